@@ -1,0 +1,1 @@
+"""Dagster: what is built from what, when, and what stops it. No mathematics here."""

@@ -1,0 +1,1 @@
+"""The scoring API: request → online store → compiled features → score → reasons → outbox."""

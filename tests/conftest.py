@@ -1,0 +1,36 @@
+"""Every test has a home of its own: nothing a test does is seen by another, or by the developer's own lake."""
+
+from pathlib import Path
+
+import pytest
+from warehouse.settings import REPOSITORY, Settings
+
+REAL_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A fresh, empty Loanlake home, and the environment variable that points to it."""
+    for name in ("LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_SOURCE", "LOANLAKE_LEASE_SECONDS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LOANLAKE_HOME", str(tmp_path / "home"))
+    return Settings.from_environment()
+
+
+@pytest.fixture(scope="session")
+def lending_club_file() -> Path:
+    """The real Lending Club file, where this machine has it."""
+    return _real_file("lending_club/accepted_2007_to_2011.csv.gz")
+
+
+@pytest.fixture(scope="session")
+def uci_credit_card_file() -> Path:
+    """The real UCI credit-card file, where this machine has it."""
+    return _real_file("uci_credit_card/UCI_Credit_Card.csv.gz")
+
+
+def _real_file(name: str) -> Path:
+    path = REAL_DATA / name
+    if not path.exists():
+        pytest.skip(f"the real file {name} is not beside this repository (../shared/data)")
+    return path

@@ -1,0 +1,219 @@
+"""The feature contract: dbt's column metadata, read once, in one place.
+
+``ftr_application_inputs`` declares what a row-level feature may read and where each value comes from;
+``ftr_application`` (a version of it) declares the features. Everything else that lists features (the Pandera schema, the
+model's columns and monotone constraints, the request schema, Evidently's definition, reason texts) is derived from here.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from warehouse.errors import ContractError
+
+Origin = Literal["key", "context", "request", "history", "cohort"]
+Kind = Literal["numeric", "boolean", "categorical"]
+Monotone = Literal["increasing", "decreasing", "none"]
+
+INPUTS_MODEL = "ftr_application_inputs"
+FEATURES_MODEL = "ftr_application"
+_NUMERIC_TYPES = {"double", "float", "integer", "bigint", "smallint"}
+_KINDS: dict[str, Kind] = {**dict.fromkeys(_NUMERIC_TYPES, "numeric"), "boolean": "boolean", "varchar": "categorical"}
+
+
+@dataclass(frozen=True)
+class InputColumn:
+    """One column of ``ftr_application_inputs``.
+
+    ``origin``: ``key`` (identifies the row), ``context`` (set by the platform, such as ``decided_at``), ``request``
+    (given by the caller), ``history`` (looked up by borrower) or ``cohort`` (looked up by ``segment``, the request column
+    whose value names the cohort; ``all`` for the whole source). ``range`` is inclusive, in the column's own unit.
+    """
+
+    name: str
+    data_type: str
+    description: str
+    origin: Origin
+    required: bool = False
+    range: tuple[float, float] | None = None
+    values: tuple[str, ...] | None = None
+    segment: str | None = None
+    example: Any = None
+
+
+@dataclass(frozen=True)
+class FeatureColumn:
+    """One model feature of ``ftr_application``.
+
+    ``monotone`` is the direction in which the risk of default may move as the value grows; ``reason`` is what a
+    declined applicant is told when this feature weighed most against them.
+    """
+
+    name: str
+    data_type: str
+    description: str
+    kind: Kind
+    range: tuple[float, float] | None = None
+    values: tuple[str, ...] | None = None
+    monotone: Monotone = "none"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class FeatureContract:
+    """A version of the feature table: its inputs, its features in table order, and the one SQL text that joins them."""
+
+    version: str
+    inputs: tuple[InputColumn, ...]
+    features: tuple[FeatureColumn, ...]
+    sql: str
+
+    @classmethod
+    def from_manifest(cls, manifest: Path | Mapping[str, Any], *, version: int | None = None) -> "FeatureContract":
+        """Read a version (default: the latest) of the contract from dbt's manifest, with the SQL that dbt compiled.
+
+        Raises ContractError where a column lacks what the contract needs, or dbt has not compiled the model.
+        """
+        nodes = (json.loads(manifest.read_text()) if isinstance(manifest, Path) else manifest)["nodes"].values()
+        inputs_node = _node(nodes, INPUTS_MODEL, None)
+        features_node = _node(nodes, FEATURES_MODEL, version)
+        sql = features_node.get("compiled_code")
+        if not sql:
+            raise ContractError(
+                f"{features_node['unique_id']} is not compiled: run `dbt compile` (or `dbt build`) first"
+            )
+
+        contract = cls(
+            version=f"v{features_node['version']}",
+            inputs=tuple(_input(column, inputs_node["name"]) for column in inputs_node["columns"].values()),
+            features=tuple(
+                _feature(column, features_node["name"])
+                for column in features_node["columns"].values()
+                if _meta(column).get("role") == "feature"
+            ),
+            sql=sql,
+        )
+        if not contract.features:
+            raise ContractError(f"{FEATURES_MODEL} {contract.version} declares no column with role: feature")
+        return contract
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "FeatureContract":
+        """The inverse of :meth:`to_dict`."""
+        return cls(
+            version=data["version"],
+            inputs=tuple(InputColumn(**_tuples(column)) for column in data["inputs"]),
+            features=tuple(FeatureColumn(**_tuples(column)) for column in data["features"]),
+            sql=data["sql"],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; what a model bundle carries as ``contract.json``."""
+        return asdict(self)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names in table order, which is the order of every feature vector."""
+        return tuple(feature.name for feature in self.features)
+
+    def inputs_of(self, *origins: Origin) -> tuple[InputColumn, ...]:
+        """The inputs of these origins, in table order."""
+        return tuple(column for column in self.inputs if column.origin in origins)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the whole contract: equal exactly when columns, metadata and SQL are equal."""
+        text = json.dumps(self.to_dict(), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _node(nodes: Any, name: str, version: int | None) -> Mapping[str, Any]:
+    found = [node for node in nodes if node["resource_type"] == "model" and node["name"] == name]
+    if version is not None:
+        found = [node for node in found if str(node.get("version")) == str(version)]
+    elif len(found) > 1:
+        found = [node for node in found if node.get("version") == node.get("latest_version")]
+    if len(found) != 1:
+        wanted = name if version is None else f"{name} v{version}"
+        raise ContractError(f"the dbt project must have exactly one model {wanted}: found {len(found)}")
+    return found[0]
+
+
+def _meta(column: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (column.get("config") or {}).get("meta") or column.get("meta") or {}
+
+
+def _input(column: Mapping[str, Any], model: str) -> InputColumn:
+    meta, where = _meta(column), f"{model}.{column['name']}"
+    origin = _one_of(meta.get("origin"), get_args(Origin), "origin", where)
+    if origin == "cohort" and not meta.get("segment"):
+        raise ContractError(f"{where}: a cohort input must name its segment (a request column, or all)")
+    return InputColumn(
+        name=column["name"],
+        data_type=_data_type(column, where),
+        description=_description(column, where),
+        origin=origin,
+        required=bool(meta.get("required", False)),
+        range=_range(meta, where),
+        values=tuple(meta["values"]) if meta.get("values") else None,
+        segment=meta.get("segment"),
+        example=meta.get("example"),
+    )
+
+
+def _feature(column: Mapping[str, Any], model: str) -> FeatureColumn:
+    meta, where = _meta(column), f"{model}.{column['name']}"
+    data_type = _data_type(column, where)
+    if data_type not in _KINDS:
+        raise ContractError(f"{where}: a feature must be of type {', '.join(_KINDS)}: found {data_type}")
+    kind = _KINDS[data_type]
+    if kind == "categorical" and not meta.get("values"):
+        raise ContractError(f"{where}: a categorical feature must list its values")
+    if kind == "numeric" and not meta.get("range"):
+        raise ContractError(f"{where}: a numeric feature must state its plausible range, [low, high]")
+    if not meta.get("reason"):
+        raise ContractError(f"{where}: a feature must give the reason text that a declined applicant would read")
+    return FeatureColumn(
+        name=column["name"],
+        data_type=data_type,
+        description=_description(column, where),
+        kind=kind,
+        range=_range(meta, where),
+        values=tuple(meta["values"]) if meta.get("values") else None,
+        monotone=_one_of(meta.get("monotone", "none"), get_args(Monotone), "monotone", where),
+        reason=meta["reason"],
+    )
+
+
+def _one_of(value: Any, allowed: tuple[Any, ...], name: str, where: str) -> Any:
+    if value not in allowed:
+        raise ContractError(f"{where}: {name} must be one of {', '.join(allowed)}: found {value!r}")
+    return value
+
+
+def _data_type(column: Mapping[str, Any], where: str) -> str:
+    if not column.get("data_type"):
+        raise ContractError(f"{where}: data_type is required")
+    return str(column["data_type"]).lower()
+
+
+def _description(column: Mapping[str, Any], where: str) -> str:
+    if not column.get("description"):
+        raise ContractError(f"{where}: description is required")
+    return str(column["description"]).strip()
+
+
+def _range(meta: Mapping[str, Any], where: str) -> tuple[float, float] | None:
+    bounds = meta.get("range")
+    if bounds is None:
+        return None
+    if len(bounds) != 2 or not bounds[0] < bounds[1]:
+        raise ContractError(f"{where}: range must be [low, high] with low below high: found {bounds!r}")
+    return float(bounds[0]), float(bounds[1])
+
+
+def _tuples(column: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in column.items()}

@@ -1,0 +1,55 @@
+"""Errors a user of Loanlake can mend, each with what was required, what was found, where, and what to do.
+
+::
+
+    LoanlakeError
+    ├── SettingError        a setting or environment variable has a value that cannot be used
+    ├── SourceFileError     a landing file is not what its source promises; nothing of it was loaded
+    ├── LakeError           the lake is missing, or of a version this program cannot read
+    │   └── LakeBusyError   another process kept the writer lease past the time limit
+    ├── ContractError       a feature contract contradicts itself or its SQL
+    ├── ExpressionError     a row-level SQL expression that cannot be proven equal outside DuckDB
+    ├── BundleError         a model bundle is incomplete, or was changed after it was written
+    ├── NotFoundError       a decision, model version or key that does not exist
+    └── GateRefusal         a model gate refused a candidate
+"""
+
+
+class LoanlakeError(Exception):
+    """Base of all errors whose message is written for the user; the command prints it without a traceback."""
+
+
+class SettingError(LoanlakeError):
+    """A setting or environment variable has a value that cannot be used."""
+
+
+class SourceFileError(LoanlakeError):
+    """A landing file is not what its source promises; nothing of it was loaded."""
+
+
+class LakeError(LoanlakeError):
+    """The lake is missing, or cannot be read."""
+
+
+class LakeBusyError(LakeError):
+    """Another process kept the writer lease past the time limit."""
+
+
+class ContractError(LoanlakeError):
+    """A feature contract contradicts itself or its SQL."""
+
+
+class ExpressionError(LoanlakeError):
+    """A row-level SQL expression that cannot be proven equal outside DuckDB."""
+
+
+class BundleError(LoanlakeError):
+    """A model bundle is incomplete, or was changed after it was written."""
+
+
+class NotFoundError(LoanlakeError):
+    """A decision, model version or key that does not exist."""
+
+
+class GateRefusal(LoanlakeError):
+    """A model gate refused a candidate."""

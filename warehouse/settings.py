@@ -1,0 +1,134 @@
+"""Where a Loanlake home keeps its state, and how the environment changes it.
+
+Everything lives under one directory, ``LOANLAKE_HOME``; two homes share nothing. The default does not depend on the
+working directory, so that ``dbt run`` in ``warehouse/``, Dagster and the API find the same lake.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from warehouse.errors import SettingError
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DBT_PROJECT_DIR = REPOSITORY / "warehouse"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Locations and limits, read once from the environment.
+
+    ``home``: directory of all state. ``catalog``: None for the embedded SQLite catalog, else a libpq connection string
+    (``LOANLAKE_CATALOG=postgres:dbname=lake host=…``). ``lake_data``: directory or object-store prefix of the Parquet
+    files. ``lease_seconds``: how long a writer waits for its turn before LakeBusyError.
+    """
+
+    home: Path
+    catalog: str | None
+    lake_data: str
+    lease_seconds: float
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Read ``LOANLAKE_*`` variables; raises SettingError naming the variable and the value that cannot be used."""
+        env = os.environ if environment is None else environment
+        home = Path(env.get("LOANLAKE_HOME") or REPOSITORY / "var").expanduser().resolve()
+        catalog = env.get("LOANLAKE_CATALOG") or None
+        if catalog is not None:
+            scheme, _, rest = catalog.partition(":")
+            if scheme != "postgres" or not rest:
+                raise SettingError(
+                    f"LOANLAKE_CATALOG must be 'postgres:' and a libpq connection string: found {scheme!r}; "
+                    "leave it unset for the embedded catalog"
+                )
+            catalog = rest
+        return cls(
+            home=home,
+            catalog=catalog,
+            lake_data=env.get("LOANLAKE_LAKE_DATA") or f"{home / 'lake' / 'data'}/",
+            lease_seconds=_positive_number(env, "LOANLAKE_LEASE_SECONDS", 120.0),
+        )
+
+    @property
+    def landing(self) -> Path:
+        """Files as received, ``<source>/<entity>/``; never edited."""
+        return self.home / "landing"
+
+    @property
+    def lake_catalog(self) -> Path:
+        """The embedded SQLite catalog."""
+        return self.home / "lake" / "catalog.sqlite"
+
+    @property
+    def writer_lease(self) -> Path:
+        """The file whose exclusive lock is the turn to write."""
+        return self.home / "lake" / "writer.lock"
+
+    @property
+    def bundles(self) -> Path:
+        """Published model bundles, one directory a model version."""
+        return self.home / "bundles"
+
+    @property
+    def deployment(self) -> Path:
+        """``deployment.json``: what the API serves now."""
+        return self.home / "deployment" / "deployment.json"
+
+    @property
+    def deployment_history(self) -> Path:
+        """Every deployment ever published, one JSON a line, oldest first."""
+        return self.home / "deployment" / "history.jsonl"
+
+    @property
+    def online_store(self) -> Path:
+        """LMDB directory of history and cohort inputs."""
+        return self.home / "online"
+
+    @property
+    def outbox(self) -> Path:
+        """SQLite decision log of the API."""
+        return self.home / "serving" / "outbox.sqlite"
+
+    @property
+    def keys(self) -> Path:
+        """SQLite file of hashed API keys."""
+        return self.home / "serving" / "keys.sqlite"
+
+    @property
+    def reports(self) -> Path:
+        """Evidently reports and plots, HTML, JSON and PNG."""
+        return self.home / "reports"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """MLflow's tracking and registry store."""
+        return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """MLflow's artifact root."""
+        return self.home / "mlflow" / "artifacts"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's run, event and schedule storage."""
+        return self.home / "dagster"
+
+    @property
+    def dbt_target(self) -> Path:
+        """dbt's compiled SQL and manifest."""
+        return self.home / "dbt" / "target"
+
+
+def _positive_number(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name)
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise SettingError(f"{name} must be a positive number of seconds: found {text!r}")
+    return value

@@ -1,0 +1,154 @@
+"""Tables that programs write (dbt writes all others): one definition each, created when a writer first opens the lake.
+
+dbt documents them as sources; ``tests/architecture`` compares the two column by column.
+"""
+
+import duckdb
+
+#: schema.table → column → DuckDB type, in table order.
+TABLES: dict[str, dict[str, str]] = {
+    # One row per landing file that was loaded.
+    "raw.files": {
+        "source": "varchar",
+        "entity": "varchar",
+        "file": "varchar",
+        "sha256": "varchar",
+        "n_bytes": "bigint",
+        "n_rows": "bigint",
+        "n_quarantined": "bigint",
+        "loaded_at": "timestamp",
+    },
+    # One row per line of a landing file that is not a row of its table (wrong number of fields, broken quoting).
+    # dbt's raw.quarantine shows these together with the values that could not be typed.
+    "raw.rejected_lines": {
+        "source": "varchar",
+        "entity": "varchar",
+        "file": "varchar",
+        "line": "bigint",
+        "value": "varchar",
+        "reason": "varchar",
+        "loaded_at": "timestamp",
+    },
+    # One row per decision, online or batch.
+    "serving.predictions": {
+        "decision_id": "varchar",
+        "decided_at": "timestamp",
+        "source": "varchar",
+        "application_id": "varchar",
+        "borrower_id": "varchar",
+        "inputs": "varchar",
+        "features": "varchar",
+        "raw_score": "double",
+        "probability": "double",
+        "band": "varchar",
+        "decision": "varchar",
+        "reasons": "varchar",
+        "model_name": "varchar",
+        "model_version": "integer",
+        "feature_version": "varchar",
+        "route": "varchar",
+        "status": "varchar",
+        "latency_ms": "double",
+        "features_as_of": "timestamp",
+        "lake_snapshot": "bigint",
+        "ingested_at": "timestamp",
+    },
+    # One row per outcome reported over HTTP.
+    "serving.reported_outcomes": {
+        "outcome_id": "varchar",
+        "source": "varchar",
+        "application_id": "varchar",
+        "is_default": "boolean",
+        "outcome_at": "timestamp",
+        "known_at": "timestamp",
+        "loss_amount": "double",
+        "ingested_at": "timestamp",
+    },
+    # One row per model version × feature × month of decisions.
+    "monitoring.feature_drift": {
+        "source": "varchar",
+        "model_name": "varchar",
+        "model_version": "integer",
+        "month": "date",
+        "feature": "varchar",
+        "kind": "varchar",
+        "n_reference": "bigint",
+        "n_current": "bigint",
+        "psi": "double",
+        "ks": "double",
+        "ks_p_value": "double",
+        "chi2": "double",
+        "chi2_p_value": "double",
+        "missing_share_reference": "double",
+        "missing_share_current": "double",
+        "missing_share_change": "double",
+        "is_drifted": "boolean",
+        "measured_at": "timestamp",
+    },
+    # One row per model version × month of decisions.
+    "monitoring.score_drift": {
+        "source": "varchar",
+        "model_name": "varchar",
+        "model_version": "integer",
+        "month": "date",
+        "n_reference": "bigint",
+        "n_current": "bigint",
+        "psi": "double",
+        "ks": "double",
+        "ks_p_value": "double",
+        "mean_reference": "double",
+        "mean_current": "double",
+        "is_drifted": "boolean",
+        "measured_at": "timestamp",
+    },
+    # One row per model version × month of decisions whose labels are mature.
+    "monitoring.model_performance": {
+        "source": "varchar",
+        "model_name": "varchar",
+        "model_version": "integer",
+        "month": "date",
+        "n_decisions": "bigint",
+        "n_mature": "bigint",
+        "n_defaults": "bigint",
+        "default_rate": "double",
+        "mean_probability": "double",
+        "auc": "double",
+        "gini": "double",
+        "ks": "double",
+        "brier": "double",
+        "log_loss": "double",
+        "ece": "double",
+        "measured_at": "timestamp",
+    },
+    # One row per table version × column × rule that rows broke.
+    "monitoring.contract_violations": {
+        "table_name": "varchar",
+        "feature_version": "varchar",
+        "lake_snapshot": "bigint",
+        "column_name": "varchar",
+        "rule": "varchar",
+        "n_failed": "bigint",
+        "n_rows": "bigint",
+        "examples": "varchar",
+        "checked_at": "timestamp",
+    },
+    # One row per candidate model × gate.
+    "monitoring.gate_results": {
+        "source": "varchar",
+        "model_name": "varchar",
+        "model_version": "integer",
+        "gate": "varchar",
+        "passed": "boolean",
+        "required": "varchar",
+        "found": "varchar",
+        "message": "varchar",
+        "decided_at": "timestamp",
+    },
+}
+
+
+def create_missing(con: duckdb.DuckDBPyConnection) -> None:
+    """Create those that the lake lacks; existing tables are left as they are."""
+    for name, columns in TABLES.items():
+        body = ", ".join(f"{column} {data_type}" for column, data_type in columns.items())
+        con.execute(f"create table if not exists {name} ({body})")
