@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from warehouse.settings import REPOSITORY, Settings
 
 REAL_DATA = REPOSITORY.parent / "shared" / "data"

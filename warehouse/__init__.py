@@ -1,1 +1,1 @@
-"""The lake, the sources that fill it and the contracts of its tables. Imports nothing of ml, serving or orchestration."""
+"""The lake, the sources that fill it, the contracts of its tables. Imports nothing of ml, serving, orchestration."""

@@ -1,8 +1,9 @@
 """The feature contract: dbt's column metadata, read once, in one place.
 
 ``ftr_application_inputs`` declares what a row-level feature may read and where each value comes from;
-``ftr_application`` (a version of it) declares the features. Everything else that lists features (the Pandera schema, the
-model's columns and monotone constraints, the request schema, Evidently's definition, reason texts) is derived from here.
+``ftr_application`` (a version of it) declares the features. Everything else that lists features (the Pandera schema,
+the model's columns and monotone constraints, the request schema, Evidently's definition, reason texts) is derived from
+here.
 """
 
 import hashlib
@@ -29,8 +30,8 @@ class InputColumn:
     """One column of ``ftr_application_inputs``.
 
     ``origin``: ``key`` (identifies the row), ``context`` (set by the platform, such as ``decided_at``), ``request``
-    (given by the caller), ``history`` (looked up by borrower) or ``cohort`` (looked up by ``segment``, the request column
-    whose value names the cohort; ``all`` for the whole source). ``range`` is inclusive, in the column's own unit.
+    (given by the caller), ``history`` (looked up by borrower) or ``cohort`` (looked up by ``segment``, the request
+    column whose value names the cohort; ``all`` for the whole source). ``range`` is inclusive, in the column's unit.
     """
 
     name: str
@@ -131,7 +132,9 @@ class FeatureContract:
 
 
 def _node(nodes: Any, name: str, version: int | None) -> Mapping[str, Any]:
-    found = [node for node in nodes if node["resource_type"] == "model" and node["name"] == name]
+    found: list[Mapping[str, Any]] = [
+        node for node in nodes if node["resource_type"] == "model" and node["name"] == name
+    ]
     if version is not None:
         found = [node for node in found if str(node.get("version")) == str(version)]
     elif len(found) > 1:

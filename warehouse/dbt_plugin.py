@@ -21,8 +21,9 @@ class Plugin(BasePlugin):
     """Attach the lake to dbt's connection; readers among dbt's commands (test, docs, show, compile) take no lease."""
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Attach the lake to dbt's own connection, under the lease where the command writes."""
         settings = Settings.from_environment()
-        command = get_flags().WHICH
+        command = get_flags().WHICH  # type: ignore[no-untyped-call]
         if command in WRITING_COMMANDS:
             turn = ExitStack()
             turn.enter_context(lease(f"dbt {command}", settings))
