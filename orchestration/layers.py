@@ -1,0 +1,26 @@
+"""The names that the definitions share: layers of the asset graph, asset keys, and the pool of the lake's writer."""
+
+import dagster as dg
+
+#: The groups of the asset graph, in the order rows travel.
+LAYERS = ("raw", "staging", "core", "features", "training", "model", "serving", "monitoring")
+
+#: Every step that writes to the lake takes its turn in this pool (limit 1 in dagster.yaml). The lake's own writer lease
+#: would make them wait as well; the pool makes the waiting visible in Dagster and keeps a queue instead of a time limit.
+LAKE_WRITER = "lake_writer"
+
+FEATURES = dg.AssetKey(["features", "ftr_application_v1"])
+TRAINING_ROWS = dg.AssetKey(["training", "trn_default"])
+TRAINING_SET = dg.AssetKey(["training", "training_set"])
+CANDIDATE = dg.AssetKey(["model", "candidate"])
+EVALUATION = dg.AssetKey(["model", "evaluation"])
+REGISTERED_MODEL = dg.AssetKey(["model", "registered_model"])
+DEPLOYMENT = dg.AssetKey(["serving", "deployment"])
+ONLINE_STORE = dg.AssetKey(["serving", "online_store"])
+BATCH_SCORES = dg.AssetKey(["serving", "batch_scores"])
+ONLINE_DECISIONS = dg.AssetKey(["serving", "online_decisions"])
+PREDICTIONS = dg.AssetKey(["serving", "predictions"])
+FEATURE_DRIFT = dg.AssetKey(["monitoring", "feature_drift"])
+SCORE_DRIFT = dg.AssetKey(["monitoring", "score_drift"])
+DRIFT_REPORT = dg.AssetKey(["monitoring", "drift_report"])
+PERFORMANCE = dg.AssetKey(["monitoring", "model_performance"])
