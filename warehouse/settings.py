@@ -56,6 +56,11 @@ class Settings:
         return self.home / "landing"
 
     @property
+    def inbox(self) -> Path:
+        """Where files wait to be noticed: ``<source>/<entity>/``; the new-files sensor loads what lies here."""
+        return self.home / "inbox"
+
+    @property
     def lake_catalog(self) -> Path:
         """The embedded SQLite catalog."""
         return self.home / "lake" / "catalog.sqlite"
@@ -64,6 +69,11 @@ class Settings:
     def writer_lease(self) -> Path:
         """The file whose exclusive lock is the turn to write."""
         return self.home / "lake" / "writer.lock"
+
+    @property
+    def candidates(self) -> Path:
+        """Trained models on their way through the gates, one directory a fingerprint of what made them."""
+        return self.home / "candidates"
 
     @property
     def bundles(self) -> Path:
@@ -117,8 +127,18 @@ class Settings:
 
     @property
     def dbt_target(self) -> Path:
-        """dbt's compiled SQL and manifest."""
+        """dbt's compiled SQL and manifest, as of the last build of the feature tables."""
         return self.home / "dbt" / "target"
+
+    @property
+    def dbt_parsed(self) -> Path:
+        """dbt's manifest without compiled SQL, from which Dagster draws its asset graph."""
+        return self.home / "dbt" / "parsed"
+
+    @property
+    def logs(self) -> Path:
+        """What runs and services print, one file each."""
+        return self.home / "logs"
 
 
 def _positive_number(env: Mapping[str, str], name: str, default: float) -> float:
