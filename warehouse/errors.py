@@ -7,6 +7,8 @@
     ├── SourceFileError     a landing file is not what its source promises; nothing of it was loaded
     ├── LakeError           the lake is missing, or of a version this program cannot read
     │   └── LakeBusyError   another process kept the writer lease past the time limit
+    ├── DbtProjectError     the dbt project cannot be parsed, so there is no asset graph
+    ├── RunRefused          an upstream check is not green, or a run stopped; the message says which and where
     ├── ContractError       a feature contract contradicts itself or its SQL
     ├── ExpressionError     a row-level SQL expression that cannot be proven equal outside DuckDB
     ├── BundleError         a model bundle is incomplete, or was changed after it was written
@@ -33,6 +35,14 @@ class LakeError(LoanlakeError):
 
 class LakeBusyError(LakeError):
     """Another process kept the writer lease past the time limit."""
+
+
+class DbtProjectError(LoanlakeError):
+    """The dbt project cannot be parsed, so there is no asset graph."""
+
+
+class RunRefused(LoanlakeError):
+    """An upstream check is not green, or a run stopped."""
 
 
 class ContractError(LoanlakeError):
