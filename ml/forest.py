@@ -1,0 +1,92 @@
+"""The booster's trees as flat arrays, read from XGBoost's own JSON; the ONNX twin and the explanations come from them.
+
+The JSON carries every threshold, leaf and cover as the float32 the booster uses (printed so that it reads back
+exactly), which the text dump that converters go by does not promise.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warehouse.errors import BundleError
+
+if TYPE_CHECKING:
+    from xgboost import Booster
+
+_NO_CHILD = -1
+
+
+@dataclass(frozen=True)
+class Tree:
+    """One tree; every array is indexed by node, the root is node 0.
+
+    ``feature``: column tested. ``threshold``: a row goes left where value < threshold; at a leaf it is the leaf's
+    value. ``left``, ``right``: children, -1 at a leaf. ``missing_goes_left``: where a missing value goes. ``cover``:
+    sum of the training rows' hessians that reached the node.
+    """
+
+    feature: NDArray[np.int32]
+    threshold: NDArray[np.float32]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    missing_goes_left: NDArray[np.bool_]
+    cover: NDArray[np.float32]
+
+    def is_leaf(self, node: int) -> bool:
+        """Whether the node has no children."""
+        return bool(self.left[node] == _NO_CHILD)
+
+
+@dataclass(frozen=True)
+class Forest:
+    """A binary classifier's trees; a row's raw score (log-odds) is ``base_margin`` plus one leaf of each tree."""
+
+    trees: tuple[Tree, ...]
+    base_margin: np.float32
+    n_columns: int
+
+    @classmethod
+    def from_booster(cls, booster: "Booster") -> "Forest":
+        """Read the booster's JSON; raises BundleError for kinds of booster whose score is not a plain sum of leaves."""
+        learner = json.loads(booster.save_raw("json"))["learner"]
+        objective, kind = learner["objective"]["name"], learner["gradient_booster"].get("name", "gbtree")
+        if objective != "binary:logistic" or kind != "gbtree":
+            raise BundleError(
+                f"a bundle's booster must be a gbtree with objective binary:logistic: found {kind} with {objective}"
+            )
+        base_scores = _numbers(learner["learner_model_param"]["base_score"])
+        if len(base_scores) != 1:
+            raise BundleError(f"a bundle's booster must have one base score: found {len(base_scores)}")
+        return cls(
+            trees=tuple(_tree(tree) for tree in learner["gradient_booster"]["model"]["trees"]),
+            base_margin=_log_odds(np.float32(base_scores[0])),
+            n_columns=int(learner["learner_model_param"]["num_feature"]),
+        )
+
+
+def _tree(data: dict[str, Any]) -> Tree:
+    if any(data["split_type"]):
+        raise BundleError("a bundle's booster must have numeric splits only: encode categories in the design matrix")
+    return Tree(
+        feature=np.asarray(data["split_indices"], dtype=np.int32),
+        threshold=np.asarray(data["split_conditions"], dtype=np.float32),
+        left=np.asarray(data["left_children"], dtype=np.int32),
+        right=np.asarray(data["right_children"], dtype=np.int32),
+        missing_goes_left=np.asarray(data["default_left"], dtype=bool),
+        cover=np.asarray(data["sum_hessian"], dtype=np.float32),
+    )
+
+
+def _numbers(text: str) -> list[float]:
+    # XGBoost 3 writes the base score as a list in text ("[3.15E-1]"), earlier versions as a bare number
+    value = json.loads(text)
+    return [float(number) for number in value] if isinstance(value, list) else [float(value)]
+
+
+def _log_odds(probability: np.float32) -> np.float32:
+    # in float32 and in this form, as XGBoost does: the twin is equal to the bit only so
+    one = np.float32(1)
+    return np.float32(-np.log(one / probability - one))
