@@ -4,6 +4,7 @@ Everything lives under one directory, ``LOANLAKE_HOME``; two homes share nothing
 working directory, so that ``dbt run`` in ``warehouse/``, Dagster and the API find the same lake.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,12 +23,14 @@ class Settings:
     ``home``: directory of all state. ``catalog``: None for the embedded SQLite catalog, else a libpq connection string
     (``LOANLAKE_CATALOG=postgres:dbname=lake host=…``). ``lake_data``: directory or object-store prefix of the Parquet
     files. ``lease_seconds``: how long a writer waits for its turn before LakeBusyError.
+    ``source``: the lender that runs are about when none is named (``LOANLAKE_SOURCE``); see :meth:`active_source`.
     """
 
     home: Path
     catalog: str | None
     lake_data: str
     lease_seconds: float
+    source: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -48,7 +51,16 @@ class Settings:
             catalog=catalog,
             lake_data=env.get("LOANLAKE_LAKE_DATA") or f"{home / 'lake' / 'data'}/",
             lease_seconds=_positive_number(env, "LOANLAKE_LEASE_SECONDS", 120.0),
+            source=env.get("LOANLAKE_SOURCE") or None,
         )
+
+    def active_source(self) -> str:
+        """The lender that work is about when none is named: the setting, else the deployed model's, else simulated."""
+        if self.source:
+            return self.source
+        if self.deployment.exists():
+            return str(json.loads(self.deployment.read_text())["source"])
+        return "simulated"
 
     @property
     def landing(self) -> Path:
