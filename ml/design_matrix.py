@@ -1,0 +1,189 @@
+"""The contract's features as the numbers a model reads: one definition for training, batches and single requests.
+
+Numeric features keep their value, booleans become 0 and 1, a categorical feature becomes one column for each value its
+contract lists. Missing is NaN everywhere: trees send it the way that fitted best, the logistic baseline imputes it. A
+category outside the contract's list, and a number that float32 cannot hold (infinite, or beyond 3.4e38), count as
+missing: the contract's checks refuse both earlier, and a score must not depend on how a library treats them.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warehouse.contract import FeatureContract, Kind, Monotone
+from warehouse.errors import ContractError
+
+if TYPE_CHECKING:  # the request path encodes rows without pandas
+    import pandas as pd
+
+#: Rows × columns, float32: what XGBoost and ONNX Runtime compute in.
+Matrix = NDArray[np.float32]
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+_DIRECTION: dict[Monotone, int] = {"increasing": 1, "decreasing": -1, "none": 0}
+
+
+@dataclass(frozen=True)
+class EncodedFeature:
+    """A feature that the model reads; ``position`` is its place in the contract's feature vector."""
+
+    name: str
+    position: int
+    kind: Kind
+    monotone: Monotone = "none"
+    values: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The matrix columns it becomes: ``name``, or ``name=value`` for each value."""
+        return tuple(f"{self.name}={value}" for value in self.values) if self.kind == "categorical" else (self.name,)
+
+
+@dataclass(frozen=True)
+class DesignMatrix:
+    """How a feature vector becomes a row of the model's matrix.
+
+    ``contract_features`` are all features of the contract in its order: the order of the values that
+    :meth:`encode_row` takes, also where the model leaves some of them out.
+    """
+
+    contract_features: tuple[str, ...]
+    features: tuple[EncodedFeature, ...]
+
+    @classmethod
+    def from_contract(cls, contract: FeatureContract, exclude: Collection[str] = ()) -> Self:
+        """All features of the contract but those named in ``exclude``.
+
+        Raises ContractError when ``exclude`` names no feature of the contract, or leaves none.
+        """
+        unknown = sorted(set(exclude) - set(contract.feature_names))
+        if unknown:
+            raise ContractError(
+                f"features to exclude must be features of the contract {contract.version}: found {', '.join(unknown)}; "
+                f"it has {', '.join(contract.feature_names)}"
+            )
+        features = tuple(
+            EncodedFeature(
+                name=feature.name,
+                position=position,
+                kind=feature.kind,
+                # a direction of risk has no meaning for a category's own column
+                monotone="none" if feature.kind == "categorical" else feature.monotone,
+                values=(feature.values or ()) if feature.kind == "categorical" else (),
+            )
+            for position, feature in enumerate(contract.features)
+            if feature.name not in exclude
+        )
+        if not features:
+            raise ContractError(f"a model needs at least one feature: all {len(contract.features)} are excluded")
+        return cls(contract.feature_names, features)
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """The features the model reads, in contract order."""
+        return tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Column names, in matrix order."""
+        return tuple(column for feature in self.features for column in feature.columns)
+
+    @cached_property
+    def feature_of_column(self) -> tuple[str, ...]:
+        """For each column the feature it encodes: the way from column-level weights back to features."""
+        return tuple(feature.name for feature in self.features for _ in feature.columns)
+
+    @cached_property
+    def monotone_constraints(self) -> tuple[int, ...]:
+        """For each column: 1 where risk may only rise with the value, -1 where it may only fall, 0 where it is free."""
+        return tuple(_DIRECTION[feature.monotone] for feature in self.features for _ in feature.columns)
+
+    def encode(self, frame: "pd.DataFrame") -> Matrix:
+        """Rows of a feature table as a matrix; other columns of the frame are ignored.
+
+        Raises ContractError naming the columns that the frame lacks.
+        """
+        missing = [name for name in self.feature_names if name not in frame.columns]
+        if missing:
+            raise ContractError(
+                f"the frame must have every feature the model reads: it lacks {len(missing)} of "
+                f"{len(self.features)} ({', '.join(missing[:5])}{', …' if len(missing) > 5 else ''})"
+            )
+        matrix = np.full((len(frame), len(self.columns)), np.nan, dtype=np.float32, order="C")
+        column = 0
+        for feature in self.features:
+            if feature.kind == "categorical":
+                codes = _codes(frame[feature.name], feature.values)
+                known = codes >= 0
+                block = matrix[:, column : column + len(feature.values)]
+                block[known] = 0.0
+                block[known, codes[known]] = 1.0
+            else:
+                matrix[:, column] = _numbers(frame[feature.name])
+            column += len(feature.columns)
+        return matrix
+
+    def encode_row(self, values: Sequence[object]) -> Matrix:
+        """One feature vector, in the contract's order with None for missing, as a matrix of one row.
+
+        Equal to the bit to :meth:`encode` of the same row. Raises ContractError when the vector has another length.
+        """
+        if len(values) != len(self.contract_features):
+            raise ContractError(
+                f"a feature vector must have {len(self.contract_features)} values, one for each feature: "
+                f"found {len(values)}"
+            )
+        row = [np.nan] * len(self.columns)
+        for position, column, codes in self._plan:
+            value = values[position]
+            if value is None:
+                continue
+            if codes is None:
+                number = float(value)  # type: ignore[arg-type]  # the contract says numeric or boolean
+                if abs(number) <= _FLOAT32_MAX:
+                    row[column] = number
+            elif value in codes:
+                row[column : column + len(codes)] = [0.0] * len(codes)
+                row[column + codes[value]] = 1.0
+        return np.array([row], dtype=np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; what a model bundle carries as ``design_matrix.json``."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of :meth:`to_dict`, also after a trip through JSON."""
+        return cls(
+            contract_features=tuple(data["contract_features"]),
+            features=tuple(
+                EncodedFeature(**{**feature, "values": tuple(feature["values"])}) for feature in data["features"]
+            ),
+        )
+
+    @cached_property
+    def _plan(self) -> tuple[tuple[int, int, dict[object, int] | None], ...]:
+        """For each feature: its place in the vector, its first column, and for a category the column of each value."""
+        plan, column = [], 0
+        for feature in self.features:
+            codes: dict[object, int] | None = None
+            if feature.kind == "categorical":
+                codes = {value: code for code, value in enumerate(feature.values)}
+            plan.append((feature.position, column, codes))
+            column += len(feature.columns)
+        return tuple(plan)
+
+
+def _numbers(values: "pd.Series[Any]") -> NDArray[np.float64]:
+    # through float64 also for integers, as the row path does: straight to float32 would round differently
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.abs(numbers) <= _FLOAT32_MAX, numbers, np.nan)
+
+
+def _codes(values: "pd.Series[Any]", known: tuple[str, ...]) -> NDArray[np.intp]:
+    import pandas as pd
+
+    return pd.Categorical(values, categories=list(known)).codes.astype(np.intp)
