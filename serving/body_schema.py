@@ -1,0 +1,131 @@
+"""Check a JSON object against declared fields, and name every violation, not only the first.
+
+One msgspec struct holds the rules: a valid body is converted in a single call; a refused one is taken apart field by
+field with the same types, so that the fast answer and the full list of violations cannot disagree.
+"""
+
+import difflib
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from serving.problems import InvalidRequest, Violation
+
+_SHOWN_CHARACTERS = 100
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a body: ``type`` is a msgspec type with its constraints, ``rule`` the same in words."""
+
+    name: str
+    type: Any
+    rule: str
+    required: bool = True
+    description: str = ""
+    example: Any = None
+
+    @property
+    def accepted(self) -> Any:
+        """The msgspec type, null included where the field may be left out."""
+        return self.type if self.required else self.type | None
+
+
+class BodySchema:
+    """The fields that a body may and must have; nothing else is let in."""
+
+    def __init__(self, name: str, fields: tuple[Field, ...]):
+        self.name = name
+        self.fields = {field.name: field for field in fields}
+        self.struct = msgspec.defstruct(
+            name,
+            [
+                (field.name, field.accepted) if field.required else (field.name, field.accepted, None)
+                for field in fields
+            ],
+            forbid_unknown_fields=True,
+            frozen=True,
+            kw_only=True,
+        )
+
+    def validate(self, body: Any) -> dict[str, Any]:
+        """The fields in their Python types, None where one was left out; raises InvalidRequest with all violations."""
+        try:
+            return msgspec.structs.asdict(msgspec.convert(body, self.struct))
+        except msgspec.ValidationError:
+            raise self._refusal(body) from None
+
+    def example(self) -> dict[str, Any]:
+        """A body that is accepted, as far as the fields give examples."""
+        return {field.name: field.example for field in self.fields.values() if field.example is not None}
+
+    def json_schema(self) -> dict[str, Any]:
+        """JSON Schema of the body, with descriptions and an example, for OpenAPI."""
+        schema: dict[str, Any] = msgspec.json.schema_components([self.struct], ref_template="#/{name}")[1][self.name]
+        for name, field in self.fields.items():
+            documented: dict[str, Any] = {
+                "description": f"{field.description} {field.rule[0].upper()}{field.rule[1:]}.".strip()
+            }
+            if field.example is not None:
+                documented["examples"] = [field.example]
+            schema["properties"][name] |= documented
+        return schema | {"examples": [self.example()]}
+
+    def _refusal(self, body: Any) -> InvalidRequest:
+        if not isinstance(body, dict):
+            return InvalidRequest(f"The body must be a JSON object: found {_json_type(body)}")
+        violations = []
+        for field in self.fields.values():
+            if field.name not in body:
+                if field.required:
+                    violations.append(Violation(field=field.name, rule=f"is required: {field.rule}"))
+                continue
+            try:
+                msgspec.convert(body[field.name], field.accepted)
+            except msgspec.ValidationError:
+                rule = f"must be {field.rule}" if field.required else f"must be {field.rule}, or null"
+                violations.append(Violation(field=field.name, rule=rule, found=shown(body[field.name])))
+        violations += [
+            Violation(field=shown(name), rule=self._unknown(name), found=shown(value))
+            for name, value in body.items()
+            if name not in self.fields
+        ]
+        return invalid(tuple(violations))
+
+    def _unknown(self, name: str) -> str:
+        nearest = difflib.get_close_matches(name[:_SHOWN_CHARACTERS], self.fields, n=1)
+        return "is not a field of this request" + (f"; did you mean {nearest[0]}?" if nearest else "")
+
+
+def invalid(violations: tuple[Violation, ...]) -> InvalidRequest:
+    """The problem that lists these violations."""
+    names = ", ".join(violation.field for violation in violations[:5])
+    more = f" and {len(violations) - 5} more" if len(violations) > 5 else ""
+    return InvalidRequest(f"{len(violations)} of the body's fields break their rules: {names}{more}", violations)
+
+
+def shown(value: Any) -> Any:
+    """The value as sent, fit to be put back into JSON: long or unrepresentable ones become a shortened text."""
+    if isinstance(value, str):
+        text = value.encode("utf-8", "replace").decode()
+        return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int) and abs(value) < 2**53:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return shown(json.dumps(value) if isinstance(value, dict | list | float) else _digits(value))
+
+
+def _digits(value: int) -> str:
+    # str() of a huge integer is refused beyond 4,300 digits, and slow before
+    return str(value) if value.bit_length() < 512 else f"an integer of {value.bit_length()} bits"
+
+
+def _json_type(value: Any) -> str:
+    names = {dict: "an object", list: "an array", str: "a text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")

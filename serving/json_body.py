@@ -1,0 +1,55 @@
+"""Strict JSON: what RFC 8259 leaves to the receiver is refused, because a score must not depend on a guess.
+
+Python's decoder takes ``NaN``, lets the last of two equal names win and reads UTF-16; a request may do none of these.
+"""
+
+import json
+from typing import Any
+
+from serving.problems import InvalidRequest, UnsupportedMediaType
+
+
+def decode_body(body: bytes, content_type: str | None) -> Any:
+    """The value that the body holds.
+
+    Raises UnsupportedMediaType unless it is declared as JSON, InvalidRequest with the position where it is malformed.
+    """
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        found = f"found {media_type[:80]!r}" if media_type else "found none"
+        raise UnsupportedMediaType(f"Send the header Content-Type: application/json: {found}")
+    if not body.strip():
+        raise InvalidRequest("The body must be a JSON object: found nothing")
+    try:
+        return _DECODER.decode(body.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"JSON must be UTF-8: byte {error.start} of the body is not") from None
+    except json.JSONDecodeError as error:
+        raise InvalidRequest(
+            f"Malformed JSON at line {error.lineno}, column {error.colno}: {error.msg.lower()}"
+        ) from None
+    except RecursionError:
+        raise InvalidRequest("The body is nested too deeply") from None
+    except ValueError as error:  # an integer beyond Python's digit limit, or one of the refusals below
+        detail = str(error) if isinstance(error, _RefusedJSON) else "The body holds an integer of thousands of digits"
+        raise InvalidRequest(detail) from None
+
+
+class _RefusedJSON(ValueError):
+    pass
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise _RefusedJSON(f"An object names {repeated[:80]!r} twice; which of the two is meant cannot be known")
+    return value
+
+
+def _constant(name: str) -> Any:
+    raise _RefusedJSON(f"{name} is not JSON; send null for a value that is not known")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)

@@ -1,0 +1,190 @@
+"""Every error of the API is a problem document of RFC 9457, ``application/problem+json``; no traceback leaves it.
+
+::
+
+    Problem
+    ├── InvalidRequest        400  the body breaks its schema; ``errors`` lists every violation, not only the first
+    ├── Unauthenticated       401  no key, or one that is unknown, revoked or expired
+    ├── NotPermitted          403  the key lacks the scope
+    ├── UnknownDecision       404
+    ├── UnsupportedMediaType  415
+    ├── KeyReused             422  an Idempotency-Key sent before, with another request
+    └── Unavailable           503  no model is deployed, or decisions cannot be made durable
+"""
+
+import logging
+import traceback
+import uuid
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar.exceptions import HTTPException, MethodNotAllowedException
+from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
+
+log = logging.getLogger("loanlake.serving")
+
+_TYPE = "urn:loanlake:problem:"
+
+
+class Violation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One broken rule: ``found`` is the value as sent (long values shortened), absent where nothing was sent."""
+
+    field: str
+    rule: str
+    found: Any = msgspec.UNSET
+
+
+class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """RFC 9457's members, and ``errors`` for a body that breaks its schema."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: tuple[Violation, ...] = ()
+    incident: str = ""
+
+
+class Problem(ProblemDetailsException):
+    """Base of the API's own problems; subclasses fix status, name and title."""
+
+    status_code = 500
+    name = "internal"
+    heading = "The request could not be answered"
+
+    def __init__(self, detail: str, *, headers: dict[str, str] | None = None, extra: dict[str, Any] | None = None):
+        super().__init__(
+            detail=detail,
+            status_code=self.status_code,
+            headers=headers,
+            extra=extra,
+            type_=_TYPE + self.name,
+            title=self.heading,
+        )
+
+
+class InvalidRequest(Problem):
+    """The body breaks its schema; all violations are listed."""
+
+    status_code = 400
+    name = "invalid-request"
+    heading = "The request is not valid"
+
+    def __init__(self, detail: str, violations: tuple[Violation, ...] = ()):
+        super().__init__(detail, extra={"errors": violations} if violations else None)
+        self.violations = violations
+
+    def document(self) -> ProblemDocument:
+        """The same problem as part of a batch's answer."""
+        return ProblemDocument(
+            type=_TYPE + self.name,
+            title=self.heading,
+            status=self.status_code,
+            detail=self.detail,
+            errors=self.violations,
+        )
+
+
+class Unauthenticated(Problem):
+    """No key, or one that is unknown, revoked or expired."""
+
+    status_code = 401
+    name = "unauthenticated"
+    heading = "A valid API key is required"
+
+    def __init__(self, detail: str):
+        super().__init__(detail, headers={"WWW-Authenticate": 'Bearer realm="loanlake"'})
+
+
+class NotPermitted(Problem):
+    """The key lacks the scope."""
+
+    status_code = 403
+    name = "not-permitted"
+    heading = "This key may not do that"
+
+
+class UnknownDecision(Problem):
+    """No decision of that id."""
+
+    status_code = 404
+    name = "unknown-decision"
+    heading = "No such decision"
+
+
+class UnsupportedMediaType(Problem):
+    """The body is not declared as JSON."""
+
+    status_code = 415
+    name = "unsupported-media-type"
+    heading = "The body must be JSON"
+
+
+class KeyReused(Problem):
+    """An Idempotency-Key sent before, with another request."""
+
+    status_code = 422
+    name = "idempotency-key-reused"
+    heading = "This Idempotency-Key belongs to another request"
+
+
+class Unavailable(Problem):
+    """No model is deployed, or decisions cannot be made durable; worth trying again."""
+
+    status_code = 503
+    name = "unavailable"
+    heading = "Scoring is not available now"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int = 1):
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
+
+
+def plugin() -> ProblemDetailsPlugin:
+    """Litestar's plugin, set so that its own errors and unexpected ones become problems too."""
+    return ProblemDetailsPlugin(
+        ProblemDetailsConfig(
+            exception_handler=lambda request, problem: problem.to_response(request),
+            exception_to_problem_detail_map={HTTPException: _from_http, Exception: _from_unexpected},
+        )
+    )
+
+
+def _from_http(error: HTTPException) -> ProblemDetailsException:
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _from_unexpected(error)
+    status = HTTPStatus(error.status_code)
+    headers = dict(error.headers or {})
+    detail = error.detail
+    if isinstance(error, MethodNotAllowedException):
+        detail = f"This path does not take that method{_allowed(headers)}"
+    elif status is HTTPStatus.NOT_FOUND:
+        detail = "Nothing is at this path; /schema lists what there is"
+    elif status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        detail = "The body is larger than this server takes (LOANLAKE_BODY_BYTES)"
+    return ProblemDetailsException(
+        detail=detail,
+        status_code=status.value,
+        headers=headers,
+        type_=_TYPE + status.phrase.lower().replace(" ", "-"),
+        title=status.phrase,
+    )
+
+
+def _from_unexpected(error: Exception) -> ProblemDetailsException:
+    incident = uuid.uuid4().hex
+    # frames and type only: the message of an unexpected error may carry what an applicant sent
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    log.error("unexpected error", extra={"incident": incident, "error": type(error).__name__, "frames": frames[-12:]})
+    return ProblemDetailsException(
+        detail="An unexpected error was logged under this incident; nothing was decided",
+        status_code=500,
+        type_=_TYPE + "internal",
+        title="The request could not be answered",
+        extra={"incident": incident},
+    )
+
+
+def _allowed(headers: dict[str, str]) -> str:
+    allowed = next((value for name, value in headers.items() if name.lower() == "allow"), "")
+    return f": use {allowed}" if allowed else ""

@@ -1,0 +1,94 @@
+"""The body of a score request, derived from the deployed feature contract: no list of inputs is written here."""
+
+import math
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from serving.body_schema import BodySchema, Field
+from warehouse.contract import FeatureContract, InputColumn
+from warehouse.errors import ContractError
+
+#: Identifiers: any text without control characters or lone surrogates, which neither SQLite nor JSON could keep.
+Identifier = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=200, pattern="^[^\\x00-\\x1f\\x7f\\ud800-\\udfff]+$(?!\\n)")
+]
+IDENTIFIER_RULE = "a text of 1 to 200 characters without control characters"
+_WHOLE_TYPES = {"integer", "bigint", "smallint"}
+_DECIMAL_TYPES = {"double", "float"}
+TIME_RULE = "a time such as 2026-01-31T09:30:00Z (UTC where no offset is given)"
+Time = Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+_PLAIN_TYPES: dict[str, tuple[Any, str]] = {
+    "boolean": (bool, "true or false"),
+    "varchar": (Identifier, IDENTIFIER_RULE),
+    "date": (date, "a date such as 2026-01-31"),
+    "timestamp": (Time, TIME_RULE),
+}
+
+_APPLICATION_ID = Field(
+    name="application_id",
+    type=Identifier,
+    rule=IDENTIFIER_RULE,
+    description="The lender's own id of the application; outcomes are joined to decisions by it.",
+    example="app-2026-000123",
+)
+_BORROWER_ID = Field(
+    name="borrower_id",
+    type=Identifier,
+    rule=IDENTIFIER_RULE,
+    required=False,
+    description="Whose history is looked up. Without it, or where it is unknown, the score is made without history.",
+    example="borrower-42",
+)
+_DECIDED_AT = Field(
+    name="decided_at",
+    type=Time,
+    rule=TIME_RULE,
+    required=False,
+    description="When the decision is made; the server's clock where left out. Neither in the future nor before the "
+    "history that would be used.",
+)
+
+
+def score_request_schema(contract: FeatureContract) -> BodySchema:
+    """The fields of one application: its ids, and the contract's inputs of origin ``request``."""
+    return BodySchema(
+        "ScoreRequest",
+        (_APPLICATION_ID, _BORROWER_ID, _DECIDED_AT, *(_field(column) for column in contract.inputs_of("request"))),
+    )
+
+
+def _field(column: InputColumn) -> Field:
+    accepted, rule = _type_and_rule(column)
+    return Field(
+        name=column.name,
+        type=accepted,
+        rule=rule,
+        required=column.required,
+        description=column.description,
+        example=column.example,
+    )
+
+
+def _type_and_rule(column: InputColumn) -> tuple[Any, str]:
+    if column.data_type in _DECIMAL_TYPES:
+        low, high = column.range or (-math.inf, math.inf)
+        # JSON has no infinity, but 1e999 reads as one
+        bounds = msgspec.Meta(ge=max(low, -1.7976931348623157e308), le=min(high, 1.7976931348623157e308))
+        return Annotated[float, bounds], f"a number{_within(column)}"
+    if column.data_type in _WHOLE_TYPES:
+        low, high = column.range or (-(2**31), 2**31 - 1)
+        return Annotated[int, msgspec.Meta(ge=math.ceil(low), le=math.floor(high))], f"a whole number{_within(column)}"
+    if column.data_type == "varchar" and column.values:
+        return Literal[column.values], f"one of {', '.join(column.values)}"
+    if column.data_type in _PLAIN_TYPES:
+        return _PLAIN_TYPES[column.data_type]
+    raise ContractError(f"the request input {column.name} has the type {column.data_type}, which JSON cannot carry")
+
+
+def _within(column: InputColumn) -> str:
+    if column.range is None:
+        return ""
+    low, high = (f"{bound:,.10g}" for bound in column.range)
+    return f" from {low} to {high}"
