@@ -12,6 +12,7 @@
     ├── ContractError       a feature contract contradicts itself or its SQL
     ├── ExpressionError     a row-level SQL expression that cannot be proven equal outside DuckDB
     ├── BundleError         a model bundle is incomplete, or was changed after it was written
+    ├── MonitoringError     there are no rows to compare with: no training reference, or no decisions
     ├── NotFoundError       a decision, model version or key that does not exist
     └── GateRefusal         a model gate refused a candidate
 """
@@ -55,6 +56,10 @@ class ExpressionError(LoanlakeError):
 
 class BundleError(LoanlakeError):
     """A model bundle is incomplete, or was changed after it was written."""
+
+
+class MonitoringError(LoanlakeError):
+    """There are no rows to compare with: no training reference, or no decisions."""
 
 
 class NotFoundError(LoanlakeError):
