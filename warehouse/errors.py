@@ -10,6 +10,7 @@
     ├── DbtProjectError     the dbt project cannot be parsed, so there is no asset graph
     ├── RunRefused          an upstream check is not green, or a run stopped; the message says which and where
     ├── ContractError       a feature contract contradicts itself or its SQL
+    ├── TrainingSetError    a training set has too little in it to train and judge a model
     ├── ExpressionError     a row-level SQL expression that cannot be proven equal outside DuckDB
     ├── BundleError         a model bundle is incomplete, or was changed after it was written
     ├── MonitoringError     there are no rows to compare with: no training reference, or no decisions
@@ -48,6 +49,10 @@ class RunRefused(LoanlakeError):
 
 class ContractError(LoanlakeError):
     """A feature contract contradicts itself or its SQL."""
+
+
+class TrainingSetError(LoanlakeError):
+    """A training set has too little in it to train and judge a model."""
 
 
 class ExpressionError(LoanlakeError):
