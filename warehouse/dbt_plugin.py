@@ -11,23 +11,33 @@ import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.flags import get_flags
 
-from warehouse.lake import attach, lease
+from warehouse.lake import CATALOG, attach, connect, lake_exists, lease, prepare
 from warehouse.settings import Settings
 
 WRITING_COMMANDS = {"build", "clone", "run", "run-operation", "seed", "snapshot"}
 
 
 class Plugin(BasePlugin):
-    """Attach the lake to dbt's connection; readers among dbt's commands (test, docs, show, compile) take no lease."""
+    """Attach the lake to dbt's connection.
+
+    A command that writes takes the lease, first creates the tables that models read and programs write, and may write.
+    One that only reads (test, docs, show, compile) takes no lease and is attached read-only; in a home that has no lake
+    yet it sees an empty database.
+    """
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Attach the lake to dbt's own connection, under the lease where the command writes."""
         settings = Settings.from_environment()
-        command = get_flags().WHICH  # type: ignore[no-untyped-call]
+        command = get_flags().WHICH
         if command in WRITING_COMMANDS:
             turn = ExitStack()
             turn.enter_context(lease(f"dbt {command}", settings))
             # dbt gives plugins no closing hook: the lease lasts as long as dbt's own process
             atexit.register(turn.close)
-        attach(conn, settings, read_only=False)
+            with connect(settings, read_only=False) as con:
+                prepare(con)
+            attach(conn, settings, read_only=False)
+        elif lake_exists(settings):
+            attach(conn, settings, read_only=True)
+        else:
+            conn.execute(f"attach if not exists ':memory:' as {CATALOG}")
         conn.execute("set timezone = 'UTC'")

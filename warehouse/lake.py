@@ -18,7 +18,8 @@ import duckdb
 
 from warehouse.errors import LakeBusyError, LakeError
 from warehouse.settings import Settings
-from warehouse.tables import create_missing
+from warehouse.sources import create_missing_raw_tables, raw_columns
+from warehouse.tables import TABLES, create_missing
 
 CATALOG = "lake"
 #: The layers in the order rows travel; each is a schema of the lake.
@@ -52,7 +53,7 @@ def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: boo
         con.execute(f"load '{extension_path(name)}'")
 
     if settings.catalog is None:
-        if read_only and not settings.lake_catalog.exists():
+        if read_only and not lake_exists(settings):
             raise LakeError(f"no lake at {settings.lake_catalog}: run `loanlake ingest` or `loanlake run` first")
         settings.lake_catalog.parent.mkdir(parents=True, exist_ok=True)
         target = f"sqlite:{settings.lake_catalog}"
@@ -65,6 +66,11 @@ def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: boo
     else:
         options.append(f"data_path '{_quoted(settings.lake_data)}'")
     con.execute(f"attach if not exists 'ducklake:{_quoted(target)}' as {CATALOG} ({', '.join(options)})")
+
+
+def lake_exists(settings: Settings) -> bool:
+    """Whether a reader will find a lake; a PostgreSQL catalog is taken to hold one, since only attaching can tell."""
+    return settings.catalog is not None or settings.lake_catalog.exists()
 
 
 def connect(settings: Settings | None = None, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
@@ -89,7 +95,7 @@ def writer(purpose: str, settings: Settings | None = None) -> Iterator[duckdb.Du
     with lease(purpose, settings):
         con = connect(settings, read_only=False)
         try:
-            _prepare(con)
+            prepare(con)
             yield con
         finally:
             con.close()
@@ -132,15 +138,24 @@ def current_snapshot(con: duckdb.DuckDBPyConnection) -> int:
     return int(row[0])
 
 
-def _prepare(con: duckdb.DuckDBPyConnection) -> None:
-    # one look, no commit, on every open but the first: each DDL statement would be a snapshot of its own
-    found = {row[0] for row in con.execute("select schema_name from information_schema.schemata").fetchall()}
-    if not found.issuperset(SCHEMAS):
-        con.execute("begin")
-        for schema in SCHEMAS:
-            con.execute(f"create schema if not exists {schema}")
-        con.execute("commit")
+def prepare(con: duckdb.DuckDBPyConnection) -> None:
+    """Create, in one transaction, whatever schemas, program-written tables and raw tables the lake lacks.
+
+    Called with the lease held, by every writer: the first one makes one snapshot, the others only look.
+    """
+    schemas = {row[0] for row in con.execute("select schema_name from information_schema.schemata").fetchall()}
+    tables = con.execute(
+        "select table_schema || '.' || table_name from information_schema.tables where table_catalog = ?", [CATALOG]
+    )
+    existing = {row[0] for row in tables.fetchall()}
+    if schemas.issuperset(SCHEMAS) and existing.issuperset({*TABLES, *raw_columns()}):
+        return
+    con.execute("begin")
+    for schema in SCHEMAS:
+        con.execute(f"create schema if not exists {CATALOG}.{schema}")
     create_missing(con)
+    create_missing_raw_tables(con, existing)
+    con.execute("commit")
 
 
 def _take_turn(descriptor: int, path: Path, seconds: float) -> None:

@@ -1,0 +1,84 @@
+"""Where a lender's files become raw tables.
+
+A source is declared by one module each (:data:`SOURCES`); :func:`ingest_files` loads files of any of them, or of a
+lender of your own, and :func:`ingest_simulated` writes and loads the simulated lender. Importing this package costs
+milliseconds: DuckDB and NumPy are imported when something is loaded.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warehouse.settings import Settings
+from warehouse.sources.declaration import PROVENANCE_COLUMNS, Source, column_name, raw_table
+from warehouse.sources.lending_club import LENDING_CLUB
+from warehouse.sources.simulated import SIMULATED
+from warehouse.sources.uci_credit_card import UCI_CREDIT_CARD
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from warehouse.sources.ingest import IngestResult
+
+__all__ = [
+    "PROVENANCE_COLUMNS",
+    "SOURCES",
+    "Source",
+    "column_name",
+    "create_missing_raw_tables",
+    "ingest_files",
+    "ingest_simulated",
+    "raw_columns",
+    "raw_table",
+]
+
+#: The sources that Loanlake knows, by name. Any other name is a lender of your own.
+SOURCES: dict[str, Source] = {source.name: source for source in (SIMULATED, LENDING_CLUB, UCI_CREDIT_CARD)}
+
+
+def raw_columns() -> dict[str, tuple[str, ...]]:
+    """The raw tables of the known sources and their files' columns, all text, in table order.
+
+    Each table has :data:`PROVENANCE_COLUMNS` after them.
+    """
+    return {
+        raw_table(source.name, entity): columns
+        for source in SOURCES.values()
+        for entity, columns in source.entities.items()
+    }
+
+
+def create_missing_raw_tables(con: "duckdb.DuckDBPyConnection", existing: set[str]) -> None:
+    """Create, empty, the known sources' raw tables that are not in ``existing`` (``raw.<table>``)."""
+    for table, columns in raw_columns().items():
+        if table not in existing:
+            body = [*(f'"{column}" varchar' for column in columns)]
+            body += [f"{column} {data_type}" for column, data_type in PROVENANCE_COLUMNS.items()]
+            con.execute(f"create table if not exists {table} ({', '.join(body)})")
+
+
+def ingest_files(
+    source: str,
+    paths: Sequence[str | Path],
+    settings: Settings,
+    entity: str | None = None,
+    report: "Callable[[IngestResult], None] | None" = None,
+) -> "list[IngestResult]":
+    """Land and load files, one transaction a file; see :func:`warehouse.sources.ingest.ingest_files`."""
+    from warehouse.sources import ingest
+
+    return ingest.ingest_files(source, paths, settings, entity, report)
+
+
+def ingest_simulated(
+    settings: Settings,
+    *,
+    applications: int = 20_000,
+    months: int = 48,
+    seed: int = 7,
+    report: "Callable[[IngestResult], None] | None" = None,
+) -> "list[IngestResult]":
+    """Write the simulated lender's files and load them; see :func:`warehouse.sources.simulated.generate.generate`."""
+    from warehouse.sources import ingest
+
+    return ingest.ingest_simulated(settings, applications=applications, months=months, seed=seed, report=report)

@@ -1,0 +1,41 @@
+"""What a source is: a lender's name, the tables its files fill, and the columns each file must have."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+#: Written by ingest beside a file's own columns, which are all text.
+PROVENANCE_COLUMNS = {"_file": "varchar", "_line": "bigint", "_loaded_at": "timestamp"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A lender whose files are known.
+
+    ``entities``: entity → raw column names in table order; one entity is one kind of file and one raw table.
+    ``notes``: how the lines begin that such a file carries about itself (a preamble, a footer of totals); they are kept
+    in ``raw.rejected_lines``, never loaded as rows.
+    """
+
+    name: str
+    title: str
+    entities: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...] = field(default=())
+
+
+def raw_table(source: str, entity: str) -> str:
+    """The raw table of a kind of file.
+
+    >>> raw_table("lending_club", "loans")
+    'raw.lending_club_loans'
+    """
+    return f"raw.{source}_{entity}"
+
+
+def column_name(header: str) -> str:
+    """A header field as a raw column: lower case, every run of other characters than letters and digits one ``_``.
+
+    >>> column_name(" default.payment.next.month"), column_name("PAY_0"), column_name("% of limit")
+    ('default_payment_next_month', 'pay_0', 'of_limit')
+    """
+    return re.sub(r"[^a-z0-9]+", "_", header.strip().lower()).strip("_")

@@ -1,0 +1,53 @@
+"""A Parquet file as received: its columns, and the query that reads them as text."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse.errors import SourceFileError
+from warehouse.sources.declaration import column_name
+
+
+@dataclass
+class ParquetFile:
+    """A Parquet file; raises SourceFileError where it is damaged or names a column twice.
+
+    ``columns`` are raw column names; ``n_rows`` is what the file's footer says.
+    """
+
+    path: Path
+    columns: tuple[str, ...] = field(init=False)
+    n_rows: int = field(init=False)
+    _names: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        try:
+            with pq.ParquetFile(self.path) as file:
+                names, self.n_rows = file.schema_arrow.names, file.metadata.num_rows
+        except (pa.ArrowInvalid, OSError) as error:
+            raise SourceFileError(
+                f"{self.path.name} begins as a Parquet file but cannot be read as one ({error}); nothing of it was loaded"
+            ) from None
+        self.columns = tuple(column_name(name) for name in names)
+        self._names = dict(zip(self.columns, names, strict=True))
+        if len(self._names) != len(names) or "" in self._names:
+            twice = sorted({name for name in self.columns if self.columns.count(name) > 1})
+            raise SourceFileError(
+                f"every column of {self.path.name} must have a name of its own in lower case letters and digits: found "
+                f"{', '.join(twice) or 'a column without one'}; nothing of it was loaded"
+            )
+
+    def select(self, columns: tuple[str, ...]) -> str:
+        """SQL giving ``columns`` as text and ``_line``, the row's number plus one as if a header were line 1."""
+        names = {column: self._names[column].replace('"', '""') for column in columns}
+        texts = [f'cast("{name}" as varchar) as "{column}"' for column, name in names.items()]
+        path = str(self.path).replace("'", "''")
+        return f"select {', '.join(texts)}, file_row_number + 2 as _line from read_parquet('{path}', file_row_number = true)"
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether the file begins as Parquet does, whatever its name."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
