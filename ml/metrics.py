@@ -7,6 +7,7 @@ A figure that the rows cannot give (the AUC of a month without a default, a prec
 """
 
 from dataclasses import asdict, dataclass
+from math import erfc, isnan, sqrt
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class Metrics:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: ``nan`` becomes None."""
-        return {name: None if value != value else value for name, value in asdict(self).items()}
+        return {name: None if isnan(value) else value for name, value in asdict(self).items()}
 
 
 def measure(defaulted: ArrayLike, probability: ArrayLike, *, cut_off: float) -> Metrics:
@@ -256,8 +257,6 @@ def _equal_mass_bins(p: Floats, n_bins: int) -> NDArray[np.int64]:
 
 
 def _two_sided(z: float) -> float:
-    from math import erfc, sqrt
-
     return erfc(abs(z) / sqrt(2))
 
 

@@ -4,8 +4,8 @@ The default cut-off is where lending stops paying: a good loan earns ``margin``,
 ``loss_given_default`` (both fractions of the amount lent), so the expected profit of a loan,
 ``(1 − p)·margin − p·loss_given_default``, is positive exactly below ``margin / (margin + loss_given_default)``
 (Elkan 2001, "The foundations of cost-sensitive learning", eq. 2). With calibrated probabilities no search over tune
-rows can do better in expectation, and none of its noise enters the policy. A lender who steers by volume sets an approval
-rate instead.
+rows can do better in expectation, and none of its noise enters the policy. A lender who steers by volume sets an
+approval rate instead.
 
 Bands are fixed on the probability scale, as a bank's master scale is: a band means the same for every model and month.
 """

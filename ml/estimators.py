@@ -1,0 +1,173 @@
+"""Gradient-boosted trees, and the logistic regression they must beat, behind one interface.
+
+An estimator is a frozen value of settings; fitting it gives a model that turns matrices into raw probabilities.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.design_matrix import Matrix
+from warehouse.errors import SettingError
+
+if TYPE_CHECKING:
+    import xgboost
+    from sklearn.pipeline import Pipeline
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows to fit on: the matrix (n, n_columns) with NaN for missing, and who defaulted (n,)."""
+
+    matrix: Matrix
+    defaulted: NDArray[np.bool_]
+
+
+class FittedModel(Protocol):
+    """What an estimator learned."""
+
+    def predict(self, matrix: Matrix) -> Floats:
+        """Raw (uncalibrated) probabilities of default, shape (n,), from rows encoded as those it was fitted on."""
+        ...
+
+
+class Estimator(Protocol):
+    """Settings that can learn."""
+
+    def fit(self, train: Sample, tune: Sample, monotone: tuple[int, ...]) -> FittedModel:
+        """Learn from ``train``; ``tune`` may decide when to stop. ``monotone``: each column's direction of risk."""
+        ...
+
+
+@dataclass(frozen=True)
+class BoostedTrees:
+    """A fitted booster, cut to the number of trees that did best on tune rows."""
+
+    booster: "xgboost.Booster"
+    n_trees: int
+
+    def predict(self, matrix: Matrix) -> Floats:
+        """Raw probabilities; float32 inside, widened here."""
+        return np.asarray(self.booster.inplace_predict(matrix), dtype=np.float64)
+
+    def gain(self, n_columns: int) -> Floats:
+        """For each column the training loss its splits removed, as a share of all: sums to 1."""
+        total = np.zeros(n_columns)
+        for name, value in self.booster.get_score(importance_type="total_gain").items():
+            total[int(name[1:])] = value
+        return total / total.sum() if total.sum() > 0 else total
+
+    def to_bytes(self) -> bytes:
+        """The booster in UBJSON; equal training sets and settings give equal bytes."""
+        return bytes(self.booster.save_raw("ubj"))
+
+
+@dataclass(frozen=True)
+class GradientBoosting:
+    """XGBoost by histogram, with the contract's monotone constraints.
+
+    ``max_trees`` is the ceiling; ``patience`` is after how many trees without a better tune log loss it stops.
+    ``row_share`` and ``column_share`` are sampled anew for each tree. ``threads`` 0 uses every core; it does not change
+    the booster.
+    """
+
+    max_trees: int = 2000
+    learning_rate: float = 0.03
+    max_depth: int = 4
+    min_child_weight: float = 20.0
+    row_share: float = 0.8
+    column_share: float = 0.5
+    l2: float = 10.0
+    l1: float = 0.0
+    max_bins: int = 256
+    patience: int = 100
+    seed: int = 20111231
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("max_trees", "max_depth", "patience", "max_bins"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"{name} must be at least 1: found {getattr(self, name)}")
+        for name in ("learning_rate", "row_share", "column_share"):
+            if not 0 < getattr(self, name) <= 1:
+                raise SettingError(f"{name} must be within (0, 1]: found {getattr(self, name)}")
+
+    def fit(self, train: Sample, tune: Sample, monotone: tuple[int, ...]) -> BoostedTrees:
+        """Boost on ``train`` until ``patience`` trees brought no better log loss on ``tune``."""
+        import xgboost
+
+        train_data = xgboost.QuantileDMatrix(
+            train.matrix, label=train.defaulted, max_bin=self.max_bins, nthread=self.threads
+        )
+        tune_data = xgboost.QuantileDMatrix(tune.matrix, label=tune.defaulted, ref=train_data, nthread=self.threads)
+        booster = xgboost.train(
+            self._parameters(float(train.defaulted.mean()), monotone),
+            train_data,
+            num_boost_round=self.max_trees,
+            evals=[(tune_data, "tune")],
+            early_stopping_rounds=self.patience,
+            verbose_eval=False,
+        )
+        n_trees = booster.best_iteration + 1
+        # one text for one model: the discarded trees and the stopping record would be part of its bytes
+        booster = booster[:n_trees]
+        booster.set_attr(best_iteration=None, best_score=None)
+        return BoostedTrees(booster, n_trees)
+
+    def _parameters(self, default_rate: float, monotone: tuple[int, ...]) -> dict[str, Any]:
+        return {
+            "objective": "binary:logistic",
+            "eval_metric": "logloss",
+            "tree_method": "hist",
+            "base_score": default_rate,
+            "learning_rate": self.learning_rate,
+            "max_depth": self.max_depth,
+            "min_child_weight": self.min_child_weight,
+            "subsample": self.row_share,
+            "colsample_bytree": self.column_share,
+            "reg_lambda": self.l2,
+            "reg_alpha": self.l1,
+            "max_bin": self.max_bins,
+            "monotone_constraints": "(" + ",".join(map(str, monotone)) + ")",
+            "seed": self.seed,
+            "nthread": self.threads,
+        }
+
+
+@dataclass(frozen=True)
+class FittedLogistic:
+    """A fitted logistic regression, its imputation and scaling inside."""
+
+    pipeline: "Pipeline"
+
+    def predict(self, matrix: Matrix) -> Floats:
+        """Raw probabilities."""
+        return np.asarray(self.pipeline.predict_proba(matrix.astype(np.float64))[:, 1], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class LogisticRegression:
+    """The baseline: medians for missing values and an indicator of each, standardised columns, a mild ridge (``c``)."""
+
+    c: float = 0.1
+
+    def fit(self, train: Sample, tune: Sample, monotone: tuple[int, ...]) -> FittedLogistic:
+        """Fit on ``train``; needs neither ``tune`` nor directions."""
+        from sklearn.impute import SimpleImputer
+        from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        del tune, monotone
+        pipeline = make_pipeline(
+            # a column without a single value in train stays, as zeros, so that later rows still fit
+            SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
+            StandardScaler(),
+            SklearnLogisticRegression(C=self.c, max_iter=2000),
+        )
+        pipeline.fit(train.matrix.astype(np.float64), train.defaulted)
+        return FittedLogistic(pipeline)

@@ -1,0 +1,178 @@
+"""Read the rows a model is trained and judged on, from one lake snapshot, with a hash that covers every bit of them.
+
+A model names its training set by source, snapshot and content hash; :attr:`TrainingSet.statement` reads it again,
+identical, however often dbt has rebuilt the table since.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from warehouse.errors import NotFoundError, TrainingSetError
+from warehouse.lake import current_snapshot
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+Split = Literal["train", "tune", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+TABLE = "training.trn_default"
+#: Columns of the table that are no features.
+KEY_COLUMNS = ("application_id", "borrower_id", "source", "decided_at", "split", "is_default", "label_known_at")
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """One source's rows of ``training.trn_default`` as of a snapshot, ordered by application.
+
+    ``frame``: keys as in the table; ``is_default`` bool; numeric and boolean features float64 with NaN for missing,
+    categorical ones and ``split`` pandas categories. ``sha256`` covers values, types and column names.
+    """
+
+    frame: "pd.DataFrame"
+    source: str
+    snapshot: int
+    sha256: str
+
+    def rows(self, split: Split) -> "pd.DataFrame":
+        """The rows of a split, in the order of the whole."""
+        return self.frame[self.frame["split"] == split]
+
+    def defaulted(self, split: Split) -> NDArray[np.bool_]:
+        """The outcomes of a split, in the order of :meth:`rows`."""
+        return self.rows(split)["is_default"].to_numpy(dtype=np.bool_)
+
+    @property
+    def statement(self) -> str:
+        """The SQL that reads these rows again."""
+        return _statement(self.source, self.snapshot)
+
+
+def read_training_set(con: duckdb.DuckDBPyConnection, source: str, *, snapshot: int | None = None) -> TrainingSet:
+    """Read a source's training set from the lake, by default as of the newest snapshot.
+
+    Raises NotFoundError where the table or the source's rows do not exist at that snapshot, and TrainingSetError
+    where a split is empty, has one outcome only, or an application occurs twice.
+    """
+    snapshot = current_snapshot(con) if snapshot is None else snapshot
+    try:
+        reader = con.execute(_statement(source, snapshot)).to_arrow_reader(batch_size=1_000_000)
+    except (duckdb.CatalogException, duckdb.InvalidInputException) as error:
+        raise NotFoundError(
+            f"{TABLE} must exist at snapshot {snapshot}: it does not ({str(error).splitlines()[0]}); "
+            "run `loanlake run` or `dbt build` first"
+        ) from None
+    digest = ContentHash()
+    frame = _frame(digest.over(reader), reader.schema)
+    if frame.empty:
+        raise NotFoundError(
+            f"{TABLE} has no rows of source {source!r} at snapshot {snapshot}: ingest its files and run `dbt build`; "
+            "an application trains a model once its label is mature"
+        )
+    _check_trainable(frame, source, snapshot)
+    return TrainingSet(frame, source, snapshot, digest.hexdigest())
+
+
+class ContentHash:
+    """SHA-256 over a table's columns, fed batch by batch: memory does not grow with rows.
+
+    Each column is hashed as one long run of values, so that the result does not depend on how rows were cut into
+    batches; nulls enter by a mask of their own. Rows must come in a fixed order.
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, tuple[str, list[Any]]] = {}
+        self._n_rows = 0
+
+    def over(self, batches: Iterable["pa.RecordBatch"]) -> Iterator["pa.RecordBatch"]:
+        """Pass batches through, hashing them on the way."""
+        for batch in batches:
+            self.update(batch)
+            yield batch
+
+    def update(self, batch: "pa.RecordBatch") -> None:
+        """Add the next rows."""
+        self._n_rows += batch.num_rows
+        for field, column in zip(batch.schema, batch.columns, strict=True):
+            parts = _canonical_bytes(column)
+            _, hashes = self._columns.setdefault(field.name, (str(field.type), [hashlib.sha256() for _ in parts]))
+            for part, running in zip(parts, hashes, strict=True):
+                running.update(part)
+
+    def hexdigest(self) -> str:
+        """The hash of everything so far, 64 hexadecimal digits."""
+        total = hashlib.sha256(f"{self._n_rows} rows".encode())
+        for name, (data_type, hashes) in self._columns.items():
+            total.update(f"\n{name} {data_type} {' '.join(running.hexdigest() for running in hashes)}".encode())
+        return total.hexdigest()
+
+
+def _statement(source: str, snapshot: int) -> str:
+    literal = source.replace("'", "''")
+    return f"select * from {TABLE} at (version => {snapshot}) where source = '{literal}' order by application_id"
+
+
+def _canonical_bytes(column: "pa.Array") -> list[Any]:
+    """A column's presence mask, its values (null: zero), and for text the lengths that separate them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    present = pc.is_valid(column).cast(pa.uint8()).to_numpy(zero_copy_only=False)
+    if pa.types.is_boolean(column.type):
+        return [present, column.fill_null(False).cast(pa.uint8()).to_numpy(zero_copy_only=False)]
+    if pa.types.is_temporal(column.type):
+        column = column.cast(pa.int32() if pa.types.is_date32(column.type) else pa.int64())
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        return [present, np.ascontiguousarray(column.fill_null(0).to_numpy(zero_copy_only=False))]
+    # text, and anything rarer by its text
+    text = column.cast(pa.large_string()).fill_null("")
+    _, offsets_buffer, data = text.buffers()
+    offsets = np.frombuffer(offsets_buffer, dtype=np.int64)[text.offset : text.offset + len(text) + 1]
+    characters = memoryview(data)[offsets[0] : offsets[-1]] if data is not None else b""
+    return [present, np.diff(offsets), characters]
+
+
+def _frame(batches: Iterable["pa.RecordBatch"], schema: "pa.Schema") -> "pd.DataFrame":
+    import pandas as pd
+    import pyarrow as pa
+
+    table = pa.Table.from_batches(batches, schema=schema)
+    for position, field in enumerate(schema):
+        if field.name in KEY_COLUMNS and field.name != "split":
+            continue
+        if pa.types.is_boolean(field.type):
+            table = table.set_column(position, field.name, table[field.name].cast(pa.uint8()).cast(pa.float64()))
+        elif pa.types.is_integer(field.type) or pa.types.is_floating(field.type):
+            table = table.set_column(position, field.name, table[field.name].cast(pa.float64()))
+        elif pa.types.is_string(field.type):
+            table = table.set_column(position, field.name, table[field.name].dictionary_encode())
+    frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
+    return frame
+
+
+def _check_trainable(frame: "pd.DataFrame", source: str, snapshot: int) -> None:
+    where = f"{TABLE} of source {source!r} at snapshot {snapshot}"
+    repeated = frame["application_id"].duplicated()
+    if repeated.any():
+        raise TrainingSetError(
+            f"{where} must have one row per application: found {int(repeated.sum())} more "
+            f"(application_id {frame.loc[repeated, 'application_id'].iloc[0]}, …)"
+        )
+    unlabelled = int(frame["is_default"].isna().sum())
+    if unlabelled:
+        raise TrainingSetError(f"{where} must have a label in every row: {unlabelled} have none")
+    for split in SPLITS:
+        defaulted = frame.loc[frame["split"] == split, "is_default"]
+        n, n_defaults = len(defaulted), int(defaulted.sum())
+        if n_defaults in (0, n):
+            raise TrainingSetError(
+                f"{where} needs loans that defaulted and loans that did not in each of {', '.join(SPLITS)}: "
+                f"found {n_defaults} defaults in {n} rows of {split}; ingest more months, or change the dbt variables "
+                "tune_months and test_months"
+            )
