@@ -8,6 +8,7 @@
     ├── LakeError           the lake is missing, or of a version this program cannot read
     │   └── LakeBusyError   another process kept the writer lease past the time limit
     ├── DbtProjectError     the dbt project cannot be parsed, so there is no asset graph
+    ├── ServiceError        a service that `loanlake up` started ended by itself
     ├── RunRefused          an upstream check is not green, or a run stopped; the message says which and where
     ├── ContractError       a feature contract contradicts itself or its SQL
     ├── TrainingSetError    a training set has too little in it to train and judge a model
@@ -41,6 +42,10 @@ class LakeBusyError(LakeError):
 
 class DbtProjectError(LoanlakeError):
     """The dbt project cannot be parsed, so there is no asset graph."""
+
+
+class ServiceError(LoanlakeError):
+    """A service that ``loanlake up`` started ended by itself."""
 
 
 class RunRefused(LoanlakeError):
