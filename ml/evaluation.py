@@ -32,7 +32,7 @@ class ChampionScores:
 
 @dataclass(frozen=True)
 class SplitScores:
-    """A split's outcomes, months of decision ("2011-07") and each model's probabilities: what the figures and plots are made of."""
+    """A split's outcomes, months of decision ("2011-07") and each model's probabilities: what figures are made of."""
 
     defaulted: NDArray[np.bool_]
     months: NDArray[np.object_]

@@ -58,6 +58,7 @@ class Metrics:
     brier: float
     log_loss: float
     ece: float
+    ece_by_chance: float
     cut_off: float
     decline_rate: float
     precision: float
@@ -94,6 +95,7 @@ def measure(defaulted: ArrayLike, probability: ArrayLike, *, cut_off: float) -> 
         brier=brier(y, p),
         log_loss=log_loss(y, p),
         ece=ece(y, p),
+        ece_by_chance=ece_by_chance(p),
         cut_off=cut_off,
         decline_rate=_share(declined.sum(), len(y)),
         precision=_share(true_positives, true_positives + false_positives),

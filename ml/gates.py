@@ -1,0 +1,266 @@
+"""What a candidate must show before it may be served; a refused one says what was required, found, and what to do.
+
+Gates read figures and decide; they compute no model and touch no lake. All of them are always decided, so that one run
+shows everything that is wrong.
+
+**No worse than another model.** Against the champion and the logistic baseline, on the same test rows, a candidate
+passes when its AUC is at least theirs less ``auc_margin`` *and* DeLong's paired 95 % interval of the difference does
+not lie wholly below zero. To demand a significant gain would refuse every retraining whose gain is real but small (on
+12,000 loans anything below about .005) and a retraining on unchanged data, whose model equals the champion; to demand
+proof of non-inferiority would refuse a small lender's equal model for want of loans. The margin stops a noisy test set
+from waving a visibly weaker model through. Against the champion the Brier score is held in the same way.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ml.evaluation import CANDIDATE, CHAMPION, Evaluation
+from ml.leakage import FeatureSignal
+from ml.metrics import NAN, Metrics
+
+
+@dataclass(frozen=True)
+class GateLimits:
+    """Where the gates stand; a lender may move each.
+
+    ``min_test_rows``, ``min_test_defaults``: below 50 defaults the 95 % interval of an AUC is wider than ±.08.
+    ``min_auc``: a floor for any model. ``auc_margin``, ``brier_margin``: see the module.
+    ``max_excess_ece``: calibration error beyond what luck gives a perfectly calibrated model on so many loans.
+    ``mean_ratio``: bounds of mean probability over default rate.
+    ``max_auc``, ``max_train_test_gap``: application and behaviour scores rank at .65–.85; beyond .95, or .12 better on
+    the rows it was trained on, something is leaking or memorised.
+    ``max_feature_auc``, ``max_missing_auc``, ``max_isolated``: see :mod:`ml.leakage`.
+    ``max_onnx_difference``: between the probabilities of the served model and of the booster.
+    """
+
+    min_test_rows: int = 500
+    min_test_defaults: int = 50
+    min_auc: float = 0.60
+    auc_margin: float = 0.005
+    brier_margin: float = 0.001
+    max_excess_ece: float = 0.03
+    mean_ratio: tuple[float, float] = (0.75, 1.33)
+    max_auc: float = 0.95
+    max_train_test_gap: float = 0.12
+    max_feature_auc: float = 0.85
+    max_missing_auc: float = 0.75
+    max_isolated: float = 0.10
+    max_onnx_difference: float = 1e-6
+
+
+@dataclass(frozen=True)
+class ParityEvidence:
+    """What comparing offline and online on real rows found.
+
+    ``n_mismatches``: rows of which any feature differed by a bit; ``first_mismatch`` describes one of them.
+    ``max_onnx_difference``: greatest difference of probability between the served model and the booster.
+    """
+
+    n_rows: int
+    n_mismatches: int
+    max_onnx_difference: float
+    first_mismatch: str | None = None
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One gate's decision; ``message`` is a sentence for whoever reads why, with what to do where it was refused."""
+
+    gate: str
+    passed: bool
+    required: str
+    found: str
+    message: str
+
+
+def run_gates(
+    evaluation: Evaluation,
+    *,
+    signals: Sequence[FeatureSignal],
+    parity: ParityEvidence,
+    limits: GateLimits | None = None,
+) -> tuple[GateResult, ...]:
+    """Decide every gate, in a fixed order; the candidate passes when all results do."""
+    limits = limits or GateLimits()
+    return (
+        _enough_loans(evaluation.overall("test"), limits),
+        _reaches_floor(evaluation.overall("test"), limits),
+        _no_worse_than_champion(evaluation, limits),
+        _no_worse_than_logistic(evaluation, limits),
+        _beats_base_rate(evaluation),
+        _mean_is_calibrated(evaluation.overall("test"), limits),
+        _bins_are_calibrated(evaluation.overall("test"), limits),
+        _auc_is_plausible(evaluation, limits),
+        _no_feature_knows_the_outcome(signals, limits),
+        _offline_equals_online(parity, limits),
+    )
+
+
+def refused(results: Sequence[GateResult]) -> tuple[GateResult, ...]:
+    """The gates that refused; none means the candidate may be promoted."""
+    return tuple(result for result in results if not result.passed)
+
+
+def _enough_loans(test: Metrics, limits: GateLimits) -> GateResult:
+    return _result(
+        "test_has_enough_loans",
+        test.n >= limits.min_test_rows and test.n_defaults >= limits.min_test_defaults,
+        required=f"at least {limits.min_test_rows:,} test loans, {limits.min_test_defaults:,} of them defaults",
+        found=f"{test.n:,} test loans, {test.n_defaults:,} of them defaults",
+        remedy="figures on so few loans decide nothing: ingest more months, or lengthen the test with the dbt variable "
+        "test_months",
+    )
+
+
+def _reaches_floor(test: Metrics, limits: GateLimits) -> GateResult:
+    return _result(
+        "auc_reaches_floor",
+        test.auc >= limits.min_auc,
+        required=f"test AUC at least {limits.min_auc:.3f}",
+        found=_auc(test),
+        remedy="the features hardly tell good loans from bad ones: look at feature importance and at missing inputs",
+    )
+
+
+def _no_worse_than_champion(evaluation: Evaluation, limits: GateLimits) -> GateResult:
+    gate = "no_worse_than_champion_out_of_time"
+    if CHAMPION not in evaluation.comparisons:
+        return GateResult(
+            gate, True, "no worse than the champion", "no champion", "A first model: the absolute floors decide."
+        )
+    candidate, champion = evaluation.overall("test"), evaluation.overall("test", CHAMPION)
+    brier_loss = candidate.brier - champion.brier
+    return _result(
+        gate,
+        _no_worse(evaluation, CHAMPION, limits) and brier_loss <= limits.brier_margin,
+        required=f"{_no_worse_text(limits)}, and Brier at most {limits.brier_margin:g} above, of the champion "
+        f"(version {evaluation.champion_version}) on the same test loans",
+        found=f"{_difference(evaluation, CHAMPION)}; Brier {candidate.brier:.4f} against {champion.brier:.4f}",
+        remedy="the champion stays; compare the two by month to see where the candidate is weaker",
+    )
+
+
+def _no_worse_than_logistic(evaluation: Evaluation, limits: GateLimits) -> GateResult:
+    return _result(
+        "no_worse_than_logistic_baseline",
+        _no_worse(evaluation, "logistic", limits),
+        required=f"{_no_worse_text(limits)} of logistic regression on the same test loans",
+        found=_difference(evaluation, "logistic"),
+        remedy="trees that lose to a line have learned noise: lower max_depth or learning_rate, or ingest more loans",
+    )
+
+
+def _beats_base_rate(evaluation: Evaluation) -> GateResult:
+    candidate, base = evaluation.overall("test"), evaluation.overall("test", "base_rate")
+    return _result(
+        "brier_beats_base_rate",
+        candidate.brier < base.brier,
+        required=f"test Brier below {base.brier:.4f}, that of giving every loan tune's default rate",
+        found=f"{candidate.brier:.4f}",
+        remedy="the probabilities say less than one number would: the default rate has moved since tune, or calibration "
+        "failed; look at the calibration plot",
+    )
+
+
+def _mean_is_calibrated(test: Metrics, limits: GateLimits) -> GateResult:
+    low, high = limits.mean_ratio
+    ratio = test.mean_probability / test.default_rate if test.default_rate else NAN
+    return _result(
+        "mean_probability_matches_default_rate",
+        low <= ratio <= high,
+        required=f"mean probability {low:g} to {high:g} times the test default rate",
+        found=f"{ratio:.2f} times (mean probability {test.mean_probability:.4f}, default rate {test.default_rate:.4f})",
+        remedy="the level of risk has moved since tune: include later months, or wait until they mature",
+    )
+
+
+def _bins_are_calibrated(test: Metrics, limits: GateLimits) -> GateResult:
+    limit = limits.max_excess_ece + test.ece_by_chance
+    return _result(
+        "calibration_error_is_small",
+        test.ece <= limit,
+        required=f"test ECE at most {limit:.4f} ({test.ece_by_chance:.4f} by chance on so many loans, and "
+        f"{limits.max_excess_ece:g})",
+        found=f"{test.ece:.4f}",
+        remedy="look at the calibration plot; try another calibration method, or later tune months",
+    )
+
+
+def _auc_is_plausible(evaluation: Evaluation, limits: GateLimits) -> GateResult:
+    train, test = evaluation.overall("train"), evaluation.overall("test")
+    gap = train.auc - test.auc
+    return _result(
+        "auc_is_plausible",
+        max(train.auc, test.auc) <= limits.max_auc and gap <= limits.max_train_test_gap,
+        required=f"train and test AUC at most {limits.max_auc:g}, train at most {limits.max_train_test_gap:g} above test",
+        found=f"train {train.auc:.4f}, test {test.auc:.4f}, gap {gap:+.4f}",
+        remedy="a feature written after the decision may be leaking, or the trees memorise: check the known_at of what "
+        "the most important features read, then lower max_depth",
+    )
+
+
+def _no_feature_knows_the_outcome(signals: Sequence[FeatureSignal], limits: GateLimits) -> GateResult:
+    suspects = [text for signal in signals for text in _suspicions(signal, limits)]
+    strongest = max(signals, key=lambda signal: signal.auc, default=None)
+    if suspects:
+        found = "; ".join(suspects)
+    else:
+        found = f"strongest: {strongest.feature}, AUC {strongest.auc:.3f}" if strongest else "no features"
+    return _result(
+        "no_feature_knows_the_outcome",
+        not suspects,
+        required=f"no single feature with AUC above {limits.max_feature_auc:g}, none whose absence alone has AUC above "
+        f"{limits.max_missing_auc:g}, none that sets apart more than {limits.max_isolated:.0%} of defaults almost pure",
+        found=found,
+        remedy="find when each was written: one written after the decision must go; if it is honest, raise the limit",
+    )
+
+
+def _suspicions(signal: FeatureSignal, limits: GateLimits) -> list[str]:
+    texts = []
+    if signal.auc > limits.max_feature_auc:
+        texts.append(f"{signal.feature} alone has AUC {signal.auc:.3f}")
+    if signal.missing_auc > limits.max_missing_auc:
+        texts.append(f"absence of {signal.feature} alone has AUC {signal.missing_auc:.3f}")
+    if signal.isolated > limits.max_isolated:
+        texts.append(f"{signal.feature} sets apart {signal.isolated:.0%} of defaults almost pure")
+    return texts
+
+
+def _offline_equals_online(parity: ParityEvidence, limits: GateLimits) -> GateResult:
+    found = (
+        f"{parity.n_mismatches:,} of {parity.n_rows:,} rows differ, probabilities by {parity.max_onnx_difference:.1e}"
+    )
+    return _result(
+        "offline_equals_online",
+        parity.n_rows > 0 and parity.n_mismatches == 0 and parity.max_onnx_difference <= limits.max_onnx_difference,
+        required="every feature equal to the bit on real rows, online and offline, and the served model's "
+        f"probabilities within {limits.max_onnx_difference:g} of the booster's",
+        found=f"{found} ({parity.first_mismatch})" if parity.first_mismatch else found,
+        remedy="the request path would not compute what the model was trained on: run the property tests of "
+        "warehouse/expressions.py on the feature named",
+    )
+
+
+def _no_worse(evaluation: Evaluation, other: str, limits: GateLimits) -> bool:
+    difference = evaluation.comparisons[other]
+    return difference.value >= -limits.auc_margin and not difference.high < 0
+
+
+def _no_worse_text(limits: GateLimits) -> str:
+    return f"AUC at most {limits.auc_margin:g} below, and not significantly below (DeLong, 95 %), that"
+
+
+def _difference(evaluation: Evaluation, other: str) -> str:
+    difference = evaluation.comparisons[other]
+    ours, theirs = evaluation.overall("test", CANDIDATE).auc, evaluation.overall("test", other).auc
+    return f"AUC {ours:.4f} against {theirs:.4f} ({difference.value:+.4f}, {difference.low:+.4f} to {difference.high:+.4f})"
+
+
+def _auc(metrics: Metrics) -> str:
+    return f"{metrics.auc:.4f} ({metrics.auc_low:.4f} to {metrics.auc_high:.4f})"
+
+
+def _result(gate: str, passed: bool, *, required: str, found: str, remedy: str) -> GateResult:
+    message = f"Required {required}; found {found}." + ("" if passed else f" Refused: {remedy}.")
+    return GateResult(gate, bool(passed), required, found, message)
