@@ -1,0 +1,81 @@
+"""Inputs, features and reasons as the JSON text of the decision log, and back without losing a bit.
+
+Every writer of decisions (API and batch) and the replay go through here. Python's JSON prints a double so that it reads
+back exactly; a timestamp or date is ISO 8601 text; a missing value is null. JSON has no infinity or NaN: they are
+written as the strings ``Infinity``, ``-Infinity`` and ``NaN``, which DuckDB and Python both read as numbers.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+
+from warehouse.contract import FeatureContract
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why an application was declined, in the contract's words; ``contribution`` to the raw score, in log-odds."""
+
+    feature: str
+    text: str
+    contribution: float
+
+
+_READERS: dict[str, Callable[[str], object]] = {
+    "timestamp": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "double": float,
+    "float": float,
+}
+
+
+def dump_inputs(inputs: Mapping[str, object]) -> str:
+    """The inputs of a decision, by name."""
+    return _dump({name: _plain(value) for name, value in inputs.items()})
+
+
+def load_inputs(text: str, contract: FeatureContract) -> dict[str, object]:
+    """The inverse of :func:`dump_inputs`; the contract tells which texts are times."""
+    types = {column.name: column.data_type for column in contract.inputs}
+    return {name: _typed(value, types.get(name, "varchar")) for name, value in json.loads(text).items()}
+
+
+def dump_features(features: Sequence[object], contract: FeatureContract) -> str:
+    """A feature vector in contract order, as an object by name."""
+    names = contract.feature_names
+    return _dump({name: _plain(value) for name, value in zip(names, features, strict=True)})
+
+
+def load_features(text: str, contract: FeatureContract) -> tuple[object, ...]:
+    """The inverse of :func:`dump_features`; raises KeyError where the text lacks a feature of the contract."""
+    logged = json.loads(text)
+    return tuple(_typed(logged[feature.name], feature.data_type) for feature in contract.features)
+
+
+def dump_reasons(reasons: Iterable[Reason]) -> str:
+    """Reasons, weightiest first."""
+    return _dump([asdict(reason) for reason in reasons])
+
+
+def load_reasons(text: str | None) -> tuple[Reason, ...]:
+    """The inverse of :func:`dump_reasons`; no text is no reasons."""
+    return tuple(Reason(**reason) for reason in json.loads(text)) if text else ()
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, date):  # datetime is one too
+        return value.isoformat()
+    return value
+
+
+def _typed(value: object, data_type: str) -> object:
+    reader = _READERS.get(data_type)
+    return reader(value) if reader is not None and isinstance(value, str) else value

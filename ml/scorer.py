@@ -1,0 +1,150 @@
+"""Score with a bundle: the one path of the API, of batches and of replays, so that all three agree to the bit.
+
+Imports no pandas, XGBoost, MLflow or DuckDB: an API process loads a bundle in a fraction of a second.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.bundle import Bundle
+from ml.explain import Explainer
+from ml.logged_values import Reason
+from ml.onnx_twin import open_session, raw_scores
+from ml.policy import Decision
+from warehouse.contract import FeatureContract
+from warehouse.errors import ContractError
+from warehouse.expressions import compile_select
+
+#: What adverse-action notices ask for: the principal reasons, which US Regulation B's commentary counts to four.
+MOST_REASONS = 4
+
+
+@dataclass(frozen=True)
+class Score:
+    """``raw`` in log-odds (a float32 value), ``probability`` of default calibrated, in (0, 1)."""
+
+    raw: float
+    probability: float
+    band: str
+    decision: Decision
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Many rows' scores, each array of shape (n,)."""
+
+    raw: NDArray[np.float32]
+    probability: NDArray[np.float64]
+    bands: list[str]
+    declined: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def decision(self, row: int) -> Decision:
+        """The decision on one row."""
+        return "decline" if self.declined[row] else "approve"
+
+
+class Scorer:
+    """A loaded bundle, ready for any number of threads; immutable."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.contract: FeatureContract = bundle.contract
+        self._matrix = bundle.design_matrix
+        self._session = open_session(bundle.read_onnx())
+        self._explainer = Explainer(bundle.read_paths())
+        self._compiled = compile_select(bundle.contract.sql)
+        self._places = _places(self._compiled.columns, bundle.contract)
+
+    def features(self, inputs: Mapping[str, object]) -> tuple[object, ...]:
+        """The feature vector, in contract order, of one row of inputs; what dbt's SQL would give, to the bit."""
+        row = self._compiled(inputs)
+        return tuple(row[place] for place in self._places)
+
+    def score(self, features: Sequence[object]) -> Score:
+        """Score one feature vector, in contract order, None for missing."""
+        raw = raw_scores(self._session, self._matrix.encode_row(features))
+        probability = float(self._probability(raw)[0])
+        policy = self.bundle.policy
+        return Score(float(raw[0]), probability, policy.band(probability), policy.decide(probability))
+
+    def score_many(self, rows: Sequence[Sequence[object]]) -> list[Score]:
+        """Score feature vectors in one run; each row's score has the bits that :meth:`score` gives it."""
+        if not rows:
+            return []
+        scores = self.score_matrix(np.concatenate([self._matrix.encode_row(row) for row in rows]))
+        return [
+            Score(float(raw), float(probability), band, "decline" if declined else "approve")
+            for raw, probability, band, declined in zip(
+                scores.raw, scores.probability, scores.bands, scores.declined, strict=True
+            )
+        ]
+
+    def score_matrix(self, matrix: NDArray[np.float32]) -> Scores:
+        """Score rows that the bundle's design matrix has encoded, shape (n, n_columns)."""
+        raw = raw_scores(self._session, matrix)
+        probability = self._probability(raw)
+        policy = self.bundle.policy
+        return Scores(raw, probability, policy.bands_of(probability), policy.declines(probability))
+
+    def reasons(self, features: Sequence[object]) -> list[Reason]:
+        """The features that moved this applicant's raw score furthest towards default, weightiest first, at most four.
+
+        Contributions are measured from the training rows' mean score. Features that share a text are told once, with
+        the weightiest of them. What a decline owes; an approval owes none.
+        """
+        return self.reasons_of_row(self._matrix.encode_row(features)[0])
+
+    def reasons_of_row(self, row: NDArray[np.float32]) -> list[Reason]:
+        """:meth:`reasons` of an encoded row, shape (n_columns,)."""
+        by_feature = self.contributions(row)
+        reasons: dict[str, Reason] = {}
+        # stable: equal contributions stay in contract order
+        for feature, contribution in sorted(by_feature.items(), key=lambda item: -item[1]):
+            if contribution <= 0 or len(reasons) == MOST_REASONS:
+                break
+            text = self._reason_texts[feature]
+            reasons.setdefault(text, Reason(feature, text, contribution))
+        return list(reasons.values())
+
+    def contributions(self, row: NDArray[np.float32]) -> dict[str, float]:
+        """Each feature's contribution to an encoded row's raw score, in log-odds; with ``expected`` they sum to it."""
+        by_column = self._explainer.contributions(row)
+        total: dict[str, float] = dict.fromkeys(self._matrix.feature_names, 0.0)
+        for feature, contribution in zip(self._matrix.feature_of_column, by_column.tolist(), strict=True):
+            total[feature] += contribution
+        return total
+
+    @property
+    def expected(self) -> float:
+        """The mean raw score of the training rows, in log-odds: where contributions start from."""
+        return self._explainer.expected
+
+    @cached_property
+    def _reason_texts(self) -> dict[str, str]:
+        return {feature.name: feature.reason for feature in self.contract.features}
+
+    def _probability(self, raw: NDArray[np.float32]) -> NDArray[np.float64]:
+        return self.bundle.calibrator.apply(uncalibrated(raw))
+
+
+def uncalibrated(raw: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The booster's own probability of a raw score, in float64: what calibrators take."""
+    return np.asarray(1.0 / (1.0 + np.exp(-raw.astype(np.float64))))
+
+
+def _places(columns: Sequence[str], contract: FeatureContract) -> tuple[int, ...]:
+    found = {name: place for place, name in enumerate(columns)}
+    missing = [name for name in contract.feature_names if name not in found]
+    if missing:
+        raise ContractError(
+            f"the SQL of contract {contract.version} must select every feature it declares: "
+            f"it lacks {', '.join(missing)}"
+        )
+    return tuple(found[name] for name in contract.feature_names)
