@@ -184,7 +184,7 @@ def _measure_split(split: Split, scores: SplitScores, cut_off: float) -> Iterato
 
 
 def _months(rows: "pd.DataFrame") -> NDArray[np.object_]:
-    return rows["decided_at"].dt.strftime("%Y-%m").to_numpy(dtype=object)
+    return np.asarray(rows["decided_at"].dt.strftime("%Y-%m"), dtype=np.object_)
 
 
 def _nan_for_none(figures: Mapping[str, Any]) -> dict[str, Any]:

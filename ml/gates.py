@@ -157,8 +157,8 @@ def _beats_base_rate(evaluation: Evaluation) -> GateResult:
         candidate.brier < base.brier,
         required=f"test Brier below {base.brier:.4f}, that of giving every loan tune's default rate",
         found=f"{candidate.brier:.4f}",
-        remedy="the probabilities say less than one number would: the default rate has moved since tune, or calibration "
-        "failed; look at the calibration plot",
+        remedy="the probabilities say less than one number would: the default rate has moved since tune, or "
+        "calibration failed; look at the calibration plot",
     )
 
 
@@ -192,7 +192,8 @@ def _auc_is_plausible(evaluation: Evaluation, limits: GateLimits) -> GateResult:
     return _result(
         "auc_is_plausible",
         max(train.auc, test.auc) <= limits.max_auc and gap <= limits.max_train_test_gap,
-        required=f"train and test AUC at most {limits.max_auc:g}, train at most {limits.max_train_test_gap:g} above test",
+        required=f"train and test AUC at most {limits.max_auc:g}, and train at most {limits.max_train_test_gap:g} "
+        "above test",
         found=f"train {train.auc:.4f}, test {test.auc:.4f}, gap {gap:+.4f}",
         remedy="a feature written after the decision may be leaking, or the trees memorise: check the known_at of what "
         "the most important features read, then lower max_depth",
@@ -254,7 +255,8 @@ def _no_worse_text(limits: GateLimits) -> str:
 def _difference(evaluation: Evaluation, other: str) -> str:
     difference = evaluation.comparisons[other]
     ours, theirs = evaluation.overall("test", CANDIDATE).auc, evaluation.overall("test", other).auc
-    return f"AUC {ours:.4f} against {theirs:.4f} ({difference.value:+.4f}, {difference.low:+.4f} to {difference.high:+.4f})"
+    interval = f"{difference.value:+.4f}, {difference.low:+.4f} to {difference.high:+.4f}"
+    return f"AUC {ours:.4f} against {theirs:.4f} ({interval})"
 
 
 def _auc(metrics: Metrics) -> str:
