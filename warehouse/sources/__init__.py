@@ -76,9 +76,15 @@ def ingest_simulated(
     applications: int = 20_000,
     months: int = 48,
     seed: int = 7,
+    shock_ago: int = 6,
     report: "Callable[[IngestResult], None] | None" = None,
 ) -> "list[IngestResult]":
-    """Write the simulated lender's files and load them; see :func:`warehouse.sources.simulated.generate.generate`."""
-    from warehouse.sources import ingest
+    """Write a simulated lender's files and load them; see :class:`warehouse.sources.simulated.generate.Simulation`.
 
-    return ingest.ingest_simulated(settings, applications=applications, months=months, seed=seed, report=report)
+    The same parameters again change nothing.
+    """
+    from warehouse.sources import ingest
+    from warehouse.sources.simulated.generate import Simulation
+
+    simulation = Simulation(applications=applications, months=months, seed=seed, shock_ago=shock_ago)
+    return ingest.ingest_simulated(settings, simulation, report)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import duckdb
 import pyarrow as pa
@@ -20,6 +20,9 @@ from warehouse.sources.declaration import PROVENANCE_COLUMNS, raw_table
 from warehouse.sources.landing import LandedFile, receive
 from warehouse.sources.parquet_file import ParquetFile, is_parquet
 from warehouse.tables import TABLES
+
+if TYPE_CHECKING:
+    from warehouse.sources.simulated.generate import Simulation
 
 Report = Callable[["IngestResult"], None]
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -65,19 +68,17 @@ def ingest_files(
     return results
 
 
-def ingest_simulated(
-    settings: Settings, *, applications: int, months: int, seed: int, report: Report | None = None
-) -> list[IngestResult]:
-    """Write the simulated lender's files into the landing directory, unless they are loaded already, and load them."""
-    from warehouse.sources.simulated.generate import file_names, generate
+def ingest_simulated(settings: Settings, simulation: "Simulation", report: Report | None = None) -> list[IngestResult]:
+    """Write a simulated lender's files into the landing directory, unless they are there already, and load them."""
+    from warehouse.sources.simulated.generate import generate  # NumPy is needed by this source alone
 
-    names = file_names(applications=applications, months=months, seed=seed)
     directory = settings.landing / "simulated"
-    if not all((directory / entity / name).exists() for entity, name in names.items()):
-        generate(directory, applications=applications, months=months, seed=seed)
+    paths = {entity: directory / entity / simulation.file_name(entity) for entity in SOURCES["simulated"].entities}
+    if not all(path.exists() for path in paths.values()):
+        generate(simulation, directory)
     results = []
-    for entity, name in names.items():
-        results += ingest_files("simulated", [directory / entity / name], settings, entity, report)
+    for entity, path in paths.items():
+        results += ingest_files("simulated", [path], settings, entity, report)
     return results
 
 
