@@ -22,7 +22,9 @@ samples = st.lists(st.one_of(numbers, st.none()), min_size=1, max_size=40)
 labels = st.lists(st.sampled_from(["a", "b", "c", "unlisted", None]), min_size=1, max_size=60)
 
 
-def _connection(reference: list[object], current: dict[date, list[object]], data_type: str) -> duckdb.DuckDBPyConnection:
+def _connection(
+    reference: list[object], current: dict[date, list[object]], data_type: str
+) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
     con.execute("set threads = 1")
     con.execute(f"create temp table {REFERENCE} as select unnest($1::{data_type}[]) as x", [reference])

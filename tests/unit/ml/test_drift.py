@@ -1,0 +1,247 @@
+"""Drift of a model's decisions, read from and written to a real lake."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from scipy import stats
+
+from ml.drift import (
+    DriftRule,
+    FeatureDrift,
+    chi2_p_value,
+    ks_p_value,
+    measure_feature_drift,
+    measure_score_drift,
+    record_feature_drift,
+    record_score_drift,
+)
+from ml.monitoring import MonitoredModel
+from tests.unit.ml.decisions_lake import CONTRACT, MODEL, write_decisions, write_training
+from warehouse.errors import MonitoringError
+from warehouse.lake import connect, current_snapshot
+from warehouse.settings import Settings
+
+JANUARY, FEBRUARY = date(2024, 1, 1), date(2024, 2, 1)
+
+
+def _row(
+    loan_to_income: float | None, *, is_renter: bool | None = True, purpose: str | None = "car"
+) -> dict[str, object]:
+    return {"loan_to_income": loan_to_income, "is_renter": is_renter, "purpose": purpose}
+
+
+REFERENCE = [
+    _row(number / 100, is_renter=number % 2 == 0, purpose=["car", "house"][number % 2]) for number in range(200)
+]
+
+
+def _by_feature(rows: tuple[FeatureDrift, ...], month: date = JANUARY) -> Mapping[str, FeatureDrift]:
+    return {row.feature: row for row in rows if row.month == month}
+
+
+def _snapshot(settings: Settings) -> int:
+    with connect(settings) as con:
+        return current_snapshot(con)
+
+
+def test_the_same_rows_do_not_drift(home: Settings) -> None:
+    snapshot = write_training(home, REFERENCE)
+    write_decisions(home, datetime(2024, 1, 5), REFERENCE)
+
+    found = record_feature_drift(home, MODEL, CONTRACT, reference_snapshot=snapshot)
+
+    assert [row.feature for row in found] == ["loan_to_income", "is_renter", "purpose"]
+    assert all(row.psi == pytest.approx(0, abs=1e-12) and not row.is_drifted for row in found)
+    assert [row.ks for row in found] == [0, None, None]
+    assert [row.chi2 for row in found] == [None, 0, 0]
+
+
+def test_statistics_and_p_values_equal_scipy(home: Settings) -> None:
+    snapshot = write_training(home, REFERENCE)
+    current = [
+        _row(number / 50, is_renter=number % 5 == 0, purpose=["car", "house", "boat"][number % 3])
+        for number in range(90)
+    ]
+    write_decisions(home, datetime(2024, 1, 5), current)
+
+    with connect(home) as con:
+        found = _by_feature(measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot))
+
+    ks = stats.ks_2samp(
+        [row["loan_to_income"] for row in REFERENCE], [row["loan_to_income"] for row in current], method="asymp"
+    )
+    renters = stats.chi2_contingency([[100, 100], [18, 72]], correction=False)
+    purposes = stats.chi2_contingency([[100, 100, 0], [30, 30, 30]], correction=False)
+    assert found["loan_to_income"].ks == pytest.approx(ks.statistic)
+    assert found["loan_to_income"].ks_p_value == pytest.approx(ks.pvalue)
+    assert found["is_renter"].chi2 == pytest.approx(renters.statistic)
+    assert found["is_renter"].chi2_p_value == pytest.approx(renters.pvalue)
+    assert found["purpose"].chi2 == pytest.approx(purposes.statistic)
+    assert found["purpose"].chi2_p_value == pytest.approx(purposes.pvalue)
+
+
+def test_not_a_number_and_null_are_both_missing(home: Settings) -> None:
+    snapshot = write_training(home, [*REFERENCE[:6], _row(None), _row(float("nan"))])
+    write_decisions(home, datetime(2024, 1, 5), [_row(0.1), _row(None, is_renter=None, purpose=None)])
+
+    with connect(home) as con:
+        found = _by_feature(measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot))
+
+    assert found["loan_to_income"].missing_share_reference == 0.25
+    assert found["loan_to_income"].missing_share_current == 0.5
+    assert found["loan_to_income"].missing_share_change == 0.25
+    assert found["is_renter"].missing_share_current == 0.5
+    assert found["purpose"].missing_share_current == 0.5
+
+
+def test_a_month_without_a_single_value_has_no_statistic_of_values(home: Settings) -> None:
+    """An all-missing column must be reported as drift, not crash the month."""
+    snapshot = write_training(home, REFERENCE)
+    write_decisions(home, datetime(2024, 1, 5), [_row(None, is_renter=None, purpose=None)] * 60)
+
+    with connect(home) as con:
+        found = measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot)
+
+    assert [(row.ks, row.ks_p_value, row.chi2, row.chi2_p_value) for row in found] == [(None,) * 4] * 3
+    assert all(row.is_drifted for row in found)
+
+
+def test_a_model_without_decisions_has_no_rows(home: Settings) -> None:
+    snapshot = write_training(home, REFERENCE)
+
+    found = record_feature_drift(home, MODEL, CONTRACT, reference_snapshot=snapshot)
+
+    assert found == ()
+
+
+def test_only_this_models_training_rows_and_decisions_count(home: Settings) -> None:
+    """Another source, another split, another version: each would shift the figures of this one."""
+    later = [{**_row(9.0), "split": "test"}]
+    snapshot = write_training(home, [*REFERENCE, *later])
+    write_decisions(home, datetime(2024, 1, 5), REFERENCE)
+    write_decisions(home, datetime(2024, 1, 6), [_row(9.0)] * 50, model=MonitoredModel("bank", MODEL.name, 4))
+    write_decisions(home, datetime(2024, 1, 7), [_row(9.0)] * 50, model=MonitoredModel("shop", MODEL.name, 3))
+
+    with connect(home) as con:
+        found = measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot)
+
+    assert {(row.n_reference, row.n_current) for row in found} == {(200, 200)}
+
+
+def test_the_reference_is_read_as_the_model_saw_it(home: Settings) -> None:
+    """dbt replaces training.trn_default on each run; drift is against the snapshot the model was fitted on."""
+    snapshot = write_training(home, REFERENCE)
+    write_training(home, [_row(9.0)])
+    write_decisions(home, datetime(2024, 1, 5), REFERENCE)
+
+    with connect(home) as con:
+        found = measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot)
+
+    assert {row.n_reference for row in found} == {200}
+
+
+def test_a_snapshot_without_training_rows_is_refused(home: Settings) -> None:
+    snapshot = write_training(home, REFERENCE, source="shop")
+    write_decisions(home, datetime(2024, 1, 5), REFERENCE)
+
+    with connect(home) as con, pytest.raises(MonitoringError, match=f"snapshot {snapshot} has none of source 'bank'"):
+        measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot)
+
+
+def test_months_are_calendar_months_of_the_decision(home: Settings) -> None:
+    snapshot = write_training(home, REFERENCE)
+    write_decisions(home, datetime(2024, 1, 31, 23, 59, 59), REFERENCE[:3])
+    write_decisions(home, datetime(2024, 2, 1), REFERENCE[:5])
+
+    with connect(home) as con:
+        every = measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot)
+        asked = measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot, months=[FEBRUARY])
+
+    assert {(row.month, row.n_current) for row in every} == {(JANUARY, 3), (FEBRUARY, 5)}
+    assert asked == tuple(row for row in every if row.month == FEBRUARY)
+
+
+def test_measuring_again_writes_nothing(home: Settings) -> None:
+    snapshot = write_training(home, REFERENCE)
+    write_decisions(home, datetime(2024, 1, 5), REFERENCE[:70])
+    record_feature_drift(home, MODEL, CONTRACT, reference_snapshot=snapshot)
+    before = _snapshot(home)
+
+    record_feature_drift(home, MODEL, CONTRACT, reference_snapshot=snapshot)
+
+    assert _snapshot(home) == before
+
+
+def test_only_the_month_that_changed_is_replaced(home: Settings) -> None:
+    snapshot = write_training(home, REFERENCE)
+    write_decisions(home, datetime(2024, 1, 5), REFERENCE[:70])
+    write_decisions(home, datetime(2024, 2, 5), REFERENCE[:70])
+    record_feature_drift(home, MODEL, CONTRACT, reference_snapshot=snapshot)
+    measured = (
+        "select month, max(measured_at), count(*), max(n_current) from monitoring.feature_drift group by 1 order by 1"
+    )
+    with connect(home) as con:
+        first = con.execute(measured).fetchall()
+    write_decisions(home, datetime(2024, 2, 6), REFERENCE[:10])
+
+    record_feature_drift(home, MODEL, CONTRACT, reference_snapshot=snapshot)
+
+    with connect(home) as con:
+        second = con.execute(measured).fetchall()
+    assert second[0] == first[0]
+    assert second[1][1] > first[1][1]
+    assert [row[2:] for row in second] == [(3, 70), (3, 80)]
+
+
+def test_score_drift_is_against_all_training_probabilities(home: Settings, tmp_path: Path) -> None:
+    reference, current = [n / 1000 for n in range(1, 500)], [n / 500 for n in range(1, 400)]
+    pq.write_table(pa.table({"probability": reference}), tmp_path / "scores.parquet")
+    write_decisions(home, datetime(2024, 1, 5), [_row(1.0)] * len(current), probability=current)
+
+    (found,) = record_score_drift(home, MODEL, reference_scores=tmp_path / "scores.parquet")
+
+    expected = stats.ks_2samp(reference, current, method="asymp")
+    assert (found.n_reference, found.n_current) == (499, 399)
+    assert found.ks == pytest.approx(expected.statistic)
+    assert found.ks_p_value == pytest.approx(expected.pvalue)
+    assert (found.mean_reference, found.mean_current) == (pytest.approx(0.25), pytest.approx(0.4))
+    assert found.is_drifted
+    with connect(home) as con:
+        stored = con.execute("select month, psi, is_drifted from monitoring.score_drift").fetchall()
+    assert stored == [(JANUARY, found.psi, True)]
+
+
+def test_an_empty_file_of_scores_is_refused(home: Settings, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"probability": pa.array([], pa.float64())}), tmp_path / "scores.parquet")
+    write_decisions(home, datetime(2024, 1, 5), REFERENCE)
+
+    with connect(home) as con, pytest.raises(MonitoringError, match=r"scores\.parquet has none"):
+        measure_score_drift(con, MODEL, reference_scores=tmp_path / "scores.parquet")
+
+
+def test_a_high_psi_of_a_few_decisions_is_noise() -> None:
+    """Ten decisions in eleven bins give a PSI near one without any drift."""
+    rule = DriftRule()
+
+    assert not rule.psi_is_drift(1.0, n_reference=10_000, n_current=10, n_bins=11)
+    assert rule.psi_is_drift(1.0, n_reference=10_000, n_current=1_000, n_bins=11)
+
+
+def test_the_limits_can_be_set() -> None:
+    sizes = {"n_reference": 10_000, "n_current": 10_000}
+
+    assert not DriftRule().psi_is_drift(0.15, n_bins=11, **sizes)
+    assert DriftRule(psi=0.1).psi_is_drift(0.15, n_bins=11, **sizes)
+    assert not DriftRule().missing_is_drift(0.0, 0.08, **sizes)
+    assert DriftRule(missing_share_change=0.05).missing_is_drift(0.0, 0.08, **sizes)
+
+
+def test_p_values_of_the_smallest_samples_are_probabilities() -> None:
+    """scipy's distribution is undefined at the effective size 0 to which 1 x 1 rounds."""
+    assert 0 <= ks_p_value(1.0, 1, 1) <= 1
+    assert ks_p_value(0.0, 1, 1) == 1
+    assert chi2_p_value(3.841458820694124, 1) == pytest.approx(0.05)
