@@ -108,10 +108,9 @@ def invalid(violations: tuple[Violation, ...]) -> InvalidRequest:
 
 
 def shown(value: Any) -> Any:
-    """The value as sent, fit to be put back into JSON: long or unrepresentable ones become a shortened text."""
+    """The value as sent, fit to be put back into JSON: objects, infinities and what is long become a short text."""
     if isinstance(value, str):
-        text = value.encode("utf-8", "replace").decode()
-        return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+        return value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "…"
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int) and abs(value) < 2**53:

@@ -21,7 +21,10 @@ def decode_body(body: bytes, content_type: str | None) -> Any:
     if not body.strip():
         raise InvalidRequest("The body must be a JSON object: found nothing")
     try:
-        return _DECODER.decode(body.decode("utf-8"))
+        text = body.decode("utf-8")
+        value = _DECODER.decode(text)
+        if "\\u" in text:
+            _refuse_half_characters(value)
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"JSON must be UTF-8: byte {error.start} of the body is not") from None
     except json.JSONDecodeError as error:
@@ -33,6 +36,7 @@ def decode_body(body: bytes, content_type: str | None) -> Any:
     except ValueError as error:  # an integer beyond Python's digit limit, or one of the refusals below
         detail = str(error) if isinstance(error, _RefusedJSON) else "The body holds an integer of thousands of digits"
         raise InvalidRequest(detail) from None
+    return value
 
 
 class _RefusedJSON(ValueError):
@@ -50,6 +54,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(name: str) -> Any:
     raise _RefusedJSON(f"{name} is not JSON; send null for a value that is not known")
+
+
+def _refuse_half_characters(value: Any) -> None:
+    # "\\ud800" alone is JSON's escape for half a character: neither UTF-8 nor SQLite could keep it
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise _RefusedJSON("A text holds a surrogate (\\ud800 to \\udfff) without its other half") from None
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)

@@ -1,0 +1,22 @@
+"""Ids of decisions: ordered by time, or the same again for a request that is sent again."""
+
+import os
+import time
+import uuid
+
+_NAMESPACE = uuid.UUID("5d8f3a0e-4c1b-5f5e-9c67-0b9a2f6f7e11")
+
+
+def new_decision_id() -> str:
+    """A UUID of version 7 (RFC 9562): 48 bits of milliseconds, then random, so that ids sort by when they were made."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | random
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=value))
+
+
+def repeatable_decision_id(api_key_id: str, idempotency_key: str) -> str:
+    """The id that this key's holder gets for this ``Idempotency-Key``, in every process and after every restart."""
+    return str(uuid.uuid5(_NAMESPACE, f"{api_key_id}\n{idempotency_key}"))

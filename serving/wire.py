@@ -1,0 +1,123 @@
+"""What the API answers: frozen types, apart from the logic that fills them."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from serving.problems import ProblemDocument
+
+
+class ModelVersion(msgspec.Struct, frozen=True):
+    """Which model and features made a decision."""
+
+    name: str
+    version: int
+    feature_version: str
+
+
+class ReasonCode(msgspec.Struct, frozen=True):
+    """What weighed most against a declined application; ``contribution`` is in log-odds of default."""
+
+    feature: str
+    text: str
+    contribution: float
+
+
+class ScoredApplication(msgspec.Struct, frozen=True):
+    """A decision: durable in the decision log before it is answered."""
+
+    decision_id: str
+    application_id: str
+    decided_at: datetime
+    probability: float
+    band: str
+    decision: Literal["approve", "decline"]
+    reasons: tuple[ReasonCode, ...]
+    model: ModelVersion
+    features_as_of: datetime | None
+    status: Literal["scored", "scored_without_history"]
+    warnings: tuple[str, ...] = ()
+
+
+class BatchRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One application of a batch: its score, or the problem with it."""
+
+    index: int
+    score: ScoredApplication | msgspec.UnsetType = msgspec.UNSET
+    problem: ProblemDocument | msgspec.UnsetType = msgspec.UNSET
+
+
+class BatchAnswer(msgspec.Struct, frozen=True):
+    """Rows in the order they were sent."""
+
+    n_scored: int
+    n_refused: int
+    results: tuple[BatchRow, ...]
+
+
+class LoggedDecision(msgspec.Struct, frozen=True):
+    """A decision as it was logged, with everything that made it."""
+
+    decision_id: str
+    application_id: str
+    borrower_id: str | None
+    decided_at: datetime
+    probability: float
+    raw_score: float
+    band: str
+    decision: str
+    reasons: tuple[ReasonCode, ...]
+    model: ModelVersion
+    features_as_of: datetime | None
+    status: str
+    latency_ms: float
+    inputs: dict[str, Any]
+    features: dict[str, Any]
+
+
+class OutcomeReceipt(msgspec.Struct, frozen=True):
+    """An outcome is durable; ``is_new`` is false where the same was reported before."""
+
+    outcome_id: str
+    application_id: str
+    is_new: bool
+
+
+class InputDescription(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One field of a score request."""
+
+    name: str
+    type: str
+    required: bool
+    rule: str
+    description: str
+    example: Any = msgspec.UNSET
+
+
+class ModelDescription(msgspec.Struct, frozen=True):
+    """The model being served; ``metrics`` are out of time unless they say otherwise."""
+
+    name: str
+    version: int
+    source: str
+    feature_version: str
+    published_at: str
+    published_by: str
+    cut_off: float
+    metrics: dict[str, Any]
+    inputs: tuple[InputDescription, ...]
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """``ready``; ``degraded`` while it scores with something amiss; ``unavailable`` (503) when it cannot score."""
+
+    status: Literal["ready", "degraded", "unavailable"]
+    reasons: tuple[str, ...]
+    model: ModelVersion | None
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"

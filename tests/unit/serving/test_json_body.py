@@ -1,0 +1,62 @@
+"""Bodies that a lenient decoder would guess about are refused, each with what is wrong."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.json_body import decode_body
+from serving.problems import InvalidRequest, UnsupportedMediaType
+
+JSON = "application/json"
+
+
+@pytest.mark.parametrize("content_type", [JSON, "application/json; charset=utf-8", "Application/JSON"])
+def test_a_json_object_is_decoded(content_type: str) -> None:
+    assert decode_body(b'{"a": [1, 2.5, null, true, "x"]}', content_type) == {"a": [1, 2.5, None, True, "x"]}
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"]
+)
+def test_a_body_not_declared_as_json_is_refused(content_type: str | None) -> None:
+    """curl without a header declares a form: the answer must say which header to send."""
+    with pytest.raises(UnsupportedMediaType, match="Content-Type: application/json"):
+        decode_body(b"{}", content_type)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "found nothing"),
+        (b"  \n", "found nothing"),
+        (b'{"a" 1}', "line 1, column 6"),
+        (b'{"a": 1,\n "b": }', "line 2, column 7"),
+        (b'{"a": 1} {}', "line 1, column 10: extra data"),
+        (b'{"a": NaN}', "NaN is not JSON"),
+        (b'{"a": -Infinity}', "-Infinity is not JSON"),
+        (b'{"a": 1, "b": 2, "a": 3}', "names 'a' twice"),
+        (b'{"x": {"a": 1, "a": 1}}', "names 'a' twice"),
+        (b'{"\\ud800": 1, "\\ud800": 1}', r"names '\\ud800' twice"),
+        (b'{"a": "\\uD800"}', "without its other half"),
+        (b'{"\\udc00": 1}', "without its other half"),
+        (b"\xff\xfe{}", "byte 0"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "thousands of digits"),
+        (b"[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_body_that_is_not_one_unambiguous_value_is_refused(body: bytes, message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        decode_body(body, JSON)
+
+
+def test_a_whole_surrogate_pair_is_one_character() -> None:
+    assert decode_body(b'["\\ud83d\\ude00"]', JSON) == ["\U0001f600"]
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_value_or_a_problem(body: bytes) -> None:
+    """Prevents a decoder error that nobody foresaw from becoming a 500."""
+    try:
+        decode_body(body, JSON)
+    except InvalidRequest as problem:
+        problem.detail.encode()
