@@ -1,0 +1,201 @@
+"""A small lender and a real model of it: contract, rows, lake tables, training, bundle, deployment, in a second or two.
+
+The contract is written by hand and has every kind of column; its SQL runs in DuckDB for the offline side and through
+the compiler for the online side, as dbt's does.
+"""
+
+import atexit
+import math
+import shutil
+import tempfile
+from datetime import date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ml.bundle import Bundle, write_bundle
+from ml.deployment import Deployment, publish
+from ml.estimators import GradientBoosting
+from ml.evaluation import Evaluation, evaluate
+from ml.lineage import collect_lineage
+from ml.reference import build_reference
+from ml.training import Candidate, TrainingSettings, train
+from ml.training_set import TrainingSet, read_training_set
+from warehouse.contract import FeatureColumn, FeatureContract, InputColumn
+from warehouse.lake import connect, current_snapshot, writer
+from warehouse.settings import Settings
+
+SOURCE = "simulated"
+MODEL_NAME = f"default_risk_{SOURCE}"
+PURPOSES = ("car", "debt_consolidation", "other")
+START = datetime(2020, 1, 1)
+MONTHS = 24
+
+INPUTS = (
+    InputColumn("application_id", "varchar", "Id of the application.", "key", example="sim-1"),
+    InputColumn("borrower_id", "varchar", "Id of the borrower.", "key", example="sim-b1"),
+    InputColumn("source", "varchar", "The lender.", "context"),
+    InputColumn("decided_at", "timestamp", "When the decision is taken.", "context"),
+    InputColumn("requested_amount", "double", "Amount asked for.", "request", True, (100, 100_000), example=12_000.0),
+    InputColumn("term_months", "integer", "Months to repay.", "request", True, (1, 480), example=36),
+    InputColumn("purpose", "varchar", "What it is for.", "request", True, None, PURPOSES, example="car"),
+    InputColumn("annual_income", "double", "Declared income a year.", "request", False, (0, 1e7), example=48_000.0),
+    InputColumn("income_verified", "boolean", "Whether it was checked.", "request", example=True),
+    InputColumn("oldest_account_on", "date", "Opening of the oldest account.", "request", example="2010-05-01"),
+    InputColumn("max_months_past_due_6m", "integer", "Worst statement in 6 months.", "history", range=(0, 60)),
+    InputColumn(
+        "purpose_default_rate", "double", "Trailing rate of the purpose.", "cohort", range=(0, 1), segment="purpose"
+    ),
+)
+FEATURES = (
+    FeatureColumn("requested_amount", "double", "Amount.", "numeric", (100, 100_000), reason="The amount is high"),
+    FeatureColumn(
+        "loan_to_income", "double", "Amount over income.", "numeric", (0, 1000), None, "increasing",
+        "The amount requested is high for the declared income",
+    ),
+    FeatureColumn("term_months", "integer", "Months.", "numeric", (1, 480), reason="The term is long"),
+    FeatureColumn("purpose", "varchar", "Purpose.", "categorical", None, PURPOSES, reason="The purpose of the loan"),
+    FeatureColumn("income_verified", "boolean", "Verified.", "boolean", reason="The income could not be verified"),
+    FeatureColumn(
+        "credit_age_months", "bigint", "Age of the oldest account.", "numeric", (0, 900), None, "decreasing",
+        "The credit history is short",
+    ),
+    FeatureColumn(
+        "max_months_past_due_6m", "integer", "Worst arrears.", "numeric", (0, 60), None, "increasing",
+        "Recent statements were past due",
+    ),
+    FeatureColumn(
+        "purpose_default_rate", "double", "Trailing rate.", "numeric", (0, 1), None, "increasing",
+        "Loans for this purpose defaulted often",
+    ),
+)  # fmt: skip
+SQL = """
+select
+    application_id,
+    borrower_id,
+    source,
+    decided_at,
+    requested_amount,
+    requested_amount / nullif(annual_income, 0) as loan_to_income,
+    term_months,
+    purpose,
+    income_verified,
+    date_diff('month', oldest_account_on, decided_at) as credit_age_months,
+    max_months_past_due_6m,
+    purpose_default_rate
+from features.ftr_application_inputs
+"""
+CONTRACT = FeatureContract(version="v1", inputs=INPUTS, features=FEATURES, sql=SQL)
+#: Small, but deep and long enough for interactions, missing branches and merged tests on a path.
+SETTINGS = TrainingSettings(
+    boosting=GradientBoosting(max_trees=40, learning_rate=0.15, max_depth=4, threads=1), calibration="beta"
+)
+
+
+def input_rows(n: int = 2000, *, seed: int = 7) -> list[dict[str, object]]:
+    """Inputs of ``n`` applications over 24 months, a tenth of the optional values missing."""
+    random = np.random.default_rng(seed)
+
+    def or_missing(value: object) -> object:
+        return None if random.random() < 0.1 else value
+
+    return [
+        {
+            "application_id": f"sim-{number}",
+            "borrower_id": f"sim-b{number // 2}",
+            "source": SOURCE,
+            "decided_at": START + timedelta(days=int(number * MONTHS * 30 / n), hours=9),
+            "requested_amount": float(round(random.lognormal(9, 0.7), 2)),
+            "term_months": int(random.choice([12, 36, 60])),
+            "purpose": str(random.choice(PURPOSES)),
+            "annual_income": or_missing(float(round(random.lognormal(10.5, 0.6), 2))),
+            "income_verified": or_missing(bool(random.random() < 0.6)),
+            "oldest_account_on": or_missing(date(1995, 1, 1) + timedelta(days=int(random.integers(0, 9000)))),
+            "max_months_past_due_6m": or_missing(int(random.poisson(0.4))),
+            "purpose_default_rate": or_missing(float(random.beta(2, 12))),
+        }
+        for number in range(n)
+    ]
+
+
+def fill_lake(settings: Settings, n: int = 2000, *, seed: int = 7) -> int:
+    """Write inputs, features, labels and the training set as dbt would; returns the lake's snapshot."""
+    rows = pd.DataFrame(input_rows(n, seed=seed)).astype(
+        {"income_verified": "boolean", "max_months_past_due_6m": "Int32", "term_months": "Int32"}
+    )
+    defaulted = _outcomes(rows, seed)
+    typed = ", ".join(f"{column.name}::{column.data_type} as {column.name}" for column in INPUTS)
+    with writer("test data", settings) as con:
+        con.register("rows", rows)
+        con.register("labels", pd.DataFrame({"application_id": rows["application_id"], "is_default": defaulted}))
+        con.execute(f"create or replace table features.ftr_application_inputs as select {typed} from rows")
+        con.execute(f"create or replace table features.ftr_application_v1 as {SQL}")
+        con.execute("""
+            create or replace table training.lbl_default as
+            select application_id, source, decided_at, is_default,
+                decided_at + interval 6 months as outcome_at, decided_at + interval 6 months as known_at,
+                decided_at + interval 12 months as matured_at
+            from labels join features.ftr_application_inputs using (application_id)""")
+        con.execute(f"""
+            create or replace table training.trn_default as
+            select application_id, borrower_id, source, decided_at,
+                case when decided_at < timestamp '2021-01-01' then 'train'
+                    when decided_at < timestamp '2021-06-01' then 'tune' else 'test' end as split,
+                is_default, known_at as label_known_at, {", ".join(CONTRACT.feature_names)}
+            from features.ftr_application_v1
+            join (select application_id, is_default, known_at from training.lbl_default) using (application_id)""")
+        return current_snapshot(con)
+
+
+def trained(settings: Settings, training_settings: TrainingSettings = SETTINGS) -> tuple[Candidate, TrainingSet]:
+    """Train on the lake that :func:`fill_lake` wrote."""
+    con = connect(settings)
+    try:
+        training_set = read_training_set(con, SOURCE)
+    finally:
+        con.close()
+    return train(training_set, CONTRACT, training_settings), training_set
+
+
+def write_model(
+    directory: Path, candidate: Candidate, training_set: TrainingSet, evaluation: Evaluation | None = None
+) -> Bundle:
+    """Evaluate and bundle a candidate."""
+    return write_bundle(
+        directory,
+        candidate,
+        CONTRACT,
+        evaluation=evaluation or evaluate(candidate, training_set),
+        lineage=collect_lineage(candidate, training_set, CONTRACT, by="tests"),
+        reference=build_reference(candidate, training_set, sample_rows=100),
+    )
+
+
+@cache
+def shared_bundle(*, n: int = 2000, seed: int = 7) -> Bundle:
+    """A real bundle, trained once in a test process and read-only: what it needs of a lake is gone when it returns."""
+    directory = Path(tempfile.mkdtemp(prefix="loanlake-model-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    settings = Settings.from_environment({"LOANLAKE_HOME": str(directory / "home")})
+    fill_lake(settings, n, seed=seed)
+    return write_model(directory / "bundle", *trained(settings))
+
+
+def publish_model(settings: Settings, *, version: int = 1, seed: int = 7) -> Deployment:
+    """Serve the shared bundle of a seed in this home, without MLflow; another seed is another model."""
+    bundle = shared_bundle(seed=seed)
+    return publish(bundle, settings, source=SOURCE, model_name=MODEL_NAME, model_version=version, by="tests")
+
+
+def _outcomes(rows: pd.DataFrame, seed: int) -> pd.Series:
+    random = np.random.default_rng(seed + 1)
+    log_odds = (
+        -1.6
+        + 0.9 * np.log((rows["requested_amount"] / rows["annual_income"]).fillna(0.3) / 0.3)
+        + 0.8 * rows["max_months_past_due_6m"].fillna(1).astype(float)
+        + 0.4 * (rows["purpose"] == "other")
+        + 0.01 * (rows["term_months"].astype(float) - 36)
+    )
+    return pd.Series(random.random(len(rows)) < 1 / (1 + math.e**-log_odds)).astype(bool)
