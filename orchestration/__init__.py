@@ -1,1 +1,1 @@
-"""Dagster: what is built from what, when, and what stops it. No mathematics here."""
+"""Dagster: which step follows which, what stops it, and what people see of it. No mathematics here."""

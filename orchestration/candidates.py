@@ -1,0 +1,131 @@
+"""What steps hand to each other about a model in the making: small files under the home, never pickled objects.
+
+::
+
+    candidates/<source>/training_set.json       which rows the next training reads: snapshot and content hash
+    candidates/<source>/current                 the fingerprint of the candidate that later steps are about
+    candidates/<source>/<fingerprint>/bundle/   the candidate, as it would be served
+                                     /plots/    PNG
+                                     /judgement.json     the gates' decisions
+                                     /registered.json    its model version, once it has one
+
+A fingerprint is equal exactly when training set, feature contract and training settings are: that is how a second run
+knows that there is nothing to train.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from warehouse.errors import NotFoundError
+from warehouse.settings import Settings
+
+
+@dataclass(frozen=True)
+class TrainingSetRecord:
+    """Names a source's training set: rows at a lake snapshot, and the hash of their content."""
+
+    source: str
+    snapshot: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The gates' decisions on a candidate; each entry has gate, passed, required, found, message.
+
+    ``champion_version``: the version it was compared with, None where there was none.
+    """
+
+    champion_version: int | None
+    gates: tuple[dict[str, Any], ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no gate refused."""
+        return all(gate["passed"] for gate in self.gates)
+
+
+@dataclass(frozen=True)
+class CandidateDirectory:
+    """One candidate's place under the home."""
+
+    path: Path
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what made it."""
+        return self.path.name
+
+    @property
+    def bundle(self) -> Path:
+        """The model bundle."""
+        return self.path / "bundle"
+
+    @property
+    def plots(self) -> Path:
+        """PNG files, by what they show."""
+        return self.path / "plots"
+
+    def read_judgement(self) -> Judgement | None:
+        """The gates' decisions, None before they were made."""
+        data = _read(self.path / "judgement.json")
+        return None if data is None else Judgement(data["champion_version"], tuple(data["gates"]))
+
+    def write_judgement(self, judgement: Judgement) -> None:
+        """Keep the gates' decisions."""
+        _write(self.path / "judgement.json", asdict(judgement))
+
+    def read_registration(self) -> dict[str, Any] | None:
+        """``model_name``, ``model_version``, ``run_id``; None before it was registered."""
+        return _read(self.path / "registered.json")
+
+    def write_registration(self, registration: dict[str, Any]) -> None:
+        """Keep the model version it became."""
+        _write(self.path / "registered.json", registration)
+
+
+def candidate_directory(settings: Settings, source: str, fingerprint: str) -> CandidateDirectory:
+    """The place of a candidate, whether or not it is there."""
+    return CandidateDirectory(settings.candidates / source / fingerprint)
+
+
+def set_current(settings: Settings, source: str, candidate: CandidateDirectory) -> None:
+    """Make later steps be about this candidate."""
+    _write(settings.candidates / source / "current", {"fingerprint": candidate.fingerprint})
+
+
+def current_candidate(settings: Settings, source: str) -> CandidateDirectory:
+    """The candidate that was trained last for a source; raises NotFoundError where none was."""
+    data = _read(settings.candidates / source / "current")
+    if data is None:
+        raise NotFoundError(f"no candidate of source {source!r} was trained in this home: materialise model/candidate first")
+    return candidate_directory(settings, source, data["fingerprint"])
+
+
+def write_training_set(settings: Settings, record: TrainingSetRecord) -> None:
+    """Name the rows that the next training of the source reads."""
+    _write(settings.candidates / record.source / "training_set.json", asdict(record))
+
+
+def read_training_set_record(settings: Settings, source: str) -> TrainingSetRecord:
+    """The rows that the next training reads; raises NotFoundError where none were named."""
+    data = _read(settings.candidates / source / "training_set.json")
+    if data is None:
+        raise NotFoundError(f"no training set of source {source!r} in this home: materialise training/training_set first")
+    return TrainingSetRecord(**data)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    temporary.replace(path)

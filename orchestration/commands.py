@@ -1,0 +1,101 @@
+"""``loanlake run``, ``up`` and ``status``."""
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from warehouse.errors import SettingError
+from warehouse.settings import Settings
+
+_SIMULATED_SIZE = ("applications", "months", "seed")
+
+
+@click.command()
+@click.argument("source", required=False)
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--entity", help="Which raw table the FILES fill, where the source has several or is your own.")
+@click.option("--exclude", metavar="FEATURE,…", default="", help="Features that the model must not use.")
+@click.option("--month", "months", multiple=True, metavar="YYYY-MM", help="Write a drift report for this month; repeatable.")
+@click.option("--retrain", is_flag=True, help="Train even where nothing has changed.")
+@click.option("--applications", type=click.IntRange(min=1), help="Size of the simulated lender (default 20,000).")
+@click.option("--simulated-months", type=click.IntRange(min=1), help="Months of simulated decisions (default 48).")
+@click.option("--seed", type=int, help="Seed of the simulated lender (default 7).")
+def run(
+    source: str | None,
+    files: tuple[Path, ...],
+    entity: str | None,
+    exclude: str,
+    months: tuple[str, ...],
+    retrain: bool,
+    applications: int | None,
+    simulated_months: int | None,
+    seed: int | None,
+) -> None:
+    """Run the main path for SOURCE: load FILES, build and check features, train, judge, deploy, score, measure drift.
+
+    SOURCE is simulated (the default), lending_club, uci_credit_card, or a lender of your own. Without FILES the tables
+    are built from what was loaded before; the simulated lender writes its own. Running again changes nothing but what
+    new data changes.
+
+    \b
+    Examples:
+      loanlake run
+      loanlake run lending_club accepted_2007_to_2018Q4.csv.gz
+      loanlake run lending_club --exclude annual_rate,lender_grade
+
+    Exit code 0: a model is served (a new one, or the one before where nothing changed). 1: a check or gate stopped the
+    run, or it failed; the last line says which. 130: interrupted.
+    """
+    from orchestration.main_run import run_main_path
+
+    simulated = {"applications": applications, "months": simulated_months, "seed": seed}
+    asked = {f"simulated_{name}": value for name, value in simulated.items() if value is not None}
+    source = source or "simulated"
+    if asked and source != "simulated":
+        raise SettingError(f"--applications, --simulated-months and --seed shape the simulated lender: found {source!r}")
+    config: dict[str, Any] = {"source": source, "files": [str(file.resolve()) for file in files], **asked}
+    config |= {"simulate": bool(asked), "entity": entity or "", "force_training": retrain}
+    config |= {"exclude": [name for name in exclude.split(",") if name], "report_months": list(months)}
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        succeeded = run_main_path(config, Settings.from_environment())
+    except KeyboardInterrupt:
+        click.echo("loanlake: interrupted; what was finished is kept, run again to go on", err=True)
+        sys.exit(130)
+    sys.exit(0 if succeeded else 1)
+
+
+@click.command()
+@click.option("--dagster-port", envvar="LOANLAKE_DAGSTER_PORT", default=3000, show_default=True, show_envvar=True)
+@click.option("--api-port", envvar="LOANLAKE_API_PORT", default=8000, show_default=True, show_envvar=True)
+@click.option("--mlflow-port", envvar="LOANLAKE_MLFLOW_PORT", default=5000, show_default=True, show_envvar=True)
+@click.option("--reports-port", envvar="LOANLAKE_REPORTS_PORT", default=8050, show_default=True, show_envvar=True)
+def up(dagster_port: int, api_port: int, mlflow_port: int, reports_port: int) -> None:
+    """Start the API, the Dagster UI and daemon, the MLflow UI and the drift reports together; Ctrl-C stops all.
+
+    Each URL is printed when it answers. Logs go to the home's logs directory, one file each. Ends with exit code 1, and
+    the last lines of its log, when one of them ends by itself.
+    """
+    from orchestration.services import run_together, services
+
+    settings = Settings.from_environment()
+    wanted = services(
+        settings, dagster_port=dagster_port, api_port=api_port, mlflow_port=mlflow_port, reports_port=reports_port
+    )
+    run_together(wanted, settings, click.echo)
+
+
+@click.command()
+def status() -> None:
+    """Show data, models, what is served, waiting decisions, runs and alerts of this home at a glance."""
+    from orchestration.status import status_text
+
+    click.echo(status_text(Settings.from_environment()))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,133 @@
+"""The dbt project as Dagster sees it: its manifest, and how its nodes are named and run.
+
+Dagster draws the asset graph from a manifest made by ``dbt parse``. Parsing takes seconds, so it happens only when a
+file of the dbt project has changed since, never at each load.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, DbtProject
+from packaging.version import Version
+
+from warehouse.errors import DbtProjectError
+from warehouse.settings import DBT_PROJECT_DIR, Settings
+
+_SOURCE_SUFFIXES = {".sql", ".yml", ".yaml", ".csv", ".md"}
+DBT = Path(sys.executable).with_name("dbt")
+
+
+def prepared_manifest(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR) -> Path:
+    """The manifest of the dbt project as its files stand now; runs ``dbt parse`` only when they have changed.
+
+    Raises DbtProjectError with dbt's own words when the project cannot be parsed.
+    """
+    manifest, stamp = settings.dbt_parsed / "manifest.json", settings.dbt_parsed / "project.sha256"
+    settings.dbt_parsed.mkdir(parents=True, exist_ok=True)
+    # the webserver, the daemon and every run load the definitions, at times together: one parses, the others wait
+    with _exclusively(settings.dbt_parsed / "parse.lock"):
+        fingerprint = project_fingerprint(project_dir)
+        if manifest.exists() and stamp.exists() and stamp.read_text() == fingerprint:
+            return manifest
+        _parse(settings.dbt_parsed, project_dir)
+        stamp.write_text(fingerprint)
+    return manifest
+
+
+def project_fingerprint(project_dir: Path) -> str:
+    """SHA-256 over the names and contents of the project's own files (not of what dbt writes beside them)."""
+    digest = hashlib.sha256()
+    for path in sorted(_project_files(project_dir)):
+        digest.update(f"{path.relative_to(project_dir)}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def build_failures(target: Path) -> list[str]:
+    """What went wrong in the dbt invocation whose artefacts are in ``target``: "name: status message", empty if nothing.
+
+    Covers what dbt does not report as an asset check: models that failed to build, and tests of several models.
+    """
+    path = target / "run_results.json"
+    if not path.exists():
+        return []
+    results = json.loads(path.read_text())["results"]
+    return [
+        f"{result['unique_id'].split('.')[2]}: {result['status']} {(result.get('message') or '').strip()}".strip()
+        for result in results
+        if result["status"] in {"error", "fail", "runtime error"}
+    ]
+
+
+class LayeredTranslator(DagsterDbtTranslator):
+    """Names every dbt node ``<layer>/<table>``, as SQL does, and groups it by its layer."""
+
+    def __init__(self) -> None:
+        super().__init__(DagsterDbtTranslatorSettings(enable_asset_checks=True, enable_source_tests_as_checks=True))
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        """The spec of one node; sources get the keys of the assets that fill them."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        node = self.get_resource_props(manifest, unique_id)
+        key = asset_key(node)
+        return spec.replace_attributes(key=key, group_name=key.path[0], kinds={"dbt", "duckdb"})
+
+
+def asset_key(node: Mapping[str, Any]) -> dg.AssetKey:
+    """``<schema>/<table>`` of a dbt model or source."""
+    if node["resource_type"] == "source":
+        return dg.AssetKey([node["schema"], node["identifier"]])
+    return dg.AssetKey([node["config"]["schema"], node["alias"]])
+
+
+class Dbt(DbtCliResource):
+    """dbt as a subprocess, its artefacts under the home."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        # dagster-dbt would run `dbt --version` (3.7 s), which asks PyPI for newer releases
+        return Version(installed_version("dbt-core"))
+
+
+def dbt_resource() -> Dbt:
+    """The resource that runs this environment's dbt in the repository's project."""
+    return Dbt(project_dir=str(DBT_PROJECT_DIR), profiles_dir=str(DBT_PROJECT_DIR), dbt_executable=str(DBT))
+
+
+def _parse(directory: Path, project_dir: Path) -> None:
+    working = directory / "working"
+    command = [str(DBT), "parse", "--project-dir", str(project_dir), "--profiles-dir", str(project_dir)]
+    command += ["--target-path", str(working), "--log-path", str(working), "--no-use-colors", "--quiet"]
+    environment = {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=project_dir)  # noqa: S603
+    if done.returncode != 0:
+        raise DbtProjectError(f"dbt cannot parse the project in {project_dir}:\n{done.stdout.strip()}{done.stderr.strip()}")
+    # readers of the manifest see the old one or the new one, never half of it
+    shutil.copy2(working / "manifest.json", directory / "manifest.new")
+    (directory / "manifest.new").replace(directory / "manifest.json")
+
+
+def _project_files(project_dir: Path) -> Iterator[Path]:
+    written_by_dbt = {"target", "logs", "dbt_packages"}
+    for root, directories, names in os.walk(project_dir):
+        directories[:] = [name for name in directories if name not in written_by_dbt and not name.startswith((".", "_"))]
+        yield from (Path(root, name) for name in names if Path(name).suffix in _SOURCE_SUFFIXES and name[0] != ".")
+
+
+@contextmanager
+def _exclusively(lock: Path) -> Iterator[None]:
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

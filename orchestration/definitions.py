@@ -1,0 +1,24 @@
+"""The entry point for Dagster: everything under ``defs/``, one folder a concern.
+
+Loading must stay a matter of seconds, since the webserver, the daemon and every run do it: nothing here or in ``defs/``
+imports MLflow (9 s), Evidently (10 s), XGBoost or pandas at module level.
+"""
+
+from pathlib import Path
+
+import dagster as dg
+
+from orchestration.dbt_project import dbt_resource
+from orchestration.run_settings import RunSettings
+
+
+@dg.definitions
+def definitions() -> dg.Definitions:
+    """All assets, checks, jobs, schedules and sensors, with the resources they ask for."""
+    shared = dg.Definitions(
+        resources={"dbt": dbt_resource(), "run_settings": RunSettings.configure_at_launch()},
+        # one process a run: a step in a process of its own imports everything again (6–8 s each), and the steps take
+        # turns at the lake's writer anyway
+        executor=dg.in_process_executor,
+    )
+    return dg.Definitions.merge(dg.load_from_defs_folder(path_within_project=Path(__file__).parent), shared)

@@ -1,0 +1,1 @@
+"""One folder a concern, loaded by ``orchestration.definitions``."""

@@ -1,0 +1,1 @@
+"""Drift, reports and performance, and what happens when they are bad."""

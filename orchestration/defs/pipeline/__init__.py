@@ -1,0 +1,1 @@
+"""What is materialised together, and when."""

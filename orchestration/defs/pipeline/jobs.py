@@ -1,0 +1,50 @@
+"""The jobs: what is materialised together, by a person, a schedule or a sensor.
+
+Assets are chosen by key and group, so that a dbt model added to a layer joins the jobs by itself.
+"""
+
+import dagster as dg
+
+from orchestration.layers import (
+    BATCH_SCORES,
+    DEPLOYMENT,
+    DRIFT_REPORT,
+    ONLINE_DECISIONS,
+    ONLINE_STORE,
+    TRAINING_SET,
+)
+
+_raw = dg.AssetSelection.groups("raw")
+_tables = dg.AssetSelection.groups("staging", "core", "features", "training") - dg.AssetSelection.assets(TRAINING_SET)
+_model = dg.AssetSelection.assets(TRAINING_SET, DEPLOYMENT) | dg.AssetSelection.groups("model")
+_scores = dg.AssetSelection.assets(ONLINE_STORE, BATCH_SCORES)
+_report = dg.AssetSelection.assets(DRIFT_REPORT)
+_monitoring = dg.AssetSelection.groups("monitoring") - _report
+
+default_risk = dg.define_asset_job(
+    "default_risk",
+    selection=dg.AssetSelection.all(),
+    description="The main path: files in, a checked, gated and deployed model, scores and what they are worth. "
+    "`loanlake run` executes it.",
+)
+refresh = dg.define_asset_job(
+    "refresh",
+    selection=_raw | _tables | _scores,
+    description="New files: load, rebuild and check the tables, refresh the online store, score what is new.",
+)
+retrain = dg.define_asset_job(
+    "retrain",
+    selection=_tables | _model | _scores | _monitoring,
+    description="Rebuild the training rows with the labels that have matured, train, judge, and deploy what passes.",
+)
+ingest_decisions = dg.define_asset_job(
+    "ingest_decisions",
+    selection=dg.AssetSelection.assets(ONLINE_DECISIONS),
+    description="Move the API's decisions and reported outcomes from its log into the lake.",
+)
+monitor = dg.define_asset_job(
+    "monitor", selection=_monitoring, description="Drift of features and scores, performance on mature labels, alerts."
+)
+drift_report = dg.define_asset_job(
+    "drift_report", selection=_report, description="Evidently's report on the newest month scored, or on those asked for."
+)

@@ -1,0 +1,1 @@
+"""A registered model is deployed; applications are scored; decisions come back to the lake."""

@@ -1,0 +1,1 @@
+"""Training rows become a candidate, a judged one, a registered one."""

@@ -1,0 +1,1 @@
+"""Raw tables become features and training rows, by dbt, and are checked against the contract."""

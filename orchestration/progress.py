@@ -1,0 +1,162 @@
+"""What ``loanlake run`` prints while a job runs: one line a step, with rows and seconds, and why it stopped."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from dagster import AssetCheckEvaluation, AssetMaterialization, EventLogEntry
+
+#: Steps in the words of a reader; those not listed show their own name.
+STEP_TITLES = {
+    "dbt_warehouse": "staging, core, features",
+    "features_match_contract": "contract check",
+    "dbt_training": "labels, training rows",
+    "training_set": "training set",
+    "candidate": "train and evaluate",
+    "evaluation": "gates",
+    "registered_model": "register",
+    "online_store": "online store",
+    "deployment": "deploy",
+    "batch_scores": "score the months after",
+    "online_decisions": "online decisions",
+    "drift": "drift",
+    "drift_report": "drift report",
+    "performance": "performance",
+    "dbt_monitoring": "alerts",
+}
+SUMMARY = "summary"
+
+
+@dataclass
+class _Step:
+    started: float
+    tables: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    n_passed: int = 0
+    refusals: list[str] = field(default_factory=list)
+
+
+class Progress:
+    """Listens to a run's events and writes a line for each finished step.
+
+    ``quiet_steps``: steps that are shown only when they did something (the ingestion of sources the run is not about).
+    """
+
+    def __init__(self, out: TextIO | None = None, *, quiet_steps: frozenset[str] = frozenset()) -> None:
+        self.refusals: list[str] = []
+        self.failure: str | None = None
+        self._out = out or sys.stdout
+        self._quiet = quiet_steps
+        self._steps: dict[str, _Step] = {}
+
+    def __call__(self, event: "EventLogEntry") -> None:
+        """Take the next event, in the order they were stored."""
+        if event.dagster_event is None:
+            return
+        step, data = event.dagster_event.step_key or "", event.dagster_event.event_specific_data
+        heard = _HEARD.get(event.dagster_event.event_type_value)
+        if heard is not None:
+            heard(self, step, data, event)
+
+    def _started(self, step: str, _: Any, event: "EventLogEntry") -> None:
+        self._steps[step] = _Step(event.timestamp)
+        if self._out.isatty() and step not in self._quiet:
+            self._out.write(f"  … {_title(step)}\r")
+            self._out.flush()
+
+    def _materialised(self, step: str, data: Any, _: "EventLogEntry") -> None:
+        materialisation: AssetMaterialization = data.materialization
+        name = "/".join(materialisation.asset_key.path)
+        self._steps[step].tables[name] = {key: value.value for key, value in materialisation.metadata.items()}
+
+    def _checked(self, step: str, check: "AssetCheckEvaluation", _: "EventLogEntry") -> None:
+        if check.passed:
+            self._steps[step].n_passed += 1
+        elif check.severity.value == "ERROR":
+            reason = check.description or _metadata_text(check)
+            refusal = f"{check.asset_key.to_user_string()}: {check.check_name}{f': {reason}' if reason else ''}"
+            self._steps[step].refusals.append(refusal)
+            self.refusals.append(refusal)
+
+    def _succeeded(self, step: str, _: Any, event: "EventLogEntry") -> None:
+        found = self._steps[step]
+        if step in self._quiet and not any(table.get("rows_loaded") for table in found.tables.values()):
+            return
+        self._line("ok", step, _summary(found), event.timestamp - found.started)
+
+    def _failed(self, step: str, data: Any, event: "EventLogEntry") -> None:
+        found = self._steps.get(step, _Step(event.timestamp))
+        if not found.refusals and self.failure is None:
+            self.failure = f"{_title(step)}: {_cause(data.error)}" if data.error else _title(step)
+        self._line("STOP", step, "; ".join(found.refusals[:2]) or self.failure or "", event.timestamp - found.started)
+
+    def _line(self, mark: str, step: str, text: str, seconds: float) -> None:
+        first, *rest = text.splitlines() or [""]
+        self._out.write(f"{mark:>4}  {_title(step):<26}{first:<64}{seconds:>7.1f} s\n")
+        for line in rest:
+            self._out.write(f"{'':<32}{line}\n")
+        self._out.flush()
+
+    @property
+    def reason(self) -> str:
+        """Why the run stopped, in one line."""
+        if self.refusals:
+            more = f" (and {len(self.refusals) - 1} more)" if len(self.refusals) > 1 else ""
+            return " ".join(self.refusals[0].split()) + more
+        return " ".join((self.failure or "the run failed before its first step").split())
+
+
+_HEARD: dict[str, Callable[[Progress, str, Any, "EventLogEntry"], None]] = {
+    "STEP_START": Progress._started,
+    "ASSET_MATERIALIZATION": Progress._materialised,
+    "ASSET_CHECK_EVALUATION": Progress._checked,
+    "STEP_SUCCESS": Progress._succeeded,
+    "STEP_FAILURE": Progress._failed,
+}
+
+
+def _title(step: str) -> str:
+    if step.startswith("ingest_"):
+        return f"ingest {step.removeprefix('ingest_')}"
+    return STEP_TITLES.get(step, step.replace("_", " "))
+
+
+def _summary(step: _Step) -> str:
+    said = [str(table[SUMMARY]) for table in step.tables.values() if SUMMARY in table]
+    if said:
+        return "; ".join(dict.fromkeys(said))
+    loaded = [table for table in step.tables.values() if "rows_loaded" in table]
+    if loaded:
+        return _loaded_text(loaded)
+    counted = [int(table["dagster/row_count"]) for table in step.tables.values() if "dagster/row_count" in table]
+    parts = [f"{len(counted)} tables, {sum(counted):,} rows"] if counted else []
+    parts += [f"{step.n_passed} checks passed"] if step.n_passed else []
+    return ", ".join(parts)
+
+
+def _loaded_text(tables: list[Mapping[str, Any]]) -> str:
+    rows, rejected = (sum(int(table[name]) for table in tables) for name in ("rows_loaded", "lines_rejected"))
+    before = sum(int(table["rows_loaded_before"]) for table in tables)
+    parts = [f"{rows:,} rows"] if rows or not before else ["nothing new"]
+    parts += [f"{before:,} rows loaded before"] if before else []
+    parts += [f"{rejected:,} lines rejected"] if rejected else []
+    return ", ".join(parts)
+
+
+def _metadata_text(check: "AssetCheckEvaluation") -> str:
+    failed_rows = check.metadata.get("dagster_dbt/failed_row_count")
+    return f"{failed_rows.value} rows failed" if failed_rows is not None else ""
+
+
+def _cause(error: Any) -> str:
+    while error.cause is not None:
+        error = error.cause
+    return str(error.message).strip()
+
+
+def elapsed(since: float) -> str:
+    """Minutes and seconds since a moment of :func:`time.monotonic`, for the closing line."""
+    minutes, seconds = divmod(round(time.monotonic() - since), 60)
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -1,0 +1,112 @@
+"""`loanlake up` with small stand-ins: processes that listen, end, or start others."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestration.services import Service, log_of, require_free_ports, run_together, services
+from warehouse.errors import ServiceError, SettingError
+from warehouse.settings import Settings
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def web(name: str = "Web") -> Service:
+    port = free_port()
+    return Service(name, [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"], port, "/", "--web-port")
+
+
+def stop_when(said: list[str], text: str, number: int = signal.SIGINT) -> None:
+    def wait() -> None:
+        deadline = time.monotonic() + 20
+        while not any(text in line for line in said) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_each_url_is_said_once_it_answers_and_one_signal_stops_all(home: Settings, number: int) -> None:
+    first, second = web("First"), web("Second")
+    said: list[str] = []
+    stop_when(said, "all up", number)
+
+    run_together([first, second], home, said.append)
+
+    assert f"First          {first.url}" in said
+    assert f"Second         {second.url}" in said
+    require_free_ports([first, second])
+
+
+def test_what_a_service_started_is_stopped_with_it(home: Settings, tmp_path: Path) -> None:
+    """Prevents Dagster's code servers from outliving `loanlake up`."""
+    child = tmp_path / "child"
+    script = (
+        "import pathlib, subprocess, sys, time\n"
+        f"process = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"pathlib.Path({str(child)!r}).write_text(str(process.pid))\n"
+        "time.sleep(60)\n"
+    )
+    said: list[str] = []
+    server = web()
+
+    def stop_after_child() -> None:
+        while not child.exists() or not child.read_text():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=stop_after_child, daemon=True).start()
+    run_together([server, Service("Parent", [sys.executable, "-c", script])], home, said.append)
+
+    assert not is_running(int(child.read_text()))
+
+
+def test_a_service_that_ends_stops_the_others_and_shows_its_last_words(home: Settings) -> None:
+    server = web()
+    broken = Service("Broken", [sys.executable, "-c", "import sys; print('no database'); sys.exit(3)"])
+
+    with pytest.raises(ServiceError, match=r"(?s)Broken ended by itself with exit code 3.*no database"):
+        run_together([server, broken], home, lambda _: None)
+
+    require_free_ports([server])
+    assert log_of(broken, home).read_text().strip() == "no database"
+
+
+def test_a_port_in_use_names_the_service_and_the_option(home: Settings) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        with pytest.raises(SettingError, match=rf"{port} for Web \(choose another with --web-port\)"):
+            run_together([Service("Web", ["false"], port, "/", "--web-port")], home, lambda _: None)
+
+
+def test_up_starts_api_dagster_daemon_mlflow_and_reports(home: Settings) -> None:
+    wanted = services(home, dagster_port=1, api_port=2, mlflow_port=3, reports_port=4)
+
+    assert [(service.name, service.port) for service in wanted] == [
+        ("API", 2),
+        ("Dagster", 1),
+        ("Dagster daemon", None),
+        ("MLflow", 3),
+        ("Reports", 4),
+    ]
