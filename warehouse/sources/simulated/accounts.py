@@ -76,14 +76,14 @@ def statements(
     known_at = statement_on.astype("datetime64[s]") + seconds
 
     is_known = known_at < economy.ends_at
-    borrower, month, statement_on, known_at = (a[is_known] for a in (borrower, month, statement_on, known_at))
+    borrower, month = borrower[is_known], month[is_known]
     limit = accounts.credit_limit[borrower, month]
     paid = np.round(accounts.paid_amount[borrower, month], 2)
     paid[rng.random(len(paid)) < 0.01] = np.nan
     return {
         "borrower_id": borrower_ids[borrower],
-        "statement_on": statement_on,
-        "known_at": known_at,
+        "statement_on": statement_on[is_known],
+        "known_at": known_at[is_known],
         "credit_limit": limit,
         "balance": np.round(limit * accounts.utilisation[borrower, month], 2),
         "paid_amount": paid,

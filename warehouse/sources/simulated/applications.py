@@ -53,9 +53,9 @@ class Applications:
 def draw_times(
     rng: np.random.Generator, economy: Economy, borrowers: Borrowers, n_applications: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.datetime64]]:
-    """Who applies when: borrower, month and moment of each application; everyone once, the less creditworthy more often.
+    """Who applies when: borrower, month and moment of each application, ordered by borrower, then time.
 
-    Ordered by borrower, then time.
+    Everyone applies once; who applies again is the less creditworthy more often.
     """
     n_borrowers = len(borrowers)
     weights = np.exp(-0.25 * borrowers.creditworthiness)
@@ -136,6 +136,7 @@ def application_columns(
 ) -> dict[str, NDArray[np.generic]]:
     """The applications as file columns, with some values missing (NaN): more of them for thin files."""
     n, who = len(applications), applications.borrower
+    unknown_to_bureau = np.where(applications.n_total_accounts < 8, 0.12, 0.02)
 
     def some_missing(values: Floats, share: float | Floats) -> Floats:
         return np.where(rng.random(n) < share, np.nan, values)
@@ -154,7 +155,7 @@ def application_columns(
         "employment_years": some_missing(applications.employment_years, 0.04),
         "home_ownership": HOMES[borrowers.home[who]],
         "debt_to_income": some_missing(applications.debt_to_income, 0.015),
-        "bureau_score": some_missing(applications.bureau_score, np.where(applications.n_total_accounts < 8, 0.12, 0.02)),
+        "bureau_score": some_missing(applications.bureau_score, unknown_to_bureau),
         "n_open_accounts": applications.n_open_accounts,
         "n_total_accounts": applications.n_total_accounts,
         "n_inquiries_6m": applications.n_inquiries_6m,

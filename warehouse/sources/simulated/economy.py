@@ -42,8 +42,8 @@ def economy(*, months: int, shock_ago: int) -> Economy:
     volume = np.where(ago < months, 0.992**ago * np.where(is_shock, 1.15, 1.0), 0.0)
     return Economy(
         month=LAST_MONTH - ago,
-        # a five-year cycle on a slow worsening of 0.05 a year, and odds doubled by the shock
-        log_odds=0.12 * np.sin(2 * np.pi * ago / 60) - 0.05 * ago / 12 + np.where(is_shock, 0.7, 0.0),
+        # a five-year cycle on a slow worsening of 0.04 a year, and odds doubled by the shock
+        log_odds=0.10 * np.sin(2 * np.pi * ago / 60) - 0.04 * ago / 12 + np.where(is_shock, 0.7, 0.0),
         price_level=1.0025 ** -ago.astype(np.float64),
         volume=volume / volume.sum(),
         is_shock=is_shock,

@@ -138,11 +138,13 @@ def _chunk(
 def _opens_in(
     rng: np.random.Generator, borrower: NDArray[np.int64], month: NDArray[np.int64], n_borrowers: int
 ) -> NDArray[np.int64]:
-    """The month a borrower's account opens: four to thirty before the first application, for one in ten just after it."""
+    """The month a borrower's account opens: 4 to 30 before the first application, for one in ten just after it."""
     first = np.full(n_borrowers, np.iinfo(np.int64).max)
     np.minimum.at(first, borrower, month)
     gap = np.where(rng.random(n_borrowers) < 0.1, -1, rng.integers(4, 31, n_borrowers))
-    return np.maximum(first - gap, np.minimum(rng.integers(0, MONTHS_OF_HISTORY // 2, n_borrowers), first))
+    earliest = np.minimum(rng.integers(0, MONTHS_OF_HISTORY // 2, n_borrowers), first)
+    opens_in: NDArray[np.int64] = np.maximum(first - gap, earliest)
+    return opens_in
 
 
 def _demographics(rng: np.random.Generator, borrowers: Borrowers, borrower_ids: NDArray[np.str_]) -> Columns:
@@ -168,8 +170,9 @@ def _table(entity: str, columns: Columns) -> pa.Table:
     for name in SIMULATED.entities[entity]:
         values = columns[name]
         if values.dtype.kind == "M":
-            unit = "s" if np.datetime_data(values.dtype)[0] == "s" else "D"
-            arrays.append(pa.array(values, pa.timestamp("us") if unit == "s" else pa.date32()))
+            arrays.append(
+                pa.array(values, pa.date32() if values.dtype == np.dtype("datetime64[D]") else pa.timestamp("us"))
+            )
         else:
             arrays.append(pa.array(values, from_pandas=True))
     return pa.table(arrays, names=list(SIMULATED.entities[entity]))

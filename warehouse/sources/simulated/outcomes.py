@@ -19,26 +19,25 @@ def default_log_odds(economy: Economy, borrowers: Borrowers, applications: Appli
     who, a = applications.borrower, applications
     loan_to_income = a.requested_amount / np.maximum(a.annual_income, 1.0)
     account_years = (a.decided_at.astype("datetime64[D]") - borrowers.oldest_account_on[who]).astype(np.int64) / 365.25
+    is_stretched = (a.debt_to_income > 0.35) & (a.utilisation > 0.45)
     is_new_in_job = a.employment_years < 2.0
-    shock = economy.is_shock[a.month] & _HIT_HARDEST[borrowers.region[who]]
-    return (
+    log_odds: Floats = (
         -3.05
-        - 0.50 * borrowers.creditworthiness[who]
-        + 0.30 * borrowers.stress[who, a.month]
+        - 0.30 * borrowers.creditworthiness[who]
+        + 0.20 * borrowers.stress[who, a.month]
         + economy.log_odds[a.month]
-        + 0.5 * shock
-        + 0.55 * np.minimum(a.max_past_due_3m, 3)
-        + 0.9 * ((a.debt_to_income > 0.4) & (a.utilisation > 0.55))
-        + 0.55 * np.log(np.maximum(loan_to_income, 0.02) / 0.2) * np.where(a.annual_income < 38_000, 1.0, 0.25)
-        + 0.45 * is_new_in_job
-        + 0.8 * (is_new_in_job & (a.purpose == BUSINESS))
-        + 0.18 * np.minimum(a.n_inquiries_6m, 4) * (a.utilisation > 0.5)
-        + 0.3 * (account_years < 4.0)
-        + 0.25 * ((a.utilisation < 0.08) & (a.n_open_accounts < 4))
-        + 0.22 * (a.term_months - 12) / 6 * (a.debt_to_income > 0.25)
-        + 0.3 * np.minimum(a.n_public_records, 2)
-        - 0.2 * (borrowers.home[who] == 0)
+        + 0.5 * (economy.is_shock[a.month] & _HIT_HARDEST[borrowers.region[who]])
+        + 0.5 * (a.max_past_due_3m >= 1)
+        + 0.4 * (a.max_past_due_3m >= 3)
+        + 1.1 * is_stretched
+        + 1.1 * ((loan_to_income > 0.25) & (a.annual_income < 40_000))
+        + 0.4 * (is_new_in_job & (borrowers.home[who] >= 2))
+        + 1.2 * (is_new_in_job & (a.purpose == BUSINESS))
+        + 0.25 * np.minimum(a.n_inquiries_6m, 3) * (account_years < 8.0)
+        + 0.2 * (a.term_months - 12) / 6 * is_stretched
+        + 0.4 * (a.n_public_records > 0)
     )
+    return log_odds
 
 
 def draw_defaults(
