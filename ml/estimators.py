@@ -100,10 +100,9 @@ class GradientBoosting:
         """Boost on ``train`` until ``patience`` trees brought no better log loss on ``tune``."""
         import xgboost
 
-        train_data = xgboost.QuantileDMatrix(
-            train.matrix, label=train.defaulted, max_bin=self.max_bins, nthread=self.threads
-        )
-        tune_data = xgboost.QuantileDMatrix(tune.matrix, label=tune.defaulted, ref=train_data, nthread=self.threads)
+        options = {"max_bin": self.max_bins, "nthread": self.threads}
+        train_data = xgboost.QuantileDMatrix(train.matrix, label=train.defaulted, **options)
+        tune_data = xgboost.QuantileDMatrix(tune.matrix, label=tune.defaulted, ref=train_data, **options)
         booster = xgboost.train(
             self._parameters(float(train.defaulted.mean()), monotone),
             train_data,
