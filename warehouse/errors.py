@@ -13,6 +13,7 @@
     ├── ContractError       a feature contract contradicts itself or its SQL
     ├── TrainingSetError    a training set has too little in it to train and judge a model
     ├── ExpressionError     a row-level SQL expression that cannot be proven equal outside DuckDB
+    ├── ExpressionDomainError  a row whose values a feature's formula does not take, such as ln(0)
     ├── BundleError         a model bundle is incomplete, or was changed after it was written
     ├── MonitoringError     there are no rows to compare with: no training reference, or no decisions
     ├── NotFoundError       a decision, model version or key that does not exist
@@ -62,6 +63,10 @@ class TrainingSetError(LoanlakeError):
 
 class ExpressionError(LoanlakeError):
     """A row-level SQL expression that cannot be proven equal outside DuckDB."""
+
+
+class ExpressionDomainError(LoanlakeError):
+    """A row whose values a feature's formula does not take: ln(0), an integer overflow, text where a number is due."""
 
 
 class BundleError(LoanlakeError):

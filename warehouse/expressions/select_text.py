@@ -1,0 +1,122 @@
+"""One select over one relation: what a feature model's SQL may be, and its columns."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import TokenType, exp
+from sqlglot.errors import SqlglotError
+
+from warehouse.errors import ExpressionError
+
+#: Clauses that change which rows there are, and what else a select may carry; every one makes it not row-level.
+_ALLOWED_CLAUSES = {"kind", "expressions", "from_", "with_"}
+_POWER_TOKENS = {TokenType.DSTAR, TokenType.CARET}
+
+
+@dataclass(frozen=True)
+class SelectColumn:
+    """A column of the select: its name in the table it makes, and its expression."""
+
+    name: str
+    expression: exp.Expr
+
+
+@dataclass(frozen=True)
+class RowSelect:
+    """A select of scalar expressions; ``relation`` are the names by which a column may be qualified."""
+
+    columns: tuple[SelectColumn, ...]
+    relation: frozenset[str]
+
+
+def read_select(sql: str) -> RowSelect:
+    """Parse DuckDB SQL; raises ExpressionError for anything but one plain select over one relation.
+
+    ``with inputs as (select * from t) select … from inputs``, dbt's import CTE, counts as plain.
+    """
+    tree = _parse(sql)
+    if not isinstance(tree, exp.Select):
+        raise ExpressionError(
+            f"a feature model must be one select over one relation: found {type(tree).__name__.lower()}"
+        )
+    imports = _imports(tree)
+    _only_a_row_select(tree)
+    relation = _relation(tree, imports)
+    columns = tuple(_columns(tree))
+    seen: set[str] = set()
+    for column in columns:
+        if column.name.lower() in seen:
+            raise ExpressionError(f"column {column.name} is selected twice; give each column a name of its own")
+        seen.add(column.name.lower())
+    return RowSelect(columns, relation)
+
+
+def _parse(sql: str) -> exp.Expr:
+    try:
+        for token in sqlglot.tokenize(sql, dialect="duckdb"):
+            if token.token_type in _POWER_TOKENS:
+                raise ExpressionError(
+                    f"line {token.line}: the operator {token.text} binds differently from engine to engine; "
+                    "write pow(x, y)"
+                )
+        statements = sqlglot.parse(sql, dialect="duckdb")
+    except SqlglotError as error:
+        raise ExpressionError(f"the SQL of the feature model cannot be read: {error}") from error
+    found = [statement for statement in statements if statement is not None]
+    if len(found) != 1:
+        raise ExpressionError(f"a feature model must be one select: found {len(found)} statements")
+    return found[0]
+
+
+def _only_a_row_select(select: exp.Select) -> None:
+    extra = sorted(name.rstrip("_") for name, value in select.args.items() if value and name not in _ALLOWED_CLAUSES)
+    if extra:
+        raise ExpressionError(
+            f"a feature model is one select of scalar expressions, a row in and a row out: found {', '.join(extra)}; "
+            "join, filter and aggregate in the model it selects from"
+        )
+
+
+def _relation(select: exp.Select, imports: frozenset[str]) -> frozenset[str]:
+    source = select.args.get("from_")
+    table = source.this if source is not None else None
+    if not isinstance(table, exp.Table) or table.args.get("joins") or not isinstance(table.this, exp.Identifier):
+        raise ExpressionError("a feature model must select from one relation: found none, a subquery or a function")
+    plain = {"this", "db", "catalog", "alias"}
+    extra = sorted(name for name, value in table.args.items() if value and name not in plain)
+    if table.args.get("alias") and table.args["alias"].args.get("columns"):
+        extra.append("an alias that renames columns")
+    if extra:
+        raise ExpressionError(f"a feature model must select from a plain relation: found {', '.join(extra)}")
+    if imports and table.name.lower() not in imports:
+        raise ExpressionError(f"the select must be from its import CTE: found {table.name}")
+    return frozenset({table.alias_or_name.lower()})
+
+
+def _imports(select: exp.Select) -> frozenset[str]:
+    with_ = select.args.get("with_")
+    if with_ is None:
+        return frozenset()
+    names = set()
+    for cte in with_.expressions:
+        body = cte.this
+        if not isinstance(body, exp.Select) or len(body.expressions) != 1 or type(body.expressions[0]) is not exp.Star:
+            raise ExpressionError(f"CTE {cte.alias}: only an import, `select * from relation`, may precede the select")
+        if any(body.expressions[0].args.values()):
+            raise ExpressionError(f"CTE {cte.alias}: a plain `select *` is needed, without except, replace or rename")
+        _only_a_row_select(body)
+        _relation(body, frozenset())
+        names.add(cte.alias.lower())
+    return frozenset(names)
+
+
+def _columns(select: exp.Select) -> Iterator[SelectColumn]:
+    for expression in select.expressions:
+        inner = expression.this if isinstance(expression, exp.Alias) else expression
+        if isinstance(inner, exp.Star) or (isinstance(inner, exp.Column) and isinstance(inner.this, exp.Star)):
+            raise ExpressionError("a feature model must name its columns: found *")
+        name = expression.alias_or_name
+        if not name:
+            raise ExpressionError(f"`{expression.sql(dialect='duckdb')}` has no name: add `as <feature>`")
+        yield SelectColumn(name, inner)

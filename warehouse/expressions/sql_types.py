@@ -1,0 +1,44 @@
+"""DuckDB's types, as far as row-level feature SQL may use them."""
+
+from enum import Enum
+
+
+class SqlType(Enum):
+    """A static type of an expression; the value is DuckDB's name for it.
+
+    DECIMAL is the type of literals such as ``0.5`` and of a choice among them: its Python value is the nearest double,
+    which is what DuckDB makes of it as soon as it meets a double. TINYINT is what ``sign`` returns, NULL a bare null.
+    """
+
+    BOOLEAN = "BOOLEAN"
+    TINYINT = "TINYINT"
+    INTEGER = "INTEGER"
+    BIGINT = "BIGINT"
+    DECIMAL = "DECIMAL"
+    DOUBLE = "DOUBLE"
+    VARCHAR = "VARCHAR"
+    DATE = "DATE"
+    TIMESTAMP = "TIMESTAMP"
+    NULL = "NULL"
+
+
+INTEGERS = frozenset({SqlType.INTEGER, SqlType.BIGINT})
+NUMBERS = frozenset({*INTEGERS, SqlType.DECIMAL, SqlType.DOUBLE})
+TIMES = frozenset({SqlType.DATE, SqlType.TIMESTAMP})
+#: Inclusive bounds; beyond them DuckDB raises.
+INTEGER_BOUNDS = {SqlType.INTEGER: (-(2**31), 2**31 - 1), SqlType.BIGINT: (-(2**63), 2**63 - 1)}
+
+_NAMES = {
+    **dict.fromkeys(("boolean", "bool", "logical"), SqlType.BOOLEAN),
+    **dict.fromkeys(("integer", "int", "int4", "signed"), SqlType.INTEGER),
+    **dict.fromkeys(("bigint", "int8", "long"), SqlType.BIGINT),
+    **dict.fromkeys(("double", "float8", "double precision"), SqlType.DOUBLE),
+    **dict.fromkeys(("varchar", "text", "string"), SqlType.VARCHAR),
+    "date": SqlType.DATE,
+    **dict.fromkeys(("timestamp", "datetime"), SqlType.TIMESTAMP),
+}
+
+
+def column_type(name: str) -> SqlType | None:
+    """The type a column is declared with (``'double'``, ``'int8'``); None for one that row-level SQL may not read."""
+    return _NAMES.get(name.strip().lower())
