@@ -135,11 +135,11 @@ def fit_calibrator(raw: ArrayLike, defaulted: ArrayLike, *, method: Method) -> C
 
 
 def choose_method(raw: ArrayLike, defaulted: ArrayLike, *, n_folds: int = 10, seed: int = 0) -> Method:
-    """The method with the least cross-validated log loss, unless a simpler one is as good.
+    """The simplest method that no more flexible one clearly beats by cross-validated log loss.
 
-    From the simplest (Platt, two parameters) on, a more flexible method must lower the log loss by more than one
-    standard error of its paired differences over the folds (the one-standard-error rule: Breiman et al. 1984, ch. 3).
-    Folds are stratified by outcome and drawn by ``seed``.
+    From Platt (two parameters) on, a more flexible method must lower the log loss by more than two standard errors of
+    the paired differences over the folds. One standard error is not enough: on Lending Club it picked beta, which then
+    lost out of time (log loss .3984 against .3982; isotonic .4009). Folds are stratified by outcome, drawn by ``seed``.
     """
     x, y = np.asarray(raw, dtype=np.float64), np.asarray(defaulted, dtype=bool)
     n_folds = min(n_folds, int(y.sum()), int((~y).sum()))
@@ -152,7 +152,7 @@ def choose_method(raw: ArrayLike, defaulted: ArrayLike, *, n_folds: int = 10, se
     for method in ("beta", "isotonic"):
         challenger = _fold_losses(x, y, fold, n_folds, method)
         gain = losses - challenger
-        if gain.mean() > gain.std(ddof=1) / np.sqrt(n_folds):
+        if gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(n_folds):
             best, losses = method, challenger
     return best
 
