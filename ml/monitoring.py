@@ -20,6 +20,14 @@ _TYPES: dict[Kind, str] = {"numeric": "double", "boolean": "boolean", "categoric
 
 
 @dataclass(frozen=True)
+class Sample:
+    """At most ``n_rows`` rows, drawn by the hash of each row's id and ``seed``: the same rows whenever it is drawn."""
+
+    n_rows: int
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class MonitoredModel:
     """The model version whose decisions are measured, and the source whose borrowers they are about."""
 
@@ -28,7 +36,14 @@ class MonitoredModel:
     version: int
 
 
-def load_reference(con: duckdb.DuckDBPyConnection, contract: FeatureContract, *, source: str, snapshot: int) -> int:
+def load_reference(
+    con: duckdb.DuckDBPyConnection,
+    contract: FeatureContract,
+    *,
+    source: str,
+    snapshot: int,
+    sample: Sample | None = None,
+) -> int:
     """Load the rows the model was fitted on, as the lake's ``snapshot`` holds them; returns their number.
 
     Raises MonitoringError where the snapshot holds no training rows of the source.
@@ -36,7 +51,8 @@ def load_reference(con: duckdb.DuckDBPyConnection, contract: FeatureContract, *,
     columns = ", ".join(_present(feature, quoted(feature.name)) for feature in contract.features)
     con.execute(
         f"create or replace temp table {REFERENCE} as select {columns} "
-        f"from training.trn_default at (version => {snapshot:d}) where source = $1 and split = 'train'",
+        f"from training.trn_default at (version => {snapshot:d}) where source = $1 and split = 'train' "
+        f"{_drawn_by('application_id', sample)}",
         [source],
     )
     n_rows = count(con, REFERENCE)
@@ -54,6 +70,7 @@ def load_decisions(
     model: MonitoredModel,
     *,
     months: Sequence[date] | None = None,
+    sample: Sample | None = None,
 ) -> int:
     """Load the features the model saw, with the ``month`` of each decision; returns the number of decisions.
 
@@ -66,7 +83,8 @@ def load_decisions(
     con.execute(
         f"create or replace temp table {CURRENT} as select month, {columns} from ("
         "select date_trunc('month', decided_at)::date as month, "
-        f"from_json(features, '{types}') as seen from serving.predictions where {where})",
+        f"from_json(features, '{types}') as seen from serving.predictions where {where} "
+        f"{_drawn_by('decision_id', sample)})",
         parameters,
     )
     return count(con, CURRENT)
@@ -94,6 +112,10 @@ def count(con: duckdb.DuckDBPyConnection, table: str) -> int:
 def quoted(name: str) -> str:
     """The name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def _drawn_by(row_id: str, sample: Sample | None) -> str:
+    return f"order by md5({row_id} || '{sample.seed:d}') limit {sample.n_rows:d}" if sample else ""
 
 
 def _present(feature: FeatureColumn, value: str) -> str:

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+import duckdb
 import pyarrow as pa
 
 from ml.monitoring import MonitoredModel
 from warehouse.contract import FeatureColumn, FeatureContract
-from warehouse.lake import current_snapshot, writer
+from warehouse.lake import current_snapshot
 from warehouse.settings import Settings
 from warehouse.tables import TABLES
 
@@ -26,53 +28,62 @@ CONTRACT = FeatureContract(
 )
 
 
-def write_training(settings: Settings, rows: Sequence[Mapping[str, object]], *, source: str = "bank") -> int:
-    """Replace ``training.trn_default`` by these rows, of split ``train`` unless they say otherwise; its snapshot."""
-    table = pa.Table.from_pylist([{"source": source, "split": "train", **row} for row in rows])
-    with writer("test", settings) as con:
-        con.register("training_rows", table)
-        con.execute("create or replace table training.trn_default as select * from training_rows")
-        return current_snapshot(con)
+@dataclass(frozen=True)
+class Bank:
+    """One connection to a lake of its own; it holds no lease, so that what is tested can take it."""
 
+    settings: Settings
+    con: duckdb.DuckDBPyConnection
 
-def write_decisions(
-    settings: Settings,
-    decided_at: datetime,
-    features: Sequence[Mapping[str, object]],
-    *,
-    probability: Sequence[float] | None = None,
-    application_ids: Sequence[str] | None = None,
-    model: MonitoredModel = MODEL,
-) -> None:
-    """Append decisions of one moment, in the form that the API logs them."""
-    rows = [
-        {
-            "decision_id": f"{model.version}-{decided_at:%Y%m%d%H%M%S}-{number}",
-            "decided_at": decided_at,
-            "source": model.source,
-            "application_id": application_ids[number] if application_ids else f"{decided_at:%Y%m%d%H%M%S}-{number}",
-            "features": json.dumps(row),
-            "probability": probability[number] if probability else 0.5,
-            "model_name": model.name,
-            "model_version": model.version,
-        }
-        for number, row in enumerate(features)
-    ]
-    columns = ", ".join(rows[0])
-    casts = ", ".join(f"{column}::{TABLES['serving.predictions'][column]}" for column in rows[0])
-    with writer("test", settings) as con:
-        con.register("decisions", pa.Table.from_pylist(rows))
-        con.execute(f"insert into serving.predictions ({columns}) select {casts} from decisions")
-
-
-def write_labels(settings: Settings, labels: Mapping[str, bool], *, source: str = "bank") -> None:
-    """Replace ``training.lbl_default`` by these mature labels."""
-    with writer("test", settings) as con:
-        con.execute(
-            "create or replace table training.lbl_default (application_id varchar, source varchar, is_default boolean)"
+    def train(self, rows: Sequence[Mapping[str, object]], *, source: str = "bank") -> int:
+        """Replace ``training.trn_default`` by these rows, of split ``train`` unless they say otherwise."""
+        defaults = {"source": source, "split": "train"}
+        table = pa.Table.from_pylist(
+            [{"application_id": f"t-{number}", **defaults, **row} for number, row in enumerate(rows)]
         )
-        if labels:
-            con.executemany(
-                "insert into training.lbl_default values ($1, $2, $3)",
-                [[application_id, source, is_default] for application_id, is_default in labels.items()],
-            )
+        self.con.register("training_rows", table)
+        self.con.execute("create or replace table training.trn_default as select * from training_rows")
+        return self.snapshot()
+
+    def decide(
+        self,
+        decided_at: datetime,
+        features: Sequence[Mapping[str, object]],
+        *,
+        probability: Sequence[float] | None = None,
+        application_ids: Sequence[str] | None = None,
+        model: MonitoredModel = MODEL,
+    ) -> None:
+        """Append decisions of one moment, in the form that the API logs them."""
+        moment = f"{decided_at:%Y%m%d%H%M%S}"
+        rows = [
+            {
+                "decision_id": f"{model.version}-{moment}-{number}",
+                "decided_at": decided_at,
+                "source": model.source,
+                "application_id": application_ids[number] if application_ids else f"{moment}-{number}",
+                "features": json.dumps(row),
+                "probability": probability[number] if probability else 0.5,
+                "model_name": model.name,
+                "model_version": model.version,
+            }
+            for number, row in enumerate(features)
+        ]
+        columns = ", ".join(rows[0])
+        casts = ", ".join(f"{column}::{TABLES['serving.predictions'][column]}" for column in rows[0])
+        self.con.register("decisions", pa.Table.from_pylist(rows))
+        self.con.execute(f"insert into serving.predictions ({columns}) select {casts} from decisions")
+
+    def label(self, labels: Mapping[str, bool], *, source: str = "bank") -> None:
+        """Replace ``training.lbl_default`` by these mature labels."""
+        rows = [{"application_id": key, "source": source, "is_default": value} for key, value in labels.items()]
+        self.con.register("labels", pa.Table.from_pylist(rows))
+        self.con.execute("create or replace table training.lbl_default as select * from labels")
+
+    def snapshot(self) -> int:
+        """The lake's newest snapshot."""
+        return current_snapshot(self.con)
+
+    def query(self, sql: str) -> list[tuple[object, ...]]:
+        """All rows of a query."""
+        return self.con.execute(sql).fetchall()

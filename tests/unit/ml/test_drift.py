@@ -20,10 +20,8 @@ from ml.drift import (
     record_score_drift,
 )
 from ml.monitoring import MonitoredModel
-from tests.unit.ml.decisions_lake import CONTRACT, MODEL, write_decisions, write_training
+from tests.unit.ml.decisions_lake import CONTRACT, MODEL, Bank
 from warehouse.errors import MonitoringError
-from warehouse.lake import connect, current_snapshot
-from warehouse.settings import Settings
 
 JANUARY, FEBRUARY = date(2024, 1, 1), date(2024, 2, 1)
 
@@ -43,16 +41,11 @@ def _by_feature(rows: tuple[FeatureDrift, ...], month: date = JANUARY) -> Mappin
     return {row.feature: row for row in rows if row.month == month}
 
 
-def _snapshot(settings: Settings) -> int:
-    with connect(settings) as con:
-        return current_snapshot(con)
+def test_the_same_rows_do_not_drift(bank: Bank) -> None:
+    snapshot = bank.train(REFERENCE)
+    bank.decide(datetime(2024, 1, 5), REFERENCE)
 
-
-def test_the_same_rows_do_not_drift(home: Settings) -> None:
-    snapshot = write_training(home, REFERENCE)
-    write_decisions(home, datetime(2024, 1, 5), REFERENCE)
-
-    found = record_feature_drift(home, MODEL, CONTRACT, reference_snapshot=snapshot)
+    found = record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
 
     assert [row.feature for row in found] == ["loan_to_income", "is_renter", "purpose"]
     assert all(row.psi == pytest.approx(0, abs=1e-12) and not row.is_drifted for row in found)
@@ -60,16 +53,15 @@ def test_the_same_rows_do_not_drift(home: Settings) -> None:
     assert [row.chi2 for row in found] == [None, 0, 0]
 
 
-def test_statistics_and_p_values_equal_scipy(home: Settings) -> None:
-    snapshot = write_training(home, REFERENCE)
+def test_statistics_and_p_values_equal_scipy(bank: Bank) -> None:
+    snapshot = bank.train(REFERENCE)
     current = [
         _row(number / 50, is_renter=number % 5 == 0, purpose=["car", "house", "boat"][number % 3])
         for number in range(90)
     ]
-    write_decisions(home, datetime(2024, 1, 5), current)
+    bank.decide(datetime(2024, 1, 5), current)
 
-    with connect(home) as con:
-        found = _by_feature(measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot))
+    found = _by_feature(measure_feature_drift(bank.con, MODEL, CONTRACT, reference_snapshot=snapshot))
 
     ks = stats.ks_2samp(
         [row["loan_to_income"] for row in REFERENCE], [row["loan_to_income"] for row in current], method="asymp"
@@ -84,12 +76,11 @@ def test_statistics_and_p_values_equal_scipy(home: Settings) -> None:
     assert found["purpose"].chi2_p_value == pytest.approx(purposes.pvalue)
 
 
-def test_not_a_number_and_null_are_both_missing(home: Settings) -> None:
-    snapshot = write_training(home, [*REFERENCE[:6], _row(None), _row(float("nan"))])
-    write_decisions(home, datetime(2024, 1, 5), [_row(0.1), _row(None, is_renter=None, purpose=None)])
+def test_not_a_number_and_null_are_both_missing(bank: Bank) -> None:
+    snapshot = bank.train([*REFERENCE[:6], _row(None), _row(float("nan"))])
+    bank.decide(datetime(2024, 1, 5), [_row(0.1), _row(None, is_renter=None, purpose=None)])
 
-    with connect(home) as con:
-        found = _by_feature(measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot))
+    found = _by_feature(measure_feature_drift(bank.con, MODEL, CONTRACT, reference_snapshot=snapshot))
 
     assert found["loan_to_income"].missing_share_reference == 0.25
     assert found["loan_to_income"].missing_share_current == 0.5
@@ -98,111 +89,105 @@ def test_not_a_number_and_null_are_both_missing(home: Settings) -> None:
     assert found["purpose"].missing_share_current == 0.5
 
 
-def test_a_month_without_a_single_value_has_no_statistic_of_values(home: Settings) -> None:
+def test_a_month_without_a_single_value_has_no_statistic_of_values(bank: Bank) -> None:
     """An all-missing column must be reported as drift, not crash the month."""
-    snapshot = write_training(home, REFERENCE)
-    write_decisions(home, datetime(2024, 1, 5), [_row(None, is_renter=None, purpose=None)] * 60)
+    snapshot = bank.train(REFERENCE)
+    bank.decide(datetime(2024, 1, 5), [_row(None, is_renter=None, purpose=None)] * 60)
 
-    with connect(home) as con:
-        found = measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot)
+    found = measure_feature_drift(bank.con, MODEL, CONTRACT, reference_snapshot=snapshot)
 
     assert [(row.ks, row.ks_p_value, row.chi2, row.chi2_p_value) for row in found] == [(None,) * 4] * 3
     assert all(row.is_drifted for row in found)
 
 
-def test_a_model_without_decisions_has_no_rows(home: Settings) -> None:
-    snapshot = write_training(home, REFERENCE)
+def test_a_model_without_decisions_has_no_rows(bank: Bank) -> None:
+    snapshot = bank.train(REFERENCE)
 
-    found = record_feature_drift(home, MODEL, CONTRACT, reference_snapshot=snapshot)
+    found = record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
 
     assert found == ()
 
 
-def test_only_this_models_training_rows_and_decisions_count(home: Settings) -> None:
+def test_only_this_models_training_rows_and_decisions_count(bank: Bank) -> None:
     """Another source, another split, another version: each would shift the figures of this one."""
     later = [{**_row(9.0), "split": "test"}]
-    snapshot = write_training(home, [*REFERENCE, *later])
-    write_decisions(home, datetime(2024, 1, 5), REFERENCE)
-    write_decisions(home, datetime(2024, 1, 6), [_row(9.0)] * 50, model=MonitoredModel("bank", MODEL.name, 4))
-    write_decisions(home, datetime(2024, 1, 7), [_row(9.0)] * 50, model=MonitoredModel("shop", MODEL.name, 3))
+    snapshot = bank.train([*REFERENCE, *later])
+    bank.decide(datetime(2024, 1, 5), REFERENCE)
+    bank.decide(datetime(2024, 1, 6), [_row(9.0)] * 50, model=MonitoredModel("bank", MODEL.name, 4))
+    bank.decide(datetime(2024, 1, 7), [_row(9.0)] * 50, model=MonitoredModel("shop", MODEL.name, 3))
 
-    with connect(home) as con:
-        found = measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot)
+    found = measure_feature_drift(bank.con, MODEL, CONTRACT, reference_snapshot=snapshot)
 
     assert {(row.n_reference, row.n_current) for row in found} == {(200, 200)}
 
 
-def test_the_reference_is_read_as_the_model_saw_it(home: Settings) -> None:
+def test_the_reference_is_read_as_the_model_saw_it(bank: Bank) -> None:
     """dbt replaces training.trn_default on each run; drift is against the snapshot the model was fitted on."""
-    snapshot = write_training(home, REFERENCE)
-    write_training(home, [_row(9.0)])
-    write_decisions(home, datetime(2024, 1, 5), REFERENCE)
+    snapshot = bank.train(REFERENCE)
+    bank.train([_row(9.0)])
+    bank.decide(datetime(2024, 1, 5), REFERENCE)
 
-    with connect(home) as con:
-        found = measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot)
+    found = measure_feature_drift(bank.con, MODEL, CONTRACT, reference_snapshot=snapshot)
 
     assert {row.n_reference for row in found} == {200}
 
 
-def test_a_snapshot_without_training_rows_is_refused(home: Settings) -> None:
-    snapshot = write_training(home, REFERENCE, source="shop")
-    write_decisions(home, datetime(2024, 1, 5), REFERENCE)
+def test_a_snapshot_without_training_rows_is_refused(bank: Bank) -> None:
+    snapshot = bank.train(REFERENCE, source="shop")
+    bank.decide(datetime(2024, 1, 5), REFERENCE)
 
-    with connect(home) as con, pytest.raises(MonitoringError, match=f"snapshot {snapshot} has none of source 'bank'"):
-        measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot)
+    with pytest.raises(MonitoringError, match=f"snapshot {snapshot} has none of source 'bank'"):
+        measure_feature_drift(bank.con, MODEL, CONTRACT, reference_snapshot=snapshot)
 
 
-def test_months_are_calendar_months_of_the_decision(home: Settings) -> None:
-    snapshot = write_training(home, REFERENCE)
-    write_decisions(home, datetime(2024, 1, 31, 23, 59, 59), REFERENCE[:3])
-    write_decisions(home, datetime(2024, 2, 1), REFERENCE[:5])
+def test_months_are_calendar_months_of_the_decision(bank: Bank) -> None:
+    snapshot = bank.train(REFERENCE)
+    bank.decide(datetime(2024, 1, 31, 23, 59, 59), REFERENCE[:3])
+    bank.decide(datetime(2024, 2, 1), REFERENCE[:5])
 
-    with connect(home) as con:
-        every = measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot)
-        asked = measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot, months=[FEBRUARY])
+    every = measure_feature_drift(bank.con, MODEL, CONTRACT, reference_snapshot=snapshot)
+    asked = measure_feature_drift(bank.con, MODEL, CONTRACT, reference_snapshot=snapshot, months=[FEBRUARY])
 
     assert {(row.month, row.n_current) for row in every} == {(JANUARY, 3), (FEBRUARY, 5)}
     assert asked == tuple(row for row in every if row.month == FEBRUARY)
 
 
-def test_measuring_again_writes_nothing(home: Settings) -> None:
-    snapshot = write_training(home, REFERENCE)
-    write_decisions(home, datetime(2024, 1, 5), REFERENCE[:70])
-    record_feature_drift(home, MODEL, CONTRACT, reference_snapshot=snapshot)
-    before = _snapshot(home)
+def test_measuring_again_writes_nothing(bank: Bank) -> None:
+    snapshot = bank.train(REFERENCE)
+    bank.decide(datetime(2024, 1, 5), REFERENCE[:70])
+    record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
+    before = bank.snapshot()
 
-    record_feature_drift(home, MODEL, CONTRACT, reference_snapshot=snapshot)
+    record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
 
-    assert _snapshot(home) == before
+    assert bank.snapshot() == before
 
 
-def test_only_the_month_that_changed_is_replaced(home: Settings) -> None:
-    snapshot = write_training(home, REFERENCE)
-    write_decisions(home, datetime(2024, 1, 5), REFERENCE[:70])
-    write_decisions(home, datetime(2024, 2, 5), REFERENCE[:70])
-    record_feature_drift(home, MODEL, CONTRACT, reference_snapshot=snapshot)
+def test_only_the_month_that_changed_is_replaced(bank: Bank) -> None:
+    snapshot = bank.train(REFERENCE)
+    bank.decide(datetime(2024, 1, 5), REFERENCE[:70])
+    bank.decide(datetime(2024, 2, 5), REFERENCE[:70])
+    record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
     measured = (
         "select month, max(measured_at), count(*), max(n_current) from monitoring.feature_drift group by 1 order by 1"
     )
-    with connect(home) as con:
-        first = con.execute(measured).fetchall()
-    write_decisions(home, datetime(2024, 2, 6), REFERENCE[:10])
+    first = bank.query(measured)
+    bank.decide(datetime(2024, 2, 6), REFERENCE[:10])
 
-    record_feature_drift(home, MODEL, CONTRACT, reference_snapshot=snapshot)
+    record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
 
-    with connect(home) as con:
-        second = con.execute(measured).fetchall()
+    second = bank.query(measured)
     assert second[0] == first[0]
     assert second[1][1] > first[1][1]
     assert [row[2:] for row in second] == [(3, 70), (3, 80)]
 
 
-def test_score_drift_is_against_all_training_probabilities(home: Settings, tmp_path: Path) -> None:
+def test_score_drift_is_against_all_training_probabilities(bank: Bank, tmp_path: Path) -> None:
     reference, current = [n / 1000 for n in range(1, 500)], [n / 500 for n in range(1, 400)]
     pq.write_table(pa.table({"probability": reference}), tmp_path / "scores.parquet")
-    write_decisions(home, datetime(2024, 1, 5), [_row(1.0)] * len(current), probability=current)
+    bank.decide(datetime(2024, 1, 5), [_row(1.0)] * len(current), probability=current)
 
-    (found,) = record_score_drift(home, MODEL, reference_scores=tmp_path / "scores.parquet")
+    (found,) = record_score_drift(bank.settings, MODEL, reference_scores=tmp_path / "scores.parquet")
 
     expected = stats.ks_2samp(reference, current, method="asymp")
     assert (found.n_reference, found.n_current) == (499, 399)
@@ -210,17 +195,16 @@ def test_score_drift_is_against_all_training_probabilities(home: Settings, tmp_p
     assert found.ks_p_value == pytest.approx(expected.pvalue)
     assert (found.mean_reference, found.mean_current) == (pytest.approx(0.25), pytest.approx(0.4))
     assert found.is_drifted
-    with connect(home) as con:
-        stored = con.execute("select month, psi, is_drifted from monitoring.score_drift").fetchall()
+    stored = bank.query("select month, psi, is_drifted from monitoring.score_drift")
     assert stored == [(JANUARY, found.psi, True)]
 
 
-def test_an_empty_file_of_scores_is_refused(home: Settings, tmp_path: Path) -> None:
+def test_an_empty_file_of_scores_is_refused(bank: Bank, tmp_path: Path) -> None:
     pq.write_table(pa.table({"probability": pa.array([], pa.float64())}), tmp_path / "scores.parquet")
-    write_decisions(home, datetime(2024, 1, 5), REFERENCE)
+    bank.decide(datetime(2024, 1, 5), REFERENCE)
 
-    with connect(home) as con, pytest.raises(MonitoringError, match=r"scores\.parquet has none"):
-        measure_score_drift(con, MODEL, reference_scores=tmp_path / "scores.parquet")
+    with pytest.raises(MonitoringError, match=r"scores\.parquet has none"):
+        measure_score_drift(bank.con, MODEL, reference_scores=tmp_path / "scores.parquet")
 
 
 def test_a_high_psi_of_a_few_decisions_is_noise() -> None:

@@ -1,0 +1,17 @@
+"""Fixtures of the fitted mathematics."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.ml.decisions_lake import Bank
+from warehouse.lake import connect, prepare
+from warehouse.settings import Settings
+
+
+@pytest.fixture
+def bank(home: Settings) -> Iterator[Bank]:
+    """A lake to fill with training rows, decisions and labels."""
+    with connect(home, read_only=False) as con:
+        prepare(con)
+        yield Bank(home, con)
