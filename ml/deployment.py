@@ -107,19 +107,19 @@ def promote(settings: Settings, version: int, *, source: str | None = None, by: 
     ``source`` defaults to the active one. Raises NotFoundError for a version that is not registered, and GateRefusal
     with each reason when its gates refused it.
     """
-    from ml import registry
+    from ml.registry import fetch_bundle, get_version, set_champion
 
     source = source or settings.active_source()
-    found = registry.get_version(settings, source, version)
+    found = get_version(settings, source, version)
     if found.refused_by:
         reasons = "; ".join(found.gate_messages) or "no message was recorded"
         raise GateRefusal(
             f"{found.name} version {version} was refused by {', '.join(found.refused_by)}: {reasons}. "
             "Train another version, or promote one whose gates passed"
         )
-    bundle = registry.fetch_bundle(settings, found)
+    bundle = fetch_bundle(settings, found)
     deployment = publish(bundle, settings, source=source, model_name=found.name, model_version=version, by=by)
-    registry.set_champion(settings, found.name, version)
+    set_champion(settings, found.name, version)
     return deployment
 
 
@@ -128,7 +128,7 @@ def rollback(settings: Settings, *, by: str) -> Deployment:
 
     Rolling back twice goes back two deployments. Raises NotFoundError when there is nothing to go back to.
     """
-    from ml import registry
+    from ml.registry import set_champion
 
     with _turn(settings):
         current = read_deployment(settings)
@@ -141,7 +141,7 @@ def rollback(settings: Settings, *, by: str) -> Deployment:
         deployment = replace(current.previous, published_at=_now(), published_by=by)
         _serve(settings, deployment, action="rollback")
     # last: an unreachable registry must not keep a bad model in service
-    registry.set_champion(settings, deployment.model_name, deployment.model_version)
+    set_champion(settings, deployment.model_name, deployment.model_version)
     return deployment
 
 

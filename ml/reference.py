@@ -49,4 +49,6 @@ def build_reference(
     scores = rows[["application_id"]].assign(probability=candidate.probabilities(rows))
     sample = rows if len(rows) <= sample_rows else rows.sample(sample_rows, random_state=0).sort_index()
     names = list(candidate.design_matrix.contract_features)
-    return Reference(sample=sample[["application_id", "decided_at", *names]], scores=scores)
+    # plain text again: a pandas category is read back as one, which stock readers of Parquet do not expect
+    plain = {name: "object" for name in names if sample[name].dtype == "category"}
+    return Reference(sample=sample[["application_id", "decided_at", *names]].astype(plain), scores=scores)

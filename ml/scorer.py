@@ -16,8 +16,7 @@ from ml.logged_values import Reason
 from ml.onnx_twin import open_session, raw_scores
 from ml.policy import Decision
 from warehouse.contract import FeatureContract
-from warehouse.errors import ContractError
-from warehouse.expressions import compile_select
+from warehouse.expressions import compile_contract
 
 #: What adverse-action notices ask for: the principal reasons, which US Regulation B's commentary counts to four.
 MOST_REASONS = 4
@@ -59,13 +58,14 @@ class Scorer:
         self._matrix = bundle.design_matrix
         self._session = open_session(bundle.read_onnx())
         self._explainer = Explainer(bundle.read_paths())
-        self._compiled = compile_select(bundle.contract.sql)
-        self._places = _places(self._compiled.columns, bundle.contract)
+        self._compute_features = compile_contract(bundle.contract)
 
     def features(self, inputs: Mapping[str, object]) -> tuple[object, ...]:
-        """The feature vector, in contract order, of one row of inputs; what dbt's SQL would give, to the bit."""
-        row = self._compiled(inputs)
-        return tuple(row[place] for place in self._places)
+        """The feature vector, in contract order, of one row of inputs; what dbt's SQL would give, to the bit.
+
+        Raises ExpressionDomainError where DuckDB would stop with an error, or an input is not in the row.
+        """
+        return self._compute_features(inputs)
 
     def score(self, features: Sequence[object]) -> Score:
         """Score one feature vector, in contract order, None for missing."""
@@ -137,14 +137,3 @@ class Scorer:
 def uncalibrated(raw: NDArray[np.float32]) -> NDArray[np.float64]:
     """The booster's own probability of a raw score, in float64: what calibrators take."""
     return np.asarray(1.0 / (1.0 + np.exp(-raw.astype(np.float64))))
-
-
-def _places(columns: Sequence[str], contract: FeatureContract) -> tuple[int, ...]:
-    found = {name: place for place, name in enumerate(columns)}
-    missing = [name for name in contract.feature_names if name not in found]
-    if missing:
-        raise ContractError(
-            f"the SQL of contract {contract.version} must select every feature it declares: "
-            f"it lacks {', '.join(missing)}"
-        )
-    return tuple(found[name] for name in contract.feature_names)

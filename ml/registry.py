@@ -1,0 +1,179 @@
+"""Models in MLflow: one experiment and one registered model a source, one run and one version a training.
+
+MLflow is where people look at figures and plots and where versions get their numbers; what is served is decided by
+:mod:`ml.deployment`. A version's tags carry its gates, so that a refusal can be read there too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml.bundle import Bundle, load_bundle
+from ml.gates import GateResult
+from ml.run_log import log_run
+from ml.tracking import open_client, open_mlflow
+from warehouse.errors import NotFoundError
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+    from ml.evaluation import Evaluation
+    from ml.training_set import TrainingSet
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+_FINGERPRINT, _REFUSED_BY, _GATE = "fingerprint", "refused_by", "gate."
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """A version of a source's model; ``refused_by`` names the gates that refused it, ``gate_messages`` says why."""
+
+    source: str
+    name: str
+    version: int
+    run_id: str
+    fingerprint: str
+    bundle_digest: str
+    refused_by: tuple[str, ...]
+    gate_messages: tuple[str, ...]
+    aliases: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no gate refused it."""
+        return not self.refused_by
+
+
+def model_name(source: str) -> str:
+    """The registered model of a source, and its experiment."""
+    return f"default_risk_{source}"
+
+
+def register(
+    settings: Settings,
+    bundle: Bundle,
+    *,
+    training_set: "TrainingSet",
+    evaluation: "Evaluation",
+    gates: Sequence[GateResult],
+    plots: Mapping[str, bytes],
+) -> RegisteredVersion:
+    """Log a run and register its bundle; a training that was registered before gives its version again.
+
+    Either way the version's tags say what ``gates`` decided now, and a version that passed and is not the champion is
+    the challenger. ``plots``: PNG by name.
+    """
+    lineage = bundle.lineage
+    found = find_version_by_fingerprint(settings, lineage.source, lineage.fingerprint)
+    if found is None:
+        run_id, model_uri = log_run(settings, bundle, training_set=training_set, evaluation=evaluation, plots=plots)
+        version = _create_version(settings, bundle, run_id=run_id, model_uri=model_uri)
+    else:
+        version, run_id = found.version, found.run_id
+    _tag_gates(settings, model_name(lineage.source), version, run_id, gates)
+    registered = get_version(settings, lineage.source, version)
+    if registered.passed and CHAMPION not in registered.aliases:
+        open_client(settings).set_registered_model_alias(registered.name, CHALLENGER, str(version))
+    return get_version(settings, lineage.source, version)
+
+
+def find_version_by_fingerprint(settings: Settings, source: str, fingerprint: str) -> RegisteredVersion | None:
+    """The version that the same training set, contract and settings made before, the newest if there are several."""
+    found = [version for version in list_versions(settings, source) if version.fingerprint == fingerprint]
+    return found[-1] if found else None
+
+
+def list_versions(settings: Settings, source: str) -> list[RegisteredVersion]:
+    """All versions of a source's model, oldest first; none where nothing was registered."""
+    client, name = open_client(settings), model_name(source)
+    versions = client.search_model_versions(f"name = '{name}'")
+    # a search leaves the versions' own list of aliases empty
+    aliases = client.get_registered_model(name).aliases if versions else {}
+    return sorted((_read(version, source, aliases) for version in versions), key=lambda found: found.version)
+
+
+def get_version(settings: Settings, source: str, version: int) -> RegisteredVersion:
+    """One version; raises NotFoundError naming those that exist."""
+    versions = list_versions(settings, source)
+    for found in versions:
+        if found.version == version:
+            return found
+    existing = ", ".join(str(found.version) for found in versions) or "none"
+    raise NotFoundError(
+        f"{model_name(source)} has no version {version}: it has {existing}; "
+        "`loanlake status` shows the versions, LOANLAKE_SOURCE or --source picks another lender's model"
+    )
+
+
+def find_champion(settings: Settings, source: str) -> RegisteredVersion | None:
+    """The version that was last promoted, or None."""
+    versions = list_versions(settings, source)
+    return next((found for found in versions if CHAMPION in found.aliases), None)
+
+
+def set_champion(settings: Settings, name: str, version: int) -> None:
+    """Move the alias ``champion`` to a version; it stops being the challenger."""
+    client = open_client(settings)
+    client.set_registered_model_alias(name, CHAMPION, str(version))
+    challenger = client.get_registered_model(name).aliases.get(CHALLENGER)
+    if challenger is not None and int(challenger) == version:
+        client.delete_registered_model_alias(name, CHALLENGER)
+
+
+def fetch_bundle(settings: Settings, version: RegisteredVersion) -> Bundle:
+    """The bundle of a registered version, as MLflow keeps it; raises BundleError where it was changed."""
+    mlflow = open_mlflow(settings)
+    model = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
+    flavor = mlflow.models.Model.load(str(model)).flavors["python_function"]
+    return load_bundle(model / flavor["artifacts"]["bundle"]["path"])
+
+
+def _create_version(settings: Settings, bundle: Bundle, *, run_id: str, model_uri: str) -> int:
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+
+    lineage, client = bundle.lineage, open_client(settings)
+    name = model_name(lineage.source)
+    try:
+        client.create_registered_model(
+            name, tags={"source": lineage.source}, description=f"Probability of default, {lineage.source}."
+        )
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            raise
+    tags = {
+        _FINGERPRINT: lineage.fingerprint,
+        "bundle_digest": bundle.digest,
+        "feature_version": lineage.feature_version,
+        "lake_snapshot": str(lineage.lake_snapshot),
+    }
+    created = client.create_model_version(name, source=model_uri, run_id=run_id, tags=tags)
+    return int(created.version)
+
+
+def _tag_gates(settings: Settings, name: str, version: int, run_id: str, gates: Sequence[GateResult]) -> None:
+    client = open_client(settings)
+    refused = [gate.gate for gate in gates if not gate.passed]
+    tags = {_REFUSED_BY: ", ".join(refused)}
+    tags |= {f"{_GATE}{gate.gate}": ("passed" if gate.passed else f"refused: {gate.message}") for gate in gates}
+    for key, value in tags.items():
+        client.set_model_version_tag(name, str(version), key, value)
+        client.set_tag(run_id, key, value)
+
+
+def _read(version: "ModelVersion", source: str, aliases: Mapping[str, str]) -> RegisteredVersion:
+    tags: dict[str, Any] = version.tags
+    refused_by = tuple(name for name in tags.get(_REFUSED_BY, "").split(", ") if name)
+    return RegisteredVersion(
+        source=source,
+        name=version.name,
+        version=int(version.version),
+        run_id=str(version.run_id),
+        fingerprint=tags.get(_FINGERPRINT, ""),
+        bundle_digest=tags.get("bundle_digest", ""),
+        refused_by=refused_by,
+        gate_messages=tuple(tags[f"{_GATE}{name}"].removeprefix("refused: ") for name in refused_by),
+        aliases=tuple(sorted(alias for alias, number in aliases.items() if int(number) == int(version.version))),
+    )

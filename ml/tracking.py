@@ -1,0 +1,54 @@
+"""MLflow pointed at a home's store; imported where needed only, for the import takes 9 s."""
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+#: A bank's network hears nothing from us: set before MLflow is imported, which is when it decides.
+SILENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+#: What they say at lower levels (each migration of a new store, each artifact) buries what a user should see.
+_QUIET = {"mlflow": logging.WARNING, "alembic": logging.WARNING, "mlflow.utils.environment": logging.ERROR}
+
+
+def open_mlflow(settings: Settings) -> Any:
+    """The ``mlflow`` module, tracking to this home's store, which is created where it is missing."""
+    for name, value in SILENT.items():
+        os.environ.setdefault(name, value)
+    settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
+
+    import mlflow
+
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(level)
+    mlflow.set_tracking_uri(settings.mlflow_uri)
+    mlflow.set_registry_uri(settings.mlflow_uri)
+    return mlflow
+
+
+def open_client(settings: Settings) -> "MlflowClient":
+    """A client of this home's store and registry."""
+    mlflow = open_mlflow(settings)
+    client: MlflowClient = mlflow.MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
+    return client
+
+
+def open_experiment(settings: Settings, source: str) -> str:
+    """The id of the source's experiment, created where it is missing."""
+    client = open_client(settings)
+    name = f"default_risk_{source}"
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    location = (settings.mlflow_artifacts / name).as_uri()
+    return str(client.create_experiment(name, artifact_location=location, tags={"source": source}))
