@@ -1,0 +1,71 @@
+{#- What is read of the public accepted-loans file (151 columns), and how; see typing.sql. -#}
+{% macro lending_club_loans() -%}
+    {%- set sub_grades = {} -%}
+    {%- for grade in 'ABCDEFG' -%}
+        {%- for step in range(1, 6) -%}
+            {%- do sub_grades.update({grade ~ step: 5 * loop.index0 + step}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- set years = {'< 1 year': 0, '1 year': 1, '10+ years': 10} -%}
+    {%- for n in range(2, 10) -%} {%- do years.update({n ~ ' years': n}) -%} {%- endfor -%}
+    {%- set purposes = {} -%}
+    {%- for purpose in accepted_purposes() -%} {%- do purposes.update({purpose: purpose}) -%} {%- endfor -%}
+    {%- set statuses = {} -%}
+    {%- for status, meant in {
+        'Fully Paid': 'fully paid', 'Charged Off': 'charged off', 'Current': 'open', 'Issued': 'open',
+        'In Grace Period': 'open', 'Late (16-30 days)': 'open', 'Late (31-120 days)': 'open', 'Default': 'open',
+    }.items() -%}
+        {#- loans of before 2011 that the lender would not have made under its later policy: made all the same -#}
+        {%- do statuses.update({status: meant, 'Does not meet the credit policy. Status:' ~ status: meant}) -%}
+    {%- endfor -%}
+
+    {{ return([
+        {'name': 'loan_id', 'from': 'id', 'format': 'bigint', 'required': true, 'min': 1},
+        {'name': 'member_id', 'format': 'bigint'},
+        {'name': 'issued_on', 'from': 'issue_d', 'format': 'month', 'required': true},
+        {'name': 'loan_amount', 'from': 'loan_amnt', 'format': 'double', 'required': true, 'min': 1},
+        {'name': 'term_months', 'from': 'term', 'format': 'integer', 'suffix': ' months', 'required': true, 'min': 1, 'max': 480},
+        {'name': 'annual_rate', 'from': 'int_rate', 'format': 'percent', 'min': 0, 'max': 1},
+        {'name': 'lender_grade', 'from': 'sub_grade', 'format': 'integer', 'values': sub_grades},
+        {'name': 'purpose', 'format': 'text', 'values': purposes},
+        {'name': 'state', 'from': 'addr_state', 'format': 'text'},
+        {'name': 'annual_income', 'from': 'annual_inc', 'format': 'double', 'min': 0},
+        {'name': 'income_verified', 'from': 'verification_status', 'format': 'boolean',
+            'values': {'Verified': true, 'Source Verified': true, 'Not Verified': false}},
+        {'name': 'employment_years', 'from': 'emp_length', 'format': 'double', 'values': years, 'missing': ['n/a']},
+        {'name': 'home_ownership', 'format': 'text', 'values': {
+            'OWN': 'own', 'MORTGAGE': 'mortgage', 'RENT': 'rent', 'OTHER': 'other', 'NONE': 'other', 'ANY': 'other'}},
+        {'name': 'debt_to_income', 'from': 'dti', 'format': 'percent', 'min': 0},
+        {'name': 'score_low', 'from': 'fico_range_low', 'format': 'double', 'min': 0, 'max': 1000},
+        {'name': 'score_high', 'from': 'fico_range_high', 'format': 'double', 'min': 0, 'max': 1000},
+        {'name': 'n_open_accounts', 'from': 'open_acc', 'format': 'integer', 'min': 0},
+        {'name': 'n_total_accounts', 'from': 'total_acc', 'format': 'integer', 'min': 0},
+        {'name': 'n_inquiries_6m', 'from': 'inq_last_6mths', 'format': 'integer', 'min': 0},
+        {'name': 'n_delinquencies_2y', 'from': 'delinq_2yrs', 'format': 'integer', 'min': 0},
+        {'name': 'n_public_records', 'from': 'pub_rec', 'format': 'integer', 'min': 0},
+        {'name': 'n_bankruptcies', 'from': 'pub_rec_bankruptcies', 'format': 'integer', 'min': 0},
+        {'name': 'months_since_delinquency', 'from': 'mths_since_last_delinq', 'format': 'double', 'min': 0},
+        {'name': 'revolving_balance', 'from': 'revol_bal', 'format': 'double', 'min': 0},
+        {'name': 'revolving_utilisation', 'from': 'revol_util', 'format': 'percent', 'min': 0},
+        {'name': 'oldest_account_on', 'from': 'earliest_cr_line', 'format': 'month'},
+        {'name': 'status', 'from': 'loan_status', 'format': 'text', 'values': statuses, 'required': true},
+        {'name': 'last_payment_on', 'from': 'last_pymnt_d', 'format': 'month'},
+        {'name': 'principal_repaid', 'from': 'total_rec_prncp', 'format': 'double'},
+        {'name': 'recovered', 'from': 'recoveries', 'format': 'double'},
+    ]) }}
+{%- endmacro %}
+
+{#- Every column of the file that is written after the decision. Staging's applications must select none of them. -#}
+{% macro lending_club_written_later() -%}
+    {{ return([
+        'out_prncp', 'out_prncp_inv', 'total_pymnt', 'total_pymnt_inv', 'total_rec_prncp', 'total_rec_int',
+        'total_rec_late_fee', 'recoveries', 'collection_recovery_fee', 'last_pymnt_d', 'last_pymnt_amnt',
+        'next_pymnt_d', 'last_credit_pull_d', 'last_fico_range_high', 'last_fico_range_low', 'loan_status',
+        'funded_amnt_inv', 'pymnt_plan', 'hardship_flag', 'hardship_type', 'hardship_reason', 'hardship_status',
+        'deferral_term', 'hardship_amount', 'hardship_start_date', 'hardship_end_date', 'payment_plan_start_date',
+        'hardship_length', 'hardship_dpd', 'hardship_loan_status', 'orig_projected_additional_accrued_interest',
+        'hardship_payoff_balance_amount', 'hardship_last_payment_amount', 'debt_settlement_flag',
+        'debt_settlement_flag_date', 'settlement_status', 'settlement_date', 'settlement_amount',
+        'settlement_percentage', 'settlement_term',
+    ]) }}
+{%- endmacro %}

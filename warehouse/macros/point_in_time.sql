@@ -1,0 +1,104 @@
+{#-
+    Point in time: a row counts for a decision only if it was known strictly before it. The one comparison behind every
+    history and cohort feature. `points` has as_of: the decision itself offline, a moment after the source's clock online.
+-#}
+{% macro known_before(rows, points) -%} {{ rows }}.known_at < {{ points }}.as_of {%- endmacro %}
+
+{#- The borrower × statement columns of the last 3 and 6 months, and the borrower's own earlier loans. In table order. -#}
+{% macro history_columns() -%}
+    {{ return([
+        'n_statements_3m', 'n_statements_6m', 'n_late_statements_3m', 'n_late_statements_6m',
+        'max_months_past_due_3m', 'max_months_past_due_6m', 'total_balance_3m', 'total_balance_6m',
+        'total_credit_limit_3m', 'total_credit_limit_6m', 'total_paid_3m', 'total_paid_6m',
+        'latest_months_past_due', 'latest_balance', 'latest_credit_limit', 'latest_paid_amount',
+        'n_prior_applications', 'prior_application_at', 'n_prior_outcomes', 'n_prior_defaults',
+    ]) }}
+{%- endmacro %}
+
+{#-
+    History columns and latest_known_at (the newest contributing row), one row per point that has any history.
+    `points`: a relation of point_id, borrower_id, as_of. Offline and online tables are this same text.
+-#}
+{% macro borrower_history(points) -%}
+statement_history as (
+    select
+        points.point_id,
+        {%- for months in (3, 6) %}
+        {%- set recent = 'statements.statement_on >= ' ~ months_later('points.as_of', -months) %}
+        cast(count(case when {{ recent }} then 1 end) as integer) as n_statements_{{ months }}m,
+        cast(count(case when {{ recent }} and statements.months_past_due > 0 then 1 end) as integer)
+            as n_late_statements_{{ months }}m,
+        max(case when {{ recent }} then statements.months_past_due end) as max_months_past_due_{{ months }}m,
+        {{ exact_sum('statements.balance', recent) }} as total_balance_{{ months }}m,
+        {{ exact_sum('statements.credit_limit', recent) }} as total_credit_limit_{{ months }}m,
+        {{ exact_sum('statements.paid_amount', recent) }} as total_paid_{{ months }}m,
+        {%- endfor %}
+        max_by(statements.months_past_due, statements.statement_on) as latest_months_past_due,
+        max_by(statements.balance, statements.statement_on) as latest_balance,
+        max_by(statements.credit_limit, statements.statement_on) as latest_credit_limit,
+        max_by(statements.paid_amount, statements.statement_on) as latest_paid_amount,
+        max(statements.known_at) as latest_known_at
+    from {{ points }} as points
+    inner join {{ ref('int_statements') }} as statements
+        on statements.borrower_id = points.borrower_id
+        and {{ known_before('statements', 'points') }}
+        and statements.statement_on >= {{ months_later('points.as_of', -6) }}
+    group by points.point_id
+),
+
+prior_applications as (
+    select
+        points.point_id,
+        cast(count(*) as integer) as n_prior_applications,
+        max(applications.decided_at) as prior_application_at,
+        max(applications.known_at) as latest_known_at
+    from {{ points }} as points
+    inner join {{ ref('int_applications') }} as applications
+        on applications.borrower_id = points.borrower_id
+        and {{ known_before('applications', 'points') }}
+    group by points.point_id
+),
+
+outcomes_by_borrower as (
+    select
+        applications.borrower_id,
+        outcomes.is_default,
+        outcomes.known_at
+    from {{ ref('int_outcomes') }} as outcomes
+    inner join {{ ref('int_applications') }} as applications on applications.application_id = outcomes.application_id
+),
+
+prior_outcomes as (
+    select
+        points.point_id,
+        cast(count(*) as integer) as n_prior_outcomes,
+        cast(count(case when outcomes.is_default then 1 end) as integer) as n_prior_defaults,
+        max(outcomes.known_at) as latest_known_at
+    from {{ points }} as points
+    inner join outcomes_by_borrower as outcomes
+        on outcomes.borrower_id = points.borrower_id
+        and {{ known_before('outcomes', 'points') }}
+    group by points.point_id
+),
+
+history as (
+    select
+        points.point_id,
+        {%- for column in history_columns() %}
+        {{ column }},
+        {%- endfor %}
+        -- greatest ignores what is null
+        greatest(
+            statement_history.latest_known_at, prior_applications.latest_known_at, prior_outcomes.latest_known_at
+        ) as latest_known_at
+    from {{ points }} as points
+    left join statement_history on statement_history.point_id = points.point_id
+    left join prior_applications on prior_applications.point_id = points.point_id
+    left join prior_outcomes on prior_outcomes.point_id = points.point_id
+)
+{%- endmacro %}
+
+{#- A sum of amounts that does not depend on the order of its rows: decimals, to the cent, are added exactly. -#}
+{% macro exact_sum(amount, condition) -%}
+    cast(sum(case when {{ condition }} then try_cast({{ amount }} as decimal(18, 2)) end) as double)
+{%- endmacro %}

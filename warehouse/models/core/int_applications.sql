@@ -1,0 +1,2 @@
+-- One row per application of every lender.
+{{ every_lender('applications') }}

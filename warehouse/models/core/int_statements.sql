@@ -1,0 +1,2 @@
+-- One row per borrower and statement of every lender.
+{{ every_lender('statements') }}

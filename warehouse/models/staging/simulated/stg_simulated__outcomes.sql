@@ -1,0 +1,8 @@
+-- One row per application whose outcome is known.
+with typed as (
+    {{ typed_rows(source('raw', 'simulated_outcomes'), simulated_readings('outcomes'), key=['application_id']) }}
+)
+
+select
+    {{ contract_columns('outcomes') }}
+from typed
