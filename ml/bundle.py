@@ -113,11 +113,10 @@ class Bundle:
         return Booster(model_file=str(self.directory / BOOSTER))
 
 
-def write_bundle(
+def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
     directory: Path,
     candidate: "Candidate",
     contract: FeatureContract,
-    *,
     evaluation: "Evaluation",
     lineage: Lineage,
     reference: "Reference",
