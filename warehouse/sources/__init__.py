@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warehouse.settings import Settings
-from warehouse.sources.declaration import PROVENANCE_COLUMNS, Source, column_name, raw_table
+from warehouse.sources.declaration import PROVENANCE_COLUMNS, Source, column_name, create_raw_table, raw_table
 from warehouse.sources.lending_club import LENDING_CLUB
 from warehouse.sources.simulated import SIMULATED
 from warehouse.sources.uci_credit_card import UCI_CREDIT_CARD
@@ -52,9 +52,7 @@ def create_missing_raw_tables(con: "duckdb.DuckDBPyConnection", existing: set[st
     """Create, empty, the known sources' raw tables that are not in ``existing`` (``raw.<table>``)."""
     for table, columns in raw_columns().items():
         if table not in existing:
-            body = [*(f'"{column}" varchar' for column in columns)]
-            body += [f"{column} {data_type}" for column, data_type in PROVENANCE_COLUMNS.items()]
-            con.execute(f"create table if not exists {table} ({', '.join(body)})")
+            create_raw_table(con, table, columns)
 
 
 def ingest_files(

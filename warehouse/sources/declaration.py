@@ -1,8 +1,12 @@
 """What a source is: a lender's name, the tables its files fill, and the columns each file must have."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
 
 #: Written by ingest beside a file's own columns, which are all text.
 PROVENANCE_COLUMNS = {"_file": "varchar", "_line": "bigint", "_loaded_at": "timestamp"}
@@ -39,3 +43,10 @@ def column_name(header: str) -> str:
     ('default_payment_next_month', 'pay_0', 'of_limit')
     """
     return re.sub(r"[^a-z0-9]+", "_", header.strip().lower()).strip("_")
+
+
+def create_raw_table(con: "duckdb.DuckDBPyConnection", table: str, columns: Sequence[str]) -> None:
+    """Create a raw table: the file's ``columns`` as text, then where and when each row came from."""
+    body = [f'"{column}" varchar' for column in columns]
+    body += [f"{column} {data_type}" for column, data_type in PROVENANCE_COLUMNS.items()]
+    con.execute(f"create table lake.{table} ({', '.join(body)})")

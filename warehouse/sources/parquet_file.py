@@ -28,7 +28,7 @@ class ParquetFile:
                 names, self.n_rows = file.schema_arrow.names, file.metadata.num_rows
         except (pa.ArrowInvalid, OSError) as error:
             raise SourceFileError(
-                f"{self.path.name} begins as a Parquet file but cannot be read as one ({error}); nothing of it was loaded"
+                f"{self.path.name} begins as a Parquet file but cannot be read as one ({error}); nothing was loaded"
             ) from None
         self.columns = tuple(column_name(name) for name in names)
         self._names = dict(zip(self.columns, names, strict=True))
@@ -44,7 +44,8 @@ class ParquetFile:
         names = {column: self._names[column].replace('"', '""') for column in columns}
         texts = [f'cast("{name}" as varchar) as "{column}"' for column, name in names.items()]
         path = str(self.path).replace("'", "''")
-        return f"select {', '.join(texts)}, file_row_number + 2 as _line from read_parquet('{path}', file_row_number = true)"
+        rows = f"read_parquet('{path}', file_row_number = true)"
+        return f"select {', '.join(texts)}, file_row_number + 2 as _line from {rows}"
 
 
 def is_parquet(path: Path) -> bool:

@@ -69,8 +69,8 @@ def statements(
     closes_in = np.where(rng.random(n_borrowers) < 0.05, rng.integers(n_months // 2, n_months, n_borrowers), n_months)
     months = np.arange(n_months)
     borrower, month = np.nonzero((months >= opens_in[:, None]) & (months < np.maximum(closes_in, opens_in)[:, None]))
-    day = rng.integers(0, 28, n_borrowers)[borrower]
-    statement_on = economy.month[month].astype("datetime64[D]") + day
+    days = rng.integers(0, 28, n_borrowers)
+    statement_on = economy.month[month].astype("datetime64[D]") + np.take(days, borrower)
     late_days = np.where(rng.random(len(month)) < 0.03, rng.integers(14, 64, len(month)), 0)
     seconds = rng.integers(_SECONDS_A_DAY, 5 * _SECONDS_A_DAY, len(month)) + late_days * _SECONDS_A_DAY
     known_at = statement_on.astype("datetime64[s]") + seconds

@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 REGIONS = np.array(["north", "east", "south", "west", "coast", "highlands", "islands", "capital"])
 REGION_SHARES = np.array([0.16, 0.14, 0.15, 0.13, 0.12, 0.08, 0.05, 0.17])
 EDUCATIONS = np.array(["secondary", "vocational", "bachelor", "master"])
-HOMES = np.array(["own", "mortgage", "rent", "other"])
+HOMES = np.array(["rent", "mortgage", "own", "other"])
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def draw_borrowers(rng: np.random.Generator, economy: Economy, n_borrowers: int)
         birth_year=2025 - age.astype(np.int64),
         oldest_account_on=LAST_MONTH.astype("datetime64[D]") - (account_age * 365.25).astype(np.int64),
         region=rng.choice(len(REGIONS), n_borrowers, p=REGION_SHARES),
-        home=np.where(rng.random(n_borrowers) < 0.04, 3, np.searchsorted([-0.1, 1.3], owns)[...] * -1 + 2),
+        home=np.where(rng.random(n_borrowers) < 0.04, 3, np.searchsorted([-0.1, 1.3], owns)),
         education=education,
         is_female=is_female,
         is_married=rng.random(n_borrowers) < 1 / (1 + np.exp(-(age - 33) / 8)),

@@ -29,7 +29,7 @@ class Economy:
     @property
     def ends_at(self) -> np.datetime64:
         """The first moment after the simulation: nothing known at or after it is written."""
-        return (LAST_MONTH + 1).astype("datetime64[s]")
+        return np.datetime64((LAST_MONTH + 1).astype("datetime64[s]"))
 
 
 def economy(*, months: int, shock_ago: int) -> Economy:

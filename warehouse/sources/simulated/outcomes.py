@@ -4,10 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warehouse.sources.simulated.applications import BUSINESS, Applications
-from warehouse.sources.simulated.borrowers import REGIONS, Borrowers, Floats
+from warehouse.sources.simulated.borrowers import HOMES, REGIONS, Borrowers, Floats
 from warehouse.sources.simulated.economy import Economy
 
 _HIT_HARDEST = np.isin(REGIONS, ["coast", "islands"])
+_OWNS_NO_HOME = np.isin(HOMES, ["rent", "other"])
 
 
 def default_log_odds(economy: Economy, borrowers: Borrowers, applications: Applications) -> Floats:
@@ -31,7 +32,7 @@ def default_log_odds(economy: Economy, borrowers: Borrowers, applications: Appli
         + 0.4 * (a.max_past_due_3m >= 3)
         + 1.1 * is_stretched
         + 1.1 * ((loan_to_income > 0.25) & (a.annual_income < 40_000))
-        + 0.4 * (is_new_in_job & (borrowers.home[who] >= 2))
+        + 0.4 * (is_new_in_job & _OWNS_NO_HOME[borrowers.home[who]])
         + 1.2 * (is_new_in_job & (a.purpose == BUSINESS))
         + 0.25 * np.minimum(a.n_inquiries_6m, 3) * (account_years < 8.0)
         + 0.2 * (a.term_months - 12) / 6 * is_stretched

@@ -1,0 +1,144 @@
+"""Which physical lines of a CSV file are rows of its table, and which are not.
+
+Most lines are settled by counting their commas, a quoted one by the ``csv`` module, so that every row keeps its true
+line number after blank lines and line breaks within quotes, and a broken quote costs one line and not the rest of the
+file. DuckDB's reader numbers no lines, and there an unclosed quote silently took all rows of a ten-line file.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+#: A quoted value may break over this many physical lines; an unclosed quote is given up after them.
+MAX_LINES_OF_A_ROW = 1_000
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a row of this file looks like. ``notes``: how lines begin that the file carries about itself."""
+
+    n_fields: int
+    notes: tuple[bytes, ...] = ()
+
+    def is_note(self, line: bytes) -> bool:
+        """Whether a line is about the file (a preamble, a footer of totals) and no row of it."""
+        return bool(self.notes) and line.lstrip(b'"').startswith(self.notes)
+
+
+@dataclass
+class SortedLines:
+    """A block of lines, sorted. Offsets count from the block's first line, 0.
+
+    ``rows``: the bytes of all rows, in order, and ``row_at`` the line each begins on. ``rejected``: line, its bytes,
+    why it is no row. ``n_lines`` and ``n_bytes``: how much of the block is settled; what follows needs the next block.
+    """
+
+    rows: bytes = b""
+    row_at: Sequence[int] = ()
+    rejected: list[tuple[int, bytes, str]] = field(default_factory=list)
+    n_lines: int = 0
+    n_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    kind: Literal["row", "blank", "rejected", "unfinished"]
+    n_lines: int = 1
+    reason: str = ""
+
+
+_ROW, _BLANK = _Verdict("row"), _Verdict("blank")
+
+
+def sort_lines(block: bytes, layout: Layout, *, is_last: bool) -> SortedLines:
+    r"""Sort the whole lines of ``block``; ``is_last`` says that no other block follows.
+
+    >>> found = sort_lines(b'1,"a\nb"\n\n2\n3,c\n', Layout(n_fields=2), is_last=True)
+    >>> found.rows, list(found.row_at), found.rejected
+    (b'1,"a\nb"\n3,c\n', [0, 4], [(3, b'2', '1 field instead of 2')])
+    """
+    lines = block.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    if _is_plain(block, lines, layout):
+        return SortedLines(rows=block, row_at=range(len(lines)), n_lines=len(lines), n_bytes=len(block))
+
+    found, kept, row_at, at = SortedLines(), [], [], 0
+    while at < len(lines):
+        verdict = _verdict(lines, at, layout)
+        if verdict.kind == "unfinished" and not is_last and len(lines) - at < MAX_LINES_OF_A_ROW:
+            break  # its quote may close in the next block
+        if verdict.kind == "row":
+            kept += lines[at : at + verdict.n_lines]
+            row_at.append(at)
+        elif verdict.kind != "blank":
+            found.rejected.append((at, lines[at], verdict.reason))
+        at += verdict.n_lines
+    found.rows = b"".join(line + b"\n" for line in kept)
+    found.row_at = row_at
+    found.n_lines = at
+    found.n_bytes = len(block) if at == len(lines) else sum(len(line) + 1 for line in lines[:at])
+    return found
+
+
+def _is_plain(block: bytes, lines: Sequence[bytes], layout: Layout) -> bool:
+    """Whether every line is a row and nothing needs a second look, which costs a tenth of looking twice."""
+    n_commas = layout.n_fields - 1
+    return (
+        n_commas > 0  # a blank line has as many commas as a row of one field
+        and b'"' not in block
+        and b"\0" not in block
+        and block.count(b"\r") == block.count(b"\r\n")
+        and not any(note in block for note in layout.notes)
+        and all(line.count(b",") == n_commas for line in lines)
+    )
+
+
+def _verdict(lines: Sequence[bytes], at: int, layout: Layout) -> _Verdict:
+    line = lines[at]
+    if not line.strip():
+        return _BLANK
+    if layout.is_note(line):
+        return _Verdict("rejected", reason="a note of the file about itself, not a row")
+    if b"\0" in line:
+        return _Verdict("rejected", reason="a NUL byte")
+    if b'"' in line or b"\r" in line[:-1]:
+        return _quoted(lines, at, layout)
+    n_fields = line.count(b",") + 1
+    return _ROW if n_fields == layout.n_fields else _wrong_number(n_fields, layout)
+
+
+def _quoted(lines: Sequence[bytes], at: int, layout: Layout) -> _Verdict:
+    for n_tried in (1, MAX_LINES_OF_A_ROW):  # nearly every quoted row ends on its line
+        try:
+            n_fields, n_lines = _parsed(lines[at : at + n_tried])
+            break
+        except _QuoteStaysOpen:
+            continue
+        except csv.Error as error:
+            return _Verdict("rejected", reason=f"broken quotes: {error}")
+    else:
+        return _Verdict("unfinished", reason="a quote is opened and never closed")
+    if n_fields == layout.n_fields:
+        return _Verdict("row", n_lines=n_lines) if n_lines > 1 else _ROW
+    return _wrong_number(n_fields, layout, n_lines=n_lines)
+
+
+class _QuoteStaysOpen(csv.Error):
+    """The lines end within quotes."""
+
+
+def _parsed(lines: Sequence[bytes]) -> tuple[int, int]:
+    """How many fields the first row of ``lines`` has, and over how many of them it goes."""
+    reader = csv.reader([line.decode() + "\n" for line in lines], strict=True)
+    try:
+        return len(next(reader)), reader.line_num
+    except csv.Error as error:
+        raise (_QuoteStaysOpen() if "unexpected end of data" in str(error) else error) from None
+
+
+def _wrong_number(n_fields: int, layout: Layout, *, n_lines: int = 1) -> _Verdict:
+    # only the first line is given up: what its quotes swallowed may be rows
+    found = f"{n_fields} field{'s' if n_fields != 1 else ''} instead of {layout.n_fields}"
+    return _Verdict("rejected", reason=found if n_lines == 1 else f"{found} (a quote on it spans {n_lines} lines)")

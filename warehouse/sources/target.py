@@ -1,0 +1,112 @@
+"""Where a file goes: which raw table, with which of the file's columns, or why it does not belong there."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from warehouse.errors import SourceFileError
+from warehouse.sources import SOURCES, raw_columns
+from warehouse.sources.declaration import PROVENANCE_COLUMNS, create_raw_table, raw_table
+from warehouse.tables import TABLES
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NOT_FOR_FILES = {*TABLES, *raw_columns(), "raw.quarantine"}
+_SHOWN_COLUMNS = 20
+
+
+@dataclass(frozen=True)
+class Target:
+    """A source's entity; ``columns`` is None for a lender of one's own, whose first file decides them."""
+
+    source: str
+    entity: str
+    columns: tuple[str, ...] | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def table(self) -> str:
+        """The raw table, with its schema."""
+        return raw_table(self.source, self.entity)
+
+
+def target_of(source: str, entity: str | None) -> Target:
+    """Where files of ``source`` go; ``entity`` may be None where the source has only one.
+
+    Raises SourceFileError for a name that cannot be a table's, or an entity that the source does not have.
+    """
+    for what, name in (("source", source), ("entity", entity)):
+        if name is not None and not _NAME.fullmatch(name):
+            raise SourceFileError(
+                f"the name of a {what} must be lower case letters, digits and _, a letter first: found {name!r}"
+            )
+    if source not in SOURCES:
+        return _own_lender(source, entity)
+    known = SOURCES[source]
+    if entity is None and len(known.entities) == 1:
+        entity = next(iter(known.entities))
+    if entity is None or entity not in known.entities:
+        raise SourceFileError(
+            f"a file of {source} must be of one of its entities {', '.join(known.entities)}: found "
+            f"{entity or 'none named'}; name it with --entity"
+        )
+    return Target(source, entity, known.entities[entity], known.notes)
+
+
+def _own_lender(source: str, entity: str | None) -> Target:
+    if entity is None:
+        raise SourceFileError(
+            f"{source!r} is none of the known sources ({', '.join(SOURCES)}): for a lender of your own say what kind "
+            "of file this is, for instance --entity loans"
+        )
+    target = Target(source, entity, None)
+    if target.table in _NOT_FOR_FILES:
+        raise SourceFileError(f"{target.table} is a table of Loanlake's own: choose another entity name")
+    return target
+
+
+def columns_to_load(target: Target, name: str, found: Sequence[str]) -> tuple[str, ...]:
+    """The columns to take of file ``name``, in table order; what a known source does not know is left out.
+
+    Raises SourceFileError naming the missing columns, what was expected and what was found.
+    """
+    reserved = sorted(set(PROVENANCE_COLUMNS).intersection(found))
+    if reserved:
+        raise SourceFileError(f"{name} must not have columns named {', '.join(reserved)}: Loanlake adds them")
+    if target.columns is None:
+        return tuple(found)
+    missing = [column for column in target.columns if column not in found]
+    if missing:
+        raise SourceFileError(
+            f"{name} is not a file of {target.source} {target.entity}: {len(missing)} of {len(target.columns)} columns "
+            f"are missing: {_listed(missing)}; expected {_listed(target.columns)}; found {len(found)}: "
+            f"{_listed(found)}; nothing of it was loaded"
+        )
+    return target.columns
+
+
+def require_table(con: duckdb.DuckDBPyConnection, target: Target, columns: Sequence[str]) -> None:
+    """Create the table of one's own lender from its first file; a later file must have the same columns."""
+    rows = con.execute(
+        "select column_name from information_schema.columns "
+        "where table_catalog = 'lake' and table_schema || '.' || table_name = ? order by ordinal_position",
+        [target.table],
+    ).fetchall()
+    if not rows:
+        create_raw_table(con, target.table, columns)
+        return
+    expected = [name for (name,) in rows if name not in PROVENANCE_COLUMNS]
+    missing = [column for column in expected if column not in columns]
+    new = [column for column in columns if column not in expected]
+    if missing or new:
+        raise SourceFileError(
+            f"a file of {target.source} {target.entity} must have the columns of the first one loaded, "
+            f"{_listed(expected)}: missing {_listed(missing)}, new {_listed(new)}; nothing of it was loaded. Load a "
+            "file of another layout as another --entity"
+        )
+
+
+def _listed(columns: Sequence[str]) -> str:
+    more = f" and {len(columns) - _SHOWN_COLUMNS} more" if len(columns) > _SHOWN_COLUMNS else ""
+    return ", ".join(columns[:_SHOWN_COLUMNS]) + more if columns else "none"
