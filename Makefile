@@ -1,0 +1,72 @@
+# Each target sets up what it needs: Python 3.11 or newer is all a machine must have.
+SOURCE ?= simulated
+FILES ?=
+ARGS ?=
+
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+READY := $(VENV)/.ready
+# the first that runs and is new enough: a pyenv shim may exist and still refuse to start
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+# nothing here tells a server that it was used
+export DO_NOT_TRACK := 1
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+
+.PHONY: help setup run up test lint format bench lock
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run [SOURCE=simulated] [FILES=...]  raw files to a published, monitored model"
+	@echo "make up                                  Dagster, the API and MLflow together; Ctrl-C stops all"
+	@echo "make test [ARGS=...]                     all tests; ARGS goes to pytest"
+	@echo "make lint                                style, types, import rules, SQL"
+	@echo "make format                              let ruff rewrite what it can"
+	@echo "make bench [ARGS=...]                    the performance claims, each against its peer"
+	@echo "make setup                               only the environment, .venv/"
+	@echo "make lock                                requirements.lock from pyproject.toml"
+
+setup: $(READY)
+
+run: setup
+	$(BIN)/loanlake run $(SOURCE) $(FILES)
+
+up: setup
+	$(BIN)/loanlake up
+
+test: setup
+	$(BIN)/pytest $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && cd warehouse && \
+		export LOANLAKE_HOME="$$home" DBT_TARGET_PATH="$$home/target" DBT_LOG_PATH="$$home/logs" PATH="$(BIN):$$PATH" && \
+		dbt --quiet parse && \
+		sqlfluff lint --processes 1 models macros data_tests
+
+format: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: setup
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: setup
+	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --output-file requirements.lock
+
+# uv is in the lock too: where the machine has none, pip installs that version with its hashes into the new environment,
+# which also a Python that its system manages (PEP 668) allows
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Loanlake needs Python 3.11 or newer: none of python3.11, python3.12, python3.13, python3 is" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/uv || command -v uv >/dev/null || { \
+		awk '/^uv==/ { found = 1 } found { print } found && !/\\$$/ { exit }' requirements.lock > $(VENV)/uv.lock && \
+		$(BIN)/python -m pip install --quiet --require-hashes --requirement $(VENV)/uv.lock; }
+	PATH="$(BIN):$$PATH" uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	PATH="$(BIN):$$PATH" uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $(READY)

@@ -1,0 +1,46 @@
+"""What starting a process imports: a command answers at once, and the request path carries no training stack."""
+
+import subprocess
+import sys
+
+import pytest
+
+SLOW_TO_IMPORT = (
+    "dagster",
+    "dbt",
+    "evidently",
+    "litestar",
+    "matplotlib",
+    "mlflow",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "xgboost",
+)
+
+
+def _imported_by(statement: str) -> set[str]:
+    """Top-level packages that a fresh interpreter has loaded after ``statement``."""
+    script = f"import sys\n{statement}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "module", ["warehouse.cli", "warehouse.commands", "ml.commands", "serving.commands", "orchestration.commands"]
+)
+def test_a_command_loads_nothing_heavy_before_it_runs(module: str) -> None:
+    """``import mlflow`` alone takes nine seconds; ``loanlake --help`` would too."""
+    assert _imported_by(f"import {module}").isdisjoint({*SLOW_TO_IMPORT, "duckdb", "onnxruntime"})
+
+
+def test_the_api_carries_no_training_stack() -> None:
+    heavy = set(SLOW_TO_IMPORT) - {"litestar"}
+
+    assert _imported_by("import serving.app").isdisjoint(heavy)
+
+
+def test_the_asset_graph_is_defined_without_the_training_stack() -> None:
+    """Dagster loads the definitions anew for every run: a slow import is paid each time."""
+    assert _imported_by("import orchestration.definitions").isdisjoint({"evidently", "mlflow", "sklearn", "xgboost"})
