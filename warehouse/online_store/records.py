@@ -1,0 +1,139 @@
+"""Keys and records of the online store as bytes.
+
+A record is a fixed header and a MessagePack array of the source and the values, in the order of a *layout*: the names
+of the columns, kept once under a number. So a record of thirty columns takes about 300 bytes instead of 900, and "has
+anything changed?" is one comparison of bytes.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from warehouse.errors import LoanlakeError
+
+#: LMDB takes keys up to 511 bytes.
+MOST_KEY_BYTES = 500
+_HEADER = struct.Struct("<Iqq")  # layout, as_of in microseconds since 1970, lake snapshot
+_EPOCH = datetime(1970, 1, 1)
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder()
+
+
+class OnlineStoreError(LoanlakeError):
+    """A key or value that the online store cannot hold, or a store written by another version of this program."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of one borrower or cohort.
+
+    ``values``: column → value (int, float, bool, str, date, datetime or None). ``as_of``: everything known before that
+    time (naive UTC) is in them. ``snapshot``: the lake snapshot in which the same values stand.
+    """
+
+    values: dict[str, Any]
+    as_of: datetime
+    snapshot: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of records, in order, and which of them are dates and timestamps (MessagePack has neither)."""
+
+    columns: tuple[str, ...]
+    dates: tuple[int, ...] = ()
+    timestamps: tuple[int, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """For the store's table of layouts."""
+        return _ENCODER.encode([self.columns, self.dates, self.timestamps])
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Layout":
+        """The inverse of :meth:`to_bytes`."""
+        columns, dates, timestamps = _DECODER.decode(data)
+        return cls(tuple(columns), tuple(dates), tuple(timestamps))
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """Of one source: how recent its whole table in the store is."""
+
+    as_of: int
+    snapshot: int
+
+    def to_bytes(self) -> bytes:
+        """For the store's table of sources."""
+        return _ENCODER.encode([self.as_of, self.snapshot])
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Freshness":
+        """The inverse of :meth:`to_bytes`."""
+        as_of, snapshot = _DECODER.decode(data)
+        return cls(as_of, snapshot)
+
+
+def borrower_key(borrower_id: str) -> bytes:
+    """The key of a borrower; byte order is DuckDB's order of the text."""
+    return _key("borrower_id", (borrower_id,))
+
+
+def cohort_key(source: str, segment: str, value: str) -> bytes:
+    """The key of a cohort; byte order is DuckDB's order by the three columns."""
+    return _key("cohort", (source, segment, value))
+
+
+def _key(name: str, parts: Sequence[str]) -> bytes:
+    key = b"\0".join(part.encode() for part in parts)
+    if not 0 < len(key) <= MOST_KEY_BYTES or key.count(b"\0") != len(parts) - 1:
+        raise OnlineStoreError(
+            f"a {name} must have 1 to {MOST_KEY_BYTES} bytes and no NUL character to be looked up online: "
+            f"found {len(key)} bytes, {key[:40]!r}…"
+        )
+    return key
+
+
+def encode_body(source: str, values: Sequence[Any]) -> bytes:
+    """Source and values; equal bytes mean equal values."""
+    return _ENCODER.encode([source, *values])
+
+
+def encode_record(layout: int, as_of: int, snapshot: int, body: bytes) -> bytes:
+    """A record as stored."""
+    return _HEADER.pack(layout, as_of, snapshot) + body
+
+
+def is_same(stored: bytes, layout: int, body: bytes) -> bool:
+    """Whether a stored record says the same as a body of this layout, whatever its time."""
+    return _HEADER.unpack_from(stored)[0] == layout and stored[_HEADER.size :] == body
+
+
+def decode_record(stored: bytes) -> tuple[int, int, int, str, list[Any]]:
+    """Layout number, as_of (microseconds), snapshot, source and values."""
+    layout, as_of, snapshot = _HEADER.unpack_from(stored)
+    source, *values = _DECODER.decode(memoryview(stored)[_HEADER.size :])
+    return layout, as_of, snapshot, source, values
+
+
+def restore_times(values: list[Any], layout: Layout) -> None:
+    """Turn the texts that MessagePack made of dates and timestamps back, in place."""
+    for index in layout.dates:
+        if values[index] is not None:
+            values[index] = date.fromisoformat(values[index])
+    for index in layout.timestamps:
+        if values[index] is not None:
+            values[index] = datetime.fromisoformat(values[index])
+
+
+def to_microseconds(time: datetime) -> int:
+    """A naive UTC time since 1970."""
+    return (time - _EPOCH) // timedelta(microseconds=1)
+
+
+def to_datetime(microseconds: int) -> datetime:
+    """The inverse of :func:`to_microseconds`."""
+    return _EPOCH + timedelta(microseconds=microseconds)

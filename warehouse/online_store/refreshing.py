@@ -1,0 +1,52 @@
+"""From the lake's online models to the online store."""
+
+import time
+from dataclasses import dataclass
+
+from warehouse.errors import LakeError
+from warehouse.online_store.store import OnlineStore
+from warehouse.online_store.writing import WriteResult, write_borrowers, write_cohorts
+from warehouse.settings import Settings
+
+BORROWERS = "features.ftr_online_borrowers"
+COHORTS = "features.ftr_online_cohorts"
+_ROWS_A_BATCH = 50_000
+
+
+@dataclass(frozen=True)
+class RefreshResult:
+    """What a refresh did; ``snapshot`` is the lake snapshot that the store now mirrors."""
+
+    borrowers: WriteResult
+    cohorts: WriteResult
+    snapshot: int
+    seconds: float
+
+
+def refresh(settings: Settings) -> RefreshResult:
+    """Make the online store mirror the lake's online models as they are now.
+
+    Only changed records are written, and borrowers and cohorts that the lake no longer has are deleted. Takes no writer
+    lease: it reads one snapshot of the lake. Raises LakeError where dbt has not built the models yet.
+    """
+    import duckdb
+
+    from warehouse.lake import connect, current_snapshot
+
+    started = time.monotonic()
+    con = connect(settings)
+    try:
+        con.execute("begin transaction")  # both tables of one snapshot
+        snapshot = current_snapshot(con)
+        with OnlineStore.open(settings.online_store, read_only=False) as store:
+            borrowers = con.execute(f"select * from {BORROWERS} order by borrower_id")
+            n_borrowers = write_borrowers(store, borrowers.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
+            cohorts = con.execute(f"select * from {COHORTS} order by source, segment, segment_value")
+            n_cohorts = write_cohorts(store, cohorts.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
+    except duckdb.CatalogException as error:
+        raise LakeError(
+            f"the lake has no {BORROWERS} or {COHORTS}: run `dbt build` (or `loanlake run`) first"
+        ) from error
+    finally:
+        con.close()
+    return RefreshResult(n_borrowers, n_cohorts, snapshot, time.monotonic() - started)
