@@ -1,5 +1,6 @@
 """``loanlake ingest`` and ``loanlake sql``. DuckDB is imported when one of them runs, not with this module."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from warehouse.settings import Settings
 from warehouse.sources import SOURCES, ingest_files, ingest_simulated
 
 if TYPE_CHECKING:
+    from warehouse.query import Format
     from warehouse.sources.ingest import IngestResult
 
 
@@ -17,10 +19,14 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--entity", help="The kind of file, for instance loans; needed for a lender of your own.")
 @click.option("--applications", type=click.IntRange(1), default=20_000, show_default=True, help="Simulated: how many.")
-@click.option("--months", type=click.IntRange(1), default=48, show_default=True, help="Simulated: how long, to 2025-12.")
+@click.option(
+    "--months", type=click.IntRange(1), default=48, show_default=True, help="Simulated: how long, to 2025-12."
+)
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Simulated: which lender.")
-def ingest(source: str, files: tuple[Path, ...], entity: str | None, applications: int, months: int, seed: int) -> None:
-    """Load FILES of SOURCE into the lake's raw tables, as text, each row with its file and line.
+def ingest(
+    *, source: str, files: tuple[Path, ...], entity: str | None, applications: int, months: int, seed: int
+) -> None:
+    r"""Load FILES of SOURCE into the lake's raw tables, as text, each row with its file and line.
 
     A file is loaded whole or not at all; lines that are no rows go to raw.rejected_lines. A file loaded before changes
     nothing. SOURCE is simulated (which needs no files), lending_club, uci_credit_card, or a name for a lender of your
@@ -41,6 +47,32 @@ def ingest(source: str, files: tuple[Path, ...], entity: str | None, application
     ingest_files(source, files, settings, entity, _print_result)
 
 
+@click.command()
+@click.argument("query", required=False)
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+def sql(*, query: str | None, form: "Format") -> None:
+    r"""Run QUERY on the lake, read-only, while anything else may write to it; without QUERY, a shell.
+
+    Statements may also be piped in. Errors are one message and exit code 1.
+
+    \b
+        loanlake sql "select source, count(*) from core.int_applications group by all"
+        loanlake sql --format csv "from serving.predictions" > predictions.csv
+    """
+    from warehouse import lake
+    from warehouse.query import run_query
+    from warehouse.sql_shell import run_script, run_shell
+
+    settings = Settings.from_environment()
+    with lake.connect(settings) as con:
+        if query is not None:
+            run_query(con, query, sys.stdout, form=form)
+        elif sys.stdin.isatty():
+            run_shell(con, form=form, history=settings.sql_history)
+        else:
+            run_script(con, sys.stdin, sys.stdout, form=form)
+
+
 def _print_result(result: "IngestResult") -> None:
     rows = f"{result.n_rows:,} rows"
     if result.n_rejected:
@@ -48,4 +80,6 @@ def _print_result(result: "IngestResult") -> None:
     done = "already loaded" if result.status == "already_loaded" else "loaded"
     click.echo(f"{result.source} {result.entity}: {result.file}: {done}, {rows}, {result.seconds:.1f} s")
     if result.ignored_columns:
-        click.echo(f"  ignored columns that {result.source} does not know: {', '.join(result.ignored_columns)}", err=True)
+        click.echo(
+            f"  ignored columns that {result.source} does not know: {', '.join(result.ignored_columns)}", err=True
+        )

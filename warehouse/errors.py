@@ -7,6 +7,7 @@
     ├── SourceFileError     a landing file is not what its source promises; nothing of it was loaded
     ├── LakeError           the lake is missing, or of a version this program cannot read
     │   └── LakeBusyError   another process kept the writer lease past the time limit
+    ├── QueryError          a query that cannot be run, or would write where only reading is allowed
     ├── DbtProjectError     the dbt project cannot be parsed, so there is no asset graph
     ├── ServiceError        a service that `loanlake up` started ended by itself
     ├── RunRefused          an upstream check is not green, or a run stopped; the message says which and where
@@ -39,6 +40,10 @@ class LakeError(LoanlakeError):
 
 class LakeBusyError(LakeError):
     """Another process kept the writer lease past the time limit."""
+
+
+class QueryError(LoanlakeError):
+    """A query that cannot be run, or would write where only reading is allowed."""
 
 
 class DbtProjectError(LoanlakeError):

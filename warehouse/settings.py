@@ -123,6 +123,11 @@ class Settings:
         return self.home / "reports"
 
     @property
+    def sql_history(self) -> Path:
+        """What was typed into the SQL shell."""
+        return self.home / "sql_history"
+
+    @property
     def mlflow_uri(self) -> str:
         """MLflow's tracking and registry store."""
         return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
