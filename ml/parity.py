@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.bundle import Bundle
+from ml.feature_rows import offline_columns, offline_frame, offline_name
 from ml.gates import ParityEvidence
 from ml.scorer import Scorer, uncalibrated
-from warehouse.contract import FeatureContract
 from warehouse.errors import ExpressionDomainError
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 #: Up to so many rows all are compared (42,535 Lending Club loans take about 5 s); beyond it, a sample of every month.
@@ -82,7 +81,7 @@ def measure_parity(con: duckdb.DuckDBPyConnection, bundle: Bundle, *, sample_row
     parity = Parity()
     for batch in _rows(con, bundle, sample_rows):
         features = _compare_features(parity, scorer, batch)
-        offline = scorer.bundle.design_matrix.encode(_feature_frame(batch, bundle.contract))
+        offline = scorer.bundle.design_matrix.encode(offline_frame(batch, bundle.contract))
         _compare_encodings(parity, batch, offline, features, scorer)
         booster_margin = booster.inplace_predict(offline, predict_type="margin")
         difference = np.abs(uncalibrated(booster_margin) - uncalibrated(scorer.score_matrix(offline).raw))
@@ -106,7 +105,7 @@ def same_bits(offline: object, online: object) -> bool:
 def _compare_features(parity: Parity, scorer: Scorer, batch: "pa.RecordBatch") -> list[tuple[object, ...] | None]:
     names = scorer.contract.feature_names
     inputs = batch.select([column.name for column in scorer.contract.inputs]).to_pylist()
-    offline_rows = zip(*(batch.column(_offline(name)).to_pylist() for name in names), strict=True)
+    offline_rows = zip(*(batch.column(offline_name(name)).to_pylist() for name in names), strict=True)
     computed: list[tuple[object, ...] | None] = []
     for given, present, offline in zip(inputs, batch.column("_present").to_pylist(), offline_rows, strict=True):
         parity.n_rows += 1
@@ -152,8 +151,13 @@ def _compare_encodings(
 def _rows(con: duckdb.DuckDBPyConnection, bundle: Bundle, sample_rows: int | None) -> "Iterator[pa.RecordBatch]":
     contract, lineage = bundle.contract, bundle.lineage
     inputs = ", ".join(f'inputs."{column.name}"' for column in contract.inputs)
-    features = ", ".join(f'features."{name}" as "{_offline(name)}"' for name in contract.feature_names)
-    every_row = sample_rows is None
+    sample = ""
+    if sample_rows is not None:
+        sample = (
+            f"qualify n_rows <= {sample_rows:d} or row_number() over ("
+            "partition by date_trunc('month', inputs.decided_at) order by hash(inputs.application_id)"
+            f") <= ceil({sample_rows:d} / n)"
+        )
     reader = con.execute(
         f"""
         with inputs as (
@@ -163,26 +167,10 @@ def _rows(con: duckdb.DuckDBPyConnection, bundle: Bundle, sample_rows: int | Non
         ), months as (
             select count(distinct date_trunc('month', decided_at)) as n, count(*) as n_rows from inputs
         )
-        select {inputs}, features.application_id is not null as _present, {features}
+        select {inputs}, features.application_id is not null as _present, {offline_columns(contract, "features")}
         from inputs cross join months left join features on features.application_id = inputs.application_id
-        {
-            ""
-            if every_row
-            else f'''qualify n_rows <= {sample_rows:d} or row_number() over (
-            partition by date_trunc('month', inputs.decided_at) order by hash(inputs.application_id)
-        ) <= ceil({sample_rows:d} / n)'''
-        }
+        {sample}
         """,
         [lineage.source],
     ).to_arrow_reader(batch_size=_BATCH_ROWS)
     yield from reader
-
-
-def _feature_frame(batch: "pa.RecordBatch", contract: FeatureContract) -> "pd.DataFrame":
-    selected = batch.select([_offline(name) for name in contract.feature_names])
-    frame: pd.DataFrame = selected.rename_columns(list(contract.feature_names)).to_pandas()
-    return frame
-
-
-def _offline(feature: str) -> str:
-    return f"_offline_{feature}"
