@@ -1,0 +1,240 @@
+"""The outbox keeps what was acknowledged, and the lake gets each entry once."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace as replaced
+from datetime import datetime, timedelta
+
+import msgspec
+import pytest
+
+from warehouse import decision_log
+from warehouse.decision_log import Decision, Ingested, ReportedOutcome
+from warehouse.errors import LakeBusyError, NotFoundError
+from warehouse.lake import connect, lease, writer
+from warehouse.settings import Settings
+from warehouse.tables import TABLES
+
+A_DECISION = Decision(
+    decision_id="d-1",
+    decided_at=datetime(2026, 3, 1, 12, 30, 0, 250),
+    source="simulated",
+    application_id="sim-1",
+    borrower_id=None,
+    inputs='{"annual_income": 0.1}',
+    features='{"loan_to_income": 0.30000000000000004}',
+    raw_score=-1.25,
+    probability=0.1 + 0.2,
+    band="C",
+    decision="decline",
+    reasons="[]",
+    model_name="default_risk_simulated",
+    model_version=3,
+    feature_version="v1",
+    route="online",
+    status="scored",
+    latency_ms=2.5,
+    features_as_of=None,
+    lake_snapshot=17,
+)
+AN_OUTCOME = ReportedOutcome(
+    outcome_id="o-1",
+    source="simulated",
+    application_id="sim-1",
+    is_default=True,
+    outcome_at=datetime(2026, 3, 2),
+    known_at=datetime(2026, 3, 3, 1),
+)
+
+
+def decision(number: int) -> Decision:
+    return msgspec.structs.replace(A_DECISION, decision_id=f"d-{number}")
+
+
+def log(home: Settings, decisions: list[Decision], outcomes: list[ReportedOutcome] | None = None) -> None:
+    connection = decision_log.create(home)
+    decision_log.append(connection, decisions, outcomes or [])
+    connection.close()
+
+
+def lake_ids(home: Settings, column: str = "decision_id", table: str = "serving.predictions") -> list[str]:
+    con = connect(home)
+    found = [row[0] for row in con.execute(f"select {column} from {table} order by all").fetchall()]
+    con.close()
+    return found
+
+
+def test_a_decision_has_the_columns_of_the_predictions_table() -> None:
+    assert [*Decision.__struct_fields__, "ingested_at"] == list(TABLES["serving.predictions"])
+
+
+def test_an_outcome_has_the_columns_of_the_reported_outcomes_table() -> None:
+    assert [*ReportedOutcome.__struct_fields__, "ingested_at"] == list(TABLES["serving.reported_outcomes"])
+
+
+def test_a_decision_comes_back_from_the_lake_to_the_bit(home: Settings) -> None:
+    """A replay compares to the bit, so a double or a microsecond lost on the way would look like a changed model."""
+    log(home, [A_DECISION])
+
+    decision_log.ingest_into_lake(home)
+    home.outbox.unlink()
+
+    assert decision_log.find_decision(home, "d-1") == A_DECISION
+
+
+def test_a_decision_is_found_before_it_is_ingested(home: Settings) -> None:
+    log(home, [A_DECISION])
+
+    assert decision_log.find_decision(home, "d-1") == A_DECISION
+
+
+def test_an_unknown_decision_is_an_error_that_says_where_it_looked(home: Settings) -> None:
+    with pytest.raises(NotFoundError, match=r"'d-9' in the outbox .* or in serving\.predictions"):
+        decision_log.find_decision(home, "d-9")
+
+
+def test_outcomes_reach_the_lake_beside_decisions(home: Settings) -> None:
+    log(home, [A_DECISION], [AN_OUTCOME])
+
+    ingested = decision_log.ingest_into_lake(home)
+
+    assert ingested == Ingested(n_decisions=1, n_outcomes=1)
+    assert lake_ids(home, "outcome_id", "serving.reported_outcomes") == ["o-1"]
+
+
+def test_the_first_entry_of_an_id_is_kept(home: Settings) -> None:
+    log(home, [A_DECISION])
+    log(home, [msgspec.structs.replace(A_DECISION, probability=0.9)], [AN_OUTCOME, AN_OUTCOME])
+
+    assert decision_log.find_decision(home, "d-1").probability == A_DECISION.probability
+    assert decision_log.count_pending(home) == 2
+
+
+def test_a_batch_is_appended_whole_or_not_at_all(home: Settings) -> None:
+    connection = decision_log.create(home)
+    broken = msgspec.structs.replace(A_DECISION, decision_id=["not", "text"])
+
+    with pytest.raises(Exception, match="type 'list' is not supported|Error binding parameter"):
+        decision_log.append(connection, [decision(1), broken])
+
+    assert decision_log.count_pending(home) == 0
+    decision_log.append(connection, [decision(2)])
+    assert decision_log.count_pending(home) == 1
+
+
+def test_ingesting_again_adds_nothing(home: Settings) -> None:
+    log(home, [decision(1), decision(2)])
+    decision_log.ingest_into_lake(home)
+
+    again = decision_log.ingest_into_lake(home)
+
+    assert again == Ingested(0, 0)
+    assert lake_ids(home) == ["d-1", "d-2"]
+
+
+def test_small_batches_reach_the_lake_all(home: Settings) -> None:
+    log(home, [decision(number) for number in range(5)])
+
+    ingested = decision_log.ingest_into_lake(home, batch_rows=2)
+
+    assert ingested.n_decisions == 5
+    assert decision_log.count_pending(home) == 0
+
+
+def test_nothing_pending_needs_no_turn_to_write(home: Settings) -> None:
+    """The sensor may ask every few seconds; waiting for the lease each time would stall it behind a long dbt build."""
+    log(home, [])
+    with lease("a long build", home):
+        assert decision_log.ingest_into_lake(replaced(home, lease_seconds=0.1)) == Ingested(0, 0)
+
+
+def test_a_busy_lake_leaves_the_entries_for_the_next_run(home: Settings) -> None:
+    log(home, [A_DECISION])
+    with lease("a long build", home), pytest.raises(LakeBusyError, match="a long build"):
+        decision_log.ingest_into_lake(replaced(home, lease_seconds=0.1))
+
+    assert decision_log.ingest_into_lake(home).n_decisions == 1
+
+
+def test_killed_between_the_lakes_commit_and_the_watermark_nothing_is_doubled(home: Settings) -> None:
+    log(home, [decision(1), decision(2)])
+    program = textwrap.dedent(
+        """
+        import os, signal
+        from warehouse.decision_log import ingestion
+        from warehouse.settings import Settings
+        ingestion._move_watermark = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        ingestion.ingest_into_lake(Settings.from_environment())
+        """
+    )
+    killed = subprocess.run([sys.executable, "-c", program], env=os.environ.copy(), check=False)
+    log(home, [decision(3)])
+
+    ingested = decision_log.ingest_into_lake(home)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert lake_ids(home) == ["d-1", "d-2", "d-3"]
+    assert ingested.n_decisions == 1
+
+
+def test_decisions_appended_while_ingesting_are_neither_lost_nor_doubled(home: Settings) -> None:
+    program = textwrap.dedent(
+        """
+        import msgspec
+        from tests.unit.warehouse.test_decision_log import decision
+        from warehouse import decision_log
+        from warehouse.settings import Settings
+        connection = decision_log.create(Settings.from_environment())
+        for number in range(300):
+            decision_log.append(connection, [decision(number)])
+        """
+    )
+    api = subprocess.Popen([sys.executable, "-c", program], env=os.environ.copy())
+    while api.poll() is None:
+        decision_log.ingest_into_lake(home, batch_rows=7)
+    decision_log.ingest_into_lake(home)
+
+    assert api.returncode == 0
+    found = lake_ids(home)
+    assert len(found) == len(set(found)) == 300
+
+
+def test_pruning_deletes_only_what_the_lake_has_and_what_is_old(home: Settings) -> None:
+    log(home, [decision(1)])
+    decision_log.ingest_into_lake(home)
+    log(home, [decision(2)])
+
+    kept = decision_log.prune(home, older_than=timedelta(days=1))
+    n_deleted = decision_log.prune(home, older_than=timedelta(0))
+
+    assert (kept, n_deleted) == (0, 1)
+    assert decision_log.count_pending(home) == 1
+    assert decision_log.find_decision(home, "d-1") == decision(1)
+
+
+def test_a_pruned_id_that_is_logged_again_is_not_doubled_in_the_lake(home: Settings) -> None:
+    """A request repeated after its first decision was pruned has the same id."""
+    log(home, [decision(1)])
+    decision_log.ingest_into_lake(home)
+    decision_log.prune(home, older_than=timedelta(0))
+    log(home, [decision(1)])
+
+    assert decision_log.ingest_into_lake(home).n_decisions == 0
+    assert lake_ids(home) == ["d-1"]
+
+
+def test_an_empty_home_has_nothing_pending(home: Settings) -> None:
+    assert decision_log.count_pending(home) == 0
+    assert decision_log.ingest_into_lake(home) == Ingested(0, 0)
+    assert decision_log.prune(home, older_than=timedelta(0)) == 0
+
+
+def test_a_lake_without_the_decision_still_answers_not_found(home: Settings) -> None:
+    with writer("make the tables", home):
+        pass
+
+    with pytest.raises(NotFoundError):
+        decision_log.find_decision(home, "d-9")

@@ -1,0 +1,23 @@
+"""The decision log: a SQLite outbox that the API commits to before it answers, and the lake that drains it.
+
+Entries are appended with ``synchronous=full``: once :func:`append` returns they survive ``kill -9`` and a power cut.
+:func:`ingest_into_lake` moves them to ``serving.predictions`` and ``serving.reported_outcomes``, each exactly once.
+"""
+
+from warehouse.decision_log.entries import Decision, ReportedOutcome
+from warehouse.decision_log.ingestion import Ingested, find_decision, ingest_into_lake
+from warehouse.decision_log.outbox import append, connect, count_pending, create, find_in_outbox, prune
+
+__all__ = [
+    "Decision",
+    "Ingested",
+    "ReportedOutcome",
+    "append",
+    "connect",
+    "count_pending",
+    "create",
+    "find_decision",
+    "find_in_outbox",
+    "ingest_into_lake",
+    "prune",
+]

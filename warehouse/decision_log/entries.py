@@ -1,0 +1,70 @@
+"""What the decision log holds: decisions and reported outcomes, column for column the lake's tables."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision, column for column ``serving.predictions`` without ``ingested_at``; times are naive UTC.
+
+    ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.logged_values``).
+    """
+
+    decision_id: str
+    decided_at: datetime
+    source: str
+    application_id: str
+    borrower_id: str | None
+    inputs: str
+    features: str
+    raw_score: float
+    probability: float
+    band: str
+    decision: str
+    reasons: str
+    model_name: str
+    model_version: int
+    feature_version: str
+    route: str
+    status: str
+    latency_ms: float | None = None
+    features_as_of: datetime | None = None
+    lake_snapshot: int | None = None
+
+
+class ReportedOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """One outcome reported over HTTP, column for column ``serving.reported_outcomes`` without ``ingested_at``."""
+
+    outcome_id: str
+    source: str
+    application_id: str
+    is_default: bool
+    outcome_at: datetime
+    known_at: datetime
+    loss_amount: float | None = None
+
+
+@dataclass(frozen=True)
+class Entries:
+    """One kind of entry: its table in the outbox, its table in the lake and the struct of its payload."""
+
+    table: str
+    lake_table: str
+    struct: type[msgspec.Struct]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the lake's table, without ``ingested_at``."""
+        return self.struct.__struct_fields__
+
+    @property
+    def key(self) -> str:
+        """The column whose value an entry is known by."""
+        return self.columns[0]
+
+
+DECISIONS = Entries("decisions", "serving.predictions", Decision)
+OUTCOMES = Entries("outcomes", "serving.reported_outcomes", ReportedOutcome)
+KINDS = (DECISIONS, OUTCOMES)

@@ -1,0 +1,130 @@
+"""From the outbox to the lake, each entry exactly once; and back to one decision by its id.
+
+The watermark is moved after the lake's commit. A process that dies between the two leaves entries that the lake has and
+the watermark has not: the next run reads them again and inserts only what the lake lacks.
+"""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from warehouse.decision_log.entries import DECISIONS, KINDS, OUTCOMES, Decision, Entries
+from warehouse.decision_log.outbox import connect, find_in_outbox, n_pending
+from warehouse.errors import LakeError, NotFoundError
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """Rows that the lake gained."""
+
+    n_decisions: int
+    n_outcomes: int
+
+
+def ingest_into_lake(settings: Settings, *, batch_rows: int = 50_000) -> Ingested:
+    """Move what the outbox holds into the lake, each entry exactly once, however often or wherever this is interrupted.
+
+    The API may go on appending. Takes the writer lease only when something is pending; raises LakeBusyError when
+    another writer keeps it.
+    """
+    connection = connect(settings)
+    if connection is None:
+        return Ingested(0, 0)
+    with closing(connection):
+        if not any(n_pending(connection, entries) for entries in KINDS):
+            return Ingested(0, 0)
+        from warehouse.lake import writer
+
+        with writer("ingest decisions", settings) as con:
+            n_decisions, n_outcomes = (_ingest(connection, con, kind, batch_rows) for kind in (DECISIONS, OUTCOMES))
+    return Ingested(n_decisions, n_outcomes)
+
+
+def find_decision(settings: Settings, decision_id: str) -> Decision:
+    """The decision from the outbox, or else from the lake. Raises NotFoundError."""
+    connection = connect(settings)
+    if connection is not None:
+        with closing(connection):
+            found = find_in_outbox(connection, decision_id)
+        if found is not None:
+            return found
+    return _find_in_lake(settings, decision_id)
+
+
+def _ingest(connection: sqlite3.Connection, con: "duckdb.DuckDBPyConnection", entries: Entries, batch_rows: int) -> int:
+    n_gained = 0
+    while True:
+        # SQLite has one writer at a time: a lower sequence number never appears after a higher one was seen
+        rows = connection.execute(
+            f"select sequence, payload from {entries.table} "
+            "where sequence > (select ingested_up_to from watermarks where entries = ?) order by sequence limit ?",
+            (entries.table, batch_rows),
+        ).fetchall()
+        if not rows:
+            return n_gained
+        n_gained += _insert_missing(con, entries, [payload for _, payload in rows])
+        _move_watermark(connection, entries, rows[-1][0])
+        if len(rows) < batch_rows:
+            return n_gained  # what the API has appended meanwhile can wait for the next run; other writers wait already
+
+
+def _insert_missing(con: "duckdb.DuckDBPyConnection", entries: Entries, payloads: list[bytes]) -> int:
+    """Commit to the lake the entries it lacks; their number."""
+    import pyarrow as pa
+
+    structs = msgspec.msgpack.Decoder(entries.struct)
+    decoded = [structs.decode(payload) for payload in payloads]
+    schema = con.execute(f"select * exclude (ingested_at) from {entries.lake_table} limit 0").to_arrow_table().schema
+    batch = pa.table(
+        {name: pa.array([getattr(row, name) for row in decoded], schema.field(name).type) for name in entries.columns}
+    )
+    con.register("batch", batch)
+    try:
+        result = con.execute(
+            f"insert into {entries.lake_table} by name "
+            f"select batch.*, cast(? as timestamp) as ingested_at from batch "
+            f"anti join {entries.lake_table} as present on present.{entries.key} = batch.{entries.key}",
+            [datetime.now(UTC).replace(tzinfo=None)],
+        ).fetchone()
+    finally:
+        con.unregister("batch")
+    return int(result[0]) if result else 0
+
+
+def _move_watermark(connection: sqlite3.Connection, entries: Entries, sequence: int) -> None:
+    connection.execute("update watermarks set ingested_up_to = ? where entries = ?", (sequence, entries.table))
+
+
+def _find_in_lake(settings: Settings, decision_id: str) -> Decision:
+    row = _lake_row(settings, decision_id)
+    if row is None:
+        raise NotFoundError(
+            f"no decision {decision_id!r} in the outbox ({settings.outbox}) or in {DECISIONS.lake_table}; "
+            "check the id, and LOANLAKE_HOME"
+        )
+    return msgspec.convert(dict(zip(DECISIONS.columns, row, strict=True)), Decision)
+
+
+def _lake_row(settings: Settings, decision_id: str) -> tuple[object, ...] | None:
+    import duckdb
+
+    from warehouse.lake import connect as connect_to_lake
+
+    try:
+        con = connect_to_lake(settings)
+    except LakeError:  # no lake yet
+        return None
+    with closing(con):
+        try:
+            query = f"select {', '.join(DECISIONS.columns)} from {DECISIONS.lake_table} where decision_id = ?"
+            return con.execute(query, [decision_id]).fetchone()
+        except duckdb.CatalogException:  # a lake that no program has written to yet
+            return None

@@ -1,0 +1,150 @@
+"""The SQLite file that the API appends to.
+
+SQLite has one writer at a time, so sequence numbers appear in order: whoever has seen one never finds a lower one
+later. The watermark says up to which of them the lake has come.
+"""
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+
+from warehouse.decision_log.entries import KINDS, Decision, Entries, ReportedOutcome
+from warehouse.settings import Settings
+
+_BUSY_SECONDS = 20.0
+_PRUNED_AT_ONCE = 5_000
+
+_SCHEMA = """
+create table if not exists decisions (
+    sequence integer primary key autoincrement,
+    id text not null unique,
+    appended_at real not null,
+    payload blob not null
+);
+create table if not exists outcomes (
+    sequence integer primary key autoincrement,
+    id text not null unique,
+    appended_at real not null,
+    payload blob not null
+);
+create table if not exists watermarks (
+    entries text primary key,
+    ingested_up_to integer not null
+) without rowid;
+insert or ignore into watermarks values ('decisions', 0), ('outcomes', 0);
+"""
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECISION_DECODER = msgspec.msgpack.Decoder(Decision)
+
+
+def create(settings: Settings, *, check_same_thread: bool = True) -> sqlite3.Connection:
+    """A connection that may append; makes the outbox where there is none.
+
+    ``check_same_thread=False`` for a connection that is opened in one thread and then used by another alone.
+    """
+    settings.outbox.parent.mkdir(parents=True, exist_ok=True)
+    connection = _open(settings.outbox, check_same_thread=check_same_thread)
+    connection.execute("pragma auto_vacuum = incremental")  # before the first table, or it has no effect
+    connection.execute("pragma journal_mode = wal")
+    connection.executescript(f"begin immediate; {_SCHEMA} commit;")
+    return connection
+
+
+def connect(settings: Settings) -> sqlite3.Connection | None:
+    """A connection for reading and ingesting; None where no decision was ever logged."""
+    if not settings.outbox.exists():
+        return None
+    connection = _open(settings.outbox)
+    if connection.execute("select 1 from sqlite_master where name = 'watermarks'").fetchone() is None:
+        connection.close()  # the API is just making it
+        return None
+    return connection
+
+
+def append(
+    connection: sqlite3.Connection,
+    decisions: Sequence[Decision] = (),
+    outcomes: Sequence[ReportedOutcome] = (),
+) -> None:
+    """Make these durable, all in one transaction. An id that is there already keeps its first entry."""
+    now = time.time()
+    connection.execute("begin immediate")
+    try:
+        for table, rows in (
+            ("decisions", [(row.decision_id, now, _ENCODER.encode(row)) for row in decisions]),
+            ("outcomes", [(row.outcome_id, now, _ENCODER.encode(row)) for row in outcomes]),
+        ):
+            if rows:
+                connection.executemany(
+                    f"insert or ignore into {table} (id, appended_at, payload) values (?, ?, ?)", rows
+                )
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+
+
+def find_in_outbox(connection: sqlite3.Connection, decision_id: str) -> Decision | None:
+    """The decision while the outbox holds it, ingested or not; about 20 microseconds."""
+    row = connection.execute("select payload from decisions where id = ?", (decision_id,)).fetchone()
+    return _DECISION_DECODER.decode(row[0]) if row else None
+
+
+def count_pending(settings: Settings) -> int:
+    """Decisions and outcomes that the lake does not have yet."""
+    connection = connect(settings)
+    if connection is None:
+        return 0
+    with closing(connection):
+        return sum(n_pending(connection, entries) for entries in KINDS)
+
+
+def prune(settings: Settings, *, older_than: timedelta) -> int:
+    """Delete entries that the lake has and that were appended before ``older_than`` ago; their number.
+
+    Until then a decision is found without a query of the lake, and a request sent again gets its first answer.
+    """
+    connection = connect(settings)
+    if connection is None:
+        return 0
+    before = time.time() - older_than.total_seconds()
+    n_deleted = 0
+    with closing(connection):
+        for entries in KINDS:
+            while n_now := _prune_some(connection, entries.table, before):
+                n_deleted += n_now
+        connection.execute("pragma incremental_vacuum").fetchall()
+    return n_deleted
+
+
+def _prune_some(connection: sqlite3.Connection, table: str, before: float) -> int:
+    # a few at a time: the API's commits wait while a transaction is open
+    return connection.execute(
+        f"delete from {table} where sequence in (select sequence from {table} where appended_at < ? "
+        "and sequence <= (select ingested_up_to from watermarks where entries = ?) order by sequence limit ?)",
+        (before, table, _PRUNED_AT_ONCE),
+    ).rowcount
+
+
+def n_pending(connection: sqlite3.Connection, entries: Entries) -> int:
+    """Entries of a kind beyond the watermark."""
+    row = connection.execute(
+        f"select count(*) from {entries.table} "
+        "where sequence > (select ingested_up_to from watermarks where entries = ?)",
+        (entries.table,),
+    ).fetchone()
+    return int(row[0])
+
+
+def _open(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection:
+    # autocommit: transactions begin and end where this module says so
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=check_same_thread)
+    connection.execute("pragma synchronous = full")
+    return connection
