@@ -7,6 +7,7 @@ written as the strings ``Infinity``, ``-Infinity`` and ``NaN``, which DuckDB and
 
 import json
 import math
+import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -62,6 +63,19 @@ def dump_reasons(reasons: Iterable[Reason]) -> str:
 def load_reasons(text: str | None) -> tuple[Reason, ...]:
     """The inverse of :func:`dump_reasons`; no text is no reasons."""
     return tuple(Reason(**reason) for reason in json.loads(text)) if text else ()
+
+
+def same_bits(offline: object, online: object) -> bool:
+    """Whether two values are one: the same type and, for doubles, the same 64 bits; every NaN is one NaN.
+
+    >>> same_bits(0.1 + 0.2, 0.3), same_bits(0.0, -0.0), same_bits(1, 1.0), same_bits(None, None)
+    (False, False, False, True)
+    """
+    if isinstance(offline, float) and isinstance(online, float):
+        if offline != offline or online != online:  # noqa: PLR0124  # NaN
+            return offline != offline and online != online  # noqa: PLR0124
+        return struct.pack("<d", offline) == struct.pack("<d", online)
+    return type(offline) is type(online) and offline == online
 
 
 def _dump(value: object) -> str:

@@ -4,7 +4,6 @@ Offline: the rows of ``features.ftr_application_vN``, as dbt's SQL made them. On
 fed with the same inputs, as the API runs it. Then both encodings of each row, and the ONNX twin beside the booster.
 """
 
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from ml.bundle import Bundle
 from ml.feature_rows import offline_columns, offline_frame, offline_name
 from ml.gates import ParityEvidence
+from ml.logged_values import same_bits
 from ml.scorer import Scorer, uncalibrated
 from warehouse.errors import ExpressionDomainError
 
@@ -87,19 +87,6 @@ def measure_parity(con: duckdb.DuckDBPyConnection, bundle: Bundle, *, sample_row
         difference = np.abs(uncalibrated(booster_margin) - uncalibrated(scorer.score_matrix(offline).raw))
         parity.max_onnx_difference = max(parity.max_onnx_difference, float(difference.max()))
     return parity
-
-
-def same_bits(offline: object, online: object) -> bool:
-    """Whether two feature values are one: the same type and, for doubles, the same 64 bits; every NaN is one NaN.
-
-    >>> same_bits(0.1 + 0.2, 0.3), same_bits(0.0, -0.0), same_bits(1, 1.0), same_bits(None, None)
-    (False, False, False, True)
-    """
-    if isinstance(offline, float) and isinstance(online, float):
-        if offline != offline or online != online:  # noqa: PLR0124  # NaN
-            return offline != offline and online != online  # noqa: PLR0124
-        return struct.pack("<d", offline) == struct.pack("<d", online)
-    return type(offline) is type(online) and offline == online
 
 
 def _compare_features(parity: Parity, scorer: Scorer, batch: "pa.RecordBatch") -> list[tuple[object, ...] | None]:

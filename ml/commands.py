@@ -1,0 +1,91 @@
+"""``loanlake promote``, ``rollback`` and ``replay``. What they need is imported when one of them runs."""
+
+import getpass
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from ml.deployment import Deployment
+    from ml.replay import Replay
+
+
+@click.command()
+@click.argument("version", type=click.IntRange(1))
+@click.option("--source", help="Whose model; the active source if not given (LOANLAKE_SOURCE, or what is served).")
+def promote(*, version: int, source: str | None) -> None:
+    r"""Serve VERSION of a source's model from now on, and make it MLflow's champion.
+
+    A running API swaps it in within seconds, without dropping a request. A version that a gate refused is not served:
+    the message says which gate and why.
+
+    \b
+        loanlake promote 3
+        loanlake promote 1 --source lending_club
+    """
+    from ml.deployment import promote as promote_version
+
+    deployment = promote_version(Settings.from_environment(), version, source=source, by=getpass.getuser())
+    _print_served(deployment)
+
+
+@click.command()
+def rollback() -> None:
+    """Serve again what was served before, its features with it; once more goes back one more."""
+    from ml.deployment import rollback as roll_back
+
+    _print_served(roll_back(Settings.from_environment(), by=getpass.getuser()))
+
+
+@click.command()
+@click.argument("decision_id")
+def replay(*, decision_id: str) -> None:
+    """Make a logged decision again from its inputs and its model's bundle, and compare the two to the bit.
+
+    Works on online and batch decisions, from the API's log before they reach the lake or from the lake. Exit code 0
+    when they are equal, 1 when anything differs.
+    """
+    from ml.replay import replay as replay_logged
+
+    found = replay_logged(Settings.from_environment(), decision_id)
+    click.echo("\n".join(_report(found)))
+    if not found.equal:
+        sys.exit(1)
+
+
+def _print_served(deployment: "Deployment") -> None:
+    click.echo(
+        f"serving {deployment.model_name} version {deployment.model_version} "
+        f"(features {deployment.feature_version}), published {deployment.published_at} by {deployment.published_by}"
+    )
+    if deployment.previous:
+        before = deployment.previous
+        click.echo(f"`loanlake rollback` goes back to {before.model_name} version {before.model_version}")
+
+
+def _report(found: "Replay") -> list[str]:
+    decision, recomputed = found.decision, found.recomputed
+    differing = {difference.what: difference for difference in found.differences}
+    n_features = len(recomputed.features)
+    n_equal = n_features - sum(what.startswith("features.") for what in differing)
+    lines = [
+        f"decision {decision.decision_id}: application {decision.application_id} of {decision.source}, "
+        f"decided {decision.decided_at:%Y-%m-%d %H:%M:%S} UTC, {decision.route}",
+        f"made by {decision.model_name} version {decision.model_version}, features {decision.feature_version}",
+        "",
+        f"  features     {n_equal} of {n_features} equal",
+    ]
+    for what, logged in (
+        ("raw_score", repr(decision.raw_score)),
+        ("probability", repr(decision.probability)),
+        ("band", decision.band),
+        ("decision", decision.decision),
+        ("reasons", ", ".join(reason.feature for reason in recomputed.reasons) or "none owed"),
+    ):
+        lines.append(f"  {what:<12} {'differs' if what in differing else f'{logged} equal'}")
+    lines += ["", *(f"  {each.what}: logged {each.logged!r}, now {each.recomputed!r}" for each in found.differences)]
+    lines.append("equal to the bit" if found.equal else f"DIFFERENT in {', '.join(differing)}")
+    return lines
