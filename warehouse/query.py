@@ -44,8 +44,8 @@ def _query_error(error: duckdb.Error) -> QueryError:
     text = str(error).strip()
     if "read-only mode" in text:
         return QueryError(
-            "loanlake sql only reads the lake, and this statement would change it. Rows come in by `loanlake ingest`, "
-            "tables by dbt (your own: `dbt run --target dev` in warehouse/), programs write through warehouse.lake.writer()"
+            "loanlake sql only reads the lake, and this statement would change it: rows come in by `loanlake ingest`, "
+            "tables by dbt (your own: `dbt run --target dev` in warehouse/), programs write in warehouse.lake.writer()"
         )
     return QueryError(text)
 

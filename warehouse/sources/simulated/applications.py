@@ -9,12 +9,14 @@ from warehouse.sources.simulated.accounts import Accounts
 from warehouse.sources.simulated.borrowers import HOMES, REGIONS, Borrowers, Floats
 from warehouse.sources.simulated.economy import Economy
 
-PURPOSES = np.array(["debt_consolidation", "car", "home_improvement", "medical", "education", "business", "other"])
+PURPOSES = np.array(
+    ["debt_consolidation", "car", "home_improvement", "medical", "educational", "small_business", "other"]
+)
 _PURPOSE_SHARES = np.array([0.34, 0.17, 0.15, 0.09, 0.08, 0.09, 0.08])
 _SHOCK_PURPOSE_SHARES = np.array([0.44, 0.09, 0.08, 0.16, 0.05, 0.10, 0.08])
 _PURPOSE_SIZES = np.array([1.0, 1.15, 1.1, 0.55, 0.8, 1.5, 0.6])
 TERMS = np.array([6, 12, 18, 24])
-BUSINESS = 5
+SMALL_BUSINESS = 5
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from warehouse.sources.simulated.applications import BUSINESS, Applications
+from warehouse.sources.simulated.applications import SMALL_BUSINESS, Applications
 from warehouse.sources.simulated.borrowers import HOMES, REGIONS, Borrowers, Floats
 from warehouse.sources.simulated.economy import Economy
 
@@ -33,7 +33,7 @@ def default_log_odds(economy: Economy, borrowers: Borrowers, applications: Appli
         + 1.1 * is_stretched
         + 1.1 * ((loan_to_income > 0.25) & (a.annual_income < 40_000))
         + 0.4 * (is_new_in_job & _OWNS_NO_HOME[borrowers.home[who]])
-        + 1.2 * (is_new_in_job & (a.purpose == BUSINESS))
+        + 1.2 * (is_new_in_job & (a.purpose == SMALL_BUSINESS))
         + 0.25 * np.minimum(a.n_inquiries_6m, 3) * (account_years < 8.0)
         + 0.2 * (a.term_months - 12) / 6 * is_stretched
         + 0.4 * (a.n_public_records > 0)
