@@ -25,6 +25,7 @@ class KeyGuard:
         if scope is None:
             return
         key = self._authenticated(connection)
+        connection.scope["auth"] = key
         if scope != "any" and scope not in key.scopes:
             raise NotPermitted(
                 f"This needs the scope {scope!r}: the key {key.key_id} has {', '.join(sorted(key.scopes))}"
@@ -41,6 +42,12 @@ class KeyGuard:
         if state != "active":
             raise Unauthenticated(f"The key {key.key_id} is {state}")
         return key
+
+
+def caller(connection: ASGIConnection[Any, Any, Any, Any]) -> ApiKey:
+    """The key that the guard let through; only for handlers that name a scope."""
+    key: ApiKey = connection.scope["auth"]
+    return key
 
 
 def _presented(connection: ASGIConnection[Any, Any, Any, Any]) -> str:

@@ -8,13 +8,15 @@ import difflib
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, get_args
 
 import msgspec
 
 from serving.problems import InvalidRequest, Violation
 
 _SHOWN_CHARACTERS = 100
+_SHOWN_MEMBERS = 20
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,20 @@ class BodySchema:
             frozen=True,
             kw_only=True,
         )
+        self._times = tuple(field.name for field in fields if _is_time(field.type))
 
     def validate(self, body: Any) -> dict[str, Any]:
-        """The fields in their Python types, None where one was left out; raises InvalidRequest with all violations."""
+        """The fields in their Python types, None where one was left out, times in naive UTC as the lake has them.
+
+        Raises InvalidRequest with all violations.
+        """
         try:
-            return msgspec.structs.asdict(msgspec.convert(body, self.struct))
+            values = msgspec.structs.asdict(msgspec.convert(body, self.struct))
         except msgspec.ValidationError:
             raise self._refusal(body) from None
+        for name in self._times:
+            values[name] = _naive_utc(values[name])
+        return values
 
     def example(self) -> dict[str, Any]:
         """A body that is accepted, as far as the fields give examples."""
@@ -107,6 +116,19 @@ def invalid(violations: tuple[Violation, ...]) -> InvalidRequest:
     return InvalidRequest(f"{len(violations)} of the body's fields break their rules: {names}{more}", violations)
 
 
+def _is_time(accepted: Any) -> bool:
+    return datetime in (accepted, *get_args(accepted))
+
+
+def _naive_utc(time: datetime | None) -> datetime | None:
+    if time is None or time.tzinfo is None:
+        return time
+    try:
+        return time.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:  # an hour of the year 1 or 9999; whatever bounds the time refuses both readings
+        return time.replace(tzinfo=None)
+
+
 def shown(value: Any) -> Any:
     """The value as sent, fit to be put back into JSON: objects, infinities and what is long become a short text."""
     if isinstance(value, str):
@@ -117,6 +139,8 @@ def shown(value: Any) -> Any:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
+    if isinstance(value, list | dict) and len(value) > _SHOWN_MEMBERS:
+        return f"{_json_type(value)} of {len(value)}"
     return shown(json.dumps(value) if isinstance(value, dict | list | float) else _digits(value))
 
 

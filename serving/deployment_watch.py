@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ml.deployment import Deployment, read_deployment
+from serving.problems import Unavailable
 from serving.served_model import ServedModel, load_served_model
 from warehouse.settings import Settings
 
@@ -26,27 +27,29 @@ class Broken:
 
 
 class DeploymentWatch:
-    """Holds the model being served; polls the file's stat, which costs microseconds and works on every file system."""
+    """Holds the model being served; looks at the file's stat, which costs microseconds on any file system."""
 
     def __init__(
         self,
         settings: Settings,
         *,
-        poll_seconds: float,
         load: Callable[[Settings, Deployment], ServedModel] = load_served_model,
     ):
         self._settings = settings
-        self._poll_seconds = poll_seconds
         self._load = load
         self._seen: _Stamp | None = None
         self.model: ServedModel | None = None
         self.broken: Broken | None = None
 
-    async def run(self) -> None:
-        """Look for a change until cancelled."""
-        while True:
-            await asyncio.sleep(self._poll_seconds)
-            await self.look()
+    def served(self) -> ServedModel:
+        """The model to answer with; raises Unavailable with the reason where there is none."""
+        if self.model is None:
+            raise Unavailable(self.why_none(), retry_after_seconds=10)
+        return self.model
+
+    def why_none(self) -> str:
+        """The reason why no model is served."""
+        return self.broken.reason if self.broken else "no model is deployed: `loanlake run` trains and publishes one"
 
     async def look(self) -> None:
         """Load what is deployed where it changed, in a thread, and swap it in; a broken one leaves the old in place."""

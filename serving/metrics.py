@@ -9,6 +9,10 @@ from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from serving.body_schema import BodySchema
+from serving.problems import InvalidRequest
+from warehouse.decision_log import Decision
+
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -88,6 +92,15 @@ class Metrics:
         workers = CollectorRegistry()
         MultiProcessCollector(workers)  # type: ignore[no-untyped-call]
         return generate_latest(workers)
+
+    def count_decision(self, decision: Decision) -> None:
+        """Count a decision that is durable."""
+        self.decisions.labels(decision.model_name, decision.model_version, decision.decision, decision.status).inc()
+
+    def count_violations(self, problem: InvalidRequest, schema: BodySchema) -> None:
+        """Count each broken rule under its field; names that callers made up are counted together."""
+        for violation in problem.violations:
+            self.violations.labels(violation.field if violation.field in schema.fields else "unknown field").inc()
 
     async def count_response(self, message: "Message", scope: "Scope") -> None:
         """Litestar's hook before every message sent: counts the answer, also where no route matched."""

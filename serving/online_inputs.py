@@ -51,17 +51,17 @@ class OnlineInputs:
             segments[segment] = (*segments.get(segment, ()), column.name)
         return segments
 
-    def look_up(self, store: OnlineStore | None, borrower_id: str | None, request: Mapping[str, object]) -> LookedUp:
+    def look_up(self, store: OnlineStore, borrower_id: str | None, request: Mapping[str, object]) -> LookedUp:
         """Read the borrower's record and one of each segment; unknown ones leave their inputs None."""
         values: dict[str, object] = dict.fromkeys(self.history)
         records: list[Record] = []
-        borrower = store.borrower(borrower_id) if store and borrower_id is not None and self.history else None
+        borrower = store.borrower(borrower_id) if borrower_id is not None and self.history else None
         if borrower is not None:
             records.append(borrower)
             values.update((name, borrower.values.get(name)) for name in self.history)
         for segment, names in self.cohorts.items():
             value = WHOLE_SOURCE if segment == WHOLE_SOURCE else request.get(segment)
-            cohort = store.cohort(self.source, segment, str(value)) if store and value is not None else None
+            cohort = store.cohort(self.source, segment, str(value)) if value is not None else None
             if cohort is not None:
                 records.append(cohort)
             values.update((name, cohort.values.get(name) if cohort else None) for name in names)

@@ -8,6 +8,7 @@
     ├── NotPermitted          403  the key lacks the scope
     ├── UnknownDecision       404
     ├── UnsupportedMediaType  415
+    ├── NotScorable           422  valid values for which a feature's formula has no result, such as ln(0)
     ├── KeyReused             422  an Idempotency-Key sent before, with another request
     └── Unavailable           503  no model is deployed, or decisions cannot be made durable
 """
@@ -52,6 +53,7 @@ class Problem(ProblemDetailsException):
     status_code = 500
     name = "internal"
     heading = "The request could not be answered"
+    violations: tuple[Violation, ...] = ()
 
     def __init__(self, detail: str, *, headers: dict[str, str] | None = None, extra: dict[str, Any] | None = None):
         super().__init__(
@@ -61,6 +63,16 @@ class Problem(ProblemDetailsException):
             extra=extra,
             type_=_TYPE + self.name,
             title=self.heading,
+        )
+
+    def document(self) -> ProblemDocument:
+        """The same problem as one row of a batch's answer."""
+        return ProblemDocument(
+            type=_TYPE + self.name,
+            title=self.heading,
+            status=self.status_code,
+            detail=self.detail,
+            errors=self.violations,
         )
 
 
@@ -74,16 +86,6 @@ class InvalidRequest(Problem):
     def __init__(self, detail: str, violations: tuple[Violation, ...] = ()):
         super().__init__(detail, extra={"errors": violations} if violations else None)
         self.violations = violations
-
-    def document(self) -> ProblemDocument:
-        """The same problem as part of a batch's answer."""
-        return ProblemDocument(
-            type=_TYPE + self.name,
-            title=self.heading,
-            status=self.status_code,
-            detail=self.detail,
-            errors=self.violations,
-        )
 
 
 class Unauthenticated(Problem):
@@ -119,6 +121,14 @@ class UnsupportedMediaType(Problem):
     status_code = 415
     name = "unsupported-media-type"
     heading = "The body must be JSON"
+
+
+class NotScorable(Problem):
+    """Valid values for which a feature's formula has no result."""
+
+    status_code = 422
+    name = "not-scorable"
+    heading = "No score can be computed from these values"
 
 
 class KeyReused(Problem):

@@ -7,6 +7,10 @@ import msgspec
 
 from serving.problems import ProblemDocument
 
+DecisionWord = Literal["approve", "decline"]
+ReadinessWord = Literal["ready", "degraded", "unavailable"]
+StatusWord = Literal["scored", "scored_without_history"]
+
 
 class ModelVersion(msgspec.Struct, frozen=True):
     """Which model and features made a decision."""
@@ -32,11 +36,11 @@ class ScoredApplication(msgspec.Struct, frozen=True):
     decided_at: datetime
     probability: float
     band: str
-    decision: Literal["approve", "decline"]
+    decision: DecisionWord
     reasons: tuple[ReasonCode, ...]
     model: ModelVersion
     features_as_of: datetime | None
-    status: Literal["scored", "scored_without_history"]
+    status: StatusWord
     warnings: tuple[str, ...] = ()
 
 
@@ -62,6 +66,8 @@ class LoggedDecision(msgspec.Struct, frozen=True):
     decision_id: str
     application_id: str
     borrower_id: str | None
+    source: str
+    route: str
     decided_at: datetime
     probability: float
     raw_score: float
@@ -71,24 +77,22 @@ class LoggedDecision(msgspec.Struct, frozen=True):
     model: ModelVersion
     features_as_of: datetime | None
     status: str
-    latency_ms: float
-    inputs: dict[str, Any]
-    features: dict[str, Any]
+    latency_ms: float | None
+    inputs: msgspec.Raw
+    features: msgspec.Raw
 
 
 class OutcomeReceipt(msgspec.Struct, frozen=True):
-    """An outcome is durable; ``is_new`` is false where the same was reported before."""
+    """An outcome is durable; the same report has the same id."""
 
     outcome_id: str
     application_id: str
-    is_new: bool
 
 
 class InputDescription(msgspec.Struct, frozen=True, omit_defaults=True):
     """One field of a score request."""
 
     name: str
-    type: str
     required: bool
     rule: str
     description: str
@@ -96,7 +100,7 @@ class InputDescription(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ModelDescription(msgspec.Struct, frozen=True):
-    """The model being served; ``metrics`` are out of time unless they say otherwise."""
+    """The model being served; ``metrics``: what it, and each baseline, did on the out-of-time test rows."""
 
     name: str
     version: int
@@ -105,14 +109,14 @@ class ModelDescription(msgspec.Struct, frozen=True):
     published_at: str
     published_by: str
     cut_off: float
-    metrics: dict[str, Any]
+    metrics: dict[str, dict[str, Any]]
     inputs: tuple[InputDescription, ...]
 
 
 class Readiness(msgspec.Struct, frozen=True):
     """``ready``; ``degraded`` while it scores with something amiss; ``unavailable`` (503) when it cannot score."""
 
-    status: Literal["ready", "degraded", "unavailable"]
+    status: ReadinessWord
     reasons: tuple[str, ...]
     model: ModelVersion | None
 

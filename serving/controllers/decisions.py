@@ -1,0 +1,28 @@
+"""``/v1/decisions``: decisions already made."""
+
+from litestar import Controller, get
+from litestar.di import NamedDependency
+
+from serving.access import SCOPE
+from serving.decide import logged_decision
+from serving.openapi import KEY_REQUIRED, problems
+from serving.outbox import Outbox
+from serving.problems import UnknownDecision
+from serving.wire import LoggedDecision
+
+
+class DecisionsController(Controller):
+    """Read the decision log."""
+
+    path = "/v1/decisions"
+    tags = ("Decisions",)
+    opt = {SCOPE: "decisions"}  # noqa: RUF012 - Litestar reads it as a class attribute
+    security = KEY_REQUIRED
+
+    @get("/{decision_id:str}", responses=problems(401, 403, 404, 503))
+    async def decision(self, decision_id: str, outbox: NamedDependency[Outbox]) -> LoggedDecision:
+        """One decision with everything that made it: inputs, features, score, reasons, model."""
+        found = await outbox.find_anywhere(decision_id)
+        if found is None:
+            raise UnknownDecision("No decision of this API has that id")
+        return logged_decision(found)

@@ -1,0 +1,31 @@
+"""``/healthz``, ``/readyz`` and ``/metrics``: for load balancers and monitors."""
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+
+from serving.metrics import CONTENT_TYPE, Metrics
+from serving.readiness import ReadinessCheck
+from serving.wire import Alive, Readiness
+
+
+class HealthController(Controller):
+    """Answer whether the process is alive, and whether it can score."""
+
+    tags = ("Health",)
+
+    @get("/healthz", sync_to_thread=False)
+    def alive(self) -> Alive:
+        """The process answers; it says nothing about scoring."""
+        return Alive()
+
+    @get("/readyz")
+    async def ready(self, readiness: NamedDependency[ReadinessCheck]) -> Response[Readiness]:
+        """200 while it can score, with reasons where something is amiss; 503 with the reasons why it cannot."""
+        found = await readiness.check()
+        return Response(found, status_code=503 if found.status == "unavailable" else 200)
+
+
+@get("/metrics", tags=["Health"], media_type="text/plain", sync_to_thread=False)
+def metrics_page(metrics: NamedDependency[Metrics]) -> Response[bytes]:
+    """Prometheus's text format."""
+    return Response(metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})

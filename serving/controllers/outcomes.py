@@ -1,0 +1,28 @@
+"""``/v1/outcomes``: how applications ended."""
+
+from typing import Any
+
+from litestar import Controller, Request, post
+from litestar.di import NamedDependency
+
+from serving.access import SCOPE
+from serving.json_body import decode_body
+from serving.openapi import KEY_REQUIRED, problems, takes
+from serving.outcome_report import OutcomeService
+from serving.wire import OutcomeReceipt
+
+
+class OutcomesController(Controller):
+    """Take outcome reports."""
+
+    path = "/v1/outcomes"
+    tags = ("Outcomes",)
+    opt = {SCOPE: "outcomes"}  # noqa: RUF012 - Litestar reads it as a class attribute
+    security = KEY_REQUIRED
+
+    @post(status_code=200, operation_class=takes("OutcomeReport"), responses=problems(400, 401, 403, 413, 415, 503))
+    async def report(
+        self, request: Request[Any, Any, Any], outcomes: NamedDependency[OutcomeService]
+    ) -> OutcomeReceipt:
+        """Report how an application ended. Sending the same report again changes nothing."""
+        return await outcomes.report(decode_body(await request.body(), request.headers.get("content-type")))

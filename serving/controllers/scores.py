@@ -1,0 +1,57 @@
+"""``/v1/scores``: one application, or a list of them."""
+
+from typing import Annotated, Any
+
+from litestar import Controller, Request, post
+from litestar.di import NamedDependency
+from litestar.params import Parameter
+
+from serving.access import SCOPE, caller
+from serving.json_body import decode_body
+from serving.openapi import KEY_REQUIRED, problems, takes
+from serving.scoring import ScoringService
+from serving.wire import BatchAnswer, ScoredApplication
+
+IdempotencyKey = Annotated[
+    str | None,
+    Parameter(
+        header="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        description="Any text of the caller's own. The same request sent again with it gets the decision it got first.",
+    ),
+]
+
+
+class ScoresController(Controller):
+    """Score applications with the deployed model."""
+
+    path = "/v1/scores"
+    tags = ("Scores",)
+    opt = {SCOPE: "score"}  # noqa: RUF012 - Litestar reads it as a class attribute
+    security = KEY_REQUIRED
+
+    @post(status_code=200, operation_class=takes("ScoreRequest"), responses=problems(400, 401, 403, 413, 415, 422, 503))
+    async def score(
+        self,
+        request: Request[Any, Any, Any],
+        scoring: NamedDependency[ScoringService],
+        idempotency_key: IdempotencyKey = None,
+    ) -> ScoredApplication:
+        """Score one application. The decision is in the decision log before this answers."""
+        body = decode_body(await request.body(), request.headers.get("content-type"))
+        if idempotency_key is None:
+            return await scoring.score(body)
+        return await scoring.score_once(body, caller(request).key_id, idempotency_key)
+
+    @post(
+        "/batch",
+        status_code=200,
+        operation_class=takes("BatchRequest"),
+        responses=problems(400, 401, 403, 413, 415, 503),
+    )
+    async def score_batch(
+        self, request: Request[Any, Any, Any], scoring: NamedDependency[ScoringService]
+    ) -> BatchAnswer:
+        """Score a list of applications. A bad one gets its own problem beside the scores of the others."""
+        return await scoring.score_batch(decode_body(await request.body(), request.headers.get("content-type")))

@@ -1,0 +1,143 @@
+"""From a validated request to a decision: look up, compute features, score, explain. No effects but the look-up."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import msgspec
+
+from ml.logged_values import dump_features, dump_inputs, dump_reasons, load_features, load_reasons
+from serving.online_inputs import LookedUp
+from serving.served_model import ServedModel
+from serving.wire import DecisionWord, LoggedDecision, ModelVersion, ReasonCode, ScoredApplication, StatusWord
+from warehouse.contract import FeatureContract
+from warehouse.decision_log import Decision
+
+
+def decide(
+    model: ServedModel,
+    looked_up: LookedUp,
+    request: Mapping[str, Any],
+    *,
+    decision_id: str,
+    decided_at: datetime,
+    started: float,
+) -> tuple[Decision, ScoredApplication]:
+    """Score a validated request: what to log, and what to answer once that is durable.
+
+    ``decided_at`` is naive UTC, ``started`` the ``perf_counter`` of the request's arrival.
+    """
+    context = {"source": model.deployment.source, "decided_at": decided_at}
+    given = {**request, **looked_up.values, **context}
+    inputs = {column.name: given.get(column.name) for column in model.contract.inputs}
+    features = model.scorer.features(inputs)
+    score = model.scorer.score(features)
+    # an approval owes no reasons, and explaining costs more than scoring
+    reasons = model.scorer.reasons(features) if score.decision == "decline" else []
+    deployment = model.deployment
+    decision = Decision(
+        decision_id=decision_id,
+        decided_at=decided_at,
+        source=deployment.source,
+        application_id=request["application_id"],
+        borrower_id=request["borrower_id"],
+        inputs=dump_inputs(inputs),
+        features=dump_features(features, model.contract),
+        raw_score=score.raw,
+        probability=score.probability,
+        band=score.band,
+        decision=score.decision,
+        reasons=dump_reasons(reasons),
+        model_name=deployment.model_name,
+        model_version=deployment.model_version,
+        feature_version=deployment.feature_version,
+        route="online",
+        status="scored" if looked_up.has_history else "scored_without_history",
+        latency_ms=(time.perf_counter() - started) * 1000,
+        features_as_of=looked_up.as_of,
+        lake_snapshot=looked_up.lake_snapshot,
+    )
+    return decision, _answer(decision, features, model.contract)
+
+
+def answer_again(decision: Decision, contract: FeatureContract) -> ScoredApplication:
+    """What was answered when this decision was made, from the log alone."""
+    same = decision.feature_version == contract.version
+    return _answer(decision, load_features(decision.features, contract) if same else (), contract)
+
+
+def logged_decision(decision: Decision) -> LoggedDecision:
+    """Everything that made a decision, as it was logged."""
+    return LoggedDecision(
+        decision_id=decision.decision_id,
+        application_id=decision.application_id,
+        borrower_id=decision.borrower_id,
+        source=decision.source,
+        route=decision.route,
+        decided_at=decision.decided_at.replace(tzinfo=UTC),
+        probability=decision.probability,
+        raw_score=decision.raw_score,
+        band=decision.band,
+        decision=decision.decision,
+        reasons=reason_codes(decision),
+        model=model_version(decision),
+        features_as_of=in_utc(decision.features_as_of),
+        status=decision.status,
+        latency_ms=decision.latency_ms,
+        inputs=msgspec.Raw(decision.inputs.encode()),
+        features=msgspec.Raw(decision.features.encode()),
+    )
+
+
+def reason_codes(decision: Decision) -> tuple[ReasonCode, ...]:
+    """The logged reasons, weightiest first."""
+    return tuple(
+        ReasonCode(feature=reason.feature, text=reason.text, contribution=reason.contribution)
+        for reason in load_reasons(decision.reasons)
+    )
+
+
+def model_version(decision: Decision) -> ModelVersion:
+    """Which model and features made it."""
+    return ModelVersion(
+        name=decision.model_name, version=decision.model_version, feature_version=decision.feature_version
+    )
+
+
+def in_utc(time: datetime | None) -> datetime | None:
+    """A naive UTC time of the log, as JSON should show it: with its Z."""
+    return time.replace(tzinfo=UTC) if time is not None else None
+
+
+def _answer(decision: Decision, features: Sequence[object], contract: FeatureContract) -> ScoredApplication:
+    return ScoredApplication(
+        decision_id=decision.decision_id,
+        application_id=decision.application_id,
+        decided_at=decision.decided_at.replace(tzinfo=UTC),
+        probability=decision.probability,
+        band=decision.band,
+        decision=cast("DecisionWord", decision.decision),
+        reasons=reason_codes(decision),
+        model=model_version(decision),
+        features_as_of=in_utc(decision.features_as_of),
+        status=cast("StatusWord", decision.status),
+        warnings=tuple(_warnings(decision, features, contract)),
+    )
+
+
+def _warnings(decision: Decision, features: Sequence[object], contract: FeatureContract) -> Iterator[str]:
+    if decision.status == "scored_without_history" and contract.inputs_of("history"):
+        yield (
+            "no borrower_id was given: scored without history"
+            if decision.borrower_id is None
+            else "this borrower is not known here: scored without history"
+        )
+    as_of = decision.features_as_of
+    if as_of is not None and as_of > decision.decided_at:
+        yield f"history is as of {as_of.isoformat()}Z, later than this decision: one of the two clocks is wrong"
+    for feature, value in zip(contract.features, features, strict=False):
+        if feature.range is not None and isinstance(value, int | float):
+            low, high = feature.range
+            if not low <= value <= high:
+                yield f"{feature.name} is {value:.6g}, outside its plausible range {low:g} to {high:g}"

@@ -1,0 +1,146 @@
+"""The API's description: Litestar writes it, the deployed contract fills in the score request, Swagger UI shows it.
+
+The page works without a network: its script and style come from the package ``swagger-ui-py``, which carries them.
+"""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from litestar import MediaType, Request, Response, Router, get
+from litestar.exceptions import NotFoundException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin, SwaggerRenderPlugin, YamlRenderPlugin
+from litestar.openapi.spec import Components, OpenAPIMediaType, Operation, Reference, RequestBody, SecurityScheme, Tag
+from litestar.types import ControllerRouterHandler
+
+from serving.problems import ProblemDocument
+
+#: For handlers that need a key.
+KEY_REQUIRED: list[dict[str, list[str]]] = [{"key": []}]
+_ASSETS = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui-standalone-preset.js": "text/javascript",
+}
+#: JSON Schemas that replace components of the same name.
+LiveSchemas = Callable[[], dict[str, dict[str, Any]]]
+
+
+def problems(*statuses: int) -> dict[int, ResponseSpec]:
+    """The error answers of a handler, as problem documents."""
+    return {
+        status: ResponseSpec(
+            ProblemDocument, description="A problem", media_type="application/problem+json", generate_examples=False
+        )
+        for status in statuses
+    }
+
+
+def takes(schema: str) -> type[Operation]:
+    """An operation whose body is the live schema of that name; handlers decode the body themselves."""
+
+    @dataclass
+    class TakesBody(Operation):
+        def __post_init__(self) -> None:
+            content = {"application/json": OpenAPIMediaType(schema=Reference(ref=f"#/components/schemas/{schema}"))}
+            self.request_body = RequestBody(content=content, required=True)
+
+    return TakesBody
+
+
+def openapi_config(live_schemas: LiveSchemas, *, version: str) -> OpenAPIConfig:
+    """Description at ``/schema/openapi.json`` and ``.yaml``, page at ``/schema``."""
+    return OpenAPIConfig(
+        title="Loanlake",
+        version=version,
+        description="Scores of default risk: each durable before it is answered, and replayable from its id.",
+        components=Components(
+            security_schemes={
+                "key": SecurityScheme(type="http", scheme="bearer", description="`loanlake key create NAME` makes one")
+            }
+        ),
+        tags=[
+            Tag(name="Scores", description="Score applications"),
+            Tag(name="Decisions", description="Read decisions already made"),
+            Tag(name="Outcomes", description="Report how applications ended"),
+            Tag(name="Model", description="What scores now"),
+            Tag(name="Health", description="For load balancers and monitors; no key needed"),
+        ],
+        use_handler_docstrings=True,
+        render_plugins=[_Page(live_schemas), _Json(live_schemas), _Yaml(live_schemas)],
+        openapi_router=_Documentation(path="/schema", route_handlers=[asset], include_in_schema=False),
+    )
+
+
+@get("/assets/{name:str}", include_in_schema=False, sync_to_thread=False)
+def asset(name: str) -> Response[bytes]:
+    """A file of Swagger UI, from its package."""
+    if name not in _ASSETS:
+        raise NotFoundException
+    return Response(
+        (_swagger_ui() / name).read_bytes(), media_type=_ASSETS[name], headers={"Cache-Control": "max-age=86400"}
+    )
+
+
+class _Documentation(Router):
+    """Litestar's own router for documentation, without its HTML page for unknown paths: those are problems here too."""
+
+    def register(self, value: ControllerRouterHandler) -> list[Any]:
+        if "/{path:str}" in getattr(value, "paths", ()):
+            return []
+        return list(super().register(value))
+
+
+class _Live:
+    """Puts the deployed contract's schemas into the description before it is rendered."""
+
+    live_schemas: LiveSchemas
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        document = deepcopy(openapi_schema)
+        document["components"].setdefault("schemas", {}).update(self.live_schemas())
+        return cast("OpenAPIRenderPlugin", super()).render(request, document)
+
+
+class _Json(_Live, JsonRenderPlugin):
+    def __init__(self, live_schemas: LiveSchemas):
+        super().__init__()
+        self.live_schemas = live_schemas
+
+
+class _Yaml(_Live, YamlRenderPlugin):
+    def __init__(self, live_schemas: LiveSchemas):
+        super().__init__()
+        self.live_schemas = live_schemas
+
+
+class _Page(_Live, SwaggerRenderPlugin):
+    def __init__(self, live_schemas: LiveSchemas):
+        super().__init__(
+            path="/swagger",
+            js_url="/schema/assets/swagger-ui-bundle.js",
+            css_url="/schema/assets/swagger-ui.css",
+            standalone_preset_js_url="/schema/assets/swagger-ui-standalone-preset.js",
+            favicon="<link rel='icon' href='data:,'>",
+            media_type=MediaType.HTML,
+        )
+        self.live_schemas = live_schemas
+
+    @staticmethod
+    def render_json(request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        # the description is set inside a script element, which a "</script>" in a lender's own texts would end
+        return SwaggerRenderPlugin.render_json(request, openapi_schema).replace(b"</", b"<\\/")
+
+
+def _swagger_ui() -> Path:
+    # found, not imported: importing the package brings web frameworks' glue that nothing here needs
+    spec = importlib.util.find_spec("swagger_ui")
+    locations: Sequence[str] = (spec.submodule_search_locations or ()) if spec else ()
+    for location in locations:
+        return Path(location) / "static"
+    raise NotFoundException("The page needs the package swagger-ui-py: install requirements.lock again")

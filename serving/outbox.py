@@ -1,0 +1,120 @@
+"""The API's side of the decision log: what it hands in is durable when the call returns, or the call raises."""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import Sequence
+
+from serving.group_commit import GroupCommit, TooManyWaiting
+from serving.metrics import Metrics
+from serving.problems import Unavailable
+from warehouse import decision_log
+from warehouse.decision_log import Decision, ReportedOutcome
+from warehouse.errors import NotFoundError
+from warehouse.settings import Settings
+
+log = logging.getLogger("loanlake.serving")
+
+
+class Outbox:
+    """Appends from the event loop by group commit; reads without a thread's hop, which would cost more than the read.
+
+    ``problem``: why the last transaction failed; None while they succeed.
+    """
+
+    def __init__(self, settings: Settings, *, metrics: Metrics, most_waiting: int):
+        self._settings = settings
+        self._metrics = metrics
+        self._commits: GroupCommit[Decision | ReportedOutcome] = GroupCommit(self._commit, most_waiting=most_waiting)
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._lake_turn = asyncio.Lock()
+        self.problem: str | None = None
+        metrics.waiting.set_function(lambda: self._commits.n_waiting)
+
+    async def add_decisions(self, decisions: Sequence[Decision]) -> None:
+        """Return when all of them are durable; raises Unavailable, and then none was answered for."""
+        await self._add(decisions)
+        for decision in decisions:
+            self._metrics.count_decision(decision)
+
+    async def add_outcome(self, outcome: ReportedOutcome) -> None:
+        """Return when it is durable; raises Unavailable."""
+        await self._add([outcome])
+
+    def find(self, decision_id: str) -> Decision | None:
+        """A decision that the outbox still holds; raises Unavailable where it cannot be read. About 20 microseconds."""
+        try:
+            if self._reader is None:
+                self._reader = decision_log.connect(self._settings)
+            return decision_log.find_in_outbox(self._reader, decision_id) if self._reader else None
+        except sqlite3.Error as error:
+            self._reader = None
+            raise Unavailable(f"The decision log cannot be read: {error}") from error
+
+    async def find_anywhere(self, decision_id: str) -> Decision | None:
+        """A decision from the outbox, or else from the lake: a query in a thread, one at a time, never for a score."""
+        found = self.find(decision_id)
+        if found is not None:
+            return found
+        async with self._lake_turn:
+            try:
+                return await asyncio.to_thread(decision_log.find_decision, self._settings, decision_id)
+            except NotFoundError:
+                return None
+
+    async def check(self) -> str | None:
+        """Why decisions cannot be made durable now, or None; writes only where the last transaction failed."""
+        if self.problem is not None or self._writer is None:
+            try:
+                await self._commits.add([])
+            except (sqlite3.Error, OSError):
+                return self.problem
+        return None
+
+    async def close(self) -> None:
+        """Make durable what still waits, then let go of the file."""
+        await self._commits.close()
+        for connection in (self._writer, self._reader):
+            if connection is not None:
+                connection.close()
+
+    async def _add(self, rows: Sequence[Decision] | Sequence[ReportedOutcome]) -> None:
+        try:
+            await self._commits.add(rows)
+        except TooManyWaiting as error:
+            raise Unavailable(f"More requests than the disk can keep up with: {error}") from None
+        except (sqlite3.Error, OSError) as error:
+            raise Unavailable("The decision could not be made durable, so none was made: try again") from error
+
+    def _commit(self, rows: list[Decision | ReportedOutcome]) -> None:
+        """In the writer's thread."""
+        started = time.perf_counter()
+        try:
+            if self._writer is None:
+                # closed by the event loop's thread, when this one has ended
+                self._writer = decision_log.create(self._settings, check_same_thread=False)
+            if rows:
+                decision_log.append(
+                    self._writer,
+                    [row for row in rows if isinstance(row, Decision)],
+                    [row for row in rows if isinstance(row, ReportedOutcome)],
+                )
+            else:
+                _write_nothing(self._writer)
+        except (sqlite3.Error, OSError) as error:
+            self.problem = f"the decision log {self._settings.outbox} cannot be written: {error}"
+            self._metrics.commit_failures.inc()
+            log.error("commit failed", extra={"reason": str(error), "rows": len(rows)})
+            self._writer = None
+            raise
+        self.problem = None
+        self._metrics.commit_seconds.observe(time.perf_counter() - started)
+        self._metrics.commit_rows.observe(len(rows))
+
+
+def _write_nothing(connection: sqlite3.Connection) -> None:
+    """A transaction that reaches the disk and changes nothing: the way to know that it would."""
+    (version,) = connection.execute("pragma user_version").fetchone()
+    connection.execute(f"pragma user_version = {int(version)}")

@@ -1,0 +1,34 @@
+"""Run the API under uvicorn."""
+
+import os
+import tempfile
+
+from warehouse.settings import Settings
+
+#: Seconds that requests in flight get when the server is told to stop.
+_GRACE_SECONDS = 10
+
+
+def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
+    """Serve until stopped; with several workers each has its own outbox writer, and ``/metrics`` adds them up."""
+    import uvicorn
+
+    from serving import logs
+
+    logs.configure()
+    # worker processes read their settings from the environment they inherit
+    os.environ["LOANLAKE_HOME"] = str(settings.home)
+    with tempfile.TemporaryDirectory(prefix="loanlake-metrics-") as counters:
+        if workers > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
+        uvicorn.run(
+            "serving.app:create_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            access_log=False,  # requests are counted in /metrics; paths carry decision ids
+            server_header=False,
+            log_config=None,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
