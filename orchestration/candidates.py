@@ -68,6 +68,10 @@ class CandidateDirectory:
         """PNG files, by what they show."""
         return self.path / "plots"
 
+    def read_plots(self) -> dict[str, bytes]:
+        """PNG images by name."""
+        return {path.stem: path.read_bytes() for path in sorted(self.plots.glob("*.png"))}
+
     def read_judgement(self) -> Judgement | None:
         """The gates' decisions, None before they were made."""
         data = _read(self.path / "judgement.json")

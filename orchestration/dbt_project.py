@@ -65,7 +65,7 @@ def build_failures(target: Path) -> list[str]:
         return []
     results = json.loads(path.read_text())["results"]
     return [
-        f"{result['unique_id'].split('.')[2]}: {result['status']} {(result.get('message') or '').strip()}".strip()
+        f"{result['unique_id'].split('.')[2]} ({_one_line(result.get('message') or result['status'])})"
         for result in results
         if result["status"] in {"error", "fail", "runtime error"}
     ]
@@ -104,6 +104,12 @@ class Dbt(DbtCliResource):
 def dbt_resource() -> Dbt:
     """The resource that runs this environment's dbt in the repository's project."""
     return Dbt(project_dir=str(DBT_PROJECT_DIR), profiles_dir=str(DBT_PROJECT_DIR), dbt_executable=str(DBT))
+
+
+def _one_line(message: str) -> str:
+    # dbt repeats the model's name in the first line of an error, and points at the SQL in the last ones
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return " ".join(lines[1:3]) if len(lines) > 1 else "".join(lines)
 
 
 def _parse(directory: Path, project_dir: Path) -> None:

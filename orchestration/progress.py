@@ -88,9 +88,10 @@ class Progress:
 
     def _failed(self, step: str, data: Any, event: "EventLogEntry") -> None:
         found = self._steps.get(step, _Step(event.timestamp))
+        cause = _cause(data.error) if data.error else "failed"
         if not found.refusals and self.failure is None:
-            self.failure = f"{_title(step)}: {_cause(data.error)}" if data.error else _title(step)
-        self._line("STOP", step, "; ".join(found.refusals[:2]) or self.failure or "", event.timestamp - found.started)
+            self.failure = f"{_title(step)}: {cause}"
+        self._line("STOP", step, "\n".join(found.refusals[:3]) or cause, event.timestamp - found.started)
 
     def _line(self, mark: str, step: str, text: str, seconds: float) -> None:
         first, *rest = text.splitlines() or [""]
@@ -118,6 +119,7 @@ _HEARD: dict[str, Callable[[Progress, str, Any, "EventLogEntry"], None]] = {
 
 
 def _title(step: str) -> str:
+    step = step.rpartition("__")[2]
     if step.startswith("ingest_"):
         return f"ingest {step.removeprefix('ingest_')}"
     return STEP_TITLES.get(step, step.replace("_", " "))
@@ -131,7 +133,8 @@ def _summary(step: _Step) -> str:
     if loaded:
         return _loaded_text(loaded)
     counted = [int(table["dagster/row_count"]) for table in step.tables.values() if "dagster/row_count" in table]
-    parts = [f"{len(counted)} tables, {sum(counted):,} rows"] if counted else []
+    tables = "1 table" if len(counted) == 1 else f"{len(counted)} tables"
+    parts = [f"{tables}, {sum(counted):,} rows"] if counted else []
     parts += [f"{step.n_passed} checks passed"] if step.n_passed else []
     return ", ".join(parts)
 
@@ -151,9 +154,11 @@ def _metadata_text(check: "AssetCheckEvaluation") -> str:
 
 
 def _cause(error: Any) -> str:
+    """The innermost error's own words; Dagster puts the class before them, with its module."""
     while error.cause is not None:
         error = error.cause
-    return str(error.message).strip()
+    name, _, words = str(error.message).strip().partition(": ")
+    return words if words and name.rpartition(".")[2] == error.cls_name else str(error.message).strip()
 
 
 def elapsed(since: float) -> str:

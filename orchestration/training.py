@@ -1,29 +1,34 @@
 """The effects around a training: read rows, call ``ml``, leave files in the candidate's directory.
 
-Apart from the assets so that they can be tested, and used from a notebook, without Dagster.
+Apart from the assets, so that they can be tested and used from a notebook without Dagster. Importing this module imports
+``ml`` with all it needs: assets import it inside their functions.
 """
 
 import getpass
-import json
 import shutil
-from pathlib import Path
+from dataclasses import asdict
+from typing import Any
 
+from ml import registry
 from ml.bundle import Bundle, load_bundle, write_bundle
-from ml.deployment import Deployment, read_deployment
-from ml.evaluation import ChampionScores, evaluate_scores, score_splits
+from ml.deployment import Deployment
+from ml.evaluation import ChampionScores, Evaluation, evaluate_scores, score_splits
 from ml.gates import GateResult, run_gates
 from ml.leakage import feature_signals
 from ml.lineage import collect_lineage
 from ml.parity import check_parity
-from ml.plots import evaluation_plots
+from ml.plots import draw_all
 from ml.reference import build_reference
+from ml.registry import RegisteredVersion
 from ml.scorer import Scorer
+from ml.tracking import open_experiment
 from ml.training import TrainingSettings, train
 from ml.training_set import TrainingSet, read_training_set
 from orchestration.candidates import CandidateDirectory, Judgement, TrainingSetRecord
+from orchestration.champions import champion_of
 from warehouse.contract import FeatureContract
 from warehouse.errors import NotFoundError
-from warehouse.lake import connect
+from warehouse.lake import connect, writer
 from warehouse.settings import Settings
 
 
@@ -35,6 +40,20 @@ def feature_contract(settings: Settings) -> FeatureContract:
     return FeatureContract.from_manifest(manifest)
 
 
+def is_settled(settings: Settings, source: str, directory: CandidateDirectory) -> bool:
+    """Whether a training of the same rows, contract and settings would tell nothing new.
+
+    So it is for a version that passed its gates, and for one that was refused beside the same champion.
+    """
+    if not directory.bundle.exists():
+        return False
+    judgement, champion = directory.read_judgement(), champion_of(settings, source)
+    if judgement is not None and judgement.passed:
+        return True
+    compared_with = load_bundle(directory.bundle).metrics["champion_version"]
+    return bool(compared_with == (champion.model_version if champion else None))
+
+
 def train_candidate(
     settings: Settings,
     record: TrainingSetRecord,
@@ -43,8 +62,7 @@ def train_candidate(
     directory: CandidateDirectory,
 ) -> Bundle:
     """Train, measure, plot and bundle; what lay in ``directory`` before is replaced."""
-    with connect(settings) as con:
-        rows = read_training_set(con, record.source, snapshot=record.snapshot)
+    rows = read_rows(settings, record)
     champion = champion_scores(settings, rows)
     candidate = train(rows, contract, training_settings)
     scores = score_splits(candidate, rows, champion)
@@ -54,6 +72,84 @@ def train_candidate(
     )
     shutil.rmtree(directory.path, ignore_errors=True)
     directory.plots.mkdir(parents=True)
-    for name, image in evaluation_plots(scores, evaluation).items():
+    for name, image in draw_all(evaluation, scores).items():
         (directory.plots / f"{name}.png").write_bytes(image)
     return write_bundle(directory.bundle, candidate, contract, evaluation, lineage, build_reference(candidate, rows))
+
+
+def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: CandidateDirectory) -> Judgement:
+    """Decide every gate, and keep the decisions in the candidate's directory."""
+    bundle = load_bundle(directory.bundle)
+    evaluation = Evaluation.from_dict(bundle.metrics)
+    with connect(settings) as con:
+        parity = check_parity(con, bundle)
+    results = run_gates(
+        evaluation, signals=feature_signals(read_rows(settings, record), bundle.contract), parity=parity
+    )
+    judgement = Judgement(evaluation.champion_version, tuple(asdict(result) for result in results))
+    directory.write_judgement(judgement)
+    return judgement
+
+
+def register_candidate(settings: Settings, record: TrainingSetRecord, directory: CandidateDirectory) -> dict[str, Any]:
+    """Register the judged candidate with MLflow, refused or not, and record the gates' decisions in the lake.
+
+    Returns what is kept of it: ``model_name``, ``model_version``, ``run_id``, ``experiment_id``.
+    """
+    bundle, judgement = load_bundle(directory.bundle), directory.read_judgement()
+    if judgement is None:
+        raise NotFoundError(f"{directory.path} holds no judgement: materialise model/evaluation first")
+    version = registry.register(
+        settings,
+        bundle,
+        training_set=read_rows(settings, record),
+        evaluation=Evaluation.from_dict(bundle.metrics),
+        gates=[GateResult(**gate) for gate in judgement.gates],
+        plots=directory.read_plots(),
+    )
+    record_gates(settings, version, judgement)
+    registration = {
+        "model_name": version.name,
+        "model_version": version.version,
+        "run_id": version.run_id,
+        "experiment_id": open_experiment(settings, version.source),
+    }
+    directory.write_registration(registration)
+    return registration
+
+
+def record_gates(settings: Settings, version: RegisteredVersion, judgement: Judgement) -> None:
+    """Make ``monitoring.gate_results`` hold this version's decisions; nothing is written where it does."""
+    columns = ("gate", "passed", "required", "found", "message")
+    rows = [tuple(gate[column] for column in columns) for gate in judgement.gates]
+    of_version = "where model_name = ? and model_version = ?"
+    with connect(settings) as con:
+        stored = con.execute(
+            f"select {', '.join(columns)} from monitoring.gate_results {of_version}", [version.name, version.version]
+        ).fetchall()
+    if sorted(stored) == sorted(rows):
+        return
+    with writer(f"gates of {version.name} version {version.version}", settings) as con:
+        con.execute("begin")
+        con.execute(f"delete from monitoring.gate_results {of_version}", [version.name, version.version])
+        con.executemany(
+            "insert into monitoring.gate_results values (?, ?, ?, ?, ?, ?, ?, ?, now()::timestamp)",
+            [(version.source, version.name, version.version, *row) for row in rows],
+        )
+        con.execute("commit")
+
+
+def champion_scores(settings: Settings, rows: TrainingSet) -> ChampionScores | None:
+    """What the source's champion says of the same test rows; None where the source has none."""
+    champion = champion_of(settings, rows.source)
+    if champion is None:
+        return None
+    scorer = Scorer(load_bundle(champion.bundle_directory(settings)))
+    matrix = scorer.bundle.design_matrix.encode(rows.rows("test"))
+    return ChampionScores(champion.model_version, scorer.score_matrix(matrix).probability)
+
+
+def read_rows(settings: Settings, record: TrainingSetRecord) -> TrainingSet:
+    """The training set that a record names, as of its snapshot."""
+    with connect(settings) as con:
+        return read_training_set(con, record.source, snapshot=record.snapshot)

@@ -1,53 +1,55 @@
 """One step a source: its files, as received, become its raw tables."""
 
+import json
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from orchestration.dbt_project import prepared_manifest
 from orchestration.inbox import waiting_files
 from orchestration.layers import LAKE_WRITER
 from orchestration.run_settings import RunSettings
 from warehouse.settings import Settings
-from warehouse.sources import SOURCES, Source, ingest_files, ingest_simulated, raw_table
+from warehouse.sources import SOURCES, ingest_files, ingest_simulated, raw_columns, raw_table
+from warehouse.tables import TABLES
 
 if TYPE_CHECKING:
     from warehouse.sources.ingest import IngestResult
 
 
-def raw_key(source: str, entity: str) -> dg.AssetKey:
-    """``raw/<source>_<entity>``, as the lake names the table."""
-    return dg.AssetKey(raw_table(source, entity).split("."))
+def ingest_step(name: str, tables: Mapping[str, str], sources: Sequence[str]) -> dg.AssetsDefinition:
+    """The step that loads the files of ``sources`` into ``tables`` (raw table → description).
 
-
-def ingest_step(source: Source) -> dg.AssetsDefinition:
-    """The step that loads every raw table of ``source``."""
+    ``sources`` empty: every lender that Loanlake does not know by itself.
+    """
 
     @dg.multi_asset(
-        name=f"ingest_{source.name}",
+        name=name,
         specs=[
             dg.AssetSpec(
-                raw_key(source.name, entity),
-                description=f"{source.title}: one row per line of its {entity} files, all text, with file and line.",
+                dg.AssetKey(table.split(".")),
+                description=description,
                 kinds={"csv", "duckdb"},
-                metadata={"dagster/table_name": f"lake.{raw_table(source.name, entity)}"},
+                metadata={"dagster/table_name": f"lake.{table}"},
             )
-            for entity in source.entities
+            for table, description in tables.items()
         ],
         group_name="raw",
         pool=LAKE_WRITER,
     )
     def ingest(context: dg.AssetExecutionContext, run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
         settings, started = Settings.from_environment(), time.monotonic()
-        loaded = load_waiting(source.name, settings)
-        if source.name == run_settings.active_source(settings):
-            loaded += load_asked_for(source.name, run_settings, settings)
-        context.log.info(f"{source.name}: {[f'{file.file} {file.status}' for file in loaded] or 'nothing to load'}")
-        for entity in source.entities:
-            files = [file for file in loaded if file.entity == entity]
+        loaded = load_waiting(settings, sources)
+        asked_for = run_settings.active_source(settings)
+        if asked_for in sources or (not sources and asked_for not in SOURCES):
+            loaded += load_asked_for(asked_for, run_settings, settings)
+        context.log.info(f"{[f'{file.file} {file.status}' for file in loaded] or 'nothing to load'}")
+        for table in tables:
+            files = [file for file in loaded if raw_table(file.source, file.entity) == table]
             yield dg.MaterializeResult(
-                asset_key=raw_key(source.name, entity),
+                asset_key=dg.AssetKey(table.split(".")),
                 metadata={
                     **_counts(files),
                     "files": [f"{file.file} ({file.status.replace('_', ' ')})" for file in files],
@@ -72,26 +74,55 @@ def load_asked_for(source: str, run_settings: RunSettings, settings: Settings) -
     return []
 
 
-def load_waiting(source: str, settings: Settings) -> list["IngestResult"]:
-    """Load what waits in the inbox of ``source``; each file leaves the inbox once it is in the lake."""
+def load_waiting(settings: Settings, sources: Sequence[str]) -> list["IngestResult"]:
+    """Load what waits in the inbox; each file leaves the inbox once it is in the lake."""
     loaded = []
-    for file in waiting_files(settings, source):
-        loaded += ingest_files(source, [file.path], settings, file.entity)
-        file.path.unlink()
+    for file in waiting_files(settings):
+        if file.source in sources or (not sources and file.source not in SOURCES):
+            loaded += ingest_files(file.source, [file.path], settings, file.entity)
+            file.path.unlink()
     return loaded
 
 
+def own_lenders_tables(manifest: Mapping[str, Any]) -> list[str]:
+    """Raw tables that the dbt project reads and no known source fills: those of lenders of your own."""
+    read = {f"{node['schema']}.{node['identifier']}" for node in manifest["sources"].values() if node["schema"] == "raw"}
+    return sorted(read - raw_columns().keys() - TABLES.keys())
+
+
+def ingest_steps(manifest: Mapping[str, Any]) -> list[dg.AssetsDefinition]:
+    """A step for each known source, and one for all lenders of your own where the dbt project reads any."""
+    steps = [
+        ingest_step(
+            f"ingest_{source.name}",
+            {
+                raw_table(source.name, entity): f"{source.title}: one row per line of its {entity} files, all text."
+                for entity in source.entities
+            },
+            [source.name],
+        )
+        for source in SOURCES.values()
+    ]
+    own = {table: "A lender of your own: one row per line of its files, all text." for table in own_lenders_tables(manifest)}
+    return [*steps, ingest_step("ingest_own_lenders", own, [])] if own else steps
+
+
 def _has_files(source: str, settings: Settings) -> bool:
+    from warehouse.errors import LakeError
     from warehouse.lake import connect
 
-    if not settings.lake_catalog.exists() and settings.catalog is None:
-        return False
-    with connect(settings) as con:
+    try:
+        con = connect(settings)
+    except LakeError:
+        return False  # no lake yet
+    try:
         row = con.execute("select count(*) from raw.files where source = ?", [source]).fetchone()
+    finally:
+        con.close()
     return bool(row and row[0])
 
 
-def _counts(files: list["IngestResult"]) -> dict[str, int]:
+def _counts(files: Sequence["IngestResult"]) -> dict[str, int]:
     new = [file for file in files if file.status == "loaded"]
     return {
         "rows_loaded": sum(file.n_rows for file in new),
@@ -100,4 +131,15 @@ def _counts(files: list["IngestResult"]) -> dict[str, int]:
     }
 
 
-ingest_steps = [ingest_step(source) for source in SOURCES.values()]
+@dg.definitions
+def ingestion() -> dg.Definitions:
+    """The steps, and what they write beside their tables."""
+    steps = ingest_steps(json.loads(prepared_manifest(Settings.from_environment()).read_text()))
+    beside = dg.AssetSpec(
+        ["raw", "rejected_lines"],
+        deps=[key for step in steps for key in step.keys],
+        group_name="raw",
+        kinds={"duckdb"},
+        description="Lines of landing files that are no rows of their table, with file, line and reason.",
+    )
+    return dg.Definitions(assets=[*steps, beside])

@@ -11,13 +11,14 @@ from orchestration.layers import (
     DRIFT_REPORT,
     ONLINE_DECISIONS,
     ONLINE_STORE,
+    PREDICTIONS,
     TRAINING_SET,
 )
 
 _raw = dg.AssetSelection.groups("raw")
 _tables = dg.AssetSelection.groups("staging", "core", "features", "training") - dg.AssetSelection.assets(TRAINING_SET)
 _model = dg.AssetSelection.assets(TRAINING_SET, DEPLOYMENT) | dg.AssetSelection.groups("model")
-_scores = dg.AssetSelection.assets(ONLINE_STORE, BATCH_SCORES)
+_scores = dg.AssetSelection.assets(ONLINE_STORE, BATCH_SCORES, PREDICTIONS)
 _report = dg.AssetSelection.assets(DRIFT_REPORT)
 _monitoring = dg.AssetSelection.groups("monitoring") - _report
 
@@ -39,7 +40,7 @@ retrain = dg.define_asset_job(
 )
 ingest_decisions = dg.define_asset_job(
     "ingest_decisions",
-    selection=dg.AssetSelection.assets(ONLINE_DECISIONS),
+    selection=dg.AssetSelection.assets(ONLINE_DECISIONS, PREDICTIONS),
     description="Move the API's decisions and reported outcomes from its log into the lake.",
 )
 monitor = dg.define_asset_job(

@@ -1,9 +1,11 @@
-"""From training rows to a candidate: what it was made of, how good it is, and the version it became."""
+"""From training rows to a registered version: what it was made of, how good it is, and what the gates say."""
 
+import json
 import time
 
 import dagster as dg
 
+from orchestration import links, pages
 from orchestration.candidates import (
     CandidateDirectory,
     TrainingSetRecord,
@@ -13,7 +15,7 @@ from orchestration.candidates import (
     set_current,
     write_training_set,
 )
-from orchestration.layers import CANDIDATE, EVALUATION, TRAINING_ROWS, TRAINING_SET
+from orchestration.layers import CANDIDATE, EVALUATION, LAKE_WRITER, REGISTERED_MODEL, TRAINING_ROWS, TRAINING_SET
 from orchestration.run_settings import RunSettings
 from orchestration.upstream_checks import require_green
 from warehouse.settings import Settings
@@ -30,26 +32,23 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     from ml.training_set import SPLITS, read_training_set
     from warehouse.lake import connect
 
-    settings = Settings.from_environment()
+    settings, started = Settings.from_environment(), time.monotonic()
     n_checks = require_green(context, settings, upstream_of=TRAINING_SET, layers=_CHECKED_LAYERS)
-    started, source = time.monotonic(), run_settings.active_source(settings)
+    source = run_settings.active_source(settings)
     with connect(settings) as con:
         rows = read_training_set(con, source)
     write_training_set(settings, TrainingSetRecord(source, rows.snapshot, rows.sha256))
 
-    sizes = {split: len(rows.rows(split)) for split in SPLITS}
-    rates = {split: float(rows.defaulted(split).mean()) for split in SPLITS}
-    table = ["| split | rows | default rate | decided from | to |", "| --- | ---: | ---: | --- | --- |"]
+    of_splits = []
     for split in SPLITS:
+        n, rate = len(rows.rows(split)), float(rows.defaulted(split).mean())
         decided_at = rows.rows(split)["decided_at"]
-        table.append(
-            f"| {split} | {sizes[split]:,} | {rates[split]:.1%} | {decided_at.min():%Y-%m} | {decided_at.max():%Y-%m} |"
-        )
+        of_splits.append([split, f"{n:,}", f"{rate:.1%}", f"{decided_at.min():%Y-%m}", f"{decided_at.max():%Y-%m}"])
     return dg.MaterializeResult(
         metadata={
-            "summary": f"{len(rows.frame):,} rows ({', '.join(f'{split} {n:,}' for split, n in sizes.items())})",
+            "summary": f"{len(rows.frame):,} rows: {', '.join(f'{name} {n}' for name, n, *_ in of_splits)}",
             "dagster/row_count": len(rows.frame),
-            "splits": dg.MetadataValue.md("\n".join(table)),
+            "splits": pages.table(["split", "rows", "default rate", "decided from", "to"], of_splits),
             "source": source,
             "read it again": dg.MetadataValue.md(f"```sql\n{rows.statement}\n```"),
             "content_sha256": rows.sha256,
@@ -65,30 +64,99 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
 def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """A trained, calibrated and measured model, bundled but not yet judged.
 
-    Nothing is trained where a candidate of the same rows, feature contract and settings exists already.
+    Nothing is trained where a model was made of the same rows, feature contract and settings before.
     """
     from ml.lineage import training_fingerprint
     from ml.training import TrainingSettings
-    from orchestration.training import feature_contract, train_candidate
+    from orchestration.training import feature_contract, is_settled, train_candidate
 
-    settings = Settings.from_environment()
-    source, started = run_settings.active_source(settings), time.monotonic()
+    settings, started = Settings.from_environment(), time.monotonic()
+    source = run_settings.active_source(settings)
     record, contract = read_training_set_record(settings, source), feature_contract(settings)
     training_settings = TrainingSettings(exclude=tuple(run_settings.exclude))
     fingerprint = training_fingerprint(record.sha256, contract, training_settings)
     directory = candidate_directory(settings, source, fingerprint)
 
-    existed = directory.bundle.exists() and not run_settings.force_training
-    if not existed:
+    is_known = is_settled(settings, source, directory) and not run_settings.force_training
+    if not is_known:
         context.log.info(f"training on {record}")
-        train_candidate(settings, record, contract, training_settings, directory, manifest=settings.dbt_target / "manifest.json")
+        train_candidate(settings, record, contract, training_settings, directory)
     set_current(settings, source, directory)
     return dg.MaterializeResult(
         metadata={
-            **_bundle_metadata(directory),
-            "summary": _candidate_summary(directory, existed=existed),
-            "trained": "an earlier run, from the same rows, features and settings" if existed else "this run",
+            "summary": _training_summary(directory, is_known=is_known),
+            "trained": "before, from the same rows, features and settings" if is_known else "in this run",
+            "fingerprint": fingerprint,
+            "lineage": dg.MetadataValue.json(json.loads((directory.bundle / "lineage.json").read_text())),
+            "bundle": dg.MetadataValue.path(directory.bundle),
+            "feature_importance": pages.image(directory.read_plots()["feature_importance"], "feature importance"),
             "seconds": round(time.monotonic() - started, 2),
         },
         data_version=dg.DataVersion(fingerprint[:16]),
     )
+
+
+@dg.asset(key=EVALUATION, deps=[CANDIDATE], group_name="model", kinds={"python"})
+def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+    """How good the candidate is, on every split and month beside its baselines, and what the gates decide."""
+    from orchestration.training import is_settled, judge_candidate
+
+    settings, started = Settings.from_environment(), time.monotonic()
+    source = run_settings.active_source(settings)
+    directory = current_candidate(settings, source)
+    judgement = directory.read_judgement()
+    if judgement is None or not is_settled(settings, source, directory):
+        judgement = judge_candidate(settings, read_training_set_record(settings, source), directory)
+
+    measured = json.loads((directory.bundle / "metrics.json").read_text())["measured"]
+    test = next(row for row in measured if (row["split"], row["month"], row["model"]) == ("test", None, "candidate"))
+    n_refused = sum(not gate["passed"] for gate in judgement.gates)
+    figures = ", ".join(f"{label} {test[name]:.4f}" for label, name in (("AUC", "auc"), ("KS", "ks"), ("Brier", "brier")))
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"test {figures}; "
+            + (f"{n_refused} of {len(judgement.gates)} gates refuse" if n_refused else "all gates passed"),
+            **{f"test_{name}": test[name] for name in ("auc", "gini", "ks", "brier", "ece", "log_loss")},
+            "by split": pages.split_figures(measured),
+            "by month": pages.month_figures(measured),
+            "confusion on test": pages.confusion(test),
+            **{name.replace("_", " "): pages.image(png, name) for name, png in directory.read_plots().items()},
+            "seconds": round(time.monotonic() - started, 2),
+        }
+    )
+
+
+@dg.asset(key=REGISTERED_MODEL, deps=[EVALUATION], group_name="model", kinds={"mlflow"}, pool=LAKE_WRITER)
+def registered_model(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+    """The candidate as a version of its source's model in MLflow, its gates' decisions in its tags.
+
+    A refused candidate is registered too, so that its reasons can be read there; it cannot be deployed.
+    """
+    from orchestration.training import register_candidate
+
+    settings, started = Settings.from_environment(), time.monotonic()
+    source = run_settings.active_source(settings)
+    directory = current_candidate(settings, source)
+    registration, judgement = directory.read_registration(), directory.read_judgement()
+    is_known = registration is not None and judgement is not None
+    if registration is None or judgement is None:
+        registration = register_candidate(settings, read_training_set_record(settings, source), directory)
+    name, version = registration["model_name"], registration["model_version"]
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"{name} version {version}" + (", registered before" if is_known else ""),
+            "model_version": version,
+            "MLflow model": dg.MetadataValue.url(links.mlflow_model(name, version)),
+            "MLflow run": dg.MetadataValue.url(links.mlflow_run(registration["experiment_id"], registration["run_id"])),
+            "seconds": round(time.monotonic() - started, 2),
+        }
+    )
+
+
+def _training_summary(directory: CandidateDirectory, *, is_known: bool) -> str:
+    lineage = json.loads((directory.bundle / "lineage.json").read_text())
+    if is_known:
+        registration = directory.read_registration()
+        name = f"version {registration['model_version']}" if registration else "a refused candidate"
+        return f"skipped: {name} was made of the same rows, features and settings"
+    return f"{lineage['rows']['train']:,} rows learned from in {lineage['seconds']:.1f} s"

@@ -5,15 +5,21 @@ rows that break it out of the training tables, and monitoring reads what serving
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from orchestration.dbt_project import LayeredTranslator, prepared_manifest
+from orchestration.dbt_project import LayeredTranslator, build_failures, prepared_manifest
 from orchestration.layers import FEATURES, LAKE_WRITER
+from warehouse.lake import connect
 from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
 
 _MANIFEST = prepared_manifest(Settings.from_environment())
 _TRANSLATOR = LayeredTranslator()
@@ -36,12 +42,24 @@ def build_with_row_counts(context: dg.AssetExecutionContext, dbt: DbtCliResource
     settings = Settings.from_environment()
     # unit tests judge the project's text, not the data: they run in the test suite
     command = ["build", "--exclude-resource-type", "unit_test"]
-    invocation = dbt.cli(command, context=context, target_path=target_of(context, settings))
-    for event in invocation.stream():
-        if isinstance(event, dg.Output):
-            key = context.asset_key_for_output(event.output_name)
-            context.add_output_metadata({"dagster/row_count": count_rows(key, settings)}, event.output_name)
-        yield event
+    if not context.is_subset:
+        # tests between two layers wait for the later one: dbt's default runs them as soon as one side is selected
+        command += ["--indirect-selection", "buildable"]
+    target = target_of(context, settings)
+    with ExitStack() as stack:
+        con = None
+        try:
+            for event in dbt.cli(command, context=context, target_path=target).stream():
+                if isinstance(event, dg.Output):
+                    con = con or stack.enter_context(closing(connect(settings)))
+                    key = context.asset_key_for_output(event.output_name)
+                    context.add_output_metadata({"dagster/row_count": count_rows(con, key)}, event.output_name)
+                yield event
+        except DagsterDbtCliRuntimeError:
+            failures = build_failures(target)
+            if not failures:
+                raise  # dbt ended before it ran anything: its own words are all there is
+            raise dg.Failure(f"dbt build: {len(failures)} failed: {'; '.join(failures)}", allow_retries=False) from None
 
 
 def target_of(context: dg.AssetExecutionContext, settings: Settings) -> Path:
@@ -55,16 +73,13 @@ def target_of(context: dg.AssetExecutionContext, settings: Settings) -> Path:
     return settings.dbt_target.with_name(context.op_execution_context.op.name)
 
 
-def count_rows(key: dg.AssetKey, settings: Settings) -> int:
+def count_rows(con: "duckdb.DuckDBPyConnection", key: dg.AssetKey) -> int:
     """Rows of the table of this key."""
-    from warehouse.lake import connect
-
-    with connect(settings) as con:
-        schema, table = key.path
-        row = con.execute(f'select count(*) from "{schema}"."{table}"').fetchone()
+    schema, table = key.path
+    row = con.execute(f'select count(*) from "{schema}"."{table}"').fetchone()
     return int(row[0]) if row else 0
 
 
-warehouse_models = dbt_step("dbt_warehouse", select="path:models/staging path:models/core path:models/features")
-training_models = dbt_step("dbt_training", select="path:models/training")
-monitoring_models = dbt_step("dbt_monitoring", select="path:models/monitoring")
+warehouse_models = dbt_step("dbt_warehouse", select="staging core features")
+training_models = dbt_step("dbt_training", select="training")
+monitoring_models = dbt_step("dbt_monitoring", select="monitoring")

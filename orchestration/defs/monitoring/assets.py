@@ -1,0 +1,156 @@
+"""Drift, reports and performance of the champion of a source."""
+
+import time
+from collections.abc import Iterator
+from datetime import date
+
+import dagster as dg
+
+from orchestration import links, pages
+from orchestration.layers import DRIFT_REPORT, FEATURE_DRIFT, LAKE_WRITER, PERFORMANCE, PREDICTIONS, SCORE_DRIFT
+from orchestration.run_settings import RunSettings
+from warehouse.settings import Settings
+
+
+@dg.multi_asset(
+    name="drift",
+    specs=[
+        dg.AssetSpec(
+            FEATURE_DRIFT,
+            deps=[PREDICTIONS],
+            kinds={"duckdb"},
+            description="One row per model version × feature × month of decisions: how far from the training rows.",
+        ),
+        dg.AssetSpec(
+            SCORE_DRIFT,
+            deps=[PREDICTIONS],
+            kinds={"duckdb"},
+            description="One row per model version × month of decisions: how far the probabilities have moved.",
+        ),
+    ],
+    group_name="monitoring",
+    pool=LAKE_WRITER,
+)
+def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
+    """Measured in SQL over every decision."""
+    from ml.drift import record_feature_drift, record_score_drift
+    from orchestration.monitoring import monitored_champion
+
+    settings, started = Settings.from_environment(), time.monotonic()
+    champion = monitored_champion(settings, run_settings.active_source(settings))
+    features = record_feature_drift(
+        settings, champion.model, champion.bundle.contract, reference_snapshot=champion.snapshot
+    )
+    drifted = sorted({row.feature for row in features if row.is_drifted})
+    latest = max((row.month for row in features), default=None)
+    yield dg.MaterializeResult(
+        asset_key=FEATURE_DRIFT,
+        metadata={
+            "summary": f"{len(drifted)} of {len(champion.bundle.contract.features)} features drifted in some month",
+            "dagster/row_count": len(features),
+            "features_drifted": drifted,
+            "greatest PSI by month": pages.table(
+                ["month", "feature", "PSI", "drifted"],
+                [
+                    [f"{worst.month:%Y-%m}", worst.feature, f"{worst.psi:.3f}", "yes" if worst.is_drifted else "no"]
+                    for month in sorted({row.month for row in features})
+                    for worst in [max((row for row in features if row.month == month), key=lambda row: row.psi)]
+                ],
+            ),
+            "latest_month": f"{latest:%Y-%m}" if latest else "none",
+            "seconds": round(time.monotonic() - started, 2),
+        },
+    )
+    started = time.monotonic()
+    scores = record_score_drift(settings, champion.model, reference_scores=champion.bundle.reference_scores)
+    yield dg.MaterializeResult(
+        asset_key=SCORE_DRIFT,
+        metadata={
+            "summary": f"scores drifted in {sum(row.is_drifted for row in scores)} of {len(scores)} months",
+            "dagster/row_count": len(scores),
+            "by month": pages.table(
+                ["month", "decisions", "PSI", "mean probability", "drifted"],
+                [
+                    [
+                        f"{row.month:%Y-%m}",
+                        f"{row.n_current:,}",
+                        f"{row.psi:.3f}",
+                        f"{row.mean_current:.4f}",
+                        "yes" if row.is_drifted else "no",
+                    ]
+                    for row in scores
+                ],
+            ),
+            "seconds": round(time.monotonic() - started, 2),
+        },
+    )
+
+
+@dg.asset(key=PERFORMANCE, deps=[PREDICTIONS], group_name="monitoring", kinds={"duckdb"}, pool=LAKE_WRITER)
+def performance(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+    """How good decisions turned out to be, by month, where their labels are mature."""
+    from ml.performance import record_performance
+    from orchestration.monitoring import monitored_champion
+
+    settings, started = Settings.from_environment(), time.monotonic()
+    champion = monitored_champion(settings, run_settings.active_source(settings))
+    months = record_performance(settings, champion.model)
+    n_mature = sum(row.n_mature for row in months)
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"{n_mature:,} mature decisions in {len(months)} months",
+            "dagster/row_count": len(months),
+            "by month": pages.table(
+                ["month", "mature", "defaults", "default rate", "mean probability", "AUC", "Brier"],
+                [
+                    [
+                        f"{row.month:%Y-%m}",
+                        f"{row.n_mature:,}",
+                        f"{row.n_defaults:,}",
+                        f"{row.default_rate:.4f}",
+                        f"{row.mean_probability:.4f}",
+                        "–" if row.auc is None else f"{row.auc:.4f}",
+                        f"{row.brier:.4f}",
+                    ]
+                    for row in months
+                ],
+            ),
+            "seconds": round(time.monotonic() - started, 2),
+        }
+    )
+
+
+@dg.asset(key=DRIFT_REPORT, deps=[PREDICTIONS], group_name="monitoring", kinds={"evidently", "html"})
+def drift_report(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+    """Evidently's drift report, HTML and JSON, for the months asked for, else for the newest month scored."""
+    from ml.drift_report import write_drift_report
+    from orchestration.monitoring import monitored_champion, newest_month
+
+    settings, started = Settings.from_environment(), time.monotonic()
+    champion = monitored_champion(settings, run_settings.active_source(settings))
+    months = [date.fromisoformat(f"{month}-01") for month in run_settings.report_months]
+    reports = {
+        month: write_drift_report(
+            settings, champion.model, champion.bundle.contract, month, reference_snapshot=champion.snapshot
+        )
+        for month in months or newest_month(settings, champion.model)
+    }
+    rows = [
+        [
+            f"[{month:%Y-%m}]({links.report(report.html, settings)})",
+            f"{report.n_decisions:,}",
+            f"{report.n_sample_decisions:,}",
+            f"{report.n_drifted} of {report.n_columns}",
+        ]
+        for month, report in reports.items()
+    ]
+    return dg.MaterializeResult(
+        metadata={
+            "summary": ", ".join(f"{month:%Y-%m}: {r.n_drifted} of {r.n_columns} drifted" for month, r in reports.items())
+            or "no decisions yet",
+            "reports": pages.table(["month", "decisions", "sampled", "columns drifted"], rows),
+            **{f"HTML {month:%Y-%m}": dg.MetadataValue.path(report.html) for month, report in reports.items()},
+            **{f"JSON {month:%Y-%m}": dg.MetadataValue.path(report.json) for month, report in reports.items()},
+            "seconds": round(time.monotonic() - started, 2),
+        }
+    )

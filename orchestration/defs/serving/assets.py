@@ -1,0 +1,142 @@
+"""From a registered version to scores: what the API reads, what it serves, and what was decided."""
+
+import time
+
+import dagster as dg
+
+from orchestration import pages
+from orchestration.candidates import current_candidate
+from orchestration.champions import champion_of, was_published
+from orchestration.layers import (
+    BATCH_SCORES,
+    DEPLOYMENT,
+    FEATURES,
+    LAKE_WRITER,
+    ONLINE_DECISIONS,
+    ONLINE_STORE,
+    PREDICTIONS,
+    REGISTERED_MODEL,
+)
+from orchestration.run_settings import RunSettings
+from warehouse.settings import Settings
+
+_ONLINE_TABLES = (dg.AssetKey(["features", "ftr_online_borrowers"]), dg.AssetKey(["features", "ftr_online_cohorts"]))
+
+
+@dg.asset(key=ONLINE_STORE, deps=_ONLINE_TABLES, group_name="serving", kinds={"python", "lmdb"})
+def online_store() -> dg.MaterializeResult[None]:
+    """History and cohort inputs as of now, keyed for one look-up a request; only records that changed are written."""
+    from warehouse.online_store import refresh
+
+    done = refresh(Settings.from_environment())
+    kinds = {"borrowers": done.borrowers, "cohorts": done.cohorts}
+    sizes = ", ".join(f"{kind.n_written + kind.n_unchanged:,} {name}" for name, kind in kinds.items())
+    n_changed = sum(kind.n_written + kind.n_deleted for kind in kinds.values())
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"{sizes}; {n_changed:,} records changed",
+            **{name: kind.n_written + kind.n_unchanged for name, kind in kinds.items()},
+            "records_changed": n_changed,
+            "lake_snapshot": done.snapshot,
+            "seconds": round(done.seconds, 2),
+        }
+    )
+
+
+@dg.asset(key=DEPLOYMENT, deps=[REGISTERED_MODEL, ONLINE_STORE], group_name="serving", kinds={"python"})
+def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+    """The version that is served: ``deployment.json`` and its bundle, which the API picks up within seconds.
+
+    A version that was in service before is not published again: where it no longer is, a person took it back.
+    """
+    from ml.deployment import promote, read_deployment
+
+    settings = Settings.from_environment()
+    source = run_settings.active_source(settings)
+    directory = current_candidate(settings, source)
+    registration = directory.read_registration()
+    if registration is None:
+        raise dg.Failure("the candidate is not registered yet: materialise model/registered_model first")
+    name, version = registration["model_name"], registration["model_version"]
+    is_known = was_published(settings, name, version)
+    if not is_known:
+        # raises GateRefusal for a refused version, whatever Dagster knows of its checks
+        promote(settings, version, source=source, by="dagster")
+    served, champion = read_deployment(settings), champion_of(settings, source)
+    if served is None or champion is None:
+        raise dg.Failure(f"nothing is served although {name} version {version} was published")
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"{served.model_name} version {served.model_version}"
+            + (", nothing new to publish" if is_known else ", published now"),
+            "served": f"{served.model_name} version {served.model_version}",
+            "champion of the source": f"{champion.model_name} version {champion.model_version}",
+            "features": served.feature_version,
+            "bundle": dg.MetadataValue.path(served.bundle_directory(settings)),
+            "published_at": served.published_at,
+            "published_by": served.published_by,
+        }
+    )
+
+
+@dg.asset(key=BATCH_SCORES, deps=[DEPLOYMENT, FEATURES], group_name="serving", kinds={"python", "duckdb"}, pool=LAKE_WRITER)
+def batch_scores(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+    """Scores of the applications decided after the champion's training rows, written to ``serving.predictions`` once."""
+    from ml.batch_scoring import score_applications
+
+    settings = Settings.from_environment()
+    source = run_settings.active_source(settings)
+    champion = champion_of(settings, source)
+    if champion is None:
+        raise dg.Failure(f"no model of source {source!r} was deployed yet, so there is nothing to score with")
+    counts = score_applications(settings, champion)
+    share = f", {counts.n_declined / counts.n_found:.0%} declined" if counts.n_found else ""
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"{counts.n_scored:,} applications since {counts.since:%Y-%m}{share}",
+            "applications_scored": counts.n_scored,
+            "declined": counts.n_declined,
+            "without_history": counts.n_without_history,
+            "decided_since": f"{counts.since:%Y-%m-%d}",
+            "model": f"{champion.model_name} version {champion.model_version}",
+            "seconds": round(counts.seconds, 2),
+        }
+    )
+
+
+@dg.asset(key=ONLINE_DECISIONS, group_name="serving", kinds={"python", "sqlite"}, pool=LAKE_WRITER)
+def online_decisions() -> dg.MaterializeResult[None]:
+    """Decisions and reported outcomes of the API, moved from its log into the lake exactly once."""
+    from warehouse.decision_log import ingest_into_lake
+
+    started = time.monotonic()
+    taken = ingest_into_lake(Settings.from_environment())
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"{taken.n_decisions:,} decisions, {taken.n_outcomes:,} outcomes",
+            "decisions": taken.n_decisions,
+            "outcomes": taken.n_outcomes,
+            "seconds": round(time.monotonic() - started, 2),
+        }
+    )
+
+
+@dg.asset(key=PREDICTIONS, deps=[BATCH_SCORES, ONLINE_DECISIONS], group_name="serving", kinds={"duckdb"})
+def predictions() -> dg.MaterializeResult[None]:
+    """One row per decision, online or batch: inputs, features, probability, decision, reasons, model version."""
+    from warehouse.lake import connect
+
+    with connect(Settings.from_environment()) as con:
+        found = con.execute(
+            "select model_name, model_version, route, count(*), max(decided_at) from serving.predictions "
+            "group by all order by all"
+        ).fetchall()
+    rows = [[f"{name} version {version}", route, f"{n:,}", f"{at:%Y-%m-%d}"] for name, version, route, n, at in found]
+    total = sum(n for *_, n, _ in found)
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"{total:,} decisions",
+            "dagster/row_count": total,
+            "by model": pages.table(["model", "route", "decisions", "latest"], rows),
+        }
+    )

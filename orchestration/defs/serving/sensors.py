@@ -1,0 +1,35 @@
+"""Decisions that wait in the API's log are moved into the lake within a minute."""
+
+import time
+
+import dagster as dg
+
+from orchestration.defs.pipeline.jobs import ingest_decisions
+from warehouse.settings import Settings
+
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+#: After a run that failed, the next one waits so long: a lake that is busy or full is not asked every few seconds.
+_RETRY_SECONDS = 300
+
+
+@dg.sensor(job=ingest_decisions, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
+def decisions_to_ingest(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Start a run when decisions or outcomes wait in the API's log and no run is on its way to take them."""
+    from warehouse.decision_log import count_pending
+
+    waiting = count_pending(Settings.from_environment())
+    if waiting == 0:
+        return dg.SkipReason("nothing waits in the decision log")
+    if context.instance.get_runs_count(dg.RunsFilter(job_name=ingest_decisions.name, statuses=_UNFINISHED)):
+        return dg.SkipReason(f"{waiting:,} rows wait; a run is on its way to take them")
+    latest = context.instance.get_run_records(dg.RunsFilter(job_name=ingest_decisions.name), limit=1)
+    if latest and latest[0].dagster_run.is_failure:
+        seconds = time.time() - (latest[0].end_time or 0.0)
+        if seconds < _RETRY_SECONDS:
+            return dg.SkipReason(f"{waiting:,} rows wait; the last run failed, the next is tried in {_RETRY_SECONDS - seconds:.0f} s")
+    return dg.RunRequest()

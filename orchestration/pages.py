@@ -1,0 +1,59 @@
+"""Figures and plots as Dagster shows them: Markdown tables, and PNG images inside Markdown."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+_FIGURES = ("n", "default_rate", "auc", "gini", "ks", "brier", "ece", "log_loss", "precision", "recall", "f1")
+
+
+def image(png: bytes, title: str) -> dg.MarkdownMetadataValue:
+    """A PNG that the UI shows in place: it travels inside the metadata, so it needs no server."""
+    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> dg.MarkdownMetadataValue:
+    """A Markdown table; the first column is text, the others are figures."""
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+
+def split_figures(measured: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
+    """The overall figures of every split and model of an evaluation (the ``measured`` rows of ``metrics.json``)."""
+    rows = [
+        [f"{row['split']} · {row['model'].replace('_', ' ')}", *(_figure(name, row[name]) for name in _FIGURES)]
+        for row in measured
+        if row["month"] is None
+    ]
+    return table(["split · model", *(name.replace("_", " ") for name in _FIGURES)], rows)
+
+
+def month_figures(measured: Sequence[Mapping[str, Any]], model: str = "candidate") -> dg.MarkdownMetadataValue:
+    """One model's figures by month of decision."""
+    rows = [
+        [f"{row['month']} · {row['split']}", *(_figure(name, row[name]) for name in _FIGURES)]
+        for row in sorted(measured, key=lambda row: row["month"] or "")
+        if row["month"] is not None and row["model"] == model
+    ]
+    return table(["month · split", *(name.replace("_", " ") for name in _FIGURES)], rows)
+
+
+def confusion(figures: Mapping[str, Any]) -> dg.MarkdownMetadataValue:
+    """The confusion matrix at the cut-off, of one row of ``measured``."""
+    return table(
+        [f"cut-off {figures['cut_off']:.4f}", "defaulted", "repaid"],
+        [
+            ["declined", f"{figures['true_positives']:,}", f"{figures['false_positives']:,}"],
+            ["approved", f"{figures['false_negatives']:,}", f"{figures['true_negatives']:,}"],
+        ],
+    )
+
+
+def _figure(name: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    if name == "n":
+        return f"{value:,}"
+    return f"{value:.1%}" if name == "default_rate" else f"{value:.4f}"

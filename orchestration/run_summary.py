@@ -1,0 +1,105 @@
+"""The closing table of ``loanlake run``: rows, figures beside the baselines, gates, drift, and where to look next."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from orchestration.candidates import current_candidate
+from warehouse.errors import LakeError, NotFoundError
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
+
+_MODELS = {
+    "candidate": "the model",
+    "champion": "champion before it",
+    "logistic": "logistic regression",
+    "lender_rate": "the lender's own rate",
+    "base_rate": "base rate",
+}
+_NEXT = """where to look next
+  loanlake status                                  this home at a glance
+  loanlake up                                      Dagster, API, MLflow and drift reports in the browser
+  loanlake sql "from monitoring.score_drift"       any table; without a query a shell
+  loanlake replay DECISION_ID                      any score again, to the bit"""
+
+
+def summary_text(settings: Settings, source: str) -> str:
+    """The table for a source, as far as the run came."""
+    lines = [*_row_lines(settings, source), "", *_model_lines(settings, source), "", *_drift_lines(settings, source), "", _NEXT]
+    return "\n".join(lines)
+
+
+def _row_lines(settings: Settings, source: str) -> list[str]:
+    counts = {
+        "raw": ("sum(n_rows)", "raw.files"),
+        "applications": ("count(*)", "core.int_applications"),
+        "training rows": ("count(*)", "training.trn_default"),
+        "predictions": ("count(*)", "serving.predictions"),
+    }
+    found = {name: _value(settings, f"select {what} from {table} where source = ?", source) for name, (what, table) in counts.items()}
+    return ["rows          " + ", ".join(f"{name} {int(n or 0):,}" for name, n in found.items())]
+
+
+def _model_lines(settings: Settings, source: str) -> list[str]:
+    try:
+        directory = current_candidate(settings, source)
+        metrics = json.loads((directory.bundle / "metrics.json").read_text())
+    except (NotFoundError, FileNotFoundError):
+        return ["model         none was trained"]
+    lines = [f"{'out of time':<24}{'AUC':>8}{'95 %':>18}{'Gini':>8}{'KS':>8}{'Brier':>8}"]
+    overall = {row["model"]: row for row in metrics["measured"] if row["split"] == "test" and row["month"] is None}
+    for model, title in _MODELS.items():
+        if model in overall:
+            lines.append(_figures_line(title, overall[model]))
+    registration, judgement = directory.read_registration(), directory.read_judgement()
+    version = f"{registration['model_name']} version {registration['model_version']}" if registration else "not registered"
+    lines.append("")
+    lines.append(f"model         {version}")
+    if judgement:
+        refused = [gate for gate in judgement.gates if not gate["passed"]]
+        passed = len(judgement.gates) - len(refused)
+        lines.append(f"gates         {passed} of {len(judgement.gates)} passed")
+        lines += [f"  refused     {gate['gate']}: {gate['message']}" for gate in refused]
+    if settings.deployment.exists():
+        served = json.loads(settings.deployment.read_text())
+        lines.append(f"served        {served['model_name']} version {served['model_version']}")
+    return lines
+
+
+def _figures_line(title: str, row: dict[str, Any]) -> str:
+    interval = "" if row["auc_low"] is None else f"{row['auc_low']:.4f}–{row['auc_high']:.4f}"
+    shown = "".join(f"{'–' if row[name] is None else format(row[name], '.4f'):>8}" for name in ("gini", "ks", "brier"))
+    auc = "–" if row["auc"] is None else f"{row['auc']:.4f}"
+    return f"{title:<24}{auc:>8}{interval:>18}{shown}"
+
+
+def _drift_lines(settings: Settings, source: str) -> list[str]:
+    months = "select count(*) filter (where is_drifted), count(*) from monitoring.score_drift where source = ?"
+    features = "select string_agg(distinct feature, ', ' order by feature) from monitoring.feature_drift where source = ? and is_drifted"
+    scores, drifted = _row(settings, months, source), _value(settings, features, source)
+    if not scores or not scores[1]:
+        return ["drift         not measured yet"]
+    return [f"drift         scores in {scores[0]} of {scores[1]} months; features: {drifted or 'none'}"]
+
+
+def _value(settings: Settings, query: str, source: str) -> Any:
+    row = _row(settings, query, source)
+    return row[0] if row else None
+
+
+def _row(settings: Settings, query: str, source: str) -> tuple[Any, ...] | None:
+    import duckdb
+
+    from warehouse.lake import connect
+
+    try:
+        con: duckdb.DuckDBPyConnection = connect(settings)
+    except LakeError:
+        return None
+    try:
+        return con.execute(query, [source]).fetchone()
+    except duckdb.CatalogException:
+        return None  # the run stopped before this table was first built
+    finally:
+        con.close()
