@@ -78,6 +78,11 @@ class Settings:
         return self.home / "lake" / "catalog.sqlite"
 
     @property
+    def spill(self) -> Path:
+        """Where DuckDB puts what does not fit in memory, for as long as a query runs."""
+        return self.home / "lake" / "spill"
+
+    @property
     def writer_lease(self) -> Path:
         """The file whose exclusive lock is the turn to write."""
         return self.home / "lake" / "writer.lock"
