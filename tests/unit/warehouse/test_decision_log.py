@@ -117,7 +117,7 @@ def test_a_batch_is_appended_whole_or_not_at_all(home: Settings) -> None:
     connection = decision_log.create(home)
     broken = msgspec.structs.replace(A_DECISION, decision_id=["not", "text"])
 
-    with pytest.raises(Exception, match="type 'list' is not supported|Error binding parameter"):
+    with pytest.raises(Exception, match="Error binding parameter"):
         decision_log.append(connection, [decision(1), broken])
 
     assert decision_log.count_pending(home) == 0
