@@ -90,7 +90,9 @@ def draw_applications(
         rng.choice(len(PURPOSES), n, p=_SHOCK_PURPOSE_SHARES),
         rng.choice(len(PURPOSES), n, p=_PURPOSE_SHARES),
     )
-    term = TERMS[np.minimum((rng.random(n) * (0.85 + 0.003 * month) * 4).astype(np.int64), 3)]
+    ago = economy.ago[month]
+    # most loans are short, so that most of a simulation's labels mature in it; longer ones slowly gain
+    term = TERMS[np.searchsorted([0.44, 0.74, 0.91], rng.random(n) - 0.002 * ago)]
     asked = income * _PURPOSE_SIZES[purpose] * np.exp(rng.normal(-1.75, 0.5, n) - 0.08 * worth) * (term / 15) ** 0.6
     requested = np.clip(np.round(asked * np.where(is_shock, 1.15, 1.0), -2), 500, 60_000)
 
@@ -101,7 +103,7 @@ def draw_applications(
     before = np.maximum(month[:, None] - np.array([1, 2, 3]), 0)
     open_accounts = 1 + rng.poisson(np.exp(1.55 + 0.08 * worth))
     # scores creep upwards over the years without anybody becoming safer
-    score = 672 + 46 * worth - 13 * stress - 55 * (utilisation - 0.4) + 0.25 * month + rng.normal(0, 38, n)
+    score = 684 + 46 * worth - 13 * stress - 55 * (utilisation - 0.4) - 0.25 * ago + rng.normal(0, 38, n)
     score = np.clip(np.round(score), 300, 850)
     own_view = -(score - 680) / 60 + 1.4 * (debt_to_income - 0.3) + 0.25 * (term - 12) / 6 + rng.normal(0, 0.7, n)
     return Applications(

@@ -14,13 +14,14 @@ SHOCK_MONTHS = 6
 
 @dataclass(frozen=True)
 class Economy:
-    """One value a month, history included; ``decided`` marks the months in which applications are decided.
+    """One value a month, those of history before the first application included; ``ago`` counts back from the last.
 
     ``log_odds``: what the economy adds to the log-odds of default. ``price_level``: 1.0 in the last month.
     ``volume``: share of all applications decided in the month.
     """
 
     month: NDArray[np.datetime64]
+    ago: NDArray[np.int64]
     log_odds: NDArray[np.float64]
     price_level: NDArray[np.float64]
     volume: NDArray[np.float64]
@@ -42,6 +43,7 @@ def economy(*, months: int, shock_ago: int) -> Economy:
     volume = np.where(ago < months, 0.992**ago * np.where(is_shock, 1.15, 1.0), 0.0)
     return Economy(
         month=LAST_MONTH - ago,
+        ago=ago,
         # a five-year cycle on a slow worsening of 0.04 a year, and odds doubled by the shock
         log_odds=0.10 * np.sin(2 * np.pi * ago / 60) - 0.04 * ago / 12 + np.where(is_shock, 0.7, 0.0),
         price_level=1.0025 ** -ago.astype(np.float64),
