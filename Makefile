@@ -60,13 +60,15 @@ lock: setup
 		--generate-hashes --no-header --output-file requirements.lock
 
 # uv is in the lock too: where the machine has none, pip installs that version with its hashes into the new environment,
-# which also a Python that its system manages (PEP 668) allows
+# which also a Python that its system manages (PEP 668) allows, or one whose venv comes without pip
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Loanlake needs Python 3.11 or newer: none of python3.11, python3.12, python3.13, python3 is" >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m venv --clear --without-pip $(VENV)
 	test -x $(BIN)/uv || command -v uv >/dev/null || { \
 		awk '/^uv==/ { found = 1 } found { print } found && !/\\$$/ { exit }' requirements.lock > $(VENV)/uv.lock && \
-		$(BIN)/python -m pip install --quiet --require-hashes --requirement $(VENV)/uv.lock; }
+		{ $(BIN)/python -m pip --version >/dev/null 2>&1 && pip="$(BIN)/python -m pip" || \
+		pip="$(PYTHON) -m pip --python $(BIN)/python"; } && \
+		$$pip install --quiet --require-hashes --requirement $(VENV)/uv.lock; }
 	PATH="$(BIN):$$PATH" uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	PATH="$(BIN):$$PATH" uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $(READY)

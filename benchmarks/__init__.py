@@ -1,0 +1,1 @@
+"""What each performance claim was measured with, against which peer: ``make bench``."""
