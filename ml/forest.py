@@ -62,7 +62,7 @@ class Forest:
             raise BundleError(f"a bundle's booster must have one base score: found {len(base_scores)}")
         return cls(
             trees=tuple(_tree(tree) for tree in learner["gradient_booster"]["model"]["trees"]),
-            base_margin=_log_odds(np.float32(base_scores[0])),
+            base_margin=_margin_of(base_scores[0]),
             n_columns=int(learner["learner_model_param"]["num_feature"]),
         )
 
@@ -86,7 +86,10 @@ def _numbers(text: str) -> list[float]:
     return [float(number) for number in value] if isinstance(value, list) else [float(value)]
 
 
-def _log_odds(probability: np.float32) -> np.float32:
-    # in float32 and in this form, as XGBoost does: the twin is equal to the bit only so
-    one = np.float32(1)
-    return np.float32(-np.log(one / probability - one))
+def _margin_of(base_score: float) -> np.float32:
+    """XGBoost's own log-odds of a base score: NumPy's float32 logarithm differs in the last bit of one in eight."""
+    import xgboost
+
+    no_rows_read = xgboost.DMatrix(np.zeros((1, 1), dtype=np.float32))
+    untrained = xgboost.Booster({"objective": "binary:logistic", "base_score": base_score}, [no_rows_read])
+    return np.float32(untrained.predict(no_rows_read, output_margin=True)[0])
