@@ -28,7 +28,7 @@ class Plugin(BasePlugin):
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Called by dbt-duckdb once for each connection it opens."""
         settings = Settings.from_environment()
-        command = get_flags().WHICH  # type: ignore[no-untyped-call]
+        command = get_flags().WHICH
         if command in WRITING_COMMANDS:
             turn = ExitStack()
             turn.enter_context(lease(f"dbt {command}", settings))
