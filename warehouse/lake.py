@@ -4,27 +4,36 @@ Readers (:func:`connect`) take no lease and never wait. Writers (:func:`writer`)
 processes writing to a SQLite catalog without it lost 102–190 of 310 commits, with it none.
 """
 
-import fcntl
 import importlib.util
-import json
-import os
-import time
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
-from warehouse.errors import LakeBusyError, LakeError
+from warehouse.errors import LakeError
+from warehouse.lease import lease
 from warehouse.settings import Settings
 from warehouse.sources import create_missing_raw_tables, raw_columns
 from warehouse.tables import TABLES, create_missing
 
+__all__ = [
+    "CATALOG",
+    "SCHEMAS",
+    "attach",
+    "connect",
+    "current_snapshot",
+    "extension_path",
+    "lake_exists",
+    "lease",
+    "prepare",
+    "writer",
+]
+
 CATALOG = "lake"
 #: The layers in the order rows travel; each is a schema of the lake.
 SCHEMAS = ("raw", "staging", "core", "features", "training", "serving", "monitoring")
-_ADVISORY_LOCK = 5_364_151_726  # any constant: it names "the lake's writer" among a server's advisory locks
 
 
 def extension_path(name: str) -> Path:
@@ -44,31 +53,32 @@ def extension_path(name: str) -> Path:
 def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: bool) -> None:
     """Load the extensions and attach the lake to ``con`` as ``lake``; creates an empty lake where none is.
 
-    Raises LakeError when a read-only reader finds no lake.
+    Raises LakeError when a read-only reader finds no lake, or the catalog cannot be opened.
     """
     con.execute("set autoinstall_known_extensions = false")
-    con.execute("set enable_progress_bar = false")  # it would stand in the middle of a query's JSON
-    # what does not fit in memory goes to the home's disk, not to whatever the working directory is
-    con.execute(f"set temp_directory = '{_quoted(str(settings.spill))}'")
     scanner = "sqlite_scanner" if settings.catalog is None else "postgres_scanner"
     remote_data = "://" in settings.lake_data
     for name in ("ducklake", scanner, *(["httpfs"] if remote_data else [])):
         con.execute(f"load '{extension_path(name)}'")
 
+    if read_only and not lake_exists(settings):
+        raise LakeError(f"no lake at {settings.lake_catalog}: run `loanlake ingest` or `loanlake run` first")
+    options = ["read_only"] if read_only else []
     if settings.catalog is None:
-        if read_only and not lake_exists(settings):
-            raise LakeError(f"no lake at {settings.lake_catalog}: run `loanlake ingest` or `loanlake run` first")
         settings.lake_catalog.parent.mkdir(parents=True, exist_ok=True)
         target = f"sqlite:{settings.lake_catalog}"
         # WAL lets readers go on while a writer commits; the busy time-out covers the moment of the commit itself
-        options = ["meta_journal_mode 'WAL'", "meta_busy_timeout 20000"]
+        options += ["meta_journal_mode 'WAL'", "meta_busy_timeout 20000"]
     else:
-        target, options = f"postgres:{settings.catalog}", []
-    if read_only:
-        options.append("read_only")
-    else:
+        target = f"postgres:{settings.catalog}"
+    if _has_moved(settings):
+        options.append("override_data_path true")
+    if not read_only or _has_moved(settings):
         options.append(f"data_path '{_quoted(settings.lake_data)}'")
-    con.execute(f"attach if not exists 'ducklake:{_quoted(target)}' as {CATALOG} ({', '.join(options)})")
+    try:
+        con.execute(f"attach if not exists 'ducklake:{_quoted(target)}' as {CATALOG} ({', '.join(options)})")
+    except duckdb.Error as error:
+        raise LakeError(f"the lake's catalog cannot be opened: {error}") from error
 
 
 def lake_exists(settings: Settings) -> bool:
@@ -77,14 +87,22 @@ def lake_exists(settings: Settings) -> bool:
 
 
 def connect(settings: Settings | None = None, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection whose current catalog is the lake.
+    """A DuckDB connection whose current catalog is the lake; what a notebook needs, whatever its working directory.
 
-    Read-only unless asked; code that writes goes through :func:`writer`, which also takes the lease.
+    Each query sees the newest snapshot, and waits for nobody. Read-only unless asked; code that writes goes through
+    :func:`writer`, which also takes the lease.
+
+    >>> with connect() as con:  # doctest: +SKIP
+    ...     frame = con.sql("from features.ftr_application where source = 'simulated'").df()
     """
     con = duckdb.connect()
-    attach(con, settings or Settings.from_environment(), read_only=read_only)
-    con.execute(f"use {CATALOG}")
-    con.execute("set timezone = 'UTC'")
+    try:
+        attach(con, settings or Settings.from_environment(), read_only=read_only)
+        con.execute(f"use {CATALOG}")
+        con.execute("set timezone = 'UTC'")
+    except BaseException:
+        con.close()
+        raise
     return con
 
 
@@ -102,35 +120,6 @@ def writer(purpose: str, settings: Settings | None = None) -> Iterator[duckdb.Du
             yield con
         finally:
             con.close()
-
-
-@contextmanager
-def lease(purpose: str, settings: Settings) -> Iterator[None]:
-    """Hold the lake's writer lease: an exclusive file lock, or an advisory lock where the catalog is PostgreSQL.
-
-    The operating system (or server) frees it when the process ends, however it ends.
-    """
-    if settings.catalog is not None:
-        with _advisory_lease(settings.catalog, settings.lease_seconds):
-            yield
-        return
-
-    path = settings.writer_lease
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        _take_turn(file.fileno(), path, settings.lease_seconds)
-        holder = {"purpose": purpose, "pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
-        file.seek(0)
-        file.truncate()
-        file.write(json.dumps(holder))
-        file.flush()
-        try:
-            yield
-        finally:
-            file.seek(0)
-            file.truncate()
-            file.flush()
-            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def current_snapshot(con: duckdb.DuckDBPyConnection) -> int:
@@ -161,49 +150,24 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("commit")
 
 
-def _take_turn(descriptor: int, path: Path, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise LakeBusyError(
-                    f"the lake has one writer at a time, and after {seconds:g} s it is still held by {_holder(path)}; "
-                    "wait for it to end, or raise LOANLAKE_LEASE_SECONDS"
-                ) from None
-            time.sleep(0.05)
+def _has_moved(settings: Settings) -> bool:
+    """Whether this home was copied or moved after its lake was made.
 
-
-def _holder(path: Path) -> str:
+    The catalog remembers the data's place as a whole path: without this the copy would read, and delete, the files of
+    the home it was copied from.
+    """
+    if settings.catalog is not None or settings.lake_data != settings.default_lake_data or not lake_exists(settings):
+        return False
+    catalog = sqlite3.connect(f"file:{settings.lake_catalog}?mode=ro", uri=True)
     try:
-        holder = json.loads(path.read_text())
-        return f"{holder['purpose']!r} (process {holder['pid']}, since {holder['since']})"
-    except (OSError, ValueError, KeyError):
-        return "another process"
-
-
-@contextmanager
-def _advisory_lease(connection_string: str, seconds: float) -> Iterator[None]:
-    try:
-        import psycopg
-    except ImportError:
-        raise LakeError("a PostgreSQL catalog needs the extra 'team': pip install 'loanlake[team]'") from None
-
-    with psycopg.connect(connection_string, autocommit=True) as connection:
-        deadline = time.monotonic() + seconds
-        while True:
-            row = connection.execute("select pg_try_advisory_lock(%s)", [_ADVISORY_LOCK]).fetchone()
-            if row is not None and row[0]:
-                break
-            if time.monotonic() >= deadline:
-                raise LakeBusyError(
-                    f"the lake has one writer at a time, and after {seconds:g} s another session of the catalog's "
-                    "server still holds it; wait for it to end, or raise LOANLAKE_LEASE_SECONDS"
-                )
-            time.sleep(0.05)
-        yield  # closing the connection frees the lock
+        row = catalog.execute("select value from ducklake_metadata where key = 'data_path'").fetchone()
+    except sqlite3.Error:
+        return False  # not made yet, or no catalog at all, which attaching will tell
+    finally:
+        catalog.close()
+    remembered = str(row[0]) if row else settings.lake_data
+    # a place that is no home's own was chosen by LOANLAKE_LAKE_DATA: DuckLake refuses to write anywhere else
+    return remembered != settings.lake_data and remembered.endswith("/lake/data/")
 
 
 def _quoted(text: str) -> str:

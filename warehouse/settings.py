@@ -49,7 +49,7 @@ class Settings:
         return cls(
             home=home,
             catalog=catalog,
-            lake_data=env.get("LOANLAKE_LAKE_DATA") or f"{home / 'lake' / 'data'}/",
+            lake_data=env.get("LOANLAKE_LAKE_DATA") or _own_lake_data(home),
             lease_seconds=_positive_number(env, "LOANLAKE_LEASE_SECONDS", 120.0),
             source=env.get("LOANLAKE_SOURCE") or None,
         )
@@ -71,6 +71,11 @@ class Settings:
     def inbox(self) -> Path:
         """Where files wait to be noticed: ``<source>/<entity>/``; the new-files sensor loads what lies here."""
         return self.home / "inbox"
+
+    @property
+    def default_lake_data(self) -> str:
+        """Where the Parquet files are unless ``LOANLAKE_LAKE_DATA`` says otherwise."""
+        return _own_lake_data(self.home)
 
     @property
     def lake_catalog(self) -> Path:
@@ -161,6 +166,10 @@ class Settings:
     def logs(self) -> Path:
         """What runs and services print, one file each."""
         return self.home / "logs"
+
+
+def _own_lake_data(home: Path) -> str:
+    return f"{home / 'lake' / 'data'}/"
 
 
 def _positive_number(env: Mapping[str, str], name: str, default: float) -> float:

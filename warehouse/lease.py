@@ -1,0 +1,118 @@
+"""The writer lease: whose turn it is to write to the lake.
+
+An exclusive file lock where the catalog is embedded, an advisory lock of the server where it is PostgreSQL. The
+operating system, or the server, frees it when its holder ends, however it ends.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warehouse.errors import LakeBusyError, LakeError
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    import psycopg
+
+_ADVISORY_LOCK = 5_364_151_726  # any constant: it names "the lake's writer" among a server's advisory locks
+_SECONDS_BETWEEN_TRIES = 0.05
+
+
+@contextmanager
+def lease(purpose: str, settings: Settings) -> Iterator[None]:
+    """Hold the lake's writer lease; raises LakeBusyError naming the holder after ``lease_seconds``.
+
+    Not to be taken twice in one process: the second would wait for the first.
+    """
+    held = (
+        _file_lease(purpose, settings.writer_lease, settings.lease_seconds)
+        if settings.catalog is None
+        else _advisory_lease(purpose, settings.catalog, settings.lease_seconds)
+    )
+    with held:
+        yield
+
+
+@contextmanager
+def _file_lease(purpose: str, path: Path, seconds: float) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        _take_turn(lambda: _locked(file.fileno()), lambda: _holder_in(path), seconds)
+        holder = {"purpose": purpose, "pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+        _rewrite(file.fileno(), json.dumps(holder))
+        try:
+            yield
+        finally:
+            _rewrite(file.fileno(), "")
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
+@contextmanager
+def _advisory_lease(purpose: str, connection_string: str, seconds: float) -> Iterator[None]:
+    try:
+        import psycopg
+    except ImportError:
+        raise LakeError("a PostgreSQL catalog needs the extra 'team': pip install 'loanlake[team]'") from None
+
+    try:
+        connection = psycopg.connect(connection_string, autocommit=True, application_name=f"loanlake: {purpose}"[:63])
+    except psycopg.OperationalError as error:
+        raise LakeError(f"the lake's catalog, a PostgreSQL database, cannot be reached: {error}") from None
+    with connection:
+        _take_turn(lambda: _advisory_locked(connection), lambda: _advisory_holder(connection), seconds)
+        yield  # closing the connection frees the lock
+
+
+def _take_turn(try_lock: Callable[[], bool], holder: Callable[[], str], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not try_lock():
+        if time.monotonic() >= deadline:
+            raise LakeBusyError(
+                f"the lake has one writer at a time, and after {seconds:g} s it is still held by {holder()}; "
+                "wait for it to end, or raise LOANLAKE_LEASE_SECONDS"
+            )
+        time.sleep(_SECONDS_BETWEEN_TRIES)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _rewrite(descriptor: int, text: str) -> None:
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, text.encode())
+
+
+def _holder_in(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text())
+        return f"{holder['purpose']!r} (process {holder['pid']}, since {holder['since']})"
+    except (OSError, ValueError, KeyError):
+        return "another process"
+
+
+def _advisory_locked(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
+    row = connection.execute("select pg_try_advisory_lock(%s)", [_ADVISORY_LOCK]).fetchone()
+    return row is not None and row[0] is True
+
+
+def _advisory_holder(connection: "psycopg.Connection[tuple[object, ...]]") -> str:
+    row = connection.execute(
+        "select application_name, coalesce(client_addr::text, 'this machine'), backend_start::timestamp(0) "
+        "from pg_locks join pg_stat_activity using (pid) "
+        "where locktype = 'advisory' and granted and classid = %s and objid = %s",
+        [_ADVISORY_LOCK >> 32, _ADVISORY_LOCK & 0xFFFF_FFFF],
+    ).fetchone()
+    if row is None:
+        return "another session of the catalog's server"
+    return f"{str(row[0]).removeprefix('loanlake: ')!r} (from {row[1]}, since {row[2]})"
