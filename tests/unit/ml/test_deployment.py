@@ -1,0 +1,167 @@
+"""``deployment.json`` is replaced whole, remembers its way back, and never points at a bundle that cannot be read."""
+
+import json
+import shutil
+import threading
+
+import pytest
+
+from ml import deployment as deployments
+from ml.deployment import publish, read_deployment, rollback
+from tests.model_factory import MODEL_NAME, SOURCE, publish_model, shared_bundle
+from warehouse.errors import BundleError, NotFoundError
+
+
+@pytest.fixture(autouse=True)
+def aliases(monkeypatch) -> list[tuple[str, int]]:
+    """Where MLflow's champion alias was moved; MLflow itself is in tests/integration/test_registry.py."""
+    moved: list[tuple[str, int]] = []
+    monkeypatch.setattr("ml.registry.set_champion", lambda _, name, version: moved.append((name, version)))
+    return moved
+
+
+def test_nothing_is_served_before_the_first_publication(home):
+    assert read_deployment(home) is None
+
+
+def test_what_was_published_is_served(home):
+    published = publish_model(home, version=3)
+
+    assert read_deployment(home) == published
+    assert (published.source, published.model_name, published.model_version) == (SOURCE, MODEL_NAME, 3)
+    assert published.bundle == f"bundles/{MODEL_NAME}/3"
+    assert published.bundle_directory(home) == home.bundles / MODEL_NAME / "3"
+
+
+def test_publishing_what_is_served_changes_nothing(home):
+    first = publish_model(home, version=1)
+
+    again = publish_model(home, version=1)
+
+    assert again == first
+    assert len(home.deployment_history.read_text().splitlines()) == 1
+
+
+def test_rolling_back_serves_what_was_served_before(home, aliases):
+    publish_model(home, version=1)
+    publish_model(home, version=2, seed=8)
+
+    back = rollback(home, by="someone")
+
+    assert (back.model_version, back.published_by) == (1, "someone")
+    assert read_deployment(home) == back
+    assert aliases == [(MODEL_NAME, 1)]
+
+
+def test_rolling_back_twice_goes_back_two(home):
+    """Prevents a second rollback from bringing back the model that the first one took out of service."""
+    for version in (1, 2, 3):
+        publish_model(home, version=version)
+    rollback(home, by="someone")
+
+    assert rollback(home, by="someone").model_version == 1
+    with pytest.raises(NotFoundError, match=f"served now is {MODEL_NAME} version 1"):
+        rollback(home, by="someone")
+
+
+def test_rolling_back_from_nothing_says_so(home):
+    with pytest.raises(NotFoundError, match="served now is nothing"):
+        rollback(home, by="someone")
+
+
+def test_a_rollback_to_a_damaged_bundle_is_refused(home):
+    first = publish_model(home, version=1)
+    second = publish_model(home, version=2)
+    shutil.rmtree(first.bundle_directory(home))
+
+    with pytest.raises(BundleError, match="is no model bundle"):
+        rollback(home, by="someone")
+
+    assert read_deployment(home) == second
+
+
+def test_a_rollback_happens_though_the_registry_fails(home, monkeypatch):
+    """Prevents an unreachable MLflow from keeping a bad model in service."""
+    publish_model(home, version=1)
+    publish_model(home, version=2)
+
+    def unreachable(*_: object) -> None:
+        raise ConnectionError("no registry")
+
+    monkeypatch.setattr("ml.registry.set_champion", unreachable)
+
+    with pytest.raises(ConnectionError):
+        rollback(home, by="someone")
+    assert read_deployment(home).model_version == 1
+
+
+def test_the_history_tells_every_change_oldest_first(home):
+    publish_model(home, version=1)
+    publish_model(home, version=2)
+    rollback(home, by="someone")
+
+    entries = [json.loads(line) for line in home.deployment_history.read_text().splitlines()]
+
+    assert [(entry["action"], entry["model_version"]) for entry in entries] == [
+        ("publish", 1),
+        ("publish", 2),
+        ("rollback", 1),
+    ]
+
+
+def test_the_chain_back_has_an_end(home, monkeypatch):
+    monkeypatch.setattr(deployments, "_ROLLBACKS", 2)
+    for version in range(1, 6):
+        last = publish_model(home, version=version)
+
+    assert last.previous.previous.model_version == 3
+    assert last.previous.previous.previous is None
+
+
+def test_a_reader_never_sees_half_a_deployment(home):
+    """Prevents a torn read: a reader polls as fast as it can while versions are published."""
+    publish_model(home, version=1)
+    seen: set[int] = set()
+    done = threading.Event()
+
+    def poll() -> None:
+        while not done.is_set():
+            seen.add(read_deployment(home).model_version)
+
+    reader = threading.Thread(target=poll)
+    reader.start()
+    for version in range(2, 12):
+        publish_model(home, version=version)
+    done.set()
+    reader.join()
+
+    assert seen <= set(range(1, 12))
+    assert read_deployment(home).model_version == 11
+
+
+def test_two_publishers_lose_no_deployment(home):
+    bundle = shared_bundle()
+
+    def publish_version(version: int) -> None:
+        publish(bundle, home, source=SOURCE, model_name=MODEL_NAME, model_version=version, by="tests")
+
+    threads = [threading.Thread(target=publish_version, args=(version,)) for version in range(1, 9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    chain, deployment = [], read_deployment(home)
+    while deployment:
+        chain.append(deployment.model_version)
+        deployment = deployment.previous
+    assert sorted(chain) == list(range(1, 9))
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"source": "simulated", "previous": null}'])
+def test_an_unreadable_deployment_is_named(home, text):
+    home.deployment.parent.mkdir(parents=True)
+    home.deployment.write_text(text)
+
+    with pytest.raises(BundleError, match=r"deployment\.json must hold one deployment"):
+        read_deployment(home)

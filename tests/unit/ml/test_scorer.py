@@ -1,0 +1,131 @@
+"""One scorer for requests, batches and replays: the same bits from each way in, and reasons that add up."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml.bundle import load_bundle
+from ml.scorer import MOST_REASONS, Scorer
+from tests.model_factory import CONTRACT, input_rows, shared_bundle
+
+#: What an API process must not pay for: seconds of import each, and hundreds of megabytes together.
+HEAVY = ("pandas", "mlflow", "duckdb", "dagster", "xgboost", "sklearn", "scipy", "pyarrow", "matplotlib", "onnx")
+
+
+@pytest.fixture(scope="module")
+def scorer() -> Scorer:
+    return Scorer(shared_bundle())
+
+
+@pytest.fixture(scope="module")
+def vectors(scorer) -> list[tuple[object, ...]]:
+    return [scorer.features(row) for row in input_rows(400, seed=11)]
+
+
+def test_features_are_the_contracts_in_its_order(scorer):
+    inputs = {
+        **dict.fromkeys((column.name for column in CONTRACT.inputs), None),
+        "decided_at": pd.Timestamp("2024-03-15").to_pydatetime(),
+        "requested_amount": 9000.0,
+        "annual_income": 36000.0,
+        "term_months": 36,
+        "purpose": "car",
+        "oldest_account_on": pd.Timestamp("2014-03-01").date(),
+    }
+
+    assert scorer.features(inputs) == (9000.0, 0.25, 36, "car", None, 120, None, None)
+
+
+def test_many_rows_score_as_each_alone(scorer, vectors):
+    alone = [scorer.score(vector) for vector in vectors]
+
+    assert scorer.score_many(vectors) == alone
+    assert scorer.score_many(vectors[:1]) == alone[:1]
+    assert scorer.score_many([]) == []
+
+
+def test_the_batch_path_scores_as_requests_do(scorer, vectors):
+    frame = pd.DataFrame(vectors, columns=list(CONTRACT.feature_names))
+
+    scores = scorer.score_matrix(scorer.bundle.design_matrix.encode(frame))
+
+    alone = [scorer.score(vector) for vector in vectors]
+    assert scores.raw.astype(float).tolist() == [score.raw for score in alone]
+    assert scores.probability.tolist() == [score.probability for score in alone]
+    assert scores.bands == [score.band for score in alone]
+    assert [scores.decision(row) for row in range(len(scores))] == [score.decision for score in alone]
+
+
+def test_probabilities_are_those_of_the_booster_and_calibrator(scorer, vectors):
+    booster, bundle = scorer.bundle.read_booster(), scorer.bundle
+    matrix = np.concatenate([bundle.design_matrix.encode_row(vector) for vector in vectors])
+
+    expected = bundle.calibrator.apply(booster.inplace_predict(matrix))
+
+    found = np.array([scorer.score(vector).probability for vector in vectors])
+    assert np.abs(found - expected).max() < 1e-6
+
+
+def test_reasons_are_the_heaviest_contributions_towards_default(scorer, vectors):
+    texts = {feature.name: feature.reason for feature in CONTRACT.features}
+    for vector in vectors[:50]:
+        row = scorer.bundle.design_matrix.encode_row(vector)[0]
+        positive = sorted((value for value in scorer.contributions(row).values() if value > 0), reverse=True)
+
+        reasons = scorer.reasons(vector)
+
+        assert [reason.contribution for reason in reasons] == positive[:MOST_REASONS]
+        assert all(reason.text == texts[reason.feature] for reason in reasons)
+
+
+def test_contributions_by_feature_add_up_to_the_raw_score(scorer, vectors):
+    for vector in vectors[:50]:
+        row = scorer.bundle.design_matrix.encode_row(vector)[0]
+
+        total = scorer.expected + sum(scorer.contributions(row).values())
+
+        assert total == pytest.approx(scorer.score(vector).raw, abs=1e-5)
+
+
+def test_features_that_share_a_text_are_told_once(scorer, vectors, monkeypatch):
+    """Prevents a notice that gives the same reason twice and so hides a third."""
+    vector = max(vectors, key=lambda each: scorer.score(each).raw)
+    monkeypatch.setitem(scorer.__dict__, "_reason_texts", dict.fromkeys(CONTRACT.feature_names, "One reason"))
+
+    reasons = scorer.reasons(vector)
+
+    assert [reason.text for reason in reasons] == ["One reason"]
+
+
+def test_a_process_scores_without_the_heavy_packages(scorer, vectors):
+    """Prevents a slow start and a fat API process: a fresh interpreter loads, scores and explains."""
+    declined = max(vectors, key=lambda each: scorer.score(each).raw)
+    program = (
+        "import sys, pathlib\n"
+        "from datetime import date, datetime\n"
+        "from ml.bundle import load_bundle\n"
+        "from ml.scorer import Scorer\n"
+        "import ml.deployment, ml.commands\n"
+        f"scorer = Scorer(load_bundle(pathlib.Path({str(scorer.bundle.directory)!r})))\n"
+        f"features = {declined!r}\n"
+        "print(repr(scorer.score(features).probability), len(scorer.reasons(features)))\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={**os.environ}, timeout=60
+    )
+
+    scored, heavy = done.stdout.splitlines()
+    assert heavy == "[]"
+    assert scored == f"{scorer.score(declined).probability!r} {len(scorer.reasons(declined))}"
+
+
+def test_a_bundle_loaded_again_scores_the_same(scorer, vectors):
+    again = Scorer(load_bundle(scorer.bundle.directory))
+
+    assert again.score_many(vectors) == scorer.score_many(vectors)
