@@ -1,12 +1,12 @@
-{#- Segments whose trailing default rate is a feature input: segment (a request column; all: the whole source) → input. -#}
+{#-
+    Segments whose trailing default rate is a feature input: segment (a request column; all: the whole source) → input.
+    Term, grade and home ownership were tried too: on Lending Club they cost .002 of AUC, purpose and region gain .002.
+-#}
 {% macro cohort_segments() -%}
     {{ return({
         'all': 'source_default_rate',
         'purpose': 'purpose_default_rate',
         'region': 'region_default_rate',
-        'term_months': 'term_default_rate',
-        'lender_grade': 'grade_default_rate',
-        'home_ownership': 'home_ownership_default_rate',
     }) }}
 {%- endmacro %}
 
@@ -34,8 +34,9 @@
     smoothed default rate. `points`: a relation of source, segment, segment_value, as_of (the start of a day).
 
     Outcomes and the two ends of every point's window are laid on one time line per segment value; running totals at the
-    two ends then differ by what lies between. One sort, no join of decisions with outcomes: 100 million decisions cost
-    no more than their distinct days.
+    two ends differ by what lies between. One sort and no join of decisions with outcomes: 100 million decisions cost no
+    more than their distinct days. (Joining each point with the totals at its two ends made DuckDB pair all ends of a
+    segment first: 42 million rows, 35 s, for 20,000 applications.)
 -#}
 {% macro cohort_rates(points) -%}
 outcomes as (
@@ -68,59 +69,51 @@ events as (
 ),
 
 window_ends as (
-    select source, segment, segment_value, as_of as moment_at from {{ points }}
-    union
-    select source, segment, segment_value, {{ months_later('as_of', -var('cohort_months')) }} as moment_at from {{ points }}
-),
-
-time_line as (
-    select source, segment, segment_value, moment_at, 1 as is_event, n, n_defaults, latest_known_at from events
+    select source, segment, segment_value, as_of, as_of as moment_at, 1 as sign from {{ points }}
     union all
-    select source, segment, segment_value, moment_at, 0 as is_event, 0 as n, 0 as n_defaults, cast(null as timestamp) as latest_known_at
-    from window_ends
+    select source, segment, segment_value, as_of, {{ months_later('as_of', -var('cohort_months')) }} as moment_at, -1 as sign
+    from {{ points }}
 ),
 
--- at a window's end: what was known strictly before it, for the end sorts before an event of the same moment
+-- at equal moments an end sorts before an outcome: what is known at the as_of itself is not known before it
+time_line as (
+    select source, segment, segment_value, as_of, moment_at, sign, 0 as sorts, 0 as n, 0 as n_defaults, cast(null as timestamp) as latest_known_at
+    from window_ends
+    union all
+    select source, segment, segment_value, cast(null as timestamp) as as_of, moment_at, 0 as sign, 1 as sorts, n, n_defaults, latest_known_at
+    from events
+),
+
 running as (
     select
         source,
         segment,
         segment_value,
-        moment_at,
-        is_event,
-        cast(sum(n) over earlier as bigint) as n,
-        cast(sum(n_defaults) over earlier as bigint) as n_defaults,
+        as_of,
+        sign,
+        sum(n) over earlier as n,
+        sum(n_defaults) over earlier as n_defaults,
         max(latest_known_at) over earlier as latest_known_at
     from time_line
     window earlier as (
         partition by source, segment, segment_value
-        order by moment_at, is_event
+        order by moment_at, sorts
         rows between unbounded preceding and current row
     )
 ),
 
 totals as (
     select
-        points.source,
-        points.segment,
-        points.segment_value,
-        points.as_of,
-        until_then.n - before_window.n as n_outcomes,
-        until_then.n_defaults - before_window.n_defaults as n_defaults,
-        until_then.latest_known_at
-    from {{ points }} as points
-    inner join running as until_then
-        on until_then.source = points.source
-        and until_then.segment = points.segment
-        and until_then.segment_value = points.segment_value
-        and until_then.moment_at = points.as_of
-        and until_then.is_event = 0
-    inner join running as before_window
-        on before_window.source = points.source
-        and before_window.segment = points.segment
-        and before_window.segment_value = points.segment_value
-        and before_window.moment_at = {{ months_later('points.as_of', -var('cohort_months')) }}
-        and before_window.is_event = 0
+        source,
+        segment,
+        segment_value,
+        as_of,
+        cast(sum(sign * n) as bigint) as n_outcomes,
+        cast(sum(sign * n_defaults) as bigint) as n_defaults,
+        max(latest_known_at) as latest_known_at
+    from running
+    where sign <> 0
+    group by source, segment, segment_value, as_of
 ),
 
 cohort_rates as (
