@@ -13,7 +13,8 @@ from ml.monitoring import Sample
 from tests.unit.ml.decisions_lake import CONTRACT, MODEL, Bank
 from warehouse.errors import MonitoringError
 
-pytestmark = pytest.mark.slow
+# Evidently imports what is deprecated elsewhere
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 JANUARY = date(2024, 1, 1)
 PURPOSES = ["car", "house"]
