@@ -104,7 +104,9 @@ def current_candidate(settings: Settings, source: str) -> CandidateDirectory:
     """The candidate that was trained last for a source; raises NotFoundError where none was."""
     data = _read(settings.candidates / source / "current")
     if data is None:
-        raise NotFoundError(f"no candidate of source {source!r} was trained in this home: materialise model/candidate first")
+        raise NotFoundError(
+            f"no candidate of source {source!r} was trained in this home: materialise model/candidate first"
+        )
     return candidate_directory(settings, source, data["fingerprint"])
 
 
@@ -117,7 +119,9 @@ def read_training_set_record(settings: Settings, source: str) -> TrainingSetReco
     """The rows that the next training reads; raises NotFoundError where none were named."""
     data = _read(settings.candidates / source / "training_set.json")
     if data is None:
-        raise NotFoundError(f"no training set of source {source!r} in this home: materialise training/training_set first")
+        raise NotFoundError(
+            f"no training set of source {source!r} in this home: materialise training/training_set first"
+        )
     return TrainingSetRecord(**data)
 
 

@@ -19,7 +19,9 @@ def champion_of(settings: Settings, source: str) -> "Deployment | None":
     entries = [entry for entry in _history(settings) if entry["source"] == source]
     if not entries:
         return None
-    return Deployment.from_dict({name: value for name, value in entries[-1].items() if name != "action"} | {"previous": None})
+    return Deployment.from_dict(
+        {name: value for name, value in entries[-1].items() if name != "action"} | {"previous": None}
+    )
 
 
 def was_published(settings: Settings, name: str, version: int) -> bool:

@@ -19,7 +19,9 @@ _SIMULATED_SIZE = ("applications", "months", "seed")
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--entity", help="Which raw table the FILES fill, where the source has several or is your own.")
 @click.option("--exclude", metavar="FEATURE,…", default="", help="Features that the model must not use.")
-@click.option("--month", "months", multiple=True, metavar="YYYY-MM", help="Write a drift report for this month; repeatable.")
+@click.option(
+    "--month", "months", multiple=True, metavar="YYYY-MM", help="Write a drift report for this month; repeatable."
+)
 @click.option("--retrain", is_flag=True, help="Train even where nothing has changed.")
 @click.option("--applications", type=click.IntRange(min=1), help="Size of the simulated lender (default 20,000).")
 @click.option("--simulated-months", type=click.IntRange(min=1), help="Months of simulated decisions (default 48).")
@@ -56,7 +58,9 @@ def run(
     asked = {f"simulated_{name}": value for name, value in simulated.items() if value is not None}
     source = source or "simulated"
     if asked and source != "simulated":
-        raise SettingError(f"--applications, --simulated-months and --seed shape the simulated lender: found {source!r}")
+        raise SettingError(
+            f"--applications, --simulated-months and --seed shape the simulated lender: found {source!r}"
+        )
     config: dict[str, Any] = {"source": source, "files": [str(file.resolve()) for file in files], **asked}
     config |= {"simulate": bool(asked), "entity": entity or "", "force_training": retrain}
     config |= {"exclude": [name for name in exclude.split(",") if name], "report_months": list(months)}

@@ -119,7 +119,9 @@ def _parse(directory: Path, project_dir: Path) -> None:
     environment = {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=project_dir)  # noqa: S603
     if done.returncode != 0:
-        raise DbtProjectError(f"dbt cannot parse the project in {project_dir}:\n{done.stdout.strip()}{done.stderr.strip()}")
+        raise DbtProjectError(
+            f"dbt cannot parse the project in {project_dir}:\n{done.stdout.strip()}{done.stderr.strip()}"
+        )
     # readers of the manifest see the old one or the new one, never half of it
     shutil.copy2(working / "manifest.json", directory / "manifest.new")
     (directory / "manifest.new").replace(directory / "manifest.json")
@@ -128,7 +130,9 @@ def _parse(directory: Path, project_dir: Path) -> None:
 def _project_files(project_dir: Path) -> Iterator[Path]:
     written_by_dbt = {"target", "logs", "dbt_packages"}
     for root, directories, names in os.walk(project_dir):
-        directories[:] = [name for name in directories if name not in written_by_dbt and not name.startswith((".", "_"))]
+        directories[:] = [
+            name for name in directories if name not in written_by_dbt and not name.startswith((".", "_"))
+        ]
         yield from (Path(root, name) for name in names if Path(name).suffix in _SOURCE_SUFFIXES and name[0] != ".")
 
 

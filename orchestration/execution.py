@@ -113,12 +113,16 @@ def _execute_here(job: str, run_id: str, config: str) -> bool:
     from orchestration.definitions import definitions
 
     with DagsterInstance.get() as instance:
-        result = definitions().resolve_job_def(job).execute_in_process(
-            instance=instance,
-            run_id=run_id,
-            run_config=json.loads(config),
-            tags={**_REPOSITORY_TAG, PROCESS_TAG: str(os.getpid())},
-            raise_on_error=False,
+        result = (
+            definitions()
+            .resolve_job_def(job)
+            .execute_in_process(
+                instance=instance,
+                run_id=run_id,
+                run_config=json.loads(config),
+                tags={**_REPOSITORY_TAG, PROCESS_TAG: str(os.getpid())},
+                raise_on_error=False,
+            )
         )
     return result.success
 

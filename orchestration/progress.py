@@ -12,19 +12,20 @@ if TYPE_CHECKING:
 #: Steps in the words of a reader; those not listed show their own name.
 STEP_TITLES = {
     "dbt_warehouse": "staging, core, features",
-    "features_match_contract": "contract check",
+    "ftr_application_v1_rows_keep_the_contract": "contract check",
     "dbt_training": "labels, training rows",
     "training_set": "training set",
     "candidate": "train and evaluate",
-    "evaluation": "gates",
+    "evaluation": "judge",
     "registered_model": "register",
+    "gates": "gates",
     "online_store": "online store",
     "deployment": "deploy",
     "batch_scores": "score the months after",
     "online_decisions": "online decisions",
     "drift": "drift",
     "drift_report": "drift report",
-    "performance": "performance",
+    "model_performance": "performance",
     "dbt_monitoring": "alerts",
 }
 SUMMARY = "summary"
@@ -135,14 +136,14 @@ def _summary(step: _Step) -> str:
     counted = [int(table["dagster/row_count"]) for table in step.tables.values() if "dagster/row_count" in table]
     tables = "1 table" if len(counted) == 1 else f"{len(counted)} tables"
     parts = [f"{tables}, {sum(counted):,} rows"] if counted else []
-    parts += [f"{step.n_passed} checks passed"] if step.n_passed else []
+    parts += [f"{step.n_passed} check{'s' if step.n_passed > 1 else ''} passed"] if step.n_passed else []
     return ", ".join(parts)
 
 
 def _loaded_text(tables: list[Mapping[str, Any]]) -> str:
     rows, rejected = (sum(int(table[name]) for table in tables) for name in ("rows_loaded", "lines_rejected"))
     before = sum(int(table["rows_loaded_before"]) for table in tables)
-    parts = [f"{rows:,} rows"] if rows or not before else ["nothing new"]
+    parts = [f"{rows:,} rows"] if rows else ["nothing new"]
     parts += [f"{before:,} rows loaded before"] if before else []
     parts += [f"{rejected:,} lines rejected"] if rejected else []
     return ", ".join(parts)

@@ -8,7 +8,7 @@ from warehouse.errors import LakeError, NotFoundError
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    import duckdb
+    pass
 
 _MODELS = {
     "candidate": "the model",
@@ -26,7 +26,15 @@ _NEXT = """where to look next
 
 def summary_text(settings: Settings, source: str) -> str:
     """The table for a source, as far as the run came."""
-    lines = [*_row_lines(settings, source), "", *_model_lines(settings, source), "", *_drift_lines(settings, source), "", _NEXT]
+    lines = [
+        *_row_lines(settings, source),
+        "",
+        *_model_lines(settings, source),
+        "",
+        *_drift_lines(settings, source),
+        "",
+        _NEXT,
+    ]
     return "\n".join(lines)
 
 
@@ -37,7 +45,10 @@ def _row_lines(settings: Settings, source: str) -> list[str]:
         "training rows": ("count(*)", "training.trn_default"),
         "predictions": ("count(*)", "serving.predictions"),
     }
-    found = {name: _value(settings, f"select {what} from {table} where source = ?", source) for name, (what, table) in counts.items()}
+    found = {
+        name: _value(settings, f"select {what} from {table} where source = ?", source)
+        for name, (what, table) in counts.items()
+    }
     return ["rows          " + ", ".join(f"{name} {int(n or 0):,}" for name, n in found.items())]
 
 
@@ -53,7 +64,9 @@ def _model_lines(settings: Settings, source: str) -> list[str]:
         if model in overall:
             lines.append(_figures_line(title, overall[model]))
     registration, judgement = directory.read_registration(), directory.read_judgement()
-    version = f"{registration['model_name']} version {registration['model_version']}" if registration else "not registered"
+    version = (
+        f"{registration['model_name']} version {registration['model_version']}" if registration else "not registered"
+    )
     lines.append("")
     lines.append(f"model         {version}")
     if judgement:

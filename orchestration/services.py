@@ -45,7 +45,9 @@ class Service:
         return None if self.port is None else f"http://127.0.0.1:{self.port}"
 
 
-def services(settings: Settings, *, dagster_port: int, api_port: int, mlflow_port: int, reports_port: int) -> list[Service]:
+def services(
+    settings: Settings, *, dagster_port: int, api_port: int, mlflow_port: int, reports_port: int
+) -> list[Service]:
     """What ``loanlake up`` starts; the environment is the parent's, with DAGSTER_HOME set already."""
     python, workspace = sys.executable, str(REPOSITORY / "workspace.yaml")
     scripts = Path(python).parent
@@ -76,7 +78,16 @@ def services(settings: Settings, *, dagster_port: int, api_port: int, mlflow_por
         Service("MLflow", [*mlflow, "--port", str(mlflow_port)], mlflow_port, "/health", "--mlflow-port"),
         Service(
             "Reports",
-            [python, "-m", "http.server", str(reports_port), "--bind", "127.0.0.1", "--directory", str(settings.reports)],
+            [
+                python,
+                "-m",
+                "http.server",
+                str(reports_port),
+                "--bind",
+                "127.0.0.1",
+                "--directory",
+                str(settings.reports),
+            ],
             reports_port,
             "/",
             "--reports-port",

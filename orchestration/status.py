@@ -60,14 +60,21 @@ def _data_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
     loaded = con.execute(
         "select source, count(*), sum(n_rows), max(loaded_at) from raw.files group by source order by source"
     ).fetchall()
-    rows: list[Sequence[str]] = [("source", "files", "raw rows", "loaded", "applications", "decided until", "known until")]
+    rows: list[Sequence[str]] = [
+        ("source", "files", "raw rows", "loaded", "applications", "decided until", "known until")
+    ]
     clocks = _clocks(con)
     for source, n_files, n_rows, loaded_at in loaded:
         n_applications, decided_until, known_until = clocks.get(source, (0, None, None))
         rows.append(
             (
-                source, f"{n_files:,}", f"{int(n_rows):,}", f"{loaded_at:%Y-%m-%d %H:%M}",
-                f"{n_applications:,}", _day(decided_until), _day(known_until),
+                source,
+                f"{n_files:,}",
+                f"{int(n_rows):,}",
+                f"{loaded_at:%Y-%m-%d %H:%M}",
+                f"{n_applications:,}",
+                _day(decided_until),
+                _day(known_until),
             )  # fmt: skip
         )
     return _table(rows) if loaded else ["nothing loaded: start with `loanlake run` or `loanlake ingest`"]
@@ -101,7 +108,9 @@ def _served_lines(settings: Settings, now: datetime) -> list[str]:
 
 def _model_lines(settings: Settings) -> list[str]:
     rows: list[Sequence[str]] = [("model", "version", "trained", "test AUC", "gini", "ks", "brier")]
-    for lineage_path in sorted(settings.bundles.glob("*/*/lineage.json"), key=lambda path: (path.parts[-3], int(path.parts[-2]))):
+    for lineage_path in sorted(
+        settings.bundles.glob("*/*/lineage.json"), key=lambda path: (path.parts[-3], int(path.parts[-2]))
+    ):
         lineage = json.loads(lineage_path.read_text())
         measured = json.loads((lineage_path.parent / "metrics.json").read_text())["measured"]
         figures = next(

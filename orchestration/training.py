@@ -11,7 +11,6 @@ from typing import Any
 
 from ml import registry
 from ml.bundle import Bundle, load_bundle, write_bundle
-from ml.deployment import Deployment
 from ml.evaluation import ChampionScores, Evaluation, evaluate_scores, score_splits
 from ml.gates import GateResult, run_gates
 from ml.leakage import feature_signals
@@ -30,14 +29,6 @@ from warehouse.contract import FeatureContract
 from warehouse.errors import NotFoundError
 from warehouse.lake import connect, writer
 from warehouse.settings import Settings
-
-
-def feature_contract(settings: Settings) -> FeatureContract:
-    """The feature contract as of the last build of the feature tables; raises NotFoundError before the first."""
-    manifest = settings.dbt_target / "manifest.json"
-    if not manifest.exists():
-        raise NotFoundError(f"no dbt manifest at {manifest}: build the feature tables with `loanlake run` first")
-    return FeatureContract.from_manifest(manifest)
 
 
 def is_settled(settings: Settings, source: str, directory: CandidateDirectory) -> bool:

@@ -5,7 +5,7 @@ would not hear of it (dagster#25112): so the steps that train and publish ask fo
 check upstream, whichever run it came from, and for what dbt could not report as a check.
 """
 
-from collections.abc import Collection
+from collections.abc import Iterable
 
 import dagster as dg
 
@@ -15,23 +15,20 @@ from warehouse.settings import Settings
 
 
 def require_green(
-    context: dg.AssetExecutionContext, settings: Settings, *, upstream_of: dg.AssetKey, layers: Collection[str]
+    instance: dg.DagsterInstance, settings: Settings, checks: Iterable[dg.AssetCheckSpec], *, before: str
 ) -> int:
-    """Return how many blocking checks upstream of the asset passed; raises RunRefused naming those that did not.
+    """Return how many blocking checks passed; raises RunRefused naming those that did not.
 
-    Only assets of these ``layers`` are asked about. A check that has not run since its asset was last materialised
-    does not count as passed.
+    ``before`` says what must wait. A check that has not run since its asset was last materialised does not count as
+    passed.
     """
-    graph = context.repository_def.asset_graph
-    upstream = {key for key in graph.get_ancestor_asset_keys(upstream_of) if key.path[0] in layers}
-    blocking = [key for key in graph.asset_check_keys if key.asset_key in upstream and graph.get_check_spec(key).blocking]
-    problems = [problem for key in sorted(blocking) if (problem := _problem(context.instance, key))]
+    blocking = sorted(check.key for check in checks if check.blocking)
+    problems = [problem for key in blocking if (problem := _problem(instance, key))]
     problems += [f"dbt {failure}" for failure in build_failures(settings.dbt_target)]
     if problems:
         raise RunRefused(
-            f"{upstream_of.to_user_string()} must not be made while a check upstream is not green: found "
-            f"{len(problems)} of {len(blocking)}: {'; '.join(problems[:10])}. Mend the data or the model, then "
-            "materialise the asset that failed"
+            f"{before} must wait until every check upstream is green: {len(problems)} of {len(blocking)} are not: "
+            f"{'; '.join(problems[:10])}. Mend the data or the model, then materialise the asset that failed"
         )
     return len(blocking)
 

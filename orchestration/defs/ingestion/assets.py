@@ -86,7 +86,9 @@ def load_waiting(settings: Settings, sources: Sequence[str]) -> list["IngestResu
 
 def own_lenders_tables(manifest: Mapping[str, Any]) -> list[str]:
     """Raw tables that the dbt project reads and no known source fills: those of lenders of your own."""
-    read = {f"{node['schema']}.{node['identifier']}" for node in manifest["sources"].values() if node["schema"] == "raw"}
+    read = {
+        f"{node['schema']}.{node['identifier']}" for node in manifest["sources"].values() if node["schema"] == "raw"
+    }
     return sorted(read - raw_columns().keys() - TABLES.keys())
 
 
@@ -103,7 +105,7 @@ def ingest_steps(manifest: Mapping[str, Any]) -> list[dg.AssetsDefinition]:
         )
         for source in SOURCES.values()
     ]
-    own = {table: "A lender of your own: one row per line of its files, all text." for table in own_lenders_tables(manifest)}
+    own = dict.fromkeys(own_lenders_tables(manifest), "A lender of your own: one row per line of its files, all text.")
     return [*steps, ingest_step("ingest_own_lenders", own, [])] if own else steps
 
 

@@ -22,7 +22,9 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
     tried = set(json.loads(context.cursor)) if context.cursor else set()
     fresh = [file for file in waiting if file.identity not in tried]
     if not fresh:
-        yield dg.SkipReason(f"{len(waiting)} files in the inbox, each tried before" if waiting else "the inbox is empty")
+        yield dg.SkipReason(
+            f"{len(waiting)} files in the inbox, each tried before" if waiting else "the inbox is empty"
+        )
         return
     for source, files in groupby(fresh, key=lambda file: file.source):
         yield dg.RunRequest(

@@ -146,7 +146,9 @@ def drift_report(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     ]
     return dg.MaterializeResult(
         metadata={
-            "summary": ", ".join(f"{month:%Y-%m}: {r.n_drifted} of {r.n_columns} drifted" for month, r in reports.items())
+            "summary": ", ".join(
+                f"{month:%Y-%m}: {r.n_drifted} of {r.n_columns} drifted" for month, r in reports.items()
+            )
             or "no decisions yet",
             "reports": pages.table(["month", "decisions", "sampled", "columns drifted"], rows),
             **{f"HTML {month:%Y-%m}": dg.MetadataValue.path(report.html) for month, report in reports.items()},

@@ -47,5 +47,7 @@ monitor = dg.define_asset_job(
     "monitor", selection=_monitoring, description="Drift of features and scores, performance on mature labels, alerts."
 )
 drift_report = dg.define_asset_job(
-    "drift_report", selection=_report, description="Evidently's report on the newest month scored, or on those asked for."
+    "drift_report",
+    selection=_report,
+    description="Evidently's report on the newest month scored, or on those asked for.",
 )

@@ -11,7 +11,10 @@ daily_refresh = dg.ScheduleDefinition(
     name="daily_refresh", job=refresh, cron_schedule="0 2 * * *", description="Load and rebuild, every night."
 )
 daily_monitor = dg.ScheduleDefinition(
-    name="daily_monitor", job=monitor, cron_schedule="0 4 * * *", description="Measure drift and performance, every night."
+    name="daily_monitor",
+    job=monitor,
+    cron_schedule="0 4 * * *",
+    description="Measure drift and performance, every night.",
 )
 monthly_retrain = dg.ScheduleDefinition(
     name="monthly_retrain", job=retrain, cron_schedule="0 5 2 * *", description="Train on what has matured in a month."

@@ -79,7 +79,9 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(key=BATCH_SCORES, deps=[DEPLOYMENT, FEATURES], group_name="serving", kinds={"python", "duckdb"}, pool=LAKE_WRITER)
+@dg.asset(
+    key=BATCH_SCORES, deps=[DEPLOYMENT, FEATURES], group_name="serving", kinds={"python", "duckdb"}, pool=LAKE_WRITER
+)
 def batch_scores(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """Scores of the applications decided after the champion's training rows, written to ``serving.predictions`` once."""
     from ml.batch_scoring import score_applications

@@ -31,5 +31,7 @@ def decisions_to_ingest(context: dg.SensorEvaluationContext) -> dg.RunRequest | 
     if latest and latest[0].dagster_run.is_failure:
         seconds = time.time() - (latest[0].end_time or 0.0)
         if seconds < _RETRY_SECONDS:
-            return dg.SkipReason(f"{waiting:,} rows wait; the last run failed, the next is tried in {_RETRY_SECONDS - seconds:.0f} s")
+            return dg.SkipReason(
+                f"{waiting:,} rows wait; the last run failed, the next is tried in {_RETRY_SECONDS - seconds:.0f} s"
+            )
     return dg.RunRequest()

@@ -15,12 +15,17 @@ from orchestration.candidates import (
     set_current,
     write_training_set,
 )
+from orchestration.defs.warehouse.assets import training_models, warehouse_models
+from orchestration.defs.warehouse.checks import rows_keep_the_contract
 from orchestration.layers import CANDIDATE, EVALUATION, LAKE_WRITER, REGISTERED_MODEL, TRAINING_ROWS, TRAINING_SET
 from orchestration.run_settings import RunSettings
 from orchestration.upstream_checks import require_green
 from warehouse.settings import Settings
 
-_CHECKED_LAYERS = ("staging", "core", "features", "training")
+
+def upstream_checks() -> list[dg.AssetCheckSpec]:
+    """Every check of a table that training rows are made from."""
+    return [spec for step in (warehouse_models, training_models, rows_keep_the_contract) for spec in step.check_specs]
 
 
 @dg.asset(key=TRAINING_SET, deps=[TRAINING_ROWS], group_name="training", kinds={"python", "duckdb"})
@@ -33,7 +38,7 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     from warehouse.lake import connect
 
     settings, started = Settings.from_environment(), time.monotonic()
-    n_checks = require_green(context, settings, upstream_of=TRAINING_SET, layers=_CHECKED_LAYERS)
+    n_checks = require_green(context.instance, settings, upstream_checks(), before="the training set")
     source = run_settings.active_source(settings)
     with connect(settings) as con:
         rows = read_training_set(con, source)
@@ -68,7 +73,8 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
     """
     from ml.lineage import training_fingerprint
     from ml.training import TrainingSettings
-    from orchestration.training import feature_contract, is_settled, train_candidate
+    from orchestration.feature_contract import feature_contract
+    from orchestration.training import is_settled, train_candidate
 
     settings, started = Settings.from_environment(), time.monotonic()
     source = run_settings.active_source(settings)
@@ -111,7 +117,9 @@ def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     measured = json.loads((directory.bundle / "metrics.json").read_text())["measured"]
     test = next(row for row in measured if (row["split"], row["month"], row["model"]) == ("test", None, "candidate"))
     n_refused = sum(not gate["passed"] for gate in judgement.gates)
-    figures = ", ".join(f"{label} {test[name]:.4f}" for label, name in (("AUC", "auc"), ("KS", "ks"), ("Brier", "brier")))
+    figures = ", ".join(
+        f"{label} {test[name]:.4f}" for label, name in (("AUC", "auc"), ("KS", "ks"), ("Brier", "brier"))
+    )
     return dg.MaterializeResult(
         metadata={
             "summary": f"test {figures}; "

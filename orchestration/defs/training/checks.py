@@ -28,7 +28,8 @@ GATES = {
 @dg.multi_asset_check(
     name="gates",
     specs=[
-        dg.AssetCheckSpec(name, asset=REGISTERED_MODEL, blocking=True, description=claim) for name, claim in GATES.items()
+        dg.AssetCheckSpec(name, asset=REGISTERED_MODEL, blocking=True, description=claim)
+        for name, claim in GATES.items()
     ],
 )
 def gates(run_settings: RunSettings) -> Iterator[dg.AssetCheckResult]:

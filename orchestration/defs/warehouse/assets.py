@@ -28,9 +28,7 @@ _TRANSLATOR = LayeredTranslator()
 def dbt_step(name: str, *, select: str) -> dg.AssetsDefinition:
     """A step that builds the selected models and runs their tests; a failing test of severity error fails the step."""
 
-    @dbt_assets(
-        manifest=_MANIFEST, select=select, name=name, dagster_dbt_translator=_TRANSLATOR, pool=LAKE_WRITER
-    )
+    @dbt_assets(manifest=_MANIFEST, select=select, name=name, dagster_dbt_translator=_TRANSLATOR, pool=LAKE_WRITER)
     def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         yield from build_with_row_counts(context, dbt)
 

@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 
 import dagster as dg
+
 from orchestration.progress import Progress
 from warehouse.errors import NotFoundError
 
@@ -40,7 +41,9 @@ def progress_of(
     progress = Progress(out, **options)
     with dg.DagsterInstance.ephemeral() as instance:
         defs = dg.Definitions(assets=list(assets), asset_checks=list(checks))
-        result = defs.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance, raise_on_error=False)
+        result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=instance, raise_on_error=False
+        )
         for record in instance.get_records_for_run(result.run_id).records:
             progress(record.event_log_entry)
     return progress, out.getvalue()

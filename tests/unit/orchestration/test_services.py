@@ -23,7 +23,9 @@ def free_port() -> int:
 
 def web(name: str = "Web") -> Service:
     port = free_port()
-    return Service(name, [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"], port, "/", "--web-port")
+    return Service(
+        name, [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"], port, "/", "--web-port"
+    )
 
 
 def stop_when(said: list[str], text: str, number: int = signal.SIGINT) -> None:
