@@ -18,14 +18,10 @@ if TYPE_CHECKING:
 @click.argument("source")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--entity", help="The kind of file, for instance loans; needed for a lender of your own.")
-@click.option("--applications", type=click.IntRange(1), default=20_000, show_default=True, help="Simulated: how many.")
-@click.option(
-    "--months", type=click.IntRange(1), default=48, show_default=True, help="Simulated: how long, to 2025-12."
-)
-@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Simulated: which lender.")
-def ingest(
-    *, source: str, files: tuple[Path, ...], entity: str | None, applications: int, months: int, seed: int
-) -> None:
+@click.option("--applications", type=click.IntRange(1), help="Simulated lender: how many; 20,000 unless given.")
+@click.option("--months", type=click.IntRange(1), help="Simulated lender: over how many, to 2025-12; 48 unless given.")
+@click.option("--seed", type=click.IntRange(0), help="Simulated lender: which one; 7 unless given.")
+def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simulation: int | None) -> None:
     r"""Load FILES of SOURCE into the lake's raw tables, as text, each row with its file and line.
 
     A file is loaded whole or not at all; lines that are no rows go to raw.rejected_lines. A file loaded before changes
@@ -38,9 +34,12 @@ def ingest(
         loanlake ingest mybank loans.csv --entity loans
     """
     settings = Settings.from_environment()
+    parameters = {name: value for name, value in simulation.items() if value is not None}
     if source == "simulated" and not files:
-        ingest_simulated(settings, applications=applications, months=months, seed=seed, report=_print_result)
+        ingest_simulated(settings, **parameters, report=_print_result)
         return
+    if parameters:
+        raise click.UsageError(f"--{', --'.join(parameters)} can only be given to the simulated lender, without files")
     if not files:
         known = "" if source in SOURCES else f" ({source} is none of the known sources {', '.join(SOURCES)})"
         raise click.UsageError(f"name at least one file of {source}{known}")
@@ -76,7 +75,7 @@ def sql(*, query: str | None, form: "Format") -> None:
 def _print_result(result: "IngestResult") -> None:
     rows = f"{result.n_rows:,} rows"
     if result.n_rejected:
-        rows += f", {result.n_rejected:,} lines rejected (see raw.rejected_lines)"
+        rows += f", {result.n_rejected:,} line{'s' if result.n_rejected > 1 else ''} rejected (see raw.rejected_lines)"
     done = "already loaded" if result.status == "already_loaded" else "loaded"
     click.echo(f"{result.source} {result.entity}: {result.file}: {done}, {rows}, {result.seconds:.1f} s")
     if result.ignored_columns:

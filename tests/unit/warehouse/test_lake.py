@@ -1,0 +1,147 @@
+"""Readers read, writers write in turn, and a home holds nothing but its own."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from warehouse.errors import LakeError
+from warehouse.lake import connect, current_snapshot, extension_path, prepare, writer
+from warehouse.settings import Settings
+from warehouse.sources import PROVENANCE_COLUMNS, raw_columns
+from warehouse.tables import TABLES
+
+
+def test_a_reader_of_an_empty_home_is_told_how_to_make_a_lake(home: Settings) -> None:
+    with pytest.raises(LakeError, match=r"no lake at .*catalog\.sqlite: run `loanlake ingest`"):
+        connect(home)
+
+    assert not home.home.exists()
+
+
+def test_the_first_writer_creates_all_promised_tables_in_one_snapshot(home: Settings) -> None:
+    with writer("a test", home) as con:
+        rows = con.execute("select table_schema || '.' || table_name from information_schema.tables").fetchall()
+        snapshot = current_snapshot(con)
+
+    assert {name for (name,) in rows} >= {*TABLES, *raw_columns()}
+    assert snapshot == 1
+
+
+def test_opening_a_prepared_lake_for_writing_commits_nothing(home: Settings) -> None:
+    """Every snapshot is a version that a training set may name: an empty one is noise."""
+    with writer("a test", home) as con:
+        before = current_snapshot(con)
+
+    with writer("a test", home) as con:
+        after = current_snapshot(con)
+
+    assert after == before
+
+
+def test_a_raw_table_that_was_dropped_comes_back_empty(home: Settings) -> None:
+    with writer("a test", home) as con:
+        con.execute("drop table raw.lending_club_loans")
+        prepare(con)
+        columns = con.execute("select column_name from (describe raw.lending_club_loans)").fetchall()
+
+    assert [name for (name,) in columns] == [*raw_columns()["raw.lending_club_loans"], *PROVENANCE_COLUMNS]
+
+
+def test_a_reader_cannot_write(home: Settings) -> None:
+    with writer("a test", home):
+        pass
+
+    with connect(home) as con, pytest.raises(duckdb.InvalidInputException, match="read-only mode"):
+        con.execute("drop table raw.files")
+
+
+def test_a_writer_that_fails_before_its_commit_leaves_nothing(home: Settings) -> None:
+    def fail_half_way() -> None:
+        with writer("a test", home) as con:
+            con.execute("begin")
+            con.execute("create table core.half (a integer)")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+
+    with connect(home) as con:
+        found = con.execute("select count(*) from information_schema.tables where table_name = 'half'").fetchone()
+    assert found == (0,)
+
+
+def test_a_table_rebuilt_since_can_be_read_as_of_its_snapshot(home: Settings) -> None:
+    """A model names a snapshot: its training set must come back after dbt has replaced the table."""
+    with writer("a test", home) as con:
+        con.execute("create table training.t as select 1 as a")
+        snapshot = current_snapshot(con)
+        con.execute("create or replace table training.t as select 2 as a")
+
+    with connect(home) as con:
+        old = con.execute(f"select a from training.t at (version => {snapshot})").fetchone()
+        new = con.execute("select a from training.t").fetchone()
+
+    assert (old, new) == ((1,), (2,))
+
+
+def test_two_homes_share_nothing(tmp_path: Path) -> None:
+    one = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path / "one")})
+    other = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path / "other")})
+
+    with writer("a test", one) as con_one, writer("a test", other) as con_other:
+        con_one.execute("create table core.mine (a integer)")
+        found = con_other.execute("select count(*) from information_schema.tables where table_name = 'mine'").fetchone()
+
+    assert found == (0,)
+
+
+def test_the_copy_of_a_home_reads_and_writes_its_own_files(home: Settings, tmp_path: Path) -> None:
+    """DuckLake's catalog remembers its data as a whole path: a copy used to read the files of the original."""
+    with writer("a test", home) as con:
+        con.execute("create table core.t as select range as a from range(1000)")
+    shutil.copytree(home.home, tmp_path / "copy")
+    copy = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path / "copy")})
+    shutil.rmtree(home.home)
+
+    with writer("a test", copy) as con:
+        con.execute("insert into core.t select range from range(500)")
+    with connect(copy) as con:
+        n_rows = con.execute("select count(distinct filename), count(*) from core.t").fetchone()
+
+    assert n_rows == (2, 1500)
+
+
+def test_data_put_elsewhere_by_a_setting_is_not_forgotten_with_it(home: Settings, tmp_path: Path) -> None:
+    """A writer that lacks LOANLAKE_LAKE_DATA would otherwise split the lake over two places."""
+    elsewhere = replace(home, lake_data=f"{tmp_path / 'big-disk'}/")
+    with writer("a test", elsewhere) as con:
+        con.execute("create table core.t as select range as a from range(1000)")
+
+    with pytest.raises(LakeError, match="does not match existing data path"), writer("a test", home):
+        pass
+
+    with connect(home) as con:
+        assert con.execute("select count(*) from core.t").fetchone() == (1000,)
+
+
+def test_a_damaged_catalog_is_a_lake_error(home: Settings) -> None:
+    home.lake_catalog.parent.mkdir(parents=True)
+    home.lake_catalog.write_bytes(b"not a database, but long enough to be looked at" * 100)
+
+    with pytest.raises(LakeError, match="the lake's catalog cannot be opened"):
+        connect(home)
+
+
+def test_times_are_utc(home: Settings) -> None:
+    with writer("a test", home) as con:
+        zone = con.execute("select current_setting('TimeZone')").fetchone()
+
+    assert zone == ("UTC",)
+
+
+def test_a_missing_extension_names_the_package_to_install() -> None:
+    with pytest.raises(LakeError, match="package duckdb-extension-nonesuch of the same version"):
+        extension_path("nonesuch")

@@ -1,0 +1,50 @@
+"""The environment changes where a home is, and a value that cannot be used is refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from warehouse.errors import SettingError
+from warehouse.settings import REPOSITORY, Settings
+
+
+def test_the_default_home_does_not_depend_on_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else dbt, run in warehouse/, would make a second lake."""
+    monkeypatch.chdir(tmp_path)
+
+    settings = Settings.from_environment({})
+
+    assert settings.home == REPOSITORY / "var"
+
+
+def test_the_home_may_be_given_relative_and_with_a_tilde(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    settings = Settings.from_environment({"LOANLAKE_HOME": "~/lender"})
+
+    assert settings.home == tmp_path / "lender"
+
+
+def test_all_state_lies_under_the_home(tmp_path: Path) -> None:
+    settings = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path)})
+
+    properties = [name for name, value in vars(Settings).items() if isinstance(value, property)]
+    places = [getattr(settings, name) for name in properties]
+
+    outside = [place for place in places if isinstance(place, Path) and not place.is_relative_to(tmp_path)]
+    assert outside == []
+
+
+def test_a_catalog_of_another_kind_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"LOANLAKE_CATALOG must be 'postgres:'.*found 'mysql'"):
+        Settings.from_environment({"LOANLAKE_CATALOG": "mysql:host=db"})
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "inf", "nan"])
+def test_a_lease_time_that_is_no_positive_number_is_refused(text: str) -> None:
+    with pytest.raises(
+        SettingError, match=f"LOANLAKE_LEASE_SECONDS must be a positive number of seconds: found '{text}'"
+    ):
+        Settings.from_environment({"LOANLAKE_LEASE_SECONDS": text})
