@@ -19,8 +19,12 @@ class KeyGuard:
     def __init__(self, ring: KeyRing):
         self._ring = ring
 
-    def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        """Raise Unauthenticated or NotPermitted; handlers without the option are open to all."""
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        """Raise Unauthenticated or NotPermitted; handlers without the option are open to all.
+
+        A coroutine that awaits nothing: Litestar would run a plain function in a thread, which costs each request a
+        hop and lets two threads into one key ring.
+        """
         scope = handler.opt.get(SCOPE)
         if scope is None:
             return

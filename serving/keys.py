@@ -120,17 +120,18 @@ class KeyRing:
 
     def find(self, text: str) -> ApiKey | None:
         """The key that ``text`` proves knowledge of, whatever its state; None where there is none."""
-        self._refresh()
         prefix, _, rest = text.partition("_")
         key_id, _, secret = rest.partition("_")
+        # a key made a moment ago works at once: an id that is not known is looked for without waiting
+        self._refresh(at_once=key_id not in self._keys)
         key = self._keys.get(key_id) if prefix == _PREFIX else None
         # an unknown id costs the same comparison as a wrong secret
         expected = key.secret_sha256 if key is not None else _hash("")
         return key if hmac.compare_digest(_hash(secret), expected) and key is not None else None
 
-    def _refresh(self) -> None:
+    def _refresh(self, *, at_once: bool) -> None:
         now = time.monotonic()
-        if now < self._next_look:
+        if now < self._next_look and not at_once:
             return
         self._next_look = now + self._poll_seconds
         try:

@@ -16,6 +16,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin, SwaggerRenderPlugin, YamlRenderPlugin
 from litestar.openapi.spec import Components, OpenAPIMediaType, Operation, Reference, RequestBody, SecurityScheme, Tag
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from serving.problems import ProblemDocument
@@ -78,7 +79,7 @@ def openapi_config(live_schemas: LiveSchemas, *, version: str) -> OpenAPIConfig:
 
 
 @get("/assets/{name:str}", include_in_schema=False, sync_to_thread=False)
-def asset(name: str) -> Response[bytes]:
+def asset(name: FromPath[str]) -> Response[bytes]:
     """A file of Swagger UI, from its package."""
     if name not in _ASSETS:
         raise NotFoundException

@@ -59,6 +59,7 @@ class ScoringService:
         self._metrics = metrics
         self._batch = batch_schema(batch_rows)
         self._clock = clock
+        self._store_seen = False
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def score(self, body: Any) -> ScoredApplication:
@@ -123,10 +124,15 @@ class ScoringService:
             raise NotScorable(str(error)) from None
 
     def _look_up(self, model: ServedModel, request: Mapping[str, Any]) -> LookedUp:
-        if model.online_inputs.is_needed and not OnlineStore.exists(self._store.path):
+        if model.online_inputs.is_needed and not self._store_is_there():
             # without it every borrower would look unknown, and nobody would notice
             raise Unavailable("The online store is not there yet: `loanlake run` builds it", retry_after_seconds=10)
         return model.online_inputs.look_up(self._store, request["borrower_id"], request)
+
+    def _store_is_there(self) -> bool:
+        # once written it stays; asking the file system for each request costs as much as a look-up
+        self._store_seen = self._store_seen or OnlineStore.exists(self._store.path)
+        return self._store_seen
 
     def _decided_at(self, given: datetime | None, looked_up: LookedUp) -> datetime:
         now = self._clock()

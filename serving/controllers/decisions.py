@@ -2,6 +2,7 @@
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from serving.access import SCOPE
 from serving.decide import logged_decision
@@ -20,7 +21,7 @@ class DecisionsController(Controller):
     security = KEY_REQUIRED
 
     @get("/{decision_id:str}", responses=problems(401, 403, 404, 503))
-    async def decision(self, decision_id: str, outbox: NamedDependency[Outbox]) -> LoggedDecision:
+    async def decision(self, decision_id: FromPath[str], outbox: NamedDependency[Outbox]) -> LoggedDecision:
         """One decision with everything that made it: inputs, features, score, reasons, model."""
         found = await outbox.find_anywhere(decision_id)
         if found is None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from litestar import Controller, Request, post
 from litestar.di import NamedDependency
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 
 from serving.access import SCOPE, caller
 from serving.json_body import decode_body
@@ -14,8 +14,8 @@ from serving.wire import BatchAnswer, ScoredApplication
 
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         min_length=1,
         max_length=200,
         description="Any text of the caller's own. The same request sent again with it gets the decision it got first.",

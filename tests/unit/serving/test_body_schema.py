@@ -66,7 +66,7 @@ def test_every_violation_is_listed_with_field_rule_and_value() -> None:
     )
 
     assert violations == (
-        Violation("application_id", "is required: a text of 1 to 200 characters without control characters"),
+        Violation("application_id", "is required: a text of 1 to 100 characters without control characters"),
         Violation("requested_amount", "must be a number from 1 to 100,000", 0),
         Violation("term_months", "must be a whole number from 1 to 480", 12.5),
         Violation("home_ownership", "must be one of own, mortgage, rent, or null", "Own"),
@@ -89,7 +89,7 @@ def test_every_violation_is_listed_with_field_rule_and_value() -> None:
         ("term_months", 2**80, str(2**80)),
         ("application_id", "", ""),
         ("application_id", "a\n", "a\n"),
-        ("application_id", "x" * 201, "x" * 100 + "…"),
+        ("application_id", "x" * 101, "x" * 100 + "…"),
         ("region", {"a": [1]}, '{"a": [1]}'),
         ("oldest_account_on", "2026-01-01T00:00:00", "2026-01-01T00:00:00"),
         ("borrower_id", 7, 7),

@@ -1,0 +1,298 @@
+"""The rest of the API: decisions, outcomes, model, health, metrics, the description, and errors of every kind."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from serving.app import create_app
+from serving.keys import KeyStore
+from serving.scoring import ScoringService
+from tests.model_factory import publish_model
+from tests.serving_home import APPLICATION, RISKY, ServingHome, furnish
+from warehouse import decision_log
+from warehouse.decision_log import ingest_into_lake
+from warehouse.lake import connect
+from warehouse.settings import Settings
+
+Client = TestClient[Litestar]
+
+
+def test_a_decision_is_read_back_with_what_made_it(client: Client) -> None:
+    answer = client.post("/v1/scores", json=RISKY).json()
+
+    logged = client.get(f"/v1/decisions/{answer['decision_id']}").json()
+
+    assert {name: logged[name] for name in ("probability", "decision", "band", "reasons", "model", "decided_at")} == {
+        name: answer[name] for name in ("probability", "decision", "band", "reasons", "model", "decided_at")
+    }
+    assert logged["inputs"]["requested_amount"] == 90_000.0
+    assert logged["features"]["loan_to_income"] == 10.0
+
+
+def test_a_decision_is_found_in_the_lake_after_the_outbox_let_it_go(own_client: Client, own_home: ServingHome) -> None:
+    answer = own_client.post("/v1/scores", json=RISKY).json()
+    ingest_into_lake(own_home.settings)
+    decision_log.prune(own_home.settings, older_than=timedelta(0))
+
+    logged = own_client.get(f"/v1/decisions/{answer['decision_id']}")
+
+    assert logged.status_code == 200
+    assert logged.json()["probability"] == answer["probability"]
+
+
+@pytest.mark.parametrize("decision_id", ["nothing", "a' or 1=1 --", "0" * 500])
+def test_an_unknown_decision_is_a_problem(client: Client, decision_id: str) -> None:
+    response = client.get(f"/v1/decisions/{decision_id}")
+
+    assert response.status_code == 404
+    assert response.json()["type"].endswith("unknown-decision")
+
+
+def test_an_outcome_reaches_the_lake_once_however_often_it_is_sent(own_client: Client, own_home: ServingHome) -> None:
+    report = {
+        "application_id": "app-1",
+        "is_default": True,
+        "outcome_at": "2022-06-01T02:00:00+02:00",
+        "loss_amount": 250,
+    }
+
+    ids = {own_client.post("/v1/outcomes", json=report).json()["outcome_id"] for _ in range(3)}
+
+    ingest_into_lake(own_home.settings)
+    con = connect(own_home.settings)
+    rows = con.execute(
+        "select outcome_id, source, application_id, is_default, outcome_at::varchar, loss_amount "
+        "from serving.reported_outcomes"
+    ).fetchall()
+    con.close()
+    assert rows == [(ids.pop(), "simulated", "app-1", True, "2022-06-01 00:00:00", 250.0)]
+    assert not ids
+
+
+def test_a_corrected_outcome_is_another_outcome(client: Client) -> None:
+    report = {"application_id": "app-1", "is_default": False, "outcome_at": "2022-06-01T00:00:00Z"}
+
+    first = client.post("/v1/outcomes", json=report).json()
+    corrected = client.post("/v1/outcomes", json=report | {"is_default": True}).json()
+
+    assert first["outcome_id"] != corrected["outcome_id"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"outcome_at": "2999-01-01T00:00:00Z"}, "outcome_at"),
+        ({"is_default": "no"}, "is_default"),
+        ({"loss_amount": -1}, "loss_amount"),
+        ({"loss": 1}, "loss"),
+    ],
+)
+def test_a_bad_outcome_names_the_field(client: Client, change: dict[str, Any], field: str) -> None:
+    report = {"application_id": "app-1", "is_default": False, "outcome_at": "2022-06-01T00:00:00Z"}
+
+    response = client.post("/v1/outcomes", json=report | change)
+
+    assert response.status_code == 400
+    assert [error["field"] for error in response.json()["errors"]] == [field]
+
+
+def test_the_model_page_gives_version_metrics_and_inputs(client: Client) -> None:
+    model = client.get("/v1/model").json()
+
+    assert (model["name"], model["version"], model["feature_version"]) == ("default_risk_simulated", 1, "v1")
+    assert 0.5 < model["metrics"]["candidate"]["auc"] < 1
+    assert "logistic" in model["metrics"]
+    assert {field["name"]: field["rule"] for field in model["inputs"]}["term_months"] == "a whole number from 1 to 480"
+
+
+def test_a_home_without_a_model_starts_and_says_so(home: Settings) -> None:
+    key = KeyStore(home.keys).create("tests", ["score"])
+    with TestClient(create_app(home)) as client:
+        ready, alive = client.get("/readyz"), client.get("/healthz")
+        score = client.post("/v1/scores", json=APPLICATION, headers={"X-API-Key": key})
+
+    assert (ready.status_code, alive.status_code, score.status_code) == (503, 200, 503)
+    assert ready.json()["reasons"] == ["no model is deployed: `loanlake run` trains and publishes one"]
+    assert score.headers["retry-after"] == "10"
+
+
+def test_without_the_online_store_nothing_is_scored(home: Settings) -> None:
+    """Prevents every borrower from silently being scored as if unknown."""
+    publish_model(home)
+    key = KeyStore(home.keys).create("tests", ["score"])
+    with TestClient(create_app(home)) as client:
+        ready = client.get("/readyz")
+        score = client.post("/v1/scores", json=APPLICATION, headers={"X-API-Key": key})
+
+    assert (ready.status_code, score.status_code) == (503, 503)
+    assert "online store" in ready.json()["reasons"][0]
+
+
+def test_a_decision_that_cannot_be_made_durable_is_not_answered(home: Settings) -> None:
+    """A 200 promises that the decision survives; a log that cannot be written must never be answered around."""
+    serving_home = furnish(home)
+    home.outbox.mkdir(parents=True)  # a directory where the file should be
+    with TestClient(create_app(home)) as client:
+        score = client.post("/v1/scores", json=APPLICATION, headers=serving_home.headers)
+        ready = client.get("/readyz")
+        home.outbox.rmdir()
+        ready_again = client.get("/readyz")
+        score_again = client.post("/v1/scores", json=APPLICATION, headers=serving_home.headers)
+
+    assert (score.status_code, ready.status_code) == (503, 503)
+    assert score.headers["content-type"] == "application/problem+json"
+    assert "cannot be written" in ready.json()["reasons"][0]
+    assert (ready_again.status_code, score_again.status_code) == (200, 200)
+
+
+def test_an_unexpected_error_is_a_problem_without_a_traceback(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("annual income 48000 of Jane Doe")
+
+    monkeypatch.setattr(ScoringService, "_decide", fail)
+
+    response = client.post("/v1/scores", json=APPLICATION)
+
+    document = response.json()
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "Traceback" not in response.text
+    assert "Jane Doe" not in response.text + caplog.text
+    assert any(getattr(record, "incident", None) == document["incident"] for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/nothing", 404),
+        ("GET", "/schema/nothing", 404),
+        ("GET", "/schema/assets/..%2f..%2fetc%2fpasswd", 404),
+        ("GET", "/v1/scores", 405),
+        ("DELETE", "/v1/decisions/x", 405),
+    ],
+)
+def test_paths_and_methods_that_do_not_exist_are_problems(client: Client, method: str, path: str, status: int) -> None:
+    response = client.request(method, path)
+
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["status"] == status
+
+
+def test_metrics_count_by_route_and_never_by_path(own_client: Client) -> None:
+    """A label for each decision id or probed path would grow without bound."""
+    own_client.post("/v1/scores", json=APPLICATION)
+    own_client.get("/v1/decisions/some-id")
+    own_client.get("/wp-admin/secret-path")
+
+    text = own_client.get("/metrics").text
+
+    assert 'loanlake_requests_total{method="POST",route="/v1/scores",status="200"} 1.0' in text
+    assert 'loanlake_decisions_total{decision="approve",model="default_risk_simulated"' in text
+    assert 'loanlake_requests_total{method="GET",route="unmatched",status="404"} 1.0' in text
+    assert "some-id" not in text
+    assert "wp-admin" not in text
+
+
+def test_the_description_carries_the_contracts_examples(client: Client) -> None:
+    document = client.get("/schema/openapi.json").json()
+
+    body = document["paths"]["/v1/scores"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    schema = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
+    example = schema["examples"][0]
+    assert schema["properties"]["purpose"]["enum"] == ["car", "debt_consolidation", "other"]
+    assert client.post("/v1/scores", json=example).status_code == 200
+
+
+def test_every_reference_of_the_description_leads_somewhere(client: Client) -> None:
+    document = client.get("/schema/openapi.json").json()
+
+    references = set(_references(document))
+    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert references <= known
+    assert "#/components/schemas/ScoredApplication" in references
+
+
+def test_the_page_loads_nothing_from_other_hosts(client: Client) -> None:
+    """Swagger UI comes from a package: a bank's closed network has no CDN."""
+    page = client.get("/schema").text
+
+    assert "http://" not in page.replace("http://json-schema.org", "")
+    assert "https://" not in page
+    for asset in ("swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "swagger-ui.css"):
+        assert f"/schema/assets/{asset}" in page
+        assert client.get(f"/schema/assets/{asset}").status_code == 200
+
+
+def test_scoring_imports_no_heavy_library(home: Settings) -> None:
+    """An API process that imports pandas, MLflow, XGBoost or DuckDB starts in ten seconds instead of two."""
+    serving_home = furnish(home)
+    program = f"""
+import json, sys
+from litestar.testing import TestClient
+from serving.app import create_app
+from warehouse.settings import Settings
+with TestClient(create_app(Settings.from_environment({{"LOANLAKE_HOME": {str(home.home)!r}}}))) as client:
+    response = client.post("/v1/scores", json={APPLICATION!r}, headers={serving_home.headers!r})
+assert response.status_code == 200, response.text
+heavy = {{"pandas", "mlflow", "dagster", "xgboost", "duckdb", "sklearn", "evidently", "dbt", "matplotlib", "pyarrow"}}
+print(json.dumps(sorted(heavy & set(sys.modules))))
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout) == []
+
+
+def test_a_broken_new_bundle_leaves_the_old_model_serving(own_home: ServingHome, own_client: Client) -> None:
+    settings = own_home.settings
+    assert own_client.get("/readyz").json()["status"] == "ready"
+    deployment = publish_model(settings, version=2, seed=11)
+    shutil.rmtree(deployment.bundle_directory(settings))
+    settings.deployment.touch()
+
+    ready = _until(own_client, lambda answer: answer["status"] == "degraded")
+
+    assert "cannot be served" in ready["reasons"][0]
+    assert own_client.get("/readyz").status_code == 200
+    answer = own_client.post("/v1/scores", json=APPLICATION).json()
+    assert answer["model"]["version"] == 1
+
+
+def test_a_new_deployment_is_served_without_a_restart(own_home: ServingHome, own_client: Client) -> None:
+    before = own_client.post("/v1/scores", json=RISKY).json()
+    publish_model(own_home.settings, version=2, seed=11)
+
+    _until(own_client, lambda answer: answer["model"]["version"] == 2)
+
+    after = own_client.post("/v1/scores", json=RISKY).json()
+    assert (before["model"]["version"], after["model"]["version"]) == (1, 2)
+    assert before["probability"] != after["probability"]
+
+
+def _until(client: Client, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        answer: dict[str, Any] = client.get("/readyz").json()
+        if wanted(answer):
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(f"never so within 20 s: {answer}")
+
+
+def _references(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
+        return own + [reference for inner in value.values() for reference in _references(inner)]
+    return [reference for inner in value for reference in _references(inner)] if isinstance(value, list) else []

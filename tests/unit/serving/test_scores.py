@@ -1,0 +1,236 @@
+"""What a caller of ``/v1/scores`` gets, for good requests and bad ones, from the real app with a real small model."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from ml.bundle import load_bundle
+from ml.deployment import read_deployment
+from ml.scorer import Scorer
+from serving.clock import utc_now
+from tests.serving_home import APPLICATION, AS_OF, RISKY, ServingHome
+from warehouse import decision_log
+
+Client = TestClient[Litestar]
+
+
+def score(client: Client, body: Any, **headers: str) -> dict[str, Any]:
+    response = client.post("/v1/scores", json=body, headers=headers)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def problem(client: Client, body: Any, status: int, **headers: str) -> dict[str, Any]:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    response = client.post("/v1/scores", content=content, headers={"Content-Type": "application/json"} | headers)
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = response.json()
+    assert document["status"] == status
+    return document
+
+
+def test_the_score_is_the_bundles_own_for_request_history_and_cohort(client: Client, shared_home: ServingHome) -> None:
+    deployment = read_deployment(shared_home.settings)
+    assert deployment is not None
+    scorer = Scorer(load_bundle(deployment.bundle_directory(shared_home.settings)))
+    decided_at = datetime(2022, 3, 1, 12, 0)
+    inputs = APPLICATION | {
+        "source": "simulated",
+        "decided_at": decided_at,
+        "oldest_account_on": datetime(2010, 5, 1).date(),
+        "max_months_past_due_6m": 0,
+        "purpose_default_rate": 0.1,
+    }
+
+    answer = score(client, APPLICATION | {"decided_at": "2022-03-01T12:00:00Z"})
+
+    expected = scorer.score(scorer.features(inputs))
+    assert (answer["probability"], answer["band"], answer["decision"]) == (
+        expected.probability,
+        expected.band,
+        expected.decision,
+    )
+    assert answer["status"] == "scored"
+    assert answer["features_as_of"] == "2022-01-01T00:00:00Z"
+    assert answer["model"] == {"name": "default_risk_simulated", "version": 1, "feature_version": "v1"}
+
+
+def test_a_decline_owes_reasons_and_an_approval_none(client: Client) -> None:
+    declined, approved = score(client, RISKY), score(client, APPLICATION)
+
+    assert (declined["decision"], approved["decision"]) == ("decline", "approve")
+    assert declined["reasons"][0]["text"] == "The amount requested is high for the declared income"
+    assert approved["reasons"] == []
+
+
+@pytest.mark.parametrize("borrower_id", [None, "nobody"])
+def test_an_unknown_borrower_is_scored_without_history_and_told_so(client: Client, borrower_id: str | None) -> None:
+    answer = score(client, APPLICATION | {"borrower_id": borrower_id})
+
+    assert answer["status"] == "scored_without_history"
+    assert "scored without history" in answer["warnings"][0]
+
+
+def test_a_feature_outside_its_plausible_range_is_scored_with_a_warning(client: Client) -> None:
+    """12,000 over 1 is a ratio of 12,000, where the contract's range ends at 1,000."""
+    answer = score(client, APPLICATION | {"annual_income": 1})
+
+    assert answer["warnings"] == ["loan_to_income is 12000, outside its plausible range 0 to 1000"]
+
+
+def test_ids_of_decisions_sort_by_time(client: Client) -> None:
+    ids = [score(client, APPLICATION)["decision_id"] for _ in range(3)]
+
+    milliseconds = [int(decision_id.replace("-", "")[:12], 16) for decision_id in ids]
+    assert milliseconds == sorted(milliseconds)
+    assert len(set(ids)) == 3
+    assert all(decision_id[14] == "7" for decision_id in ids)
+
+
+def test_what_is_answered_is_what_is_logged(client: Client, shared_home: ServingHome) -> None:
+    answer = score(client, RISKY)
+
+    logged = decision_log.find_decision(shared_home.settings, answer["decision_id"])
+    assert (logged.probability, logged.decision, logged.band) == (
+        answer["probability"],
+        answer["decision"],
+        answer["band"],
+    )
+    assert json.loads(logged.reasons) == answer["reasons"]
+    assert json.loads(logged.inputs)["max_months_past_due_6m"] == 5
+    assert (logged.source, logged.route, logged.features_as_of) == ("simulated", "online", AS_OF)
+
+
+def test_a_bad_request_names_field_rule_and_value(client: Client) -> None:
+    document = problem(client, APPLICATION | {"term_months": 0, "purpose": "Car", "colour": "red"}, 400)
+
+    assert document["errors"] == [
+        {"field": "term_months", "rule": "must be a whole number from 1 to 480", "found": 0},
+        {"field": "purpose", "rule": "must be one of car, debt_consolidation, other", "found": "Car"},
+        {"field": "colour", "rule": "is not a field of this request", "found": "red"},
+    ]
+
+
+def test_a_refused_request_leaves_no_decision(own_client: Client, own_home: ServingHome) -> None:
+    problem(own_client, {}, 400)
+
+    assert decision_log.count_pending(own_home.settings) == 0
+
+
+@pytest.mark.parametrize(
+    ("decided_at", "rule"),
+    [
+        (AS_OF - timedelta(seconds=1), "must not be before the history used, which is as of 2022-01-01T00:00:00Z"),
+        (utc_now() + timedelta(days=1), "must not be in the future"),
+        (datetime(9999, 12, 31), "must not be in the future"),
+    ],
+)
+def test_a_decision_is_neither_in_the_future_nor_before_its_history(
+    client: Client, decided_at: datetime, rule: str
+) -> None:
+    """A backdated decision would be scored with what became known after it."""
+    document = problem(client, APPLICATION | {"decided_at": decided_at.isoformat() + "Z"}, 400)
+
+    assert document["errors"][0]["field"] == "decided_at"
+    assert document["errors"][0]["rule"].startswith(rule)
+
+
+def test_an_offset_is_turned_into_utc(client: Client) -> None:
+    answer = score(client, APPLICATION | {"decided_at": "2022-03-01T01:00:00+02:00"})
+
+    assert answer["decided_at"] == "2022-02-28T23:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b'{"a" 1}', "application/json", 400),
+        (b"", "application/json", 400),
+        (b"[]", "application/json", 400),
+        (b'{"application_id": "\\ud800"}', "application/json", 400),
+        (b"a=1", "application/x-www-form-urlencoded", 415),
+        (b"{" + b" " * 10_000 + b"}", "application/json", 413),
+    ],
+)
+def test_a_body_that_is_no_request_is_a_problem(client: Client, body: bytes, content_type: str, status: int) -> None:
+    problem(client, body, status, **{"Content-Type": content_type})
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            name: st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
+            for name in [*APPLICATION, "decided_at"]
+        },
+    )
+)
+def test_no_values_of_the_known_fields_make_it_fail(client: Client, changes: dict[str, object]) -> None:
+    """Prevents a 500: whatever passes validation can be scored, logged and answered."""
+    body = json.dumps(APPLICATION | changes).replace("Infinity", "1e999")
+
+    response = client.post("/v1/scores", content=body, headers={"Content-Type": "application/json"})
+
+    assert response.status_code in (200, 400, 422), response.text
+
+
+def test_the_same_request_with_the_same_idempotency_key_is_one_decision(
+    own_client: Client, own_home: ServingHome
+) -> None:
+    """A caller that saw a time-out may send it again without deciding twice."""
+    first = score(own_client, RISKY, **{"Idempotency-Key": "retry-1"})
+    again = score(own_client, RISKY, **{"Idempotency-Key": "retry-1"})
+    other = score(own_client, RISKY, **{"Idempotency-Key": "retry-2"})
+
+    assert again == first
+    assert other["decision_id"] != first["decision_id"]
+    assert decision_log.count_pending(own_home.settings) == 2
+
+
+def test_an_idempotency_key_cannot_name_two_requests(client: Client) -> None:
+    score(client, RISKY, **{"Idempotency-Key": "retry-1"})
+
+    document = problem(client, APPLICATION, 422, **{"Idempotency-Key": "retry-1"})
+
+    assert document["type"].endswith("idempotency-key-reused")
+
+
+def test_a_batch_scores_good_rows_beside_bad_ones(own_client: Client, own_home: ServingHome) -> None:
+    response = own_client.post("/v1/scores/batch", json={"applications": [APPLICATION, {"term_months": 0}, RISKY]})
+
+    answer = response.json()
+    assert response.status_code == 200
+    assert (answer["n_scored"], answer["n_refused"]) == (2, 1)
+    assert [row["index"] for row in answer["results"]] == [0, 1, 2]
+    assert answer["results"][0]["score"]["decision"] == "approve"
+    assert answer["results"][1]["problem"]["status"] == 400
+    assert {error["field"] for error in answer["results"][1]["problem"]["errors"]} >= {"application_id", "term_months"}
+    assert decision_log.count_pending(own_home.settings) == 2
+
+
+def test_a_batch_row_gets_the_score_it_gets_alone(client: Client) -> None:
+    at = {"decided_at": "2022-03-01T12:00:00Z"}
+    alone = score(client, RISKY | at)
+
+    batch = client.post("/v1/scores/batch", json={"applications": [APPLICATION | at, RISKY | at]}).json()
+
+    assert batch["results"][1]["score"]["probability"] == alone["probability"]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"applications": []}, {"applications": [{}] * 4}, {"applications": {}}, {"rows": []}]
+)
+def test_a_batch_that_is_not_a_list_within_the_limit_is_refused(client: Client, body: Any) -> None:
+    response = client.post("/v1/scores/batch", json=body)
+
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["rule"].endswith("a list of 1 to 3 applications")
