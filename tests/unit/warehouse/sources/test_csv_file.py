@@ -1,0 +1,145 @@
+"""A CSV file read whole: values as text, true lines, and a clear refusal of what is no CSV."""
+
+import csv
+import gzip
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from warehouse.errors import SourceFileError
+from warehouse.sources import csv_file
+from warehouse.sources.csv_file import CsvFile
+
+
+def write(tmp_path: Path, content: str | bytes, name: str = "loans.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def rows(file: CsvFile) -> list[dict[str, object]]:
+    return [row for batch in file.batches(file.columns) for row in batch.to_pylist()]
+
+
+def test_values_are_text_as_written_and_empty_ones_null(tmp_path: Path) -> None:
+    file = CsvFile(write(tmp_path, 'Id,Amount,note\n007, 1.50,""\n2,,"a ""b"", c"\n'))
+
+    assert rows(file) == [
+        {"id": "007", "amount": " 1.50", "note": None, "_line": 2},
+        {"id": "2", "amount": None, "note": 'a "b", c', "_line": 3},
+    ]
+
+
+def test_words_that_other_readers_take_for_null_are_kept(tmp_path: Path) -> None:
+    """A borrower in Namibia has region NA."""
+    file = CsvFile(write(tmp_path, "region,x\nNA,null\n"))
+
+    assert rows(file)[0]["region"] == "NA"
+
+
+def test_gzip_is_known_by_content_and_read_alike(tmp_path: Path) -> None:
+    file = CsvFile(write(tmp_path, gzip.compress(b"a,b\n1,2\n"), name="loans.txt"))
+
+    assert rows(file) == [{"a": "1", "b": "2", "_line": 2}]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
+    assert CsvFile(write(tmp_path, "\ufeffid,b\n1,2\n")).columns == ("id", "b")
+
+
+def test_a_missing_line_break_at_the_end_loses_no_row(tmp_path: Path) -> None:
+    assert [row["a"] for row in rows(CsvFile(write(tmp_path, "a,b\n1,2\n3,4")))] == ["1", "3"]
+
+
+def test_notes_before_the_header_and_after_the_rows_are_rejected_by_line(tmp_path: Path) -> None:
+    file = CsvFile(write(tmp_path, "Notes offered by X\nid,b\n1,2\n\nTotal: 3,\n"), notes=("Notes offered", "Total"))
+
+    assert [row["_line"] for row in rows(file)] == [3]
+    assert [(line.line, line.value) for line in file.rejected] == [(1, "Notes offered by X"), (5, "Total: 3,")]
+
+
+def test_lines_stay_true_over_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_file, "BLOCK_BYTES", 16)
+    lines = ["id,note", '1,"two', 'lines"', "", "2,b", "3", '4,"', '"', "5,c"]
+
+    file = CsvFile(write(tmp_path, "\n".join(lines) + "\n"))
+
+    assert [(row["id"], row["_line"]) for row in rows(file)] == [("1", 2), ("2", 5), ("4", 7), ("5", 9)]
+    assert [line.line for line in file.rejected] == [6]
+
+
+def test_a_file_can_be_read_again(tmp_path: Path) -> None:
+    file = CsvFile(write(tmp_path, "a,b\n1,2\n3\n"))
+
+    assert rows(file) == rows(file)
+    assert len(file.rejected) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"\n\n", "it holds no header"),
+        (b"id;amount\n1;2\n", "separated by semicolons: write it with commas"),
+        (b"id\tamount\n1\t2\n", "separated by tabs"),
+        (b"id,amount\n1,caf\xe9\n", r"byte 0xe9 on line 2 is not UTF-8: convert it first \(iconv"),
+        ("id,amount\n1,2\n".encode("utf-16"), "UTF-16"),
+        (b"\x7fELF\x02\x01\x01\0\0\0", "a binary file"),
+        (b"id,,amount\n1,2,3\n", "no name for column 2"),
+        (b"id,Amount,amount\n1,2,3\n", "names columns twice: amount"),
+        (b'id,"amount\n1,2\n', "quotes of its header are broken"),
+        (gzip.compress(b"id,amount\n" + b"1,2\n" * 1000)[:-20], "gzip stream is damaged or cut short"),
+        (gzip.compress(b"id,amount\n")[:12], "gzip stream is damaged or cut short"),
+        (b"BZh91AY&SY", "compressed by bzip2"),
+    ],
+)
+def test_a_file_that_is_no_csv_is_refused_for_what_was_found(tmp_path: Path, content: bytes, found: str) -> None:
+    path = write(tmp_path, content)
+
+    with pytest.raises(SourceFileError, match=rf"loans\.csv must be a CSV file .*{found}.*nothing of it was loaded"):
+        rows(CsvFile(path))
+
+
+def test_a_zip_archive_is_named_as_one(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "loans.csv", "w") as archive:
+        archive.writestr("loans.csv", "a,b\n1,2\n")
+
+    with pytest.raises(SourceFileError, match="a zip archive: unpack it first"):
+        CsvFile(tmp_path / "loans.csv")
+
+
+def test_a_file_of_mostly_other_lines_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rejected lines are kept in memory: a wrong file of a hundred million lines must not fill it."""
+    monkeypatch.setattr(csv_file, "MAX_REJECTED_LINES", 3)
+    path = write(tmp_path, "a,b\n" + "1\n" * 5)
+
+    with pytest.raises(SourceFileError, match=r"more than 3 of its lines are not rows \(line 2: 1 field "):
+        rows(CsvFile(path))
+
+
+def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_file, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(csv_file, "MAX_LINE_BYTES", 256)
+
+    with pytest.raises(SourceFileError, match="line 2 is longer than"):
+        rows(CsvFile(write(tmp_path, "a,b\n" + "1" * 1000 + ",2\n")))
+
+
+values = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=6)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(table=st.lists(st.tuples(values, values), min_size=1, max_size=6), quoting=st.sampled_from([0, 1]))
+def test_what_the_csv_module_writes_is_read_back_equal(
+    tmp_path: Path, table: list[tuple[str, str]], quoting: int
+) -> None:
+    path = tmp_path / "table.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, quoting=quoting, lineterminator="\n").writerows([("a", "b"), *table])
+
+    found = [(row["a"] or "", row["b"] or "") for row in rows(CsvFile(path))]
+
+    # a line of blanks alone is no row, whatever wrote it
+    assert found == table

@@ -1,0 +1,214 @@
+"""Files into raw tables: whole or not at all, once, with each row's file and line."""
+
+import gzip
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from warehouse.errors import SourceFileError
+from warehouse.lake import connect, current_snapshot, writer
+from warehouse.settings import Settings
+from warehouse.sources import SOURCES, ingest_files
+
+
+@pytest.fixture
+def truth_file(tmp_path: Path) -> Path:
+    """The smallest known kind of file; its last line is no row."""
+    path = tmp_path / "truth.csv"
+    path.write_text("application_id,p_default,is_shock_period\nsim-1,0.125,false\nsim-2,abc,true\nsim-3,0.5\n")
+    return path
+
+
+def query(home: Settings, sql: str) -> list[tuple[object, ...]]:
+    with connect(home) as con:
+        return con.execute(sql).fetchall()
+
+
+def test_rows_are_text_with_their_file_and_line(home: Settings, truth_file: Path) -> None:
+    ingest_files("simulated", [truth_file], home, "truth")
+
+    rows = query(home, "select * exclude (_loaded_at) from raw.simulated_truth order by _line")
+    assert rows == [("sim-1", "0.125", "false", "truth.csv", 2), ("sim-2", "abc", "true", "truth.csv", 3)]
+
+
+def test_a_line_that_is_no_row_is_kept_with_its_reason(home: Settings, truth_file: Path) -> None:
+    (result,) = ingest_files("simulated", [truth_file], home, "truth")
+
+    rejected = query(home, "select * exclude (loaded_at) from raw.rejected_lines")
+    assert rejected == [("simulated", "truth", "truth.csv", 4, "sim-3,0.5", "2 fields instead of 3")]
+    assert (result.n_rows, result.n_rejected, result.status) == (2, 1, "loaded")
+
+
+def test_the_file_itself_is_recorded(home: Settings, truth_file: Path) -> None:
+    ingest_files("simulated", [truth_file], home, "truth")
+
+    files = query(home, "select source, entity, file, n_bytes, n_rows, n_quarantined from raw.files")
+    assert files == [("simulated", "truth", "truth.csv", truth_file.stat().st_size, 2, 1)]
+
+
+def test_the_same_content_again_changes_nothing_whatever_its_name(home: Settings, truth_file: Path) -> None:
+    """A file that arrives twice must not count its loans twice, nor make a snapshot."""
+    ingest_files("simulated", [truth_file], home, "truth")
+    with connect(home) as con:
+        before = current_snapshot(con)
+    renamed = truth_file.rename(truth_file.with_name("truth-resent.csv"))
+
+    (result,) = ingest_files("simulated", [renamed], home, "truth")
+
+    with connect(home) as con:
+        assert current_snapshot(con) == before
+    assert (result.status, result.n_rows, result.n_rejected) == ("already_loaded", 2, 1)
+
+
+def test_a_new_content_under_a_known_name_is_loaded_beside_the_old(home: Settings, truth_file: Path) -> None:
+    ingest_files("simulated", [truth_file], home, "truth")
+    truth_file.write_text("application_id,p_default,is_shock_period\nsim-9,0.25,false\n")
+
+    ingest_files("simulated", [truth_file], home, "truth")
+
+    (names,) = query(home, "select count(distinct _file), count(*) from raw.simulated_truth")
+    assert names == (2, 3)
+
+
+def test_gzip_and_parquet_load_as_plain_text_does(home: Settings, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,amount\n1,100\n")
+    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"id,amount\n2,200\n"))
+    pq.write_table(pa.table({"id": [3], "amount": [300]}), tmp_path / "c.parquet")
+
+    ingest_files("mybank", [tmp_path / name for name in ("a.csv", "b.csv.gz", "c.parquet")], home, "loans")
+
+    rows = query(home, "select id, amount, _file, _line from raw.mybank_loans order by id")
+    assert rows == [("1", "100", "a.csv", 2), ("2", "200", "b.csv.gz", 2), ("3", "300", "c.parquet", 2)]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("application_id,p_default\nsim-1,0.1\n", "1 of 3 columns are missing: is_shock_period"),
+        ("application_id,p_default,is_shock_period\n", "at least one row: found a header and no row"),
+        (
+            "application_id,p_default,is_shock_period\n1,2\n1,2\n",
+            r"at least one row: none of its lines is one \(2 fields instead of 3\)",
+        ),
+        ("application_id;p_default;is_shock_period\nsim-1;0.1;true\n", "separated by semicolons"),
+    ],
+)
+def test_a_file_that_cannot_be_used_leaves_nothing(home: Settings, tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "truth.csv"
+    path.write_text(content)
+    with writer("a test", home) as con:
+        before = current_snapshot(con)
+
+    with pytest.raises(SourceFileError, match=message):
+        ingest_files("simulated", [path], home, "truth")
+
+    with connect(home) as con:
+        assert current_snapshot(con) == before
+    assert list((home.landing / "simulated" / "truth").iterdir()) == []
+
+
+def test_an_error_late_in_a_file_takes_back_its_first_rows(home: Settings, tmp_path: Path) -> None:
+    """The gzip stream breaks after the first blocks have gone to the lake: nothing may be half loaded."""
+    whole = gzip.compress(("id,amount\n" + "".join(f"{i},{i * 7919 % 1009}\n" for i in range(2_000_000))).encode(), 1)
+    (tmp_path / "loans.csv.gz").write_bytes(whole[: len(whole) - 100])
+
+    with pytest.raises(SourceFileError, match=r"damaged or cut short .* nothing of it was loaded"):
+        ingest_files("mybank", [tmp_path / "loans.csv.gz"], home, "loans")
+
+    (found,) = query(home, "select count(*) from information_schema.tables where table_name = 'mybank_loans'")
+    assert found == (0,)
+    assert query(home, "from raw.files") == []
+
+
+def test_files_before_a_bad_one_stay_loaded(home: Settings, truth_file: Path) -> None:
+    heard: list[str] = []
+
+    with pytest.raises(SourceFileError, match="found nothing at"):
+        ingest_files("simulated", [truth_file, "nonesuch.csv"], home, "truth", lambda result: heard.append(result.file))
+
+    assert heard == ["truth.csv"]
+    assert query(home, "select count(*) from raw.files") == [(1,)]
+
+
+def test_a_column_that_the_source_does_not_know_is_ignored_and_named(home: Settings, tmp_path: Path) -> None:
+    (tmp_path / "truth.csv").write_text("new,is_shock_period,p_default,application_id\nx,true,0.5,sim-1\n")
+
+    (result,) = ingest_files("simulated", [tmp_path / "truth.csv"], home, "truth")
+
+    assert result.ignored_columns == ("new",)
+    assert query(home, "select application_id, p_default, is_shock_period from raw.simulated_truth") == [
+        ("sim-1", "0.5", "true")
+    ]
+
+
+def test_a_lender_of_ones_own_may_have_any_header(home: Settings, tmp_path: Path) -> None:
+    (tmp_path / "loans.csv").write_text('Loan ID,"% of limit",select,Über\n1,2,3,4\n')
+
+    ingest_files("mybank", [tmp_path / "loans.csv"], home, "loans")
+
+    assert query(home, 'select loan_id, of_limit, "select", ber from raw.mybank_loans') == [("1", "2", "3", "4")]
+
+
+def test_a_later_file_of_an_own_lender_must_have_the_same_columns(home: Settings, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,amount\n1,2\n")
+    (tmp_path / "b.csv").write_text("id,sum\n1,2\n")
+    ingest_files("mybank", [tmp_path / "a.csv"], home, "loans")
+
+    with pytest.raises(SourceFileError, match="the first one loaded, id, amount: missing amount, new sum; nothing"):
+        ingest_files("mybank", [tmp_path / "b.csv"], home, "loans")
+
+    assert query(home, "select count(*) from raw.mybank_loans") == [(1,)]
+
+
+def test_a_name_with_quotes_in_it_is_only_a_name(home: Settings, tmp_path: Path) -> None:
+    pq.write_table(pa.table({'i"d': ["1"]}), tmp_path / "it's.parquet")
+
+    ingest_files("mybank", [tmp_path / "it's.parquet"], home, "loans")
+
+    assert query(home, "select i_d, _file from raw.mybank_loans") == [("1", "it's.parquet")]
+
+
+def test_the_public_lending_club_files_notes_are_no_loans(home: Settings, tmp_path: Path) -> None:
+    """Its footer of totals is padded with commas to the width of a loan; its older downloads begin with a notice."""
+    columns = SOURCES["lending_club"].entities["loans"]
+    loan = ",".join(["1", *[""] * 150])
+    totals = "Total amount funded in policy code 1: 460296150" + "," * 150
+    (tmp_path / "accepted.csv").write_text(
+        "\n".join(
+            [
+                "Notes offered by Prospectus (https://www.lendingclub.com/info/prospectus.action)",
+                ",".join(columns),
+                loan,
+                "",
+                "",
+                totals,
+                '"Total amount funded in policy code 2: 0"',
+            ]
+        )
+        + "\n"
+    )
+
+    (result,) = ingest_files("lending_club", [tmp_path / "accepted.csv"], home)
+
+    assert (result.n_rows, result.n_rejected) == (1, 3)
+    assert query(home, "select id, _line from raw.lending_club_loans") == [("1", 3)]
+    rejected = query(home, "select line, reason from raw.rejected_lines order by line")
+    assert rejected == [(line, "a note of the file about itself, not a row") for line in (1, 6, 7)]
+
+
+def test_the_real_lending_club_file_loads_every_loan(home: Settings, lending_club_file: Path) -> None:
+    (result,) = ingest_files("lending_club", [lending_club_file], home)
+
+    assert (result.n_rows, result.n_rejected, result.ignored_columns) == (42_535, 0, ())
+    ends = "select arg_min(id, _line), arg_max(id, _line), min(_line), max(_line) from raw.lending_club_loans"
+    assert query(home, ends) == [("54734", "1077501", 2, 42_536)]
+
+
+def test_the_real_credit_card_file_loads_every_account(home: Settings, uci_credit_card_file: Path) -> None:
+    (result,) = ingest_files("uci_credit_card", [uci_credit_card_file], home)
+
+    defaults = "select count(*) from raw.uci_credit_card_accounts where default_payment_next_month = '1'"
+    assert (result.n_rows, result.n_rejected) == (30_000, 0)
+    assert query(home, defaults) == [(6_636,)]
