@@ -173,13 +173,17 @@ def write_model(
     )
 
 
+def shared_bundle(*, seed: int = 7) -> Bundle:
+    """A real bundle of 2,000 rows, trained once in a test process for each seed; read-only."""
+    return _trained_bundle(seed)
+
+
 @cache
-def shared_bundle(*, n: int = 2000, seed: int = 7) -> Bundle:
-    """A real bundle, trained once in a test process and read-only: what it needs of a lake is gone when it returns."""
+def _trained_bundle(seed: int) -> Bundle:
     directory = Path(tempfile.mkdtemp(prefix="loanlake-model-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     settings = Settings.from_environment({"LOANLAKE_HOME": str(directory / "home")})
-    fill_lake(settings, n, seed=seed)
+    fill_lake(settings, seed=seed)
     return write_model(directory / "bundle", *trained(settings))
 
 
