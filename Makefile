@@ -35,8 +35,9 @@ run: setup
 up: setup
 	$(BIN)/loanlake up
 
+# a file's tests stay in one process: what they set up together is set up once
 test: setup
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check

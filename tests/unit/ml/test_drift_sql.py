@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from datetime import date
+from functools import cache
 
 import duckdb
 import numpy as np
@@ -22,13 +23,20 @@ samples = st.lists(st.one_of(numbers, st.none()), min_size=1, max_size=40)
 labels = st.lists(st.sampled_from(["a", "b", "c", "unlisted", None]), min_size=1, max_size=60)
 
 
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    # one for the whole module: opening one for each example took most of the time
+    con = duckdb.connect()
+    con.execute("set threads = 1")
+    return con
+
+
 def _connection(
     reference: list[object], current: dict[date, list[object]], data_type: str
 ) -> duckdb.DuckDBPyConnection:
-    con = duckdb.connect()
-    con.execute("set threads = 1")
-    con.execute(f"create temp table {REFERENCE} as select unnest($1::{data_type}[]) as x", [reference])
-    con.execute(f"create temp table {CURRENT} (month date, x {data_type})")
+    con = _database()
+    con.execute(f"create or replace temp table {REFERENCE} as select unnest($1::{data_type}[]) as x", [reference])
+    con.execute(f"create or replace temp table {CURRENT} (month date, x {data_type})")
     for month, values in current.items():
         con.execute(f"insert into {CURRENT} select $1, unnest($2::{data_type}[])", [month, values])
     return con
@@ -41,13 +49,13 @@ def _rows(con: duckdb.DuckDBPyConnection, statement: str) -> dict[date, dict[str
 
 
 def _compare_numbers(reference: list[float | None], current: dict[date, list[float | None]]) -> dict[date, dict]:
-    with _connection(reference, current, "double") as con:
-        return _rows(con, number_sql("x", read_cuts(con, ["x"])["x"]))
+    con = _connection(reference, current, "double")
+    return _rows(con, number_sql("x", read_cuts(con, ["x"])["x"]))
 
 
 def _compare_labels(reference: list[str | None], current: list[str | None]) -> dict:
-    with _connection(reference, {JANUARY: current}, "varchar") as con:
-        return _rows(con, label_sql("x", ["a", "b", "c"]))[JANUARY]
+    con = _connection(reference, {JANUARY: current}, "varchar")
+    return _rows(con, label_sql("x", ["a", "b", "c"]))[JANUARY]
 
 
 def _psi(reference: Counter, current: Counter) -> float:
@@ -144,15 +152,17 @@ def test_zeros_that_become_many_are_seen_where_most_deciles_are_one() -> None:
 
 
 def test_a_listed_value_named_missing_is_not_a_missing_value() -> None:
-    with _connection(["missing", None, "other"], {JANUARY: ["missing", "other", "elsewhere"]}, "varchar") as con:
-        found = _rows(con, label_sql("x", ["missing", "other"]))[JANUARY]
+    con = _connection(["missing", None, "other"], {JANUARY: ["missing", "other", "elsewhere"]}, "varchar")
+
+    found = _rows(con, label_sql("x", ["missing", "other"]))[JANUARY]
 
     assert (found["n_missing_reference"], found["n_missing_current"]) == (1, 0)
     assert found["n_bins"] == 4  # missing the value, other the value, no value, and any other value
 
 
 def test_a_quote_in_a_value_is_text() -> None:
-    with _connection(["don't know"], {JANUARY: ["don't know"]}, "varchar") as con:
-        found = _rows(con, label_sql("x", ["don't know"]))[JANUARY]
+    con = _connection(["don't know"], {JANUARY: ["don't know"]}, "varchar")
+
+    found = _rows(con, label_sql("x", ["don't know"]))[JANUARY]
 
     assert found["n_bins"] == 1
