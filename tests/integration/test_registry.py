@@ -1,0 +1,200 @@
+"""MLflow's side of a model: registered once, refused with reasons, promoted, taken back, served by MLflow itself."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from ml import registry
+from ml.bundle import Bundle
+from ml.commands import promote as promote_command
+from ml.deployment import promote, read_deployment, rollback
+from ml.evaluation import Evaluation, evaluate
+from ml.gates import GateResult
+from ml.registry import RegisteredVersion
+from ml.scorer import Scorer
+from ml.tracking import SILENT, open_client
+from ml.training_set import TrainingSet
+from tests import model_factory
+from tests.model_factory import CONTRACT, MODEL_NAME, SOURCE
+from warehouse.errors import GateRefusal, NotFoundError
+from warehouse.settings import Settings
+
+PASSED = GateResult("auc_reaches_floor", True, "at least 0.6", "0.7", "Required at least 0.6; found 0.7.")
+REFUSED = replace(PASSED, passed=False, found="0.5", message="Required at least 0.6; found 0.5. Refused: look.")
+
+
+class Registry:
+    """A home with three registered versions: 1 and 2 passed their gates, 3 was refused."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        model_factory.fill_lake(settings)
+        candidate, self.training_set = model_factory.trained(settings)
+        self.evaluation: Evaluation = evaluate(candidate, self.training_set)
+        directory = settings.candidates
+        self.bundle = model_factory.write_model(directory / "1", candidate, self.training_set, self.evaluation)
+        self.first = self.register(self.bundle, PASSED)
+        self.second = self.register(self._variant("second"), PASSED)
+        self.third = self.register(self._variant("third"), REFUSED)
+
+    def register(self, bundle: Bundle, gate: GateResult, training_set: TrainingSet | None = None) -> RegisteredVersion:
+        return registry.register(
+            self.settings,
+            bundle,
+            training_set=training_set or self.training_set,
+            evaluation=self.evaluation,
+            gates=[gate],
+            plots={"roc": b"\x89PNG"},
+        )
+
+    def _variant(self, fingerprint: str) -> Bundle:
+        """The same model under another training's fingerprint."""
+        return replace(self.bundle, lineage=replace(self.bundle.lineage, fingerprint=fingerprint))
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    return Registry(Settings.from_environment({"LOANLAKE_HOME": str(tmp_path_factory.mktemp("registry") / "home")}))
+
+
+def test_versions_are_numbered_in_order(registered):
+    versions = [registered.first, registered.second, registered.third]
+
+    assert [version.version for version in versions] == [1, 2, 3]
+    assert {version.name for version in versions} == {MODEL_NAME}
+
+
+def test_the_same_training_is_registered_once(registered):
+    again = registered.register(registered.bundle, PASSED)
+
+    assert (again.version, again.run_id) == (registered.first.version, registered.first.run_id)
+    assert len(registry.list_versions(registered.settings, SOURCE)) == 3
+    found = registry.find_version_by_fingerprint(registered.settings, SOURCE, registered.bundle.lineage.fingerprint)
+    assert found.version == 1
+    assert registry.find_version_by_fingerprint(registered.settings, SOURCE, "never trained") is None
+
+
+def test_a_run_tells_settings_figures_data_and_origin(registered):
+    run = open_client(registered.settings).get_run(registered.first.run_id)
+
+    assert run.data.params["boosting.max_trees"] == "40"
+    assert run.data.metrics["test_auc"] == pytest.approx(registered.evaluation.overall("test").auc)
+    assert run.data.tags["lake_snapshot"] == str(registered.training_set.snapshot)
+    (dataset,) = run.inputs.dataset_inputs
+    source = json.loads(dataset.dataset.source)["tags"]
+    assert source["sql"] == registered.training_set.statement
+    assert source["sha256"] == registered.training_set.sha256
+    plots = open_client(registered.settings).list_artifacts(registered.first.run_id, "plots")
+    assert [plot.path for plot in plots] == ["plots/roc.png"]
+
+
+def test_the_registered_bundle_is_the_candidates(registered):
+    fetched = registry.fetch_bundle(registered.settings, registered.first)
+
+    assert fetched.digest == registered.bundle.digest == registered.first.bundle_digest
+
+
+def test_a_refused_version_is_not_served(registered):
+    with pytest.raises(GateRefusal, match=r"version 3 was refused by auc_reaches_floor: Required at least 0\.6"):
+        promote(registered.settings, 3, source=SOURCE, by="tests")
+
+
+def test_a_refused_version_is_no_challenger(registered):
+    aliases = open_client(registered.settings).get_registered_model(MODEL_NAME).aliases
+
+    assert "3" not in {str(version) for version in aliases.values()}
+
+
+def test_a_version_that_does_not_exist_is_named_with_those_that_do(registered):
+    with pytest.raises(NotFoundError, match=f"{MODEL_NAME} has no version 9: it has 1, 2, 3"):
+        promote(registered.settings, 9, source=SOURCE, by="tests")
+    with pytest.raises(NotFoundError, match="default_risk_nobody has no version 1: it has none"):
+        promote(registered.settings, 1, source="nobody", by="tests")
+
+
+def test_promotion_and_rollback_move_what_is_served_and_the_alias(registered, monkeypatch):
+    monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
+    promote(registered.settings, 1, source=SOURCE, by="tests")
+    result = CliRunner().invoke(promote_command, ["2", "--source", SOURCE])
+    champion = registry.find_champion(registered.settings, SOURCE)
+
+    assert result.exit_code == 0, result.output
+    assert f"serving {MODEL_NAME} version 2" in result.output
+    assert champion.version == read_deployment(registered.settings).model_version == 2
+    assert champion.aliases == ("champion",)
+
+    rollback(registered.settings, by="tests")
+
+    assert registry.find_champion(registered.settings, SOURCE).version == 1
+    assert read_deployment(registered.settings).model_version == 1
+
+
+@pytest.fixture
+def served(registered) -> Iterator[str]:
+    """``mlflow models serve`` of the champion on a loopback port; its address."""
+    promote(registered.settings, 1, source=SOURCE, by="tests")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", f"models:/{MODEL_NAME}@champion"]
+    options = ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    environment = {
+        **os.environ,
+        **SILENT,
+        "MLFLOW_TRACKING_URI": registered.settings.mlflow_uri,
+        # the server starts uvicorn by name
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    log = (registered.settings.home / "serve.log").open("w")
+    process = subprocess.Popen(
+        [*command, *options], env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/ping", process, Path(log.name))
+        yield f"http://127.0.0.1:{port}/invocations"
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(timeout=30)
+        log.close()
+
+
+@pytest.mark.slow
+def test_mlflow_serves_the_champion_with_the_scorers_probabilities(registered, served):
+    rows = pd.read_parquet(registered.bundle.reference_sample).head(20)[list(CONTRACT.feature_names)]
+    records = json.loads(rows.to_json(orient="records", double_precision=15))
+    body = json.dumps({"dataframe_records": records}).encode()
+
+    request = urllib.request.Request(served, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        predictions = json.load(answer)["predictions"]
+
+    scorer = Scorer(registered.bundle)
+    vectors = [tuple(record[name] for name in CONTRACT.feature_names) for record in records]
+    assert [row["probability"] for row in predictions] == [score.probability for score in scorer.score_many(vectors)]
+    assert {row["decision"] for row in predictions} == {"approve", "decline"}
+    assert all((row["decision"] == "decline") == (row["reasons"] != "[]") for row in predictions)
+
+
+def _wait_for(url: str, process: subprocess.Popen, log: Path, *, seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            pytest.fail(f"mlflow models serve ended with {process.returncode}: {log.read_text()[-2000:]}")
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    pytest.fail(f"mlflow models serve did not answer within {seconds:g} s: {log.read_text()[-2000:]}")
