@@ -83,7 +83,8 @@ class CandidateDirectory:
 
     def read_registration(self) -> dict[str, Any] | None:
         """``model_name``, ``model_version``, ``run_id``; None before it was registered."""
-        return _read(self.path / "registered.json")
+        found: dict[str, Any] | None = _read(self.path / "registered.json")
+        return found
 
     def write_registration(self, registration: dict[str, Any]) -> None:
         """Keep the model version it became."""

@@ -10,18 +10,24 @@ if TYPE_CHECKING:
 
 
 def champion_of(settings: Settings, source: str) -> "Deployment | None":
-    """The deployment that last put a model of this source in service, by publishing or by rolling back; None if none did.
+    """The deployment that last put a model of this source in service, by publishing or rolling back; None if none did.
 
     ``deployment.json`` names one model, whatever its source; a lender trained earlier keeps its champion all the same.
     """
+    return next((champion for champion in champions(settings) if champion.source == source), None)
+
+
+def champions(settings: Settings) -> "list[Deployment]":
+    """The champion of every source that has one, by name of the source."""
     from ml.deployment import Deployment
 
-    entries = [entry for entry in _history(settings) if entry["source"] == source]
-    if not entries:
-        return None
-    return Deployment.from_dict(
-        {name: value for name, value in entries[-1].items() if name != "action"} | {"previous": None}
-    )
+    latest = {entry["source"]: entry for entry in _history(settings)}
+    return [
+        Deployment.from_dict(
+            {name: value for name, value in latest[source].items() if name != "action"} | {"previous": None}
+        )
+        for source in sorted(latest)
+    ]
 
 
 def was_published(settings: Settings, name: str, version: int) -> bool:

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -11,8 +12,6 @@ import click
 from warehouse.errors import SettingError
 from warehouse.settings import Settings
 
-_SIMULATED_SIZE = ("applications", "months", "seed")
-
 
 @click.command()
 @click.argument("source", required=False)
@@ -20,24 +19,14 @@ _SIMULATED_SIZE = ("applications", "months", "seed")
 @click.option("--entity", help="Which raw table the FILES fill, where the source has several or is your own.")
 @click.option("--exclude", metavar="FEATURE,…", default="", help="Features that the model must not use.")
 @click.option(
-    "--month", "months", multiple=True, metavar="YYYY-MM", help="Write a drift report for this month; repeatable."
+    "--report", "report_months", multiple=True, metavar="YYYY-MM", help="Drift report for a month; repeatable."
 )
 @click.option("--retrain", is_flag=True, help="Train even where nothing has changed.")
 @click.option("--applications", type=click.IntRange(min=1), help="Size of the simulated lender (default 20,000).")
-@click.option("--simulated-months", type=click.IntRange(min=1), help="Months of simulated decisions (default 48).")
+@click.option("--months", type=click.IntRange(min=1), help="Months of simulated decisions (default 48).")
 @click.option("--seed", type=int, help="Seed of the simulated lender (default 7).")
-def run(
-    source: str | None,
-    files: tuple[Path, ...],
-    entity: str | None,
-    exclude: str,
-    months: tuple[str, ...],
-    retrain: bool,
-    applications: int | None,
-    simulated_months: int | None,
-    seed: int | None,
-) -> None:
-    """Run the main path for SOURCE: load FILES, build and check features, train, judge, deploy, score, measure drift.
+def run(source: str | None, files: tuple[Path, ...], **options: Any) -> None:
+    r"""Run the main path for SOURCE: load FILES, build and check features, train, judge, deploy, score, measure drift.
 
     SOURCE is simulated (the default), lending_club, uci_credit_card, or a lender of your own. Without FILES the tables
     are built from what was loaded before; the simulated lender writes its own. Running again changes nothing but what
@@ -54,23 +43,30 @@ def run(
     """
     from orchestration.main_run import run_main_path
 
-    simulated = {"applications": applications, "months": simulated_months, "seed": seed}
-    asked = {f"simulated_{name}": value for name, value in simulated.items() if value is not None}
-    source = source or "simulated"
-    if asked and source != "simulated":
-        raise SettingError(
-            f"--applications, --simulated-months and --seed shape the simulated lender: found {source!r}"
-        )
-    config: dict[str, Any] = {"source": source, "files": [str(file.resolve()) for file in files], **asked}
-    config |= {"simulate": bool(asked), "entity": entity or "", "force_training": retrain}
-    config |= {"exclude": [name for name in exclude.split(",") if name], "report_months": list(months)}
+    settings, run_settings = Settings.from_environment(), _run_settings(source or "simulated", files, options)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        succeeded = run_main_path(config, Settings.from_environment())
+        succeeded = run_main_path(run_settings, settings)
     except KeyboardInterrupt:
         click.echo("loanlake: interrupted; what was finished is kept, run again to go on", err=True)
         sys.exit(130)
     sys.exit(0 if succeeded else 1)
+
+
+def _run_settings(source: str, files: tuple[Path, ...], options: Mapping[str, Any]) -> dict[str, Any]:
+    simulated = {name: options[name] for name in ("applications", "months", "seed") if options[name] is not None}
+    if simulated and source != "simulated":
+        raise SettingError(f"--applications, --months and --seed shape the simulated lender: found {source!r}")
+    return {
+        "source": source,
+        "files": [str(file.resolve()) for file in files],
+        "entity": options["entity"] or "",
+        "exclude": [name.strip() for name in options["exclude"].split(",") if name.strip()],
+        "report_months": list(options["report_months"]),
+        "force_training": options["retrain"],
+        "simulate": bool(simulated),
+        **{f"simulated_{name}": value for name, value in simulated.items()},
+    }
 
 
 @click.command()
@@ -101,5 +97,5 @@ def status() -> None:
     click.echo(status_text(Settings.from_environment()))
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt

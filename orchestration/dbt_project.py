@@ -56,7 +56,7 @@ def project_fingerprint(project_dir: Path) -> str:
 
 
 def build_failures(target: Path) -> list[str]:
-    """What went wrong in the dbt invocation whose artefacts are in ``target``: "name: status message", empty if nothing.
+    """What went wrong in the dbt invocation whose artefacts are in ``target``: "name (why)" each; empty if nothing.
 
     Covers what dbt does not report as an asset check: models that failed to build, and tests of several models.
     """

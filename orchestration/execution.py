@@ -1,7 +1,7 @@
 """Execute a job on the home's Dagster instance in a process of its own, and follow it.
 
-The child's output (Dagster's log, warnings of libraries, progress bars) goes to a file; the parent reads the events that
-the run stores, which are the same that the UI shows.
+The child's output (Dagster's log, warnings of libraries, progress bars) goes to a file; the parent reads the events
+that the run stores, which are those that the UI shows.
 
 ``python -m orchestration.execution JOB RUN_ID CONFIG`` is the child.
 """

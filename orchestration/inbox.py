@@ -31,7 +31,7 @@ class WaitingFile:
 
 
 def waiting_files(settings: Settings, source: str | None = None, *, now: float | None = None) -> list[WaitingFile]:
-    """Settled files of every source, or of one, in the order of their names; hidden and ``.part`` files are not taken."""
+    """Settled files of every source, or of one, by name; hidden and ``.part`` files are not taken."""
     now = time.time() if now is None else now
     found = []
     for path in sorted(settings.inbox.glob(f"{source or '*'}/**/*")):

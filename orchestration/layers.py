@@ -6,7 +6,7 @@ import dagster as dg
 LAYERS = ("raw", "staging", "core", "features", "training", "model", "serving", "monitoring")
 
 #: Every step that writes to the lake takes its turn in this pool (limit 1 in dagster.yaml). The lake's own writer lease
-#: would make them wait as well; the pool makes the waiting visible in Dagster and keeps a queue instead of a time limit.
+#: would make them wait as well; the pool makes the waiting visible in Dagster, and has no time limit.
 LAKE_WRITER = "lake_writer"
 
 FEATURES = dg.AssetKey(["features", "ftr_application_v1"])

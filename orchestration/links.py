@@ -1,4 +1,4 @@
-"""Where the web pages are that metadata links to: the ports of ``loanlake up``, unless the environment says otherwise."""
+"""Where the pages are that metadata links to: the ports of ``loanlake up``, or what the environment says."""
 
 import os
 from pathlib import Path

@@ -89,7 +89,10 @@ def _figures_line(title: str, row: dict[str, Any]) -> str:
 
 def _drift_lines(settings: Settings, source: str) -> list[str]:
     months = "select count(*) filter (where is_drifted), count(*) from monitoring.score_drift where source = ?"
-    features = "select string_agg(distinct feature, ', ' order by feature) from monitoring.feature_drift where source = ? and is_drifted"
+    features = (
+        "select string_agg(distinct feature, ', ' order by feature) from monitoring.feature_drift "
+        "where source = ? and is_drifted"
+    )
     scores, drifted = _row(settings, months, source), _value(settings, features, source)
     if not scores or not scores[1]:
         return ["drift         not measured yet"]

@@ -27,9 +27,10 @@ _POLL_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Service:
-    """One child process. ``port`` and ``health`` (a path that answers 2xx or 503 when up) are None where it serves nothing.
+    """One child process.
 
-    ``setting`` names the option by which its port is chosen.
+    ``port`` and ``health`` (a path that answers 2xx or 503 when it is up) are None where it serves nothing; ``setting``
+    names the option by which the port is chosen.
     """
 
     name: str
@@ -206,7 +207,7 @@ def _signal(child: subprocess.Popen[bytes], number: int) -> None:
 def _stop_requested() -> Iterator[Callable[[], bool]]:
     received: list[int] = []
 
-    def remember(number: int, frame: FrameType | None) -> None:
+    def remember(number: int, _frame: FrameType | None) -> None:
         received.append(number)
 
     previous = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}

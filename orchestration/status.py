@@ -75,7 +75,7 @@ def _data_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
                 f"{n_applications:,}",
                 _day(decided_until),
                 _day(known_until),
-            )  # fmt: skip
+            )
         )
     return _table(rows) if loaded else ["nothing loaded: start with `loanlake run` or `loanlake ingest`"]
 

@@ -1,7 +1,7 @@
 """The effects around a training: read rows, call ``ml``, leave files in the candidate's directory.
 
-Apart from the assets, so that they can be tested and used from a notebook without Dagster. Importing this module imports
-``ml`` with all it needs: assets import it inside their functions.
+Apart from the assets, so that they can be tested and used from a notebook without Dagster. Importing this module
+imports ``ml`` with all it needs: assets import it inside their functions.
 """
 
 import getpass

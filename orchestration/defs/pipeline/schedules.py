@@ -1,4 +1,4 @@
-"""Daily and monthly runs. All are stopped until someone starts them in the UI: a laptop's home should not train at night.
+"""Daily and monthly runs, all stopped until someone starts them in the UI: a laptop should not train at night.
 
 Times are UTC; each leaves the one before it time to end.
 """

@@ -83,7 +83,7 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     key=BATCH_SCORES, deps=[DEPLOYMENT, FEATURES], group_name="serving", kinds={"python", "duckdb"}, pool=LAKE_WRITER
 )
 def batch_scores(run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """Scores of the applications decided after the champion's training rows, written to ``serving.predictions`` once."""
+    """Scores of the applications decided after the champion's training rows, each written once."""
     from ml.batch_scoring import score_applications
 
     settings = Settings.from_environment()

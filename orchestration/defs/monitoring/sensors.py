@@ -1,0 +1,62 @@
+"""What monitoring has found starts a training.
+
+All three are stopped until someone starts them in the UI: whether a lender trains by itself is the lender's decision.
+Each asks once for each reason: a run key names the model version and the month (or the number of labels), and Dagster
+starts no second run with the same key.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from orchestration.defs.pipeline.jobs import retrain
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from ml.deployment import Deployment
+    from orchestration.alert_rules import Alarm
+
+
+@dg.sensor(job=retrain, minimum_interval_seconds=300)
+def drift_found() -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Train when scores, or most features, have drifted in the newest month measured."""
+    from orchestration.alert_rules import drift_alarm
+
+    yield from _requests(drift_alarm)
+
+
+@dg.sensor(job=retrain, minimum_interval_seconds=300)
+def performance_decayed() -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Train when mature labels show the champion ranking worse, or expecting less risk, than it was tested."""
+    from orchestration.alert_rules import decay_alarm
+
+    yield from _requests(decay_alarm)
+
+
+@dg.sensor(job=retrain, minimum_interval_seconds=300)
+def labels_matured() -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Train when enough labels have matured that the champion has not seen."""
+    from orchestration.alert_rules import new_labels_alarm
+
+    yield from _requests(new_labels_alarm)
+
+
+def _requests(
+    rule: "Callable[[Settings, Deployment], Alarm | None]",
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    from orchestration.champions import champions
+
+    settings = Settings.from_environment()
+    in_service = champions(settings)
+    alarms = [alarm for champion in in_service if (alarm := rule(settings, champion)) is not None]
+    if not alarms:
+        yield dg.SkipReason(
+            f"no reason to train among {len(in_service)} models" if in_service else "no model in service"
+        )
+    for alarm in alarms:
+        yield dg.RunRequest(
+            run_key=alarm.key,
+            run_config={"resources": {"run_settings": {"config": {"source": alarm.source}}}},
+            tags={"loanlake/source": alarm.source, "loanlake/reason": alarm.reason},
+        )

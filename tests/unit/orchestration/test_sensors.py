@@ -1,0 +1,174 @@
+"""Each sensor with its condition true, false, and true but already answered."""
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ml.deployment import Deployment
+from orchestration.defs.ingestion.sensors import new_files
+from orchestration.defs.monitoring.sensors import drift_found, labels_matured, performance_decayed
+from orchestration.defs.serving.sensors import decisions_to_ingest
+from warehouse import decision_log
+from warehouse.lake import writer
+from warehouse.settings import Settings
+
+JUNE = date(2024, 6, 1)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def tick(
+    sensor: dg.SensorDefinition, instance: dg.DagsterInstance, cursor: str | None = None
+) -> tuple[list[dg.RunRequest], str]:
+    """The run requests of one evaluation, and what it said or the cursor it left."""
+    with dg.build_sensor_context(instance=instance, cursor=cursor) as context:
+        data = sensor.evaluate_tick(context)
+    return list(data.run_requests or []), data.skip_message or data.cursor or ""
+
+
+def decide(settings: Settings, decision_id: str) -> None:
+    decision = decision_log.Decision(
+        decision_id=decision_id,
+        decided_at=datetime(2024, 6, 3),
+        source="bank",
+        application_id="bank-1",
+        borrower_id=None,
+        inputs="{}",
+        features="{}",
+        raw_score=0.0,
+        probability=0.5,
+        band="C",
+        decision="approve",
+        reasons="[]",
+        model_name="default_risk_bank",
+        model_version=1,
+        feature_version="v1",
+        route="online",
+        status="scored",
+    )
+    connection = decision_log.create(settings)
+    decision_log.append(connection, [decision])
+    connection.close()
+
+
+def drop(settings: Settings, name: str, *, at: int = 1_000_000) -> Path:
+    path = settings.inbox / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("id\n1\n")
+    os.utime(path, (at, at))
+    return path
+
+
+def test_waiting_decisions_start_a_run(home: Settings, instance: dg.DagsterInstance) -> None:
+    decide(home, "d-1")
+
+    requests, _ = tick(decisions_to_ingest, instance)
+
+    assert len(requests) == 1
+
+
+def test_an_empty_decision_log_starts_none(home: Settings, instance: dg.DagsterInstance) -> None:
+    assert tick(decisions_to_ingest, instance) == ([], "nothing waits in the decision log")
+
+
+def test_decisions_that_a_run_is_about_to_take_start_no_second_run(
+    home: Settings, instance: dg.DagsterInstance
+) -> None:
+    """Prevents a run every fifteen seconds while a busy lake keeps the first one waiting."""
+    decide(home, "d-1")
+    instance.add_run(dg.DagsterRun(job_name="ingest_decisions", run_id="r-1", status=dg.DagsterRunStatus.STARTED))
+
+    assert tick(decisions_to_ingest, instance) == ([], "1 rows wait; a run is on its way to take them")
+
+
+def test_a_new_file_starts_a_refresh_of_its_source_once(home: Settings, instance: dg.DagsterInstance) -> None:
+    drop(home, "lending_club/loans.csv")
+
+    requests, cursor = tick(new_files, instance)
+    again, said = tick(new_files, instance, cursor)
+
+    [request] = requests
+    assert request.run_config == {"resources": {"run_settings": {"config": {"source": "lending_club"}}}}
+    assert (again, said) == ([], "1 files in the inbox, each tried before")
+
+
+def test_a_file_that_was_replaced_is_tried_again(home: Settings, instance: dg.DagsterInstance) -> None:
+    drop(home, "lending_club/loans.csv")
+    first, cursor = tick(new_files, instance)
+    drop(home, "lending_club/loans.csv", at=1_000_100)
+
+    second, _ = tick(new_files, instance, cursor)
+
+    assert len(second) == 1
+    assert second[0].run_key != first[0].run_key
+
+
+def test_an_empty_inbox_starts_nothing(home: Settings, instance: dg.DagsterInstance) -> None:
+    assert tick(new_files, instance) == ([], "the inbox is empty")
+
+
+def drift(measured: Callable[..., None], champion: Deployment, *, is_true: bool) -> None:
+    measured("monitoring.score_drift", champion, month=JUNE, psi=0.3 if is_true else 0.01, is_drifted=is_true)
+
+
+def decay(measured: Callable[..., None], champion: Deployment, *, is_true: bool) -> None:
+    figures = {"n_mature": 1_000, "n_defaults": 100, "default_rate": 0.1, "mean_probability": 0.1}
+    measured("monitoring.model_performance", champion, month=JUNE, auc=0.55 if is_true else 0.7, **figures)
+
+
+@pytest.mark.parametrize(("sensor", "cause"), [(drift_found, drift), (performance_decayed, decay)])
+def test_what_monitoring_found_starts_a_training_with_one_key(
+    home: Settings,
+    instance: dg.DagsterInstance,
+    in_service: Callable[..., Deployment],
+    measured: Callable[..., None],
+    sensor: dg.SensorDefinition,
+    cause: Callable[..., None],
+) -> None:
+    """The key is what keeps Dagster from starting a second run for the same month."""
+    cause(measured, in_service(), is_true=True)
+
+    first, second = tick(sensor, instance)[0], tick(sensor, instance)[0]
+
+    assert [request.run_key for request in first] == [request.run_key for request in second]
+    assert first[0].run_config == {"resources": {"run_settings": {"config": {"source": "bank"}}}}
+
+
+@pytest.mark.parametrize(("sensor", "cause"), [(drift_found, drift), (performance_decayed, decay)])
+def test_good_figures_start_no_training(
+    home: Settings,
+    instance: dg.DagsterInstance,
+    in_service: Callable[..., Deployment],
+    measured: Callable[..., None],
+    sensor: dg.SensorDefinition,
+    cause: Callable[..., None],
+) -> None:
+    cause(measured, in_service(), is_true=False)
+
+    assert tick(sensor, instance) == ([], "no reason to train among 1 models")
+
+
+@pytest.mark.parametrize(("n_rows", "n_requests"), [(10_100, 0), (10_600, 1)])
+def test_labels_that_have_matured_start_a_training_when_they_are_many(
+    home: Settings, instance: dg.DagsterInstance, in_service: Callable[..., Deployment], n_rows: int, n_requests: int
+) -> None:
+    in_service(n_trained=10_000)
+    with writer("test", home) as con:
+        con.execute(f"create table training.trn_default as select 'bank' as source from range({n_rows})")
+
+    assert len(tick(labels_matured, instance)[0]) == n_requests
+
+
+@pytest.mark.parametrize("sensor", [drift_found, performance_decayed, labels_matured])
+def test_nothing_in_service_starts_no_training(
+    home: Settings, instance: dg.DagsterInstance, sensor: dg.SensorDefinition
+) -> None:
+    assert tick(sensor, instance) == ([], "no model in service")
