@@ -1,7 +1,7 @@
 """Run the API under uvicorn."""
 
 import os
-import tempfile
+import shutil
 
 from warehouse.settings import Settings
 
@@ -18,17 +18,19 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     logs.configure()
     # worker processes read their settings from the environment they inherit
     os.environ["LOANLAKE_HOME"] = str(settings.home)
-    with tempfile.TemporaryDirectory(prefix="loanlake-metrics-") as counters:
-        if workers > 1:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
-        uvicorn.run(
-            "serving.app:create_app",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            access_log=False,  # requests are counted in /metrics; paths carry decision ids
-            server_header=False,
-            log_config=None,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
+    if workers > 1:
+        counters = settings.counters / str(port)
+        shutil.rmtree(counters, ignore_errors=True)  # of the run before, whose counts must not be added
+        counters.mkdir(parents=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counters)
+    uvicorn.run(
+        "serving.app:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        access_log=False,  # requests are counted in /metrics; paths carry decision ids
+        server_header=False,
+        log_config=None,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )

@@ -128,6 +128,11 @@ class Settings:
         return self.home / "serving" / "keys.sqlite"
 
     @property
+    def counters(self) -> Path:
+        """Where API workers add up what ``/metrics`` shows, one directory a port."""
+        return self.home / "serving" / "counters"
+
+    @property
     def reports(self) -> Path:
         """Evidently reports and plots, HTML, JSON and PNG."""
         return self.home / "reports"

@@ -1,0 +1,220 @@
+"""The API as a process of its own, under load on loopback: killed, stopped, and given a new model."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from ml.replay import replay
+from tests.model_factory import publish_model
+from tests.serving_home import APPLICATION, RISKY, ServingHome, furnish
+from warehouse import decision_log
+from warehouse.lake import connect
+from warehouse.settings import Settings
+
+CONNECTIONS = 8
+READY_SECONDS = 60.0
+
+
+@dataclass
+class Answers:
+    """What all connections of a load were told."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    decision_ids: list[str] = field(default_factory=list)
+    versions: Counter[int] = field(default_factory=Counter)
+    n_cut_off: int = 0
+
+
+@dataclass
+class Server:
+    """A running ``loanlake serve``."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    seconds_to_ready: float
+
+    def request(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> object:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"} | (headers or {}))
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        return answer
+
+
+@pytest.fixture
+def serving_home(home: Settings) -> ServingHome:
+    return furnish(home)
+
+
+@contextmanager
+def running(serving_home: ServingHome, log: Path, *arguments: str) -> Iterator[Server]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("loanlake")), "serve", "--port", str(port), *arguments]
+    environment = os.environ | {"LOANLAKE_HOME": str(serving_home.settings.home)}
+    started = time.monotonic()
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=environment, stderr=output, stdout=output)
+    try:
+        _wait_until_ready(process, port, log)
+        yield Server(process, port, time.monotonic() - started)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"the server was not ready: {log.read_text()}")
+
+
+def load(server: Server, serving_home: ServingHome, stop: Event) -> Answers:
+    """Requests on one connection, one after another, until told to stop or cut off."""
+    answers = Answers()
+    headers = serving_home.headers | {"Content-Type": "application/json"}
+    bodies = [json.dumps(APPLICATION), json.dumps(RISKY)]
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    while not stop.is_set():
+        try:
+            connection.request("POST", "/v1/scores", bodies[len(answers.decision_ids) % 2], headers)
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        except (OSError, http.client.HTTPException):
+            answers.n_cut_off += 1
+            break
+        answers.statuses[response.status] += 1
+        if response.status == 200:
+            answers.decision_ids.append(answer["decision_id"])
+            answers.versions[answer["model"]["version"]] += 1
+    connection.close()
+    return answers
+
+
+@contextmanager
+def under_load(server: Server, serving_home: ServingHome) -> Iterator[Answers]:
+    """Load on all connections while the block runs; the answers are complete after it."""
+    stop, total = Event(), Answers()
+    with ThreadPoolExecutor(CONNECTIONS) as threads:
+        loads = [threads.submit(load, server, serving_home, stop) for _ in range(CONNECTIONS)]
+        try:
+            yield total
+        finally:
+            stop.set()
+    for finished in loads:
+        answers = finished.result()
+        total.statuses += answers.statuses
+        total.versions += answers.versions
+        total.decision_ids += answers.decision_ids
+        total.n_cut_off += answers.n_cut_off
+
+
+def test_every_answered_decision_survives_kill_9_and_reaches_the_lake_once(
+    serving_home: ServingHome, tmp_path: Path
+) -> None:
+    with running(serving_home, tmp_path / "log") as server, under_load(server, serving_home) as answers:
+        time.sleep(1.5)
+        server.process.send_signal(signal.SIGKILL)
+        server.process.wait()
+
+    assert set(answers.statuses) == {200}
+    assert len(answers.decision_ids) > 100
+    first = decision_log.ingest_into_lake(serving_home.settings)
+    again = decision_log.ingest_into_lake(serving_home.settings)
+    con = connect(serving_home.settings)
+    rows = con.execute("select decision_id, count(*) from serving.predictions group by all").fetchall()
+    con.close()
+    assert set(answers.decision_ids) <= {decision_id for decision_id, _ in rows}
+    assert {n for _, n in rows} == {1}
+    assert (first.n_decisions, again.n_decisions) == (len(rows), 0)
+
+
+def test_a_new_model_is_swapped_in_without_a_failed_request(serving_home: ServingHome, tmp_path: Path) -> None:
+    with running(serving_home, tmp_path / "log") as server, under_load(server, serving_home) as answers:
+        time.sleep(0.5)
+        for version, seed in ((2, 11), (3, 7)):
+            publish_model(serving_home.settings, version=version, seed=seed)
+            _wait_for_version(server, version)
+        time.sleep(0.3)
+
+    assert set(answers.statuses) == {200}
+    assert answers.n_cut_off == 0
+    assert set(answers.versions) == {1, 2, 3}
+
+
+def test_a_clean_stop_answers_what_it_began(serving_home: ServingHome, tmp_path: Path) -> None:
+    with running(serving_home, tmp_path / "log") as server, under_load(server, serving_home) as answers:
+        time.sleep(0.5)
+        server.process.terminate()
+        assert server.process.wait(timeout=20) == -signal.SIGTERM, "uvicorn ends by the signal it was sent"
+
+    assert set(answers.statuses) == {200}
+    logged = decision_log.count_pending(serving_home.settings)
+    assert logged == len(answers.decision_ids), "nothing was decided that was not answered"
+
+
+def test_two_workers_share_one_log_and_add_up_their_counts(serving_home: ServingHome, tmp_path: Path) -> None:
+    with running(serving_home, tmp_path / "log", "--workers", "2") as server:
+        with under_load(server, serving_home) as answers:
+            time.sleep(1.0)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        connection.request("GET", "/metrics")
+        metrics = connection.getresponse().read().decode()
+
+    assert set(answers.statuses) == {200}
+    assert decision_log.count_pending(serving_home.settings) == len(answers.decision_ids)
+    counted = [line for line in metrics.splitlines() if line.startswith("loanlake_decisions_total")]
+    assert sum(float(line.rpartition(" ")[2]) for line in counted) == len(answers.decision_ids)
+
+
+def test_a_served_decision_replays_to_the_bit(serving_home: ServingHome, tmp_path: Path) -> None:
+    with running(serving_home, tmp_path / "log") as server:
+        answer = server.request("POST", "/v1/scores", RISKY, serving_home.headers)
+
+    assert isinstance(answer, dict)
+    assert replay(serving_home.settings, answer["decision_id"]).equal
+
+
+def test_a_server_says_no_applicants_data_in_its_log(serving_home: ServingHome, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with running(serving_home, log) as server:
+        server.request("POST", "/v1/scores", RISKY, serving_home.headers)
+        server.request("POST", "/v1/scores", RISKY | {"annual_income": "4711"}, serving_home.headers)
+
+    lines = log.read_text().splitlines()
+    assert lines
+    assert all(json.loads(line)["event"] for line in lines)
+    assert not any(word in log.read_text() for word in ("app-2", "sim-b2", "4711", "90000", serving_home.key))
+
+
+def _wait_for_version(server: Server, version: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        answer = server.request("GET", "/readyz")
+        assert isinstance(answer, dict)
+        if answer["model"]["version"] == version:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"version {version} was not served within 30 s")
