@@ -15,7 +15,7 @@ from ml.explain import Explainer
 from ml.logged_values import Reason
 from ml.onnx_twin import open_session, raw_scores
 from ml.policy import Decision
-from warehouse.contract import FeatureContract
+from warehouse.contract import FeatureColumn, FeatureContract
 from warehouse.expressions import compile_contract
 
 #: What adverse-action notices ask for: the principal reasons, which US Regulation B's commentary counts to four.
@@ -97,19 +97,20 @@ class Scorer:
         """The features that moved this applicant's raw score furthest towards default, weightiest first, at most four.
 
         Contributions are measured from the training rows' mean score. Features that share a text are told once, with
-        the weightiest of them. What a decline owes; an approval owes none.
+        the weightiest of them; a missing value is told as such. What a decline owes; an approval owes none.
         """
         return self.reasons_of_row(self._matrix.encode_row(features)[0])
 
     def reasons_of_row(self, row: NDArray[np.float32]) -> list[Reason]:
         """:meth:`reasons` of an encoded row, shape (n_columns,)."""
         by_feature = self.contributions(row)
+        present = {self._matrix.feature_of_column[column] for column in np.flatnonzero(~np.isnan(row))}
         reasons: dict[str, Reason] = {}
         # stable: equal contributions stay in contract order
         for feature, contribution in sorted(by_feature.items(), key=lambda item: -item[1]):
             if contribution <= 0 or len(reasons) == MOST_REASONS:
                 break
-            text = self._reason_texts[feature]
+            text = self._reason_text(feature, is_missing=feature not in present)
             reasons.setdefault(text, Reason(feature, text, contribution))
         return list(reasons.values())
 
@@ -126,9 +127,16 @@ class Scorer:
         """The mean raw score of the training rows, in log-odds: where contributions start from."""
         return self._explainer.expected
 
+    def _reason_text(self, feature: str, *, is_missing: bool) -> str:
+        """The contract's reason; of a missing value it would claim what nobody knows, so that says it is not known."""
+        column = self._features[feature]
+        if not is_missing:
+            return column.reason
+        return f"Not known: {column.description.split('. ')[0].rstrip('.')}"
+
     @cached_property
-    def _reason_texts(self) -> dict[str, str]:
-        return {feature.name: feature.reason for feature in self.contract.features}
+    def _features(self) -> dict[str, FeatureColumn]:
+        return {feature.name: feature for feature in self.contract.features}
 
     def _probability(self, raw: NDArray[np.float32]) -> NDArray[np.float64]:
         return self.bundle.calibrator.apply(uncalibrated(raw))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -72,7 +73,8 @@ def test_probabilities_are_those_of_the_booster_and_calibrator(scorer, vectors):
 
 def test_reasons_are_the_heaviest_contributions_towards_default(scorer, vectors):
     texts = {feature.name: feature.reason for feature in CONTRACT.features}
-    for vector in vectors[:50]:
+    complete = [vector for vector in vectors if None not in vector]
+    for vector in complete[:50]:
         row = scorer.bundle.design_matrix.encode_row(vector)[0]
         positive = sorted((value for value in scorer.contributions(row).values() if value > 0), reverse=True)
 
@@ -91,10 +93,21 @@ def test_contributions_by_feature_add_up_to_the_raw_score(scorer, vectors):
         assert total == pytest.approx(scorer.score(vector).raw, abs=1e-5)
 
 
-def test_features_that_share_a_text_are_told_once(scorer, vectors, monkeypatch):
+def test_a_missing_value_is_not_told_as_a_fault(scorer):
+    """Prevents "Recent statements were past due" to somebody whose statements nobody has."""
+    unknown = (90_000.0, None, 60, "other", None, None, None, None)
+
+    reasons = {reason.feature: reason.text for reason in scorer.reasons(unknown)}
+
+    assert reasons["max_months_past_due_6m"] == "Not known: Worst arrears"
+
+
+def test_features_that_share_a_text_are_told_once(vectors):
     """Prevents a notice that gives the same reason twice and so hides a third."""
-    vector = max(vectors, key=lambda each: scorer.score(each).raw)
-    monkeypatch.setitem(scorer.__dict__, "_reason_texts", dict.fromkeys(CONTRACT.feature_names, "One reason"))
+    bundle = shared_bundle()
+    features = tuple(replace(feature, reason="One reason") for feature in CONTRACT.features)
+    scorer = Scorer(replace(bundle, contract=replace(CONTRACT, features=features)))
+    vector = max((each for each in vectors if None not in each), key=lambda each: scorer.score(each).raw)
 
     reasons = scorer.reasons(vector)
 
