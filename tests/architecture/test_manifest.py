@@ -1,0 +1,149 @@
+"""The rules of the dbt project, read from its manifest: which layer reads which, and what may never reach a feature."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from warehouse.settings import DBT_PROJECT_DIR
+from warehouse.tables import TABLES
+
+Node = Mapping[str, Any]
+
+# layer → the layers its models may read; monitoring reads anything
+READS = {
+    "staging": {"raw", "staging"},
+    "core": {"staging", "core"},
+    "features": {"core", "features"},
+    "training": {"core", "features", "training"},
+}
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """What ``dbt parse`` makes of the project, in a home of its own."""
+    home = tmp_path_factory.mktemp("home")
+    done = subprocess.run(
+        [Path(sys.executable).with_name("dbt"), "--quiet", "parse"],
+        cwd=DBT_PROJECT_DIR,
+        env={
+            **os.environ,
+            "LOANLAKE_HOME": str(home),
+            "DBT_TARGET_PATH": str(home / "target"),
+            "DBT_LOG_PATH": str(home / "logs"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    parsed: Node = json.loads((home / "target" / "manifest.json").read_text())
+    return parsed
+
+
+def _models(manifest: Node) -> Iterator[Node]:
+    return (node for node in manifest["nodes"].values() if node["resource_type"] == "model")
+
+
+def _layer(manifest: Node, unique_id: str) -> str:
+    # a source's layer is its schema; a model's is its folder, whatever schema it lands in (quarantine is in raw)
+    node = manifest["nodes"].get(unique_id)
+    return Path(node["path"]).parts[0] if node else manifest["sources"][unique_id]["schema"]
+
+
+def _ancestors(manifest: Node, unique_id: str) -> set[str]:
+    parents = set(manifest["nodes"][unique_id]["depends_on"]["nodes"] if unique_id in manifest["nodes"] else ())
+    return parents.union(*(_ancestors(manifest, parent) for parent in parents))
+
+
+def _named(manifest: Node, *names: str) -> set[str]:
+    found = {key for kind in ("nodes", "sources") for key, node in manifest[kind].items() if node["name"] in names}
+    assert found, f"no model or source is named {names}"
+    return found
+
+
+def test_each_layer_reads_only_those_before_it(manifest: Node) -> None:
+    wrong = [
+        f"{model['unique_id']} reads {parent}"
+        for model in _models(manifest)
+        if (layer := _layer(manifest, model["unique_id"])) != "monitoring"
+        for parent in model["depends_on"]["nodes"]
+        if _layer(manifest, parent) not in READS[layer]
+    ]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "forbidden", [("int_demographics",), ("simulated_truth", "stg_simulated__truth")], ids=["demographics", "truth"]
+)
+def test_nothing_a_model_is_fitted_on_knows(manifest: Node, forbidden: tuple[str, ...]) -> None:
+    """Demographics are for fairness audits; the simulated lender's true probabilities for judging the judges."""
+    hidden = _named(manifest, *forbidden)
+
+    knowing = [
+        model["unique_id"]
+        for model in _models(manifest)
+        if _layer(manifest, model["unique_id"]) in ("features", "training")
+        and _ancestors(manifest, model["unique_id"]) & hidden
+    ]
+
+    assert knowing == []
+
+
+def test_labels_enter_only_in_training(manifest: Node) -> None:
+    readers = [
+        model["unique_id"]
+        for model in _models(manifest)
+        if _layer(manifest, model["unique_id"]) not in ("training", "monitoring")
+        and _ancestors(manifest, model["unique_id"]) & _named(manifest, "lbl_default")
+    ]
+
+    assert readers == []
+
+
+def test_what_others_build_on_is_under_contract(manifest: Node) -> None:
+    """The four lender-neutral contracts and every version of the feature table: dbt refuses a changed type."""
+    loose = [
+        model["unique_id"]
+        for model in _models(manifest)
+        if model["name"].startswith("int_") or model["name"] in ("ftr_application", "ftr_application_inputs")
+        if not model["config"]["contract"]["enforced"]
+    ]
+
+    assert loose == []
+
+
+def test_the_feature_table_is_one_select_over_its_inputs(manifest: Node) -> None:
+    """What the request path compiles must depend on nothing else."""
+    versions = [model for model in _models(manifest) if model["name"] == "ftr_application"]
+
+    assert versions
+    for model in versions:
+        assert [parent.rpartition(".")[2] for parent in model["depends_on"]["nodes"]] == ["ftr_application_inputs"]
+
+
+def test_every_model_and_column_is_described(manifest: Node) -> None:
+    silent = [model["unique_id"] for model in _models(manifest) if not model["description"]]
+    silent += [
+        f"{model['unique_id']}.{column['name']}"
+        for model in _models(manifest)
+        for column in model["columns"].values()
+        if not column["description"]
+    ]
+
+    assert silent == []
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_tables_that_programs_write_are_documented_column_by_column(manifest: Node, table: str) -> None:
+    schema, _, name = table.partition(".")
+    found = [node for node in manifest["sources"].values() if (node["schema"], node["name"]) == (schema, name)]
+
+    assert [list(node["columns"]) for node in found] == [list(TABLES[table])]
+    assert all(column["description"] for column in found[0]["columns"].values())
