@@ -137,9 +137,7 @@ class _Binder:
         operation = "and" if isinstance(expression, exp.And) else "or"
         args = tuple(self.truth_value(side) for side in (expression.this, expression.expression))
         for side, arg in zip((expression.this, expression.expression), args, strict=True):
-            if arg.raises == "domain":
-                # DuckDB reorders the operands by their cost: which of them is reached first is not defined
-                raise Refusal(side, "it may raise, and whether DuckDB reaches it is not defined; nest two cases")
+            _always_reached(side, arg)
         return self.nodes.make(operation, SqlType.BOOLEAN, *args)
 
     def negation(self, expression: exp.Not) -> Node:
@@ -174,8 +172,11 @@ class _Binder:
         if expression.args.get("symmetric"):
             raise Refusal(expression, "between symmetric is not portable")
         node = self.bind(expression.this)
-        low = self.compare(expression, "greater_or_equal", node, self.bind(expression.args["low"]))
-        high = self.compare(expression, "less_or_equal", node, self.bind(expression.args["high"]))
+        low, high = self.bind(expression.args["low"]), self.bind(expression.args["high"])
+        for bound, text in ((low, expression.args["low"]), (high, expression.args["high"])):
+            _always_reached(text, bound)
+        low = self.compare(expression, "greater_or_equal", node, low)
+        high = self.compare(expression, "less_or_equal", node, high)
         return self.nodes.make("and", SqlType.BOOLEAN, low, high)
 
     def membership(self, expression: exp.In) -> Node:
@@ -270,6 +271,12 @@ class _Binder:
         if node.is_literal and node.type is SqlType.VARCHAR and target is not SqlType.VARCHAR:
             return literal_time(self.nodes, expression, str(node.value), target)
         return cast_to(self.nodes, expression, node, target, lenient=isinstance(expression, exp.TryCast))
+
+
+def _always_reached(expression: exp.Expr, node: Node) -> None:
+    """Refuse what may raise as an operand that DuckDB may or may not reach: it reorders `and` and `or` as it runs."""
+    if node.raises == "domain":
+        raise Refusal(expression, "it may raise, and whether DuckDB reaches it is not defined; nest two cases")
 
 
 def _comparable(nodes: Nodes, expression: exp.Expr, left: Node, right: Node) -> tuple[Node, Node]:

@@ -195,7 +195,7 @@ class _Writer:
             atoms = [self.value(arg) for arg in node.args]
             checks = [f"{atom} is not None" for atom in _nullable(node.args, atoms)]
             return "(" + " and ".join([*checks, _comparison(node.operation, node.args, atoms)]) + ")"
-        if node.operation == "is_null" and not self._is_known(node):
+        if node.operation == "is_null" and node.args[0].may_be_null and not node.args[0].is_literal:
             return f"({self.value(node.args[0])} is None)"
         if node.operation == "not" and not self._is_known(node):
             inner = node.args[0]
@@ -256,7 +256,10 @@ class _Writer:
         return variable
 
     def null_test(self, node: Node) -> str:
-        atom = self.value(node.args[0])
+        tested = node.args[0]
+        if not tested.may_be_null or tested.is_literal:
+            return str(tested.is_literal and tested.value is None)
+        atom = self.value(tested)
         variable = self.new_variable(node)
         self.line(f"{variable} = {atom} is None")
         return variable
@@ -269,7 +272,9 @@ class _Writer:
         variable = self.new_variable(node)
         if nullable:
             nulls = " or ".join(f"{atom} is None" for atom in nullable)
-            text = f"{atoms[0]} is {'not ' if differs else ''}{atoms[1]} if {nulls} else {text}"
+            both_can_be = all(arg.may_be_null for arg in node.args)
+            both_null = " and ".join(f"{atom} is None" for atom in nullable) if both_can_be else "False"
+            text = f"{'not ' if differs else ''}({both_null}) if {nulls} else {text}"
         self.line(f"{variable} = {text}")
         return variable
 

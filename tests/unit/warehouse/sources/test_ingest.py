@@ -62,6 +62,13 @@ def test_the_same_content_again_changes_nothing_whatever_its_name(home: Settings
     assert (result.status, result.n_rows, result.n_rejected) == ("already_loaded", 2, 1)
 
 
+def test_the_same_file_twice_in_one_call_is_loaded_once(home: Settings, truth_file: Path) -> None:
+    results = ingest_files("simulated", [truth_file, truth_file], home, "truth")
+
+    assert [result.status for result in results] == ["loaded", "already_loaded"]
+    assert query(home, "select count(*) from raw.simulated_truth") == [(2,)]
+
+
 def test_a_new_content_under_a_known_name_is_loaded_beside_the_old(home: Settings, truth_file: Path) -> None:
     ingest_files("simulated", [truth_file], home, "truth")
     truth_file.write_text("application_id,p_default,is_shock_period\nsim-9,0.25,false\n")

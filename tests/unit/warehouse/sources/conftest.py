@@ -1,0 +1,25 @@
+"""Homes whose lake is there already: making one takes two seconds of processor time, copying it none."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from warehouse.lake import writer
+from warehouse.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def prepared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with an empty lake, to be copied and never written."""
+    home = tmp_path_factory.mktemp("prepared") / "home"
+    with writer("a test", Settings.from_environment({"LOANLAKE_HOME": str(home)})):
+        pass
+    return home
+
+
+@pytest.fixture
+def home(home: Settings, prepared_home: Path) -> Settings:
+    """The test's own home, with an empty lake in it."""
+    shutil.copytree(prepared_home, home.home)
+    return home
