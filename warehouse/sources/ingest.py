@@ -1,7 +1,7 @@
 """Load landing files into raw tables: text columns, each row's file and line, all of a file or nothing of it."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from warehouse.sources.simulated.generate import Simulation
 
 Report = Callable[["IngestResult"], None]
+Status = Literal["loaded", "already_loaded"]
+_Content = tuple[str, str, str]  # source, entity, sha256
+_Counts = tuple[int, int]  # rows, rejected lines
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class IngestResult:
     file: str
     n_rows: int
     n_rejected: int
-    status: Literal["loaded", "already_loaded"]
+    status: Status
     seconds: float
     ignored_columns: tuple[str, ...] = ()
 
@@ -56,13 +59,7 @@ def ingest_files(
     SourceFileError for a file that cannot be used: nothing of it is loaded, the files before it stay loaded.
     """
     target = target_of(source, entity)
-    results = []
-    for path in paths:
-        result = _ingest_file(target, Path(path), settings)
-        results.append(result)
-        if report is not None:
-            report(result)
-    return results
+    return _ingest([(target, Path(path)) for path in paths], settings, report)
 
 
 def ingest_simulated(settings: Settings, simulation: "Simulation", report: Report | None = None) -> list[IngestResult]:
@@ -73,26 +70,32 @@ def ingest_simulated(settings: Settings, simulation: "Simulation", report: Repor
     paths = {entity: directory / entity / simulation.file_name(entity) for entity in SOURCES["simulated"].entities}
     if not all(path.exists() for path in paths.values()):
         generate(simulation, directory)
-    return [
-        result
-        for entity, path in paths.items()
-        for result in ingest_files("simulated", [path], settings, entity, report)
-    ]
+    return _ingest([(target_of("simulated", entity), path) for entity, path in paths.items()], settings, report)
 
 
-def _ingest_file(target: Target, path: Path, settings: Settings) -> IngestResult:
+def _ingest(files: Sequence[tuple[Target, Path]], settings: Settings, report: Report | None) -> list[IngestResult]:
+    known, results = _loaded_before(settings), []
+    for target, path in files:
+        result = _ingest_file(target, path, settings, known)
+        results.append(result)
+        if report is not None:
+            report(result)
+    return results
+
+
+def _ingest_file(target: Target, path: Path, settings: Settings, known: Mapping[_Content, _Counts]) -> IngestResult:
     started = time.monotonic()
     landed = receive(path, settings.landing / target.source / target.entity)
     name = landed.path.name
     try:
         ignored: tuple[str, ...] = ()
-        counts = _counts_before(target, landed.sha256, settings)
-        is_new = counts is None
+        counts = known.get((target.source, target.entity, landed.sha256))
+        status: Status = "already_loaded"
         if counts is None:
             file = ParquetFile(landed.path) if is_parquet(landed.path) else CsvFile(landed.path, notes=target.notes)
             columns = columns_to_load(target, name, file.columns)
             ignored = tuple(column for column in file.columns if column not in columns)
-            counts = _load(target, landed, file, columns, settings)
+            counts, status = _load(target, landed, file, columns, settings)
     except BaseException:
         landed.withdraw()
         raise
@@ -102,26 +105,27 @@ def _ingest_file(target: Target, path: Path, settings: Settings) -> IngestResult
         file=name,
         n_rows=counts[0],
         n_rejected=counts[1],
-        status="loaded" if is_new else "already_loaded",
+        status=status,
         seconds=time.monotonic() - started,
         ignored_columns=ignored,
     )
 
 
-def _counts_before(target: Target, sha256: str, settings: Settings) -> tuple[int, int] | None:
-    """Rows and rejected lines of this content, if it was loaded before; needs no lease."""
+def _loaded_before(settings: Settings) -> dict[_Content, _Counts]:
+    """All files that the lake has; asked once and without the lease, and again before each insert."""
     try:
         con = lake.connect(settings)
     except LakeError:
-        return None  # no lake yet
+        return {}  # no lake yet, or one that the writer will complain about
     with con:
         try:
-            return _recorded(con, target, sha256)
+            rows = con.execute("select source, entity, sha256, n_rows, n_quarantined from raw.files").fetchall()
         except duckdb.CatalogException:
-            return None  # a lake that no writer has opened yet
+            return {}  # a lake that no writer has opened yet
+    return {(source, entity, sha256): (n_rows, n_rejected) for source, entity, sha256, n_rows, n_rejected in rows}
 
 
-def _recorded(con: duckdb.DuckDBPyConnection, target: Target, sha256: str) -> tuple[int, int] | None:
+def _recorded(con: duckdb.DuckDBPyConnection, target: Target, sha256: str) -> _Counts | None:
     row = con.execute(
         "select n_rows, n_quarantined from raw.files where source = ? and entity = ? and sha256 = ?",
         [target.source, target.entity, sha256],
@@ -131,7 +135,7 @@ def _recorded(con: duckdb.DuckDBPyConnection, target: Target, sha256: str) -> tu
 
 def _load(
     target: Target, landed: LandedFile, file: CsvFile | ParquetFile, columns: tuple[str, ...], settings: Settings
-) -> tuple[int, int]:
+) -> tuple[_Counts, Status]:
     """Insert rows, rejected lines and the row of ``raw.files`` in one transaction; rows and rejected lines counted.
 
     Leaving the writer without a commit, by any error, leaves nothing.
@@ -140,7 +144,7 @@ def _load(
     with lake.writer(f"ingest {target.source} {name}", settings) as con:
         counts = _recorded(con, target, landed.sha256)
         if counts is not None:
-            return counts  # another process loaded it while this one waited for its turn
+            return counts, "already_loaded"  # another process loaded it while this one waited for its turn
         con.execute("begin")
         require_table(con, target, columns)
         n_rows = _insert_rows(con, target, file, columns, loaded_at)
@@ -155,7 +159,7 @@ def _load(
             [target.source, target.entity, name, landed.sha256, landed.n_bytes, n_rows, len(rejected), loaded_at],
         )
         con.execute("commit")
-        return n_rows, len(rejected)
+        return (n_rows, len(rejected)), "loaded"
 
 
 def _insert_rows(
