@@ -24,7 +24,7 @@ The row-level subset:
 
 Nulls follow SQL's three-valued logic and doubles IEEE 754 as DuckDB has it: ``1.0 / 0`` is infinity, NaN equals itself
 and is the greatest number. Where DuckDB's query stops with an error, the function raises ExpressionDomainError. It also
-raises where DuckDB's optimiser drops the part that fails (``ln(0) // 0``), where DuckDB wraps a double around an integer
+raises where DuckDB's optimiser drops the part that fails (``ln(0) // 0``), where DuckDB wraps a double round its integer
 type, and beyond the year 9999. It never returns another value.
 """
 
