@@ -15,6 +15,7 @@
     ├── TrainingSetError    a training set has too little in it to train and judge a model
     ├── ExpressionError     a row-level SQL expression that cannot be proven equal outside DuckDB
     ├── ExpressionDomainError  a row whose values a feature's formula does not take, such as ln(0)
+    ├── OnlineStoreError    a key or value that the online store cannot hold, or a store that is not complete
     ├── BundleError         a model bundle is incomplete, or was changed after it was written
     ├── MonitoringError     there are no rows to compare with: no training reference, or no decisions
     ├── NotFoundError       a decision, model version or key that does not exist
@@ -72,6 +73,10 @@ class ExpressionError(LoanlakeError):
 
 class ExpressionDomainError(LoanlakeError):
     """A row whose values a feature's formula does not take: ln(0), an integer overflow, text where a number is due."""
+
+
+class OnlineStoreError(LoanlakeError):
+    """A key or value that the online store cannot hold, or a store that is not complete."""
 
 
 class BundleError(LoanlakeError):

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from warehouse.errors import LoanlakeError
+from warehouse.errors import OnlineStoreError
 
 #: LMDB takes keys up to 511 bytes.
 MOST_KEY_BYTES = 500
@@ -21,10 +21,6 @@ _HEADER = struct.Struct("<Iqq")  # layout, as_of in microseconds since 1970, lak
 _EPOCH = datetime(1970, 1, 1)
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder()
-
-
-class OnlineStoreError(LoanlakeError):
-    """A key or value that the online store cannot hold, or a store written by another version of this program."""
 
 
 @dataclass(frozen=True)

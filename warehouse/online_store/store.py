@@ -7,11 +7,11 @@ from typing import TypeVar
 
 import lmdb
 
+from warehouse.errors import OnlineStoreError
 from warehouse.online_store.environment import MAP_SIZE, Environment, acquire, is_written, release
 from warehouse.online_store.records import (
     Freshness,
     Layout,
-    OnlineStoreError,
     Record,
     borrower_key,
     cohort_key,

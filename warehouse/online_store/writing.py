@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import lmdb
 
+from warehouse.errors import OnlineStoreError
 from warehouse.online_store.records import (
     Freshness,
     Layout,
-    OnlineStoreError,
     borrower_key,
     cohort_key,
     encode_body,
