@@ -1,0 +1,111 @@
+"""Team mode: the lake's catalog, and its lease, on a PostgreSQL server.
+
+Needs a server on which the connecting user may create a database: ``LOANLAKE_TEST_POSTGRES`` (a libpq connection
+string) or one at 127.0.0.1:5432 with a database ``test``. Skipped where there is none.
+"""
+
+import multiprocessing
+import os
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from warehouse.errors import LakeBusyError, LakeError
+from warehouse.lake import connect, lease, writer
+from warehouse.settings import Settings
+from warehouse.sources import ingest_files
+
+SERVER = os.environ.get("LOANLAKE_TEST_POSTGRES", "host=127.0.0.1 port=5432 dbname=test connect_timeout=3")
+
+
+@pytest.fixture
+def team(home: Settings) -> Iterator[Settings]:
+    """A home whose catalog is a database of its own, dropped afterwards."""
+    try:
+        server = psycopg.connect(SERVER, autocommit=True)
+    except psycopg.OperationalError as error:
+        pytest.skip(f"no PostgreSQL server to test with ({str(error).splitlines()[0]}); set LOANLAKE_TEST_POSTGRES")
+    name = f"loanlake_test_{uuid.uuid4().hex[:12]}"
+    with server:
+        server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        try:
+            catalog = psycopg.conninfo.make_conninfo(SERVER, dbname=name)
+            yield replace(home, catalog=catalog)
+        finally:
+            server.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def write_rows(team: Settings, process: int) -> None:
+    for commit in range(2):
+        with writer(f"writer {process}", team) as con:
+            con.execute("insert into core.t select ?", [process * 2 + commit])
+
+
+def read_rows(team: Settings) -> int:
+    with connect(team) as con:
+        return max(int(con.execute("select count(*) from core.t").fetchall()[0][0]) for _ in range(10))
+
+
+def test_a_file_loads_and_is_read_back(team: Settings, tmp_path: Path) -> None:
+    (tmp_path / "loans.csv").write_text("id,amount\n1,100\n2\n")
+
+    ingest_files("mybank", [tmp_path / "loans.csv"], team, "loans")
+
+    with connect(team) as con:
+        assert con.execute("select id, amount, _line from raw.mybank_loans").fetchall() == [("1", "100", 2)]
+        assert con.execute("select line from raw.rejected_lines").fetchall() == [(3,)]
+    assert not team.lake_catalog.exists()
+
+
+def test_six_processes_read_and_write_without_one_failure(team: Settings) -> None:
+    with writer("a test", team) as con:
+        con.execute("create table core.t (a bigint)")
+
+    with ProcessPoolExecutor(6, mp_context=multiprocessing.get_context("spawn")) as processes:
+        writes = [processes.submit(write_rows, team, process) for process in range(3)]
+        reads = [processes.submit(read_rows, team) for _ in range(3)]
+        for done in [*writes, *reads]:
+            done.result(timeout=300)
+
+    with connect(team) as con:
+        rows = con.execute("select a from core.t order by a").fetchall()
+    assert [a for (a,) in rows] == list(range(6))
+
+
+def test_a_second_writer_is_told_who_holds_the_lease(team: Settings) -> None:
+    """The holder may be on another machine: the server knows its name."""
+    impatient = replace(team, lease_seconds=0.2)
+
+    with (
+        lease("dbt build", team),
+        pytest.raises(LakeBusyError, match=r"after 0.2 s it is still held by 'dbt build' \(from .*, since 20"),
+        lease("ingest", impatient),
+    ):
+        pass
+
+
+def test_the_lease_is_free_when_its_session_ends(team: Settings) -> None:
+    with lease("gone", team):
+        pass
+
+    with lease("the next", replace(team, lease_seconds=0.5)):
+        pass
+
+
+def test_a_reader_of_a_database_without_a_lake_is_told_so(team: Settings) -> None:
+    with pytest.raises(LakeError, match="the lake's catalog cannot be opened"):
+        connect(team)
+
+
+def test_a_server_that_does_not_answer_is_a_lake_error(home: Settings) -> None:
+    nowhere = replace(home, catalog="host=127.0.0.1 port=1 dbname=none connect_timeout=2")
+
+    with pytest.raises(LakeError, match="the lake's catalog, a PostgreSQL database, cannot be reached"):  # noqa: SIM117
+        with writer("a test", nowhere):
+            pass
