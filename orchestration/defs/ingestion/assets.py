@@ -135,13 +135,6 @@ def _counts(files: Sequence["IngestResult"]) -> dict[str, int]:
 
 @dg.definitions
 def ingestion() -> dg.Definitions:
-    """The steps, and what they write beside their tables."""
+    """The steps, one a source."""
     steps = ingest_steps(json.loads(prepared_manifest(Settings.from_environment()).read_text()))
-    beside = dg.AssetSpec(
-        ["raw", "rejected_lines"],
-        deps=[key for step in steps for key in step.keys],
-        group_name="raw",
-        kinds={"duckdb"},
-        description="Lines of landing files that are no rows of their table, with file, line and reason.",
-    )
-    return dg.Definitions(assets=[*steps, beside])
+    return dg.Definitions(assets=steps)

@@ -4,7 +4,8 @@ Three steps and not one, so that what lies between them stops what comes after: 
 rows that break it out of the training tables, and monitoring reads what serving has written.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,11 @@ import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from orchestration.dbt_project import LayeredTranslator, build_failures, prepared_manifest
-from orchestration.layers import FEATURES, LAKE_WRITER
+from orchestration.dbt_project import LayeredTranslator, asset_key, build_failures, prepared_manifest
+from orchestration.layers import FEATURES, LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL
 from warehouse.lake import connect
 from warehouse.settings import Settings
+from warehouse.tables import TABLES
 
 if TYPE_CHECKING:
     import duckdb
@@ -78,6 +80,30 @@ def count_rows(con: "duckdb.DuckDBPyConnection", key: dg.AssetKey) -> int:
     return int(row[0]) if row else 0
 
 
+def program_tables(manifest: Mapping[str, Any]) -> list[dg.AssetSpec]:
+    """Tables that dbt reads and steps write beside their own assets, each below the step that writes it."""
+    raw = [asset_key(node) for node in manifest["sources"].values() if node["schema"] == "raw"]
+    written_by = {
+        dg.AssetKey(["raw", "files"]): [key for key in raw if f"raw.{key.path[-1]}" not in TABLES],
+        dg.AssetKey(["raw", "rejected_lines"]): [key for key in raw if f"raw.{key.path[-1]}" not in TABLES],
+        dg.AssetKey(["serving", "reported_outcomes"]): [ONLINE_DECISIONS],
+        dg.AssetKey(["monitoring", "contract_violations"]): [FEATURES],
+        dg.AssetKey(["monitoring", "gate_results"]): [REGISTERED_MODEL],
+    }
+    return [
+        dg.AssetSpec(
+            asset_key(node),
+            deps=written_by[asset_key(node)],
+            group_name=node["schema"],
+            kinds={"duckdb"},
+            description=node["description"],
+        )
+        for node in manifest["sources"].values()
+        if asset_key(node) in written_by
+    ]
+
+
 warehouse_models = dbt_step("dbt_warehouse", select="staging core features")
 training_models = dbt_step("dbt_training", select="training")
 monitoring_models = dbt_step("dbt_monitoring", select="monitoring")
+beside = program_tables(json.loads(_MANIFEST.read_text()))

@@ -1,4 +1,4 @@
-"""A home with a model in service as far as orchestration reads of it: history, lineage and figures, without training."""
+"""A home with a model in service, as far as orchestration reads of it: history, lineage, figures; no training."""
 
 import json
 from collections.abc import Callable

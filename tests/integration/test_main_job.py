@@ -1,0 +1,203 @@
+"""The main path on a small simulated lender, and everything that must stop it, on one home.
+
+One home for the module, since a run takes most of a minute: the first tests read what the run left, the others plant a
+fault each and undo it. They run in the order they are written in.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from orchestration.candidates import current_candidate
+from orchestration.instance import prepare_dagster_home
+from orchestration.layers import CANDIDATE, FEATURES, TRAINING_SET
+from warehouse.errors import GateRefusal
+from warehouse.lake import connect, writer
+from warehouse.settings import Settings
+
+pytestmark = pytest.mark.slow
+
+SMALL = {"source": "simulated", "simulated_applications": 6_000, "simulated_months": 36}
+CONTRACT_CHECK = dg.AssetSelection.checks(dg.AssetCheckKey(FEATURES, "rows_keep_the_contract"))
+MODEL_PATH = dg.AssetSelection.assets(TRAINING_SET).downstream() - dg.AssetSelection.groups("monitoring")
+
+
+class Home:
+    """A home, its Dagster instance, and runs on it."""
+
+    def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
+        from orchestration.definitions import definitions
+
+        self.settings, self.instance = settings, instance
+        self.definitions = definitions()
+
+    def run(self, selection: dg.AssetSelection, **run_settings: Any) -> dg.ExecuteInProcessResult:
+        job = dg.define_asset_job("planted", selection=selection)
+        return (
+            dg.Definitions.merge(self.definitions, dg.Definitions(jobs=[job]))
+            .resolve_job_def("planted")
+            .execute_in_process(
+                instance=self.instance,
+                run_config={"resources": {"run_settings": {"config": {**SMALL, **run_settings}}}},
+                raise_on_error=False,
+            )
+        )
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with connect(self.settings) as con:
+            return con.execute(query).fetchall()
+
+    def write(self, statement: str) -> None:
+        with writer("test", self.settings) as con:
+            con.execute(statement)
+
+    @property
+    def served(self) -> str:
+        return self.settings.deployment.read_text()
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, dg.ExecuteInProcessResult]]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_SOURCE"):
+            patch.delenv(name, raising=False)
+        patch.setenv("LOANLAKE_HOME", str(tmp_path_factory.mktemp("main") / "home"))
+        settings = Settings.from_environment()
+        patch.setenv("DAGSTER_HOME", str(prepare_dagster_home(settings)))
+        with dg.DagsterInstance.get() as instance:
+            home = Home(settings, instance)
+            yield home, home.run(dg.AssetSelection.all())
+
+
+@pytest.fixture
+def home(first_run: tuple[Home, dg.ExecuteInProcessResult]) -> Home:
+    return first_run[0]
+
+
+def materialised(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    """Metadata of each materialised asset."""
+    return {
+        event.asset_key.to_user_string(): {name: value.value for name, value in event.materialization.metadata.items()}
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    }
+
+
+def failed_checks(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
+    return {check.check_name: check for check in result.get_asset_check_evaluations() if not check.passed}
+
+
+def failure(result: dg.ExecuteInProcessResult, step: str) -> str:
+    [event] = [event for event in result.all_events if event.is_step_failure and event.step_key == step]
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message if error else ""
+
+
+def test_files_become_a_served_model_and_scores(first_run: tuple[Home, dg.ExecuteInProcessResult]) -> None:
+    home, result = first_run
+
+    assert result.success, failed_checks(result)
+    assert json.loads(home.served)["model_name"] == "default_risk_simulated"
+    [(n_rows, n_ids)] = home.rows("select count(*), count(distinct decision_id) from serving.predictions")
+    assert n_rows == n_ids > 0
+    [(n_months,)] = home.rows("select count(*) from monitoring.score_drift")
+    assert n_months > 0
+    assert list(home.settings.reports.glob("drift/*/*.html"))
+
+
+def test_what_people_want_to_look_at_is_in_the_metadata(first_run: tuple[Home, dg.ExecuteInProcessResult]) -> None:
+    found = materialised(first_run[1])
+
+    assert found["raw/simulated_applications"]["rows_loaded"] == 6_000
+    assert found["core/int_applications"]["dagster/row_count"] == 6_000
+    for plot in ("roc", "calibration", "feature importance", "score distribution"):
+        assert found["model/evaluation"][plot].startswith(f"![{plot.replace(' ', '_')}](data:image/png;base64,")
+    assert found["model/registered_model"]["MLflow model"].endswith("/#/models/default_risk_simulated/versions/1")
+    assert "/drift/default_risk_simulated-1/" in found["monitoring/drift_report"]["reports"]
+
+
+def test_a_second_run_trains_publishes_and_scores_nothing(home: Home) -> None:
+    served, predictions = home.served, home.rows("select count(*) from serving.predictions")
+
+    result = home.run(MODEL_PATH)
+
+    assert result.success
+    assert materialised(result)["model/candidate"]["trained"] == "before, from the same rows, features and settings"
+    assert (home.served, home.rows("select count(*) from serving.predictions")) == (served, predictions)
+
+
+def test_a_row_that_breaks_the_contract_stops_training(home: Home) -> None:
+    served = home.served
+    broken = "application_id = (select min(application_id) from features.ftr_application_v1)"
+    [(amount,)] = home.rows(f"select requested_amount from features.ftr_application_v1 where {broken}")
+    home.write(f"update features.ftr_application_v1 set requested_amount = -1 where {broken}")
+    try:
+        result = home.run(CONTRACT_CHECK | dg.AssetSelection.groups("training") | MODEL_PATH)
+        later = home.run(dg.AssetSelection.assets(TRAINING_SET, CANDIDATE))
+    finally:
+        home.write(f"update features.ftr_application_v1 set requested_amount = {amount} where {broken}")
+        mended = home.run(CONTRACT_CHECK)
+
+    assert list(failed_checks(result)) == ["rows_keep_the_contract"]
+    assert materialised(result) == {}
+    assert home.rows("select column_name, n_failed from monitoring.contract_violations") == [("requested_amount", 1)]
+    assert "features/ftr_application_v1:rows_keep_the_contract failed" in failure(later, "training__training_set")
+    assert materialised(later) == {}
+    assert home.served == served
+    assert mended.success
+
+
+def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home) -> None:
+    """dagster#25112: the next run, which does not include the dbt step, must hear of it too."""
+    served = home.served
+    home.write("insert into raw.simulated_statements select * from raw.simulated_statements limit 1")
+    try:
+        result = home.run(dg.AssetSelection.groups("staging", "core", "features", "training") | MODEL_PATH)
+        later = home.run(dg.AssetSelection.assets(TRAINING_SET, CANDIDATE))
+    finally:
+        home.write(
+            "delete from raw.simulated_statements where rowid = (select max(rowid) from raw.simulated_statements)"
+        )
+
+    assert failed_checks(result)
+    assert "training/training_set" not in materialised(result)
+    assert "must wait until every check upstream is green" in failure(later, "training__training_set")
+    assert materialised(later) == {}
+    assert home.served == served
+
+
+def test_a_refused_candidate_says_why_everywhere_and_is_not_published(home: Home) -> None:
+    """A model of one feature loses to the champion."""
+    from ml.deployment import promote
+    from ml.registry import get_version
+    from orchestration.feature_contract import feature_contract
+
+    served = home.served
+    features = feature_contract(home.settings).feature_names
+    home.run(
+        dg.AssetSelection.groups("staging", "core", "features", "training") - dg.AssetSelection.assets(TRAINING_SET)
+    )
+
+    result = home.run(MODEL_PATH, exclude=[name for name in features if name != "region_relative_default_rate"])
+
+    refused = failed_checks(result)
+    assert "no_worse_than_champion_out_of_time" in refused
+    message = refused["no_worse_than_champion_out_of_time"].description
+    assert message
+    assert "serving/deployment" not in materialised(result)
+    assert home.served == served
+    version = current_candidate(home.settings, "simulated").read_registration()["model_version"]  # type: ignore[index]
+    in_lake = dict(
+        home.rows(f"select gate, message from monitoring.gate_results where model_version = {version} and not passed")
+    )
+    assert in_lake["no_worse_than_champion_out_of_time"] == message
+    registered = get_version(home.settings, "simulated", version)
+    assert set(registered.refused_by) == set(refused)
+    assert message in registered.gate_messages
+    with pytest.raises(GateRefusal, match="no_worse_than_champion_out_of_time"):
+        promote(home.settings, version, source="simulated", by="test")
