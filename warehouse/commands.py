@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--months", type=click.IntRange(1), help="Simulated lender: over how many, to 2025-12; 48 unless given.")
 @click.option("--seed", type=click.IntRange(0), help="Simulated lender: which one; 7 unless given.")
 def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simulation: int | None) -> None:
-    r"""Load FILES of SOURCE into the lake's raw tables, as text, each row with its file and line.
+    """Load FILES of SOURCE into the lake's raw tables, as text, each row with its file and line.
 
     A file is loaded whole or not at all; lines that are no rows go to raw.rejected_lines. A file loaded before changes
     nothing. SOURCE is simulated (which needs no files), lending_club, uci_credit_card, or a name for a lender of your
@@ -32,7 +32,7 @@ def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simula
         loanlake ingest lending_club accepted_2007_to_2011.csv.gz
         loanlake ingest simulated --applications 100000
         loanlake ingest mybank loans.csv --entity loans
-    """
+    """  # noqa: D301 - click reads the backspace character itself
     settings = Settings.from_environment()
     parameters = {name: value for name, value in simulation.items() if value is not None}
     if source == "simulated" and not files:
@@ -50,14 +50,14 @@ def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simula
 @click.argument("query", required=False)
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def sql(*, query: str | None, form: "Format") -> None:
-    r"""Run QUERY on the lake, read-only, while anything else may write to it; without QUERY, a shell.
+    """Run QUERY on the lake, read-only, while anything else may write to it; without QUERY, a shell.
 
     Statements may also be piped in. Errors are one message and exit code 1.
 
     \b
         loanlake sql "select source, count(*) from core.int_applications group by all"
         loanlake sql --format csv "from serving.predictions" > predictions.csv
-    """
+    """  # noqa: D301 - click reads the backspace character itself
     from warehouse import lake
     from warehouse.query import run_query
     from warehouse.sql_shell import run_script, run_shell

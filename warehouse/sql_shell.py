@@ -45,6 +45,9 @@ def run_shell(con: duckdb.DuckDBPyConnection, *, form: Format, history: Path) ->
                 if not pending and line.strip() in {".quit", ".exit"}:
                     return
                 pending = take_line(con, pending, line, sys.stdout, form=form)
+            except KeyboardInterrupt:
+                click.echo("interrupted", err=True)
+                pending = ""
             except QueryError as error:
                 click.echo(error, err=True)
                 pending = ""
