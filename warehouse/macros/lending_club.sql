@@ -3,7 +3,7 @@
     {%- set sub_grades = {} -%}
     {%- for grade in 'ABCDEFG' -%}
         {%- for step in range(1, 6) -%}
-            {%- do sub_grades.update({grade ~ step: 5 * loop.index0 + step}) -%}
+            {%- do sub_grades.update({grade ~ step: 5 * 'ABCDEFG'.index(grade) + step}) -%}
         {%- endfor -%}
     {%- endfor -%}
     {%- set years = {'< 1 year': 0, '1 year': 1, '10+ years': 10} -%}

@@ -11,11 +11,11 @@ with windows as (
         {%- else %}
         {{ months_later('applications.decided_at', window) }} as window_ends_at,
         {%- endif %}
-        case applications.source
+        case
             {%- for source, months in lags.items() if source != 'default' %}
-            when '{{ source }}' then {{ months }}
+            when applications.source = '{{ source }}' then {{ months }}
             {%- endfor %}
-            else {{ lags['default'] }}
+            when true then {{ lags['default'] }}
         end as lag_months,
         clocks.clock_at
     from {{ ref('int_applications') }} as applications

@@ -1,37 +1,4 @@
 -- One row per mature application: the features of version 1, the label, and which part of training it serves.
-{%- set tune, test = var('tune_months'), var('test_months') %}
-{%- set features = feature_columns('ftr_application', 1) %}
-with months as (
-    select
-        source,
-        cast(date_trunc('month', min(decided_at)) as timestamp) as first_month,
-        cast(date_trunc('month', max(decided_at)) as timestamp) as last_month
-    from {{ ref('lbl_default') }}
-    group by source
-),
-
-splits as (
-    select
-        labels.application_id,
-        labels.is_default,
-        -- both the outcome and the closing of its window: nobody could have used this label earlier
-        greatest(labels.known_at, labels.matured_at) as label_known_at,
-        case
-            when {{ months_between('months.first_month', 'months.last_month') }} >= {{ tune + test }} then
-                case
-                    when labels.decided_at >= {{ months_later('months.last_month', 1 - test) }} then 'test'
-                    when labels.decided_at >= {{ months_later('months.last_month', 1 - test - tune) }} then 'tune'
-                    else 'train'
-                end
-            -- too few months to keep any for training: 70, 15 and 15 of 100 by a hash, which no later row changes
-            when substr(md5(labels.application_id), 1, 4) < '{{ "%04x" % (0.70 * 65536) | round | int }}' then 'train'
-            when substr(md5(labels.application_id), 1, 4) < '{{ "%04x" % (0.85 * 65536) | round | int }}' then 'tune'
-            else 'test'
-        end as split
-    from {{ ref('lbl_default') }} as labels
-    inner join months on months.source = labels.source
-)
-
 select
     features.application_id,
     features.borrower_id,
@@ -40,9 +7,9 @@ select
     splits.split,
     splits.is_default,
     splits.label_known_at
-    {%- for feature in features -%}
+    {%- for feature in feature_columns('ftr_application', 1) -%}
     ,
     features.{{ feature }}
     {%- endfor %}
-from splits
+from {{ ref('lbl_default_splits') }} as splits
 inner join {{ ref('ftr_application', v=1) }} as features on features.application_id = splits.application_id

@@ -1,0 +1,52 @@
+{#-
+    History counted a second time, in other words than the macro's, for one borrower in sixteen. Any difference fails:
+    a row that was known at the decision or later would be one too many.
+-#}
+with sampled as (
+    select application_id, borrower_id, decided_at
+    from {{ ref('int_applications') }}
+    where substr(md5(borrower_id), 1, 1) = '0'
+),
+
+statements as (
+    select
+        sampled.application_id,
+        count(*) as n_statements,
+        max(statements.months_past_due) as max_months_past_due,
+        sum(try_cast(statements.paid_amount as decimal(18, 2))) as total_paid
+    from sampled
+    inner join {{ ref('int_statements') }} as statements on statements.borrower_id = sampled.borrower_id
+    where
+        statements.known_at < sampled.decided_at
+        and statements.statement_on >= {{ months_later('sampled.decided_at', -6) }}
+    group by sampled.application_id
+),
+
+earlier_outcomes as (
+    select
+        sampled.application_id,
+        count(*) as n_outcomes,
+        count(case when outcomes.is_default then 1 end) as n_defaults
+    from sampled
+    inner join {{ ref('int_applications') }} as earlier on earlier.borrower_id = sampled.borrower_id
+    inner join {{ ref('int_outcomes') }} as outcomes on outcomes.application_id = earlier.application_id
+    where outcomes.known_at < sampled.decided_at
+    group by sampled.application_id
+)
+
+select
+    history.application_id,
+    history.n_statements_6m,
+    statements.n_statements,
+    history.n_prior_defaults,
+    earlier_outcomes.n_defaults
+from sampled
+inner join {{ ref('ftr_application_history') }} as history on history.application_id = sampled.application_id
+left join statements on statements.application_id = sampled.application_id
+left join earlier_outcomes on earlier_outcomes.application_id = sampled.application_id
+where
+    coalesce(history.n_statements_6m, 0) <> coalesce(statements.n_statements, 0)
+    or coalesce(history.max_months_past_due_6m, -1) <> coalesce(statements.max_months_past_due, -1)
+    or coalesce(history.total_paid_6m, -1) <> coalesce(cast(statements.total_paid as double), -1)
+    or coalesce(history.n_prior_outcomes, 0) <> coalesce(earlier_outcomes.n_outcomes, 0)
+    or coalesce(history.n_prior_defaults, 0) <> coalesce(earlier_outcomes.n_defaults, 0)

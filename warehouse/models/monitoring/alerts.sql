@@ -1,0 +1,159 @@
+-- One row per thing that deserves a look: a feature or score that drifted, a model that performs worse than it should,
+-- rows that broke the feature contract, a candidate that a gate refused.
+{%- set limits = var('alerts') %}
+with feature_drift as (
+    select
+        'feature_drift' as kind,
+        source,
+        model_name,
+        model_version,
+        month as raised_for,
+        feature as subject,
+        psi as value,
+        cast({{ limits.feature_psi }} as double) as threshold,
+        psi >= {{ limits.severe_psi }} as is_severe,
+        feature || ' has drifted from its training reference (PSI)' as message
+    from {{ source('monitoring', 'feature_drift') }}
+    where is_drifted and psi >= {{ limits.feature_psi }}
+),
+
+missing_values as (
+    select
+        'feature_drift' as kind,
+        source,
+        model_name,
+        model_version,
+        month as raised_for,
+        feature || ' (missing)' as subject,
+        missing_share_change as value,
+        cast({{ limits.missing_share_change }} as double) as threshold,
+        false as is_severe,
+        feature || ' is missing more or less often than in training (change of share)' as message
+    from {{ source('monitoring', 'feature_drift') }}
+    where abs(missing_share_change) >= {{ limits.missing_share_change }}
+),
+
+score_drift as (
+    select
+        'score_drift' as kind,
+        source,
+        model_name,
+        model_version,
+        month as raised_for,
+        'probability' as subject,
+        psi as value,
+        cast({{ limits.score_psi }} as double) as threshold,
+        psi >= {{ limits.severe_psi }} as is_severe,
+        'the scores have drifted from those of the training reference (PSI)' as message
+    from {{ source('monitoring', 'score_drift') }}
+    where is_drifted and psi >= {{ limits.score_psi }}
+),
+
+discrimination as (
+    select
+        'performance' as kind,
+        source,
+        model_name,
+        model_version,
+        month as raised_for,
+        'auc' as subject,
+        auc as value,
+        cast({{ limits.min_auc }} as double) as threshold,
+        true as is_severe,
+        'the model hardly ranks this month''s mature decisions (AUC)' as message
+    from {{ source('monitoring', 'model_performance') }}
+    where n_mature >= {{ limits.min_mature }} and n_defaults >= {{ limits.min_defaults }} and auc < {{ limits.min_auc }}
+),
+
+level as (
+    select
+        'performance' as kind,
+        source,
+        model_name,
+        model_version,
+        month as raised_for,
+        'default_rate' as subject,
+        default_rate / nullif(mean_probability, 0) as value,
+        cast({{ limits.max_rate_ratio }} as double) as threshold,
+        true as is_severe,
+        'more loans of this month defaulted than was predicted (default rate over mean probability)' as message
+    from {{ source('monitoring', 'model_performance') }}
+    where
+        n_mature >= {{ limits.min_mature }}
+        and n_defaults >= {{ limits.min_defaults }}
+        and default_rate > {{ limits.max_rate_ratio }} * mean_probability
+),
+
+contract as (
+    select
+        'contract' as kind,
+        cast(null as {{ dbt.type_string() }}) as source,
+        cast(null as {{ dbt.type_string() }}) as model_name,
+        cast(null as integer) as model_version,
+        cast(date_trunc('month', checked_at) as date) as raised_for,
+        -- the snapshot belongs to what was checked: the same rule may break in several versions of a table
+        table_name || '.' || column_name || ' at ' || cast(lake_snapshot as {{ dbt.type_string() }}) || ': ' || rule as subject,
+        cast(n_failed as double) as value,
+        cast(0 as double) as threshold,
+        true as is_severe,
+        cast(n_failed as {{ dbt.type_string() }}) || ' of ' || cast(n_rows as {{ dbt.type_string() }})
+        || ' rows break the contract' as message
+    from {{ source('monitoring', 'contract_violations') }}
+    where n_failed > 0
+),
+
+gate as (
+    select
+        'gate' as kind,
+        source,
+        model_name,
+        model_version,
+        cast(date_trunc('month', decided_at) as date) as raised_for,
+        gate as subject,
+        cast(null as double) as value,
+        cast(null as double) as threshold,
+        false as is_severe,
+        message
+    from {{ source('monitoring', 'gate_results') }}
+    where not passed
+),
+
+alerts as (
+    select * from feature_drift
+    union all
+    select * from missing_values
+    union all
+    select * from score_drift
+    union all
+    select * from discrimination
+    union all
+    select * from level
+    union all
+    select * from contract
+    union all
+    select * from gate
+)
+
+select
+    md5(
+        concat_ws(
+            '|',
+            kind,
+            coalesce(source, ''),
+            coalesce(model_name, ''),
+            coalesce(cast(model_version as {{ dbt.type_string() }}), ''),
+            cast(raised_for as {{ dbt.type_string() }}),
+            subject
+        )
+    ) as alert_id,
+    raised_for,
+    source,
+    model_name,
+    model_version,
+    kind,
+    subject,
+    value,
+    threshold,
+    case when is_severe then 'high' else 'low' end as severity,
+    message
+from alerts
