@@ -2,8 +2,8 @@
 
 Features are those dbt computed (the promotion gate showed them equal to the online ones to the bit), scores and reasons
 come from :class:`ml.scorer.Scorer`, so a batch decision replays from its row like any other. Rows travel in Arrow
-batches through a temporary Parquet file: memory does not grow with their number, and the writer lease is held only for
-the insert.
+batches through a temporary Parquet file: one batch at a time is in memory (DuckDB keeps to its own limit), and the
+writer lease is held only for the insert.
 """
 
 import time

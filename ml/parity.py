@@ -22,7 +22,7 @@ from warehouse.errors import ExpressionDomainError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Up to so many rows all are compared (42,535 Lending Club loans take about 5 s); beyond it, a sample of every month.
+#: Up to so many rows all are compared (42,535 Lending Club loans take 3 s of one core); beyond it, some of every month.
 SAMPLE_ROWS = 50_000
 _BATCH_ROWS = 10_000
 _MOST_EXAMPLES = 3

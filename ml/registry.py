@@ -76,6 +76,8 @@ def register(
     registered = get_version(settings, lineage.source, version)
     if registered.passed and CHAMPION not in registered.aliases:
         open_client(settings).set_registered_model_alias(registered.name, CHALLENGER, str(version))
+    if not registered.passed and CHALLENGER in registered.aliases:
+        open_client(settings).delete_registered_model_alias(registered.name, CHALLENGER)
     return get_version(settings, lineage.source, version)
 
 

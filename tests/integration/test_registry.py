@@ -117,6 +117,19 @@ def test_a_refused_version_is_no_challenger(registered):
     assert "3" not in {str(version) for version in aliases.values()}
 
 
+def test_a_training_that_is_refused_later_is_no_challenger_any_more(registered):
+    """Prevents a version that lost to a newer champion from still being offered."""
+    fingerprint = replace(registered.bundle.lineage, fingerprint="fourth")
+    bundle = replace(registered.bundle, lineage=fingerprint)
+    before = registered.register(bundle, PASSED)
+
+    after = registered.register(bundle, REFUSED)
+
+    assert before.aliases == ("challenger",)
+    assert (after.version, after.aliases, after.refused_by) == (before.version, (), ("auc_reaches_floor",))
+    open_client(registered.settings).delete_model_version(MODEL_NAME, str(after.version))
+
+
 def test_a_version_that_does_not_exist_is_named_with_those_that_do(registered):
     with pytest.raises(NotFoundError, match=f"{MODEL_NAME} has no version 9: it has 1, 2, 3"):
         promote(registered.settings, 9, source=SOURCE, by="tests")
