@@ -7,6 +7,7 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +29,28 @@ _ASSETS = {
     "swagger-ui-bundle.js": "text/javascript",
     "swagger-ui-standalone-preset.js": "text/javascript",
 }
+_EXAMPLES: dict[str, dict[str, Any]] = {
+    "ScoredApplication": {
+        "decision_id": "01a1fbc7-10c9-764a-befc-bcb749407f00",
+        "application_id": "app-2026-000123",
+        "decided_at": "2026-01-31T09:30:00.123456Z",
+        "probability": 0.2731,
+        "band": "high",
+        "decision": "decline",
+        "reasons": [{"feature": "loan_to_income", "text": "The amount requested is high …", "contribution": 0.61}],
+        "model": {"name": "default_risk_simulated", "version": 7, "feature_version": "v1"},
+        "features_as_of": "2026-01-31T00:00:00Z",
+        "status": "scored",
+        "warnings": [],
+    },
+    "ProblemDocument": {
+        "type": "urn:loanlake:problem:invalid-request",
+        "title": "The request is not valid",
+        "status": 400,
+        "detail": "1 of the body's fields break their rules: term_months",
+        "errors": [{"field": "term_months", "rule": "must be a whole number from 1 to 480", "found": 0}],
+    },
+}
 #: JSON Schemas that replace components of the same name.
 LiveSchemas = Callable[[], dict[str, dict[str, Any]]]
 
@@ -36,7 +59,10 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
     """The error answers of a handler, as problem documents."""
     return {
         status: ResponseSpec(
-            ProblemDocument, description="A problem", media_type="application/problem+json", generate_examples=False
+            ProblemDocument,
+            description=HTTPStatus(status).phrase,
+            media_type="application/problem+json",
+            generate_examples=False,
         )
         for status in statuses
     }
@@ -104,7 +130,10 @@ class _Live:
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         document = deepcopy(openapi_schema)
-        document["components"].setdefault("schemas", {}).update(self.live_schemas())
+        schemas = document["components"].setdefault("schemas", {})
+        schemas |= self.live_schemas()
+        for name, example in _EXAMPLES.items():
+            schemas[name]["examples"] = [example]
         return cast("OpenAPIRenderPlugin", super()).render(request, document)
 
 

@@ -1,0 +1,66 @@
+"""``loanlake key`` and ``loanlake serve`` as scripts and people use them."""
+
+import pytest
+from click.testing import CliRunner
+
+from serving.commands import key, serve
+from serving.keys import KeyRing, KeyStore
+from warehouse.errors import NotFoundError
+from warehouse.settings import Settings
+
+
+def test_only_the_key_goes_to_standard_output(home: Settings) -> None:
+    """``KEY=$(loanlake key create demo)`` must give a key that works."""
+    result = CliRunner().invoke(key, ["create", "demo"])
+
+    found = KeyRing(KeyStore(home.keys), poll_seconds=0).find(result.stdout.strip())
+    assert result.exit_code == 0
+    assert found is not None
+    assert found.scopes == {"score", "decisions", "outcomes"}
+    assert "cannot be shown again" in result.stderr
+
+
+def test_scopes_and_expiry_can_be_chosen(home: Settings) -> None:
+    CliRunner().invoke(key, ["create", "demo", "--scope", "score", "--scope", "metrics", "--expires-days", "30"])
+
+    (found,) = KeyStore(home.keys).all()
+    assert found.scopes == {"score", "metrics"}
+    assert found.expires_at is not None
+    assert (found.expires_at - found.created_at).days == 30
+
+
+def test_the_list_shows_states_and_never_a_secret(home: Settings) -> None:
+    secret = CliRunner().invoke(key, ["create", "demo"]).stdout.strip().split("_")[2]
+    (found,) = KeyStore(home.keys).all()
+    CliRunner().invoke(key, ["revoke", found.key_id])
+
+    listed = CliRunner().invoke(key, ["list"]).stdout
+
+    assert listed.splitlines()[1].split()[:3] == [found.key_id, "demo", "revoked"]
+    assert secret not in listed
+    assert found.secret_sha256 not in listed
+
+
+def test_no_keys_are_no_table(home: Settings) -> None:
+    result = CliRunner().invoke(key, ["list"])
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "loanlake key create" in result.stderr
+
+
+def test_a_key_that_does_not_exist_cannot_be_revoked(home: Settings) -> None:
+    with pytest.raises(NotFoundError, match="loanlake key list"):
+        CliRunner().invoke(key, ["revoke", "nobody"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        (key, ["create", "demo", "--scope", "root"]),
+        (key, ["create"]),
+        (serve, ["--port", "99999"]),
+        (serve, ["--workers", "0"]),
+    ],
+)
+def test_wrong_usage_exits_with_2(home: Settings, command: object, arguments: list[str]) -> None:
+    assert CliRunner().invoke(command, arguments).exit_code == 2  # type: ignore[arg-type]
