@@ -47,7 +47,7 @@ lint: setup
 	home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && cd warehouse && \
 		export LOANLAKE_HOME="$$home" DBT_TARGET_PATH="$$home/target" DBT_LOG_PATH="$$home/logs" PATH="$(BIN):$$PATH" && \
 		dbt --quiet parse && \
-		sqlfluff lint --processes 1 models macros data_tests
+		sqlfluff lint --processes 0 models
 
 format: setup
 	$(BIN)/ruff check --fix
