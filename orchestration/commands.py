@@ -80,9 +80,11 @@ def up(dagster_port: int, api_port: int, mlflow_port: int, reports_port: int) ->
     Each URL is printed when it answers. Logs go to the home's logs directory, one file each. Ends with exit code 1, and
     the last lines of its log, when one of them ends by itself.
     """
+    from orchestration.instance import prepare_dagster_home
     from orchestration.services import run_together, services
 
     settings = Settings.from_environment()
+    prepare_dagster_home(settings)
     wanted = services(
         settings, dagster_port=dagster_port, api_port=api_port, mlflow_port=mlflow_port, reports_port=reports_port
     )

@@ -141,9 +141,16 @@ def _outbox_lines(settings: Settings) -> list[str]:
 
 
 def _alert_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
-    found = con.execute("select * from monitoring.alerts order by all desc limit 8")
-    names = [column[0] for column in found.description]
-    return [", ".join(f"{name} {value}" for name, value in zip(names, row, strict=True)) for row in found.fetchall()]
+    found = con.execute(
+        "select coalesce(source, 'all'), kind, count(*), count(*) filter (where severity = 'high'), max(raised_for), "
+        "string_agg(distinct subject, ', ' order by subject) filter (where raised_for = latest) "
+        "from (select *, max(raised_for) over (partition by source, kind) as latest from monitoring.alerts) "
+        "group by source, kind order by 1, 2"
+    ).fetchall()
+    return [
+        f"{source} {kind}: {n:,} ({n_high:,} high); in {latest:%Y-%m}: {subjects}"
+        for source, kind, n, n_high, latest, subjects in found
+    ]
 
 
 def _run_lines(settings: Settings, now: datetime) -> list[str]:
