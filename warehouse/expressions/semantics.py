@@ -161,7 +161,7 @@ def lower(text: str) -> str:
     """Lower case character by character, as DuckDB does: no rule looks at a neighbour (final sigma) or adds one."""
     if text.isascii():
         return text.lower()
-    return "".join("i" if character == "İ" else character.lower() for character in text)
+    return "".join(_LOWER.get(character) or character.lower() for character in text)
 
 
 def trim(text: str) -> str:
@@ -230,5 +230,8 @@ _PYTHON_TYPES: dict[str, type] = {
     "TIMESTAMP": datetime,
 }
 _BOUNDS = {"INTEGER": (-(2**31), 2**31 - 1), "BIGINT": (-(2**63), 2**63 - 1)}
+# where DuckDB differs from str.lower of one character: İ, and the capitals that came with Unicode 16 (Python 3.14)
+_NEW_CAPITALS = ("\u1c89", "\ua7cb", "\ua7cc", "\ua7da", "\ua7dc", *map(chr, range(0x10D50, 0x10D66)))
+_LOWER = {"İ": "i", **{capital: capital for capital in _NEW_CAPITALS}}
 # the separators of Unicode's category Zs
 _SPACES = "\u0020\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
