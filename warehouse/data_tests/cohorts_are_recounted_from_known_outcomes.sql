@@ -2,6 +2,7 @@
     Cohorts counted a second time, by comparing each outcome with the day, for the last day of each of a lender's years.
     Any difference fails: an outcome known on the day or later would be one too many.
 -#}
+{{ config(meta={'dagster': {'ref': {'name': 'ftr_cohort_rates'}}}) }}
 with days as (
     select source, year(as_of) as in_year, max(as_of) as as_of
     from {{ ref('ftr_cohort_rates') }}

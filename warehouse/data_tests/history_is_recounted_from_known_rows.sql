@@ -2,6 +2,7 @@
     History counted a second time, in other words than the macro's, for one borrower in sixteen. Any difference fails:
     a row that was known at the decision or later would be one too many.
 -#}
+{{ config(meta={'dagster': {'ref': {'name': 'ftr_application_history'}}}) }}
 with sampled as (
     select application_id, borrower_id, decided_at
     from {{ ref('int_applications') }}
