@@ -15,80 +15,19 @@ from typing import cast
 from warehouse.errors import ExpressionError
 from warehouse.expressions.nodes import Node
 from warehouse.expressions.sql_types import INTEGER_BOUNDS, INTEGERS, SqlType
+from warehouse.expressions.templates import (
+    COMPARISONS,
+    MAY_OVERFLOW,
+    PYTHON_TYPES,
+    STRICT,
+    TEXT_OF,
+    comparison,
+    less,
+    nullable,
+)
 
 FUNCTION = "features"
 _DEEPEST = 90  # Python's tokenizer gives up at 100 levels of indentation
-
-#: Operations that are null when an argument is, as Python expressions; ``{v}`` is the node's value.
-_STRICT = {
-    "add": "{0} + {1}",
-    "subtract": "{0} - {1}",
-    "multiply": "{0} * {1}",
-    "divide": "{0} / {1} if {1} else divide_by_zero({0}, {1})",
-    "remainder": "remainder({0}, {1})",
-    "whole_quotient": "whole_quotient({0}, {1})",
-    "whole_remainder": "whole_remainder({0}, {1}, {v})",
-    "negate": "-{0}",
-    "absolute": "abs({0})",
-    "sign": "sign({0})",
-    "ln": "log({0}) if {0} > 0.0 else logarithm_edge('ln', {0})",
-    "log2": "log2({0}) if {0} > 0.0 else logarithm_edge('log2', {0})",
-    "log10": "log10({0}) if {0} > 0.0 else logarithm_edge('log10', {0})",
-    "sqrt": "sqrt({0}) if {0} >= 0.0 else square_root_edge({0})",
-    "exp": "exponential({0})",
-    "pow": "power({0}, {1})",
-    "floor": "floor({0})",
-    "ceiling": "ceiling({0})",
-    "round": "round_half_away({0})",
-    "round_to_digits": "round_to_digits({0}, {v!r})",
-    "round_to_tens": "round_to_tens({0}, {v!r})",
-    "same": "{0}",
-    "to_double": "float({0})",
-    "to_whole": "int({0})",
-    "not_zero": "{0} != 0",
-    "narrow": "narrow({0}, {v[0]}, {v[1]})",
-    "try_narrow": "{0} if {v[0]} <= {0} <= {v[1]} else None",
-    "double_to_integer": "double_to_integer({0}, {v[0]}, {v[1]})",
-    "try_double_to_integer": "try_double_to_integer({0}, {v[0]}, {v[1]})",
-    "lower": "lower({0})",
-    "trim": "trim({0})",
-    "left": "{0}[:{v}]",
-    "length": "len({0})",
-    "concatenate": "{0} + {1}",
-    "midnight": "midnight({0})",
-    "day_of": "{0}.date()",
-    "add_days": "add_days({0}, {1})",
-    "subtract_days": "add_days({0}, -{1})",
-    "days_between": "{1}.toordinal() - {0}.toordinal()",
-    "months_between": "months_between({0}, {1})",
-    "quarters_between": "quarters_between({0}, {1})",
-    "years_between": "{1}.year - {0}.year",
-    "part_year": "{0}.year",
-    "part_quarter": "({0}.month + 2) // 3",
-    "part_month": "{0}.month",
-    "part_day": "{0}.day",
-    "part_dow": "{0}.isoweekday() % 7",
-    "part_isodow": "{0}.isoweekday()",
-    "part_doy": "{0}.timetuple().tm_yday",
-    "not": "not {0}",
-}
-_TEXT_OF = {
-    "BOOLEAN": "('true' if {0} else 'false')",
-    "INTEGER": "str({0})",
-    "BIGINT": "str({0})",
-    "DATE": "{0}.isoformat()",
-    "TIMESTAMP": "timestamp_text({0})",
-}
-_PYTHON_TYPE = {
-    SqlType.BOOLEAN: "bool",
-    SqlType.INTEGER: "int",
-    SqlType.BIGINT: "int",
-    SqlType.DOUBLE: "float",
-    SqlType.VARCHAR: "str",
-    SqlType.DATE: "date",
-    SqlType.TIMESTAMP: "datetime",
-}
-_COMPARISONS = {"equal", "not_equal", "less", "less_or_equal", "greater", "greater_or_equal"}
 
 
 @dataclass(frozen=True)
@@ -159,7 +98,7 @@ class _Writer:
         for number, node in enumerate(inputs):
             name, variable = str(node.value), f"c{number}"
             self.line(f"{variable} = row[{name!r}]")
-            wrong = f"{variable}.__class__ is not {_PYTHON_TYPE[node.type]}"
+            wrong = f"{variable}.__class__ is not {PYTHON_TYPES[node.type]}"
             if node.type in INTEGERS:
                 low, high = INTEGER_BOUNDS[node.type]
                 wrong = f"({wrong} or not {low} <= {variable} <= {high})"
@@ -178,11 +117,11 @@ class _Writer:
                 return known[id(node)]
         if node.operation in _COMPOUND:
             return _COMPOUND[node.operation](self, node)
-        if node.operation in _COMPARISONS:
+        if node.operation in COMPARISONS:
             atoms = [self.value(arg) for arg in node.args]
-            return self._assign_strict(node, atoms, _comparison(node.operation, node.args, atoms))
+            return self._assign_strict(node, atoms, comparison(node.operation, node.args, atoms))
         atoms = [self.value(arg) for arg in node.args]
-        template = _TEXT_OF[str(node.value)] if node.operation == "text" else _STRICT[node.operation]
+        template = TEXT_OF[str(node.value)] if node.operation == "text" else STRICT[node.operation]
         if node.operation == "divide" and node.args[1].is_literal and node.args[1].value:
             template = "{0} / {1}"
         return self._assign_strict(node, atoms, template.format(*atoms, v=node.value))
@@ -191,10 +130,10 @@ class _Writer:
         """A Python expression that is truthy exactly when the node is true: a null condition is not met."""
         if node.operation in {"and", "or"} and not self._is_known(node):
             return "(" + f" {node.operation} ".join(self.condition(arg) for arg in node.args) + ")"
-        if node.operation in _COMPARISONS and not self._is_known(node):
+        if node.operation in COMPARISONS and not self._is_known(node):
             atoms = [self.value(arg) for arg in node.args]
-            checks = [f"{atom} is not None" for atom in _nullable(node.args, atoms)]
-            return "(" + " and ".join([*checks, _comparison(node.operation, node.args, atoms)]) + ")"
+            checks = [f"{atom} is not None" for atom in nullable(node.args, atoms)]
+            return "(" + " and ".join([*checks, comparison(node.operation, node.args, atoms)]) + ")"
         if node.operation == "is_null" and node.args[0].may_be_null and not node.args[0].is_literal:
             return f"({self.value(node.args[0])} is None)"
         if node.operation == "not" and not self._is_known(node):
@@ -229,14 +168,14 @@ class _Writer:
         return name
 
     def _assign_strict(self, node: Node, atoms: list[str], expression: str) -> str:
-        checks = [f"{atom} is None" for atom in _nullable(node.args, atoms)]
+        checks = [f"{atom} is None" for atom in nullable(node.args, atoms)]
         variable = self.new_variable(node)
         if "None" in atoms:
             self.line(f"{variable} = None")
             return variable
         guarded = f"None if {' or '.join(checks)} else {expression}" if checks else expression
         self.line(f"{variable} = {guarded}")
-        if node.type in INTEGERS and node.operation in _MAY_OVERFLOW:
+        if node.type in INTEGERS and node.operation in MAY_OVERFLOW:
             low, high = INTEGER_BOUNDS[node.type]
             not_null = f"{variable} is not None and " if node.may_be_null else ""
             self.line(f"if {not_null}not {low} <= {variable} <= {high}:")
@@ -267,13 +206,13 @@ class _Writer:
     def distinction(self, node: Node) -> str:
         atoms = [self.value(arg) for arg in node.args]
         differs = node.operation == "distinct"
-        text = _comparison("not_equal" if differs else "equal", node.args, atoms)
-        nullable = _nullable(node.args, atoms)
+        text = comparison("not_equal" if differs else "equal", node.args, atoms)
+        can_be_null = nullable(node.args, atoms)
         variable = self.new_variable(node)
-        if nullable:
-            nulls = " or ".join(f"{atom} is None" for atom in nullable)
+        if can_be_null:
+            nulls = " or ".join(f"{atom} is None" for atom in can_be_null)
             both_can_be = all(arg.may_be_null for arg in node.args)
-            both_null = " and ".join(f"{atom} is None" for atom in nullable) if both_can_be else "False"
+            both_null = " and ".join(f"{atom} is None" for atom in can_be_null) if both_can_be else "False"
             text = f"{'not ' if differs else ''}({both_null}) if {nulls} else {text}"
         self.line(f"{variable} = {text}")
         return variable
@@ -314,7 +253,7 @@ class _Writer:
             return True
         if node.operation in {"and", "or"}:
             return all(self._is_inline(arg) for arg in node.args)
-        if node.operation in _COMPARISONS or node.operation == "is_null":
+        if node.operation in COMPARISONS or node.operation == "is_null":
             return all(arg.is_literal or arg.operation == "column" or self._is_known(arg) for arg in node.args)
         return False
 
@@ -341,9 +280,9 @@ class _Writer:
         held_is_null, held_nan = node.args[0].may_be_null, node.args[0].may_be_nan
         for arg, atom in zip(node.args[1:], atoms[1:], strict=True):
             if node.operation == "greatest":
-                better = _less(variable, atom, held_nan, arg.may_be_nan)
+                better = less(variable, atom, held_nan, arg.may_be_nan)
             else:
-                better = _less(atom, variable, arg.may_be_nan, held_nan)
+                better = less(atom, variable, arg.may_be_nan, held_nan)
             better = f"{variable} is None or {better}" if held_is_null else better
             better = f"{atom} is not None and ({better})" if arg.may_be_null else better
             self.line(f"if {better}:")
@@ -352,45 +291,6 @@ class _Writer:
         return variable
 
 
-def _nullable(args: Iterable[Node], atoms: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(atom for arg, atom in zip(args, atoms, strict=True) if arg.may_be_null))
-
-
-def _comparison(operation: str, args: tuple[Node, ...], atoms: list[str]) -> str:
-    """DuckDB's total order: NaN equals NaN and is greater than every number, infinity included."""
-    (a, b), (a_nan, b_nan) = atoms, (args[0].may_be_nan, args[1].may_be_nan)
-    match operation:
-        case "equal":
-            return _equal(a, b, a_nan and b_nan)
-        case "not_equal":
-            return f"not {_equal(a, b, True)}" if a_nan and b_nan else f"{a} != {b}"
-        case "less":
-            return _less(a, b, a_nan, b_nan)
-        case "greater":
-            return _less(b, a, b_nan, a_nan)
-        case "less_or_equal":
-            return _not_greater(a, b, a_nan, b_nan)
-        case _:
-            return _not_greater(b, a, b_nan, a_nan)
-
-
-def _equal(a: str, b: str, nan: bool) -> str:
-    return f"({a} == {b} or ({a} != {a} and {b} != {b}))" if nan else f"{a} == {b}"
-
-
-def _less(a: str, b: str, a_nan: bool, b_nan: bool) -> str:
-    if not b_nan:
-        return f"{a} < {b}"  # false for NaN on the left, which is right
-    return f"({a} < {b} or ({b} != {b} and {a} == {a}))" if a_nan else f"not {a} >= {b}"
-
-
-def _not_greater(a: str, b: str, a_nan: bool, b_nan: bool) -> str:
-    if not b_nan:
-        return f"{a} <= {b}"
-    return f"not {_less(b, a, True, True)}" if a_nan else f"not {a} > {b}"
-
-
-_MAY_OVERFLOW = {"add", "subtract", "multiply", "negate", "absolute", "whole_quotient"}
 _COMPOUND: dict[str, Callable[[_Writer, Node], str]] = {
     "and": _Writer.conjunction,
     "or": _Writer.conjunction,
