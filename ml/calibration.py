@@ -138,8 +138,7 @@ def choose_method(raw: ArrayLike, defaulted: ArrayLike, *, n_folds: int = 10, se
     """The simplest method that no more flexible one clearly beats by cross-validated log loss.
 
     From Platt (two parameters) on, a more flexible method must lower the log loss by more than two standard errors of
-    the paired differences over the folds. One standard error is not enough: on Lending Club it picked beta, which then
-    lost out of time (log loss .3984 against .3982; isotonic .4009). Folds are stratified by outcome, drawn by ``seed``.
+    the paired differences over the folds. Folds are stratified by outcome, drawn by ``seed``.
     """
     x, y = np.asarray(raw, dtype=np.float64), np.asarray(defaulted, dtype=bool)
     n_folds = min(n_folds, int(y.sum()), int((~y).sum()))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 Floats = NDArray[np.float64]
+_MANY_ROWS = 200_000
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,14 @@ class GradientBoosting:
     """XGBoost by histogram, with the contract's monotone constraints.
 
     ``max_trees`` is the ceiling; ``patience`` is after how many trees without a better tune log loss it stops.
-    ``row_share`` and ``column_share`` are sampled anew for each tree. ``threads`` 0 uses every core; it does not change
-    the booster.
+    ``row_share`` and ``column_share`` are sampled anew for each tree.
+
+    The defaults were chosen on rows before 2011 H2 of Lending Club (trained to 2009, tested on 2010 H2; trained to
+    2010 H1, tested on 2011 H1), two folds of UCI, and the true probabilities of the simulated lender: depths 2 to 5,
+    shares .3 to .8 and heavier penalties lay within .003 AUC of each other, these best or second on all but the last.
+
+    ``threads``: None takes one below 200,000 train rows and every core above. On 21,000 × 64 one thread took 7 s of
+    processor time and two took 32 s, most of it waiting for each other. The booster's bytes are the same.
     """
 
     max_trees: int = 2000
@@ -86,7 +93,7 @@ class GradientBoosting:
     max_bins: int = 256
     patience: int = 100
     seed: int = 20111231
-    threads: int = 0
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_trees", "max_depth", "patience", "max_bins"):
@@ -100,11 +107,11 @@ class GradientBoosting:
         """Boost on ``train`` until ``patience`` trees brought no better log loss on ``tune``."""
         import xgboost
 
-        options = {"max_bin": self.max_bins, "nthread": self.threads}
+        options = {"max_bin": self.max_bins, "nthread": self._threads(len(train.defaulted))}
         train_data = xgboost.QuantileDMatrix(train.matrix, label=train.defaulted, **options)
         tune_data = xgboost.QuantileDMatrix(tune.matrix, label=tune.defaulted, ref=train_data, **options)
         booster = xgboost.train(
-            self._parameters(float(train.defaulted.mean()), monotone),
+            self._parameters(train.defaulted, monotone),
             train_data,
             num_boost_round=self.max_trees,
             evals=[(tune_data, "tune")],
@@ -117,12 +124,17 @@ class GradientBoosting:
         booster.set_attr(best_iteration=None, best_score=None)
         return BoostedTrees(booster, n_trees)
 
-    def _parameters(self, default_rate: float, monotone: tuple[int, ...]) -> dict[str, Any]:
+    def _threads(self, n_rows: int) -> int:
+        if self.threads is not None:
+            return self.threads
+        return 1 if n_rows < _MANY_ROWS else 0  # XGBoost's 0: every core
+
+    def _parameters(self, defaulted: NDArray[np.bool_], monotone: tuple[int, ...]) -> dict[str, Any]:
         return {
             "objective": "binary:logistic",
             "eval_metric": "logloss",
             "tree_method": "hist",
-            "base_score": default_rate,
+            "base_score": float(defaulted.mean()),
             "learning_rate": self.learning_rate,
             "max_depth": self.max_depth,
             "min_child_weight": self.min_child_weight,
@@ -133,7 +145,7 @@ class GradientBoosting:
             "max_bin": self.max_bins,
             "monotone_constraints": "(" + ",".join(map(str, monotone)) + ")",
             "seed": self.seed,
-            "nthread": self.threads,
+            "nthread": self._threads(len(defaulted)),
         }
 
 

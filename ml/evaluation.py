@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.metrics import AucDifference, Metrics, auc_difference, measure
+from ml.metrics import Difference, Metrics, auc_difference, brier_difference, measure
 from ml.training import Candidate
 from ml.training_set import SPLITS, Split, TrainingSet
 
@@ -50,15 +50,23 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """The candidate's figures less another model's on the same test loans; a better one has more AUC and less Brier."""
+
+    auc: Difference
+    brier: Difference
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """All measurements of a candidate.
 
     ``models``: ``candidate``, ``logistic``, ``lender_rate`` where the lender has one, ``base_rate``, and on test rows
-    ``champion`` where one was given. ``comparisons``: candidate less other model, DeLong's paired test on test rows.
+    ``champion`` where one was given. ``comparisons``: the candidate with each of them but the base rate.
     """
 
     measured: tuple[Measured, ...]
-    comparisons: Mapping[str, AucDifference]
+    comparisons: Mapping[str, Comparison]
     champion_version: int | None
     feature_importance: Mapping[str, float]
 
@@ -90,9 +98,9 @@ class Evaluation:
             if row.month is None:
                 prefix = row.split if row.model == CANDIDATE else f"{row.split}_{row.model}"
                 flat |= {f"{prefix}_{name}": float(value) for name, value in asdict(row.metrics).items()}
-        for other, difference in self.comparisons.items():
-            flat[f"test_auc_gain_over_{other}"] = difference.value
-            flat[f"test_auc_gain_over_{other}_p_value"] = difference.p_value
+        for other, comparison in self.comparisons.items():
+            flat[f"test_auc_gain_over_{other}"] = comparison.auc.value
+            flat[f"test_auc_gain_over_{other}_p_value"] = comparison.auc.p_value
         return {name: value for name, value in flat.items() if not isnan(value)}
 
     def to_dict(self) -> dict[str, Any]:
@@ -100,8 +108,8 @@ class Evaluation:
         return {
             "measured": self.to_rows(),
             "comparisons": {
-                other: {name: None if isnan(value) else value for name, value in asdict(difference).items()}
-                for other, difference in self.comparisons.items()
+                other: {"auc": _none_for_nan(comparison.auc), "brier": _none_for_nan(comparison.brier)}
+                for other, comparison in self.comparisons.items()
             },
             "champion_version": self.champion_version,
             "feature_importance": dict(self.feature_importance),
@@ -117,7 +125,10 @@ class Evaluation:
         return cls(
             measured=tuple(measured),
             comparisons={
-                other: AucDifference(**_nan_for_none(figures)) for other, figures in data["comparisons"].items()
+                other: Comparison(
+                    auc=Difference(**_nan_for_none(figures["auc"])), brier=Difference(**_nan_for_none(figures["brier"]))
+                )
+                for other, figures in data["comparisons"].items()
             },
             champion_version=data["champion_version"],
             feature_importance=data["feature_importance"],
@@ -164,7 +175,10 @@ def evaluate_scores(
             row for split in SPLITS for row in _measure_split(split, scores[split], candidate.policy.cut_off)
         ),
         comparisons={
-            other: auc_difference(test.defaulted, test.probabilities[CANDIDATE], test.probabilities[other])
+            other: Comparison(
+                auc=auc_difference(test.defaulted, test.probabilities[CANDIDATE], test.probabilities[other]),
+                brier=brier_difference(test.defaulted, test.probabilities[CANDIDATE], test.probabilities[other]),
+            )
             for other in others
         },
         champion_version=None if champion is None else champion.version,
@@ -185,6 +199,10 @@ def _measure_split(split: Split, scores: SplitScores, cut_off: float) -> Iterato
 
 def _months(rows: "pd.DataFrame") -> NDArray[np.object_]:
     return np.asarray(rows["decided_at"].dt.strftime("%Y-%m"), dtype=np.object_)
+
+
+def _none_for_nan(difference: Difference) -> dict[str, float | None]:
+    return {name: None if isnan(value) else value for name, value in asdict(difference).items()}
 
 
 def _nan_for_none(figures: Mapping[str, Any]) -> dict[str, Any]:

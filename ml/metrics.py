@@ -32,8 +32,8 @@ class AucEstimate:
 
 
 @dataclass(frozen=True)
-class AucDifference:
-    """AUC of the first less AUC of the second on the same loans, with its 95 % interval and two-sided p-value."""
+class Difference:
+    """One model's figure less another's on the same loans, with its 95 % interval and two-sided p-value."""
 
     value: float
     standard_error: float
@@ -125,10 +125,11 @@ def roc_auc(defaulted: ArrayLike, probability: ArrayLike) -> AucEstimate:
     of_bad, of_good = placements
     value = float(of_bad.mean())
     error = _standard_error(of_bad, of_good)
-    return AucEstimate(value, error, max(0.0, value - Z95 * error), min(1.0, value + Z95 * error))
+    low, high = np.clip([value - Z95 * error, value + Z95 * error], 0.0, 1.0)
+    return AucEstimate(value, error, float(low), float(high))
 
 
-def auc_difference(defaulted: ArrayLike, first: ArrayLike, second: ArrayLike) -> AucDifference:
+def auc_difference(defaulted: ArrayLike, first: ArrayLike, second: ArrayLike) -> Difference:
     """DeLong's paired test of two models on the same loans (sources: :func:`roc_auc`).
 
     Two models that order the loans alike differ by exactly 0, with p-value 1.
@@ -137,13 +138,19 @@ def auc_difference(defaulted: ArrayLike, first: ArrayLike, second: ArrayLike) ->
     _, q = _arrays(defaulted, second)
     of_first, of_second = _placements(y, p), _placements(y, q)
     if of_first is None or of_second is None:
-        return AucDifference(NAN, NAN, NAN, NAN, NAN)
+        return Difference(NAN, NAN, NAN, NAN, NAN)
     of_bad, of_good = of_first[0] - of_second[0], of_first[1] - of_second[1]
-    value = float(of_bad.mean())
-    error = _standard_error(of_bad, of_good)
-    if error == 0:
-        return AucDifference(value, 0.0, value, value, 1.0 if value == 0 else 0.0)
-    return AucDifference(value, error, value - Z95 * error, value + Z95 * error, _two_sided(value / error))
+    return _difference(float(of_bad.mean()), _standard_error(of_bad, of_good))
+
+
+def brier_difference(defaulted: ArrayLike, first: ArrayLike, second: ArrayLike) -> Difference:
+    """Paired test of two models' squared errors on the same loans; below zero the first is better."""
+    y, p = _arrays(defaulted, first)
+    _, q = _arrays(defaulted, second)
+    if len(y) < 2:
+        return Difference(NAN, NAN, NAN, NAN, NAN)
+    gap = (p - y) ** 2 - (q - y) ** 2
+    return _difference(float(gap.mean()), float(gap.std(ddof=1) / np.sqrt(len(gap))))
 
 
 def ks(defaulted: ArrayLike, probability: ArrayLike) -> float:
@@ -258,8 +265,11 @@ def _equal_mass_bins(p: Floats, n_bins: int) -> NDArray[np.int64]:
     return np.minimum((_midranks(p) - 0.5) / len(p) * n_bins, n_bins - 1).astype(np.int64)
 
 
-def _two_sided(z: float) -> float:
-    return erfc(abs(z) / sqrt(2))
+def _difference(value: float, error: float) -> Difference:
+    if error == 0:
+        return Difference(value, 0.0, value, value, 1.0 if value == 0 else 0.0)
+    two_sided = erfc(abs(value / error) / sqrt(2))
+    return Difference(value, error, value - Z95 * error, value + Z95 * error, two_sided)
 
 
 def _share(part: float, whole: float) -> float:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ml.evaluation import CANDIDATE, CHAMPION, Evaluation, SplitScores
 from ml.metrics import reliability
+from ml.training import LENDER_RATE, LOGISTIC
 from ml.training_set import SPLITS, Split
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ _INK: Final = "#22303c"
 _FAINT: Final = "#c9d1d8"
 _COLOURS: Final = {"train": "#9db4c8", "tune": "#5b8db8", "test": "#12476f"}
 _OTHERS: Final = {
-    "logistic": ("#c77d2e", "logistic"),
+    LOGISTIC: ("#c77d2e", "logistic"),
     CHAMPION: ("#7a4fa3", "champion"),
-    "lender_rate": ("#8a8f3c", "lender's rate"),
+    LENDER_RATE: ("#8a8f3c", "lender's rate"),
 }
 _BAD: Final = "#b3402f"
 _GOOD: Final = "#5b8db8"
