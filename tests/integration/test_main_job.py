@@ -20,7 +20,7 @@ from warehouse.settings import Settings
 
 pytestmark = pytest.mark.slow
 
-SMALL = {"source": "simulated", "simulated_applications": 6_000, "simulated_months": 36}
+SMALL = {"source": "simulated", "simulated_applications": 12_000, "simulated_months": 48}
 CONTRACT_CHECK = dg.AssetSelection.checks(dg.AssetCheckKey(FEATURES, "rows_keep_the_contract"))
 MODEL_PATH = dg.AssetSelection.assets(TRAINING_SET).downstream() - dg.AssetSelection.groups("monitoring")
 
@@ -113,8 +113,8 @@ def test_files_become_a_served_model_and_scores(first_run: tuple[Home, dg.Execut
 def test_what_people_want_to_look_at_is_in_the_metadata(first_run: tuple[Home, dg.ExecuteInProcessResult]) -> None:
     found = materialised(first_run[1])
 
-    assert found["raw/simulated_applications"]["rows_loaded"] == 6_000
-    assert found["core/int_applications"]["dagster/row_count"] == 6_000
+    assert found["raw/simulated_applications"]["rows_loaded"] == 12_000
+    assert found["core/int_applications"]["dagster/row_count"] == 12_000
     for plot in ("roc", "calibration", "feature importance", "score distribution"):
         assert found["model/evaluation"][plot].startswith(f"![{plot.replace(' ', '_')}](data:image/png;base64,")
     assert found["model/registered_model"]["MLflow model"].endswith("/#/models/default_risk_simulated/versions/1")

@@ -5,7 +5,7 @@ rows that break it out of the training tables, and monitoring reads what serving
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
+from orchestration.build_stamp import StampedBuild
 from orchestration.dbt_project import LayeredTranslator, asset_key, build_failures, prepared_manifest
 from orchestration.layers import FEATURES, LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL
 from warehouse.lake import connect
@@ -32,20 +33,39 @@ def dbt_step(name: str, *, select: str) -> dg.AssetsDefinition:
 
     @dbt_assets(manifest=_MANIFEST, select=select, name=name, dagster_dbt_translator=_TRANSLATOR, pool=LAKE_WRITER)
     def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        yield from build_with_row_counts(context, dbt)
+        yield from build_tables(context, dbt)
 
     return build
 
 
-def build_with_row_counts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-    """Run ``dbt build`` for the selected assets; each model's materialisation carries its number of rows."""
-    settings = Settings.from_environment()
+def build_tables(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    """Run ``dbt build`` for the selected assets, unless another build would give the same tables and checks."""
+    settings, definition = Settings.from_environment(), context.assets_def
+    target = target_of(context, settings)
+    if context.is_subset:
+        # dbt alone knows how much of the step's tables a part of it touches: whole builds are stamped, parts are not
+        yield from build_with_row_counts(context, dbt, settings, target)
+        return
+    reads = {key for keys in definition.asset_deps.values() for key in keys} - definition.keys
+    build = StampedBuild(settings, target, reads=reads, writes=definition.keys)
+    evaluations = latest_evaluations(context.instance, definition.check_keys)
+    if build.is_current() and evaluations is not None:
+        yield from repeat_last_build(context, settings, evaluations)
+        return
+    build.begin()
+    yield from build_with_row_counts(context, dbt, settings, target)
+    build.finish()
+
+
+def build_with_row_counts(
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, settings: Settings, target: Path
+) -> Iterator[Any]:
+    """Build; each model's materialisation carries its number of rows."""
     # unit tests judge the project's text, not the data: they run in the test suite
     command = ["build", "--exclude-resource-type", "unit_test"]
     if not context.is_subset:
         # tests between two layers wait for the later one: dbt's default runs them as soon as one side is selected
         command += ["--indirect-selection", "buildable"]
-    target = target_of(context, settings)
     with ExitStack() as stack:
         con = None
         try:
@@ -60,6 +80,44 @@ def build_with_row_counts(context: dg.AssetExecutionContext, dbt: DbtCliResource
             if not failures:
                 raise  # dbt ended before it ran anything: its own words are all there is
             raise dg.Failure(f"dbt build: {len(failures)} failed: {'; '.join(failures)}", allow_retries=False) from None
+
+
+def latest_evaluations(
+    instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey]
+) -> list[dg.AssetCheckEvaluation] | None:
+    """The latest result of each check; None where one has none, or failed with severity error."""
+    found = []
+    for key in checks:
+        record = instance.get_latest_asset_check_evaluation_record(key)
+        evaluation = record.evaluation if record and record.status.value != "PLANNED" else None
+        if evaluation is None or (not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR):
+            return None
+        found.append(evaluation)
+    return found
+
+
+def repeat_last_build(
+    context: dg.AssetExecutionContext, settings: Settings, evaluations: Iterable[dg.AssetCheckEvaluation]
+) -> Iterator[Any]:
+    """Tell Dagster of the tables and checks as they were left, since they would come out the same."""
+    context.log.info("nothing that the step reads or wrote has changed since its last build: dbt is not run")
+    with closing(connect(settings)) as con:
+        for key in sorted(context.selected_asset_keys):
+            yield dg.MaterializeResult(
+                asset_key=key,
+                metadata={
+                    "summary": f"unchanged: {len(context.selected_asset_keys)} tables are as they were built before",
+                    "dagster/row_count": count_rows(con, key),
+                },
+            )
+    for evaluation in evaluations:
+        yield dg.AssetCheckResult(
+            asset_key=evaluation.asset_key,
+            check_name=evaluation.check_name,
+            passed=evaluation.passed,
+            severity=evaluation.severity,
+            metadata={**evaluation.metadata, "evaluated": "before; the tables are unchanged"},
+        )
 
 
 def target_of(context: dg.AssetExecutionContext, settings: Settings) -> Path:
