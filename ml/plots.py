@@ -154,8 +154,8 @@ def _figure(title: str, *, height: float = 4.6) -> "tuple[Figure, Axes]":
 
 
 def _curve(axes: "Axes", scores: SplitScores, model: str, colour: str, label: str, *, dashed: bool = False) -> None:
-    n_bad = int(scores.defaulted.sum())
-    if n_bad in (0, len(scores.defaulted)):
+    if scores.defaulted.all() or not scores.defaulted.any():
+        axes.plot([], [], color=colour, label=label)  # its label still says that there is nothing to measure
         return
     false_rate, true_rate = _roc_points(scores.defaulted, scores.probabilities[model])
     style = (0, (4, 2)) if dashed else "solid"
