@@ -4,7 +4,10 @@
 -#}
 {{ config(meta={'dagster': {'ref': {'name': 'ftr_cohort_rates'}}}) }}
 with days as (
-    select source, year(as_of) as in_year, max(as_of) as as_of
+    select
+        source,
+        year(as_of) as in_year,
+        max(as_of) as as_of
     from {{ ref('ftr_cohort_rates') }}
     group by source, year(as_of)
 ),
@@ -40,7 +43,7 @@ recounted as (
         count(*) as n_outcomes,
         count(case when is_default then 1 end) as n_defaults
     from known_outcomes
-    group by 1, 2, 3, 4
+    group by source, as_of, {{ segment_value(segment, 'known_outcomes') }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 )

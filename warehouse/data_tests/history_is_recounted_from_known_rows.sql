@@ -4,7 +4,10 @@
 -#}
 {{ config(meta={'dagster': {'ref': {'name': 'ftr_application_history'}}}) }}
 with sampled as (
-    select application_id, borrower_id, decided_at
+    select
+        application_id,
+        borrower_id,
+        decided_at
     from {{ ref('int_applications') }}
     where substr(md5(borrower_id), 1, 1) = '0'
 ),

@@ -1,9 +1,10 @@
 {#- What is read of the simulated lender's five files, and how; see typing.sql. -#}
-{% macro simulated_readings(entity) -%}
+{% macro simulated_file(entity) -%}
     {%- set purposes = {} -%}
     {%- for purpose in accepted_purposes() -%} {%- do purposes.update({purpose: purpose}) -%} {%- endfor -%}
     {%- set homes = {'own': 'own', 'mortgage': 'mortgage', 'rent': 'rent', 'other': 'other'} -%}
-    {{ return({
+    {%- set keys = {'statements': ['borrower_id', 'statement_on'], 'demographics': ['borrower_id']} -%}
+    {%- set readings = {
         'applications': [
             {'name': 'application_id', 'format': 'text', 'required': true},
             {'name': 'borrower_id', 'format': 'text', 'required': true},
@@ -56,5 +57,6 @@
             {'name': 'p_default', 'format': 'double', 'required': true, 'min': 0, 'max': 1},
             {'name': 'is_shock_period', 'format': 'boolean', 'required': true},
         ],
-    }[entity]) }}
+    }[entity] -%}
+    {{ return({'readings': readings, 'key': keys.get(entity, ['application_id'])}) }}
 {%- endmacro %}

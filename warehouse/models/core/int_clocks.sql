@@ -1,10 +1,22 @@
 -- One row per source: the newest moment of which something is known. Labels mature, and online features stand, by it.
 with known as (
-    select source, max(known_at) as known_at from {{ ref('int_applications') }} group by source
+    select
+        source,
+        max(known_at) as known_at
+    from {{ ref('int_applications') }}
+    group by source
     union all
-    select source, max(known_at) as known_at from {{ ref('int_statements') }} group by source
+    select
+        source,
+        max(known_at) as known_at
+    from {{ ref('int_statements') }}
+    group by source
     union all
-    select source, max(known_at) as known_at from {{ ref('int_outcomes') }} group by source
+    select
+        source,
+        max(known_at) as known_at
+    from {{ ref('int_outcomes') }}
+    group by source
 ),
 
 clocks as (

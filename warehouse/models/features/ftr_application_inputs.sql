@@ -1,17 +1,21 @@
 -- One row per application: everything a row-level feature may read, as it was known before the decision.
+{%- set leading = ['application_id', 'borrower_id', 'decided_at', 'known_at'] %}
 select
     applications.application_id,
     applications.borrower_id,
     applications.source,
-    applications.decided_at,
-    {%- for column in contract_of('applications') if column not in ('application_id', 'borrower_id', 'decided_at', 'known_at') %}
-    applications.{{ column }},
+    applications.decided_at
+    {%- for column in contract_of('applications') if column not in leading -%}
+    ,
+    applications.{{ column }}
     {%- endfor %}
-    {%- for column in history_columns() %}
-    history.{{ column }},
+    {%- for column in history_columns() -%}
+    ,
+    history.{{ column }}
     {%- endfor %}
-    {%- for segment, column in cohort_segments().items() %}
-    cohort_{{ segment }}.default_rate as {{ column }}{{ ',' if not loop.last }}
+    {%- for segment, column in cohort_segments().items() -%}
+    ,
+    cohort_{{ segment }}.default_rate as {{ column }}
     {%- endfor %}
 from {{ ref('int_applications') }} as applications
 inner join {{ ref('ftr_application_history') }} as history on history.application_id = applications.application_id

@@ -1,2 +1,2 @@
 -- One row per application: the features of the latest version.
-select * from {{ ref('ftr_application') }}
+select * from {{ ref('ftr_application') }} -- noqa: AM04

@@ -1,13 +1,16 @@
 -- One row per application: the features of version 1, each a scalar expression over that application's inputs.
 -- Nothing else may stand here (no join, no aggregate, no subquery): the request path runs this same text, compiled.
-{%- set monthly_rate = 'annual_rate / 12' %}
-{%- set payment %}
-    case
-        when annual_rate > 0
-            then requested_amount * ({{ monthly_rate }}) / nullif(1 - pow(1 + {{ monthly_rate }}, -term_months), 0)
-        when annual_rate = 0 then requested_amount / term_months
-    end
+{%- set payment_to_income -%}
+    (
+        case
+            when annual_rate > 0
+                then requested_amount * (annual_rate / 12) / nullif(1 - pow(1 + annual_rate / 12, -term_months), 0)
+            when annual_rate = 0 then requested_amount / term_months
+        end / nullif(annual_income / 12, 0)
+    )
 {%- endset %}
+{%- set utilisation_3m = 'total_balance_3m / nullif(total_credit_limit_3m, 0)' %}
+{%- set utilisation_6m = 'total_balance_6m / nullif(total_credit_limit_6m, 0)' %}
 select
     application_id,
     borrower_id,
@@ -28,9 +31,9 @@ select
     employment_years,
     home_ownership,
     {{ within('requested_amount / nullif(annual_income, 0)', 0, 100) }} as loan_to_income,
-    {{ within('(' ~ payment ~ ') / nullif(annual_income / 12, 0)', 0, 10) }} as payment_to_income,
+    {{ within(payment_to_income, 0, 10) }} as payment_to_income,
     {{ within('debt_to_income', 0, 10) }} as debt_to_income,
-    {{ within('debt_to_income + (' ~ payment ~ ') / nullif(annual_income / 12, 0)', 0, 20) }} as debt_to_income_with_loan,
+    {{ within('debt_to_income + ' ~ payment_to_income, 0, 20) }} as debt_to_income_with_loan,
     {{ within('revolving_balance / nullif(annual_income, 0)', 0, 100) }} as revolving_to_income,
 
     -- what the credit bureau knows
@@ -55,9 +58,9 @@ select
     n_late_statements_3m / nullif(n_statements_3m, 0) as late_share_3m,
     n_late_statements_6m / nullif(n_statements_6m, 0) as late_share_6m,
     {{ within('latest_balance / nullif(latest_credit_limit, 0)', -10, 10) }} as latest_utilisation,
-    {{ within('total_balance_3m / nullif(total_credit_limit_3m, 0)', -10, 10) }} as utilisation_3m,
-    {{ within('total_balance_6m / nullif(total_credit_limit_6m, 0)', -10, 10) }} as utilisation_6m,
-    {{ within('total_balance_3m / nullif(total_credit_limit_3m, 0) - total_balance_6m / nullif(total_credit_limit_6m, 0)', -10, 10) }} as utilisation_trend,
+    {{ within(utilisation_3m, -10, 10) }} as utilisation_3m,
+    {{ within(utilisation_6m, -10, 10) }} as utilisation_6m,
+    {{ within(utilisation_3m ~ ' - ' ~ utilisation_6m, -10, 10) }} as utilisation_trend,
     {{ within('latest_paid_amount / nullif(latest_balance, 0)', 0, 10) }} as latest_paid_share,
     {{ within('total_paid_3m / nullif(total_balance_3m, 0)', 0, 10) }} as paid_share_3m,
     {{ within('total_paid_6m / nullif(total_balance_6m, 0)', 0, 10) }} as paid_share_6m,
@@ -66,7 +69,8 @@ select
 
     -- the borrower's own earlier loans
     coalesce(n_prior_applications, 0) as n_prior_applications,
-    cast({{ within(months_between('prior_application_at', 'decided_at'), 0, 1200) }} as integer) as months_since_prior_application,
+    cast({{ within(months_between('prior_application_at', 'decided_at'), 0, 1200) }} as integer)
+        as months_since_prior_application,
     coalesce(n_prior_defaults, 0) as n_prior_defaults,
     n_prior_defaults / nullif(n_prior_outcomes, 0) as prior_default_share,
 

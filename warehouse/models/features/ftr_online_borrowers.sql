@@ -1,8 +1,14 @@
 -- One row per borrower: the history columns as of just after the source's clock, for the online store.
 with borrowers as (
-    select borrower_id, source from {{ ref('int_applications') }}
+    select
+        borrower_id,
+        source
+    from {{ ref('int_applications') }}
     union
-    select borrower_id, source from {{ ref('int_statements') }}
+    select
+        borrower_id,
+        source
+    from {{ ref('int_statements') }}
 ),
 
 points as (
@@ -20,9 +26,10 @@ points as (
 select
     points.borrower_id,
     points.source,
-    points.as_of,
-    {%- for column in history_columns() %}
-    history.{{ column }}{{ ',' if not loop.last }}
+    points.as_of
+    {%- for column in history_columns() -%}
+    ,
+    history.{{ column }}
     {%- endfor %}
 from points
 inner join history on history.point_id = points.point_id

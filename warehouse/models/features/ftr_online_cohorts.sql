@@ -21,8 +21,9 @@ select
     source,
     segment,
     segment_value,
-    as_of,
-    {%- for segment, column in cohort_segments().items() %}
-    case when segment = '{{ segment }}' then default_rate end as {{ column }}{{ ',' if not loop.last }}
+    as_of
+    {%- for segment, column in cohort_segments().items() -%}
+    ,
+    case when segment = '{{ segment }}' then default_rate end as {{ column }}
     {%- endfor %}
 from cohort_rates

@@ -92,7 +92,8 @@ contract as (
         cast(null as integer) as model_version,
         cast(date_trunc('month', checked_at) as date) as raised_for,
         -- the snapshot belongs to what was checked: the same rule may break in several versions of a table
-        table_name || '.' || column_name || ' at ' || cast(lake_snapshot as {{ dbt.type_string() }}) || ': ' || rule as subject,
+        table_name || '.' || column_name || ' at ' || cast(lake_snapshot as {{ dbt.type_string() }})
+        || ': ' || rule as subject,
         cast(n_failed as double) as value,
         cast(0 as double) as threshold,
         true as is_severe,

@@ -1,30 +1,44 @@
 -- One row per source: how far its data, its labels and its decisions reach.
 with applications as (
-    select source, count(*) as n_applications, max(decided_at) as newest_application_at
+    select
+        source,
+        count(*) as n_applications,
+        max(decided_at) as newest_application_at
     from {{ ref('int_applications') }}
     group by source
 ),
 
 labels as (
-    select source, count(*) as n_labels, max(decided_at) as newest_label_decided_at
+    select
+        source,
+        count(*) as n_labels,
+        max(decided_at) as newest_label_decided_at
     from {{ ref('lbl_default') }}
     group by source
 ),
 
 decisions as (
-    select source, count(*) as n_decisions, max(decided_at) as newest_decision_at
+    select
+        source,
+        count(*) as n_decisions,
+        max(decided_at) as newest_decision_at
     from {{ source('serving', 'predictions') }}
     group by source
 ),
 
 loads as (
-    select source, count(*) as n_files, max(loaded_at) as newest_load_at
+    select
+        source,
+        count(*) as n_files,
+        max(loaded_at) as newest_load_at
     from {{ source('raw', 'files') }}
     group by source
 ),
 
 quarantined as (
-    select source, count(*) as n_quarantined
+    select
+        source,
+        count(*) as n_quarantined
     from {{ ref('quarantine') }}
     group by source
 )

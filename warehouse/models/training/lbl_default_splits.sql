@@ -4,8 +4,9 @@
 with months as (
     select
         source,
-        cast(date_trunc('month', min(decided_at)) as timestamp) as first_month,
-        cast(date_trunc('month', max(decided_at)) as timestamp) as last_month
+        {{ months_between('min(decided_at)', 'max(decided_at)') }} + 1 as n_months,
+        {{ months_later("cast(date_trunc('month', max(decided_at)) as timestamp)", 1 - test) }} as test_from,
+        {{ months_later("cast(date_trunc('month', max(decided_at)) as timestamp)", 1 - test - tune) }} as tune_from
     from {{ ref('lbl_default') }}
     group by source
 ),
@@ -19,12 +20,9 @@ splits as (
         -- both the outcome and the closing of its window: nobody could have used this label earlier
         greatest(labels.known_at, labels.matured_at) as label_known_at,
         case
-            when {{ months_between('months.first_month', 'months.last_month') }} >= {{ tune + test }} then
-                case
-                    when labels.decided_at >= {{ months_later('months.last_month', 1 - test) }} then 'test'
-                    when labels.decided_at >= {{ months_later('months.last_month', 1 - test - tune) }} then 'tune'
-                    else 'train'
-                end
+            when months.n_months > {{ tune + test }} and labels.decided_at >= months.test_from then 'test'
+            when months.n_months > {{ tune + test }} and labels.decided_at >= months.tune_from then 'tune'
+            when months.n_months > {{ tune + test }} then 'train'
             -- too few months to keep any for training: 70, 15 and 15 of 100 by a hash, which no later row changes
             when substr(md5(labels.application_id), 1, 4) < '{{ "%04x" % (0.70 * 65536) | round | int }}' then 'train'
             when substr(md5(labels.application_id), 1, 4) < '{{ "%04x" % (0.85 * 65536) | round | int }}' then 'tune'
@@ -33,6 +31,7 @@ splits as (
     from {{ ref('lbl_default') }} as labels
     inner join months on months.source = labels.source
 )
+
 select
     application_id,
     source,

@@ -27,7 +27,8 @@ renamed as (
 
         status = 'charged off' as is_default,
         case
-            when status = 'charged off' then greatest(loan_amount - coalesce(principal_repaid, 0) - coalesce(recovered, 0), 0)
+            when status = 'charged off'
+                then greatest(loan_amount - coalesce(principal_repaid, 0) - coalesce(recovered, 0), 0)
             else 0
         end as loss_amount,
 

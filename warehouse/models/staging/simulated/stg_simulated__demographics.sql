@@ -1,6 +1,6 @@
 -- One row per borrower.
 with typed as (
-    {{ typed_rows(source('raw', 'simulated_demographics'), simulated_readings('demographics'), key=['borrower_id']) }}
+    {{ typed_rows(source('raw', 'simulated_demographics'), **simulated_file('demographics')) }}
 )
 
 select

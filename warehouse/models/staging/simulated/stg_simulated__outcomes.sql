@@ -1,6 +1,6 @@
 -- One row per application whose outcome is known.
 with typed as (
-    {{ typed_rows(source('raw', 'simulated_outcomes'), simulated_readings('outcomes'), key=['application_id']) }}
+    {{ typed_rows(source('raw', 'simulated_outcomes'), **simulated_file('outcomes')) }}
 )
 
 select
