@@ -1,0 +1,72 @@
+"""`loanlake status` on an empty home and on one with data, a model and waiting decisions."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from click.testing import CliRunner
+
+from ml.deployment import Deployment
+from orchestration.commands import status
+from orchestration.status import status_text
+from warehouse.lake import writer
+from warehouse.settings import REPOSITORY, Settings
+
+NOW = datetime(2024, 1, 2, 5, 4, 5, tzinfo=UTC)
+
+
+def test_an_empty_home_says_how_to_start(home: Settings) -> None:
+    text = status_text(home, now=NOW)
+
+    assert text.splitlines() == [
+        f"home         {home.home}",
+        "data         no lake yet: start with `loanlake run`",
+        "served       no model: the API answers 503 until one passes its gates",
+        "models       none published",
+        "predictions  no lake yet: start with `loanlake run`",
+        "alerts       no lake yet: start with `loanlake run`",
+        "runs         none",
+    ]
+
+
+def test_a_home_at_work_shows_data_model_and_predictions(home: Settings, in_service: Callable[..., Deployment]) -> None:
+    in_service(3, auc=0.7066)
+    with writer("test", home) as con:
+        con.execute("insert into raw.files values ('bank', 'loans', 'a.csv', 'x', 1, 42535, 0, '2024-01-02 03:00:00')")
+        con.execute(
+            "insert into serving.predictions (source, route, decided_at) values ('bank', 'batch', '2023-12-31')"
+        )
+
+    text = status_text(home, now=NOW)
+
+    assert "bank    1      42,535    2024-01-02 03:00" in text
+    assert (
+        "served       default_risk_bank version 3, features v1, since 2024-01-02 03:04 UTC (2 h ago), by test" in text
+    )
+    assert "default_risk_bank  3        2024-01-02T03:04  0.7066" in text
+    assert "predictions  bank batch: 1, the latest decided 2023-12-31" in text
+    assert "alerts       nothing yet" in text
+
+
+def test_the_command_prints_it(home: Settings) -> None:
+    result = CliRunner().invoke(status)
+
+    assert result.exit_code == 0
+    assert result.output.startswith(f"home         {home.home}")
+
+
+def test_it_needs_neither_mlflow_nor_dagster(home: Settings) -> None:
+    """Prevents a glance at a home from taking ten seconds."""
+    script = (
+        "import sys; from orchestration.status import status_text; from warehouse.settings import Settings\n"
+        "status_text(Settings.from_environment())\n"
+        "print([name for name in ('mlflow', 'dagster', 'pandas') if name in sys.modules])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=REPOSITORY, env=dict(os.environ)
+    )
+
+    assert done.stdout.strip() == "[]"
