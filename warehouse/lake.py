@@ -56,6 +56,9 @@ def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: boo
     Raises LakeError when a read-only reader finds no lake, or the catalog cannot be opened.
     """
     con.execute("set autoinstall_known_extensions = false")
+    con.execute("set enable_progress_bar = false")  # it would stand in the middle of a query's JSON
+    # what does not fit in memory goes to the home's disk, not to whatever the working directory is
+    con.execute(f"set temp_directory = '{_quoted(str(settings.spill))}'")
     scanner = "sqlite_scanner" if settings.catalog is None else "postgres_scanner"
     remote_data = "://" in settings.lake_data
     for name in ("ducklake", scanner, *(["httpfs"] if remote_data else [])):

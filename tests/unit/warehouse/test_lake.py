@@ -142,6 +142,16 @@ def test_times_are_utc(home: Settings) -> None:
     assert zone == ("UTC",)
 
 
+def test_large_queries_spill_into_the_home_and_print_no_bar(home: Settings) -> None:
+    """DuckDB's defaults: .tmp in the working directory, and after two seconds a bar in the middle of a query's JSON."""
+    with writer("a test", home) as con:
+        found = con.execute(
+            "select current_setting('temp_directory'), current_setting('enable_progress_bar')"
+        ).fetchone()
+
+    assert found == (str(home.spill), False)
+
+
 def test_a_missing_extension_names_the_package_to_install() -> None:
     with pytest.raises(LakeError, match="package duckdb-extension-nonesuch of the same version"):
         extension_path("nonesuch")
