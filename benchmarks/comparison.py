@@ -17,7 +17,9 @@ class Comparison:
 
     @property
     def times_better(self) -> float:
-        """How many times better ours is; below 1 where the peer wins, infinite where the worse one is nothing."""
+        """How many times better ours is; below 1 where the peer wins, 1 where they are equal."""
+        if self.ours == self.peers:
+            return 1.0
         better, worse = (self.ours, self.peers) if self.higher_is_better else (self.peers, self.ours)
         return better / worse if worse else float("inf")
 
