@@ -1,0 +1,74 @@
+"""Dagster as its own tools see it from the repository root, and the manifest that its graph is drawn from."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestration.dbt_project import prepared_manifest
+from warehouse.errors import DbtProjectError
+from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
+
+pytestmark = pytest.mark.slow
+SCRIPTS = Path(sys.executable).parent
+
+
+def test_the_manifest_is_made_once_and_again_when_a_file_changes(home: Settings, tmp_path: Path) -> None:
+    """A fresh clone has none; making it takes seconds, which not every load may cost."""
+    project = tmp_path / "project"
+    shutil.copytree(DBT_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs", "*.py", "__pycache__"))
+    model = project / "models" / "core" / "int_demographics.sql"
+
+    first = prepared_manifest(home, project_dir=project).stat().st_mtime_ns
+    second = prepared_manifest(home, project_dir=project).stat().st_mtime_ns
+    model.write_text(model.read_text() + "\n-- changed\n")
+    third = prepared_manifest(home, project_dir=project).stat().st_mtime_ns
+
+    assert first == second < third
+
+
+def test_a_project_that_cannot_be_parsed_is_one_clear_error(home: Settings, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(DBT_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs", "*.py", "__pycache__"))
+    (project / "models" / "core" / "broken.sql").write_text("select * from {{ ref('nowhere') }}")
+
+    with pytest.raises(DbtProjectError, match=r"(?s)dbt cannot parse the project.*nowhere"):
+        prepared_manifest(home, project_dir=project)
+
+
+def test_dg_finds_and_checks_the_definitions(home: Settings, tmp_path: Path) -> None:
+    environment = {**os.environ, "DAGSTER_HOME": str(tmp_path)}
+
+    done = subprocess.run(
+        [SCRIPTS / "dg", "check", "defs"], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All definitions loaded successfully" in done.stdout + done.stderr
+
+
+def test_an_interrupted_run_ends_by_itself_and_says_so(home: Settings) -> None:
+    """Prevents Ctrl-C from leaving a run that holds the lake's pool, or a trace of Python's."""
+    command = [SCRIPTS / "loanlake", "run", "simulated", "--applications", "500"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    ) as run:
+        deadline = time.monotonic() + 240
+        while not list(home.dbt_target.parent.glob("target/dbt.log")) and time.monotonic() < deadline:
+            time.sleep(0.2)  # in the middle of the first dbt step
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=120)
+
+    assert run.returncode == 130
+    assert said == "loanlake: interrupted; what was finished is kept, run again to go on\n"
+    import dagster as dg
+
+    with dg.DagsterInstance.from_config(str(home.dagster_home)) as instance:
+        [state] = [found.status for found in instance.get_runs()]
+        assert state in {dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.FAILURE}
+        assert instance.event_log_storage.get_concurrency_info("lake_writer").claimed_slots == []
