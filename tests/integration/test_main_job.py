@@ -6,11 +6,14 @@ fault each and undo it. They run in the order they are written in.
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from ml.gates import GateLimits
+from orchestration import training
 from orchestration.candidates import current_candidate
 from orchestration.instance import prepare_dagster_home
 from orchestration.layers import CANDIDATE, FEATURES, TRAINING_SET
@@ -20,7 +23,16 @@ from warehouse.settings import Settings
 
 pytestmark = pytest.mark.slow
 
-SMALL = {"source": "simulated", "simulated_applications": 12_000, "simulated_months": 48}
+SMALL = {"source": "simulated", "simulated_applications": 4_000, "simulated_months": 48}
+LENIENT = GateLimits(
+    min_test_rows=50,
+    min_test_defaults=5,
+    min_auc=0.5,
+    mean_ratio=(0.1, 10),
+    max_excess_ece=1,
+    max_train_test_gap=1,
+    auc_margin=0.05,
+)
 CONTRACT_CHECK = dg.AssetSelection.checks(dg.AssetCheckKey(FEATURES, "rows_keep_the_contract"))
 MODEL_PATH = dg.AssetSelection.assets(TRAINING_SET).downstream() - dg.AssetSelection.groups("monitoring")
 
@@ -67,6 +79,9 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, 
         patch.setenv("LOANLAKE_HOME", str(tmp_path_factory.mktemp("main") / "home"))
         settings = Settings.from_environment()
         patch.setenv("DAGSTER_HOME", str(prepare_dagster_home(settings)))
+        # so small a lender's figures are noise to the absolute floors, which have tests of their own; a candidate that
+        # loses to the champion is refused all the same
+        patch.setattr(training, "run_gates", partial(training.run_gates, limits=LENIENT))
         with dg.DagsterInstance.get() as instance:
             home = Home(settings, instance)
             yield home, home.run(dg.AssetSelection.all())
@@ -113,8 +128,8 @@ def test_files_become_a_served_model_and_scores(first_run: tuple[Home, dg.Execut
 def test_what_people_want_to_look_at_is_in_the_metadata(first_run: tuple[Home, dg.ExecuteInProcessResult]) -> None:
     found = materialised(first_run[1])
 
-    assert found["raw/simulated_applications"]["rows_loaded"] == 12_000
-    assert found["core/int_applications"]["dagster/row_count"] == 12_000
+    assert found["raw/simulated_applications"]["rows_loaded"] == 4_000
+    assert found["core/int_applications"]["dagster/row_count"] == 4_000
     for plot in ("roc", "calibration", "feature importance", "score distribution"):
         assert found["model/evaluation"][plot].startswith(f"![{plot.replace(' ', '_')}](data:image/png;base64,")
     assert found["model/registered_model"]["MLflow model"].endswith("/#/models/default_risk_simulated/versions/1")
