@@ -78,7 +78,7 @@ class FeatureContract:
 
         Raises ContractError where a column lacks what the contract needs, or dbt has not compiled the model.
         """
-        nodes = (json.loads(manifest.read_text()) if isinstance(manifest, Path) else manifest)["nodes"].values()
+        nodes = (_read(manifest) if isinstance(manifest, Path) else manifest)["nodes"].values()
         inputs_node = _node(nodes, INPUTS_MODEL, None)
         features_node = _node(nodes, FEATURES_MODEL, version)
         sql = features_node.get("compiled_code")
@@ -99,6 +99,7 @@ class FeatureContract:
         )
         if not contract.features:
             raise ContractError(f"{FEATURES_MODEL} {contract.version} declares no column with role: feature")
+        _check_segments(contract)
         return contract
 
     @classmethod
@@ -129,6 +130,25 @@ class FeatureContract:
         """SHA-256 over the whole contract: equal exactly when columns, metadata and SQL are equal."""
         text = json.dumps(self.to_dict(), sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        manifest: Mapping[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ContractError(f"the feature contract is read from {path}, which is missing: run `dbt build`") from None
+    return manifest
+
+
+def _check_segments(contract: FeatureContract) -> None:
+    """A cohort is looked up by a value of the request: a segment that no request gives could never be served."""
+    given = {column.name for column in contract.inputs_of("request")}
+    for column in contract.inputs_of("cohort"):
+        if column.segment not in given | {"all"}:
+            raise ContractError(
+                f"{INPUTS_MODEL}.{column.name}: segment {column.segment!r} is no request input; "
+                f"it must be all, or one of {', '.join(sorted(given))}"
+            )
 
 
 def _node(nodes: Any, name: str, version: int | None) -> Mapping[str, Any]:
@@ -177,6 +197,8 @@ def _feature(column: Mapping[str, Any], model: str) -> FeatureColumn:
         raise ContractError(f"{where}: a categorical feature must list its values")
     if kind == "numeric" and not meta.get("range"):
         raise ContractError(f"{where}: a numeric feature must state its plausible range, [low, high]")
+    if kind != "numeric" and meta.get("monotone", "none") != "none":
+        raise ContractError(f"{where}: only a numeric feature can be monotone: found {meta['monotone']!r}")
     if not meta.get("reason"):
         raise ContractError(f"{where}: a feature must give the reason text that a declined applicant would read")
     return FeatureColumn(

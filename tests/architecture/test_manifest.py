@@ -1,16 +1,12 @@
 """The rules of the dbt project, read from its manifest: which layer reads which, and what may never reach a feature."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from warehouse.settings import DBT_PROJECT_DIR
 from warehouse.tables import TABLES
 
 Node = Mapping[str, Any]
@@ -25,24 +21,9 @@ READS = {
 
 
 @pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Node:
-    """What ``dbt parse`` makes of the project, in a home of its own."""
-    home = tmp_path_factory.mktemp("home")
-    done = subprocess.run(
-        [Path(sys.executable).with_name("dbt"), "--quiet", "parse"],
-        cwd=DBT_PROJECT_DIR,
-        env={
-            **os.environ,
-            "LOANLAKE_HOME": str(home),
-            "DBT_TARGET_PATH": str(home / "target"),
-            "DBT_LOG_PATH": str(home / "logs"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    parsed: Node = json.loads((home / "target" / "manifest.json").read_text())
+def manifest(dbt_manifest: Path) -> Node:
+    """What ``dbt parse`` makes of the project."""
+    parsed: Node = json.loads(dbt_manifest.read_text())
     return parsed
 
 

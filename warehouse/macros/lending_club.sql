@@ -54,18 +54,3 @@
         {'name': 'recovered', 'from': 'recoveries', 'format': 'double'},
     ]) }}
 {%- endmacro %}
-
-{#- Every column of the file that is written after the decision. Staging's applications must select none of them. -#}
-{% macro lending_club_written_later() -%}
-    {{ return([
-        'out_prncp', 'out_prncp_inv', 'total_pymnt', 'total_pymnt_inv', 'total_rec_prncp', 'total_rec_int',
-        'total_rec_late_fee', 'recoveries', 'collection_recovery_fee', 'last_pymnt_d', 'last_pymnt_amnt',
-        'next_pymnt_d', 'last_credit_pull_d', 'last_fico_range_high', 'last_fico_range_low', 'loan_status',
-        'funded_amnt_inv', 'pymnt_plan', 'hardship_flag', 'hardship_type', 'hardship_reason', 'hardship_status',
-        'deferral_term', 'hardship_amount', 'hardship_start_date', 'hardship_end_date', 'payment_plan_start_date',
-        'hardship_length', 'hardship_dpd', 'hardship_loan_status', 'orig_projected_additional_accrued_interest',
-        'hardship_payoff_balance_amount', 'hardship_last_payment_amount', 'debt_settlement_flag',
-        'debt_settlement_flag_date', 'settlement_status', 'settlement_date', 'settlement_amount',
-        'settlement_percentage', 'settlement_term',
-    ]) }}
-{%- endmacro %}
