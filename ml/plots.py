@@ -46,7 +46,7 @@ def roc(evaluation: Evaluation, scores: Mapping[Split, SplitScores]) -> bytes:
     """ROC curves of the candidate on each split, and of the other models on test."""
     test = evaluation.overall("test")
     figure, axes = _figure(
-        _finding("Out of time, the model ranks defaults at AUC", test.auc, test.auc_low, test.auc_high)
+        _finding("On test loans the model ranks defaults at AUC", test.auc, test.auc_low, test.auc_high)
     )
     axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1)
     for split in SPLITS:
