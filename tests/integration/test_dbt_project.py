@@ -1,0 +1,215 @@
+"""dbt as an analyst runs it, on a small lender: what builds, what is left out, and what a planted leak does.
+
+One build for the module: it takes half a minute. Tests that plant a fault mend it again.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from warehouse.lake import connect, current_snapshot, writer
+from warehouse.settings import DBT_PROJECT_DIR, Settings
+from warehouse.sources import SOURCES, ingest_files, ingest_simulated
+
+pytestmark = pytest.mark.slow
+
+Dbt = Callable[..., subprocess.CompletedProcess[str]]
+
+# header, then one loan a line: repaid, charged off, still running, and one whose amount is no number
+LOANS = [
+    {"id": "1", "loan_amnt": "1000", "loan_status": "Fully Paid", "last_pymnt_d": "Mar-2012"},
+    {"id": "2", "loan_amnt": "2000", "loan_status": "Charged Off", "last_pymnt_d": "Jun-2010"},
+    {"id": "3", "loan_amnt": "3000", "loan_status": "Current", "last_pymnt_d": "Mar-2013"},
+    {"id": "4", "loan_amnt": "many", "loan_status": "Fully Paid", "last_pymnt_d": "Mar-2012"},
+]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A home with a small simulated lender and four Lending Club loans."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_SOURCE"):
+            patch.delenv(name, raising=False)
+        patch.setenv("LOANLAKE_HOME", str(home))
+        yield Settings.from_environment()
+
+
+@pytest.fixture(scope="module")
+def dbt(settings: Settings) -> Dbt:
+    """Run dbt in ``warehouse/`` on the module's home; fails the test unless the exit code is as expected."""
+
+    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "DBT_TARGET_PATH": str(settings.home / "target"),
+            "DBT_LOG_PATH": str(settings.home / "logs"),
+        }
+        done = subprocess.run(
+            [Path(sys.executable).with_name("dbt"), "--no-use-colors", *arguments],
+            cwd=DBT_PROJECT_DIR,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout[-5000:] + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def built(settings: Settings, dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The home after ``dbt build``: every model, data test and unit test. The card accounts were never loaded."""
+    loans = tmp_path_factory.mktemp("files") / "loans.csv"
+    columns = SOURCES["lending_club"].entities["loans"]
+    common = {"term": " 36 months", "issue_d": "Mar-2009", "purpose": "car", "sub_grade": "B4", "int_rate": "12.5"}
+    rows = [",".join({**common, **loan}.get(column, "") for column in columns) for loan in LOANS]
+    loans.write_text("\n".join([",".join(columns), *rows]) + "\n")
+    ingest_files("lending_club", [loans], settings)
+    ingest_simulated(settings, applications=1_500, months=30, seed=11)
+    done = dbt("build")
+    assert re.search(r"\d+ unit tests", done.stdout)
+    return settings
+
+
+def _rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
+    with connect(settings) as con:
+        return con.execute(query).fetchall()
+
+
+@contextmanager
+def _planted(settings: Settings, table: str, change: str) -> Iterator[None]:
+    """The table with a fault in it, for as long as the block runs."""
+    with writer("test", settings) as con:
+        snapshot = current_snapshot(con)
+        con.execute(f"update {table} set {change}")
+    try:
+        yield
+    finally:
+        with writer("test", settings) as con:
+            con.execute("begin")
+            con.execute(f"delete from {table}")
+            con.execute(f"insert into {table} from {table} at (version => {snapshot})")
+            con.execute("commit")
+
+
+def test_a_value_that_cannot_be_typed_is_quarantined_and_its_neighbours_go_on(built: Settings) -> None:
+    quarantined = _rows(
+        built, "select file, line, column_name, value, reason from raw.quarantine where source = 'lending_club'"
+    )
+    applications = _rows(built, "select application_id from core.int_applications where source = 'lending_club'")
+
+    assert quarantined == [("loans.csv", 5, "loan_amnt", "many", "must be a number")]
+    assert sorted(applications) == [("lc-1",), ("lc-2",), ("lc-3",)]
+
+
+def test_a_loan_still_running_is_an_application_without_an_outcome(built: Settings) -> None:
+    outcomes = _rows(
+        built, "select application_id, is_default from core.int_outcomes where source = 'lending_club' order by all"
+    )
+
+    assert outcomes == [("lc-1", False), ("lc-2", True)]
+
+
+def test_a_training_row_is_the_feature_row_with_its_label(built: Settings) -> None:
+    differing = _rows(
+        built,
+        """
+        select count(*)
+        from (select * exclude (split, is_default, label_known_at) from training.trn_default) as training
+        anti join features.ftr_application as features on training = features
+        """,
+    )
+
+    assert differing == [(0,)]
+    assert _rows(built, "select count(*) > 500 from training.trn_default where source = 'simulated'") == [(True,)]
+
+
+def test_a_planted_leak_fails_the_tests(built: Settings, dbt: Dbt) -> None:
+    """A row known at the decision is seen by its time; one that hides its time, or a cohort's, by counting again."""
+    late = "latest_known_at = decided_at, n_statements_6m = n_statements_6m + 1 where n_statements_6m > 0"
+
+    with (
+        _planted(built, "features.ftr_application_history", late),
+        _planted(built, "features.ftr_cohort_rates", "n_outcomes = n_outcomes + 1"),
+    ):
+        done = dbt("test", "--select", "ftr_application_history", "ftr_cohort_rates", code=1)
+
+    failed = set(re.findall(r"of \d+ FAIL \d+ (\w+)", done.stdout))
+    assert failed == {
+        "known_before_the_decision_ftr_application_history_",
+        "history_is_recounted_from_known_rows",
+        "cohorts_are_recounted_from_known_outcomes",
+    }
+
+
+def test_documentation_is_generated_while_the_lake_is_read(built: Settings, dbt: Dbt) -> None:
+    with connect(built) as reader:
+        reader.execute("begin")
+        count = reader.execute("select count(*) from training.trn_default").fetchone()
+
+        dbt("docs", "generate")
+
+        assert reader.execute("select count(*) from training.trn_default").fetchone() == count
+    catalog = json.loads((built.home / "target" / "catalog.json").read_text())
+    assert "model.loanlake.trn_default" in catalog["nodes"]
+
+
+def test_an_analyst_builds_into_a_schema_of_their_own(
+    settings: Settings, dbt: Dbt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And in a home without any data, where a newcomer may begin."""
+    monkeypatch.setenv("LOANLAKE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOANLAKE_DEV_SCHEMA", "ada")
+
+    dbt("run", "--target", "dev")
+
+    with connect(Settings.from_environment()) as con:
+        assert con.execute("select count(*) from dev_ada_training.trn_default").fetchone() == (0,)
+
+
+def test_history_is_one_text_offline_and_online(built: Settings) -> None:
+    """The online store must hold what training saw: both tables are the same macro, point for point."""
+    compiled = built.home / "target" / "compiled" / "loanlake" / "models" / "features"
+
+    offline, online = (
+        (compiled / f"{name}.sql").read_text().partition("statement_history as (")[2].partition("\n\nselect\n")[0]
+        for name in ("ftr_application_history", "ftr_online_borrowers")
+    )
+
+    assert offline == online != ""
+
+
+def test_no_column_of_an_application_was_written_after_its_decision(built: Settings) -> None:
+    """Lending Club's file mixes what was applied for with how it went: each column is followed back to the file."""
+    manifest = json.loads((built.home / "target" / "manifest.json").read_text())
+    source = manifest["sources"]["source.loanlake.raw.lending_club_loans"]
+    later = set(source["config"]["meta"]["written_after_the_decision"])
+    compiled = built.home / "target" / "compiled" / "loanlake" / "models" / "staging" / "lending_club"
+    read_as = {
+        typed: raw
+        for raw, typed in re.findall(
+            r"raw\.(\w+) as (\w+)_raw\b", (compiled / "stg_lending_club__loans.sql").read_text()
+        )
+    }
+
+    applications = sqlglot.parse_one((compiled / "stg_lending_club__applications.sql").read_text(), dialect="duckdb")
+    read = {read_as[column.name] for column in applications.find_all(exp.Column) if column.name in read_as}
+
+    assert later <= set(SOURCES["lending_club"].entities["loans"]), "the list names columns that the file lacks"
+    assert later & set(read_as.values()), "outcomes do read columns written later: the test would see them"
+    assert not list(applications.find_all(exp.Star))
+    assert len(read) > 20
+    assert read & later == set()
