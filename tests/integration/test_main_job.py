@@ -27,7 +27,9 @@ SMALL = {"source": "simulated", "simulated_applications": 4_000, "simulated_mont
 #: Gates that a lender this small can be judged by; its other figures are noise to the absolute floors.
 DECIDING = {"no_worse_than_champion_out_of_time", "offline_equals_online"}
 CONTRACT_CHECK = dg.AssetSelection.checks(dg.AssetCheckKey(FEATURES, "rows_keep_the_contract"))
-MODEL_PATH = dg.AssetSelection.assets(TRAINING_SET).downstream() - dg.AssetSelection.groups("monitoring")
+MODEL_PATH = (
+    dg.AssetSelection.assets(TRAINING_SET).downstream() - dg.AssetSelection.groups("monitoring")
+).materializable()
 
 
 class Home:
