@@ -1,0 +1,74 @@
+"""docs/bring-your-own-lender.md, followed: its files are written, its commands run, its answers compared."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
+
+pytestmark = pytest.mark.slow
+
+PAGE = (REPOSITORY / "docs" / "bring-your-own-lender.md").read_text()
+BIN = Path(sys.executable).parent
+
+
+def _files() -> dict[str, str]:
+    """A path in backticks on a line of its own, and the block that follows it."""
+    return dict(re.findall(r"^`([\w./]+)`\n\n```\w+\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL))
+
+
+def _questions() -> list[tuple[str, str]]:
+    """Each ``loanlake sql`` of the page with the answer printed below it."""
+    return re.findall(
+        r'^loanlake sql "([^"]+)" --format csv\n```\n\n```text\n(.*?)^```$', PAGE, flags=re.MULTILINE | re.DOTALL
+    )
+
+
+def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict) and key in into:
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _run(*command: str | Path, at: Path) -> str:
+    done = subprocess.run(command, cwd=at, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr
+    return done.stdout
+
+
+def test_the_page_leads_from_a_file_to_training_rows(
+    home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy"
+    written_by_dbt = shutil.ignore_patterns("target", "logs", "__pycache__", "*.py")
+    shutil.copytree(DBT_PROJECT_DIR, copy / "warehouse", ignore=written_by_dbt)
+    files = _files()
+    for name, text in files.items():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text(text)
+    settings_file = copy / "warehouse" / "dbt_project.yml"
+    project = yaml.safe_load(settings_file.read_text())
+    (settings_block,) = re.findall(r"```yaml\n(vars:.*?)```", PAGE, re.DOTALL)
+    _merge(project, yaml.safe_load(settings_block))
+    settings_file.write_text(yaml.safe_dump(project, sort_keys=False))
+    monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path / "target"))
+    monkeypatch.setenv("DBT_LOG_PATH", str(tmp_path / "logs"))
+
+    command = re.search(r"^loanlake (ingest .*)$", PAGE, flags=re.MULTILINE)
+    assert command is not None
+    _run(BIN / "loanlake", *shlex.split(command[1]), at=copy)
+    _run(BIN / "dbt", "build", "--exclude-resource-type", "unit_test", at=copy / "warehouse")
+
+    assert len(files) == 7
+    assert len(_questions()) == 3
+    for query, answer in _questions():
+        assert _run(BIN / "loanlake", "sql", query, "--format", "csv", at=copy) == answer
