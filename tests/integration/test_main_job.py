@@ -168,18 +168,20 @@ def test_a_row_that_breaks_the_contract_stops_training(home: Home) -> None:
 def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home) -> None:
     """dagster#25112: the next run, which does not include the dbt step, must hear of it too."""
     served = home.served
-    home.write("insert into raw.simulated_statements select * from raw.simulated_statements limit 1")
+    one = "application_id = (select min(application_id) from raw.simulated_outcomes)"
+    [(known_at,)] = home.rows(f"select known_at from raw.simulated_outcomes where {one}")
+    home.write(f"update raw.simulated_outcomes set known_at = '2000-01-01 00:00:00' where {one}")
     try:
         result = home.run(dg.AssetSelection.groups("staging", "core", "features", "training") | MODEL_PATH)
         later = home.run(dg.AssetSelection.assets(TRAINING_SET, CANDIDATE))
     finally:
-        home.write(
-            "delete from raw.simulated_statements where rowid = (select max(rowid) from raw.simulated_statements)"
-        )
+        home.write(f"update raw.simulated_outcomes set known_at = '{known_at}' where {one}")
 
-    assert failed_checks(result)
-    assert "training/training_set" not in materialised(result)
-    assert "must wait until every check upstream is green" in failure(later, "training__training_set")
+    assert list(failed_checks(result)) == ["never_before_int_outcomes_outcome_at__known_at"]
+    assert not {"training/trn_default", "training/training_set"} & materialised(result).keys()
+    assert "core/int_outcomes:never_before_int_outcomes_outcome_at__known_at failed" in failure(
+        later, "training__training_set"
+    )
     assert materialised(later) == {}
     assert home.served == served
 
