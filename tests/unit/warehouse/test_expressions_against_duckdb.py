@@ -138,6 +138,9 @@ def check_raises(
     if any(text in str(error) for text in ("rounds beyond", "outside the years")):
         counts["only the function raises"] += 1  # where DuckDB wraps around, or where Python has no such date
         return
+    if "does not fit" in str(error) and any(f" {word} " in sql for word in ("and", "or", "between")):
+        counts["only the function raises"] += 1  # DuckDB chooses which side of a condition it reaches
+        return
     with unoptimised(con):
         try:
             found = con.execute(query).fetchall()
