@@ -23,7 +23,8 @@ def changed_tables(con: duckdb.DuckDBPyConnection, *, after: int) -> frozenset[s
     numbers = [int(subject) for subject in named if subject.isdigit()]
     names = con.execute(
         f"select distinct schemas.schema_name || '.' || tables.table_name from {_METADATA}.ducklake_table as tables "
-        f"join {_METADATA}.ducklake_schema as schemas using (schema_id) where list_contains($1::bigint[], tables.table_id)",
+        f"join {_METADATA}.ducklake_schema as schemas using (schema_id) "
+        "where list_contains($1::bigint[], tables.table_id)",
         [numbers],
     ).fetchall()
     return frozenset({subject for subject in named if not subject.isdigit()} | {name for (name,) in names})

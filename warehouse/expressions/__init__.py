@@ -24,9 +24,9 @@ The row-level subset:
 
 Nulls follow SQL's three-valued logic and doubles IEEE 754 as DuckDB has it: ``1.0 / 0`` is infinity, NaN equals itself
 and is the greatest number. Where DuckDB's query stops with an error, the function raises ExpressionDomainError. It
-also raises where DuckDB's optimiser drops the part that fails (``ln(0) // 0``), where a whole number overflows in a side
-of ``and``, ``or`` or ``between`` that DuckDB happens not to reach, where DuckDB wraps a double round its integer type,
-and beyond the year 9999. It never returns another value.
+also raises where DuckDB's optimiser drops the part that fails (``ln(0) // 0``), where a whole number overflows in a
+side of ``and``, ``or`` or ``between`` that DuckDB happens not to reach, where DuckDB wraps a double round its integer
+type, and beyond the year 9999. It never returns another value.
 """
 
 from warehouse.expressions.compiled import CompiledSelect, check_select, compile_contract, compile_select
