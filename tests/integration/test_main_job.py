@@ -193,10 +193,10 @@ def test_a_refused_candidate_says_why_everywhere_and_is_not_published(home: Home
     from orchestration.feature_contract import feature_contract
 
     served = home.served
-    features = feature_contract(home.settings).feature_names
     home.run(
         dg.AssetSelection.groups("staging", "core", "features", "training") - dg.AssetSelection.assets(TRAINING_SET)
     )
+    features = feature_contract(home.settings).feature_names
 
     result = home.run(MODEL_PATH, exclude=[name for name in features if name != "region_relative_default_rate"])
 
