@@ -1,6 +1,7 @@
 """The rules of the dbt project, read from its manifest: which layer reads which, and what may never reach a feature."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,32 @@ def test_the_feature_table_is_one_select_over_its_inputs(manifest: Node) -> None
     assert versions
     for model in versions:
         assert [parent.rpartition(".")[2] for parent in model["depends_on"]["nodes"]] == ["ftr_application_inputs"]
+
+
+@pytest.mark.parametrize("column", ["purpose", "home_ownership"])
+def test_a_category_has_the_same_values_in_every_layer(manifest: Node, column: str) -> None:
+    """A value that core accepts and the contract does not know would be an unseen category to every model."""
+    (accepted,) = (
+        node["test_metadata"]["kwargs"]["values"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test" and node["name"].startswith(f"accepted_values_int_applications_{column}__")
+    )
+
+    lists = [
+        model["columns"][column]["config"]["meta"]["values"]
+        for model in _models(manifest)
+        if model["name"] in ("ftr_application_inputs", "ftr_application")
+    ]
+
+    assert len(lists) > 1
+    assert all(values == accepted for values in lists)
+
+
+def test_purposes_are_typed_as_they_are_accepted(manifest: Node) -> None:
+    macro = manifest["macros"]["macro.loanlake.accepted_purposes"]["macro_sql"]
+    inputs = manifest["nodes"]["model.loanlake.ftr_application_inputs"]
+
+    assert re.findall(r"'(\w+)'", macro) == inputs["columns"]["purpose"]["config"]["meta"]["values"]
 
 
 def test_every_model_and_column_is_described(manifest: Node) -> None:

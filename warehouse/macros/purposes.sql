@@ -1,4 +1,4 @@
-{#- What a loan may be for; the one list behind the typing, the tests and the contract's allowed values. -#}
+{#- What a loan may be for. YAML cannot call macros: tests/architecture holds the lists there equal to this one. -#}
 {% macro accepted_purposes() -%}
     {{ return([
         'car', 'credit_card', 'debt_consolidation', 'educational', 'home_improvement', 'house', 'major_purchase',
