@@ -41,19 +41,19 @@ class StampedBuild:
         self._project = project_fingerprint(DBT_PROJECT_DIR)
         self._before = _snapshot(settings)
 
-    def is_current(self) -> bool:
-        """Whether another build would give the same tables."""
+    def reason_to_build(self) -> str | None:
+        """What has changed since the last build; None where another build would give the same tables."""
         try:
             stamp = BuildStamp(**json.loads(self._path.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
-            return False
+            return "no earlier build without a failure"
         if stamp.project != self._project:
-            return False
+            return "the dbt project has changed"
         with connect(self._settings) as con:
             # what is read is compared with the moment before the build, which may not have seen what came in meanwhile
-            was_fed = not self._reads.isdisjoint(changed_tables(con, after=stamp.before))
-            was_touched = not self._writes.isdisjoint(changed_tables(con, after=stamp.after))
-        return not was_fed and not was_touched
+            changed = self._reads & changed_tables(con, after=stamp.before)
+            changed |= self._writes & changed_tables(con, after=stamp.after)
+        return f"changed: {', '.join(sorted(changed))}" if changed else None
 
     def begin(self) -> None:
         """Take the stamp away: a build that fails or is killed leaves none."""

@@ -49,9 +49,11 @@ def build_tables(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iter
     reads = {key for keys in definition.asset_deps.values() for key in keys} - definition.keys
     build = StampedBuild(settings, target, reads=reads, writes=definition.keys)
     evaluations = latest_evaluations(context.instance, definition.check_keys)
-    if build.is_current() and evaluations is not None:
-        yield from repeat_last_build(context, settings, evaluations)
+    reason = build.reason_to_build() or ("a check has not passed" if evaluations is None else None)
+    if reason is None:
+        yield from repeat_last_build(context, settings, evaluations or [])
         return
+    context.log.info(f"dbt builds: {reason}")
     build.begin()
     yield from build_with_row_counts(context, dbt, settings, target)
     build.finish()

@@ -40,13 +40,13 @@ def built(settings: Settings) -> None:
 
 
 def test_a_step_that_never_built_must_build(home: Settings, project: Path) -> None:
-    assert not build(home).is_current()
+    assert build(home).reason_to_build() is not None
 
 
 def test_a_step_whose_tables_are_as_it_left_them_need_not(home: Settings, project: Path) -> None:
     built(home)
 
-    assert build(home).is_current()
+    assert build(home).reason_to_build() is None
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,14 @@ def test_what_it_reads_and_what_it_wrote_must_be_unchanged(
     with writer("test", home) as con:
         con.execute(f"insert into {table} values (2)")
 
-    assert build(home).is_current() == is_current
+    assert (build(home).reason_to_build() is None) == is_current
 
 
 def test_a_changed_model_must_be_built(home: Settings, project: Path) -> None:
     built(home)
     (project / "models" / "int_applications.sql").write_text("select 2")
 
-    assert not build(home).is_current()
+    assert build(home).reason_to_build() == "the dbt project has changed"
 
 
 def test_a_build_that_did_not_finish_leaves_no_stamp(home: Settings, project: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_build_that_did_not_finish_leaves_no_stamp(home: Settings, project: Pa
 
     build(home).begin()
 
-    assert not build(home).is_current()
+    assert build(home).reason_to_build() is not None
 
 
 def test_rows_that_came_in_during_the_build_are_built_next_time(home: Settings, project: Path) -> None:
@@ -86,4 +86,4 @@ def test_rows_that_came_in_during_the_build_are_built_next_time(home: Settings, 
         con.execute("insert into raw.loans values (2)")
     step.finish()
 
-    assert not build(home).is_current()
+    assert build(home).reason_to_build() is not None
