@@ -11,11 +11,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
 
 from orchestration.instance import PROCESS_TAG, end_orphaned_runs, prepare_dagster_home
@@ -65,8 +67,9 @@ def execute(
             cwd=REPOSITORY,
             start_new_session=True,  # Ctrl-C reaches the parent alone, which passes it on once
         )
+        interrupted = _interrupts()
         try:
-            for event in _events(instance, run_id, child):
+            for event in _events(instance, run_id, child, interrupted):
                 on_event(event)
         except BaseException:
             _interrupt(child)
@@ -82,9 +85,25 @@ def last_lines(log: Path, n_lines: int = 15) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-n_lines:])
 
 
-def _events(instance: "DagsterInstance", run_id: str, child: subprocess.Popen[bytes]) -> Iterator["EventLogEntry"]:
+def _interrupts() -> threading.Event:
+    """Ctrl-C raises at once, and sets the event too: an exception raised inside a finaliser is lost."""
+    interrupted = threading.Event()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    return interrupted
+
+
+def _events(
+    instance: "DagsterInstance", run_id: str, child: subprocess.Popen[bytes], interrupted: threading.Event
+) -> Iterator["EventLogEntry"]:
     cursor = None
     while True:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
         ended = child.poll() is not None  # asked before reading: what the child stored until then is read below
         while True:
             page = instance.get_records_for_run(run_id, cursor=cursor, limit=_PAGE)

@@ -64,7 +64,7 @@ def test_an_interrupted_run_ends_by_itself_and_says_so(home: Settings) -> None:
         run.send_signal(signal.SIGINT)
         _, said = run.communicate(timeout=120)
 
-    assert run.returncode == 130
+    assert run.returncode == 130, said
     assert said == "loanlake: interrupted; what was finished is kept, run again to go on\n"
     import dagster as dg
 
