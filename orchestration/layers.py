@@ -9,6 +9,7 @@ LAYERS = ("raw", "staging", "core", "features", "training", "model", "serving", 
 #: would make them wait as well; the pool makes the waiting visible in Dagster, and has no time limit.
 LAKE_WRITER = "lake_writer"
 
+QUARANTINE = dg.AssetKey(["raw", "quarantine"])
 FEATURES = dg.AssetKey(["features", "ftr_application_v1"])
 TRAINING_ROWS = dg.AssetKey(["training", "trn_default"])
 TRAINING_SET = dg.AssetKey(["training", "training_set"])

@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from orchestration.candidates import current_candidate
+from orchestration.champions import champion_of
 from warehouse.errors import LakeError, NotFoundError
 from warehouse.settings import Settings
 
@@ -88,15 +89,24 @@ def _figures_line(title: str, row: dict[str, Any]) -> str:
 
 
 def _drift_lines(settings: Settings, source: str) -> list[str]:
-    months = "select count(*) filter (where is_drifted), count(*) from monitoring.score_drift where source = ?"
-    features = (
-        "select string_agg(distinct feature, ', ' order by feature) from monitoring.feature_drift "
-        "where source = ? and is_drifted"
+    champion = champion_of(settings, source)
+    if champion is None:
+        return ["drift         not measured yet"]
+    of_champion = f"where source = ? and model_version = {champion.model_version:d}"
+    scores = _row(
+        settings,
+        f"select count(*) filter (where is_drifted), count(*) from monitoring.score_drift {of_champion}",
+        source,
     )
-    scores, drifted = _row(settings, months, source), _value(settings, features, source)
+    features = _value(
+        settings,
+        "select string_agg(distinct feature, ', ' order by feature) from monitoring.feature_drift "
+        f"{of_champion} and is_drifted",
+        source,
+    )
     if not scores or not scores[1]:
         return ["drift         not measured yet"]
-    return [f"drift         scores in {scores[0]} of {scores[1]} months; features: {drifted or 'none'}"]
+    return [f"drift         scores in {scores[0]} of {scores[1]} months; features: {features or 'none'}"]
 
 
 def _value(settings: Settings, query: str, source: str) -> Any:

@@ -134,13 +134,17 @@ def test_what_people_want_to_look_at_is_in_the_metadata(first_run: tuple[Home, d
     assert "/drift/default_risk_simulated-1/" in found["monitoring/drift_report"]["reports"]
 
 
-def test_a_second_run_trains_publishes_and_scores_nothing(home: Home) -> None:
+def test_a_second_run_builds_trains_publishes_and_scores_nothing(home: Home) -> None:
     served, predictions = home.served, home.rows("select count(*) from serving.predictions")
 
-    result = home.run(MODEL_PATH)
+    result = home.run(dg.AssetSelection.all())
 
     assert result.success
-    assert materialised(result)["model/candidate"]["trained"] == "before, from the same rows, features and settings"
+    found = materialised(result)
+    for table in ("raw/quarantine", "core/int_applications", "features/ftr_application_v1", "training/trn_default"):
+        assert found[table]["summary"].startswith("unchanged: ")
+    assert found["core/int_applications"]["dagster/row_count"] == 4_000
+    assert found["model/candidate"]["trained"] == "before, from the same rows, features and settings"
     assert (home.served, home.rows("select count(*) from serving.predictions")) == (served, predictions)
 
 

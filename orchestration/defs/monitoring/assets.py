@@ -46,7 +46,7 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
     yield dg.MaterializeResult(
         asset_key=FEATURE_DRIFT,
         metadata={
-            "summary": f"{len(drifted)} of {len(champion.bundle.contract.features)} features drifted in some month",
+            "summary": f"{len(drifted)} of {len(champion.bundle.contract.features)} features have drifted",
             "dagster/row_count": len(features),
             "features_drifted": drifted,
             "greatest PSI by month": pages.table(

@@ -12,11 +12,15 @@ from orchestration.layers import (
     ONLINE_DECISIONS,
     ONLINE_STORE,
     PREDICTIONS,
+    QUARANTINE,
     TRAINING_SET,
 )
 
 _raw = dg.AssetSelection.groups("raw")
-_tables = dg.AssetSelection.groups("staging", "core", "features", "training") - dg.AssetSelection.assets(TRAINING_SET)
+# the quarantine is built with staging, of the rows that can't be typed: without it the step would be run in part
+_tables = (
+    dg.AssetSelection.groups("staging", "core", "features", "training") | dg.AssetSelection.assets(QUARANTINE)
+) - dg.AssetSelection.assets(TRAINING_SET)
 _model = dg.AssetSelection.assets(TRAINING_SET, DEPLOYMENT) | dg.AssetSelection.groups("model")
 _scores = dg.AssetSelection.assets(ONLINE_STORE, BATCH_SCORES, PREDICTIONS)
 _report = dg.AssetSelection.assets(DRIFT_REPORT)

@@ -7,6 +7,7 @@ rows that break it out of the training tables, and monitoring reads what serving
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _MANIFEST = prepared_manifest(Settings.from_environment())
 _TRANSLATOR = LayeredTranslator()
+#: How far back a check's latest result is looked for, past runs that were planned and never came to it.
+_RUNS_BACK = 20
 
 
 def dbt_step(name: str, *, select: str) -> dg.AssetsDefinition:
@@ -90,8 +93,10 @@ def latest_evaluations(
     """The latest result of each check; None where one has none, or failed with severity error."""
     found = []
     for key in checks:
-        record = instance.get_latest_asset_check_evaluation_record(key)
-        evaluation = record.evaluation if record and record.status.value != "PLANNED" else None
+        history = instance.event_log_storage.get_asset_check_execution_history(key, limit=_RUNS_BACK)
+        # the running step's own evaluations are planned from the moment its run was made
+        latest = next((record for record in history if record.status.value != "PLANNED"), None)
+        evaluation = latest.evaluation if latest else None
         if evaluation is None or (not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR):
             return None
         found.append(evaluation)
@@ -104,7 +109,10 @@ def repeat_last_build(
     """Tell Dagster of the tables and checks as they were left, since they would come out the same."""
     context.log.info("nothing that the step reads or wrote has changed since its last build: dbt is not run")
     with closing(connect(settings)) as con:
-        for key in sorted(context.selected_asset_keys):
+        # Dagster wants a table told of after those it is made of
+        for key in TopologicalSorter(context.assets_def.asset_deps).static_order():
+            if key not in context.selected_asset_keys:
+                continue
             yield dg.MaterializeResult(
                 asset_key=key,
                 metadata={
