@@ -11,6 +11,7 @@ import click
 
 from warehouse.errors import SettingError
 from warehouse.settings import Settings
+from warehouse.sources.simulated.simulation import Simulation
 
 
 @click.command()
@@ -22,9 +23,15 @@ from warehouse.settings import Settings
     "--report", "report_months", multiple=True, metavar="YYYY-MM", help="Drift report for a month; repeatable."
 )
 @click.option("--retrain", is_flag=True, help="Train even where nothing has changed.")
-@click.option("--applications", type=click.IntRange(min=1), help="Size of the simulated lender (default 20,000).")
-@click.option("--months", type=click.IntRange(min=1), help="Months of simulated decisions (default 48).")
-@click.option("--seed", type=int, help="Seed of the simulated lender (default 7).")
+@click.option(
+    "--applications",
+    type=click.IntRange(min=1),
+    help=f"Size of the simulated lender (default {Simulation.applications:,}).",
+)
+@click.option(
+    "--months", type=click.IntRange(min=1), help=f"Months of simulated decisions (default {Simulation.months})."
+)
+@click.option("--seed", type=int, help=f"Seed of the simulated lender (default {Simulation.seed}).")
 def run(source: str | None, files: tuple[Path, ...], **options: Any) -> None:
     r"""Run the main path for SOURCE: load FILES, build and check features, train, judge, deploy, score, measure drift.
 

@@ -4,6 +4,7 @@ import dagster as dg
 from pydantic import Field
 
 from warehouse.settings import Settings
+from warehouse.sources.simulated.simulation import Simulation
 
 
 class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -22,9 +23,11 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
         default=False,
         description="Write and load the simulated lender below even if the lake holds one; without it, only the first.",
     )
-    simulated_applications: int = Field(default=20_000, gt=0, description="Size of the simulated lender.")
-    simulated_months: int = Field(default=48, gt=0, description="Months of simulated decisions.")
-    simulated_seed: int = Field(default=7, description="Equal seeds give equal lenders.")
+    simulated_applications: int = Field(
+        default=Simulation.applications, gt=0, description="Size of the simulated lender."
+    )
+    simulated_months: int = Field(default=Simulation.months, gt=0, description="Months of simulated decisions.")
+    simulated_seed: int = Field(default=Simulation.seed, description="Equal seeds give equal lenders.")
     exclude: list[str] = Field(default=[], description="Features that the model must not use.")
     force_training: bool = Field(
         default=False, description="Train even if a model was already made from the same rows, features and settings."

@@ -8,6 +8,7 @@ import click
 
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES, ingest_files, ingest_simulated
+from warehouse.sources.simulated.simulation import Simulation
 
 if TYPE_CHECKING:
     from warehouse.query import Format
@@ -18,9 +19,17 @@ if TYPE_CHECKING:
 @click.argument("source")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--entity", help="The kind of file, for instance loans; needed for a lender of your own.")
-@click.option("--applications", type=click.IntRange(1), help="Simulated lender: how many; 20,000 unless given.")
-@click.option("--months", type=click.IntRange(1), help="Simulated lender: over how many, to 2025-12; 48 unless given.")
-@click.option("--seed", type=click.IntRange(0), help="Simulated lender: which one; 7 unless given.")
+@click.option(
+    "--applications",
+    type=click.IntRange(1),
+    help=f"Simulated lender: how many; {Simulation.applications:,} unless given.",
+)
+@click.option(
+    "--months",
+    type=click.IntRange(1),
+    help=f"Simulated lender: over how many, to 2025-12; {Simulation.months} unless given.",
+)
+@click.option("--seed", type=click.IntRange(0), help=f"Simulated lender: which one; {Simulation.seed} unless given.")
 def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simulation: int | None) -> None:
     """Load FILES of SOURCE into the lake's raw tables, as text, each row with its file and line.
 

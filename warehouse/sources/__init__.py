@@ -13,6 +13,7 @@ from warehouse.settings import Settings
 from warehouse.sources.declaration import PROVENANCE_COLUMNS, Source, column_name, create_raw_table, raw_table
 from warehouse.sources.lending_club import LENDING_CLUB
 from warehouse.sources.simulated import SIMULATED
+from warehouse.sources.simulated.simulation import Simulation
 from warehouse.sources.uci_credit_card import UCI_CREDIT_CARD
 
 if TYPE_CHECKING:
@@ -71,18 +72,17 @@ def ingest_files(
 def ingest_simulated(
     settings: Settings,
     *,
-    applications: int = 20_000,
-    months: int = 48,
-    seed: int = 7,
-    shock_ago: int = 6,
+    applications: int = Simulation.applications,
+    months: int = Simulation.months,
+    seed: int = Simulation.seed,
+    shock_ago: int = Simulation.shock_ago,
     report: "Callable[[IngestResult], None] | None" = None,
 ) -> "list[IngestResult]":
-    """Write a simulated lender's files and load them; see :class:`warehouse.sources.simulated.generate.Simulation`.
+    """Write a simulated lender's files and load them; see :class:`warehouse.sources.simulated.simulation.Simulation`.
 
     The same parameters again change nothing.
     """
     from warehouse.sources import ingest
-    from warehouse.sources.simulated.generate import Simulation
 
     simulation = Simulation(applications=applications, months=months, seed=seed, shock_ago=shock_ago)
     return ingest.ingest_simulated(settings, simulation, report)

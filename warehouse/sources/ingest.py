@@ -20,7 +20,7 @@ from warehouse.sources.parquet_file import ParquetFile, is_parquet
 from warehouse.sources.target import Target, columns_to_load, require_table, target_of
 
 if TYPE_CHECKING:
-    from warehouse.sources.simulated.generate import Simulation
+    from warehouse.sources.simulated.simulation import Simulation
 
 Report = Callable[["IngestResult"], None]
 Status = Literal["loaded", "already_loaded"]

@@ -1,9 +1,7 @@
 """Write the simulated lender's files: Parquet, borrower by borrower in chunks, whatever the size."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,53 +9,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from warehouse.errors import SettingError
 from warehouse.sources.simulated import SIMULATED
 from warehouse.sources.simulated.accounts import draw_accounts, statements
 from warehouse.sources.simulated.applications import application_columns, draw_applications, draw_times
 from warehouse.sources.simulated.borrowers import EDUCATIONS, Borrowers, draw_borrowers
 from warehouse.sources.simulated.economy import MONTHS_OF_HISTORY, Economy, economy
 from warehouse.sources.simulated.outcomes import default_log_odds, draw_defaults, outcome_columns
+from warehouse.sources.simulated.simulation import Simulation
 
-#: Changes whenever the same parameters would give other files.
-GENERATOR = "1"
 APPLICATIONS_A_BORROWER = 1.6
 CHUNK_APPLICATIONS = 20_000
 Columns = Mapping[str, NDArray[np.generic]]
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """Which lender: equal parameters give equal files.
-
-    ``months`` of decisions end with 2025-12. The shock lasts six months and begins ``shock_ago`` months before the end;
-    by default it is the last six, which no mature label has seen.
-    """
-
-    applications: int = 20_000
-    months: int = 48
-    seed: int = 7
-    shock_ago: int = 6
-
-    def __post_init__(self) -> None:
-        for name, value, low in (
-            ("applications", self.applications, 1),
-            ("months", self.months, 1),
-            ("seed", self.seed, 0),
-            ("shock_ago", self.shock_ago, 0),
-        ):
-            if value < low:
-                raise SettingError(f"{name} of a simulated lender must be at least {low}: found {value}")
-
-    @property
-    def tag(self) -> str:
-        """Part of every id, so that two simulated lenders in one lake never share a borrower."""
-        text = f"{GENERATOR}/{self.applications}/{self.months}/{self.seed}/{self.shock_ago}"
-        return hashlib.sha256(text.encode()).hexdigest()[:5]
-
-    def file_name(self, entity: str) -> str:
-        """Names the parameters, so that the same simulation is the same file."""
-        return f"{entity}-{self.applications}-over-{self.months}-months-seed-{self.seed}-{self.tag}.parquet"
 
 
 def generate(simulation: Simulation, directory: Path) -> dict[str, Path]:

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from warehouse.errors import SettingError
 from warehouse.sources.simulated import SIMULATED, generate
-from warehouse.sources.simulated.generate import Simulation
+from warehouse.sources.simulated.simulation import Simulation
 
 SMALL = Simulation(applications=3_000, months=24, seed=3)
 
