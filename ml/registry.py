@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from ml.bundle import Bundle, load_bundle
 from ml.gates import GateResult
@@ -127,9 +128,18 @@ def set_champion(settings: Settings, name: str, version: int) -> None:
 def fetch_bundle(settings: Settings, version: RegisteredVersion) -> Bundle:
     """The bundle of a registered version, as MLflow keeps it; raises BundleError where it was changed."""
     mlflow = open_mlflow(settings)
-    model = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
+    location = open_client(settings).get_model_version_download_uri(version.name, str(version.version))
+    model = Path(mlflow.artifacts.download_artifacts(_in_this_home(settings, location)))
     flavor = mlflow.models.Model.load(str(model)).flavors["python_function"]
     return load_bundle(model / flavor["artifacts"]["bundle"]["path"])
+
+
+def _in_this_home(settings: Settings, location: str) -> str:
+    """The location, or where it is now if the home was moved since: MLflow remembers artifacts by their whole path."""
+    place, _, artifact = location.partition(f"/{settings.mlflow_artifacts.relative_to(settings.home)}/")
+    if place.startswith("file:") and artifact:
+        return (settings.mlflow_artifacts / unquote(artifact)).as_uri()
+    return location
 
 
 def _create_version(settings: Settings, bundle: Bundle, *, run_id: str, model_uri: str) -> int:

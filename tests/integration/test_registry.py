@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -74,6 +75,16 @@ def test_versions_are_numbered_in_order(registered):
 
     assert [version.version for version in versions] == [1, 2, 3]
     assert {version.name for version in versions} == {MODEL_NAME}
+
+
+def test_a_copied_home_takes_bundles_from_itself(registered, tmp_path):
+    copied = shutil.copytree(registered.settings.home, tmp_path / "moved elsewhere")
+    settings = Settings.from_environment({"LOANLAKE_HOME": str(copied)})
+
+    bundle = registry.fetch_bundle(settings, registry.get_version(settings, SOURCE, 1))
+
+    assert bundle.directory.is_relative_to(copied)
+    assert bundle.digest == registered.bundle.digest
 
 
 def test_the_same_training_is_registered_once(registered):
