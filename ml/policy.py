@@ -19,6 +19,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ml.explain import LEAST_REASON_SHARE
 from warehouse.errors import SettingError
 
 Decision = Literal["approve", "decline"]
@@ -87,11 +88,15 @@ DEFAULT_BANDS = (
 
 @dataclass(frozen=True)
 class Policy:
-    """A cut-off, the rule it came from, and the bands from safest to riskiest; the last band holds everything above."""
+    """A cut-off, the rule it came from, and the bands from safest to riskiest; the last band holds everything above.
+
+    ``least_reason_share``: the share of all adverse contributions from which on a reason is told (``ml.explain``).
+    """
 
     cut_off: float
     rule: CutOffRule = CutOffRule()
     bands: tuple[Band, ...] = DEFAULT_BANDS
+    least_reason_share: float = LEAST_REASON_SHARE
 
     def __post_init__(self) -> None:
         if not 0 < self.cut_off <= 1:
@@ -100,6 +105,8 @@ class Policy:
         rising = all(low < high for low, high in pairwise([0.0, *uppers]))
         if not uppers or not rising or uppers[-1] != 1.0:
             raise SettingError(f"risk bands must have rising upper bounds that end at 1: found {uppers}")
+        if not 0 <= self.least_reason_share <= 1:
+            raise SettingError(f"least_reason_share must be within [0, 1]: found {self.least_reason_share}")
         if len({band.name for band in self.bands}) != len(self.bands):
             raise SettingError(f"risk bands must have different names: found {[band.name for band in self.bands]}")
 
@@ -139,6 +146,8 @@ class Policy:
             cut_off=float(data["cut_off"]),
             rule=CutOffRule(**data["rule"]),
             bands=tuple(Band(**band) for band in data["bands"]),
+            # a bundle that was written without it told every reason, and its decisions must replay so
+            least_reason_share=float(data.get("least_reason_share", 0.0)),
         )
 
     @cached_property

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.bundle import Bundle
-from ml.explain import Explainer
+from ml.explain import Explainer, principal
 from ml.logged_values import Reason
 from ml.onnx_twin import open_session, raw_scores
 from ml.policy import Decision
@@ -94,10 +94,11 @@ class Scorer:
         return Scores(raw, probability, policy.bands_of(probability), policy.declines(probability))
 
     def reasons(self, features: Sequence[object]) -> list[Reason]:
-        """The features that moved this applicant's raw score furthest towards default, weightiest first, at most four.
+        """The features that moved this applicant's raw score furthest towards default, weightiest first: one to four.
 
-        Contributions are measured from the training rows' mean score. Features that share a text are told once, with
-        the weightiest of them; a missing value is told as such. What a decline owes; an approval owes none.
+        Contributions are measured from the training rows' mean score; one below the policy's least share of all that
+        speaks against the applicant is not told. Features that share a text are told once, with the weightiest of them;
+        a missing value is told as such. What a decline owes; an approval owes none.
         """
         return self.reasons_of_row(self._matrix.encode_row(features)[0])
 
@@ -106,9 +107,8 @@ class Scorer:
         by_feature = self.contributions(row)
         present = {self._matrix.feature_of_column[column] for column in np.flatnonzero(~np.isnan(row))}
         reasons: dict[str, Reason] = {}
-        # stable: equal contributions stay in contract order
-        for feature, contribution in sorted(by_feature.items(), key=lambda item: -item[1]):
-            if contribution <= 0 or len(reasons) == MOST_REASONS:
+        for feature, contribution in principal(by_feature, least_share=self.bundle.policy.least_reason_share):
+            if len(reasons) == MOST_REASONS:
                 break
             text = self._reason_text(feature, is_missing=feature not in present)
             reasons.setdefault(text, Reason(feature, text, contribution))

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from ml.tracking import SILENT
 from warehouse.errors import LoanlakeError, ServiceError, SettingError
 from warehouse.settings import REPOSITORY, Settings
 
@@ -76,7 +77,7 @@ def services(
             links,
         ),
         Service("Dagster daemon", [str(scripts / "dagster-daemon"), "run", "-w", workspace], environment=links),
-        Service("MLflow", [*mlflow, "--port", str(mlflow_port)], mlflow_port, "/health", "--mlflow-port"),
+        Service("MLflow", [*mlflow, "--port", str(mlflow_port)], mlflow_port, "/health", "--mlflow-port", SILENT),
         Service(
             "Reports",
             [

@@ -8,7 +8,7 @@ import pytest
 import xgboost
 
 import ml.explain
-from ml.explain import Explainer, Paths
+from ml.explain import Explainer, Paths, principal
 from ml.forest import Forest, Tree
 
 
@@ -132,6 +132,21 @@ def test_deep_trees_are_explained_without_a_table(fitted, monkeypatch):
 
     for row in rows[:20]:
         assert without_table.contributions(row) == pytest.approx(with_table.contributions(row), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("contributions", "told"),
+    [
+        pytest.param({"a": 0.009, "b": 0.6, "c": 0.3}, ["b", "c"], id="a negligible one is not told"),
+        pytest.param({"a": 0.05, "b": 0.95}, ["b", "a"], id="the least share is told"),
+        pytest.param({"a": 0.2, "b": 0.9, "c": -5.0}, ["b", "a"], id="what speaks for the applicant weighs nothing"),
+        pytest.param(dict.fromkeys("abcdefghijklmnopqrstuvwxy", 0.01), ["a"], id="many small ones leave one"),
+        pytest.param({"a": -0.3, "b": -0.1}, ["b"], id="a decline owes one even where nothing speaks against"),
+    ],
+)
+def test_a_reason_has_a_twentieth_of_what_speaks_against_the_applicant(contributions, told):
+    """Prevents a notice that tells an applicant to mend what moved the score by 0.009."""
+    assert [name for name, _ in principal(contributions, least_share=0.05)] == told
 
 
 def _shapley_values(forest: Forest, row: np.ndarray) -> list[float]:

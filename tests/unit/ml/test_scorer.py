@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from ml.bundle import load_bundle
+from ml.policy import Policy
 from ml.scorer import MOST_REASONS, Scorer
 from tests.model_factory import CONTRACT, input_rows, shared_bundle
 
@@ -76,12 +77,26 @@ def test_reasons_are_the_heaviest_contributions_towards_default(scorer, vectors)
     complete = [vector for vector in vectors if None not in vector]
     for vector in complete[:50]:
         row = scorer.bundle.design_matrix.encode_row(vector)[0]
-        positive = sorted((value for value in scorer.contributions(row).values() if value > 0), reverse=True)
+        contributions = sorted(scorer.contributions(row).values(), reverse=True)
+        adverse = sum(value for value in contributions if value > 0)
+        told = [value for value in contributions if value > 0 and value >= 0.05 * adverse] or contributions[:1]
 
         reasons = scorer.reasons(vector)
 
-        assert [reason.contribution for reason in reasons] == positive[:MOST_REASONS]
+        assert [reason.contribution for reason in reasons] == told[:MOST_REASONS]
         assert all(reason.text == texts[reason.feature] for reason in reasons)
+
+
+def test_a_bundle_from_before_the_least_share_tells_what_it_told(scorer, vectors):
+    """Prevents an old decision from replaying with other reasons than its applicant was given."""
+    before = {name: value for name, value in scorer.bundle.policy.to_dict().items() if name != "least_reason_share"}
+    old = Scorer(replace(scorer.bundle, policy=Policy.from_dict(before)))
+    declined = [vector for vector in vectors if scorer.score(vector).decision == "decline"]
+
+    n_reasons = [(len(old.reasons(vector)), len(scorer.reasons(vector))) for vector in declined]
+
+    assert all(n_before >= n_now for n_before, n_now in n_reasons)
+    assert any(n_before > n_now for n_before, n_now in n_reasons)
 
 
 def test_contributions_by_feature_add_up_to_the_raw_score(scorer, vectors):

@@ -112,3 +112,14 @@ def test_up_starts_api_dagster_daemon_mlflow_and_reports(home: Settings) -> None
         ("MLflow", 3),
         ("Reports", 4),
     ]
+
+
+def test_mlflow_is_started_silent(home: Settings) -> None:
+    """A bank's network hears nothing from us, whatever the parent's environment says."""
+    mlflow = next(
+        service
+        for service in services(home, dagster_port=1, api_port=2, mlflow_port=3, reports_port=4)
+        if service.name == "MLflow"
+    )
+
+    assert mlflow.environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
