@@ -1,14 +1,18 @@
 """``loanlake run``: the main path with its progress, and a closing table of what it came to."""
 
+import difflib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
 from orchestration.execution import execute
+from orchestration.inbox import waiting_files
+from orchestration.loaded_sources import loaded_sources
 from orchestration.progress import Progress, elapsed
 from orchestration.run_summary import summary_text
+from warehouse.errors import RunRefused
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES
 
@@ -16,8 +20,12 @@ JOB = "default_risk"
 
 
 def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
-    """Execute the main job, printing one line a step and the closing table; returns whether it succeeded."""
+    """Execute the main job, printing one line a step and the closing table; returns whether it succeeded.
+
+    Raises RunRefused, before anything is built, where the source has no file in the lake and none to load.
+    """
     started, source = time.monotonic(), str(run_settings["source"])
+    _require_files(source, run_settings["files"], settings)
     click.echo(f"loanlake run {source}: {settings.home}")
     progress = Progress(quiet_steps=frozenset(f"ingest_{name}" for name in (*SOURCES, "own_lenders") if name != source))
     execution = execute(JOB, run_settings, settings, progress)
@@ -29,3 +37,16 @@ def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
     else:
         click.echo(f"loanlake: stopped after {elapsed(started)} by {progress.reason}; log {execution.log}", err=True)
     return execution.succeeded
+
+
+def _require_files(source: str, files: Sequence[str], settings: Settings) -> None:
+    # the simulated lender writes its own
+    if source == "simulated" or files or waiting_files(settings, source):
+        return
+    loaded = loaded_sources(settings)
+    if source not in loaded:
+        near = difflib.get_close_matches(source, {*SOURCES, *loaded}, n=1)
+        raise RunRefused(
+            f"no file of {source!r} was loaded yet, so there is nothing to build from: "
+            f"`loanlake run {source} FILE…`" + (f"; did you mean {near[0]}?" if near and near[0] != source else "")
+        )

@@ -10,6 +10,7 @@ import dagster as dg
 from orchestration.dbt_project import prepared_manifest
 from orchestration.inbox import waiting_files
 from orchestration.layers import LAKE_WRITER
+from orchestration.loaded_sources import loaded_sources
 from orchestration.run_settings import RunSettings
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES, ingest_files, ingest_simulated, raw_columns, raw_table
@@ -64,7 +65,7 @@ def load_asked_for(source: str, run_settings: RunSettings, settings: Settings) -
     """Load the files that the run names; without any, the simulated lender writes its own if it has not yet."""
     if run_settings.files:
         return ingest_files(source, run_settings.files, settings, run_settings.entity or None)
-    if source == "simulated" and (run_settings.simulate or not _has_files(source, settings)):
+    if source == "simulated" and (run_settings.simulate or source not in loaded_sources(settings)):
         return ingest_simulated(
             settings,
             applications=run_settings.simulated_applications,
@@ -107,21 +108,6 @@ def ingest_steps(manifest: Mapping[str, Any]) -> list[dg.AssetsDefinition]:
     ]
     own = dict.fromkeys(own_lenders_tables(manifest), "A lender of your own: one row per line of its files, all text.")
     return [*steps, ingest_step("ingest_own_lenders", own, [])] if own else steps
-
-
-def _has_files(source: str, settings: Settings) -> bool:
-    from warehouse.errors import LakeError
-    from warehouse.lake import connect
-
-    try:
-        con = connect(settings)
-    except LakeError:
-        return False  # no lake yet
-    try:
-        row = con.execute("select count(*) from raw.files where source = ?", [source]).fetchone()
-    finally:
-        con.close()
-    return bool(row and row[0])
 
 
 def _counts(files: Sequence["IngestResult"]) -> dict[str, int]:
