@@ -1,19 +1,21 @@
 """The feature contract: dbt's column metadata, read once, in one place.
 
 ``ftr_application_inputs`` declares what a row-level feature may read and where each value comes from;
-``ftr_application`` (a version of it) declares the features. Everything else that lists features (the Pandera schema,
-the model's columns and monotone constraints, the request schema, Evidently's definition, reason texts) is derived from
-here.
+``ftr_application`` (a version of it) declares the features. A version's contract has the inputs that its SQL reads, and
+no others: an input added for a later version changes nothing of an earlier one. Everything else that lists features
+(the Pandera schema, the model's columns and monotone constraints, the request schema, Evidently's definition, reason
+texts) is derived from here.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from warehouse.errors import ContractError
+from warehouse.errors import ContractError, ExpressionError
+from warehouse.expressions import columns_read
 
 Origin = Literal["key", "context", "request", "history", "cohort"]
 Kind = Literal["numeric", "boolean", "categorical"]
@@ -76,7 +78,8 @@ class FeatureContract:
     def from_manifest(cls, manifest: Path | Mapping[str, Any], *, version: int | None = None) -> "FeatureContract":
         """Read a version (default: the latest) of the contract from dbt's manifest, with the SQL that dbt compiled.
 
-        Raises ContractError where a column lacks what the contract needs, or dbt has not compiled the model.
+        Raises ContractError where a column lacks what the contract needs, dbt has not compiled the model, or its SQL is
+        no row-level select.
         """
         nodes = (_read(manifest) if isinstance(manifest, Path) else manifest)["nodes"].values()
         inputs_node = _node(nodes, INPUTS_MODEL, None)
@@ -87,9 +90,11 @@ class FeatureContract:
                 f"{features_node['unique_id']} is not compiled: run `dbt compile` (or `dbt build`) first"
             )
 
+        inputs = [_input(column, INPUTS_MODEL) for column in inputs_node["columns"].values()]
+        _check_segments(inputs)
         contract = cls(
             version=f"v{features_node['version']}",
-            inputs=tuple(_input(column, inputs_node["name"]) for column in inputs_node["columns"].values()),
+            inputs=_inputs_read(inputs, sql),
             features=tuple(
                 _feature(column, features_node["name"])
                 for column in features_node["columns"].values()
@@ -99,7 +104,6 @@ class FeatureContract:
         )
         if not contract.features:
             raise ContractError(f"{FEATURES_MODEL} {contract.version} declares no column with role: feature")
-        _check_segments(contract)
         return contract
 
     @classmethod
@@ -140,11 +144,22 @@ def _read(path: Path) -> Mapping[str, Any]:
     return manifest
 
 
-def _check_segments(contract: FeatureContract) -> None:
+def _inputs_read(declared: Sequence[InputColumn], sql: str) -> tuple[InputColumn, ...]:
+    """Keys, context, what the select reads, and the segments by which its cohort inputs are looked up."""
+    try:
+        read = columns_read(sql)
+    except ExpressionError as error:
+        raise ContractError(f"{FEATURES_MODEL}: {error}") from None
+    kept = [column for column in declared if column.origin in ("key", "context") or column.name.lower() in read]
+    segments = {column.segment for column in kept if column.origin == "cohort"}
+    return tuple(column for column in declared if column in kept or column.name in segments)
+
+
+def _check_segments(inputs: Sequence[InputColumn]) -> None:
     """A cohort is looked up by a value of the request: a segment that no request gives could never be served."""
-    given = {column.name for column in contract.inputs_of("request")}
-    for column in contract.inputs_of("cohort"):
-        if column.segment not in given | {"all"}:
+    given = {column.name for column in inputs if column.origin == "request"}
+    for column in inputs:
+        if column.origin == "cohort" and column.segment not in given | {"all"}:
             raise ContractError(
                 f"{INPUTS_MODEL}.{column.name}: segment {column.segment!r} is no request input; "
                 f"it must be all, or one of {', '.join(sorted(given))}"

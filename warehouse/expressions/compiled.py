@@ -5,15 +5,17 @@ import math
 from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from types import FunctionType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from warehouse.contract import FeatureContract
 from warehouse.errors import ContractError, ExpressionDomainError, ExpressionError
 from warehouse.expressions import semantics
 from warehouse.expressions.binding import bind_select
 from warehouse.expressions.python_source import FUNCTION, PythonSource, write_function
 from warehouse.expressions.select_text import read_select
 from warehouse.expressions.sql_types import SqlType, column_type
+
+if TYPE_CHECKING:
+    from warehouse.contract import FeatureContract
 
 _RUNTIME: dict[str, object] = {
     "log": math.log,
@@ -92,7 +94,7 @@ def compile_select(sql: str, *, types: Mapping[str, str], columns: Collection[st
     return CompiledSelect(wanted, tuple(node.type.value for node in chosen.values()), write_function(chosen))
 
 
-def compile_contract(contract: FeatureContract) -> CompiledSelect:
+def compile_contract(contract: "FeatureContract") -> CompiledSelect:
     """The contract's features, in table order, as a function of one row of its inputs.
 
     Raises ExpressionError as :func:`compile_select` does, and ContractError where a feature's declared type is not what

@@ -52,6 +52,19 @@ def read_select(sql: str) -> RowSelect:
     return RowSelect(columns, relation)
 
 
+def columns_read(sql: str) -> frozenset[str]:
+    """Every column that the select names, in lower case: those of its relation, and its own that it uses again.
+
+    Raises ExpressionError as :func:`read_select` does.
+
+    >>> sorted(columns_read("select Income, debt / nullif(income, 0) as ratio, ratio * 2 as twice from t"))
+    ['debt', 'income', 'ratio']
+    """
+    return frozenset(
+        found.name.lower() for column in read_select(sql).columns for found in column.expression.find_all(exp.Column)
+    )
+
+
 def _parse(sql: str) -> exp.Expr:
     try:
         for token in sqlglot.tokenize(sql, dialect="duckdb"):

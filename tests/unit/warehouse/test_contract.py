@@ -13,13 +13,18 @@ from warehouse.errors import ContractError
 
 Manifest = dict[str, Any]
 
+V1 = "select application_id, requested_amount as amount, purpose, Is_New from t"
+V2 = "select application_id, requested_amount * purpose_default_rate as amount from t"
+
 
 def _column(name: str, data_type: str, **meta: Any) -> dict[str, Any]:
     # dbt 1.11 keeps meta in the column's config, and a copy beside it
     return {"name": name, "data_type": data_type, "description": f"{name}.\n", "config": {"meta": meta}, "meta": meta}
 
 
-def _model(name: str, columns: list[dict[str, Any]], version: int | None = None, latest: int | None = None) -> Manifest:
+def _model(
+    name: str, columns: list[dict[str, Any]], version: int | None = None, latest: int | None = None, sql: str = ""
+) -> Manifest:
     unique_id = f"model.loanlake.{name}" + (f".v{version}" if version else "")
     return {
         "unique_id": unique_id,
@@ -28,19 +33,20 @@ def _model(name: str, columns: list[dict[str, Any]], version: int | None = None,
         "version": version,
         "latest_version": latest,
         "columns": {column["name"]: column for column in columns},
-        "compiled_code": f"select {version}",
+        "compiled_code": sql,
     }
 
 
 @pytest.fixture
 def manifest() -> Manifest:
-    """Two versions of a feature table, the first the latest, over four inputs."""
+    """Two versions of a feature table, the first the latest, over five inputs."""
     inputs = _model(
         "ftr_application_inputs",
         [
             _column("application_id", "varchar", origin="key"),
             _column("requested_amount", "double", origin="request", required=True, range=[1, 100], example=10),
             _column("purpose", "varchar", origin="request", values=["car", "house"]),
+            _column("is_new", "boolean", origin="request"),
             _column("purpose_default_rate", "double", origin="cohort", segment="purpose"),
         ],
     )
@@ -52,8 +58,8 @@ def manifest() -> Manifest:
     ]
     models = [
         inputs,
-        _model("ftr_application", features, version=1, latest=1),
-        _model("ftr_application", features[:2], version=2, latest=1),
+        _model("ftr_application", features, version=1, latest=1, sql=V1),
+        _model("ftr_application", features[:2], version=2, latest=1, sql=V2),
     ]
     return {
         "nodes": {
@@ -66,8 +72,8 @@ def manifest() -> Manifest:
 def test_the_latest_version_is_read_unless_another_is_named(manifest: Manifest) -> None:
     latest, named = FeatureContract.from_manifest(manifest), FeatureContract.from_manifest(manifest, version=2)
 
-    assert (latest.version, latest.sql, latest.feature_names) == ("v1", "select 1", ("amount", "purpose", "is_new"))
-    assert (named.version, named.sql, named.feature_names) == ("v2", "select 2", ("amount",))
+    assert (latest.version, latest.sql, latest.feature_names) == ("v1", V1, ("amount", "purpose", "is_new"))
+    assert (named.version, named.sql, named.feature_names) == ("v2", V2, ("amount",))
 
 
 def test_a_column_keeps_what_its_metadata_says(manifest: Manifest) -> None:
@@ -87,9 +93,41 @@ def test_a_column_keeps_what_its_metadata_says(manifest: Manifest) -> None:
 
 
 def test_inputs_are_found_by_origin(manifest: Manifest) -> None:
-    contract = FeatureContract.from_manifest(manifest)
+    contract = FeatureContract.from_manifest(manifest, version=2)
 
     assert [column.name for column in contract.inputs_of("key", "cohort")] == ["application_id", "purpose_default_rate"]
+
+
+def test_a_version_has_the_inputs_its_sql_reads(manifest: Manifest) -> None:
+    """v2 does not read the purpose, but its cohort is looked up by it."""
+    first, second = (FeatureContract.from_manifest(manifest, version=version) for version in (1, 2))
+
+    assert [column.name for column in first.inputs] == ["application_id", "requested_amount", "purpose", "is_new"]
+    assert [column.name for column in second.inputs] == [
+        "application_id",
+        "requested_amount",
+        "purpose",
+        "purpose_default_rate",
+    ]
+
+
+def test_an_input_added_for_a_later_version_leaves_the_earlier_contract_as_it_was(manifest: Manifest) -> None:
+    before = FeatureContract.from_manifest(manifest, version=1)
+    inputs, second = (
+        manifest["nodes"][f"model.loanlake.{name}"] for name in ("ftr_application_inputs", "ftr_application.v2")
+    )
+    inputs["columns"]["installment"] = _column("installment", "double", origin="request", required=True)
+    second["compiled_code"] = "select application_id, requested_amount / installment as amount from t"
+
+    assert FeatureContract.from_manifest(manifest, version=1).fingerprint == before.fingerprint
+    assert "installment" in {column.name for column in FeatureContract.from_manifest(manifest, version=2).inputs}
+
+
+def test_sql_that_is_no_row_level_select_is_refused(manifest: Manifest) -> None:
+    manifest["nodes"]["model.loanlake.ftr_application.v1"]["compiled_code"] = "select sum(x) as x from t group by y"
+
+    with pytest.raises(ContractError, match="ftr_application: a feature model is one select of scalar expressions"):
+        FeatureContract.from_manifest(manifest)
 
 
 def test_a_contract_survives_json(manifest: Manifest) -> None:
@@ -104,7 +142,9 @@ def test_a_contract_survives_json(manifest: Manifest) -> None:
 
 def test_the_fingerprint_changes_with_the_sql(manifest: Manifest) -> None:
     before = FeatureContract.from_manifest(manifest).fingerprint
-    manifest["nodes"]["model.loanlake.ftr_application.v1"]["compiled_code"] = "select 1 + 0"
+    manifest["nodes"]["model.loanlake.ftr_application.v1"]["compiled_code"] = V1.replace(
+        "purpose", "lower(purpose) as purpose"
+    )
 
     assert FeatureContract.from_manifest(manifest).fingerprint != before
 
@@ -130,7 +170,8 @@ def test_a_parsed_manifest_is_not_enough(dbt_manifest: Path) -> None:
 def test_the_projects_own_columns_are_complete(dbt_manifest: Path) -> None:
     """Every cohort's segment is something that a request gives, and every input of a request shows an example."""
     manifest = json.loads(dbt_manifest.read_text())
-    manifest["nodes"]["model.loanlake.ftr_application.v1"]["compiled_code"] = "select 1"
+    names = manifest["nodes"]["model.loanlake.ftr_application_inputs"]["columns"]
+    manifest["nodes"]["model.loanlake.ftr_application.v1"]["compiled_code"] = f"select {', '.join(names)} from t"
 
     contract = FeatureContract.from_manifest(manifest)
 
