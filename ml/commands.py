@@ -1,7 +1,8 @@
-"""``loanlake promote``, ``rollback`` and ``replay``. What they need is imported when one of them runs."""
+"""``loanlake promote``, ``rollback``, ``replay`` and ``training-set``; what they need is imported when one runs."""
 
 import getpass
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -54,6 +55,33 @@ def replay(*, decision_id: str) -> None:
     click.echo("\n".join(_report(found)))
     if not found.equal:
         sys.exit(1)
+
+
+@click.command("training-set")
+@click.argument("version", type=click.IntRange(1))
+@click.option("--source", help="Whose model; the active source if not given (LOANLAKE_SOURCE, or what is served).")
+@click.option(
+    "--to", type=click.Path(dir_okay=False, path_type=Path), help="Write the rows: FILE.parquet, FILE.csv or FILE.json."
+)
+def training_set(*, version: int, source: str | None, to: Path | None) -> None:
+    r"""Read again the exact rows that trained VERSION of a source's model, and prove it by the hash in its lineage.
+
+    Late rows, restatements and rebuilds since then change nothing: the rows come from the lake snapshot that the model
+    names. Without --to the rows are only read and checked. Exit code 1, both hashes and no file where they differ.
+
+    \b
+        loanlake training-set 3
+        loanlake training-set 1 --source lending_club --to rows.parquet
+    """
+    from ml.training_set_export import export_training_set
+
+    found = export_training_set(Settings.from_environment(), version, source=source, to=to)
+    splits = ", ".join(f"{name} {n:,}" for name, n in found.rows_by_split.items())
+    click.echo(
+        f"{found.model_name} version {found.model_version} was trained and judged on {found.n_rows:,} rows ({splits})"
+    )
+    click.echo(f"lake snapshot {found.snapshot}, SHA-256 {found.sha256}: equal to the lineage")
+    click.echo(f"written to {found.path}" if found.path else found.statement)
 
 
 def _print_served(deployment: "Deployment") -> None:

@@ -34,7 +34,7 @@ _READERS: dict[str, Callable[[str], object]] = {
 
 def dump_inputs(inputs: Mapping[str, object]) -> str:
     """The inputs of a decision, by name."""
-    return _dump({name: _plain(value) for name, value in inputs.items()})
+    return _dump({name: plain(value) for name, value in inputs.items()})
 
 
 def load_inputs(text: str, contract: FeatureContract) -> dict[str, object]:
@@ -46,7 +46,7 @@ def load_inputs(text: str, contract: FeatureContract) -> dict[str, object]:
 def dump_features(features: Sequence[object], contract: FeatureContract) -> str:
     """A feature vector in contract order, as an object by name."""
     names = contract.feature_names
-    return _dump({name: _plain(value) for name, value in zip(names, features, strict=True)})
+    return _dump({name: plain(value) for name, value in zip(names, features, strict=True)})
 
 
 def load_features(text: str, contract: FeatureContract) -> tuple[object, ...]:
@@ -82,7 +82,8 @@ def _dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """A value as JSON takes it: times as ISO 8601, infinity and NaN as words."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     if isinstance(value, date):  # datetime is one too

@@ -13,7 +13,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from warehouse.errors import NotFoundError, TrainingSetError
+from warehouse.errors import LakeError, NotFoundError, TrainingSetError
 from warehouse.lake import current_snapshot
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class TrainingSet:
     @property
     def statement(self) -> str:
         """The SQL that reads these rows again."""
-        return _statement(self.source, self.snapshot)
+        return statement(self.source, self.snapshot)
 
 
 def read_training_set(con: duckdb.DuckDBPyConnection, source: str, *, snapshot: int | None = None) -> TrainingSet:
@@ -61,13 +61,7 @@ def read_training_set(con: duckdb.DuckDBPyConnection, source: str, *, snapshot: 
     where a split is empty, has one outcome only, or an application occurs twice.
     """
     snapshot = current_snapshot(con) if snapshot is None else snapshot
-    try:
-        reader = con.execute(_statement(source, snapshot)).to_arrow_reader(batch_size=1_000_000)
-    except (duckdb.CatalogException, duckdb.InvalidInputException) as error:
-        raise NotFoundError(
-            f"{TABLE} must exist at snapshot {snapshot}: it does not ({str(error).splitlines()[0]}); "
-            "run `loanlake run` or `dbt build` first"
-        ) from None
+    reader = stream_training_set(con, source, snapshot=snapshot, batch_rows=1_000_000)
     digest = ContentHash()
     frame = _frame(digest.over(reader), reader.schema)
     if frame.empty:
@@ -77,6 +71,25 @@ def read_training_set(con: duckdb.DuckDBPyConnection, source: str, *, snapshot: 
         )
     _check_trainable(frame, source, snapshot)
     return TrainingSet(frame, source, snapshot, digest.hexdigest())
+
+
+def stream_training_set(
+    con: duckdb.DuckDBPyConnection, source: str, *, snapshot: int, batch_rows: int
+) -> "pa.RecordBatchReader":
+    """The rows of a training set as the table has them, in its fixed order, a batch at a time.
+
+    Raises NotFoundError where the snapshot, or the table in it, does not exist.
+    """
+    try:
+        return con.execute(statement(source, snapshot)).to_arrow_reader(batch_size=batch_rows)
+    except duckdb.Error as error:
+        text = str(error).splitlines()[0]
+        if not isinstance(error, duckdb.CatalogException) and "No snapshot found" not in text:
+            raise LakeError(f"{TABLE} at snapshot {snapshot} cannot be read: {text}; restore its files") from None
+        raise NotFoundError(
+            f"{TABLE} must exist at snapshot {snapshot}: it does not ({text}); build it with `loanlake run` or "
+            "`dbt build`. A snapshot that `loanlake maintain` has expired is gone"
+        ) from None
 
 
 class ContentHash:
@@ -113,7 +126,8 @@ class ContentHash:
         return total.hexdigest()
 
 
-def _statement(source: str, snapshot: int) -> str:
+def statement(source: str, snapshot: int) -> str:
+    """The SQL that reads a source's training set as of a snapshot: the one definition of which rows and what order."""
     literal = source.replace("'", "''")
     return f"select * from {TABLE} at (version => {snapshot}) where source = '{literal}' order by application_id"
 

@@ -1,0 +1,185 @@
+"""Have the rows again that trained a registered version: streamed from its snapshot, proven by the hash in its lineage.
+
+A file appears under its name only once every row is in it and the hash is equal; until then it is hidden beside its
+place, and any other end takes it away.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from ml.bundle import Bundle, load_bundle
+from ml.deployment import bundle_directory
+from ml.logged_values import plain
+from ml.training_set import ContentHash, statement, stream_training_set
+from warehouse.errors import LakeError, SettingError, TrainingSetError
+from warehouse.lake import connect
+from warehouse.settings import Settings
+
+#: Rows in memory at once: of 60 columns, some 25 MB.
+BATCH_ROWS = 50_000
+
+
+@dataclass(frozen=True)
+class ExportedTrainingSet:
+    """What was read: ``sha256`` is of the rows just read and equals the lineage's; ``statement`` reads them again."""
+
+    model_name: str
+    model_version: int
+    n_rows: int
+    rows_by_split: dict[str, int]
+    snapshot: int
+    sha256: str
+    statement: str
+    path: Path | None
+
+
+def export_training_set(
+    settings: Settings, version: int, *, source: str | None = None, to: Path | None = None
+) -> ExportedTrainingSet:
+    """Read a version's training set, check its hash, and write it ``to`` a .parquet, .csv or .json file, if any.
+
+    The order is the table's; Parquet keeps every type and bit, CSV and JSON write doubles so that they read back
+    exactly (JSON has no infinity or NaN: they are the texts of :mod:`ml.logged_values`).
+
+    Raises NotFoundError where the version or its snapshot is gone, SettingError for another kind of file, and
+    TrainingSetError with both hashes where the rows are not those of the lineage; then no file is left.
+    """
+    source = source or settings.active_source()
+    open_rows = _writer_of(to) if to is not None else None
+    name, bundle = _registered_bundle(settings, source, version)
+    lineage, digest, n_rows = bundle.lineage, ContentHash(), 0
+    with connect(settings) as con, _beside(to) as draft:
+        reader = stream_training_set(con, lineage.source, snapshot=lineage.lake_snapshot, batch_rows=BATCH_ROWS)
+        rows = open_rows(draft, reader.schema) if open_rows is not None and draft is not None else _Nowhere()
+        try:
+            for batch in digest.over(reader):
+                n_rows += batch.num_rows
+                rows.write_batch(batch)
+        except (duckdb.Error, pa.ArrowException) as error:
+            raise LakeError(
+                f"the rows at snapshot {lineage.lake_snapshot} cannot be read to their end: {error}"
+            ) from None
+        finally:
+            rows.close()
+        if digest.hexdigest() != lineage.training_set_sha256:
+            raise TrainingSetError(
+                f"the rows at snapshot {lineage.lake_snapshot} must be those that trained {name} version {version}, "
+                f"{sum(lineage.rows.values()):,} rows of SHA-256 {lineage.training_set_sha256}: found {n_rows:,} rows "
+                f"of {digest.hexdigest()}; the lake's files were changed behind its catalog, restore a backup"
+            )
+        if draft is not None and to is not None:
+            draft.replace(to)
+    return ExportedTrainingSet(
+        model_name=name,
+        model_version=version,
+        n_rows=n_rows,
+        rows_by_split=dict(lineage.rows),
+        snapshot=lineage.lake_snapshot,
+        sha256=digest.hexdigest(),
+        statement=statement(lineage.source, lineage.lake_snapshot),
+        path=to,
+    )
+
+
+class _Rows(Protocol):
+    def write_batch(self, batch: pa.RecordBatch) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Nowhere:
+    """For a check of the hash alone."""
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Let it go."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _JsonRows:
+    """A list of objects, one a line."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: IO[str] = path.open("w", encoding="utf-8")
+        self._separator = "[\n"
+        self._encoder = msgspec.json.Encoder()
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Append its rows."""
+        for row in batch.to_pylist():
+            text = self._encoder.encode({name: plain(value) for name, value in row.items()}).decode()
+            self._file.write(self._separator + text)
+            self._separator = ",\n"
+
+    def close(self) -> None:
+        """End the list."""
+        self._file.write("[]\n" if self._separator == "[\n" else "\n]\n")
+        self._file.close()
+
+
+def _writer_of(path: Path) -> Callable[[Path, pa.Schema], _Rows]:
+    if path.suffix not in _WRITERS:
+        raise SettingError(f"a training set is written to {', '.join(_WRITERS)}: found {path.name!r}")
+    if not path.parent.is_dir():
+        raise SettingError(f"the directory of {path} must exist: {path.parent.absolute()} does not")
+    return _WRITERS[path.suffix]
+
+
+def _parquet(path: Path, schema: pa.Schema) -> _Rows:
+    from pyarrow.parquet import ParquetWriter
+
+    rows: Any = ParquetWriter(path, schema)
+    return _Closing(rows.write_batch, rows.close)
+
+
+def _csv(path: Path, schema: pa.Schema) -> _Rows:
+    from pyarrow.csv import CSVWriter
+
+    rows: Any = CSVWriter(str(path), schema)
+    return _Closing(rows.write_batch, rows.close)
+
+
+@dataclass(frozen=True)
+class _Closing:
+    write_batch: Callable[[pa.RecordBatch], None]
+    close: Callable[[], None]
+
+
+_WRITERS: dict[str, Callable[[Path, pa.Schema], _Rows]] = {
+    ".parquet": _parquet,
+    ".csv": _csv,
+    ".json": lambda path, _schema: _JsonRows(path),
+}
+
+
+@contextmanager
+def _beside(path: Path | None) -> Iterator[Path | None]:
+    """A hidden file on the same file system, so that renaming it into place is atomic; gone in any other case."""
+    if path is None:
+        yield None
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _registered_bundle(settings: Settings, source: str, version: int) -> tuple[str, Bundle]:
+    """A version's bundle, from where it was published, else from MLflow, which takes nine seconds to import."""
+    from ml.registry import fetch_bundle, get_version, model_name
+
+    name = model_name(source)
+    published = bundle_directory(settings, name, version)
+    if published.exists():
+        return name, load_bundle(published)
+    return name, fetch_bundle(settings, get_version(settings, source, version))
