@@ -1,7 +1,7 @@
 """Inputs, features and reasons as the JSON text of the decision log, and back without losing a bit.
 
-Every writer of decisions (API and batch) and the replay go through here. Python's JSON prints a double so that it reads
-back exactly; a timestamp or date is ISO 8601 text; a missing value is null. JSON has no infinity or NaN: they are
+Every writer of decisions (API and batch) and the replay go through here. A double is written so that it reads back
+exactly; a timestamp or date is ISO 8601 text; a missing value is null. JSON has no infinity or NaN: they are
 written as the strings ``Infinity``, ``-Infinity`` and ``NaN``, which DuckDB and Python both read as numbers.
 """
 
@@ -11,6 +11,8 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+
+import msgspec
 
 from warehouse.contract import FeatureContract
 
@@ -24,6 +26,7 @@ class Reason:
     contribution: float
 
 
+_ENCODER = msgspec.json.Encoder()
 _READERS: dict[str, Callable[[str], object]] = {
     "timestamp": datetime.fromisoformat,
     "date": date.fromisoformat,
@@ -34,7 +37,7 @@ _READERS: dict[str, Callable[[str], object]] = {
 
 def dump_inputs(inputs: Mapping[str, object]) -> str:
     """The inputs of a decision, by name."""
-    return _dump({name: plain(value) for name, value in inputs.items()})
+    return _dump(dict(inputs))
 
 
 def load_inputs(text: str, contract: FeatureContract) -> dict[str, object]:
@@ -46,7 +49,7 @@ def load_inputs(text: str, contract: FeatureContract) -> dict[str, object]:
 def dump_features(features: Sequence[object], contract: FeatureContract) -> str:
     """A feature vector in contract order, as an object by name."""
     names = contract.feature_names
-    return _dump({name: plain(value) for name, value in zip(names, features, strict=True)})
+    return _dump(dict(zip(names, features, strict=True)))
 
 
 def load_features(text: str, contract: FeatureContract) -> tuple[object, ...]:
@@ -57,7 +60,7 @@ def load_features(text: str, contract: FeatureContract) -> tuple[object, ...]:
 
 def dump_reasons(reasons: Iterable[Reason]) -> str:
     """Reasons, weightiest first."""
-    return _dump([asdict(reason) for reason in reasons])
+    return _ENCODER.encode([asdict(reason) for reason in reasons]).decode()
 
 
 def load_reasons(text: str | None) -> tuple[Reason, ...]:
@@ -78,8 +81,11 @@ def same_bits(offline: object, online: object) -> bool:
     return type(offline) is type(online) and offline == online
 
 
-def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def _dump(values: dict[str, object]) -> str:
+    # msgspec writes infinities and NaN as null; a sum that is finite has none (one that overflows only costs time)
+    if not math.isfinite(sum(value for value in values.values() if type(value) is float)):
+        values = {name: plain(value) for name, value in values.items()}
+    return _ENCODER.encode(values).decode()
 
 
 def plain(value: object) -> object:
