@@ -119,5 +119,10 @@ def _live_schemas(deployments: DeploymentWatch, batch_rows: int) -> dict[str, di
         "maxItems": batch_rows,
         "items": {"$ref": "#/components/schemas/ScoreRequest"},
     }
-    batch = {"type": "object", "properties": {"applications": rows}, "required": ["applications"]}
+    batch = {
+        "type": "object",
+        "properties": {"applications": rows},
+        "required": ["applications"],
+        "additionalProperties": False,
+    }
     return {"ScoreRequest": one, "BatchRequest": batch, "OutcomeReport": OUTCOME_REPORT.json_schema()}
