@@ -26,7 +26,7 @@ from serving.outbox import Outbox
 from serving.outcome_report import OUTCOME_REPORT, OutcomeService
 from serving.readiness import ReadinessCheck
 from serving.scoring import ScoringService
-from warehouse.online_store import OnlineStore
+from warehouse.online_store import open_store
 from warehouse.settings import Settings
 
 
@@ -37,7 +37,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
 
     metrics = Metrics()
     deployments = DeploymentWatch(settings)
-    store = OnlineStore.open(settings.online_store)
+    store = open_store(settings)
     outbox = Outbox(settings, metrics=metrics, most_waiting=options.waiting_decisions)
     scoring = ScoringService(
         deployments=deployments, store=store, outbox=outbox, metrics=metrics, batch_rows=options.batch_rows
@@ -66,7 +66,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
             with suppress(asyncio.CancelledError):
                 await watching
             await outbox.close()
-            store.close()
+            await store.close()
 
     metrics_opt = {SCOPE: "metrics"} if options.metrics_need_key else {}
     return Litestar(

@@ -1,12 +1,12 @@
 """History and cohort inputs of one application, read from the online store."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
 from warehouse.contract import FeatureContract
-from warehouse.online_store import OnlineStore, Record
+from warehouse.online_store import OnlineStore, RecordKey, borrower_key, cohort_key
 
 WHOLE_SOURCE = "all"
 
@@ -51,25 +51,32 @@ class OnlineInputs:
             segments[segment] = (*segments.get(segment, ()), column.name)
         return segments
 
-    def look_up(self, store: OnlineStore, borrower_id: str | None, request: Mapping[str, object]) -> LookedUp:
-        """Read the borrower's record and one of each segment; unknown ones leave their inputs None."""
-        values: dict[str, object] = dict.fromkeys(self.history)
-        records: list[Record] = []
-        borrower = store.borrower(borrower_id) if borrower_id is not None and self.history else None
-        if borrower is not None:
-            records.append(borrower)
-            values.update((name, borrower.values.get(name)) for name in self.history)
-        for segment, names in self.cohorts.items():
-            value = WHOLE_SOURCE if segment == WHOLE_SOURCE else request.get(segment)
-            cohort = store.cohort(self.source, segment, str(value)) if value is not None else None
-            if cohort is not None:
-                records.append(cohort)
-            values.update((name, cohort.values.get(name) if cohort else None) for name in names)
+    async def look_up(self, store: OnlineStore, borrower_id: str | None, request: Mapping[str, object]) -> LookedUp:
+        """Read the borrower's record and one of each segment at once; unknown ones leave their inputs None.
+
+        Raises OnlineStoreUnavailable; a contract without such inputs asks nothing.
+        """
+        wanted = dict(self._keys(borrower_id, request))
+        found = dict(zip(wanted, await store.read(tuple(wanted.values())) if wanted else (), strict=True))
+        values: dict[str, object] = {}
+        for record_of, names in ((None, self.history), *self.cohorts.items()):
+            record = found.get(record_of)
+            values.update((name, record.values.get(name) if record else None) for name in names)
+        records = [record for record in found.values() if record is not None]
         times = [record.as_of for record in records]
         return LookedUp(
             values=values,
-            has_history=borrower is not None,
+            has_history=found.get(None) is not None,
             as_of=min(times, default=None),
             newest=max(times, default=None),
             lake_snapshot=min((record.snapshot for record in records), default=None),
         )
+
+    def _keys(self, borrower_id: str | None, request: Mapping[str, object]) -> Iterator[tuple[str | None, RecordKey]]:
+        """Segment (None for the borrower's own history) → the key of its record."""
+        if borrower_id is not None and self.history:
+            yield None, borrower_key(borrower_id)
+        for segment in self.cohorts:
+            value = WHOLE_SOURCE if segment == WHOLE_SOURCE else request.get(segment)
+            if value is not None:
+                yield segment, cohort_key(self.source, segment, str(value))

@@ -3,6 +3,7 @@
 from serving.deployment_watch import DeploymentWatch
 from serving.outbox import Outbox
 from serving.wire import Readiness, ReadinessWord
+from warehouse.errors import OnlineStoreUnavailable
 from warehouse.online_store import OnlineStore
 
 
@@ -27,8 +28,11 @@ class ReadinessCheck:
             blocking.append(self._deployments.why_none())
         elif broken is not None:
             amiss.append(broken.reason)
-        if model is not None and model.online_inputs.is_needed and not OnlineStore.exists(self._store.path):
-            blocking.append(f"the online store {self._store.path} is not there: `loanlake run` builds it")
+        if model is not None and model.online_inputs.is_needed:
+            try:
+                await self._store.freshness()
+            except OnlineStoreUnavailable as error:
+                blocking.append(str(error))
         log_problem = await self._outbox.check()
         if log_problem is not None:
             blocking.append(log_problem)

@@ -23,7 +23,7 @@ from serving.problems import InvalidRequest, KeyReused, NotScorable, Unavailable
 from serving.served_model import ServedModel
 from serving.wire import BatchAnswer, BatchRow, ScoredApplication
 from warehouse.decision_log import Decision
-from warehouse.errors import ExpressionDomainError
+from warehouse.errors import ExpressionDomainError, OnlineStoreUnavailable
 from warehouse.online_store import OnlineStore
 
 #: Rows of a batch scored before other requests get a turn: 16 take a few milliseconds.
@@ -59,7 +59,6 @@ class ScoringService:
         self._metrics = metrics
         self._batch = batch_schema(batch_rows)
         self._clock = clock
-        self._store_seen = False
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def score(self, body: Any) -> ScoredApplication:
@@ -68,7 +67,7 @@ class ScoringService:
         Raises InvalidRequest with all violations, or Unavailable, after which nothing was decided.
         """
         model = self._deployments.served()
-        decision, answer = self._decide(model, body, new_decision_id())
+        decision, answer = await self._decide(model, body, new_decision_id())
         await self._outbox.add_decisions([decision])
         return answer
 
@@ -83,7 +82,7 @@ class ScoringService:
             model = self._deployments.served()
             logged = self._outbox.find(decision_id)
             if logged is None:
-                decision, _ = self._decide(model, body, decision_id)
+                decision, _ = await self._decide(model, body, decision_id)
                 await self._outbox.add_decisions([decision])
                 logged = self._outbox.find(decision_id) or decision
         if not _is_same_request(model.request_schema.validate(body), logged):
@@ -99,7 +98,7 @@ class ScoringService:
             if index % _ROWS_A_TURN == _ROWS_A_TURN - 1:
                 await asyncio.sleep(0)
             try:
-                decision, answer = self._decide(model, application, new_decision_id())
+                decision, answer = await self._decide(model, application, new_decision_id())
             except (InvalidRequest, NotScorable) as problem:
                 rows.append(BatchRow(index=index, problem=problem.document()))
             else:
@@ -109,11 +108,11 @@ class ScoringService:
             await self._outbox.add_decisions(decisions)
         return BatchAnswer(n_scored=len(decisions), n_refused=len(rows) - len(decisions), results=tuple(rows))
 
-    def _decide(self, model: ServedModel, body: Any, decision_id: str) -> tuple[Decision, ScoredApplication]:
+    async def _decide(self, model: ServedModel, body: Any, decision_id: str) -> tuple[Decision, ScoredApplication]:
         started = time.perf_counter()
         try:
             request = model.request_schema.validate(body)
-            looked_up = self._look_up(model, request)
+            looked_up = await self._look_up(model, request)
             decided_at = self._decided_at(request["decided_at"], looked_up)
         except InvalidRequest as problem:
             self._metrics.count_violations(problem, model.request_schema)
@@ -123,16 +122,11 @@ class ScoringService:
         except ExpressionDomainError as error:
             raise NotScorable(str(error)) from None
 
-    def _look_up(self, model: ServedModel, request: Mapping[str, Any]) -> LookedUp:
-        if model.online_inputs.is_needed and not self._store_is_there():
-            # without it every borrower would look unknown, and nobody would notice
-            raise Unavailable("The online store is not there yet: `loanlake run` builds it", retry_after_seconds=10)
-        return model.online_inputs.look_up(self._store, request["borrower_id"], request)
-
-    def _store_is_there(self) -> bool:
-        # once written it stays; asking the file system for each request costs as much as a look-up
-        self._store_seen = self._store_seen or OnlineStore.exists(self._store.path)
-        return self._store_seen
+    async def _look_up(self, model: ServedModel, request: Mapping[str, Any]) -> LookedUp:
+        try:
+            return await model.online_inputs.look_up(self._store, request["borrower_id"], request)
+        except OnlineStoreUnavailable as error:
+            raise Unavailable(f"History cannot be looked up: {error}", retry_after_seconds=10) from error
 
     def _decided_at(self, given: datetime | None, looked_up: LookedUp) -> datetime:
         now = self._clock()

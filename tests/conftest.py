@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
 
@@ -15,10 +17,31 @@ REAL_DATA = REPOSITORY.parent / "shared" / "data"
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A fresh, empty Loanlake home, and the environment variable that points to it."""
-    for name in ("LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_SOURCE", "LOANLAKE_LEASE_SECONDS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("LOANLAKE_") and "_TEST_" not in name]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("LOANLAKE_HOME", str(tmp_path / "home"))
     return Settings.from_environment()
+
+
+REDIS = os.environ.get("LOANLAKE_TEST_REDIS", "redis://127.0.0.1:6379/0")
+
+
+@pytest.fixture
+def redis_home(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """A home whose online store is on a Redis server, under keys of its own that are deleted afterwards.
+
+    Needs ``LOANLAKE_TEST_REDIS`` (a URL) or a server at 127.0.0.1:6379; skipped where there is none.
+    """
+    client = redis.Redis.from_url(REDIS, socket_connect_timeout=3)
+    try:
+        client.ping()
+    except redis.RedisError as error:
+        pytest.skip(f"no Redis server to test with ({error}); set LOANLAKE_TEST_REDIS")
+    monkeypatch.setenv("LOANLAKE_REDIS_URL", REDIS)
+    settings = Settings.from_environment()
+    yield settings
+    client.delete(*(f"{settings.redis_prefix}:{name}" for name in ("records", "borrowers", "cohorts", "turn")))
+    client.close()
 
 
 @pytest.fixture(scope="session")

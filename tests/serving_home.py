@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from serving.keys import KeyStore
 from tests.model_factory import PURPOSES, SOURCE, publish_model
-from warehouse.online_store import OnlineStore, write_borrowers, write_cohorts
+from warehouse.online_store import open_store
 from warehouse.settings import Settings
 
 #: What the online store is as of.
@@ -74,6 +74,6 @@ def fill_online_store(settings: Settings, *, months_past_due: int = 0) -> None:
             "purpose_default_rate": [0.1, 0.2],
         }
     )
-    with OnlineStore.open(settings.online_store, read_only=False) as store:
-        write_borrowers(store, borrowers.to_reader(), snapshot=SNAPSHOT)
-        write_cohorts(store, cohorts.to_reader(), snapshot=SNAPSHOT)
+    store = open_store(settings)
+    store.write("borrowers", borrowers.to_reader(), snapshot=SNAPSHOT)
+    store.write("cohorts", cohorts.to_reader(), snapshot=SNAPSHOT)

@@ -16,6 +16,7 @@
     ├── ExpressionError     a row-level SQL expression that cannot be proven equal outside DuckDB
     ├── ExpressionDomainError  a row whose values a feature's formula does not take, such as ln(0)
     ├── OnlineStoreError    a key or value that the online store cannot hold, or a store that is not complete
+    │   └── OnlineStoreUnavailable  it does not answer, or no refresh has filled it yet
     ├── BundleError         a model bundle is incomplete, or was changed after it was written
     ├── MonitoringError     there are no rows to compare with: no training reference, or no decisions
     ├── NotFoundError       a decision, model version or key that does not exist
@@ -77,6 +78,10 @@ class ExpressionDomainError(LoanlakeError):
 
 class OnlineStoreError(LoanlakeError):
     """A key or value that the online store cannot hold, or a store that is not complete."""
+
+
+class OnlineStoreUnavailable(OnlineStoreError):
+    """The online store does not answer, or no refresh has filled it yet."""
 
 
 class BundleError(LoanlakeError):

@@ -4,6 +4,7 @@ Everything lives under one directory, ``LOANLAKE_HOME``; two homes share nothing
 working directory, so that ``dbt run`` in ``warehouse/``, Dagster and the API find the same lake.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ class Settings:
     (``LOANLAKE_CATALOG=postgres:dbname=lake host=…``). ``lake_data``: directory or object-store prefix of the Parquet
     files. ``lease_seconds``: how long a writer waits for its turn before LakeBusyError.
     ``source``: the lender that runs are about when none is named (``LOANLAKE_SOURCE``); see :meth:`active_source`.
+    ``redis_url``: the Redis that keeps the online store instead of the home (``LOANLAKE_REDIS_URL``); ``redis_prefix``
+    begins all its keys there, ``redis_timeout_seconds`` bounds a look-up.
     """
 
     home: Path
@@ -31,6 +34,9 @@ class Settings:
     lake_data: str
     lease_seconds: float
     source: str | None = None
+    redis_url: str | None = None
+    redis_prefix: str = "loanlake"
+    redis_timeout_seconds: float = 0.25
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -52,6 +58,9 @@ class Settings:
             lake_data=env.get("LOANLAKE_LAKE_DATA") or _own_lake_data(home),
             lease_seconds=_positive_number(env, "LOANLAKE_LEASE_SECONDS", 120.0),
             source=env.get("LOANLAKE_SOURCE") or None,
+            redis_url=_redis_url(env),
+            redis_prefix=env.get("LOANLAKE_REDIS_PREFIX") or _own_redis_prefix(home),
+            redis_timeout_seconds=_positive_number(env, "LOANLAKE_REDIS_TIMEOUT_SECONDS", cls.redis_timeout_seconds),
         )
 
     def active_source(self) -> str:
@@ -175,6 +184,22 @@ class Settings:
 
 def _own_lake_data(home: Path) -> str:
     return f"{home / 'lake' / 'data'}/"
+
+
+def _own_redis_prefix(home: Path) -> str:
+    # of the whole path: two homes on one server must never delete each other's borrowers
+    return f"loanlake:{home.name}-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
+
+
+def _redis_url(env: Mapping[str, str]) -> str | None:
+    url = env.get("LOANLAKE_REDIS_URL") or None
+    if url is not None and not url.startswith(("redis://", "rediss://", "unix://")):
+        # not shown whole: it may hold a password
+        raise SettingError(
+            "LOANLAKE_REDIS_URL must begin with redis://, rediss:// or unix://, as in redis://127.0.0.1:6379/0: "
+            f"found {url.partition(':')[0]!r}; leave it unset to keep the online store in the home"
+        )
+    return url
 
 
 def _positive_number(env: Mapping[str, str], name: str, default: float) -> float:

@@ -1,20 +1,28 @@
-"""The online store: what history and cohort features of a borrower are now, in an embedded LMDB for the request path.
+"""The online store: what history and cohort inputs of a borrower are now, for the request path.
 
-``refresh`` copies ``features.ftr_online_borrowers`` and ``features.ftr_online_cohorts`` from the lake into it; any
-number of API processes read it meanwhile and see new values at their next look-up, without reopening.
+::
+
+    open_store(settings)     LMDB in the home; Redis where LOANLAKE_REDIS_URL is set
+    OnlineStore              what both can do: the request path reads, a refresh writes
+    refresh(settings)        features.ftr_online_borrowers and ftr_online_cohorts of the lake → the store
+
+Any number of API processes read while it is written, and see new values at their next look-up.
 """
 
-from warehouse.online_store.records import Record
+from warehouse.online_store.interface import OnlineStore, WriteResult
+from warehouse.online_store.opening import open_store
+from warehouse.online_store.records import Freshness, Record, RecordKey, borrower_key, cohort_key
 from warehouse.online_store.refreshing import RefreshResult, refresh
-from warehouse.online_store.store import OnlineStore
-from warehouse.online_store.writing import WriteResult, write_borrowers, write_cohorts
 
 __all__ = [
+    "Freshness",
     "OnlineStore",
     "Record",
+    "RecordKey",
     "RefreshResult",
     "WriteResult",
+    "borrower_key",
+    "cohort_key",
+    "open_store",
     "refresh",
-    "write_borrowers",
-    "write_cohorts",
 ]

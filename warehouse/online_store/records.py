@@ -6,14 +6,17 @@ anything changed?" is one comparison of bytes.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from warehouse.errors import OnlineStoreError
+
+TableName = Literal["borrowers", "cohorts"]
 
 #: LMDB takes keys up to 511 bytes.
 MOST_KEY_BYTES = 500
@@ -21,6 +24,13 @@ _HEADER = struct.Struct("<Iqq")  # layout, as_of in microseconds since 1970, lak
 _EPOCH = datetime(1970, 1, 1)
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder()
+
+
+class RecordKey(NamedTuple):
+    """Which record: made by :func:`borrower_key` and :func:`cohort_key`."""
+
+    table: TableName
+    key: bytes
 
 
 @dataclass(frozen=True)
@@ -57,30 +67,40 @@ class Layout:
 
 @dataclass(frozen=True)
 class Freshness:
-    """Of one source: how recent its whole table in the store is."""
+    """Of one source: what its whole table in the store stands for; ``as_of`` in naive UTC."""
 
-    as_of: int
+    as_of: datetime
     snapshot: int
 
     def to_bytes(self) -> bytes:
         """For the store's table of sources."""
-        return _ENCODER.encode([self.as_of, self.snapshot])
+        return _ENCODER.encode([to_microseconds(self.as_of), self.snapshot])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Freshness":
-        """The inverse of :meth:`to_bytes`."""
-        as_of, snapshot = _DECODER.decode(data)
-        return cls(as_of, snapshot)
+        """The inverse of :meth:`to_bytes`; what was read before is remembered, for each look-up reads it."""
+        return _freshness(data)
 
 
-def borrower_key(borrower_id: str) -> bytes:
-    """The key of a borrower; byte order is DuckDB's order of the text."""
-    return _key("borrower_id", (borrower_id,))
+@lru_cache(maxsize=256)
+def _freshness(data: bytes) -> Freshness:
+    as_of, snapshot = _DECODER.decode(data)
+    return Freshness(to_datetime(as_of), snapshot)
 
 
-def cohort_key(source: str, segment: str, value: str) -> bytes:
-    """The key of a cohort; byte order is DuckDB's order by the three columns."""
-    return _key("cohort", (source, segment, value))
+def source_key(table: TableName, source: str) -> bytes:
+    """The key of a source's freshness."""
+    return f"{table}\0{source}".encode()
+
+
+def borrower_key(borrower_id: str) -> RecordKey:
+    """The key of a borrower's history; byte order is DuckDB's order of the text."""
+    return RecordKey("borrowers", _key("borrower_id", (borrower_id,)))
+
+
+def cohort_key(source: str, segment: str, value: str) -> RecordKey:
+    """The key of a cohort, such as ('simulated', 'purpose', 'car'); byte order is DuckDB's by the three columns."""
+    return RecordKey("cohorts", _key("cohort", (source, segment, value)))
 
 
 def _key(name: str, parts: Sequence[str]) -> bytes:
@@ -108,11 +128,24 @@ def is_same(stored: bytes, layout: int, body: bytes) -> bool:
     return _HEADER.unpack_from(stored)[0] == layout and stored[_HEADER.size :] == body
 
 
-def decode_record(stored: bytes) -> tuple[int, int, int, str, list[Any]]:
-    """Layout number, as_of (microseconds), snapshot, source and values."""
-    layout, as_of, snapshot = _HEADER.unpack_from(stored)
+def layout_number(stored: bytes) -> int:
+    """The number of the layout that a stored record's values are in."""
+    return int(_HEADER.unpack_from(stored)[0])
+
+
+def decode_record(stored: bytes, layout: Layout, freshness: Callable[[str], Freshness | None]) -> Record:
+    """A stored record; ``freshness`` gives what the last complete pass over its table says of its source.
+
+    A record that a pass left alone is as recent as that pass, which would have rewritten it.
+    """
+    _, as_of, snapshot = _HEADER.unpack_from(stored)
     source, *values = _DECODER.decode(memoryview(stored)[_HEADER.size :])
-    return layout, as_of, snapshot, source, values
+    if layout.dates or layout.timestamps:
+        restore_times(values, layout)
+    whole, known_at = freshness(source), to_datetime(as_of)
+    if whole is not None:
+        known_at, snapshot = max(known_at, whole.as_of), max(snapshot, whole.snapshot)
+    return Record(dict(zip(layout.columns, values, strict=True)), known_at, snapshot)
 
 
 def restore_times(values: list[Any], layout: Layout) -> None:

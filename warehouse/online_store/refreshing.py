@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass
 
 from warehouse.errors import LakeError
-from warehouse.online_store.store import OnlineStore
-from warehouse.online_store.writing import WriteResult, write_borrowers, write_cohorts
+from warehouse.online_store.interface import WriteResult
+from warehouse.online_store.opening import open_store
 from warehouse.settings import Settings
 
 BORROWERS = "features.ftr_online_borrowers"
@@ -27,22 +27,23 @@ def refresh(settings: Settings) -> RefreshResult:
     """Make the online store mirror the lake's online models as they are now.
 
     Only changed records are written, and borrowers and cohorts that the lake no longer has are deleted. Takes no writer
-    lease: it reads one snapshot of the lake. Raises LakeError where dbt has not built the models yet.
+    lease: it reads one snapshot of the lake. Raises LakeError where dbt has not built the models yet, and
+    OnlineStoreUnavailable where the store does not answer; a refresh that is begun again goes on where it stopped.
     """
     import duckdb
 
     from warehouse.lake import connect, current_snapshot
 
     started = time.monotonic()
+    store = open_store(settings)
     con = connect(settings)
     try:
         con.execute("begin transaction")  # both tables of one snapshot
         snapshot = current_snapshot(con)
-        with OnlineStore.open(settings.online_store, read_only=False) as store:
-            borrowers = con.execute(f"select * from {BORROWERS} order by borrower_id")
-            n_borrowers = write_borrowers(store, borrowers.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
-            cohorts = con.execute(f"select * from {COHORTS} order by source, segment, segment_value")
-            n_cohorts = write_cohorts(store, cohorts.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
+        borrowers = con.execute(f"select * from {BORROWERS} order by borrower_id")
+        n_borrowers = store.write("borrowers", borrowers.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
+        cohorts = con.execute(f"select * from {COHORTS} order by source, segment, segment_value")
+        n_cohorts = store.write("cohorts", cohorts.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
     except duckdb.CatalogException as error:
         raise LakeError(
             f"the lake has no {BORROWERS} or {COHORTS}: run `dbt build` (or `loanlake run`) first"

@@ -6,6 +6,8 @@ process share what the first of them opened.
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +68,16 @@ def release(path: Path) -> None:
         if environment.n_users == 0:
             environment.handle.close()
             del _opened[key]
+
+
+@contextmanager
+def opened(path: Path, *, map_size: int) -> Iterator[Environment]:
+    """The environment of a directory for a writer, made where there is none."""
+    environment = acquire(path, create=True, map_size=map_size)
+    try:
+        yield environment
+    finally:
+        release(path)
 
 
 def _open(path: Path, *, create: bool, map_size: int) -> Environment:

@@ -1,0 +1,122 @@
+"""The online store in LMDB, a directory of the home: the default, which needs no server.
+
+Each look-up is a read transaction of its own, so the next one sees what a refresh has written; none waits for a writer.
+Readers may be many, in any number of processes and threads.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import lmdb
+
+from warehouse.errors import OnlineStoreError, OnlineStoreUnavailable
+from warehouse.online_store.interface import WriteResult
+from warehouse.online_store.lmdb_environment import MAP_SIZE, Environment, acquire, is_written, opened, release
+from warehouse.online_store.records import (
+    Freshness,
+    Layout,
+    Record,
+    RecordKey,
+    TableName,
+    decode_record,
+    layout_number,
+    source_key,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_Found = TypeVar("_Found")
+
+
+class LmdbStore:
+    """The store in a directory; ``map_size`` is where its address space starts, and it grows past it."""
+
+    def __init__(self, path: Path, *, map_size: int = MAP_SIZE) -> None:
+        self._path = path
+        self._map_size = map_size
+        self._layouts: dict[int, Layout] = {}
+        self._environment: Environment | None = None
+        self._is_complete = False
+
+    @property
+    def place(self) -> str:
+        """The directory."""
+        return str(self._path)
+
+    async def read(self, keys: Sequence[RecordKey]) -> list[Record | None]:
+        """See :class:`OnlineStore`; awaits nothing."""
+
+        def read(txn: lmdb.Transaction, environment: Environment) -> list[Record | None]:
+            return [self._record(txn, environment, key) for key in keys]
+
+        return self._read(read)
+
+    async def freshness(self) -> dict[str, Freshness]:
+        """See :class:`OnlineStore`; awaits nothing."""
+
+        def read(txn: lmdb.Transaction, environment: Environment) -> dict[str, Freshness]:
+            found = {}
+            for key, value in txn.cursor(environment.tables["sources"]):
+                table, _, source = bytes(key).decode().partition("\0")
+                if table == "borrowers":
+                    found[source] = Freshness.from_bytes(bytes(value))
+            return found
+
+        return self._read(read)
+
+    def write(self, table: TableName, batches: Iterable["pa.RecordBatch"], *, snapshot: int) -> WriteResult:
+        """See :class:`OnlineStore`; makes the directory where there is none."""
+        from warehouse.online_store.lmdb_writing import write_table
+
+        with opened(self._path, map_size=self._map_size) as environment:
+            return write_table(environment, self._path, table, batches, snapshot)
+
+    async def close(self) -> None:
+        """Release the map."""
+        if self._environment is not None:
+            self._environment = None
+            release(self._path)
+
+    def _record(self, txn: lmdb.Transaction, environment: Environment, key: RecordKey) -> Record | None:
+        found = txn.get(key.key, db=environment.tables[key.table])
+        if found is None:
+            return None
+        stored = bytes(found)
+        number = layout_number(stored)
+        layout = self._layouts.get(number) or self._layout(txn, environment, number)
+        return decode_record(stored, layout, partial(_freshness, txn, environment, key.table))
+
+    def _layout(self, txn: lmdb.Transaction, environment: Environment, number: int) -> Layout:
+        stored = txn.get(b"%d" % number, db=environment.tables["layouts"])
+        if stored is None:
+            raise OnlineStoreError(f"the online store at {self.place} lacks its layout {number}: remove it and refresh")
+        layout = self._layouts[number] = Layout.from_bytes(bytes(stored))
+        return layout
+
+    def _read(self, read: Callable[[lmdb.Transaction, Environment], _Found]) -> _Found:
+        try:
+            if self._environment is None:
+                if not is_written(self._path):
+                    raise self._incomplete()
+                self._environment = acquire(self._path, create=False, map_size=self._map_size)
+            with self._environment.begin() as txn:
+                # once complete it stays so; until then a borrower may be missing only because the pass goes on
+                if not self._is_complete and not txn.cursor(self._environment.tables["sources"]).first():
+                    raise self._incomplete()
+                self._is_complete = True
+                return read(txn, self._environment)
+        except lmdb.NotFoundError:  # its first writer is just making it
+            raise self._incomplete() from None
+        except lmdb.Error as error:
+            raise OnlineStoreUnavailable(f"the online store at {self.place} cannot be read: {error}") from error
+
+    def _incomplete(self) -> OnlineStoreUnavailable:
+        return OnlineStoreUnavailable(f"the online store at {self.place} is not there yet: `loanlake run` builds it")
+
+
+def _freshness(txn: lmdb.Transaction, environment: Environment, table: TableName, source: str) -> Freshness | None:
+    stored = txn.get(source_key(table, source), db=environment.tables["sources"])
+    return None if stored is None else Freshness.from_bytes(bytes(stored))

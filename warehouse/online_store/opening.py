@@ -1,0 +1,23 @@
+"""Which store a home has: the one decision on the environment."""
+
+from warehouse.online_store.interface import OnlineStore
+from warehouse.settings import Settings
+
+
+def open_store(settings: Settings) -> OnlineStore:
+    """The home's online store: Redis where ``LOANLAKE_REDIS_URL`` is set, else LMDB in the home.
+
+    Raises SettingError where Redis is asked for and its client is not installed.
+    """
+    if settings.redis_url is not None:
+        from warehouse.online_store.redis_store import RedisStore
+
+        return RedisStore(
+            settings.redis_url,
+            prefix=settings.redis_prefix,
+            timeout_seconds=settings.redis_timeout_seconds,
+            turn_seconds=settings.lease_seconds,
+        )
+    from warehouse.online_store.lmdb_store import LmdbStore
+
+    return LmdbStore(settings.online_store)

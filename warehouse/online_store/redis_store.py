@@ -1,0 +1,183 @@
+"""The online store in Redis, for API processes on several machines.
+
+One hash, ``<prefix>:records``, holds every record of a home and, in the field ``meta``, layouts and freshness. So one
+HMGET is one look-up, of one moment, and a server that has lost its data has lost ``meta`` with it, which shows. Beside
+it each table has a sorted set of its keys, for refreshes alone (``redis_writing``).
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from warehouse.errors import OnlineStoreError, OnlineStoreUnavailable, SettingError
+from warehouse.online_store.interface import WriteResult
+from warehouse.online_store.records import (
+    Freshness,
+    Layout,
+    Record,
+    RecordKey,
+    TableName,
+    decode_record,
+    layout_number,
+    source_key,
+)
+
+try:
+    import redis
+    import redis.asyncio
+    from redis.backoff import NoBackoff
+    from redis.exceptions import ConnectionError as RedisConnectionError
+    from redis.exceptions import RedisError
+    from redis.retry import Retry
+except ImportError as error:
+    raise SettingError(
+        "LOANLAKE_REDIS_URL is set, which needs the package redis: install loanlake with the extra 'team'"
+    ) from error
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Look-ups at a time of one process; more wait, within their time limit.
+_CONNECTIONS = 64
+META = b"meta"
+
+
+@dataclass
+class Meta:
+    """What a home's records need beside themselves; ``is_complete``: some pass over a table has ended."""
+
+    is_complete: bool = False
+    layouts: dict[int, Layout] = field(default_factory=dict)
+    sources: dict[bytes, Freshness] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """For the field ``meta``."""
+        layouts = {number: layout.to_bytes() for number, layout in self.layouts.items()}
+        sources = {key: fresh.to_bytes() for key, fresh in self.sources.items()}
+        return msgspec.msgpack.encode([self.is_complete, layouts, sources])
+
+    @classmethod
+    def from_bytes(cls, data: bytes | None) -> "Meta":
+        """The inverse of :meth:`to_bytes`; no data is a store that nothing was written to."""
+        if data is None:
+            return cls()
+        is_complete, layouts, sources = msgspec.msgpack.decode(data)
+        return cls(
+            is_complete,
+            {number: Layout.from_bytes(layout) for number, layout in layouts.items()},
+            {key: Freshness.from_bytes(fresh) for key, fresh in sources.items()},
+        )
+
+
+def record_field(table: TableName, key: bytes) -> bytes:
+    """The field of a record in the hash; no table's begins as ``meta`` does."""
+    return table[:1].encode() + key
+
+
+class RedisStore:
+    """The store of one home on a Redis server, under keys that begin with ``prefix``.
+
+    A look-up that takes ``timeout_seconds`` is given up. ``turn_seconds``: how long a refresh waits for another one.
+    """
+
+    def __init__(self, url: str, *, prefix: str, timeout_seconds: float, turn_seconds: float) -> None:
+        self._url = url
+        self._prefix = prefix
+        self._timeout = timeout_seconds
+        self._turn_seconds = turn_seconds
+        self._readers: redis.asyncio.Redis | None = None
+        self._meta: tuple[bytes, Meta] = (b"", Meta())
+
+    @property
+    def place(self) -> str:
+        """The server and the keys' prefix, without what the URL may say of a user and a password."""
+        parts = urlsplit(self._url)
+        server = f"{parts.hostname or 'localhost'}:{parts.port or 6379}" if parts.scheme != "unix" else parts.path
+        return f"{parts.scheme}://{server} ({self._prefix})"
+
+    async def read(self, keys: Sequence[RecordKey]) -> list[Record | None]:
+        """See :class:`OnlineStore`; one round trip, whatever the number of keys."""
+        meta, *stored = await self._fetch([META, *(record_field(key.table, key.key) for key in keys)])
+        known = self._complete(meta)
+        return [
+            None if found is None else self._record(found, key.table, known)
+            for key, found in zip(keys, stored, strict=True)
+        ]
+
+    async def freshness(self) -> dict[str, Freshness]:
+        """See :class:`OnlineStore`."""
+        (meta,) = await self._fetch([META])
+        of_borrowers = source_key("borrowers", "")
+        return {
+            key.removeprefix(of_borrowers).decode(): fresh
+            for key, fresh in self._complete(meta).sources.items()
+            if key.startswith(of_borrowers)
+        }
+
+    def write(self, table: TableName, batches: Iterable["pa.RecordBatch"], *, snapshot: int) -> WriteResult:
+        """See :class:`OnlineStore`."""
+        from warehouse.online_store.redis_writing import write_table
+
+        # a refresh may wait longer than a request: a busy server answers a page of 10,000 keys in its own time
+        client = redis.Redis.from_url(self._url, socket_timeout=30.0, socket_connect_timeout=5.0)
+        try:
+            return write_table(client, self._prefix, table, batches, snapshot, turn_seconds=self._turn_seconds)
+        except (RedisError, OSError) as error:
+            raise self._unavailable(error) from error
+        finally:
+            client.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._readers is not None:
+            await self._readers.aclose()
+            self._readers = None
+
+    async def _fetch(self, fields: list[bytes]) -> list[bytes | None]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                found: list[bytes | None] = await self._client().hmget(f"{self._prefix}:records", fields)
+        except TimeoutError as error:
+            raise OnlineStoreUnavailable(
+                f"the online store at {self.place} did not answer within {self._timeout:g} s "
+                "(LOANLAKE_REDIS_TIMEOUT_SECONDS)"
+            ) from error
+        except (RedisError, OSError) as error:
+            raise self._unavailable(error) from error
+        return found
+
+    def _client(self) -> Any:
+        # made by the first look-up: connections belong to the event loop that opened them
+        if self._readers is None:
+            pool = redis.asyncio.BlockingConnectionPool.from_url(
+                self._url,
+                max_connections=_CONNECTIONS,
+                timeout=self._timeout,
+                socket_timeout=self._timeout,
+                socket_connect_timeout=self._timeout,
+                # once, and not after a time-out: a connection that the server closed while it was idle
+                retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+            )
+            self._readers = redis.asyncio.Redis.from_pool(pool)
+        return self._readers
+
+    def _complete(self, data: bytes | None) -> Meta:
+        # it changes with a refresh only, and takes longer to decode than a record
+        if data is not None and data != self._meta[0]:
+            self._meta = (data, Meta.from_bytes(data))
+        if data is None or not self._meta[1].is_complete:
+            raise OnlineStoreUnavailable(f"the online store at {self.place} is empty: `loanlake run` fills it")
+        return self._meta[1]
+
+    def _record(self, stored: bytes, table: TableName, meta: Meta) -> Record:
+        layout = meta.layouts.get(layout_number(stored))
+        if layout is None:
+            raise OnlineStoreError(f"the online store at {self.place} lacks a layout: delete these keys and refresh")
+        return decode_record(stored, layout, lambda source: meta.sources.get(source_key(table, source)))
+
+    def _unavailable(self, error: Exception) -> OnlineStoreUnavailable:
+        return OnlineStoreUnavailable(f"the online store at {self.place} does not answer: {error}")

@@ -1,0 +1,270 @@
+"""Bring a table of the Redis store in line with a stream of rows: write what changed, delete what is gone.
+
+``<prefix>:<table>`` is a sorted set whose members, all of score 0, are a record's key and the digest of its content.
+They come in the order of the rows, so that the two are merged in one pass, as with LMDB's own order: only keys and
+digests are read back, memory stays at some thousand of them, and a run that changes nothing writes nothing but its end.
+Records and set change together, some thousand rows a transaction; how recent a source is, is said when the pass ends.
+"""
+
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import WatchError
+
+from warehouse.errors import OnlineStoreError
+from warehouse.online_store.interface import WriteResult
+from warehouse.online_store.records import (
+    Freshness,
+    Layout,
+    TableName,
+    encode_record,
+    source_key,
+    to_datetime,
+)
+from warehouse.online_store.redis_store import META, Meta, record_field
+from warehouse.online_store.rows import Row, read_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import redis
+
+#: Rows a transaction: Redis serves nobody else while it runs, 2 to 10 ms so.
+_ROWS_A_COMMIT = 2_000
+_INDEX_PAGE = 10_000
+_DIGEST_BYTES = 8
+#: A refresh that died gives its turn up after so long; a live one renews it with each transaction.
+_TURN_EXPIRES_SECONDS = 120
+_POLL_SECONDS = 0.2
+
+
+@dataclass
+class _Changes:
+    """What one transaction does."""
+
+    put: dict[bytes, bytes] = field(default_factory=dict)
+    index: list[bytes] = field(default_factory=list)
+    gone: list[bytes] = field(default_factory=list)
+    gone_index: list[bytes] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.index) + len(self.gone_index)
+
+
+def write_table(
+    client: "redis.Redis",
+    prefix: str,
+    table: TableName,
+    batches: Iterable["pa.RecordBatch"],
+    snapshot: int,
+    *,
+    turn_seconds: float,
+) -> WriteResult:
+    """What :meth:`OnlineStore.write` promises."""
+    batched = read_rows(table, batches, at_once=_ROWS_A_COMMIT)
+    first = next(batched, None)  # before the turn is taken: the lake's sort may take longer than a turn lasts
+    with _Turn.taken(client, prefix, turn_seconds) as turn:
+        this = _Pass(table, snapshot, turn, _Index(client, f"{prefix}:{table}"))
+        for layout, rows in chain([first] if first else [], batched):
+            turn.keep()
+            number = turn.layout_number(layout)
+            for row in rows:
+                this.merge(row, number)
+        this.finish()
+    return this.result
+
+
+@dataclass
+class _Pass:
+    """One pass over a table: what its next transaction does, and the clocks of the sources seen."""
+
+    table: TableName
+    snapshot: int
+    turn: "_Turn"
+    stored: "_Index"
+    changes: _Changes = field(default_factory=_Changes)
+    clocks: dict[str, int] = field(default_factory=dict)
+    result: WriteResult = field(default_factory=WriteResult)
+
+    def merge(self, row: Row, layout: int) -> None:
+        """Forget what the store holds before this row, and write the row where it differs."""
+        self._forget_before(row.key)
+        # the least recent row counts: a source is as fresh as its stalest borrower
+        self.clocks[row.source] = min(row.as_of, self.clocks.get(row.source, row.as_of))
+        before, now = self.stored.at(row.key), _member(row.key, layout, row.body)
+        if before == now:
+            self.result.n_unchanged += 1
+            return
+        if before is not None:
+            self.changes.gone_index.append(before)
+        self.changes.index.append(now)
+        self.changes.put[record_field(self.table, row.key)] = encode_record(layout, row.as_of, self.snapshot, row.body)
+        self.result.n_written += 1
+        self._commit_if_full()
+
+    def finish(self) -> None:
+        """Forget what lies behind the last row, then say how fresh each source is."""
+        self._forget_before(None)
+        meta, of_table = self.turn.read_meta(), source_key(self.table, "")
+        meta.sources = {key: fresh for key, fresh in meta.sources.items() if not key.startswith(of_table)} | {
+            source_key(self.table, source): Freshness(to_datetime(as_of), self.snapshot)
+            for source, as_of in self.clocks.items()
+        }
+        meta.is_complete = True
+        self.turn.commit(self.table, self.changes, meta)
+
+    def _forget_before(self, key: bytes | None) -> None:
+        for member in self.stored.before(key):
+            self.changes.gone_index.append(member)
+            self.changes.gone.append(record_field(self.table, _key(member)))
+            self.result.n_deleted += 1
+            self._commit_if_full()
+
+    def _commit_if_full(self) -> None:
+        if len(self.changes) >= _ROWS_A_COMMIT:
+            self.turn.commit(self.table, self.changes)
+            self.changes = _Changes()
+
+
+def _member(key: bytes, layout: int, body: bytes) -> bytes:
+    # the NUL keeps the order of the keys: without it a digest could outrank a longer key's next character
+    return key + b"\0" + blake2b(body, digest_size=_DIGEST_BYTES, salt=b"%d" % layout).digest()
+
+
+def _key(member: bytes) -> bytes:
+    return member[: -_DIGEST_BYTES - 1]
+
+
+class _Index:
+    """The members of a table's sorted set in order, read page by page, ahead of what the pass writes."""
+
+    def __init__(self, client: "redis.Redis", name: str) -> None:
+        self._client: Any = client
+        self._name = name
+        self._members = self._pages()
+        self._next = next(self._members, None)
+
+    def before(self, key: bytes | None) -> Iterator[bytes]:
+        """Members whose key comes before this one (all that are left, for None)."""
+        while self._next is not None and (key is None or _key(self._next) < key):
+            yield self._next
+            self._next = next(self._members, None)
+
+    def at(self, key: bytes) -> bytes | None:
+        """The member of this key, if there is one; only after :meth:`before` of the same key."""
+        found = self._next
+        if found is None or _key(found) != key:
+            return None
+        self._next = next(self._members, None)
+        return found
+
+    def _pages(self) -> Iterator[bytes]:
+        start = b"-"
+        while page := self._client.zrange(self._name, start, b"+", bylex=True, offset=0, num=_INDEX_PAGE):
+            yield from page
+            start = b"(" + page[-1]
+
+
+@dataclass
+class _Turn:
+    """The one pass at a time over a home's records; a transaction of a pass that lost its turn changes nothing."""
+
+    client: Any
+    prefix: str
+    token: bytes
+    _renewed_at: float = field(default_factory=time.monotonic)
+    _layout: tuple[Layout, int] | None = None
+
+    @classmethod
+    @contextmanager
+    def taken(cls, client: Any, prefix: str, seconds: float) -> Iterator["_Turn"]:
+        """Wait up to so long for the pass before to end; raises OnlineStoreError where it does not."""
+        turn = cls(client, prefix, uuid.uuid4().hex.encode())
+        deadline = time.monotonic() + seconds
+        while not client.set(turn.lock, turn.token, nx=True, ex=_TURN_EXPIRES_SECONDS):
+            if time.monotonic() > deadline:
+                raise OnlineStoreError(
+                    f"one refresh of the online store at a time: another one has held {turn.lock} for {seconds:g} s "
+                    "(LOANLAKE_LEASE_SECONDS); wait for it to end"
+                )
+            time.sleep(_POLL_SECONDS)
+        try:
+            yield turn
+        finally:
+            turn.give_up()
+
+    @property
+    def lock(self) -> str:
+        """The key that holds the token of whose turn it is."""
+        return f"{self.prefix}:turn"
+
+    def read_meta(self) -> Meta:
+        """As it is now; only this pass changes it."""
+        return Meta.from_bytes(self.client.hget(f"{self.prefix}:records", META))
+
+    def layout_number(self, layout: Layout) -> int:
+        """The number of a layout, given to it where it is new."""
+        if self._layout is not None and self._layout[0] == layout:
+            return self._layout[1]
+        meta = self.read_meta()
+        number = next((number for number, known in meta.layouts.items() if known == layout), None)
+        if number is None:
+            number = max(meta.layouts, default=0) + 1
+            meta.layouts[number] = layout
+            self.commit("borrowers", _Changes(), meta)
+        self._layout = (layout, number)
+        return number
+
+    def keep(self) -> None:
+        """Renew the turn where it is due: a pass that finds nothing changed commits nothing else."""
+        if time.monotonic() - self._renewed_at > _TURN_EXPIRES_SECONDS / 4:
+            self.commit("borrowers", _Changes())
+
+    def commit(self, table: TableName, changes: _Changes, meta: Meta | None = None) -> None:
+        """All of it or, where the turn was lost, nothing; raises OnlineStoreError then."""
+        records, index = f"{self.prefix}:records", f"{self.prefix}:{table}"
+        with self.client.pipeline(transaction=True) as pipe:
+            pipe.watch(self.lock)
+            if pipe.get(self.lock) != self.token:
+                raise self._lost()
+            pipe.multi()
+            if changes.gone_index:
+                pipe.zrem(index, *changes.gone_index)
+            if changes.gone:
+                pipe.hdel(records, *changes.gone)
+            if changes.index:
+                pipe.zadd(index, dict.fromkeys(changes.index, 0))
+            if changes.put:
+                pipe.hset(records, mapping=changes.put)
+            if meta is not None:
+                pipe.hset(records, META, meta.to_bytes())
+            pipe.expire(self.lock, _TURN_EXPIRES_SECONDS)
+            try:
+                pipe.execute()
+            except WatchError:
+                raise self._lost() from None
+        self._renewed_at = time.monotonic()
+
+    def give_up(self) -> None:
+        """Let the next pass begin; a turn that is another's by now is left alone."""
+        with self.client.pipeline(transaction=True) as pipe:
+            pipe.watch(self.lock)
+            if pipe.get(self.lock) != self.token:
+                return
+            pipe.multi()
+            pipe.delete(self.lock)
+            try:
+                pipe.execute()
+            except WatchError:
+                return
+
+    def _lost(self) -> OnlineStoreError:
+        return OnlineStoreError(
+            f"another refresh of the online store has taken {self.lock}, which this one did not renew for "
+            f"{_TURN_EXPIRES_SECONDS} s: run it again"
+        )

@@ -1,0 +1,92 @@
+"""Rows of the lake's online models as what a store writes: keys, clocks and bodies, checked and in order."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from warehouse.errors import OnlineStoreError
+from warehouse.online_store.records import (
+    Layout,
+    RecordKey,
+    TableName,
+    borrower_key,
+    cohort_key,
+    encode_body,
+    to_microseconds,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Row(NamedTuple):
+    """One record to be: ``as_of`` in microseconds since 1970, ``body`` the source and values."""
+
+    key: bytes
+    source: str
+    as_of: int
+    body: bytes
+
+
+@dataclass(frozen=True)
+class _Table:
+    key_columns: tuple[str, ...]
+    key: Callable[..., RecordKey]
+
+
+_TABLES: dict[TableName, _Table] = {
+    "borrowers": _Table(("borrower_id",), borrower_key),
+    "cohorts": _Table(("source", "segment", "segment_value"), cohort_key),
+}
+
+
+def read_rows(
+    table: TableName, batches: Iterable["pa.RecordBatch"], *, at_once: int
+) -> Iterator[tuple[Layout, list[Row]]]:
+    """The batches' rows, at most ``at_once`` of them, and the layout of their values.
+
+    Raises OnlineStoreError for a row whose key is not above the one before it, and for a column that cannot be held.
+    """
+    of_table, last = _TABLES[table], b""
+    for batch in batches:
+        names = [name for name in batch.schema.names if name not in {*of_table.key_columns, "source", "as_of"}]
+        layout = _layout(batch.schema, names)
+        for start in range(0, batch.num_rows, at_once):
+            rows = _rows(batch.slice(start, at_once).to_pydict(), of_table, names)
+            for row in rows:
+                if row.key <= last:
+                    raise OnlineStoreError(
+                        f"{table} must come ordered by key, each once: found {row.key!r} after {last!r}"
+                    )
+                last = row.key
+            yield layout, rows
+
+
+def _rows(columns: dict[str, list[Any]], table: _Table, names: list[str]) -> list[Row]:
+    keys = map(table.key, *(columns[name] for name in table.key_columns))
+    values = zip(*(columns[name] for name in names), strict=True) if names else (() for _ in columns["source"])
+    return [
+        Row(key.key, source, to_microseconds(as_of), encode_body(source, row))
+        for key, source, as_of, row in zip(keys, columns["source"], columns["as_of"], values, strict=True)
+    ]
+
+
+def _layout(schema: "pa.Schema", names: Sequence[str]) -> Layout:
+    import pyarrow as pa
+
+    dates, timestamps = [], []
+    for index, name in enumerate(names):
+        found = schema.field(name).type
+        if pa.types.is_date(found):
+            dates.append(index)
+        elif pa.types.is_timestamp(found) and found.tz is None:
+            timestamps.append(index)
+        elif not any(
+            is_type(found)
+            for is_type in (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_string)
+        ):
+            raise OnlineStoreError(
+                f"column {name}: the online store holds whole numbers, doubles, booleans, text, dates and timestamps: "
+                f"found {found}; cast it in the model"
+            )
+    return Layout(tuple(names), tuple(dates), tuple(timestamps))
