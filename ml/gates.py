@@ -25,6 +25,9 @@ from ml.leakage import FeatureSignal
 from ml.metrics import NAN, Difference, Metrics
 from ml.training import LOGISTIC
 
+#: The one gate that judges not the candidate but what is served: the same candidate may pass it another day.
+LOGGED_FEATURES = "logged_features_equal_recomputed"
+
 
 @dataclass(frozen=True)
 class GateLimits:
@@ -70,6 +73,20 @@ class ParityEvidence:
 
 
 @dataclass(frozen=True)
+class LoggedEvidence:
+    """What recomputing the features of logged online decisions from their logged inputs found.
+
+    ``n_different``: decisions of which any feature differed by a bit; ``worst`` describes the feature that did most.
+    ``n_without_bundle``: decisions whose model version's bundle is gone, so that nothing can be said of them.
+    """
+
+    n_decisions: int = 0
+    n_different: int = 0
+    n_without_bundle: int = 0
+    worst: str | None = None
+
+
+@dataclass(frozen=True)
 class GateResult:
     """One gate's decision; ``message`` is a sentence for whoever reads why, with what to do where it was refused."""
 
@@ -85,9 +102,13 @@ def run_gates(
     *,
     signals: Sequence[FeatureSignal],
     parity: ParityEvidence,
+    logged: LoggedEvidence | None = None,
     limits: GateLimits | None = None,
 ) -> tuple[GateResult, ...]:
-    """Decide every gate, in a fixed order; the candidate passes when all results do."""
+    """Decide every gate, in a fixed order; the candidate passes when all results do.
+
+    ``logged``: of the source's online decisions; None where it has none.
+    """
     limits = limits or GateLimits()
     return (
         _enough_loans(evaluation.overall("test"), limits),
@@ -100,6 +121,7 @@ def run_gates(
         _auc_is_plausible(evaluation, limits),
         _no_feature_knows_the_outcome(signals, limits),
         _offline_equals_online(parity, limits),
+        _logged_features_equal_recomputed(logged or LoggedEvidence()),
     )
 
 
@@ -252,6 +274,23 @@ def _offline_equals_online(parity: ParityEvidence, limits: GateLimits) -> GateRe
         found=f"{found} ({parity.first_mismatch})" if parity.first_mismatch else found,
         remedy="the request path would not compute what the model was trained on: run the property tests of "
         "warehouse/expressions.py on the feature named",
+    )
+
+
+def _logged_features_equal_recomputed(logged: LoggedEvidence) -> GateResult:
+    found = f"{logged.n_different:,} of {logged.n_decisions:,} online decisions differ"
+    if logged.worst:
+        found += f" ({logged.worst})"
+    if logged.n_without_bundle:
+        found += f"; {logged.n_without_bundle:,} more are of versions whose bundle is gone"
+    return _result(
+        LOGGED_FEATURES,
+        logged.n_different == 0,
+        required="every logged feature of this source's recent online decisions equal to the bit to what its version's "
+        "SQL makes of the logged inputs",
+        found=found,
+        remedy="what was served is not what the warehouse computes: see monitoring.feature_skew, replay a decision it "
+        "names, mend the request path, then set LOANLAKE_SKEW_SINCE to the time of the mend and train again",
     )
 
 

@@ -14,6 +14,8 @@ from warehouse.lake import connect, writer
 from warehouse.settings import Settings
 from warehouse.tables import TABLES
 
+#: What tells a table's rows of one month apart, where it has it.
+_KEYS = ("feature", "kind", "column_name")
 _OWNER = ("source", "model_name", "model_version")
 # DuckDB adds doubles in whatever order its threads finish, so the last digits of a sum differ between two runs
 _RELATIVE_TOLERANCE = 1e-9
@@ -99,7 +101,7 @@ def _by_month(rows: Iterable[dict[str, object]]) -> dict[date, list[dict[str, ob
         if isinstance(month, date):
             months.setdefault(month, []).append(row)
     for group in months.values():
-        group.sort(key=lambda row: str(row.get("feature", "")))
+        group.sort(key=lambda row: [str(row.get(name, "")) for name in _KEYS])
     return months
 
 

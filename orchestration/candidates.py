@@ -44,7 +44,12 @@ class Judgement:
     @property
     def passed(self) -> bool:
         """Whether no gate refused."""
-        return all(gate["passed"] for gate in self.gates)
+        return not self.refused
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The gates that refused, by name."""
+        return tuple(gate["gate"] for gate in self.gates if not gate["passed"])
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ STEP_TITLES = {
     "online_decisions": "online decisions",
     "drift": "drift",
     "drift_report": "drift report",
+    "feature_skew": "skew",
     "model_performance": "performance",
     "dbt_monitoring": "alerts",
 }

@@ -7,12 +7,14 @@ imports ``ml`` with all it needs: assets import it inside their functions.
 import getpass
 import shutil
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ml import registry
 from ml.bundle import Bundle, load_bundle, write_bundle
 from ml.evaluation import ChampionScores, Evaluation, evaluate_scores, score_splits
-from ml.gates import GateResult, run_gates
+from ml.feature_skew import logged_evidence
+from ml.gates import LOGGED_FEATURES, GateResult, run_gates
 from ml.leakage import feature_signals
 from ml.lineage import collect_lineage
 from ml.parity import check_parity
@@ -30,17 +32,23 @@ from warehouse.errors import NotFoundError
 from warehouse.lake import connect, writer
 from warehouse.settings import Settings
 
+#: Online decisions that came into the lake in this time count against a promotion when their features were wrong.
+RECENT_DECISIONS = timedelta(days=30)
+
 
 def is_settled(settings: Settings, source: str, directory: CandidateDirectory) -> bool:
     """Whether a training of the same rows, contract and settings would tell nothing new.
 
-    So it is for a version that passed its gates, and for one that was refused beside the same champion.
+    So it is for a version that passed its gates, and for one that was refused beside the same champion, unless it was
+    for what is served.
     """
     if not directory.bundle.exists():
         return False
     judgement, champion = directory.read_judgement(), champion_of(settings, source)
     if judgement is not None and judgement.passed:
         return True
+    if judgement is not None and LOGGED_FEATURES in judgement.refused:
+        return False
     compared_with = load_bundle(directory.bundle).metrics["champion_version"]
     return bool(compared_with == (champion.model_version if champion else None))
 
@@ -75,11 +83,19 @@ def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: Ca
     with connect(settings) as con:
         parity = check_parity(con, bundle)
     results = run_gates(
-        evaluation, signals=feature_signals(read_rows(settings, record), bundle.contract), parity=parity
+        evaluation,
+        signals=feature_signals(read_rows(settings, record), bundle.contract),
+        parity=parity,
+        logged=logged_evidence(settings, record.source, since=skew_since(settings)),
     )
     judgement = Judgement(evaluation.champion_version, tuple(asdict(result) for result in results))
     directory.write_judgement(judgement)
     return judgement
+
+
+def skew_since(settings: Settings) -> datetime:
+    """From when on decisions that came into the lake count against a promotion, naive UTC."""
+    return settings.skew_since or datetime.now(UTC).replace(tzinfo=None) - RECENT_DECISIONS
 
 
 def register_candidate(settings: Settings, record: TrainingSetRecord, directory: CandidateDirectory) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from warehouse.errors import SettingError
@@ -24,6 +25,8 @@ class Settings:
     ``home``: directory of all state. ``catalog``: None for the embedded SQLite catalog, else a libpq connection string
     (``LOANLAKE_CATALOG=postgres:dbname=lake host=…``). ``lake_data``: directory or object-store prefix of the Parquet
     files. ``lease_seconds``: how long a writer waits for its turn before LakeBusyError.
+    ``skew_since``: no earlier decision counts against a promotion (``LOANLAKE_SKEW_SINCE``); None: those of the last
+    30 days do.
     ``source``: the lender that runs are about when none is named (``LOANLAKE_SOURCE``); see :meth:`active_source`.
     ``redis_url``: the Redis that keeps the online store instead of the home (``LOANLAKE_REDIS_URL``); ``redis_prefix``
     begins all its keys there, ``redis_timeout_seconds`` bounds a look-up.
@@ -37,6 +40,7 @@ class Settings:
     redis_url: str | None = None
     redis_prefix: str = "loanlake"
     redis_timeout_seconds: float = 0.25
+    skew_since: datetime | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -61,6 +65,7 @@ class Settings:
             redis_url=_redis_url(env),
             redis_prefix=env.get("LOANLAKE_REDIS_PREFIX") or _own_redis_prefix(home),
             redis_timeout_seconds=_positive_number(env, "LOANLAKE_REDIS_TIMEOUT_SECONDS", cls.redis_timeout_seconds),
+            skew_since=_moment(env, "LOANLAKE_SKEW_SINCE"),
         )
 
     def active_source(self) -> str:
@@ -200,6 +205,18 @@ def _redis_url(env: Mapping[str, str]) -> str | None:
             f"found {url.partition(':')[0]!r}; leave it unset to keep the online store in the home"
         )
     return url
+
+
+def _moment(env: Mapping[str, str], name: str) -> datetime | None:
+    """Naive UTC, as every time in the lake."""
+    text = env.get(name)
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingError(f"{name} must be an ISO 8601 time such as 2026-03-01T09:00: found {text!r}") from None
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _positive_number(env: Mapping[str, str], name: str, default: float) -> float:

@@ -120,6 +120,25 @@ TABLES: dict[str, dict[str, str]] = {
         "ece": "double",
         "measured_at": "timestamp",
     },
+    # One row per model version × month of online decisions × kind × column.
+    "monitoring.feature_skew": {
+        "source": "varchar",
+        "model_name": "varchar",
+        "model_version": "integer",
+        "month": "date",
+        "kind": "varchar",
+        "column_name": "varchar",
+        "n_decisions": "bigint",
+        "n_different": "bigint",
+        "different_share": "double",
+        "n_missing_online": "bigint",
+        "n_missing_offline": "bigint",
+        "mean_absolute_difference": "double",
+        "max_absolute_difference": "double",
+        "mean_age_days": "double",
+        "examples": "varchar",
+        "measured_at": "timestamp",
+    },
     # One row per table version × column × rule that rows broke.
     "monitoring.contract_violations": {
         "table_name": "varchar",

@@ -17,6 +17,9 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from ml.feature_skew import measure_history_freshness
+from ml.monitoring import MonitoredModel
+from warehouse.contract import FeatureContract
 from warehouse.lake import connect, current_snapshot, writer
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 from warehouse.sources import SOURCES, ingest_files, ingest_simulated
@@ -180,16 +183,51 @@ def test_an_analyst_builds_into_a_schema_of_their_own(
         assert con.execute("select count(*) from dev_ada_training.trn_default").fetchone() == (0,)
 
 
-def test_history_is_one_text_offline_and_online(built: Settings) -> None:
-    """The online store must hold what training saw: both tables are the same macro, point for point."""
-    compiled = built.home / "target" / "compiled" / "loanlake" / "models" / "features"
+def test_history_is_one_text_offline_online_and_in_retrospect(built: Settings) -> None:
+    """The online store must hold what training saw, and skew compare with it: all are the same macro."""
+    compiled = built.home / "target" / "compiled" / "loanlake" / "models"
 
-    offline, online = (
-        (compiled / f"{name}.sql").read_text().partition("statement_history as (")[2].partition("\n\nselect\n")[0]
-        for name in ("ftr_application_history", "ftr_online_borrowers")
+    offline, online, afterwards = (
+        (compiled / f"{name}.sql")
+        .read_text()
+        .partition("statement_history as (")[2]
+        .partition("as latest_known_at\n    from points")[0]
+        for name in ("features/ftr_application_history", "features/ftr_online_borrowers", "monitoring/decision_history")
     )
 
-    assert offline == online != ""
+    assert offline == online == afterwards != ""
+
+
+def test_a_statement_that_came_late_shows_as_stale_history(built: Settings) -> None:
+    """A decision made with what the online store has is equal to the lake's, until the lake learns more."""
+    contract = FeatureContract.from_manifest(built.home / "target" / "manifest.json")
+    model = MonitoredModel("simulated", "default_risk_simulated", 1)
+    history = ", ".join(f"'{column.name}', borrowers.{column.name}" for column in contract.inputs_of("history"))
+    rate = "from features.ftr_online_cohorts select source_default_rate where segment = 'all' and source = 'simulated'"
+    inputs = f"json_object({history}, 'source_default_rate', ({rate}))"
+    with writer("test", built) as con:
+        con.execute(
+            f"""insert into serving.predictions by name
+            select borrower_id as decision_id, as_of as decided_at, as_of as features_as_of, source, borrower_id,
+                'new-' || borrower_id as application_id, {inputs} as inputs, '{{}}' as features,
+                'default_risk_simulated' as model_name, 1 as model_version, 'online' as route
+            from features.ftr_online_borrowers as borrowers where source = 'simulated'"""
+        )
+        con.execute(
+            """insert into core.int_statements by name
+            select borrower_id, any_value(source) as source, max(statement_on) + interval 1 day as statement_on,
+                max(known_at) as known_at, 1.0 as credit_limit, 2.0 as balance, 3.0 as paid_amount, 4 as months_past_due
+            from core.int_statements where source = 'simulated' group by borrower_id order by borrower_id limit 1"""
+        )
+
+    with connect(built) as con:
+        measured = {row.column_name: row for row in measure_history_freshness(con, contract, model)}
+
+    late = measured["n_statements_6m"]
+    assert measured["source_default_rate"].n_different == 0
+    assert late.n_decisions > 500
+    assert (late.n_different, late.mean_absolute_difference) == (1, 1.0)
+    assert measured["latest_months_past_due"].n_different == 1
 
 
 def test_no_column_of_an_application_was_written_after_its_decision(built: Settings) -> None:

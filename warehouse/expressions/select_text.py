@@ -65,6 +65,22 @@ def columns_read(sql: str) -> frozenset[str]:
     )
 
 
+def relation_of(sql: str) -> tuple[str, ...]:
+    """The parts of the name of the relation that the select reads, ``(catalog, schema, table)`` or fewer.
+
+    Raises ExpressionError as :func:`read_select` does.
+
+    >>> relation_of("with inputs as (select * from features.applications) select amount from inputs")
+    ('features', 'applications')
+    """
+    read_select(sql)
+    tree = _parse(sql)
+    imports = tree.args.get("with_")
+    imported = {cte.alias.lower(): cte.this.args["from_"].this for cte in imports.expressions} if imports else {}
+    table = tree.args["from_"].this
+    return tuple(part.name for part in imported.get(table.name.lower(), table).parts)
+
+
 def _parse(sql: str) -> exp.Expr:
     try:
         for token in sqlglot.tokenize(sql, dialect="duckdb"):

@@ -1,4 +1,4 @@
-"""Drift, reports and performance of the champion of a source."""
+"""Drift, reports and performance of the champion of a source; skew of every version that decided online."""
 
 import time
 from collections.abc import Iterator
@@ -7,7 +7,16 @@ from datetime import date
 import dagster as dg
 
 from orchestration import links, pages
-from orchestration.layers import DRIFT_REPORT, FEATURE_DRIFT, LAKE_WRITER, PERFORMANCE, PREDICTIONS, SCORE_DRIFT
+from orchestration.layers import (
+    DECISION_HISTORY,
+    DRIFT_REPORT,
+    FEATURE_DRIFT,
+    FEATURE_SKEW,
+    LAKE_WRITER,
+    PERFORMANCE,
+    PREDICTIONS,
+    SCORE_DRIFT,
+)
 from orchestration.run_settings import RunSettings
 from warehouse.settings import Settings
 
@@ -83,6 +92,72 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
             ),
             "seconds": round(time.monotonic() - started, 2),
         },
+    )
+
+
+@dg.asset(
+    key=FEATURE_SKEW,
+    deps=[PREDICTIONS, DECISION_HISTORY],
+    group_name="monitoring",
+    kinds={"duckdb"},
+    pool=LAKE_WRITER,
+)
+def feature_skew(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+    """What online decisions were made with, against what the warehouse says: logged features and history inputs."""
+    from ml.feature_skew import record_feature_skew
+    from ml.skew_sql import ANY, columns_that_differ
+
+    settings, started = Settings.from_environment(), time.monotonic()
+    measured = record_feature_skew(settings, run_settings.active_source(settings))
+    rows = [(model, row) for model, found in measured.rows.items() for row in found]
+    totals = {
+        kind: [row for _, row in rows if (row.kind, row.column_name) == (kind, ANY)]
+        for kind in ("logged_features", "history_freshness")
+    }
+    n_decisions, n_wrong = (
+        sum(getattr(row, name) for row in totals["logged_features"]) for name in ("n_decisions", "n_different")
+    )
+    n_stale = sum(row.n_different for row in totals["history_freshness"])
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"{n_decisions:,} online decisions: {n_wrong:,} with other features than their SQL gives, "
+            f"{n_stale:,} with other history than was known",
+            "dagster/row_count": len(rows),
+            "by month": pages.table(
+                ["model", "month", "kind", "decisions", "differ", "history age"],
+                [
+                    [
+                        f"{model.name} version {model.version}",
+                        f"{row.month:%Y-%m}",
+                        row.kind.replace("_", " "),
+                        f"{row.n_decisions:,}",
+                        f"{row.n_different:,}",
+                        "–" if row.mean_age_days is None else f"{row.mean_age_days:.1f} days",
+                    ]
+                    for model, row in rows
+                    if row.column_name == ANY
+                ],
+            ),
+            "columns that differ most": pages.table(
+                ["column", "month", "kind", "decisions", "share", "mean distance", "greatest"],
+                [
+                    [
+                        row.column_name,
+                        f"{row.month:%Y-%m}",
+                        row.kind.replace("_", " "),
+                        f"{row.n_different:,}",
+                        f"{row.different_share:.1%}",
+                        "–" if row.mean_absolute_difference is None else f"{row.mean_absolute_difference:.6g}",
+                        "–" if row.max_absolute_difference is None else f"{row.max_absolute_difference:.6g}",
+                    ]
+                    for row in columns_that_differ(row for _, row in rows)[:20]
+                ],
+            ),
+            "versions without their bundle": [
+                f"{model.name} version {model.version}" for model in measured.without_bundle
+            ],
+            "seconds": round(time.monotonic() - started, 2),
+        }
     )
 
 

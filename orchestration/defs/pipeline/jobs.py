@@ -7,6 +7,7 @@ import dagster as dg
 
 from orchestration.layers import (
     BATCH_SCORES,
+    DECISION_HISTORY,
     DEPLOYMENT,
     DRIFT_REPORT,
     ONLINE_DECISIONS,
@@ -17,14 +18,16 @@ from orchestration.layers import (
 )
 
 _raw = dg.AssetSelection.groups("raw")
-# the quarantine is built with staging, of the rows that can't be typed: without it the step would be run in part
+# the quarantine is built with staging, of the rows that can't be typed, and the decisions' history with the features,
+# whose text it shares: without them the step would be run in part
 _tables = (
-    dg.AssetSelection.groups("staging", "core", "features", "training") | dg.AssetSelection.assets(QUARANTINE)
+    dg.AssetSelection.groups("staging", "core", "features", "training")
+    | dg.AssetSelection.assets(QUARANTINE, DECISION_HISTORY)
 ) - dg.AssetSelection.assets(TRAINING_SET)
 _model = dg.AssetSelection.assets(TRAINING_SET, DEPLOYMENT) | dg.AssetSelection.groups("model")
 _scores = dg.AssetSelection.assets(ONLINE_STORE, BATCH_SCORES, PREDICTIONS)
 _report = dg.AssetSelection.assets(DRIFT_REPORT)
-_monitoring = dg.AssetSelection.groups("monitoring") - _report
+_monitoring = dg.AssetSelection.groups("monitoring") - _report - dg.AssetSelection.assets(DECISION_HISTORY)
 
 default_risk = dg.define_asset_job(
     "default_risk",
@@ -48,7 +51,7 @@ ingest_decisions = dg.define_asset_job(
     description="Move the API's decisions and reported outcomes from its log into the lake.",
 )
 monitor = dg.define_asset_job(
-    "monitor", selection=_monitoring, description="Drift of features and scores, performance on mature labels, alerts."
+    "monitor", selection=_monitoring, description="Drift, skew, performance on mature labels, alerts."
 )
 drift_report = dg.define_asset_job(
     "drift_report",

@@ -22,6 +22,7 @@ GATES = {
     "auc_is_plausible": "It is not better than honest models of loan decisions are.",
     "no_feature_knows_the_outcome": "No single feature gives the outcome away.",
     "offline_equals_online": "On real rows the API computes what the model was trained on, to the bit.",
+    "logged_features_equal_recomputed": "What was served lately is what the warehouse computes, to the bit.",
 }
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ml.evaluation import Comparison, Evaluation, Measured
-from ml.gates import GateLimits, GateResult, ParityEvidence, refused, run_gates
+from ml.gates import GateLimits, GateResult, LoggedEvidence, ParityEvidence, refused, run_gates
 from ml.leakage import FeatureSignal
 from ml.metrics import Difference, Metrics
 
@@ -16,6 +16,7 @@ GOOD = Metrics(
     recall=0.4, f1=0.34, true_positives=240, false_positives=560, true_negatives=2840, false_negatives=360,
 )  # fmt: skip
 HONEST = FeatureSignal("loan_to_income", auc=0.62, missing_auc=0.51, isolated=0.0)
+WRONG = LoggedEvidence(n_decisions=9, n_different=1)
 PARITY = ParityEvidence(n_rows=1000, n_mismatches=0, max_onnx_difference=3e-8)
 
 
@@ -58,7 +59,7 @@ def test_all_gates_are_decided_whatever_the_first_one_says() -> None:
     """One run must show everything that is wrong, not the first of it."""
     bad = replace(GOOD, n=10, n_defaults=2, auc=0.55, ece=0.2, mean_probability=0.5)
 
-    results = run_gates(_evaluation(bad), signals=(), parity=replace(PARITY, n_mismatches=1))
+    results = run_gates(_evaluation(bad), signals=(), parity=replace(PARITY, n_mismatches=1), logged=WRONG)
 
     assert [result.gate for result in refused(results)] == [
         "test_has_enough_loans",
@@ -67,6 +68,7 @@ def test_all_gates_are_decided_whatever_the_first_one_says() -> None:
         "calibration_error_is_small",
         "auc_is_plausible",
         "offline_equals_online",
+        "logged_features_equal_recomputed",
     ]
 
 

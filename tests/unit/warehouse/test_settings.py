@@ -1,5 +1,6 @@
 """The environment changes where a home is, and a value that cannot be used is refused by name."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,17 @@ def test_a_lease_time_that_is_no_positive_number_is_refused(text: str) -> None:
         SettingError, match=f"LOANLAKE_LEASE_SECONDS must be a positive number of seconds: found '{text}'"
     ):
         Settings.from_environment({"LOANLAKE_LEASE_SECONDS": text})
+
+
+def test_a_moment_is_read_as_utc_whatever_its_zone() -> None:
+    moments = {
+        text: Settings.from_environment({"LOANLAKE_SKEW_SINCE": text}).skew_since
+        for text in ("2026-03-01", "2026-03-01T09:00", "2026-03-01T10:00+01:00")
+    }
+
+    assert list(moments.values()) == [datetime(2026, 3, 1), datetime(2026, 3, 1, 9), datetime(2026, 3, 1, 9)]
+
+
+def test_a_moment_that_is_none_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"LOANLAKE_SKEW_SINCE must be an ISO 8601 time.*'last week'"):
+        Settings.from_environment({"LOANLAKE_SKEW_SINCE": "last week"})

@@ -1,5 +1,6 @@
 -- One row per thing that deserves a look: a feature or score that drifted, a model that performs worse than it should,
--- rows that broke the feature contract, a candidate that a gate refused.
+-- decisions made with other values than the warehouse has, rows that broke the feature contract, a candidate that a
+-- gate refused.
 {%- set limits = var('alerts') %}
 with feature_drift as (
     select
@@ -47,6 +48,43 @@ score_drift as (
         'the scores have drifted from those of the training reference (PSI)' as message
     from {{ source('monitoring', 'score_drift') }}
     where is_drifted and psi >= {{ limits.score_psi }}
+),
+
+logged_features as (
+    select
+        'feature_skew' as kind,
+        source,
+        model_name,
+        model_version,
+        month as raised_for,
+        column_name || ' (logged)' as subject,
+        cast(n_different as double) as value,
+        cast(0 as double) as threshold,
+        true as is_severe,
+        'in ' || cast(n_different as {{ dbt.type_string() }}) || ' of ' || cast(n_decisions as {{ dbt.type_string() }})
+        || ' online decisions the logged feature is not what its SQL makes of the logged inputs' as message
+    from {{ source('monitoring', 'feature_skew') }}
+    where kind = 'logged_features' and n_different > 0
+),
+
+history_freshness as (
+    select
+        'feature_skew' as kind,
+        source,
+        model_name,
+        model_version,
+        month as raised_for,
+        'history' as subject,
+        different_share as value,
+        cast({{ limits.stale_history_share }} as double) as threshold,
+        false as is_severe,
+        'online decisions were made with other history or cohort inputs than were known by then (share)' as message
+    from {{ source('monitoring', 'feature_skew') }}
+    where
+        kind = 'history_freshness'
+        and column_name = '(any)'
+        and n_decisions >= {{ limits.min_online_decisions }}
+        and different_share > {{ limits.stale_history_share }}
 ),
 
 discrimination as (
@@ -125,6 +163,10 @@ alerts as (
     select * from missing_values
     union all
     select * from score_drift
+    union all
+    select * from logged_features
+    union all
+    select * from history_freshness
     union all
     select * from discrimination
     union all
