@@ -1,4 +1,4 @@
-"""``loanlake promote``, ``rollback``, ``replay`` and ``training-set``; what they need is imported when one runs."""
+"""Commands about models and decisions; what they need is imported when one of them runs."""
 
 import getpass
 import sys
@@ -39,6 +39,20 @@ def rollback() -> None:
     from ml.deployment import rollback as roll_back
 
     _print_served(roll_back(Settings.from_environment(), by=getpass.getuser()))
+
+
+@click.command()
+@click.argument("version", type=click.IntRange(1))
+@click.option("--source", help="Whose model; the active source if not given (LOANLAKE_SOURCE, or what is served).")
+def archive(*, version: int, source: str | None) -> None:
+    """Let go of VERSION of a source's model: it is not promoted or rolled back to any more.
+
+    `loanlake maintain` may then expire the lake snapshot it was trained on. Its decisions can still be replayed.
+    """
+    from ml.deployment import archive as archive_version
+
+    name = archive_version(Settings.from_environment(), version, source=source)
+    click.echo(f"archived {name} version {version}: `loanlake maintain` no longer keeps its training rows")
 
 
 @click.command()

@@ -117,6 +117,11 @@ def promote(settings: Settings, version: int, *, source: str | None = None, by: 
             f"{found.name} version {version} was refused by {', '.join(found.refused_by)}: {reasons}. "
             "Train another version, or promote one whose gates passed"
         )
+    if found.archived:
+        raise GateRefusal(
+            f"{found.name} version {version} was archived, so its training rows may be gone: train another version, or "
+            "take the tag `archived` from it in MLflow"
+        )
     bundle = fetch_bundle(settings, found)
     deployment = publish(bundle, settings, source=source, model_name=found.name, model_version=version, by=by)
     set_champion(settings, found.name, version)
@@ -143,6 +148,35 @@ def rollback(settings: Settings, *, by: str) -> Deployment:
     # last: an unreachable registry must not keep a bad model in service
     set_champion(settings, deployment.model_name, deployment.model_version)
     return deployment
+
+
+def archive(settings: Settings, version: int, *, source: str | None = None) -> str:
+    """Let go of a version: no rollback comes back to it, and maintenance may expire the snapshot it was trained on.
+
+    Its bundle stays, so its decisions can still be replayed. Returns the model's name. Raises GateRefusal for a version
+    that is served, here or as its source's champion.
+    """
+    from ml.registry import archive_version, get_version
+
+    found = get_version(settings, source or settings.active_source(), version)
+    with _turn(settings):
+        current = read_deployment(settings)
+        if current is not None and current.is_version(found.name, version):
+            raise GateRefusal(f"{found.name} version {version} is served: promote another version first")
+        archive_version(settings, found)
+        if current is not None:
+            _replace_file(
+                settings.deployment, json.dumps(_without(current, found.name, version).to_dict(), indent=2) + "\n"
+            )
+    return found.name
+
+
+def _without(deployment: Deployment, model_name: str, model_version: int) -> Deployment:
+    """The chain without a version that lies under its first."""
+    below = deployment.previous
+    while below is not None and below.is_version(model_name, model_version):
+        below = below.previous
+    return replace(deployment, previous=_without(below, model_name, model_version) if below else None)
 
 
 def _serve(settings: Settings, deployment: Deployment, *, action: Literal["publish", "rollback"]) -> None:

@@ -6,6 +6,7 @@ MLflow is where people look at figures and plots and where versions get their nu
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -14,7 +15,7 @@ from ml.bundle import Bundle, load_bundle
 from ml.gates import GateResult
 from ml.run_log import log_run
 from ml.tracking import open_client, open_mlflow
-from warehouse.errors import NotFoundError
+from warehouse.errors import GateRefusal, NotFoundError
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
     from ml.training_set import TrainingSet
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-_FINGERPRINT, _REFUSED_BY, _GATE = "fingerprint", "refused_by", "gate."
+_FINGERPRINT, _REFUSED_BY, _GATE, _ARCHIVED = "fingerprint", "refused_by", "gate.", "archived"
 
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A version of a source's model; ``refused_by`` names the gates that refused it, ``gate_messages`` says why."""
+    """A version of a source's model; ``refused_by`` names the gates that refused it, ``gate_messages`` says why.
+
+    ``lake_snapshot`` holds its training set; ``archived``: it is not needed any more, so the snapshot may expire.
+    """
 
     source: str
     name: str
@@ -40,6 +44,9 @@ class RegisteredVersion:
     refused_by: tuple[str, ...]
     gate_messages: tuple[str, ...]
     aliases: tuple[str, ...]
+    lake_snapshot: int
+    created_at: datetime
+    archived: bool
 
     @property
     def passed(self) -> bool:
@@ -95,6 +102,29 @@ def list_versions(settings: Settings, source: str) -> list[RegisteredVersion]:
     # a search leaves the versions' own list of aliases empty
     aliases = client.get_registered_model(name).aliases if versions else {}
     return sorted((_read(version, source, aliases) for version in versions), key=lambda found: found.version)
+
+
+def list_all_versions(settings: Settings) -> list[RegisteredVersion]:
+    """All versions of all sources' models."""
+    models = open_client(settings).search_registered_models()
+    sources = sorted(model.tags["source"] for model in models if "source" in model.tags)
+    return [version for source in sources for version in list_versions(settings, source)]
+
+
+def registry_exists(settings: Settings) -> bool:
+    """Whether anything can have been registered; a registry that is no file of this home is taken to exist."""
+    path = settings.mlflow_uri.removeprefix("sqlite:///")
+    return path == settings.mlflow_uri or Path(path).exists()
+
+
+def archive_version(settings: Settings, version: RegisteredVersion) -> None:
+    """Mark a version as not needed any more; it stops being the challenger. The champion cannot be archived."""
+    if CHAMPION in version.aliases:
+        raise GateRefusal(f"{version.name} version {version.version} is the champion: promote another version first")
+    client = open_client(settings)
+    for alias in version.aliases:
+        client.delete_registered_model_alias(version.name, alias)
+    client.set_model_version_tag(version.name, str(version.version), _ARCHIVED, datetime.now(UTC).isoformat())
 
 
 def get_version(settings: Settings, source: str, version: int) -> RegisteredVersion:
@@ -187,5 +217,8 @@ def _read(version: "ModelVersion", source: str, aliases: Mapping[str, str]) -> R
         bundle_digest=tags.get("bundle_digest", ""),
         refused_by=refused_by,
         gate_messages=tuple(tags[f"{_GATE}{name}"].removeprefix("refused: ") for name in refused_by),
+        lake_snapshot=int(tags["lake_snapshot"]),
+        created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
+        archived=_ARCHIVED in tags,
         aliases=tuple(sorted(alias for alias, number in aliases.items() if int(number) == int(version.version))),
     )

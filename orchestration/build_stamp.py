@@ -13,7 +13,7 @@ from pathlib import Path
 import dagster as dg
 
 from orchestration.dbt_project import project_fingerprint
-from warehouse.changes import changed_tables
+from warehouse.changes import all_kept, changed_tables
 from warehouse.errors import LakeError
 from warehouse.lake import connect, current_snapshot
 from warehouse.settings import DBT_PROJECT_DIR, Settings
@@ -50,6 +50,8 @@ class StampedBuild:
         if stamp.project != self._project:
             return "the dbt project has changed"
         with connect(self._settings) as con:
+            if not all_kept(con, after=stamp.before):
+                return "snapshots since the last build have expired"
             # what is read is compared with the moment before the build, which may not have seen what came in meanwhile
             changed = self._reads & changed_tables(con, after=stamp.before)
             changed |= self._writes & changed_tables(con, after=stamp.after)

@@ -131,6 +131,20 @@ def read_training_set_record(settings: Settings, source: str) -> TrainingSetReco
     return TrainingSetRecord(**data)
 
 
+def named_snapshots(settings: Settings) -> list[tuple[int, str]]:
+    """The lake snapshots of training sets that the next steps read, and whose they are."""
+    found = []
+    for path in sorted(settings.candidates.glob("*/training_set.json")):
+        record = TrainingSetRecord(**_read(path))
+        found.append((record.snapshot, f"the next training of {record.source}"))
+    for path in sorted(settings.candidates.glob("*/current")):
+        source = path.parent.name
+        lineage = _read(current_candidate(settings, source).bundle / "lineage.json")
+        if lineage is not None:
+            found.append((int(lineage["lake_snapshot"]), f"the candidate of {source}"))
+    return found
+
+
 def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""``loanlake run``, ``up`` and ``status``."""
+"""``loanlake run``, ``up``, ``status`` and ``maintain``."""
 
 import signal
 import sys
@@ -104,6 +104,28 @@ def status() -> None:
     from orchestration.status import status_text
 
     click.echo(status_text(Settings.from_environment()))
+
+
+@click.command()
+@click.option("--retention-days", type=click.FloatRange(min=0), help="Instead of LOANLAKE_RETENTION_DAYS (30).")
+@click.option(
+    "--grace-hours", type=click.FloatRange(min=0), help="Instead of LOANLAKE_GRACE_HOURS (24); 0 while nobody reads."
+)
+def maintain(retention_days: float | None, grace_hours: float | None) -> None:
+    """Merge the lake's small files, expire old snapshots, and delete the files that nobody reads any more.
+
+    A snapshot stays while it is younger than the retention, or while a model names it that is deployed, that a rollback
+    would serve, that has an alias, or that passed its gates and is not archived (`loanlake archive`). Readers go on.
+    """
+    from orchestration.maintenance import maintain_lake
+
+    done, kept = maintain_lake(Settings.from_environment(), retention_days=retention_days, grace_hours=grace_hours)
+    click.echo(f"files: {done.n_files_merged:,} merged, {done.n_files_rewritten:,} rewritten without deleted rows")
+    click.echo(f"snapshots: {done.n_snapshots_expired:,} expired, {done.n_snapshots:,} left")
+    for snapshot, why in kept.items():
+        click.echo(f"  {snapshot} is kept for {why}")
+    click.echo(f"deleted: {done.n_files_deleted:,} files, and {done.n_orphans_deleted:,} that no snapshot knew")
+    click.echo(f"took {done.seconds:.1f} s")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

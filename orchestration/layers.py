@@ -3,7 +3,7 @@
 import dagster as dg
 
 #: The groups of the asset graph, in the order rows travel.
-LAYERS = ("raw", "staging", "core", "features", "training", "model", "serving", "monitoring")
+LAYERS = ("raw", "staging", "core", "features", "training", "model", "serving", "monitoring", "maintenance")
 
 #: Every step that writes to the lake takes its turn in this pool (limit 1 in dagster.yaml). The lake's own writer lease
 #: would make them wait as well; the pool makes the waiting visible in Dagster, and has no time limit.
@@ -26,4 +26,5 @@ SCORE_DRIFT = dg.AssetKey(["monitoring", "score_drift"])
 DRIFT_REPORT = dg.AssetKey(["monitoring", "drift_report"])
 FEATURE_SKEW = dg.AssetKey(["monitoring", "feature_skew"])
 DECISION_HISTORY = dg.AssetKey(["monitoring", "decision_history"])
+MAINTENANCE = dg.AssetKey(["maintenance", "lake_maintenance"])
 PERFORMANCE = dg.AssetKey(["monitoring", "model_performance"])

@@ -5,8 +5,8 @@ import duckdb
 from warehouse.lake import CATALOG
 
 _METADATA = f"__ducklake_metadata_{CATALOG}"
-#: Changes that name schemas, not tables.
-_OF_SCHEMAS = {"schemas_created", "schemas_dropped"}
+#: Changes that name schemas, not tables, and those that change files but no row.
+_NOT_OF_ROWS = {"schemas_created", "schemas_dropped", "merge_adjacent", "rewrite_delete"}
 
 
 def changed_tables(con: duckdb.DuckDBPyConnection, *, after: int) -> frozenset[str]:
@@ -19,7 +19,7 @@ def changed_tables(con: duckdb.DuckDBPyConnection, *, after: int) -> frozenset[s
         f"select unnest(map_entries(changes)) as entry from ducklake_snapshots('{CATALOG}') where snapshot_id > $1)",
         [after],
     ).fetchall()
-    named = {subject for kind, subject in changes if kind not in _OF_SCHEMAS}
+    named = {subject for kind, subject in changes if kind not in _NOT_OF_ROWS}
     numbers = [int(subject) for subject in named if subject.isdigit()]
     names = con.execute(
         f"select distinct schemas.schema_name || '.' || tables.table_name from {_METADATA}.ducklake_table as tables "
@@ -28,3 +28,13 @@ def changed_tables(con: duckdb.DuckDBPyConnection, *, after: int) -> frozenset[s
         [numbers],
     ).fetchall()
     return frozenset({subject for subject in named if not subject.isdigit()} | {name for (name,) in names})
+
+
+def all_kept(con: duckdb.DuckDBPyConnection, *, after: int) -> bool:
+    """Whether no snapshot later than ``after`` has expired: only then does :func:`changed_tables` name every change."""
+    row = con.execute(
+        f"select count(*) = coalesce(max(snapshot_id) - $1, 0) "
+        f"from ducklake_snapshots('{CATALOG}') where snapshot_id > $1",
+        [after],
+    ).fetchone()
+    return bool(row and row[0])

@@ -30,6 +30,8 @@ class Settings:
     ``source``: the lender that runs are about when none is named (``LOANLAKE_SOURCE``); see :meth:`active_source`.
     ``redis_url``: the Redis that keeps the online store instead of the home (``LOANLAKE_REDIS_URL``); ``redis_prefix``
     begins all its keys there, ``redis_timeout_seconds`` bounds a look-up.
+    ``retention_days``: how long any state of the lake can be read again; ``grace_hours``: how long a data file stays
+    that no kept snapshot needs, for queries that began before (``LOANLAKE_RETENTION_DAYS``, ``LOANLAKE_GRACE_HOURS``).
     """
 
     home: Path
@@ -41,6 +43,8 @@ class Settings:
     redis_prefix: str = "loanlake"
     redis_timeout_seconds: float = 0.25
     skew_since: datetime | None = None
+    retention_days: float = 30.0
+    grace_hours: float = 24.0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -60,12 +64,16 @@ class Settings:
             home=home,
             catalog=catalog,
             lake_data=env.get("LOANLAKE_LAKE_DATA") or _own_lake_data(home),
-            lease_seconds=_positive_number(env, "LOANLAKE_LEASE_SECONDS", 120.0),
+            lease_seconds=_positive_number(env, "LOANLAKE_LEASE_SECONDS", 120.0, "seconds"),
             source=env.get("LOANLAKE_SOURCE") or None,
             redis_url=_redis_url(env),
             redis_prefix=env.get("LOANLAKE_REDIS_PREFIX") or _own_redis_prefix(home),
-            redis_timeout_seconds=_positive_number(env, "LOANLAKE_REDIS_TIMEOUT_SECONDS", cls.redis_timeout_seconds),
+            redis_timeout_seconds=_positive_number(
+                env, "LOANLAKE_REDIS_TIMEOUT_SECONDS", cls.redis_timeout_seconds, "seconds"
+            ),
             skew_since=_moment(env, "LOANLAKE_SKEW_SINCE"),
+            retention_days=_positive_number(env, "LOANLAKE_RETENTION_DAYS", 30.0, "days"),
+            grace_hours=_positive_number(env, "LOANLAKE_GRACE_HOURS", 24.0, "hours"),
         )
 
     def active_source(self) -> str:
@@ -219,7 +227,7 @@ def _moment(env: Mapping[str, str], name: str) -> datetime | None:
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
-def _positive_number(env: Mapping[str, str], name: str, default: float) -> float:
+def _positive_number(env: Mapping[str, str], name: str, default: float, unit: str) -> float:
     text = env.get(name)
     if not text:
         return default
@@ -228,5 +236,5 @@ def _positive_number(env: Mapping[str, str], name: str, default: float) -> float
     except ValueError:
         value = -1.0
     if not 0 < value < float("inf"):
-        raise SettingError(f"{name} must be a positive number of seconds: found {text!r}")
+        raise SettingError(f"{name} must be a positive number of {unit}: found {text!r}")
     return value

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -20,9 +21,10 @@ from click.testing import CliRunner
 from ml import registry
 from ml.bundle import Bundle
 from ml.commands import promote as promote_command
-from ml.deployment import promote, read_deployment, rollback
+from ml.deployment import archive, promote, read_deployment, rollback
 from ml.evaluation import Evaluation, evaluate
 from ml.gates import GateResult
+from ml.live_models import live_models
 from ml.registry import RegisteredVersion
 from ml.scorer import Scorer
 from ml.tracking import SILENT, open_client
@@ -222,3 +224,19 @@ def _wait_for(url: str, process: subprocess.Popen, log: Path, *, seconds: float 
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)
     pytest.fail(f"mlflow models serve did not answer within {seconds:g} s: {log.read_text()[-2000:]}")
+
+
+def test_an_archived_version_is_no_longer_live_and_not_promoted(registered: Registry) -> None:
+    """Until a version is archived maintenance must keep the rows it was trained on."""
+    settings = registered.settings
+    settings.deployment.unlink(missing_ok=True)
+    version = registered.register(registered._variant("archived"), PASSED)
+    before = {model.model_version for model in live_models(settings, retention=timedelta(0))}
+
+    archive(settings, version.version, source=SOURCE)
+
+    after = {model.model_version for model in live_models(settings, retention=timedelta(0))}
+    assert before - after == {version.version}
+    assert registered.third.version not in after  # refused, and older than a retention of nothing
+    with pytest.raises(GateRefusal, match="was archived"):
+        promote(settings, version.version, source=SOURCE, by="tests")

@@ -28,10 +28,11 @@ _model = dg.AssetSelection.assets(TRAINING_SET, DEPLOYMENT) | dg.AssetSelection.
 _scores = dg.AssetSelection.assets(ONLINE_STORE, BATCH_SCORES, PREDICTIONS)
 _report = dg.AssetSelection.assets(DRIFT_REPORT)
 _monitoring = dg.AssetSelection.groups("monitoring") - _report - dg.AssetSelection.assets(DECISION_HISTORY)
+_maintenance = dg.AssetSelection.groups("maintenance")
 
 default_risk = dg.define_asset_job(
     "default_risk",
-    selection=dg.AssetSelection.all(),
+    selection=dg.AssetSelection.all() - _maintenance,
     description="The main path: files in, a checked, gated and deployed model, scores and what they are worth. "
     "`loanlake run` executes it.",
 )
@@ -57,4 +58,9 @@ drift_report = dg.define_asset_job(
     "drift_report",
     selection=_report,
     description="Evidently's report on the newest month scored, or on those asked for.",
+)
+maintain = dg.define_asset_job(
+    "maintain",
+    selection=_maintenance,
+    description="Merge the lake's small files, expire old snapshots that nothing names, delete what nobody reads.",
 )

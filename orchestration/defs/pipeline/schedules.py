@@ -1,11 +1,11 @@
-"""Daily and monthly runs, all stopped until someone starts them in the UI: a laptop should not train at night.
+"""Daily, weekly and monthly runs, all stopped until someone starts them in the UI: a laptop should not train at night.
 
 Times are UTC; each leaves the one before it time to end.
 """
 
 import dagster as dg
 
-from orchestration.defs.pipeline.jobs import drift_report, monitor, refresh, retrain
+from orchestration.defs.pipeline.jobs import drift_report, maintain, monitor, refresh, retrain
 
 daily_refresh = dg.ScheduleDefinition(
     name="daily_refresh", job=refresh, cron_schedule="0 2 * * *", description="Load and rebuild, every night."
@@ -24,4 +24,10 @@ monthly_drift_report = dg.ScheduleDefinition(
     job=drift_report,
     cron_schedule="0 7 2 * *",
     description="Evidently's report on the month that has ended.",
+)
+weekly_maintenance = dg.ScheduleDefinition(
+    name="weekly_maintenance",
+    job=maintain,
+    cron_schedule="0 1 * * 0",
+    description="Merge small files and expire old snapshots, every Sunday.",
 )

@@ -1,0 +1,61 @@
+"""Which models still need the lake snapshot they were trained on, so that maintenance keeps it.
+
+Live is a version that is deployed or that a rollback would come back to; one that an MLflow alias names; one that
+passed its gates and was not archived (``loanlake archive``), for it may be promoted any day; and one that a gate
+refused, for as long as the retention, while people look why. A decision needs no snapshot to be replayed: its log and
+its bundle suffice.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ml.deployment import read_deployment
+from warehouse.settings import Settings
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """A version whose training set must stay readable, and why."""
+
+    model_name: str
+    model_version: int
+    snapshot: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.model_name} version {self.model_version} ({self.why})"
+
+
+def live_models(settings: Settings, *, retention: timedelta) -> list[LiveModel]:
+    """Every live version, each once, with the first reason that applies."""
+    found: dict[tuple[str, int], LiveModel] = {}
+    for model in (*_deployed(settings), *_registered(settings, datetime.now(UTC) - retention)):
+        found.setdefault((model.model_name, model.model_version), model)
+    return list(found.values())
+
+
+def _deployed(settings: Settings) -> Iterator[LiveModel]:
+    deployment, why = read_deployment(settings), "deployed"
+    while deployment is not None:
+        lineage = json.loads((deployment.bundle_directory(settings) / "lineage.json").read_text())
+        yield LiveModel(deployment.model_name, deployment.model_version, lineage["lake_snapshot"], why)
+        deployment, why = deployment.previous, "a rollback would serve it"
+
+
+def _registered(settings: Settings, since: datetime) -> Iterator[LiveModel]:
+    from ml.registry import list_all_versions, registry_exists
+
+    if not registry_exists(settings):
+        return  # asking MLflow would make one
+    for version in list_all_versions(settings):
+        why = None
+        if version.aliases:
+            why = ", ".join(version.aliases)
+        elif version.passed and not version.archived:
+            why = "passed its gates and is not archived"
+        elif not version.passed and version.created_at >= since:
+            why = "refused, and younger than the retention"
+        if why is not None:
+            yield LiveModel(version.name, version.version, version.lake_snapshot, why)

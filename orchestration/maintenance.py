@@ -1,0 +1,39 @@
+"""The lake's upkeep with what this home needs kept: snapshots of live models and of models in the making."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from orchestration.candidates import named_snapshots as named_by_candidates
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from warehouse.maintenance import Maintained
+
+
+def maintain_lake(
+    settings: Settings, *, retention_days: float | None = None, grace_hours: float | None = None
+) -> tuple["Maintained", dict[int, str]]:
+    """Maintain, with the home's settings unless given; also returns who names which snapshots."""
+    from warehouse.maintenance import maintain
+
+    retention = timedelta(days=settings.retention_days if retention_days is None else retention_days)
+    grace = timedelta(hours=settings.grace_hours if grace_hours is None else grace_hours)
+    named: dict[int, str] = {}
+
+    def ask() -> dict[int, str]:
+        named.update(snapshots_in_use(settings, retention=retention))
+        return named
+
+    return maintain(settings, named_snapshots=ask, retention=retention, grace=grace), named
+
+
+def snapshots_in_use(settings: Settings, *, retention: timedelta) -> dict[int, str]:
+    """Every snapshot that must stay however old it is, and who names it."""
+    from ml.live_models import live_models
+
+    found: dict[int, list[str]] = {}
+    for model in live_models(settings, retention=retention):
+        found.setdefault(model.snapshot, []).append(str(model))
+    for snapshot, who in named_by_candidates(settings):
+        found.setdefault(snapshot, []).append(who)
+    return {snapshot: "; ".join(who) for snapshot, who in sorted(found.items())}
