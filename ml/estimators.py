@@ -4,12 +4,15 @@ An estimator is a frozen value of settings; fitting it gives a model that turns 
 """
 
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml.design_matrix import Matrix
+from ml.external_memory import StreamedSample, external_matrix
 from warehouse.errors import SettingError
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ class FittedModel(Protocol):
 class Estimator(Protocol):
     """Settings that can learn."""
 
-    def fit(self, train: Sample, tune: Sample, monotone: tuple[int, ...]) -> FittedModel:
+    def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> FittedModel:
         """Learn from ``train``; ``tune`` may decide when to stop. ``monotone``: each column's direction of risk."""
         ...
 
@@ -103,15 +106,29 @@ class GradientBoosting:
             if not 0 < getattr(self, name) <= 1:
                 raise SettingError(f"{name} must be within (0, 1]: found {getattr(self, name)}")
 
-    def fit(self, train: Sample, tune: Sample, monotone: tuple[int, ...]) -> BoostedTrees:
-        """Boost on ``train`` until ``patience`` trees brought no better log loss on ``tune``."""
+    def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> BoostedTrees:
+        """Boost on ``train`` until ``patience`` trees brought no better log loss on ``tune``.
+
+        A streamed sample's quantised matrix lies on disk meanwhile. The trees are those of the same rows held.
+        """
+        parameters = self._parameters(train.defaulted, monotone)
+        options = {"max_bin": self.max_bins, "nthread": self._threads(len(train.defaulted))}
+        if isinstance(train, Sample):
+            import xgboost
+
+            held = xgboost.QuantileDMatrix(train.matrix, label=train.defaulted, **options)
+            return self._boost(held, tune, parameters, options)
+        with TemporaryDirectory(prefix="training-matrix-", dir=train.directory) as cache:
+            return self._boost(external_matrix(train, Path(cache), **options), tune, parameters, options)
+
+    def _boost(
+        self, train_data: "xgboost.DMatrix", tune: Sample, parameters: dict[str, Any], options: dict[str, Any]
+    ) -> BoostedTrees:
         import xgboost
 
-        options = {"max_bin": self.max_bins, "nthread": self._threads(len(train.defaulted))}
-        train_data = xgboost.QuantileDMatrix(train.matrix, label=train.defaulted, **options)
         tune_data = xgboost.QuantileDMatrix(tune.matrix, label=tune.defaulted, ref=train_data, **options)
         booster = xgboost.train(
-            self._parameters(train.defaulted, monotone),
+            parameters,
             train_data,
             num_boost_round=self.max_trees,
             evals=[(tune_data, "tune")],
@@ -162,11 +179,14 @@ class FittedLogistic:
 
 @dataclass(frozen=True)
 class LogisticRegression:
-    """The baseline: medians for missing values and an indicator of each, standardised columns, a mild ridge (``c``)."""
+    """The baseline: medians for missing values and an indicator of each, standardised columns, a mild ridge (``c``).
+
+    Of a streamed sample it is fitted on 200,000 rows spread over all: a line through 50 columns needs no more.
+    """
 
     c: float = 0.1
 
-    def fit(self, train: Sample, tune: Sample, monotone: tuple[int, ...]) -> FittedLogistic:
+    def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> FittedLogistic:
         """Fit on ``train``; needs neither ``tune`` nor directions."""
         from sklearn.impute import SimpleImputer
         from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
@@ -174,11 +194,12 @@ class LogisticRegression:
         from sklearn.preprocessing import StandardScaler
 
         del tune, monotone
+        matrix, defaulted = (train.matrix, train.defaulted) if isinstance(train, Sample) else train.drawn(_MANY_ROWS)
         pipeline = make_pipeline(
             # a column without a single value in train stays, as zeros, so that later rows still fit
             SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
             StandardScaler(),
             SklearnLogisticRegression(C=self.c, max_iter=2000),
         )
-        pipeline.fit(train.matrix.astype(np.float64), train.defaulted)
+        pipeline.fit(matrix.astype(np.float64), defaulted)
         return FittedLogistic(pipeline)

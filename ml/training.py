@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ml.calibration import Calibrator, Method, choose_method, fit_calibrator
 from ml.design_matrix import DesignMatrix
 from ml.estimators import BoostedTrees, Estimator, FittedModel, GradientBoosting, LogisticRegression, Sample
+from ml.external_memory import BATCH_ROWS, StreamedSample
 from ml.policy import DEFAULT_BANDS, Band, CutOffRule, Policy
 from ml.training_set import TrainingSet
 from warehouse.contract import FeatureContract
@@ -84,7 +85,7 @@ class CalibratedModel:
 
     def raw(self, frame: "pd.DataFrame") -> Floats:
         """Uncalibrated probabilities of a feature table's rows."""
-        return self.model.predict(self.design_matrix.encode(frame))
+        return _predict(self.model, self.design_matrix, frame)
 
     def probabilities(self, frame: "pd.DataFrame") -> Floats:
         """Calibrated probabilities of default of a feature table's rows."""
@@ -114,7 +115,7 @@ class Candidate:
 
     def raw(self, frame: "pd.DataFrame") -> Floats:
         """The trees' own probabilities of a feature table's rows."""
-        return self.trees.predict(self.design_matrix.encode(frame))
+        return _predict(self.trees, self.design_matrix, frame)
 
     def probabilities(self, frame: "pd.DataFrame") -> Floats:
         """Calibrated probabilities of default of a feature table's rows."""
@@ -138,7 +139,7 @@ def train(training_set: TrainingSet, contract: FeatureContract, settings: Traini
     settings = settings or TrainingSettings()
     started = time.perf_counter()
     design_matrix = DesignMatrix.from_contract(contract, settings.exclude)
-    train_sample = Sample(design_matrix.encode(training_set.rows("train")), training_set.defaulted("train"))
+    train_sample = _train_sample(design_matrix, training_set)
     tune_sample = Sample(design_matrix.encode(training_set.rows("tune")), training_set.defaulted("tune"))
     trees = settings.boosting.fit(train_sample, tune_sample, design_matrix.monotone_constraints)
     raw_tune = trees.predict(tune_sample.matrix)
@@ -164,6 +165,20 @@ def train(training_set: TrainingSet, contract: FeatureContract, settings: Traini
     )
 
 
+def _train_sample(design_matrix: DesignMatrix, training_set: TrainingSet) -> Sample | StreamedSample:
+    rows, defaulted = training_set.rows("train"), training_set.defaulted("train")
+    if training_set.mapped is not None:
+        return StreamedSample(rows, design_matrix, defaulted, training_set.mapped.directory, BATCH_ROWS)
+    return Sample(design_matrix.encode(rows), defaulted)
+
+
+def _predict(model: FittedModel, design_matrix: DesignMatrix, frame: "pd.DataFrame") -> Floats:
+    # in parts, since rows that lie on disk must not be encoded all at once
+    starts = range(0, max(len(frame), 1), BATCH_ROWS)
+    parts = [model.predict(design_matrix.encode(frame.iloc[start : start + BATCH_ROWS])) for start in starts]
+    return np.concatenate(parts)
+
+
 def _baselines(
     training_set: TrainingSet, contract: FeatureContract, settings: TrainingSettings
 ) -> dict[str, CalibratedModel]:
@@ -176,7 +191,7 @@ def _baselines(
 
 def _calibrated(estimator: Estimator, design_matrix: DesignMatrix, training_set: TrainingSet) -> CalibratedModel:
     """Fit a baseline and give it the same chance as the trees: calibration on tune rows."""
-    train_sample = Sample(design_matrix.encode(training_set.rows("train")), training_set.defaulted("train"))
+    train_sample = _train_sample(design_matrix, training_set)
     tune_sample = Sample(design_matrix.encode(training_set.rows("tune")), training_set.defaulted("tune"))
     model = estimator.fit(train_sample, tune_sample, design_matrix.monotone_constraints)
     raw = model.predict(tune_sample.matrix)

@@ -7,12 +7,14 @@ identical, however often dbt has rebuilt the table since.
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.mapped_rows import MappedRows, map_rows
 from warehouse.errors import LakeError, NotFoundError, TrainingSetError
 from warehouse.lake import current_snapshot
 
@@ -25,6 +27,10 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 TABLE = "training.trn_default"
 #: Columns of the table that are no features.
 KEY_COLUMNS = ("application_id", "borrower_id", "source", "decided_at", "split", "is_default", "label_known_at")
+_BATCH_ROWS, _MAPPED_BATCH_ROWS = 1_000_000, 200_000
+#: What training takes of memory for each value of the table: it as float64 (8), its columns as float32 (4), XGBoost's
+#: copy while it finds quantiles (4), the baseline's copy and its imputed and scaled ones (24).
+_BYTES_A_VALUE = 40
 
 
 @dataclass(frozen=True)
@@ -32,16 +38,20 @@ class TrainingSet:
     """One source's rows of ``training.trn_default`` as of a snapshot, ordered by application.
 
     ``frame``: keys as in the table; ``is_default`` bool; numeric and boolean features float64 with NaN for missing,
-    categorical ones and ``split`` pandas categories. ``sha256`` covers values, types and column names.
+    categorical ones and ``split`` pandas categories. ``sha256`` covers values, types and column names. ``mapped``:
+    where they are too many to hold; the frame then lies in files, split by split, and is read as if it were held.
     """
 
     frame: "pd.DataFrame"
     source: str
     snapshot: int
     sha256: str
+    mapped: MappedRows | None = None
 
     def rows(self, split: Split) -> "pd.DataFrame":
         """The rows of a split, in the order of the whole."""
+        if self.mapped is not None:
+            return self.mapped.rows(split)
         return self.frame[self.frame["split"] == split]
 
     def defaulted(self, split: Split) -> NDArray[np.bool_]:
@@ -54,23 +64,37 @@ class TrainingSet:
         return statement(self.source, self.snapshot)
 
 
-def read_training_set(con: duckdb.DuckDBPyConnection, source: str, *, snapshot: int | None = None) -> TrainingSet:
+def read_training_set(
+    con: duckdb.DuckDBPyConnection, source: str, *, snapshot: int | None = None, most_bytes: int | None = None
+) -> TrainingSet:
     """Read a source's training set from the lake, by default as of the newest snapshot.
+
+    ``most_bytes``: what training may take of memory; a set that would take more is mapped from files under DuckDB's
+    temporary directory (``ml.mapped_rows``). None holds any set.
 
     Raises NotFoundError where the table or the source's rows do not exist at that snapshot, and TrainingSetError
     where a split is empty, has one outcome only, or an application occurs twice.
     """
     snapshot = current_snapshot(con) if snapshot is None else snapshot
-    reader = stream_training_set(con, source, snapshot=snapshot, batch_rows=1_000_000)
-    digest = ContentHash()
-    frame = _frame(digest.over(reader), reader.schema)
+    where = f"{TABLE} of source {source!r} at snapshot {snapshot}"
+    digest, mapped = ContentHash(), None
+    n_by_split, n_columns = _size(con, source, snapshot)
+    if most_bytes is not None and sum(n_by_split.values()) * n_columns * _BYTES_A_VALUE > most_bytes:
+        spill = _spill(con)  # before the reader: the next query of a connection ends the one before
+        reader = stream_training_set(con, source, snapshot=snapshot, batch_rows=_MAPPED_BATCH_ROWS)
+        rows = digest.over(_unique(reader, where))
+        mapped = map_rows(rows, reader.schema, n_by_split=n_by_split, keys=KEY_COLUMNS, within=spill)
+        frame = mapped.frame
+    else:
+        reader = stream_training_set(con, source, snapshot=snapshot, batch_rows=_BATCH_ROWS)
+        frame = _frame(digest.over(_unique(reader, where)), reader.schema)
     if frame.empty:
         raise NotFoundError(
             f"{TABLE} has no rows of source {source!r} at snapshot {snapshot}: ingest its files and run `dbt build`; "
             "an application trains a model once its label is mature"
         )
-    _check_trainable(frame, source, snapshot)
-    return TrainingSet(frame, source, snapshot, digest.hexdigest())
+    _check_trainable(frame, where)
+    return TrainingSet(frame, source, snapshot, digest.hexdigest(), mapped)
 
 
 def stream_training_set(
@@ -80,8 +104,23 @@ def stream_training_set(
 
     Raises NotFoundError where the snapshot, or the table in it, does not exist.
     """
+    return _execute(con, statement(source, snapshot), snapshot).to_arrow_reader(batch_size=batch_rows)
+
+
+def _size(con: duckdb.DuckDBPyConnection, source: str, snapshot: int) -> tuple[dict[str, int], int]:
+    """Rows by split, and the number of columns."""
+    rows = statement(source, snapshot)
+    found = dict(_execute(con, f"select split, count(*) from ({rows}) group by split", snapshot).fetchall())
+    return {split: found.get(split, 0) for split in SPLITS}, len(con.execute(f"describe {rows}").fetchall())
+
+
+def _spill(con: duckdb.DuckDBPyConnection) -> Path:
+    return Path(con.execute("select current_setting('temp_directory')").fetchall()[0][0])
+
+
+def _execute(con: duckdb.DuckDBPyConnection, query: str, snapshot: int) -> duckdb.DuckDBPyConnection:
     try:
-        return con.execute(statement(source, snapshot)).to_arrow_reader(batch_size=batch_rows)
+        return con.execute(query)
     except duckdb.Error as error:
         text = str(error).splitlines()[0]
         if not isinstance(error, duckdb.CatalogException) and "No snapshot found" not in text:
@@ -170,14 +209,22 @@ def _frame(batches: Iterable["pa.RecordBatch"], schema: "pa.Schema") -> "pd.Data
     return frame
 
 
-def _check_trainable(frame: "pd.DataFrame", source: str, snapshot: int) -> None:
-    where = f"{TABLE} of source {source!r} at snapshot {snapshot}"
-    repeated = frame["application_id"].duplicated()
-    if repeated.any():
-        raise TrainingSetError(
-            f"{where} must have one row per application: found {int(repeated.sum())} more "
-            f"(application_id {frame.loc[repeated, 'application_id'].iloc[0]}, …)"
-        )
+def _unique(batches: Iterable["pa.RecordBatch"], where: str) -> Iterator["pa.RecordBatch"]:
+    """Pass batches through; raises TrainingSetError where an application occurs twice: their order puts it together."""
+    last = None
+    for batch in batches:
+        ids = batch["application_id"].to_numpy(zero_copy_only=False)
+        repeated = np.append(ids[:1] == last, ids[1:] == ids[:-1])
+        if repeated.any():
+            raise TrainingSetError(
+                f"{where} must have one row per application: found {int(repeated.sum())} more "
+                f"(application_id {ids[repeated][0]}, …)"
+            )
+        last = ids[-1] if len(ids) else last
+        yield batch
+
+
+def _check_trainable(frame: "pd.DataFrame", where: str) -> None:
     unlabelled = int(frame["is_default"].isna().sum())
     if unlabelled:
         raise TrainingSetError(f"{where} must have a label in every row: {unlabelled} have none")

@@ -159,4 +159,4 @@ def champion_scores(settings: Settings, rows: TrainingSet) -> ChampionScores | N
 def read_rows(settings: Settings, record: TrainingSetRecord) -> TrainingSet:
     """The training set that a record names, as of its snapshot."""
     with connect(settings) as con:
-        return read_training_set(con, record.source, snapshot=record.snapshot)
+        return read_training_set(con, record.source, snapshot=record.snapshot, most_bytes=settings.training_bytes)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from warehouse.errors import SettingError
+from warehouse.memory import memory_bytes
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DBT_PROJECT_DIR = REPOSITORY / "warehouse"
@@ -25,6 +26,7 @@ class Settings:
     ``home``: directory of all state. ``catalog``: None for the embedded SQLite catalog, else a libpq connection string
     (``LOANLAKE_CATALOG=postgres:dbname=lake host=…``). ``lake_data``: directory or object-store prefix of the Parquet
     files. ``lease_seconds``: how long a writer waits for its turn before LakeBusyError.
+    ``training_memory_share``: of the machine's memory that training may take before it works from disk.
     ``skew_since``: no earlier decision counts against a promotion (``LOANLAKE_SKEW_SINCE``); None: those of the last
     30 days do.
     ``source``: the lender that runs are about when none is named (``LOANLAKE_SOURCE``); see :meth:`active_source`.
@@ -45,6 +47,7 @@ class Settings:
     skew_since: datetime | None = None
     retention_days: float = 30.0
     grace_hours: float = 24.0
+    training_memory_share: float = 0.5
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -74,6 +77,7 @@ class Settings:
             skew_since=_moment(env, "LOANLAKE_SKEW_SINCE"),
             retention_days=_positive_number(env, "LOANLAKE_RETENTION_DAYS", 30.0, "days"),
             grace_hours=_positive_number(env, "LOANLAKE_GRACE_HOURS", 24.0, "hours"),
+            training_memory_share=_share(env, "LOANLAKE_TRAINING_MEMORY_SHARE", cls.training_memory_share),
         )
 
     def active_source(self) -> str:
@@ -83,6 +87,11 @@ class Settings:
         if self.deployment.exists():
             return str(json.loads(self.deployment.read_text())["source"])
         return "simulated"
+
+    @property
+    def training_bytes(self) -> int:
+        """What training may take of memory before it works from disk."""
+        return int(self.training_memory_share * memory_bytes())
 
     @property
     def landing(self) -> Path:
@@ -213,6 +222,19 @@ def _redis_url(env: Mapping[str, str]) -> str | None:
             f"found {url.partition(':')[0]!r}; leave it unset to keep the online store in the home"
         )
     return url
+
+
+def _share(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name)
+    if not text:
+        return default
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise SettingError(f"{name} must be a share of the machine's memory within 0..1: found {text!r}")
+    return share
 
 
 def _moment(env: Mapping[str, str], name: str) -> datetime | None:

@@ -41,7 +41,7 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     n_checks = require_green(context.instance, settings, upstream_checks(), before="the training set")
     source = run_settings.active_source(settings)
     with connect(settings) as con:
-        rows = read_training_set(con, source)
+        rows = read_training_set(con, source, most_bytes=settings.training_bytes)
     write_training_set(settings, TrainingSetRecord(source, rows.snapshot, rows.sha256))
 
     of_splits = []

@@ -63,3 +63,18 @@ def test_a_moment_is_read_as_utc_whatever_its_zone() -> None:
 def test_a_moment_that_is_none_is_refused() -> None:
     with pytest.raises(SettingError, match=r"LOANLAKE_SKEW_SINCE must be an ISO 8601 time.*'last week'"):
         Settings.from_environment({"LOANLAKE_SKEW_SINCE": "last week"})
+
+
+def test_training_may_take_a_share_of_memory() -> None:
+    whole, none = (
+        Settings.from_environment({"LOANLAKE_TRAINING_MEMORY_SHARE": text}).training_bytes for text in ("1", "0")
+    )
+
+    assert none == 0
+    assert Settings.from_environment({}).training_bytes == whole // 2
+
+
+@pytest.mark.parametrize("text", ["half", "1.5", "nan"])
+def test_a_share_of_memory_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match=rf"LOANLAKE_TRAINING_MEMORY_SHARE must be a share .*'{text}'"):
+        Settings.from_environment({"LOANLAKE_TRAINING_MEMORY_SHARE": text})
