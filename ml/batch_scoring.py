@@ -193,6 +193,8 @@ def _decide(scorer: Scorer, deployment: Deployment, batch: "pa.RecordBatch", sna
         "model_version": deployment.model_version,
         "feature_version": scorer.contract.version,
         "route": "batch",
+        "role": "champion",
+        "history": None,
         "latency_ms": None,
         "lake_snapshot": snapshot,
         "ingested_at": datetime.now(UTC).replace(tzinfo=None),
@@ -216,11 +218,11 @@ def _schema() -> "pa.Schema":
 
 
 def _insert(settings: Settings, path: Path, deployment: Deployment) -> int:
-    columns = ", ".join(f"found.{name}::{data_type}" for name, data_type in TABLES[_TABLE].items())
+    columns = ", ".join(f"found.{name}::{data_type} as {name}" for name, data_type in TABLES[_TABLE].items())
     purpose = f"batch decisions of {deployment.model_name} version {deployment.model_version}"
     with writer(purpose, settings) as con:
         row = con.execute(
-            f"insert into {_TABLE} select {columns} from read_parquet($1) found "
+            f"insert into {_TABLE} by name select {columns} from read_parquet($1) found "
             f"where not exists (from {_TABLE} made where made.decision_id = found.decision_id)",
             [str(path)],
         ).fetchone()

@@ -34,6 +34,48 @@ def promote(*, version: int, source: str | None) -> None:
 
 
 @click.command()
+@click.argument("version", type=click.IntRange(1), required=False)
+@click.option("--shadow", is_flag=True, help="Score every application with it off the answer path; nobody is told.")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Let it answer this share of the applicants, always the same ones.",
+)
+@click.option("--end", is_flag=True, help="Let the champion answer alone again.")
+def challenge(*, version: int | None, shadow: bool, share: float | None, end: bool) -> None:
+    r"""Try VERSION of the served model beside the champion: in shadow, or with a share of the applicants.
+
+    A running API takes it up within seconds, without dropping a request. `loanlake promote VERSION` makes it the
+    champion; a promotion or a rollback ends the challenge. A version that a gate refused is not tried.
+
+    \b
+        loanlake challenge 8 --shadow
+        loanlake challenge 8 --share 0.1
+        loanlake challenge --end
+    """
+    from ml.deployment import challenge as start
+    from ml.deployment import end_challenge, needed_by_challenger
+
+    settings, by = Settings.from_environment(), getpass.getuser()
+    if (version is not None, shadow, share is not None, end) not in _CHALLENGES:
+        raise click.UsageError("give a VERSION with either --shadow or --share, or --end alone")
+    if end or version is None:
+        _print_served(end_challenge(settings, by=by))
+        return
+    deployment = start(settings, version, share=share, by=by)
+    _print_served(deployment)
+    needed = ", ".join(needed_by_challenger(settings, deployment))
+    if needed and shadow:
+        click.echo(f"requests without {needed}, which version {version} needs, are not scored in shadow")
+    elif needed:
+        click.echo(f"every request must now give {needed}, which version {version} needs")
+
+
+#: VERSION, --shadow, --share, --end
+_CHALLENGES = {(True, True, False, False), (True, False, True, False), (False, False, False, True)}
+
+
+@click.command()
 def rollback() -> None:
     """Serve again what was served before, its features with it; once more goes back one more."""
     from ml.deployment import rollback as roll_back
@@ -103,6 +145,8 @@ def _print_served(deployment: "Deployment") -> None:
         f"serving {deployment.model_name} version {deployment.model_version} "
         f"(features {deployment.feature_version}), published {deployment.published_at} by {deployment.published_by}"
     )
+    if deployment.challenger:
+        click.echo(f"challenged by {deployment.challenger.name}")
     if deployment.previous:
         before = deployment.previous
         click.echo(f"`loanlake rollback` goes back to {before.model_name} version {before.model_version}")

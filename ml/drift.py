@@ -182,7 +182,7 @@ def measure_score_drift(
     where, parameters = decisions_of(model, months)
     con.execute(
         f"create or replace temp table {CURRENT} as "
-        f"select date_trunc('month', decided_at)::date as month, {_SCORE} from serving.predictions where {where}",
+        f"select date_trunc('month', decided_at)::date as month, {_SCORE} from {model.decisions} where {where}",
         parameters,
     )
     mean_reference = con.execute(f"select avg({_SCORE}) from {REFERENCE}").fetchall()[0][0]

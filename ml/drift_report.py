@@ -103,7 +103,7 @@ def _totals(con: "duckdb.DuckDBPyConnection", model: MonitoredModel, month: date
         [model.source],
     ).fetchall()
     where, parameters = decisions_of(model, [month])
-    decisions = con.execute(f"select count(*) from serving.predictions where {where}", parameters).fetchall()
+    decisions = con.execute(f"select count(*) from {model.decisions} where {where}", parameters).fetchall()
     return int(reference[0][0]), int(decisions[0][0])
 
 

@@ -1,9 +1,9 @@
 """Which models still need the lake snapshot they were trained on, so that maintenance keeps it.
 
-Live is a version that is deployed or that a rollback would come back to; one that an MLflow alias names; one that
-passed its gates and was not archived (``loanlake archive``), for it may be promoted any day; and one that a gate
-refused, for as long as the retention, while people look why. A decision needs no snapshot to be replayed: its log and
-its bundle suffice.
+Live is a version that is deployed or on trial, or that a rollback would come back to; one that an MLflow alias names;
+one that passed its gates and was not archived (``loanlake archive``), for it may be promoted any day; and one that a
+gate refused, for as long as the retention, while people look why. A decision needs no snapshot to be replayed: its log
+and its bundle suffice.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ml.deployment import read_deployment
+from ml.deployment import Deployment, read_deployment
 from warehouse.settings import Settings
 
 
@@ -38,10 +38,16 @@ def live_models(settings: Settings, *, retention: timedelta) -> list[LiveModel]:
 
 def _deployed(settings: Settings) -> Iterator[LiveModel]:
     deployment, why = read_deployment(settings), "deployed"
+    if deployment is not None and deployment.challenger is not None:
+        yield _live(settings, deployment.challenger.deployment, "on trial")
     while deployment is not None:
-        lineage = json.loads((deployment.bundle_directory(settings) / "lineage.json").read_text())
-        yield LiveModel(deployment.model_name, deployment.model_version, lineage["lake_snapshot"], why)
+        yield _live(settings, deployment, why)
         deployment, why = deployment.previous, "a rollback would serve it"
+
+
+def _live(settings: Settings, deployment: Deployment, why: str) -> LiveModel:
+    lineage = json.loads((deployment.bundle_directory(settings) / "lineage.json").read_text())
+    return LiveModel(deployment.model_name, deployment.model_version, lineage["lake_snapshot"], why)
 
 
 def _registered(settings: Settings, since: datetime) -> Iterator[LiveModel]:

@@ -16,6 +16,8 @@ from warehouse.errors import MonitoringError
 #: Names of the temporary tables that :func:`load_reference` and :func:`load_decisions` make.
 REFERENCE, CURRENT = "monitored_reference", "monitored_current"
 
+PREDICTIONS, SHADOW_PREDICTIONS = "serving.predictions", "serving.shadow_predictions"
+
 _TYPES: dict[Kind, str] = {"numeric": "double", "boolean": "boolean", "categorical": "varchar"}
 
 
@@ -29,11 +31,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class MonitoredModel:
-    """The model version whose decisions are measured, and the source whose borrowers they are about."""
+    """The model version whose decisions are measured, and the source whose borrowers they are about.
+
+    ``decisions``: the table they are in; of a challenger in shadow, what it would have decided.
+    """
 
     source: str
     name: str
     version: int
+    decisions: str = PREDICTIONS
 
 
 def load_reference(
@@ -83,7 +89,7 @@ def load_decisions(
     con.execute(
         f"create or replace temp table {CURRENT} as select month, {columns} from ("
         "select date_trunc('month', decided_at)::date as month, "
-        f"from_json(features, '{types}') as seen from serving.predictions where {where} "
+        f"from_json(features, '{types}') as seen from {model.decisions} where {where} "
         f"{_drawn_by('decision_id', sample)})",
         parameters,
     )
@@ -91,7 +97,7 @@ def load_decisions(
 
 
 def decisions_of(model: MonitoredModel, months: Sequence[date] | None) -> tuple[str, list[object]]:
-    """The condition on ``serving.predictions`` that selects the model's decisions, and its parameters."""
+    """The condition on ``model.decisions`` that selects the model's decisions, and its parameters."""
     where = "source = $1 and model_name = $2 and model_version = $3"
     parameters: list[object] = [model.source, model.name, model.version]
     if months is not None:

@@ -60,14 +60,14 @@ def measure_performance(
     application. Every decision counts, also the second one on the same application.
     """
     where, parameters = decisions_of(model, months)
-    rows = con.execute(_SQL.format(where=where), parameters).fetchall()
+    rows = con.execute(_SQL.format(decisions=model.decisions, where=where), parameters).fetchall()
     return tuple(Performance(*row) for row in rows)
 
 
 _SQL = f"""
 with decisions as (
     select date_trunc('month', decided_at)::date as month, application_id, probability
-    from serving.predictions where {{where}}
+    from {{decisions}} where {{where}}
 ),
 reported as (
     select application_id, max_by(is_default, known_at) as is_default

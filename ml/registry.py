@@ -155,6 +155,18 @@ def set_champion(settings: Settings, name: str, version: int) -> None:
         client.delete_registered_model_alias(name, CHALLENGER)
 
 
+def set_challenger(settings: Settings, name: str, version: int) -> None:
+    """Move the alias ``challenger`` to a version."""
+    open_client(settings).set_registered_model_alias(name, CHALLENGER, str(version))
+
+
+def drop_challenger(settings: Settings, name: str, version: int) -> None:
+    """Take the alias ``challenger`` from a version; another one's is left alone."""
+    client = open_client(settings)
+    if int(client.get_registered_model(name).aliases.get(CHALLENGER, 0)) == version:
+        client.delete_registered_model_alias(name, CHALLENGER)
+
+
 def fetch_bundle(settings: Settings, version: RegisteredVersion) -> Bundle:
     """The bundle of a registered version, as MLflow keeps it; raises BundleError where it was changed."""
     mlflow = open_mlflow(settings)

@@ -1,7 +1,6 @@
 """Which version of each source's model was last put in service: read from the deployment history, without MLflow."""
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from warehouse.settings import Settings
 
@@ -18,27 +17,25 @@ def champion_of(settings: Settings, source: str) -> "Deployment | None":
 
 
 def champions(settings: Settings) -> "list[Deployment]":
-    """The champion of every source that has one, by name of the source."""
-    from ml.deployment import Deployment
+    """The champion of every source that has one, with its challenger, by name of the source."""
+    from ml.deployment import read_history
 
-    latest = {entry["source"]: entry for entry in _history(settings)}
-    return [
-        Deployment.from_dict(
-            {name: value for name, value in latest[source].items() if name != "action"} | {"previous": None}
-        )
-        for source in sorted(latest)
-    ]
+    latest = {change.deployment.source: change.deployment for change in read_history(settings)}
+    return [latest[source] for source in sorted(latest)]
 
 
-def was_published(settings: Settings, name: str, version: int) -> bool:
-    """Whether this version was ever in service.
+def was_in_service(settings: Settings, name: str, version: int) -> bool:
+    """Whether this version was ever champion or challenger.
 
-    A run does not publish such a version again: where it is no longer served, a person took it back.
+    A run does not publish such a version: where it is no champion, a person took it back, or is trying it.
     """
-    return any((entry["model_name"], entry["model_version"]) == (name, version) for entry in _history(settings))
+    from ml.deployment import read_history
 
-
-def _history(settings: Settings) -> list[dict[str, Any]]:
-    if not settings.deployment_history.exists():
-        return []
-    return [json.loads(line) for line in settings.deployment_history.read_text().splitlines() if line]
+    return any(
+        deployment is not None and deployment.is_version(name, version)
+        for change in read_history(settings)
+        for deployment in (
+            change.deployment,
+            change.deployment.challenger.deployment if change.deployment.challenger else None,
+        )
+    )

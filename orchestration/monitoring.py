@@ -1,10 +1,11 @@
-"""What monitoring is about: the champion of a source, its bundle, and the months it has decided in."""
+"""What monitoring is about: the champion of a source and its challenger, their bundles, and the months of decisions."""
 
 from dataclasses import dataclass
 from datetime import date
 
 from ml.bundle import Bundle, load_bundle
-from ml.monitoring import MonitoredModel, decisions_of
+from ml.deployment import Deployment, read_deployment
+from ml.monitoring import PREDICTIONS, SHADOW_PREDICTIONS, MonitoredModel, decisions_of
 from orchestration.champions import champion_of
 from warehouse.errors import NotFoundError
 from warehouse.lake import connect
@@ -12,7 +13,7 @@ from warehouse.settings import Settings
 
 
 @dataclass(frozen=True)
-class MonitoredChampion:
+class MonitoredVersion:
     """A model version with its bundle."""
 
     model: MonitoredModel
@@ -24,13 +25,30 @@ class MonitoredChampion:
         return self.bundle.lineage.lake_snapshot
 
 
-def monitored_champion(settings: Settings, source: str) -> MonitoredChampion:
+def monitored_champion(settings: Settings, source: str) -> MonitoredVersion:
     """The version of the source's model that was last put in service; raises NotFoundError where none was."""
     champion = champion_of(settings, source)
     if champion is None:
         raise NotFoundError(f"no model of source {source!r} was deployed yet, so there is nothing to monitor")
-    model = MonitoredModel(source, champion.model_name, champion.model_version)
-    return MonitoredChampion(model, load_bundle(champion.bundle_directory(settings)))
+    return _monitored(settings, champion, PREDICTIONS)
+
+
+def monitored_versions(settings: Settings, source: str) -> list[MonitoredVersion]:
+    """The champion, and its challenger while a challenge runs: each with its own decisions.
+
+    A challenger in shadow is measured on what it would have decided; nothing of that is in the champion's figures.
+    """
+    versions = [monitored_champion(settings, source)]
+    served = read_deployment(settings)
+    if served is not None and served.source == source and served.challenger is not None:
+        table = SHADOW_PREDICTIONS if served.challenger.mode == "shadow" else PREDICTIONS
+        versions.append(_monitored(settings, served.challenger.deployment, table))
+    return versions
+
+
+def _monitored(settings: Settings, deployment: Deployment, decisions: str) -> MonitoredVersion:
+    model = MonitoredModel(deployment.source, deployment.model_name, deployment.model_version, decisions)
+    return MonitoredVersion(model, load_bundle(deployment.bundle_directory(settings)))
 
 
 def newest_month(settings: Settings, model: MonitoredModel) -> list[date]:
@@ -38,6 +56,6 @@ def newest_month(settings: Settings, model: MonitoredModel) -> list[date]:
     where, parameters = decisions_of(model, None)
     with connect(settings) as con:
         row = con.execute(
-            f"select max(date_trunc('month', decided_at)::date) from serving.predictions where {where}", parameters
+            f"select max(date_trunc('month', decided_at)::date) from {model.decisions} where {where}", parameters
         ).fetchone()
     return [row[0]] if row and row[0] else []

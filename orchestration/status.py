@@ -16,6 +16,8 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     import duckdb
 
+    from ml.deployment import Deployment
+
 Row = tuple[Any, ...]
 
 
@@ -97,13 +99,23 @@ def _clocks(con: "duckdb.DuckDBPyConnection") -> dict[str, Row]:
 def _served_lines(settings: Settings, now: datetime) -> list[str]:
     if not settings.deployment.exists():
         return ["no model: the API answers 503 until one passes its gates"]
-    deployment = json.loads(settings.deployment.read_text())
-    published = datetime.fromisoformat(deployment["published_at"])
-    name, version = deployment["model_name"], deployment["model_version"]
-    return [
-        f"{name} version {version}, features {deployment['feature_version']}, since {published:%Y-%m-%d %H:%M} UTC "
-        f"({_ago((now - published).total_seconds())}), by {deployment['published_by']}"
-    ]
+    from ml.deployment import read_deployment
+
+    served = read_deployment(settings)
+    if served is None:
+        return []
+    lines = [f"{served.model_name} version {served.model_version}, {_since(served, now)}"]
+    if served.challenger is not None:
+        lines.append(f"challenged by {served.challenger.name}, {_since(served.challenger.deployment, now)}")
+    return lines
+
+
+def _since(deployment: "Deployment", now: datetime) -> str:
+    published = datetime.fromisoformat(deployment.published_at)
+    return (
+        f"features {deployment.feature_version}, since {published:%Y-%m-%d %H:%M} UTC "
+        f"({_ago((now - published).total_seconds())}), by {deployment.published_by}"
+    )
 
 
 def _model_lines(settings: Settings) -> list[str]:
@@ -125,7 +137,20 @@ def _prediction_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
     found = con.execute(
         "select source, route, count(*), max(decided_at) from serving.predictions group by all order by all"
     ).fetchall()
-    return [f"{source} {route}: {n:,}, the latest decided {_day(latest)}" for source, route, n, latest in found]
+    lines = [f"{source} {route}: {n:,}, the latest decided {_day(latest)}" for source, route, n, latest in found]
+    return lines + _shadow_lines(con)
+
+
+def _shadow_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
+    import duckdb
+
+    try:
+        found = con.execute(
+            "select source, model_version, count(*) from serving.shadow_predictions group by all order by all"
+        ).fetchall()
+    except duckdb.CatalogException:  # a lake from before there were shadows
+        return []
+    return [f"{source} in shadow: {n:,} by version {version}" for source, version, n in found]
 
 
 def _outbox_lines(settings: Settings) -> list[str]:

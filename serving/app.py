@@ -26,6 +26,7 @@ from serving.outbox import Outbox
 from serving.outcome_report import OUTCOME_REPORT, OutcomeService
 from serving.readiness import ReadinessCheck
 from serving.scoring import ScoringService
+from serving.shadow import ShadowScorer
 from warehouse.online_store import open_store
 from warehouse.settings import Settings
 
@@ -39,11 +40,18 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
     deployments = DeploymentWatch(settings)
     store = open_store(settings)
     outbox = Outbox(settings, metrics=metrics, most_waiting=options.waiting_decisions)
+    shadows = ShadowScorer(outbox=outbox, metrics=metrics)
     scoring = ScoringService(
-        deployments=deployments, store=store, outbox=outbox, metrics=metrics, batch_rows=options.batch_rows
+        deployments=deployments,
+        store=store,
+        outbox=outbox,
+        shadows=shadows,
+        metrics=metrics,
+        batch_rows=options.batch_rows,
+        history_policy=options.history,
     )
     outcomes = OutcomeService(deployments=deployments, outbox=outbox)
-    readiness = ReadinessCheck(deployments=deployments, store=store, outbox=outbox)
+    readiness = ReadinessCheck(deployments=deployments, store=store, outbox=outbox, history_policy=options.history)
     guard = KeyGuard(KeyRing(KeyStore(settings.keys), poll_seconds=options.poll_seconds))
     services = {
         "deployments": deployments,
@@ -65,6 +73,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
+            await shadows.close()
             await outbox.close()
             await store.close()
 
@@ -111,8 +120,8 @@ def _always(service: Any) -> Callable[[], Any]:
 
 
 def _live_schemas(deployments: DeploymentWatch, batch_rows: int) -> dict[str, dict[str, Any]]:
-    model = deployments.model
-    one = model.request_schema.json_schema() if model else {"type": "object", "description": "No model is deployed."}
+    served = deployments.deployment
+    one = served.request_schema.json_schema() if served else {"type": "object", "description": "No model is deployed."}
     rows = {
         "type": "array",
         "minItems": 1,

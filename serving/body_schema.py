@@ -7,6 +7,7 @@ field with the same types, so that the fast answer and the full list of violatio
 import difflib
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, get_args
@@ -98,14 +99,16 @@ class BodySchema:
                 rule = f"must be {field.rule}" if field.required else f"must be {field.rule}, or null"
                 violations.append(Violation(field=field.name, rule=rule, found=shown(body[field.name])))
         violations += [
-            Violation(field=shown(name), rule=self._unknown(name), found=shown(value))
+            Violation(field=shown(name), rule=self.unknown(name, self.fields), found=shown(value))
             for name, value in body.items()
             if name not in self.fields
         ]
         return invalid(tuple(violations))
 
-    def _unknown(self, name: str) -> str:
-        nearest = difflib.get_close_matches(name[:_SHOWN_CHARACTERS], self.fields, n=1)
+    @staticmethod
+    def unknown(name: str, fields: Iterable[str]) -> str:
+        """The rule that a name breaks which is none of these fields, and which of them may have been meant."""
+        nearest = difflib.get_close_matches(name[:_SHOWN_CHARACTERS], list(fields), n=1)
         return "is not a field of this request" + (f"; did you mean {nearest[0]}?" if nearest else "")
 
 

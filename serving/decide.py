@@ -8,57 +8,87 @@ from typing import Any, cast
 import msgspec
 
 from ml.logged_values import dump_features, dump_inputs, dump_reasons, load_features, load_reasons
+from serving.decision_ids import shadow_decision_id
+from serving.freshness import age_text
 from serving.online_inputs import LookedUp
 from serving.served_model import ServedModel
-from serving.wire import DecisionWord, LoggedDecision, ModelVersion, ReasonCode, ScoredApplication, StatusWord
+from serving.wire import DecisionWord, LoggedDecision, ModelVersion, ReasonCode, Role, ScoredApplication, StatusWord
 from warehouse.contract import FeatureContract
-from warehouse.decision_log import Decision
+from warehouse.decision_log import Decision, ShadowDecision
+
+_WITHOUT_HISTORY = {
+    "left_out": "history is older than this server allows and was left out: scored without history",
+    "unavailable": "history could not be looked up: scored without history",
+}
 
 
-def decide(
-    model: ServedModel,
-    looked_up: LookedUp,
-    request: Mapping[str, Any],
-    *,
-    decision_id: str,
-    decided_at: datetime,
-    started: float,
-) -> tuple[Decision, ScoredApplication]:
-    """Score a validated request: what to log, and what to answer once that is durable.
+class Occasion(msgspec.Struct, frozen=True):
+    """What a decision is made of beside the model: a validated request, what was looked up, and the times.
 
     ``decided_at`` is naive UTC, ``started`` the ``perf_counter`` of the request's arrival.
     """
-    context = {"source": model.deployment.source, "decided_at": decided_at}
+
+    request: Mapping[str, Any]
+    looked_up: LookedUp
+    decided_at: datetime
+    started: float
+
+
+def decide(
+    model: ServedModel, occasion: Occasion, *, decision_id: str, role: Role
+) -> tuple[Decision, ScoredApplication]:
+    """Score: what to log, and what to answer once that is durable."""
+    fields, features = _decided(model, occasion)
+    decision = Decision(decision_id=decision_id, role=role, **fields)
+    return decision, _answer(decision, features, model.contract)
+
+
+def decide_in_shadow(model: ServedModel, occasion: Occasion, *, answered_decision_id: str) -> ShadowDecision:
+    """What this model would have decided on the occasion of a decision that another one answered."""
+    fields, _ = _decided(model, occasion)
+    decision_id = shadow_decision_id(answered_decision_id)
+    return ShadowDecision(decision_id=decision_id, role="shadow", answered_decision_id=answered_decision_id, **fields)
+
+
+def _decided(model: ServedModel, occasion: Occasion) -> tuple[dict[str, Any], Sequence[object]]:
+    """The columns of the decision, and its features."""
+    request, looked_up, deployment = occasion.request, occasion.looked_up, model.deployment
+    context = {"source": deployment.source, "decided_at": occasion.decided_at}
     given = {**request, **looked_up.values, **context}
     inputs = {column.name: given.get(column.name) for column in model.contract.inputs}
     features = model.scorer.features(inputs)
     score = model.scorer.score(features)
     # an approval owes no reasons, and explaining costs more than scoring
     reasons = model.scorer.reasons(features) if score.decision == "decline" else []
-    deployment = model.deployment
-    decision = Decision(
-        decision_id=decision_id,
-        decided_at=decided_at,
-        source=deployment.source,
-        application_id=request["application_id"],
-        borrower_id=request["borrower_id"],
-        inputs=dump_inputs(inputs),
-        features=dump_features(features, model.contract),
-        raw_score=score.raw,
-        probability=score.probability,
-        band=score.band,
-        decision=score.decision,
-        reasons=dump_reasons(reasons),
-        model_name=deployment.model_name,
-        model_version=deployment.model_version,
-        feature_version=deployment.feature_version,
-        route="online",
-        status="scored" if looked_up.has_history else "scored_without_history",
-        latency_ms=(time.perf_counter() - started) * 1000,
-        features_as_of=looked_up.as_of,
-        lake_snapshot=looked_up.lake_snapshot,
-    )
-    return decision, _answer(decision, features, model.contract)
+    columns = {
+        "decided_at": occasion.decided_at,
+        "source": deployment.source,
+        "application_id": request["application_id"],
+        "borrower_id": request["borrower_id"],
+        "inputs": dump_inputs(inputs),
+        "features": dump_features(features, model.contract),
+        "raw_score": score.raw,
+        "probability": score.probability,
+        "band": score.band,
+        "decision": score.decision,
+        "reasons": dump_reasons(reasons),
+        "model_name": deployment.model_name,
+        "model_version": deployment.model_version,
+        "feature_version": deployment.feature_version,
+        "route": "online",
+        "status": _status(looked_up),
+        "latency_ms": (time.perf_counter() - occasion.started) * 1000,
+        "features_as_of": looked_up.as_of,
+        "lake_snapshot": looked_up.lake_snapshot,
+        "history": looked_up.history,
+    }
+    return columns, features
+
+
+def _status(looked_up: LookedUp) -> StatusWord:
+    if not looked_up.has_history:
+        return "scored_without_history"
+    return "scored_with_stale_history" if looked_up.history == "stale" else "scored"
 
 
 def answer_again(decision: Decision, contract: FeatureContract) -> ScoredApplication:
@@ -82,7 +112,9 @@ def logged_decision(decision: Decision) -> LoggedDecision:
         decision=decision.decision,
         reasons=reason_codes(decision),
         model=model_version(decision),
+        role=decision.role,
         features_as_of=in_utc(decision.features_as_of),
+        history=decision.history,
         status=decision.status,
         latency_ms=decision.latency_ms,
         inputs=msgspec.Raw(decision.inputs.encode()),
@@ -128,12 +160,15 @@ def _answer(decision: Decision, features: Sequence[object], contract: FeatureCon
 
 def _warnings(decision: Decision, features: Sequence[object], contract: FeatureContract) -> Iterator[str]:
     if decision.status == "scored_without_history" and contract.inputs_of("history"):
-        yield (
+        yield _WITHOUT_HISTORY.get(str(decision.history)) or (
             "no borrower_id was given: scored without history"
             if decision.borrower_id is None
             else "this borrower is not known here: scored without history"
         )
     as_of = decision.features_as_of
+    if decision.history == "stale" and as_of is not None:
+        age = age_text(decision.decided_at - as_of)
+        yield f"history is stale: it is as of {as_of.isoformat()}Z, {age} before this decision"
     if as_of is not None and as_of > decision.decided_at:
         yield f"history is as of {as_of.isoformat()}Z, later than this decision: one of the two clocks is wrong"
     for feature, value in zip(contract.features, features, strict=False):

@@ -20,3 +20,8 @@ def new_decision_id() -> str:
 def repeatable_decision_id(api_key_id: str, idempotency_key: str) -> str:
     """The id that this key's holder gets for this ``Idempotency-Key``, in every process and after every restart."""
     return str(uuid.uuid5(_NAMESPACE, f"{api_key_id}\n{idempotency_key}"))
+
+
+def shadow_decision_id(answered_decision_id: str) -> str:
+    """The id of what the challenger in shadow would have decided: the same for the same decision."""
+    return str(uuid.uuid5(_NAMESPACE, f"shadow of {answered_decision_id}"))

@@ -4,11 +4,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ml.deployment import Deployment, read_deployment
 from serving.problems import Unavailable
-from serving.served_model import ServedModel, load_served_model
+from serving.served_model import ServedDeployment, ServedModel, load_served_model
 from warehouse.settings import Settings
 
 log = logging.getLogger("loanlake.serving")
@@ -27,7 +27,7 @@ class Broken:
 
 
 class DeploymentWatch:
-    """Holds the model being served; looks at the file's stat, which costs microseconds on any file system."""
+    """Holds what is being served; looks at the file's stat, which costs microseconds on any file system."""
 
     def __init__(
         self,
@@ -38,14 +38,14 @@ class DeploymentWatch:
         self._settings = settings
         self._load = load
         self._seen: _Stamp | None = None
-        self.model: ServedModel | None = None
+        self.deployment: ServedDeployment | None = None
         self.broken: Broken | None = None
 
-    def served(self) -> ServedModel:
-        """The model to answer with; raises Unavailable with the reason where there is none."""
-        if self.model is None:
+    def served(self) -> ServedDeployment:
+        """What to answer with; raises Unavailable with the reason where there is nothing."""
+        if self.deployment is None:
             raise Unavailable(self.why_none(), retry_after_seconds=10)
-        return self.model
+        return self.deployment
 
     def why_none(self) -> str:
         """The reason why no model is served."""
@@ -60,22 +60,40 @@ class DeploymentWatch:
                 return
             self._seen = stamp
             if stamp is None:
-                self._refuse("deployment.json is gone" if self.model else None)
+                self._refuse("deployment.json is gone" if self.deployment else None)
                 return
-            self.model = await asyncio.to_thread(self._load_deployed)
+            deployment, problem = await asyncio.to_thread(self._load_deployed)
         except Exception as error:
-            # whatever is wrong with a bundle or its disk, the model being served must go on
+            # whatever is wrong with a bundle or its disk, what is being served must go on
             self._refuse(f"the newest deployment cannot be served: {error}")
             return
-        self.broken = None
-        version = self.model.version
-        log.info("serving a model", extra={"model": version.name, "version": version.version})
+        self.deployment = deployment
+        self._refuse(problem)
+        served = {"champion": deployment.champion, "challenger": deployment.challenger}
+        log.info("serving", extra={role: model.name for role, model in served.items() if model is not None})
 
-    def _load_deployed(self) -> ServedModel:
-        deployment = read_deployment(self._settings)
-        if deployment is None:
+    def _load_deployed(self) -> tuple[ServedDeployment, str | None]:
+        """What deployment.json says, and why its challenger is left out where it cannot be loaded."""
+        wanted = read_deployment(self._settings)
+        if wanted is None:
             raise FileNotFoundError("deployment.json was removed while it was read")
-        return self._load(self._settings, deployment)
+        champion = self._loaded(replace(wanted, challenger=None, previous=None))
+        if wanted.challenger is None:
+            return ServedDeployment(champion), None
+        try:
+            challenger = self._loaded(wanted.challenger.deployment)
+        except Exception as error:
+            # a version on trial must not take the champion out of service
+            return ServedDeployment(champion), f"the challenger cannot be served, the champion answers alone: {error}"
+        return ServedDeployment(champion, challenger, wanted.challenger.mode, wanted.challenger.share), None
+
+    def _loaded(self, wanted: Deployment) -> ServedModel:
+        """The model, loaded unless it is being served already."""
+        served = self.deployment
+        for model in (served.champion, served.challenger) if served is not None else ():
+            if model is not None and model.deployment == wanted:
+                return model
+        return self._load(self._settings, wanted)
 
     def _refuse(self, reason: str | None) -> None:
         if reason is None:

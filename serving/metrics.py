@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Collection
 from http import HTTPMethod
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,13 @@ from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from serving.body_schema import BodySchema
 from serving.problems import InvalidRequest
 from warehouse.decision_log import Decision
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+    from serving.served_model import ServedModel
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
@@ -42,7 +44,25 @@ class Metrics:
         self.decisions = Counter(
             "loanlake_decisions",
             "Decisions made durable",
-            ["model", "version", "decision", "status"],
+            ["model", "version", "decision", "status", "role"],
+            registry=self.registry,
+        )
+        self.history = Counter(
+            "loanlake_history",
+            "Decisions by what became of their history: fresh, stale, left_out, unknown, unavailable, not_needed",
+            ["history"],
+            registry=self.registry,
+        )
+        self.history_refusals = Counter(
+            "loanlake_history_refusals",
+            "Scores refused because history was stale or unavailable",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.shadows = Counter(
+            "loanlake_shadow_scores",
+            "Applications that a challenger in shadow scored, left_out, found not_scorable, or failed on",
+            ["model", "version", "result"],
             registry=self.registry,
         )
         self.violations = Counter(
@@ -69,19 +89,6 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=self.registry,
         )
-        self.model = Gauge(
-            "loanlake_model_served",
-            "1 for the model version being served",
-            ["model", "version", "feature_version"],
-            multiprocess_mode="livemax",
-            registry=self.registry,
-        )
-        self.deployment_errors = Gauge(
-            "loanlake_deployment_broken",
-            "1 while the newest deployment cannot be loaded and the one before it goes on being served",
-            multiprocess_mode="livemax",
-            registry=self.registry,
-        )
 
     def exposition(self) -> bytes:
         """Prometheus's text format; of all workers where there are several."""
@@ -95,12 +102,19 @@ class Metrics:
 
     def count_decision(self, decision: Decision) -> None:
         """Count a decision that is durable."""
-        self.decisions.labels(decision.model_name, decision.model_version, decision.decision, decision.status).inc()
+        self.decisions.labels(
+            decision.model_name, decision.model_version, decision.decision, decision.status, decision.role
+        ).inc()
+        self.history.labels(decision.history).inc()
 
-    def count_violations(self, problem: InvalidRequest, schema: BodySchema) -> None:
+    def count_shadow(self, model: "ServedModel", result: str) -> None:
+        """Count an application that a challenger in shadow got, by what came of it."""
+        self.shadows.labels(model.deployment.model_name, model.deployment.model_version, result).inc()
+
+    def count_violations(self, problem: InvalidRequest, fields: Collection[str]) -> None:
         """Count each broken rule under its field; names that callers made up are counted together."""
         for violation in problem.violations:
-            self.violations.labels(violation.field if violation.field in schema.fields else "unknown field").inc()
+            self.violations.labels(violation.field if violation.field in fields else "unknown field").inc()
 
     async def count_response(self, message: "Message", scope: "Scope") -> None:
         """Litestar's hook before every message sent: counts the answer, also where no route matched."""

@@ -1,28 +1,33 @@
 """History and cohort inputs of one application, read from the online store."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+import msgspec
+
+from serving.freshness import Records, oldest
 from warehouse.contract import FeatureContract
-from warehouse.online_store import OnlineStore, RecordKey, borrower_key, cohort_key
+from warehouse.decision_log import HistoryWord
+from warehouse.online_store import RecordKey, borrower_key, cohort_key
 
 WHOLE_SOURCE = "all"
+#: Segment (None for the borrower's own history) → the key of its record.
+Keys = Mapping[str | None, RecordKey]
 
 
-@dataclass(frozen=True)
-class LookedUp:
+class LookedUp(msgspec.Struct, frozen=True):
     """``values``: every history and cohort input, None where the store knows nothing.
 
-    ``as_of``: the least recent time that the records used were computed for; ``newest`` the most recent.
+    ``as_of``: the least recent time that the records used were computed for. ``history``: what became of the look-up.
     """
 
     values: dict[str, object]
     has_history: bool
     as_of: datetime | None
-    newest: datetime | None
     lake_snapshot: int | None
+    history: HistoryWord
 
 
 @dataclass(frozen=True)
@@ -51,32 +56,39 @@ class OnlineInputs:
             segments[segment] = (*segments.get(segment, ()), column.name)
         return segments
 
-    async def look_up(self, store: OnlineStore, borrower_id: str | None, request: Mapping[str, object]) -> LookedUp:
-        """Read the borrower's record and one of each segment at once; unknown ones leave their inputs None.
-
-        Raises OnlineStoreUnavailable; a contract without such inputs asks nothing.
-        """
-        wanted = dict(self._keys(borrower_id, request))
-        found = dict(zip(wanted, await store.read(tuple(wanted.values())) if wanted else (), strict=True))
-        values: dict[str, object] = {}
-        for record_of, names in ((None, self.history), *self.cohorts.items()):
-            record = found.get(record_of)
-            values.update((name, record.values.get(name) if record else None) for name in names)
-        records = [record for record in found.values() if record is not None]
-        times = [record.as_of for record in records]
-        return LookedUp(
-            values=values,
-            has_history=found.get(None) is not None,
-            as_of=min(times, default=None),
-            newest=max(times, default=None),
-            lake_snapshot=min((record.snapshot for record in records), default=None),
-        )
-
-    def _keys(self, borrower_id: str | None, request: Mapping[str, object]) -> Iterator[tuple[str | None, RecordKey]]:
-        """Segment (None for the borrower's own history) → the key of its record."""
+    def keys(self, borrower_id: str | None, request: Mapping[str, object]) -> Keys:
+        """Which records an application's inputs come from."""
+        keys: dict[str | None, RecordKey] = {}
         if borrower_id is not None and self.history:
-            yield None, borrower_key(borrower_id)
+            keys[None] = borrower_key(borrower_id)
         for segment in self.cohorts:
             value = WHOLE_SOURCE if segment == WHOLE_SOURCE else request.get(segment)
             if value is not None:
-                yield segment, cohort_key(self.source, segment, str(value))
+                keys[segment] = cohort_key(self.source, segment, str(value))
+        return keys
+
+    def take(self, keys: Keys, records: Records, *, history: HistoryWord) -> LookedUp:
+        """The inputs' values from the records read; None where there is no record.
+
+        ``history``: what is known of the look-up as a whole, as long as it found this borrower.
+        """
+        values: dict[str, object] = {}
+        used = []
+        for segment, names in ((None, self.history), *self.cohorts.items()):
+            key = keys.get(segment)
+            record = records.get(key) if key is not None else None
+            values.update((name, record.values.get(name) if record else None) for name in names)
+            if record is not None:
+                used.append(record)
+        has_history = keys.get(None) in records
+        if not self.is_needed:
+            history = "not_needed"
+        elif history == "fresh" and self.history and not has_history:
+            history = "unknown"
+        return LookedUp(
+            values=values,
+            has_history=has_history,
+            as_of=oldest(used),
+            lake_snapshot=min((record.snapshot for record in used), default=None),
+            history=history,
+        )

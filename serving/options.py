@@ -2,9 +2,15 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, get_args
 
+from serving.freshness import HistoryPolicy, StaleWord, UnavailableWord
 from warehouse.errors import SettingError
+
+#: A century: beyond it somebody meant another unit.
+_MOST_HOURS = 876_000
 
 
 @dataclass(frozen=True)
@@ -14,7 +20,7 @@ class ServingOptions:
     ``batch_rows``: applications in one inline batch. ``body_bytes``: request body. ``waiting_decisions``: decisions
     scored but not yet durable, beyond which new ones are refused with 503 rather than kept waiting.
     ``poll_seconds``: how often deployment and keys are looked at for a change. ``metrics_need_key``: whether
-    ``/metrics`` asks for a key with the scope ``metrics``.
+    ``/metrics`` asks for a key with the scope ``metrics``. ``history``: how old history may be, and what happens then.
     """
 
     batch_rows: int = 500
@@ -22,22 +28,27 @@ class ServingOptions:
     waiting_decisions: int = 5_000
     poll_seconds: float = 0.5
     metrics_need_key: bool = False
+    history: HistoryPolicy = field(default_factory=HistoryPolicy)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "ServingOptions":
-        """Read ``LOANLAKE_BATCH_ROWS``, ``LOANLAKE_BODY_BYTES``, ``LOANLAKE_WAITING_DECISIONS``, ``LOANLAKE_METRICS``.
+        """Read ``LOANLAKE_BATCH_ROWS``, ``LOANLAKE_BODY_BYTES``, ``LOANLAKE_WAITING_DECISIONS``, ``LOANLAKE_METRICS``,
+        ``LOANLAKE_HISTORY_MAX_AGE_HOURS``, ``LOANLAKE_STALE_HISTORY`` and ``LOANLAKE_UNAVAILABLE_HISTORY``.
 
         Raises SettingError naming the variable and the value that cannot be used.
         """
         env = os.environ if environment is None else environment
-        metrics = env.get("LOANLAKE_METRICS") or "open"
-        if metrics not in {"open", "key"}:
-            raise SettingError(f"LOANLAKE_METRICS must be 'open' or 'key': found {metrics!r}")
+        metrics = _word(env, "LOANLAKE_METRICS", ("open", "key"))
         return cls(
             batch_rows=_count(env, "LOANLAKE_BATCH_ROWS", cls.batch_rows, 10_000),
             body_bytes=_count(env, "LOANLAKE_BODY_BYTES", cls.body_bytes, 100_000_000),
             waiting_decisions=_count(env, "LOANLAKE_WAITING_DECISIONS", cls.waiting_decisions, 1_000_000),
             metrics_need_key=metrics == "key",
+            history=HistoryPolicy(
+                max_age=_hours(env, "LOANLAKE_HISTORY_MAX_AGE_HOURS"),
+                stale=_word(env, "LOANLAKE_STALE_HISTORY", get_args(StaleWord)),
+                unavailable=_word(env, "LOANLAKE_UNAVAILABLE_HISTORY", get_args(UnavailableWord)),
+            ),
         )
 
 
@@ -49,3 +60,24 @@ def _count(env: Mapping[str, str], name: str, default: int, most: int) -> int:
     if not 1 <= value <= most:
         raise SettingError(f"{name} must be a whole number within 1..{most}: found {text!r}")
     return value
+
+
+def _word(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> Any:
+    """One of the words allowed, the first by default."""
+    word = env.get(name) or allowed[0]
+    if word not in allowed:
+        raise SettingError(f"{name} must be one of {', '.join(allowed)}: found {word!r}")
+    return word
+
+
+def _hours(env: Mapping[str, str], name: str) -> timedelta | None:
+    text = env.get(name)
+    if not text:
+        return None
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = -1.0
+    if not 0 < hours <= _MOST_HOURS:
+        raise SettingError(f"{name} must be a number of hours within 0..{_MOST_HOURS:,}, above 0: found {text!r}")
+    return timedelta(hours=hours)

@@ -10,7 +10,7 @@ from serving.group_commit import GroupCommit, TooManyWaiting
 from serving.metrics import Metrics
 from serving.problems import Unavailable
 from warehouse import decision_log
-from warehouse.decision_log import Decision, ReportedOutcome
+from warehouse.decision_log import Decision, ReportedOutcome, ShadowDecision
 from warehouse.errors import NotFoundError
 from warehouse.settings import Settings
 
@@ -39,6 +39,11 @@ class Outbox:
         for decision in decisions:
             self._metrics.count_decision(decision)
 
+    async def add_shadows(self, shadows: Sequence[ShadowDecision]) -> None:
+        """Return when these are durable; raises Unavailable."""
+        if shadows:
+            await self._add(shadows)
+
     async def add_outcome(self, outcome: ReportedOutcome) -> None:
         """Return when it is durable; raises Unavailable."""
         await self._add([outcome])
@@ -60,9 +65,11 @@ class Outbox:
             return found
         async with self._lake_turn:
             try:
-                return await asyncio.to_thread(decision_log.find_decision, self._settings, decision_id)
+                found = await asyncio.to_thread(decision_log.find_decision, self._settings, decision_id)
             except NotFoundError:
                 return None
+        # what a challenger in shadow would have decided is no decision, and no caller is told of it
+        return None if isinstance(found, ShadowDecision) else found
 
     async def check(self) -> str | None:
         """Why decisions cannot be made durable now, or None; writes only where the last transaction failed."""
@@ -98,8 +105,9 @@ class Outbox:
             if rows:
                 decision_log.append(
                     self._writer,
-                    [row for row in rows if isinstance(row, Decision)],
+                    [row for row in rows if isinstance(row, Decision) and not isinstance(row, ShadowDecision)],
                     [row for row in rows if isinstance(row, ReportedOutcome)],
+                    [row for row in rows if isinstance(row, ShadowDecision)],
                 )
             else:
                 _write_nothing(self._writer)

@@ -78,7 +78,7 @@ class OutcomeService:
         violation = future_violation("outcome_at", report["outcome_at"], now)
         if violation is not None:
             raise invalid((violation,))
-        source = self._deployments.served().deployment.source
+        source = self._deployments.served().champion.deployment.source
         outcome = ReportedOutcome(
             outcome_id=outcome_id(source, report),
             source=source,

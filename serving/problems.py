@@ -10,7 +10,8 @@
     ├── UnsupportedMediaType  415
     ├── NotScorable           422  valid values for which a feature's formula has no result, such as ln(0)
     ├── KeyReused             422  an Idempotency-Key sent before, with another request
-    └── Unavailable           503  no model is deployed, or decisions cannot be made durable
+    ├── StaleHistory          503  history is older than the lender allows a score to be made on
+    └── Unavailable           503  no model is deployed, or history or the decision log cannot be reached
 """
 
 import logging
@@ -139,8 +140,19 @@ class KeyReused(Problem):
     heading = "This Idempotency-Key belongs to another request"
 
 
+class StaleHistory(Problem):
+    """History is older than the lender allows a score to be made on; a refresh of the online store mends it."""
+
+    status_code = 503
+    name = "stale-history"
+    heading = "The applicant's history is too old to score with"
+
+    def __init__(self, detail: str):
+        super().__init__(detail, headers={"Retry-After": "60"})
+
+
 class Unavailable(Problem):
-    """No model is deployed, or decisions cannot be made durable; worth trying again."""
+    """No model is deployed, or history or the decision log cannot be reached; worth trying again."""
 
     status_code = 503
     name = "unavailable"

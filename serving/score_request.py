@@ -50,6 +50,10 @@ _DECIDED_AT = Field(
 )
 
 
+#: Fields of every score request, whatever the contract.
+ALWAYS = frozenset({_APPLICATION_ID.name, _BORROWER_ID.name, _DECIDED_AT.name})
+
+
 def score_request_schema(contract: FeatureContract) -> BodySchema:
     """The fields of one application: its ids, and the contract's inputs of origin ``request``."""
     return BodySchema(

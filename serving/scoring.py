@@ -3,8 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from weakref import WeakValueDictionary
 
@@ -13,16 +13,19 @@ import msgspec
 from ml.logged_values import dump_inputs
 from serving.body_schema import BodySchema, Field, invalid
 from serving.clock import future_violation, utc_now, wrong_time
-from serving.decide import answer_again, decide
+from serving.decide import Occasion, answer_again, decide
 from serving.decision_ids import new_decision_id, repeatable_decision_id
+from serving.deployment_schema import Requests
 from serving.deployment_watch import DeploymentWatch
+from serving.freshness import HistoryPolicy, Records, age_text
 from serving.metrics import Metrics
-from serving.online_inputs import LookedUp
+from serving.online_inputs import Keys
 from serving.outbox import Outbox
-from serving.problems import InvalidRequest, KeyReused, NotScorable, Unavailable
-from serving.served_model import ServedModel
+from serving.problems import InvalidRequest, KeyReused, NotScorable, StaleHistory, Unavailable
+from serving.served_model import ServedDeployment, ServedModel
+from serving.shadow import Shadowed, ShadowScorer
 from serving.wire import BatchAnswer, BatchRow, ScoredApplication
-from warehouse.decision_log import Decision
+from warehouse.decision_log import Decision, HistoryWord
 from warehouse.errors import ExpressionDomainError, OnlineStoreUnavailable
 from warehouse.online_store import OnlineStore
 
@@ -40,8 +43,33 @@ def batch_schema(most_rows: int) -> BodySchema:
     return BodySchema("BatchRequest", (field,))
 
 
+class _Decided(msgspec.Struct, frozen=True):
+    """A decision to make durable, its answer, and what a challenger in shadow then scores."""
+
+    decision: Decision
+    answer: ScoredApplication
+    shadowed: Shadowed | None
+
+
+class LookUp(msgspec.Struct, frozen=True):
+    """The records that may be used for an application, what became of reading them, and the decision's time.
+
+    ``keys``: which of them each version reads, by its name.
+    """
+
+    keys: Mapping[str, Keys]
+    records: Records
+    history: HistoryWord
+    decided_at: datetime
+
+    def occasion(self, model: ServedModel, request: Mapping[str, Any], started: float) -> Occasion:
+        """What this model decides on."""
+        looked_up = model.online_inputs.take(self.keys[model.name], self.records, history=self.history)
+        return Occasion(request, looked_up, self.decided_at, started)
+
+
 class ScoringService:
-    """Scores with whatever model is deployed when a request arrives."""
+    """Scores with whatever is deployed when a request arrives."""
 
     def __init__(
         self,
@@ -49,27 +77,30 @@ class ScoringService:
         deployments: DeploymentWatch,
         store: OnlineStore,
         outbox: Outbox,
+        shadows: ShadowScorer,
         metrics: Metrics,
         batch_rows: int,
+        history_policy: HistoryPolicy,
         clock: Callable[[], datetime] = utc_now,
     ):
         self._deployments = deployments
         self._store = store
         self._outbox = outbox
+        self._shadows = shadows
         self._metrics = metrics
         self._batch = batch_schema(batch_rows)
+        self._policy = history_policy
         self._clock = clock
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def score(self, body: Any) -> ScoredApplication:
         """A decision on one application, durable.
 
-        Raises InvalidRequest with all violations, or Unavailable, after which nothing was decided.
+        Raises InvalidRequest with all violations, StaleHistory or Unavailable, after which nothing was decided.
         """
-        model = self._deployments.served()
-        decision, answer = await self._decide(model, body, new_decision_id())
-        await self._outbox.add_decisions([decision])
-        return answer
+        decided = await self._decide(self._deployments.served(), body, new_decision_id())
+        await self._keep([decided])
+        return decided.answer
 
     async def score_once(self, body: Any, api_key_id: str, idempotency_key: str) -> ScoredApplication:
         """As :meth:`score`, but the same request sent again with this key gets the decision made the first time.
@@ -79,73 +110,130 @@ class ScoringService:
         """
         decision_id = repeatable_decision_id(api_key_id, idempotency_key)
         async with self._turns.setdefault(decision_id, asyncio.Lock()):
-            model = self._deployments.served()
+            served = self._deployments.served()
             logged = self._outbox.find(decision_id)
             if logged is None:
-                decision, _ = await self._decide(model, body, decision_id)
-                await self._outbox.add_decisions([decision])
-                logged = self._outbox.find(decision_id) or decision
-        if not _is_same_request(model.request_schema.validate(body), logged):
+                decided = await self._decide(served, body, decision_id)
+                await self._keep([decided])
+                logged = self._outbox.find(decision_id) or decided.decision
+        if not _is_same_request(served.request_schema.validate(body).given(), logged):
             raise KeyReused("Send another Idempotency-Key with another request, or the same request with this one")
-        return answer_again(logged, model.contract)
+        return answer_again(logged, served.model_of(logged.model_name, logged.model_version).contract)
 
     async def score_batch(self, body: Any) -> BatchAnswer:
         """A decision on each application, all in one transaction; raises Unavailable where none could be durable."""
-        model = self._deployments.served()
-        decisions: list[Decision] = []
+        served = self._deployments.served()
+        made: list[_Decided] = []
         rows: list[BatchRow] = []
         for index, application in enumerate(self._batch.validate(body)["applications"]):
             if index % _ROWS_A_TURN == _ROWS_A_TURN - 1:
                 await asyncio.sleep(0)
             try:
-                decision, answer = await self._decide(model, application, new_decision_id())
-            except (InvalidRequest, NotScorable) as problem:
+                decided = await self._decide(served, application, new_decision_id())
+            except (InvalidRequest, NotScorable, StaleHistory) as problem:
                 rows.append(BatchRow(index=index, problem=problem.document()))
             else:
-                decisions.append(decision)
-                rows.append(BatchRow(index=index, score=answer))
-        if decisions:
-            await self._outbox.add_decisions(decisions)
-        return BatchAnswer(n_scored=len(decisions), n_refused=len(rows) - len(decisions), results=tuple(rows))
+                made.append(decided)
+                rows.append(BatchRow(index=index, score=decided.answer))
+        await self._keep(made)
+        return BatchAnswer(n_scored=len(made), n_refused=len(rows) - len(made), results=tuple(rows))
 
-    async def _decide(self, model: ServedModel, body: Any, decision_id: str) -> tuple[Decision, ScoredApplication]:
+    async def _keep(self, made: Sequence[_Decided]) -> None:
+        """Make decisions durable; only then is a challenger in shadow given what they were made of."""
+        if not made:
+            return
+        await self._outbox.add_decisions([decided.decision for decided in made])
+        for decided in made:
+            if decided.shadowed is not None:
+                self._shadows.offer(decided.shadowed)
+
+    async def _decide(self, served: ServedDeployment, body: Any, decision_id: str) -> _Decided:
         started = time.perf_counter()
         try:
-            request = model.request_schema.validate(body)
-            looked_up = await self._look_up(model, request)
-            decided_at = self._decided_at(request["decided_at"], looked_up)
+            requests = served.request_schema.validate(body)
+            role, model = served.answering(requests.champion)
+            request = requests.champion if role == "champion" else requests.challenger or requests.champion
+            look_up = await self._look_up(served, requests, request["decided_at"] or self._clock())
+            self._check_time(request["decided_at"], look_up)
         except InvalidRequest as problem:
-            self._metrics.count_violations(problem, model.request_schema)
+            self._metrics.count_violations(problem, served.request_schema.fields)
             raise
+        occasion = look_up.occasion(model, request, started)
         try:
-            return decide(model, looked_up, request, decision_id=decision_id, decided_at=decided_at, started=started)
+            decision, answer = decide(model, occasion, decision_id=decision_id, role=role)
         except ExpressionDomainError as error:
             raise NotScorable(str(error)) from None
+        return _Decided(decision, answer, _shadowed(served, requests, look_up, decision_id))
 
-    async def _look_up(self, model: ServedModel, request: Mapping[str, Any]) -> LookedUp:
+    async def _look_up(self, served: ServedDeployment, requests: Requests, decided_at: datetime) -> LookUp:
+        """What all versions ask the store for, in one read of one moment, as far as the policy lets it be used.
+
+        Raises StaleHistory, or Unavailable.
+        """
+        keys = {served.champion.name: served.champion.keys(requests.champion)}
+        if served.challenger is not None and requests.challenger is not None:
+            keys[served.challenger.name] = served.challenger.keys(requests.challenger)
+        ordered = tuple({key: None for wanted in keys.values() for key in wanted.values()})
+        if not ordered:
+            return LookUp(keys, {}, "fresh", decided_at)
         try:
-            return await model.online_inputs.look_up(self._store, request["borrower_id"], request)
+            found = await self._store.read(ordered)
         except OnlineStoreUnavailable as error:
+            if self._policy.unavailable == "score_without_history":
+                return LookUp(keys, {}, "unavailable", decided_at)
+            self._metrics.history_refusals.labels("unavailable").inc()
             raise Unavailable(f"History cannot be looked up: {error}", retry_after_seconds=10) from error
+        records = {key: record for key, record in zip(ordered, found, strict=True) if record is not None}
+        return self._allowed(LookUp(keys, records, "fresh", decided_at))
 
-    def _decided_at(self, given: datetime | None, looked_up: LookedUp) -> datetime:
-        now = self._clock()
+    def _allowed(self, look_up: LookUp) -> LookUp:
+        records, decided_at = look_up.records, look_up.decided_at
+        fresh = self._policy.fresh_enough(records, decided_at)
+        if len(fresh) == len(records):
+            return look_up
+        if self._policy.stale == "score":
+            return msgspec.structs.replace(look_up, history="stale")
+        if self._policy.stale == "score_without_history":
+            return msgspec.structs.replace(look_up, records=fresh, history="left_out")
+        self._metrics.history_refusals.labels("stale").inc()
+        as_of = min(record.as_of for record in records.values())
+        limit = age_text(self._policy.max_age or timedelta())
+        raise StaleHistory(
+            f"History is as of {as_of.isoformat()}Z, {age_text(decided_at - as_of)} before this decision; "
+            f"the limit here is {limit}"
+        )
+
+    def _check_time(self, given: datetime | None, look_up: LookUp) -> None:
+        """Raise InvalidRequest where the caller's ``decided_at`` is in the future, or before the history used."""
         if given is None:
-            return now
-        violation = future_violation("decided_at", given, now)
-        if violation is None and looked_up.newest is not None and given < looked_up.newest:
+            return
+        violation = future_violation("decided_at", given, self._clock())
+        newest = max((record.as_of for record in look_up.records.values()), default=None)
+        if violation is None and newest is not None and given < newest:
             # the history at hand was not known then: such a score would see the future
-            rule = f"must not be before the history used, which is as of {looked_up.newest.isoformat()}Z"
-            violation = wrong_time("decided_at", given, rule)
+            violation = wrong_time(
+                "decided_at", given, f"must not be before the history used, which is as of {newest.isoformat()}Z"
+            )
         if violation is not None:
             raise invalid((violation,))
-        return given
+
+
+def _shadowed(
+    served: ServedDeployment, requests: Requests, look_up: LookUp, answered_decision_id: str
+) -> Shadowed | None:
+    if served.shadow is None:
+        return None
+    request = requests.challenger
+    occasion = look_up.occasion(served.shadow, request, time.perf_counter()) if request is not None else None
+    return Shadowed(served.shadow, occasion, answered_decision_id)
 
 
 def _is_same_request(request: Mapping[str, Any], logged: Decision) -> bool:
+    """Whether a request is the one that a decision was made on, by all that decided it."""
     sent: dict[str, Any] = json.loads(dump_inputs(request))
     kept: dict[str, Any] = json.loads(logged.inputs)
     kept |= {"application_id": logged.application_id, "borrower_id": logged.borrower_id}
     if sent["decided_at"] is None:
         sent.pop("decided_at")
-    return all(kept.get(name) == value for name, value in sent.items())
+    # a field that another version takes is not in the inputs of the one that answered
+    return all(kept[name] == value for name, value in sent.items() if name in kept)

@@ -1,6 +1,6 @@
-"""A deployed bundle, loaded and proven able to score.
+"""A deployed bundle, loaded and proven able to score; and a deployment: the champion, and a challenger beside it.
 
-It is immutable: requests in flight finish on the one they began with.
+Both are immutable: requests in flight finish on what they began with.
 """
 
 from collections.abc import Mapping
@@ -13,12 +13,14 @@ from typing import Any
 import msgspec
 
 from ml.bundle import load_bundle
-from ml.deployment import Deployment
+from ml.deployment import Deployment, Mode
 from ml.scorer import Scorer
+from serving.assignment import is_challenged
 from serving.body_schema import BodySchema, Field
-from serving.online_inputs import OnlineInputs
+from serving.deployment_schema import DeploymentSchema, Version
+from serving.online_inputs import Keys, OnlineInputs
 from serving.score_request import score_request_schema
-from serving.wire import InputDescription, ModelDescription, ModelVersion
+from serving.wire import ChallengerDescription, InputDescription, ModelDescription, ModelVersion, Role
 from warehouse.contract import FeatureContract
 from warehouse.errors import ExpressionDomainError
 from warehouse.settings import Settings
@@ -39,6 +41,11 @@ class ServedModel:
         return self.scorer.contract
 
     @cached_property
+    def name(self) -> str:
+        """How people and messages call it."""
+        return f"{self.deployment.model_name} version {self.deployment.model_version}"
+
+    @cached_property
     def version(self) -> ModelVersion:
         """How answers name it."""
         deployment = self.deployment
@@ -46,10 +53,60 @@ class ServedModel:
             name=deployment.model_name, version=deployment.model_version, feature_version=deployment.feature_version
         )
 
+    def keys(self, request: Mapping[str, Any]) -> Keys:
+        """The records that it asks the online store for."""
+        return self.online_inputs.keys(request["borrower_id"], request)
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """What it, and each baseline, did on the out-of-time test rows."""
+        return _out_of_time(self.scorer.bundle.metrics)
+
+
+@dataclass(frozen=True)
+class ServedDeployment:
+    """What requests are answered with; ``challenger`` and ``mode`` are None where the champion is alone."""
+
+    champion: ServedModel
+    challenger: ServedModel | None = None
+    mode: Mode | None = None
+    share: float | None = None
+
+    @property
+    def shadow(self) -> ServedModel | None:
+        """The challenger that scores without answering."""
+        return self.challenger if self.mode == "shadow" else None
+
+    @cached_property
+    def request_schema(self) -> DeploymentSchema:
+        """The union of what its versions take."""
+        champion = Version(f"{self.champion.name}, the champion", self.champion.request_schema)
+        if self.challenger is None:
+            return DeploymentSchema(champion)
+        name = f"{self.challenger.name}, the challenger"
+        challenger = Version(name, self.challenger.request_schema, answers=self.mode == "ab")
+        return DeploymentSchema(champion, challenger)
+
+    def answering(self, request: Mapping[str, Any]) -> tuple[Role, ServedModel]:
+        """Who answers this application: by the borrower, or by the application where no borrower is named."""
+        if self.challenger is None or self.mode != "ab" or self.share is None:
+            return "champion", self.champion
+        applicant = str(request["borrower_id"] or request["application_id"])
+        if is_challenged(applicant, trial=self.challenger.name, share=self.share):
+            return "challenger", self.challenger
+        return "champion", self.champion
+
+    def model_of(self, model_name: str, model_version: int) -> ServedModel:
+        """The model that made a decision, or else the champion."""
+        for model in (self.champion, self.challenger):
+            if model is not None and model.deployment.is_version(model_name, model_version):
+                return model
+        return self.champion
+
     @cached_property
     def description(self) -> ModelDescription:
         """What ``/v1/model`` answers."""
-        deployment, bundle = self.deployment, self.scorer.bundle
+        deployment, schema = self.champion.deployment, self.request_schema
         return ModelDescription(
             name=deployment.model_name,
             version=deployment.model_version,
@@ -57,9 +114,27 @@ class ServedModel:
             feature_version=deployment.feature_version,
             published_at=deployment.published_at,
             published_by=deployment.published_by,
-            cut_off=bundle.policy.cut_off,
-            metrics=_out_of_time(bundle.metrics),
-            inputs=tuple(_described(field) for field in self.request_schema.fields.values()),
+            cut_off=self.champion.scorer.bundle.policy.cut_off,
+            metrics=self.champion.metrics,
+            inputs=tuple(_described(field, schema) for field in schema.fields.values()),
+            challenger=self._challenger_description,
+        )
+
+    @property
+    def _challenger_description(self) -> ChallengerDescription | None:
+        if self.challenger is None or self.mode is None:
+            return None
+        deployment = self.challenger.deployment
+        return ChallengerDescription(
+            name=deployment.model_name,
+            version=deployment.model_version,
+            feature_version=deployment.feature_version,
+            mode=self.mode,
+            share=self.share,
+            challenging_since=deployment.published_at,
+            challenged_by=deployment.published_by,
+            cut_off=self.challenger.scorer.bundle.policy.cut_off,
+            metrics=self.challenger.metrics,
         )
 
 
@@ -93,11 +168,12 @@ def _out_of_time(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _described(field: Field) -> InputDescription:
+def _described(field: Field, schema: DeploymentSchema) -> InputDescription:
     return InputDescription(
         name=field.name,
-        required=field.required,
+        required=schema.is_required(field.name),
         rule=field.rule,
         description=field.description,
         example=msgspec.UNSET if field.example is None else field.example,
+        needed_by=schema.needed_by(field.name),
     )

@@ -9,7 +9,8 @@ from serving.problems import ProblemDocument
 
 DecisionWord = Literal["approve", "decline"]
 ReadinessWord = Literal["ready", "degraded", "unavailable"]
-StatusWord = Literal["scored", "scored_without_history"]
+StatusWord = Literal["scored", "scored_with_stale_history", "scored_without_history"]
+Role = Literal["champion", "challenger"]
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
@@ -75,7 +76,9 @@ class LoggedDecision(msgspec.Struct, frozen=True):
     decision: str
     reasons: tuple[ReasonCode, ...]
     model: ModelVersion
+    role: str
     features_as_of: datetime | None
+    history: str | None
     status: str
     latency_ms: float | None
     inputs: msgspec.Raw
@@ -90,17 +93,35 @@ class OutcomeReceipt(msgspec.Struct, frozen=True):
 
 
 class InputDescription(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One field of a score request."""
+    """One field of a score request; ``needed_by`` names the versions where not all that are served take it."""
 
     name: str
     required: bool
     rule: str
     description: str
     example: Any = msgspec.UNSET
+    needed_by: tuple[str, ...] = ()
+
+
+class ChallengerDescription(msgspec.Struct, frozen=True):
+    """A version on trial: in ``shadow`` it answers nobody, in ``ab`` a share of the applicants."""
+
+    name: str
+    version: int
+    feature_version: str
+    mode: Literal["shadow", "ab"]
+    share: float | None
+    challenging_since: str
+    challenged_by: str
+    cut_off: float
+    metrics: dict[str, dict[str, Any]]
 
 
 class ModelDescription(msgspec.Struct, frozen=True):
-    """The model being served; ``metrics``: what it, and each baseline, did on the out-of-time test rows."""
+    """The champion, and its challenger if there is one; ``inputs``: the union of what both take.
+
+    ``metrics``: what it, and each baseline, did on the out-of-time test rows.
+    """
 
     name: str
     version: int
@@ -111,6 +132,7 @@ class ModelDescription(msgspec.Struct, frozen=True):
     cut_off: float
     metrics: dict[str, dict[str, Any]]
     inputs: tuple[InputDescription, ...]
+    challenger: ChallengerDescription | None
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -119,6 +141,7 @@ class Readiness(msgspec.Struct, frozen=True):
     status: ReadinessWord
     reasons: tuple[str, ...]
     model: ModelVersion | None
+    challenger: ModelVersion | None = None
 
 
 class Alive(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from warehouse.errors import LakeError
 from warehouse.lease import lease
 from warehouse.settings import Settings
 from warehouse.sources import create_missing_raw_tables, raw_columns
-from warehouse.tables import TABLES, create_missing
+from warehouse.tables import missing_statements
 
 __all__ = [
     "CATALOG",
@@ -134,22 +134,26 @@ def current_snapshot(con: duckdb.DuckDBPyConnection) -> int:
 
 
 def prepare(con: duckdb.DuckDBPyConnection) -> None:
-    """Create, in one transaction, whatever schemas, program-written tables and raw tables the lake lacks.
+    """Create, in one transaction, whatever schemas, program-written tables, columns and raw tables the lake lacks.
 
     Called with the lease held, by every writer: the first one makes one snapshot, the others only look.
     """
     schemas = {row[0] for row in con.execute("select schema_name from information_schema.schemata").fetchall()}
-    tables = con.execute(
-        "select table_schema || '.' || table_name from information_schema.tables where table_catalog = ?", [CATALOG]
+    columns = con.execute(
+        "select table_schema || '.' || table_name, list(column_name) from information_schema.columns "
+        "where table_catalog = ? group by all",
+        [CATALOG],
     )
-    existing = {row[0] for row in tables.fetchall()}
-    if schemas.issuperset(SCHEMAS) and existing.issuperset({*TABLES, *raw_columns()}):
+    existing = {name: set(names) for name, names in columns.fetchall()}
+    statements = missing_statements(existing)
+    if schemas.issuperset(SCHEMAS) and not statements and existing.keys() >= raw_columns().keys():
         return
     con.execute("begin")
     for schema in SCHEMAS:
         con.execute(f"create schema if not exists {CATALOG}.{schema}")
-    create_missing(con)
-    create_missing_raw_tables(con, existing)
+    for statement in statements:
+        con.execute(statement)
+    create_missing_raw_tables(con, set(existing))
     con.execute("commit")
 
 

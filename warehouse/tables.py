@@ -1,10 +1,35 @@
-"""Tables that programs write (dbt writes all others): one definition each, created when a writer first opens the lake.
+"""Tables that programs write (dbt writes all others): one definition each, created, or given a column
+that they lack, when a writer opens the lake.
 
 dbt documents them as sources; ``tests/architecture`` compares the two column by column.
 """
 
-import duckdb
+from collections.abc import Collection, Mapping
 
+_DECISION = {
+    "decision_id": "varchar",
+    "decided_at": "timestamp",
+    "source": "varchar",
+    "application_id": "varchar",
+    "borrower_id": "varchar",
+    "inputs": "varchar",
+    "features": "varchar",
+    "raw_score": "double",
+    "probability": "double",
+    "band": "varchar",
+    "decision": "varchar",
+    "reasons": "varchar",
+    "model_name": "varchar",
+    "model_version": "integer",
+    "feature_version": "varchar",
+    "route": "varchar",
+    "status": "varchar",
+    "latency_ms": "double",
+    "features_as_of": "timestamp",
+    "lake_snapshot": "bigint",
+    "role": "varchar",
+    "history": "varchar",
+}
 #: schema.table → column → DuckDB type, in table order.
 TABLES: dict[str, dict[str, str]] = {
     # One row per landing file that was loaded.
@@ -30,29 +55,9 @@ TABLES: dict[str, dict[str, str]] = {
         "loaded_at": "timestamp",
     },
     # One row per decision, online or batch.
-    "serving.predictions": {
-        "decision_id": "varchar",
-        "decided_at": "timestamp",
-        "source": "varchar",
-        "application_id": "varchar",
-        "borrower_id": "varchar",
-        "inputs": "varchar",
-        "features": "varchar",
-        "raw_score": "double",
-        "probability": "double",
-        "band": "varchar",
-        "decision": "varchar",
-        "reasons": "varchar",
-        "model_name": "varchar",
-        "model_version": "integer",
-        "feature_version": "varchar",
-        "route": "varchar",
-        "status": "varchar",
-        "latency_ms": "double",
-        "features_as_of": "timestamp",
-        "lake_snapshot": "bigint",
-        "ingested_at": "timestamp",
-    },
+    "serving.predictions": {**_DECISION, "ingested_at": "timestamp"},
+    # One row per application that a challenger in shadow scored beside the decision that was answered.
+    "serving.shadow_predictions": {**_DECISION, "answered_decision_id": "varchar", "ingested_at": "timestamp"},
     # One row per outcome reported over HTTP.
     "serving.reported_outcomes": {
         "outcome_id": "varchar",
@@ -166,8 +171,24 @@ TABLES: dict[str, dict[str, str]] = {
 }
 
 
-def create_missing(con: duckdb.DuckDBPyConnection) -> None:
-    """Create those that the lake lacks; existing tables are left as they are."""
+#: What rows written before a column was added hold in it; null for columns that are not here.
+_BEFORE = {("serving.predictions", "role"): "champion"}
+
+
+def missing_statements(existing: Mapping[str, Collection[str]]) -> list[str]:
+    """What to execute so that a lake with these columns by table has all tables and columns of programs.
+
+    A column that a later version added to a table goes behind the columns it has: insert by name.
+    """
+    statements = []
     for name, columns in TABLES.items():
-        body = ", ".join(f"{column} {data_type}" for column, data_type in columns.items())
-        con.execute(f"create table if not exists {name} ({body})")
+        if name not in existing:
+            body = ", ".join(f"{column} {data_type}" for column, data_type in columns.items())
+            statements.append(f"create table if not exists {name} ({body})")
+            continue
+        for column, data_type in columns.items():
+            if column not in existing[name]:
+                before = _BEFORE.get((name, column))
+                default = f" default '{before}'" if before else ""
+                statements.append(f"alter table {name} add column {column} {data_type}{default}")
+    return statements

@@ -10,7 +10,7 @@ from serving.wire import ModelDescription
 
 
 class ModelController(Controller):
-    """Describe the model being served."""
+    """Describe what is being served."""
 
     path = "/v1/model"
     tags = ("Model",)
@@ -19,5 +19,5 @@ class ModelController(Controller):
 
     @get(sync_to_thread=False, responses=problems(401, 503))
     def model(self, deployments: NamedDependency[DeploymentWatch]) -> ModelDescription:
-        """The model being served: version, when it was published, how well it did, and the inputs it takes."""
+        """The champion, and a challenger on trial: version, since when, how well it did, and the inputs they take."""
         return deployments.served().description

@@ -20,8 +20,9 @@ from click.testing import CliRunner
 
 from ml import registry
 from ml.bundle import Bundle
+from ml.commands import challenge as challenge_command
 from ml.commands import promote as promote_command
-from ml.deployment import archive, promote, read_deployment, rollback
+from ml.deployment import archive, challenge, promote, read_deployment, rollback
 from ml.evaluation import Evaluation, evaluate
 from ml.gates import GateResult
 from ml.live_models import live_models
@@ -165,6 +166,44 @@ def test_promotion_and_rollback_move_what_is_served_and_the_alias(registered, mo
 
     assert registry.find_champion(registered.settings, SOURCE).version == 1
     assert read_deployment(registered.settings).model_version == 1
+
+
+def test_a_challenge_moves_the_alias_and_ends_with_it(registered, monkeypatch):
+    monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
+    promote(registered.settings, 1, source=SOURCE, by="tests")
+
+    begun = CliRunner().invoke(challenge_command, ["2", "--share", "0.1"])
+    with pytest.raises(GateRefusal, match="version 2 is on trial"):
+        archive(registered.settings, 2, source=SOURCE)
+    challenger = registry.get_version(registered.settings, SOURCE, 2)
+    ended = CliRunner().invoke(challenge_command, ["--end"])
+
+    assert begun.exit_code == 0, begun.output
+    assert f"serving {MODEL_NAME} version 1" in begun.output
+    assert f"challenged by {MODEL_NAME} version 2, answering 0.1 of the applicants" in begun.output
+    assert challenger.aliases == ("challenger",)
+    assert ended.exit_code == 0, ended.output
+    assert "challenged" not in ended.output
+    assert registry.get_version(registered.settings, SOURCE, 2).aliases == ()
+
+
+def test_a_version_that_a_gate_refused_is_not_tried(registered):
+    promote(registered.settings, 1, source=SOURCE, by="tests")
+
+    with pytest.raises(GateRefusal, match="version 3 was refused by auc_reaches_floor"):
+        challenge(registered.settings, 3, by="tests")
+
+    assert read_deployment(registered.settings).challenger is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["2"], ["--shadow"], ["2", "--shadow", "--share", "0.1"], ["2", "--end"], ["2", "--share", "1"]],
+)
+def test_a_challenge_that_is_not_one_thing_is_a_usage_error(registered, monkeypatch, arguments):
+    monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
+
+    assert CliRunner().invoke(challenge_command, arguments).exit_code == 2
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ import pytest
 
 from ml.replay import replay
 from tests.model_factory import publish_model
+from tests.second_version import MORE, challenge_with_second
 from tests.serving_home import APPLICATION, RISKY, ServingHome, furnish
 from warehouse import decision_log
 from warehouse.lake import connect
@@ -91,15 +92,15 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
     raise AssertionError(f"the server was not ready: {log.read_text()}")
 
 
-def load(server: Server, serving_home: ServingHome, stop: Event) -> Answers:
+def load(server: Server, serving_home: ServingHome, stop: Event, applications: Sequence[object]) -> Answers:
     """Requests on one connection, one after another, until told to stop or cut off."""
     answers = Answers()
     headers = serving_home.headers | {"Content-Type": "application/json"}
-    bodies = [json.dumps(APPLICATION), json.dumps(RISKY)]
+    bodies = [json.dumps(application) for application in applications]
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     while not stop.is_set():
         try:
-            connection.request("POST", "/v1/scores", bodies[len(answers.decision_ids) % 2], headers)
+            connection.request("POST", "/v1/scores", bodies[len(answers.decision_ids) % len(bodies)], headers)
             response = connection.getresponse()
             answer = json.loads(response.read())
         except (OSError, http.client.HTTPException):
@@ -114,11 +115,13 @@ def load(server: Server, serving_home: ServingHome, stop: Event) -> Answers:
 
 
 @contextmanager
-def under_load(server: Server, serving_home: ServingHome) -> Iterator[Answers]:
+def under_load(
+    server: Server, serving_home: ServingHome, applications: Sequence[object] = (APPLICATION, RISKY)
+) -> Iterator[Answers]:
     """Load on all connections while the block runs; the answers are complete after it."""
     stop, total = Event(), Answers()
     with ThreadPoolExecutor(CONNECTIONS) as threads:
-        loads = [threads.submit(load, server, serving_home, stop) for _ in range(CONNECTIONS)]
+        loads = [threads.submit(load, server, serving_home, stop, applications) for _ in range(CONNECTIONS)]
         try:
             yield total
         finally:
@@ -162,6 +165,42 @@ def test_a_new_model_is_swapped_in_without_a_failed_request(serving_home: Servin
     assert set(answers.statuses) == {200}
     assert answers.n_cut_off == 0
     assert set(answers.versions) == {1, 2, 3}
+
+
+def test_a_challenge_begins_grows_and_ends_without_a_failed_request(serving_home: ServingHome, tmp_path: Path) -> None:
+    """First in shadow, so that callers may send what the challenger needs before any of them is answered by it."""
+    settings = serving_home.settings
+    challenge_with_second(settings)
+    bodies = [APPLICATION | MORE | {"borrower_id": f"b-{number}"} for number in range(8)]
+    with (
+        running(serving_home, tmp_path / "log", "--workers", "2") as server,
+        under_load(server, serving_home, bodies) as answers,
+    ):
+        for share in (0.3, 0.9, None):
+            time.sleep(0.8)
+            challenge_with_second(settings, share=share)
+        time.sleep(0.8)
+
+    assert set(answers.statuses) == {200}
+    assert answers.n_cut_off == 0
+    assert set(answers.versions) == {1, 2}
+    taken = decision_log.ingest_into_lake(settings)
+    assert taken.n_decisions == len(answers.decision_ids)
+    assert 0 < taken.n_shadows < taken.n_decisions
+
+
+def test_an_applicant_keeps_their_version_over_workers_and_restarts(serving_home: ServingHome, tmp_path: Path) -> None:
+    challenge_with_second(serving_home.settings, share=0.5)
+    bodies = [APPLICATION | MORE | {"borrower_id": f"b-{number}"} for number in range(8)]
+    seen: list[list[int]] = []
+    for start in range(2):
+        with running(serving_home, tmp_path / f"log-{start}", "--workers", "2") as server:
+            for _ in range(3):  # each on a connection of its own, so that both workers are asked
+                answers = [server.request("POST", "/v1/scores", body, serving_home.headers) for body in bodies]
+                seen.append([answer["model"]["version"] for answer in answers if isinstance(answer, dict)])
+
+    assert set(seen[0]) == {1, 2}
+    assert all(versions == seen[0] for versions in seen)
 
 
 def test_a_clean_stop_answers_what_it_began(serving_home: ServingHome, tmp_path: Path) -> None:

@@ -1,23 +1,35 @@
 """The decision log: a SQLite outbox that the API commits to before it answers, and the lake that drains it.
 
 Entries are appended with ``synchronous=full``: once :func:`append` returns they survive ``kill -9`` and a power cut.
-:func:`ingest_into_lake` moves them to ``serving.predictions`` and ``serving.reported_outcomes``, each exactly once.
+:func:`ingest_into_lake` moves them to ``serving.predictions``, ``serving.shadow_predictions`` and
+``serving.reported_outcomes``, each exactly once.
 """
 
-from warehouse.decision_log.entries import Decision, ReportedOutcome
+from warehouse.decision_log.entries import Decision, HistoryWord, ReportedOutcome, ShadowDecision
 from warehouse.decision_log.ingestion import Ingested, find_decision, ingest_into_lake
-from warehouse.decision_log.outbox import append, connect, count_pending, create, find_in_outbox, prune
+from warehouse.decision_log.outbox import (
+    append,
+    connect,
+    count_pending,
+    create,
+    find_in_outbox,
+    find_shadow_in_outbox,
+    prune,
+)
 
 __all__ = [
     "Decision",
+    "HistoryWord",
     "Ingested",
     "ReportedOutcome",
+    "ShadowDecision",
     "append",
     "connect",
     "count_pending",
     "create",
     "find_decision",
     "find_in_outbox",
+    "find_shadow_in_outbox",
     "ingest_into_lake",
     "prune",
 ]

@@ -2,14 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import msgspec
+
+#: What became of the history and cohorts that a model asks for: used ``fresh``, used though ``stale``, ``left_out`` for
+#: their age, ``unknown`` borrower, online store ``unavailable``, or ``not_needed`` by the model.
+HistoryWord = Literal["fresh", "stale", "left_out", "unknown", "unavailable", "not_needed"]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """One decision, column for column ``serving.predictions`` without ``ingested_at``; times are naive UTC.
 
-    ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.logged_values``).
+    ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.logged_values``). ``role``: whether the champion or the
+    challenger answered. ``history``: what was looked up online, a :data:`HistoryWord`; None for a batch.
     """
 
     decision_id: str
@@ -32,6 +38,17 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: float | None = None
     features_as_of: datetime | None = None
     lake_snapshot: int | None = None
+    role: str = "champion"
+    history: str | None = None
+
+
+class ShadowDecision(Decision, frozen=True, kw_only=True):
+    """What a challenger in shadow would have decided, column for column ``serving.shadow_predictions``.
+
+    ``answered_decision_id``: the decision that was answered, on the same application, history and moment.
+    """
+
+    answered_decision_id: str
 
 
 class ReportedOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,5 +83,6 @@ class Entries:
 
 
 DECISIONS = Entries("decisions", "serving.predictions", Decision)
+SHADOWS = Entries("shadows", "serving.shadow_predictions", ShadowDecision)
 OUTCOMES = Entries("outcomes", "serving.reported_outcomes", ReportedOutcome)
-KINDS = (DECISIONS, OUTCOMES)
+KINDS = (DECISIONS, SHADOWS, OUTCOMES)

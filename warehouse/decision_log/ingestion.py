@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from warehouse.decision_log.entries import DECISIONS, KINDS, OUTCOMES, Decision, Entries
-from warehouse.decision_log.outbox import connect, find_in_outbox, n_pending
+from warehouse.decision_log.entries import DECISIONS, KINDS, OUTCOMES, SHADOWS, Decision, Entries, ShadowDecision
+from warehouse.decision_log.outbox import connect, find_in_outbox, find_shadow_in_outbox, n_pending
 from warehouse.errors import LakeError, NotFoundError
 from warehouse.settings import Settings
 
@@ -27,6 +27,7 @@ class Ingested:
 
     n_decisions: int
     n_outcomes: int
+    n_shadows: int = 0
 
 
 def ingest_into_lake(settings: Settings, *, batch_rows: int = 50_000) -> Ingested:
@@ -44,16 +45,19 @@ def ingest_into_lake(settings: Settings, *, batch_rows: int = 50_000) -> Ingeste
         from warehouse.lake import writer
 
         with writer("ingest decisions", settings) as con:
-            n_decisions, n_outcomes = (_ingest(connection, con, kind, batch_rows) for kind in (DECISIONS, OUTCOMES))
-    return Ingested(n_decisions, n_outcomes)
+            gained = {kind.table: _ingest(connection, con, kind, batch_rows) for kind in KINDS}
+    return Ingested(gained[DECISIONS.table], gained[OUTCOMES.table], gained[SHADOWS.table])
 
 
 def find_decision(settings: Settings, decision_id: str) -> Decision:
-    """The decision from the outbox, or else from the lake. Raises NotFoundError."""
+    """The decision from the outbox, or else from the lake; also one that a challenger in shadow would have made.
+
+    Raises NotFoundError.
+    """
     connection = connect(settings)
     if connection is not None:
         with closing(connection):
-            found = find_in_outbox(connection, decision_id)
+            found = find_in_outbox(connection, decision_id) or find_shadow_in_outbox(connection, decision_id)
         if found is not None:
             return found
     return _find_in_lake(settings, decision_id)
@@ -104,16 +108,6 @@ def _move_watermark(connection: sqlite3.Connection, entries: Entries, sequence: 
 
 
 def _find_in_lake(settings: Settings, decision_id: str) -> Decision:
-    row = _lake_row(settings, decision_id)
-    if row is None:
-        raise NotFoundError(
-            f"no decision {decision_id!r} in the outbox ({settings.outbox}) or in {DECISIONS.lake_table}; "
-            "check the id, and LOANLAKE_HOME"
-        )
-    return msgspec.convert(dict(zip(DECISIONS.columns, row, strict=True)), Decision)
-
-
-def _lake_row(settings: Settings, decision_id: str) -> tuple[object, ...] | None:
     import duckdb
 
     from warehouse.lake import connect as connect_to_lake
@@ -121,10 +115,23 @@ def _lake_row(settings: Settings, decision_id: str) -> tuple[object, ...] | None
     try:
         con = connect_to_lake(settings)
     except LakeError:  # no lake yet
-        return None
+        raise _not_found(settings, decision_id) from None
     with closing(con):
-        try:
-            query = f"select {', '.join(DECISIONS.columns)} from {DECISIONS.lake_table} where decision_id = ?"
-            return con.execute(query, [decision_id]).fetchone()
-        except duckdb.CatalogException:  # a lake that no program has written to yet
-            return None
+        for kind, struct in ((DECISIONS, Decision), (SHADOWS, ShadowDecision)):
+            try:
+                # all columns: a lake that no later version has written to yet lacks some
+                result = con.execute(f"select * from {kind.lake_table} where decision_id = ?", [decision_id])
+            except duckdb.CatalogException:  # a lake that no program has written to yet
+                continue
+            row = result.fetchone()
+            if row is not None:
+                found = dict(zip((column[0] for column in result.description or ()), row, strict=True))
+                return msgspec.convert({name: found[name] for name in kind.columns if name in found}, struct)
+    raise _not_found(settings, decision_id)
+
+
+def _not_found(settings: Settings, decision_id: str) -> NotFoundError:
+    return NotFoundError(
+        f"no decision {decision_id!r} in the outbox ({settings.outbox}) or in {DECISIONS.lake_table}; "
+        "check the id, and LOANLAKE_HOME"
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from warehouse.decision_log.entries import KINDS, Decision, Entries, ReportedOutcome
+from warehouse.decision_log.entries import KINDS, Decision, Entries, ReportedOutcome, ShadowDecision
 from warehouse.settings import Settings
 
 _BUSY_SECONDS = 20.0
@@ -21,6 +21,12 @@ _PRUNED_AT_ONCE = 5_000
 
 _SCHEMA = """
 create table if not exists decisions (
+    sequence integer primary key autoincrement,
+    id text not null unique,
+    appended_at real not null,
+    payload blob not null
+);
+create table if not exists shadows (
     sequence integer primary key autoincrement,
     id text not null unique,
     appended_at real not null,
@@ -36,7 +42,7 @@ create table if not exists watermarks (
     entries text primary key,
     ingested_up_to integer not null
 ) without rowid;
-insert or ignore into watermarks values ('decisions', 0), ('outcomes', 0);
+insert or ignore into watermarks values ('decisions', 0), ('shadows', 0), ('outcomes', 0);
 """
 
 
@@ -62,9 +68,12 @@ def connect(settings: Settings) -> sqlite3.Connection | None:
     if not settings.outbox.exists():
         return None
     connection = _open(settings.outbox)
-    if connection.execute("select 1 from sqlite_master where name = 'watermarks'").fetchone() is None:
+    tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+    if "watermarks" not in tables:
         connection.close()  # the API is just making it
         return None
+    if not tables.issuperset(entries.table for entries in KINDS):  # written by an earlier version
+        connection.executescript(f"begin immediate; {_SCHEMA} commit;")
     return connection
 
 
@@ -72,6 +81,7 @@ def append(
     connection: sqlite3.Connection,
     decisions: Sequence[Decision] = (),
     outcomes: Sequence[ReportedOutcome] = (),
+    shadows: Sequence[ShadowDecision] = (),
 ) -> None:
     """Make these durable, all in one transaction. An id that is there already keeps its first entry."""
     now = time.time()
@@ -79,6 +89,7 @@ def append(
     try:
         for table, rows in (
             ("decisions", [(row.decision_id, now, _ENCODER.encode(row)) for row in decisions]),
+            ("shadows", [(row.decision_id, now, _ENCODER.encode(row)) for row in shadows]),
             ("outcomes", [(row.outcome_id, now, _ENCODER.encode(row)) for row in outcomes]),
         ):
             if rows:
@@ -95,6 +106,12 @@ def find_in_outbox(connection: sqlite3.Connection, decision_id: str) -> Decision
     """The decision while the outbox holds it, ingested or not; about 20 microseconds."""
     row = connection.execute("select payload from decisions where id = ?", (decision_id,)).fetchone()
     return _DECISION_DECODER.decode(row[0]) if row else None
+
+
+def find_shadow_in_outbox(connection: sqlite3.Connection, decision_id: str) -> ShadowDecision | None:
+    """The same for what a challenger in shadow would have decided."""
+    row = connection.execute("select payload from shadows where id = ?", (decision_id,)).fetchone()
+    return msgspec.msgpack.decode(row[0], type=ShadowDecision) if row else None
 
 
 def count_pending(settings: Settings) -> int:

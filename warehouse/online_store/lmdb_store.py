@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import lmdb
 
-from warehouse.errors import OnlineStoreError, OnlineStoreUnavailable
+from warehouse.errors import OnlineStoreUnavailable
 from warehouse.online_store.interface import WriteResult
 from warehouse.online_store.lmdb_environment import MAP_SIZE, Environment, acquire, is_written, opened, release
 from warehouse.online_store.records import (
@@ -92,7 +92,9 @@ class LmdbStore:
     def _layout(self, txn: lmdb.Transaction, environment: Environment, number: int) -> Layout:
         stored = txn.get(b"%d" % number, db=environment.tables["layouts"])
         if stored is None:
-            raise OnlineStoreError(f"the online store at {self.place} lacks its layout {number}: remove it and refresh")
+            raise OnlineStoreUnavailable(
+                f"the online store at {self.place} lacks its layout {number}: remove it and refresh"
+            )
         layout = self._layouts[number] = Layout.from_bytes(bytes(stored))
         return layout
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from warehouse.errors import OnlineStoreError, OnlineStoreUnavailable, SettingError
+from warehouse.errors import OnlineStoreUnavailable, SettingError
 from warehouse.online_store.interface import WriteResult
 from warehouse.online_store.records import (
     Freshness,
@@ -176,7 +176,9 @@ class RedisStore:
     def _record(self, stored: bytes, table: TableName, meta: Meta) -> Record:
         layout = meta.layouts.get(layout_number(stored))
         if layout is None:
-            raise OnlineStoreError(f"the online store at {self.place} lacks a layout: delete these keys and refresh")
+            raise OnlineStoreUnavailable(
+                f"the online store at {self.place} lacks a layout: delete these keys and refresh"
+            )
         return decode_record(stored, layout, lambda source: meta.sources.get(source_key(table, source)))
 
     def _unavailable(self, error: Exception) -> OnlineStoreUnavailable:

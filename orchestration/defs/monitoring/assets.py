@@ -1,4 +1,4 @@
-"""Drift, reports and performance of the champion of a source; skew of every version that decided online."""
+"""Drift and performance of champion and challenger, skew of every version that decided online, reports."""
 
 import time
 from collections.abc import Iterator
@@ -43,13 +43,17 @@ from warehouse.settings import Settings
 def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
     """Measured in SQL over every decision."""
     from ml.drift import record_feature_drift, record_score_drift
-    from orchestration.monitoring import monitored_champion
+    from orchestration.monitoring import monitored_versions
 
     settings, started = Settings.from_environment(), time.monotonic()
-    champion = monitored_champion(settings, run_settings.active_source(settings))
+    champion, *challengers = monitored_versions(settings, run_settings.active_source(settings))
     features = record_feature_drift(
         settings, champion.model, champion.bundle.contract, reference_snapshot=champion.snapshot
     )
+    for challenger in challengers:
+        record_feature_drift(
+            settings, challenger.model, challenger.bundle.contract, reference_snapshot=challenger.snapshot
+        )
     drifted = sorted({row.feature for row in features if row.is_drifted})
     latest = max((row.month for row in features), default=None)
     yield dg.MaterializeResult(
@@ -72,6 +76,8 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
     )
     started = time.monotonic()
     scores = record_score_drift(settings, champion.model, reference_scores=champion.bundle.reference_scores)
+    for challenger in challengers:
+        record_score_drift(settings, challenger.model, reference_scores=challenger.bundle.reference_scores)
     yield dg.MaterializeResult(
         asset_key=SCORE_DRIFT,
         metadata={
@@ -165,11 +171,13 @@ def feature_skew(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 def performance(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """How good decisions turned out to be, by month, where their labels are mature."""
     from ml.performance import record_performance
-    from orchestration.monitoring import monitored_champion
+    from orchestration.monitoring import monitored_versions
 
     settings, started = Settings.from_environment(), time.monotonic()
-    champion = monitored_champion(settings, run_settings.active_source(settings))
+    champion, *challengers = monitored_versions(settings, run_settings.active_source(settings))
     months = record_performance(settings, champion.model)
+    for challenger in challengers:
+        record_performance(settings, challenger.model)
     n_mature = sum(row.n_mature for row in months)
     return dg.MaterializeResult(
         metadata={

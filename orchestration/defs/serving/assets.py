@@ -6,7 +6,7 @@ import dagster as dg
 
 from orchestration import pages
 from orchestration.candidates import current_candidate
-from orchestration.champions import champion_of, was_published
+from orchestration.champions import champion_of, was_in_service
 from orchestration.layers import (
     BATCH_SCORES,
     DEPLOYMENT,
@@ -47,7 +47,7 @@ def online_store() -> dg.MaterializeResult[None]:
 def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """The version that is served: ``deployment.json`` and its bundle, which the API picks up within seconds.
 
-    A version that was in service before is not published again: where it no longer is, a person took it back.
+    A version that was champion or challenger before is not published again: a person took it back, or is trying it.
     """
     from ml.deployment import promote, read_deployment
 
@@ -58,7 +58,7 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     if registration is None:
         raise dg.Failure("the candidate is not registered yet: materialise model/registered_model first")
     name, version = registration["model_name"], registration["model_version"]
-    is_known = was_published(settings, name, version)
+    is_known = was_in_service(settings, name, version)
     if not is_known:
         # raises GateRefusal for a refused version, whatever Dagster knows of its checks
         promote(settings, version, source=source, by="dagster")
@@ -75,6 +75,7 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
             "bundle": dg.MetadataValue.path(served.bundle_directory(settings)),
             "published_at": served.published_at,
             "published_by": served.published_by,
+            "challenger": served.challenger.name if served.challenger else "none",
         }
     )
 
@@ -117,6 +118,7 @@ def online_decisions() -> dg.MaterializeResult[None]:
         metadata={
             "summary": f"{taken.n_decisions:,} decisions, {taken.n_outcomes:,} outcomes",
             "decisions": taken.n_decisions,
+            "shadow decisions": taken.n_shadows,
             "outcomes": taken.n_outcomes,
             "seconds": round(time.monotonic() - started, 2),
         }

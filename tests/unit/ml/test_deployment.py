@@ -1,15 +1,17 @@
 """``deployment.json`` is replaced whole, remembers its way back, and never points at a bundle that cannot be read."""
 
 import json
+import re
 import shutil
 import threading
 
 import pytest
 
 from ml import deployment as deployments
-from ml.deployment import publish, read_deployment, rollback
+from ml.bundle import load_bundle
+from ml.deployment import end_challenge, publish, read_deployment, read_history, rollback, start_challenge
 from tests.model_factory import MODEL_NAME, SOURCE, publish_model, shared_bundle
-from warehouse.errors import BundleError, NotFoundError
+from warehouse.errors import BundleError, NotFoundError, SettingError
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +19,7 @@ def aliases(monkeypatch) -> list[tuple[str, int]]:
     """Where MLflow's champion alias was moved; MLflow itself is in tests/integration/test_registry.py."""
     moved: list[tuple[str, int]] = []
     monkeypatch.setattr("ml.registry.set_champion", lambda _, name, version: moved.append((name, version)))
+    monkeypatch.setattr("ml.registry.drop_challenger", lambda *_: None)
     return moved
 
 
@@ -156,6 +159,123 @@ def test_two_publishers_lose_no_deployment(home):
         chain.append(deployment.model_version)
         deployment = deployment.previous
     assert sorted(chain) == list(range(1, 9))
+
+
+def challenge(home, version=2, *, share=None):
+    bundle = shared_bundle(seed=8)
+    return start_challenge(
+        home, bundle, against=read_deployment(home), model_version=version, share=share, by="someone"
+    )
+
+
+def test_a_challenger_is_served_beside_the_champion(home):
+    publish_model(home, version=1)
+
+    challenge(home, share=0.25)
+
+    served = read_deployment(home)
+    assert served.model_version == 1
+    assert (served.challenger.mode, served.challenger.share) == ("ab", 0.25)
+    assert served.challenger.deployment.bundle_directory(home) == home.bundles / MODEL_NAME / "2"
+    assert load_bundle(served.challenger.deployment.bundle_directory(home)).digest == shared_bundle(seed=8).digest
+
+
+def test_the_history_tells_of_challenges_and_who_began_them(home):
+    publish_model(home, version=1)
+    challenge(home)
+    challenge(home)
+    challenge(home, share=0.1)
+    challenge(home, share=0.2)
+    end_challenge(home, by="someone else")
+
+    changes = read_history(home)
+
+    assert [(change.action, change.by) for change in changes] == [
+        ("publish", "tests"),
+        ("challenge", "someone"),
+        ("challenge", "someone"),
+        ("challenge", "someone"),
+        ("end_challenge", "someone else"),
+    ]
+    assert [change.deployment.challenger and change.deployment.challenger.share for change in changes] == [
+        None, None, 0.1, 0.2, None,
+    ]  # fmt: skip
+    assert {change.deployment.model_version for change in changes} == {1}
+
+
+def test_a_promotion_ends_the_challenge_and_a_rollback_does_not_begin_it_again(home):
+    """A trial is of one version against one champion; what it would say of another one was never asked."""
+    publish_model(home, version=1)
+    challenge(home)
+
+    promoted = publish_model(home, version=3)
+    back = rollback(home, by="someone")
+
+    assert promoted.challenger is None
+    assert (back.model_version, back.challenger) == (1, None)
+
+
+def test_a_rollback_ends_the_challenge_of_what_is_rolled_back(home):
+    publish_model(home, version=1)
+    publish_model(home, version=3)
+    challenge(home)
+
+    assert rollback(home, by="someone").challenger is None
+
+
+def test_publishing_the_champion_again_leaves_the_challenge_alone(home):
+    publish_model(home, version=1)
+    challenged = challenge(home)
+
+    assert publish_model(home, version=1) == challenged
+
+
+def test_a_champion_cannot_challenge_itself(home):
+    publish_model(home, version=2, seed=8)
+
+    with pytest.raises(SettingError, match="must be another version than the champion"):
+        challenge(home, version=2)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
+def test_a_share_is_a_share(home, share):
+    publish_model(home, version=1)
+
+    with pytest.raises(SettingError, match=r"a share of the applicants within \(0, 1\)"):
+        challenge(home, share=share)
+    assert read_deployment(home).challenger is None
+
+
+def test_a_challenge_against_a_champion_that_is_gone_is_refused(home):
+    """Two people at once: one promotes while the other begins a trial against what was served before."""
+    against = publish_model(home, version=1)
+    publish_model(home, version=3)
+
+    with pytest.raises(NotFoundError, match=f"{MODEL_NAME} version 1, which is no longer served"):
+        start_challenge(home, shared_bundle(seed=8), against=against, model_version=2, share=None, by="someone")
+
+
+def test_ending_no_challenge_says_so(home):
+    publish_model(home, version=1)
+
+    with pytest.raises(NotFoundError, match="no challenge is running"):
+        end_challenge(home, by="someone")
+
+
+def test_files_from_before_there_were_challengers_load(home):
+    publish_model(home, version=1)
+    publish_model(home, version=2)
+    for path in (home.deployment, home.deployment_history):
+        old = path.read_text().replace('"challenger": null,', "").replace(', "challenger": null', "")
+        path.write_text(re.sub(r'"(at|by)": "[^"]*", ', "", old))
+    assert "challenger" not in home.deployment.read_text() + home.deployment_history.read_text()
+
+    assert read_deployment(home).previous.model_version == 1
+    assert [(change.deployment.model_version, change.by) for change in read_history(home)] == [
+        (1, "tests"),
+        (2, "tests"),
+    ]
+    assert rollback(home, by="someone").model_version == 1
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"source": "simulated", "previous": null}'])

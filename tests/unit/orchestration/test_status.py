@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from ml.deployment import Deployment
 from orchestration.commands import status
 from orchestration.status import status_text
+from tests.model_factory import publish_model
+from tests.second_version import challenge_with_second
 from warehouse.lake import writer
 from warehouse.settings import REPOSITORY, Settings
 
@@ -48,6 +50,16 @@ def test_a_home_at_work_shows_data_model_and_predictions(home: Settings, in_serv
     assert "default_risk_bank  3        2024-01-02T03:04  0.7066" in text
     assert "predictions  bank batch: 1, the latest decided 2023-12-31" in text
     assert "alerts       nothing yet" in text
+
+
+def test_a_challenger_is_shown_beside_the_champion(home: Settings) -> None:
+    publish_model(home)
+    challenge_with_second(home, share=0.1)
+
+    served = status_text(home).partition("served")[2].partition("models")[0]
+
+    assert "default_risk_simulated version 1, features v1, since" in served
+    assert "challenged by default_risk_simulated version 2, answering 0.1 of the applicants, features v2" in served
 
 
 def test_the_command_prints_it(home: Settings) -> None:

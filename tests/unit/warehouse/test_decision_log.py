@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from warehouse import decision_log
-from warehouse.decision_log import Decision, Ingested, ReportedOutcome
+from warehouse.decision_log import Decision, Ingested, ReportedOutcome, ShadowDecision
 from warehouse.errors import LakeBusyError, NotFoundError
 from warehouse.lake import connect, lease, writer
 from warehouse.settings import Settings
@@ -69,6 +69,36 @@ def lake_ids(home: Settings, column: str = "decision_id", table: str = "serving.
 
 def test_a_decision_has_the_columns_of_the_predictions_table() -> None:
     assert [*Decision.__struct_fields__, "ingested_at"] == list(TABLES["serving.predictions"])
+
+
+def test_a_shadow_has_the_columns_of_the_shadow_predictions_table() -> None:
+    assert [*ShadowDecision.__struct_fields__, "ingested_at"] == list(TABLES["serving.shadow_predictions"])
+
+
+def test_a_lake_and_an_outbox_from_before_there_were_roles_go_on(home: Settings) -> None:
+    """A home made by an earlier version gains the columns and tables, and its decisions were the champion's."""
+    added = ("role", "history")
+    with writer("an earlier version", home) as con:
+        con.execute("drop table serving.shadow_predictions")
+        for name in added:
+            con.execute(f"alter table serving.predictions drop column {name}")
+        columns = ", ".join(name for name in Decision.__struct_fields__ if name not in added)
+        values = [getattr(A_DECISION, name) for name in Decision.__struct_fields__ if name not in added]
+        con.execute(f"insert into serving.predictions ({columns}) values ({', '.join('?' * len(values))})", values)
+    log(home, [decision(2)])
+    connection = decision_log.create(home)
+    connection.executescript("drop table shadows; delete from watermarks where entries = 'shadows';")
+    connection.close()
+
+    before = decision_log.find_decision(home, "d-1")
+    waiting = decision_log.count_pending(home)
+    taken = decision_log.ingest_into_lake(home)
+
+    assert (before, waiting, taken) == (A_DECISION, 1, Ingested(1, 0, 0))
+    with connect(home) as con:
+        roles = con.execute("select decision_id, role from serving.predictions order by 1").fetchall()
+    assert roles == [("d-1", "champion"), ("d-2", "champion")]
+    assert decision_log.find_decision(home, "d-1") == A_DECISION
 
 
 def test_an_outcome_has_the_columns_of_the_reported_outcomes_table() -> None:
