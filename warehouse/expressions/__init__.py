@@ -20,7 +20,7 @@ The row-level subset:
 - ``case``, ``if``, ``coalesce``, ``nullif``; ``cast`` and ``try_cast`` among the types, but not from text.
 - ``date_diff`` in years, quarters, months, days; ``extract`` and ``year()``, ``month()``, …; ``date - date``,
   ``date ± integer``; ``date '…'`` and ``timestamp '…'``.
-- ``lower``, ``trim``, ``left``, ``length``, ``||``.
+- ``lower``, ``upper``, ``trim``, ``left``, ``length``, ``||``.
 
 Nulls follow SQL's three-valued logic and doubles IEEE 754 as DuckDB has it: ``1.0 / 0`` is infinity, NaN equals itself
 and is the greatest number. Where DuckDB's query stops with an error, the function raises ExpressionDomainError. It

@@ -187,8 +187,9 @@ def _sign(binder: Binder, expression: exp.Sign) -> Node:
     return binder.nodes.make("sign", SqlType.TINYINT, node)
 
 
-def _lower(binder: Binder, expression: exp.Lower) -> Node:
-    return binder.nodes.make("lower", SqlType.VARCHAR, _text(binder, expression, expression.this))
+def _case(binder: Binder, expression: exp.Lower | exp.Upper) -> Node:
+    operation = "lower" if isinstance(expression, exp.Lower) else "upper"
+    return binder.nodes.make(operation, SqlType.VARCHAR, _text(binder, expression, expression.this))
 
 
 def _trim(binder: Binder, expression: exp.Trim) -> Node:
@@ -278,7 +279,8 @@ FUNCTIONS: dict[type[exp.Expr], Callable[[Binder, Any], Node]] = {
     exp.Round: _round,
     exp.Abs: _absolute,
     exp.Sign: _sign,
-    exp.Lower: _lower,
+    exp.Lower: _case,
+    exp.Upper: _case,
     exp.Trim: _trim,
     exp.Left: _left,
     exp.Length: _length,

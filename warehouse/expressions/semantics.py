@@ -164,6 +164,18 @@ def lower(text: str) -> str:
     return "".join(_LOWER.get(character) or character.lower() for character in text)
 
 
+def upper(text: str) -> str:
+    """Upper case character by character, as DuckDB does: what has no capital of one character stays (ŉ), ß has one."""
+    if text.isascii():
+        return text.upper()
+    return "".join(_UPPER.get(character) or _capital(character) for character in text)
+
+
+def _capital(character: str) -> str:
+    capital = character.upper()
+    return capital if len(capital) == 1 else character
+
+
 def trim(text: str) -> str:
     """Without leading and trailing Unicode spaces; tabs and line ends stay, as in DuckDB."""
     return text.strip(_SPACES)
@@ -233,5 +245,14 @@ _BOUNDS = {"INTEGER": (-(2**31), 2**31 - 1), "BIGINT": (-(2**63), 2**63 - 1)}
 # where DuckDB differs from str.lower of one character: İ, and the capitals that came with Unicode 16 (Python 3.14)
 _NEW_CAPITALS = ("\u1c89", "\ua7cb", "\ua7cc", "\ua7da", "\ua7dc", *map(chr, range(0x10D50, 0x10D66)))
 _LOWER = {"İ": "i", **{capital: capital for capital in _NEW_CAPITALS}}
+# where str.upper gives two characters for one that DuckDB has a capital of: ß, and Greek vowels with an iota below; and
+# the small letters whose capitals came with Unicode 16
+_WITH_IOTA = (*range(0x1F80, 0x1F88), *range(0x1F90, 0x1F98), *range(0x1FA0, 0x1FA8), 0x1FB3, 0x1FC3, 0x1FF3)
+_NEW_SMALL = ("\u0264", "\u019b", "\u1c8a", "\ua7cd", "\ua7db", *map(chr, range(0x10D70, 0x10D86)))
+_UPPER = {
+    "ß": "ẞ",
+    **{chr(code): chr(code).title() for code in _WITH_IOTA},
+    **{small: small for small in _NEW_SMALL},
+}
 # the separators of Unicode's category Zs
 _SPACES = "\u0020\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"

@@ -37,6 +37,7 @@ STRICT = {
     "double_to_integer": "double_to_integer({0}, {v[0]}, {v[1]})",
     "try_double_to_integer": "try_double_to_integer({0}, {v[0]}, {v[1]})",
     "lower": "lower({0})",
+    "upper": "upper({0})",
     "trim": "trim({0})",
     "left": "{0}[:{v}]",
     "length": "len({0})",

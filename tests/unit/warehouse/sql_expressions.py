@@ -26,7 +26,24 @@ _EDGE_DOUBLES = [
     math.inf, -math.inf, math.nan, 2147483647.0, -2147483648.0, 2147483648.0, 9007199254740993.0, 9.3e18, 0.1,
     12345.678,
 ]  # fmt: skip
-_EDGE_TEXTS = ["", " ", "a", "A", " a ", "car", "Car", "straße", "İ", "ΑΣ", "\u00a0x\u3000", "x\t", "😀é", "É"]
+_EDGE_TEXTS = [
+    "",
+    " ",
+    "a",
+    "A",
+    " a ",
+    "car",
+    "Car",
+    "straße",
+    "ŉ",
+    "ᾀ",
+    "İ",
+    "ΑΣ",
+    "\u00a0x\u3000",
+    "x\t",
+    "😀é",
+    "É",
+]
 _EDGE_DATES = [
     date(1, 1, 1),
     date(9999, 12, 31),
@@ -129,7 +146,7 @@ _ANY_TYPE = [
 _MAKERS = {
     "double": [
         "$D + $N", "$N - $D", "$D * $N", "$N / $N", "$D % $N", "- $D", "- $N / $D", "abs( $D )", "ln( $N )",
-        "log10( $N )",
+        "log10( $N )", "log( $N )",
         "log2( $D )", "exp( $N )", "sqrt( $N )", "pow( $N , $N )", "pow( $D , 2)", "pow( $D , 0.5)", "floor( $N )",
         "ceil( $D )", "round( $D )", "round( $D , 2)", "round( $D , -1)", "round( $D , 0)", "greatest( $D , $N )",
         "least( $N , $D )", "coalesce( $D , 0)", "coalesce( $D , $W )", "nullif( $D , 0)", "cast( $N as double)",
@@ -146,13 +163,14 @@ _MAKERS = {
     ],
     "bigint": [
         "$W + $W + b1", "b1 - $W", "b1 * $I", "$I + b1", "date_diff('month', $M , $M )", "date_diff('day', $M , $M )",
-        "date_diff('year', $M , $M )", "date_diff('quarter', $M , $M )", "$O - $O", "length( $T )", "year( $M )",
+        "date_diff('year', $M , $M )", "datediff('day', $M , $M )",
+        "date_diff('quarter', $M , $M )", "$O - $O", "length( $T )", "year( $M )",
         "month( $M )", "day( $M )", "quarter( $M )", "dayofweek( $M )", "isodow( $M )", "dayofyear( $M )",
         "extract(month from $M )", "cast( $D as bigint)", "try_cast( $D as bigint)", "b1 // $W", "b1 % $W", "abs(b1)",
         "case when $F then b1 else $I end",
     ],
     "varchar": [
-        "lower( $T )", "trim( $T )", "left( $T , 2)", "left( $T , 0)", "$T || $T", "$T || $T || 'x'",
+        "lower( $T )", "upper( $T )", "trim( $T )", "left( $T , 2)", "left( $T , 0)", "$T || $T", "$T || $T || 'x'",
         "cast( $W as varchar)",
         "cast( $F as varchar)", "cast( $O as varchar)", "cast(at1 as varchar)", "lower(trim( $T ))",
     ],
