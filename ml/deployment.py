@@ -311,7 +311,7 @@ def needed_by_challenger(settings: Settings, deployment: Deployment) -> tuple[st
 
 def _require_passed(found: "RegisteredVersion") -> None:
     if found.refused_by:
-        reasons = "; ".join(found.gate_messages) or "no message was recorded"
+        reasons = "; ".join(found.gate_messages).rstrip(".") or "no message was recorded"
         raise GateRefusal(
             f"{found.name} version {found.version} was refused by {', '.join(found.refused_by)}: {reasons}. "
             "Train another version, or take one whose gates passed"
