@@ -1,6 +1,7 @@
 """Commands about models and decisions; what they need is imported when one of them runs."""
 
 import getpass
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,6 +112,28 @@ def replay(*, decision_id: str) -> None:
     click.echo("\n".join(_report(found)))
     if not found.equal:
         sys.exit(1)
+
+
+@click.command()
+@click.argument("decision_id")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def lineage(*, decision_id: str, form: str) -> None:
+    """Show what a logged decision came from: features with their SQL, inputs, core rows, and lines of raw files.
+
+    Works on online and batch decisions. Rows are those known before the decision, at the lake snapshot it names while
+    that is kept. Every step carries the SQL that reads it again.
+    """
+    from ml.decision_lineage import trace_decision
+
+    found = trace_decision(Settings.from_environment(), decision_id)
+    if form == "json":
+        click.echo(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from ml.decision_lineage_text import lineage_text
+
+    Console(soft_wrap=False, width=None if sys.stdout.isatty() else 160).print(lineage_text(found))
 
 
 @click.command("training-set")

@@ -1,0 +1,229 @@
+"""From a model back to its rows and from a decision back to its files, on a small lender that dbt really built.
+
+One build, one model and one rebuild for the module. The rebuild comes after late rows and a restatement, so whatever is
+read back must come from where the model and the decisions point, not from the tables as they stand.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from ml.batch_scoring import score_applications
+from ml.bundle import write_bundle
+from ml.commands import lineage
+from ml.decision_lineage import trace_decision
+from ml.deployment import publish
+from ml.evaluation import evaluate
+from ml.lineage import collect_lineage
+from ml.reference import build_reference
+from ml.training import train
+from ml.training_set import read_training_set
+from ml.training_set_export import export_training_set
+from tests.model_factory import MODEL_NAME, SETTINGS, SOURCE
+from warehouse.contract import FeatureContract
+from warehouse.decision_log import Decision, append, create
+from warehouse.lake import connect, current_snapshot
+from warehouse.maintenance import maintain
+from warehouse.settings import DBT_PROJECT_DIR, Settings
+from warehouse.sources import ingest_files, ingest_simulated
+
+pytestmark = pytest.mark.slow
+
+
+def _dbt(settings: Settings, *arguments: str) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("dbt"), "--quiet", *arguments],
+        cwd=DBT_PROJECT_DIR,
+        env={**os.environ, "DBT_TARGET_PATH": str(settings.dbt_target), "DBT_LOG_PATH": str(settings.logs)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+
+
+def _rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
+    with connect(settings) as con:
+        return con.execute(query).fetchall()
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A home with version 1 trained, published and used, and then rebuilt on late rows and a restatement."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_SOURCE", "LOANLAKE_REDIS_URL"):
+            patch.delenv(name, raising=False)
+        patch.setenv("LOANLAKE_HOME", str(tmp_path_factory.mktemp("home")))
+        settings = Settings.from_environment()
+        ingest_simulated(settings, applications=1_500, months=40, seed=11)
+        _dbt(settings, "run", "--exclude", "monitoring")
+        contract = FeatureContract.from_manifest(settings.dbt_target / "manifest.json")
+        with connect(settings) as con:
+            rows = read_training_set(con, SOURCE)
+        candidate = train(rows, contract, SETTINGS)
+        bundle = write_bundle(
+            settings.candidates / "one",
+            candidate,
+            contract,
+            evaluation=evaluate(candidate, rows),
+            lineage=collect_lineage(candidate, rows, contract, by="tests"),
+            reference=build_reference(candidate, rows),
+        )
+        deployment = publish(bundle, settings, source=SOURCE, model_name=MODEL_NAME, model_version=1, by="tests")
+        score_applications(settings, deployment)
+        _late_and_restated(settings, tmp_path_factory.mktemp("files"))
+        _dbt(settings, "run", "--full-refresh", "--exclude", "monitoring")
+        yield settings
+
+
+def _late_and_restated(settings: Settings, directory: Path) -> None:
+    """A restated statement and application for everyone, and outcomes that arrive late."""
+    for entity, change in (
+        ("statements", "balance = '1.00', months_past_due = '9'"),
+        ("applications", "annual_income = '1000'"),
+    ):
+        path = directory / f"restated-{entity}.parquet"
+        with connect(settings) as con:
+            con.execute(f"create temp table restated as from raw.simulated_{entity}")
+            con.execute(f"update restated set {change}")
+            con.execute(f"copy (select * exclude (_file, _line, _loaded_at) from restated) to '{path}'")
+        ingest_files(SOURCE, [path], settings, entity)
+
+
+def test_the_rows_that_trained_a_version_outlive_restatements_and_a_full_refresh(settings: Settings) -> None:
+    found = export_training_set(settings, 1, source=SOURCE)
+
+    now = _rows(settings, "select max(max_months_past_due_6m), max(annual_income) from training.trn_default")
+    assert now == [(9, 1000.0)]  # what stands there now is another table
+    assert found.n_rows == sum(found.rows_by_split.values())
+
+
+def test_a_batch_decision_is_followed_to_the_lines_of_its_files(settings: Settings) -> None:
+    """The restated statements were loaded later than the decision: they must not be shown as what it stood on."""
+    ((decision_id, application_id),) = _rows(
+        settings,
+        "select decision_id, application_id from serving.predictions "
+        "where json_extract(inputs, '$.n_prior_outcomes')::int > 0 "
+        "and json_extract(inputs, '$.n_statements_6m')::int > 0 "
+        "order by decision_id limit 1",
+    )
+
+    found = trace_decision(settings, decision_id)
+
+    assert [check.agrees for check in found.checks] == [True, True, True]
+    assert found.snapshot is not None
+    raw = {rows.table: rows.rows for rows in found.raw}
+    assert {str(row["file"]) for rows in raw.values() for row in rows} & {"restated-statements.parquet"} == set()
+    mine = next(row for row in raw["raw.simulated_applications"] if row["application_id"] == application_id)
+    line, sha256 = _rows(
+        settings,
+        "select a._line, f.sha256 from raw.simulated_applications a join raw.files f on f.file = a._file "
+        f"where a.application_id = '{application_id}' and a._file not like 'restated%'",
+    )[0]
+    assert (mine["line"], mine["sha256"]) == (line, sha256)
+    statements = next(rows for rows in found.core if rows.table == "core.int_statements")
+    assert len(raw["raw.simulated_statements"]) == len(statements.rows) > 0
+    feature = next(feature for feature in found.features if feature.name == "loan_to_income")
+    assert set(feature.inputs) == {"requested_amount", "annual_income"}
+    cohort = next(rows for rows in found.core if "source_default_rate" in rows.role)
+    assert [row["default_rate"] for row in cohort.rows] == [
+        each.value for each in found.inputs if each.name == "source_default_rate"
+    ]
+
+
+def test_every_statement_of_a_lineage_gives_its_rows_again(settings: Settings) -> None:
+    ((decision_id,),) = _rows(settings, "select min(decision_id) from serving.predictions")
+
+    found = trace_decision(settings, decision_id)
+
+    for step in (*found.core, *found.staging, *found.raw):
+        assert len(_rows(settings, step.sql)) == len(step.rows), step.sql
+
+
+def test_an_online_decision_names_its_caller_and_its_history(settings: Settings) -> None:
+    ((borrower, as_of, n_statements, n_prior),) = _rows(
+        settings,
+        "select borrower_id, as_of, n_statements_6m, n_prior_applications from features.ftr_online_borrowers "
+        "where n_statements_6m > 3 order by borrower_id limit 1",
+    )
+    with connect(settings) as con:
+        snapshot = current_snapshot(con)
+    ((like,),) = _rows(settings, "select min(decision_id) from serving.predictions")
+    model = trace_decision(settings, like)
+    inputs = {each.name: each.value for each in model.inputs}
+    inputs |= {"borrower_id": borrower, "n_statements_6m": n_statements, "n_prior_applications": n_prior}
+    decision = Decision(
+        decision_id="online-1",
+        decided_at=as_of + timedelta(hours=3),
+        source=SOURCE,
+        application_id="never-seen",
+        borrower_id=borrower,
+        inputs=json.dumps({name: value for name, value in inputs.items() if name != "n_prior_outcomes"}),
+        features=json.dumps({feature.name: feature.value for feature in model.features}),
+        raw_score=0.0,
+        probability=0.5,
+        band="high",
+        decision="decline",
+        reasons="[]",
+        model_name=MODEL_NAME,
+        model_version=1,
+        feature_version="v1",
+        route="online",
+        status="scored",
+        features_as_of=as_of,
+        lake_snapshot=snapshot,
+    )
+    log = create(settings)
+    append(log, [decision])
+    log.close()
+
+    found = trace_decision(settings, "online-1")
+
+    assert [(check.name, check.agrees) for check in found.checks] == [
+        ("n_statements_6m", True),
+        ("n_prior_applications", True),
+    ]
+    assert next(each for each in found.inputs if each.name == "annual_income").came_from == "given by the caller"
+    assert any("is not in the lake" in note for note in found.notes)
+    files = {row["file"] for rows in found.raw if rows.table == "raw.simulated_statements" for row in rows.rows}
+    assert "restated-statements.parquet" in files  # what its history stood on, and what that restated
+
+
+def test_json_says_what_the_text_says(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ((decision_id,),) = _rows(settings, "select min(decision_id) from serving.predictions")
+
+    text = CliRunner().invoke(lineage, [decision_id])
+    data = json.loads(CliRunner().invoke(lineage, [decision_id, "--format", "json"]).output)
+
+    assert data["decision"]["decision_id"] == decision_id
+    for word in (
+        decision_id,
+        f"trained on snapshot {data['model']['training_snapshot']}",
+        "raw.simulated_applications",
+    ):
+        assert word in " ".join(text.output.split())
+    assert {feature["name"] for feature in data["features"]} <= set(text.output.split())
+
+
+def test_lineage_and_training_rows_after_the_snapshots_have_expired(settings: Settings) -> None:
+    """Last, since it takes the decisions' snapshot away: the lineage says so, and the model's rows stay."""
+    ((decision_id, named),) = _rows(
+        settings, "select min(decision_id), min(lake_snapshot) from serving.predictions where route = 'batch'"
+    )
+    trained_on = int(json.loads((settings.bundles / MODEL_NAME / "1" / "lineage.json").read_text())["lake_snapshot"])
+
+    maintain(settings, named_snapshots=lambda: [trained_on], retention=timedelta(0), grace=timedelta(0))
+
+    assert export_training_set(settings, 1, source=SOURCE).snapshot == trained_on
+    found = trace_decision(settings, decision_id)
+    if named != trained_on:
+        assert found.snapshot is None
+        assert any("has expired" in note for note in found.notes)

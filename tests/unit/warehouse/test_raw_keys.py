@@ -1,0 +1,78 @@
+"""Raw rows by the ids that they become."""
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from warehouse.errors import ContractError
+from warehouse.raw_keys import RawTable, raw_tables
+
+TABLE = RawTable(
+    "raw.bank_loans", "bank", {"id": {"application": "b-"}, "member": {"borrower": "b-m-"}}, frozenset({"applications"})
+)
+
+
+def _found(ids: dict[str, set[str]]) -> list[str]:
+    con = duckdb.connect()
+    con.execute("create schema raw")
+    con.execute("create table raw.bank_loans (id varchar, member varchar, amount varchar)")
+    con.execute(
+        "insert into raw.bank_loans values "
+        "('7', 'x', '1'), (' 007.0 ', null, '1'), ('77', '7', '7'), (null, 'it''s', '1')"
+    )
+    condition = TABLE.rows_of(ids)  # type: ignore[arg-type]
+    if condition is None:
+        return []
+    return [str(row) for row in con.execute(f"select id, member from raw.bank_loans where {condition}").fetchall()]
+
+
+def test_an_id_without_its_prefix_is_looked_for_as_text_and_as_number() -> None:
+    found = _found({"application": {"b-7"}, "borrower": set()})
+
+    assert found == ["('7', 'x')", "(' 007.0 ', None)"]
+
+
+def test_a_borrower_is_looked_for_in_the_column_that_holds_borrowers() -> None:
+    assert _found({"application": set(), "borrower": {"b-m-it's"}}) == ['(None, "it\'s")']
+
+
+def test_ids_of_another_lender_find_nothing() -> None:
+    assert _found({"application": {"other-7"}, "borrower": {"other-m-x"}}) == []
+
+
+def test_every_lender_says_which_raw_columns_hold_ids(dbt_manifest: Path) -> None:
+    manifest = json.loads(dbt_manifest.read_text())
+
+    found = {lender: raw_tables(manifest, lender) for lender in ("simulated", "lending_club", "uci_credit_card")}
+
+    assert {lender: len(tables) for lender, tables in found.items()} == {
+        "simulated": 5,
+        "lending_club": 1,
+        "uci_credit_card": 1,
+    }
+
+
+def test_a_raw_table_that_does_not_is_refused_with_the_mend() -> None:
+    manifest = {
+        "nodes": {
+            "model.p.stg_bank__loans": {
+                "name": "stg_bank__loans",
+                "resource_type": "model",
+                "unique_id": "model.p.stg_bank__loans",
+                "depends_on": {"nodes": ["source.p.raw.bank_loans"]},
+            }
+        },
+        "sources": {
+            "source.p.raw.bank_loans": {
+                "schema": "raw",
+                "identifier": "bank_loans",
+                "config": {},
+                "original_file_path": "models/bank.yml",
+            }
+        },
+    }
+
+    with pytest.raises(ContractError, match=r"raw\.bank_loans must declare .* models/bank\.yml"):
+        raw_tables(manifest, "bank")
