@@ -24,6 +24,9 @@ class Lender:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         model_factory.fill_lake(settings)
+        with writer("an earlier version", settings) as con:
+            # a column that was added later lies behind the others: rows are inserted by name, not by place
+            con.execute("alter table serving.predictions drop column role")
         self.deployment: Deployment = publish_model(settings)
         self.counts: BatchCounts = score_applications(settings, self.deployment)
 
