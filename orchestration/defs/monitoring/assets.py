@@ -126,8 +126,9 @@ def feature_skew(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     n_stale = sum(row.n_different for row in totals["history_freshness"])
     return dg.MaterializeResult(
         metadata={
-            "summary": f"{n_decisions:,} online decisions: {n_wrong:,} with other features than their SQL gives, "
-            f"{n_stale:,} with other history than was known",
+            "summary": f"{n_decisions:,} online decisions: {n_wrong:,} wrong, {n_stale:,} with stale history",
+            "wrong": "made with a feature that is not what its version's SQL makes of the logged inputs",
+            "stale history": "made with other history or cohort inputs than were known before the decision",
             "dagster/row_count": len(rows),
             "by month": pages.table(
                 ["model", "month", "kind", "decisions", "differ", "history age"],
