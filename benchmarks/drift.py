@@ -101,7 +101,7 @@ def _lake(n_rows: int) -> Iterator[tuple[duckdb.DuckDBPyConnection, int]]:
         with writer("benchmark", settings) as con:
             con.execute("select setseed(0.5)")
             con.execute(
-                "create table training.trn_default as "
+                "create table training.trn_default_v1 as "
                 f"select 't' || i as application_id, '{MODEL.source}' as source, 'train' as split, {columns} "
                 f"from range({n_rows}) as rows(i)"
             )

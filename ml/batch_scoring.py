@@ -23,6 +23,7 @@ from ml.deployment import Deployment
 from ml.feature_rows import offline_columns, offline_frame
 from ml.logged_values import dump_reasons
 from ml.scorer import Scorer
+from ml.training_set import training_table
 from warehouse.lake import connect, current_snapshot, writer
 from warehouse.settings import Settings
 from warehouse.tables import TABLES
@@ -92,9 +93,9 @@ def score_applications(
 
 def _first_test_decision(con: duckdb.DuckDBPyConnection, bundle: Bundle) -> datetime:
     lineage = bundle.lineage
+    table = f"{training_table(lineage.feature_version)} at (version => {lineage.lake_snapshot:d})"
     row = con.execute(
-        f"select min(decided_at) from training.trn_default at (version => {lineage.lake_snapshot:d}) "
-        "where source = $1 and split = 'test'",
+        f"select min(decided_at) from {table} where source = $1 and split = 'test'",
         [lineage.source],
     ).fetchone()
     found: datetime | None = row[0] if row else None
@@ -124,7 +125,8 @@ def _undecided(
         ), decided as (
             from {_TABLE} where model_name = $name and model_version = $version
         ), fitted as (
-            from training.trn_default at (version => {lineage.lake_snapshot:d}) where split in ('train', 'tune')
+            from {training_table(lineage.feature_version)} at (version => {lineage.lake_snapshot:d})
+            where split in ('train', 'tune')
         )
         select
             inputs.application_id,

@@ -23,6 +23,7 @@ from ml.monitoring import (
     load_reference,
     quoted,
 )
+from ml.training_set import training_table
 from warehouse.contract import FeatureContract
 from warehouse.errors import MonitoringError
 from warehouse.lake import connect
@@ -68,7 +69,7 @@ def write_drift_report(
     """
     sample = sample or Sample(5_000)
     with connect(settings) as con:
-        totals = _totals(con, model, month, reference_snapshot)
+        totals = _totals(con, training_table(contract.version), model, month, reference_snapshot)
         n_reference = load_reference(con, contract, source=model.source, snapshot=reference_snapshot, sample=sample)
         n_decisions = load_decisions(con, contract, model, months=[month], sample=sample)
         if n_decisions == 0:
@@ -97,9 +98,11 @@ def write_drift_report(
     return report
 
 
-def _totals(con: "duckdb.DuckDBPyConnection", model: MonitoredModel, month: date, snapshot: int) -> tuple[int, int]:
+def _totals(
+    con: "duckdb.DuckDBPyConnection", table: str, model: MonitoredModel, month: date, snapshot: int
+) -> tuple[int, int]:
     reference = con.execute(
-        f"select count(*) from training.trn_default at (version => {snapshot:d}) where source = $1 and split = 'train'",
+        f"select count(*) from {table} at (version => {snapshot:d}) where source = $1 and split = 'train'",
         [model.source],
     ).fetchall()
     where, parameters = decisions_of(model, [month])

@@ -25,10 +25,11 @@ _PACKAGES = ("loanlake", "duckdb", "numpy", "onnxruntime", "scikit-learn")
 class Lineage:
     """The origin of one trained model.
 
-    ``lake_snapshot``: ``training.trn_default at (version => …)`` is its training set again. ``decided_from``,
-    ``decided_to``: first and last decision in it, ISO 8601. ``rows``: rows by split. ``git_commit`` ends in
-    ``+changes`` where the working tree differed from it; None outside a repository. ``fingerprint``: equal exactly when
-    training set, contract and settings are equal, so a second training would give the same model.
+    ``lake_snapshot``: ``training.trn_default_vN at (version => …)``, of ``feature_version`` vN, is its training set
+    again. ``decided_from``, ``decided_to``: first and last decision in it, ISO 8601. ``rows``: rows by split.
+    ``git_commit`` ends in ``+changes`` where the working tree differed from it; None outside a repository.
+    ``fingerprint``: equal exactly when training set, contract and settings are equal, so a second training would give
+    the same model.
     """
 
     source: str

@@ -10,6 +10,7 @@ from json import dumps
 
 import duckdb
 
+from ml.training_set import training_table
 from warehouse.contract import FeatureColumn, FeatureContract, Kind
 from warehouse.errors import MonitoringError
 
@@ -54,17 +55,18 @@ def load_reference(
 
     Raises MonitoringError where the snapshot holds no training rows of the source.
     """
+    table = training_table(contract.version)
     columns = ", ".join(_present(feature, quoted(feature.name)) for feature in contract.features)
     con.execute(
         f"create or replace temp table {REFERENCE} as select {columns} "
-        f"from training.trn_default at (version => {snapshot:d}) where source = $1 and split = 'train' "
+        f"from {table} at (version => {snapshot:d}) where source = $1 and split = 'train' "
         f"{_drawn_by('application_id', sample)}",
         [source],
     )
     n_rows = count(con, REFERENCE)
     if n_rows == 0:
         raise MonitoringError(
-            f"drift is measured against training rows, and training.trn_default at snapshot {snapshot} has none of "
+            f"drift is measured against training rows, and {table} at snapshot {snapshot} has none of "
             f"source {source!r}: check the snapshot in the model's lineage"
         )
     return n_rows

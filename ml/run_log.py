@@ -10,11 +10,11 @@ from ml import pyfunc_signature
 from ml.bundle import Bundle
 from ml.tracking import open_experiment, open_mlflow
 from ml.training import TrainingSettings
+from ml.training_set import TrainingSet, training_table
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
     from ml.evaluation import Evaluation
-    from ml.training_set import TrainingSet
 
 _MODEL_CODE = Path(__file__).with_name("pyfunc_model.py")
 
@@ -23,7 +23,7 @@ def log_run(
     settings: Settings,
     bundle: Bundle,
     *,
-    training_set: "TrainingSet",
+    training_set: TrainingSet,
     evaluation: "Evaluation",
     plots: Mapping[str, bytes],
 ) -> tuple[str, str]:
@@ -75,7 +75,7 @@ def _tags(bundle: Bundle) -> dict[str, str]:
     return {**tags, "bundle_digest": bundle.digest}
 
 
-def _dataset(training_set: "TrainingSet", bundle: Bundle) -> Any:
+def _dataset(training_set: TrainingSet, bundle: Bundle) -> Any:
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
 
@@ -88,7 +88,7 @@ def _dataset(training_set: "TrainingSet", bundle: Bundle) -> Any:
     }
     return dataset(
         source=CodeDatasetSource(tags=origin),
-        name=f"training.trn_default at {training_set.snapshot}",
+        name=f"{training_table(training_set.feature_version)} at {training_set.snapshot}",
         digest=training_set.sha256[:36],  # MLflow keeps 36 characters
         schema=pyfunc_signature.signature(bundle.contract).inputs,
     )

@@ -33,7 +33,8 @@ class TrainingSettings:
     """Everything that shapes a candidate besides its training set.
 
     ``exclude``: features the model leaves out. To be free of the lender's own judgement, name with its rate and grade
-    also what is computed from the rate (``payment_to_income``, ``debt_to_income_with_loan``).
+    also what is computed from the rate (``payment_to_income``, ``debt_to_income_with_loan``, and in version 2
+    ``interest_to_income``, ``residual_income``).
     ``calibration``: a method of :mod:`ml.calibration`, or ``auto`` to choose by cross-validation on tune rows. Platt by
     default, since trees stopped by log loss need little bending: its log loss on test rows was .3971 on Lending Club
     (beta .3974, isotonic .3990), .4407 on UCI (.4409, .4482) and .2823 on the simulated lender (.2817, .2808).

@@ -1,7 +1,8 @@
 """Read the rows a model is trained and judged on, from one lake snapshot, with a hash that covers every bit of them.
 
-A model names its training set by source, snapshot and content hash; :attr:`TrainingSet.statement` reads it again,
-identical, however often dbt has rebuilt the table since.
+Each version of the features has its training table, ``training.trn_default_vN``: the same applications, labels and
+splits. A model names its training set by source, feature version, snapshot and content hash;
+:attr:`TrainingSet.statement` reads it again, identical, however often dbt has rebuilt the table since.
 """
 
 import hashlib
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "tune", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-TABLE = "training.trn_default"
-#: Columns of the table that are no features.
+#: Columns of a training table that are no features.
 KEY_COLUMNS = ("application_id", "borrower_id", "source", "decided_at", "split", "is_default", "label_known_at")
 _BATCH_ROWS, _MAPPED_BATCH_ROWS = 1_000_000, 200_000
 #: What training takes of memory for each value of the table: it as float64 (8), its columns as float32 (4), XGBoost's
@@ -35,15 +35,17 @@ _BYTES_A_VALUE = 40
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """One source's rows of ``training.trn_default`` as of a snapshot, ordered by application.
+    """One source's rows of a version's training table as of a snapshot, ordered by application.
 
-    ``frame``: keys as in the table; ``is_default`` bool; numeric and boolean features float64 with NaN for missing,
-    categorical ones and ``split`` pandas categories. ``sha256`` covers values, types and column names. ``mapped``:
-    where they are too many to hold; the frame then lies in files, split by split, and is read as if it were held.
+    ``feature_version``: whose features it holds, such as ``v1``. ``frame``: keys as in the table; ``is_default`` bool;
+    numeric and boolean features float64 with NaN for missing, categorical ones and ``split`` pandas categories.
+    ``sha256`` covers values, types and column names. ``mapped``: where they are too many to hold; the frame then lies
+    in files, split by split, and is read as if it were held.
     """
 
     frame: "pd.DataFrame"
     source: str
+    feature_version: str
     snapshot: int
     sha256: str
     mapped: MappedRows | None = None
@@ -61,11 +63,25 @@ class TrainingSet:
     @property
     def statement(self) -> str:
         """The SQL that reads these rows again."""
-        return statement(self.source, self.snapshot)
+        return statement(self.source, self.feature_version, self.snapshot)
+
+
+def training_table(feature_version: str) -> str:
+    """The training table of a version of the features.
+
+    >>> training_table("v1")
+    'training.trn_default_v1'
+    """
+    return f"training.trn_default_{feature_version}"
 
 
 def read_training_set(
-    con: duckdb.DuckDBPyConnection, source: str, *, snapshot: int | None = None, most_bytes: int | None = None
+    con: duckdb.DuckDBPyConnection,
+    source: str,
+    *,
+    feature_version: str,
+    snapshot: int | None = None,
+    most_bytes: int | None = None,
 ) -> TrainingSet:
     """Read a source's training set from the lake, by default as of the newest snapshot.
 
@@ -75,42 +91,73 @@ def read_training_set(
     Raises NotFoundError where the table or the source's rows do not exist at that snapshot, and TrainingSetError
     where a split is empty, has one outcome only, or an application occurs twice.
     """
-    snapshot = current_snapshot(con) if snapshot is None else snapshot
-    where = f"{TABLE} of source {source!r} at snapshot {snapshot}"
+    snapshot, table = current_snapshot(con) if snapshot is None else snapshot, training_table(feature_version)
+    where = f"{table} of source {source!r} at snapshot {snapshot}"
     digest, mapped = ContentHash(), None
-    n_by_split, n_columns = _size(con, source, snapshot)
+    n_by_split, n_columns = _size(con, source, feature_version, snapshot)
     if most_bytes is not None and sum(n_by_split.values()) * n_columns * _BYTES_A_VALUE > most_bytes:
         spill = _spill(con)  # before the reader: the next query of a connection ends the one before
-        reader = stream_training_set(con, source, snapshot=snapshot, batch_rows=_MAPPED_BATCH_ROWS)
+        reader = stream_training_set(
+            con, source, feature_version=feature_version, snapshot=snapshot, batch_rows=_MAPPED_BATCH_ROWS
+        )
         rows = digest.over(_unique(reader, where))
         mapped = map_rows(rows, reader.schema, n_by_split=n_by_split, keys=KEY_COLUMNS, within=spill)
         frame = mapped.frame
     else:
-        reader = stream_training_set(con, source, snapshot=snapshot, batch_rows=_BATCH_ROWS)
+        reader = stream_training_set(
+            con, source, feature_version=feature_version, snapshot=snapshot, batch_rows=_BATCH_ROWS
+        )
         frame = _frame(digest.over(_unique(reader, where)), reader.schema)
     if frame.empty:
         raise NotFoundError(
-            f"{TABLE} has no rows of source {source!r} at snapshot {snapshot}: ingest its files and run `dbt build`; "
+            f"{table} has no rows of source {source!r} at snapshot {snapshot}: ingest its files and run `dbt build`; "
             "an application trains a model once its label is mature"
         )
     _check_trainable(frame, where)
-    return TrainingSet(frame, source, snapshot, digest.hexdigest(), mapped)
+    return TrainingSet(frame, source, feature_version, snapshot, digest.hexdigest(), mapped)
+
+
+def rows_seen_by(
+    con: duckdb.DuckDBPyConnection, training_set: TrainingSet, split: Split, *, feature_version: str
+) -> "pd.DataFrame":
+    """A split's applications as of the same snapshot, with another version's features: as a model of that sees them.
+
+    Raises NotFoundError where that version's training table does not hold the same applications in that split.
+    """
+    rows = training_set.rows(split)
+    if feature_version == training_set.feature_version:
+        return rows
+    table, snapshot = training_table(feature_version), training_set.snapshot
+    every_split = statement(training_set.source, feature_version, snapshot)
+    query = f"select * from ({every_split}) where split = '{split}' order by application_id"
+    reader = _execute(con, query, table, snapshot).to_arrow_reader(batch_size=_BATCH_ROWS)
+    seen = _frame(reader, reader.schema)
+    if seen["application_id"].tolist() != rows["application_id"].tolist():
+        raise NotFoundError(
+            f"{table} must hold the same {split} applications as "
+            f"{training_table(training_set.feature_version)} at snapshot {snapshot}: found {len(seen):,} beside "
+            f"{len(rows):,}; build both with `loanlake run`"
+        )
+    return seen
 
 
 def stream_training_set(
-    con: duckdb.DuckDBPyConnection, source: str, *, snapshot: int, batch_rows: int
+    con: duckdb.DuckDBPyConnection, source: str, *, feature_version: str, snapshot: int, batch_rows: int
 ) -> "pa.RecordBatchReader":
     """The rows of a training set as the table has them, in its fixed order, a batch at a time.
 
     Raises NotFoundError where the snapshot, or the table in it, does not exist.
     """
-    return _execute(con, statement(source, snapshot), snapshot).to_arrow_reader(batch_size=batch_rows)
+    query = statement(source, feature_version, snapshot)
+    return _execute(con, query, training_table(feature_version), snapshot).to_arrow_reader(batch_size=batch_rows)
 
 
-def _size(con: duckdb.DuckDBPyConnection, source: str, snapshot: int) -> tuple[dict[str, int], int]:
+def _size(
+    con: duckdb.DuckDBPyConnection, source: str, feature_version: str, snapshot: int
+) -> tuple[dict[str, int], int]:
     """Rows by split, and the number of columns."""
-    rows = statement(source, snapshot)
-    found = dict(_execute(con, f"select split, count(*) from ({rows}) group by split", snapshot).fetchall())
+    rows, table = statement(source, feature_version, snapshot), training_table(feature_version)
+    found = dict(_execute(con, f"select split, count(*) from ({rows}) group by split", table, snapshot).fetchall())
     return {split: found.get(split, 0) for split in SPLITS}, len(con.execute(f"describe {rows}").fetchall())
 
 
@@ -118,15 +165,15 @@ def _spill(con: duckdb.DuckDBPyConnection) -> Path:
     return Path(con.execute("select current_setting('temp_directory')").fetchall()[0][0])
 
 
-def _execute(con: duckdb.DuckDBPyConnection, query: str, snapshot: int) -> duckdb.DuckDBPyConnection:
+def _execute(con: duckdb.DuckDBPyConnection, query: str, table: str, snapshot: int) -> duckdb.DuckDBPyConnection:
     try:
         return con.execute(query)
     except duckdb.Error as error:
         text = str(error).splitlines()[0]
         if not isinstance(error, duckdb.CatalogException) and "No snapshot found" not in text:
-            raise LakeError(f"{TABLE} at snapshot {snapshot} cannot be read: {text}; restore its files") from None
+            raise LakeError(f"{table} at snapshot {snapshot} cannot be read: {text}; restore its files") from None
         raise NotFoundError(
-            f"{TABLE} must exist at snapshot {snapshot}: it does not ({text}); build it with `loanlake run` or "
+            f"{table} must exist at snapshot {snapshot}: it does not ({text}); build it with `loanlake run` or "
             "`dbt build`. A snapshot that `loanlake maintain` has expired is gone"
         ) from None
 
@@ -165,10 +212,11 @@ class ContentHash:
         return total.hexdigest()
 
 
-def statement(source: str, snapshot: int) -> str:
+def statement(source: str, feature_version: str, snapshot: int) -> str:
     """The SQL that reads a source's training set as of a snapshot: the one definition of which rows and what order."""
     literal = source.replace("'", "''")
-    return f"select * from {TABLE} at (version => {snapshot}) where source = '{literal}' order by application_id"
+    table = f"{training_table(feature_version)} at (version => {snapshot})"
+    return f"select * from {table} where source = '{literal}' order by application_id"
 
 
 def _canonical_bytes(column: "pa.Array") -> list[Any]:

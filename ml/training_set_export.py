@@ -57,7 +57,13 @@ def export_training_set(
     name, bundle = _registered_bundle(settings, source, version)
     lineage, digest, n_rows = bundle.lineage, ContentHash(), 0
     with connect(settings) as con, _beside(to) as draft:
-        reader = stream_training_set(con, lineage.source, snapshot=lineage.lake_snapshot, batch_rows=BATCH_ROWS)
+        reader = stream_training_set(
+            con,
+            lineage.source,
+            feature_version=lineage.feature_version,
+            snapshot=lineage.lake_snapshot,
+            batch_rows=BATCH_ROWS,
+        )
         rows = open_rows(draft, reader.schema) if open_rows is not None and draft is not None else _Nowhere()
         try:
             for batch in digest.over(reader):
@@ -84,7 +90,7 @@ def export_training_set(
         rows_by_split=dict(lineage.rows),
         snapshot=lineage.lake_snapshot,
         sha256=digest.hexdigest(),
-        statement=statement(lineage.source, lineage.lake_snapshot),
+        statement=statement(lineage.source, lineage.feature_version, lineage.lake_snapshot),
         path=to,
     )
 

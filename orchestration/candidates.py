@@ -2,7 +2,7 @@
 
 ::
 
-    candidates/<source>/training_set.json       which rows the next training reads: snapshot and content hash
+    candidates/<source>/training_set.json       which rows the next training reads: version, snapshot, hash
     candidates/<source>/current                 the fingerprint of the candidate that later steps are about
     candidates/<source>/<fingerprint>/bundle/   the candidate, as it would be served
                                      /plots/    PNG
@@ -24,9 +24,10 @@ from warehouse.settings import Settings
 
 @dataclass(frozen=True)
 class TrainingSetRecord:
-    """Names a source's training set: rows at a lake snapshot, and the hash of their content."""
+    """Names a source's training set: rows of a feature version at a lake snapshot, and the hash of their content."""
 
     source: str
+    feature_version: str
     snapshot: int
     sha256: str
 

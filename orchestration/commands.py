@@ -20,6 +20,9 @@ from warehouse.sources.simulated.simulation import Simulation
 @click.option("--entity", help="Which raw table the FILES fill, where the source has several or is your own.")
 @click.option("--exclude", metavar="FEATURE,…", default="", help="Features that the model must not use.")
 @click.option(
+    "--feature-version", metavar="N", default="", help="Version of the features to train on (default: the latest)."
+)
+@click.option(
     "--report", "report_months", multiple=True, metavar="YYYY-MM", help="Drift report for a month; repeatable."
 )
 @click.option("--retrain", is_flag=True, help="Train even where nothing has changed.")
@@ -44,6 +47,7 @@ def run(source: str | None, files: tuple[Path, ...], **options: Any) -> None:
       loanlake run
       loanlake run lending_club accepted_2007_to_2018Q4.csv.gz
       loanlake run lending_club --exclude annual_rate,lender_grade
+      loanlake run lending_club --feature-version 1
 
     Exit code 0: a model is served (a new one, or the one before where nothing changed). 1: a check or gate stopped the
     run, or it failed; the last line says which. 130: interrupted.
@@ -68,6 +72,7 @@ def _run_settings(source: str, files: tuple[Path, ...], options: Mapping[str, An
         "source": source,
         "files": [str(file.resolve()) for file in files],
         "entity": options["entity"] or "",
+        "feature_version": options["feature_version"],
         "exclude": [name.strip() for name in options["exclude"].split(",") if name.strip()],
         "report_months": list(options["report_months"]),
         "force_training": options["retrain"],

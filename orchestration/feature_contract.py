@@ -5,9 +5,12 @@ from warehouse.errors import NotFoundError
 from warehouse.settings import Settings
 
 
-def feature_contract(settings: Settings) -> FeatureContract:
-    """Read it from dbt's manifest of that build; raises NotFoundError before the first."""
+def feature_contract(settings: Settings, version: str = "") -> FeatureContract:
+    """Read a version, such as ``v1`` (default: the latest), from dbt's manifest of that build.
+
+    Raises NotFoundError before the first build, ContractError where the project has no such version.
+    """
     manifest = settings.dbt_target / "manifest.json"
     if not manifest.exists():
         raise NotFoundError(f"no dbt manifest at {manifest}: build the feature tables with `loanlake run` first")
-    return FeatureContract.from_manifest(manifest)
+    return FeatureContract.from_manifest(manifest, version=version or None)

@@ -10,8 +10,6 @@ LAYERS = ("raw", "staging", "core", "features", "training", "model", "serving", 
 LAKE_WRITER = "lake_writer"
 
 QUARANTINE = dg.AssetKey(["raw", "quarantine"])
-FEATURES = dg.AssetKey(["features", "ftr_application_v1"])
-TRAINING_ROWS = dg.AssetKey(["training", "trn_default"])
 TRAINING_SET = dg.AssetKey(["training", "training_set"])
 CANDIDATE = dg.AssetKey(["model", "candidate"])
 EVALUATION = dg.AssetKey(["model", "evaluation"])

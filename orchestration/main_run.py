@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from orchestration.execution import execute
+from orchestration.feature_versions import require_versions
 from orchestration.inbox import waiting_files
 from orchestration.loaded_sources import loaded_sources
 from orchestration.progress import Progress, elapsed
@@ -22,10 +23,12 @@ JOB = "default_risk"
 def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
     """Execute the main job, printing one line a step and the closing table; returns whether it succeeded.
 
-    Raises RunRefused, before anything is built, where the source has no file in the lake and none to load.
+    Raises RunRefused, before anything is built, where the source has no file in the lake and none to load, or the dbt
+    project lacks a version of the features that the run needs.
     """
     started, source = time.monotonic(), str(run_settings["source"])
     _require_files(source, run_settings["files"], settings)
+    require_versions(settings, source, str(run_settings.get("feature_version", "")))
     click.echo(f"loanlake run {source}: {settings.home}")
     progress = Progress(quiet_steps=frozenset(f"ingest_{name}" for name in (*SOURCES, "own_lenders") if name != source))
     execution = execute(JOB, run_settings, settings, progress)

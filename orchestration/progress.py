@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 #: Steps in the words of a reader; those not listed show their own name.
 STEP_TITLES = {
     "dbt_warehouse": "staging, core, features",
-    "ftr_application_v1_rows_keep_the_contract": "contract check",
+    "rows_keep_the_contract": "contract check",
     "dbt_training": "labels, training rows",
     "training_set": "training set",
     "candidate": "train and evaluate",

@@ -29,6 +29,9 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
     simulated_months: int = Field(default=Simulation.months, gt=0, description="Months of simulated decisions.")
     simulated_seed: int = Field(default=Simulation.seed, description="Equal seeds give equal lenders.")
     exclude: list[str] = Field(default=[], description="Features that the model must not use.")
+    feature_version: str = Field(
+        default="", description="Version of the features to train on, such as v1. Empty: the latest."
+    )
     force_training: bool = Field(
         default=False, description="Train even if a model was already made from the same rows, features and settings."
     )

@@ -24,7 +24,7 @@ from ml.registry import RegisteredVersion
 from ml.scorer import Scorer
 from ml.tracking import open_experiment
 from ml.training import TrainingSettings, train
-from ml.training_set import TrainingSet, read_training_set
+from ml.training_set import TrainingSet, read_training_set, rows_seen_by
 from orchestration.candidates import CandidateDirectory, Judgement, TrainingSetRecord
 from orchestration.champions import champion_of
 from warehouse.contract import FeatureContract
@@ -147,16 +147,24 @@ def record_gates(settings: Settings, version: RegisteredVersion, judgement: Judg
 
 
 def champion_scores(settings: Settings, rows: TrainingSet) -> ChampionScores | None:
-    """What the source's champion says of the same test rows; None where the source has none."""
+    """What the source's champion says of the same test rows, by its own features; None where the source has none."""
     champion = champion_of(settings, rows.source)
     if champion is None:
         return None
     scorer = Scorer(load_bundle(champion.bundle_directory(settings)))
-    matrix = scorer.bundle.design_matrix.encode(rows.rows("test"))
+    with connect(settings) as con:
+        test_rows = rows_seen_by(con, rows, "test", feature_version=scorer.contract.version)
+    matrix = scorer.bundle.design_matrix.encode(test_rows)
     return ChampionScores(champion.model_version, scorer.score_matrix(matrix).probability)
 
 
 def read_rows(settings: Settings, record: TrainingSetRecord) -> TrainingSet:
     """The training set that a record names, as of its snapshot."""
     with connect(settings) as con:
-        return read_training_set(con, record.source, snapshot=record.snapshot, most_bytes=settings.training_bytes)
+        return read_training_set(
+            con,
+            record.source,
+            feature_version=record.feature_version,
+            snapshot=record.snapshot,
+            most_bytes=settings.training_bytes,
+        )

@@ -139,7 +139,7 @@ def fill_lake(settings: Settings, n: int = 2000, *, seed: int = 7) -> int:
                 decided_at + interval 12 months as matured_at
             from labels join features.ftr_application_inputs using (application_id)""")
         con.execute(f"""
-            create or replace table training.trn_default as
+            create or replace table training.trn_default_v1 as
             select application_id, borrower_id, source, decided_at,
                 case when decided_at < timestamp '2021-01-01' then 'train'
                     when decided_at < timestamp '2021-06-01' then 'tune' else 'test' end as split,
@@ -153,7 +153,7 @@ def trained(settings: Settings, training_settings: TrainingSettings = SETTINGS) 
     """Train on the lake that :func:`fill_lake` wrote."""
     con = connect(settings)
     try:
-        training_set = read_training_set(con, SOURCE)
+        training_set = read_training_set(con, SOURCE, feature_version="v1")
     finally:
         con.close()
     return train(training_set, CONTRACT, training_settings), training_set

@@ -23,6 +23,7 @@ Monotone = Literal["increasing", "decreasing", "none"]
 
 INPUTS_MODEL = "ftr_application_inputs"
 FEATURES_MODEL = "ftr_application"
+TRAINING_MODEL = "trn_default"
 _NUMERIC_TYPES = {"double", "float", "integer", "bigint", "smallint"}
 _KINDS: dict[str, Kind] = {**dict.fromkeys(_NUMERIC_TYPES, "numeric"), "boolean": "boolean", "varchar": "categorical"}
 
@@ -75,8 +76,10 @@ class FeatureContract:
     sql: str
 
     @classmethod
-    def from_manifest(cls, manifest: Path | Mapping[str, Any], *, version: int | None = None) -> "FeatureContract":
-        """Read a version (default: the latest) of the contract from dbt's manifest, with the SQL that dbt compiled.
+    def from_manifest(
+        cls, manifest: Path | Mapping[str, Any], *, version: int | str | None = None
+    ) -> "FeatureContract":
+        """Read a version, 2 or ``v2`` (default: the latest), from dbt's manifest, with the SQL that dbt compiled.
 
         Raises ContractError where a column lacks what the contract needs, dbt has not compiled the model, or its SQL is
         no row-level select.
@@ -136,6 +139,13 @@ class FeatureContract:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+def contract_versions(manifest: Path | Mapping[str, Any]) -> tuple[str, ...]:
+    """The versions of the features in dbt's manifest, oldest first, such as ``("v1", "v2")``."""
+    nodes = (_read(manifest) if isinstance(manifest, Path) else manifest)["nodes"].values()
+    found = [node["version"] for node in nodes if (node["resource_type"], node["name"]) == ("model", FEATURES_MODEL)]
+    return tuple(f"v{version}" for version in sorted(found, key=int))
+
+
 def _read(path: Path) -> Mapping[str, Any]:
     try:
         manifest: Mapping[str, Any] = json.loads(path.read_text())
@@ -166,17 +176,23 @@ def _check_segments(inputs: Sequence[InputColumn]) -> None:
             )
 
 
-def _node(nodes: Any, name: str, version: int | None) -> Mapping[str, Any]:
-    found: list[Mapping[str, Any]] = [
+def _node(nodes: Any, name: str, version: int | str | None) -> Mapping[str, Any]:
+    models: list[Mapping[str, Any]] = [
         node for node in nodes if node["resource_type"] == "model" and node["name"] == name
     ]
     if version is not None:
-        found = [node for node in found if str(node.get("version")) == str(version)]
-    elif len(found) > 1:
-        found = [node for node in found if node.get("version") == node.get("latest_version")]
+        wanted = str(version).removeprefix("v")
+        found = [node for node in models if str(node.get("version")) == wanted]
+        if models and not found:
+            existing = ", ".join(sorted(f"v{node.get('version')}" for node in models))
+            raise ContractError(
+                f"{name} has no version v{wanted}: the dbt project has {existing}; name one of them, or bring "
+                f"{name}_v{wanted}.sql and its line under `versions:` in {name}.yml back"
+            )
+    else:
+        found = [node for node in models if len(models) == 1 or node.get("version") == node.get("latest_version")]
     if len(found) != 1:
-        wanted = name if version is None else f"{name} v{version}"
-        raise ContractError(f"the dbt project must have exactly one model {wanted}: found {len(found)}")
+        raise ContractError(f"the dbt project must have exactly one model {name}: found {len(found)}")
     return found[0]
 
 

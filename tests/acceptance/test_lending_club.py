@@ -141,7 +141,7 @@ def test_the_promoted_model_passed_every_gate_and_is_published(
 def test_no_column_written_after_the_decision_is_a_feature(sql: Callable[[str], list[Row]]) -> None:
     rows = sql(
         "select column_name from information_schema.columns "
-        "where table_schema = 'training' and table_name = 'trn_default'"
+        "where table_schema = 'training' and table_name = 'trn_default_v2'"
     )
 
     names = {row["column_name"] for row in rows}

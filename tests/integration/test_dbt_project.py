@@ -167,7 +167,7 @@ def test_documentation_is_generated_while_the_lake_is_read(built: Settings, dbt:
 
         assert reader.execute("select count(*) from training.trn_default").fetchone() == count
     catalog = json.loads((built.home / "target" / "catalog.json").read_text())
-    assert "model.loanlake.trn_default" in catalog["nodes"]
+    assert "model.loanlake.trn_default.v2" in catalog["nodes"]
 
 
 def test_an_analyst_builds_into_a_schema_of_their_own(

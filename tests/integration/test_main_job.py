@@ -12,11 +12,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from ml.bundle import Bundle, load_bundle
 from ml.gates import GateResult, run_gates
 from orchestration import training
 from orchestration.candidates import current_candidate
 from orchestration.instance import prepare_dagster_home
-from orchestration.layers import CANDIDATE, FEATURES, TRAINING_SET
+from orchestration.layers import CANDIDATE, EVALUATION, TRAINING_SET
 from warehouse.errors import GateRefusal
 from warehouse.lake import connect, writer
 from warehouse.settings import Settings
@@ -26,7 +27,9 @@ pytestmark = pytest.mark.slow
 SMALL = {"source": "simulated", "simulated_applications": 4_000, "simulated_months": 48}
 #: Gates that a lender this small can be judged by; its other figures are noise to the absolute floors.
 DECIDING = {"no_worse_than_champion_out_of_time", "offline_equals_online"}
-CONTRACT_CHECK = dg.AssetSelection.checks(dg.AssetCheckKey(FEATURES, "rows_keep_the_contract"))
+CONTRACT_CHECK = dg.AssetSelection.checks(
+    dg.AssetCheckKey(dg.AssetKey(["features", "ftr_application_v1"]), "rows_keep_the_contract")
+)
 MODEL_PATH = (
     dg.AssetSelection.assets(TRAINING_SET).downstream() - dg.AssetSelection.groups("monitoring")
 ).materializable()
@@ -111,6 +114,15 @@ def failure(result: dg.ExecuteInProcessResult, step: str) -> str:
     return error.message if error else ""
 
 
+def auc_on_test(bundle: Bundle, model: str) -> float:
+    [found] = [
+        row["auc"]
+        for row in bundle.metrics["measured"]
+        if (row["split"], row["month"], row["model"]) == ("test", None, model)
+    ]
+    return float(found)
+
+
 def test_files_become_a_served_model_and_scores(first_run: tuple[Home, dg.ExecuteInProcessResult]) -> None:
     home, result = first_run
 
@@ -146,6 +158,24 @@ def test_a_second_run_builds_trains_publishes_and_scores_nothing(home: Home) -> 
     assert found["core/int_applications"]["dagster/row_count"] == 4_000
     assert found["model/candidate"]["trained"] == "before, from the same rows, features and settings"
     assert (home.served, home.rows("select count(*) from serving.predictions")) == (served, predictions)
+
+
+def test_a_candidate_of_another_version_is_compared_with_the_champion_on_the_champions_features(home: Home) -> None:
+    served = home.served
+    assert json.loads(served)["feature_version"] == "v2"
+
+    result = home.run(dg.AssetSelection.assets(TRAINING_SET, CANDIDATE, EVALUATION), feature_version="v1")
+    unknown = home.run(dg.AssetSelection.assets(TRAINING_SET), feature_version="v9")
+
+    found = materialised(result)
+    assert found["training/training_set"]["features"] == "v1"
+    assert "trn_default_v1 at (version" in found["training/training_set"]["read it again"]
+    bundle = load_bundle(current_candidate(home.settings, "simulated").bundle)
+    assert (bundle.feature_version, bundle.lineage.feature_version) == ("v1", "v1")
+    champion = load_bundle(home.settings.home / json.loads(served)["bundle"])
+    assert auc_on_test(bundle, "champion") == auc_on_test(champion, "candidate")
+    assert "has no version v9: the dbt project has v1, v2" in failure(unknown, "training__training_set")
+    assert home.served == served
 
 
 def test_a_row_that_breaks_the_contract_stops_training(home: Home) -> None:

@@ -11,8 +11,9 @@
             'employment_years': 'double', 'home_ownership': 'text', 'debt_to_income': 'double',
             'bureau_score': 'double', 'n_open_accounts': 'integer', 'n_total_accounts': 'integer',
             'n_inquiries_6m': 'integer', 'n_delinquencies_2y': 'integer', 'n_public_records': 'integer',
-            'n_bankruptcies': 'integer', 'months_since_delinquency': 'double', 'revolving_balance': 'double',
-            'revolving_utilisation': 'double', 'oldest_account_on': 'date', 'credit_limit': 'double',
+            'n_bankruptcies': 'integer', 'months_since_delinquency': 'double',
+            'months_since_public_record': 'double', 'revolving_balance': 'double', 'revolving_utilisation': 'double',
+            'oldest_account_on': 'date', 'credit_limit': 'double',
         },
         'statements': {
             'borrower_id': 'text', 'statement_on': 'date', 'known_at': 'timestamp', 'credit_limit': 'double',

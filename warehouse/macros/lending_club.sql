@@ -45,6 +45,7 @@
         {'name': 'n_public_records', 'from': 'pub_rec', 'format': 'integer', 'min': 0},
         {'name': 'n_bankruptcies', 'from': 'pub_rec_bankruptcies', 'format': 'integer', 'min': 0},
         {'name': 'months_since_delinquency', 'from': 'mths_since_last_delinq', 'format': 'double', 'min': 0},
+        {'name': 'months_since_public_record', 'from': 'mths_since_last_record', 'format': 'double', 'min': 0},
         {'name': 'revolving_balance', 'from': 'revol_bal', 'format': 'double', 'min': 0},
         {'name': 'revolving_utilisation', 'from': 'revol_util', 'format': 'percent', 'min': 0},
         {'name': 'oldest_account_on', 'from': 'earliest_cr_line', 'format': 'month'},

@@ -7,10 +7,10 @@ import dagster as dg
 from orchestration import pages
 from orchestration.candidates import current_candidate
 from orchestration.champions import champion_of, was_in_service
+from orchestration.feature_versions import feature_tables
 from orchestration.layers import (
     BATCH_SCORES,
     DEPLOYMENT,
-    FEATURES,
     LAKE_WRITER,
     ONLINE_DECISIONS,
     ONLINE_STORE,
@@ -81,7 +81,11 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 
 
 @dg.asset(
-    key=BATCH_SCORES, deps=[DEPLOYMENT, FEATURES], group_name="serving", kinds={"python", "duckdb"}, pool=LAKE_WRITER
+    key=BATCH_SCORES,
+    deps=[DEPLOYMENT, *feature_tables().values()],
+    group_name="serving",
+    kinds={"python", "duckdb"},
+    pool=LAKE_WRITER,
 )
 def batch_scores(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """Scores of the applications decided after the champion's training rows, each written once."""

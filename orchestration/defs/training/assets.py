@@ -17,7 +17,8 @@ from orchestration.candidates import (
 )
 from orchestration.defs.warehouse.assets import training_models, warehouse_models
 from orchestration.defs.warehouse.checks import rows_keep_the_contract
-from orchestration.layers import CANDIDATE, EVALUATION, LAKE_WRITER, REGISTERED_MODEL, TRAINING_ROWS, TRAINING_SET
+from orchestration.feature_versions import training_tables
+from orchestration.layers import CANDIDATE, EVALUATION, LAKE_WRITER, REGISTERED_MODEL, TRAINING_SET
 from orchestration.run_settings import RunSettings
 from orchestration.upstream_checks import require_green
 from warehouse.settings import Settings
@@ -28,21 +29,23 @@ def upstream_checks() -> list[dg.AssetCheckSpec]:
     return [spec for step in (warehouse_models, training_models, rows_keep_the_contract) for spec in step.check_specs]
 
 
-@dg.asset(key=TRAINING_SET, deps=[TRAINING_ROWS], group_name="training", kinds={"python", "duckdb"})
+@dg.asset(key=TRAINING_SET, deps=training_tables().values(), group_name="training", kinds={"python", "duckdb"})
 def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """The rows the next model learns from and is judged on: one source, one lake snapshot, one content hash.
+    """The rows the next model learns from and is judged on: one source, feature version, snapshot and content hash.
 
     Refused while any blocking check upstream is not green, whichever run evaluated it.
     """
     from ml.training_set import SPLITS, read_training_set
+    from orchestration.feature_contract import feature_contract
     from warehouse.lake import connect
 
     settings, started = Settings.from_environment(), time.monotonic()
     n_checks = require_green(context.instance, settings, upstream_checks(), before="the training set")
     source = run_settings.active_source(settings)
+    version = feature_contract(settings, run_settings.feature_version).version
     with connect(settings) as con:
-        rows = read_training_set(con, source, most_bytes=settings.training_bytes)
-    write_training_set(settings, TrainingSetRecord(source, rows.snapshot, rows.sha256))
+        rows = read_training_set(con, source, feature_version=version, most_bytes=settings.training_bytes)
+    write_training_set(settings, TrainingSetRecord(source, version, rows.snapshot, rows.sha256))
 
     of_splits = []
     for split in SPLITS:
@@ -55,6 +58,7 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
             "dagster/row_count": len(rows.frame),
             "splits": pages.table(["split", "rows", "default rate", "decided from", "to"], of_splits),
             "source": source,
+            "features": version,
             "read it again": dg.MetadataValue.md(f"```sql\n{rows.statement}\n```"),
             "content_sha256": rows.sha256,
             "lake_snapshot": rows.snapshot,
@@ -78,7 +82,8 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
 
     settings, started = Settings.from_environment(), time.monotonic()
     source = run_settings.active_source(settings)
-    record, contract = read_training_set_record(settings, source), feature_contract(settings)
+    record = read_training_set_record(settings, source)
+    contract = feature_contract(settings, record.feature_version)
     training_settings = TrainingSettings(exclude=tuple(run_settings.exclude))
     fingerprint = training_fingerprint(record.sha256, contract, training_settings)
     directory = candidate_directory(settings, source, fingerprint)

@@ -17,7 +17,8 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from orchestration.build_stamp import StampedBuild
 from orchestration.dbt_project import LayeredTranslator, asset_key, build_failures, prepared_manifest
-from orchestration.layers import FEATURES, LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL
+from orchestration.feature_versions import feature_tables
+from orchestration.layers import LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL
 from warehouse.lake import connect
 from warehouse.settings import Settings
 from warehouse.tables import TABLES
@@ -143,7 +144,7 @@ def target_of(context: dg.AssetExecutionContext, settings: Settings) -> Path:
     The feature contract is read from the manifest in ``dbt_target``, and dbt compiles only what an invocation selects:
     any other build there would leave that manifest without the features' SQL.
     """
-    if FEATURES in context.selected_asset_keys:
+    if not context.selected_asset_keys.isdisjoint(feature_tables().values()):
         return settings.dbt_target
     return settings.dbt_target.with_name(context.op_execution_context.op.name)
 
@@ -162,7 +163,7 @@ def program_tables(manifest: Mapping[str, Any]) -> list[dg.AssetSpec]:
         dg.AssetKey(["raw", "files"]): [key for key in raw if f"raw.{key.path[-1]}" not in TABLES],
         dg.AssetKey(["raw", "rejected_lines"]): [key for key in raw if f"raw.{key.path[-1]}" not in TABLES],
         dg.AssetKey(["serving", "reported_outcomes"]): [ONLINE_DECISIONS],
-        dg.AssetKey(["monitoring", "contract_violations"]): [FEATURES],
+        dg.AssetKey(["monitoring", "contract_violations"]): list(feature_tables().values()),
         dg.AssetKey(["monitoring", "gate_results"]): [REGISTERED_MODEL],
     }
     return [

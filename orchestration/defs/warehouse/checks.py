@@ -1,25 +1,45 @@
-"""The feature contract as a blocking check, between the features and whatever is made of them."""
+"""The feature contract as a blocking check of each version, between the features and whatever is made of them."""
+
+from collections.abc import Iterator
 
 import dagster as dg
 
 from orchestration import pages
-from orchestration.layers import FEATURES, LAKE_WRITER
+from orchestration.feature_versions import feature_tables
+from orchestration.layers import LAKE_WRITER
 from warehouse.settings import Settings
 
+_CHECK = "rows_keep_the_contract"
 
-@dg.asset_check(asset=FEATURES, name="rows_keep_the_contract", blocking=True, pool=LAKE_WRITER)
-def rows_keep_the_contract() -> dg.AssetCheckResult:
-    """Every row, by Pandera: types, plausible ranges, allowed values, unique keys, all from the contract.
+
+@dg.multi_asset_check(
+    name=_CHECK,
+    specs=[
+        dg.AssetCheckSpec(_CHECK, asset=table, blocking=True, description=f"Every row keeps contract {version}.")
+        for version, table in feature_tables().items()
+    ],
+    can_subset=True,
+    pool=LAKE_WRITER,
+)
+def rows_keep_the_contract(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    """Every row of every version, by Pandera: types, plausible ranges, allowed values, unique keys, from its contract.
 
     What breaks a rule is written to ``monitoring.contract_violations``.
     """
+    selected = {key.asset_key for key in context.selected_asset_check_keys}
+    for version, table in feature_tables().items():
+        if table in selected:
+            yield _evaluate(version, table)
+
+
+def _evaluate(version: str, table: dg.AssetKey) -> dg.AssetCheckResult:
     from orchestration.feature_contract import feature_contract
     from warehouse.feature_checks import check_features, record_violations
     from warehouse.lake import connect, writer
 
     settings = Settings.from_environment()
     with connect(settings) as con:
-        result = check_features(con, feature_contract(settings))
+        result = check_features(con, feature_contract(settings, version))
     if not result.passed:
         with writer("contract violations", settings) as con:
             record_violations(con, result)
@@ -28,6 +48,8 @@ def rows_keep_the_contract() -> dg.AssetCheckResult:
         for found in result.violations
     ]
     return dg.AssetCheckResult(
+        asset_key=table,
+        check_name=_CHECK,
         passed=result.passed,
         description=str(result),
         metadata={

@@ -36,13 +36,13 @@ class Bank:
     con: duckdb.DuckDBPyConnection
 
     def train(self, rows: Sequence[Mapping[str, object]], *, source: str = "bank") -> int:
-        """Replace ``training.trn_default`` by these rows, of split ``train`` unless they say otherwise."""
+        """Replace ``training.trn_default_v1`` by these rows, of split ``train`` unless they say otherwise."""
         defaults = {"source": source, "split": "train"}
         table = pa.Table.from_pylist(
             [{"application_id": f"t-{number}", **defaults, **row} for number, row in enumerate(rows)]
         )
         self.con.register("training_rows", table)
-        self.con.execute("create or replace table training.trn_default as select * from training_rows")
+        self.con.execute("create or replace table training.trn_default_v1 as select * from training_rows")
         return self.snapshot()
 
     def decide(

@@ -45,7 +45,7 @@ def small_training_set(n: int = 6000, *, seed: int = 1) -> TrainingSet:
     )
     frame.insert(5, "is_default", random.random(n) < 1 / (1 + np.exp(-log_odds)))
     frame.insert(6, "label_known_at", frame["decided_at"] + pd.DateOffset(months=6))
-    return TrainingSet(frame, SOURCE, snapshot=12, sha256=f"{seed:064x}")
+    return TrainingSet(frame, SOURCE, "v1", snapshot=12, sha256=f"{seed:064x}")
 
 
 @cache

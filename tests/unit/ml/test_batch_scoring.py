@@ -47,7 +47,7 @@ def lender(tmp_path_factory: pytest.TempPathFactory) -> Lender:
 
 
 def test_the_months_after_the_training_cut_off_are_scored(lender):
-    in_test = lender.query("select application_id from training.trn_default where split = 'test' order by 1")
+    in_test = lender.query("select application_id from training.trn_default_v1 where split = 'test' order by 1")
 
     decided = lender.query("select application_id from serving.predictions where model_version = 1 order by 1")
 

@@ -122,7 +122,7 @@ def test_only_this_models_training_rows_and_decisions_count(bank: Bank) -> None:
 
 
 def test_the_reference_is_read_as_the_model_saw_it(bank: Bank) -> None:
-    """dbt replaces training.trn_default on each run; drift is against the snapshot the model was fitted on."""
+    """dbt replaces training.trn_default_v1 on each run; drift is against the snapshot the model was fitted on."""
     snapshot = bank.train(REFERENCE)
     bank.train([_row(9.0)])
     bank.decide(datetime(2024, 1, 5), REFERENCE)

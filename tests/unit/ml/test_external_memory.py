@@ -37,14 +37,14 @@ def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 @pytest.fixture(scope="module")
 def held(settings: Settings) -> TrainingSet:
     with connect(settings) as con:
-        return read_training_set(con, SOURCE)
+        return read_training_set(con, SOURCE, feature_version="v1")
 
 
 @pytest.fixture(scope="module")
 def mapped(settings: Settings) -> TrainingSet:
     with pytest.MonkeyPatch.context() as patch, connect(settings) as con:
         patch.setattr("ml.training_set._MAPPED_BATCH_ROWS", 300)
-        return read_training_set(con, SOURCE, most_bytes=0)
+        return read_training_set(con, SOURCE, feature_version="v1", most_bytes=0)
 
 
 def test_rows_on_disk_are_the_rows_held(held: TrainingSet, mapped: TrainingSet) -> None:
@@ -87,7 +87,7 @@ def test_the_trees_are_the_same_to_the_byte(
 
 
 def test_the_files_go_with_the_training_set(con: duckdb.DuckDBPyConnection) -> None:
-    rows = read_training_set(con, SOURCE, most_bytes=0)
+    rows = read_training_set(con, SOURCE, feature_version="v1", most_bytes=0)
     directory = rows.mapped.directory
     assert list(directory.iterdir())
 
@@ -97,7 +97,7 @@ def test_the_files_go_with_the_training_set(con: duckdb.DuckDBPyConnection) -> N
 
 
 def test_a_set_that_fits_is_held(con: duckdb.DuckDBPyConnection) -> None:
-    assert read_training_set(con, SOURCE, most_bytes=10**9).mapped is None
+    assert read_training_set(con, SOURCE, feature_version="v1", most_bytes=10**9).mapped is None
 
 
 def test_an_application_that_occurs_twice_is_refused_on_disk_too(
@@ -108,14 +108,14 @@ def test_an_application_that_occurs_twice_is_refused_on_disk_too(
     before = set(spill.glob("training-rows-*"))
     monkeypatch.setattr(
         "ml.training_set.statement",
-        lambda source, snapshot: (
-            "select * from (from training.trn_default union all from training.trn_default "
+        lambda source, feature_version, snapshot: (
+            "select * from (from training.trn_default_v1 union all from training.trn_default_v1 "
             "where application_id = 'sim-7') order by application_id"
         ),
     )
 
     with pytest.raises(TrainingSetError, match=re.escape("found 1 more (application_id sim-7, …)")):
-        read_training_set(con, SOURCE, most_bytes=0)
+        read_training_set(con, SOURCE, feature_version="v1", most_bytes=0)
     assert set(spill.glob("training-rows-*")) == before
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml.training_set import ContentHash, read_training_set
+from ml.training_set import ContentHash, read_training_set, rows_seen_by
 from tests.model_factory import SOURCE, fill_lake
 from warehouse.errors import LakeError, NotFoundError, TrainingSetError
 from warehouse.lake import connect, writer
@@ -47,8 +47,8 @@ def _hash(table: pa.Table, rows_per_batch: int = 1000) -> str:
 def test_features_are_floats_with_nan_for_missing_and_categories(lake: Settings) -> None:
     """Integers and booleans with nulls arrive as objects from the stock conversion, which no model reads."""
     with connect(lake) as con:
-        frame = read_training_set(con, SOURCE).frame
-        stored = con.execute("select * from training.trn_default order by application_id").fetchall()
+        frame = read_training_set(con, SOURCE, feature_version="v1").frame
+        stored = con.execute("select * from training.trn_default_v1 order by application_id").fetchall()
         names = [column[0] for column in con.description or []]
 
     assert {str(frame[name].dtype) for name in ("max_months_past_due_6m", "income_verified", "loan_to_income")} == {
@@ -64,7 +64,7 @@ def test_features_are_floats_with_nan_for_missing_and_categories(lake: Settings)
 
 def test_each_split_keeps_its_rows_and_outcomes_in_order(lake: Settings) -> None:
     with connect(lake) as con:
-        rows = read_training_set(con, SOURCE)
+        rows = read_training_set(con, SOURCE, feature_version="v1")
 
     assert sum(len(rows.rows(split)) for split in ("train", "tune", "test")) == N
     assert rows.rows("tune")["split"].unique().tolist() == ["tune"]
@@ -74,13 +74,13 @@ def test_each_split_keeps_its_rows_and_outcomes_in_order(lake: Settings) -> None
 
 def test_a_snapshot_reads_what_it_read_before_the_table_was_rebuilt(lake: Settings) -> None:
     with connect(lake) as con:
-        before = read_training_set(con, SOURCE)
-    _write(lake, "create or replace table training.trn_default as select * from training.trn_default limit 300")
+        before = read_training_set(con, SOURCE, feature_version="v1")
+    _write(lake, "create or replace table training.trn_default_v1 as select * from training.trn_default_v1 limit 300")
 
     with connect(lake) as con:
-        again = read_training_set(con, SOURCE, snapshot=before.snapshot)
+        again = read_training_set(con, SOURCE, feature_version="v1", snapshot=before.snapshot)
         by_statement = con.execute(before.statement).fetchall()
-        after = read_training_set(con, SOURCE)
+        after = read_training_set(con, SOURCE, feature_version="v1")
 
     assert again.sha256 == before.sha256
     assert len(by_statement) == N
@@ -90,27 +90,27 @@ def test_a_snapshot_reads_what_it_read_before_the_table_was_rebuilt(lake: Settin
 
 def test_the_hash_does_not_depend_on_the_order_of_storage(lake: Settings) -> None:
     with connect(lake) as con:
-        before = read_training_set(con, SOURCE).sha256
+        before = read_training_set(con, SOURCE, feature_version="v1").sha256
     _write(
         lake,
-        "create or replace table training.trn_default as select * from training.trn_default order by random()",
+        "create or replace table training.trn_default_v1 as select * from training.trn_default_v1 order by random()",
     )
 
     with connect(lake) as con:
-        assert read_training_set(con, SOURCE).sha256 == before
+        assert read_training_set(con, SOURCE, feature_version="v1").sha256 == before
 
 
 def test_other_sources_rows_are_not_read(lake: Settings) -> None:
     with connect(lake) as con:
-        before = read_training_set(con, SOURCE).sha256
+        before = read_training_set(con, SOURCE, feature_version="v1").sha256
     _write(
         lake,
-        "insert into training.trn_default select * replace ('x-' || application_id as application_id, 'x' as source) "
-        "from training.trn_default",
+        "insert into training.trn_default_v1 "
+        "select * replace ('x-' || application_id as application_id, 'x' as source) from training.trn_default_v1",
     )
 
     with connect(lake) as con:
-        found = read_training_set(con, SOURCE)
+        found = read_training_set(con, SOURCE, feature_version="v1")
 
     assert found.sha256 == before
     assert set(found.frame["source"]) == {SOURCE}
@@ -181,28 +181,67 @@ def test_a_lake_without_the_table_says_what_to_run(home: Settings) -> None:
 
     with (
         connect(home) as con,
-        pytest.raises(NotFoundError, match=r"trn_default must exist .* build it with `loanlake run`"),
+        pytest.raises(NotFoundError, match=r"trn_default_v1 must exist .* build it with `loanlake run`"),
     ):
-        read_training_set(con, SOURCE)
+        read_training_set(con, SOURCE, feature_version="v1")
 
 
 def test_a_snapshot_that_never_was_is_not_found(lake: Settings) -> None:
     with connect(lake) as con, pytest.raises(NotFoundError, match="at snapshot 9999"):
-        read_training_set(con, SOURCE, snapshot=9999)
+        read_training_set(con, SOURCE, feature_version="v1", snapshot=9999)
+
+
+def test_a_champion_of_another_version_sees_the_same_applications_by_its_own_features(lake: Settings) -> None:
+    """Rows in another order, and a feature that only that version has."""
+    _write(
+        lake,
+        "create or replace table training.trn_default_v2 as "
+        "select *, requested_amount * 2 as twice_the_amount from training.trn_default_v1 order by random()",
+    )
+
+    with connect(lake) as con:
+        rows = read_training_set(con, SOURCE, feature_version="v1")
+        seen = rows_seen_by(con, rows, "test", feature_version="v2")
+
+    assert seen["application_id"].tolist() == rows.rows("test")["application_id"].tolist()
+    assert (seen["twice_the_amount"].to_numpy() == 2 * rows.rows("test")["requested_amount"].to_numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            "create or replace table training.trn_default_v2 as select * from training.trn_default_v1 limit 9",
+            "the same",
+        ),
+        ("drop table if exists training.trn_default_v2", "exist"),
+    ],
+    ids=["other applications", "no table"],
+)
+def test_a_version_that_is_no_longer_built_cannot_be_compared(lake: Settings, table: str, message: str) -> None:
+    _write(lake, table)
+
+    with connect(lake) as con:
+        rows = read_training_set(con, SOURCE, feature_version="v1")
+        with pytest.raises(NotFoundError, match=f"trn_default_v2 must .*{message}"):
+            rows_seen_by(con, rows, "test", feature_version="v2")
 
 
 def test_an_unknown_source_is_not_found(lake: Settings) -> None:
     with connect(lake) as con, pytest.raises(NotFoundError, match=r"no rows of source \"o'hara\" at"):
-        read_training_set(con, "o'hara")
+        read_training_set(con, "o'hara", feature_version="v1")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("delete from training.trn_default where split = 'tune'", "found 0 defaults in 0 rows of tune"),
-        ("update training.trn_default set is_default = false where split = 'test'", "found 0 defaults in .* of test"),
-        ("update training.trn_default set is_default = null where application_id = 'sim-7'", "1 have none"),
-        ("insert into training.trn_default select * from training.trn_default limit 2", "found 2 more"),
+        ("delete from training.trn_default_v1 where split = 'tune'", "found 0 defaults in 0 rows of tune"),
+        (
+            "update training.trn_default_v1 set is_default = false where split = 'test'",
+            "found 0 defaults in .* of test",
+        ),
+        ("update training.trn_default_v1 set is_default = null where application_id = 'sim-7'", "1 have none"),
+        ("insert into training.trn_default_v1 select * from training.trn_default_v1 limit 2", "found 2 more"),
     ],
     ids=["an empty split", "one outcome", "no label", "an application twice"],
 )
@@ -210,7 +249,7 @@ def test_rows_that_cannot_train_are_refused(lake: Settings, change: str, message
     _write(lake, change)
 
     with connect(lake) as con, pytest.raises(TrainingSetError, match=message):
-        read_training_set(con, SOURCE)
+        read_training_set(con, SOURCE, feature_version="v1")
 
 
 def test_an_error_of_the_lake_itself_is_not_disguised(lake: Settings) -> None:
@@ -219,4 +258,4 @@ def test_an_error_of_the_lake_itself_is_not_disguised(lake: Settings) -> None:
         path.unlink()
 
     with connect(lake) as con, pytest.raises(LakeError, match="No such file"):
-        read_training_set(con, SOURCE)
+        read_training_set(con, SOURCE, feature_version="v1")

@@ -34,8 +34,8 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     bundle = model_factory.write_model(settings.candidates / "one", *model_factory.trained(settings))
     publish(bundle, settings, source=SOURCE, model_name=MODEL_NAME, model_version=1, by="tests")
     with writer("restatement", settings) as con:
-        con.execute("delete from training.trn_default where application_id < 'sim-2'")
-        con.execute("update training.trn_default set is_default = not is_default")
+        con.execute("delete from training.trn_default_v1 where application_id < 'sim-2'")
+        con.execute("update training.trn_default_v1 set is_default = not is_default")
     return settings
 
 
@@ -130,4 +130,4 @@ def test_the_command_says_which_rows_and_how_to_read_them(
 
     assert result.exit_code == 0, result.output
     assert f"{MODEL_NAME} version 1 was trained and judged on 2,000 rows (train" in result.output
-    assert "select * from training.trn_default at (version => " in result.output
+    assert "select * from training.trn_default_v1 at (version => " in result.output

@@ -16,7 +16,13 @@ def in_service(home: Settings) -> Callable[..., Deployment]:
     """Put a version in service: ``in_service(3, n_trained=10_000, auc=0.70, auc_low=0.68)``."""
 
     def serve(
-        version: int = 1, *, source: str = "bank", n_trained: int = 10_000, auc: float = 0.70, auc_low: float = 0.68
+        version: int = 1,
+        *,
+        source: str = "bank",
+        feature_version: str = "v1",
+        n_trained: int = 10_000,
+        auc: float = 0.70,
+        auc_low: float = 0.68,
     ) -> Deployment:
         name = f"default_risk_{source}"
         bundle = home.bundles / name / str(version)
@@ -30,7 +36,7 @@ def in_service(home: Settings) -> Callable[..., Deployment]:
             "source": source,
             "model_name": name,
             "model_version": version,
-            "feature_version": "v1",
+            "feature_version": feature_version,
             "bundle": str(bundle.relative_to(home.home)),
             "published_at": "2024-01-02T03:04:05.000+00:00",
             "published_by": "test",

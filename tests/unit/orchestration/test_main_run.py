@@ -1,7 +1,11 @@
 """What `loanlake run` refuses before it starts anything."""
 
+from collections.abc import Callable
+
 import pytest
 
+from ml.deployment import Deployment
+from orchestration.feature_versions import require_versions
 from orchestration.main_run import run_main_path
 from warehouse.errors import RunRefused
 from warehouse.settings import Settings
@@ -22,3 +26,31 @@ def test_a_source_without_any_file_is_refused_before_anything_is_built(tmp_path,
         run_main_path({"source": source, "files": []}, settings)
 
     assert not list(tmp_path.iterdir())
+
+
+def test_a_version_that_the_project_lacks_is_refused_before_anything_is_built(home: Settings) -> None:
+    with pytest.raises(RunRefused, match=r"no version 9: .*ftr_application.yml lists v1, v2; name one of them"):
+        run_main_path({"source": "simulated", "files": [], "feature_version": "9"}, home)
+
+    assert not home.candidates.exists()
+
+
+def test_a_version_that_was_deleted_while_a_model_of_it_serves_is_refused(
+    home: Settings, in_service: Callable[..., Deployment]
+) -> None:
+    """dbt leaves the table of a deleted model as it was: new applications would silently never be scored."""
+    in_service(3, feature_version="v0")
+
+    with pytest.raises(
+        RunRefused, match=r"default_risk_bank version 3 is in service and needs ftr_application v0.*bring .*_v0.sql"
+    ):
+        require_versions(home, "bank")
+
+
+@pytest.mark.parametrize("wanted", ["", "1", "v2"])
+def test_a_version_of_the_project_may_be_named_either_way(
+    home: Settings, in_service: Callable[..., Deployment], wanted: str
+) -> None:
+    in_service(3, feature_version="v1")
+
+    require_versions(home, "bank", wanted)

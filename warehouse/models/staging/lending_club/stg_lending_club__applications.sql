@@ -24,6 +24,8 @@ with renamed as (
         n_public_records,
         n_bankruptcies,
         months_since_delinquency,
+        -- the file writes 0, beside no public record at all, for some loans of before 2011
+        nullif(months_since_public_record, 0) as months_since_public_record,
         revolving_balance,
         revolving_utilisation,
 

@@ -12,6 +12,6 @@ known as (
 
 select
     {{ contract_columns('applications', lacks=[
-        'lender_grade', 'n_bankruptcies', 'months_since_delinquency', 'credit_limit',
+        'lender_grade', 'n_bankruptcies', 'months_since_delinquency', 'months_since_public_record', 'credit_limit',
     ]) }}
 from known

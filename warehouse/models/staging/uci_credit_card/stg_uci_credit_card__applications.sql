@@ -17,7 +17,7 @@ select
     {{ contract_columns('applications', lacks=[
         'annual_rate', 'lender_grade', 'purpose', 'region', 'annual_income', 'income_verified', 'employment_years',
         'home_ownership', 'debt_to_income', 'bureau_score', 'n_open_accounts', 'n_total_accounts', 'n_inquiries_6m',
-        'n_delinquencies_2y', 'n_public_records', 'n_bankruptcies', 'months_since_delinquency', 'revolving_balance',
-        'revolving_utilisation', 'oldest_account_on',
+        'n_delinquencies_2y', 'n_public_records', 'n_bankruptcies', 'months_since_delinquency',
+        'months_since_public_record', 'revolving_balance', 'revolving_utilisation', 'oldest_account_on',
     ]) }}
 from renamed

@@ -1,0 +1,2 @@
+-- One row per mature application: the features of version 1, the label, and which part of training it serves.
+{{ training_rows(1) }}
