@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ml.built_features import fetch_built
 from ml.bundle import Bundle, copy_bundle, load_bundle
 from warehouse.errors import BundleError, GateRefusal, NotFoundError, SettingError
 from warehouse.settings import Settings
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 #: Deployments remembered under the one served; older ones stay in the history and can be promoted again.
 _ROLLBACKS = 20
-
 
 Mode = Literal["shadow", "ab"]
 Action = Literal["publish", "rollback", "challenge", "end_challenge"]
@@ -181,15 +181,15 @@ def publish(
 def promote(settings: Settings, version: int, *, source: str | None = None, by: str) -> Deployment:
     """Serve a registered version and make it MLflow's champion; works while the API runs.
 
-    ``source`` defaults to the active one. Raises NotFoundError for a version that is not registered, and GateRefusal
-    with each reason when its gates refused it.
+    ``source`` defaults to the active one. Raises NotFoundError for a version that is not registered, GateRefusal with
+    each reason when its gates refused it, and ContractError when the dbt project no longer builds its features.
     """
-    from ml.registry import fetch_bundle, get_version, set_champion
+    from ml.registry import get_version, set_champion
 
     source = source or settings.active_source()
     found = get_version(settings, source, version)
     _require_passed(found)
-    bundle = fetch_bundle(settings, found)
+    bundle = fetch_built(settings, found)
     deployment = publish(bundle, settings, source=source, model_name=found.name, model_version=version, by=by)
     set_champion(settings, found.name, version)
     return deployment
@@ -225,16 +225,15 @@ def challenge(settings: Settings, version: int, *, share: float | None = None, b
     then. Asking for what is so already changes nothing. Raises NotFoundError where nothing is served or no such version
     is registered, GateRefusal where its gates refused it, and SettingError where it is the champion itself.
     """
-    from ml.registry import fetch_bundle, get_version, set_challenger
+    from ml.registry import get_version, set_challenger
 
     champion = read_deployment(settings)
     if champion is None:
         raise NotFoundError("a challenger is tried beside a champion, and nothing is served: promote a version first")
     found = get_version(settings, champion.source, version)
     _require_passed(found)
-    deployment = start_challenge(
-        settings, fetch_bundle(settings, found), against=champion, model_version=version, share=share, by=by
-    )
+    bundle = fetch_built(settings, found)
+    deployment = start_challenge(settings, bundle, against=champion, model_version=version, share=share, by=by)
     set_challenger(settings, found.name, version)
     return deployment
 

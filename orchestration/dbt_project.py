@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
@@ -125,9 +126,22 @@ def _parse(directory: Path, project_dir: Path) -> None:
         raise DbtProjectError(
             f"dbt cannot parse the project in {project_dir}:\n{done.stdout.strip()}{done.stderr.strip()}"
         )
+    _refuse_cycle(json.loads((working / "manifest.json").read_text()))
     # readers of the manifest see the old one or the new one, never half of it
     shutil.copy2(working / "manifest.json", directory / "manifest.new")
     (directory / "manifest.new").replace(directory / "manifest.json")
+
+
+def _refuse_cycle(manifest: Mapping[str, Any]) -> None:
+    """dbt parses models that select from each other in a circle, and refuses them only as it builds."""
+    nodes = manifest["nodes"]
+    try:
+        TopologicalSorter({key: node["depends_on"].get("nodes", ()) for key, node in nodes.items()}).prepare()
+    except CycleError as error:
+        circle = " → ".join(nodes[key]["original_file_path"] for key in error.args[1])
+        raise DbtProjectError(
+            f"models select from each other in a circle, each read by the next: {circle}; take one of these refs out"
+        ) from None
 
 
 def _project_files(project_dir: Path) -> Iterator[Path]:

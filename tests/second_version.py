@@ -60,12 +60,12 @@ def second_bundle() -> Bundle:
             from features.ftr_application_inputs""")
         con.execute(f"create or replace table features.ftr_application_v2 as {CONTRACT_2.sql}")
         con.execute(f"""
-            create or replace table training.trn_default as
+            create or replace table training.trn_default_v2 as
             select application_id, borrower_id, source, decided_at, split, is_default, label_known_at, {names}
-            from (select application_id, split, is_default, label_known_at from training.trn_default)
+            from (select application_id, split, is_default, label_known_at from training.trn_default_v1)
             join features.ftr_application_v2 using (application_id)""")
     with connect(settings) as con:
-        training_set = read_training_set(con, SOURCE)
+        training_set = read_training_set(con, SOURCE, feature_version="v2")
     candidate = train(training_set, CONTRACT_2, SETTINGS)
     return write_bundle(
         directory / "bundle",

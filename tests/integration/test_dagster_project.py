@@ -41,6 +41,17 @@ def test_a_project_that_cannot_be_parsed_is_one_clear_error(home: Settings, tmp_
         prepared_manifest(home, project_dir=project)
 
 
+def test_a_cycle_is_one_clear_error(home: Settings, tmp_path: Path) -> None:
+    """``dbt parse`` lets it pass; Dagster would stop with a traceback of its own graph."""
+    project = tmp_path / "project"
+    shutil.copytree(DBT_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs", "*.py", "__pycache__"))
+    inputs = project / "models" / "features" / "ftr_application_inputs.sql"
+    inputs.write_text(inputs.read_text() + "\n-- depends_on: {{ ref('ftr_application', v=1) }}\n")
+
+    with pytest.raises(DbtProjectError, match=r"circle, .*ftr_application_inputs.sql.*; take one of these refs out"):
+        prepared_manifest(home, project_dir=project)
+
+
 def test_dg_finds_and_checks_the_definitions(home: Settings, tmp_path: Path) -> None:
     environment = {**os.environ, "DAGSTER_HOME": str(tmp_path)}
 

@@ -67,7 +67,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         _dbt(settings, "run", "--exclude", "monitoring")
         contract = FeatureContract.from_manifest(settings.dbt_target / "manifest.json")
         with connect(settings) as con:
-            rows = read_training_set(con, SOURCE)
+            rows = read_training_set(con, SOURCE, feature_version=contract.version)
         candidate = train(rows, contract, SETTINGS)
         bundle = write_bundle(
             settings.candidates / "one",

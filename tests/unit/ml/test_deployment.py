@@ -4,14 +4,15 @@ import json
 import re
 import shutil
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from ml import deployment as deployments
 from ml.bundle import load_bundle
-from ml.deployment import end_challenge, publish, read_deployment, read_history, rollback, start_challenge
+from ml.deployment import end_challenge, promote, publish, read_deployment, read_history, rollback, start_challenge
 from tests.model_factory import MODEL_NAME, SOURCE, publish_model, shared_bundle
-from warehouse.errors import BundleError, NotFoundError, SettingError
+from warehouse.errors import BundleError, ContractError, NotFoundError, SettingError
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +44,21 @@ def test_publishing_what_is_served_changes_nothing(home):
 
     assert again == first
     assert len(home.deployment_history.read_text().splitlines()) == 1
+
+
+def test_a_model_whose_features_are_no_longer_built_is_not_promoted(home, monkeypatch):
+    """Deleted from the dbt project: nothing could compare it with the next candidate, or score a batch with it."""
+    registered = SimpleNamespace(name=MODEL_NAME, version=1, refused_by=(), archived=False)
+    monkeypatch.setattr("ml.registry.get_version", lambda *_: registered)
+    monkeypatch.setattr("ml.registry.fetch_bundle", lambda *_: shared_bundle())
+    home.dbt_target.mkdir(parents=True)
+    node = {"resource_type": "model", "name": "ftr_application", "version": 2}
+    (home.dbt_target / "manifest.json").write_text(json.dumps({"nodes": {"model.loanlake.ftr_application.v2": node}}))
+
+    with pytest.raises(ContractError, match=r"version 1 needs ftr_application v1, .* \(it has v2\): bring .*_v1.sql"):
+        promote(home, 1, source=SOURCE, by="test")
+
+    assert read_deployment(home) is None
 
 
 def test_rolling_back_serves_what_was_served_before(home, aliases):

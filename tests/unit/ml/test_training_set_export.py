@@ -89,7 +89,7 @@ def test_rows_that_are_not_those_of_the_lineage_leave_no_file(
 ) -> None:
     """A data file changed behind the catalog's back would otherwise pass for the training set."""
     shutil.copytree(trained_home.home, home.home)
-    files = (home.home / "lake" / "data" / "training" / "trn_default").glob("*.parquet")
+    files = (home.home / "lake" / "data" / "training" / "trn_default_v1").glob("*.parquet")
     path = max(files, key=lambda file: pyarrow.parquet.ParquetFile(file).metadata.num_rows)
     table = pyarrow.parquet.read_table(path)
     amount = table.schema.get_field_index("requested_amount")

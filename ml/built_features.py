@@ -1,0 +1,32 @@
+"""Whether the features that a model needs are still built: asked before it is promoted or tried."""
+
+from typing import TYPE_CHECKING
+
+from ml.bundle import Bundle
+from warehouse.contract import FEATURES_MODEL, TRAINING_MODEL, contract_versions
+from warehouse.errors import ContractError
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from ml.registry import RegisteredVersion
+
+
+def fetch_built(settings: Settings, version: "RegisteredVersion") -> Bundle:
+    """The bundle of a registered version, as MLflow keeps it.
+
+    Raises ContractError where the feature tables' last build left out the features it needs: nothing would compare it
+    with the next candidate, or score a batch with it. A home that only serves has no build and is not asked.
+    """
+    from ml.registry import fetch_bundle
+
+    bundle, manifest = fetch_bundle(settings, version), settings.dbt_target / "manifest.json"
+    existing = contract_versions(manifest) if manifest.exists() else (bundle.feature_version,)
+    if bundle.feature_version not in existing:
+        raise ContractError(
+            f"{version.name} version {version.version} needs {FEATURES_MODEL} {bundle.feature_version}, which the dbt "
+            f"project no longer has (it has {', '.join(existing)}): bring "
+            f"{FEATURES_MODEL}_{bundle.feature_version}.sql and its lines "
+            f"under `versions:` in {FEATURES_MODEL}.yml and {TRAINING_MODEL}.yml back and run "
+            "`loanlake run`, or promote a model of another version"
+        )
+    return bundle

@@ -1,0 +1,155 @@
+"""What ``make lint`` and dbt refuse of a feature file, before anything is built: the file, the name and the mend."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from warehouse.feature_lint import check_versions
+from warehouse.settings import DBT_PROJECT_DIR
+
+Manifest = dict[str, Any]
+V2 = "model.loanlake.ftr_application.v2"
+FILE = "models/features/ftr_application_v2.sql"
+
+
+def _compile(project: Path, home: Path) -> subprocess.CompletedProcess[str]:
+    """What ``make lint`` asks of dbt."""
+    return subprocess.run(
+        [
+            Path(sys.executable).with_name("dbt"),
+            *("--quiet", "compile", "--no-introspect", "--select", "ftr_application"),
+            *("--project-dir", project, "--profiles-dir", project, "--target-path", home / "target"),
+        ],
+        env={**os.environ, "LOANLAKE_HOME": str(home), "DBT_LOG_PATH": str(home / "logs")},
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """The manifest of the project as it stands, with the features' SQL."""
+    home = tmp_path_factory.mktemp("compiled")
+    done = _compile(DBT_PROJECT_DIR, home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    manifest: Manifest = json.loads((home / "target" / "manifest.json").read_text())
+    return manifest
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the dbt project, to plant something in."""
+    copy = tmp_path / "project"
+    shutil.copytree(DBT_PROJECT_DIR, copy, ignore=shutil.ignore_patterns("target", "logs", "*.py", "__pycache__"))
+    return copy
+
+
+def test_every_version_of_the_project_can_be_trained_on_and_served(compiled: Manifest) -> None:
+    assert check_versions(compiled) == ()
+
+
+def test_a_cycle_is_refused_by_dbt(project: Path, tmp_path: Path) -> None:
+    history = project / "models" / "features" / "ftr_application_history.sql"
+    history.write_text(history.read_text() + "\n-- depends_on: {{ ref('ftr_application', v=2) }}\n")
+
+    done = _compile(project, tmp_path / "home")
+
+    assert done.returncode != 0
+    assert "Found a cycle" in done.stdout
+    assert "ftr_application_history" in done.stdout
+
+
+def test_an_unknown_macro_is_refused_by_dbt(project: Path, tmp_path: Path) -> None:
+    features = project / FILE
+    features.write_text(features.read_text().replace("{{ within('payment", "{{ clipped('payment"))
+
+    done = _compile(project, tmp_path / "home")
+
+    assert done.returncode != 0
+    assert "'clipped' is undefined" in done.stdout
+    assert FILE in done.stdout
+
+
+def _sql(old: str, new: str) -> Callable[[Manifest], None]:
+    def plant(manifest: Manifest) -> None:
+        node = manifest["nodes"][V2]
+        assert old in node["compiled_code"]
+        node["compiled_code"] = node["compiled_code"].replace(old, new)
+
+    return plant
+
+
+def _without_contract(manifest: Manifest) -> None:
+    del manifest["nodes"][V2]["columns"]["residual_income"]
+
+
+def _of_another_type(manifest: Manifest) -> None:
+    manifest["nodes"][V2]["columns"]["residual_income"]["data_type"] = "integer"
+
+
+def _without_training_rows(manifest: Manifest) -> None:
+    del manifest["nodes"]["model.loanlake.trn_default.v2"]
+
+
+@pytest.mark.parametrize(
+    ("plant", "said"),
+    [
+        (
+            _sql("months_since_public_record\nfrom", "median(months_since_public_record) as x\nfrom"),
+            rf"{FILE}: column x: `median\(months_since_public_record\)` cannot be computed .* the function median",
+        ),
+        (
+            _sql("months_since_public_record\nfrom", "months_since_public_record from t group by all\n--"),
+            rf"{FILE}: a feature model is one select of scalar expressions.*found group",
+        ),
+        (
+            _sql("months_since_public_record\nfrom", "months_since_public_record, income as extra\nfrom"),
+            rf"{FILE}: column extra has no line in models/features/ftr_application.yml \(version 2\); add one",
+        ),
+        (
+            _sql("months_since_public_record\nfrom", "months_since_public_recrd as months_since_public_record\nfrom"),
+            rf"{FILE}: column months_since_public_record: .* did you mean months_since_public_record",
+        ),
+        (
+            _without_contract,
+            rf"{FILE}: column residual_income has no line in models/features/ftr_application.yml \(version 2\)",
+        ),
+        (
+            _sql(",\n    months_since_public_record\nfrom", "\nfrom"),
+            r"ftr_application.yml: column months_since_public_record is not selected in .*_v2.sql; select it there",
+        ),
+        (_of_another_type, r"ftr_application.yml: feature residual_income is declared integer, but its SQL computes"),
+        (_without_training_rows, rf"{FILE}: trn_default has no version 2, .*add trn_default_v2.sql"),
+    ],
+    ids=[
+        "an aggregate",
+        "a grouping",
+        "a column beside the contract",
+        "a misspelt input",
+        "a column taken out of the contract",
+        "a contract column without SQL",
+        "another type",
+        "no training rows",
+    ],
+)
+def test_a_feature_file_that_could_not_be_served_is_refused(
+    compiled: Manifest, plant: Callable[[Manifest], None], said: str
+) -> None:
+    planted = deepcopy(compiled)
+    plant(planted)
+
+    messages = check_versions(planted)
+
+    assert messages
+    assert any(re.search(said, message, re.DOTALL) for message in messages), messages

@@ -1,0 +1,83 @@
+"""Refuse a version of the features that could not be trained on or served, before anything is built.
+
+dbt itself refuses a cycle or an unknown macro as it parses, and a column of another type as it builds. What it cannot
+see, ``make lint`` finds here, in the manifest that ``dbt compile`` wrote: SQL that no request could run, and columns
+that stand in the SQL or in the contract alone. Run as ``python -m warehouse.feature_lint MANIFEST``.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from warehouse.contract import FEATURES_MODEL, INPUTS_MODEL, TRAINING_MODEL, FeatureContract
+from warehouse.errors import ContractError, ExpressionError
+from warehouse.expressions import check_select, compile_contract
+from warehouse.expressions.select_text import read_select
+
+
+def check_versions(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is wrong with each version, as "file: what; what to do"; empty when all can be trained on and served."""
+    versions = [model for model in _models(manifest) if model["name"] == FEATURES_MODEL]
+    return tuple(message for model in versions for message in _check(model, manifest))
+
+
+def _check(model: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[str]:
+    version, file = model["version"], model["original_file_path"]
+    contract_file = str(model["patch_path"] or "").partition("://")[2]
+    sql = model.get("compiled_code") or ""
+    try:
+        selected = [column.name.lower() for column in read_select(sql).columns]
+    except ExpressionError as error:
+        yield f"{file}: {error}"
+        return
+    declared = [name.lower() for name in model["columns"]]
+    for column in selected:
+        if column not in declared:
+            yield (
+                f"{file}: column {column} has no line in {contract_file} (version {version}); add one with its "
+                "data_type, description, range and reason, or take it out of the SQL"
+            )
+    for column in declared:
+        if column not in selected:
+            yield (
+                f"{contract_file}: column {column} is not selected in {file}; select it there, or exclude it from the "
+                f"columns of version {version}"
+            )
+    types = {
+        column["name"]: str(column["data_type"])
+        for inputs in _models(manifest)
+        if inputs["name"] == INPUTS_MODEL
+        for column in inputs["columns"].values()
+    }
+    refused = check_select(sql, types=types)
+    yield from (f"{file}: {message}" for message in refused)
+    if not refused and set(selected) == set(declared):
+        try:
+            compile_contract(FeatureContract.from_manifest(manifest, version=version))
+        except (ContractError, ExpressionError) as error:
+            yield f"{contract_file}: {error}"
+    trained = [str(other["version"]) for other in _models(manifest) if other["name"] == TRAINING_MODEL]
+    if str(version) not in trained:
+        yield (
+            f"{file}: {TRAINING_MODEL} has no version {version}, so no model could be trained on it; add "
+            f"{TRAINING_MODEL}_v{version}.sql with `{{{{ training_rows({version}) }}}}`, and its line in "
+            f"{TRAINING_MODEL}.yml"
+        )
+
+
+def _models(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    return (node for node in manifest["nodes"].values() if node["resource_type"] == "model")
+
+
+def main() -> None:
+    """Check the manifest named on the command line; exit code 1 where something is wrong."""
+    messages = check_versions(json.loads(Path(sys.argv[1]).read_text()))
+    for message in messages:
+        print(message, file=sys.stderr)  # noqa: T201  # a lint command
+    sys.exit(1 if messages else 0)
+
+
+if __name__ == "__main__":
+    main()
