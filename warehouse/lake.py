@@ -66,7 +66,8 @@ def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: boo
 
     if read_only and not lake_exists(settings):
         raise LakeError(f"no lake at {settings.lake_catalog}: run `loanlake ingest` or `loanlake run` first")
-    options = ["read_only"] if read_only else []
+    # every row in a file: DuckLake 1.0 can't rewrite a table of which a SQLite catalog holds numbers with a fraction
+    options = ["data_inlining_row_limit 0", *(["read_only"] if read_only else [])]
     if settings.catalog is None:
         settings.lake_catalog.parent.mkdir(parents=True, exist_ok=True)
         target = f"sqlite:{settings.lake_catalog}"
