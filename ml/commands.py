@@ -136,6 +136,28 @@ def lineage(*, decision_id: str, form: str) -> None:
     Console(soft_wrap=False, width=None if sys.stdout.isatty() else 160).print(lineage_text(found))
 
 
+@click.command("export-borrower")
+@click.argument("borrower_id")
+@click.option("--to", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of printing.")
+def export_borrower(*, borrower_id: str, to: Path | None) -> None:
+    """Print everything that is held of BORROWER_ID, as JSON: a person's right to see their data.
+
+    All tables of the lake as they stand (raw rows with their file and line), the API's decision log, the online store,
+    and the models that learnt from them. That it was asked is a row of serving.person_requests, without the person.
+    """
+    from ml.person_export import export_person
+
+    found = export_person(Settings.from_environment(), borrower_id, by=getpass.getuser())
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    if to is None:
+        click.echo(text)
+        return
+    to.touch(mode=0o600)
+    to.write_text(text + "\n")
+    n_rows = sum(len(rows) for rows in found["lake"].values())
+    click.echo(f"wrote {n_rows:,} rows of {len(found['lake'])} tables to {to}")
+
+
 @click.command("training-set")
 @click.argument("version", type=click.IntRange(1))
 @click.option("--source", help="Whose model; the active source if not given (LOANLAKE_SOURCE, or what is served).")

@@ -58,6 +58,15 @@ TABLES: dict[str, dict[str, str]] = {
     "serving.predictions": {**_DECISION, "ingested_at": "timestamp"},
     # One row per application that a challenger in shadow scored beside the decision that was answered.
     "serving.shadow_predictions": {**_DECISION, "answered_decision_id": "varchar", "ingested_at": "timestamp"},
+    # One row per export or erasure of a person's data, without the person.
+    "serving.person_requests": {
+        "request_id": "varchar",
+        "kind": "varchar",
+        "requested_at": "timestamp",
+        "requested_by": "varchar",
+        "reason": "varchar",
+        "counts": "varchar",
+    },
     # One row per outcome reported over HTTP.
     "serving.reported_outcomes": {
         "outcome_id": "varchar",

@@ -18,11 +18,12 @@ from click.testing import CliRunner
 
 from ml.batch_scoring import score_applications
 from ml.bundle import write_bundle
-from ml.commands import lineage
+from ml.commands import export_borrower, lineage
 from ml.decision_lineage import trace_decision
 from ml.deployment import publish
 from ml.evaluation import evaluate
 from ml.lineage import collect_lineage
+from ml.person_export import export_person
 from ml.reference import build_reference
 from ml.training import train
 from ml.training_set import read_training_set
@@ -30,6 +31,7 @@ from ml.training_set_export import export_training_set
 from tests.model_factory import MODEL_NAME, SETTINGS, SOURCE
 from warehouse.contract import FeatureContract
 from warehouse.decision_log import Decision, append, create
+from warehouse.errors import NotFoundError
 from warehouse.lake import connect, current_snapshot
 from warehouse.maintenance import maintain
 from warehouse.settings import DBT_PROJECT_DIR, Settings
@@ -211,6 +213,49 @@ def test_json_says_what_the_text_says(settings: Settings, monkeypatch: pytest.Mo
     ):
         assert word in " ".join(text.output.split())
     assert {feature["name"] for feature in data["features"]} <= set(text.output.split())
+
+
+def test_an_export_holds_every_row_of_the_person_and_nobody_elses(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "officer")
+    ((borrower, application),) = _rows(
+        settings,
+        "select borrower_id, min(application_id) from serving.predictions where route = 'batch' "
+        "group by borrower_id order by borrower_id limit 1",
+    )
+
+    result = CliRunner().invoke(export_borrower, [borrower])
+
+    found = json.loads(result.output)
+    assert application in found["application_ids"]
+    for table in ("raw.simulated_statements", "core.int_statements", "serving.predictions"):
+        ((n,),) = _rows(settings, f"select count(*) from {table} where borrower_id = '{borrower}'")
+        assert len(found["lake"].get(table, [])) == n
+    everyone = {row.get("borrower_id", borrower) for rows in found["lake"].values() for row in rows}
+    assert everyone == {borrower}
+    assert {row["_file"] for row in found["lake"]["raw.simulated_applications"]} >= {"restated-applications.parquet"}
+    ((kind, by, counts),) = _rows(settings, "select kind, requested_by, counts from serving.person_requests")
+    assert (kind, by) == ("export", "officer")
+    assert json.loads(counts)["serving.predictions"] == len(found["lake"]["serving.predictions"])
+    assert borrower not in counts
+
+
+def test_an_export_says_which_models_learnt_from_the_person(settings: Settings) -> None:
+    ((borrower, split),) = _rows(
+        settings,
+        "select borrower_id, any_value(split) from training.trn_default "
+        "group by borrower_id having count(*) = 1 order by borrower_id limit 1",
+    )
+
+    found = export_person(settings, borrower, by="tests")
+
+    assert [(each["model_version"], sum(each["splits"].values())) for each in found["trained"]] == [(1, 1)], split
+
+
+def test_a_borrower_that_nothing_names_is_an_error(settings: Settings) -> None:
+    with pytest.raises(NotFoundError, match="no borrower 'nobody'"):
+        export_person(settings, "nobody", by="tests")
 
 
 def test_lineage_and_training_rows_after_the_snapshots_have_expired(settings: Settings) -> None:

@@ -1,0 +1,160 @@
+"""Everything a home holds of one borrower, found by their ids: in the lake as it stands and in the decision log.
+
+Rows are found by columns, not by a list of tables: ``borrower_id``, ``application_id`` and ``decision_id`` wherever a
+table has them, raw rows by what the lender declares (:mod:`warehouse.raw_keys`), and what carries only file and line by
+the raw rows that stand there.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import msgspec
+
+from warehouse.decision_log.entries import KINDS, OUTCOMES, Entries
+from warehouse.decision_log.outbox import connect as connect_to_outbox
+from warehouse.errors import NotFoundError
+from warehouse.lake import CATALOG
+from warehouse.raw_keys import quoted, raw_tables, read_manifest
+from warehouse.settings import Settings
+
+_ID_COLUMNS = {"borrower_id", "application_id", "decision_id"}
+
+
+@dataclass
+class Person:
+    """A borrower's ids over the whole home. ``sources``: the lenders that know them."""
+
+    borrower_id: str
+    application_ids: set[str] = field(default_factory=set)
+    decision_ids: set[str] = field(default_factory=set)
+    sources: set[str] = field(default_factory=set)
+
+    @property
+    def ids(self) -> dict[str, set[str]]:
+        """Column → values that name this person."""
+        return {
+            "borrower_id": {self.borrower_id},
+            "application_id": self.application_ids,
+            "decision_id": self.decision_ids,
+        }
+
+
+@dataclass(frozen=True)
+class HeldRows:
+    """Rows of one table that are about the person: the condition that finds them."""
+
+    table: str
+    condition: str
+
+
+def find_person(settings: Settings, con: duckdb.DuckDBPyConnection, borrower_id: str) -> Person:
+    """The person's ids; raises NotFoundError where neither the lake nor the decision log knows the borrower."""
+    person, columns = Person(borrower_id), _columns(con)
+    is_known = False
+    for table, names in columns.items():
+        if "borrower_id" not in names:
+            continue
+        kept = [name for name in ("application_id", "decision_id", "source") if name in names]
+        found = con.execute(
+            f"select distinct {', '.join(kept) or 'true'} from {table} where borrower_id = $1", [borrower_id]
+        ).fetchall()
+        is_known = is_known or bool(found)
+        for row in found:
+            _remember(person, dict(zip(kept, row, strict=False)))
+    for entries, _, entry in _logged(settings):
+        if entries is not OUTCOMES and entry.borrower_id == borrower_id:
+            is_known = True
+            _remember(person, {name: getattr(entry, name) for name in ("application_id", "decision_id", "source")})
+    if not is_known:
+        raise NotFoundError(
+            f"no borrower {borrower_id!r}: neither a table of the lake nor the decision log of {settings.home} names "
+            "them; ids are those of core.int_applications, with the lender's prefix"
+        )
+    return person
+
+
+def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person) -> Iterator[HeldRows]:
+    """Where the lake as it stands holds the person; tables without a row of theirs are left out.
+
+    Raises ContractError where a lender's raw tables do not declare whose ids they hold.
+    """
+    columns, lines = _columns(con), set()
+    raw = [table for source in sorted(person.sources) for table in raw_tables(read_manifest(settings), source)]
+    for received in raw:
+        condition = received.rows_of({"application": person.application_ids, "borrower": {person.borrower_id}})
+        if condition is None or received.name not in columns:
+            continue
+        found = con.execute(f"select _file, _line from {received.name} where {condition}").fetchall()
+        lines |= {(received.lender, *row) for row in found}
+        if found:
+            yield HeldRows(received.name, condition)
+    for table, names in columns.items():
+        if any(table == each.name for each in raw):
+            continue
+        condition = _condition(table, names, person, lines)
+        if condition and con.execute(f"select count(*) from {table} where {condition}").fetchall()[0][0]:
+            yield HeldRows(table, condition)
+
+
+def logged_entries(settings: Settings, person: Person) -> Iterator[tuple[Entries, str, Any]]:
+    """The person's entries of the decision log that it still holds, each with its kind and id."""
+    for entries, entry_id, entry in _logged(settings):
+        is_mine = getattr(entry, "borrower_id", None) == person.borrower_id
+        if is_mine or entry.application_id in person.application_ids:
+            yield entries, entry_id, entry
+
+
+def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    """Every table of the lake (no view) → its columns."""
+    rows = con.execute(
+        "select columns.table_schema || '.' || columns.table_name, columns.column_name "
+        "from information_schema.columns as columns join information_schema.tables as tables "
+        "using (table_catalog, table_schema, table_name) "
+        f"where columns.table_catalog = {quoted(CATALOG)} and tables.table_type = 'BASE TABLE' order by 1"
+    ).fetchall()
+    found: dict[str, set[str]] = {}
+    for table, column in rows:
+        found.setdefault(table, set()).add(column)
+    return found
+
+
+def _condition(table: str, names: set[str], person: Person, lines: set[tuple[str, str, int]]) -> str | None:
+    conditions = [
+        f"{column} in ({', '.join(map(quoted, sorted(person.ids[column])))})"
+        for column in sorted(_ID_COLUMNS & names)
+        if person.ids[column]
+    ]
+    if not conditions and {"_file", "_line"} <= names:
+        # typed rows of one lender's files, under the lender's own names
+        mine = [line for line in sorted(lines) if table.rpartition(".")[2].startswith(f"stg_{line[0]}__")]
+        conditions = [f"(_file = {quoted(file)} and _line = {line})" for _, file, line in mine]
+    if not conditions and {"source", "file", "line"} <= names:
+        conditions = [
+            f"(source = {quoted(source)} and file = {quoted(file)} and line = {line})"
+            for source, file, line in sorted(lines)
+        ]
+    return " or ".join(conditions) or None
+
+
+def _remember(person: Person, row: dict[str, Any]) -> None:
+    if row.get("application_id"):
+        person.application_ids.add(row["application_id"])
+    if row.get("decision_id"):
+        person.decision_ids.add(row["decision_id"])
+    if row.get("source"):
+        person.sources.add(row["source"])
+
+
+def _logged(settings: Settings) -> Iterator[tuple[Entries, str, Any]]:
+    connection: sqlite3.Connection | None = connect_to_outbox(settings)
+    if connection is None:
+        return
+    with closing(connection):
+        for entries in KINDS:
+            decoder = msgspec.msgpack.Decoder(entries.struct)
+            for entry_id, payload in connection.execute(f"select id, payload from {entries.table}"):
+                yield entries, entry_id, decoder.decode(payload)
