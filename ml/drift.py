@@ -144,9 +144,16 @@ def measure_feature_drift(
     ``months``: first days; None for all that have decisions. Raises MonitoringError where the snapshot holds no
     training rows of the source.
     """
-    rule = rule or DriftRule()
     load_reference(con, contract, source=model.source, snapshot=reference_snapshot)
     load_decisions(con, contract, model, months=months)
+    return compare_features(con, contract, rule=rule)
+
+
+def compare_features(
+    con: duckdb.DuckDBPyConnection, contract: FeatureContract, *, rule: DriftRule | None = None
+) -> tuple[FeatureDrift, ...]:
+    """Compare the two temporary tables of :mod:`ml.monitoring`, feature by feature and month by month."""
+    rule = rule or DriftRule()
     cuts = read_cuts(con, [feature.name for feature in contract.features if feature.kind == "numeric"])
 
     found = [
@@ -170,7 +177,6 @@ def measure_score_drift(
     ``reference_scores``: Parquet file with a column ``probability``, one row a training row. Raises MonitoringError
     where it has none.
     """
-    rule = rule or DriftRule()
     con.execute(
         f"create or replace temp table {REFERENCE} as select {_SCORE}::double as {_SCORE} from read_parquet($1)",
         [str(reference_scores)],
@@ -185,6 +191,12 @@ def measure_score_drift(
         f"select date_trunc('month', decided_at)::date as month, {_SCORE} from {model.decisions} where {where}",
         parameters,
     )
+    return compare_scores(con, rule=rule)
+
+
+def compare_scores(con: duckdb.DuckDBPyConnection, *, rule: DriftRule | None = None) -> tuple[ScoreDrift, ...]:
+    """Compare the column ``probability`` of the two temporary tables of :mod:`ml.monitoring`, month by month."""
+    rule = rule or DriftRule()
     mean_reference = con.execute(f"select avg({_SCORE}) from {REFERENCE}").fetchall()[0][0]
     means = dict(con.execute(f"select month, avg({_SCORE}) from {CURRENT} group by month").fetchall())
     return tuple(

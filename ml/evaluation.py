@@ -1,7 +1,7 @@
 """Judge a candidate on every split, overall and by month of decision, beside the baselines it must beat."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isnan
 from typing import TYPE_CHECKING, Any, Self
 
@@ -183,6 +183,31 @@ def evaluate_scores(
         },
         champion_version=None if champion is None else champion.version,
         feature_importance=candidate.feature_importance(),
+    )
+
+
+def beside_champion(
+    evaluation: Evaluation,
+    champion: ChampionScores,
+    *,
+    defaulted: NDArray[np.bool_],
+    probabilities: Floats,
+    cut_off: float,
+) -> Evaluation:
+    """An evaluation made without a champion, with one added: overall, on test rows, in their order.
+
+    ``defaulted``, ``probabilities``: of the same test rows, what became of them and what the candidate says.
+    """
+    of_champion = measure(defaulted, champion.probabilities, cut_off=cut_off)
+    comparison = Comparison(
+        auc=auc_difference(defaulted, probabilities, champion.probabilities),
+        brier=brier_difference(defaulted, probabilities, champion.probabilities),
+    )
+    return replace(
+        evaluation,
+        measured=(*evaluation.measured, Measured("test", None, CHAMPION, of_champion)),
+        comparisons={**evaluation.comparisons, CHAMPION: comparison},
+        champion_version=champion.version,
     )
 
 

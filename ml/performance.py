@@ -60,26 +60,38 @@ def measure_performance(
     application. Every decision counts, also the second one on the same application.
     """
     where, parameters = decisions_of(model, months)
-    rows = con.execute(_SQL.format(decisions=model.decisions, where=where), parameters).fetchall()
-    return tuple(Performance(*row) for row in rows)
+    return measure_labelled(con, _LABELLED.format(decisions=model.decisions, where=where), parameters)
 
 
-_SQL = f"""
+def measure_labelled(
+    con: duckdb.DuckDBPyConnection, labelled: str, parameters: Sequence[object] = ()
+) -> tuple[Performance, ...]:
+    """One row for each month in which a decision has a label.
+
+    ``labelled``: a query of ``month``, ``p`` (the probability given) and ``is_default`` (null where not known), one row
+    a decision.
+    """
+    return tuple(Performance(*row) for row in con.execute(_SQL.format(labelled=labelled), list(parameters)).fetchall())
+
+
+_LABELLED = """
 with decisions as (
     select date_trunc('month', decided_at)::date as month, application_id, probability
-    from {{decisions}} where {{where}}
+    from {decisions} where {where}
 ),
 reported as (
     select application_id, max_by(is_default, known_at) as is_default
     from serving.reported_outcomes where source = $1 group by application_id
-),
-labelled as (
-    select decisions.month, decisions.probability as p, coalesce(labels.is_default, reported.is_default) as is_default
-    from decisions
-    left join training.lbl_default as labels
-        on labels.application_id = decisions.application_id and labels.source = $1
-    left join reported on reported.application_id = decisions.application_id
-),
+)
+select decisions.month, decisions.probability as p, coalesce(labels.is_default, reported.is_default) as is_default
+from decisions
+left join training.lbl_default as labels
+    on labels.application_id = decisions.application_id and labels.source = $1
+left join reported on reported.application_id = decisions.application_id
+"""
+
+_SQL = f"""
+with labelled as ({{labelled}}),
 months as (
     select
         month,

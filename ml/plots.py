@@ -3,7 +3,7 @@
 Drawn without pyplot, hence without a display, global state or a window: safe in any thread of any process.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK: Final = "#22303c"
-_FAINT: Final = "#c9d1d8"
+INK: Final = "#22303c"
+FAINT: Final = "#c9d1d8"
 _COLOURS: Final = {"train": "#9db4c8", "tune": "#5b8db8", "test": "#12476f"}
 _OTHERS: Final = {
     LOGISTIC: ("#c77d2e", "logistic"),
@@ -48,7 +48,7 @@ def roc(evaluation: Evaluation, scores: Mapping[Split, SplitScores]) -> bytes:
     figure, axes = _figure(
         _finding("On test loans the model ranks defaults at AUC", test.auc, test.auc_low, test.auc_high)
     )
-    axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1)
+    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
     for split in SPLITS:
         _curve(
             axes, scores[split], CANDIDATE, _COLOURS[split], f"{split}  {_figure_text(evaluation.overall(split).auc)}"
@@ -60,7 +60,7 @@ def roc(evaluation: Evaluation, scores: Mapping[Split, SplitScores]) -> bytes:
     axes.set(xlabel="Share of good loans at or above the score", ylabel="Share of defaults at or above the score")
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes.legend(loc="lower right", frameon=False, title="AUC", alignment="left")
-    return _png(figure)
+    return png(figure)
 
 
 def calibration(evaluation: Evaluation, scores: Mapping[Split, SplitScores]) -> bytes:
@@ -80,12 +80,12 @@ def calibration(evaluation: Evaluation, scores: Mapping[Split, SplitScores]) -> 
         axes.vlines(bins.mean_probability, low, high, color=_COLOURS[split], linewidth=1, alpha=0.6)
         axes.plot(bins.mean_probability, bins.default_rate, "o-", markersize=4, color=_COLOURS[split], label=split)
         top = max(top, float(high.max()), float(bins.mean_probability.max()))
-    axes.plot([0, top], [0, top], color=_FAINT, linewidth=1, zorder=0)
+    axes.plot([0, top], [0, top], color=FAINT, linewidth=1, zorder=0)
     axes.set(xlabel="Mean probability of default in the bin", ylabel="Default rate in the bin (95 % interval)")
     axes.set(xlim=(0, top * 1.04), ylim=(0, top * 1.04))
-    _percent(axes, "xy")
+    percent(axes, "xy")
     axes.legend(loc="upper left", frameon=False)
-    return _png(figure)
+    return png(figure)
 
 
 def feature_importance(evaluation: Evaluation, *, most: int = 20) -> bytes:
@@ -100,11 +100,11 @@ def feature_importance(evaluation: Evaluation, *, most: int = 20) -> bytes:
     figure, axes = _figure(title, height=max(2.2, 1.2 + 0.24 * len(shown)))
     names, values = [feature for feature, _ in reversed(shown)], [share for _, share in reversed(shown)]
     bars = axes.barh(names, values, color=_COLOURS["test"], height=0.65)
-    axes.bar_label(bars, labels=[f"{share:.1%}" for share in values], padding=4, color=_INK, fontsize=8)
+    axes.bar_label(bars, labels=[f"{share:.1%}" for share in values], padding=4, color=INK, fontsize=8)
     axes.set(xlabel="Share of total gain", xlim=(0, max([*values, 0.01]) * 1.12))
     axes.margins(y=0.02)
-    _percent(axes, "x")
-    return _png(figure)
+    percent(axes, "x")
+    return png(figure)
 
 
 def score_distribution(evaluation: Evaluation, scores: Mapping[Split, SplitScores]) -> bytes:
@@ -126,30 +126,41 @@ def score_distribution(evaluation: Evaluation, scores: Mapping[Split, SplitScore
             legend = f"{label}, {len(of_class):,} loans"
             axes.hist(of_class, edges, weights=weights, histtype="stepfilled", alpha=0.25, color=colour)
             axes.hist(of_class, edges, weights=weights, histtype="step", linewidth=1.4, color=colour, label=legend)
-    axes.axvline(
-        metrics.cut_off, color=_INK, linewidth=1, linestyle=(0, (4, 3)), label=f"cut-off {metrics.cut_off:.1%}"
-    )
+    axes.axvline(metrics.cut_off, color=INK, linewidth=1, linestyle=(0, (4, 3)), label=f"cut-off {metrics.cut_off:.1%}")
     axes.set(xlabel="Probability of default", ylabel="Share of loans with that outcome", xlim=(0, top))
-    _percent(axes, "xy")
+    percent(axes, "xy")
     axes.legend(loc="upper right", frameon=False)
-    return _png(figure)
+    return png(figure)
 
 
-def _figure(title: str, *, height: float = 4.6) -> "tuple[Figure, Axes]":
+def open_figure(
+    title: str, *, panels: int = 1, size: tuple[float, float] = (7.2, 4.6)
+) -> "tuple[Figure, Sequence[Axes]]":
+    """A figure in the house's style, its panels one above another with a shared horizontal axis."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, height), layout="constrained", facecolor="white")
+    figure = Figure(figsize=size, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=_INK)
+    found = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
+    for axes in found:
+        _strip(axes)
+    return figure, list(found)
+
+
+def _strip(axes: "Axes") -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
-        axes.spines[side].set_color(_FAINT)
-    axes.tick_params(colors=_INK, labelsize=9, length=3)
-    axes.xaxis.label.set(color=_INK, fontsize=9)
-    axes.yaxis.label.set(color=_INK, fontsize=9)
+        axes.spines[side].set_color(FAINT)
+    axes.tick_params(colors=INK, labelsize=9, length=3)
+    axes.xaxis.label.set(color=INK, fontsize=9)
+    axes.yaxis.label.set(color=INK, fontsize=9)
+
+
+def _figure(title: str, *, height: float = 4.6) -> "tuple[Figure, Axes]":
+    figure, (axes,) = open_figure(title, size=(7.2, height))
     return figure, axes
 
 
@@ -176,7 +187,8 @@ def _roc_points(
     return np.append(0.0, good / (~y).sum()), np.append(0.0, bad / y.sum())
 
 
-def _percent(axes: "Axes", which: str) -> None:
+def percent(axes: "Axes", which: str) -> None:
+    """Write shares as percentages along these axes, of "xy"."""
     from matplotlib.ticker import PercentFormatter
 
     for axis in which:
@@ -193,7 +205,8 @@ def _figure_text(value: float) -> str:
     return "not measurable" if np.isnan(value) else f"{value:.3f}"
 
 
-def _png(figure: "Figure") -> bytes:
+def png(figure: "Figure") -> bytes:
+    """The figure as PNG; the same figure gives the same bytes."""
     buffer = BytesIO()
     # no date and no version inside: the same figures give the same bytes
     figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})

@@ -141,6 +141,21 @@ def rows_seen_by(
     return seen
 
 
+def collect_training_set(
+    rows: "pa.RecordBatchReader", source: str, *, feature_version: str, snapshot: int, where: str
+) -> TrainingSet | None:
+    """Rows with the columns of a version's training table, ordered by application, as a training set; None of no rows.
+
+    Raises TrainingSetError as :func:`read_training_set` does, naming the rows by ``where``.
+    """
+    digest = ContentHash()
+    frame = _frame(digest.over(_unique(rows, where)), rows.schema)
+    if frame.empty:
+        return None
+    _check_trainable(frame, where)
+    return TrainingSet(frame, source, feature_version, snapshot, digest.hexdigest())
+
+
 def stream_training_set(
     con: duckdb.DuckDBPyConnection, source: str, *, feature_version: str, snapshot: int, batch_rows: int
 ) -> "pa.RecordBatchReader":

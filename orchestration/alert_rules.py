@@ -1,6 +1,6 @@
-"""When monitoring asks for a new model: rules over what ``ml`` has measured, each a sentence that says why.
+"""When monitoring asks for a new model: the rules of ``ml.retraining``, asked of what the lake says of a champion.
 
-A champion is judged in the newest month measured. The reasons end up in the sensor's tick and in the run's tags.
+It is judged in the newest month measured. The reasons end up in the sensor's tick and in the run's tags.
 """
 
 import json
@@ -9,6 +9,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from ml.retraining import (
+    MIN_DEFAULTS,
+    MIN_MATURE,
+    PromotedAuc,
+    features_have_drifted,
+    performance_has_decayed,
+    scores_have_drifted,
+    tested_auc,
+)
 from warehouse.errors import LakeError
 from warehouse.lake import connect
 from warehouse.settings import Settings
@@ -16,15 +25,6 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     from ml.deployment import Deployment
 
-#: One feature that moves is normal life; when so many have, the applicants are others than those trained on.
-DRIFTED_FEATURE_SHARE = 0.5
-#: A month counts once so many of its decisions, and so many defaults among them, are mature: below 50 defaults the
-#: 95 % interval of an AUC is wider than ±.08.
-MIN_MATURE, MIN_DEFAULTS = 300, 50
-#: A month's AUC this far below the lower end of the test interval is worse than chance makes it.
-AUC_DECAY = 0.02
-#: Default rate over mean probability beyond which the level of risk is another one.
-MAX_RATE_RATIO = 1.5
 #: Mature labels the champion has not seen, as a share of its training set, and at least so many.
 NEW_LABEL_SHARE, MIN_NEW_LABELS = 0.05, 500
 
@@ -51,11 +51,10 @@ def drift_alarm(settings: Settings, champion: "Deployment") -> Alarm | None:
         "group by month order by month desc limit 1",
         champion,
     )
-    if scores and scores[2]:
-        return _alarm(champion, "drift", scores[0], f"scores drifted in {scores[0]:%Y-%m}, PSI {scores[1]:.3f}")
-    if features and features[1] >= DRIFTED_FEATURE_SHARE * features[2]:
-        text = f"{features[1]} of {features[2]} features drifted in {features[0]:%Y-%m}"
-        return _alarm(champion, "drift", features[0], text)
+    if scores and (reason := scores_have_drifted(scores[0], psi=scores[1], is_drifted=scores[2])):
+        return _alarm(champion, "drift", scores[0], reason)
+    if features and (reason := features_have_drifted(features[0], n_drifted=features[1], n_features=features[2])):
+        return _alarm(champion, "drift", features[0], reason)
     return None
 
 
@@ -70,14 +69,14 @@ def decay_alarm(settings: Settings, champion: "Deployment") -> Alarm | None:
     if found is None:
         return None
     month, auc, default_rate, mean_probability = found
-    tested = _test_figures(settings, champion)
-    if auc < tested["auc_low"] - AUC_DECAY:
-        text = f"AUC {auc:.4f} in {month:%Y-%m} against {tested['auc']:.4f} when tested"
-        return _alarm(champion, "decay", month, text)
-    if default_rate > MAX_RATE_RATIO * mean_probability:
-        text = f"default rate {default_rate:.1%} in {month:%Y-%m} against a mean probability of {mean_probability:.1%}"
-        return _alarm(champion, "decay", month, text)
-    return None
+    reason = performance_has_decayed(
+        month,
+        auc=auc,
+        default_rate=default_rate,
+        mean_probability=mean_probability,
+        tested=_tested_auc(settings, champion),
+    )
+    return _alarm(champion, "decay", month, reason) if reason else None
 
 
 def new_labels_alarm(settings: Settings, champion: "Deployment") -> Alarm | None:
@@ -99,12 +98,8 @@ def _alarm(champion: "Deployment", kind: str, at: date | int, reason: str) -> Al
     return Alarm(champion.source, key, f"{champion.model_name} version {champion.model_version}: {reason}")
 
 
-def _test_figures(settings: Settings, champion: "Deployment") -> dict[str, Any]:
-    measured = json.loads((champion.bundle_directory(settings) / "metrics.json").read_text())["measured"]
-    found: dict[str, Any] = next(
-        row for row in measured if (row["split"], row["month"], row["model"]) == ("test", None, "candidate")
-    )
-    return found
+def _tested_auc(settings: Settings, champion: "Deployment") -> PromotedAuc:
+    return tested_auc(json.loads((champion.bundle_directory(settings) / "metrics.json").read_text()))
 
 
 def _row(settings: Settings, query: str, champion: "Deployment") -> tuple[Any, ...] | None:

@@ -3,13 +3,25 @@
 import dagster as dg
 
 #: The groups of the asset graph, in the order rows travel.
-LAYERS = ("raw", "staging", "core", "features", "training", "model", "serving", "monitoring", "maintenance")
+LAYERS = (
+    "raw",
+    "staging",
+    "core",
+    "features",
+    "training",
+    "model",
+    "serving",
+    "monitoring",
+    "walk_forward",
+    "maintenance",
+)
 
 #: Every step that writes to the lake takes its turn in this pool (limit 1 in dagster.yaml). The lake's own writer lease
 #: would make them wait as well; the pool makes the waiting visible in Dagster, and has no time limit.
 LAKE_WRITER = "lake_writer"
 
 QUARANTINE = dg.AssetKey(["raw", "quarantine"])
+OUTCOMES = dg.AssetKey(["core", "int_outcomes"])
 TRAINING_SET = dg.AssetKey(["training", "training_set"])
 CANDIDATE = dg.AssetKey(["model", "candidate"])
 EVALUATION = dg.AssetKey(["model", "evaluation"])
@@ -26,3 +38,4 @@ FEATURE_SKEW = dg.AssetKey(["monitoring", "feature_skew"])
 DECISION_HISTORY = dg.AssetKey(["monitoring", "decision_history"])
 MAINTENANCE = dg.AssetKey(["maintenance", "lake_maintenance"])
 PERFORMANCE = dg.AssetKey(["monitoring", "model_performance"])
+WALK_FORWARD = dg.AssetKey(["monitoring", "walk_forward"])

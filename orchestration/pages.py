@@ -2,9 +2,13 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+
+if TYPE_CHECKING:
+    from ml.walk_forward.results import WalkedMonth
+    from ml.walk_forward.summary import PolicySummary
 
 _FIGURES = ("n", "default_rate", "auc", "gini", "ks", "brier", "ece", "log_loss", "precision", "recall", "f1")
 
@@ -51,9 +55,53 @@ def confusion(figures: Mapping[str, Any]) -> dg.MarkdownMetadataValue:
     )
 
 
+def walk_summary(policies: "Sequence[PolicySummary]") -> dg.MarkdownMetadataValue:
+    """What each policy of a walk came to."""
+    header = ["policy", "months", "trained", "promoted", "mature", "default rate", "gap", "AUC", "Brier", "ECE"]
+    return table(
+        header,
+        [
+            [
+                row.policy,
+                str(row.n_months),
+                str(row.n_trained),
+                str(row.n_promoted),
+                f"{row.n_mature:,}",
+                _figure("default_rate", row.default_rate),
+                *(figure(value) for value in (row.calibration_gap, row.auc, row.brier, row.ece)),
+            ]
+            for row in policies
+        ],
+    )
+
+
+def walk_months(months: "Sequence[WalkedMonth]") -> dg.MarkdownMetadataValue:
+    """Every month of a walk, policy by policy."""
+    header = ["month", "policy", "champion of", "decisions", "mature", "AUC", "gap", "score PSI", "new champion", "why"]
+    return table(
+        header,
+        [
+            [
+                f"{row.month:%Y-%m}",
+                row.policy,
+                f"{row.champion_month:%Y-%m}" if row.champion_month else "–",
+                f"{row.n_decisions:,}",
+                f"{row.n_mature or 0:,}",
+                *(figure(value) for value in (row.auc, row.calibration_gap, row.score_psi)),
+                "yes" if row.is_promoted else "no",
+                row.why,
+            ]
+            for row in sorted(months, key=lambda row: (row.month, row.policy))
+        ],
+    )
+
+
+def figure(value: float | None) -> str:
+    """Four decimals, or a dash where there is nothing to measure."""
+    return "–" if value is None else f"{value:.4f}"
+
+
 def _figure(name: str, value: float | None) -> str:
-    if value is None:
-        return "–"
-    if name == "n":
-        return f"{value:,}"
-    return f"{value:.1%}" if name == "default_rate" else f"{value:.4f}"
+    if value is not None and name in ("n", "default_rate"):
+        return f"{value:,}" if name == "n" else f"{value:.1%}"
+    return figure(value)

@@ -129,6 +129,11 @@ class Settings:
         return self.home / "candidates"
 
     @property
+    def walk_forward(self) -> Path:
+        """Models trained in walks through history, one bundle a fingerprint; none of them is ever served."""
+        return self.home / "walk_forward"
+
+    @property
     def bundles(self) -> Path:
         """Published model bundles, one directory a model version."""
         return self.home / "bundles"
@@ -197,6 +202,11 @@ class Settings:
     def dbt_parsed(self) -> Path:
         """dbt's manifest without compiled SQL, from which Dagster draws its asset graph."""
         return self.home / "dbt" / "parsed"
+
+    @property
+    def dbt_as_of(self) -> Path:
+        """The label rule as dbt compiled it with its day left open, one directory a label window."""
+        return self.home / "dbt" / "as_of"
 
     @property
     def logs(self) -> Path:

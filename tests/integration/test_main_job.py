@@ -16,6 +16,7 @@ from ml.bundle import Bundle, load_bundle
 from ml.gates import GateResult, run_gates
 from orchestration import training
 from orchestration.candidates import current_candidate
+from orchestration.defs.pipeline.jobs import MAIN_PATH
 from orchestration.instance import prepare_dagster_home
 from orchestration.layers import CANDIDATE, EVALUATION, TRAINING_SET
 from warehouse.errors import GateRefusal
@@ -85,7 +86,7 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, 
         patch.setattr(training, "run_gates", judge_by_what_decides)
         with dg.DagsterInstance.get() as instance:
             home = Home(settings, instance)
-            yield home, home.run(dg.AssetSelection.all())
+            yield home, home.run(MAIN_PATH)
 
 
 @pytest.fixture
@@ -149,7 +150,7 @@ def test_what_people_want_to_look_at_is_in_the_metadata(first_run: tuple[Home, d
 def test_a_second_run_builds_trains_publishes_and_scores_nothing(home: Home) -> None:
     served, predictions = home.served, home.rows("select count(*) from serving.predictions")
 
-    result = home.run(dg.AssetSelection.all())
+    result = home.run(MAIN_PATH)
 
     assert result.success
     found = materialised(result)

@@ -15,8 +15,13 @@ from orchestration.layers import (
     PREDICTIONS,
     QUARANTINE,
     TRAINING_SET,
+    WALK_FORWARD,
 )
 
+_maintenance = dg.AssetSelection.groups("maintenance")
+#: Everything but the lake's maintenance and the walks through history, which are partitioned by month, not part of
+#: a lender's day.
+MAIN_PATH = dg.AssetSelection.all() - dg.AssetSelection.assets(WALK_FORWARD) - _maintenance
 _raw = dg.AssetSelection.groups("raw")
 # the quarantine is built with staging, of the rows that can't be typed, and the decisions' history with the features,
 # whose text it shares: without them the step would be run in part
@@ -28,11 +33,10 @@ _model = dg.AssetSelection.assets(TRAINING_SET, DEPLOYMENT) | dg.AssetSelection.
 _scores = dg.AssetSelection.assets(ONLINE_STORE, BATCH_SCORES, PREDICTIONS)
 _report = dg.AssetSelection.assets(DRIFT_REPORT)
 _monitoring = dg.AssetSelection.groups("monitoring") - _report - dg.AssetSelection.assets(DECISION_HISTORY)
-_maintenance = dg.AssetSelection.groups("maintenance")
 
 default_risk = dg.define_asset_job(
     "default_risk",
-    selection=dg.AssetSelection.all() - _maintenance,
+    selection=MAIN_PATH,
     description="The main path: files in, a checked, gated and deployed model, scores and what they are worth. "
     "`loanlake run` executes it.",
 )

@@ -1,5 +1,6 @@
 -- One row per mature application: whether it defaulted, and since when that may be used.
-{%- set lags, window = var('outcome_lag_months'), var('label_window_months') %}
+{%- set window = var('label_window_months') %}
+{%- set lags = var('window_lag_months' if window else 'outcome_lag_months') %}
 {%- set in_time = 'coalesce(outcomes.is_default and outcomes.outcome_at < mature.window_ends_at, false)' %}
 with windows as (
     select

@@ -1,0 +1,123 @@
+"""A model for a day: trained once for equal rows and settings, and judged by production's gates.
+
+Bundles lie under the home's ``walk_forward/<source>/<fingerprint>``, so that policies share what they would both have
+trained, and a walk that was interrupted or is repeated trains nothing twice.
+"""
+
+import getpass
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.bundle import Bundle, load_bundle, write_bundle
+from ml.evaluation import ChampionScores, Evaluation, beside_champion, evaluate
+from ml.gates import GateLimits, GateResult, run_gates
+from ml.leakage import feature_signals
+from ml.lineage import collect_lineage, training_fingerprint
+from ml.parity import check_parity
+from ml.reference import build_reference
+from ml.scorer import Scorer
+from ml.training import TrainingSettings, train
+from ml.training_set import TrainingSet
+from warehouse.contract import FeatureContract
+from warehouse.settings import Settings
+
+Floats = NDArray[np.float64]
+#: Rows on which offline and online features are compared for each candidate. Production compares 50,000 once a
+#: promotion, 3 s; in a walk contract and rows are the same every month, and only the model is new.
+PARITY_ROWS = 2_000
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A model that decides, and the month on whose first day it was trained."""
+
+    month: date
+    fingerprint: str
+    scorer: Scorer
+
+    @property
+    def bundle(self) -> Bundle:
+        """Its bundle."""
+        return self.scorer.bundle
+
+
+class Candidates:
+    """Trains, finds again and judges the models of one source."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        contract: FeatureContract,
+        *,
+        source: str,
+        training: TrainingSettings,
+        limits: GateLimits,
+    ) -> None:
+        self._directory = settings.walk_forward / source
+        self._contract, self._training, self._limits = contract, training, limits
+        self._scorers: dict[str, Scorer] = {}
+
+    def fingerprint(self, training_set: TrainingSet) -> str:
+        """Of the model that these rows make."""
+        return training_fingerprint(training_set.sha256, self._contract, self._training)
+
+    def train(self, training_set: TrainingSet, day: date) -> Champion:
+        """The model of these rows, as the candidate of a day: trained now unless it was before."""
+        fingerprint = self.fingerprint(training_set)
+        directory = self._directory / fingerprint
+        if not directory.exists():
+            candidate = train(training_set, self._contract, self._training)
+            write_bundle(
+                directory,
+                candidate,
+                self._contract,
+                evaluate(candidate, training_set),
+                collect_lineage(candidate, training_set, self._contract, by=getpass.getuser()),
+                build_reference(candidate, training_set),
+            )
+        return self.load(fingerprint, day)
+
+    def load(self, fingerprint: str, month: date) -> Champion:
+        """A model trained before; raises BundleError where its bundle is gone or was changed."""
+        if fingerprint not in self._scorers:
+            self._scorers[fingerprint] = Scorer(load_bundle(self._directory / fingerprint))
+        return Champion(month, fingerprint, self._scorers[fingerprint])
+
+    def keep_only(self, champions: set[str]) -> None:
+        """Forget loaded models that decide no longer; their bundles stay."""
+        self._scorers = {name: scorer for name, scorer in self._scorers.items() if name in champions}
+
+    def judge(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        candidate: Champion,
+        training_set: TrainingSet,
+        champion: Champion | None,
+    ) -> tuple[GateResult, ...]:
+        """Every gate's decision on a candidate, beside the champion of the day on the same test rows."""
+        evaluation = Evaluation.from_dict(candidate.bundle.metrics)
+        if champion is not None:
+            defaulted = training_set.defaulted("test")
+            evaluation = beside_champion(
+                evaluation,
+                # a champion of a walk has no registered version: the month it was trained in says which it is
+                ChampionScores(int(f"{champion.month:%Y%m}"), _probabilities(champion, training_set)),
+                defaulted=defaulted,
+                probabilities=_probabilities(candidate, training_set),
+                cut_off=candidate.bundle.policy.cut_off,
+            )
+        return run_gates(
+            evaluation,
+            signals=feature_signals(training_set, self._contract),
+            parity=check_parity(con, candidate.bundle, sample_rows=PARITY_ROWS),
+            limits=self._limits,
+        )
+
+
+def _probabilities(model: Champion, training_set: TrainingSet) -> Floats:
+    matrix = model.bundle.design_matrix.encode(training_set.rows("test"))
+    return model.scorer.score_matrix(matrix).probability

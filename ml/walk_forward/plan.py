@@ -1,0 +1,94 @@
+"""What to walk: whose history, which months, under which policies, with which labels."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal, get_args
+
+from ml.gates import GateLimits
+from ml.training import TrainingSettings
+from warehouse.errors import SettingError
+
+Policy = Literal["never", "monthly", "drift"]
+POLICIES: tuple[Policy, ...] = get_args(Policy)
+#: The observation window that regulation knows for a probability of default (Basel: one year).
+LABEL_WINDOW_MONTHS = 12
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
+
+@dataclass(frozen=True)
+class WalkPlan:
+    """A walk from the month ``first`` to ``last``, both included and given by their first days.
+
+    ``run`` names it: several may lie beside each other, with other windows or settings. ``label_window_months``: a
+    default counts within so many months of the decision.
+    """
+
+    source: str
+    first: date
+    last: date
+    policies: tuple[Policy, ...] = POLICIES
+    run: str = "main"
+    label_window_months: int = LABEL_WINDOW_MONTHS
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    limits: GateLimits = field(default_factory=GateLimits)
+
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            raise SettingError(f"a walk must not end before it begins: found {self.first:%Y-%m} to {self.last:%Y-%m}")
+        if not _RUN.fullmatch(self.run):
+            raise SettingError(
+                f"a run is named by up to 40 letters, digits, - and _, the first a letter or digit: found {self.run!r}"
+            )
+        if self.label_window_months < 1:
+            raise SettingError(f"label_window_months must be at least 1: found {self.label_window_months}")
+
+    @property
+    def months(self) -> Sequence[date]:
+        """First day of every month of the walk."""
+        return list(_months(self.first, self.last))
+
+
+def parse_policies(names: Sequence[str]) -> tuple[Policy, ...]:
+    """Policies by name, each once and in the order never, monthly, drift; all three of none.
+
+    Raises SettingError for a name that is none of them.
+    """
+    unknown = [name for name in names if name not in POLICIES]
+    if unknown:
+        raise SettingError(f"a policy must be one of {', '.join(POLICIES)}: found {', '.join(unknown)}")
+    return tuple(policy for policy in POLICIES if policy in names) or POLICIES
+
+
+def parse_month(text: str) -> date:
+    """The first day of a month written ``2009-01``; raises SettingError for anything else."""
+    try:
+        return datetime.strptime(text, "%Y-%m").date()
+    except ValueError:
+        raise SettingError(f"a month must be written YYYY-MM, such as 2009-01: found {text!r}") from None
+
+
+def next_month(month: date) -> date:
+    """The first day of the month after.
+
+    >>> next_month(date(2010, 12, 1))
+    datetime.date(2011, 1, 1)
+    """
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+def previous_month(month: date) -> date:
+    """The first day of the month before.
+
+    >>> previous_month(date(2011, 1, 1))
+    datetime.date(2010, 12, 1)
+    """
+    return date(month.year - (month.month == 1), (month.month - 2) % 12 + 1, 1)
+
+
+def _months(first: date, last: date) -> Iterator[date]:
+    month = first
+    while month <= last:
+        yield month
+        month = next_month(month)

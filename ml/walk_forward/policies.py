@@ -1,0 +1,59 @@
+"""When to train: at the start of a month, from what monitoring could say by then."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ml.performance import Performance
+from ml.retraining import (
+    MIN_DEFAULTS,
+    MIN_MATURE,
+    PromotedAuc,
+    features_have_drifted,
+    performance_has_decayed,
+    scores_have_drifted,
+)
+from ml.walk_forward.plan import Policy
+from ml.walk_forward.results import WalkedMonth
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Whether to train, and what asks for it or against it."""
+
+    train: bool
+    why: str
+
+
+def wish(policy: Policy, alarm: str | None) -> Wish:
+    """What a policy wants while a champion is in service; ``alarm``: what monitoring found wrong with it."""
+    if policy == "never":
+        return Wish(False, "the first champion stays")
+    if policy == "monthly":
+        return Wish(True, "trained every month")
+    return Wish(alarm is not None, alarm or "no drift and no decay")
+
+
+def find_alarm(before: WalkedMonth, performance: Sequence[Performance], tested: PromotedAuc) -> str | None:
+    """What production's sensors would say of a champion: drift of the month before, decay of its newest judged month.
+
+    ``performance``: of the champion's own decisions by month, on the labels known by the day.
+    """
+    if before.score_psi is not None and before.is_score_drifted is not None:
+        reason = scores_have_drifted(before.month, psi=before.score_psi, is_drifted=before.is_score_drifted)
+        if reason:
+            return reason
+    if before.n_features_drifted is not None and before.n_features:
+        reason = features_have_drifted(before.month, n_drifted=before.n_features_drifted, n_features=before.n_features)
+        if reason:
+            return reason
+    judged = [row for row in performance if row.n_mature >= MIN_MATURE and row.n_defaults >= MIN_DEFAULTS]
+    newest = max(judged, key=lambda row: row.month, default=None)
+    if newest is None or newest.auc is None:
+        return None
+    return performance_has_decayed(
+        newest.month,
+        auc=newest.auc,
+        default_rate=newest.default_rate,
+        mean_probability=newest.mean_probability,
+        tested=tested,
+    )

@@ -1,0 +1,134 @@
+"""A source's applications, features and labels at one lake snapshot, as they were known on a day.
+
+Labels and splits come from the dbt project's own rule (:class:`warehouse.label_rule.LabelRule`), asked as of the day.
+Features need no asking: they are point in time by construction, so the rows of decisions before the day are read as
+they are. Each month reads the columns it needs from the lake again; nothing but a training set, which training needs
+in memory anyway, and a month's decisions is held.
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from ml.feature_rows import offline_columns
+from ml.monitoring import quoted
+from ml.training_set import KEY_COLUMNS, SPLITS, TrainingSet, collect_training_set
+from ml.walk_forward.plan import next_month
+from warehouse.contract import FeatureContract
+from warehouse.errors import NotFoundError, TrainingSetError
+from warehouse.label_rule import RULE_INPUTS, LabelRule
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Temporary tables of the reader's connection: labels as of the day asked last, and as of the end of all knowledge.
+LABELS, FINAL_LABELS = "walk_labels", "walk_final_labels"
+_BATCH_ROWS, _TRAINING_ROWS = 20_000, 1_000_000
+_END_OF_TIME = datetime(9999, 1, 1)
+
+
+class KnownRows:
+    """Reads one source at one snapshot; the connection's current catalog is the lake."""
+
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        rule: LabelRule,
+        contract: FeatureContract,
+        *,
+        source: str,
+        snapshot: int,
+    ) -> None:
+        self._con, self._rule = con, rule
+        self.contract, self.source, self.snapshot = contract, source, snapshot
+        self._day: date | None = None
+        text = source.replace("'", "''")
+        self._relations = {
+            name: f"(select * from core.{name} at (version => {snapshot:d}) where source = '{text}')"
+            for name in RULE_INPUTS
+        }
+
+    def decided_months(self) -> tuple[date, date]:
+        """First days of the first and last month with applications; raises NotFoundError where there are none."""
+        try:
+            row = self._con.execute(
+                "select date_trunc('month', min(decided_at))::date, date_trunc('month', max(decided_at))::date "
+                f"from {self._relations['int_applications']}"
+            ).fetchone()
+        except duckdb.CatalogException:
+            row = None
+        if row is None or row[0] is None:
+            raise NotFoundError(
+                f"core.int_applications holds no application of source {self.source!r}: load its files and build the "
+                "tables with `loanlake run` first"
+            )
+        return row[0], row[1]
+
+    def ask_labels(self, day: date) -> None:
+        """Make the temporary table :data:`LABELS` hold the labels known by the first moment of ``day``."""
+        if self._day != day:
+            self._ask(LABELS, datetime(day.year, day.month, day.day))
+            self._day = day
+
+    def ask_final_labels(self) -> datetime:
+        """Make :data:`FINAL_LABELS` hold every label known at the snapshot; returns until when something is known."""
+        self._ask(FINAL_LABELS, _END_OF_TIME)
+        known = " union all ".join(f"select max(known_at) as known_at from {each}" for each in self._relations.values())
+        (row,) = self._con.execute(f"select max(known_at) from ({known})").fetchall()
+        clock: datetime = row[0]
+        return clock
+
+    def training_set(self, day: date) -> TrainingSet:
+        """What the version's training table would have been on ``day``.
+
+        Raises TrainingSetError where no label was known, or a split has loans of one outcome only.
+        """
+        self.ask_labels(day)
+        labels = {"split", "is_default", "label_known_at"}
+        keys = [f"{LABELS if key in labels else 'features'}.{key}" for key in KEY_COLUMNS]
+        columns = ", ".join([*keys, *(f"features.{quoted(name)}" for name in self.contract.feature_names)])
+        where = f"the labels of source {self.source!r} known by {day}"
+        reader = self._con.execute(
+            f"select {columns} from {LABELS} join {self.features_as('features')} "
+            f"on features.application_id = {LABELS}.application_id order by features.application_id"
+        ).to_arrow_reader(batch_size=_TRAINING_ROWS)
+        found = collect_training_set(
+            reader, self.source, feature_version=self.contract.version, snapshot=self.snapshot, where=where
+        )
+        if found is None:
+            raise TrainingSetError(f"{where}: there are none")
+        return found
+
+    def applications(self, month: date) -> "Iterator[pa.RecordBatch]":
+        """Ids, times and features of the applications decided in a month, in batches."""
+        yield from self._con.execute(
+            f"select features.application_id, features.decided_at, {offline_columns(self.contract, 'features')} "
+            f"from {self.features_as('features')} where source = $1 and decided_at >= $2 and decided_at < $3",
+            [self.source, month, next_month(month)],
+        ).to_arrow_reader(batch_size=_BATCH_ROWS)
+
+    def first_trainable_day(self, after: date) -> date | None:
+        """The first day of the first month after ``after`` whose labels have both outcomes in every split."""
+        end = next_month(self.ask_final_labels().date().replace(day=1))
+        month = next_month(after)
+        while month <= end:
+            self.ask_labels(month)
+            (found,) = self._con.execute(
+                f"select count(*) from (select split from {LABELS} group by split "
+                "having count(distinct is_default) = 2)"
+            ).fetchall()
+            if found[0] == len(SPLITS):
+                return month
+            month = next_month(month)
+        return None
+
+    def features_as(self, alias: str, *, snapshot: int | None = None) -> str:
+        """The feature table under an alias, for a from clause; by default at the walk's own snapshot."""
+        version = self.snapshot if snapshot is None else snapshot
+        return f"features.ftr_application_{self.contract.version} as {alias} at (version => {version:d})"
+
+    def _ask(self, table: str, day: datetime) -> None:
+        query = self._rule.query(day, self._relations)
+        self._con.execute(f"create or replace temp table {table} as {query}")

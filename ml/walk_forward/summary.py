@@ -1,0 +1,66 @@
+"""What a walk came to: one line a policy, on the months that all of them decided."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from ml.walk_forward.plan import POLICIES, Policy
+from ml.walk_forward.results import WalkedMonth
+
+
+@dataclass(frozen=True)
+class PolicySummary:
+    """A policy's figures over the mature decisions of the months in which every policy had a champion.
+
+    ``auc``, ``brier`` and ``ece`` are means over months, weighted by mature decisions: they rank and measure within a
+    month, as decisions are taken. ``calibration_gap``: mean probability less default rate, of all of them together.
+    ``n_trained`` and ``n_promoted`` count over all months walked, ``n_months`` those with figures.
+    """
+
+    policy: Policy
+    n_months: int
+    first: date | None
+    n_trained: int
+    n_promoted: int
+    n_mature: int
+    default_rate: float | None
+    calibration_gap: float | None
+    auc: float | None
+    brier: float | None
+    ece: float | None
+    worst_score_psi: float | None
+
+
+def summarise(months: Sequence[WalkedMonth]) -> list[PolicySummary]:
+    """One summary for each policy that was walked, in the order never, monthly, drift."""
+    by_policy = {policy: [row for row in months if row.policy == policy] for policy in POLICIES}
+    walked = {policy: rows for policy, rows in by_policy.items() if rows}
+    decided = [{row.month for row in rows if row.champion is not None} for rows in walked.values()]
+    shared = set.intersection(*decided) if decided else set()
+    return [_summary(policy, rows, shared) for policy, rows in walked.items()]
+
+
+def _summary(policy: Policy, rows: Sequence[WalkedMonth], shared: set[date]) -> PolicySummary:
+    judged = [row for row in rows if row.month in shared and row.n_mature]
+    psi = [row.score_psi for row in rows if row.month in shared and row.score_psi is not None]
+    gap = _mean([(row.calibration_gap, row.n_mature) for row in judged])
+    return PolicySummary(
+        policy=policy,
+        n_months=len(judged),
+        first=min((row.month for row in judged), default=None),
+        n_trained=sum(row.is_retrained for row in rows),
+        n_promoted=sum(row.is_promoted for row in rows),
+        n_mature=sum(row.n_mature or 0 for row in judged),
+        default_rate=_mean([(row.default_rate, row.n_mature) for row in judged]),
+        calibration_gap=gap,
+        auc=_mean([(row.auc, row.n_mature) for row in judged]),
+        brier=_mean([(row.brier, row.n_mature) for row in judged]),
+        ece=_mean([(row.ece, row.n_mature) for row in judged]),
+        worst_score_psi=max(psi, default=None),
+    )
+
+
+def _mean(values: Sequence[tuple[float | None, int | None]]) -> float | None:
+    known = [(value, weight or 0) for value, weight in values if value is not None]
+    total = sum(weight for _, weight in known)
+    return sum(value * weight for value, weight in known) / total if total else None

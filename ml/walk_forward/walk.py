@@ -1,0 +1,225 @@
+"""The months, one after another: train where a policy asks for it, promote what passes the gates, decide, measure."""
+
+from collections.abc import Callable
+from contextlib import closing
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from ml.gates import refused
+from ml.performance import Performance, measure_labelled
+from ml.retraining import tested_auc
+from ml.training_set import TrainingSet
+from ml.walk_forward.candidates import Candidates, Champion
+from ml.walk_forward.measures import MonthDrift, decide_month, measure_drift, no_decisions
+from ml.walk_forward.plan import Policy, WalkPlan, previous_month
+from ml.walk_forward.policies import find_alarm, wish
+from ml.walk_forward.results import (
+    DECISIONS,
+    WalkedMonth,
+    read_month,
+    read_walk,
+    write_month,
+    write_performance,
+)
+from ml.walk_forward.rows import FINAL_LABELS, LABELS, KnownRows
+from warehouse.contract import FeatureContract
+from warehouse.errors import SettingError, TrainingSetError
+from warehouse.label_rule import LabelRule
+from warehouse.lake import connect, current_snapshot, writer
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Report = Callable[[WalkedMonth], None]
+
+
+def walk_forward(
+    settings: Settings, plan: WalkPlan, rule: LabelRule, contract: FeatureContract, report: Report | None = None
+) -> list[WalkedMonth]:
+    """Walk the plan's months on the newest snapshot of the lake; returns every month of the run, also earlier ones.
+
+    Each month is stored once it is walked, for each policy, and handed to ``report``; what became of decisions is
+    judged at the end, on all labels the snapshot knows. An interrupted walk is done again from any month on: nothing
+    is trained twice. The month before the first, where it was walked, hands its champion on.
+
+    Raises SettingError where the months lie outside the source's applications, or the run was walked with other labels
+    before, and TrainingSetError where the labels never suffice to train.
+    """
+    with writer("prepare a walk forward", settings) as con:
+        snapshot = current_snapshot(con)  # a lake made by an older version has its tables from here on
+    with closing(connect(settings)) as con:
+        rows = KnownRows(con, rule, contract, source=plan.source, snapshot=snapshot)
+        _check_months(plan, rows)
+        walk = _Walk(settings, plan, con, rows)
+        before = {policy: walk.month_before(policy) for policy in plan.policies}
+        _check_trainable(plan, rows, has_champion=any(month and month.champion for month in before.values()))
+        for month in plan.months:
+            today = _Day(walk, month)
+            for policy in plan.policies:
+                before[policy] = walked = today.walk(policy, before[policy])
+                if report:
+                    report(walked)
+            walk.candidates.keep_only({each.champion for each in before.values() if each and each.champion})
+        _judge(settings, plan, con, rows)
+        return read_walk(con, run=plan.run, source=plan.source)
+
+
+class _Walk:
+    """What all months share."""
+
+    def __init__(self, settings: Settings, plan: WalkPlan, con: duckdb.DuckDBPyConnection, rows: KnownRows) -> None:
+        self.settings, self.plan, self.con, self.rows = settings, plan, con, rows
+        self.candidates = Candidates(
+            settings, rows.contract, source=plan.source, training=plan.training, limits=plan.limits
+        )
+
+    def month_before(self, policy: Policy) -> WalkedMonth | None:
+        """The stored month that the first one goes on from."""
+        plan = self.plan
+        found = read_month(self.con, plan, policy, previous_month(plan.first))
+        if found is not None and found.label_window_months != plan.label_window_months:
+            raise SettingError(
+                f"run {plan.run!r} of {plan.source} was walked to {found.month:%Y-%m} with labels of "
+                f"{found.label_window_months} months: found {plan.label_window_months}; walk it from its first month, "
+                "or name another run"
+            )
+        return found
+
+
+class _Day:
+    """The first day of a month: what policies share on it is made once."""
+
+    def __init__(self, walk: _Walk, month: date) -> None:
+        self._walk, self._month = walk, month
+        self._training_set: TrainingSet | TrainingSetError | None = None
+        self._decided: dict[str, tuple[pa.Table, MonthDrift | None]] = {}
+
+    def walk(self, policy: Policy, before: WalkedMonth | None) -> WalkedMonth:
+        """Walk the month under one policy and store it."""
+        plan, rows = self._walk.plan, self._walk.rows
+        champion = None
+        if before is not None and before.champion is not None and before.champion_month is not None:
+            champion = self._walk.candidates.load(before.champion, before.champion_month)
+        after, is_retrained, why = self._train(policy, before, champion)
+        decisions, drift = self._decide(after)
+        walked = WalkedMonth(
+            run=plan.run,
+            source=plan.source,
+            policy=policy,
+            month=self._month,
+            champion=after.fingerprint if after else None,
+            champion_month=after.month if after else None,
+            champion_before=champion.fingerprint if champion else None,
+            is_retrained=is_retrained,
+            is_promoted=after is not None and (champion is None or after.fingerprint != champion.fingerprint),
+            why=why,
+            n_decisions=decisions.num_rows,
+            n_declined=decisions["decision"].to_pylist().count("decline"),
+            feature_version=rows.contract.version,
+            label_window_months=plan.label_window_months,
+            lake_snapshot=rows.snapshot,
+            **_drift_figures(drift),
+        )
+        write_month(self._walk.settings, walked, decisions)
+        return walked
+
+    def _train(
+        self, policy: Policy, before: WalkedMonth | None, champion: Champion | None
+    ) -> tuple[Champion | None, bool, str]:
+        """The champion after the day, whether a candidate was made, and why."""
+        if champion is None or before is None:
+            reason = "no champion yet"
+        else:
+            alarm = self._alarm(before, champion) if policy == "drift" else None
+            wanted = wish(policy, alarm)
+            if not wanted.train:
+                return champion, False, wanted.why
+            reason = wanted.why
+        training_set = self._rows_of_the_day()
+        if isinstance(training_set, TrainingSetError):
+            return champion, False, f"{reason}; nothing to train on: {training_set}"
+        candidates = self._walk.candidates
+        if champion is not None and candidates.fingerprint(training_set) == champion.fingerprint:
+            return champion, False, f"{reason}; no label is new since the champion was trained"
+        candidate = candidates.train(training_set, self._month)
+        refusals = refused(candidates.judge(self._walk.con, candidate, training_set, champion))
+        if refusals:
+            return champion, True, f"{reason}; " + " ".join(f"{each.gate}: {each.message}" for each in refusals)
+        return candidate, True, f"{reason}; every gate passed"
+
+    def _rows_of_the_day(self) -> "TrainingSet | TrainingSetError":
+        if self._training_set is None:
+            try:
+                self._training_set = self._walk.rows.training_set(self._month)
+            except TrainingSetError as error:
+                self._training_set = error
+        return self._training_set
+
+    def _alarm(self, before: WalkedMonth, champion: Champion) -> str | None:
+        """What monitoring could say of the champion on this day."""
+        self._walk.rows.ask_labels(self._month)
+        performance = _performance(
+            self._walk.con, before, LABELS, "and decisions.champion = $4", [champion.fingerprint]
+        )
+        return find_alarm(before, performance, tested_auc(champion.bundle.metrics))
+
+    def _decide(self, champion: Champion | None) -> "tuple[pa.Table, MonthDrift | None]":
+        if champion is None:
+            return no_decisions(), None
+        if champion.fingerprint not in self._decided:
+            walk = self._walk
+            decisions = decide_month(walk.rows, self._month, champion)
+            drift = measure_drift(walk.con, walk.rows, self._month, champion, decisions)
+            self._decided[champion.fingerprint] = decisions, drift
+        return self._decided[champion.fingerprint]
+
+
+def _judge(settings: Settings, plan: WalkPlan, con: duckdb.DuckDBPyConnection, rows: KnownRows) -> None:
+    """What became of every decision of the run, on all labels the snapshot knows."""
+    known_until = rows.ask_final_labels()
+    for policy in plan.policies:
+        last = read_month(con, plan, policy, plan.last)
+        if last is not None:
+            measured = {row.month: row for row in _performance(con, last, FINAL_LABELS)}
+            write_performance(settings, plan, policy, measured, known_until=known_until)
+
+
+def _performance(
+    con: duckdb.DuckDBPyConnection, of: WalkedMonth, labels: str, and_where: str = "", more: list[str] | None = None
+) -> tuple[Performance, ...]:
+    return measure_labelled(
+        con,
+        f"select decisions.month, decisions.probability as p, labels.is_default from {DECISIONS} as decisions "
+        f"left join {labels} as labels on labels.application_id = decisions.application_id "
+        f"where decisions.run = $1 and decisions.source = $2 and decisions.policy = $3 {and_where}",
+        [of.run, of.source, of.policy, *(more or [])],
+    )
+
+
+def _drift_figures(drift: MonthDrift | None) -> dict[str, Any]:
+    return {} if drift is None else vars(drift)
+
+
+def _check_months(plan: WalkPlan, rows: KnownRows) -> None:
+    first, last = rows.decided_months()
+    if plan.first < first or plan.last > last:
+        raise SettingError(
+            f"the months of a walk must have applications: those of {plan.source} were decided from {first:%Y-%m} to "
+            f"{last:%Y-%m}, found {plan.first:%Y-%m} to {plan.last:%Y-%m}"
+        )
+
+
+def _check_trainable(plan: WalkPlan, rows: KnownRows, *, has_champion: bool) -> None:
+    if has_champion:
+        return
+    found = rows.first_trainable_day(after=previous_month(plan.first))
+    if found is None or found > plan.last:
+        when = f"from {found:%Y-%m} on they do" if found else "they never do in what the lake holds"
+        raise TrainingSetError(
+            f"a walk of {plan.source} from {plan.first:%Y-%m} to {plan.last:%Y-%m} needs labels known by then, with "
+            f"defaults and repaid loans in each of train, tune and test: with "
+            f"labels of {plan.label_window_months} months {when}; walk later months, or shorten the window"
+        )

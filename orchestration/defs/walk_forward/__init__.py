@@ -1,0 +1,1 @@
+"""History walked forward, month by month."""

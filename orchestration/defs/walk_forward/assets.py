@@ -1,0 +1,74 @@
+"""A lender's history walked month by month: a backfill over any stretch of months is one run."""
+
+import time
+from datetime import date
+
+import dagster as dg
+from pydantic import Field
+
+from orchestration import pages
+from orchestration.feature_versions import feature_tables
+from orchestration.layers import LAKE_WRITER, OUTCOMES, WALK_FORWARD
+from orchestration.run_settings import RunSettings
+from warehouse.settings import Settings
+
+#: From the first month of the oldest lender known; a month without applications is refused when it is walked.
+MONTHS = dg.MonthlyPartitionsDefinition(start_date="2005-01-01")
+
+
+class WalkForwardConfig(dg.Config):
+    """What to walk besides the months; ``loanlake walk-forward`` has the same options."""
+
+    policies: list[str] = Field(default=[], description="Of never, monthly and drift. Empty: all three.")
+    run: str = Field(default="main", description="Its name in the results; walks of several settings lie side by side.")
+    label_window_months: int = Field(default=12, gt=0, description="A default counts within so many months.")
+
+
+@dg.asset(
+    key=WALK_FORWARD,
+    deps=[*feature_tables().values(), OUTCOMES],
+    partitions_def=MONTHS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="walk_forward",
+    kinds={"python", "duckdb"},
+    pool=LAKE_WRITER,
+)
+def walk_forward(
+    context: dg.AssetExecutionContext, config: WalkForwardConfig, run_settings: RunSettings
+) -> dg.MaterializeResult[None]:
+    """What training, gates and monitoring would have done on each month's first day, and what became of it.
+
+    A backfill walks its months in one run, each as the month before left it; select a stretch without gaps. A month
+    walked again is replaced, and the months after it are removed where it ends with another champion.
+    """
+    from ml.training import TrainingSettings
+    from ml.walk_forward.plan import WalkPlan, parse_policies
+    from ml.walk_forward.summary import summarise
+    from orchestration.walk_forward import run_walk
+
+    settings, started = Settings.from_environment(), time.monotonic()
+    window = context.partition_key_range
+    plan = WalkPlan(
+        source=run_settings.active_source(settings),
+        first=date.fromisoformat(window.start),
+        last=date.fromisoformat(window.end),
+        policies=parse_policies(config.policies),
+        run=config.run,
+        label_window_months=config.label_window_months,
+        training=TrainingSettings(exclude=tuple(run_settings.exclude)),
+    )
+    walk = run_walk(
+        settings, plan, lambda month: context.log.info(str(month)), feature_version=run_settings.feature_version
+    )
+    found = summarise(walk.months)
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"{len(plan.months)} months walked; AUC "
+            + ", ".join(f"{row.policy} {pages.figure(row.auc)}" for row in found),
+            "policies": pages.walk_summary(found),
+            "by month": pages.walk_months(walk.months),
+            "picture": pages.image(walk.png, "walk forward"),
+            "plot": dg.MetadataValue.path(walk.plot),
+            "seconds": round(time.monotonic() - started, 2),
+        }
+    )

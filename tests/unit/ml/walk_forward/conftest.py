@@ -1,0 +1,82 @@
+"""A small lender with a history to walk, and the label rule as dbt compiles it."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pytest
+
+from ml.gates import GateLimits
+from ml.walk_forward.plan import WalkPlan
+from ml.walk_forward.results import WalkedMonth
+from ml.walk_forward.walk import Report, walk_forward
+from orchestration.label_rule import label_rule
+from tests.model_factory import CONTRACT, SETTINGS, SOURCE, fill_lake
+from warehouse.label_rule import LabelRule
+from warehouse.lake import connect, writer
+from warehouse.settings import Settings
+
+#: What a lender of eighty loans a month can be judged by.
+LENIENT = GateLimits(
+    min_test_rows=20, min_test_defaults=3, min_auc=0.1, auc_margin=1.0, brier_margin=1.0, max_excess_ece=1.0,
+    mean_ratio=(0.0, 10.0), max_train_test_gap=1.0, max_isolated=1.0,
+)  # fmt: skip
+#: Labels of four months, and the simulated lender's lag of four: by July 2021 loans to November 2020 are mature.
+WINDOW = 4
+JULY, AUGUST, SEPTEMBER, OCTOBER = (date(2021, month, 1) for month in (7, 8, 9, 10))
+
+
+@dataclass(frozen=True)
+class History:
+    """A home whose lake holds 2,000 applications of 2020 and 2021, and their outcomes three months later."""
+
+    settings: Settings
+    rule: LabelRule
+
+    def walk(self, first: date, last: date, *, report: Report | None = None, **plan: Any) -> list[WalkedMonth]:
+        """Walk these months; every option of the plan can be given."""
+        defaults = {"limits": LENIENT, "training": SETTINGS, "label_window_months": WINDOW, "source": SOURCE}
+        return walk_forward(
+            self.settings, WalkPlan(**{"first": first, "last": last, **defaults, **plan}), self.rule, CONTRACT, report
+        )
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        with connect(self.settings) as con:
+            return con.execute(query).fetchall()
+
+    def write(self, statement: str) -> None:
+        """Change the lake."""
+        with writer("test", self.settings) as con:
+            con.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def rule(tmp_path_factory: pytest.TempPathFactory) -> LabelRule:
+    """What dbt makes of the project's own label rule (about ten seconds, once a process)."""
+    home = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path_factory.mktemp("rule"))})
+    return label_rule(home, window_months=WINDOW)
+
+
+@pytest.fixture(scope="module")
+def history(rule: LabelRule, tmp_path_factory: pytest.TempPathFactory) -> History:
+    """One for a module: tests name runs of their own, and undo what they plant."""
+    found = History(Settings.from_environment({"LOANLAKE_HOME": str(tmp_path_factory.mktemp("history"))}), rule)
+    fill_history(found)
+    return found
+
+
+def fill_history(history: History) -> None:
+    """Write the lender's tables, as dbt would."""
+    fill_lake(history.settings)
+    with writer("test data", history.settings) as con:
+        con.execute("""
+            create table core.int_applications as
+            select application_id, borrower_id, source, decided_at, decided_at as known_at, term_months
+            from features.ftr_application_inputs""")
+        con.execute("""
+            create table core.int_outcomes as
+            select application_id, source, is_default, decided_at + interval 3 months as outcome_at,
+                decided_at + interval 95 days as known_at, 0.0::double as loss_amount
+            from training.lbl_default""")
+        con.execute("create table core.int_statements (borrower_id varchar, source varchar, known_at timestamp)")

@@ -1,0 +1,81 @@
+"""The label and split rule of the dbt project, asked as of any day.
+
+``dbt build`` writes ``lbl_default_splits`` as of each source's clock. dbt also compiles the same models with the day
+left open (the var ``as_of`` set to :data:`DAY`); this module puts their SQL together so that one query gives the labels
+that were known, and the splits they fell in, on a day of the past. No second text of the rule exists.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from warehouse.errors import ContractError
+
+#: What the var ``as_of`` is set to where the day is to be filled in later.
+DAY = "$as_of"
+SPLITS_MODEL = "lbl_default_splits"
+#: The tables the rule reads; whoever asks gives a relation for each.
+RULE_INPUTS = ("int_applications", "int_statements", "int_outcomes")
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """The models between the inputs and the splits, as ``(name, SQL)`` in the order they build on each other.
+
+    Relations are written ``{name}`` in the SQL, the day as :data:`DAY`.
+    """
+
+    steps: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def from_manifest(cls, manifest: Path | Mapping[str, Any]) -> "LabelRule":
+        """Read the compiled models from dbt's manifest.
+
+        Raises ContractError where one is not compiled, reads what is no input of the rule, or does not ask the day.
+        """
+        parsed = json.loads(manifest.read_text()) if isinstance(manifest, Path) else manifest
+        nodes: dict[str, Mapping[str, Any]] = {
+            key: node for key, node in parsed["nodes"].items() if node["resource_type"] == "model"
+        }
+        last = next((key for key, node in nodes.items() if node["name"] == SPLITS_MODEL), None)
+        if last is None:
+            raise ContractError(f"the dbt project must have a model {SPLITS_MODEL}, which splits the mature labels")
+        steps: dict[str, str] = {}
+        _collect(nodes, last, steps)
+        if not any(DAY in sql for sql in steps.values()):
+            raise ContractError(
+                f"no model that {SPLITS_MODEL} is made from asks the dbt variable as_of: labels of a past day cannot "
+                "be told from those known later"
+            )
+        return cls(tuple(steps.items()))
+
+    def query(self, day: datetime, relations: Mapping[str, str]) -> str:
+        """One query of ``lbl_default_splits`` as of the first moment of ``day``.
+
+        ``relations``: for each of :data:`RULE_INPUTS` the relation to read, such as the table at a snapshot.
+        """
+        names = {**relations, **{name: f"rule_{name}" for name, _ in self.steps}}
+        parts = [
+            f"{names[name]} as ({sql.format_map(names).replace(DAY, day.isoformat(sep=' '))}\n)"
+            for name, sql in self.steps
+        ]
+        return f"with {', '.join(parts)}\nfrom {names[SPLITS_MODEL]}"
+
+
+def _collect(nodes: Mapping[str, Mapping[str, Any]], key: str, steps: dict[str, str]) -> None:
+    node = nodes[key]
+    sql = node.get("compiled_code")
+    if not sql:
+        raise ContractError(f"{key} is not compiled: run `dbt compile` with it selected")
+    sql = sql.replace("{", "{{").replace("}", "}}")
+    for parent in node["depends_on"]["nodes"]:
+        found = nodes.get(parent)
+        if found is None:
+            raise ContractError(f"{key} must read models only, so that it can be asked as of a day: it reads {parent}")
+        if found["name"] not in (*RULE_INPUTS, *steps):
+            _collect(nodes, parent, steps)
+        sql = sql.replace(found["relation_name"], f"{{{found['name']}}}")
+    steps[node["name"]] = sql
