@@ -47,8 +47,14 @@ def open_experiment(settings: Settings, source: str) -> str:
     """The id of the source's experiment, created where it is missing."""
     client = open_client(settings)
     name = f"default_risk_{source}"
+    location = (settings.mlflow_artifacts / name).as_uri()
     found = client.get_experiment_by_name(name)
+    if found is not None and found.artifact_location.startswith("file:") and found.artifact_location != location:
+        # the home was copied or moved: what is logged from now on must not land in the place it came from
+        client.rename_experiment(
+            found.experiment_id, f"{name} (experiment {found.experiment_id}, before the home moved)"
+        )
+        found = None
     if found is not None:
         return str(found.experiment_id)
-    location = (settings.mlflow_artifacts / name).as_uri()
     return str(client.create_experiment(name, artifact_location=location, tags={"source": source}))

@@ -50,12 +50,18 @@ class Registry:
         directory = settings.candidates
         self.bundle = model_factory.write_model(directory / "1", candidate, self.training_set, self.evaluation)
         self.first = self.register(self.bundle, PASSED)
-        self.second = self.register(self._variant("second"), PASSED)
-        self.third = self.register(self._variant("third"), REFUSED)
+        self.second = self.register(self.variant("second"), PASSED)
+        self.third = self.register(self.variant("third"), REFUSED)
 
-    def register(self, bundle: Bundle, gate: GateResult, training_set: TrainingSet | None = None) -> RegisteredVersion:
+    def register(
+        self,
+        bundle: Bundle,
+        gate: GateResult,
+        training_set: TrainingSet | None = None,
+        settings: Settings | None = None,
+    ) -> RegisteredVersion:
         return registry.register(
-            self.settings,
+            settings or self.settings,
             bundle,
             training_set=training_set or self.training_set,
             evaluation=self.evaluation,
@@ -63,7 +69,7 @@ class Registry:
             plots={"roc": b"\x89PNG"},
         )
 
-    def _variant(self, fingerprint: str) -> Bundle:
+    def variant(self, fingerprint: str) -> Bundle:
         """The same model under another training's fingerprint."""
         return replace(self.bundle, lineage=replace(self.bundle.lineage, fingerprint=fingerprint))
 
@@ -88,6 +94,19 @@ def test_a_copied_home_takes_bundles_from_itself(registered, tmp_path):
 
     assert bundle.directory.is_relative_to(copied)
     assert bundle.digest == registered.bundle.digest
+
+
+def test_a_copied_home_logs_to_itself(registered, tmp_path):
+    """MLflow remembers an experiment's place as a whole path: a copy's models would land in the original."""
+    copied = shutil.copytree(registered.settings.home, tmp_path / "copy")
+    settings = Settings.from_environment({"LOANLAKE_HOME": str(copied)})
+    files_before = sorted(registered.settings.mlflow_artifacts.rglob("*"))
+
+    version = registered.register(registered.variant("copied"), PASSED, settings=settings)
+
+    assert version.version == registered.third.version + 1
+    assert registry.fetch_bundle(settings, version).directory.is_relative_to(copied)
+    assert sorted(registered.settings.mlflow_artifacts.rglob("*")) == files_before
 
 
 def test_the_same_training_is_registered_once(registered):
@@ -269,7 +288,7 @@ def test_an_archived_version_is_no_longer_live_and_not_promoted(registered: Regi
     """Until a version is archived maintenance must keep the rows it was trained on."""
     settings = registered.settings
     settings.deployment.unlink(missing_ok=True)
-    version = registered.register(registered._variant("archived"), PASSED)
+    version = registered.register(registered.variant("archived"), PASSED)
     before = {model.model_version for model in live_models(settings, retention=timedelta(0))}
 
     archive(settings, version.version, source=SOURCE)
