@@ -65,21 +65,31 @@ class Parity:
 
 
 def check_parity(
-    con: duckdb.DuckDBPyConnection, bundle: Bundle, *, sample_rows: int | None = SAMPLE_ROWS
+    con: duckdb.DuckDBPyConnection,
+    bundle: Bundle,
+    *,
+    sample_rows: int | None = SAMPLE_ROWS,
+    snapshot: int | None = None,
 ) -> ParityEvidence:
     """What the gate ``offline_equals_online`` judges; see :func:`measure_parity`."""
-    return measure_parity(con, bundle, sample_rows=sample_rows).evidence
+    return measure_parity(con, bundle, sample_rows=sample_rows, snapshot=snapshot).evidence
 
 
-def measure_parity(con: duckdb.DuckDBPyConnection, bundle: Bundle, *, sample_rows: int | None = SAMPLE_ROWS) -> Parity:
-    """Compare the source's rows as of the snapshot the bundle was trained from.
+def measure_parity(
+    con: duckdb.DuckDBPyConnection,
+    bundle: Bundle,
+    *,
+    sample_rows: int | None = SAMPLE_ROWS,
+    snapshot: int | None = None,
+) -> Parity:
+    """Compare the source's rows as of ``snapshot``, by default the one the bundle was trained from.
 
     ``sample_rows``: about so many at most, the same number from each month of decision, chosen by a hash of their id;
     None compares all.
     """
     scorer, booster = Scorer(bundle), bundle.read_booster()
     parity = Parity()
-    for batch in _rows(con, bundle, sample_rows):
+    for batch in _rows(con, bundle, sample_rows, bundle.lineage.lake_snapshot if snapshot is None else snapshot):
         features = _compare_features(parity, scorer, batch)
         offline = scorer.bundle.design_matrix.encode(offline_frame(batch, bundle.contract))
         _compare_encodings(parity, batch, offline, features, scorer)
@@ -135,7 +145,9 @@ def _compare_encodings(
             parity.n_mismatches += 1
 
 
-def _rows(con: duckdb.DuckDBPyConnection, bundle: Bundle, sample_rows: int | None) -> "Iterator[pa.RecordBatch]":
+def _rows(
+    con: duckdb.DuckDBPyConnection, bundle: Bundle, sample_rows: int | None, snapshot: int
+) -> "Iterator[pa.RecordBatch]":
     contract, lineage = bundle.contract, bundle.lineage
     inputs = ", ".join(f'inputs."{column.name}"' for column in contract.inputs)
     sample = ""
@@ -148,9 +160,9 @@ def _rows(con: duckdb.DuckDBPyConnection, bundle: Bundle, sample_rows: int | Non
     reader = con.execute(
         f"""
         with inputs as (
-            from features.ftr_application_inputs at (version => {lineage.lake_snapshot:d}) where source = $1
+            from features.ftr_application_inputs at (version => {snapshot:d}) where source = $1
         ), features as (
-            from features.ftr_application_{contract.version} at (version => {lineage.lake_snapshot:d})
+            from features.ftr_application_{contract.version} at (version => {snapshot:d})
         ), months as (
             select count(distinct date_trunc('month', decided_at)) as n, count(*) as n_rows from inputs
         )

@@ -113,7 +113,7 @@ class Candidates:
         return run_gates(
             evaluation,
             signals=feature_signals(training_set, self._contract),
-            parity=check_parity(con, candidate.bundle, sample_rows=PARITY_ROWS),
+            parity=check_parity(con, candidate.bundle, sample_rows=PARITY_ROWS, snapshot=training_set.snapshot),
             limits=self._limits,
         )
 

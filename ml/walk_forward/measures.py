@@ -79,12 +79,12 @@ def measure_drift(
     """Compare a month's decisions with the rows the champion was fitted on; None where the month has none."""
     if decisions.num_rows == 0:
         return None
-    contract, lineage = rows.contract, champion.bundle.lineage
+    contract = rows.contract
     columns = ", ".join(present(feature, f"features.{quoted(feature.name)}") for feature in contract.features)
-    # the champion's own rows at its own snapshot, whatever has been restated since
+    # the bundle names the rows it was fitted on; the snapshot they were read at may have expired since
     con.execute(
         f"create or replace temp table {REFERENCE} as select {columns}, scores.probability "
-        f"from read_parquet($1) as scores join {rows.features_as('features', snapshot=lineage.lake_snapshot)} "
+        f"from read_parquet($1) as scores join {rows.features_as('features')} "
         "on features.application_id = scores.application_id",
         [str(champion.bundle.reference_scores)],
     )

@@ -160,7 +160,7 @@ def _insert(con: duckdb.DuckDBPyConnection, rows: Sequence[WalkedMonth]) -> None
     import pyarrow as pa
 
     con.register("walked_months", pa.Table.from_pylist([asdict(row) for row in rows]))
-    con.execute(f"insert into {TABLE} select {_casts(TABLE, {})} from walked_months")
+    con.execute(f"insert into {TABLE} by name select {_casts(TABLE, {})} from walked_months")
 
 
 def _insert_decisions(con: duckdb.DuckDBPyConnection, walked: WalkedMonth, decisions: "pa.Table") -> None:
@@ -168,7 +168,9 @@ def _insert_decisions(con: duckdb.DuckDBPyConnection, walked: WalkedMonth, decis
         name: getattr(walked, name) for name in ("run", "source", "policy", "month", "champion", "lake_snapshot")
     }
     con.register("walked_decisions", decisions)
-    con.execute(f"insert into {DECISIONS} select {_casts(DECISIONS, same_for_all)} from walked_decisions", same_for_all)
+    con.execute(
+        f"insert into {DECISIONS} by name select {_casts(DECISIONS, same_for_all)} from walked_decisions", same_for_all
+    )
 
 
 def _casts(table: str, parameters: Mapping[str, object]) -> str:

@@ -124,10 +124,9 @@ class KnownRows:
             month = next_month(month)
         return None
 
-    def features_as(self, alias: str, *, snapshot: int | None = None) -> str:
-        """The feature table under an alias, for a from clause; by default at the walk's own snapshot."""
-        version = self.snapshot if snapshot is None else snapshot
-        return f"features.ftr_application_{self.contract.version} as {alias} at (version => {version:d})"
+    def features_as(self, alias: str) -> str:
+        """The feature table at the snapshot under an alias, for a from clause."""
+        return f"features.ftr_application_{self.contract.version} as {alias} at (version => {self.snapshot:d})"
 
     def _ask(self, table: str, day: datetime) -> None:
         query = self._rule.query(day, self._relations)

@@ -86,6 +86,12 @@ class _Walk:
                 f"{found.label_window_months} months: found {plan.label_window_months}; walk it from its first month, "
                 "or name another run"
             )
+        if found is not None and found.feature_version != self.rows.contract.version:
+            raise SettingError(
+                f"run {plan.run!r} of {plan.source} was walked to {found.month:%Y-%m} with features "
+                f"{found.feature_version}: found {self.rows.contract.version}; walk it from its first month, or name "
+                "another run"
+            )
         return found
 
 
