@@ -12,10 +12,12 @@ from ml.walk_forward.results import WalkedMonth
 from ml.walk_forward.walk import Report, walk_forward
 from orchestration.label_rule import label_rule
 from tests.model_factory import CONTRACT, SETTINGS, SOURCE, fill_lake
+from warehouse.contract import FeatureContract
 from warehouse.label_rule import LabelRule
 from warehouse.lake import connect, writer
 from warehouse.settings import Settings
 
+N_APPLICATIONS = 2_000
 #: What a lender of eighty loans a month can be judged by.
 LENIENT = GateLimits(
     min_test_rows=20, min_test_defaults=3, min_auc=0.1, auc_margin=1.0, brier_margin=1.0, max_excess_ece=1.0,
@@ -33,11 +35,19 @@ class History:
     settings: Settings
     rule: LabelRule
 
-    def walk(self, first: date, last: date, *, report: Report | None = None, **plan: Any) -> list[WalkedMonth]:
+    def walk(
+        self,
+        first: date,
+        last: date,
+        *,
+        report: Report | None = None,
+        contract: FeatureContract = CONTRACT,
+        **plan: Any,
+    ) -> list[WalkedMonth]:
         """Walk these months; every option of the plan can be given."""
         defaults = {"limits": LENIENT, "training": SETTINGS, "label_window_months": WINDOW, "source": SOURCE}
         return walk_forward(
-            self.settings, WalkPlan(**{"first": first, "last": last, **defaults, **plan}), self.rule, CONTRACT, report
+            self.settings, WalkPlan(**{"first": first, "last": last, **defaults, **plan}), self.rule, contract, report
         )
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -68,7 +78,7 @@ def history(rule: LabelRule, tmp_path_factory: pytest.TempPathFactory) -> Histor
 
 def fill_history(history: History) -> None:
     """Write the lender's tables, as dbt would."""
-    fill_lake(history.settings)
+    fill_lake(history.settings, N_APPLICATIONS)
     with writer("test data", history.settings) as con:
         con.execute("""
             create table core.int_applications as
