@@ -110,7 +110,8 @@ totals as (
         as_of,
         cast(sum(sign * n) as bigint) as n_outcomes,
         cast(sum(sign * n_defaults) as bigint) as n_defaults,
-        max(latest_known_at) as latest_known_at
+        -- of those that count: an older one is none of this window's
+        case when sum(sign * n) > 0 then max(latest_known_at) end as latest_known_at
     from running
     where sign <> 0
     group by source, segment, segment_value, as_of

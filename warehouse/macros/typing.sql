@@ -28,6 +28,7 @@ texts as (
         raw._line,
         raw._loaded_at
     from {{ relation }} as raw
+    where {{ is_newly_loaded('raw._loaded_at') }}
 ),
 
 given as (

@@ -5,6 +5,7 @@ with points as (
         borrower_id,
         decided_at as as_of
     from {{ ref('int_applications') }}
+    where {{ in_built_months('decided_at') }}
 ),
 
 {{ borrower_history('points') }}

@@ -8,6 +8,7 @@ with moments as (
         -- the day's first moment: stricter than the decision, and one point for all of a day's decisions
         cast(date_trunc('day', decided_at) as timestamp) as as_of
     from {{ ref('int_applications') }}
+    where {{ in_built_months('decided_at') }}
 ),
 
 points as (

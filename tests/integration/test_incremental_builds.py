@@ -1,0 +1,160 @@
+"""dbt takes in what changed: the same tables as a full build gives, and nothing else touched.
+
+One home for the module, whose files come in pieces; each run of dbt takes some seconds.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.lender_in_pieces import load_pieces
+from warehouse.lake import connect, current_snapshot, writer
+from warehouse.maintenance import maintain
+from warehouse.settings import DBT_PROJECT_DIR, Settings
+
+pytestmark = pytest.mark.slow
+
+N_PIECES = 3
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A home whose lender came in three pieces, each built after it came; before the last a borrower was deleted."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_SOURCE"):
+            patch.delenv(name, raising=False)
+        patch.setenv("LOANLAKE_HOME", str(home / "home"))
+        settings = Settings.from_environment()
+        for piece in load_pieces(settings, home / "files", n_pieces=N_PIECES, seed=11):
+            if piece == N_PIECES - 1:
+                forget_a_borrower(settings)
+            run_dbt(settings, "run", "--exclude", "monitoring")
+        yield settings
+
+
+def forget_a_borrower(settings: Settings) -> None:
+    with writer("test", settings) as con:
+        borrower = "select min(borrower_id) from raw.simulated_applications"
+        for table in ("statements", "applications"):
+            con.execute(f"delete from raw.simulated_{table} where borrower_id = ({borrower})")
+
+
+def start_dbt(
+    settings: Settings, *arguments: str, project: Path = DBT_PROJECT_DIR, name: str = ""
+) -> subprocess.Popen[str]:
+    """dbt as a process of its own, its artefacts under the home."""
+    return subprocess.Popen(
+        [Path(sys.executable).with_name("dbt"), "--no-use-colors", *arguments],
+        cwd=project,
+        env={
+            **os.environ,
+            "DBT_TARGET_PATH": str(settings.home / f"target{name}"),
+            "DBT_LOG_PATH": str(settings.home / f"logs{name}"),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run_dbt(settings: Settings, *arguments: str, project: Path = DBT_PROJECT_DIR) -> dict[str, str]:
+    """Run dbt; what it says of each model: all rows, so many months, so many rows, unchanged."""
+    process = start_dbt(settings, *arguments, project=project)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output[-5000:]
+    return dict(re.findall(r"model \w+\.(\w+) \.* \[(.*) in [\d.]+s\]", output))
+
+
+def tables(settings: Settings) -> list[str]:
+    with connect(settings) as con:
+        rows = con.execute(
+            "select table_schema || '.' || table_name from information_schema.tables where table_catalog = 'lake' "
+            "and table_type = 'BASE TABLE' and table_schema in ('staging', 'core', 'features', 'training') order by all"
+        ).fetchall()
+    return [name for (name,) in rows]
+
+
+def differing(settings: Settings, table: str, snapshot: int) -> int:
+    """Rows of the table that the snapshot's did not have, and the other way round."""
+    with connect(settings) as con:
+        then, now = f"from {table} at (version => {snapshot})", f"from {table}"
+        return len(con.execute(f"({then} except all {now}) union all ({now} except all {then})").fetchall())
+
+
+def test_a_build_with_nothing_new_writes_nothing(settings: Settings) -> None:
+    """Also after maintenance, which writes files anew and changes no row."""
+    maintained = maintain(settings, retention=timedelta(days=1), grace=timedelta(days=1))
+    with connect(settings) as con:
+        before = current_snapshot(con)
+
+    built = run_dbt(settings, "run", "--exclude", "monitoring")
+
+    with connect(settings) as con:
+        after = current_snapshot(con)
+    assert maintained.n_files_rewritten > 0
+    assert set(built.values()) == {"unchanged"}
+    assert after == before
+
+
+def test_what_came_in_pieces_is_what_a_full_build_makes(settings: Settings) -> None:
+    """Late, restated, bad and deleted rows: every table, row by row, bit by bit."""
+    with connect(settings) as con:
+        in_pieces = current_snapshot(con)
+        rows = con.execute("select source, count(*) > 5 from training.trn_default group by all order by all").fetchall()
+
+    run_dbt(settings, "run", "--exclude", "monitoring", "--full-refresh")
+
+    assert rows == [("lending_club", True), ("simulated", True)]
+    assert [(table, differing(settings, table, in_pieces)) for table in tables(settings)] == [
+        (table, 0) for table in tables(settings)
+    ]
+
+
+def test_an_edited_feature_is_never_half_old_half_new(settings: Settings, tmp_path: Path) -> None:
+    """Its table is made anew, and those made of it; all others are left as they are, without a snapshot."""
+    project = tmp_path / "warehouse"
+    shutil.copytree(DBT_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs", "__pycache__", "*.py"))
+    feature = project / "models" / "features" / "ftr_application_v2.sql"
+    ratio = "within('n_inquiries_6m / nullif(n_open_accounts, 0)', {})"
+    feature.write_text(feature.read_text().replace(ratio.format("0, 100"), ratio.format("70, 100")))
+    with connect(settings) as con:
+        before = current_snapshot(con)
+
+    built = run_dbt(settings, "run", "--exclude", "monitoring", project=project)
+
+    with connect(settings) as con:
+        after = current_snapshot(con)
+        least = con.execute("select min(inquiries_per_account) from features.ftr_application_v2").fetchone()
+    touched = {model: what for model, what in built.items() if what != "unchanged"}
+    assert least == (70.0,)
+    assert touched.pop("ftr_application_v2") == "all rows: its definition has changed"
+    assert set(touched) == {"trn_default_v2", "trn_default", "ftr_application"}
+    assert after - before == 4
+
+
+def test_the_first_two_months_of_a_table_do_not_overwrite_each_other(settings: Settings) -> None:
+    """Two processes, each asked for a month of tables that are not there yet, both before either has begun."""
+    asked = ["ftr_application_history", "ftr_application_inputs"]
+    with writer("test", settings) as con:
+        snapshot = current_snapshot(con)
+        for table in asked:
+            con.execute(f"drop table features.{table}")
+
+    both = [
+        start_dbt(settings, "run", "--select", *asked, "--vars", f"{{months_from: {month}}}", name=month)
+        for month in ("2024-01", "2024-02")
+    ]
+
+    outputs = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    built = re.findall(r"ftr_application_inputs \.* \[(.*) in", "".join(outputs))
+    assert sorted(built) == ["1 months", "all rows: new"]
+    assert {table: differing(settings, f"features.{table}", snapshot) for table in asked} == dict.fromkeys(asked, 0)

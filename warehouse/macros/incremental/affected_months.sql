@@ -1,0 +1,89 @@
+{#- Which months of a monthly table the rows changed since its last build can affect. One macro a kind of table. -#}
+
+{#- The months of the changed rows themselves: for tables whose rows are made of rows of the same month. -#}
+{% macro months_of_inputs(build) -%}
+    {%- for id in build.changed %}
+        {%- set moment = graph.nodes[id].config.meta.month_of if id in graph.nodes else none -%}
+        {%- if not moment -%}
+            {{ exceptions.raise_compiler_error(
+                this ~ " reads " ~ build.inputs[id] ~ ", of which no month_of says which months its rows affect: give its "
+                ~ "config meta one, or this model a macro of its own (meta affected_months)"
+            ) }}
+        {%- endif %}
+    select {{ moment }} as month from {{ changes_of(build.inputs[id], build) }} as changes
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#-
+    Outcomes whose row changed, or whose application's row did: as they are and as they were, with the application's
+    borrower and lender as they are and as they were.
+-#}
+{% macro changed_outcomes(build) -%}
+    select
+        applications.borrower_id,
+        applications.source,
+        outcomes.known_at
+    from {{ changes_of(ref('int_outcomes'), build) }} as outcomes
+    inner join (
+        select application_id, borrower_id, source from {{ ref('int_applications') }}
+        union
+        select application_id, borrower_id, source from {{ changes_of(ref('int_applications'), build) }} as changes
+    ) as applications on applications.application_id = outcomes.application_id
+    union all
+    select
+        applications.borrower_id,
+        applications.source,
+        outcomes.known_at
+    from {{ changes_of(ref('int_applications'), build) }} as applications
+    inner join {{ ref('int_outcomes') }} as outcomes on outcomes.application_id = applications.application_id
+{%- endmacro %}
+
+{#- History: the changed applications, and those that their borrower decided on after a changed row was known. -#}
+{% macro months_of_history(build) -%}
+    select decided_at as month from {{ changes_of(ref('int_applications'), build) }} as changes
+    union all
+    select applications.decided_at as month
+    from {{ ref('int_applications') }} as applications
+    inner join (
+        select borrower_id, known_at, cast(null as date) as statement_on
+        from {{ changes_of(ref('int_applications'), build) }} as changes
+        union all
+        select borrower_id, known_at, cast(null as date) as statement_on from ({{ changed_outcomes(build) }}) as outcomes
+        union all
+        select borrower_id, known_at, statement_on from {{ changes_of(ref('int_statements'), build) }} as changes
+    ) as changed
+        on changed.borrower_id = applications.borrower_id
+        and changed.known_at < applications.decided_at
+        -- a statement counts for half a year
+        and coalesce(changed.statement_on >= {{ months_later('applications.decided_at', -6) }}, true)
+{%- endmacro %}
+
+{#- Cohorts: the days of the changed applications, and those in whose window a changed outcome was known. -#}
+{% macro months_of_cohort_rates(build) -%}
+    select decided_at as month from {{ changes_of(ref('int_applications'), build) }} as changes
+    union all
+    select days.as_of as month
+    from (select distinct source, as_of from {{ this }}) as days
+    inner join (
+        select distinct source, cast(date_trunc('day', known_at) as timestamp) as known_on
+        from ({{ changed_outcomes(build) }}) as outcomes
+    ) as changed
+        on changed.source = days.source
+        and changed.known_on < days.as_of
+        and changed.known_on >= {{ months_later('days.as_of', -var('cohort_months')) }}
+{%- endmacro %}
+
+{#- Training rows: the months whose features changed, and those of applications with another label or part of training. -#}
+{% macro months_of_training(build) -%}
+    {%- set own = 'application_id, decided_at, split, is_default, label_known_at' -%}
+    {{ months_of_inputs(build) }}
+    union all
+    select decided_at as month from (
+        select {{ own }} from {{ ref('lbl_default_splits') }} except select {{ own }} from {{ this }}
+    ) as now_different
+    union all
+    select decided_at as month from (
+        select {{ own }} from {{ this }} except select {{ own }} from {{ ref('lbl_default_splits') }}
+    ) as once_different
+{%- endmacro %}
