@@ -22,6 +22,7 @@ LAKE_WRITER = "lake_writer"
 
 QUARANTINE = dg.AssetKey(["raw", "quarantine"])
 OUTCOMES = dg.AssetKey(["core", "int_outcomes"])
+REBUILT_MONTHS = dg.AssetKey(["features", "rebuilt_months"])
 TRAINING_SET = dg.AssetKey(["training", "training_set"])
 CANDIDATE = dg.AssetKey(["model", "candidate"])
 EVALUATION = dg.AssetKey(["model", "evaluation"])

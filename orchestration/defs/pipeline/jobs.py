@@ -14,21 +14,22 @@ from orchestration.layers import (
     ONLINE_STORE,
     PREDICTIONS,
     QUARANTINE,
+    REBUILT_MONTHS,
     TRAINING_SET,
     WALK_FORWARD,
 )
 
 _maintenance = dg.AssetSelection.groups("maintenance")
-#: Everything but the lake's maintenance and the walks through history, which are partitioned by month, not part of
-#: a lender's day.
-MAIN_PATH = dg.AssetSelection.all() - dg.AssetSelection.assets(WALK_FORWARD) - _maintenance
+#: Everything but the lake's maintenance, and the walks through history and the months built again, which are
+#: partitioned by month, not part of a lender's day.
+MAIN_PATH = dg.AssetSelection.all() - dg.AssetSelection.assets(WALK_FORWARD, REBUILT_MONTHS) - _maintenance
 _raw = dg.AssetSelection.groups("raw")
 # the quarantine is built with staging, of the rows that can't be typed, and the decisions' history with the features,
 # whose text it shares: without them the step would be run in part
 _tables = (
     dg.AssetSelection.groups("staging", "core", "features", "training")
     | dg.AssetSelection.assets(QUARANTINE, DECISION_HISTORY)
-) - dg.AssetSelection.assets(TRAINING_SET)
+) - dg.AssetSelection.assets(TRAINING_SET, REBUILT_MONTHS)
 _model = dg.AssetSelection.assets(TRAINING_SET, DEPLOYMENT) | dg.AssetSelection.groups("model")
 _scores = dg.AssetSelection.assets(ONLINE_STORE, BATCH_SCORES, PREDICTIONS)
 _report = dg.AssetSelection.assets(DRIFT_REPORT)
@@ -67,4 +68,9 @@ maintain = dg.define_asset_job(
     "maintain",
     selection=_maintenance,
     description="Merge the lake's small files, expire old snapshots that nothing names, delete what nobody reads.",
+)
+rebuild_months = dg.define_asset_job(
+    "rebuild_months",
+    selection=dg.AssetSelection.assets(REBUILT_MONTHS),
+    description="Build the features and training rows of past months again, whole; a backfill of many is one run.",
 )

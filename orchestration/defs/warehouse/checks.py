@@ -1,6 +1,7 @@
 """The feature contract as a blocking check of each version, between the features and whatever is made of them."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -8,6 +9,9 @@ from orchestration import pages
 from orchestration.feature_versions import feature_tables
 from orchestration.layers import LAKE_WRITER
 from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from warehouse.feature_checks import CheckResult
 
 _CHECK = "rows_keep_the_contract"
 
@@ -33,16 +37,7 @@ def rows_keep_the_contract(context: dg.AssetCheckExecutionContext) -> Iterator[d
 
 
 def _evaluate(version: str, table: dg.AssetKey) -> dg.AssetCheckResult:
-    from orchestration.feature_contract import feature_contract
-    from warehouse.feature_checks import check_features, record_violations
-    from warehouse.lake import connect, writer
-
-    settings = Settings.from_environment()
-    with connect(settings) as con:
-        result = check_features(con, feature_contract(settings, version))
-    if not result.passed:
-        with writer("contract violations", settings) as con:
-            record_violations(con, result)
+    result = check_contract(Settings.from_environment(), version)
     broken = [
         [found.column_name, found.rule, f"{found.n_failed:,}", ", ".join(str(example) for example in found.examples)]
         for found in result.violations
@@ -58,3 +53,17 @@ def _evaluate(version: str, table: dg.AssetKey) -> dg.AssetCheckResult:
             **({"violations": pages.table(["column", "rule", "rows", "such as"], broken)} if broken else {}),
         },
     )
+
+
+def check_contract(settings: Settings, version: str) -> "CheckResult":
+    """Check every row of a version of the feature table, and record what breaks a rule."""
+    from orchestration.feature_contract import feature_contract
+    from warehouse.feature_checks import check_features, record_violations
+    from warehouse.lake import connect, writer
+
+    with connect(settings) as con:
+        result = check_features(con, feature_contract(settings, version))
+    if not result.passed:
+        with writer("contract violations", settings) as con:
+            record_violations(con, result)
+    return result

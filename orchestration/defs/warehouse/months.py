@@ -1,0 +1,85 @@
+"""Months built again on request: a backfill of a stretch of months is one run, in which dbt is given the stretch.
+
+An asset of its own, since the tables are built unpartitioned every day: with partitions, each daily run would have to
+name a month, and what a late row changes in an earlier one would wait for its backfill.
+"""
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+from dagster_dbt import DbtCliResource
+
+from orchestration import pages
+from orchestration.dbt_project import build_failures
+from orchestration.defs.warehouse.checks import check_contract
+from orchestration.feature_versions import feature_tables, training_tables
+from orchestration.layers import LAKE_WRITER, REBUILT_MONTHS
+from warehouse.lake import connect
+from warehouse.settings import Settings
+
+#: The month before which nobody's decisions are expected; end_offset lets the month that is running be built too.
+MONTHS = dg.MonthlyPartitionsDefinition(start_date="2000-01", fmt="%Y-%m", end_offset=1)
+
+
+@dg.asset(
+    key=REBUILT_MONTHS,
+    deps=[dg.AssetKey(["core", name]) for name in ("int_applications", "int_statements", "int_outcomes")],
+    partitions_def=MONTHS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="features",
+    kinds={"dbt", "duckdb"},
+    pool=LAKE_WRITER,
+)
+def rebuilt_months(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> dg.MaterializeResult[None]:
+    """Features and training rows of whole months of decisions, made again and put in the place of those there were.
+
+    For a month that someone wants made anew; what new files change is built every day without it.
+    """
+    settings, months = Settings.from_environment(), context.partition_key_range
+    asked_for = {"months_from": months.start, "months_to": months.end}
+    build_layers(dbt, "staging core features", asked_for, settings.dbt_target)
+    for version in feature_tables():
+        checked = check_contract(settings, version)
+        if not checked.passed:
+            raise dg.Failure(str(checked), allow_retries=False)
+    build_layers(dbt, "training", asked_for, settings.dbt_target.with_name("rebuilt_months"))
+    rows = rows_by_month(settings, months)
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"{months.start} to {months.end} built again: {sum(row[1] for row in rows):,} applications",
+            "months": pages.table(
+                ["month", "applications", "training rows"],
+                [[month, f"{n_applications:,}", f"{n_training:,}"] for month, n_applications, n_training in rows],
+            ),
+        }
+    )
+
+
+def build_layers(dbt: DbtCliResource, layers: str, asked_for: dict[str, str], target: Path) -> None:
+    """Build these layers and run their tests, the months asked for whole; raises Failure with what went wrong."""
+    command = ["build", "--select", layers, "--exclude-resource-type", "unit_test"]
+    command += ["--indirect-selection", "buildable", "--vars", json.dumps(asked_for)]
+    build = dbt.cli(command, target_path=target, raise_on_error=False).wait()
+    if not build.is_successful():
+        failures = build_failures(target)
+        raise dg.Failure(f"dbt build: {len(failures)} failed: {'; '.join(failures)}", allow_retries=False)
+
+
+def rows_by_month(settings: Settings, months: dg.PartitionKeyRange) -> list[tuple[str, int, int]]:
+    """Month, applications with features, and training rows among them: the same in every version."""
+    newest = (list(tables.values())[-1] for tables in (feature_tables(), training_tables()))
+    features, training = ('"{}"."{}"'.format(*key.path) for key in newest)
+    with closing(connect(settings)) as con:
+        return con.execute(
+            f"""
+            select strftime(features.decided_at, '%Y-%m') as month, count(*), count(training.application_id)
+            from {features} as features
+            left join {training} as training on training.application_id = features.application_id
+            where strftime(features.decided_at, '%Y-%m') between $first and $last
+            group by month
+            order by month
+            """,
+            {"first": months.start, "last": months.end},
+        ).fetchall()
