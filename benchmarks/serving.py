@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.comparison import Comparison
 from benchmarks.http_load import Load, free_port, is_up, put_load
 from ml.bundle import Bundle, load_bundle
-from ml.deployment import publish
+from ml.promotion import publish
 from serving.keys import KeyStore
 from tests.model_factory import MODEL_NAME, SETTINGS, SOURCE, fill_lake, trained, write_model
 from tests.serving_home import APPLICATION, fill_online_store

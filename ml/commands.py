@@ -28,7 +28,7 @@ def promote(*, version: int, source: str | None) -> None:
         loanlake promote 3
         loanlake promote 1 --source lending_club
     """
-    from ml.deployment import promote as promote_version
+    from ml.promotion import promote as promote_version
 
     deployment = promote_version(Settings.from_environment(), version, source=source, by=getpass.getuser())
     _print_served(deployment)
@@ -54,8 +54,8 @@ def challenge(*, version: int | None, shadow: bool, share: float | None, end: bo
         loanlake challenge 8 --share 0.1
         loanlake challenge --end
     """
-    from ml.deployment import challenge as start
-    from ml.deployment import end_challenge, needed_by_challenger
+    from ml.challenge import challenge as start
+    from ml.challenge import end_challenge, needed_by_challenger
 
     settings, by = Settings.from_environment(), getpass.getuser()
     if (version is not None, shadow, share is not None, end) not in _CHALLENGES:
@@ -79,7 +79,7 @@ _CHALLENGES = {(True, True, False, False), (True, False, True, False), (False, F
 @click.command()
 def rollback() -> None:
     """Serve again what was served before, its features with it; once more goes back one more."""
-    from ml.deployment import rollback as roll_back
+    from ml.promotion import rollback as roll_back
 
     _print_served(roll_back(Settings.from_environment(), by=getpass.getuser()))
 
@@ -92,7 +92,7 @@ def archive(*, version: int, source: str | None) -> None:
 
     `loanlake maintain` may then expire the lake snapshot it was trained on. Its decisions can still be replayed.
     """
-    from ml.deployment import archive as archive_version
+    from ml.promotion import archive as archive_version
 
     name = archive_version(Settings.from_environment(), version, source=source)
     click.echo(f"archived {name} version {version}: `loanlake maintain` no longer keeps its training rows")

@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 
 from ml.bundle import Bundle, write_bundle
-from ml.deployment import Deployment, publish
+from ml.deployment import Deployment
 from ml.estimators import GradientBoosting
 from ml.evaluation import Evaluation, evaluate
 from ml.lineage import collect_lineage
+from ml.promotion import publish
 from ml.reference import build_reference
 from ml.training import Candidate, TrainingSettings, train
 from ml.training_set import TrainingSet, read_training_set

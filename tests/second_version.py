@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from ml.bundle import Bundle, write_bundle
-from ml.deployment import Deployment, read_deployment, start_challenge
+from ml.challenge import start_challenge
+from ml.deployment import Deployment, read_deployment
 from ml.evaluation import evaluate
 from ml.lineage import collect_lineage
 from ml.reference import build_reference

@@ -223,7 +223,7 @@ def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home
 
 def test_a_refused_candidate_says_why_everywhere_and_is_not_published(home: Home) -> None:
     """A model of one feature loses to the champion."""
-    from ml.deployment import promote
+    from ml.promotion import promote
     from ml.registry import get_version
     from orchestration.feature_contract import feature_contract
 

@@ -20,10 +20,10 @@ from ml.batch_scoring import score_applications
 from ml.bundle import write_bundle
 from ml.commands import export_borrower, lineage
 from ml.decision_lineage import trace_decision
-from ml.deployment import publish
 from ml.evaluation import evaluate
 from ml.lineage import collect_lineage
 from ml.person_export import export_person
+from ml.promotion import publish
 from ml.reference import build_reference
 from ml.training import train
 from ml.training_set import read_training_set

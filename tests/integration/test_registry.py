@@ -20,12 +20,14 @@ from click.testing import CliRunner
 
 from ml import registry
 from ml.bundle import Bundle
+from ml.challenge import challenge
 from ml.commands import challenge as challenge_command
 from ml.commands import promote as promote_command
-from ml.deployment import archive, challenge, promote, read_deployment, rollback
+from ml.deployment import read_deployment
 from ml.evaluation import Evaluation, evaluate
 from ml.gates import GateResult
 from ml.live_models import live_models
+from ml.promotion import archive, promote, rollback
 from ml.registry import RegisteredVersion
 from ml.scorer import Scorer
 from ml.tracking import SILENT, open_client

@@ -49,7 +49,8 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 
     A version that was champion or challenger before is not published again: a person took it back, or is trying it.
     """
-    from ml.deployment import promote, read_deployment
+    from ml.deployment import read_deployment
+    from ml.promotion import promote
 
     settings = Settings.from_environment()
     source = run_settings.active_source(settings)

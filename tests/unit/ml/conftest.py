@@ -15,3 +15,12 @@ def bank(home: Settings) -> Iterator[Bank]:
     with connect(home, read_only=False) as con:
         prepare(con)
         yield Bank(home, con)
+
+
+@pytest.fixture
+def aliases(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Where MLflow's champion alias was moved; MLflow itself is in tests/integration/test_registry.py."""
+    moved: list[tuple[str, int]] = []
+    monkeypatch.setattr("ml.registry.set_champion", lambda _, name, version: moved.append((name, version)))
+    monkeypatch.setattr("ml.registry.drop_challenger", lambda *_: None)
+    return moved

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from ml import training_set_export
 from ml.commands import training_set
-from ml.deployment import publish
+from ml.promotion import publish
 from ml.training_set import ContentHash
 from ml.training_set_export import export_training_set
 from tests import model_factory

@@ -11,9 +11,10 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from ml.deployment import publish, read_deployment, rollback
+from ml.deployment import read_deployment
 from ml.monitoring import SHADOW_PREDICTIONS, MonitoredModel
 from ml.performance import measure_performance
+from ml.promotion import publish, rollback
 from ml.replay import replay
 from serving.decision_ids import shadow_decision_id
 from tests.model_factory import MODEL_NAME, SOURCE, publish_model

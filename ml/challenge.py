@@ -1,0 +1,92 @@
+"""A version tried beside the champion: in shadow, or answering a share of the applicants.
+
+A challenge is of one version against one champion: it ends when it is ended, and when the champion changes.
+"""
+
+from dataclasses import replace
+
+from ml.built_features import fetch_built
+from ml.bundle import Bundle, load_bundle
+from ml.deployment import Challenger, Deployment, deployment_turn, place_bundle, read_deployment, serve
+from ml.promotion import require_passed
+from warehouse.errors import NotFoundError, SettingError
+from warehouse.settings import Settings
+
+
+def challenge(settings: Settings, version: int, *, share: float | None = None, by: str) -> Deployment:
+    """Try a registered version beside the champion; it takes the place of another challenger. Works while the API runs.
+
+    Without ``share`` it scores in shadow; with one, it answers that share of the applicants. It is MLflow's challenger
+    then. Asking for what is so already changes nothing. Raises NotFoundError where nothing is served or no such version
+    is registered, GateRefusal where its gates refused it, and SettingError where it is the champion itself.
+    """
+    from ml.registry import get_version, set_challenger
+
+    champion = read_deployment(settings)
+    if champion is None:
+        raise NotFoundError("a challenger is tried beside a champion, and nothing is served: promote a version first")
+    found = get_version(settings, champion.source, version)
+    require_passed(found)
+    bundle = fetch_built(settings, found)
+    deployment = start_challenge(settings, bundle, against=champion, model_version=version, share=share, by=by)
+    set_challenger(settings, found.name, version)
+    return deployment
+
+
+def start_challenge(
+    settings: Settings, bundle: Bundle, *, against: Deployment, model_version: int, share: float | None, by: str
+) -> Deployment:
+    """:func:`challenge` with a bundle at hand and without MLflow; raises also where the champion changed meanwhile."""
+    if against.is_version(against.model_name, model_version):
+        raise SettingError(
+            f"a challenger must be another version than the champion: found {against.model_name} version "
+            f"{model_version}, which is served"
+        )
+    placed = place_bundle(
+        bundle, settings, source=against.source, model_name=against.model_name, model_version=model_version, by=by
+    )
+    challenger = Challenger(mode="shadow" if share is None else "ab", share=share, deployment=placed)
+    with deployment_turn(settings):
+        current = read_deployment(settings)
+        if current is None or not current.is_version(against.model_name, against.model_version):
+            raise NotFoundError(
+                f"the challenge was to be against {against.model_name} version {against.model_version}, which is no "
+                "longer served: look at `loanlake status` and ask again"
+            )
+        running = current.challenger
+        if running is not None and (running.name, running.mode) == (challenger.name, challenger.mode):
+            return current
+        deployment = replace(current, challenger=challenger)
+        serve(settings, deployment, action="challenge", by=by)
+    return deployment
+
+
+def end_challenge(settings: Settings, *, by: str) -> Deployment:
+    """Let the champion answer alone again; its decisions stay. Raises NotFoundError where no challenge runs."""
+    from ml.registry import drop_challenger
+
+    with deployment_turn(settings):
+        current = read_deployment(settings)
+        if current is None or current.challenger is None:
+            raise NotFoundError("no challenge is running: `loanlake status` shows what is served")
+        ended = current.challenger.deployment
+        deployment = replace(current, challenger=None)
+        serve(settings, deployment, action="end_challenge", by=by)
+    # last: an unreachable registry must not keep a bad model answering
+    drop_challenger(settings, ended.model_name, ended.model_version)
+    return deployment
+
+
+def needed_by_challenger(settings: Settings, deployment: Deployment) -> tuple[str, ...]:
+    """Request inputs that the challenger requires and the champion does not."""
+    if deployment.challenger is None:
+        return ()
+    champion, challenger = (
+        {
+            column.name
+            for column in load_bundle(each.bundle_directory(settings)).contract.inputs_of("request")
+            if column.required
+        }
+        for each in (deployment, deployment.challenger.deployment)
+    )
+    return tuple(sorted(challenger - champion))

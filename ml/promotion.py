@@ -1,0 +1,125 @@
+"""Which version is served: published, promoted with MLflow's alias, rolled back, and let go of."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ml.built_features import fetch_built
+from ml.bundle import Bundle, load_bundle
+from ml.deployment import Deployment, deployment_turn, now, place_bundle, read_deployment, replace_deployment, serve
+from warehouse.errors import GateRefusal, NotFoundError
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from ml.registry import RegisteredVersion
+
+#: Deployments remembered under the one served; older ones stay in the history and can be promoted again.
+_ROLLBACKS = 20
+
+
+def publish(
+    bundle: Bundle, settings: Settings, *, source: str, model_name: str, model_version: int, by: str
+) -> Deployment:
+    """Copy the bundle into the home and serve it from now on; returns what is served.
+
+    Publishing what is served already changes nothing. Raises BundleError when another bundle lies at that version.
+    """
+    placed = place_bundle(bundle, settings, source=source, model_name=model_name, model_version=model_version, by=by)
+    with deployment_turn(settings):
+        current = read_deployment(settings)
+        if current is not None and current.is_version(model_name, model_version):
+            return current
+        deployment = replace(placed, previous=_shortened(current, _ROLLBACKS))
+        serve(settings, deployment, action="publish", by=by)
+    return deployment
+
+
+def promote(settings: Settings, version: int, *, source: str | None = None, by: str) -> Deployment:
+    """Serve a registered version and make it MLflow's champion; works while the API runs.
+
+    ``source`` defaults to the active one. Raises NotFoundError for a version that is not registered, GateRefusal with
+    each reason when its gates refused it, and ContractError when the dbt project no longer builds its features.
+    """
+    from ml.registry import get_version, set_champion
+
+    source = source or settings.active_source()
+    found = get_version(settings, source, version)
+    require_passed(found)
+    bundle = fetch_built(settings, found)
+    deployment = publish(bundle, settings, source=source, model_name=found.name, model_version=version, by=by)
+    set_champion(settings, found.name, version)
+    return deployment
+
+
+def rollback(settings: Settings, *, by: str) -> Deployment:
+    """Serve again what was served before the current deployment, features included, and move MLflow's alias back.
+
+    A challenge against the current one ends. Rolling back twice goes back two deployments. Raises NotFoundError when
+    there is nothing to go back to.
+    """
+    from ml.registry import set_champion
+
+    with deployment_turn(settings):
+        current = read_deployment(settings)
+        if current is None or current.previous is None:
+            served = (
+                "nothing" if current is None else f"{current.model_name} version {current.model_version}, the first"
+            )
+            raise NotFoundError(f"there is no earlier deployment to go back to: served now is {served}")
+        load_bundle(current.previous.bundle_directory(settings))  # never serve a bundle that cannot be read
+        deployment = replace(current.previous, published_at=now(), published_by=by)
+        serve(settings, deployment, action="rollback", by=by)
+    # last: an unreachable registry must not keep a bad model in service
+    set_champion(settings, deployment.model_name, deployment.model_version)
+    return deployment
+
+
+def archive(settings: Settings, version: int, *, source: str | None = None) -> str:
+    """Let go of a version: no rollback comes back to it, and maintenance may expire the snapshot it was trained on.
+
+    Its bundle stays, so its decisions can still be replayed. Returns the model's name. Raises GateRefusal for a version
+    that is served, here or as its source's champion, or is on trial.
+    """
+    from ml.registry import archive_version, get_version
+
+    found = get_version(settings, source or settings.active_source(), version)
+    with deployment_turn(settings):
+        current = read_deployment(settings)
+        if current is not None and current.is_version(found.name, version):
+            raise GateRefusal(f"{found.name} version {version} is served: promote another version first")
+        challenger = current.challenger if current is not None else None
+        if challenger is not None and challenger.deployment.is_version(found.name, version):
+            raise GateRefusal(f"{found.name} version {version} is on trial: `loanlake challenge --end` first")
+        archive_version(settings, found)
+        if current is not None:
+            replace_deployment(settings, _without(current, found.name, version))
+    return found.name
+
+
+def require_passed(found: "RegisteredVersion") -> None:
+    """Raise GateRefusal, with each reason, for a version that its gates refused or that was archived."""
+    if found.refused_by:
+        reasons = "; ".join(found.gate_messages).rstrip(".") or "no message was recorded"
+        raise GateRefusal(
+            f"{found.name} version {found.version} was refused by {', '.join(found.refused_by)}: {reasons}. "
+            "Train another version, or take one whose gates passed"
+        )
+    if found.archived:
+        raise GateRefusal(
+            f"{found.name} version {found.version} was archived, so its training rows may be gone: train another "
+            "version, or take the tag `archived` from it in MLflow"
+        )
+
+
+def _without(deployment: Deployment, model_name: str, model_version: int) -> Deployment:
+    """The chain without a version that lies under its first."""
+    below = deployment.previous
+    while below is not None and below.is_version(model_name, model_version):
+        below = below.previous
+    return replace(deployment, previous=_without(below, model_name, model_version) if below else None)
+
+
+def _shortened(deployment: Deployment | None, length: int) -> Deployment | None:
+    if deployment is None or length == 0:
+        return None
+    # a challenge is of the deployment's own time: going back does not begin it again
+    return replace(deployment, challenger=None, previous=_shortened(deployment.previous, length - 1))
