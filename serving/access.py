@@ -1,61 +1,121 @@
-"""Who may call what: a guard in front of every handler that names a scope in its ``opt``."""
+"""Who calls, and what they may do: two guards in front of every handler.
 
+A handler is closed unless its ``opt`` opens it: one that nobody thought about asks for a key.
+"""
+
+import base64
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
-from serving.keys import ApiKey, KeyRing
+from serving.keys import KeyRing
 from serving.problems import NotPermitted, Unauthenticated
 
-#: The handler option that says what a key must be allowed to do; ``any`` for any valid key.
+#: The handler option that says what a caller must be allowed to do: a scope, ANY or OPEN.
 SCOPE = "scope"
+#: Any valid key will do.
+ANY = "any"
+#: Nothing need be shown.
+OPEN = "open"
+
+Connection = ASGIConnection[Any, Any, Any, Any]
 
 
-class KeyGuard:
-    """Lets a request through when its key is active and has the handler's scope."""
+class Caller(msgspec.Struct, frozen=True):
+    """Who calls. ``caller_id`` stays the same when a key is rotated or a token renewed; ``credential`` names what was
+    shown, for messages; ``rate_limit`` is None where the server's default holds.
+    """
+
+    caller_id: str
+    scopes: frozenset[str]
+    credential: str
+    rate_limit: int | None = None
+
+    def may(self, scope: str) -> bool:
+        """Whether a scope, or ``admin``, which holds them all, was granted."""
+        return scope in self.scopes or "admin" in self.scopes
+
+
+class Authentication:
+    """Finds out who calls; handlers that are OPEN go without."""
 
     def __init__(self, ring: KeyRing):
         self._ring = ring
 
-    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        """Raise Unauthenticated or NotPermitted; handlers without the option are open to all.
+    async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
+        """Raise Unauthenticated where nothing valid was shown.
 
         A coroutine that awaits nothing: Litestar would run a plain function in a thread, which costs each request a
         hop and lets two threads into one key ring.
         """
-        scope = handler.opt.get(SCOPE)
-        if scope is None:
-            return
-        key = self._authenticated(connection)
-        connection.scope["auth"] = key
-        if scope != "any" and scope not in key.scopes:
-            raise NotPermitted(
-                f"This needs the scope {scope!r}: the key {key.key_id} has {', '.join(sorted(key.scopes))}"
-            )
+        if handler.opt.get(SCOPE) != OPEN:
+            connection.scope["auth"] = self._caller(connection)
 
-    def _authenticated(self, connection: ASGIConnection[Any, Any, Any, Any]) -> ApiKey:
-        text = _presented(connection)
-        if not text:
-            raise Unauthenticated("Send a key as 'Authorization: Bearer …'; `loanlake key create NAME` makes one")
-        key = self._ring.find(text)
+    def _caller(self, connection: Connection) -> Caller:
+        shown = _shown(connection)
+        if not shown:
+            raise Unauthenticated(
+                "Send a key as 'Authorization: Bearer …'; `loanlake key create NAME` makes one",
+                challenge=_challenge(connection),
+            )
+        key = self._ring.find(shown)
         if key is None:
             raise Unauthenticated("This key is not known here")
         state = key.state(datetime.now(UTC))
         if state != "active":
             raise Unauthenticated(f"The key {key.key_id} is {state}")
-        return key
+        return Caller(key.caller_id, key.scopes, f"key {key.key_id}", key.rate_limit)
 
 
-def caller(connection: ASGIConnection[Any, Any, Any, Any]) -> ApiKey:
-    """The key that the guard let through; only for handlers that name a scope."""
-    key: ApiKey = connection.scope["auth"]
-    return key
+async def require_scope(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Raise NotPermitted where the caller lacks the handler's scope."""
+    scope = handler.opt.get(SCOPE, ANY)
+    if scope not in (ANY, OPEN) and not caller(connection).may(scope):
+        found = caller(connection)
+        raise NotPermitted(
+            f"This needs the scope {scope!r}: the {found.credential} has {', '.join(sorted(found.scopes)) or 'none'}",
+            scope=scope,
+        )
 
 
-def _presented(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
-    scheme, _, credentials = connection.headers.get("authorization", "").partition(" ")
+def caller(connection: Connection) -> Caller:
+    """Who was let through; only for handlers that are not OPEN."""
+    found: Caller = connection.scope["auth"]
+    return found
+
+
+def _is_get(connection: Connection) -> bool:
+    return connection.scope.get("method") == "GET"
+
+
+def _shown(connection: Connection) -> str:
+    sent = connection.headers.getall("authorization", [])
+    if len(sent) > 1:
+        # a proxy may have checked the one and this server the other
+        raise Unauthenticated(f"Send one Authorization header: found {len(sent)}")
+    scheme, _, credentials = (sent[0] if sent else "").partition(" ")
     if scheme.lower() == "bearer":
         return credentials.strip()
+    if scheme.lower() == "basic" and _is_get(connection):
+        return _password(credentials)
     return str(connection.headers.get("x-api-key", "")).strip()
+
+
+def _password(credentials: str) -> str:
+    """What a browser sends after asking for name and password: the key is the password, any name will do.
+
+    For GET only: a browser adds it to the requests of other sites' pages too, which must not decide anything.
+    """
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2].strip()
+    except ValueError:  # neither base64 nor UTF-8
+        return ""
+
+
+def _challenge(connection: Connection) -> str:
+    """A person's browser is asked to ask; a program gets no prompt in its way."""
+    is_page = _is_get(connection) and "text/html" in connection.headers.get("accept", "")
+    return 'Basic realm="Loanlake: any name, a key as the password", charset="UTF-8"' if is_page else ""

@@ -11,7 +11,7 @@ from litestar.di import Provide
 from litestar.response import Redirect
 
 from serving import problems
-from serving.access import SCOPE, KeyGuard
+from serving.access import ANY, OPEN, SCOPE, Authentication, require_scope
 from serving.controllers.decisions import DecisionsController
 from serving.controllers.health import HealthController, metrics_page
 from serving.controllers.model import ModelController
@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
     )
     outcomes = OutcomeService(deployments=deployments, outbox=outbox)
     readiness = ReadinessCheck(deployments=deployments, store=store, outbox=outbox, history_policy=options.history)
-    guard = KeyGuard(KeyRing(KeyStore(settings.keys), poll_seconds=options.poll_seconds))
+    authentication = Authentication(KeyRing(KeyStore(settings.keys), poll_seconds=options.poll_seconds))
     services = {
         "deployments": deployments,
         "scoring": scoring,
@@ -77,7 +77,8 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
             await outbox.close()
             await store.close()
 
-    metrics_opt = {SCOPE: "metrics"} if options.metrics_need_key else {}
+    docs_scope = ANY if options.docs_need_key else OPEN
+    metrics_scope = "metrics" if options.metrics_need_key else OPEN
     return Litestar(
         route_handlers=[
             ScoresController,
@@ -85,17 +86,17 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
             OutcomesController,
             ModelController,
             HealthController,
-            Router(path="/", route_handlers=[metrics_page], opt=metrics_opt),
-            to_the_page,
+            Router(path="/", route_handlers=[metrics_page], opt={SCOPE: metrics_scope}),
+            Router(path="/", route_handlers=[to_the_page], opt={SCOPE: docs_scope}),
         ],
         dependencies={name: Provide(_always(service), sync_to_thread=False) for name, service in services.items()},
-        guards=[guard],
+        guards=[authentication, require_scope],
         lifespan=[running],
         middleware=[StartTime()],
         before_send=[metrics.count_response],
         plugins=[problems.plugin()],
         openapi_config=openapi_config(
-            lambda: _live_schemas(deployments, options.batch_rows), version=version("loanlake")
+            lambda: _live_schemas(deployments, options.batch_rows), version=version("loanlake"), scope=docs_scope
         ),
         request_max_body_size=options.body_bytes,
         logging_config=None,  # serving.logs sets handlers up; the problems plugin logs what is unexpected

@@ -2,6 +2,9 @@
 
 A key is ``ll_<key id>_<secret>``. The secret is 256 random bits, so one SHA-256 of it is as safe to store as a slow
 password hash would be (there is nothing to guess), and costs a request microseconds.
+
+A key that is rotated has a successor for the same caller: what a caller may do in a minute, and what their
+Idempotency-Keys stand for, go by the caller, so that neither doubles while both keys work.
 """
 
 import hashlib
@@ -11,11 +14,12 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from warehouse.errors import NotFoundError, SettingError
 
@@ -24,11 +28,16 @@ log = logging.getLogger("loanlake.serving")
 #: What a key may be allowed to do.
 SCOPES = {
     "score": "ask for scores",
+    "batch": "have files and lake tables scored",
     "decisions": "read decisions already made, with what the applicant sent",
     "outcomes": "report how applications ended",
+    "approve": "approve a model for promotion",
     "metrics": "read /metrics where LOANLAKE_METRICS=key",
+    "admin": "all of these",
 }
-_PREFIX = "ll"
+#: Requests a minute that a key may be given.
+MOST_REQUESTS = 10_000_000
+PREFIX = "ll_"
 _SCHEMA = """
 create table if not exists api_keys (
     key_id text primary key,
@@ -37,14 +46,23 @@ create table if not exists api_keys (
     scopes text not null,
     created_at text not null,
     expires_at text,
-    revoked_at text
+    revoked_at text,
+    caller_id text,
+    rate_limit integer
 ) strict
 """
+#: Columns that files of earlier versions lack.
+_LATER_COLUMNS = {"caller_id": "text", "rate_limit": "integer"}
+_COLUMNS = "key_id, name, secret_sha256, scopes, created_at, expires_at, revoked_at, caller_id, rate_limit"
 
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key as stored; times are UTC. ``secret_sha256`` is hexadecimal."""
+    """A key as stored; times are UTC. ``secret_sha256`` is hexadecimal.
+
+    ``caller_id``: the id of the first key in its line of rotations. ``rate_limit``: requests a minute, None for the
+    server's default.
+    """
 
     key_id: str
     name: str
@@ -53,6 +71,8 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    caller_id: str
+    rate_limit: int | None
 
     def state(self, now: datetime) -> str:
         """``active``, ``expired`` or ``revoked`` at ``now``."""
@@ -67,45 +87,109 @@ class KeyStore:
     def __init__(self, path: Path):
         self.path = path
 
-    def create(self, name: str, scopes: Iterable[str], *, expires_after: timedelta | None = None) -> str:
-        """Store a new key and return the only copy of its text; raises SettingError where a scope does not exist."""
+    def create(
+        self,
+        name: str,
+        scopes: Iterable[str],
+        *,
+        expires_after: timedelta | None = None,
+        rate_limit: int | None = None,
+    ) -> str:
+        """Store a new key and return the only copy of its text.
+
+        Raises SettingError where a scope does not exist or the limit is not within 1 to MOST_REQUESTS.
+        """
         wanted = sorted(set(scopes))
         unknown = [scope for scope in wanted if scope not in SCOPES]
         if unknown or not wanted:
             raise SettingError(f"a scope must be one of {', '.join(SCOPES)}: found {', '.join(unknown) or 'none'}")
+        _require_rate_limit(rate_limit)
         key_id, secret, now = secrets.token_hex(6), secrets.token_hex(32), datetime.now(UTC)
-        expires_at = (now + expires_after).isoformat() if expires_after else None
-        with closing(self._open()) as con, con:
-            con.execute(
-                "insert into api_keys values (?, ?, ?, ?, ?, ?, null)",
-                [key_id, name, _hash(secret), " ".join(wanted), now.isoformat(), expires_at],
+        key = ApiKey(
+            key_id=key_id,
+            name=name,
+            secret_sha256=_hash(secret),
+            scopes=frozenset(wanted),
+            created_at=now,
+            expires_at=now + expires_after if expires_after else None,
+            revoked_at=None,
+            caller_id=key_id,
+            rate_limit=rate_limit,
+        )
+        with self._transaction() as con:
+            _insert(con, key)
+        return f"{PREFIX}{key_id}_{secret}"
+
+    def rotate(self, key_id: str, *, overlap: timedelta, expires_after: timedelta | None = None) -> str:
+        """Store the successor of an active key and return its text; the old key ends once ``overlap`` has passed.
+
+        The successor has the same name, scopes, limit and caller, and lasts as long as its predecessor was made to
+        unless ``expires_after`` says otherwise. Raises NotFoundError where no active key has that id.
+        """
+        new_id, secret, now = secrets.token_hex(6), secrets.token_hex(32), datetime.now(UTC)
+        with self._transaction() as con:
+            old = _one(con, key_id)
+            if old is None or old.state(now) != "active":
+                state = f": it is {old.state(now)}" if old else ""
+                raise NotFoundError(f"no active key {key_id!r} to rotate{state}; `loanlake key list` shows their ids")
+            lifetime = expires_after or (old.expires_at - old.created_at if old.expires_at else None)
+            ends_at = min(now + overlap, old.expires_at or now + overlap)
+            con.execute("update api_keys set expires_at = ? where key_id = ?", [ends_at.isoformat(), key_id])
+            successor = replace(
+                old,
+                key_id=new_id,
+                secret_sha256=_hash(secret),
+                created_at=now,
+                expires_at=now + lifetime if lifetime else None,
             )
-        return f"{_PREFIX}_{key_id}_{secret}"
+            _insert(con, successor)
+        return f"{PREFIX}{new_id}_{secret}"
+
+    def set_rate_limit(self, key_id: str, rate_limit: int | None) -> ApiKey:
+        """Let a key's caller send so many requests a minute, None for the server's default.
+
+        Raises SettingError for a number out of range, NotFoundError where no key has that id.
+        """
+        _require_rate_limit(rate_limit)
+        with self._transaction() as con:
+            key = _one(con, key_id)
+            if key is None:
+                raise _unknown(key_id, "whose limit could be set")
+            # of the whole line of rotations: two keys of one caller that overlap share one count
+            con.execute(
+                "update api_keys set rate_limit = ? where coalesce(caller_id, key_id) = ?", [rate_limit, key.caller_id]
+            )
+        return replace(key, rate_limit=rate_limit)
 
     def all(self) -> list[ApiKey]:
         """Every key, oldest first, revoked and expired ones included."""
         if not self.path.exists():
             return []
-        with closing(self._open()) as con:
-            return [_key(row) for row in con.execute("select * from api_keys order by created_at, key_id")]
+        with self._transaction() as con:
+            return [_key(row) for row in con.execute(f"select {_COLUMNS} from api_keys order by created_at, key_id")]
 
     def revoke(self, key_id: str) -> ApiKey:
         """End a key for good; raises NotFoundError where there is none of that id, or it was revoked before."""
-        with closing(self._open()) as con, con:
+        with self._transaction() as con:
             row = con.execute(
-                "update api_keys set revoked_at = ? where key_id = ? and revoked_at is null returning *",
+                f"update api_keys set revoked_at = ? where key_id = ? and revoked_at is null returning {_COLUMNS}",
                 [datetime.now(UTC).isoformat(), key_id],
             ).fetchone()
         if row is None:
-            raise NotFoundError(f"no key {key_id!r} that could be revoked: `loanlake key list` shows their ids")
+            raise _unknown(key_id, "that could be revoked")
         return _key(row)
 
-    def _open(self) -> sqlite3.Connection:
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        con = sqlite3.connect(self.path, timeout=10)
-        self.path.chmod(0o600)
-        con.execute(_SCHEMA)
-        return con
+        with closing(sqlite3.connect(self.path, timeout=10)) as con, con:
+            self.path.chmod(0o600)
+            con.execute("begin immediate")  # two commands at once must not rotate one key both
+            con.execute(_SCHEMA)
+            known = {name for _, name, *_ in con.execute("pragma table_info(api_keys)")}
+            for name in _LATER_COLUMNS.keys() - known:
+                con.execute(f"alter table api_keys add column {name} {_LATER_COLUMNS[name]}")
+            yield con
 
 
 class KeyRing:
@@ -120,11 +204,10 @@ class KeyRing:
 
     def find(self, text: str) -> ApiKey | None:
         """The key that ``text`` proves knowledge of, whatever its state; None where there is none."""
-        prefix, _, rest = text.partition("_")
-        key_id, _, secret = rest.partition("_")
+        key_id, _, secret = text.removeprefix(PREFIX).partition("_")
         # a key made a moment ago works at once: an id that is not known is looked for without waiting
         self._refresh(at_once=key_id not in self._keys)
-        key = self._keys.get(key_id) if prefix == _PREFIX else None
+        key = self._keys.get(key_id) if text.startswith(PREFIX) else None
         # an unknown id costs the same comparison as a wrong secret
         expected = key.secret_sha256 if key is not None else _hash("")
         return key if hmac.compare_digest(_hash(secret), expected) and key is not None else None
@@ -156,8 +239,38 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _key(row: tuple[str, str, str, str, str, str | None, str | None]) -> ApiKey:
-    key_id, name, secret_sha256, scopes, created_at, expires_at, revoked_at = row
+def _require_rate_limit(rate_limit: int | None) -> None:
+    if rate_limit is not None and not 1 <= rate_limit <= MOST_REQUESTS:
+        raise SettingError(f"a rate limit must be within 1..{MOST_REQUESTS:,} requests a minute: found {rate_limit}")
+
+
+def _unknown(key_id: str, purpose: str) -> NotFoundError:
+    return NotFoundError(f"no key {key_id!r} {purpose}: `loanlake key list` shows their ids")
+
+
+def _insert(con: sqlite3.Connection, key: ApiKey) -> None:
+    con.execute(
+        f"insert into api_keys ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, null, ?, ?)",
+        [
+            key.key_id,
+            key.name,
+            key.secret_sha256,
+            " ".join(sorted(key.scopes)),
+            key.created_at.isoformat(),
+            key.expires_at.isoformat() if key.expires_at else None,
+            key.caller_id,
+            key.rate_limit,
+        ],
+    )
+
+
+def _one(con: sqlite3.Connection, key_id: str) -> ApiKey | None:
+    row = con.execute(f"select {_COLUMNS} from api_keys where key_id = ?", [key_id]).fetchone()
+    return _key(row) if row else None
+
+
+def _key(row: tuple[Any, ...]) -> ApiKey:
+    key_id, name, secret_sha256, scopes, created_at, expires_at, revoked_at, caller_id, rate_limit = row
     return ApiKey(
         key_id=key_id,
         name=name,
@@ -166,4 +279,6 @@ def _key(row: tuple[str, str, str, str, str, str | None, str | None]) -> ApiKey:
         created_at=datetime.fromisoformat(created_at),
         expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
         revoked_at=datetime.fromisoformat(revoked_at) if revoked_at else None,
+        caller_id=caller_id or key_id,
+        rate_limit=rate_limit,
     )

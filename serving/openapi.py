@@ -20,10 +20,9 @@ from litestar.openapi.spec import Components, OpenAPIMediaType, Operation, Refer
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
+from serving.access import ANY, OPEN, SCOPE
 from serving.problems import ProblemDocument
 
-#: For handlers that need a key.
-KEY_REQUIRED: list[dict[str, list[str]]] = [{"key": []}]
 _ASSETS = {
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
@@ -55,16 +54,27 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
 LiveSchemas = Callable[[], dict[str, dict[str, Any]]]
 
 
-def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """The error answers of a handler, as problem documents."""
+def key_or_token(scope: str) -> list[dict[str, list[str]]]:
+    """What a handler asks callers for; ANY needs no scope."""
+    roles = [] if scope == ANY else [scope]
+    return [{"key": roles}, {"token": roles}]
+
+
+def problems(*statuses: int, scope: str = OPEN) -> dict[int, ResponseSpec]:
+    """The error answers of a handler, as problem documents; one that is not OPEN may also refuse who calls."""
+    descriptions = {status: HTTPStatus(status).phrase for status in statuses}
+    if scope != OPEN:
+        descriptions[401] = "No valid key or token was sent"
+    if scope not in (OPEN, ANY):
+        descriptions[403] = f"The caller lacks the scope `{scope}`"
     return {
         status: ResponseSpec(
             ProblemDocument,
-            description=HTTPStatus(status).phrase,
+            description=description,
             media_type="application/problem+json",
             generate_examples=False,
         )
-        for status in statuses
+        for status, description in sorted(descriptions.items())
     }
 
 
@@ -80,15 +90,23 @@ def takes(schema: str) -> type[Operation]:
     return TakesBody
 
 
-def openapi_config(live_schemas: LiveSchemas, *, version: str) -> OpenAPIConfig:
-    """Description at ``/schema/openapi.json`` and ``.yaml``, page at ``/schema``."""
+def openapi_config(live_schemas: LiveSchemas, *, version: str, scope: str) -> OpenAPIConfig:
+    """Description at ``/schema/openapi.json`` and ``.yaml``, page at ``/schema``, for those with ``scope``."""
     return OpenAPIConfig(
         title="Loanlake",
         version=version,
         description="Scores of default risk: each durable before it is answered, and replayable from its id.",
         components=Components(
             security_schemes={
-                "key": SecurityScheme(type="http", scheme="bearer", description="`loanlake key create NAME` makes one")
+                "key": SecurityScheme(
+                    type="http", scheme="bearer", description="An API key: `loanlake key create NAME` makes one"
+                ),
+                "token": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    bearer_format="JWT",
+                    description="A token of the identity provider that this server was told of",
+                ),
             }
         ),
         tags=[
@@ -96,11 +114,13 @@ def openapi_config(live_schemas: LiveSchemas, *, version: str) -> OpenAPIConfig:
             Tag(name="Decisions", description="Read decisions already made"),
             Tag(name="Outcomes", description="Report how applications ended"),
             Tag(name="Model", description="What scores now"),
-            Tag(name="Health", description="For load balancers and monitors; no key needed"),
+            Tag(name="Health", description="For load balancers and monitors"),
         ],
         use_handler_docstrings=True,
         render_plugins=[_Page(live_schemas), _Json(live_schemas), _Yaml(live_schemas)],
-        openapi_router=_Documentation(path="/schema", route_handlers=[asset], include_in_schema=False),
+        openapi_router=_Documentation(
+            path="/schema", route_handlers=[asset], include_in_schema=False, opt={SCOPE: scope}
+        ),
     )
 
 

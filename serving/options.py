@@ -20,7 +20,8 @@ class ServingOptions:
     ``batch_rows``: applications in one inline batch. ``body_bytes``: request body. ``waiting_decisions``: decisions
     scored but not yet durable, beyond which new ones are refused with 503 rather than kept waiting.
     ``poll_seconds``: how often deployment and keys are looked at for a change. ``metrics_need_key``: whether
-    ``/metrics`` asks for a key with the scope ``metrics``. ``history``: how old history may be, and what happens then.
+    ``/metrics`` asks for a key with the scope ``metrics``. ``docs_need_key``: whether ``/schema`` asks for any key.
+    ``history``: how old history may be, and what happens then.
     """
 
     batch_rows: int = 500
@@ -28,12 +29,14 @@ class ServingOptions:
     waiting_decisions: int = 5_000
     poll_seconds: float = 0.5
     metrics_need_key: bool = False
+    docs_need_key: bool = True
     history: HistoryPolicy = field(default_factory=HistoryPolicy)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "ServingOptions":
         """Read ``LOANLAKE_BATCH_ROWS``, ``LOANLAKE_BODY_BYTES``, ``LOANLAKE_WAITING_DECISIONS``, ``LOANLAKE_METRICS``,
-        ``LOANLAKE_HISTORY_MAX_AGE_HOURS``, ``LOANLAKE_STALE_HISTORY`` and ``LOANLAKE_UNAVAILABLE_HISTORY``.
+        ``LOANLAKE_DOCS``, ``LOANLAKE_HISTORY_MAX_AGE_HOURS``, ``LOANLAKE_STALE_HISTORY`` and
+        ``LOANLAKE_UNAVAILABLE_HISTORY``.
 
         Raises SettingError naming the variable and the value that cannot be used.
         """
@@ -44,6 +47,7 @@ class ServingOptions:
             body_bytes=_count(env, "LOANLAKE_BODY_BYTES", cls.body_bytes, 100_000_000),
             waiting_decisions=_count(env, "LOANLAKE_WAITING_DECISIONS", cls.waiting_decisions, 1_000_000),
             metrics_need_key=metrics == "key",
+            docs_need_key=_word(env, "LOANLAKE_DOCS", ("key", "open")) == "key",
             history=HistoryPolicy(
                 max_age=_hours(env, "LOANLAKE_HISTORY_MAX_AGE_HOURS"),
                 stale=_word(env, "LOANLAKE_STALE_HISTORY", get_args(StaleWord)),

@@ -4,8 +4,8 @@
 
     Problem
     ├── InvalidRequest        400  the body breaks its schema; ``errors`` lists every violation, not only the first
-    ├── Unauthenticated       401  no key, or one that is unknown, revoked or expired
-    ├── NotPermitted          403  the key lacks the scope
+    ├── Unauthenticated       401  no key or token, or one that is unknown, revoked or expired
+    ├── NotPermitted          403  the caller lacks the scope
     ├── UnknownDecision       404
     ├── UnsupportedMediaType  415
     ├── NotScorable           422  valid values for which a feature's formula has no result, such as ln(0)
@@ -38,13 +38,14 @@ class Violation(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
-    """RFC 9457's members, and ``errors`` for a body that breaks its schema."""
+    """RFC 9457's members, ``errors`` for a body that breaks its schema, and ``scope`` for one that the caller lacks."""
 
     type: str
     title: str
     status: int
     detail: str
     errors: tuple[Violation, ...] = ()
+    scope: str = ""
     incident: str = ""
 
 
@@ -90,22 +91,26 @@ class InvalidRequest(Problem):
 
 
 class Unauthenticated(Problem):
-    """No key, or one that is unknown, revoked or expired."""
+    """No key or token, or one that is unknown, revoked or expired."""
 
     status_code = 401
     name = "unauthenticated"
-    heading = "A valid API key is required"
+    heading = "A valid API key or token is required"
 
-    def __init__(self, detail: str):
-        super().__init__(detail, headers={"WWW-Authenticate": 'Bearer realm="loanlake"'})
+    def __init__(self, detail: str, *, challenge: str = ""):
+        super().__init__(detail, headers={"WWW-Authenticate": challenge or 'Bearer realm="loanlake"'})
 
 
 class NotPermitted(Problem):
-    """The key lacks the scope."""
+    """The caller lacks the scope."""
 
     status_code = 403
     name = "not-permitted"
-    heading = "This key may not do that"
+    heading = "This caller may not do that"
+
+    def __init__(self, detail: str, *, scope: str):
+        challenge = f'Bearer realm="loanlake", error="insufficient_scope", scope="{scope}"'
+        super().__init__(detail, headers={"WWW-Authenticate": challenge}, extra={"scope": scope})
 
 
 class UnknownDecision(Problem):

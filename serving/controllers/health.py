@@ -3,6 +3,7 @@
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 
+from serving.access import OPEN, SCOPE
 from serving.metrics import CONTENT_TYPE, Metrics
 from serving.readiness import ReadinessCheck
 from serving.wire import Alive, Readiness
@@ -12,6 +13,7 @@ class HealthController(Controller):
     """Answer whether the process is alive, and whether it can score."""
 
     tags = ("Health",)
+    opt = {SCOPE: OPEN}  # noqa: RUF012 - Litestar reads it as a class attribute
 
     @get("/healthz", sync_to_thread=False)
     def alive(self) -> Alive:

@@ -3,9 +3,9 @@
 from litestar import Controller, get
 from litestar.di import NamedDependency
 
-from serving.access import SCOPE
+from serving.access import ANY, SCOPE
 from serving.deployment_watch import DeploymentWatch
-from serving.openapi import KEY_REQUIRED, problems
+from serving.openapi import key_or_token, problems
 from serving.wire import ModelDescription
 
 
@@ -14,10 +14,10 @@ class ModelController(Controller):
 
     path = "/v1/model"
     tags = ("Model",)
-    opt = {SCOPE: "any"}  # noqa: RUF012 - Litestar reads it as a class attribute
-    security = KEY_REQUIRED
+    opt = {SCOPE: ANY}  # noqa: RUF012 - Litestar reads it as a class attribute
+    security = key_or_token(ANY)
 
-    @get(sync_to_thread=False, responses=problems(401, 503))
+    @get(sync_to_thread=False, responses=problems(503, scope=ANY))
     def model(self, deployments: NamedDependency[DeploymentWatch]) -> ModelDescription:
         """The champion, and a challenger on trial: version, since when, how well it did, and the inputs they take."""
         return deployments.served().description

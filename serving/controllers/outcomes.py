@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 
 from serving.access import SCOPE
 from serving.json_body import decode_body
-from serving.openapi import KEY_REQUIRED, problems, takes
+from serving.openapi import key_or_token, problems, takes
 from serving.outcome_report import OutcomeService
 from serving.wire import OutcomeReceipt
 
@@ -18,9 +18,13 @@ class OutcomesController(Controller):
     path = "/v1/outcomes"
     tags = ("Outcomes",)
     opt = {SCOPE: "outcomes"}  # noqa: RUF012 - Litestar reads it as a class attribute
-    security = KEY_REQUIRED
+    security = key_or_token("outcomes")
 
-    @post(status_code=200, operation_class=takes("OutcomeReport"), responses=problems(400, 401, 403, 413, 415, 503))
+    @post(
+        status_code=200,
+        operation_class=takes("OutcomeReport"),
+        responses=problems(400, 413, 415, 503, scope="outcomes"),
+    )
     async def report(
         self, request: Request[Any, Any, Any], outcomes: NamedDependency[OutcomeService]
     ) -> OutcomeReceipt:

@@ -8,7 +8,7 @@ from litestar.params import HeaderParameter
 
 from serving.access import SCOPE, caller
 from serving.json_body import decode_body
-from serving.openapi import KEY_REQUIRED, problems, takes
+from serving.openapi import key_or_token, problems, takes
 from serving.scoring import ScoringService
 from serving.wire import BatchAnswer, ScoredApplication
 
@@ -29,9 +29,13 @@ class ScoresController(Controller):
     path = "/v1/scores"
     tags = ("Scores",)
     opt = {SCOPE: "score"}  # noqa: RUF012 - Litestar reads it as a class attribute
-    security = KEY_REQUIRED
+    security = key_or_token("score")
 
-    @post(status_code=200, operation_class=takes("ScoreRequest"), responses=problems(400, 401, 403, 413, 415, 422, 503))
+    @post(
+        status_code=200,
+        operation_class=takes("ScoreRequest"),
+        responses=problems(400, 413, 415, 422, 503, scope="score"),
+    )
     async def score(
         self,
         request: Request[Any, Any, Any],
@@ -42,13 +46,13 @@ class ScoresController(Controller):
         body = decode_body(await request.body(), request.headers.get("content-type"))
         if idempotency_key is None:
             return await scoring.score(body)
-        return await scoring.score_once(body, caller(request).key_id, idempotency_key)
+        return await scoring.score_once(body, caller(request).caller_id, idempotency_key)
 
     @post(
         "/batch",
         status_code=200,
         operation_class=takes("BatchRequest"),
-        responses=problems(400, 401, 403, 413, 415, 503),
+        responses=problems(400, 413, 415, 503, scope="score"),
     )
     async def score_batch(
         self, request: Request[Any, Any, Any], scoring: NamedDependency[ScoringService]

@@ -1,5 +1,7 @@
 """``loanlake key`` and ``loanlake serve`` as scripts and people use them."""
 
+from datetime import UTC, datetime
+
 import pytest
 from click.testing import CliRunner
 
@@ -41,6 +43,26 @@ def test_the_list_shows_states_and_never_a_secret(home: Settings) -> None:
     assert found.secret_sha256 not in listed
 
 
+def test_a_rotation_prints_the_new_key_alone(home: Settings) -> None:
+    """``KEY=$(loanlake key rotate ID)`` must give a key that works, beside the old one for a while."""
+    old = CliRunner().invoke(key, ["create", "demo"]).stdout.strip()
+
+    result = CliRunner().invoke(key, ["rotate", old.split("_")[1], "--overlap-hours", "1"])
+
+    ring = KeyRing(KeyStore(home.keys), poll_seconds=0)
+    found = [ring.find(text) for text in (old, result.stdout.strip())]
+    assert all(one is not None and one.state(datetime.now(UTC)) == "active" for one in found)
+    assert "ends in 1 hours" in result.stderr
+
+
+def test_a_limit_is_set_and_taken_back(home: Settings) -> None:
+    key_id = CliRunner().invoke(key, ["create", "demo", "--rate-limit", "50"]).stdout.split("_")[1]
+
+    shown = [CliRunner().invoke(key, ["limit", key_id, limit]).stdout for limit in ("6000", "default")]
+
+    assert [line.split(": ")[-1].strip() for line in shown] == ["6000.", "default."]
+
+
 def test_no_keys_are_no_table(home: Settings) -> None:
     result = CliRunner().invoke(key, ["list"])
 
@@ -58,6 +80,8 @@ def test_a_key_that_does_not_exist_cannot_be_revoked(home: Settings) -> None:
     [
         (key, ["create", "demo", "--scope", "root"]),
         (key, ["create"]),
+        (key, ["create", "demo", "--rate-limit", "0"]),
+        (key, ["limit", "x", "many"]),
         (serve, ["--port", "99999"]),
         (serve, ["--workers", "0"]),
     ],

@@ -1,6 +1,8 @@
 """Keys: shown once, stored as hashes, stopped within the poll time."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -113,7 +115,71 @@ def test_keys_known_before_stay_in_force_while_the_file_cannot_be_read(store: Ke
     assert ring.find(text) is not None
 
 
+def test_a_rotated_key_and_its_successor_overlap_as_one_caller(store: KeyStore, ring: KeyRing) -> None:
+    old = store.create("branch office", ["score"], expires_after=timedelta(days=30), rate_limit=500)
+
+    new = store.rotate(old.split("_")[1], overlap=timedelta(hours=1))
+
+    before, after = ring.find(old), ring.find(new)
+    assert before is not None
+    assert after is not None
+    assert {key.state(after.created_at + timedelta(minutes=59)) for key in (before, after)} == {"active"}
+    assert before.state(after.created_at + timedelta(minutes=61)) == "expired"
+    assert after.expires_at == after.created_at + timedelta(days=30)
+    assert (after.name, after.scopes, after.rate_limit) == (before.name, before.scopes, before.rate_limit)
+    assert after.caller_id == before.caller_id == before.key_id != after.key_id
+
+
+def test_a_rotation_lengthens_no_life(store: KeyStore) -> None:
+    old = store.create("branch office", ["score"], expires_after=timedelta(hours=2))
+    ends_at = store.all()[0].expires_at
+
+    store.rotate(old.split("_")[1], overlap=timedelta(days=1), expires_after=timedelta(days=7))
+
+    first, second = store.all()
+    assert first.expires_at == ends_at
+    assert second.expires_at == second.created_at + timedelta(days=7)
+
+
+def test_only_an_active_key_is_rotated(store: KeyStore) -> None:
+    key_id = store.create("branch office", ["score"]).split("_")[1]
+    store.revoke(key_id)
+
+    with pytest.raises(NotFoundError, match="it is revoked"):
+        store.rotate(key_id, overlap=timedelta(0))
+    with pytest.raises(NotFoundError, match="'nobody' to rotate"):
+        store.rotate("nobody", overlap=timedelta(0))
+
+
+def test_a_limit_holds_for_all_keys_of_a_caller(store: KeyStore) -> None:
+    key_id = store.create("branch office", ["score"]).split("_")[1]
+    store.rotate(key_id, overlap=timedelta(hours=1))
+    store.create("another", ["score"])
+
+    store.set_rate_limit(key_id, 6000)
+
+    assert [key.rate_limit for key in store.all()] == [6000, 6000, None]
+
+
+@pytest.mark.parametrize("limit", [0, -1, 10_000_001])
+def test_a_limit_out_of_range_is_refused(store: KeyStore, limit: int) -> None:
+    with pytest.raises(SettingError, match=f"1..10,000,000 requests a minute: found {limit}"):
+        store.create("x", ["score"], rate_limit=limit)
+
+
+def test_a_file_of_an_earlier_version_keeps_its_keys(store: KeyStore, ring: KeyRing) -> None:
+    text = store.create("branch office", ["score"])
+    with closing(sqlite3.connect(store.path)) as con, con:
+        con.execute("alter table api_keys drop column caller_id")
+        con.execute("alter table api_keys drop column rate_limit")
+
+    found = ring.find(text)
+
+    assert found is not None
+    assert (found.caller_id, found.rate_limit) == (found.key_id, None)
+
+
 @pytest.mark.parametrize("scopes", [[], ["scores"], ["score", "root"]])
 def test_a_scope_that_does_not_exist_is_refused(store: KeyStore, scopes: list[str]) -> None:
-    with pytest.raises(SettingError, match="one of score, decisions, outcomes, metrics"):
+    with pytest.raises(SettingError, match="one of score, batch, decisions, outcomes, approve, metrics, admin"):
         store.create("x", scopes)
