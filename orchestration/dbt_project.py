@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -43,9 +43,24 @@ def prepared_manifest(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR
         fingerprint = project_fingerprint(project_dir)
         if manifest.exists() and stamp.exists() and stamp.read_text() == fingerprint:
             return manifest
-        _parse(settings.dbt_parsed, project_dir)
+        _parse(settings, settings.dbt_parsed, project_dir)
         stamp.write_text(fingerprint)
     return manifest
+
+
+def run_dbt(arguments: Sequence[str], settings: Settings, *, target: Path, project_dir: Path, doing: str) -> None:
+    """Run a dbt command for this home and wait for its end; what it writes goes to ``target``.
+
+    Raises DbtProjectError with dbt's own words, that it cannot do what ``doing`` says ("parse the project").
+    """
+    command = [str(DBT), "--quiet", *arguments, "--no-use-colors"]
+    command += ["--project-dir", str(project_dir), "--profiles-dir", str(project_dir)]
+    command += ["--target-path", str(target), "--log-path", str(target)]
+    environment = {**os.environ, "LOANLAKE_HOME": str(settings.home), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+    # this environment's own dbt, a list and no shell: the arguments are ours and the paths are the operator's
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=project_dir)  # noqa: S603
+    if done.returncode != 0:
+        raise DbtProjectError(f"dbt cannot {doing} in {project_dir}:\n{done.stdout.strip()}{done.stderr.strip()}")
 
 
 def project_fingerprint(project_dir: Path) -> str:
@@ -116,16 +131,9 @@ def _one_line(message: str) -> str:
     return " ".join(lines[1:3]) if len(lines) > 1 else "".join(lines)
 
 
-def _parse(directory: Path, project_dir: Path) -> None:
+def _parse(settings: Settings, directory: Path, project_dir: Path) -> None:
     working = directory / "working"
-    command = [str(DBT), "parse", "--project-dir", str(project_dir), "--profiles-dir", str(project_dir)]
-    command += ["--target-path", str(working), "--log-path", str(working), "--no-use-colors", "--quiet"]
-    environment = {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=project_dir)  # noqa: S603
-    if done.returncode != 0:
-        raise DbtProjectError(
-            f"dbt cannot parse the project in {project_dir}:\n{done.stdout.strip()}{done.stderr.strip()}"
-        )
+    run_dbt(["parse"], settings, target=working, project_dir=project_dir, doing="parse the project")
     _refuse_cycle(json.loads((working / "manifest.json").read_text()))
     # readers of the manifest see the old one or the new one, never half of it
     shutil.copy2(working / "manifest.json", directory / "manifest.new")
