@@ -47,10 +47,16 @@ def test_a_version_that_was_deleted_while_a_model_of_it_serves_is_refused(
         require_versions(home, "bank")
 
 
-@pytest.mark.parametrize("wanted", ["", "1", "v2"])
 def test_a_version_of_the_project_may_be_named_either_way(
-    home: Settings, in_service: Callable[..., Deployment], wanted: str
+    home: Settings, in_service: Callable[..., Deployment]
 ) -> None:
     in_service(3, feature_version="v1")
 
-    require_versions(home, "bank", wanted)
+    def is_refused(wanted: str) -> bool:
+        try:
+            require_versions(home, "bank", wanted)
+        except RunRefused:
+            return True
+        return False
+
+    assert [wanted for wanted in ("", "1", "v2", "9", "v9") if is_refused(wanted)] == ["9", "v9"]
