@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -14,7 +15,7 @@ TABLE = RawTable(
 )
 
 
-def _found(ids: dict[str, set[str]]) -> list[str]:
+def _found(ids: dict[Any, set[str]]) -> list[str]:
     con = duckdb.connect()
     con.execute("create schema raw")
     con.execute("create table raw.bank_loans (id varchar, member varchar, amount varchar)")
@@ -22,7 +23,7 @@ def _found(ids: dict[str, set[str]]) -> list[str]:
         "insert into raw.bank_loans values "
         "('7', 'x', '1'), (' 007.0 ', null, '1'), ('77', '7', '7'), (null, 'it''s', '1')"
     )
-    condition = TABLE.rows_of(ids)  # type: ignore[arg-type]
+    condition = TABLE.rows_of(ids)
     if condition is None:
         return []
     return [str(row) for row in con.execute(f"select id, member from raw.bank_loans where {condition}").fetchall()]

@@ -1,6 +1,7 @@
 """What may be walked."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,6 @@ def test_policies_are_walked_once_and_in_one_order() -> None:
         ({"label_window_months": 0}, "label_window_months must be at least 1: found 0"),
     ],
 )
-def test_what_cannot_be_walked_is_refused(wrong: dict[str, object], message: str) -> None:
+def test_what_cannot_be_walked_is_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
-        WalkPlan(**{"source": "bank", "first": NOVEMBER, "last": FEBRUARY, **wrong})  # type: ignore[arg-type]
+        WalkPlan(**{"source": "bank", "first": NOVEMBER, "last": FEBRUARY, **wrong})
