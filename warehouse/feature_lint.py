@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import click
+
 from warehouse.contract import FEATURES_MODEL, INPUTS_MODEL, TRAINING_MODEL, FeatureContract
 from warehouse.errors import ContractError, ExpressionError
 from warehouse.expressions import check_select, compile_contract
@@ -75,7 +77,7 @@ def main() -> None:
     """Check the manifest named on the command line; exit code 1 where something is wrong."""
     messages = check_versions(json.loads(Path(sys.argv[1]).read_text()))
     for message in messages:
-        print(message, file=sys.stderr)  # noqa: T201  # a lint command
+        click.echo(message, err=True)
     sys.exit(1 if messages else 0)
 
 
