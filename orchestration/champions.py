@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from ml.deployment import Deployment
+    from ml.deployment import Challenger, Deployment
 
 
 def champion_of(settings: Settings, source: str) -> "Deployment | None":
@@ -14,6 +14,14 @@ def champion_of(settings: Settings, source: str) -> "Deployment | None":
     ``deployment.json`` names one model, whatever its source; a lender trained earlier keeps its champion all the same.
     """
     return next((champion for champion in champions(settings) if champion.source == source), None)
+
+
+def challenger_of(settings: Settings, source: str) -> "Challenger | None":
+    """What is on trial beside the source's champion; None where no challenge runs."""
+    from ml.deployment import read_deployment
+
+    served = read_deployment(settings)
+    return served.challenger if served is not None and served.source == source else None
 
 
 def champions(settings: Settings) -> "list[Deployment]":

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from ml.bundle import Bundle, load_bundle
-from ml.deployment import Deployment, read_deployment
+from ml.deployment import Deployment
 from ml.monitoring import PREDICTIONS, SHADOW_PREDICTIONS, MonitoredModel, decisions_of
-from orchestration.champions import champion_of
+from orchestration.champions import challenger_of, champion_of
 from warehouse.errors import NotFoundError
 from warehouse.lake import connect
 from warehouse.settings import Settings
@@ -39,10 +39,10 @@ def monitored_versions(settings: Settings, source: str) -> list[MonitoredVersion
     A challenger in shadow is measured on what it would have decided; nothing of that is in the champion's figures.
     """
     versions = [monitored_champion(settings, source)]
-    served = read_deployment(settings)
-    if served is not None and served.source == source and served.challenger is not None:
-        table = SHADOW_PREDICTIONS if served.challenger.mode == "shadow" else PREDICTIONS
-        versions.append(_monitored(settings, served.challenger.deployment, table))
+    challenger = challenger_of(settings, source)
+    if challenger is not None:
+        table = SHADOW_PREDICTIONS if challenger.mode == "shadow" else PREDICTIONS
+        versions.append(_monitored(settings, challenger.deployment, table))
     return versions
 
 

@@ -1,10 +1,11 @@
 """What `loanlake run` refuses before it starts anything."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from ml.deployment import Deployment
+from ml.deployment import Challenger, Deployment, serve
 from orchestration.feature_versions import require_versions
 from orchestration.main_run import run_main_path
 from warehouse.errors import RunRefused
@@ -43,6 +44,19 @@ def test_a_version_that_was_deleted_while_a_model_of_it_serves_is_refused(
 
     with pytest.raises(
         RunRefused, match=r"default_risk_bank version 3 is in service and needs ftr_application v0.*bring .*_v0.sql"
+    ):
+        require_versions(home, "bank")
+
+
+def test_a_version_that_was_deleted_while_a_model_of_it_is_on_trial_is_refused(
+    home: Settings, in_service: Callable[..., Deployment]
+) -> None:
+    champion = in_service(3, feature_version="v1")
+    challenger = Challenger("shadow", None, replace(champion, model_version=4, feature_version="v0"))
+    serve(home, replace(champion, challenger=challenger), action="challenge", by="test")
+
+    with pytest.raises(
+        RunRefused, match=r"version 4 is on trial and needs ftr_application v0.*end the trial with `loanlake challenge"
     ):
         require_versions(home, "bank")
 
