@@ -1,9 +1,12 @@
 """A home that can serve: a real small model, an online store with a few borrowers and cohorts, and a key."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import httpx
 import pyarrow as pa
 
 from serving.keys import KeyStore
@@ -53,6 +56,17 @@ def furnish(settings: Settings) -> ServingHome:
     publish_model(settings)
     fill_online_store(settings)
     return ServingHome(settings, KeyStore(settings.keys).create("tests", ["score", "decisions", "outcomes", "metrics"]))
+
+
+def until_ready_says(client: httpx.Client, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The first answer of /readyz that is as wanted; fails with the last one after 20 seconds."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        answer: dict[str, Any] = client.get("/readyz").json()
+        if wanted(answer):
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(f"never so within 20 s: {answer}")
 
 
 def fill_online_store(settings: Settings, *, months_past_due: int = 0) -> None:

@@ -4,8 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +15,7 @@ from serving.app import create_app
 from serving.keys import KeyStore
 from serving.scoring import ScoringService
 from tests.model_factory import publish_model
-from tests.serving_home import APPLICATION, RISKY, ServingHome, furnish
+from tests.serving_home import APPLICATION, RISKY, ServingHome, furnish, until_ready_says
 from warehouse import decision_log
 from warehouse.decision_log import ingest_into_lake
 from warehouse.lake import connect
@@ -269,7 +267,7 @@ def test_a_broken_new_bundle_leaves_the_old_model_serving(own_home: ServingHome,
     shutil.rmtree(deployment.bundle_directory(settings))
     settings.deployment.touch()
 
-    ready = _until(own_client, lambda answer: answer["status"] == "degraded")
+    ready = until_ready_says(own_client, lambda answer: answer["status"] == "degraded")
 
     assert "cannot be served" in ready["reasons"][0]
     assert own_client.get("/readyz").status_code == 200
@@ -281,21 +279,11 @@ def test_a_new_deployment_is_served_without_a_restart(own_home: ServingHome, own
     before = own_client.post("/v1/scores", json=RISKY).json()
     publish_model(own_home.settings, version=2, seed=11)
 
-    _until(own_client, lambda answer: answer["model"]["version"] == 2)
+    until_ready_says(own_client, lambda answer: answer["model"]["version"] == 2)
 
     after = own_client.post("/v1/scores", json=RISKY).json()
     assert (before["model"]["version"], after["model"]["version"]) == (1, 2)
     assert before["probability"] != after["probability"]
-
-
-def _until(client: Client, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        answer: dict[str, Any] = client.get("/readyz").json()
-        if wanted(answer):
-            return answer
-        time.sleep(0.05)
-    raise AssertionError(f"never so within 20 s: {answer}")
 
 
 def _references(value: Any) -> list[str]:

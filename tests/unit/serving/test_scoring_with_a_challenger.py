@@ -19,7 +19,7 @@ from ml.replay import replay
 from serving.decision_ids import shadow_decision_id
 from tests.model_factory import MODEL_NAME, SOURCE, publish_model
 from tests.second_version import MORE, VERSION, challenge_with_second, second_bundle
-from tests.serving_home import APPLICATION, RISKY, ServingHome
+from tests.serving_home import APPLICATION, RISKY, ServingHome, until_ready_says
 from warehouse import decision_log
 from warehouse.decision_log import ShadowDecision, ingest_into_lake
 from warehouse.lake import connect, writer
@@ -39,7 +39,7 @@ def no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
 def shadowed(own_client: Client, own_home: ServingHome) -> Client:
     """Version 2 in shadow of version 1."""
     challenge_with_second(own_home.settings)
-    _until(own_client, _challenger_is(VERSION))
+    until_ready_says(own_client, _challenger_is(VERSION))
     return own_client
 
 
@@ -47,7 +47,7 @@ def shadowed(own_client: Client, own_home: ServingHome) -> Client:
 def split(own_client: Client, own_home: ServingHome) -> Client:
     """Version 2 answers half of the applicants."""
     challenge_with_second(own_home.settings, share=0.5)
-    _until(own_client, _challenger_is(VERSION))
+    until_ready_says(own_client, _challenger_is(VERSION))
     return own_client
 
 
@@ -239,7 +239,7 @@ def test_a_broken_challenger_leaves_the_champion_alone_and_says_so(own_client: C
     shutil.rmtree(challenged.challenger.deployment.bundle_directory(settings))
     settings.deployment.touch()
 
-    ready = _until(own_client, lambda answer: answer["status"] == "degraded")
+    ready = until_ready_says(own_client, lambda answer: answer["status"] == "degraded")
 
     assert "the champion answers alone" in ready["reasons"][0]
     assert {score(own_client, APPLICATION | {"borrower_id": f"b-{n}"})["model"]["version"] for n in range(8)} == {1}
@@ -249,7 +249,7 @@ def test_a_broken_challenger_leaves_the_champion_alone_and_says_so(own_client: C
 def test_a_promotion_makes_the_challenger_champion_and_ends_the_challenge(split: Client, own_home: ServingHome) -> None:
     publish(second_bundle(), own_home.settings, source=SOURCE, model_name=MODEL_NAME, model_version=VERSION, by="tests")
 
-    ready = _until(split, lambda answer: answer["model"]["version"] == VERSION)
+    ready = until_ready_says(split, lambda answer: answer["model"]["version"] == VERSION)
 
     assert ready["challenger"] is None
     assert score(split, _of_second())["model"]["version"] == VERSION
@@ -259,11 +259,11 @@ def test_a_rollback_ends_the_challenge(split: Client, own_home: ServingHome) -> 
     settings = own_home.settings
     publish_model(settings, version=3, seed=11)
     challenge_with_second(settings)
-    _until(split, lambda answer: answer["model"]["version"] == 3 and answer["challenger"] is not None)
+    until_ready_says(split, lambda answer: answer["model"]["version"] == 3 and answer["challenger"] is not None)
 
     rollback(settings, by="tests")
 
-    ready = _until(split, lambda answer: answer["model"]["version"] == 1)
+    ready = until_ready_says(split, lambda answer: answer["model"]["version"] == 1)
     assert ready["challenger"] is None
 
 
@@ -274,13 +274,3 @@ def _of_second() -> dict[str, Any]:
 
 def _challenger_is(version: int) -> Callable[[dict[str, Any]], bool]:
     return lambda answer: bool(answer["challenger"]) and answer["challenger"]["version"] == version
-
-
-def _until(client: Client, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        answer: dict[str, Any] = client.get("/readyz").json()
-        if wanted(answer):
-            return answer
-        time.sleep(0.05)
-    raise AssertionError(f"never so within 20 s: {answer}")
