@@ -1,5 +1,7 @@
 """A small lender with a history to walk, and the label rule as dbt compiles it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -59,6 +61,18 @@ class History:
         """Change the lake."""
         with writer("test", self.settings) as con:
             con.execute(statement)
+
+    @contextmanager
+    def planted(self, change: str) -> Iterator[None]:
+        """Update ``core.int_outcomes`` by this ``set … where …``, and put all outcomes back afterwards."""
+        self.write("create table core.outcomes_kept as from core.int_outcomes")
+        try:
+            self.write(f"update core.int_outcomes {change}")
+            yield
+        finally:
+            self.write("delete from core.int_outcomes")
+            self.write("insert into core.int_outcomes from core.outcomes_kept")
+            self.write("drop table core.outcomes_kept")
 
 
 @pytest.fixture(scope="session")

@@ -47,14 +47,8 @@ def test_a_label_from_the_future_changes_nothing(history: History, walked: list[
         "select application_id, probability from monitoring.walk_forward_decisions "
         f"where run = 'main' and policy = 'monthly' and month = '{JULY}' order by all"
     )
-    history.write("create table core.outcomes_kept as from core.int_outcomes")
-    try:
-        history.write(f"update core.int_outcomes {planted}")
+    with history.planted(planted):
         months = history.walk(JULY, JULY, run="planted", policies=("monthly",))
-    finally:
-        history.write("delete from core.int_outcomes")
-        history.write("insert into core.int_outcomes from core.outcomes_kept")
-        history.write("drop table core.outcomes_kept")
 
     assert champions(months)[JULY] == champions(walked)[JULY] is not None
     assert expected == history.rows(
@@ -64,14 +58,8 @@ def test_a_label_from_the_future_changes_nothing(history: History, walked: list[
 
 def test_a_label_known_by_the_day_counts(history: History, walked: list[WalkedMonth]) -> None:
     """The same plant a second earlier: shows that the test above can fail."""
-    history.write("create table core.outcomes_kept as from core.int_outcomes")
-    try:
-        history.write(f"update core.int_outcomes set is_default = true, known_at = '2021-07-01' where {REPAID}")
+    with history.planted(f"set is_default = true, known_at = '2021-07-01' where {REPAID}"):
         months = history.walk(JULY, JULY, run="known", policies=("monthly",))
-    finally:
-        history.write("delete from core.int_outcomes")
-        history.write("insert into core.int_outcomes from core.outcomes_kept")
-        history.write("drop table core.outcomes_kept")
 
     assert champions(months)[JULY] != champions(walked)[JULY]
 
