@@ -1,105 +1,29 @@
-"""The online store mirrors the lake's rows, writes only what changed, and serves many readers while it is written."""
+"""Every online store keeps records to the bit, writes only what changed, and serves readers while it is written."""
 
-import asyncio
 import os
-import socket
 import subprocess
 import sys
 import textwrap
 import threading
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from datetime import date, datetime
-from pathlib import Path
-from typing import Any
+from datetime import date
 
 import pyarrow as pa
 import pytest
-import redis
 
-from warehouse.errors import LakeError, OnlineStoreError, OnlineStoreUnavailable, SettingError
-from warehouse.lake import writer
-from warehouse.online_store import (
-    Freshness,
-    OnlineStore,
-    Record,
-    RecordKey,
-    WriteResult,
-    borrower_key,
-    cohort_key,
-    open_store,
-    refresh,
+from tests.unit.warehouse.online_store.opened_store import (
+    ANN,
+    BOB,
+    LATER,
+    NOON,
+    Opened,
+    borrowers,
+    write_borrowers,
+    write_cohorts,
 )
+from warehouse.errors import OnlineStoreError, OnlineStoreUnavailable
+from warehouse.online_store import Freshness, WriteResult, borrower_key, cohort_key, open_store
 from warehouse.online_store.lmdb_store import LmdbStore
 from warehouse.settings import Settings
-
-NOON = datetime(2026, 3, 1, 12, 0, 0, 5)
-LATER = datetime(2026, 4, 1)
-
-
-@pytest.fixture(params=["lmdb", "redis"])
-def settings(request: pytest.FixtureRequest) -> Settings:
-    """A home for each kind of store: every test that takes it, or ``store``, runs on both."""
-    found: Settings = request.getfixturevalue("home" if request.param == "lmdb" else "redis_home")
-    return found
-
-
-@pytest.fixture
-def store(settings: Settings) -> Iterator["Opened"]:
-    with Opened(open_store(settings)) as opened:
-        yield opened
-
-
-class Opened:
-    """A store whose coroutines run on one event loop, as the API's do."""
-
-    def __init__(self, store: OnlineStore) -> None:
-        self.store = store
-        self._loop = asyncio.Runner()
-
-    def borrower(self, borrower_id: str) -> Record | None:
-        return self._loop.run(self.store.read([borrower_key(borrower_id)]))[0]
-
-    def cohort(self, *parts: str) -> Record | None:
-        return self._loop.run(self.store.read([cohort_key(*parts)]))[0]
-
-    def read(self, *keys: RecordKey) -> list[Record | None]:
-        return self._loop.run(self.store.read(keys))
-
-    def freshness(self) -> Mapping[str, Freshness]:
-        return self._loop.run(self.store.freshness())
-
-    def __enter__(self) -> "Opened":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.run(self.store.close())
-        self._loop.close()
-
-
-def write_borrowers(store: Opened, batches: list[pa.RecordBatch], *, snapshot: int) -> WriteResult:
-    return store.store.write("borrowers", batches, snapshot=snapshot)
-
-
-def write_cohorts(store: Opened, batches: list[pa.RecordBatch], *, snapshot: int) -> WriteResult:
-    return store.store.write("cohorts", batches, snapshot=snapshot)
-
-
-def borrowers(*rows: dict[str, Any], as_of: datetime = NOON, source: str = "simulated") -> list[pa.RecordBatch]:
-    """One batch of borrowers ordered by id, each with the columns n_loans and balance."""
-    names = ("borrower_id", "n_loans", "balance")
-    columns = {name: [row.get(name) for row in rows] for name in names}
-    columns |= {"source": [source for _ in rows], "as_of": [as_of for _ in rows]}
-    schema = pa.schema(
-        {"borrower_id": pa.string(), "n_loans": pa.int32(), "balance": pa.float64(), "source": pa.string()}
-        | {"as_of": pa.timestamp("us")}
-    )
-    return pa.table(columns, schema=schema).to_batches()
-
-
-ANN = {"borrower_id": "ann", "n_loans": 2, "balance": 0.1 + 0.2}
-BOB = {"borrower_id": "bob", "n_loans": None, "balance": -0.0}
 
 
 def test_a_borrower_is_found_with_values_time_and_snapshot(store: Opened) -> None:
@@ -293,110 +217,6 @@ def test_two_refreshes_at_once_take_turns(settings: Settings) -> None:
     assert all(result.n_deleted == 0 for result in results)
 
 
-def test_two_homes_on_one_server_never_meet(redis_home: Settings, tmp_path: Path) -> None:
-    other = Settings.from_environment(
-        {"LOANLAKE_HOME": str(tmp_path / "other" / "home"), "LOANLAKE_REDIS_URL": str(redis_home.redis_url)}
-    )
-    open_store(redis_home).write("borrowers", borrowers(ANN), snapshot=7)
-
-    with Opened(open_store(other)) as store, pytest.raises(OnlineStoreUnavailable, match="is empty"):
-        store.borrower("ann")
-
-
-def test_a_redis_that_lost_its_data_is_not_taken_for_one_without_borrowers(redis_home: Settings) -> None:
-    with Opened(open_store(redis_home)) as store:
-        write_borrowers(store, borrowers(ANN), snapshot=7)
-        assert store.borrower("ann") is not None
-
-        with redis.Redis.from_url(str(redis_home.redis_url)) as client:
-            client.delete(f"{redis_home.redis_prefix}:records")
-
-        with pytest.raises(OnlineStoreUnavailable, match="is empty"):
-            store.borrower("ann")
-
-
-def test_a_refresh_that_lost_its_turn_changes_nothing(redis_home: Settings) -> None:
-    """Prevents a refresh that hung from deleting what a later one has written."""
-    client = redis.Redis.from_url(str(redis_home.redis_url))
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        yield from borrowers(ANN)
-        client.set(f"{redis_home.redis_prefix}:turn", "another")
-        yield from borrowers(BOB)
-
-    with Opened(open_store(redis_home)) as store:
-        write_borrowers(store, borrowers({"borrower_id": "cleo"}), snapshot=6)
-        with pytest.raises(OnlineStoreError, match=r"another refresh of the online store has taken .*:turn"):
-            store.store.write("borrowers", batches(), snapshot=7)
-
-        assert store.borrower("cleo") is not None
-        assert store.borrower("ann") is None
-    client.close()
-
-
-def test_a_refresh_that_waits_too_long_for_its_turn_says_so(redis_home: Settings) -> None:
-    impatient = replace(redis_home, lease_seconds=0.1)
-    with redis.Redis.from_url(str(redis_home.redis_url)) as client:
-        client.set(f"{redis_home.redis_prefix}:turn", "another")
-
-        with pytest.raises(OnlineStoreError, match=r"another one has held .*:turn for 0\.1 s"):
-            open_store(impatient).write("borrowers", borrowers(ANN), snapshot=7)
-
-
-def test_a_redis_that_is_down_is_named_without_its_password(home: Settings) -> None:
-    down = replace(home, redis_url="redis://someone:secret@127.0.0.1:1/0", redis_timeout_seconds=0.2)
-
-    with Opened(open_store(down)) as store, pytest.raises(OnlineStoreUnavailable) as raised:
-        store.borrower("ann")
-    with pytest.raises(OnlineStoreUnavailable, match="does not answer"):
-        open_store(down).write("borrowers", borrowers(ANN), snapshot=7)
-
-    assert "redis://127.0.0.1:1" in str(raised.value)
-    assert "secret" not in str(raised.value)
-
-
-def test_a_redis_that_is_slow_is_given_up_in_time(home: Settings) -> None:
-    """A server that takes the connection and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        slow = replace(home, redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0", redis_timeout_seconds=0.1)
-        started = time.monotonic()
-
-        with Opened(open_store(slow)) as store, pytest.raises(OnlineStoreUnavailable, match=r"within 0\.1 s"):
-            store.borrower("ann")
-
-    assert time.monotonic() - started < 2
-
-
-def test_redis_without_its_client_says_what_to_install(home: Settings) -> None:
-    program = textwrap.dedent(
-        """
-        import sys
-        sys.modules["redis"] = None  # as if it were not installed
-        from warehouse.online_store import open_store
-        from warehouse.settings import Settings
-        open_store(Settings.from_environment({"LOANLAKE_REDIS_URL": "redis://127.0.0.1"}))
-        """
-    )
-
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-
-    assert "SettingError: LOANLAKE_REDIS_URL is set, which needs the package redis" in done.stderr
-
-
-def test_a_url_that_is_not_of_redis_is_refused() -> None:
-    with pytest.raises(SettingError, match=r"must begin with redis://.* found 'http'"):
-        Settings.from_environment({"LOANLAKE_REDIS_URL": "http://user:secret@127.0.0.1"})
-
-
-def test_the_map_grows_when_it_is_full(tmp_path: Path) -> None:
-    many = [{"borrower_id": f"{number:06d}", "n_loans": number} for number in range(20_000)]
-    with Opened(LmdbStore(tmp_path / "online", map_size=256 * 1024)) as store:
-        result = write_borrowers(store, borrowers(*many), snapshot=7)
-
-        assert result.n_written == 20_000
-        assert store.borrower("019999") is not None
-
-
 def test_a_reader_in_another_process_sees_what_a_refresh_writes(settings: Settings) -> None:
     """Also when the writer has grown LMDB's map past the one the reader opened."""
     small_map = 256 * 1024
@@ -446,34 +266,3 @@ def test_importing_the_reader_needs_neither_duckdb_nor_pyarrow_nor_redis() -> No
     )
 
     assert done.stdout.strip() == "set()"
-
-
-def test_a_refresh_copies_both_online_models_of_the_lake(settings: Settings) -> None:
-    with writer("a test", settings) as con:
-        con.execute(
-            "create table features.ftr_online_borrowers as select * from (values "
-            "('bob', 'simulated', timestamp '2026-04-01', 1), ('ann', 'simulated', timestamp '2026-04-01', 2)) "
-            "as t(borrower_id, source, as_of, n_loans)"
-        )
-        con.execute(
-            "create table features.ftr_online_cohorts as select * from (values "
-            "('simulated', 'all', 'all', timestamp '2026-04-01', 0.25e0)) "
-            "as t(source, segment, segment_value, as_of, default_rate)"
-        )
-
-    first, second = refresh(settings), refresh(settings)
-
-    assert (first.borrowers.n_written, first.cohorts.n_written) == (2, 1)
-    assert second.borrowers == WriteResult(n_unchanged=2)
-    with Opened(open_store(settings)) as store:
-        found = store.cohort("simulated", "all", "all")
-        assert found is not None
-        assert (found.values, found.as_of, found.snapshot) == ({"default_rate": 0.25}, LATER, first.snapshot)
-
-
-def test_a_refresh_before_dbt_has_built_says_what_to_do(home: Settings) -> None:
-    with writer("a test", home):
-        pass
-
-    with pytest.raises(LakeError, match=r"the lake has no features\.ftr_online_borrowers .* run `dbt build`"):
-        refresh(home)

@@ -1,0 +1,40 @@
+"""A refresh mirrors the two online tables of the lake."""
+
+import pytest
+
+from tests.unit.warehouse.online_store.opened_store import LATER, Opened
+from warehouse.errors import LakeError
+from warehouse.lake import writer
+from warehouse.online_store import WriteResult, open_store, refresh
+from warehouse.settings import Settings
+
+
+def test_a_refresh_copies_both_online_models_of_the_lake(settings: Settings) -> None:
+    with writer("a test", settings) as con:
+        con.execute(
+            "create table features.ftr_online_borrowers as select * from (values "
+            "('bob', 'simulated', timestamp '2026-04-01', 1), ('ann', 'simulated', timestamp '2026-04-01', 2)) "
+            "as t(borrower_id, source, as_of, n_loans)"
+        )
+        con.execute(
+            "create table features.ftr_online_cohorts as select * from (values "
+            "('simulated', 'all', 'all', timestamp '2026-04-01', 0.25e0)) "
+            "as t(source, segment, segment_value, as_of, default_rate)"
+        )
+
+    first, second = refresh(settings), refresh(settings)
+
+    assert (first.borrowers.n_written, first.cohorts.n_written) == (2, 1)
+    assert second.borrowers == WriteResult(n_unchanged=2)
+    with Opened(open_store(settings)) as store:
+        found = store.cohort("simulated", "all", "all")
+        assert found is not None
+        assert (found.values, found.as_of, found.snapshot) == ({"default_rate": 0.25}, LATER, first.snapshot)
+
+
+def test_a_refresh_before_dbt_has_built_says_what_to_do(home: Settings) -> None:
+    with writer("a test", home):
+        pass
+
+    with pytest.raises(LakeError, match=r"the lake has no features\.ftr_online_borrowers .* run `dbt build`"):
+        refresh(home)
