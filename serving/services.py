@@ -1,0 +1,80 @@
+"""What the API is made of: each service built once, started and stopped together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from serving.deployment_watch import DeploymentWatch
+from serving.metrics import Metrics
+from serving.options import ServingOptions
+from serving.outbox import Outbox
+from serving.outcome_report import OutcomeService
+from serving.readiness import ReadinessCheck
+from serving.scoring import ScoringService
+from serving.shadow import ShadowScorer
+from warehouse.online_store import OnlineStore, open_store
+from warehouse.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """The services of one process; a controller asks for one by the field's name."""
+
+    deployments: DeploymentWatch
+    scoring: ScoringService
+    shadows: ShadowScorer
+    outcomes: OutcomeService
+    readiness: ReadinessCheck
+    outbox: Outbox
+    store: OnlineStore
+    metrics: Metrics
+
+    @asynccontextmanager
+    async def running(self, poll_seconds: float) -> AsyncIterator[None]:
+        """Serve what is deployed, and look every ``poll_seconds`` whether it has changed; afterwards close all."""
+        await self.deployments.look()
+        await self.outbox.check()
+        watching = asyncio.create_task(_watch(self.deployments, poll_seconds))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+            await self.shadows.close()
+            await self.outbox.close()
+            await self.store.close()
+
+
+def build_services(settings: Settings, options: ServingOptions) -> Services:
+    """The services over one home, none of them started."""
+    metrics = Metrics()
+    deployments = DeploymentWatch(settings)
+    store = open_store(settings)
+    outbox = Outbox(settings, metrics=metrics, most_waiting=options.waiting_decisions)
+    shadows = ShadowScorer(outbox=outbox, metrics=metrics)
+    return Services(
+        deployments=deployments,
+        scoring=ScoringService(
+            deployments=deployments,
+            store=store,
+            outbox=outbox,
+            shadows=shadows,
+            metrics=metrics,
+            batch_rows=options.batch_rows,
+            history_policy=options.history,
+        ),
+        shadows=shadows,
+        outcomes=OutcomeService(deployments=deployments, outbox=outbox),
+        readiness=ReadinessCheck(deployments=deployments, store=store, outbox=outbox, history_policy=options.history),
+        outbox=outbox,
+        store=store,
+        metrics=metrics,
+    )
+
+
+async def _watch(deployments: DeploymentWatch, poll_seconds: float) -> None:
+    while True:
+        await asyncio.sleep(poll_seconds)
+        await deployments.look()
