@@ -22,7 +22,7 @@ from benchmarks.comparison import Comparison
 from benchmarks.http_load import Load, free_port, is_up, put_load
 from ml.bundle import Bundle, load_bundle
 from ml.promotion import publish
-from serving.keys import KeyStore
+from serving.keys import MOST_REQUESTS, KeyStore
 from tests.model_factory import MODEL_NAME, SETTINGS, SOURCE, fill_lake, trained, write_model
 from tests.serving_home import APPLICATION, fill_online_store
 from warehouse.settings import Settings
@@ -76,7 +76,7 @@ def _furnish(settings: Settings, directory: Path) -> tuple[Bundle, str]:
     bundle = write_model(directory / "bundle", *trained(settings, replace(SETTINGS, boosting=boosting)))
     publish(bundle, settings, source=SOURCE, model_name=MODEL_NAME, model_version=1, by="benchmark")
     fill_online_store(settings)
-    return bundle, KeyStore(settings.keys).create("benchmark", ["score"])
+    return bundle, KeyStore(settings.keys).create("benchmark", ["score"], rate_limit=MOST_REQUESTS)
 
 
 def _measure_ours(settings: Settings, key: str) -> Served:

@@ -13,6 +13,7 @@ from litestar.types import ControllerRouterHandler
 
 from serving import problems
 from serving.access import ANY, OPEN, SCOPE, Authentication, require_scope
+from serving.call_counts import open_counts
 from serving.controllers.decisions import DecisionsController
 from serving.controllers.health import HealthController, metrics_page
 from serving.controllers.model import ModelController
@@ -24,6 +25,7 @@ from serving.metrics import StartTime
 from serving.openapi import openapi_config
 from serving.options import ServingOptions
 from serving.outcome_report import OUTCOME_REPORT
+from serving.rate_limits import DOCUMENTED_HEADERS, RateLimit, add_rate_limit
 from serving.services import build_services
 from warehouse.settings import Settings
 
@@ -33,6 +35,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
     settings = settings or Settings.from_environment()
     options = options or ServingOptions.from_environment()
     services = build_services(settings, options)
+    counts = open_counts(settings)
     authentication = Authentication(KeyRing(KeyStore(settings.keys), poll_seconds=options.poll_seconds))
     docs_scope = ANY if options.docs_need_key else OPEN
     schemas = partial(_live_schemas, services.deployments, options.batch_rows)
@@ -42,10 +45,12 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
             field.name: Provide(_always(getattr(services, field.name)), sync_to_thread=False)
             for field in fields(services)
         },
-        guards=[authentication, require_scope],
+        guards=[authentication, RateLimit(counts, default=options.rate_limit), require_scope],
         lifespan=[lambda _: services.running(options.poll_seconds)],
         middleware=[StartTime()],
-        before_send=[services.metrics.count_response],
+        before_send=[services.metrics.count_response, add_rate_limit],
+        response_headers=DOCUMENTED_HEADERS,
+        on_shutdown=[counts.close],
         plugins=[problems.plugin()],
         openapi_config=openapi_config(schemas, version=version("loanlake"), scope=docs_scope),
         request_max_body_size=options.body_bytes,

@@ -65,6 +65,7 @@ def problems(*statuses: int, scope: str = OPEN) -> dict[int, ResponseSpec]:
     descriptions = {status: HTTPStatus(status).phrase for status in statuses}
     if scope != OPEN:
         descriptions[401] = "No valid key or token was sent"
+        descriptions[429] = "The caller's minute is used up; `Retry-After` says in how many seconds the next begins"
     if scope not in (OPEN, ANY):
         descriptions[403] = f"The caller lacks the scope `{scope}`"
     return {

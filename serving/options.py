@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, get_args
 
 from serving.freshness import HistoryPolicy, StaleWord, UnavailableWord
+from serving.keys import MOST_REQUESTS
 from warehouse.errors import SettingError
 
 #: A century: beyond it somebody meant another unit.
@@ -19,6 +20,7 @@ class ServingOptions:
 
     ``batch_rows``: applications in one inline batch. ``body_bytes``: request body. ``waiting_decisions``: decisions
     scored but not yet durable, beyond which new ones are refused with 503 rather than kept waiting.
+    ``rate_limit``: requests a minute of a caller whose key says nothing else.
     ``poll_seconds``: how often deployment and keys are looked at for a change. ``metrics_need_key``: whether
     ``/metrics`` asks for a key with the scope ``metrics``. ``docs_need_key``: whether ``/schema`` asks for any key.
     ``history``: how old history may be, and what happens then.
@@ -27,6 +29,7 @@ class ServingOptions:
     batch_rows: int = 500
     body_bytes: int = 4_000_000
     waiting_decisions: int = 5_000
+    rate_limit: int = 100
     poll_seconds: float = 0.5
     metrics_need_key: bool = False
     docs_need_key: bool = True
@@ -34,9 +37,9 @@ class ServingOptions:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "ServingOptions":
-        """Read ``LOANLAKE_BATCH_ROWS``, ``LOANLAKE_BODY_BYTES``, ``LOANLAKE_WAITING_DECISIONS``, ``LOANLAKE_METRICS``,
-        ``LOANLAKE_DOCS``, ``LOANLAKE_HISTORY_MAX_AGE_HOURS``, ``LOANLAKE_STALE_HISTORY`` and
-        ``LOANLAKE_UNAVAILABLE_HISTORY``.
+        """Read ``LOANLAKE_BATCH_ROWS``, ``LOANLAKE_BODY_BYTES``, ``LOANLAKE_WAITING_DECISIONS``,
+        ``LOANLAKE_RATE_LIMIT``, ``LOANLAKE_METRICS``, ``LOANLAKE_DOCS``, ``LOANLAKE_HISTORY_MAX_AGE_HOURS``,
+        ``LOANLAKE_STALE_HISTORY`` and ``LOANLAKE_UNAVAILABLE_HISTORY``.
 
         Raises SettingError naming the variable and the value that cannot be used.
         """
@@ -46,6 +49,7 @@ class ServingOptions:
             batch_rows=_count(env, "LOANLAKE_BATCH_ROWS", cls.batch_rows, 10_000),
             body_bytes=_count(env, "LOANLAKE_BODY_BYTES", cls.body_bytes, 100_000_000),
             waiting_decisions=_count(env, "LOANLAKE_WAITING_DECISIONS", cls.waiting_decisions, 1_000_000),
+            rate_limit=_count(env, "LOANLAKE_RATE_LIMIT", cls.rate_limit, MOST_REQUESTS),
             metrics_need_key=metrics == "key",
             docs_need_key=_word(env, "LOANLAKE_DOCS", ("key", "open")) == "key",
             history=HistoryPolicy(

@@ -10,6 +10,7 @@
     ├── UnsupportedMediaType  415
     ├── NotScorable           422  valid values for which a feature's formula has no result, such as ln(0)
     ├── KeyReused             422  an Idempotency-Key sent before, with another request
+    ├── TooManyRequests       429  the caller's minute is used up
     ├── StaleHistory          503  history is older than the lender allows a score to be made on
     └── Unavailable           503  no model is deployed, or history or the decision log cannot be reached
 """
@@ -143,6 +144,17 @@ class KeyReused(Problem):
     status_code = 422
     name = "idempotency-key-reused"
     heading = "This Idempotency-Key belongs to another request"
+
+
+class TooManyRequests(Problem):
+    """The caller's minute is used up."""
+
+    status_code = 429
+    name = "too-many-requests"
+    heading = "This caller has sent too many requests"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int):
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
 
 
 class StaleHistory(Problem):

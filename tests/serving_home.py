@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pyarrow as pa
 
-from serving.keys import KeyStore
+from serving.keys import MOST_REQUESTS, KeyStore
 from tests.model_factory import PURPOSES, SOURCE, publish_model
 from warehouse.online_store import open_store
 from warehouse.settings import Settings
@@ -41,7 +41,7 @@ RISKY = (
 
 @dataclass(frozen=True)
 class ServingHome:
-    """A home with everything that a score needs; ``headers`` authenticate with all scopes."""
+    """A home with everything that a score needs; ``headers`` authenticate with all scopes and no limit to speak of."""
 
     settings: Settings
     key: str
@@ -55,7 +55,8 @@ def furnish(settings: Settings) -> ServingHome:
     """Publish version 1, fill the online store, create a key."""
     publish_model(settings)
     fill_online_store(settings)
-    return ServingHome(settings, KeyStore(settings.keys).create("tests", ["score", "decisions", "outcomes", "metrics"]))
+    scopes = ["score", "decisions", "outcomes", "metrics"]
+    return ServingHome(settings, KeyStore(settings.keys).create("tests", scopes, rate_limit=MOST_REQUESTS))
 
 
 def until_ready_says(client: httpx.Client, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

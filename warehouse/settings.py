@@ -164,6 +164,11 @@ class Settings:
         return self.home / "serving" / "keys.sqlite"
 
     @property
+    def call_counts(self) -> Path:
+        """How many requests each caller has sent in their running minute, for the API workers of this machine."""
+        return self.home / "serving" / "calls"
+
+    @property
     def counters(self) -> Path:
         """Where API workers add up what ``/metrics`` shows, one directory a port."""
         return self.home / "serving" / "counters"

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from warehouse.errors import OnlineStoreUnavailable, SettingError
+from warehouse.errors import OnlineStoreUnavailable
 from warehouse.online_store.interface import WriteResult
 from warehouse.online_store.records import (
     Freshness,
@@ -25,24 +25,12 @@ from warehouse.online_store.records import (
     layout_number,
     source_key,
 )
-
-try:
-    import redis
-    import redis.asyncio
-    from redis.backoff import NoBackoff
-    from redis.exceptions import ConnectionError as RedisConnectionError
-    from redis.exceptions import RedisError
-    from redis.retry import Retry
-except ImportError as error:
-    raise SettingError(
-        "LOANLAKE_REDIS_URL is set, which needs the package redis: install loanlake with the extra 'team'"
-    ) from error
+from warehouse.redis_connection import RedisError, connect
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import redis.asyncio
 
-#: Look-ups at a time of one process; more wait, within their time limit.
-_CONNECTIONS = 64
 META = b"meta"
 
 
@@ -120,6 +108,8 @@ class RedisStore:
 
     def write(self, table: TableName, batches: Iterable["pa.RecordBatch"], *, snapshot: int) -> WriteResult:
         """See :class:`OnlineStore`."""
+        import redis
+
         from warehouse.online_store.redis_writing import write_table
 
         # a refresh may wait longer than a request: a busy server answers a page of 10,000 keys in its own time
@@ -153,16 +143,7 @@ class RedisStore:
     def _client(self) -> Any:
         # made by the first look-up: connections belong to the event loop that opened them
         if self._readers is None:
-            pool = redis.asyncio.BlockingConnectionPool.from_url(
-                self._url,
-                max_connections=_CONNECTIONS,
-                timeout=self._timeout,
-                socket_timeout=self._timeout,
-                socket_connect_timeout=self._timeout,
-                # once, and not after a time-out: a connection that the server closed while it was idle
-                retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-            )
-            self._readers = redis.asyncio.Redis.from_pool(pool)
+            self._readers = connect(self._url, timeout_seconds=self._timeout)
         return self._readers
 
     def _complete(self, data: bytes | None) -> Meta:
