@@ -155,3 +155,48 @@ def test_large_queries_spill_into_the_home_and_print_no_bar(home: Settings) -> N
 def test_a_missing_extension_names_the_package_to_install() -> None:
     with pytest.raises(LakeError, match="package duckdb-extension-nonesuch of the same version"):
         extension_path("nonesuch")
+
+
+@pytest.fixture
+def copied_extension(home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the extension ducklake, which connections of this home load in its place."""
+    copy = Path(shutil.copy(extension_path("ducklake"), tmp_path))
+    monkeypatch.setattr(
+        "warehouse.lake.extension_path", lambda name: copy if name == "ducklake" else extension_path(name)
+    )
+    return copy
+
+
+def test_an_extension_that_was_changed_since_it_was_verified_is_refused(home: Settings, copied_extension: Path) -> None:
+    """A process verifies each file once; it must not trust a path."""
+    with writer("a test", home):
+        pass
+    connect(home).close()
+
+    _tamper_with(copied_extension)
+
+    with pytest.raises(duckdb.IOException, match="signature is either missing or invalid"):
+        connect(home)
+
+
+def test_no_connection_loads_an_unsigned_extension_afterwards(home: Settings, tmp_path: Path) -> None:
+    """Least of all one whose own extensions this process had already verified."""
+    with writer("a test", home):
+        pass
+    unsigned = Path(shutil.copy(extension_path("httpfs"), tmp_path))
+    _tamper_with(unsigned)
+
+    for _ in range(2):
+        with connect(home) as con:
+            with pytest.raises(duckdb.InvalidInputException, match="while database is running"):
+                con.execute("set allow_unsigned_extensions = true")
+            with pytest.raises(duckdb.IOException, match="signature is either missing or invalid"):
+                con.execute(f"load '{unsigned}'")
+
+
+def _tamper_with(extension: Path) -> None:
+    with extension.open("r+b") as file:
+        file.seek(-1, 2)
+        last = file.read(1)
+        file.seek(-1, 2)
+        file.write(bytes([last[0] ^ 1]))
