@@ -3,22 +3,37 @@
 A challenge is of one version against one champion: it ends when it is ended, and when the champion changes.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from ml.built_features import fetch_built
 from ml.bundle import Bundle, load_bundle
-from ml.deployment import Challenger, Deployment, deployment_turn, place_bundle, read_deployment, serve
+from ml.deployment import (
+    CanaryPlan,
+    Challenger,
+    Deployment,
+    Mode,
+    deployment_turn,
+    now,
+    place_bundle,
+    read_deployment,
+    serve,
+)
 from ml.promotion import require_passed
 from warehouse.errors import NotFoundError, SettingError
 from warehouse.settings import Settings
 
 
-def challenge(settings: Settings, version: int, *, share: float | None = None, by: str) -> Deployment:
+def challenge(
+    settings: Settings, version: int, *, share: float | None = None, plan: CanaryPlan | None = None, by: str
+) -> Deployment:
     """Try a registered version beside the champion; it takes the place of another challenger. Works while the API runs.
 
-    Without ``share`` it scores in shadow; with one, it answers that share of the applicants. It is MLflow's challenger
-    then. Asking for what is so already changes nothing. Raises NotFoundError where nothing is served or no such version
-    is registered, GateRefusal where its gates refused it, and SettingError where it is the champion itself.
+    Without ``share`` it scores in shadow; with one, it answers that share of the applicants; with a ``plan`` it is a
+    canary on the first of its steps. It is MLflow's challenger then. Asking for what is so already changes nothing.
+    Raises NotFoundError where nothing is served or no such version is registered, GateRefusal where its gates refused
+    it, and SettingError where it is the champion itself.
     """
     from ml.registry import get_version, set_challenger
 
@@ -28,13 +43,22 @@ def challenge(settings: Settings, version: int, *, share: float | None = None, b
     found = get_version(settings, champion.source, version)
     require_passed(found)
     bundle = fetch_built(settings, found)
-    deployment = start_challenge(settings, bundle, against=champion, model_version=version, share=share, by=by)
+    deployment = start_challenge(
+        settings, bundle, against=champion, model_version=version, share=share, plan=plan, by=by
+    )
     set_challenger(settings, found.name, version)
     return deployment
 
 
 def start_challenge(
-    settings: Settings, bundle: Bundle, *, against: Deployment, model_version: int, share: float | None, by: str
+    settings: Settings,
+    bundle: Bundle,
+    *,
+    against: Deployment,
+    model_version: int,
+    share: float | None,
+    plan: CanaryPlan | None = None,
+    by: str,
 ) -> Deployment:
     """:func:`challenge` with a bundle at hand and without MLflow; raises also where the champion changed meanwhile."""
     if against.is_version(against.model_name, model_version):
@@ -45,7 +69,7 @@ def start_challenge(
     placed = place_bundle(
         bundle, settings, source=against.source, model_name=against.model_name, model_version=model_version, by=by
     )
-    challenger = Challenger(mode="shadow" if share is None else "ab", share=share, deployment=placed)
+    challenger = _challenger(placed, share, plan)
     with deployment_turn(settings):
         current = read_deployment(settings)
         if current is None or not current.is_version(against.model_name, against.model_version):
@@ -53,15 +77,30 @@ def start_challenge(
                 f"the challenge was to be against {against.model_name} version {against.model_version}, which is no "
                 "longer served: look at `loanlake status` and ask again"
             )
-        running = current.challenger
-        if running is not None and (running.name, running.mode) == (challenger.name, challenger.mode):
+        if current.challenger is not None and _is_same(current.challenger, challenger):
             return current
         deployment = replace(current, challenger=challenger)
         serve(settings, deployment, action="challenge", by=by)
     return deployment
 
 
-def end_challenge(settings: Settings, *, by: str) -> Deployment:
+def _challenger(placed: Deployment, share: float | None, plan: CanaryPlan | None) -> Challenger:
+    if plan is not None:
+        return Challenger("canary", plan.steps[0], placed, plan, now())
+    mode: Mode = "shadow" if share is None else "ab"
+    return Challenger(mode, share, placed)
+
+
+def _is_same(running: Challenger, asked: Challenger) -> bool:
+    """Whether what is asked for is so already; a canary on a later step of the plan asked for is."""
+    of_version = running.deployment.is_version(asked.deployment.model_name, asked.deployment.model_version)
+    same_share = running.share == asked.share or running.mode == "canary"
+    return of_version and same_share and (running.mode, running.plan) == (asked.mode, asked.plan)
+
+
+def end_challenge(
+    settings: Settings, *, by: str, why: str = "", figures: Mapping[str, Any] | None = None
+) -> Deployment:
     """Let the champion answer alone again; its decisions stay. Raises NotFoundError where no challenge runs."""
     from ml.registry import drop_challenger
 
@@ -71,7 +110,7 @@ def end_challenge(settings: Settings, *, by: str) -> Deployment:
             raise NotFoundError("no challenge is running: `loanlake status` shows what is served")
         ended = current.challenger.deployment
         deployment = replace(current, challenger=None)
-        serve(settings, deployment, action="end_challenge", by=by)
+        serve(settings, deployment, action="end_challenge", by=by, why=why, figures=figures)
     # last: an unreachable registry must not keep a bad model answering
     drop_challenger(settings, ended.model_name, ended.model_version)
     return deployment

@@ -4,14 +4,14 @@ import getpass
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from ml.deployment import Deployment
+    from ml.deployment import CanaryPlan, Deployment
     from ml.replay import Replay
 
 
@@ -42,8 +42,22 @@ def promote(*, version: int, source: str | None) -> None:
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Let it answer this share of the applicants, always the same ones.",
 )
+@click.option("--canary", is_flag=True, help="Let it answer a share that grows by what it shows: `loanlake canary`.")
+@click.option("--steps", help="Shares of a canary in percent, then all as champion.  [default: 10,25,50]")
+@click.option("--dwell", type=click.FloatRange(0), help="Minutes a canary stays on each step.  [default: 60]")
+@click.option("--decisions", type=click.IntRange(1), help="Decisions of each version a step needs.  [default: 300]")
 @click.option("--end", is_flag=True, help="Let the champion answer alone again.")
-def challenge(*, version: int | None, shadow: bool, share: float | None, end: bool) -> None:
+def challenge(
+    *,
+    version: int | None,
+    shadow: bool,
+    share: float | None,
+    canary: bool,
+    steps: str | None,
+    dwell: float | None,
+    decisions: int | None,
+    end: bool,
+) -> None:
     r"""Try VERSION of the served model beside the champion: in shadow, or with a share of the applicants.
 
     A running API takes it up within seconds, without dropping a request. `loanlake promote VERSION` makes it the
@@ -52,18 +66,22 @@ def challenge(*, version: int | None, shadow: bool, share: float | None, end: bo
     \b
         loanlake challenge 8 --shadow
         loanlake challenge 8 --share 0.1
+        loanlake challenge 8 --canary --steps 10,25,50 --dwell 60
         loanlake challenge --end
     """
     from ml.challenge import challenge as start
     from ml.challenge import end_challenge, needed_by_challenger
 
     settings, by = Settings.from_environment(), getpass.getuser()
-    if (version is not None, shadow, share is not None, end) not in _CHALLENGES:
-        raise click.UsageError("give a VERSION with either --shadow or --share, or --end alone")
+    if (version is not None, shadow + (share is not None) + canary, end) not in ((True, 1, False), (False, 0, True)):
+        raise click.UsageError("give a VERSION with one of --shadow, --share and --canary, or --end alone")
+    if not canary and (steps, dwell, decisions) != (None, None, None):
+        raise click.UsageError("--steps, --dwell and --decisions are a canary's: give --canary too")
     if end or version is None:
         _print_served(end_challenge(settings, by=by))
         return
-    deployment = start(settings, version, share=share, by=by)
+    plan = _canary_plan(steps, dwell, decisions) if canary else None
+    deployment = start(settings, version, share=share, plan=plan, by=by)
     _print_served(deployment)
     needed = ", ".join(needed_by_challenger(settings, deployment))
     if needed and shadow:
@@ -72,8 +90,44 @@ def challenge(*, version: int | None, shadow: bool, share: float | None, end: bo
         click.echo(f"every request must now give {needed}, which version {version} needs")
 
 
-#: VERSION, --shadow, --share, --end
-_CHALLENGES = {(True, True, False, False), (True, False, True, False), (False, False, False, True)}
+def _canary_plan(steps: str | None, dwell: float | None, decisions: int | None) -> "CanaryPlan":
+    from ml.deployment import CanaryPlan
+
+    given: dict[str, Any] = {"dwell_minutes": dwell, "min_decisions": decisions}
+    if steps is not None:
+        try:
+            shares = [float(step) / 100 for step in steps.split(",")]
+        except ValueError:
+            raise click.UsageError(f"--steps must be percentages like 10,25,50: found {steps!r}") from None
+        # the step to all is the promotion that follows the last share
+        given["steps"] = tuple(shares[:-1] if shares[-1] == 1 else shares)
+    return CanaryPlan(**{name: value for name, value in given.items() if value is not None})
+
+
+@click.command()
+@click.option("--move", is_flag=True, help="Do what the step calls for, as Dagster's sensor does by itself.")
+def canary(*, move: bool) -> None:
+    """Show what the running canary's step says: each check against the champion, and whether it goes on, back or waits.
+
+    The bounds hold however often they are looked at. `loanlake challenge --end` takes the canary back at any time.
+    """
+    from ml.canary import judge_canary, move_canary
+
+    settings = Settings.from_environment()
+    verdict = move_canary(settings, by=getpass.getuser()) if move else judge_canary(settings)
+    click.echo(f"{verdict.canary.name}, since {verdict.evidence.since:%Y-%m-%d %H:%M:%S} UTC")
+    for role, arm in (("champion", verdict.evidence.champion), ("canary", verdict.evidence.challenger)):
+        click.echo(
+            f"  {role:<17} {arm.n:>9,} answered {arm.n_failed:>7,} failed  {arm.latency_mean:8.3f} ms"
+            f"  mean probability {arm.probability_mean:.4f}"
+        )
+    for check in verdict.evidence.checks:
+        state = "worse" if check.is_broken else "kept" if check.is_kept else "open"
+        click.echo(
+            f"  {check.name:<17} {check.estimate:+9.4f}  {check.low:+.4f} to {check.high:+.4f}, "
+            f"limit {check.limit:g}: {state}"
+        )
+    click.echo(f"{verdict.move}: {verdict.why}")
 
 
 @click.command()

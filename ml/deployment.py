@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -21,8 +21,11 @@ from ml.bundle import Bundle, copy_bundle
 from warehouse.errors import BundleError, SettingError
 from warehouse.settings import Settings
 
-Mode = Literal["shadow", "ab"]
-Action = Literal["publish", "rollback", "challenge", "end_challenge"]
+Mode = Literal["shadow", "ab", "canary"]
+Action = Literal["publish", "rollback", "challenge", "advance", "end_challenge"]
+
+#: The fewest decisions of a version that say anything of it.
+MIN_DECISIONS = 100
 
 
 @dataclass(frozen=True)
@@ -71,45 +74,90 @@ class Deployment:
 
 
 @dataclass(frozen=True)
+class CanaryPlan:
+    """How a canary goes on: the shares of the applicants it answers, one after the other, and then all, as champion.
+
+    ``steps``: rising shares, in (0, 1). ``dwell_minutes``: the least time on each. ``min_decisions``: how many each
+    version must have answered on a step before anything is concluded from it.
+    """
+
+    steps: tuple[float, ...] = (0.1, 0.25, 0.5)
+    dwell_minutes: float = 60.0
+    min_decisions: int = 300
+
+    def __post_init__(self) -> None:
+        are_shares = all(isinstance(step, float | int) and 0 < step < 1 for step in self.steps)
+        if not self.steps or not are_shares or list(self.steps) != sorted(set(self.steps)):
+            raise SettingError(f"the steps of a canary must be rising shares within (0, 1): found {self.steps!r}")
+        if self.dwell_minutes < 0 or self.min_decisions < MIN_DECISIONS:
+            raise SettingError(
+                f"a step of a canary lasts at least 0 minutes and {MIN_DECISIONS} decisions of each version: found "
+                f"{self.dwell_minutes!r} and {self.min_decisions!r}"
+            )
+
+    def after(self, share: float) -> float | None:
+        """The next share; None after the last."""
+        return next((step for step in self.steps if step > share), None)
+
+
+@dataclass(frozen=True)
 class Challenger:
     """A version on trial; its ``published_at`` and ``published_by`` say when and by whom the trial was begun.
 
     ``shadow``: it scores every application off the answer path, and nobody is told. ``ab``: it answers a ``share`` of
-    the applicants, in (0, 1), always the same ones.
+    the applicants, in (0, 1), always the same ones. ``canary``: the same, with a share that follows its ``plan``, and
+    ``step_began_at`` since when it is the present one.
     """
 
     mode: Mode
     share: float | None
     deployment: Deployment
+    plan: CanaryPlan | None = None
+    step_began_at: str | None = None
 
     def __post_init__(self) -> None:
         is_share = isinstance(self.share, float | int) and 0 < self.share < 1
-        if self.mode not in ("shadow", "ab") or is_share is not (self.mode == "ab"):
+        if self.mode not in ("shadow", "ab", "canary") or is_share is not (self.mode != "shadow"):
             raise SettingError(
                 "a challenger runs in shadow, or answers a share of the applicants within (0, 1): "
                 f"found mode {self.mode!r} and share {self.share!r}"
             )
+        if (self.plan is not None and self.step_began_at is not None) is not (self.mode == "canary"):
+            raise SettingError(f"a canary, and nothing else, has a plan and a step: found mode {self.mode!r}")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Challenger":
-        """The inverse of ``dataclasses.asdict``."""
-        return cls(**{**data, "deployment": Deployment.from_dict(data["deployment"])})
+        """The inverse of ``dataclasses.asdict``, also of a file from before there were canaries."""
+        plan = data.get("plan")
+        return cls(
+            **{
+                **data,
+                "deployment": Deployment.from_dict(data["deployment"]),
+                "plan": CanaryPlan(**{**plan, "steps": tuple(plan["steps"])}) if plan else None,
+            }
+        )
 
     @property
     def name(self) -> str:
         """How people and this module's messages call it, and in which mode it runs."""
         how = "in shadow" if self.share is None else f"answering {self.share:.4g} of the applicants"
-        return f"{self.deployment.model_name} version {self.deployment.model_version}, {how}"
+        canary = ", as a canary" if self.mode == "canary" else ""
+        return f"{self.deployment.model_name} version {self.deployment.model_version}, {how}{canary}"
 
 
 @dataclass(frozen=True)
 class Change:
-    """One line of the deployment history: what was served after it, without the chain below."""
+    """One line of the deployment history: what was served after it, without the chain below.
+
+    ``why`` and ``figures``: what a canary's move was decided on; empty for what a person did.
+    """
 
     action: Action
     at: str
     by: str
     deployment: Deployment
+    why: str = ""
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_deployment(settings: Settings) -> Deployment | None:
@@ -134,8 +182,9 @@ def read_history(settings: Settings) -> list[Change]:
     for line in settings.deployment_history.read_text().splitlines():
         entry = json.loads(line)
         action, at, by = entry.pop("action"), entry.pop("at", None), entry.pop("by", None)
+        why, figures = entry.pop("why", ""), entry.pop("figures", {})
         found = Deployment.from_dict({**entry, "previous": None})
-        changes.append(Change(action, at or found.published_at, by or found.published_by, found))
+        changes.append(Change(action, at or found.published_at, by or found.published_by, found, why, figures))
     return changes
 
 
@@ -178,10 +227,19 @@ def deployment_turn(settings: Settings) -> Iterator[None]:
         yield
 
 
-def serve(settings: Settings, deployment: Deployment, *, action: Action, by: str) -> None:
-    """Serve this from now on, and write it into the history as ``action``."""
+def serve(
+    settings: Settings,
+    deployment: Deployment,
+    *,
+    action: Action,
+    by: str,
+    why: str = "",
+    figures: Mapping[str, Any] | None = None,
+) -> None:
+    """Serve this from now on, and write it into the history as ``action``, with why and on which figures."""
     replace_deployment(settings, deployment)
     entry = {"action": action, "at": now(), "by": by, **deployment.to_dict()}
+    entry |= {"why": why, "figures": dict(figures or {})} if why else {}
     del entry["previous"]
     with settings.deployment_history.open("a") as history:
         history.write(json.dumps(entry) + "\n")

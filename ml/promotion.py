@@ -1,7 +1,8 @@
 """Which version is served: published, promoted with MLflow's alias, rolled back, and let go of."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ml.built_features import fetch_built
 from ml.bundle import Bundle, load_bundle
@@ -17,7 +18,15 @@ _ROLLBACKS = 20
 
 
 def publish(
-    bundle: Bundle, settings: Settings, *, source: str, model_name: str, model_version: int, by: str
+    bundle: Bundle,
+    settings: Settings,
+    *,
+    source: str,
+    model_name: str,
+    model_version: int,
+    by: str,
+    why: str = "",
+    figures: Mapping[str, Any] | None = None,
 ) -> Deployment:
     """Copy the bundle into the home and serve it from now on; returns what is served.
 
@@ -29,15 +38,24 @@ def publish(
         if current is not None and current.is_version(model_name, model_version):
             return current
         deployment = replace(placed, previous=_shortened(current, _ROLLBACKS))
-        serve(settings, deployment, action="publish", by=by)
+        serve(settings, deployment, action="publish", by=by, why=why, figures=figures)
     return deployment
 
 
-def promote(settings: Settings, version: int, *, source: str | None = None, by: str) -> Deployment:
+def promote(
+    settings: Settings,
+    version: int,
+    *,
+    source: str | None = None,
+    by: str,
+    why: str = "",
+    figures: Mapping[str, Any] | None = None,
+) -> Deployment:
     """Serve a registered version and make it MLflow's champion; works while the API runs.
 
-    ``source`` defaults to the active one. Raises NotFoundError for a version that is not registered, GateRefusal with
-    each reason when its gates refused it, and ContractError when the dbt project no longer builds its features.
+    ``source`` defaults to the active one; ``why`` and ``figures`` go into the history. Raises NotFoundError for a
+    version that is not registered, GateRefusal with each reason when its gates refused it, and ContractError when the
+    dbt project no longer builds its features.
     """
     from ml.registry import get_version, set_champion
 
@@ -45,7 +63,9 @@ def promote(settings: Settings, version: int, *, source: str | None = None, by: 
     found = get_version(settings, source, version)
     require_passed(found)
     bundle = fetch_built(settings, found)
-    deployment = publish(bundle, settings, source=source, model_name=found.name, model_version=version, by=by)
+    deployment = publish(
+        bundle, settings, source=source, model_name=found.name, model_version=version, by=by, why=why, figures=figures
+    )
     set_champion(settings, found.name, version)
     return deployment
 

@@ -11,7 +11,7 @@ from litestar.middleware import ASGIMiddleware
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from serving.problems import InvalidRequest
-from warehouse.decision_log import Decision
+from warehouse.decision_log import Decision, ScoringFailure
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -65,6 +65,12 @@ class Metrics:
             ["model", "version", "result"],
             registry=self.registry,
         )
+        self.failures = Counter(
+            "loanlake_scoring_failures",
+            "Applications that a version was to answer and could not score",
+            ["model", "version", "role", "reason"],
+            registry=self.registry,
+        )
         self.violations = Counter(
             "loanlake_request_violations", "Broken rules by field of the contract", ["field"], registry=self.registry
         )
@@ -110,6 +116,10 @@ class Metrics:
     def count_shadow(self, model: "ServedModel", result: str) -> None:
         """Count an application that a challenger in shadow got, by what came of it."""
         self.shadows.labels(model.deployment.model_name, model.deployment.model_version, result).inc()
+
+    def count_failure(self, failure: ScoringFailure) -> None:
+        """Count an application that a version could not score."""
+        self.failures.labels(failure.model_name, failure.model_version, failure.role, failure.reason).inc()
 
     def count_violations(self, problem: InvalidRequest, fields: Collection[str]) -> None:
         """Count each broken rule under its field; names that callers made up are counted together."""

@@ -10,11 +10,13 @@ from serving.group_commit import GroupCommit, TooManyWaiting
 from serving.metrics import Metrics
 from serving.problems import Unavailable
 from warehouse import decision_log
-from warehouse.decision_log import Decision, ReportedOutcome, ShadowDecision
+from warehouse.decision_log import Decision, ReportedOutcome, ScoringFailure, ShadowDecision
 from warehouse.errors import NotFoundError
 from warehouse.settings import Settings
 
 log = logging.getLogger("loanlake.serving")
+
+Entry = Decision | ReportedOutcome | ScoringFailure
 
 
 class Outbox:
@@ -26,7 +28,7 @@ class Outbox:
     def __init__(self, settings: Settings, *, metrics: Metrics, most_waiting: int):
         self._settings = settings
         self._metrics = metrics
-        self._commits: GroupCommit[Decision | ReportedOutcome] = GroupCommit(self._commit, most_waiting=most_waiting)
+        self._commits: GroupCommit[Entry] = GroupCommit(self._commit, most_waiting=most_waiting)
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._lake_turn = asyncio.Lock()
@@ -47,6 +49,10 @@ class Outbox:
     async def add_outcome(self, outcome: ReportedOutcome) -> None:
         """Return when it is durable; raises Unavailable."""
         await self._add([outcome])
+
+    async def add_failure(self, failure: ScoringFailure) -> None:
+        """Return when it is durable; raises Unavailable."""
+        await self._add([failure])
 
     def find(self, decision_id: str) -> Decision | None:
         """A decision that the outbox still holds; raises Unavailable where it cannot be read. About 20 microseconds."""
@@ -87,7 +93,7 @@ class Outbox:
             if connection is not None:
                 connection.close()
 
-    async def _add(self, rows: Sequence[Decision] | Sequence[ReportedOutcome]) -> None:
+    async def _add(self, rows: Sequence[Entry]) -> None:
         try:
             await self._commits.add(rows)
         except TooManyWaiting as error:
@@ -95,7 +101,7 @@ class Outbox:
         except (sqlite3.Error, OSError) as error:
             raise Unavailable("The decision could not be made durable, so none was made: try again") from error
 
-    def _commit(self, rows: list[Decision | ReportedOutcome]) -> None:
+    def _commit(self, rows: list[Entry]) -> None:
         """In the writer's thread."""
         started = time.perf_counter()
         try:
@@ -108,6 +114,7 @@ class Outbox:
                     [row for row in rows if isinstance(row, Decision) and not isinstance(row, ShadowDecision)],
                     [row for row in rows if isinstance(row, ReportedOutcome)],
                     [row for row in rows if isinstance(row, ShadowDecision)],
+                    [row for row in rows if isinstance(row, ScoringFailure)],
                 )
             else:
                 _write_nothing(self._writer)

@@ -24,8 +24,8 @@ from serving.outbox import Outbox
 from serving.problems import InvalidRequest, KeyReused, NotScorable, StaleHistory, Unavailable
 from serving.served_model import ServedDeployment, ServedModel
 from serving.shadow import Shadowed, ShadowScorer
-from serving.wire import BatchAnswer, BatchRow, ScoredApplication
-from warehouse.decision_log import Decision, HistoryWord
+from serving.wire import BatchAnswer, BatchRow, Role, ScoredApplication
+from warehouse.decision_log import Decision, HistoryWord, ScoringFailure
 from warehouse.errors import ExpressionDomainError, OnlineStoreUnavailable
 from warehouse.online_store import OnlineStore
 
@@ -151,19 +151,49 @@ class ScoringService:
         started = time.perf_counter()
         try:
             requests = served.request_schema.validate(body)
-            role, model = served.answering(requests.champion)
-            request = requests.champion if role == "champion" else requests.challenger or requests.champion
-            look_up = await self._look_up(served, requests, request["decided_at"] or self._clock())
-            self._check_time(request["decided_at"], look_up)
+            look_up = await self._look_up(served, requests, requests.champion["decided_at"] or self._clock())
+            self._check_time(requests.champion["decided_at"], look_up)
         except InvalidRequest as problem:
             self._metrics.count_violations(problem, served.request_schema.fields)
             raise
-        occasion = look_up.occasion(model, request, started)
-        try:
-            decision, answer = decide(model, occasion, decision_id=decision_id, role=role)
-        except ExpressionDomainError as error:
-            raise NotScorable(str(error)) from None
+        decision, answer = await self._answered(served, requests, look_up, decision_id, started)
         return _Decided(decision, answer, _shadowed(served, requests, look_up, decision_id))
+
+    async def _answered(
+        self, served: ServedDeployment, requests: Requests, look_up: LookUp, decision_id: str, started: float
+    ) -> tuple[Decision, ScoredApplication]:
+        """The decision of the version that answers this applicant, or of the champion where a challenger fails.
+
+        What fails is kept, for it counts against the version. Raises NotScorable, or what the champion raised.
+        """
+        for role, model in served.answering(requests.champion):
+            of_challenger = requests.challenger if role == "challenger" else None
+            occasion = look_up.occasion(model, of_challenger or requests.champion, started)
+            try:
+                return decide(model, occasion, decision_id=decision_id, role=role)
+            except Exception as error:
+                await self._keep_failure(model, role, error)
+                if role == "challenger":
+                    continue  # a version on trial may fail in ways nobody foresaw
+                if isinstance(error, ExpressionDomainError):
+                    raise NotScorable(str(error)) from None
+                raise
+        raise AssertionError("the champion stands behind every challenger")
+
+    async def _keep_failure(self, model: ServedModel, role: Role, error: Exception) -> None:
+        deployment = model.deployment
+        failure = ScoringFailure(
+            failure_id=new_decision_id(),
+            failed_at=self._clock(),
+            source=deployment.source,
+            model_name=deployment.model_name,
+            model_version=deployment.model_version,
+            feature_version=deployment.feature_version,
+            role=role,
+            reason="not_scorable" if isinstance(error, ExpressionDomainError) else type(error).__name__,
+        )
+        self._metrics.count_failure(failure)
+        await self._outbox.add_failure(failure)
 
     async def _look_up(self, served: ServedDeployment, requests: Requests, decided_at: datetime) -> LookUp:
         """What all versions ask the store for, in one read of one moment, as far as the policy lets it be used.

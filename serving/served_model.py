@@ -84,17 +84,21 @@ class ServedDeployment:
         if self.challenger is None:
             return DeploymentSchema(champion)
         name = f"{self.challenger.name}, the challenger"
-        challenger = Version(name, self.challenger.request_schema, answers=self.mode == "ab")
+        challenger = Version(name, self.challenger.request_schema, answers=self.mode != "shadow")
         return DeploymentSchema(champion, challenger)
 
-    def answering(self, request: Mapping[str, Any]) -> tuple[Role, ServedModel]:
-        """Who answers this application: by the borrower, or by the application where no borrower is named."""
-        if self.challenger is None or self.mode != "ab" or self.share is None:
-            return "champion", self.champion
+    def answering(self, request: Mapping[str, Any]) -> tuple[tuple[Role, ServedModel], ...]:
+        """Who answers this application: by the borrower, or by the application where no borrower is named.
+
+        Behind the challenger stands the champion: an applicant is not refused because a version on trial fails.
+        """
+        champion: tuple[Role, ServedModel] = ("champion", self.champion)
+        if self.challenger is None or self.share is None:
+            return (champion,)
         applicant = str(request["borrower_id"] or request["application_id"])
         if is_challenged(applicant, trial=self.challenger.name, share=self.share):
-            return "challenger", self.challenger
-        return "champion", self.champion
+            return ("challenger", self.challenger), ("fallback", self.champion)
+        return (champion,)
 
     def model_of(self, model_name: str, model_version: int) -> ServedModel:
         """The model that made a decision, or else the champion."""

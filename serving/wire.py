@@ -10,7 +10,7 @@ from serving.problems import ProblemDocument
 DecisionWord = Literal["approve", "decline"]
 ReadinessWord = Literal["ready", "degraded", "unavailable"]
 StatusWord = Literal["scored", "scored_with_stale_history", "scored_without_history"]
-Role = Literal["champion", "challenger"]
+Role = Literal["champion", "challenger", "fallback"]
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
@@ -104,12 +104,12 @@ class InputDescription(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ChallengerDescription(msgspec.Struct, frozen=True):
-    """A version on trial: in ``shadow`` it answers nobody, in ``ab`` a share of the applicants."""
+    """A version on trial: in ``shadow`` it answers nobody, in ``ab`` and ``canary`` a share of the applicants."""
 
     name: str
     version: int
     feature_version: str
-    mode: Literal["shadow", "ab"]
+    mode: Literal["shadow", "ab", "canary"]
     share: float | None
     challenging_since: str
     challenged_by: str

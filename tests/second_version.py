@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ml.bundle import Bundle, write_bundle
 from ml.challenge import start_challenge
-from ml.deployment import Deployment, read_deployment
+from ml.deployment import CanaryPlan, Deployment, read_deployment
 from ml.evaluation import evaluate
 from ml.lineage import collect_lineage
 from ml.reference import build_reference
@@ -78,8 +78,12 @@ def second_bundle() -> Bundle:
     )
 
 
-def challenge_with_second(settings: Settings, *, share: float | None = None) -> Deployment:
-    """Let version 2 challenge what is served, without MLflow: in shadow, or with a share of the applicants."""
+def challenge_with_second(
+    settings: Settings, *, share: float | None = None, plan: CanaryPlan | None = None
+) -> Deployment:
+    """Let version 2 challenge what is served, without MLflow: in shadow, with a share, or as a canary."""
     champion = read_deployment(settings)
     assert champion is not None
-    return start_challenge(settings, second_bundle(), against=champion, model_version=VERSION, share=share, by="tests")
+    return start_challenge(
+        settings, second_bundle(), against=champion, model_version=VERSION, share=share, plan=plan, by="tests"
+    )

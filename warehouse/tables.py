@@ -58,6 +58,33 @@ TABLES: dict[str, dict[str, str]] = {
     "serving.predictions": {**_DECISION, "ingested_at": "timestamp"},
     # One row per application that a challenger in shadow scored beside the decision that was answered.
     "serving.shadow_predictions": {**_DECISION, "answered_decision_id": "varchar", "ingested_at": "timestamp"},
+    # One row per application that a version was to answer and could not score.
+    "serving.scoring_failures": {
+        "failure_id": "varchar",
+        "failed_at": "timestamp",
+        "source": "varchar",
+        "model_name": "varchar",
+        "model_version": "integer",
+        "feature_version": "varchar",
+        "role": "varchar",
+        "reason": "varchar",
+        "ingested_at": "timestamp",
+    },
+    # One row per change of what is served.
+    "serving.deployment_changes": {
+        "change": "bigint",
+        "action": "varchar",
+        "changed_at": "timestamp",
+        "changed_by": "varchar",
+        "source": "varchar",
+        "model_name": "varchar",
+        "champion_version": "integer",
+        "challenger_version": "integer",
+        "mode": "varchar",
+        "share": "double",
+        "why": "varchar",
+        "figures": "varchar",
+    },
     # One row per export or erasure of a person's data, without the person.
     "serving.person_requests": {
         "request_id": "varchar",

@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from ml import registry
 from ml.bundle import Bundle
 from ml.challenge import challenge
+from ml.commands import canary as canary_command
 from ml.commands import challenge as challenge_command
 from ml.commands import promote as promote_command
 from ml.deployment import read_deployment
@@ -35,6 +36,7 @@ from ml.training_set import TrainingSet
 from tests import model_factory
 from tests.model_factory import CONTRACT, MODEL_NAME, SOURCE
 from warehouse.errors import GateRefusal, NotFoundError
+from warehouse.lake import writer
 from warehouse.settings import Settings
 
 PASSED = GateResult("auc_reaches_floor", True, "at least 0.6", "0.7", "Required at least 0.6; found 0.7.")
@@ -208,6 +210,31 @@ def test_a_challenge_moves_the_alias_and_ends_with_it(registered, monkeypatch):
     assert registry.get_version(registered.settings, SOURCE, 2).aliases == ()
 
 
+def test_a_canary_that_has_passed_its_last_step_is_champion(registered, monkeypatch):
+    monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
+    promote(registered.settings, 1, source=SOURCE, by="tests")
+    begun = CliRunner().invoke(challenge_command, ["2", "--canary", "--steps", "50,100", "--dwell", "0"])
+    with writer("test", registered.settings) as con:
+        con.execute(
+            "insert into serving.predictions by name select ? as source, ? as model_name, 'online' as route, "
+            "n % 2 + 1 as model_version, if(n % 2 = 0, 'champion', 'challenger') as role, now()::timestamp + interval "
+            "1 minute as ingested_at, hash(n) % 1000 / 1e4 as probability, 1 + hash(n, 1) % 10 as latency_ms "
+            "from range(4000) as t(n)",
+            [SOURCE, MODEL_NAME],
+        )
+
+    moved = CliRunner().invoke(canary_command, ["--move"])
+
+    assert begun.exit_code == 0, begun.output
+    assert f"challenged by {MODEL_NAME} version 2, answering 0.5 of the applicants, as a canary" in begun.output
+    assert moved.exit_code == 0, moved.output
+    assert "on: no worse than it may be" in moved.output
+    champion = registry.find_champion(registered.settings, SOURCE)
+    assert champion.version == read_deployment(registered.settings).model_version == 2
+    assert read_deployment(registered.settings).challenger is None
+    rollback(registered.settings, by="tests")
+
+
 def test_a_version_that_a_gate_refused_is_not_tried(registered):
     promote(registered.settings, 1, source=SOURCE, by="tests")
 
@@ -219,7 +246,16 @@ def test_a_version_that_a_gate_refused_is_not_tried(registered):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["2"], ["--shadow"], ["2", "--shadow", "--share", "0.1"], ["2", "--end"], ["2", "--share", "1"]],
+    [
+        [],
+        ["2"],
+        ["--shadow"],
+        ["2", "--shadow", "--share", "0.1"],
+        ["2", "--end"],
+        ["2", "--share", "1"],
+        ["2", "--shadow", "--dwell", "5"],
+        ["2", "--canary", "--steps", "ten"],
+    ],
 )
 def test_a_challenge_that_is_not_one_thing_is_a_usage_error(registered, monkeypatch, arguments):
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))

@@ -1,11 +1,11 @@
 """The decision log: a SQLite outbox that the API commits to before it answers, and the lake that drains it.
 
 Entries are appended with ``synchronous=full``: once :func:`append` returns they survive ``kill -9`` and a power cut.
-:func:`ingest_into_lake` moves them to ``serving.predictions``, ``serving.shadow_predictions`` and
-``serving.reported_outcomes``, each exactly once.
+:func:`ingest_into_lake` moves them to ``serving.predictions``, ``serving.shadow_predictions``,
+``serving.reported_outcomes`` and ``serving.scoring_failures``, each exactly once.
 """
 
-from warehouse.decision_log.entries import Decision, HistoryWord, ReportedOutcome, ShadowDecision
+from warehouse.decision_log.entries import Decision, HistoryWord, ReportedOutcome, ScoringFailure, ShadowDecision
 from warehouse.decision_log.ingestion import Ingested, find_decision, ingest_into_lake
 from warehouse.decision_log.outbox import (
     append,
@@ -22,6 +22,7 @@ __all__ = [
     "HistoryWord",
     "Ingested",
     "ReportedOutcome",
+    "ScoringFailure",
     "ShadowDecision",
     "append",
     "connect",

@@ -15,7 +15,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """One decision, column for column ``serving.predictions`` without ``ingested_at``; times are naive UTC.
 
     ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.logged_values``). ``role``: whether the champion or the
-    challenger answered. ``history``: what was looked up online, a :data:`HistoryWord`; None for a batch.
+    challenger answered, or the champion as ``fallback`` of a challenger that failed. ``history``: what was looked up
+    online, a :data:`HistoryWord`; None for a batch.
     """
 
     decision_id: str
@@ -63,6 +64,23 @@ class ReportedOutcome(msgspec.Struct, frozen=True, kw_only=True):
     loss_amount: float | None = None
 
 
+class ScoringFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """An application that a version was to answer and could not score, column for column ``serving.scoring_failures``.
+
+    Without the application: it says how a version does, not whom it met. ``role`` as of a decision; ``reason`` is
+    ``not_scorable`` where a formula has no result for the values, else the name of the error's type.
+    """
+
+    failure_id: str
+    failed_at: datetime
+    source: str
+    model_name: str
+    model_version: int
+    feature_version: str
+    role: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class Entries:
     """One kind of entry: its table in the outbox, its table in the lake and the struct of its payload."""
@@ -85,4 +103,5 @@ class Entries:
 DECISIONS = Entries("decisions", "serving.predictions", Decision)
 SHADOWS = Entries("shadows", "serving.shadow_predictions", ShadowDecision)
 OUTCOMES = Entries("outcomes", "serving.reported_outcomes", ReportedOutcome)
-KINDS = (DECISIONS, SHADOWS, OUTCOMES)
+FAILURES = Entries("failures", "serving.scoring_failures", ScoringFailure)
+KINDS = (DECISIONS, SHADOWS, OUTCOMES, FAILURES)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from warehouse.decision_log.entries import KINDS, Decision, Entries, ReportedOutcome, ShadowDecision
+from warehouse.decision_log.entries import KINDS, Decision, Entries, ReportedOutcome, ScoringFailure, ShadowDecision
 from warehouse.settings import Settings
 
 _BUSY_SECONDS = 20.0
@@ -38,11 +38,17 @@ create table if not exists outcomes (
     appended_at real not null,
     payload blob not null
 );
+create table if not exists failures (
+    sequence integer primary key autoincrement,
+    id text not null unique,
+    appended_at real not null,
+    payload blob not null
+);
 create table if not exists watermarks (
     entries text primary key,
     ingested_up_to integer not null
 ) without rowid;
-insert or ignore into watermarks values ('decisions', 0), ('shadows', 0), ('outcomes', 0);
+insert or ignore into watermarks values ('decisions', 0), ('shadows', 0), ('outcomes', 0), ('failures', 0);
 """
 
 
@@ -82,6 +88,7 @@ def append(
     decisions: Sequence[Decision] = (),
     outcomes: Sequence[ReportedOutcome] = (),
     shadows: Sequence[ShadowDecision] = (),
+    failures: Sequence[ScoringFailure] = (),
 ) -> None:
     """Make these durable, all in one transaction. An id that is there already keeps its first entry."""
     now = time.time()
@@ -91,6 +98,7 @@ def append(
             ("decisions", [(row.decision_id, now, _ENCODER.encode(row)) for row in decisions]),
             ("shadows", [(row.decision_id, now, _ENCODER.encode(row)) for row in shadows]),
             ("outcomes", [(row.outcome_id, now, _ENCODER.encode(row)) for row in outcomes]),
+            ("failures", [(row.failure_id, now, _ENCODER.encode(row)) for row in failures]),
         ):
             if rows:
                 connection.executemany(

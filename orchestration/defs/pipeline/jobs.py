@@ -7,8 +7,10 @@ import dagster as dg
 
 from orchestration.layers import (
     BATCH_SCORES,
+    CANARY,
     DECISION_HISTORY,
     DEPLOYMENT,
+    DEPLOYMENT_CHANGES,
     DRIFT_REPORT,
     ONLINE_DECISIONS,
     ONLINE_STORE,
@@ -20,9 +22,9 @@ from orchestration.layers import (
 )
 
 _maintenance = dg.AssetSelection.groups("maintenance")
-#: Everything but the lake's maintenance, and the walks through history and the months built again, which are
-#: partitioned by month, not part of a lender's day.
-MAIN_PATH = dg.AssetSelection.all() - dg.AssetSelection.assets(WALK_FORWARD, REBUILT_MONTHS) - _maintenance
+#: Everything but the lake's maintenance, what runs only while a canary does, and the walks through history and the
+#: months built again, which are partitioned by month, not part of a lender's day.
+MAIN_PATH = dg.AssetSelection.all() - dg.AssetSelection.assets(CANARY, WALK_FORWARD, REBUILT_MONTHS) - _maintenance
 _raw = dg.AssetSelection.groups("raw")
 # the quarantine is built with staging, of the rows that can't be typed, and the decisions' history with the features,
 # whose text it shares: without them the step would be run in part
@@ -53,8 +55,13 @@ retrain = dg.define_asset_job(
 )
 ingest_decisions = dg.define_asset_job(
     "ingest_decisions",
-    selection=dg.AssetSelection.assets(ONLINE_DECISIONS, PREDICTIONS),
+    selection=dg.AssetSelection.assets(ONLINE_DECISIONS, PREDICTIONS, DEPLOYMENT_CHANGES),
     description="Move the API's decisions and reported outcomes from its log into the lake.",
+)
+move_canary = dg.define_asset_job(
+    "move_canary",
+    selection=dg.AssetSelection.assets(CANARY, DEPLOYMENT_CHANGES),
+    description="Judge the canary by what it and the champion answered, and move it on or back.",
 )
 monitor = dg.define_asset_job(
     "monitor", selection=_monitoring, description="Drift, skew, performance on mature labels, alerts."

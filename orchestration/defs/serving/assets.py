@@ -10,7 +10,9 @@ from orchestration.champions import champion_of, was_in_service
 from orchestration.feature_versions import feature_tables
 from orchestration.layers import (
     BATCH_SCORES,
+    CANARY,
     DEPLOYMENT,
+    DEPLOYMENT_CHANGES,
     LAKE_WRITER,
     ONLINE_DECISIONS,
     ONLINE_STORE,
@@ -149,3 +151,48 @@ def predictions() -> dg.MaterializeResult[None]:
             "by model": pages.table(["model", "route", "decisions", "latest"], rows),
         }
     )
+
+
+@dg.asset(key=CANARY, deps=[PREDICTIONS], group_name="serving", kinds={"python"})
+def canary() -> dg.MaterializeResult[None]:
+    """The canary's step, judged by what it and the champion answered: on to a larger share, back, or left to go on."""
+    from ml.canary import move_canary
+
+    verdict = move_canary(Settings.from_environment(), by="dagster")
+    evidence = verdict.evidence
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"{verdict.move}: {verdict.why}",
+            "canary": verdict.canary.name,
+            "checks": pages.table(
+                ["check", "estimate", "at least", "at most", "limit"],
+                [
+                    [check.name, *(f"{value:+.4f}" for value in (check.estimate, check.low, check.high, check.limit))]
+                    for check in evidence.checks
+                ],
+            ),
+            "versions": pages.table(
+                ["version", "answered", "failed", "mean ms", "mean probability"],
+                [
+                    [role, f"{arm.n:,}", f"{arm.n_failed:,}", f"{arm.latency_mean:.3f}", f"{arm.probability_mean:.4f}"]
+                    for role, arm in (("champion", evidence.champion), ("canary", evidence.challenger))
+                ],
+            ),
+            "since": f"{evidence.since:%Y-%m-%d %H:%M:%S} UTC",
+        }
+    )
+
+
+@dg.asset(
+    key=DEPLOYMENT_CHANGES,
+    deps=[DEPLOYMENT, CANARY],
+    group_name="serving",
+    kinds={"duckdb"},
+    pool=LAKE_WRITER,
+)
+def deployment_changes() -> dg.MaterializeResult[None]:
+    """One row per change of what is served: by whom or what, why, and on which figures."""
+    from ml.deployment_changes import record_changes
+
+    n_gained = record_changes(Settings.from_environment())
+    return dg.MaterializeResult(metadata={"summary": f"{n_gained:,} changes recorded"})

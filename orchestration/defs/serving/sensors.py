@@ -1,10 +1,10 @@
-"""Decisions that wait in the API's log are moved into the lake within a minute."""
+"""Decisions that wait in the API's log are moved into the lake within a minute; a canary follows what they show."""
 
 import time
 
 import dagster as dg
 
-from orchestration.defs.pipeline.jobs import ingest_decisions
+from orchestration.defs.pipeline.jobs import ingest_decisions, move_canary
 from warehouse.settings import Settings
 
 _UNFINISHED = [
@@ -35,3 +35,20 @@ def decisions_to_ingest(context: dg.SensorEvaluationContext) -> dg.RunRequest | 
                 f"{waiting:,} rows wait; the last run failed, the next is tried in {_RETRY_SECONDS - seconds:.0f} s"
             )
     return dg.RunRequest()
+
+
+@dg.sensor(job=move_canary, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def canary_to_move() -> dg.RunRequest | dg.SkipReason:
+    """Start a run when the canary's step calls for a move; says what it waits for otherwise."""
+    from ml.canary import judge_canary
+    from warehouse.errors import LakeError, NotFoundError
+
+    try:
+        verdict = judge_canary(Settings.from_environment())
+    except NotFoundError:
+        return dg.SkipReason("no canary is running")
+    except LakeError as error:
+        return dg.SkipReason(f"the canary cannot be judged: {error}")
+    if verdict.move == "wait":
+        return dg.SkipReason(f"{verdict.canary.name}: {verdict.why}")
+    return dg.RunRequest(run_key=verdict.key, tags={"loanlake/reason": verdict.why})

@@ -1,17 +1,19 @@
 """Each sensor with its condition true, false, and true but already answered."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from ml.deployment import Deployment
+from ml.deployment import CanaryPlan, Challenger, Deployment
 from orchestration.defs.ingestion.sensors import new_files
 from orchestration.defs.monitoring.sensors import drift_found, labels_matured, performance_decayed
-from orchestration.defs.serving.sensors import decisions_to_ingest
+from orchestration.defs.serving.sensors import canary_to_move, decisions_to_ingest
 from warehouse import decision_log
 from warehouse.lake import writer
 from warehouse.settings import Settings
@@ -87,6 +89,44 @@ def test_decisions_that_a_run_is_about_to_take_start_no_second_run(
     instance.add_run(dg.DagsterRun(job_name="ingest_decisions", run_id="r-1", status=dg.DagsterRunStatus.STARTED))
 
     assert tick(decisions_to_ingest, instance) == ([], "1 rows wait; a run is on its way to take them")
+
+
+def test_without_a_canary_none_is_moved(in_service: Callable[..., Deployment], instance: dg.DagsterInstance) -> None:
+    in_service(3)
+
+    assert tick(canary_to_move, instance) == ([], "no canary is running")
+
+
+def test_a_canary_starts_a_run_only_when_its_step_calls_for_a_move(
+    home: Settings, in_service: Callable[..., Deployment], instance: dg.DagsterInstance
+) -> None:
+    """Failing on each of 400 requests, it goes back, asked for once."""
+    champion = in_service(3)
+    canary = Challenger(
+        "canary", 0.1, replace(champion, model_version=4), CanaryPlan(), "2024-06-01T00:00:00.000+00:00"
+    )
+    home.deployment.write_text(json.dumps(replace(champion, challenger=canary).to_dict()))
+    with writer("test", home):
+        pass
+
+    waiting = tick(canary_to_move, instance)
+    with writer("test", home) as con:
+        con.execute(
+            "insert into serving.scoring_failures by name select 'default_risk_bank' as model_name, 'bank' as source, "
+            "4 as model_version, 'challenger' as role, timestamp '2024-06-02' as ingested_at from range(400)"
+        )
+        con.execute(
+            "insert into serving.predictions by name select 'default_risk_bank' as model_name, 'bank' as source, 3 as "
+            "model_version, 'champion' as role, 'online' as route, 0.1 as probability, 0.2 as latency_ms, "
+            "timestamp '2024-06-02' as ingested_at from range(400)"
+        )
+    (first,), _ = tick(canary_to_move, instance)
+    (again,), _ = tick(canary_to_move, instance)
+
+    assert waiting[0] == []
+    assert "answering 0.1 of the applicants, as a canary: too few requests: 0 to the champion" in waiting[1]
+    assert first.tags["loanlake/reason"].startswith("worse than it may be: errors +1.000")
+    assert again.run_key == first.run_key
 
 
 def test_a_new_file_starts_a_refresh_of_its_source_once(home: Settings, instance: dg.DagsterInstance) -> None:

@@ -5,23 +5,26 @@ import shutil
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from ml.deployment import read_deployment
+from ml.deployment import CanaryPlan, read_deployment
 from ml.monitoring import SHADOW_PREDICTIONS, MonitoredModel
 from ml.performance import measure_performance
 from ml.promotion import publish, rollback
 from ml.replay import replay
+from ml.scorer import Scorer
 from serving.decision_ids import shadow_decision_id
 from tests.model_factory import MODEL_NAME, SOURCE, publish_model
 from tests.second_version import MORE, VERSION, challenge_with_second, second_bundle
 from tests.serving_home import APPLICATION, RISKY, ServingHome, until_ready_says
 from warehouse import decision_log
 from warehouse.decision_log import ShadowDecision, ingest_into_lake
+from warehouse.errors import ExpressionDomainError
 from warehouse.lake import connect, writer
 
 Client = TestClient[Litestar]
@@ -265,6 +268,60 @@ def test_a_rollback_ends_the_challenge(split: Client, own_home: ServingHome) -> 
 
     ready = until_ready_says(split, lambda answer: answer["model"]["version"] == 1)
     assert ready["challenger"] is None
+
+
+def test_an_applicant_whom_the_challenger_fails_is_answered_by_the_champion(
+    own_client: Client, own_home: ServingHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the failure is kept, for it counts against the version: by role, without the applicant."""
+    scorer = failing(monkeypatch, ZeroDivisionError("nobody foresaw this"))
+    challenge_with_second(own_home.settings, plan=CanaryPlan(steps=(0.5,)))
+    _until(own_client, _challenger_is(VERSION))
+
+    answers = [score(own_client, APPLICATION | MORE | {"borrower_id": f"b-{number}"}) for number in range(12)]
+
+    assert {answer["model"]["version"] for answer in answers} == {1}
+    ingest_into_lake(own_home.settings)
+    with connect(own_home.settings) as con:
+        roles = dict(con.execute("select role, count(*) from serving.predictions group by all").fetchall())
+        failures = con.execute(
+            "select role, model_version, reason, count(*) from serving.scoring_failures group by all"
+        )
+        failed = failures.fetchall()
+    assert scorer.n_failed > 0
+    assert roles == {"fallback": scorer.n_failed, "champion": 12 - scorer.n_failed}
+    assert failed == [("challenger", 2, "ZeroDivisionError", scorer.n_failed)]
+    assert 'loanlake_scoring_failures_total{model="' in own_client.get("/metrics").text
+
+
+def test_what_the_champion_cannot_score_is_refused_and_kept(
+    own_client: Client, own_home: ServingHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, ExpressionDomainError("ln of -1"))
+    publish(second_bundle(), own_home.settings, source=SOURCE, model_name=MODEL_NAME, model_version=VERSION, by="tests")
+    _until(own_client, lambda answer: answer["model"]["version"] == VERSION)
+
+    refused = own_client.post("/v1/scores", json=_of_second())
+
+    assert refused.status_code == 422
+    ingest_into_lake(own_home.settings)
+    with connect(own_home.settings) as con:
+        failed = con.execute("select role, model_version, reason from serving.scoring_failures").fetchall()
+    assert failed == [("champion", 2, "not_scorable")]
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> SimpleNamespace:
+    """From now on version 2 raises this error for every application but the row of nulls it is loaded with."""
+    count, score_features = SimpleNamespace(n_failed=0), Scorer.features
+
+    def features(self: Scorer, inputs: dict[str, Any]) -> Any:
+        if self.contract.version == "v2" and inputs["term_months"] is not None:
+            count.n_failed += 1
+            raise error
+        return score_features(self, inputs)
+
+    monkeypatch.setattr(Scorer, "features", features)
+    return count
 
 
 def _of_second() -> dict[str, Any]:

@@ -1,0 +1,223 @@
+"""A canary goes on only where its step shows that it is no worse, back where it shows that it is, and else waits."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from ml import canary as canary_module
+from ml.canary import judge_canary, move_canary
+from ml.canary_evidence import Arm, weigh
+from ml.challenge import start_challenge
+from ml.deployment import CanaryPlan, read_deployment, read_history
+from ml.deployment_changes import record_changes
+from tests.model_factory import MODEL_NAME, SOURCE, publish_model, shared_bundle
+from warehouse.errors import NotFoundError, SettingError
+from warehouse.lake import connect, writer
+from warehouse.settings import Settings
+
+pytestmark = pytest.mark.usefixtures("aliases")
+
+PLAN = CanaryPlan(steps=(0.1, 0.5), dwell_minutes=60, min_decisions=300)
+#: How the made-up decisions differ: the arm's own values as SQL of ``u``, uniform in (0, 1) and of ``n``.
+SAME = {"probability": "u * u", "latency_ms": "0.05 + u * 0.1"}
+
+
+def start(home: Settings, plan: CanaryPlan = PLAN) -> None:
+    publish_model(home, version=1)
+    start_challenge(
+        home,
+        shared_bundle(seed=8),
+        against=read_deployment(home),
+        model_version=2,
+        share=None,
+        plan=plan,
+        by="someone",
+    )
+
+
+def answer(home: Settings, *, n: int = 3000, failed: int = 0, minutes: int = 1, **challengers: str) -> None:
+    """Decisions of the champion and, as many, of the challenger, ingested in a minute; and the latter's failures."""
+    ingested_at = datetime.now(UTC).replace(tzinfo=None) + timedelta(minutes=minutes)
+    with writer("test", home) as con:
+        for version, role, values in ((1, "champion", SAME), (2, "challenger", SAME | challengers)):
+            con.execute(
+                "insert into serving.predictions by name "
+                f"select '{role}-' || n as decision_id, ? as source, ? as model_name, {version} as model_version, "
+                f"'{role}' as role, 'online' as route, {values['probability']} as probability, "
+                f"{values['latency_ms']} as latency_ms, ?::timestamp as ingested_at "
+                f"from (select n, hash(n, '{role}') % 100000 / 1e5 as u from range({n}) as t(n))",
+                [SOURCE, MODEL_NAME, ingested_at],
+            )
+        con.execute(
+            "insert into serving.scoring_failures by name select 'f-' || n as failure_id, ? as source, "
+            "? as model_name, 2 as model_version, 'challenger' as role, ?::timestamp as ingested_at "
+            f"from range({failed}) as t(n)",
+            [SOURCE, MODEL_NAME, ingested_at],
+        )
+
+
+def after_dwell() -> datetime:
+    return datetime.now(UTC) + timedelta(minutes=PLAN.dwell_minutes + 1)
+
+
+def test_one_that_is_no_worse_goes_on_to_the_next_share(home):
+    start(home, CanaryPlan(steps=(0.1, 0.5), dwell_minutes=0))
+    answer(home)
+
+    verdict = move_canary(home, by="dagster")
+
+    challenger = read_deployment(home).challenger
+    assert verdict.move == "on"
+    assert [check.name for check in verdict.evidence.checks] == ["errors", "latency", "score PSI", "mean probability"]
+    assert (challenger.mode, challenger.share) == ("canary", 0.5)
+    assert challenger.step_began_at > verdict.canary.step_began_at
+
+
+def test_a_new_step_is_judged_by_its_own_requests(home):
+    start(home, CanaryPlan(steps=(0.1, 0.5), dwell_minutes=0))
+    answer(home, minutes=-1)
+
+    verdict = judge_canary(home)
+
+    assert verdict.move == "wait"
+    assert verdict.why == "too few requests: 0 to the champion and 0 to the canary, of 300 each"
+
+
+def test_after_its_last_step_it_is_promoted(home, monkeypatch):
+    """Through the same door as a person's promotion; MLflow's part is in tests/integration/test_registry.py."""
+    promoted = []
+    monkeypatch.setattr(canary_module, "promote", lambda _, version, **by: promoted.append((version, by)))
+    start(home, CanaryPlan(steps=(0.5,), dwell_minutes=0))
+    answer(home)
+
+    move_canary(home, by="dagster")
+
+    [(version, by)] = promoted
+    assert (version, by["source"], by["by"]) == (2, SOURCE, "dagster")
+    assert by["why"].startswith("no worse than it may be, by 3,000 and 3,000 requests")
+    assert by["figures"]["challenger"]["n"] == 3000
+
+
+@pytest.mark.parametrize(
+    ("worse", "named"),
+    [
+        ({"latency_ms": "1.5 * (0.05 + u * 0.1)"}, "latency"),
+        ({"failed": 400}, "errors"),
+        ({"probability": "u * u * 1.4"}, "mean probability"),
+        ({"probability": "case when u < 0.5 then 0.0 else 0.667 end"}, "score PSI"),
+    ],
+)
+def test_one_that_is_worse_in_any_respect_goes_back_though_its_step_is_not_over(home, worse, named):
+    start(home)
+    answer(home, **worse)
+
+    verdict = move_canary(home, by="dagster")
+
+    assert verdict.move == "back"
+    assert named in verdict.why
+    assert read_deployment(home).challenger is None
+    assert read_deployment(home).model_version == 1
+
+
+def test_one_that_fails_on_everything_goes_back(home):
+    start(home)
+    answer(home)
+    with writer("test", home) as con:
+        con.execute("delete from serving.predictions where role = 'challenger'")
+    answer(home, n=0, failed=400)
+
+    assert judge_canary(home).move == "back"
+
+
+def test_a_step_lasts_its_time(home):
+    start(home)
+    answer(home)
+
+    early, later = judge_canary(home), judge_canary(home, at=after_dwell())
+
+    assert (early.move, later.move) == ("wait", "on")
+    assert early.why.startswith("all is well; the step lasts ")
+
+
+def test_what_is_not_settled_waits_however_long(home):
+    """Slower by nearly what is allowed: neither beyond doubt worse, nor beyond doubt not."""
+    start(home)
+    answer(home, latency_ms="1.19 * (0.05 + u * 0.1)")
+
+    verdict = judge_canary(home, at=after_dwell())
+
+    assert verdict.move == "wait"
+    assert verdict.why.startswith("not settled yet: latency +0.1")
+
+
+def test_every_move_is_a_row_with_who_why_and_the_figures(home):
+    start(home, CanaryPlan(steps=(0.1, 0.5), dwell_minutes=0))
+    answer(home, failed=2)
+    move_canary(home, by="dagster")
+
+    assert (record_changes(home), record_changes(home)) == (3, 0)
+    with connect(home) as con:
+        rows = con.execute(
+            "select action, changed_by, champion_version, challenger_version, mode, share, why <> '', "
+            "json_extract(figures, '$.challenger.n_failed')::int from serving.deployment_changes order by change"
+        ).fetchall()
+    assert rows == [
+        ("publish", "tests", 1, None, None, None, False, None),
+        ("challenge", "someone", 1, 2, "canary", 0.1, False, None),
+        ("advance", "dagster", 1, 2, "canary", 0.5, True, 2),
+    ]
+    assert [change.action for change in read_history(home)] == ["publish", "challenge", "advance"]
+
+
+def test_asking_for_the_canary_that_runs_does_not_begin_it_again(home):
+    start(home)
+    running = read_deployment(home).challenger
+
+    start_challenge(
+        home, shared_bundle(seed=8), against=read_deployment(home), model_version=2, share=None, plan=PLAN, by="other"
+    )
+
+    assert read_deployment(home).challenger == running
+
+
+def test_without_a_canary_there_is_nothing_to_judge(home):
+    publish_model(home, version=1)
+
+    with pytest.raises(NotFoundError, match="no canary is running: `loanlake challenge VERSION --canary`"):
+        judge_canary(home)
+
+
+@pytest.mark.parametrize("plan", [{"steps": ()}, {"steps": (0.5, 0.1)}, {"steps": (0.5, 1.0)}, {"min_decisions": 10}])
+def test_a_plan_that_leads_nowhere_is_refused(plan):
+    with pytest.raises(SettingError):
+        CanaryPlan(**plan)
+
+
+def test_looking_after_every_hundred_decisions_sends_a_good_one_back_in_less_than_a_twentieth_of_the_cases():
+    rng, n_back = np.random.default_rng(3), 0
+    for _ in range(150):
+        scores, waits = rng.beta(1.5, 8, size=(2, 4000)), rng.lognormal(-2.5, 0.5, size=(2, 4000))
+        failed = rng.random((2, 4000)) < 0.02
+        n_back += any(
+            any(check.is_broken for check in weigh(datetime.now(UTC), *arms(scores, waits, failed, n), PLAN).checks)
+            for n in range(300, 4001, 100)
+        )
+
+    assert n_back / 150 <= 0.05
+
+
+def arms(scores: np.ndarray, waits: np.ndarray, failed: np.ndarray, n: int) -> list[Arm]:
+    cuts = np.quantile(scores[0, :n], np.arange(0.1, 1.0, 0.1), method="inverted_cdf")
+    return [
+        Arm(
+            n=n,
+            n_failed=int(failed[which, :n].sum()),
+            latency_mean=waits[which, :n].mean(),
+            latency_variance=waits[which, :n].var(ddof=1),
+            probability_mean=scores[which, :n].mean(),
+            probability_variance=scores[which, :n].var(ddof=1),
+            bins=tuple(np.bincount(np.searchsorted(cuts, scores[which, :n]), minlength=10)),
+        )
+        for which in (0, 1)
+    ]
