@@ -11,10 +11,11 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from ml.deployment import place_bundle, serve
 from serving.app import create_app
 from serving.keys import KeyStore
 from serving.scoring import ScoringService
-from tests.model_factory import publish_model
+from tests.model_factory import MODEL_NAME, SOURCE, publish_model, shared_bundle
 from tests.serving_home import APPLICATION, RISKY, ServingHome, furnish, until_ready_says
 from warehouse import decision_log
 from warehouse.decision_log import ingest_into_lake
@@ -263,9 +264,11 @@ print(json.dumps(sorted(heavy & set(sys.modules))))
 def test_a_broken_new_bundle_leaves_the_old_model_serving(own_home: ServingHome, own_client: Client) -> None:
     settings = own_home.settings
     assert own_client.get("/readyz").json()["status"] == "ready"
-    deployment = publish_model(settings, version=2, seed=11)
-    shutil.rmtree(deployment.bundle_directory(settings))
-    settings.deployment.touch()
+    placed = place_bundle(
+        shared_bundle(seed=11), settings, source=SOURCE, model_name=MODEL_NAME, model_version=2, by="tests"
+    )
+    shutil.rmtree(placed.bundle_directory(settings))
+    serve(settings, placed, action="publish", by="tests")
 
     ready = until_ready_says(own_client, lambda answer: answer["status"] == "degraded")
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from ml.deployment import CanaryPlan, read_deployment
+from ml.deployment import CanaryPlan, Challenger, place_bundle, read_deployment, serve
 from ml.monitoring import SHADOW_PREDICTIONS, MonitoredModel
 from ml.performance import measure_performance
 from ml.promotion import publish, rollback
@@ -235,18 +236,18 @@ def test_a_request_sent_again_gets_its_answer_though_the_challenge_ended(split: 
 
 def test_a_broken_challenger_leaves_the_champion_alone_and_says_so(own_client: Client, own_home: ServingHome) -> None:
     settings = own_home.settings
-    second_bundle()
-    deployment = read_deployment(settings)
-    challenged = challenge_with_second(settings, share=0.5)
-    assert challenged.challenger is not None
-    shutil.rmtree(challenged.challenger.deployment.bundle_directory(settings))
-    settings.deployment.touch()
+    champion = read_deployment(settings)
+    assert champion is not None
+    placed = place_bundle(
+        second_bundle(), settings, source=SOURCE, model_name=MODEL_NAME, model_version=VERSION, by="tests"
+    )
+    shutil.rmtree(placed.bundle_directory(settings))
+    serve(settings, replace(champion, challenger=Challenger("ab", 0.5, placed)), action="challenge", by="tests")
 
     ready = until_ready_says(own_client, lambda answer: answer["status"] == "degraded")
 
     assert "the champion answers alone" in ready["reasons"][0]
     assert {score(own_client, APPLICATION | {"borrower_id": f"b-{n}"})["model"]["version"] for n in range(8)} == {1}
-    assert deployment is not None
 
 
 def test_a_promotion_makes_the_challenger_champion_and_ends_the_challenge(split: Client, own_home: ServingHome) -> None:
@@ -276,7 +277,7 @@ def test_an_applicant_whom_the_challenger_fails_is_answered_by_the_champion(
     """And the failure is kept, for it counts against the version: by role, without the applicant."""
     scorer = failing(monkeypatch, ZeroDivisionError("nobody foresaw this"))
     challenge_with_second(own_home.settings, plan=CanaryPlan(steps=(0.5,)))
-    _until(own_client, _challenger_is(VERSION))
+    until_ready_says(own_client, _challenger_is(VERSION))
 
     answers = [score(own_client, APPLICATION | MORE | {"borrower_id": f"b-{number}"}) for number in range(12)]
 
@@ -299,7 +300,7 @@ def test_what_the_champion_cannot_score_is_refused_and_kept(
 ) -> None:
     failing(monkeypatch, ExpressionDomainError("ln of -1"))
     publish(second_bundle(), own_home.settings, source=SOURCE, model_name=MODEL_NAME, model_version=VERSION, by="tests")
-    _until(own_client, lambda answer: answer["model"]["version"] == VERSION)
+    until_ready_says(own_client, lambda answer: answer["model"]["version"] == VERSION)
 
     refused = own_client.post("/v1/scores", json=_of_second())
 
