@@ -20,6 +20,7 @@ import duckdb
 
 from benchmarks.comparison import Comparison
 from warehouse.lake import connect
+from warehouse.memory import memory_bytes
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 from warehouse.sources import ingest_files
 from warehouse.sources.simulated.generate import generate
@@ -29,6 +30,8 @@ from warehouse.sources.simulated.simulation import Simulation
 APPLICATIONS_A_MILLION = 40_000
 MONTHS = 48
 LIMIT_GB = 8.0
+#: What DuckDB's buffers may take of it; results, dbt and the interpreter take the rest.
+QUERY_GB = 4.5
 _NEWEST = {"applications": "decided_at", "statements": "known_at", "outcomes": "known_at"}
 
 
@@ -110,6 +113,7 @@ def _build(settings: Settings, *arguments: str) -> Build:
         env={
             **os.environ,
             "LOANLAKE_HOME": str(settings.home),
+            "LOANLAKE_QUERY_MEMORY_SHARE": str(min(QUERY_GB * 1e9 / memory_bytes(), 1)),
             "DBT_TARGET_PATH": str(settings.home / "target"),
             "DBT_LOG_PATH": str(settings.home / "logs"),
         },

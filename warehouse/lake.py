@@ -61,6 +61,7 @@ def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: boo
     con.execute("set autoinstall_known_extensions = false")
     con.execute("set enable_progress_bar = false")  # it would stand in the middle of a query's JSON
     # what does not fit in memory goes to the home's disk, not to whatever the working directory is
+    con.execute(f"set memory_limit = '{settings.query_bytes} bytes'")
     con.execute(f"set temp_directory = '{_quoted(str(settings.spill))}'")
     for path in _extensions(settings):
         con.execute(f"load '{path}'")

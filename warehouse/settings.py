@@ -27,6 +27,8 @@ class Settings:
     (``LOANLAKE_CATALOG=postgres:dbname=lake host=…``). ``lake_data``: directory or object-store prefix of the Parquet
     files. ``lease_seconds``: how long a writer waits for its turn before LakeBusyError.
     ``training_memory_share``: of the machine's memory that training may take before it works from disk.
+    ``query_memory_share``: of it that a DuckDB connection may take before it does; what lies beside its buffers,
+    results and a few operators, comes on top.
     ``skew_since``: no earlier decision counts against a promotion (``LOANLAKE_SKEW_SINCE``); None: those of the last
     30 days do.
     ``source``: the lender that runs are about when none is named (``LOANLAKE_SOURCE``); see :meth:`active_source`.
@@ -48,6 +50,7 @@ class Settings:
     retention_days: float = 30.0
     grace_hours: float = 24.0
     training_memory_share: float = 0.5
+    query_memory_share: float = 0.8
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -78,6 +81,7 @@ class Settings:
             retention_days=_positive_number(env, "LOANLAKE_RETENTION_DAYS", 30.0, "days"),
             grace_hours=_positive_number(env, "LOANLAKE_GRACE_HOURS", 24.0, "hours"),
             training_memory_share=_share(env, "LOANLAKE_TRAINING_MEMORY_SHARE", cls.training_memory_share),
+            query_memory_share=_share(env, "LOANLAKE_QUERY_MEMORY_SHARE", cls.query_memory_share, least=0.01),
         )
 
     def active_source(self) -> str:
@@ -92,6 +96,11 @@ class Settings:
     def training_bytes(self) -> int:
         """What training may take of memory before it works from disk."""
         return int(self.training_memory_share * memory_bytes())
+
+    @property
+    def query_bytes(self) -> int:
+        """What a DuckDB connection may take of memory before it works from disk."""
+        return int(self.query_memory_share * memory_bytes())
 
     @property
     def landing(self) -> Path:
@@ -239,7 +248,7 @@ def _redis_url(env: Mapping[str, str]) -> str | None:
     return url
 
 
-def _share(env: Mapping[str, str], name: str, default: float) -> float:
+def _share(env: Mapping[str, str], name: str, default: float, *, least: float = 0) -> float:
     text = env.get(name)
     if not text:
         return default
@@ -247,8 +256,8 @@ def _share(env: Mapping[str, str], name: str, default: float) -> float:
         share = float(text)
     except ValueError:
         share = -1.0
-    if not 0 <= share <= 1:
-        raise SettingError(f"{name} must be a share of the machine's memory within 0..1: found {text!r}")
+    if not least <= share <= 1:
+        raise SettingError(f"{name} must be a share of the machine's memory within {least:g}..1: found {text!r}")
     return share
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from warehouse.errors import LakeError
 from warehouse.lake import connect, current_snapshot, extension_path, prepare, writer
+from warehouse.memory import memory_bytes
 from warehouse.settings import Settings
 from warehouse.sources import PROVENANCE_COLUMNS, raw_columns
 from warehouse.tables import TABLES
@@ -150,6 +151,14 @@ def test_large_queries_spill_into_the_home_and_print_no_bar(home: Settings) -> N
         ).fetchone()
 
     assert found == (str(home.spill), False)
+
+
+def test_a_query_takes_the_share_of_memory_it_was_given(home: Settings) -> None:
+    small = replace(home, query_memory_share=100 * 2**20 / memory_bytes())
+    with writer("a test", small) as con:
+        limit = con.execute("select current_setting('memory_limit')").fetchone()
+
+    assert limit in [("100.0 MiB",), ("99.9 MiB",)]
 
 
 def test_a_missing_extension_names_the_package_to_install() -> None:

@@ -74,6 +74,14 @@ def test_training_may_take_a_share_of_memory() -> None:
     assert Settings.from_environment({}).training_bytes == whole // 2
 
 
+def test_a_query_may_take_a_share_of_memory_and_never_none() -> None:
+    half = Settings.from_environment({"LOANLAKE_QUERY_MEMORY_SHARE": "0.5"}).query_bytes
+
+    assert Settings.from_environment({}).query_bytes == pytest.approx(1.6 * half)
+    with pytest.raises(SettingError, match=r"LOANLAKE_QUERY_MEMORY_SHARE must be a share .* within 0.01..1: found '0'"):
+        Settings.from_environment({"LOANLAKE_QUERY_MEMORY_SHARE": "0"})
+
+
 @pytest.mark.parametrize("text", ["half", "1.5", "nan"])
 def test_a_share_of_memory_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(SettingError, match=rf"LOANLAKE_TRAINING_MEMORY_SHARE must be a share .*'{text}'"):
