@@ -5,18 +5,21 @@ A handler is closed unless its ``opt`` opens it: one that nobody thought about a
 
 import base64
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
-from serving.keys import KeyRing
+from serving.keys import PREFIX, KeyRing
 from serving.problems import NotPermitted, Unauthenticated
+
+if TYPE_CHECKING:
+    from serving.tokens import TokenVerifier
 
 #: The handler option that says what a caller must be allowed to do: a scope, ANY or OPEN.
 SCOPE = "scope"
-#: Any valid key will do.
+#: Any valid key or token will do.
 ANY = "any"
 #: Nothing need be shown.
 OPEN = "open"
@@ -40,10 +43,11 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Authentication:
-    """Finds out who calls; handlers that are OPEN go without."""
+    """Finds out who calls, by key or by token; handlers that are OPEN go without."""
 
-    def __init__(self, ring: KeyRing):
+    def __init__(self, ring: KeyRing, tokens: "TokenVerifier | None" = None):
         self._ring = ring
+        self._tokens = tokens
 
     async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
         """Raise Unauthenticated where nothing valid was shown.
@@ -61,7 +65,12 @@ class Authentication:
                 "Send a key as 'Authorization: Bearer …'; `loanlake key create NAME` makes one",
                 challenge=_challenge(connection),
             )
-        key = self._ring.find(shown)
+        if self._tokens is not None and not shown.startswith(PREFIX):
+            return self._tokens.caller(shown)
+        return self._holder(shown)
+
+    def _holder(self, text: str) -> Caller:
+        key = self._ring.find(text)
         if key is None:
             raise Unauthenticated("This key is not known here")
         state = key.state(datetime.now(UTC))

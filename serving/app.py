@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar, Router, get
 from litestar.di import Provide
@@ -29,6 +29,9 @@ from serving.rate_limits import DOCUMENTED_HEADERS, RateLimit, add_rate_limit
 from serving.services import build_services
 from warehouse.settings import Settings
 
+if TYPE_CHECKING:
+    from serving.tokens import TokenVerifier
+
 
 def create_app(settings: Settings | None = None, options: ServingOptions | None = None) -> Litestar:
     """The API over one home; starts without a model, and serves one as soon as it is deployed."""
@@ -36,7 +39,8 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
     options = options or ServingOptions.from_environment()
     services = build_services(settings, options)
     counts = open_counts(settings)
-    authentication = Authentication(KeyRing(KeyStore(settings.keys), poll_seconds=options.poll_seconds))
+    ring = KeyRing(KeyStore(settings.keys), poll_seconds=options.poll_seconds)
+    authentication = Authentication(ring, _token_verifier(options))
     docs_scope = ANY if options.docs_need_key else OPEN
     schemas = partial(_live_schemas, services.deployments, options.batch_rows)
     return Litestar(
@@ -75,6 +79,15 @@ def _routes(*, docs_scope: str, metrics_scope: str) -> Sequence[ControllerRouter
         Router(path="/", route_handlers=[metrics_page], opt={SCOPE: metrics_scope}),
         Router(path="/", route_handlers=[to_the_page], opt={SCOPE: docs_scope}),
     ]
+
+
+def _token_verifier(options: ServingOptions) -> "TokenVerifier | None":
+    if options.tokens is None:
+        return None
+    # 0.13 s of start that only those pay who take tokens
+    from serving.tokens import TokenVerifier
+
+    return TokenVerifier(options.tokens, poll_seconds=options.poll_seconds)
 
 
 def _always(service: Any) -> Callable[[], Any]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, get_args
 
 from serving.freshness import HistoryPolicy, StaleWord, UnavailableWord
@@ -15,6 +16,21 @@ _MOST_HOURS = 876_000
 
 
 @dataclass(frozen=True)
+class TokenOptions:
+    """Whose tokens (JWT) are taken beside keys.
+
+    ``issuer`` and ``audience``: what their claims must say. ``jwks_file`` holds the provider's public keys (RS256,
+    ES256), ``secret_file`` a secret shared with it (HS256); at least one. ``scopes_claim``: what grants scopes.
+    """
+
+    issuer: str
+    audience: str
+    jwks_file: Path | None = None
+    secret_file: Path | None = None
+    scopes_claim: str = "scope"
+
+
+@dataclass(frozen=True)
 class ServingOptions:
     """What one API process accepts.
 
@@ -23,6 +39,7 @@ class ServingOptions:
     ``rate_limit``: requests a minute of a caller whose key says nothing else.
     ``poll_seconds``: how often deployment and keys are looked at for a change. ``metrics_need_key``: whether
     ``/metrics`` asks for a key with the scope ``metrics``. ``docs_need_key``: whether ``/schema`` asks for any key.
+    ``tokens``: None where keys alone are taken.
     ``history``: how old history may be, and what happens then.
     """
 
@@ -33,13 +50,14 @@ class ServingOptions:
     poll_seconds: float = 0.5
     metrics_need_key: bool = False
     docs_need_key: bool = True
+    tokens: TokenOptions | None = None
     history: HistoryPolicy = field(default_factory=HistoryPolicy)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "ServingOptions":
         """Read ``LOANLAKE_BATCH_ROWS``, ``LOANLAKE_BODY_BYTES``, ``LOANLAKE_WAITING_DECISIONS``,
         ``LOANLAKE_RATE_LIMIT``, ``LOANLAKE_METRICS``, ``LOANLAKE_DOCS``, ``LOANLAKE_HISTORY_MAX_AGE_HOURS``,
-        ``LOANLAKE_STALE_HISTORY`` and ``LOANLAKE_UNAVAILABLE_HISTORY``.
+        ``LOANLAKE_STALE_HISTORY``, ``LOANLAKE_UNAVAILABLE_HISTORY`` and ``LOANLAKE_JWT_*``.
 
         Raises SettingError naming the variable and the value that cannot be used.
         """
@@ -52,12 +70,33 @@ class ServingOptions:
             rate_limit=_count(env, "LOANLAKE_RATE_LIMIT", cls.rate_limit, MOST_REQUESTS),
             metrics_need_key=metrics == "key",
             docs_need_key=_word(env, "LOANLAKE_DOCS", ("key", "open")) == "key",
+            tokens=_token_options(env),
             history=HistoryPolicy(
                 max_age=_hours(env, "LOANLAKE_HISTORY_MAX_AGE_HOURS"),
                 stale=_word(env, "LOANLAKE_STALE_HISTORY", get_args(StaleWord)),
                 unavailable=_word(env, "LOANLAKE_UNAVAILABLE_HISTORY", get_args(UnavailableWord)),
             ),
         )
+
+
+def _token_options(env: Mapping[str, str]) -> TokenOptions | None:
+    names = ("ISSUER", "AUDIENCE", "JWKS_FILE", "SECRET_FILE", "SCOPES_CLAIM")
+    issuer, audience, jwks_file, secret_file, scopes_claim = (env.get(f"LOANLAKE_JWT_{name}") or None for name in names)
+    if not any((issuer, audience, jwks_file, secret_file)):
+        return None
+    if not (issuer and audience and (jwks_file or secret_file)):
+        given = ", ".join(name for name in sorted(env) if name.startswith("LOANLAKE_JWT_"))
+        raise SettingError(
+            "tokens need LOANLAKE_JWT_ISSUER, LOANLAKE_JWT_AUDIENCE and one of LOANLAKE_JWT_JWKS_FILE and "
+            f"LOANLAKE_JWT_SECRET_FILE: found {given}"
+        )
+    return TokenOptions(
+        issuer=issuer,
+        audience=audience,
+        jwks_file=Path(jwks_file) if jwks_file else None,
+        secret_file=Path(secret_file) if secret_file else None,
+        scopes_claim=scopes_claim or TokenOptions.scopes_claim,
+    )
 
 
 def _count(env: Mapping[str, str], name: str, default: int, most: int) -> int:

@@ -1,8 +1,11 @@
 """Who may do what: every path that reads or decides needs a key with its scope."""
 
 import base64
+import time
 from datetime import timedelta
+from pathlib import Path
 
+import jwt
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
@@ -10,7 +13,7 @@ from litestar.testing import TestClient
 from serving.access import OPEN, SCOPE
 from serving.app import create_app
 from serving.keys import SCOPES, KeyStore
-from serving.options import ServingOptions
+from serving.options import ServingOptions, TokenOptions
 from tests.serving_home import APPLICATION, ServingHome
 
 Client = TestClient[Litestar]
@@ -146,6 +149,31 @@ def test_a_key_revoked_while_the_server_runs_stops(client: Client, shared_home: 
 
     response = _until_refused(client, headers)
     assert "is revoked" in response
+
+
+def test_a_token_is_as_good_as_a_key(shared_home: ServingHome, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"x" * 32)
+    options = ServingOptions(tokens=TokenOptions("https://id.example", "loanlake", secret_file=secret))
+    claims = {
+        "iss": "https://id.example",
+        "aud": "loanlake",
+        "sub": "branch",
+        "exp": time.time() + 60,
+        "scope": "score",
+    }
+    token = jwt.encode(claims, b"x" * 32)
+    with TestClient(create_app(shared_home.settings, options)) as client:
+        bearer = {"Authorization": f"Bearer {token}"}
+        scored = client.post("/v1/scores", json=APPLICATION, headers=bearer)
+        decision = client.get("/v1/decisions/x", headers=bearer)
+        by_key = client.get("/v1/model", headers=shared_home.headers)
+        unknown = client.get("/v1/model", headers={"Authorization": "Bearer x"})
+
+    assert (scored.status_code, by_key.status_code) == (200, 200)
+    assert scored.headers["ratelimit"].startswith('"caller";r=99;')
+    assert decision.json()["detail"] == "This needs the scope 'decisions': the token has score"
+    assert unknown.status_code == 401
 
 
 def test_metrics_can_be_made_to_need_a_key(shared_home: ServingHome) -> None:

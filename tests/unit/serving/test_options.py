@@ -1,8 +1,10 @@
 """Limits from the environment; what cannot be used is named."""
 
+from pathlib import Path
+
 import pytest
 
-from serving.options import ServingOptions
+from serving.options import ServingOptions, TokenOptions
 from warehouse.errors import SettingError
 
 
@@ -11,6 +13,22 @@ def test_limits_are_read_from_the_environment() -> None:
 
     assert (options.batch_rows, options.metrics_need_key) == (20, True)
     assert options.body_bytes == ServingOptions().body_bytes
+
+
+def test_tokens_are_taken_where_their_issuer_is_named() -> None:
+    named = {"ISSUER": "https://id.example", "AUDIENCE": "loanlake", "JWKS_FILE": "/etc/jwks.json"}
+
+    options = ServingOptions.from_environment({f"LOANLAKE_JWT_{name}": value for name, value in named.items()})
+
+    assert options.tokens == TokenOptions("https://id.example", "loanlake", Path("/etc/jwks.json"))
+    assert ServingOptions.from_environment({}).tokens is None
+
+
+@pytest.mark.parametrize("alone", ["ISSUER", "AUDIENCE", "JWKS_FILE", "SECRET_FILE"])
+def test_tokens_of_just_anybody_are_not_to_be_had(alone: str) -> None:
+    """A key file without issuer and audience would let in whatever else that provider signs."""
+    with pytest.raises(SettingError, match=f"need LOANLAKE_JWT_ISSUER, .* found LOANLAKE_JWT_{alone}"):
+        ServingOptions.from_environment({f"LOANLAKE_JWT_{alone}": "x"})
 
 
 @pytest.mark.parametrize(
