@@ -1,16 +1,19 @@
 """Feature skew: what decisions were made with, against what the warehouse says they should have been made with.
 
-Two kinds, both of online decisions:
+Two kinds, both of what was scored online, decisions and the scores of a challenger in shadow alike:
 
 - ``logged_features``: the features that were logged against those the version's own SQL makes of the logged inputs.
   Any difference means that the request path computes something else than the warehouse; see ``ml.logged_features``.
 - ``history_freshness``: the history and cohort inputs that the online store gave against those that were known before
   the decision, by all the lake has learnt since (``monitoring.decision_history``). Differences come from a store that
   was not refreshed, and from rows that reached the lake late.
+
+Only months are measured in which something can have changed since they were measured last; see ``ml.skew_months``.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from json import dumps
 
@@ -20,41 +23,57 @@ from ml.bundle import load_bundle
 from ml.deployment import bundle_directory
 from ml.gates import LoggedEvidence
 from ml.logged_features import compare_logged_features, read_json
-from ml.monitoring import MonitoredModel, decisions_of, quoted
+from ml.monitoring import SCORED_ONLINE, MonitoredModel, decisions_of, quoted
 from ml.monitoring_tables import replace_months
-from ml.skew_sql import ANY, FeatureSkew, Pair, columns_that_differ, rows_of, tally
+from ml.skew_months import HISTORY, months_to_measure
+from ml.skew_sql import ANY, FeatureSkew, Pair, Tallies, columns_that_differ, rows_of, tally
 from warehouse.contract import FeatureContract
-from warehouse.lake import connect
+from warehouse.lake import connect, current_snapshot
 from warehouse.settings import Settings
 
 TABLE = "monitoring.feature_skew"
-HISTORY = "monitoring.decision_history"
 
 
 @dataclass(frozen=True)
 class MeasuredSkew:
-    """The rows of every model version that could be measured, and those whose bundle is no longer here."""
+    """What ``monitoring.feature_skew`` says of each version of a source, and what this pass did for it.
+
+    ``months``: those measured in this pass; a version that is missing had nothing new. ``without_bundle``: versions
+    that can't be measured, since their bundle is no longer here.
+    """
 
     rows: dict[MonitoredModel, tuple[FeatureSkew, ...]]
+    months: dict[MonitoredModel, tuple[date, ...]]
     without_bundle: tuple[MonitoredModel, ...]
 
 
-def record_feature_skew(settings: Settings, source: str, *, months: Sequence[date] | None = None) -> MeasuredSkew:
-    """Measure every version that decided online, and make ``monitoring.feature_skew`` say so.
+def record_feature_skew(settings: Settings, source: str) -> MeasuredSkew:
+    """Measure every version that scored online, where something is new, and make ``monitoring.feature_skew`` say so.
 
-    Months whose figures did not change stay as they are, and so do rows of versions whose bundle is gone.
+    Rows of versions whose bundle is gone stay as they are.
     """
-    rows, without_bundle = {}, []
+    measured: dict[MonitoredModel, tuple[Sequence[date] | None, tuple[FeatureSkew, ...]]] = {}
+    without_bundle = []
     with connect(settings) as con:
-        for model in _deciders(con, source, None):
+        # before anything is read: what comes in meanwhile is measured again the next time
+        snapshot = current_snapshot(con)
+        for model in _scorers(con, source, None):
             contract = _contract_of(settings, model)
             if contract is None:
                 without_bundle.append(model)
-            else:
-                rows[model] = measure_feature_skew(con, contract, model, months=months)
-    for model, measured in rows.items():
-        replace_months(settings, TABLE, model, measured, months=months)
-    return MeasuredSkew(rows, tuple(without_bundle))
+                continue
+            months = months_to_measure(con, model, since=_last_measured(con, model))
+            if months is None or months:
+                measured[model] = months, measure_feature_skew(con, contract, model, snapshot=snapshot, months=months)
+    for model, (months, rows) in measured.items():
+        replace_months(settings, TABLE, model, rows, months=months)
+    with connect(settings) as con:
+        recorded = {model: _recorded(con, model) for model in _scorers(con, source, None)}
+    return MeasuredSkew(
+        rows={model: rows for model, rows in recorded.items() if rows},
+        months={model: tuple(sorted({row.month for row in rows})) for model, (_, rows) in measured.items()},
+        without_bundle=tuple(without_bundle),
+    )
 
 
 def measure_feature_skew(
@@ -62,25 +81,33 @@ def measure_feature_skew(
     contract: FeatureContract,
     model: MonitoredModel,
     *,
+    snapshot: int,
     months: Sequence[date] | None = None,
 ) -> tuple[FeatureSkew, ...]:
-    """Both kinds, of one model version's online decisions."""
-    logged = rows_of(compare_logged_features(con, contract, model, months=months), "logged_features")
-    return (*logged, *measure_history_freshness(con, contract, model, months=months))
+    """Both kinds, of what one model version scored online.
+
+    ``snapshot``: the lake's, at or before what is read; the rows say that they hold until then.
+    """
+    logged = compare_logged_features(con, contract, model, months=months)
+    freshness = compare_history(con, contract, model, months=months)
+    return (
+        *rows_of(logged, "logged_features", lake_snapshot=snapshot),
+        *rows_of(freshness, "history_freshness", lake_snapshot=snapshot),
+    )
 
 
-def measure_history_freshness(
+def compare_history(
     con: duckdb.DuckDBPyConnection,
     contract: FeatureContract,
     model: MonitoredModel,
     *,
     months: Sequence[date] | None = None,
-) -> tuple[FeatureSkew, ...]:
-    """One row for each month and each history or cohort input that the warehouse still computes."""
+) -> Tallies:
+    """By month, each history or cohort input that the warehouse still computes: how many were given otherwise."""
     kept = {row[0] for row in con.execute(f"describe {HISTORY}").fetchall()}
     looked_up = [column for column in contract.inputs_of("history", "cohort") if column.name in kept]
     if not looked_up:
-        return ()
+        return {}
     types = dumps({column.name: column.data_type.upper() for column in looked_up})
     pairs = [
         Pair(
@@ -95,11 +122,12 @@ def measure_history_freshness(
     decisions = f"""(
         select decision_id, decided_at, features_as_of, date_trunc('month', decided_at)::date as month,
             {read_json("inputs", types)} as given
-        from serving.predictions where {where} and route = 'online'
+        from {SCORED_ONLINE} where {where}
     ) as decisions join (select decision_id as known_for, * exclude (decision_id, decided_at) from {HISTORY}) as known
         on known.known_for = decisions.decision_id"""
     age = "(epoch(decided_at) - epoch(features_as_of)) / 86400"
-    return rows_of(tally(con, decisions, pairs, parameters=parameters, age_days=age), "history_freshness")
+    with _history_of(con, months):
+        return tally(con, decisions, pairs, parameters=parameters, age_days=age)
 
 
 def logged_evidence(settings: Settings, source: str, *, since: datetime) -> LoggedEvidence:
@@ -107,12 +135,17 @@ def logged_evidence(settings: Settings, source: str, *, since: datetime) -> Logg
     n_decisions = n_different = n_without_bundle = 0
     worst: list[tuple[FeatureSkew, MonitoredModel]] = []
     with connect(settings) as con:
-        for model in _deciders(con, source, since):
+        snapshot = current_snapshot(con)
+        for model in _scorers(con, source, since):
             contract = _contract_of(settings, model)
             if contract is None:
                 n_without_bundle += _count(con, model, since)
                 continue
-            rows = rows_of(compare_logged_features(con, contract, model, ingested_since=since), "logged_features")
+            rows = rows_of(
+                compare_logged_features(con, contract, model, ingested_since=since),
+                "logged_features",
+                lake_snapshot=snapshot,
+            )
             n_decisions += sum(row.n_decisions for row in rows if row.column_name == ANY)
             n_different += sum(row.n_different for row in rows if row.column_name == ANY)
             worst += [(row, model) for row in columns_that_differ(rows)[:1]]
@@ -128,11 +161,24 @@ def _described(row: FeatureSkew, model: MonitoredModel) -> str:
     )
 
 
-def _deciders(con: duckdb.DuckDBPyConnection, source: str, since: datetime | None) -> list[MonitoredModel]:
-    """The versions that decided online."""
+@contextmanager
+def _history_of(con: duckdb.DuckDBPyConnection, months: Sequence[date] | None) -> Iterator[None]:
+    """Make the view of history compute these months alone; None: all."""
+    if months is None:
+        yield
+        return
+    con.execute("set variable built_months = $1::date[]", [list(months)])
+    try:
+        yield
+    finally:
+        con.execute("reset variable built_months")
+
+
+def _scorers(con: duckdb.DuckDBPyConnection, source: str, since: datetime | None) -> list[MonitoredModel]:
+    """The versions that scored online, as champion or as challenger."""
     rows = con.execute(
-        "select distinct model_name, model_version from serving.predictions "
-        "where source = $1 and route = 'online' and ($2 is null or ingested_at >= $2) order by all",
+        f"select distinct model_name, model_version from {SCORED_ONLINE} "
+        "where source = $1 and ($2 is null or ingested_at >= $2) order by all",
         [source, since],
     ).fetchall()
     return [MonitoredModel(source, name, version) for name, version in rows]
@@ -141,8 +187,7 @@ def _deciders(con: duckdb.DuckDBPyConnection, source: str, since: datetime | Non
 def _count(con: duckdb.DuckDBPyConnection, model: MonitoredModel, since: datetime) -> int:
     where, parameters = decisions_of(model, None)
     row = con.execute(
-        f"select count(*) from serving.predictions where {where} and route = 'online' and ingested_at >= $4",
-        [*parameters, since],
+        f"select count(*) from {SCORED_ONLINE} where {where} and ingested_at >= $4", [*parameters, since]
     ).fetchone()
     return int(row[0]) if row else 0
 
@@ -150,3 +195,17 @@ def _count(con: duckdb.DuckDBPyConnection, model: MonitoredModel, since: datetim
 def _contract_of(settings: Settings, model: MonitoredModel) -> FeatureContract | None:
     directory = bundle_directory(settings, model.name, model.version)
     return load_bundle(directory).contract if directory.exists() else None
+
+
+def _last_measured(con: duckdb.DuckDBPyConnection, model: MonitoredModel) -> int | None:
+    """The snapshot until which every month of the version is measured; None where none is."""
+    where, parameters = decisions_of(model, None)
+    row = con.execute(f"select max(lake_snapshot) from {TABLE} where {where}", parameters).fetchone()
+    return row[0] if row else None
+
+
+def _recorded(con: duckdb.DuckDBPyConnection, model: MonitoredModel) -> tuple[FeatureSkew, ...]:
+    names = ", ".join(field.name for field in fields(FeatureSkew))
+    where, parameters = decisions_of(model, None)
+    rows = con.execute(f"select {names} from {TABLE} where {where} order by month, kind desc", parameters).fetchall()
+    return tuple(FeatureSkew(*row) for row in rows)

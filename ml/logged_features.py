@@ -1,8 +1,9 @@
 """Logged features against what the version's own SQL makes of the logged inputs.
 
 ``ml.parity`` asks, before a version is promoted, whether the compiled form of its SQL computes what dbt computed. This
-asks, of decisions that were made, whether it did: DuckDB runs the version's SQL, its very text as the bundle has it,
-over a table made of the log's inputs, and every feature is compared to the bit.
+asks, of decisions that were made and of those that a challenger in shadow would have made, whether it did: DuckDB runs
+the version's SQL, its very text as the bundle has it, over a table made of the log's inputs, and every feature is
+compared to the bit.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from ml.monitoring import MonitoredModel, decisions_of, quoted
+from ml.monitoring import SCORED_ONLINE, MonitoredModel, decisions_of, quoted
 from ml.skew_sql import ANY, Pair, Tallies, Tally, merge, tally
 from warehouse.contract import FeatureContract
 from warehouse.errors import MonitoringError
@@ -34,7 +35,7 @@ def compare_logged_features(
     months: Sequence[date] | None = None,
     ingested_since: datetime | None = None,
 ) -> Tallies:
-    """Recompute the features of the model's online decisions; by month and feature, how many differ.
+    """Recompute the features of what the model scored online; by month and feature, how many differ.
 
     A decision on whose inputs DuckDB stops with an error counts as different. Memory stays at one batch of rows.
     """
@@ -113,7 +114,7 @@ def _logged(
     yield from con.execute(
         "select decision_id, date_trunc('month', decided_at)::date as month, "
         f"{read_json('inputs', given)} as given, {read_json('features', seen)} as seen "
-        f"from serving.predictions where {where} and route = 'online'",
+        f"from {SCORED_ONLINE} where {where}",
         parameters,
     ).to_arrow_reader(_BATCH_ROWS)
 

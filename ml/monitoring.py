@@ -18,6 +18,12 @@ from warehouse.errors import MonitoringError
 REFERENCE, CURRENT = "monitored_reference", "monitored_current"
 
 PREDICTIONS, SHADOW_PREDICTIONS = "serving.predictions", "serving.shadow_predictions"
+#: For a from clause: all that was scored online, the decisions and what a challenger in shadow would have decided.
+SCORED_ONLINE = f"""(
+    select * from {PREDICTIONS} where route = 'online'
+    union all by name
+    select * exclude (answered_decision_id) from {SHADOW_PREDICTIONS}
+) as scored"""
 
 _TYPES: dict[Kind, str] = {"numeric": "double", "boolean": "boolean", "categorical": "varchar"}
 

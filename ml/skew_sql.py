@@ -58,6 +58,7 @@ class FeatureSkew:
     ``n_missing_online``, ``n_missing_offline``: decisions that have the value on the other side only. Distances are
     over the decisions whose values are both present and differ, times in days; None where there are none.
     ``mean_age_days``: how old the history used was, for the row of any column of ``history_freshness``.
+    ``lake_snapshot``: until which it holds.
     """
 
     month: date
@@ -72,6 +73,7 @@ class FeatureSkew:
     max_absolute_difference: float | None
     mean_age_days: float | None
     examples: str
+    lake_snapshot: int
 
 
 @dataclass
@@ -101,7 +103,7 @@ class Tally:
             self.total_age_days = (self.total_age_days or 0.0) + other.total_age_days
         self.examples = tuple(sorted({*self.examples, *other.examples})[:_MOST_EXAMPLES])
 
-    def row(self, month: date, kind: Kind, column_name: str) -> FeatureSkew:
+    def row(self, month: date, kind: Kind, column_name: str, lake_snapshot: int) -> FeatureSkew:
         """What the monitoring table says of it."""
         return FeatureSkew(
             month=month,
@@ -116,6 +118,7 @@ class Tally:
             max_absolute_difference=self.max_distance,
             mean_age_days=None if self.total_age_days is None else self.total_age_days / self.n_decisions,
             examples=json.dumps(list(self.examples)),
+            lake_snapshot=lake_snapshot,
         )
 
 
@@ -166,9 +169,9 @@ def merge(into: Tallies, other: Tallies) -> None:
         into.setdefault(key, Tally()).add(found)
 
 
-def rows_of(tallies: Tallies, kind: Kind) -> tuple[FeatureSkew, ...]:
+def rows_of(tallies: Tallies, kind: Kind, *, lake_snapshot: int) -> tuple[FeatureSkew, ...]:
     """The table's rows, by month, the row of any column first and the columns in contract order."""
-    return tuple(found.row(month, kind, name) for (month, name), found in tallies.items())
+    return tuple(found.row(month, kind, name, lake_snapshot) for (month, name), found in tallies.items())
 
 
 def columns_that_differ(rows: Iterable[FeatureSkew]) -> list[FeatureSkew]:

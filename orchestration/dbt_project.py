@@ -23,7 +23,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, DbtProject
 from packaging.version import Version
 
-from orchestration.layers import DECISION_HISTORY, PREDICTIONS
+from orchestration.layers import DECISION_HISTORY, PREDICTIONS, SHADOW_PREDICTIONS
 from warehouse.errors import DbtProjectError
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 
@@ -99,8 +99,12 @@ class LayeredTranslator(DagsterDbtTranslator):
         spec = super().get_asset_spec(manifest, unique_id, project)
         node = self.get_resource_props(manifest, unique_id)
         key = asset_key(node)
-        # a view needs the table to be there, not its rows: they are written by steps that come after this one
-        deps = [dep for dep in spec.deps if key != DECISION_HISTORY or dep.asset_key != PREDICTIONS]
+        # a view needs the tables to be there, not their rows: they are written by steps that come after this one
+        deps = [
+            dep
+            for dep in spec.deps
+            if key != DECISION_HISTORY or dep.asset_key not in (PREDICTIONS, SHADOW_PREDICTIONS)
+        ]
         return spec.replace_attributes(key=key, group_name=key.path[0], kinds={"dbt", "duckdb"}, deps=deps)
 
 

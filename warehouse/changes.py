@@ -1,4 +1,4 @@
-"""Which tables of the lake have changed since a snapshot: what lets a build be left out when nothing has."""
+"""What of the lake has changed since a snapshot: what lets a build, or a measurement, be left out when nothing has."""
 
 import duckdb
 
@@ -38,3 +38,38 @@ def all_kept(con: duckdb.DuckDBPyConnection, *, after: int) -> bool:
         [after],
     ).fetchone()
     return bool(row and row[0])
+
+
+def changed_rows(con: duckdb.DuckDBPyConnection, table: str, *, after: int) -> str | None:
+    """SQL of the rows of ``schema.table`` that were written or taken away in snapshots later than ``after``.
+
+    None where nobody can tell any more: the table was made anew since, or a snapshot from ``after`` on has expired.
+    """
+    schema, _, name = table.partition(".")
+    row = con.execute(
+        f"""
+        select
+            (select max(snapshot_id) from ducklake_snapshots('{CATALOG}')),
+            (select count(*) from ducklake_snapshots('{CATALOG}') where snapshot_id >= $1),
+            (
+                select min(versions.begin_snapshot)
+                from {_METADATA}.ducklake_table as tables
+                join {_METADATA}.ducklake_schema as schemas using (schema_id)
+                join {_METADATA}.ducklake_table as versions using (table_id)
+                where tables.end_snapshot is null and schemas.end_snapshot is null
+                    and schemas.schema_name = $2 and tables.table_name = $3
+            )""",
+        [after, schema, name],
+    ).fetchone()
+    newest, n_kept, made_at = row or (0, 0, None)
+    if made_at is None or made_at > after or n_kept != newest - after + 1:
+        return None
+    if newest == after:
+        return f"(select * from {table} where false)"
+    # maintenance that rewrites files without their deleted rows changes none, though it shows as if it had
+    return f"""(
+        select * from ducklake_table_changes('{CATALOG}', '{schema}', '{name}', {after + 1}, {newest})
+        where snapshot_id not in (
+            select snapshot_id from ducklake_snapshots('{CATALOG}') where map_contains(changes, 'rewrite_delete')
+        )
+    )"""

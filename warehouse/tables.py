@@ -161,7 +161,7 @@ TABLES: dict[str, dict[str, str]] = {
         "ece": "double",
         "measured_at": "timestamp",
     },
-    # One row per model version × month of online decisions × kind × column.
+    # One row per model version × month of what it scored online × kind × column.
     "monitoring.feature_skew": {
         "source": "varchar",
         "model_name": "varchar",
@@ -178,6 +178,7 @@ TABLES: dict[str, dict[str, str]] = {
         "max_absolute_difference": "double",
         "mean_age_days": "double",
         "examples": "varchar",
+        "lake_snapshot": "bigint",
         "measured_at": "timestamp",
     },
     # One row per table version × column × rule that rows broke.

@@ -17,7 +17,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from ml.feature_skew import measure_history_freshness
+from ml.feature_skew import compare_history
 from ml.monitoring import MonitoredModel
 from warehouse.contract import FeatureContract
 from warehouse.lake import connect, current_snapshot, writer
@@ -221,13 +221,20 @@ def test_a_statement_that_came_late_shows_as_stale_history(built: Settings) -> N
         )
 
     with connect(built) as con:
-        measured = {row.column_name: row for row in measure_history_freshness(con, contract, model)}
+        found = compare_history(con, contract, model)
+        (month,) = {month for month, _ in found}
+        asked = compare_history(con, contract, model, months=[month])
+        con.execute("set variable built_months = [date '1999-01-01']")
+        of_another_month = con.execute("select count(*) from monitoring.decision_history").fetchall()
 
+    measured = {name: tally for (_, name), tally in found.items()}
     late = measured["n_statements_6m"]
     assert measured["source_default_rate"].n_different == 0
     assert late.n_decisions > 500
-    assert (late.n_different, late.mean_absolute_difference) == (1, 1.0)
+    assert (late.n_different, late.total_distance) == (1, 1.0)
     assert measured["latest_months_past_due"].n_different == 1
+    assert asked == found
+    assert of_another_month == [(0,)]
 
 
 def test_no_column_of_an_application_was_written_after_its_decision(built: Settings) -> None:

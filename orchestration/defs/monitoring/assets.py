@@ -109,7 +109,10 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
     pool=LAKE_WRITER,
 )
 def feature_skew(run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """What online decisions were made with, against what the warehouse says: logged features and history inputs."""
+    """What was scored online, in shadow too, against what the warehouse says: logged features and history inputs.
+
+    Only months in which something is new are measured.
+    """
     from ml.feature_skew import record_feature_skew
     from ml.skew_sql import ANY, columns_that_differ
 
@@ -124,9 +127,13 @@ def feature_skew(run_settings: RunSettings) -> dg.MaterializeResult[None]:
         sum(getattr(row, name) for row in totals["logged_features"]) for name in ("n_decisions", "n_different")
     )
     n_stale = sum(row.n_different for row in totals["history_freshness"])
+    n_months = sum(len(months) for months in measured.months.values())
     return dg.MaterializeResult(
         metadata={
-            "summary": f"{n_decisions:,} online decisions: {n_wrong:,} wrong, {n_stale:,} with stale history",
+            "summary": f"{n_decisions:,} scored online: {n_wrong:,} wrong, {n_stale:,} with stale history",
+            "measured in this run": f"{n_months} months, of {len(measured.months)} versions"
+            if n_months
+            else "nothing: no month has anything new",
             "wrong": "made with a feature that is not what its version's SQL makes of the logged inputs",
             "stale history": "made with other history or cohort inputs than were known before the decision",
             "dagster/row_count": len(rows),

@@ -5,7 +5,7 @@ import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import duckdb
 import pyarrow as pa
@@ -22,11 +22,12 @@ from ml.skew_sql import ANY
 from tests.model_factory import CONTRACT, MODEL_NAME, SOURCE, input_rows, publish_model, shared_bundle
 from tests.unit.ml.test_gates import PARITY, _evaluation
 from warehouse.errors import MonitoringError
-from warehouse.lake import connect, prepare
+from warehouse.lake import connect, current_snapshot, prepare
 from warehouse.settings import Settings
 from warehouse.tables import TABLES
 
-MODEL = MonitoredModel(SOURCE, MODEL_NAME, 1)
+MODEL, CHALLENGER = MonitoredModel(SOURCE, MODEL_NAME, 1), MonitoredModel(SOURCE, MODEL_NAME, 2)
+JANUARY, FEBRUARY = date(2024, 1, 1), date(2024, 2, 1)
 INGESTED = datetime(2024, 3, 1)
 N_DECISIONS = 120
 #: Where DuckDB's query would stop with an error: the logarithm of nothing.
@@ -64,24 +65,41 @@ def lake(home: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         casts = ", ".join(f"{column}::{types[column]}" for column in rows[0])
         con.execute(f"insert into serving.predictions ({', '.join(rows[0])}) select {casts} from decided")
         con.execute("""
-            create table monitoring.decision_history as
+            create table core.known_history as
             select decision_id, source, decided_at,
                 (inputs::json ->> 'max_months_past_due_6m')::integer as max_months_past_due_6m,
                 (inputs::json ->> 'purpose_default_rate')::double as purpose_default_rate
             from serving.predictions""")
+        con.execute("create view monitoring.decision_history as from core.known_history")
+        con.execute("create table core.int_applications (source varchar, known_at timestamp, decided_at timestamp)")
+        for table in ("int_statements", "int_outcomes"):
+            con.execute(f"create table core.{table} (source varchar, known_at timestamp)")
         yield con
 
 
-def _measured(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, int], FeatureSkew]:
-    rows = measure_feature_skew(con, CONTRACT, MODEL)
+def _measured(con: duckdb.DuckDBPyConnection, model: MonitoredModel = MODEL) -> dict[tuple[str, str, int], FeatureSkew]:
+    rows = measure_feature_skew(con, CONTRACT, model, snapshot=current_snapshot(con))
     return {(row.kind, row.column_name, row.month.month): row for row in rows}
 
 
+def _shadow(con: duckdb.DuckDBPyConnection) -> None:
+    """Version 2 in shadow of the decisions of January."""
+    con.execute("""
+        insert into serving.shadow_predictions by name
+        select * replace ('s-' || decision_id as decision_id, 2 as model_version), decision_id as answered_decision_id
+        from serving.predictions where decided_at < timestamp '2024-02-01'""")
+    con.execute("""
+        insert into core.known_history by name
+        select * replace ('s-' || decision_id as decision_id) from core.known_history
+        where decided_at < timestamp '2024-02-01'""")
+
+
 def _change(con: duckdb.DuckDBPyConnection, column: str, key: str, value: object, decision: str = "d-007") -> None:
-    """Another value of one key in the JSON of one decision."""
-    [(text,)] = con.execute(f"select {column} from serving.predictions where decision_id = $1", [decision]).fetchall()
+    """Another value of one key in the JSON of one decision; ids that begin with ``s-`` are of the challenger."""
+    table = "serving.shadow_predictions" if decision.startswith("s-") else "serving.predictions"
+    [(text,)] = con.execute(f"select {column} from {table} where decision_id = $1", [decision]).fetchall()
     changed = json.dumps({**json.loads(text), key: value})
-    con.execute(f"update serving.predictions set {column} = $1 where decision_id = $2", [changed, decision])
+    con.execute(f"update {table} set {column} = $1 where decision_id = $2", [changed, decision])
 
 
 def test_decisions_made_as_the_warehouse_says_show_no_skew(lake):
@@ -162,10 +180,10 @@ def test_a_text_that_no_row_survives_is_an_error(lake):
 
 def test_history_that_came_late_is_counted_with_its_distance(lake):
     lake.execute(
-        "update monitoring.decision_history set max_months_past_due_6m = max_months_past_due_6m + 2 "
+        "update core.known_history set max_months_past_due_6m = max_months_past_due_6m + 2 "
         "where decision_id <= 'd-009' and max_months_past_due_6m is not null"
     )
-    lake.execute("update monitoring.decision_history set purpose_default_rate = 0.5 where purpose_default_rate is null")
+    lake.execute("update core.known_history set purpose_default_rate = 0.5 where purpose_default_rate is null")
     rows = input_rows(N_DECISIONS)[:62]
     n_late = sum(row["max_months_past_due_6m"] is not None for row in rows[:10])
     n_unknown = sum(row["purpose_default_rate"] is None for row in rows)
@@ -183,7 +201,29 @@ def test_batch_decisions_are_not_compared(lake):
     """They are written from the warehouse's own features."""
     lake.execute("update serving.predictions set route = 'batch'")
 
-    assert measure_feature_skew(lake, CONTRACT, MODEL) == ()
+    assert _measured(lake) == {}
+
+
+def test_what_a_challenger_scored_in_shadow_is_compared_by_its_own_version(lake, home):
+    publish_model(home, version=2)
+    _shadow(lake)
+    _change(lake, "features", "term_months", 13, decision="s-d-007")
+    lake.execute("update core.known_history set purpose_default_rate = 0.5 where decision_id = 's-d-009'")
+
+    of_champion, of_challenger = _measured(lake), _measured(lake, CHALLENGER)
+    lake.close()
+    recorded = record_feature_skew(home, SOURCE)
+    evidence = logged_evidence(home, SOURCE, since=INGESTED)
+
+    assert [key for key, row in of_champion.items() if row.n_different] == []
+    assert {key: json.loads(row.examples) for key, row in of_challenger.items() if row.n_different} == {
+        ("logged_features", ANY, 1): ["s-d-007"],
+        ("logged_features", "term_months", 1): ["s-d-007"],
+        ("history_freshness", ANY, 1): ["s-d-009"],
+        ("history_freshness", "purpose_default_rate", 1): ["s-d-009"],
+    }
+    assert set(recorded.rows) == {MODEL, CHALLENGER}
+    assert (evidence.n_decisions, evidence.n_different) == (N_DECISIONS + 62, 1)
 
 
 def test_the_gate_refuses_a_wrong_feature_until_it_is_old(lake, home):
@@ -216,15 +256,29 @@ def test_a_version_without_its_bundle_is_named_and_not_judged(lake, home):
     assert logged_evidence(home, SOURCE, since=INGESTED).n_without_bundle == N_DECISIONS
 
 
-def test_what_is_recorded_is_what_was_measured_and_measuring_again_writes_nothing(lake, home):
+def test_what_is_recorded_is_what_was_measured_and_measuring_again_does_nothing(lake, home):
     _change(lake, "features", "term_months", 13)
-    lake.close()
 
     first = record_feature_skew(home, SOURCE)
-    with connect(home) as con:
-        stored = con.execute("from monitoring.feature_skew").fetchall()
-    record_feature_skew(home, SOURCE)
+    stored, snapshot = lake.execute("from monitoring.feature_skew").fetchall(), current_snapshot(lake)
+    second = record_feature_skew(home, SOURCE)
 
     assert len(stored) == len(first.rows[MODEL])
-    with connect(home) as con:
-        assert con.execute("from monitoring.feature_skew").fetchall() == stored
+    assert first.months == {MODEL: (JANUARY, FEBRUARY)}
+    assert (second.months, second.rows) == ({}, first.rows)
+    assert current_snapshot(lake) == snapshot
+
+
+def test_only_months_that_a_late_row_concerns_are_measured_again(lake, home):
+    first = record_feature_skew(home, SOURCE)
+    lake.execute("insert into core.int_statements values ('simulated', timestamp '2024-02-01')")
+    lake.execute("update core.known_history set purpose_default_rate = 0.5")
+
+    second = record_feature_skew(home, SOURCE)
+
+    assert second.months == {MODEL: (FEBRUARY,)}
+    assert [row for row in second.rows[MODEL] if row.month == JANUARY] == [
+        row for row in first.rows[MODEL] if row.month == JANUARY
+    ]
+    assert {row.month for row in second.rows[MODEL] if row.n_different} == {FEBRUARY}
+    assert record_feature_skew(home, SOURCE).months == {}

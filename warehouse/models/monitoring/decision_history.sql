@@ -1,16 +1,31 @@
--- One row per online decision: the history and cohort inputs known before it, by all that the lake has learnt since.
--- The text is that of the features: the same macros, over the moments of the decisions.
-with moments as (
+-- One row per online decision, and per score of a challenger in shadow: the history and cohort inputs known before it,
+-- by all that the lake has learnt since. The text is that of the features: the same macros, over the moments of the
+-- decisions. All of them are here, unless a reader asks for the months that it measures.
+with scored as (
+    {%- for table in ('predictions', 'shadow_predictions') %}
     select
-        predictions.decision_id,
-        predictions.borrower_id,
-        predictions.source,
-        predictions.inputs,
+        decision_id,
+        application_id,
+        borrower_id,
+        source,
+        inputs,
+        decided_at
+    from {{ source('serving', table) }}
+    where route = 'online' and {{ in_built_months('decided_at') }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+moments as (
+    select
+        scored.decision_id,
+        scored.borrower_id,
+        scored.source,
+        scored.inputs,
         -- where the lender's files date the application itself earlier, it would count among its own history
-        least(predictions.decided_at, applications.decided_at) as decided_at
-    from {{ source('serving', 'predictions') }} as predictions
-    left join {{ ref('int_applications') }} as applications on applications.application_id = predictions.application_id
-    where predictions.route = 'online'
+        least(scored.decided_at, applications.decided_at) as decided_at
+    from scored
+    left join {{ ref('int_applications') }} as applications on applications.application_id = scored.application_id
 ),
 
 decisions as (
