@@ -96,6 +96,10 @@ class CandidateDirectory:
         """Keep the model version it became."""
         _write(self.path / "registered.json", registration)
 
+    def forget_registration(self) -> None:
+        """Make its registration due again: the same model version, told what the gates decided since."""
+        (self.path / "registered.json").unlink(missing_ok=True)
+
 
 def candidate_directory(settings: Settings, source: str, fingerprint: str) -> CandidateDirectory:
     """The place of a candidate, whether or not it is there."""

@@ -36,21 +36,24 @@ from warehouse.settings import Settings
 RECENT_DECISIONS = timedelta(days=30)
 
 
-def is_settled(settings: Settings, source: str, directory: CandidateDirectory) -> bool:
+def is_trained(settings: Settings, source: str, directory: CandidateDirectory) -> bool:
     """Whether a training of the same rows, contract and settings would tell nothing new.
 
-    So it is for a version that passed its gates, and for one that was refused beside the same champion, unless it was
-    for what is served.
+    So it is for a version that passed its gates, and for one that was compared with the champion there is now.
     """
     if not directory.bundle.exists():
         return False
     judgement, champion = directory.read_judgement(), champion_of(settings, source)
     if judgement is not None and judgement.passed:
         return True
-    if judgement is not None and LOGGED_FEATURES in judgement.refused:
-        return False
     compared_with = load_bundle(directory.bundle).metrics["champion_version"]
     return bool(compared_with == (champion.model_version if champion else None))
+
+
+def is_judged(directory: CandidateDirectory) -> bool:
+    """Whether judging again would tell nothing new; what is served, for which it was refused, may have been mended."""
+    judgement = directory.read_judgement()
+    return judgement is not None and LOGGED_FEATURES not in judgement.refused
 
 
 def train_candidate(
@@ -77,7 +80,11 @@ def train_candidate(
 
 
 def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: CandidateDirectory) -> Judgement:
-    """Decide every gate, and keep the decisions in the candidate's directory."""
+    """Decide every gate, and keep the decisions in the candidate's directory.
+
+    Where they are others than before, the version that it was registered as has to be told: its registration is due
+    again.
+    """
     bundle = load_bundle(directory.bundle)
     evaluation = Evaluation.from_dict(bundle.metrics)
     with connect(settings) as con:
@@ -89,6 +96,9 @@ def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: Ca
         logged=logged_evidence(settings, record.source, since=skew_since(settings)),
     )
     judgement = Judgement(evaluation.champion_version, tuple(asdict(result) for result in results))
+    before = directory.read_judgement()
+    if before is not None and before.refused != judgement.refused:
+        directory.forget_registration()
     directory.write_judgement(judgement)
     return judgement
 

@@ -5,6 +5,7 @@ fault each and undo it. They run in the order they are written in.
 """
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,12 +14,13 @@ import dagster as dg
 import pytest
 
 from ml.bundle import Bundle, load_bundle
-from ml.gates import GateResult, run_gates
+from ml.gates import LOGGED_FEATURES, GateResult, run_gates
+from ml.registry import get_version
 from orchestration import training
 from orchestration.candidates import current_candidate
 from orchestration.defs.pipeline.jobs import MAIN_PATH
 from orchestration.instance import prepare_dagster_home
-from orchestration.layers import CANDIDATE, EVALUATION, TRAINING_SET
+from orchestration.layers import CANDIDATE, EVALUATION, REGISTERED_MODEL, TRAINING_SET
 from warehouse.errors import GateRefusal
 from warehouse.lake import connect, writer
 from warehouse.settings import Settings
@@ -224,7 +226,6 @@ def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home
 def test_a_refused_candidate_says_why_everywhere_and_is_not_published(home: Home) -> None:
     """A model of one feature loses to the champion."""
     from ml.promotion import promote
-    from ml.registry import get_version
     from orchestration.feature_contract import feature_contract
 
     served = home.served
@@ -251,3 +252,36 @@ def test_a_refused_candidate_says_why_everywhere_and_is_not_published(home: Home
     assert message in registered.gate_messages
     with pytest.raises(GateRefusal, match="no_worse_than_champion_out_of_time"):
         promote(home.settings, version, source="simulated", by="test")
+
+
+def test_a_candidate_refused_for_what_is_served_is_judged_again_once_that_is_mended(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows, features and settings are what they were: it must not be passed over as made before."""
+    monkeypatch.setattr(sys.modules[__name__], "DECIDING", {LOGGED_FEATURES})
+    path = dg.AssetSelection.assets(CANDIDATE, EVALUATION, REGISTERED_MODEL)
+    home.write("""
+        insert into serving.predictions by name
+        select * replace (
+            'served-wrong' as decision_id, 'online' as route, now()::timestamp as ingested_at,
+            json_merge_patch(features, '{"requested_amount": 1.5}') as features
+        ) from serving.predictions order by decision_id limit 1""")
+
+    home.run(path, exclude=["lender_grade"])
+    refused = current_candidate(home.settings, "simulated")
+    judged, registered = refused.read_judgement(), refused.read_registration()
+    again = home.run(path, exclude=["lender_grade"])
+    unchanged = refused.read_registration()
+    home.write("delete from serving.predictions where decision_id = 'served-wrong'")
+    mended = home.run(path, exclude=["lender_grade"])
+
+    assert judged is not None
+    assert judged.refused == (LOGGED_FEATURES,)
+    assert "1 of 1 online decisions differ (requested_amount" in failed_checks(again)[LOGGED_FEATURES].description
+    assert unchanged == registered
+    assert failed_checks(mended) == {}
+    assert materialised(mended)["model/candidate"]["fingerprint"] == refused.fingerprint
+    assert materialised(mended)["model/candidate"]["trained"].startswith("before")
+    version = materialised(mended)["model/registered_model"]["model_version"]
+    assert version == registered["model_version"]  # type: ignore[index]
+    assert get_version(home.settings, "simulated", version).refused_by == ()

@@ -78,7 +78,7 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
     from ml.lineage import training_fingerprint
     from ml.training import TrainingSettings
     from orchestration.feature_contract import feature_contract
-    from orchestration.training import is_settled, train_candidate
+    from orchestration.training import is_trained, train_candidate
 
     settings, started = Settings.from_environment(), time.monotonic()
     source = run_settings.active_source(settings)
@@ -88,7 +88,7 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
     fingerprint = training_fingerprint(record.sha256, contract, training_settings)
     directory = candidate_directory(settings, source, fingerprint)
 
-    is_known = is_settled(settings, source, directory) and not run_settings.force_training
+    is_known = is_trained(settings, source, directory) and not run_settings.force_training
     if not is_known:
         context.log.info(f"training on {record}")
         train_candidate(settings, record, contract, training_settings, directory)
@@ -109,14 +109,17 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
 
 @dg.asset(key=EVALUATION, deps=[CANDIDATE], group_name="model", kinds={"python"})
 def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """How good the candidate is, on every split and month beside its baselines, and what the gates decide."""
-    from orchestration.training import is_settled, judge_candidate
+    """How good the candidate is, on every split and month beside its baselines, and what the gates decide.
+
+    They decide once, but of a candidate that was refused for what is served, each time: what is served may be mended.
+    """
+    from orchestration.training import is_judged, judge_candidate
 
     settings, started = Settings.from_environment(), time.monotonic()
     source = run_settings.active_source(settings)
     directory = current_candidate(settings, source)
     judgement = directory.read_judgement()
-    if judgement is None or not is_settled(settings, source, directory):
+    if judgement is None or not is_judged(directory):
         judgement = judge_candidate(settings, read_training_set_record(settings, source), directory)
 
     measured = json.loads((directory.bundle / "metrics.json").read_text())["measured"]
