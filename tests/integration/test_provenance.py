@@ -1,7 +1,7 @@
 """From a model back to its rows and from a decision back to its files, on a small lender that dbt really built.
 
-One build, one model and one rebuild for the module. The rebuild comes after late rows and a restatement, so whatever is
-read back must come from where the model and the decisions point, not from the tables as they stand.
+One build, one model and one rebuild for the module. The rebuild comes after late rows of every kind and a restatement,
+so whatever is read back must come from where the model and the decisions point, not from the tables as they stand.
 """
 
 import json
@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
 
@@ -32,12 +33,15 @@ from tests.model_factory import MODEL_NAME, SETTINGS, SOURCE
 from warehouse.contract import FeatureContract
 from warehouse.decision_log import Decision, append, create
 from warehouse.errors import NotFoundError
-from warehouse.lake import connect, current_snapshot
+from warehouse.lake import connect, current_snapshot, writer
 from warehouse.maintenance import maintain
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 from warehouse.sources import ingest_files, ingest_simulated
 
 pytestmark = pytest.mark.slow
+
+#: The rows that trained version 1, exported before anything else came in.
+TRAINED_ON = "trained-on.parquet"
 
 
 def _dbt(settings: Settings, *arguments: str) -> None:
@@ -66,6 +70,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         patch.setenv("LOANLAKE_HOME", str(tmp_path_factory.mktemp("home")))
         settings = Settings.from_environment()
         ingest_simulated(settings, applications=1_500, months=40, seed=11)
+        files = tmp_path_factory.mktemp("files")
+        late_outcomes = _held_back(settings, files)
         _dbt(settings, "run", "--exclude", "monitoring")
         contract = FeatureContract.from_manifest(settings.dbt_target / "manifest.json")
         with connect(settings) as con:
@@ -80,14 +86,44 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             reference=build_reference(candidate, rows),
         )
         deployment = publish(bundle, settings, source=SOURCE, model_name=MODEL_NAME, model_version=1, by="tests")
+        export_training_set(settings, 1, source=SOURCE, to=settings.home / TRAINED_ON)
         score_applications(settings, deployment)
-        _late_and_restated(settings, tmp_path_factory.mktemp("files"))
+        _restated(settings, files)
+        _late(settings, files)
+        ingest_files(SOURCE, [late_outcomes], settings, "outcomes")
         _dbt(settings, "run", "--full-refresh", "--exclude", "monitoring")
         yield settings
 
 
-def _late_and_restated(settings: Settings, directory: Path) -> None:
-    """A restated statement and application for everyone, and outcomes that arrive late."""
+def _held_back(settings: Settings, directory: Path) -> Path:
+    """A file of the outcomes of a tenth of the applications, which the lake does not have yet."""
+    path = directory / "late-outcomes.parquet"
+    tenth = "raw.simulated_outcomes where application_id like '%7'"
+    with writer("test", settings) as con:
+        con.execute(f"copy (select * exclude (_file, _line, _loaded_at) from {tenth}) to '{path}'")
+        con.execute(f"delete from {tenth}")
+    return path
+
+
+def _late(settings: Settings, directory: Path) -> None:
+    """Applications decided long before the training that nobody had loaded, with their outcomes; and statements."""
+    for entity, rows in (
+        ("applications", "* replace ('late-' || application_id as application_id)"),
+        ("outcomes", "* replace ('late-' || application_id as application_id)"),
+        ("statements", "* replace (strftime(statement_on::date - 1, '%Y-%m-%d') as statement_on, '777.00' as balance)"),
+    ):
+        path = directory / f"late-{entity}-of-others.parquet"
+        row_id = "borrower_id" if entity == "statements" else "application_id"
+        with connect(settings) as con:
+            con.execute(
+                f"copy (select * exclude (_file, _line, _loaded_at) from (select {rows} from raw.simulated_{entity} "
+                f"where _file not like 'restated%' and {row_id} like '%3')) to '{path}'"
+            )
+        ingest_files(SOURCE, [path], settings, entity)
+
+
+def _restated(settings: Settings, directory: Path) -> None:
+    """A restated statement and application for everyone."""
     for entity, change in (
         ("statements", "balance = '1.00', months_past_due = '9'"),
         ("applications", "annual_income = '1000'"),
@@ -100,12 +136,27 @@ def _late_and_restated(settings: Settings, directory: Path) -> None:
         ingest_files(SOURCE, [path], settings, entity)
 
 
-def test_the_rows_that_trained_a_version_outlive_restatements_and_a_full_refresh(settings: Settings) -> None:
-    found = export_training_set(settings, 1, source=SOURCE)
+def test_the_rows_that_trained_a_version_outlive_late_rows_restatements_and_a_full_refresh(settings: Settings) -> None:
+    """Late are whole applications decided before the training, their outcomes, outcomes of others, and statements."""
+    found = export_training_set(settings, 1, source=SOURCE, to=settings.home / "again.parquet")
 
-    now = _rows(settings, "select max(max_months_past_due_6m), max(annual_income) from training.trn_default")
-    assert now == [(9, 1000.0)]  # what stands there now is another table
-    assert found.n_rows == sum(found.rows_by_split.values())
+    trained_on = pyarrow.parquet.read_table(settings.home / TRAINED_ON)
+    assert pyarrow.parquet.read_table(settings.home / "again.parquet").equals(trained_on)
+    assert found.n_rows == trained_on.num_rows == sum(found.rows_by_split.values())
+    # what stands there now is another table
+    now = _rows(settings, "select max(max_months_past_due_6m), min(annual_income) from training.trn_default")
+    assert now == [(9, 1000.0)]
+    as_trained = f"read_parquet('{settings.home / TRAINED_ON}')"
+    ((n_late, n_held_back, are_of_then),) = _rows(
+        settings,
+        "select count_if(application_id like 'late-%'), count_if(application_id like '%7'), "
+        f"max(decided_at) <= (select max(decided_at) from {as_trained}) from training.trn_default "
+        f"where application_id not in (select application_id from {as_trained})",
+    )
+    assert n_late > 50
+    assert n_held_back > 50
+    assert are_of_then
+    assert _rows(settings, "select count(*) > 0 from core.int_statements where balance = 777") == [(True,)]
 
 
 def test_a_batch_decision_is_followed_to_the_lines_of_its_files(settings: Settings) -> None:
@@ -244,7 +295,7 @@ def test_an_export_holds_every_row_of_the_person_and_nobody_elses(
 def test_an_export_says_which_models_learnt_from_the_person(settings: Settings) -> None:
     ((borrower, split),) = _rows(
         settings,
-        "select borrower_id, any_value(split) from training.trn_default "
+        f"select borrower_id, any_value(split) from read_parquet('{settings.home / TRAINED_ON}') "
         "group by borrower_id having count(*) = 1 order by borrower_id limit 1",
     )
 
