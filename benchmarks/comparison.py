@@ -1,7 +1,10 @@
 """One claim, measured twice in the same run: with Loanlake and with its peer."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+_TIMES = {"s", "ms", "µs"}
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,34 @@ class Comparison:
         better, worse = (self.ours, self.peers) if self.higher_is_better else (self.peers, self.ours)
         return better / worse if worse else float("inf")
 
+    @property
+    def verdict(self) -> str:
+        """The ratio in words that can't be read the wrong way round.
+
+        >>> Comparison("a query", "its peer", "s", 0.5, 0.9, higher_is_better=False).verdict
+        '1.8× faster'
+        >>> Comparison("a server", "its peer", "requests/s", 50, 100, higher_is_better=True).verdict
+        '2.0× less'
+        """
+        better, worse = ("more", "less") if self.higher_is_better else ("less", "more")
+        if self.unit.split()[0] in _TIMES:
+            better, worse = "faster", "slower"
+        times = self.times_better
+        if math.isnan(times):
+            return "not measured"
+        return f"{times:.1f}× {better}" if times >= 1 else f"{1 / times:.1f}× {worse}"
+
 
 def table(comparisons: Sequence[Comparison]) -> str:
     """A Markdown table, one line a comparison."""
-    head = ("what", "Loanlake", "peer", "", "times better")
+    head = ("what", "Loanlake", "peer", "", "Loanlake is")
     rows = [
         (
             row.what,
             f"{_short(row.ours)} {row.unit}",
             f"{_short(row.peers)} {row.unit}",
             row.peer,
-            f"{row.times_better:.1f}",
+            row.verdict,
         )
         for row in comparisons
     ]

@@ -7,7 +7,8 @@ Feast's ``get_historical_features`` (file offline store, in an environment of it
 ``pandas.merge_asof``, and DuckDB's ASOF join. All answers are compared before anything is reported.
 
 A last line is about work that no ASOF join does: the macro ``borrower_history`` itself, 20 columns of counts, sums,
-worst and latest values over windows, beside the bare join of 10 latest values.
+worst and latest values over windows, beside the bare join of 10 latest values. What has to hold is that neither takes
+more than 1.3 times as long as the bare join.
 """
 
 import json

@@ -8,12 +8,12 @@ import pytest
 
 from warehouse.settings import REPOSITORY
 
-PACKAGES = ("warehouse", "ml", "serving", "orchestration")
+PACKAGES = ("warehouse", "ml", "serving", "orchestration", "benchmarks")
 
 
 def _modules() -> list[str]:
     paths = [path for package in PACKAGES for path in sorted((REPOSITORY / package).rglob("*.py"))]
-    with_examples = [path.relative_to(REPOSITORY) for path in paths if "\n    >>> " in path.read_text()]
+    with_examples = [path.relative_to(REPOSITORY) for path in paths if "    >>> " in path.read_text()]
     return [".".join(Path(path).with_suffix("").parts) for path in with_examples]
 
 
