@@ -163,6 +163,7 @@ def program_tables(manifest: Mapping[str, Any]) -> list[dg.AssetSpec]:
         dg.AssetKey(["raw", "files"]): [key for key in raw if f"raw.{key.path[-1]}" not in TABLES],
         dg.AssetKey(["raw", "rejected_lines"]): [key for key in raw if f"raw.{key.path[-1]}" not in TABLES],
         dg.AssetKey(["serving", "reported_outcomes"]): [ONLINE_DECISIONS],
+        dg.AssetKey(["serving", "shadow_predictions"]): [ONLINE_DECISIONS],
         dg.AssetKey(["monitoring", "contract_violations"]): list(feature_tables().values()),
         dg.AssetKey(["monitoring", "gate_results"]): [REGISTERED_MODEL],
     }
