@@ -6,7 +6,19 @@ Python's decoder takes ``NaN``, lets the last of two equal names win and reads U
 import json
 from typing import Any
 
+from litestar import Request
+from litestar.exceptions import InternalServerException
+
 from serving.problems import InvalidRequest, UnsupportedMediaType
+
+
+async def read_json(request: Request[Any, Any, Any]) -> Any:
+    """What a request's body holds; raises as :func:`decode_body`, and where the client went before its end."""
+    try:
+        body = await request.body()
+    except InternalServerException:  # Litestar's word for a connection that ended
+        raise InvalidRequest("The connection ended before the body did") from None
+    return decode_body(body, request.headers.get("content-type"))
 
 
 def decode_body(body: bytes, content_type: str | None) -> Any:

@@ -13,6 +13,7 @@ from warehouse.errors import SettingError
 
 #: A century: beyond it somebody meant another unit.
 _MOST_HOURS = 876_000
+_MOST_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class ServingOptions:
     ``batch_rows``: applications in one inline batch. ``body_bytes``: request body. ``waiting_decisions``: decisions
     scored but not yet durable, beyond which new ones are refused with 503 rather than kept waiting.
     ``rate_limit``: requests a minute of a caller whose key says nothing else.
+    ``request_seconds``: for sending a request, and for taking its answer.
     ``poll_seconds``: how often deployment and keys are looked at for a change. ``metrics_need_key``: whether
     ``/metrics`` asks for a key with the scope ``metrics``. ``docs_need_key``: whether ``/schema`` asks for any key.
     ``tokens``: None where keys alone are taken.
@@ -47,6 +49,7 @@ class ServingOptions:
     body_bytes: int = 4_000_000
     waiting_decisions: int = 5_000
     rate_limit: int = 100
+    request_seconds: float = 20.0
     poll_seconds: float = 0.5
     metrics_need_key: bool = False
     docs_need_key: bool = True
@@ -55,12 +58,7 @@ class ServingOptions:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "ServingOptions":
-        """Read ``LOANLAKE_BATCH_ROWS``, ``LOANLAKE_BODY_BYTES``, ``LOANLAKE_WAITING_DECISIONS``,
-        ``LOANLAKE_RATE_LIMIT``, ``LOANLAKE_METRICS``, ``LOANLAKE_DOCS``, ``LOANLAKE_HISTORY_MAX_AGE_HOURS``,
-        ``LOANLAKE_STALE_HISTORY``, ``LOANLAKE_UNAVAILABLE_HISTORY`` and ``LOANLAKE_JWT_*``.
-
-        Raises SettingError naming the variable and the value that cannot be used.
-        """
+        """Read the API's ``LOANLAKE_*`` variables; raises SettingError naming the variable that cannot be used."""
         env = os.environ if environment is None else environment
         metrics = _word(env, "LOANLAKE_METRICS", ("open", "key"))
         return cls(
@@ -68,6 +66,7 @@ class ServingOptions:
             body_bytes=_count(env, "LOANLAKE_BODY_BYTES", cls.body_bytes, 100_000_000),
             waiting_decisions=_count(env, "LOANLAKE_WAITING_DECISIONS", cls.waiting_decisions, 1_000_000),
             rate_limit=_count(env, "LOANLAKE_RATE_LIMIT", cls.rate_limit, MOST_REQUESTS),
+            request_seconds=_seconds(env, "LOANLAKE_REQUEST_SECONDS", cls.request_seconds),
             metrics_need_key=metrics == "key",
             docs_need_key=_word(env, "LOANLAKE_DOCS", ("key", "open")) == "key",
             tokens=_token_options(env),
@@ -115,6 +114,19 @@ def _word(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> Any:
     if word not in allowed:
         raise SettingError(f"{name} must be one of {', '.join(allowed)}: found {word!r}")
     return word
+
+
+def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name)
+    if not text:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise SettingError(f"{name} must be a number of seconds within 0..{_MOST_SECONDS:,}, above 0: found {text!r}")
+    return seconds
 
 
 def _hours(env: Mapping[str, str], name: str) -> timedelta | None:

@@ -2,8 +2,12 @@
 
 import os
 import shutil
+from typing import TYPE_CHECKING
 
 from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from litestar import Litestar
 
 #: Seconds that requests in flight get when the server is told to stop.
 _GRACE_SECONDS = 10
@@ -24,7 +28,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         counters.mkdir(parents=True)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counters)
     uvicorn.run(
-        "serving.app:create_app",
+        "serving.server:worker_app",
         factory=True,
         host=host,
         port=port,
@@ -33,4 +37,15 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         server_header=False,
         log_config=None,
         timeout_graceful_shutdown=_GRACE_SECONDS,
+        http="serving.slow_clients:PunctualProtocol",
+        ws="none",  # nothing here speaks WebSocket
     )
+
+
+def worker_app() -> "Litestar":
+    """The application of one process, which says what it does as this one has: a worker inherits no logging."""
+    from serving import logs
+    from serving.app import create_app
+
+    logs.configure()
+    return create_app()

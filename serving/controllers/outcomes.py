@@ -6,7 +6,7 @@ from litestar import Controller, Request, post
 from litestar.di import NamedDependency
 
 from serving.access import SCOPE
-from serving.json_body import decode_body
+from serving.json_body import read_json
 from serving.openapi import key_or_token, problems, takes
 from serving.outcome_report import OutcomeService
 from serving.wire import OutcomeReceipt
@@ -23,10 +23,10 @@ class OutcomesController(Controller):
     @post(
         status_code=200,
         operation_class=takes("OutcomeReport"),
-        responses=problems(400, 413, 415, 503, scope="outcomes"),
+        responses=problems(400, 408, 413, 415, 503, scope="outcomes"),
     )
     async def report(
         self, request: Request[Any, Any, Any], outcomes: NamedDependency[OutcomeService]
     ) -> OutcomeReceipt:
         """Report how an application ended. Sending the same report again changes nothing."""
-        return await outcomes.report(decode_body(await request.body(), request.headers.get("content-type")))
+        return await outcomes.report(await read_json(request))

@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter
 
 from serving.access import SCOPE, caller
-from serving.json_body import decode_body
+from serving.json_body import read_json
 from serving.openapi import key_or_token, problems, takes
 from serving.scoring import ScoringService
 from serving.wire import BatchAnswer, ScoredApplication
@@ -34,7 +34,7 @@ class ScoresController(Controller):
     @post(
         status_code=200,
         operation_class=takes("ScoreRequest"),
-        responses=problems(400, 413, 415, 422, 503, scope="score"),
+        responses=problems(400, 408, 413, 415, 422, 503, scope="score"),
     )
     async def score(
         self,
@@ -43,7 +43,7 @@ class ScoresController(Controller):
         idempotency_key: IdempotencyKey = None,
     ) -> ScoredApplication:
         """Score one application. The decision is in the decision log before this answers."""
-        body = decode_body(await request.body(), request.headers.get("content-type"))
+        body = await read_json(request)
         if idempotency_key is None:
             return await scoring.score(body)
         return await scoring.score_once(body, caller(request).caller_id, idempotency_key)
@@ -52,10 +52,10 @@ class ScoresController(Controller):
         "/batch",
         status_code=200,
         operation_class=takes("BatchRequest"),
-        responses=problems(400, 413, 415, 503, scope="score"),
+        responses=problems(400, 408, 413, 415, 503, scope="score"),
     )
     async def score_batch(
         self, request: Request[Any, Any, Any], scoring: NamedDependency[ScoringService]
     ) -> BatchAnswer:
         """Score a list of applications. A bad one gets its own problem beside the scores of the others."""
-        return await scoring.score_batch(decode_body(await request.body(), request.headers.get("content-type")))
+        return await scoring.score_batch(await read_json(request))

@@ -2,11 +2,7 @@
 
 import http.client
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,12 +18,12 @@ from ml.replay import replay
 from tests.model_factory import publish_model
 from tests.second_version import MORE, challenge_with_second
 from tests.serving_home import APPLICATION, RISKY, ServingHome, furnish
+from tests.serving_process import Server, running
 from warehouse import decision_log
 from warehouse.lake import connect
 from warehouse.settings import Settings
 
 CONNECTIONS = 8
-READY_SECONDS = 60.0
 
 
 @dataclass
@@ -40,56 +36,9 @@ class Answers:
     n_cut_off: int = 0
 
 
-@dataclass
-class Server:
-    """A running ``loanlake serve``."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-    seconds_to_ready: float
-
-    def request(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> object:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"} | (headers or {}))
-        answer = json.loads(connection.getresponse().read())
-        connection.close()
-        return answer
-
-
 @pytest.fixture
 def serving_home(home: Settings) -> ServingHome:
     return furnish(home)
-
-
-@contextmanager
-def running(serving_home: ServingHome, log: Path, *arguments: str) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("loanlake")), "serve", "--port", str(port), *arguments]
-    environment = os.environ | {"LOANLAKE_HOME": str(serving_home.settings.home)}
-    started = time.monotonic()
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, env=environment, stderr=output, stdout=output)
-    try:
-        _wait_until_ready(process, port, log)
-        yield Server(process, port, time.monotonic() - started)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/readyz")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError(f"the server was not ready: {log.read_text()}")
 
 
 def load(server: Server, serving_home: ServingHome, stop: Event, applications: Sequence[object]) -> Answers:

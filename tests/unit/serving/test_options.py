@@ -40,6 +40,10 @@ def test_tokens_of_just_anybody_are_not_to_be_had(alone: str) -> None:
         ("LOANLAKE_BODY_BYTES", "-1"),
         ("LOANLAKE_WAITING_DECISIONS", "1e3"),
         ("LOANLAKE_METRICS", "closed"),
+        ("LOANLAKE_DOCS", "shut"),
+        ("LOANLAKE_RATE_LIMIT", "0"),
+        ("LOANLAKE_REQUEST_SECONDS", "0"),
+        ("LOANLAKE_REQUEST_SECONDS", "nan"),
     ],
 )
 def test_a_limit_that_cannot_be_used_is_named(name: str, value: str) -> None:

@@ -1,5 +1,6 @@
 """What a caller of ``/v1/scores`` gets, for good requests and bad ones, from the real app with a real small model."""
 
+import gzip
 import json
 from datetime import datetime, timedelta
 from typing import Any
@@ -156,12 +157,28 @@ def test_an_offset_is_turned_into_utc(client: Client) -> None:
         (b"", "application/json", 400),
         (b"[]", "application/json", 400),
         (b'{"application_id": "\\ud800"}', "application/json", 400),
+        (b'{"application_id": NaN}', "application/json", 400),
+        (b'{"requested_amount": Infinity}', "application/json", 400),
+        (b'{"term_months": 36, "term_months": 12}', "application/json", 400),
+        (b'{"application_id": ' + b"[" * 9_000 + b"]" * 900 + b"}", "application/json", 400),
+        (gzip.compress(b"{}"), "application/json", 400),
+        ('{"application_id": "x"}'.encode("utf-16"), "application/json; charset=utf-16", 400),
         (b"a=1", "application/x-www-form-urlencoded", 415),
+        (b"{}", "multipart/form-data; boundary=x", 415),
+        (b"<a/>", "application/xml", 415),
         (b"{" + b" " * 10_000 + b"}", "application/json", 413),
     ],
 )
 def test_a_body_that_is_no_request_is_a_problem(client: Client, body: bytes, content_type: str, status: int) -> None:
     problem(client, body, status, **{"Content-Type": content_type})
+
+
+@pytest.mark.parametrize("text", ["'; drop table decisions; --", "{{7*7}}", "../../etc/passwd", "=1+1"])
+def test_text_that_means_something_elsewhere_is_text_here(client: Client, shared_home: ServingHome, text: str) -> None:
+    answer = score(client, APPLICATION | {"application_id": text, "borrower_id": text})
+
+    logged = decision_log.find_decision(shared_home.settings, answer["decision_id"])
+    assert (logged.application_id, logged.borrower_id) == (text, text)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
