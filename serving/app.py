@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar, Router, get
+from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler
@@ -26,6 +27,7 @@ from serving.openapi import openapi_config
 from serving.options import ServingOptions
 from serving.outcome_report import OUTCOME_REPORT
 from serving.rate_limits import DOCUMENTED_HEADERS, RateLimit, add_rate_limit
+from serving.response_headers import add_security_headers
 from serving.services import build_services
 from warehouse.settings import Settings
 
@@ -52,7 +54,8 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
         guards=[authentication, RateLimit(counts, default=options.rate_limit), require_scope],
         lifespan=[lambda _: services.running(options.poll_seconds)],
         middleware=[StartTime()],
-        before_send=[services.metrics.count_response, add_rate_limit],
+        before_send=[services.metrics.count_response, add_rate_limit, add_security_headers],
+        cors_config=_cors(options.cors_origins),
         response_headers=DOCUMENTED_HEADERS,
         on_shutdown=[counts.close],
         plugins=[problems.plugin()],
@@ -79,6 +82,18 @@ def _routes(*, docs_scope: str, metrics_scope: str) -> Sequence[ControllerRouter
         Router(path="/", route_handlers=[metrics_page], opt={SCOPE: metrics_scope}),
         Router(path="/", route_handlers=[to_the_page], opt={SCOPE: docs_scope}),
     ]
+
+
+def _cors(origins: Sequence[str]) -> CORSConfig | None:
+    """What pages of other sites may do, if any: ask as everybody else must, with a key that their script sends."""
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key"],
+        expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After"],
+    )
 
 
 def _token_verifier(options: ServingOptions) -> "TokenVerifier | None":

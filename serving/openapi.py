@@ -22,6 +22,7 @@ from litestar.types import ControllerRouterHandler
 
 from serving.access import ANY, OPEN, SCOPE
 from serving.problems import ProblemDocument
+from serving.response_headers import PAGE_POLICY
 
 _ASSETS = {
     "swagger-ui.css": "text/css",
@@ -120,7 +121,11 @@ def openapi_config(live_schemas: LiveSchemas, *, version: str, scope: str) -> Op
         use_handler_docstrings=True,
         render_plugins=[_Page(live_schemas), _Json(live_schemas), _Yaml(live_schemas)],
         openapi_router=_Documentation(
-            path="/schema", route_handlers=[asset], include_in_schema=False, opt={SCOPE: scope}
+            path="/schema",
+            route_handlers=[asset],
+            include_in_schema=False,
+            opt={SCOPE: scope},
+            response_headers={"Content-Security-Policy": PAGE_POLICY},
         ),
     )
 

@@ -1,6 +1,7 @@
 """Limits of the API, read once from the environment."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,6 +15,7 @@ from warehouse.errors import SettingError
 #: A century: beyond it somebody meant another unit.
 _MOST_HOURS = 876_000
 _MOST_SECONDS = 3600
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class ServingOptions:
     scored but not yet durable, beyond which new ones are refused with 503 rather than kept waiting.
     ``rate_limit``: requests a minute of a caller whose key says nothing else.
     ``request_seconds``: for sending a request, and for taking its answer.
+    ``cors_origins``: sites whose pages may read answers; none unless named.
     ``poll_seconds``: how often deployment and keys are looked at for a change. ``metrics_need_key``: whether
     ``/metrics`` asks for a key with the scope ``metrics``. ``docs_need_key``: whether ``/schema`` asks for any key.
     ``tokens``: None where keys alone are taken.
@@ -50,6 +53,7 @@ class ServingOptions:
     waiting_decisions: int = 5_000
     rate_limit: int = 100
     request_seconds: float = 20.0
+    cors_origins: tuple[str, ...] = ()
     poll_seconds: float = 0.5
     metrics_need_key: bool = False
     docs_need_key: bool = True
@@ -67,6 +71,7 @@ class ServingOptions:
             waiting_decisions=_count(env, "LOANLAKE_WAITING_DECISIONS", cls.waiting_decisions, 1_000_000),
             rate_limit=_count(env, "LOANLAKE_RATE_LIMIT", cls.rate_limit, MOST_REQUESTS),
             request_seconds=_seconds(env, "LOANLAKE_REQUEST_SECONDS", cls.request_seconds),
+            cors_origins=_origins(env, "LOANLAKE_CORS_ORIGINS"),
             metrics_need_key=metrics == "key",
             docs_need_key=_word(env, "LOANLAKE_DOCS", ("key", "open")) == "key",
             tokens=_token_options(env),
@@ -127,6 +132,15 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
     if not 0 < seconds <= _MOST_SECONDS:
         raise SettingError(f"{name} must be a number of seconds within 0..{_MOST_SECONDS:,}, above 0: found {text!r}")
     return seconds
+
+
+def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    origins = tuple(env.get(name, "").replace(",", " ").split())
+    # every site at once (*) is refused too: whoever needs that can name a proxy's origin
+    wrong = [origin for origin in origins if not _ORIGIN.fullmatch(origin)]
+    if wrong:
+        raise SettingError(f"{name} must list origins such as https://app.lender.example: found {', '.join(wrong)}")
+    return origins
 
 
 def _hours(env: Mapping[str, str], name: str) -> timedelta | None:

@@ -15,6 +15,16 @@ def test_limits_are_read_from_the_environment() -> None:
     assert options.body_bytes == ServingOptions().body_bytes
 
 
+def test_sites_are_named_one_by_one() -> None:
+    """``*`` would let every page that a key's holder opens use what their network reaches."""
+    named = ServingOptions.from_environment({"LOANLAKE_CORS_ORIGINS": "https://a.example, http://localhost:3000"})
+
+    assert named.cors_origins == ("https://a.example", "http://localhost:3000")
+    for wrong in ("*", "https://*.example", "a.example", "https://a.example/path", "null"):
+        with pytest.raises(SettingError, match="LOANLAKE_CORS_ORIGINS must list origins"):
+            ServingOptions.from_environment({"LOANLAKE_CORS_ORIGINS": wrong})
+
+
 def test_tokens_are_taken_where_their_issuer_is_named() -> None:
     named = {"ISSUER": "https://id.example", "AUDIENCE": "loanlake", "JWKS_FILE": "/etc/jwks.json"}
 
