@@ -71,7 +71,7 @@ def _evidently(con: duckdb.DuckDBPyConnection, snapshot: int) -> float:
 
     load_reference(con, CONTRACT, source=MODEL.source, snapshot=snapshot)
     load_decisions(con, CONTRACT, MODEL)
-    reference = con.execute(f"select * from {REFERENCE}").df()
+    reference = con.execute(f"select * exclude month from {REFERENCE}").df()
     current = con.execute(f"select * exclude month from {CURRENT}").df()
     definition = DataDefinition(
         numerical_columns=[feature.name for feature in CONTRACT.features if feature.kind == "numeric"],
@@ -102,7 +102,8 @@ def _lake(n_rows: int) -> Iterator[tuple[duckdb.DuckDBPyConnection, int]]:
             con.execute("select setseed(0.5)")
             con.execute(
                 "create table training.trn_default_v1 as "
-                f"select 't' || i as application_id, '{MODEL.source}' as source, 'train' as split, {columns} "
+                f"select 't' || i as application_id, '{MODEL.source}' as source, 'train' as split, "
+                f"timestamp '{MONTH}' as decided_at, {columns} "
                 f"from range({n_rows}) as rows(i)"
             )
             snapshot = current_snapshot(con)

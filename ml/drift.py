@@ -11,6 +11,8 @@ month it gives:
   ``scipy.stats.ks_2samp(method="asymp")``.
 - **chi-squared** for categorical and boolean features, over the values present, without continuity correction.
 - the change in the share of missing values.
+
+Whether a PSI is drift depends on what it would be without any: see :class:`DriftRule`.
 """
 
 import math
@@ -22,7 +24,7 @@ from typing import Any
 
 import duckdb
 
-from ml.drift_sql import Cuts, feature_sql, number_sql, read_cuts
+from ml.drift_sql import Cuts, feature_sql, number_sql, read_cuts, reference_months_sql
 from ml.monitoring import CURRENT, REFERENCE, MonitoredModel, count, decisions_of, load_decisions, load_reference
 from ml.monitoring_tables import replace_months
 from warehouse.contract import FeatureColumn, FeatureContract, Kind
@@ -40,20 +42,45 @@ class DriftRule:
     ``psi``: above it, and above what sampling alone would give in 1 of 100 months, is drift. PSI of two samples from
     one distribution is close to ``(1/n + 1/m)`` times chi-squared with ``bins - 1`` degrees of freedom (Yurdakul and
     Naranjo, Statistical properties of the population stability index, Journal of Risk Model Validation 14(4), 2020),
-    which a month of 50 decisions often takes above 0.2. ``missing_share_change``: the same for the share of missing
-    values, as an absolute difference, against its normal approximation.
+    which a month of 50 decisions often takes above 0.2.
+
+    That holds for rows drawn one by one. A feature made of cohort inputs has one value for all loans of a segment and
+    day: a month of 2,000 loans is a dozen draws. Such a month must also stand out among the reference's own months:
+    the share of them, and of itself, whose PSI is as great is at most ``among_months`` (the p-value of a Monte Carlo
+    test: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 4.2). Fewer than
+    ``1 / among_months - 1`` months of reference can't tell.
+
+    ``missing_share_change``: a limit for the share of missing values, as an absolute difference, against its normal
+    approximation.
     """
 
     psi: float = 0.2
     missing_share_change: float = 0.1
+    among_months: float = 0.05
 
-    def psi_is_drift(self, psi: float, *, n_reference: int, n_current: int, n_bins: int) -> bool:
-        """True where ``psi`` is above both the limit and the noise of samples of these sizes."""
-        if n_bins < 2 or psi <= self.psi:
-            return False
-        from scipy.special import chdtri
+    def psi_limit(
+        self, *, n_reference: int, n_current: int, n_bins: int, reference_months: Sequence[float] | None = None
+    ) -> float | None:
+        """The PSI above which a month of these sizes has drifted; None where nothing can tell.
 
-        return psi > (1 / n_reference + 1 / n_current) * float(chdtri(n_bins - 1, 0.01))
+        ``reference_months``: for a feature made of cohort inputs, the PSI of each of the reference's months against the
+        others.
+
+        >>> DriftRule().psi_limit(n_reference=20_000, n_current=2_000, n_bins=11)
+        0.2
+        >>> DriftRule().psi_limit(n_reference=20_000, n_current=2_000, n_bins=11, reference_months=[1.0, 1.5] * 15)
+        1.5
+        """
+        limit = self.psi
+        if n_bins > 1:
+            from scipy.special import chdtri
+
+            limit = max(limit, (1 / n_reference + 1 / n_current) * float(chdtri(n_bins - 1, 0.01)))
+        if reference_months is None:
+            return limit
+        # at most so many of the reference's months may be as far from the others
+        n_as_far = math.floor(self.among_months * (len(reference_months) + 1)) - 1
+        return None if n_as_far < 0 else max(limit, sorted(reference_months, reverse=True)[n_as_far])
 
     def missing_is_drift(self, reference: float, current: float, *, n_reference: int, n_current: int) -> bool:
         """True where the shares of missing values differ by more than both the limit and the noise of these samples."""
@@ -64,7 +91,10 @@ class DriftRule:
 
 @dataclass(frozen=True)
 class FeatureDrift:
-    """One row of ``monitoring.feature_drift``. Counts include missing values; a statistic of another kind is None."""
+    """One row of ``monitoring.feature_drift``. Counts include missing values; a statistic of another kind is None.
+
+    ``psi_limit``: above it the month has drifted; None where nothing can tell.
+    """
 
     month: date
     feature: str
@@ -72,6 +102,7 @@ class FeatureDrift:
     n_reference: int
     n_current: int
     psi: float
+    psi_limit: float | None
     ks: float | None
     ks_p_value: float | None
     chi2: float | None
@@ -80,6 +111,11 @@ class FeatureDrift:
     missing_share_current: float
     missing_share_change: float
     is_drifted: bool
+
+    @property
+    def psi_of_limit(self) -> float:
+        """PSI as a share of its limit, by which features can be compared; 0 where there is none."""
+        return self.psi / self.psi_limit if self.psi_limit else 0.0
 
 
 @dataclass(frozen=True)
@@ -152,15 +188,21 @@ def measure_feature_drift(
 def compare_features(
     con: duckdb.DuckDBPyConnection, contract: FeatureContract, *, rule: DriftRule | None = None
 ) -> tuple[FeatureDrift, ...]:
-    """Compare the two temporary tables of :mod:`ml.monitoring`, feature by feature and month by month."""
+    """Compare the two temporary tables of :mod:`ml.monitoring`, feature by feature and month by month.
+
+    Both have the ``month`` of each row.
+    """
     rule = rule or DriftRule()
     cuts = read_cuts(con, [feature.name for feature in contract.features if feature.kind == "numeric"])
 
-    found = [
-        _feature_drift(feature, row, rule)
-        for feature in contract.features
-        for row in _rows(con, feature_sql(feature, cuts.get(feature.name, Cuts())))
-    ]
+    of_cohorts = contract.features_made_of("cohort")
+    found = []
+    for feature in contract.features:
+        of_feature = cuts.get(feature.name, Cuts())
+        rows, reference_months = _rows(con, feature_sql(feature, of_feature)), None
+        if feature.name in of_cohorts:
+            reference_months = [row["psi"] for row in _rows(con, reference_months_sql(feature, of_feature))]
+        found += [_feature_drift(feature, row, rule, reference_months) for row in rows]
     return tuple(sorted(found, key=lambda drift: drift.month))
 
 
@@ -223,8 +265,13 @@ def chi2_p_value(chi2: float, freedom: int) -> float:
     return float(chdtrc(freedom, chi2))
 
 
-def _feature_drift(feature: FeatureColumn, row: Mapping[str, Any], rule: DriftRule) -> FeatureDrift:
+def _feature_drift(
+    feature: FeatureColumn, row: Mapping[str, Any], rule: DriftRule, reference_months: Sequence[float] | None
+) -> FeatureDrift:
     n_reference, n_current, psi = row["n_reference"], row["n_current"], row["psi"]
+    limit = rule.psi_limit(
+        n_reference=n_reference, n_current=n_current, n_bins=row["n_bins"], reference_months=reference_months
+    )
     missing_reference = row["n_missing_reference"] / n_reference
     missing_current = row["n_missing_current"] / n_current
     chi2 = row.get("chi2")
@@ -235,6 +282,7 @@ def _feature_drift(feature: FeatureColumn, row: Mapping[str, Any], rule: DriftRu
         n_reference=n_reference,
         n_current=n_current,
         psi=psi,
+        psi_limit=limit,
         ks=row.get("ks"),
         ks_p_value=_p_value_of_ks(row),
         chi2=chi2,
@@ -242,13 +290,14 @@ def _feature_drift(feature: FeatureColumn, row: Mapping[str, Any], rule: DriftRu
         missing_share_reference=missing_reference,
         missing_share_current=missing_current,
         missing_share_change=missing_current - missing_reference,
-        is_drifted=rule.psi_is_drift(psi, n_reference=n_reference, n_current=n_current, n_bins=row["n_bins"])
+        is_drifted=(limit is not None and psi > limit)
         or rule.missing_is_drift(missing_reference, missing_current, n_reference=n_reference, n_current=n_current),
     )
 
 
 def _score_drift(row: Mapping[str, Any], rule: DriftRule, *, mean_reference: float, mean_current: float) -> ScoreDrift:
     n_reference, n_current, psi = row["n_reference"], row["n_current"], row["psi"]
+    limit = rule.psi_limit(n_reference=n_reference, n_current=n_current, n_bins=row["n_bins"])
     return ScoreDrift(
         month=row["month"],
         n_reference=n_reference,
@@ -258,7 +307,7 @@ def _score_drift(row: Mapping[str, Any], rule: DriftRule, *, mean_reference: flo
         ks_p_value=_p_value_of_ks(row),
         mean_reference=mean_reference,
         mean_current=mean_current,
-        is_drifted=rule.psi_is_drift(psi, n_reference=n_reference, n_current=n_current, n_bins=row["n_bins"]),
+        is_drifted=limit is not None and psi > limit,
     )
 
 

@@ -1,6 +1,6 @@
 """The SQL that compares one column of the decisions, month by month, with the same column of the training rows.
 
-Each statement reads the two temporary tables of ``ml.monitoring`` and gives one row a month: month, n_reference,
+:func:`feature_sql` reads the two temporary tables of ``ml.monitoring`` and gives one row a month: month, n_reference,
 n_current, n_missing_reference, n_missing_current, n_bins (those that hold a row of either side), psi, and for numbers
 ks with n_present_reference and n_present_current, for labels chi2 with chi2_freedom. It is plain text, so that anyone
 can run it in a shell and see where a figure comes from.
@@ -17,6 +17,8 @@ from warehouse.contract import FeatureColumn
 _DECILES = [tenth / 10 for tenth in range(1, 10)]
 #: Added to the rows of every bin before shares are taken, so that an empty bin stays finite.
 PSEUDO_COUNT = 0.5
+#: The bin of missing values, of numbers and of labels.
+_NO_NUMBER, _NO_LABEL = "-1", "'missing'"
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,29 @@ def feature_sql(feature: FeatureColumn, cuts: Cuts) -> str:
     """The statement for a feature of the contract; ``cuts`` matter to numbers only."""
     if feature.kind == "numeric":
         return number_sql(feature.name, cuts)
-    return label_sql(feature.name, feature.values or ("true", "false"))
+    return label_sql(feature.name, _labels(feature))
+
+
+def reference_months_sql(feature: FeatureColumn, cuts: Cuts) -> str:
+    """PSI of each month of the reference against its other months, one row a month in which the feature has a value."""
+    is_number = feature.kind == "numeric"
+    bin_of = _number_bin(quoted(feature.name), cuts) if is_number else _label_bin(feature.name, _labels(feature))
+    missing = _NO_NUMBER if is_number else _NO_LABEL
+    return f"""
+with current_bins as (
+    select month, {bin_of} as bin, count(*) as n from {REFERENCE} group by all
+),
+reference_bins as (
+    select bin, sum(n) as n from current_bins group by bin
+),
+{_PSI.format(missing=missing, pseudo_count=PSEUDO_COUNT, left_out="coalesce(current_bins.n, 0)")}
+select month, psi from psi where n_missing_current < n_current order by month
+"""
 
 
 def number_sql(column: str, cuts: Cuts) -> str:
     """PSI over the bins of ``cuts`` and the exact two-sample Kolmogorov-Smirnov statistic, one row a month."""
-    value = quoted(column)
-    bins = " + ".join(
-        ["0"]
-        + [f"(value > {_double(cut)})::integer" for cut in cuts.above]
-        + [f"(value >= {_double(cut)})::integer" for cut in cuts.at]
-    )
+    value, bin_of = quoted(column), _number_bin("value", cuts)
     return f"""
 with reference_values as (
     select {value} as value, count(*) as n from {REFERENCE} group by all
@@ -99,12 +113,12 @@ ks as (
     from gaps group by month
 ),
 reference_bins as (
-    select if(value is null, -1, {bins}) as bin, sum(n) as n from reference_values group by all
+    select {bin_of} as bin, sum(n) as n from reference_values group by all
 ),
 current_bins as (
-    select month, if(value is null, -1, {bins}) as bin, sum(n) as n from current_values group by all
+    select month, {bin_of} as bin, sum(n) as n from current_values group by all
 ),
-{_PSI.format(missing="-1", pseudo_count=PSEUDO_COUNT)}
+{_PSI.format(missing=_NO_NUMBER, pseudo_count=PSEUDO_COUNT, left_out="0")}
 select
     psi.*,
     n_reference - n_missing_reference as n_present_reference,
@@ -117,18 +131,15 @@ order by month
 
 def label_sql(column: str, values: Sequence[str]) -> str:
     """PSI over the labels and chi-squared over those present, one row a month; unlisted values count as ``other``."""
-    listed = ", ".join(_text(value) for value in values)
-    label = f"{quoted(column)}::varchar"
-    # the prefix keeps a listed value named "other" or "missing" apart from ours
-    bins = f"case when {label} is null then 'missing' when {label} in ({listed}) then '=' || {label} else 'other' end"
+    bin_of = _label_bin(column, values)
     return f"""
 with reference_bins as (
-    select {bins} as bin, count(*) as n from {REFERENCE} group by all
+    select {bin_of} as bin, count(*) as n from {REFERENCE} group by all
 ),
 current_bins as (
-    select month, {bins} as bin, count(*) as n from {CURRENT} group by all
+    select month, {bin_of} as bin, count(*) as n from {CURRENT} group by all
 ),
-{_PSI.format(missing="'missing'", pseudo_count=PSEUDO_COUNT)},
+{_PSI.format(missing=_NO_LABEL, pseudo_count=PSEUDO_COUNT, left_out="0")},
 present as (
     select *, sum(r) over months as r_all, sum(c) over months as c_all
     from sides where bin <> 'missing'
@@ -151,10 +162,14 @@ order by month
 """
 
 
-# r and c: rows of the reference and of the month in a bin; only bins that hold a row of either are bins at all
+# r and c: rows of the reference (less those left out) and of the month in a bin; only bins that hold a row are bins
 _PSI = """
 sides as (
-    select months.month, bins.bin, coalesce(reference_bins.n, 0)::double as r, coalesce(current_bins.n, 0)::double as c
+    select
+        months.month,
+        bins.bin,
+        (coalesce(reference_bins.n, 0) - {left_out})::double as r,
+        coalesce(current_bins.n, 0)::double as c
     from (select distinct month from current_bins) as months
     cross join (select bin from reference_bins union select bin from current_bins) as bins
     left join reference_bins on reference_bins.bin = bins.bin
@@ -185,6 +200,24 @@ psi as (
 def _cuts(deciles: Sequence[float]) -> Cuts:
     values = sorted(set(deciles))
     return Cuts(above=tuple(values), at=tuple(value for value in values if deciles.count(value) > 1))
+
+
+def _number_bin(value: str, cuts: Cuts) -> str:
+    """SQL of a number's bin."""
+    steps = [f"({value} > {_double(cut)})::integer" for cut in cuts.above]
+    steps += [f"({value} >= {_double(cut)})::integer" for cut in cuts.at]
+    return f"if({value} is null, {_NO_NUMBER}, {' + '.join(['0', *steps])})"
+
+
+def _labels(feature: FeatureColumn) -> Sequence[str]:
+    return feature.values or ("true", "false")
+
+
+def _label_bin(column: str, values: Sequence[str]) -> str:
+    """SQL of a label's bin."""
+    listed, label = ", ".join(_text(value) for value in values), f"{quoted(column)}::varchar"
+    # the prefix keeps a listed value named "other" or "missing" apart from ours
+    return f"case when {label} is null then {_NO_LABEL} when {label} in ({listed}) then '=' || {label} else 'other' end"
 
 
 def _double(value: float) -> str:

@@ -57,14 +57,16 @@ def load_reference(
     snapshot: int,
     sample: Sample | None = None,
 ) -> int:
-    """Load the rows the model was fitted on, as the lake's ``snapshot`` holds them; returns their number.
+    """Load the rows the model was fitted on, with the ``month`` of each, as the lake's ``snapshot`` holds them.
+
+    Returns their number.
 
     Raises MonitoringError where the snapshot holds no training rows of the source.
     """
     table = training_table(contract.version)
     columns = ", ".join(present(feature, quoted(feature.name)) for feature in contract.features)
     con.execute(
-        f"create or replace temp table {REFERENCE} as select {columns} "
+        f"create or replace temp table {REFERENCE} as select date_trunc('month', decided_at)::date as month, {columns} "
         f"from {table} at (version => {snapshot:d}) where source = $1 and split = 'train' "
         f"{_drawn_by('application_id', sample)}",
         [source],

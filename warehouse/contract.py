@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from warehouse.errors import ContractError, ExpressionError
-from warehouse.expressions import columns_read
+from warehouse.expressions import columns_made_of, columns_read
 
 Origin = Literal["key", "context", "request", "history", "cohort"]
 Kind = Literal["numeric", "boolean", "categorical"]
@@ -131,6 +131,11 @@ class FeatureContract:
     def inputs_of(self, *origins: Origin) -> tuple[InputColumn, ...]:
         """The inputs of these origins, in table order."""
         return tuple(column for column in self.inputs if column.origin in origins)
+
+    def features_made_of(self, *origins: Origin) -> frozenset[str]:
+        """Names of the features that are made of inputs of these origins, also those that another feature passes on."""
+        inputs = [column.name for column in self.inputs_of(*origins)]
+        return columns_made_of(self.sql, inputs) & set(self.feature_names) if inputs else frozenset()
 
     @property
     def fingerprint(self) -> str:

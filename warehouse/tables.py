@@ -116,6 +116,7 @@ TABLES: dict[str, dict[str, str]] = {
         "n_reference": "bigint",
         "n_current": "bigint",
         "psi": "double",
+        "psi_limit": "double",
         "ks": "double",
         "ks_p_value": "double",
         "chi2": "double",

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MonthDrift:
-    """How far one month's decisions are from the champion's training rows; the worst feature has the greatest PSI."""
+    """How far one month's decisions are from the champion's training rows.
+
+    The worst feature has the greatest PSI for its limit: features are not comparable by PSI alone.
+    """
 
     score_psi: float
     is_score_drifted: bool
@@ -83,7 +86,8 @@ def measure_drift(
     columns = ", ".join(present(feature, f"features.{quoted(feature.name)}") for feature in contract.features)
     # the bundle names the rows it was fitted on; the snapshot they were read at may have expired since
     con.execute(
-        f"create or replace temp table {REFERENCE} as select {columns}, scores.probability "
+        f"create or replace temp table {REFERENCE} as "
+        f"select date_trunc('month', features.decided_at)::date as month, {columns}, scores.probability "
         f"from read_parquet($1) as scores join {rows.features_as('features')} "
         "on features.application_id = scores.application_id",
         [str(champion.bundle.reference_scores)],
@@ -98,7 +102,7 @@ def measure_drift(
     con.unregister("walk_decided")
     features = compare_features(con, contract)
     (score,) = compare_scores(con)
-    worst = max(features, key=lambda row: row.psi)
+    worst = max(features, key=lambda row: row.psi_of_limit)
     return MonthDrift(
         score_psi=score.psi,
         is_score_drifted=score.is_drifted,

@@ -30,6 +30,14 @@ type, and beyond the year 9999. It never returns another value.
 """
 
 from warehouse.expressions.compiled import CompiledSelect, check_select, compile_contract, compile_select
-from warehouse.expressions.select_text import columns_read, relation_of
+from warehouse.expressions.select_text import columns_made_of, columns_read, relation_of
 
-__all__ = ["CompiledSelect", "check_select", "columns_read", "compile_contract", "compile_select", "relation_of"]
+__all__ = [
+    "CompiledSelect",
+    "check_select",
+    "columns_made_of",
+    "columns_read",
+    "compile_contract",
+    "compile_select",
+    "relation_of",
+]

@@ -1,6 +1,6 @@
 """One select over one relation: what a feature model's SQL may be, and its columns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import sqlglot
@@ -63,6 +63,22 @@ def columns_read(sql: str) -> frozenset[str]:
     return frozenset(
         found.name.lower() for column in read_select(sql).columns for found in column.expression.find_all(exp.Column)
     )
+
+
+def columns_made_of(sql: str, inputs: Iterable[str]) -> frozenset[str]:
+    """The select's columns that name one of ``inputs``, themselves or through an earlier column that does.
+
+    Raises ExpressionError as :func:`read_select` does.
+
+    >>> sorted(columns_made_of("select a, rate / 2 as half, half + a as more, b as other from t", ["rate"]))
+    ['half', 'more']
+    """
+    made_of, made = {name.lower() for name in inputs}, set()
+    for column in read_select(sql).columns:
+        if any(found.name.lower() in made_of for found in column.expression.find_all(exp.Column)):
+            made.add(column.name)
+            made_of.add(column.name.lower())
+    return frozenset(made)
 
 
 def relation_of(sql: str) -> tuple[str, ...]:

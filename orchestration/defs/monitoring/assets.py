@@ -62,12 +62,20 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
             "summary": f"{len(drifted)} of {len(champion.bundle.contract.features)} features have drifted",
             "dagster/row_count": len(features),
             "features_drifted": drifted,
-            "greatest PSI by month": pages.table(
-                ["month", "feature", "PSI", "drifted"],
+            "greatest PSI for its limit by month": pages.table(
+                ["month", "feature", "PSI", "limit", "drifted"],
                 [
-                    [f"{worst.month:%Y-%m}", worst.feature, f"{worst.psi:.3f}", "yes" if worst.is_drifted else "no"]
+                    [
+                        f"{worst.month:%Y-%m}",
+                        worst.feature,
+                        f"{worst.psi:.3f}",
+                        "–" if worst.psi_limit is None else f"{worst.psi_limit:.3f}",
+                        "yes" if worst.is_drifted else "no",
+                    ]
                     for month in sorted({row.month for row in features})
-                    for worst in [max((row for row in features if row.month == month), key=lambda row: row.psi)]
+                    for worst in [
+                        max((row for row in features if row.month == month), key=lambda row: row.psi_of_limit)
+                    ]
                 ],
             ),
             "latest_month": f"{latest:%Y-%m}" if latest else "none",

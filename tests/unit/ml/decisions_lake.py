@@ -37,7 +37,7 @@ class Bank:
 
     def train(self, rows: Sequence[Mapping[str, object]], *, source: str = "bank") -> int:
         """Replace ``training.trn_default_v1`` by these rows, of split ``train`` unless they say otherwise."""
-        defaults = {"source": source, "split": "train"}
+        defaults = {"source": source, "split": "train", "decided_at": datetime(2023, 1, 1)}
         table = pa.Table.from_pylist(
             [{"application_id": f"t-{number}", **defaults, **row} for number, row in enumerate(rows)]
         )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,8 +20,10 @@ from ml.drift import (
     record_feature_drift,
     record_score_drift,
 )
-from ml.monitoring import MonitoredModel
+from ml.drift_sql import read_cuts, reference_months_sql
+from ml.monitoring import MonitoredModel, load_reference
 from tests.unit.ml.decisions_lake import CONTRACT, MODEL, Bank
+from warehouse.contract import FeatureColumn, FeatureContract, InputColumn
 from warehouse.errors import MonitoringError
 
 JANUARY, FEBRUARY = date(2024, 1, 1), date(2024, 2, 1)
@@ -211,17 +214,97 @@ def test_a_high_psi_of_a_few_decisions_is_noise() -> None:
     """Ten decisions in eleven bins give a PSI near one without any drift."""
     rule = DriftRule()
 
-    assert not rule.psi_is_drift(1.0, n_reference=10_000, n_current=10, n_bins=11)
-    assert rule.psi_is_drift(1.0, n_reference=10_000, n_current=1_000, n_bins=11)
+    assert rule.psi_limit(n_reference=10_000, n_current=10, n_bins=11) > 1
+    assert rule.psi_limit(n_reference=10_000, n_current=1_000, n_bins=11) == 0.2
 
 
 def test_the_limits_can_be_set() -> None:
     sizes = {"n_reference": 10_000, "n_current": 10_000}
 
-    assert not DriftRule().psi_is_drift(0.15, n_bins=11, **sizes)
-    assert DriftRule(psi=0.1).psi_is_drift(0.15, n_bins=11, **sizes)
+    assert DriftRule(psi=0.1).psi_limit(n_bins=11, **sizes) == 0.1
     assert not DriftRule().missing_is_drift(0.0, 0.08, **sizes)
     assert DriftRule(missing_share_change=0.05).missing_is_drift(0.0, 0.08, **sizes)
+
+
+#: A default rate of the purpose, which all loans of a purpose and month share: half of them are for cars.
+RATES = FeatureContract(
+    version="v1",
+    inputs=(InputColumn("purpose_rate", "double", "Trailing rate.", "cohort", segment="purpose"),),
+    features=(
+        FeatureColumn("amount", "double", "Amount.", "numeric", range=(0, 10), reason="amount"),
+        FeatureColumn("relative_rate", "double", "Rate over 0.1.", "numeric", range=(0, 10), reason="rate"),
+    ),
+    sql="select amount, purpose_rate / 0.1 as relative_rate from inputs",
+)
+
+
+def _month_of_rates(month: int, *, times: float = 1.0) -> list[dict[str, object]]:
+    """Loans of a month: rates that wander by a tenth around each purpose's own, amounts that do not change."""
+    wander = np.random.default_rng(month).normal(1, 0.1, 5)
+    purposes = [0, 0, 0, 0, 0, 1, 1, 2, 3, 4] * 20
+    return [
+        {"amount": number % 10 / 10, "relative_rate": float((0.8 + purpose / 10) * wander[purpose] * times)}
+        for number, purpose in enumerate(purposes)
+    ]
+
+
+def _train_on_months(bank: Bank, n: int) -> int:
+    return bank.train(
+        [{**row, "decided_at": datetime(2020 + m // 12, m % 12 + 1, 5)} for m in range(n) for row in _month_of_rates(m)]
+    )
+
+
+def test_a_rate_that_a_segment_shares_drifts_by_what_its_own_months_differ(bank: Bank) -> None:
+    """A month has five values of it, however many loans: its PSI is far above 0.2 without any drift."""
+    snapshot = _train_on_months(bank, 40)
+    for month, times in ((1, 1.0), (2, 0.5)):
+        bank.decide(datetime(2024, month, 5), _month_of_rates(100 + month, times=times))
+
+    found = measure_feature_drift(bank.con, MODEL, RATES, reference_snapshot=snapshot)
+
+    january, february = (_by_feature(found, month)["relative_rate"] for month in (JANUARY, FEBRUARY))
+    assert january.psi > 1
+    assert january.psi_limit == february.psi_limit
+    assert (january.is_drifted, february.is_drifted) == (False, True)
+    assert [row.psi_limit for row in found if row.feature == "amount"] == [0.2, 0.2]
+    assert january.psi_of_limit < 1 < february.psi_of_limit
+
+
+def test_its_limit_is_the_second_greatest_of_forty_months(bank: Bank) -> None:
+    """One of 20 months may be as far by chance, the month asked about counted: two of 41."""
+    limits = [n / 100 for n in range(30, 70)]
+    sizes = {"n_reference": 4_000, "n_current": 1_000, "n_bins": 11}
+
+    assert DriftRule().psi_limit(**sizes, reference_months=limits) == 0.68
+    assert DriftRule().psi_limit(**sizes, reference_months=limits[:19]) == 0.48
+    assert DriftRule().psi_limit(**sizes, reference_months=limits[:18]) is None
+
+
+def test_a_rate_with_few_months_of_training_is_measured_and_not_judged(bank: Bank) -> None:
+    snapshot = _train_on_months(bank, 10)
+    bank.decide(datetime(2024, 1, 5), _month_of_rates(101))
+    bank.decide(datetime(2024, 2, 5), [{"amount": 0.1, "relative_rate": None}] * 200)
+
+    found = record_feature_drift(bank.settings, MODEL, RATES, reference_snapshot=snapshot)
+
+    january, february = (_by_feature(found, month)["relative_rate"] for month in (JANUARY, FEBRUARY))
+    assert (january.psi > 1, january.psi_limit, january.psi_of_limit, january.is_drifted) == (True, None, 0, False)
+    assert february.is_drifted  # it is missing
+
+
+def test_months_before_there_was_any_rate_tell_nothing_of_its_months(bank: Bank) -> None:
+    rows = [
+        {**row, "decided_at": datetime(2020 + month // 12, month % 12 + 1, 5)}
+        for month in range(30)
+        for row in (_month_of_rates(month) if month > 5 else [{"amount": 0.1, "relative_rate": None}] * 10)
+    ]
+    load = bank.train(rows)
+    load_reference(bank.con, RATES, source="bank", snapshot=load)
+
+    (_, rate) = RATES.features
+    found = bank.query(reference_months_sql(rate, read_cuts(bank.con, ["relative_rate"])["relative_rate"]))
+
+    assert [month for month, _ in found] == [date(2020 + month // 12, month % 12 + 1, 1) for month in range(6, 30)]
 
 
 def test_p_values_of_the_smallest_samples_are_probabilities() -> None:

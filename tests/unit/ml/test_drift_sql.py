@@ -12,8 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ml.drift_sql import PSEUDO_COUNT, Cuts, label_sql, number_sql, read_cuts
+from ml.drift_sql import PSEUDO_COUNT, Cuts, label_sql, number_sql, read_cuts, reference_months_sql
 from ml.monitoring import CURRENT, REFERENCE
+from warehouse.contract import FeatureColumn
 
 JANUARY = date(2024, 1, 1)
 
@@ -166,3 +167,21 @@ def test_a_quote_in_a_value_is_text() -> None:
     found = _rows(con, label_sql("x", ["don't know"]))[JANUARY]
 
     assert found["n_bins"] == 1
+
+
+def test_a_month_of_the_reference_is_compared_with_its_other_months() -> None:
+    """Each month's PSI is what a comparison of its rows with all others, in the same bins, gives."""
+    months = {date(2024, month, 1): [float(month), 2.0 * month, None] for month in (1, 2, 3)}
+    con = duckdb.connect()
+    con.execute(f"create temp table {REFERENCE} (month date, x double)")
+    for month, values in months.items():
+        con.execute(f"insert into {REFERENCE} select $1, unnest($2::double[])", [month, values])
+    cuts = read_cuts(con, ["x"])["x"]
+    feature = FeatureColumn("x", "double", "A number.", "numeric", range=(0, 10), reason="x")
+
+    found = dict(con.execute(reference_months_sql(feature, cuts)).fetchall())
+
+    for month, values in months.items():
+        others = [value for other, each in months.items() if other != month for value in each]
+        expected = _psi(Counter(_bin(v, cuts) for v in others), Counter(_bin(v, cuts) for v in values))
+        assert found[month] == pytest.approx(expected)

@@ -11,11 +11,12 @@ with feature_drift as (
         month as raised_for,
         feature as subject,
         psi as value,
-        cast({{ limits.feature_psi }} as double) as threshold,
-        psi >= {{ limits.severe_psi }} as is_severe,
+        greatest(psi_limit, {{ limits.feature_psi }}) as threshold,
+        -- as many times its own limit as the severe index is of the usual one
+        psi >= {{ limits.severe_psi }} * greatest(psi_limit / {{ limits.feature_psi }}, 1) as is_severe,
         feature || ' has drifted from its training reference (PSI)' as message
     from {{ source('monitoring', 'feature_drift') }}
-    where is_drifted and psi >= {{ limits.feature_psi }}
+    where psi > psi_limit and psi >= {{ limits.feature_psi }}
 ),
 
 missing_values as (
