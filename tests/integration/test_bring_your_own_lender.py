@@ -11,10 +11,27 @@ from typing import Any
 import pytest
 import yaml
 
+from warehouse.lake import writer
 from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
 
 pytestmark = pytest.mark.slow
 
+#: A loan that still runs, corrected; one that the file knows to be repaid; one that no file has; another lender's.
+REPORTED = """
+    select * from (values
+        ('r-1', 'mybank', 'mybank-A-4', false, timestamp '2024-02-01', timestamp '2024-02-10'),
+        ('r-2', 'mybank', 'mybank-A-4', true, timestamp '2024-02-01', timestamp '2024-02-20'),
+        ('r-3', 'mybank', 'mybank-A-1', true, timestamp '2023-05-01', timestamp '2023-05-01'),
+        ('r-4', 'mybank', 'mybank-A-9', true, timestamp '2023-05-01', timestamp '2023-05-01'),
+        ('r-5', 'simulated', 'mybank-A-4', false, timestamp '2023-05-01', timestamp '2024-03-01')
+    ) as reports (outcome_id, source, application_id, is_default, outcome_at, known_at)"""
+OUTCOMES = "select application_id, is_default, known_at from core.int_outcomes where source = 'mybank' order by 1"
+KNOWN_OUTCOMES = """application_id,is_default,known_at
+mybank-A-1,false,2023-12-01 00:00:00
+mybank-A-2,true,2022-10-16 00:00:00
+mybank-A-3,false,2024-03-02 00:00:00
+mybank-A-4,true,2024-02-20 00:00:00
+"""
 PAGE = (REPOSITORY / "docs" / "bring-your-own-lender.md").read_text()
 BIN = Path(sys.executable).parent
 
@@ -66,8 +83,11 @@ def test_the_page_leads_from_a_file_to_training_rows(
     command = re.search(r"^loanlake (ingest .*)$", PAGE, flags=re.MULTILINE)
     assert command is not None
     _run(BIN / "loanlake", *shlex.split(command[1]), at=copy)
+    with writer("test", home) as con:
+        con.execute(f"insert into serving.reported_outcomes by name {REPORTED}")
     _run(BIN / "dbt", "build", "--exclude-resource-type", "unit_test", at=copy / "warehouse")
 
+    assert _run(BIN / "loanlake", "sql", OUTCOMES, "--format", "csv", at=copy) == KNOWN_OUTCOMES
     assert len(files) == 7
     assert len(_questions()) == 3
     for query, answer in _questions():
