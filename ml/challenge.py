@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ml.approval import require_approved, require_passed
 from ml.built_features import fetch_built
 from ml.bundle import Bundle, load_bundle
 from ml.deployment import (
@@ -20,7 +21,6 @@ from ml.deployment import (
     read_deployment,
     serve,
 )
-from ml.promotion import require_passed
 from warehouse.errors import NotFoundError, SettingError
 from warehouse.settings import Settings
 
@@ -33,7 +33,7 @@ def challenge(
     Without ``share`` it scores in shadow; with one, it answers that share of the applicants; with a ``plan`` it is a
     canary on the first of its steps. It is MLflow's challenger then. Asking for what is so already changes nothing.
     Raises NotFoundError where nothing is served or no such version is registered, GateRefusal where its gates refused
-    it, and SettingError where it is the champion itself.
+    it, ApprovalMissing where it is to answer and still needs one, and SettingError where it is the champion itself.
     """
     from ml.registry import get_version, set_challenger
 
@@ -41,7 +41,9 @@ def challenge(
     if champion is None:
         raise NotFoundError("a challenger is tried beside a champion, and nothing is served: promote a version first")
     found = get_version(settings, champion.source, version)
-    require_passed(found)
+    require_passed(settings, found)
+    if share is not None or plan is not None:  # in shadow it answers nobody
+        require_approved(settings, found)
     bundle = fetch_built(settings, found)
     deployment = start_challenge(
         settings, bundle, against=champion, model_version=version, share=share, plan=plan, by=by

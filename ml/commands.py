@@ -35,6 +35,30 @@ def promote(*, version: int, source: str | None) -> None:
 
 
 @click.command()
+@click.argument("version", type=click.IntRange(1))
+@click.option("--reason", required=True, help="Why; it is kept with the approval.")
+@click.option("--override", "overrides", multiple=True, help="A gate that refused it and shall not count; repeatable.")
+@click.option("--source", help="Whose model; the active source if not given (LOANLAKE_SOURCE, or what is served).")
+def approve(*, version: int, reason: str, overrides: tuple[str, ...], source: str | None) -> None:
+    r"""Approve VERSION of a source's model, and serve it from now on.
+
+    With LOANLAKE_APPROVAL=required a version that passed its gates waits for this before it answers anybody. A gate can
+    be overridden by name, with the reason kept; parity and leakage never.
+
+    \b
+        loanlake approve 8 --reason "Reviewed with the committee, minutes 2026-11"
+        loanlake approve 9 --override brier_beats_base_rate --reason "Test months hold the shock"
+    """
+    from ml.approval import approve as approve_version
+    from ml.promotion import promote as promote_version
+
+    settings, by = Settings.from_environment(), getpass.getuser()
+    approved = approve_version(settings, version, source=source, reason=reason, overrides=overrides, by=by)
+    why = f"approved: {approved.reason}" + (f" (overriding {', '.join(overrides)})" if overrides else "")
+    _print_served(promote_version(settings, version, source=approved.source, by=by, why=why))
+
+
+@click.command()
 @click.argument("version", type=click.IntRange(1), required=False)
 @click.option("--shadow", is_flag=True, help="Score every application with it off the answer path; nobody is told.")
 @click.option(

@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ml.approval import require_approved, require_passed
 from ml.built_features import fetch_built
 from ml.bundle import Bundle, load_bundle
 from ml.deployment import Deployment, deployment_turn, now, place_bundle, read_deployment, replace_deployment, serve
 from warehouse.errors import GateRefusal, NotFoundError
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    from ml.registry import RegisteredVersion
 
 #: Deployments remembered under the one served; older ones stay in the history and can be promoted again.
 _ROLLBACKS = 20
@@ -54,14 +52,15 @@ def promote(
     """Serve a registered version and make it MLflow's champion; works while the API runs.
 
     ``source`` defaults to the active one; ``why`` and ``figures`` go into the history. Raises NotFoundError for a
-    version that is not registered, GateRefusal with each reason when its gates refused it, and ContractError when the
-    dbt project no longer builds its features.
+    version that is not registered, GateRefusal with each reason when its gates refused it, ApprovalMissing where it
+    still needs one, and ContractError when the dbt project no longer builds its features.
     """
     from ml.registry import get_version, set_champion
 
     source = source or settings.active_source()
     found = get_version(settings, source, version)
-    require_passed(found)
+    require_passed(settings, found)
+    require_approved(settings, found)
     bundle = fetch_built(settings, found)
     deployment = publish(
         bundle, settings, source=source, model_name=found.name, model_version=version, by=by, why=why, figures=figures
@@ -113,21 +112,6 @@ def archive(settings: Settings, version: int, *, source: str | None = None) -> s
         if current is not None:
             replace_deployment(settings, _without(current, found.name, version))
     return found.name
-
-
-def require_passed(found: "RegisteredVersion") -> None:
-    """Raise GateRefusal, with each reason, for a version that its gates refused or that was archived."""
-    if found.refused_by:
-        reasons = "; ".join(found.gate_messages).rstrip(".") or "no message was recorded"
-        raise GateRefusal(
-            f"{found.name} version {found.version} was refused by {', '.join(found.refused_by)}: {reasons}. "
-            "Train another version, or take one whose gates passed"
-        )
-    if found.archived:
-        raise GateRefusal(
-            f"{found.name} version {found.version} was archived, so its training rows may be gone: train another "
-            "version, or take the tag `archived` from it in MLflow"
-        )
 
 
 def _without(deployment: Deployment, model_name: str, model_version: int) -> Deployment:

@@ -21,6 +21,7 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
+    from ml.approval import Approval
     from ml.evaluation import Evaluation
     from ml.training_set import TrainingSet
 
@@ -125,6 +126,14 @@ def archive_version(settings: Settings, version: RegisteredVersion) -> None:
     for alias in version.aliases:
         client.delete_registered_model_alias(version.name, alias)
     client.set_model_version_tag(version.name, str(version.version), _ARCHIVED, datetime.now(UTC).isoformat())
+
+
+def tag_approval(settings: Settings, approval: "Approval") -> None:
+    """Show in MLflow who approved a version, why, and which gates they overrode."""
+    client = open_client(settings)
+    tags = {"approved_by": approval.by, "approved_at": approval.at, "approval_reason": approval.reason}
+    for name, value in (tags | {"overridden": ", ".join(approval.overridden)}).items():
+        client.set_model_version_tag(approval.model_name, str(approval.model_version), name, value)
 
 
 def get_version(settings: Settings, source: str, version: int) -> RegisteredVersion:

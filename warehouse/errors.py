@@ -98,3 +98,7 @@ class NotFoundError(LoanlakeError):
 
 class GateRefusal(LoanlakeError):
     """A model gate refused a candidate."""
+
+
+class ApprovalMissing(LoanlakeError):
+    """A version waits for a person's approval."""

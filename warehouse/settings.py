@@ -29,6 +29,8 @@ class Settings:
     ``training_memory_share``: of the machine's memory that training may take before it works from disk.
     ``query_memory_share``: of it that a DuckDB connection may take before it does; what lies beside its buffers,
     results and a few operators, comes on top.
+    ``approval_required``: whether a person must approve a version before it answers anybody (``LOANLAKE_APPROVAL``,
+    ``none`` or ``required``).
     ``skew_since``: no earlier decision counts against a promotion (``LOANLAKE_SKEW_SINCE``); None: those of the last
     30 days do.
     ``source``: the lender that runs are about when none is named (``LOANLAKE_SOURCE``); see :meth:`active_source`.
@@ -51,6 +53,7 @@ class Settings:
     grace_hours: float = 24.0
     training_memory_share: float = 0.5
     query_memory_share: float = 0.8
+    approval_required: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -82,6 +85,7 @@ class Settings:
             grace_hours=_positive_number(env, "LOANLAKE_GRACE_HOURS", 24.0, "hours"),
             training_memory_share=_share(env, "LOANLAKE_TRAINING_MEMORY_SHARE", cls.training_memory_share),
             query_memory_share=_share(env, "LOANLAKE_QUERY_MEMORY_SHARE", cls.query_memory_share, least=0.01),
+            approval_required=_is_required(env, "LOANLAKE_APPROVAL"),
         )
 
     def active_source(self) -> str:
@@ -151,6 +155,11 @@ class Settings:
     def deployment(self) -> Path:
         """``deployment.json``: what the API serves now."""
         return self.home / "deployment" / "deployment.json"
+
+    @property
+    def approvals(self) -> Path:
+        """Every approval ever given, one JSON a line, oldest first."""
+        return self.home / "deployment" / "approvals.jsonl"
 
     @property
     def deployment_history(self) -> Path:
@@ -246,6 +255,13 @@ def _redis_url(env: Mapping[str, str]) -> str | None:
             f"found {url.partition(':')[0]!r}; leave it unset to keep the online store in the home"
         )
     return url
+
+
+def _is_required(env: Mapping[str, str], name: str) -> bool:
+    word = env.get(name) or "none"
+    if word not in ("none", "required"):
+        raise SettingError(f"{name} must be 'none' or 'required': found {word!r}")
+    return word == "required"
 
 
 def _share(env: Mapping[str, str], name: str, default: float, *, least: float = 0) -> float:

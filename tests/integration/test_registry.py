@@ -21,10 +21,11 @@ from click.testing import CliRunner
 from ml import registry
 from ml.bundle import Bundle
 from ml.challenge import challenge
+from ml.commands import approve as approve_command
 from ml.commands import canary as canary_command
 from ml.commands import challenge as challenge_command
 from ml.commands import promote as promote_command
-from ml.deployment import read_deployment
+from ml.deployment import read_deployment, read_history
 from ml.evaluation import Evaluation, evaluate
 from ml.gates import GateResult
 from ml.live_models import live_models
@@ -35,7 +36,7 @@ from ml.tracking import SILENT, open_client
 from ml.training_set import TrainingSet
 from tests import model_factory
 from tests.model_factory import CONTRACT, MODEL_NAME, SOURCE
-from warehouse.errors import GateRefusal, NotFoundError
+from warehouse.errors import ApprovalMissing, GateRefusal, NotFoundError
 from warehouse.lake import writer
 from warehouse.settings import Settings
 
@@ -208,6 +209,41 @@ def test_a_challenge_moves_the_alias_and_ends_with_it(registered, monkeypatch):
     assert ended.exit_code == 0, ended.output
     assert "challenged" not in ended.output
     assert registry.get_version(registered.settings, SOURCE, 2).aliases == ()
+
+
+def test_a_version_waits_for_approval_and_is_served_with_it(registered, monkeypatch):
+    promote(registered.settings, 1, source=SOURCE, by="tests")
+    monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
+    monkeypatch.setenv("LOANLAKE_APPROVAL", "required")
+
+    waiting = CliRunner().invoke(promote_command, ["2", "--source", SOURCE])
+    canary = CliRunner().invoke(challenge_command, ["2", "--canary"])
+    shadow = CliRunner().invoke(challenge_command, ["2", "--shadow"])
+    approved = CliRunner().invoke(approve_command, ["2", "--source", SOURCE, "--reason", "minutes 2026-11"])
+
+    assert [type(result.exception) for result in (waiting, canary)] == [ApprovalMissing, ApprovalMissing]
+    assert shadow.exit_code == 0, shadow.output
+    assert approved.exit_code == 0, approved.output
+    assert f"serving {MODEL_NAME} version 2" in approved.output
+    assert read_history(registered.settings)[-1].why == "approved: minutes 2026-11"
+    tags = open_client(registered.settings).get_model_version(MODEL_NAME, "2").tags
+    assert tags["approval_reason"] == "minutes 2026-11"
+    rollback(registered.settings, by="tests")
+
+
+def test_a_refused_version_is_served_where_its_refusal_is_overridden(registered, monkeypatch):
+    monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
+    promote(registered.settings, 1, source=SOURCE, by="tests")
+    arguments = ["3", "--source", SOURCE, "--reason", "a try"]
+
+    refused = CliRunner().invoke(approve_command, arguments)
+    approved = CliRunner().invoke(approve_command, [*arguments, "--override", "auc_reaches_floor"])
+
+    assert isinstance(refused.exception, GateRefusal)
+    assert approved.exit_code == 0, approved.output
+    assert read_history(registered.settings)[-1].why == "approved: a try (overriding auc_reaches_floor)"
+    rollback(registered.settings, by="tests")
+    registered.settings.approvals.unlink()
 
 
 def test_a_canary_that_has_passed_its_last_step_is_champion(registered, monkeypatch):

@@ -50,9 +50,11 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """The version that is served: ``deployment.json`` and its bundle, which the API picks up within seconds.
 
     A version that was champion or challenger before is not published again: a person took it back, or is trying it.
+    One that waits for a person's approval is not published either, and what is served goes on.
     """
     from ml.deployment import read_deployment
     from ml.promotion import promote
+    from warehouse.errors import ApprovalMissing
 
     settings = Settings.from_environment()
     source = run_settings.active_source(settings)
@@ -62,16 +64,20 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
         raise dg.Failure("the candidate is not registered yet: materialise model/registered_model first")
     name, version = registration["model_name"], registration["model_version"]
     is_known = was_in_service(settings, name, version)
+    waits = ""
     if not is_known:
-        # raises GateRefusal for a refused version, whatever Dagster knows of its checks
-        promote(settings, version, source=source, by="dagster")
+        try:
+            # raises GateRefusal for a refused version, whatever Dagster knows of its checks
+            promote(settings, version, source=source, by="dagster")
+        except ApprovalMissing as missing:
+            waits = str(missing)
     served, champion = read_deployment(settings), champion_of(settings, source)
     if served is None or champion is None:
-        raise dg.Failure(f"nothing is served although {name} version {version} was published")
+        raise dg.Failure(waits or f"nothing is served although {name} version {version} was published")
     return dg.MaterializeResult(
         metadata={
             "summary": f"{served.model_name} version {served.model_version}"
-            + (", nothing new to publish" if is_known else ", published now"),
+            + (", nothing new to publish" if is_known else f", {waits}" if waits else ", published now"),
             "served": f"{served.model_name} version {served.model_version}",
             "champion of the source": f"{champion.model_name} version {champion.model_version}",
             "features": served.feature_version,

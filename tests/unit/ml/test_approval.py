@@ -1,0 +1,108 @@
+"""A version answers nobody before a person approved it, where that is required; some refusals nobody can override."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from ml.approval import approve, find_approval, read_approvals, require_approved, require_passed
+from ml.gates import LOGGED_FEATURES, NEVER_OVERRIDDEN
+from ml.registry import RegisteredVersion
+from warehouse.errors import ApprovalMissing, GateRefusal, SettingError
+
+VERSION = RegisteredVersion(
+    source="bank",
+    name="default_risk_bank",
+    version=3,
+    run_id="r",
+    fingerprint="f",
+    bundle_digest="d",
+    refused_by=(),
+    gate_messages=(),
+    aliases=(),
+    lake_snapshot=1,
+    created_at=datetime(2026, 11, 1, tzinfo=UTC),
+    archived=False,
+)
+
+
+@pytest.fixture
+def register(monkeypatch):
+    """Make MLflow know one version, refused by these gates; what it is tagged with is left to test_registry.py."""
+
+    def know(*refused_by: str, **changed) -> RegisteredVersion:
+        messages = tuple(f"{gate} says no" for gate in refused_by)
+        version = replace(VERSION, refused_by=refused_by, gate_messages=messages, **changed)
+        monkeypatch.setattr("ml.registry.get_version", lambda *_: version)
+        monkeypatch.setattr("ml.registry.tag_approval", lambda *_: None)
+        return version
+
+    return know
+
+
+def test_where_approval_is_required_a_passed_version_waits_for_it(home, register):
+    version, strict = register(), replace(home, approval_required=True)
+    require_passed(strict, version)
+    with pytest.raises(ApprovalMissing, match=r"version 3 waits for approval .*`loanlake approve 3 --source bank"):
+        require_approved(strict, version)
+    require_approved(home, version)
+
+    given = approve(strict, 3, source="bank", reason=" minutes of November ", by="someone")
+
+    require_approved(strict, version)
+    assert (given.reason, given.by, given.overridden) == ("minutes of November", "someone", ())
+    assert find_approval(strict, version.name, 3) == given
+    assert find_approval(strict, version.name, 4) is None
+
+
+def test_a_refusal_stands_until_it_is_overridden_by_name(home, register):
+    version = register("auc_reaches_floor", "test_months")
+    with pytest.raises(GateRefusal, match=r"refused by test_months: test_months says no. .* override by name"):
+        approve(home, 3, source="bank", reason="why not", overrides=["auc_reaches_floor"], by="someone")
+    with pytest.raises(GateRefusal):
+        require_passed(home, version)
+
+    approve(home, 3, source="bank", reason="shock", overrides=["auc_reaches_floor", "test_months"], by="someone")
+
+    require_passed(home, version)
+    assert [entry.overridden for entry in read_approvals(home)] == [("auc_reaches_floor", "test_months")]
+
+
+@pytest.mark.parametrize("gate", sorted(NEVER_OVERRIDDEN))
+def test_parity_and_leakage_are_never_overridden(home, register, gate):
+    register(gate)
+
+    with pytest.raises(GateRefusal, match=f"{gate} cannot be overridden: train another version"):
+        approve(home, 3, source="bank", reason="please", overrides=[gate], by="someone")
+    assert read_approvals(home) == []
+
+
+def test_an_approval_written_by_hand_overrides_no_parity(home, register):
+    """The file is the operator's; the rule is not."""
+    version = register("test_months")
+    approve(home, 3, source="bank", reason="r", overrides=["test_months"], by="someone")
+    home.approvals.write_text(home.approvals.read_text().replace("test_months", LOGGED_FEATURES))
+
+    with pytest.raises(GateRefusal):
+        require_passed(home, replace(version, refused_by=(LOGGED_FEATURES,)))
+
+
+def test_a_gate_that_did_not_refuse_cannot_be_overridden(home, register):
+    register("auc_reaches_floor")
+
+    with pytest.raises(SettingError, match="found test_months; refused by auc_reaches_floor"):
+        approve(home, 3, source="bank", reason="r", overrides=["test_months"], by="someone")
+
+
+def test_an_approval_without_a_reason_is_none(home, register):
+    register()
+
+    with pytest.raises(SettingError, match="needs a reason"):
+        approve(home, 3, source="bank", reason="  ", by="someone")
+
+
+def test_an_archived_version_is_not_approved(home, register):
+    register(archived=True)
+
+    with pytest.raises(GateRefusal, match="was archived"):
+        approve(home, 3, source="bank", reason="r", by="someone")

@@ -1,0 +1,72 @@
+"""A run publishes what passed; what waits for a person's approval waits, and what is served goes on."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from ml.deployment import Deployment, read_deployment
+from ml.registry import RegisteredVersion
+from orchestration.candidates import candidate_directory, set_current
+from orchestration.defs.serving.assets import deployment
+from orchestration.run_settings import RunSettings
+from warehouse.settings import Settings
+
+NAME = "default_risk_bank"
+
+
+@pytest.fixture
+def candidate(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Version 4 of the bank's model is registered, its gates passed, and approval is required."""
+    monkeypatch.setenv("LOANLAKE_APPROVAL", "required")
+    version = RegisteredVersion(
+        source="bank",
+        name=NAME,
+        version=4,
+        run_id="r",
+        fingerprint="f",
+        bundle_digest="d",
+        refused_by=(),
+        gate_messages=(),
+        aliases=(),
+        lake_snapshot=1,
+        created_at=datetime(2026, 11, 1, tzinfo=UTC),
+        archived=False,
+    )
+    monkeypatch.setattr("ml.registry.get_version", lambda *_: version)
+    directory = candidate_directory(home, "bank", "f")
+    directory.write_registration({"model_name": NAME, "model_version": 4})
+    set_current(home, "bank", directory)
+
+
+def publish() -> dg.ExecuteInProcessResult:
+    resources = {"run_settings": RunSettings(source="bank")}
+    return dg.materialize([deployment], resources=resources, raise_on_error=False)
+
+
+@pytest.mark.usefixtures("candidate")
+def test_what_waits_for_approval_leaves_the_champion_in_service(
+    home: Settings, in_service: Callable[..., Deployment]
+) -> None:
+    in_service(3)
+
+    result = publish()
+
+    served = read_deployment(home)
+    [materialized] = result.asset_materializations_for_node("serving__deployment")
+    assert result.success
+    assert served is not None
+    assert served.model_version == 3
+    summary = str(materialized.metadata["summary"].value)
+    assert summary.startswith(f"{NAME} version 3, {NAME} version 4 waits for approval")
+    assert "`loanlake approve 4 --source bank --reason" in summary
+
+
+@pytest.mark.usefixtures("candidate")
+def test_a_first_model_that_waits_for_approval_stops_the_run_and_says_so(home: Settings) -> None:
+    result = publish()
+
+    [failed] = [event for event in result.all_events if event.is_step_failure]
+    assert "waits for approval (LOANLAKE_APPROVAL=required)" in str(failed.step_failure_data.user_failure_data)
+    assert read_deployment(home) is None
