@@ -1,20 +1,25 @@
-"""Who calls, and what they may do: two guards in front of every handler.
+"""Who calls, and what they may do: guards in front of every handler.
 
 A handler is closed unless its ``opt`` opens it: one that nobody thought about asks for a key.
 """
 
 import base64
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
 from litestar.handlers.base import BaseRouteHandler
+from litestar.middleware import ASGIMiddleware
 
 from serving.keys import PREFIX, KeyRing
 from serving.problems import NotPermitted, Unauthenticated
 
 if TYPE_CHECKING:
+    from litestar.types import ASGIApp, Receive, Scope, Send
+
     from serving.tokens import TokenVerifier
 
 #: The handler option that says what a caller must be allowed to do: a scope, ANY or OPEN.
@@ -25,6 +30,7 @@ ANY = "any"
 OPEN = "open"
 
 Connection = ASGIConnection[Any, Any, Any, Any]
+Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -42,6 +48,26 @@ class Caller(msgspec.Struct, frozen=True):
         return scope in self.scopes or "admin" in self.scopes
 
 
+class Guards(ASGIMiddleware):
+    """Asks each guard in turn; what one raises is the answer, and no handler runs.
+
+    A middleware, because Litestar copies the handler for every guard that it asks itself, 66 attributes each time:
+    asked so, these three cost a score some 50 microseconds more.
+    """
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, *guards: Guard):
+        self._guards = guards
+
+    async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
+        """Pass on a request that no guard refuses."""
+        connection: Connection = ASGIConnection(scope, receive, send)
+        for guard in self._guards:
+            await guard(connection, scope["route_handler"])
+        await next_app(scope, receive, send)
+
+
 class Authentication:
     """Finds out who calls, by key or by token; handlers that are OPEN go without."""
 
@@ -50,11 +76,7 @@ class Authentication:
         self._tokens = tokens
 
     async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
-        """Raise Unauthenticated where nothing valid was shown.
-
-        A coroutine that awaits nothing: Litestar would run a plain function in a thread, which costs each request a
-        hop and lets two threads into one key ring.
-        """
+        """Raise Unauthenticated where nothing valid was shown; awaits nothing."""
         if handler.opt.get(SCOPE) != OPEN:
             connection.scope["auth"] = self._caller(connection)
 

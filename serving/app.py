@@ -13,7 +13,7 @@ from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler
 
 from serving import problems
-from serving.access import ANY, OPEN, SCOPE, Authentication, require_scope
+from serving.access import ANY, OPEN, SCOPE, Authentication, Guards, require_scope
 from serving.call_counts import open_counts
 from serving.controllers.decisions import DecisionsController
 from serving.controllers.health import HealthController, metrics_page
@@ -43,6 +43,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
     counts = open_counts(settings)
     ring = KeyRing(KeyStore(settings.keys), poll_seconds=options.poll_seconds)
     authentication = Authentication(ring, _token_verifier(options))
+    guards = Guards(authentication, RateLimit(counts, default=options.rate_limit), require_scope)
     docs_scope = ANY if options.docs_need_key else OPEN
     schemas = partial(_live_schemas, services.deployments, options.batch_rows)
     return Litestar(
@@ -51,9 +52,8 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
             field.name: Provide(_always(getattr(services, field.name)), sync_to_thread=False)
             for field in fields(services)
         },
-        guards=[authentication, RateLimit(counts, default=options.rate_limit), require_scope],
         lifespan=[lambda _: services.running(options.poll_seconds)],
-        middleware=[StartTime()],
+        middleware=[StartTime(), guards],
         before_send=[services.metrics.count_response, add_rate_limit, add_security_headers],
         cors_config=_cors(options.cors_origins),
         response_headers=DOCUMENTED_HEADERS,

@@ -17,9 +17,9 @@ def new_decision_id() -> str:
     return str(uuid.UUID(int=value))
 
 
-def repeatable_decision_id(api_key_id: str, idempotency_key: str) -> str:
-    """The id that this key's holder gets for this ``Idempotency-Key``, in every process and after every restart."""
-    return str(uuid.uuid5(_NAMESPACE, f"{api_key_id}\n{idempotency_key}"))
+def repeatable_decision_id(caller_id: str, idempotency_key: str) -> str:
+    """The id that this caller gets for this ``Idempotency-Key``, in every process and after every restart."""
+    return str(uuid.uuid5(_NAMESPACE, f"{caller_id}\n{idempotency_key}"))
 
 
 def shadow_decision_id(answered_decision_id: str) -> str:

@@ -102,13 +102,13 @@ class ScoringService:
         await self._keep([decided])
         return decided.answer
 
-    async def score_once(self, body: Any, api_key_id: str, idempotency_key: str) -> ScoredApplication:
+    async def score_once(self, body: Any, caller_id: str, idempotency_key: str) -> ScoredApplication:
         """As :meth:`score`, but the same request sent again with this key gets the decision made the first time.
 
         Raises KeyReused where the key came with another request. Holds in all workers and after a restart: the
         decision's id follows from the key, and the log keeps the first decision of an id.
         """
-        decision_id = repeatable_decision_id(api_key_id, idempotency_key)
+        decision_id = repeatable_decision_id(caller_id, idempotency_key)
         async with self._turns.setdefault(decision_id, asyncio.Lock()):
             served = self._deployments.served()
             logged = self._outbox.find(decision_id)
