@@ -170,7 +170,8 @@ def read_deployment(settings: Settings) -> Deployment | None:
         return Deployment.from_dict(json.loads(text))
     except (ValueError, KeyError, TypeError, SettingError) as error:
         raise BundleError(
-            f"{settings.deployment} must hold one deployment: {error!r}; promote a version again to replace it"
+            f"{settings.deployment} must hold one deployment: {error!r}; restore it from a backup, or remove it and "
+            "promote a version again"
         ) from error
 
 

@@ -79,9 +79,12 @@ def test_files_from_before_there_were_challengers_load(home):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"source": "simulated", "previous": null}'])
-def test_an_unreadable_deployment_is_named(home, text):
-    home.deployment.parent.mkdir(parents=True)
+def test_an_unreadable_deployment_is_named_with_what_helps(home, text):
+    publish_model(home, version=1)
     home.deployment.write_text(text)
 
-    with pytest.raises(BundleError, match=r"deployment\.json must hold one deployment"):
-        read_deployment(home)
+    with pytest.raises(BundleError, match=r"deployment\.json must hold one deployment: .* or remove it and promote"):
+        publish_model(home, version=2)
+
+    home.deployment.unlink()
+    assert publish_model(home, version=2).previous is None
