@@ -1,6 +1,7 @@
 """dbt takes in what changed: the same tables as a full build gives, and nothing else touched.
 
-One home for the module, whose files come in pieces; each run of dbt takes some seconds.
+One home for the module, whose files come in pieces; each run of dbt takes some seconds, so each test goes on from where
+the one before has left the tables.
 """
 
 import os
@@ -118,6 +119,40 @@ def test_what_came_in_pieces_is_what_a_full_build_makes(settings: Settings) -> N
     ]
 
 
+def test_a_backfill_is_one_run_that_replaces_its_months_whole(settings: Settings) -> None:
+    """Months of features and training rows are made again, each once; other months are not touched."""
+    import dagster as dg
+
+    from orchestration.dbt_project import dbt_resource
+    from orchestration.defs.warehouse.months import rebuilt_months
+
+    with connect(settings) as con:
+        snapshot = current_snapshot(con)
+
+    result = dg.materialize(
+        [rebuilt_months],
+        resources={"dbt": dbt_resource()},
+        tags={"dagster/asset_partition_range_start": "2024-03", "dagster/asset_partition_range_end": "2024-05"},
+    )
+
+    months = [f"2024-0{month}" for month in (3, 4, 5)]
+    written = ["ftr_application_history", "ftr_cohort_rates", "ftr_application_inputs", "ftr_application_v1"]
+    with connect(settings) as con:
+        last = current_snapshot(con)
+        touched = {
+            table: con.execute(
+                f"select distinct strftime({'as_of' if 'rates' in table else 'decided_at'}, '%Y-%m'), change_type "
+                f"from ducklake_table_changes('lake', 'features', '{table}', {snapshot + 1}, {last}) order by all"
+            ).fetchall()
+            for table in written
+        }
+    partitions = [event.partition for event in result.asset_materializations_for_node("features__rebuilt_months")]
+    assert partitions == months
+    replaced = [(month, change) for month in months for change in ("delete", "insert")]
+    assert [touched[table] for table in written] == [replaced] * len(written)
+    assert {table: differing(settings, f"features.{table}", snapshot) for table in written} == dict.fromkeys(written, 0)
+
+
 def test_an_edited_feature_is_never_half_old_half_new(settings: Settings, tmp_path: Path) -> None:
     """Its table is made anew, and those made of it; all others are left as they are, without a snapshot."""
     project = tmp_path / "warehouse"
@@ -158,38 +193,3 @@ def test_the_first_two_months_of_a_table_do_not_overwrite_each_other(settings: S
     built = re.findall(r"ftr_application_inputs \.* \[(.*) in", "".join(outputs))
     assert sorted(built) == ["1 months", "all rows: new"]
     assert {table: differing(settings, f"features.{table}", snapshot) for table in asked} == dict.fromkeys(asked, 0)
-
-
-def test_a_backfill_is_one_run_that_replaces_its_months_whole(settings: Settings) -> None:
-    """Months of features and training rows are made again, each once; other months are not touched."""
-    import dagster as dg
-
-    from orchestration.dbt_project import dbt_resource
-    from orchestration.defs.warehouse.months import rebuilt_months
-
-    run_dbt(settings, "run", "--exclude", "monitoring")  # what the tests before have left to be done
-    with connect(settings) as con:
-        snapshot = current_snapshot(con)
-
-    result = dg.materialize(
-        [rebuilt_months],
-        resources={"dbt": dbt_resource()},
-        tags={"dagster/asset_partition_range_start": "2024-03", "dagster/asset_partition_range_end": "2024-05"},
-    )
-
-    months = [f"2024-0{month}" for month in (3, 4, 5)]
-    written = ["ftr_application_history", "ftr_cohort_rates", "ftr_application_inputs", "ftr_application_v1"]
-    with connect(settings) as con:
-        last = current_snapshot(con)
-        touched = {
-            table: con.execute(
-                f"select distinct strftime({'as_of' if 'rates' in table else 'decided_at'}, '%Y-%m'), change_type "
-                f"from ducklake_table_changes('lake', 'features', '{table}', {snapshot + 1}, {last}) order by all"
-            ).fetchall()
-            for table in written
-        }
-    partitions = [event.partition for event in result.asset_materializations_for_node("features__rebuilt_months")]
-    assert partitions == months
-    replaced = [(month, change) for month in months for change in ("delete", "insert")]
-    assert [touched[table] for table in written] == [replaced] * len(written)
-    assert {table: differing(settings, f"features.{table}", snapshot) for table in written} == dict.fromkeys(written, 0)
