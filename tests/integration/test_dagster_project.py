@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from orchestration.dbt_project import prepared_manifest
+from orchestration.dbt_project import DBT, Dbt, prepared_manifest
 from warehouse.errors import DbtProjectError
 from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
 
@@ -18,38 +20,76 @@ pytestmark = pytest.mark.slow
 SCRIPTS = Path(sys.executable).parent
 
 
-def test_the_manifest_is_made_once_and_again_when_a_file_changes(home: Settings, tmp_path: Path) -> None:
-    """A fresh clone has none; making it takes seconds, which not every load may cost."""
-    project = tmp_path / "project"
-    shutil.copytree(DBT_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs", "*.py", "__pycache__"))
-    model = project / "models" / "core" / "int_demographics.sql"
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the dbt project; tests undo what they change."""
+    copy = tmp_path_factory.mktemp("copy") / "project"
+    shutil.copytree(DBT_PROJECT_DIR, copy, ignore=shutil.ignore_patterns("target", "logs", "*.py", "__pycache__"))
+    return copy
 
-    first = prepared_manifest(home, project_dir=project).stat().st_mtime_ns
-    second = prepared_manifest(home, project_dir=project).stat().st_mtime_ns
-    model.write_text(model.read_text() + "\n-- changed\n")
-    third = prepared_manifest(home, project_dir=project).stat().st_mtime_ns
+
+@pytest.fixture(scope="module")
+def parsed(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home that has parsed the copy once."""
+    settings = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path_factory.mktemp("parsed"))})
+    prepared_manifest(settings, project_dir=project)
+    return settings
+
+
+@contextmanager
+def _appended(path: Path, text: str) -> Iterator[None]:
+    before = path.read_text()
+    path.write_text(before + text)
+    try:
+        yield
+    finally:
+        path.write_text(before)
+
+
+def test_the_manifest_is_made_once_and_again_when_a_file_changes(parsed: Settings, project: Path) -> None:
+    """A fresh clone has none; making it takes seconds, which not every load may cost."""
+    first = (parsed.dbt_parsed / "manifest.json").stat().st_mtime_ns
+    second = prepared_manifest(parsed, project_dir=project).stat().st_mtime_ns
+    with _appended(project / "models" / "core" / "int_demographics.sql", "\n-- changed\n"):
+        third = prepared_manifest(parsed, project_dir=project).stat().st_mtime_ns
 
     assert first == second < third
 
 
-def test_a_project_that_cannot_be_parsed_is_one_clear_error(home: Settings, tmp_path: Path) -> None:
-    project = tmp_path / "project"
-    shutil.copytree(DBT_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs", "*.py", "__pycache__"))
-    (project / "models" / "core" / "broken.sql").write_text("select * from {{ ref('nowhere') }}")
+def test_a_step_begins_from_what_the_graphs_parse_has_found(
+    parsed: Settings, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step of a run has a target of its own, which is empty at first."""
+    monkeypatch.setenv("LOANLAKE_HOME", str(parsed.home))
+    target = parsed.dbt_target.with_name("a step of its own")
+    dbt = Dbt(project_dir=str(project), profiles_dir=str(project), dbt_executable=str(DBT))
 
-    with pytest.raises(DbtProjectError, match=r"(?s)dbt cannot parse the project.*nowhere"):
-        prepared_manifest(home, project_dir=project)
+    dbt.cli(["parse"], target_path=target).wait()
+
+    log = (target / "dbt.log").read_text()
+    assert "Partial parsing enabled" in log
+    assert "Starting full parse" not in log
 
 
-def test_a_cycle_is_one_clear_error(home: Settings, tmp_path: Path) -> None:
+def test_a_project_that_cannot_be_parsed_is_one_clear_error(parsed: Settings, project: Path) -> None:
+    demographics = project / "models" / "core" / "int_demographics.sql"
+
+    with (
+        _appended(demographics, "\n-- depends_on: {{ ref('nowhere') }}\n"),
+        pytest.raises(DbtProjectError, match=r"(?s)dbt cannot parse the project.*nowhere"),
+    ):
+        prepared_manifest(parsed, project_dir=project)
+
+
+def test_a_cycle_is_one_clear_error(parsed: Settings, project: Path) -> None:
     """``dbt parse`` lets it pass; Dagster would stop with a traceback of its own graph."""
-    project = tmp_path / "project"
-    shutil.copytree(DBT_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs", "*.py", "__pycache__"))
     inputs = project / "models" / "features" / "ftr_application_inputs.sql"
-    inputs.write_text(inputs.read_text() + "\n-- depends_on: {{ ref('ftr_application', v=1) }}\n")
 
-    with pytest.raises(DbtProjectError, match=r"circle, .*ftr_application_inputs.sql.*; take one of these refs out"):
-        prepared_manifest(home, project_dir=project)
+    with (
+        _appended(inputs, "\n-- depends_on: {{ ref('ftr_application', v=1) }}\n"),
+        pytest.raises(DbtProjectError, match=r"circle, .*ftr_application_inputs.sql.*; take one of these refs out"),
+    ):
+        prepared_manifest(parsed, project_dir=project)
 
 
 def test_dg_finds_and_checks_the_definitions(home: Settings, tmp_path: Path) -> None:
