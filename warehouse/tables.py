@@ -42,6 +42,7 @@ TABLES: dict[str, dict[str, str]] = {
         "n_rows": "bigint",
         "n_quarantined": "bigint",
         "loaded_at": "timestamp",
+        "erased_sha256": "varchar",
     },
     # One row per line of a landing file that is not a row of its table (wrong number of fields, broken quoting).
     # dbt's raw.quarantine shows these together with the values that could not be typed.

@@ -2,14 +2,16 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from warehouse.sources.csv_lines import Layout, sort_lines
+from warehouse.sources.csv_lines import Layout, SortedLines, sort_lines
 from warehouse.sources.declaration import column_name
 from warehouse.sources.text_stream import TextStream
 
@@ -48,20 +50,38 @@ class CsvFile:
         self.rejected = []
         with TextStream(self.path) as stream:
             _, header_line = self._read_header(stream)
-            line, rest, is_last = header_line + 1, b"", False
-            while not is_last:
-                read = stream.read(BLOCK_BYTES)
-                block, is_last = rest + read, len(read) < BLOCK_BYTES
-                whole_lines = len(block) if is_last else block.rfind(b"\n") + 1
-                if len(block) - whole_lines > MAX_LINE_BYTES:
-                    raise stream.unusable(f"line {line:,} is longer than {MAX_LINE_BYTES >> 20} MB")
-                stream.require_text(block[:whole_lines], line)
-                found = sort_lines(block[:whole_lines], self._layout, is_last=is_last)
+            for line, _, found in self._blocks(stream, header_line + 1):
                 for at, value, reason in found.rejected:
                     self._reject(stream, line + at, value, reason)
                 if found.row_at:
                     yield self._parse(found.rows, [line + at for at in found.row_at], columns, stream)
-                line, rest = line + found.n_lines, block[found.n_bytes :]
+
+    def write_without(self, lines: Collection[int], to: BinaryIO) -> None:
+        """Write the file's text to ``to``, blank where a row or refused line begins on one of ``lines``.
+
+        A row that breaks over several lines leaves as many blank ones: every other row keeps its line.
+        """
+        with TextStream(self.path) as stream:
+            _, header_line = self._read_header(stream)
+        with TextStream(self.path) as stream:
+            for _ in range(header_line):
+                to.write(stream.read_line())
+            for line, block, found in self._blocks(stream, header_line + 1):
+                to.write(_without(block, found, {number - line for number in lines}))
+
+    def _blocks(self, stream: TextStream, line: int) -> Iterator[tuple[int, bytes, SortedLines]]:
+        """From ``line`` to the end: the number of a block's first line, its settled bytes, and what its lines are."""
+        rest, is_last = b"", False
+        while not is_last:
+            read = stream.read(BLOCK_BYTES)
+            block, is_last = rest + read, len(read) < BLOCK_BYTES
+            whole_lines = len(block) if is_last else block.rfind(b"\n") + 1
+            if len(block) - whole_lines > MAX_LINE_BYTES:
+                raise stream.unusable(f"line {line:,} is longer than {MAX_LINE_BYTES >> 20} MB")
+            stream.require_text(block[:whole_lines], line)
+            found = sort_lines(block[:whole_lines], self._layout, is_last=is_last)
+            yield line, block[: found.n_bytes], found
+            line, rest = line + found.n_lines, block[found.n_bytes :]
 
     def _read_header(self, stream: TextStream) -> tuple[tuple[str, ...], int]:
         """The raw column names and the line they stand on; blank lines and notes may precede it."""
@@ -126,3 +146,14 @@ class CsvFile:
             raise stream.unusable(
                 f"more than {MAX_REJECTED_LINES:,} of its lines are not rows (line {first.line:,}: {first.reason})"
             )
+
+
+def _without(block: bytes, found: SortedLines, unwanted: set[int]) -> bytes:
+    begins = sorted([*found.row_at, *(at for at, _, _ in found.rejected)])
+    if not unwanted or unwanted.isdisjoint(begins):
+        return block
+    lines = block.split(b"\n")
+    for begin, end in pairwise([*begins, found.n_lines]):
+        if begin in unwanted:
+            lines[begin:end] = [b""] * (end - begin)
+    return b"\n".join(lines)

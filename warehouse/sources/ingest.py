@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 Report = Callable[["IngestResult"], None]
 Status = Literal["loaded", "already_loaded"]
 _Content = tuple[str, str, str]  # source, entity, sha256
-_Counts = tuple[int, int]  # rows, rejected lines
+
+
+class _Known(NamedTuple):
+    """A file that the lake has; ``is_erased``: lines of the landing file were erased after it was loaded."""
+
+    n_rows: int
+    n_rejected: int
+    is_erased: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,8 @@ def ingest_files(
 ) -> list[IngestResult]:
     """Land and load files of one source, in order, one transaction a file; ``report`` hears of each as it is done.
 
-    A file whose content was loaded before changes nothing. ``entity`` may be left out where the source has one. Raises
+    A file whose content was loaded before changes nothing, and where a person was erased from it, is not landed again.
+    ``entity`` may be left out where the source has one. Raises
     SourceFileError for a file that cannot be used: nothing of it is loaded, the files before it stay loaded.
     """
     target = target_of(source, entity)
@@ -83,7 +91,7 @@ def _ingest(files: Sequence[tuple[Target, Path]], settings: Settings, report: Re
     return results
 
 
-def _ingest_file(target: Target, path: Path, settings: Settings, known: Mapping[_Content, _Counts]) -> IngestResult:
+def _ingest_file(target: Target, path: Path, settings: Settings, known: Mapping[_Content, _Known]) -> IngestResult:
     started = time.monotonic()
     landed = receive(path, settings.landing / target.source / target.entity)
     name = landed.path.name
@@ -96,6 +104,8 @@ def _ingest_file(target: Target, path: Path, settings: Settings, known: Mapping[
             columns = columns_to_load(target, name, file.columns)
             ignored = tuple(column for column in file.columns if column not in columns)
             counts, status = _load(target, landed, file, columns, settings)
+        if counts.is_erased:
+            landed.withdraw()  # it holds the lines that were erased from the one that landed first
     except BaseException:
         landed.withdraw()
         raise
@@ -103,15 +113,15 @@ def _ingest_file(target: Target, path: Path, settings: Settings, known: Mapping[
         source=target.source,
         entity=target.entity,
         file=name,
-        n_rows=counts[0],
-        n_rejected=counts[1],
+        n_rows=counts.n_rows,
+        n_rejected=counts.n_rejected,
         status=status,
         seconds=time.monotonic() - started,
         ignored_columns=ignored,
     )
 
 
-def _loaded_before(settings: Settings) -> dict[_Content, _Counts]:
+def _loaded_before(settings: Settings) -> dict[_Content, _Known]:
     """All files that the lake has; asked once and without the lease, and again before each insert."""
     try:
         con = lake.connect(settings)
@@ -119,23 +129,27 @@ def _loaded_before(settings: Settings) -> dict[_Content, _Counts]:
         return {}  # no lake yet, or one that the writer will complain about
     with con:
         try:
-            rows = con.execute("select source, entity, sha256, n_rows, n_quarantined from raw.files").fetchall()
-        except duckdb.CatalogException:
-            return {}  # a lake that no writer has opened yet
-    return {(source, entity, sha256): (n_rows, n_rejected) for source, entity, sha256, n_rows, n_rejected in rows}
+            rows = con.execute(
+                "select source, entity, unnest([sha256, erased_sha256]), n_rows, n_quarantined, "
+                "erased_sha256 is not null from raw.files"
+            ).fetchall()
+        except (duckdb.CatalogException, duckdb.BinderException):
+            return {}  # a lake that no writer of this version has opened yet
+    return {(source, entity, sha256): _Known(*counts) for source, entity, sha256, *counts in rows}
 
 
-def _recorded(con: duckdb.DuckDBPyConnection, target: Target, sha256: str) -> _Counts | None:
+def _recorded(con: duckdb.DuckDBPyConnection, target: Target, sha256: str) -> _Known | None:
     row = con.execute(
-        "select n_rows, n_quarantined from raw.files where source = ? and entity = ? and sha256 = ?",
+        "select n_rows, n_quarantined, erased_sha256 is not null from raw.files "
+        "where source = $1 and entity = $2 and $3 in (sha256, erased_sha256)",
         [target.source, target.entity, sha256],
     ).fetchone()
-    return None if row is None else (int(row[0]), int(row[1]))
+    return None if row is None else _Known(*row)
 
 
 def _load(
     target: Target, landed: LandedFile, file: CsvFile | ParquetFile, columns: tuple[str, ...], settings: Settings
-) -> tuple[_Counts, Status]:
+) -> tuple[_Known, Status]:
     """Insert rows, rejected lines and the row of ``raw.files`` in one transaction; rows and rejected lines counted.
 
     Leaving the writer without a commit, by any error, leaves nothing.
@@ -155,11 +169,11 @@ def _load(
         if rejected:
             _insert_rejected(con, target, name, rejected, loaded_at)
         con.execute(
-            "insert into raw.files values (?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into raw.files values (?, ?, ?, ?, ?, ?, ?, ?, null)",
             [target.source, target.entity, name, landed.sha256, landed.n_bytes, n_rows, len(rejected), loaded_at],
         )
         con.execute("commit")
-        return (n_rows, len(rejected)), "loaded"
+        return _Known(n_rows, len(rejected)), "loaded"
 
 
 def _insert_rows(

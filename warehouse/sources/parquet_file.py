@@ -1,5 +1,6 @@
 """A Parquet file as received: its columns, and the query that reads them as text."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +47,21 @@ class ParquetFile:
         path = str(self.path).replace("'", "''")
         rows = f"read_parquet('{path}', file_row_number = true)"
         return f"select {', '.join(texts)}, file_row_number + 2 as _line from {rows}"
+
+    def write_without(self, lines: Collection[int], to: Path) -> None:
+        """Write the file to ``to``, every value null in the rows of ``lines``: every other row keeps its line."""
+        import duckdb
+
+        unwanted = ", ".join(str(line - 2) for line in sorted(lines))
+        values = [
+            f"case when file_row_number not in ({unwanted}) then {name} end as {name}"
+            for name in ('"' + name.replace('"', '""') + '"' for name in self._names.values())
+        ]
+        source, target = (str(path).replace("'", "''") for path in (self.path, to))
+        duckdb.execute(
+            f"copy (select {', '.join(values)} from read_parquet('{source}', file_row_number = true)) "
+            f"to '{target}' (format parquet)"
+        )
 
 
 def is_parquet(path: Path) -> bool:
