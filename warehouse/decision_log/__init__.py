@@ -6,6 +6,7 @@ Entries are appended with ``synchronous=full``: once :func:`append` returns they
 """
 
 from warehouse.decision_log.entries import Decision, HistoryWord, ReportedOutcome, ScoringFailure, ShadowDecision
+from warehouse.decision_log.erasing import erase_entries
 from warehouse.decision_log.ingestion import Ingested, find_decision, ingest_into_lake
 from warehouse.decision_log.outbox import (
     append,
@@ -28,6 +29,7 @@ __all__ = [
     "connect",
     "count_pending",
     "create",
+    "erase_entries",
     "find_decision",
     "find_in_outbox",
     "find_shadow_in_outbox",

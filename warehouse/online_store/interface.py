@@ -1,6 +1,7 @@
 """What an online store can do, whatever keeps it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,6 +43,13 @@ class OnlineStore(Protocol):
         ``batches`` come ordered by the table's key and hold its columns, ``source``, ``as_of`` and values; ``snapshot``
         is the lake snapshot they were read from. Raises OnlineStoreError for rows out of order and for types that it
         cannot hold. One pass at a time: another one waits.
+        """
+
+    def anew(self) -> AbstractContextManager["OnlineStore"]:
+        """A store to write everything to, which takes this one's place at the end: nothing deleted stays behind in it.
+
+        Where the store keeps nothing of what was deleted, that is the store itself. Readers go on, and see the one or
+        the other.
         """
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """LMDB environments, one a directory and process.
 
 LMDB forbids a process to open a directory twice (its locks are the process's own), so readers and a writer in one
-process share what the first of them opened.
+process share what the first of them opened. A store that was written anew is another environment in the same place.
 """
 
 import os
@@ -28,11 +28,20 @@ _lock = threading.Lock()
 
 @dataclass
 class Environment:
-    """An open environment and its tables; ``n_users`` stores of this process hold it."""
+    """An open environment and its tables; ``n_users`` stores of this process hold it.
 
+    ``inode``: of its file, which no other file can have while it is open.
+    """
+
+    path: Path
+    inode: int | None
     handle: lmdb.Environment
     tables: dict[str, "_Database"]
     n_users: int = 0
+
+    def is_replaced(self) -> bool:
+        """Whether another store lies in its place by now; costs one call of the system."""
+        return _inode(self.path) not in (None, self.inode)
 
     def begin(self, *, write: bool = False) -> lmdb.Transaction:
         """A transaction; a reader's adopts a map that another process has grown meanwhile."""
@@ -53,21 +62,21 @@ def acquire(path: Path, *, create: bool, map_size: int) -> Environment:
     """The environment of a directory; with ``create``, made where there is none."""
     key = (os.getpid(), path.resolve())
     with _lock:
-        if key not in _opened:
+        if key not in _opened or _opened[key].is_replaced():
             _opened[key] = _open(path, create=create, map_size=map_size)
         _opened[key].n_users += 1
         return _opened[key]
 
 
-def release(path: Path) -> None:
+def release(environment: Environment) -> None:
     """Give it back; the last one closes it."""
-    key = (os.getpid(), path.resolve())
+    key = (os.getpid(), environment.path.resolve())
     with _lock:
-        environment = _opened[key]
         environment.n_users -= 1
         if environment.n_users == 0:
             environment.handle.close()
-            del _opened[key]
+            if _opened.get(key) is environment:
+                del _opened[key]
 
 
 @contextmanager
@@ -77,7 +86,14 @@ def opened(path: Path, *, map_size: int) -> Iterator[Environment]:
     try:
         yield environment
     finally:
-        release(path)
+        release(environment)
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return (path / _DATA).stat().st_ino
+    except FileNotFoundError:
+        return None  # not written yet, or just being replaced
 
 
 def _open(path: Path, *, create: bool, map_size: int) -> Environment:
@@ -90,9 +106,15 @@ def _open(path: Path, *, create: bool, map_size: int) -> Environment:
         "readahead": False,  # look-ups are random: reading ahead would push other pages out of memory
         "readonly": not os.access(path, os.W_OK),
     }
+    before = _inode(path)
     handle = lmdb.open(str(path), **options)
+    inode = _inode(path)
+    if before not in (None, inode):  # replaced just then: which of the two is open?
+        handle.close()
+        return _open(path, create=create, map_size=map_size)
     try:
-        return Environment(handle, {name: handle.open_db(name.encode(), create=create) for name in TABLES})
+        tables = {name: handle.open_db(name.encode(), create=create) for name in TABLES}
+        return Environment(path, inode, handle, tables)
     except lmdb.Error:
         handle.close()
         raise

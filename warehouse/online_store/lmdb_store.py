@@ -1,10 +1,13 @@
 """The online store in LMDB, a directory of the home: the default, which needs no server.
 
 Each look-up is a read transaction of its own, so the next one sees what a refresh has written; none waits for a writer.
-Readers may be many, in any number of processes and threads.
+Readers may be many, in any number of processes and threads. LMDB keeps the bytes of deleted records in free pages: a
+store that must forget is written anew, and readers open the new one at their next look-up.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -74,11 +77,29 @@ class LmdbStore:
         with opened(self._path, map_size=self._map_size) as environment:
             return write_table(environment, self._path, table, batches, snapshot)
 
+    @contextmanager
+    def anew(self) -> Iterator["LmdbStore"]:
+        """See :class:`OnlineStore`: a store beside this one, renamed into its place."""
+        from warehouse.online_store.lmdb_writing import only_writer
+
+        draft, old = (self._path.with_name(f".{self._path.name}.{which}") for which in ("new", "old"))
+        for left_over in (draft, old):
+            shutil.rmtree(left_over, ignore_errors=True)
+        self._path.mkdir(parents=True, exist_ok=True)
+        with only_writer(self._path):
+            yield LmdbStore(draft, map_size=self._map_size)
+            self._path.rename(old)
+            draft.rename(self._path)
+        shutil.rmtree(old)
+
     async def close(self) -> None:
         """Release the map."""
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._environment is not None:
-            self._environment = None
-            release(self._path)
+            release(self._environment)
+        self._environment, self._layouts, self._is_complete = None, {}, False
 
     def _record(self, txn: lmdb.Transaction, environment: Environment, key: RecordKey) -> Record | None:
         found = txn.get(key.key, db=environment.tables[key.table])
@@ -100,6 +121,8 @@ class LmdbStore:
 
     def _read(self, read: Callable[[lmdb.Transaction, Environment], _Found]) -> _Found:
         try:
+            if self._environment is not None and self._environment.is_replaced():
+                self._let_go()
             if self._environment is None:
                 if not is_written(self._path):
                     raise self._incomplete()

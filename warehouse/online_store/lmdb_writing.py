@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import lmdb
 
+from warehouse.errors import OnlineStoreError
 from warehouse.online_store.interface import WriteResult
 from warehouse.online_store.lmdb_environment import Environment
 from warehouse.online_store.records import (
@@ -54,7 +55,11 @@ def write_table(
     environment: Environment, path: Path, table: TableName, batches: Iterable["pa.RecordBatch"], snapshot: int
 ) -> WriteResult:
     """What :meth:`OnlineStore.write` promises, for the environment of the directory ``path``."""
-    with _only_writer(path):
+    with only_writer(path):
+        if environment.is_replaced():
+            raise OnlineStoreError(
+                f"the online store at {path} was written anew while this refresh waited: run it again"
+            )
         this = _Pass(table, snapshot)
         for layout, rows in read_rows(table, batches, at_once=_ROWS_A_COMMIT):
             number = _layout_number(environment, layout)
@@ -63,8 +68,8 @@ def write_table(
 
 
 @contextmanager
-def _only_writer(path: Path) -> Iterator[None]:
-    """Two passes at once would each delete what the other has just written."""
+def only_writer(path: Path) -> Iterator[None]:
+    """One pass at a time over a directory's store: two at once would each delete what the other has just written."""
     with (path / "writer.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

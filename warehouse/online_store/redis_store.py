@@ -7,6 +7,7 @@ it each table has a sorted set of its keys, for refreshes alone (``redis_writing
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -120,6 +121,10 @@ class RedisStore:
             raise self._unavailable(error) from error
         finally:
             client.close()
+
+    def anew(self) -> AbstractContextManager["RedisStore"]:
+        """See :class:`OnlineStore`: Redis frees what is deleted, so this is the store itself."""
+        return nullcontext(self)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,6 +1,7 @@
 """From the lake's online models to the online store."""
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from warehouse.errors import LakeError
@@ -23,12 +24,13 @@ class RefreshResult:
     seconds: float
 
 
-def refresh(settings: Settings) -> RefreshResult:
+def refresh(settings: Settings, *, anew: bool = False) -> RefreshResult:
     """Make the online store mirror the lake's online models as they are now.
 
     Only changed records are written, and borrowers and cohorts that the lake no longer has are deleted. Takes no writer
     lease: it reads one snapshot of the lake. Raises LakeError where dbt has not built the models yet, and
     OnlineStoreUnavailable where the store does not answer; a refresh that is begun again goes on where it stopped.
+    ``anew`` writes every record to a store that then takes its place, so that no byte of deleted ones is left.
     """
     import duckdb
 
@@ -40,10 +42,11 @@ def refresh(settings: Settings) -> RefreshResult:
     try:
         con.execute("begin transaction")  # both tables of one snapshot
         snapshot = current_snapshot(con)
-        borrowers = con.execute(f"select * from {BORROWERS} order by borrower_id")
-        n_borrowers = store.write("borrowers", borrowers.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
-        cohorts = con.execute(f"select * from {COHORTS} order by source, segment, segment_value")
-        n_cohorts = store.write("cohorts", cohorts.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
+        with store.anew() if anew else nullcontext(store) as target:
+            borrowers = con.execute(f"select * from {BORROWERS} order by borrower_id")
+            n_borrowers = target.write("borrowers", borrowers.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
+            cohorts = con.execute(f"select * from {COHORTS} order by source, segment, segment_value")
+            n_cohorts = target.write("cohorts", cohorts.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
     except duckdb.CatalogException as error:
         raise LakeError(
             f"the lake has no {BORROWERS} or {COHORTS}: run `dbt build` (or `loanlake run`) first"

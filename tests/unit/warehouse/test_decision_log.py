@@ -13,6 +13,7 @@ import pytest
 
 from warehouse import decision_log
 from warehouse.decision_log import Decision, Ingested, ReportedOutcome, ShadowDecision
+from warehouse.decision_log.entries import DECISIONS
 from warehouse.errors import LakeBusyError, NotFoundError
 from warehouse.lake import connect, lease, writer
 from warehouse.settings import Settings
@@ -268,3 +269,36 @@ def test_a_lake_without_the_decision_still_answers_not_found(home: Settings) -> 
 
     with pytest.raises(NotFoundError):
         decision_log.find_decision(home, "d-9")
+
+
+def _bytes_of_outbox(home: Settings) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(home.outbox.parent.iterdir()))
+
+
+def test_no_byte_of_an_erased_entry_stays_in_the_outbox(home: Settings) -> None:
+    """SQLite leaves deleted rows in free pages and in its journal."""
+    mine = [msgspec.structs.replace(decision(number), borrower_id="ann-9") for number in (1, 2)]
+    log(home, [*mine, decision(3)])
+    connection = decision_log.create(home)  # the API, which goes on
+    entries = [(DECISIONS, entry.decision_id, entry) for entry in mine]
+
+    decision_log.erase_entries(home, entries, rename=None)
+
+    assert b"ann-9" not in _bytes_of_outbox(home)
+    decision_log.append(connection, [decision(4)])
+    connection.close()
+    assert decision_log.ingest_into_lake(home) == Ingested(2, 0)
+
+
+def test_a_renamed_entry_goes_to_the_lake_under_its_pseudonym(home: Settings) -> None:
+    inputs = '{"borrower_id": "ann-9", "annual_income": 0.1}'
+    mine = msgspec.structs.replace(decision(1), borrower_id="ann-9", inputs=inputs)
+    log(home, [mine, decision(2)])
+
+    decision_log.erase_entries(home, [(DECISIONS, "d-1", mine)], rename=lambda name: f"{name[0]}-x")
+
+    assert b"ann-9" not in _bytes_of_outbox(home)
+    decision_log.ingest_into_lake(home)
+    found = decision_log.find_decision(home, "d-x")
+    assert (found.borrower_id, found.application_id, found.probability) == ("a-x", "s-x", mine.probability)
+    assert found.inputs == '{"borrower_id": "a-x", "annual_income": 0.1}'

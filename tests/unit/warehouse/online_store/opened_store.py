@@ -44,6 +44,11 @@ def write_borrowers(store: Opened, batches: list[pa.RecordBatch], *, snapshot: i
     return store.store.write("borrowers", batches, snapshot=snapshot)
 
 
+def write_anew(store: OnlineStore, batches: list[pa.RecordBatch], *, snapshot: int) -> None:
+    with store.anew() as target:
+        target.write("borrowers", batches, snapshot=snapshot)
+
+
 def write_cohorts(store: Opened, batches: list[pa.RecordBatch], *, snapshot: int) -> WriteResult:
     return store.store.write("cohorts", batches, snapshot=snapshot)
 

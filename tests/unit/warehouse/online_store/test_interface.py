@@ -17,6 +17,7 @@ from tests.unit.warehouse.online_store.opened_store import (
     NOON,
     Opened,
     borrowers,
+    write_anew,
     write_borrowers,
     write_cohorts,
 )
@@ -266,3 +267,17 @@ def test_importing_the_reader_needs_neither_duckdb_nor_pyarrow_nor_redis() -> No
     )
 
     assert done.stdout.strip() == "set()"
+
+
+def test_a_store_written_anew_is_what_open_readers_see(settings: Settings) -> None:
+    with Opened(open_store(settings)) as reader:
+        write_borrowers(reader, borrowers(ANN, BOB), snapshot=7)
+        assert reader.borrower("ann") is not None
+
+        write_anew(open_store(settings), borrowers({**BOB, "n_loans": 5}), snapshot=8)
+
+        assert reader.borrower("ann") is None
+        found = reader.borrower("bob")
+        assert found is not None
+        assert (found.values["n_loans"], found.snapshot) == (5, 8)
+        assert write_borrowers(reader, borrowers(ANN), snapshot=9) == WriteResult(n_written=1, n_deleted=1)
