@@ -4,12 +4,14 @@ A lender declares it once, in the YAML of its raw tables: raw column → whose i
 
 ::
 
-    config: {meta: {identifies: {id: {application: lc-}, member_id: {borrower: lc-member-}}}}
+    config: {meta: {identifies: {id: {application: lc-}, member_id: {borrower: lc-member-}}, personal: [zip_code]}}
+
+``personal`` columns are emptied where a person's row is kept under a pseudonym; staging must not need them.
 """
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,12 +24,26 @@ _STAGING = re.compile(r"stg_(?P<lender>.+)__(?P<entity>\w+)")
 
 @dataclass(frozen=True)
 class RawTable:
-    """A raw table of a lender; ``identifies``: column → kind → prefix. ``feeds``: models ``stg_<lender>__<feeds>``."""
+    """A raw table of a lender; ``identifies``: column → kind → prefix. ``feeds``: models ``stg_<lender>__<feeds>``.
+
+    ``personal``: columns that say more of a person than any model needs.
+    """
 
     name: str
     lender: str
     identifies: Mapping[str, Mapping[Kind, str]]
     feeds: frozenset[str]
+    personal: tuple[str, ...] = ()
+
+    @property
+    def entity(self) -> str:
+        """The kind of file that fills it."""
+        return self.name.removeprefix(f"raw.{self.lender}_")
+
+    @property
+    def prefixes(self) -> set[str]:
+        """What ids of this table begin with."""
+        return {prefix for kinds in self.identifies.values() for prefix in kinds.values()}
 
     def rows_of(self, ids: Mapping[Kind, Collection[str]]) -> str | None:
         """The SQL condition for the rows of these ids; None where no column could hold one."""
@@ -40,6 +56,32 @@ class RawTable:
             )
         ]
         return " or ".join(conditions) or None
+
+    def texts_of(self, column: str, ids: Mapping[Kind, Collection[str]]) -> dict[str, str]:
+        """The texts that a column holds for these ids, without their prefix → the id."""
+        return {
+            found[len(prefix) :]: found
+            for kind, prefix in self.identifies.get(column, {}).items()
+            for found in ids[kind]
+            if found.startswith(prefix)
+        }
+
+    def renamed(self, ids: Mapping[Kind, Collection[str]], name: Callable[[str], str]) -> dict[str, str]:
+        """Column → SQL of its value once these ids are called ``name(id)``; personal columns become null."""
+        values = dict.fromkeys(self.personal, "null")
+        for column in self.identifies:
+            cases = [
+                f"when {condition} then {quoted(self._text(column, name(found)))}"
+                for text, found in self.texts_of(column, ids).items()
+                for condition in _conditions(column, [text])
+            ]
+            if cases:
+                values[column] = f'case {" ".join(cases)} else "{column}" end'
+        return values
+
+    def _text(self, column: str, found: str) -> str:
+        prefix = max((each for each in self.identifies[column].values() if found.startswith(each)), key=len)
+        return found[len(prefix) :]
 
 
 def read_manifest(settings: Settings) -> Mapping[str, Any]:
@@ -64,14 +106,16 @@ def raw_tables(manifest: Mapping[str, Any], lender: str) -> list[RawTable]:
     for source in sorted(feeds):
         declared = manifest["sources"][source]
         name = f"{declared['schema']}.{declared['identifier']}"
-        identifies = (declared.get("config", {}).get("meta") or declared.get("meta") or {}).get("identifies")
+        meta = declared.get("config", {}).get("meta") or declared.get("meta") or {}
+        identifies = meta.get("identifies")
         if not identifies:
             raise ContractError(
                 f"{name} must declare which of its columns hold the ids of applications and borrowers, as "
                 "`config: {meta: {identifies: {column: {application: prefix}}}}`: found none; add it to its YAML in "
                 f"{declared['original_file_path']}, then build or `dbt parse` again"
             )
-        tables.append(RawTable(name, lender, identifies, frozenset(feeds[source])))
+        personal = tuple(meta.get("personal", ()))
+        tables.append(RawTable(name, lender, identifies, frozenset(feeds[source]), personal))
     return tables
 
 

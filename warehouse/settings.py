@@ -8,15 +8,19 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal, cast, get_args
 
 from warehouse.errors import SettingError
 from warehouse.memory import memory_bytes
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DBT_PROJECT_DIR = REPOSITORY / "warehouse"
+
+Erasure = Literal["delete", "pseudonymise"]
+_SHORTEST_KEY = 32
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Settings:
     begins all its keys there, ``redis_timeout_seconds`` bounds a look-up.
     ``retention_days``: how long any state of the lake can be read again; ``grace_hours``: how long a data file stays
     that no kept snapshot needs, for queries that began before (``LOANLAKE_RETENTION_DAYS``, ``LOANLAKE_GRACE_HOURS``).
+    ``erasure``: what becomes of the rows of a person who is erased (``LOANLAKE_ERASURE``); ``erasure_key`` makes their
+    pseudonyms (``LOANLAKE_ERASURE_KEY``), None for a key that is kept in the home.
     """
 
     home: Path
@@ -54,6 +60,8 @@ class Settings:
     training_memory_share: float = 0.5
     query_memory_share: float = 0.8
     approval_required: bool = False
+    erasure: Erasure = "delete"
+    erasure_key: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -86,6 +94,8 @@ class Settings:
             training_memory_share=_share(env, "LOANLAKE_TRAINING_MEMORY_SHARE", cls.training_memory_share),
             query_memory_share=_share(env, "LOANLAKE_QUERY_MEMORY_SHARE", cls.query_memory_share, least=0.01),
             approval_required=_is_required(env, "LOANLAKE_APPROVAL"),
+            erasure=_erasure(env),
+            erasure_key=_erasure_key(env),
         )
 
     def active_source(self) -> str:
@@ -197,6 +207,11 @@ class Settings:
         return self.home / "reports"
 
     @property
+    def erasures(self) -> Path:
+        """The key of pseudonyms, and what an unfinished erasure has still to do; readable by the owner alone."""
+        return self.home / "erasures"
+
+    @property
     def sql_history(self) -> Path:
         """What was typed into the SQL shell."""
         return self.home / "sql_history"
@@ -262,6 +277,24 @@ def _is_required(env: Mapping[str, str], name: str) -> bool:
     if word not in ("none", "required"):
         raise SettingError(f"{name} must be 'none' or 'required': found {word!r}")
     return word == "required"
+
+
+def _erasure(env: Mapping[str, str]) -> Erasure:
+    text = env.get("LOANLAKE_ERASURE") or "delete"
+    for known in get_args(Erasure):
+        if text == known:
+            return cast(Erasure, known)
+    raise SettingError(f"LOANLAKE_ERASURE must be one of {', '.join(get_args(Erasure))}: found {text!r}")
+
+
+def _erasure_key(env: Mapping[str, str]) -> str | None:
+    key = env.get("LOANLAKE_ERASURE_KEY") or None
+    if key is not None and len(key) < _SHORTEST_KEY:
+        raise SettingError(
+            f"LOANLAKE_ERASURE_KEY must have at least {_SHORTEST_KEY} characters, or ids can be guessed from their "
+            f"pseudonyms: found {len(key)}; leave it unset to have one made in the home"
+        )
+    return key
 
 
 def _share(env: Mapping[str, str], name: str, default: float, *, least: float = 0) -> float:

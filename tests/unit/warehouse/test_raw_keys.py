@@ -1,6 +1,7 @@
 """Raw rows by the ids that they become."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import duckdb
 import pytest
 
 from warehouse.errors import ContractError
-from warehouse.raw_keys import RawTable, raw_tables
+from warehouse.raw_keys import Kind, RawTable, raw_tables
 
 TABLE = RawTable(
     "raw.bank_loans", "bank", {"id": {"application": "b-"}, "member": {"borrower": "b-m-"}}, frozenset({"applications"})
@@ -77,3 +78,21 @@ def test_a_raw_table_that_does_not_is_refused_with_the_mend() -> None:
 
     with pytest.raises(ContractError, match=r"raw\.bank_loans must declare .* models/bank\.yml"):
         raw_tables(manifest, "bank")
+
+
+def test_renamed_ids_and_emptied_columns_leave_other_rows_alone() -> None:
+    table = replace(TABLE, personal=("amount",))
+    ids: dict[Kind, set[str]] = {"application": {"b-7"}, "borrower": {"b-m-x"}}
+    con = duckdb.connect()
+    con.execute("create table loans (id varchar, member varchar, amount varchar)")
+    con.execute("insert into loans values ('7', 'x', '1'), (' 007.0 ', null, '1'), ('8', 'y', '1')")
+
+    values = table.renamed(ids, lambda name: name.replace("7", "99").replace("x", "z"))
+    changes = ", ".join(f"{column} = {value}" for column, value in values.items())
+    con.execute(f"update loans set {changes} where {table.rows_of(ids)}")
+
+    assert con.execute("from loans order by id, member").fetchall() == [
+        ("8", "y", "1"),
+        ("99", "z", None),
+        ("99", None, None),
+    ]

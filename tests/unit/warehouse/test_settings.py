@@ -86,3 +86,18 @@ def test_a_query_may_take_a_share_of_memory_and_never_none() -> None:
 def test_a_share_of_memory_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(SettingError, match=rf"LOANLAKE_TRAINING_MEMORY_SHARE must be a share .*'{text}'"):
         Settings.from_environment({"LOANLAKE_TRAINING_MEMORY_SHARE": text})
+
+
+def test_what_becomes_of_an_erased_person_is_one_of_two_things() -> None:
+    assert Settings.from_environment({"LOANLAKE_ERASURE": "pseudonymise"}).erasure == "pseudonymise"
+    with pytest.raises(SettingError, match="LOANLAKE_ERASURE must be one of delete, pseudonymise: found 'hide'"):
+        Settings.from_environment({"LOANLAKE_ERASURE": "hide"})
+
+
+def test_a_key_that_could_be_guessed_is_refused_without_showing_it() -> None:
+    with pytest.raises(
+        SettingError, match=r"LOANLAKE_ERASURE_KEY must have at least 32 characters.*found 5"
+    ) as refused:
+        Settings.from_environment({"LOANLAKE_ERASURE_KEY": "aaaaa"})
+
+    assert "aaaaa" not in str(refused.value)
