@@ -27,6 +27,7 @@ from ml.training_set import training_table
 from warehouse.lake import connect, current_snapshot, writer
 from warehouse.settings import Settings
 from warehouse.tables import TABLES
+from warehouse.training_rows import rows_at
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,7 +94,7 @@ def score_applications(
 
 def _first_test_decision(con: duckdb.DuckDBPyConnection, bundle: Bundle) -> datetime:
     lineage = bundle.lineage
-    table = f"{training_table(lineage.feature_version)} at (version => {lineage.lake_snapshot:d})"
+    table = rows_at(con, training_table(lineage.feature_version), lineage.lake_snapshot)
     row = con.execute(
         f"select min(decided_at) from {table} where source = $1 and split = 'test'",
         [lineage.source],
@@ -125,7 +126,7 @@ def _undecided(
         ), decided as (
             from {_TABLE} where model_name = $name and model_version = $version
         ), fitted as (
-            from {training_table(lineage.feature_version)} at (version => {lineage.lake_snapshot:d})
+            from {rows_at(con, training_table(lineage.feature_version), lineage.lake_snapshot)}
             where split in ('train', 'tune')
         )
         select

@@ -247,6 +247,7 @@ def training_set(*, version: int, source: str | None, to: Path | None) -> None:
 
     Late rows, restatements and rebuilds since then change nothing: the rows come from the lake snapshot that the model
     names. Without --to the rows are only read and checked. Exit code 1, both hashes and no file where they differ.
+    Where persons were erased since, it says so: the rows that are left are read, and no hash can prove them.
 
     \b
         loanlake training-set 3
@@ -256,10 +257,14 @@ def training_set(*, version: int, source: str | None, to: Path | None) -> None:
 
     found = export_training_set(Settings.from_environment(), version, source=source, to=to)
     splits = ", ".join(f"{name} {n:,}" for name, n in found.rows_by_split.items())
-    click.echo(
-        f"{found.model_name} version {found.model_version} was trained and judged on {found.n_rows:,} rows ({splits})"
-    )
-    click.echo(f"lake snapshot {found.snapshot}, SHA-256 {found.sha256}: equal to the lineage")
+    click.echo(f"{found.model_name} version {version} was trained and judged on {found.n_trained:,} rows ({splits})")
+    if found.is_erased:
+        click.echo(
+            f"rows of persons were erased since: {found.n_rows:,} of {found.n_trained:,} are left, some of "
+            "them perhaps under pseudonyms, so the hash in its lineage proves nothing any more"
+        )
+    else:
+        click.echo(f"lake snapshot {found.snapshot}, SHA-256 {found.sha256}: equal to the lineage")
     click.echo(f"written to {found.path}" if found.path else found.statement)
 
 

@@ -28,6 +28,7 @@ from warehouse.contract import FeatureContract
 from warehouse.errors import MonitoringError
 from warehouse.lake import connect
 from warehouse.settings import Settings
+from warehouse.training_rows import rows_at
 
 if TYPE_CHECKING:
     import duckdb
@@ -102,7 +103,7 @@ def _totals(
     con: "duckdb.DuckDBPyConnection", table: str, model: MonitoredModel, month: date, snapshot: int
 ) -> tuple[int, int]:
     reference = con.execute(
-        f"select count(*) from {table} at (version => {snapshot:d}) where source = $1 and split = 'train'",
+        f"select count(*) from {rows_at(con, table, snapshot)} where source = $1 and split = 'train'",
         [model.source],
     ).fetchall()
     where, parameters = decisions_of(model, [month])

@@ -13,6 +13,7 @@ import duckdb
 from ml.training_set import training_table
 from warehouse.contract import FeatureColumn, FeatureContract, Kind
 from warehouse.errors import MonitoringError
+from warehouse.training_rows import rows_at
 
 #: Names of the temporary tables that :func:`load_reference` and :func:`load_decisions` make.
 REFERENCE, CURRENT = "monitored_reference", "monitored_current"
@@ -67,7 +68,7 @@ def load_reference(
     columns = ", ".join(present(feature, quoted(feature.name)) for feature in contract.features)
     con.execute(
         f"create or replace temp table {REFERENCE} as select date_trunc('month', decided_at)::date as month, {columns} "
-        f"from {table} at (version => {snapshot:d}) where source = $1 and split = 'train' "
+        f"from {rows_at(con, table, snapshot)} where source = $1 and split = 'train' "
         f"{_drawn_by('application_id', sample)}",
         [source],
     )

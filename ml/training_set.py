@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ml.mapped_rows import MappedRows, map_rows
 from warehouse.errors import LakeError, NotFoundError, TrainingSetError
 from warehouse.lake import current_snapshot
+from warehouse.training_rows import rows_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,7 +129,7 @@ def rows_seen_by(
     if feature_version == training_set.feature_version:
         return rows
     table, snapshot = training_table(feature_version), training_set.snapshot
-    every_split = statement(training_set.source, feature_version, snapshot)
+    every_split = statement_now(con, training_set.source, feature_version, snapshot)
     query = f"select * from ({every_split}) where split = '{split}' order by application_id"
     reader = _execute(con, query, table, snapshot).to_arrow_reader(batch_size=_BATCH_ROWS)
     seen = _frame(reader, reader.schema)
@@ -163,7 +164,7 @@ def stream_training_set(
 
     Raises NotFoundError where the snapshot, or the table in it, does not exist.
     """
-    query = statement(source, feature_version, snapshot)
+    query = statement_now(con, source, feature_version, snapshot)
     return _execute(con, query, training_table(feature_version), snapshot).to_arrow_reader(batch_size=batch_rows)
 
 
@@ -171,7 +172,7 @@ def _size(
     con: duckdb.DuckDBPyConnection, source: str, feature_version: str, snapshot: int
 ) -> tuple[dict[str, int], int]:
     """Rows by split, and the number of columns."""
-    rows, table = statement(source, feature_version, snapshot), training_table(feature_version)
+    rows, table = statement_now(con, source, feature_version, snapshot), training_table(feature_version)
     found = dict(_execute(con, f"select split, count(*) from ({rows}) group by split", table, snapshot).fetchall())
     return {split: found.get(split, 0) for split in SPLITS}, len(con.execute(f"describe {rows}").fetchall())
 
@@ -229,9 +230,17 @@ class ContentHash:
 
 def statement(source: str, feature_version: str, snapshot: int) -> str:
     """The SQL that reads a source's training set as of a snapshot: the one definition of which rows and what order."""
+    return _rows_of(source, f"{training_table(feature_version)} at (version => {snapshot})")
+
+
+def statement_now(con: duckdb.DuckDBPyConnection, source: str, feature_version: str, snapshot: int) -> str:
+    """:func:`statement`, or where rows of persons were erased since, the SQL that reads what was kept without them."""
+    return _rows_of(source, rows_at(con, training_table(feature_version), snapshot))
+
+
+def _rows_of(source: str, relation: str) -> str:
     literal = source.replace("'", "''")
-    table = f"{training_table(feature_version)} at (version => {snapshot})"
-    return f"select * from {table} where source = '{literal}' order by application_id"
+    return f"select * from {relation} where source = '{literal}' order by application_id"
 
 
 def _canonical_bytes(column: "pa.Array") -> list[Any]:

@@ -14,7 +14,9 @@ def maintain_lake(
     settings: Settings, *, retention_days: float | None = None, grace_hours: float | None = None
 ) -> tuple["Maintained", dict[int, str]]:
     """Maintain, with the home's settings unless given; also returns who names which snapshots."""
+    from warehouse.lake import connect
     from warehouse.maintenance import maintain
+    from warehouse.training_rows import kept_snapshots
 
     retention = timedelta(days=settings.retention_days if retention_days is None else retention_days)
     grace = timedelta(hours=settings.grace_hours if grace_hours is None else grace_hours)
@@ -24,7 +26,11 @@ def maintain_lake(
         named.update(snapshots_in_use(settings, retention=retention))
         return named
 
-    return maintain(settings, named_snapshots=ask, retention=retention, grace=grace), named
+    done = maintain(settings, named_snapshots=ask, retention=retention, grace=grace)
+    with connect(settings) as con:
+        # what an erasure kept of a snapshot is a table: the snapshot itself is kept for nobody
+        kept_elsewhere = kept_snapshots(con)
+    return done, {snapshot: why for snapshot, why in named.items() if snapshot not in kept_elsewhere}
 
 
 def snapshots_in_use(settings: Settings, *, retention: timedelta) -> dict[int, str]:

@@ -17,6 +17,7 @@ import duckdb
 from warehouse.errors import LakeError
 from warehouse.lake import CATALOG, connect, lake_exists, lease
 from warehouse.settings import Settings
+from warehouse.training_rows import drop_unnamed, kept_snapshots
 
 #: A file is written anew once this share of its rows has been deleted.
 REWRITE_SHARE = 0.3
@@ -48,8 +49,9 @@ def maintain(
 
     Any state that the lake had within ``retention``, or within ``grace``, can still be read: a snapshot counts as old
     from the moment it stopped being the newest. Older ones stay where ``named_snapshots`` (asked once the lease is
-    held) gives them. An open transaction reads the snapshot it began on, and DuckLake 1.0 gives it empty tables once
-    that has expired: none may last longer than the two.
+    held) gives them, unless an erasure has kept their training rows elsewhere (``warehouse.training_rows``). An open
+    transaction reads the snapshot it began on, and DuckLake 1.0 gives it empty tables once that has expired: none may
+    last longer than the two.
 
     Files that only expired snapshots read, and files that no snapshot knows, are deleted ``grace`` after they fell out
     of use, or up to a day later. Zero means at once, and compacts the catalog too: safe only while nobody reads.
@@ -65,6 +67,8 @@ def maintain(
             # second: files with deleted rows are not merged
             n_merged = _files_processed(con, f"ducklake_merge_adjacent_files('{CATALOG}')")
             named = set(named_snapshots())
+            drop_unnamed(con, named)
+            named -= kept_snapshots(con)
             old = superseded_before(con, datetime.now(UTC) - max(retention, grace))
             _expire(con, sorted(old - named))
             _forget_inlined_rows(con)
