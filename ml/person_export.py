@@ -11,7 +11,7 @@ import duckdb
 import msgspec
 
 from ml.bundle import Bundle, load_bundle
-from ml.training_set import statement
+from ml.training_set import statement_now
 from warehouse.errors import OnlineStoreUnavailable
 from warehouse.lake import connect, writer
 from warehouse.online_store import borrower_key, open_store
@@ -68,7 +68,8 @@ def export_person(settings: Settings, borrower_id: str, *, by: str) -> dict[str,
 def trained_on(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person) -> list[TrainedOn]:
     """The published versions whose training set has an application of the person, by name and version."""
     found = []
-    for path in sorted(settings.bundles.glob("*/*/bundle.json"), key=_version_of):
+    published = [path for path in settings.bundles.glob("*/*/bundle.json") if path.parent.name.isdecimal()]
+    for path in sorted(published, key=_version_of):
         bundle = load_bundle(path.parent)
         splits = _splits(con, bundle, person)
         if splits:
@@ -81,7 +82,7 @@ def _splits(con: duckdb.DuckDBPyConnection, bundle: Bundle, person: Person) -> d
     if not person.application_ids:
         return {}
     lineage, mine = bundle.lineage, ", ".join(map(quoted, sorted(person.application_ids)))
-    rows = f"({statement(lineage.source, lineage.feature_version, lineage.lake_snapshot)})"
+    rows = f"({statement_now(con, lineage.source, lineage.feature_version, lineage.lake_snapshot)})"
     try:
         return dict(
             con.execute(

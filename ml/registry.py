@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 _FINGERPRINT, _REFUSED_BY, _GATE, _ARCHIVED = "fingerprint", "refused_by", "gate.", "archived"
+_DIGEST = "bundle_digest"
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,18 @@ def find_champion(settings: Settings, source: str) -> RegisteredVersion | None:
     return next((found for found in versions if CHAMPION in found.aliases), None)
 
 
+def note_changed_bundles(settings: Settings, digests: Mapping[str, str]) -> None:
+    """Tag the versions of bundles that were rewritten with their new digests; ``digests``: before → after."""
+    if not digests or not registry_exists(settings):
+        return
+    client = open_client(settings)
+    for version in list_all_versions(settings):
+        if version.bundle_digest in digests:
+            after = digests[version.bundle_digest]
+            client.set_model_version_tag(version.name, str(version.version), _DIGEST, after)
+            client.set_tag(version.run_id, _DIGEST, after)
+
+
 def set_champion(settings: Settings, name: str, version: int) -> None:
     """Move the alias ``champion`` to a version; it stops being the challenger."""
     client = open_client(settings)
@@ -208,7 +221,7 @@ def _create_version(settings: Settings, bundle: Bundle, *, run_id: str, model_ur
             raise
     tags = {
         _FINGERPRINT: lineage.fingerprint,
-        "bundle_digest": bundle.digest,
+        _DIGEST: bundle.digest,
         "feature_version": lineage.feature_version,
         "lake_snapshot": str(lineage.lake_snapshot),
     }
@@ -235,7 +248,7 @@ def _read(version: "ModelVersion", source: str, aliases: Mapping[str, str]) -> R
         version=int(version.version),
         run_id=str(version.run_id),
         fingerprint=tags.get(_FINGERPRINT, ""),
-        bundle_digest=tags.get("bundle_digest", ""),
+        bundle_digest=tags.get(_DIGEST, ""),
         refused_by=refused_by,
         gate_messages=tuple(tags[f"{_GATE}{name}"].removeprefix("refused: ") for name in refused_by),
         lake_snapshot=int(tags["lake_snapshot"]),

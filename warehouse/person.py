@@ -18,10 +18,12 @@ from warehouse.decision_log.entries import KINDS, OUTCOMES, Entries
 from warehouse.decision_log.outbox import connect as connect_to_outbox
 from warehouse.errors import NotFoundError
 from warehouse.lake import CATALOG
-from warehouse.raw_keys import quoted, raw_tables, read_manifest
+from warehouse.raw_keys import Kind, RawTable, quoted, raw_tables, read_manifest
 from warehouse.settings import Settings
 
 _ID_COLUMNS = {"borrower_id", "application_id", "decision_id"}
+#: Columns that name a person, though rows need not be looked for by them.
+_NAMING_COLUMNS = _ID_COLUMNS | {"answered_decision_id", "outcome_id"}
 
 
 @dataclass
@@ -42,13 +44,25 @@ class Person:
             "decision_id": self.decision_ids,
         }
 
+    @property
+    def raw_ids(self) -> dict[Kind, set[str]]:
+        """What :class:`RawTable` looks for."""
+        return {"application": self.application_ids, "borrower": {self.borrower_id}}
+
 
 @dataclass(frozen=True)
 class HeldRows:
-    """Rows of one table that are about the person: the condition that finds them."""
+    """Rows of one table that are about the person: the condition that finds them.
+
+    ``ids``: those of the table's columns that hold ids of the platform, ``json``: those of JSON text with ids in it.
+    ``raw``: what a raw table declares.
+    """
 
     table: str
     condition: str
+    ids: frozenset[str] = frozenset()
+    json: frozenset[str] = frozenset()
+    raw: RawTable | None = None
 
 
 def find_person(settings: Settings, con: duckdb.DuckDBPyConnection, borrower_id: str) -> Person:
@@ -80,24 +94,28 @@ def find_person(settings: Settings, con: duckdb.DuckDBPyConnection, borrower_id:
 def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person) -> Iterator[HeldRows]:
     """Where the lake as it stands holds the person; tables without a row of theirs are left out.
 
+    Applications that staging refused, which raw rows alone know, are added to the person's ids on the way.
     Raises ContractError where a lender's raw tables do not declare whose ids they hold.
     """
     columns, lines = _columns(con), set()
     raw = [table for source in sorted(person.sources) for table in raw_tables(read_manifest(settings), source)]
+    raw = [received for received in raw if received.name in columns]
     for received in raw:
-        condition = received.rows_of({"application": person.application_ids, "borrower": {person.borrower_id}})
-        if condition is None or received.name not in columns:
+        person.application_ids |= _applications_in(con, received, person.borrower_id)
+    for received in raw:
+        condition = received.rows_of(person.raw_ids)
+        if condition is None:
             continue
         found = con.execute(f"select _file, _line from {received.name} where {condition}").fetchall()
-        lines |= {(received.lender, *row) for row in found}
+        lines |= {(received.lender, received.entity, *row) for row in found}
         if found:
-            yield HeldRows(received.name, condition)
+            yield HeldRows(received.name, condition, raw=received)
     for table, names in columns.items():
         if any(table == each.name for each in raw):
             continue
         condition = _condition(table, names, person, lines)
         if condition and con.execute(f"select count(*) from {table} where {condition}").fetchall()[0][0]:
-            yield HeldRows(table, condition)
+            yield HeldRows(table, condition, ids=frozenset(_NAMING_COLUMNS & names), json=frozenset({"inputs"} & names))
 
 
 def logged_entries(settings: Settings, person: Person) -> Iterator[tuple[Entries, str, Any]]:
@@ -106,6 +124,19 @@ def logged_entries(settings: Settings, person: Person) -> Iterator[tuple[Entries
         is_mine = getattr(entry, "borrower_id", None) == person.borrower_id
         if is_mine or entry.application_id in person.application_ids:
             yield entries, entry_id, entry
+
+
+def _applications_in(con: duckdb.DuckDBPyConnection, raw: RawTable, borrower_id: str) -> set[str]:
+    condition = raw.rows_of({"application": (), "borrower": {borrower_id}})
+    columns = {column: kinds["application"] for column, kinds in raw.identifies.items() if "application" in kinds}
+    if condition is None:
+        return set()
+    return {
+        prefix + text
+        for column, prefix in columns.items()
+        for (text,) in con.execute(f'select distinct trim("{column}") from {raw.name} where {condition}').fetchall()
+        if text
+    }
 
 
 def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
@@ -122,7 +153,7 @@ def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
     return found
 
 
-def _condition(table: str, names: set[str], person: Person, lines: set[tuple[str, str, int]]) -> str | None:
+def _condition(table: str, names: set[str], person: Person, lines: set[tuple[str, str, str, int]]) -> str | None:
     conditions = [
         f"{column} in ({', '.join(map(quoted, sorted(person.ids[column])))})"
         for column in sorted(_ID_COLUMNS & names)
@@ -131,11 +162,11 @@ def _condition(table: str, names: set[str], person: Person, lines: set[tuple[str
     if not conditions and {"_file", "_line"} <= names:
         # typed rows of one lender's files, under the lender's own names
         mine = [line for line in sorted(lines) if table.rpartition(".")[2].startswith(f"stg_{line[0]}__")]
-        conditions = [f"(_file = {quoted(file)} and _line = {line})" for _, file, line in mine]
-    if not conditions and {"source", "file", "line"} <= names:
+        conditions = [f"(_file = {quoted(file)} and _line = {line})" for _, _, file, line in mine]
+    if not conditions and {"source", "entity", "file", "line"} <= names:
         conditions = [
-            f"(source = {quoted(source)} and file = {quoted(file)} and line = {line})"
-            for source, file, line in sorted(lines)
+            f"(source = {quoted(source)} and entity = {quoted(entity)} and file = {quoted(file)} and line = {line})"
+            for source, entity, file, line in sorted(lines)
         ]
     return " or ".join(conditions) or None
 
@@ -155,6 +186,8 @@ def _logged(settings: Settings) -> Iterator[tuple[Entries, str, Any]]:
         return
     with closing(connection):
         for entries in KINDS:
+            if "application_id" not in entries.columns:
+                continue  # about a model, not a person
             decoder = msgspec.msgpack.Decoder(entries.struct)
             for entry_id, payload in connection.execute(f"select id, payload from {entries.table}"):
                 yield entries, entry_id, decoder.decode(payload)

@@ -1,12 +1,28 @@
-"""``serving.person_requests``: that someone's data was exported, when, by whom and how much; never whose or what."""
+"""``serving.person_requests``: that someone's data was exported or erased, when, by whom and how much; never whose.
+
+An erasure also keeps a mark of the person, made with the home's key: enough to tell, when their id is asked for again,
+that they were erased, and nothing that the mark alone could be turned back into.
+"""
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
 import duckdb
+
+from warehouse.settings import Erasure
+
+
+@dataclass(frozen=True)
+class ErasureRecord:
+    """What is kept of an erasure. ``person``: :meth:`Pseudonyms.mark`; ``models``: those that learnt from them."""
+
+    person: str
+    treatment: Erasure
+    models: Sequence[str]
 
 
 def record_request(
@@ -16,9 +32,37 @@ def record_request(
     by: str,
     reason: str,
     counts: Mapping[str, int],
+    erasure: ErasureRecord | None = None,
+    request_id: str | None = None,
 ) -> None:
-    """Add a row; ``con`` is a writer's. ``counts``: rows by table. ``reason`` is kept as given: no names in it."""
+    """Add a row; ``con`` is a writer's. ``counts``: rows by table. ``reason`` is kept as given: no names in it.
+
+    A ``request_id`` that was recorded before changes nothing.
+    """
     con.execute(
-        "insert into serving.person_requests values ($1, $2, $3, $4, $5, $6)",
-        [str(uuid.uuid4()), kind, datetime.now(UTC).replace(tzinfo=None), by, reason, json.dumps(counts)],
+        "insert into serving.person_requests by name select $1 as request_id, $2 as kind, $3 as requested_at, "
+        "$4 as requested_by, $5 as reason, $6 as counts, $7 as person, $8 as treatment, $9 as models "
+        "where not exists (from serving.person_requests where request_id = $1)",
+        [
+            request_id or str(uuid.uuid4()),
+            kind,
+            datetime.now(UTC).replace(tzinfo=None),
+            by,
+            reason,
+            json.dumps(counts),
+            erasure and erasure.person,
+            erasure and erasure.treatment,
+            erasure and json.dumps(list(erasure.models)),
+        ],
     )
+
+
+def last_erasure(con: duckdb.DuckDBPyConnection, person: str) -> datetime | None:
+    """When the person of this mark was last erased, UTC; None where they never were."""
+    try:
+        row = con.execute(
+            "select max(requested_at) from serving.person_requests where kind = 'erase' and person = $1", [person]
+        ).fetchone()
+    except (duckdb.CatalogException, duckdb.BinderException):
+        return None  # a lake that no writer of this version has opened yet
+    return row[0] if row else None

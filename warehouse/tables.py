@@ -94,6 +94,9 @@ TABLES: dict[str, dict[str, str]] = {
         "requested_by": "varchar",
         "reason": "varchar",
         "counts": "varchar",
+        "person": "varchar",
+        "treatment": "varchar",
+        "models": "varchar",
     },
     # One row per outcome reported over HTTP.
     "serving.reported_outcomes": {

@@ -4,8 +4,10 @@ One build, one model and one rebuild for the module. The rebuild comes after lat
 so whatever is read back must come from where the model and the decisions point, not from the tables as they stand.
 """
 
+import gzip
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 from ml.batch_scoring import score_applications
-from ml.bundle import write_bundle
+from ml.bundle import load_bundle, write_bundle
 from ml.commands import export_borrower, lineage
 from ml.decision_lineage import trace_decision
 from ml.evaluation import evaluate
@@ -29,12 +31,16 @@ from ml.reference import build_reference
 from ml.training import train
 from ml.training_set import read_training_set
 from ml.training_set_export import export_training_set
+from orchestration.erasure import erase_person
+from orchestration.erasure_command import erase_borrower
+from tests.bytes_of_home import files_that_name
 from tests.model_factory import MODEL_NAME, SETTINGS, SOURCE
 from warehouse.contract import FeatureContract
-from warehouse.decision_log import Decision, append, create
+from warehouse.decision_log import Decision, ScoringFailure, append, create
 from warehouse.errors import NotFoundError
 from warehouse.lake import connect, current_snapshot, writer
 from warehouse.maintenance import maintain
+from warehouse.online_store import refresh
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 from warehouse.sources import ingest_files, ingest_simulated
 
@@ -330,3 +336,164 @@ def test_lineage_and_training_rows_after_the_snapshots_have_expired(settings: Se
     if named != trained_on:
         assert found.snapshot is None
         assert any("has expired" in note for note in found.notes)
+
+
+# What follows erases people: each test takes another one.
+
+
+def _learnt_from(settings: Settings, *, place: int) -> tuple[str, list[str]]:
+    """A borrower whom version 1 was fitted on, and who was decided on: with all their applications.
+
+    Not one of whom the fixture took raw rows away, which a landing file still has and no table tells of.
+    """
+    ((borrower, applications),) = _rows(
+        settings,
+        "select borrower_id, list(application_id order by application_id) from core.int_applications "
+        "where borrower_id in (select borrower_id from training.trn_default where split = 'train') "
+        "and borrower_id in (select borrower_id from serving.predictions) and borrower_id like 'sim%' "
+        "group by borrower_id having count(*) filter (where application_id like '%7') = 0 "
+        f"order by borrower_id limit 1 offset {place}",
+    )
+    return borrower, applications
+
+
+def _leave_traces(settings: Settings, directory: Path, borrower: str, applications: list[str]) -> Path:
+    """The person wherever a home may name one, beside what the fixture did: a landed file, logs, messages, stores."""
+    file = directory / "outcomes.csv.gz"
+    header = "application_id,is_default,outcome_at,known_at,loss_amount\n"
+    lines = [f"{each},false,2024-01-01,2024-01-02,\n" for each in (*applications, "another")]
+    file.write_bytes(gzip.compress((header + "".join(lines) + f"{applications[0]},short\n").encode()))
+    ingest_files(SOURCE, [file], settings, "outcomes")
+    refused = directory / "refused.csv"
+    with connect(settings) as con:
+        con.execute(
+            "copy (select * exclude (_file, _line, _loaded_at) "
+            "replace ('of-' || borrower_id as application_id, 'many' as requested_amount) "
+            f"from raw.simulated_applications where borrower_id = '{borrower}' limit 1) to '{refused}' (header)"
+        )
+    ingest_files(SOURCE, [refused], settings, "applications")
+    log = create(settings)
+    ((like,),) = _rows(settings, "select min(decision_id) from serving.predictions")
+    with connect(settings) as con:
+        row = con.execute("select * exclude (ingested_at) from serving.predictions where decision_id = $1", [like])
+        values = dict(zip([column[0] for column in row.description or []], row.fetchone() or (), strict=True))
+    online = {"decision_id": f"d-{borrower}", "borrower_id": borrower, "application_id": f"by-{borrower}"}
+    about_a_model = {
+        name: values[name] for name in ("source", "model_name", "model_version", "feature_version", "role")
+    }
+    failure = ScoringFailure(failure_id="f", failed_at=values["decided_at"], reason="not_scorable", **about_a_model)
+    append(log, [Decision(**{**values, **online})], failures=[failure])
+    log.close()
+    with writer("test", settings) as con:
+        con.execute(
+            "insert into monitoring.contract_violations by name select $1 as table_name, $2 as examples",
+            ["t", json.dumps([applications[0], "another"])],
+        )
+        con.execute(
+            "insert into monitoring.walk_forward_decisions by name select 'main' as run, $1 as application_id",
+            [applications[0]],
+        )
+    settings.logs.mkdir(exist_ok=True)
+    (settings.logs / "run.log").write_text(f"looked at {borrower}, then at another\n")
+    settings.dagster_home.mkdir(exist_ok=True)
+    with sqlite3.connect(settings.dagster_home / "runs.db") as events:
+        events.execute("create table if not exists event_logs (id integer primary key, event text)")
+        events.execute("insert into event_logs (event) values ($1)", [json.dumps({"such as": applications[0]})])
+    refresh(settings)
+    return file
+
+
+def test_a_pseudonymised_person_keeps_rows_that_join_and_survive_a_build(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOANLAKE_ERASURE", "pseudonymise")
+    borrower, applications = _learnt_from(settings, place=0)
+    joined = (
+        "select count(*) from serving.predictions join core.int_applications using (borrower_id, application_id) "
+        "join features.ftr_application using (borrower_id, application_id)"
+    )
+    before = _rows(settings, joined)
+
+    done = erase_person(Settings.from_environment(), borrower, reason="asked", by="tests", at_once=True)
+
+    assert files_that_name(settings, [borrower, *applications]) == []
+    assert done.models == (f"{MODEL_NAME} version 1",)
+    assert _rows(settings, joined) == before
+    _build(settings)
+    assert _rows(settings, joined) == before
+    found = export_training_set(settings, 1, source=SOURCE)
+    assert (found.is_erased, found.n_rows) == (True, found.n_trained)
+
+
+def test_no_byte_of_an_erased_person_is_left_in_the_home(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed twice on the way, and asked for again, as an operator would."""
+    borrower, applications = _learnt_from(settings, place=0)
+    ids = [borrower, *applications, f"by-{borrower}", f"d-{borrower}", f"of-{borrower}"]
+    file = _leave_traces(settings, tmp_path, borrower, applications)
+    named = files_that_name(settings, ids)
+    assert (
+        len({path.split("/")[0] for path in named} & {"lake", "landing", "serving", "online", "logs", "dagster"}) == 6
+    )
+    assert {"bundles", "candidates"} <= {path.split("/")[0] for path in named}
+    others = _rows(settings, f"select count(*) from core.int_statements where borrower_id <> '{borrower}'")
+
+    for step in ("warehouse.sources.erasing.RewrittenFile.put", "orchestration.erasure.erase_from_bundles"):
+        with monkeypatch.context() as killed:
+            killed.setattr(step, _kill)
+            with pytest.raises(KeyboardInterrupt):
+                erase_person(settings, borrower, reason="asked", by="tests")
+    result = CliRunner().invoke(erase_borrower, [borrower, "--reason", "asked", "--yes", "--now"])
+
+    assert result.exit_code == 0, result.output
+    assert f"{MODEL_NAME} version 1 learnt from them" in result.output
+    assert files_that_name(settings, ids) == []
+    assert _rows(settings, "select count(*) from core.int_statements") == others
+    ((n, counts),) = _rows(
+        settings, "select count(*), max(counts) from serving.person_requests where treatment = 'delete'"
+    )
+    assert (n, json.loads(counts)["decision log"]) == (1, 1)
+    (again,) = ingest_files(SOURCE, [file], settings, "outcomes")
+    assert (again.status, files_that_name(settings, ids)) == ("already_loaded", [])
+    assert _rows(settings, "select examples from monitoring.contract_violations") == [('["erased", "another"]',)]
+    assert (settings.logs / "run.log").read_text() == f"looked at {'*' * len(borrower)}, then at another\n"
+
+
+def test_what_is_left_of_the_home_works_on(settings: Settings) -> None:
+    """A published bundle whose rows were erased still loads, and its model still has rows to be compared with."""
+    found = export_training_set(settings, 1, source=SOURCE)
+
+    assert found.is_erased
+    assert found.n_rows < found.n_trained
+    bundle = load_bundle(settings.bundles / MODEL_NAME / "1")
+    assert load_bundle(settings.candidates / "one").digest == bundle.digest
+    (decision_id,) = _rows(settings, "select min(decision_id) from serving.predictions")[0]
+    assert trace_decision(settings, decision_id).features
+
+
+def test_a_person_who_was_erased_is_not_unknown(settings: Settings) -> None:
+    borrower, _ = _learnt_from(settings, place=0)
+    erase_person(settings, borrower, reason="asked", by="tests")
+
+    again = CliRunner().invoke(erase_borrower, [borrower, "--reason", "asked", "--yes"])
+
+    assert again.exit_code == 0, again.output
+    assert f"nothing is held of {borrower}: erased on" in again.output
+    assert "earlier snapshots of the lake stay readable for 30 days" in again.output
+    with pytest.raises(NotFoundError, match="no borrower 'nobody'"):
+        erase_person(settings, "nobody", reason="asked", by="tests")
+
+
+def test_erasing_asks_first(settings: Settings) -> None:
+    borrower, _ = _learnt_from(settings, place=0)
+
+    refused = CliRunner().invoke(erase_borrower, [borrower, "--reason", "asked"], input="n\n")
+
+    assert refused.exit_code == 1
+    assert _learnt_from(settings, place=0)[0] == borrower
+    assert CliRunner().invoke(erase_borrower, [borrower]).exit_code == 2
+
+
+def _kill(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt

@@ -36,7 +36,9 @@ def test_an_empty_home_says_how_to_start(home: Settings) -> None:
 def test_a_home_at_work_shows_data_model_and_predictions(home: Settings, in_service: Callable[..., Deployment]) -> None:
     in_service(3, auc=0.7066)
     with writer("test", home) as con:
-        con.execute("insert into raw.files values ('bank', 'loans', 'a.csv', 'x', 1, 42535, 0, '2024-01-02 03:00:00')")
+        con.execute(
+            "insert into raw.files values ('bank', 'loans', 'a.csv', 'x', 1, 42535, 0, '2024-01-02 03:00:00', null)"
+        )
         con.execute(
             "insert into serving.predictions (source, route, decided_at) values ('bank', 'batch', '2023-12-31')"
         )
