@@ -107,8 +107,8 @@ def test_an_application_that_occurs_twice_is_refused_on_disk_too(
     spill = Path(con.execute("select current_setting('temp_directory')").fetchall()[0][0])
     before = set(spill.glob("training-rows-*"))
     monkeypatch.setattr(
-        "ml.training_set.statement",
-        lambda source, feature_version, snapshot: (
+        "ml.training_set.statement_now",
+        lambda con, source, feature_version, snapshot: (
             "select * from (from training.trn_default_v1 union all from training.trn_default_v1 "
             "where application_id = 'sim-7') order by application_id"
         ),
