@@ -81,10 +81,10 @@ def _conclude(canary: Challenger, evidence: Evidence, at: datetime) -> tuple[Mov
     if broken:
         return "back", f"worse than it may be: {'; '.join(map(str, broken))}"
     champion, challenger = evidence.champion.n_asked, evidence.challenger.n_asked
-    if not evidence.checks:
+    if not evidence.is_complete:
         return "wait", (
             f"too few requests: {champion:,} to the champion and {challenger:,} to the canary, of "
-            f"{plan.min_decisions:,} each"
+            f"{plan.min_decisions:,} each and half of them answered"
         )
     open_checks = [check for check in evidence.checks if not check.is_kept]
     if open_checks:

@@ -63,18 +63,24 @@ group by role
 
 
 @dataclass(frozen=True)
+class Moments:
+    """Mean and sample variance of a figure over one version's decisions."""
+
+    mean: float = 0.0
+    variance: float = 0.0
+
+
+@dataclass(frozen=True)
 class Arm:
     """What one version answered and failed on since the step began.
 
-    Latency in milliseconds. ``bins``: its decisions by the deciles of the champion's probabilities.
+    ``latency`` in milliseconds. ``bins``: its decisions by the deciles of the champion's probabilities.
     """
 
     n: int = 0
     n_failed: int = 0
-    latency_mean: float = 0.0
-    latency_variance: float = 0.0
-    probability_mean: float = 0.0
-    probability_variance: float = 0.0
+    latency: Moments = Moments()
+    probability: Moments = Moments()
     bins: tuple[int, ...] = (0,) * _N_BINS
 
     @property
@@ -129,12 +135,21 @@ class _Estimate:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Both versions since the step began; no checks while either has answered too few."""
+    """Both versions since the step began.
+
+    ``checks``: none while either was asked too seldom; that of errors alone while either answered too few to be
+    compared by anything else.
+    """
 
     since: datetime
     champion: Arm
     challenger: Arm
     checks: tuple[Check, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the versions could be compared in every respect."""
+        return len(self.checks) == _N_CHECKS
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, for the audit."""
@@ -153,8 +168,11 @@ def collect_evidence(con: duckdb.DuckDBPyConnection, champion: Deployment, canar
         canary.deployment.model_version,
         since,
     ]
-    failed = dict(con.execute(_FAILURES, parameters).fetchall())
-    answered = {role: figures for role, *figures in con.execute(_ARMS, parameters).fetchall()}
+    try:
+        failed = dict(con.execute(_FAILURES, parameters).fetchall())
+        answered = {role: figures for role, *figures in con.execute(_ARMS, parameters).fetchall()}
+    except duckdb.CatalogException:  # a lake that no writer of this version has opened yet
+        failed, answered = {}, {}
     champion_arm, canary_arm = (_arm(answered.get(role), failed.get(role, 0)) for role in ("champion", "challenger"))
     return weigh(since, champion_arm, canary_arm, canary.plan)
 
@@ -179,10 +197,9 @@ def _arm(answered: Sequence[Any] | None, n_failed: int) -> Arm:
     return Arm(
         n=n,
         n_failed=n_failed,
-        latency_mean=latency_mean,
-        latency_variance=latency_variance or 0.0,  # of a single decision there is none
-        probability_mean=probability_mean,
-        probability_variance=probability_variance or 0.0,
+        # of a single decision there is no variance
+        latency=Moments(latency_mean, latency_variance or 0.0),
+        probability=Moments(probability_mean, probability_variance or 0.0),
         bins=tuple(bins),
     )
 
@@ -200,25 +217,13 @@ def _errors(champion: Arm, challenger: Arm) -> _Estimate:
 
 def _latency(champion: Arm, challenger: Arm) -> _Estimate:
     """Mean milliseconds over the champion's, less one."""
-    ratio = challenger.latency_mean / champion.latency_mean
-    variance = _variance_of_ratio(
-        ratio,
-        challenger.latency_variance / challenger.n,
-        champion.latency_variance / champion.n,
-        champion.latency_mean,
-    )
+    ratio, variance = _ratio(challenger.latency, challenger.n, champion.latency, champion.n)
     return _Estimate("latency", ratio - 1, variance, champion.n + challenger.n, MOST_LATENCY)
 
 
 def _shift(champion: Arm, challenger: Arm) -> _Estimate:
     """Distance of the mean probability from the champion's, over the champion's."""
-    ratio = challenger.probability_mean / champion.probability_mean
-    variance = _variance_of_ratio(
-        ratio,
-        challenger.probability_variance / challenger.n,
-        champion.probability_variance / champion.n,
-        champion.probability_mean,
-    )
+    ratio, variance = _ratio(challenger.probability, challenger.n, champion.probability, champion.n)
     return _Estimate("mean probability", abs(ratio - 1), variance, champion.n + challenger.n, MOST_SHIFT)
 
 
@@ -240,9 +245,10 @@ def _psi(champion: Arm, challenger: Arm) -> _Estimate:
     return _Estimate("score PSI", psi - (_N_BINS - 1) * by_chance, variance, n + m, MOST_PSI)
 
 
-def _variance_of_ratio(ratio: float, of_mean: float, of_base: float, base: float) -> float:
-    """Of a ratio of two independent means, by the delta method."""
-    return (of_mean + ratio**2 * of_base) / base**2
+def _ratio(of: Moments, n: int, base: Moments, n_base: int) -> tuple[float, float]:
+    """The ratio of two independent means, and its variance by the delta method."""
+    ratio = of.mean / base.mean
+    return ratio, (of.variance / n + ratio**2 * base.variance / n_base) / base.mean**2
 
 
 def _variance_of_sum(shares: Sequence[float], weights: Sequence[float]) -> float:

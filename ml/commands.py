@@ -142,8 +142,8 @@ def canary(*, move: bool) -> None:
     click.echo(f"{verdict.canary.name}, since {verdict.evidence.since:%Y-%m-%d %H:%M:%S} UTC")
     for role, arm in (("champion", verdict.evidence.champion), ("canary", verdict.evidence.challenger)):
         click.echo(
-            f"  {role:<17} {arm.n:>9,} answered {arm.n_failed:>7,} failed  {arm.latency_mean:8.3f} ms"
-            f"  mean probability {arm.probability_mean:.4f}"
+            f"  {role:<17} {arm.n:>9,} answered {arm.n_failed:>7,} failed  {arm.latency.mean:8.3f} ms"
+            f"  mean probability {arm.probability.mean:.4f}"
         )
     for check in verdict.evidence.checks:
         state = "worse" if check.is_broken else "kept" if check.is_kept else "open"

@@ -149,7 +149,8 @@ class Challenger:
 class Change:
     """One line of the deployment history: what was served after it, without the chain below.
 
-    ``why`` and ``figures``: what a canary's move was decided on; empty for what a person did.
+    ``why``: what a canary's move was decided on, or the reason of an approval, else empty; ``figures``: what a canary's
+    versions were compared by.
     """
 
     action: Action

@@ -180,7 +180,7 @@ def canary() -> dg.MaterializeResult[None]:
             "versions": pages.table(
                 ["version", "answered", "failed", "mean ms", "mean probability"],
                 [
-                    [role, f"{arm.n:,}", f"{arm.n_failed:,}", f"{arm.latency_mean:.3f}", f"{arm.probability_mean:.4f}"]
+                    [role, f"{arm.n:,}", f"{arm.n_failed:,}", f"{arm.latency.mean:.3f}", f"{arm.probability.mean:.4f}"]
                     for role, arm in (("champion", evidence.champion), ("canary", evidence.challenger))
                 ],
             ),

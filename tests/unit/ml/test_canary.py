@@ -7,7 +7,7 @@ import pytest
 
 from ml import canary as canary_module
 from ml.canary import judge_canary, move_canary
-from ml.canary_evidence import Arm, weigh
+from ml.canary_evidence import Arm, Moments, weigh
 from ml.challenge import start_challenge
 from ml.deployment import CanaryPlan, read_deployment, read_history
 from ml.deployment_changes import record_changes
@@ -81,7 +81,9 @@ def test_a_new_step_is_judged_by_its_own_requests(home):
     verdict = judge_canary(home)
 
     assert verdict.move == "wait"
-    assert verdict.why == "too few requests: 0 to the champion and 0 to the canary, of 300 each"
+    assert (
+        verdict.why == "too few requests: 0 to the champion and 0 to the canary, of 300 each and half of them answered"
+    )
 
 
 def test_after_its_last_step_it_is_promoted(home, monkeypatch):
@@ -128,6 +130,32 @@ def test_one_that_fails_on_everything_goes_back(home):
     answer(home, n=0, failed=400)
 
     assert judge_canary(home).move == "back"
+
+
+def test_one_that_fails_on_most_as_the_champion_does_has_shown_nothing(home):
+    """Neither worse nor better at failing; what they answered is too little to compare by."""
+    start(home, CanaryPlan(steps=(0.1, 0.5), dwell_minutes=0))
+    answer(home, n=20, failed=600)
+    with writer("test", home) as con:
+        con.execute(
+            "insert into serving.scoring_failures by name select * replace ('champion' as role, 1 as model_version) "
+            "from serving.scoring_failures"
+        )
+
+    verdict = judge_canary(home)
+
+    assert [check.name for check in verdict.evidence.checks] == ["errors"]
+    assert verdict.evidence.checks[0].is_kept
+    assert verdict.move == "wait"
+
+
+def test_a_lake_that_lacks_the_newer_tables_has_shown_nothing(home):
+    start(home)
+    answer(home)
+    with writer("test", home) as con:
+        con.execute("drop table serving.scoring_failures")
+
+    assert judge_canary(home).move == "wait"
 
 
 def test_a_step_lasts_its_time(home):
@@ -213,10 +241,8 @@ def arms(scores: np.ndarray, waits: np.ndarray, failed: np.ndarray, n: int) -> l
         Arm(
             n=n,
             n_failed=int(failed[which, :n].sum()),
-            latency_mean=waits[which, :n].mean(),
-            latency_variance=waits[which, :n].var(ddof=1),
-            probability_mean=scores[which, :n].mean(),
-            probability_variance=scores[which, :n].var(ddof=1),
+            latency=Moments(waits[which, :n].mean(), waits[which, :n].var(ddof=1)),
+            probability=Moments(scores[which, :n].mean(), scores[which, :n].var(ddof=1)),
             bins=tuple(np.bincount(np.searchsorted(cuts, scores[which, :n]), minlength=10)),
         )
         for which in (0, 1)
