@@ -99,12 +99,21 @@ class Settings:
         )
 
     def active_source(self) -> str:
-        """The lender that work is about when none is named: the setting, else the deployed model's, else simulated."""
+        """The lender that work is about when none is named: the setting, else the deployed model's, else simulated.
+
+        Raises SettingError where deployment.json cannot be read.
+        """
         if self.source:
             return self.source
-        if self.deployment.exists():
+        if not self.deployment.exists():
+            return "simulated"
+        try:
             return str(json.loads(self.deployment.read_text())["source"])
-        return "simulated"
+        except (ValueError, KeyError, TypeError) as error:
+            raise SettingError(
+                f"{self.deployment} must name the source that is served: {error!r}; restore it from a backup, or set "
+                "LOANLAKE_SOURCE"
+            ) from error
 
     @property
     def training_bytes(self) -> int:

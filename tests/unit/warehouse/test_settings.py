@@ -101,3 +101,11 @@ def test_a_key_that_could_be_guessed_is_refused_without_showing_it() -> None:
         Settings.from_environment({"LOANLAKE_ERASURE_KEY": "aaaaa"})
 
     assert "aaaaa" not in str(refused.value)
+
+
+def test_a_deployment_that_cannot_be_read_is_named_with_what_helps(home: Settings) -> None:
+    home.deployment.parent.mkdir(parents=True)
+    home.deployment.write_text('{"model_name": ')
+
+    with pytest.raises(SettingError, match=r"deployment\.json must name the source .* or set LOANLAKE_SOURCE"):
+        home.active_source()
