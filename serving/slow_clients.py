@@ -30,6 +30,7 @@ class PunctualProtocol(HttpToolsProtocol):
         self._is_in_head = False
         self._head_bytes = 0
 
+    # uvicorn narrows asyncio's own signature in the same way
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin the time for a first request."""
         super().connection_made(transport)

@@ -283,5 +283,6 @@ def test_a_candidate_refused_for_what_is_served_is_judged_again_once_that_is_men
     assert materialised(mended)["model/candidate"]["fingerprint"] == refused.fingerprint
     assert materialised(mended)["model/candidate"]["trained"].startswith("before")
     version = materialised(mended)["model/registered_model"]["model_version"]
-    assert version == registered["model_version"]  # type: ignore[index]
+    assert registered is not None
+    assert version == registered["model_version"]
     assert get_version(home.settings, "simulated", version).refused_by == ()

@@ -1,8 +1,9 @@
 """Drift and performance of champion and challenger, skew of every version that decided online, reports."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -19,6 +20,11 @@ from orchestration.layers import (
 )
 from orchestration.run_settings import RunSettings
 from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from ml.drift import FeatureDrift, ScoreDrift
+    from ml.monitoring import MonitoredModel
+    from ml.skew_sql import FeatureSkew
 
 
 @dg.multi_asset(
@@ -62,22 +68,7 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
             "summary": f"{len(drifted)} of {len(champion.bundle.contract.features)} features have drifted",
             "dagster/row_count": len(features),
             "features_drifted": drifted,
-            "greatest PSI for its limit by month": pages.table(
-                ["month", "feature", "PSI", "limit", "drifted"],
-                [
-                    [
-                        f"{worst.month:%Y-%m}",
-                        worst.feature,
-                        f"{worst.psi:.3f}",
-                        "–" if worst.psi_limit is None else f"{worst.psi_limit:.3f}",
-                        "yes" if worst.is_drifted else "no",
-                    ]
-                    for month in sorted({row.month for row in features})
-                    for worst in [
-                        max((row for row in features if row.month == month), key=lambda row: row.psi_of_limit)
-                    ]
-                ],
-            ),
+            "greatest PSI for its limit by month": _worst_by_month(features),
             "latest_month": f"{latest:%Y-%m}" if latest else "none",
             "seconds": round(time.monotonic() - started, 2),
         },
@@ -91,19 +82,7 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
         metadata={
             "summary": f"scores drifted in {sum(row.is_drifted for row in scores)} of {len(scores)} months",
             "dagster/row_count": len(scores),
-            "by month": pages.table(
-                ["month", "decisions", "PSI", "mean probability", "drifted"],
-                [
-                    [
-                        f"{row.month:%Y-%m}",
-                        f"{row.n_current:,}",
-                        f"{row.psi:.3f}",
-                        f"{row.mean_current:.4f}",
-                        "yes" if row.is_drifted else "no",
-                    ]
-                    for row in scores
-                ],
-            ),
+            "by month": _scores_by_month(scores),
             "seconds": round(time.monotonic() - started, 2),
         },
     )
@@ -145,36 +124,8 @@ def feature_skew(run_settings: RunSettings) -> dg.MaterializeResult[None]:
             "wrong": "made with a feature that is not what its version's SQL makes of the logged inputs",
             "stale history": "made with other history or cohort inputs than were known before the decision",
             "dagster/row_count": len(rows),
-            "by month": pages.table(
-                ["model", "month", "kind", "decisions", "differ", "history age"],
-                [
-                    [
-                        f"{model.name} version {model.version}",
-                        f"{row.month:%Y-%m}",
-                        row.kind.replace("_", " "),
-                        f"{row.n_decisions:,}",
-                        f"{row.n_different:,}",
-                        "–" if row.mean_age_days is None else f"{row.mean_age_days:.1f} days",
-                    ]
-                    for model, row in rows
-                    if row.column_name == ANY
-                ],
-            ),
-            "columns that differ most": pages.table(
-                ["column", "month", "kind", "decisions", "share", "mean distance", "greatest"],
-                [
-                    [
-                        row.column_name,
-                        f"{row.month:%Y-%m}",
-                        row.kind.replace("_", " "),
-                        f"{row.n_different:,}",
-                        f"{row.different_share:.1%}",
-                        "–" if row.mean_absolute_difference is None else f"{row.mean_absolute_difference:.6g}",
-                        "–" if row.max_absolute_difference is None else f"{row.max_absolute_difference:.6g}",
-                    ]
-                    for row in columns_that_differ(row for _, row in rows)[:20]
-                ],
-            ),
+            "by month": _skew_by_month([(model, row) for model, row in rows if row.column_name == ANY]),
+            "columns that differ most": _skew_by_column(columns_that_differ(row for _, row in rows)[:20]),
             "versions without their bundle": [
                 f"{model.name} version {model.version}" for model in measured.without_bundle
             ],
@@ -254,4 +205,66 @@ def drift_report(run_settings: RunSettings) -> dg.MaterializeResult[None]:
             **{f"JSON {month:%Y-%m}": dg.MetadataValue.path(report.json) for month, report in reports.items()},
             "seconds": round(time.monotonic() - started, 2),
         }
+    )
+
+
+def _worst_by_month(features: "Sequence[FeatureDrift]") -> dg.MarkdownMetadataValue:
+    """Of each month the feature that drifted most for its limit."""
+    rows = []
+    for month in sorted({row.month for row in features}):
+        worst = max((row for row in features if row.month == month), key=lambda row: row.psi_of_limit)
+        limit = "–" if worst.psi_limit is None else f"{worst.psi_limit:.3f}"
+        drifted = "yes" if worst.is_drifted else "no"
+        rows.append([f"{month:%Y-%m}", worst.feature, f"{worst.psi:.3f}", limit, drifted])
+    return pages.table(["month", "feature", "PSI", "limit", "drifted"], rows)
+
+
+def _scores_by_month(scores: "Sequence[ScoreDrift]") -> dg.MarkdownMetadataValue:
+    return pages.table(
+        ["month", "decisions", "PSI", "mean probability", "drifted"],
+        [
+            [
+                f"{row.month:%Y-%m}",
+                f"{row.n_current:,}",
+                f"{row.psi:.3f}",
+                f"{row.mean_current:.4f}",
+                "yes" if row.is_drifted else "no",
+            ]
+            for row in scores
+        ],
+    )
+
+
+def _skew_by_month(rows: "Sequence[tuple[MonitoredModel, FeatureSkew]]") -> dg.MarkdownMetadataValue:
+    return pages.table(
+        ["model", "month", "kind", "decisions", "differ", "history age"],
+        [
+            [
+                f"{model.name} version {model.version}",
+                f"{row.month:%Y-%m}",
+                row.kind.replace("_", " "),
+                f"{row.n_decisions:,}",
+                f"{row.n_different:,}",
+                "–" if row.mean_age_days is None else f"{row.mean_age_days:.1f} days",
+            ]
+            for model, row in rows
+        ],
+    )
+
+
+def _skew_by_column(rows: "Sequence[FeatureSkew]") -> dg.MarkdownMetadataValue:
+    return pages.table(
+        ["column", "month", "kind", "decisions", "share", "mean distance", "greatest"],
+        [
+            [
+                row.column_name,
+                f"{row.month:%Y-%m}",
+                row.kind.replace("_", " "),
+                f"{row.n_different:,}",
+                f"{row.different_share:.1%}",
+                "–" if row.mean_absolute_difference is None else f"{row.mean_absolute_difference:.6g}",
+                "–" if row.max_absolute_difference is None else f"{row.max_absolute_difference:.6g}",
+            ]
+            for row in rows
+        ],
     )

@@ -1,29 +1,14 @@
 """A version answers nobody before a person approved it, where that is required; some refusals nobody can override."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from ml.approval import approve, find_approval, read_approvals, require_approved, require_passed
 from ml.gates import LOGGED_FEATURES, NEVER_OVERRIDDEN
 from ml.registry import RegisteredVersion
+from tests.registered_version import registered_version
 from warehouse.errors import ApprovalMissing, GateRefusal, SettingError
-
-VERSION = RegisteredVersion(
-    source="bank",
-    name="default_risk_bank",
-    version=3,
-    run_id="r",
-    fingerprint="f",
-    bundle_digest="d",
-    refused_by=(),
-    gate_messages=(),
-    aliases=(),
-    lake_snapshot=1,
-    created_at=datetime(2026, 11, 1, tzinfo=UTC),
-    archived=False,
-)
 
 
 @pytest.fixture
@@ -32,7 +17,7 @@ def register(monkeypatch):
 
     def know(*refused_by: str, **changed) -> RegisteredVersion:
         messages = tuple(f"{gate} says no" for gate in refused_by)
-        version = replace(VERSION, refused_by=refused_by, gate_messages=messages, **changed)
+        version = registered_version(refused_by=refused_by, gate_messages=messages, **changed)
         monkeypatch.setattr("ml.registry.get_version", lambda *_: version)
         monkeypatch.setattr("ml.registry.tag_approval", lambda *_: None)
         return version

@@ -1,16 +1,15 @@
 """A run publishes what passed; what waits for a person's approval waits, and what is served goes on."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
 
 from ml.deployment import Deployment, read_deployment
-from ml.registry import RegisteredVersion
 from orchestration.candidates import candidate_directory, set_current
 from orchestration.defs.serving.assets import deployment
 from orchestration.run_settings import RunSettings
+from tests.registered_version import registered_version
 from warehouse.settings import Settings
 
 NAME = "default_risk_bank"
@@ -20,20 +19,7 @@ NAME = "default_risk_bank"
 def candidate(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Version 4 of the bank's model is registered, its gates passed, and approval is required."""
     monkeypatch.setenv("LOANLAKE_APPROVAL", "required")
-    version = RegisteredVersion(
-        source="bank",
-        name=NAME,
-        version=4,
-        run_id="r",
-        fingerprint="f",
-        bundle_digest="d",
-        refused_by=(),
-        gate_messages=(),
-        aliases=(),
-        lake_snapshot=1,
-        created_at=datetime(2026, 11, 1, tzinfo=UTC),
-        archived=False,
-    )
+    version = registered_version(version=4)
     monkeypatch.setattr("ml.registry.get_version", lambda *_: version)
     directory = candidate_directory(home, "bank", "f")
     directory.write_registration({"model_name": NAME, "model_version": 4})

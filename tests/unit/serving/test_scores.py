@@ -170,7 +170,9 @@ def test_an_offset_is_turned_into_utc(client: Client) -> None:
     ],
 )
 def test_a_body_that_is_no_request_is_a_problem(client: Client, body: bytes, content_type: str, status: int) -> None:
-    problem(client, body, status, **{"Content-Type": content_type})
+    document = problem(client, body, status, **{"Content-Type": content_type})
+
+    assert document["detail"]
 
 
 @pytest.mark.parametrize("text", ["'; drop table decisions; --", "{{7*7}}", "../../etc/passwd", "=1+1"])
