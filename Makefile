@@ -14,13 +14,14 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 export DO_NOT_TRACK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: help setup run up test lint format bench lock
+.PHONY: help setup run up test test-extended lint format bench lock
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run [SOURCE=simulated] [FILES=...]  raw files to a published, monitored model"
 	@echo "make up                                  Dagster, the API and MLflow together; Ctrl-C stops all"
-	@echo "make test [ARGS=...]                     all tests; ARGS goes to pytest"
+	@echo "make test [ARGS=...]                     all tests but the next; ARGS goes to pytest"
+	@echo "make test-extended [ARGS=...]            the API killed, starved and fuzzed: some ten minutes more"
 	@echo "make lint                                style, types, import rules, SQL"
 	@echo "make format                              let ruff rewrite what it can"
 	@echo "make bench [ARGS=...]                    the performance claims, each against its peer"
@@ -37,7 +38,11 @@ up: setup
 
 # a file's tests stay in one process: what they set up together is set up once
 test: setup
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not extended" $(ARGS)
+
+# one process: these tests put load on the machine themselves
+test-extended: setup
+	$(BIN)/pytest -m extended $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check
