@@ -39,12 +39,14 @@ class Outbox:
         """Return when all of them are durable; raises Unavailable, and then none was answered for."""
         await self._add(decisions)
         for decision in decisions:
-            self._metrics.count_decision(decision)
+            self._metrics.count_prediction(decision)
 
     async def add_shadows(self, shadows: Sequence[ShadowDecision]) -> None:
         """Return when these are durable; raises Unavailable."""
         if shadows:
             await self._add(shadows)
+        for shadow in shadows:
+            self._metrics.count_prediction(shadow)
 
     async def add_outcome(self, outcome: ReportedOutcome) -> None:
         """Return when it is durable; raises Unavailable."""

@@ -192,7 +192,9 @@ class ScoringService:
             role=role,
             reason="not_scorable" if isinstance(error, ExpressionDomainError) else type(error).__name__,
         )
-        self._metrics.count_failure(failure)
+        self._metrics.count_failure(
+            deployment, role, "not_scorable" if isinstance(error, ExpressionDomainError) else "failed"
+        )
         await self._outbox.add_failure(failure)
 
     async def _look_up(self, served: ServedDeployment, requests: Requests, decided_at: datetime) -> LookUp:
@@ -211,7 +213,7 @@ class ScoringService:
         except OnlineStoreUnavailable as error:
             if self._policy.unavailable == "score_without_history":
                 return LookUp(keys, {}, "unavailable", decided_at)
-            self._metrics.history_refusals.labels("unavailable").inc()
+            self._metrics.count_history_refusal("unavailable")
             raise Unavailable(f"History cannot be looked up: {error}", retry_after_seconds=10) from error
         records = {key: record for key, record in zip(ordered, found, strict=True) if record is not None}
         return self._allowed(LookUp(keys, records, "fresh", decided_at))
@@ -225,7 +227,7 @@ class ScoringService:
             return msgspec.structs.replace(look_up, history="stale")
         if self._policy.stale == "score_without_history":
             return msgspec.structs.replace(look_up, records=fresh, history="left_out")
-        self._metrics.history_refusals.labels("stale").inc()
+        self._metrics.count_history_refusal("stale")
         as_of = min(record.as_of for record in records.values())
         limit = age_text(self._policy.max_age or timedelta())
         raise StaleHistory(

@@ -46,10 +46,10 @@ class ShadowScorer:
     def offer(self, shadowed: Shadowed) -> None:
         """Score it soon; costs the caller an append."""
         if shadowed.occasion is None:
-            self._metrics.count_shadow(shadowed.model, "not_scorable")
+            self._metrics.count_failure(shadowed.model.deployment, "shadow", "not_scorable")
             return
         if len(self._waiting) >= self._most_waiting:
-            self._metrics.count_shadow(shadowed.model, "left_out")
+            self._metrics.count_failure(shadowed.model.deployment, "shadow", "left_out")
             return
         self._waiting.append(shadowed)
         if self._task is None or self._task.done():
@@ -71,11 +71,9 @@ class ShadowScorer:
                     scored.append((shadowed.model, decision))
             try:
                 await self._outbox.add_shadows([decision for _, decision in scored])
-                word = "scored"
             except Unavailable:
-                word = "left_out"
-            for model, _ in scored:
-                self._metrics.count_shadow(model, word)
+                for model, _ in scored:
+                    self._metrics.count_failure(model.deployment, "shadow", "left_out")
 
     def _scored(self, shadowed: Shadowed) -> ShadowDecision | None:
         if shadowed.occasion is None:
@@ -85,9 +83,9 @@ class ShadowScorer:
                 shadowed.model, shadowed.occasion, answered_decision_id=shadowed.answered_decision_id
             )
         except ExpressionDomainError:
-            self._metrics.count_shadow(shadowed.model, "not_scorable")
+            self._metrics.count_failure(shadowed.model.deployment, "shadow", "not_scorable")
         except Exception as error:
             # a version on trial may fail in ways nobody foresaw; the ones behind it are scored all the same
-            self._metrics.count_shadow(shadowed.model, "failed")
+            self._metrics.count_failure(shadowed.model.deployment, "shadow", "failed")
             log.error("shadow failed", extra={"model": shadowed.model.name, "error": type(error).__name__})
         return None

@@ -173,7 +173,7 @@ def test_two_workers_share_one_log_and_add_up_their_counts(serving_home: Serving
 
     assert set(answers.statuses) == {200}
     assert decision_log.count_pending(serving_home.settings) == len(answers.decision_ids)
-    counted = [line for line in metrics.splitlines() if line.startswith("loanlake_decisions_total")]
+    counted = [line for line in metrics.splitlines() if line.startswith("loan_predictions_total")]
     assert sum(float(line.rpartition(" ")[2]) for line in counted) == len(answers.decision_ids)
 
 

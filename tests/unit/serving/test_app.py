@@ -197,9 +197,9 @@ def test_metrics_count_by_route_and_never_by_path(own_client: Client) -> None:
 
     text = own_client.get("/metrics").text
 
-    assert 'loanlake_requests_total{method="POST",route="/v1/scores",status="200"} 1.0' in text
-    assert 'loanlake_decisions_total{decision="approve",model="default_risk_simulated"' in text
-    assert 'loanlake_requests_total{method="GET",route="unmatched",status="404"} 1.0' in text
+    assert 'loanlake_http_requests_total{method="POST",route="/v1/scores",status="200"} 1.0' in text
+    assert 'decision="approve",model="default_risk_simulated",role="champion",version="1"} 1.0' in text
+    assert 'loanlake_http_requests_total{method="GET",route="unmatched",status="404"} 1.0' in text
     assert "some-id" not in text
     assert "wp-admin" not in text
 

@@ -62,7 +62,10 @@ def test_stale_history_is_used_and_said_by_default(start: Start, own_home: Servi
     assert answer["warnings"][0].startswith("history is stale: it is as of 2022-01-01T00:00:00Z, ")
     assert logged(own_home, answer).history == "stale"
     assert replay(own_home.settings, answer["decision_id"]).equal
-    assert 'loanlake_history_total{history="stale"} 1.0' in client.get("/metrics").text
+    assert (
+        'history="stale",model="default_risk_simulated",role="champion",route="online",version="1"} 1.0'
+        in client.get("/metrics").text
+    )
     assert client.get("/readyz").json()["status"] == "degraded"
 
 

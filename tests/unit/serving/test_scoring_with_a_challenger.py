@@ -103,7 +103,7 @@ def test_the_champion_answers_a_request_that_its_shadow_cannot_take(shadowed: Cl
     answer = score(shadowed, APPLICATION)
 
     assert answer["model"]["version"] == 1
-    assert 'result="not_scorable"' in shadowed.get("/metrics").text
+    assert 'reason="not_scorable",role="shadow"' in shadowed.get("/metrics").text
     assert decision_log.count_pending(own_home.settings) == 1
 
 
@@ -162,7 +162,7 @@ def test_a_shadow_that_cannot_keep_up_leaves_applications_out(
     monkeypatch.setattr("serving.shadow.ShadowScorer._most_waiting", property(lambda _: 0), raising=False)
 
     assert score(shadowed, APPLICATION | MORE)["model"]["version"] == 1
-    assert 'result="left_out"' in shadowed.get("/metrics").text
+    assert 'reason="left_out",role="shadow"' in shadowed.get("/metrics").text
     assert decision_log.count_pending(own_home.settings) == 1
 
 
@@ -292,7 +292,7 @@ def test_an_applicant_whom_the_challenger_fails_is_answered_by_the_champion(
     assert scorer.n_failed > 0
     assert roles == {"fallback": scorer.n_failed, "champion": 12 - scorer.n_failed}
     assert failed == [("challenger", 2, "ZeroDivisionError", scorer.n_failed)]
-    assert 'loanlake_scoring_failures_total{model="' in own_client.get("/metrics").text
+    assert 'loan_prediction_failures_total{model="' in own_client.get("/metrics").text
 
 
 def test_what_the_champion_cannot_score_is_refused_and_kept(
