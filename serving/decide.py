@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import msgspec
 
+from ml.freshness import age_text
 from ml.logged_values import dump_features, dump_inputs, dump_reasons, load_features, load_reasons
+from ml.online_inputs import LookedUp
 from serving.decision_ids import shadow_decision_id
-from serving.freshness import age_text
-from serving.online_inputs import LookedUp
 from serving.served_model import ServedModel
 from serving.wire import DecisionWord, LoggedDecision, ModelVersion, ReasonCode, Role, ScoredApplication, StatusWord
 from warehouse.contract import FeatureContract

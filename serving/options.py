@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from serving.freshness import HistoryPolicy, StaleWord, UnavailableWord
+from ml.freshness import HistoryPolicy, StaleWord, UnavailableWord
 from serving.keys import MOST_REQUESTS
 from warehouse.errors import SettingError
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from ml.freshness import HistoryPolicy, age_text
 from serving.clock import utc_now
 from serving.deployment_watch import DeploymentWatch
-from serving.freshness import HistoryPolicy, age_text
 from serving.outbox import Outbox
 from serving.wire import Readiness, ReadinessWord
 from warehouse.errors import OnlineStoreUnavailable

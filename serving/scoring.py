@@ -10,16 +10,16 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from ml.freshness import HistoryPolicy, Records, age_text
 from ml.logged_values import dump_inputs
+from ml.online_inputs import Keys
 from serving.body_schema import BodySchema, Field, invalid
 from serving.clock import future_violation, utc_now, wrong_time
 from serving.decide import Occasion, answer_again, decide
 from serving.decision_ids import new_decision_id, repeatable_decision_id
 from serving.deployment_schema import Requests
 from serving.deployment_watch import DeploymentWatch
-from serving.freshness import HistoryPolicy, Records, age_text
 from serving.metrics import Metrics
-from serving.online_inputs import Keys
 from serving.outbox import Outbox
 from serving.problems import InvalidRequest, KeyReused, NotScorable, StaleHistory, Unavailable
 from serving.served_model import ServedDeployment, ServedModel

@@ -14,11 +14,11 @@ import msgspec
 
 from ml.bundle import load_bundle
 from ml.deployment import Deployment, Mode
+from ml.online_inputs import Keys, OnlineInputs
 from ml.scorer import Scorer
 from serving.assignment import is_challenged
 from serving.body_schema import BodySchema, Field
 from serving.deployment_schema import DeploymentSchema, Version
-from serving.online_inputs import Keys, OnlineInputs
 from serving.score_request import score_request_schema
 from serving.wire import ChallengerDescription, InputDescription, ModelDescription, ModelVersion, Role
 from warehouse.contract import FeatureContract

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import msgspec
 
-from serving.freshness import Records, oldest
+from ml.freshness import Records, oldest
 from warehouse.contract import FeatureContract
 from warehouse.decision_log import HistoryWord
 from warehouse.online_store import RecordKey, borrower_key, cohort_key

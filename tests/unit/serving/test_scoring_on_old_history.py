@@ -10,9 +10,9 @@ import redis
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from ml.freshness import HistoryPolicy
 from ml.replay import replay
 from serving.app import create_app
-from serving.freshness import HistoryPolicy
 from serving.options import ServingOptions
 from tests.serving_home import APPLICATION, AS_OF, ServingHome, furnish
 from warehouse import decision_log
