@@ -1,7 +1,14 @@
 """Run the API under uvicorn."""
 
+import errno
+import logging
+import multiprocessing.process
 import os
 import shutil
+import signal
+import socket
+import time
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from warehouse.settings import Settings
@@ -11,6 +18,10 @@ if TYPE_CHECKING:
 
 #: Seconds that requests in flight get when the server is told to stop.
 _GRACE_SECONDS = 10
+#: Seconds that a port may still be taken when the server starts.
+_PORT_SECONDS = 10.0
+
+log = logging.getLogger("loanlake.serving")
 
 
 def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
@@ -27,6 +38,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         shutil.rmtree(counters, ignore_errors=True)  # of the run before, whose counts must not be added
         counters.mkdir(parents=True)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counters)
+    _wait_for_port(host, port)
     uvicorn.run(
         "serving.server:worker_app",
         factory=True,
@@ -45,7 +57,41 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
 def worker_app() -> "Litestar":
     """The application of one process, which says what it does as this one has: a worker inherits no logging."""
     from serving import logs
-    from serving.app import create_app
 
     logs.configure()
-    return create_app()
+    parent, is_made = multiprocessing.process.parent_process(), Event()
+    if parent is not None:
+        Thread(target=_end_after, args=[parent, is_made], name="orphan", daemon=True).start()
+    from serving.app import create_app
+
+    app = create_app()
+    is_made.set()
+    return app
+
+
+def _end_after(parent: multiprocessing.process.BaseProcess, is_made: Event) -> None:
+    """A worker whose parent was killed answers on, unseen, and keeps the port from the server that is started next."""
+    parent.join()
+    log.error("the parent process is gone: this worker stops")
+    if not is_made.is_set():
+        os._exit(1)  # nothing has begun
+    os.kill(os.getpid(), signal.SIGTERM)  # as the parent would have done: what has begun is answered
+
+
+def _wait_for_port(host: str, port: int) -> None:
+    """Wait for a server that was there before: its workers, if it was killed, need a moment to see that and end."""
+    deadline = time.monotonic() + _PORT_SECONDS
+    if _is_taken(host, port):
+        log.warning("the port is in use: waiting for its server to end", extra={"port": port})
+    while _is_taken(host, port) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _is_taken(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE  # whatever else is wrong, uvicorn says
+    return False

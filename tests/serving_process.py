@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -23,7 +24,8 @@ class Server:
 
     process: subprocess.Popen[bytes]
     port: int
-    seconds_to_ready: float
+    log: Path
+    seconds_to_ready: float = 0.0
 
     def request(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> object:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -32,36 +34,72 @@ class Server:
         connection.close()
         return answer
 
+    def workers(self) -> list[int]:
+        """Ids of the processes that answer and are alive, the youngest last; where there is one, it is the server."""
+        lines = self.log.read_text().splitlines(keepends=True)
+        events = [json.loads(line)["event"] for line in lines if line.endswith("}\n")]
+        began = [int(event.split("[")[1].rstrip("]")) for event in events if event.startswith("Started server process")]
+        return [pid for pid in began if _is_alive(pid)]
+
 
 @contextmanager
 def running(
-    serving_home: ServingHome, log: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    serving_home: ServingHome,
+    log: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    port: int | None = None,
 ) -> Iterator[Server]:
-    """A server that is ready, stopped afterwards; ``log`` gets what it prints."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    """A server that is ready, stopped afterwards; ``log`` gets what it prints. A free port, unless one is given."""
+    port = port or free_port()
     command = [str(Path(sys.executable).with_name("loanlake")), "serve", "--port", str(port), *arguments]
     variables = os.environ | {"LOANLAKE_HOME": str(serving_home.settings.home)} | dict(environment or {})
     started = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=variables, stderr=output, stdout=output)
+    server = Server(process, port, log)
     try:
-        _wait_until_ready(process, port, log)
-        yield Server(process, port, time.monotonic() - started)
+        _wait_until_ready(server)
+        server.seconds_to_ready = time.monotonic() - started
+        yield server
     finally:
         process.terminate()
         process.wait(timeout=30)
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def free_port() -> int:
+    """A port that nothing listens on now, and that no outgoing connection is given while a server is down.
+
+    Those take 32768 and above, so that one from the kernel's own hand may be taken when the server comes back.
+    """
+    while True:
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _wait_until_ready(server: Server) -> None:
     deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and server.process.poll() is None:
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
             connection.request("GET", "/readyz")
-            if connection.getresponse().status == 200:
+            # a worker of the server before may be the one that answers
+            if connection.getresponse().status == 200 and server.workers():
                 return
         except OSError:
-            time.sleep(0.05)
-    raise AssertionError(f"the server was not ready: {log.read_text()}")
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"the server was not ready: {server.log.read_text()}")
