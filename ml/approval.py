@@ -7,15 +7,12 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
-from ml.deployment import deployment_turn, now
-from ml.gates import NEVER_OVERRIDDEN
+from ml.deployment import deployment_turn, now, read_deployment, read_history
+from ml.gate_names import NEVER_OVERRIDDEN
+from ml.registered_version import RegisteredVersion
 from warehouse.errors import ApprovalMissing, GateRefusal, SettingError
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    from ml.registry import RegisteredVersion
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,15 @@ class Approval:
     reason: str
     by: str
     at: str
+
+    @property
+    def why(self) -> str:
+        """What the history of deployments says of a version that is served for it."""
+        return f"approved: {self.reason}" + (f" (overriding {', '.join(self.overridden)})" if self.overridden else "")
+
+    def is_of(self, model_name: str, model_version: int) -> bool:
+        """Whether it is of that version of that model."""
+        return (self.model_name, self.model_version) == (model_name, model_version)
 
 
 def approve(
@@ -48,52 +54,75 @@ def approve(
     """
     from ml.registry import get_version, tag_approval
 
-    if not reason.strip():
-        raise SettingError("an approval needs a reason, which is kept with it: found none")
     found = get_version(settings, source or settings.active_source(), version)
-    needless = [gate for gate in overrides if gate not in found.refused_by]
-    if needless:
-        refused = ", ".join(found.refused_by) or "none"
-        raise SettingError(
-            f"only a gate that refused {found.name} version {version} can be overridden: found "
-            f"{', '.join(needless)}; refused by {refused}"
-        )
-    approval = Approval(found.source, found.name, version, tuple(overrides), reason.strip(), by, now())
-    _require_passed(found, approval)
-    with deployment_turn(settings), settings.approvals.open("a") as file:
-        file.write(json.dumps(asdict(approval)) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    approval = _checked(found, reason, overrides, by)
+    with deployment_turn(settings):
+        _append(settings, approval)
     tag_approval(settings, approval)
     return approval
 
 
+def approve_once(
+    settings: Settings, found: RegisteredVersion, *, reason: str, overrides: Sequence[str] = (), by: str
+) -> tuple[Approval, bool]:
+    """:func:`approve` without MLflow, for :func:`ml.promotion.promote_approved` to follow; also whether it is new.
+
+    An approval that still stands, because its version is about to be served or is served, is not given twice. Raises
+    as :func:`approve`.
+    """
+    approval = _checked(found, reason, overrides, by)
+    with deployment_turn(settings):
+        standing = _standing(settings, found)
+        if standing is not None and set(overrides) <= set(standing.overridden):
+            return standing, False
+        _append(settings, approval)
+    return approval, True
+
+
+def unserved_approval(settings: Settings) -> Approval | None:
+    """The newest approval, where nothing was put in service since: its version is to be served. None where it was.
+
+    One that is older than a promotion or a rollback is no reason to undo it.
+    """
+    newest = next(reversed(read_approvals(settings)), None)
+    served = read_deployment(settings)
+    if newest is None or (served is not None and served.is_version(newest.model_name, newest.model_version)):
+        return None
+    in_service = [change.at for change in read_history(settings) if change.action in ("publish", "rollback")]
+    # both are ISO 8601 with milliseconds, in UTC
+    return newest if not in_service or newest.at > in_service[-1] else None
+
+
 def read_approvals(settings: Settings) -> list[Approval]:
-    """Every approval, oldest first."""
+    """Every approval, oldest first. Raises SettingError naming the line that is none."""
     if not settings.approvals.exists():
         return []
-    entries = [json.loads(line) for line in settings.approvals.read_text().splitlines()]
-    return [Approval(**{**entry, "overridden": tuple(entry["overridden"])}) for entry in entries]
+    found = []
+    for number, line in enumerate(settings.approvals.read_text().splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            found.append(Approval(**{**entry, "overridden": tuple(entry["overridden"])}))
+        except (ValueError, KeyError, TypeError) as error:
+            raise SettingError(
+                f"{settings.approvals}:{number} must hold one approval: {error!r}; restore the file from a backup"
+            ) from error
+    return found
 
 
 def find_approval(settings: Settings, model_name: str, model_version: int) -> Approval | None:
     """The latest approval of a version, or None."""
     return next(
-        (
-            approval
-            for approval in reversed(read_approvals(settings))
-            if (approval.model_name, approval.model_version) == (model_name, model_version)
-        ),
+        (approval for approval in reversed(read_approvals(settings)) if approval.is_of(model_name, model_version)),
         None,
     )
 
 
-def require_passed(settings: Settings, found: "RegisteredVersion") -> None:
+def require_passed(settings: Settings, found: RegisteredVersion) -> None:
     """Raise GateRefusal, with each reason, for a version that was archived or that a gate refused for good."""
     _require_passed(found, find_approval(settings, found.name, found.version))
 
 
-def require_approved(settings: Settings, found: "RegisteredVersion") -> None:
+def require_approved(settings: Settings, found: RegisteredVersion) -> None:
     """Raise ApprovalMissing where a person must approve a version before it answers anybody, and none has."""
     if settings.approval_required and find_approval(settings, found.name, found.version) is None:
         raise ApprovalMissing(
@@ -102,14 +131,49 @@ def require_approved(settings: Settings, found: "RegisteredVersion") -> None:
         )
 
 
-def _require_passed(found: "RegisteredVersion", approval: Approval | None) -> None:
+def standing_refusals(found: RegisteredVersion, approval: Approval | None) -> list[str]:
+    """The gates that refused a version and that its approval does not override, or could not."""
+    overridden = set(approval.overridden if approval else ()) - NEVER_OVERRIDDEN
+    return [gate for gate in found.refused_by if gate not in overridden]
+
+
+def _checked(found: RegisteredVersion, reason: str, overrides: Sequence[str], by: str) -> Approval:
+    if not reason.strip():
+        raise SettingError("an approval needs a reason, which is kept with it: found none")
+    needless = [gate for gate in overrides if gate not in found.refused_by]
+    if needless:
+        refused = ", ".join(found.refused_by) or "none"
+        raise SettingError(
+            f"only a gate that refused {found.name} version {found.version} can be overridden: found "
+            f"{', '.join(needless)}; refused by {refused}"
+        )
+    approval = Approval(found.source, found.name, found.version, tuple(overrides), reason.strip(), by, now())
+    _require_passed(found, approval)
+    return approval
+
+
+def _standing(settings: Settings, found: RegisteredVersion) -> Approval | None:
+    served, unserved = read_deployment(settings), unserved_approval(settings)
+    if served is not None and served.is_version(found.name, found.version):
+        return find_approval(settings, found.name, found.version)
+    return unserved if unserved is not None and unserved.is_of(found.name, found.version) else None
+
+
+def _append(settings: Settings, approval: Approval) -> None:
+    """Make it durable; only in a deployment turn, or two approvals at once might share a line."""
+    with settings.approvals.open("a") as file:
+        file.write(json.dumps(asdict(approval)) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _require_passed(found: RegisteredVersion, approval: Approval | None) -> None:
     if found.archived:
         raise GateRefusal(
             f"{found.name} version {found.version} was archived, so its training rows may be gone: train another "
             "version, or take the tag `archived` from it in MLflow"
         )
-    overridden = set(approval.overridden if approval else ()) - NEVER_OVERRIDDEN
-    standing = [gate for gate in found.refused_by if gate not in overridden]
+    standing = standing_refusals(found, approval)
     if not standing:
         return
     reasons = "; ".join(

@@ -8,7 +8,7 @@ from warehouse.errors import ContractError
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from ml.registry import RegisteredVersion
+    from ml.registered_version import RegisteredVersion
 
 
 def fetch_built(settings: Settings, version: "RegisteredVersion") -> Bundle:

@@ -54,8 +54,7 @@ def approve(*, version: int, reason: str, overrides: tuple[str, ...], source: st
 
     settings, by = Settings.from_environment(), getpass.getuser()
     approved = approve_version(settings, version, source=source, reason=reason, overrides=overrides, by=by)
-    why = f"approved: {approved.reason}" + (f" (overriding {', '.join(overrides)})" if overrides else "")
-    _print_served(promote_version(settings, version, source=approved.source, by=by, why=why))
+    _print_served(promote_version(settings, version, source=approved.source, by=by, why=approved.why))
 
 
 @click.command()

@@ -251,10 +251,11 @@ def serve(
 
 def replace_deployment(settings: Settings, deployment: Deployment) -> None:
     """Write ``deployment.json`` alone: for a change of what lies under what is served."""
-    _replace_file(settings.deployment, json.dumps(deployment.to_dict(), indent=2) + "\n")
+    replace_file(settings.deployment, json.dumps(deployment.to_dict(), indent=2) + "\n")
 
 
-def _replace_file(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
+    """Write a file anew so that readers see the old text or the new one, and a power cut leaves one of them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("w") as file:

@@ -1,57 +1,70 @@
-"""Every change of what is served, as rows of the lake: ``serving.deployment_changes`` follows the deployment's history.
+"""What changed what is served, as rows of the lake: ``serving.deployment_changes`` and ``serving.approvals``.
 
-The history file is written with the change, so that a rollback never waits for the lake; the rows come after it, each
-once, whoever brings them.
+They follow the deployment's history and the approvals beside it. Those files are written with the change, so that a
+rollback never waits for the lake; the rows come after it, each once, whoever brings them.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
 
+from ml.approval import Approval, read_approvals
 from ml.deployment import Change, read_history
 from warehouse.errors import LakeError
 from warehouse.lake import connect, writer
 from warehouse.settings import Settings
+from warehouse.tables import TABLES
 
-_TABLE = "serving.deployment_changes"
+#: By table: all rows there should be, each after its number.
+_Rows = Mapping[str, Sequence[list[Any]]]
 
 
 def record_changes(settings: Settings) -> int:
-    """Bring the lake's table up to the history; the number of rows it gained. Takes the writer lease only for some."""
-    changes = list(enumerate(read_history(settings), start=1))
-    if not _missing(settings, changes):
+    """Bring the lake's tables up to the files; the number of rows they gained. Takes the writer lease only for some."""
+    rows: _Rows = {
+        "serving.deployment_changes": [
+            [number, *_change(change)] for number, change in enumerate(read_history(settings), start=1)
+        ],
+        "serving.approvals": [
+            [number, *_approval(approval)] for number, approval in enumerate(read_approvals(settings), start=1)
+        ],
+    }
+    if not _any_missing(settings, rows):
         return 0
-    with writer("deployment changes", settings) as con:
-        missing = [change for change in changes if change[0] > _newest(con)]
-        con.executemany(
-            f"insert into {_TABLE} (change, action, changed_at, changed_by, source, model_name, champion_version, "
-            "challenger_version, mode, share, why, figures) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_row(number, change) for number, change in missing],
-        )
-    return len(missing)
+    n_gained = 0
+    with writer("deployment changes and approvals", settings) as con:
+        for table, of_table in rows.items():
+            newest = _newest(con, table)
+            missing = [row for row in of_table if row[0] > newest]
+            if missing:
+                places = ", ".join("?" for _ in TABLES[table])
+                con.executemany(f"insert into {table} ({', '.join(TABLES[table])}) values ({places})", missing)
+            n_gained += len(missing)
+    return n_gained
 
 
-def _missing(settings: Settings, changes: list[tuple[int, Change]]) -> bool:
+def _any_missing(settings: Settings, rows: _Rows) -> bool:
     try:
         with closing(connect(settings)) as con:
-            return any(number > _newest(con) for number, _ in changes)
+            return any(row[0] > _newest(con, table) for table, of_table in rows.items() for row in of_table[-1:])
     except (LakeError, duckdb.CatalogException):
-        return bool(changes)  # the writer makes what is not there yet
+        return any(rows.values())  # the writer makes what is not there yet
 
 
-def _newest(con: duckdb.DuckDBPyConnection) -> int:
-    return int(con.execute(f"select coalesce(max(change), 0) from {_TABLE}").fetchall()[0][0])
+def _newest(con: duckdb.DuckDBPyConnection, table: str) -> int:
+    number = next(iter(TABLES[table]))
+    return int(con.execute(f"select coalesce(max({number}), 0) from {table}").fetchall()[0][0])
 
 
-def _row(number: int, change: Change) -> list[Any]:
+def _change(change: Change) -> list[Any]:
     served, challenger = change.deployment, change.deployment.challenger
     return [
-        number,
         change.action,
-        datetime.fromisoformat(change.at).astimezone(UTC).replace(tzinfo=None),
+        _naive_utc(change.at),
         change.by,
         served.source,
         served.model_name,
@@ -62,3 +75,19 @@ def _row(number: int, change: Change) -> list[Any]:
         change.why,
         json.dumps(change.figures),
     ]
+
+
+def _approval(approval: Approval) -> list[Any]:
+    return [
+        _naive_utc(approval.at),
+        approval.by,
+        approval.source,
+        approval.model_name,
+        approval.model_version,
+        list(approval.overridden),
+        approval.reason,
+    ]
+
+
+def _naive_utc(at: str) -> datetime:
+    return datetime.fromisoformat(at).astimezone(UTC).replace(tzinfo=None)

@@ -21,16 +21,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ml.evaluation import BASE_RATE, CHAMPION, Evaluation
+from ml.gate_names import LOGGED_FEATURES
 from ml.leakage import FeatureSignal
 from ml.metrics import NAN, Difference, Metrics
 from ml.training import LOGISTIC
-
-#: The one gate that judges not the candidate but what is served: the same candidate may pass it another day.
-LOGGED_FEATURES = "logged_features_equal_recomputed"
-#: Parity and leakage: what such a gate refuses is not the model that was judged, and no reason makes it so.
-NEVER_OVERRIDDEN = frozenset(
-    {"offline_equals_online", LOGGED_FEATURES, "no_feature_knows_the_outcome", "auc_is_plausible"}
-)
 
 
 @dataclass(frozen=True)

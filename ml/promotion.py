@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ml.approval import require_approved, require_passed
+from ml.approval import require_approved, require_passed, unserved_approval
 from ml.built_features import fetch_built
 from ml.bundle import Bundle, load_bundle
 from ml.deployment import Deployment, deployment_turn, now, place_bundle, read_deployment, replace_deployment, serve
@@ -66,6 +66,21 @@ def promote(
         bundle, settings, source=source, model_name=found.name, model_version=version, by=by, why=why, figures=figures
     )
     set_champion(settings, found.name, version)
+    return deployment
+
+
+def promote_approved(settings: Settings) -> Deployment | None:
+    """Serve the version that was approved over HTTP, where that is still to be done; None where nothing is.
+
+    MLflow then shows the approval too. Raises as :func:`promote`.
+    """
+    from ml.registry import tag_approval
+
+    approval = unserved_approval(settings)
+    if approval is None:
+        return None
+    deployment = promote(settings, approval.model_version, source=approval.source, by=approval.by, why=approval.why)
+    tag_approval(settings, approval)
     return deployment
 
 

@@ -5,7 +5,6 @@ MLflow is where people look at figures and plots and where versions get their nu
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from urllib.parse import unquote
 
 from ml.bundle import Bundle, load_bundle
 from ml.gates import GateResult
+from ml.registered_version import RegisteredVersion, copy_versions
 from ml.run_log import log_run
 from ml.tracking import open_client, open_mlflow
 from warehouse.errors import GateRefusal, NotFoundError
@@ -27,33 +27,7 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 _FINGERPRINT, _REFUSED_BY, _GATE, _ARCHIVED = "fingerprint", "refused_by", "gate.", "archived"
-_DIGEST = "bundle_digest"
-
-
-@dataclass(frozen=True)
-class RegisteredVersion:
-    """A version of a source's model; ``refused_by`` names the gates that refused it, ``gate_messages`` says why.
-
-    ``lake_snapshot`` holds its training set; ``archived``: it is not needed any more, so the snapshot may expire.
-    """
-
-    source: str
-    name: str
-    version: int
-    run_id: str
-    fingerprint: str
-    bundle_digest: str
-    refused_by: tuple[str, ...]
-    gate_messages: tuple[str, ...]
-    aliases: tuple[str, ...]
-    lake_snapshot: int
-    created_at: datetime
-    archived: bool
-
-    @property
-    def passed(self) -> bool:
-        """Whether no gate refused it."""
-        return not self.refused_by
+_DIGEST, _FEATURE_VERSION = "bundle_digest", "feature_version"
 
 
 def model_name(source: str) -> str:
@@ -88,6 +62,7 @@ def register(
         open_client(settings).set_registered_model_alias(registered.name, CHALLENGER, str(version))
     if not registered.passed and CHALLENGER in registered.aliases:
         open_client(settings).delete_registered_model_alias(registered.name, CHALLENGER)
+    copy_for_api(settings, lineage.source)
     return get_version(settings, lineage.source, version)
 
 
@@ -104,6 +79,11 @@ def list_versions(settings: Settings, source: str) -> list[RegisteredVersion]:
     # a search leaves the versions' own list of aliases empty
     aliases = client.get_registered_model(name).aliases if versions else {}
     return sorted((_read(version, source, aliases) for version in versions), key=lambda found: found.version)
+
+
+def copy_for_api(settings: Settings, source: str) -> None:
+    """Bring the copy of a source's versions in the home, which the API reads, up to the registry."""
+    copy_versions(settings, source, list_versions(settings, source))
 
 
 def list_all_versions(settings: Settings) -> list[RegisteredVersion]:
@@ -127,6 +107,7 @@ def archive_version(settings: Settings, version: RegisteredVersion) -> None:
     for alias in version.aliases:
         client.delete_registered_model_alias(version.name, alias)
     client.set_model_version_tag(version.name, str(version.version), _ARCHIVED, datetime.now(UTC).isoformat())
+    copy_for_api(settings, version.source)
 
 
 def tag_approval(settings: Settings, approval: "Approval") -> None:
@@ -222,7 +203,7 @@ def _create_version(settings: Settings, bundle: Bundle, *, run_id: str, model_ur
     tags = {
         _FINGERPRINT: lineage.fingerprint,
         _DIGEST: bundle.digest,
-        "feature_version": lineage.feature_version,
+        _FEATURE_VERSION: lineage.feature_version,
         "lake_snapshot": str(lineage.lake_snapshot),
     }
     created = client.create_model_version(name, source=model_uri, run_id=run_id, tags=tags)
@@ -246,9 +227,11 @@ def _read(version: "ModelVersion", source: str, aliases: Mapping[str, str]) -> R
         source=source,
         name=version.name,
         version=int(version.version),
+        feature_version=tags.get(_FEATURE_VERSION, ""),
         run_id=str(version.run_id),
         fingerprint=tags.get(_FINGERPRINT, ""),
         bundle_digest=tags.get(_DIGEST, ""),
+        passed_gates=tuple(sorted(name.removeprefix(_GATE) for name, value in tags.items() if _passed(name, value))),
         refused_by=refused_by,
         gate_messages=tuple(tags[f"{_GATE}{name}"].removeprefix("refused: ") for name in refused_by),
         lake_snapshot=int(tags["lake_snapshot"]),
@@ -256,3 +239,7 @@ def _read(version: "ModelVersion", source: str, aliases: Mapping[str, str]) -> R
         archived=_ARCHIVED in tags,
         aliases=tuple(sorted(alias for alias, number in aliases.items() if int(number) == int(version.version))),
     )
+
+
+def _passed(tag: str, value: str) -> bool:
+    return tag.startswith(_GATE) and value == "passed"

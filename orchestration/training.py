@@ -14,13 +14,14 @@ from ml import registry
 from ml.bundle import Bundle, load_bundle, write_bundle
 from ml.evaluation import ChampionScores, Evaluation, evaluate_scores, score_splits
 from ml.feature_skew import logged_evidence
-from ml.gates import LOGGED_FEATURES, GateResult, run_gates
+from ml.gate_names import LOGGED_FEATURES
+from ml.gates import GateResult, run_gates
 from ml.leakage import feature_signals
 from ml.lineage import collect_lineage
 from ml.parity import check_parity
 from ml.plots import draw_all
 from ml.reference import build_reference
-from ml.registry import RegisteredVersion
+from ml.registered_version import RegisteredVersion
 from ml.scorer import Scorer
 from ml.tracking import open_experiment
 from ml.training import TrainingSettings, train

@@ -43,6 +43,11 @@ class Caller(msgspec.Struct, frozen=True):
     credential: str
     rate_limit: int | None = None
 
+    @property
+    def signature(self) -> str:
+        """How a record that is kept names them: the key that was shown, or whose token."""
+        return self.caller_id if self.caller_id.startswith("token of ") else self.credential
+
     def may(self, scope: str) -> bool:
         """Whether a scope, or ``admin``, which holds them all, was granted."""
         return scope in self.scopes or "admin" in self.scopes

@@ -14,10 +14,12 @@ from litestar.types import ControllerRouterHandler
 
 from serving import problems
 from serving.access import ANY, OPEN, SCOPE, Authentication, Guards, require_scope
+from serving.approvals import APPROVAL_REQUEST
 from serving.call_counts import open_counts
 from serving.controllers.decisions import DecisionsController
 from serving.controllers.health import HealthController, metrics_page
 from serving.controllers.model import ModelController
+from serving.controllers.models import ModelsController
 from serving.controllers.outcomes import OutcomesController
 from serving.controllers.scores import ScoresController
 from serving.deployment_watch import DeploymentWatch
@@ -78,6 +80,7 @@ def _routes(*, docs_scope: str, metrics_scope: str) -> Sequence[ControllerRouter
         DecisionsController,
         OutcomesController,
         ModelController,
+        ModelsController,
         HealthController,
         Router(path="/", route_handlers=[metrics_page], opt={SCOPE: metrics_scope}),
         Router(path="/", route_handlers=[to_the_page], opt={SCOPE: docs_scope}),
@@ -124,4 +127,5 @@ def _live_schemas(deployments: DeploymentWatch, batch_rows: int) -> dict[str, di
         "required": ["applications"],
         "additionalProperties": False,
     }
-    return {"ScoreRequest": one, "BatchRequest": batch, "OutcomeReport": OUTCOME_REPORT.json_schema()}
+    fixed = {schema.name: schema.json_schema() for schema in (OUTCOME_REPORT, APPROVAL_REQUEST)}
+    return {"ScoreRequest": one, "BatchRequest": batch, **fixed}

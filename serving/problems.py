@@ -7,6 +7,8 @@
     ├── Unauthenticated       401  no key or token, or one that is unknown, revoked or expired
     ├── NotPermitted          403  the caller lacks the scope
     ├── UnknownDecision       404
+    ├── UnknownVersion        404
+    ├── NotApprovable         409  a gate's refusal stands, or the version was archived
     ├── UnsupportedMediaType  415
     ├── NotScorable           422  valid values for which a feature's formula has no result, such as ln(0)
     ├── KeyReused             422  an Idempotency-Key sent before, with another request
@@ -120,6 +122,22 @@ class UnknownDecision(Problem):
     status_code = 404
     name = "unknown-decision"
     heading = "No such decision"
+
+
+class UnknownVersion(Problem):
+    """No version of that number is registered."""
+
+    status_code = 404
+    name = "unknown-version"
+    heading = "No such model version"
+
+
+class NotApprovable(Problem):
+    """A gate's refusal stands, or the version was archived."""
+
+    status_code = 409
+    name = "not-approvable"
+    heading = "This version cannot be approved so"
 
 
 class UnsupportedMediaType(Problem):

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from serving.approvals import ApprovalService
 from serving.deployment_watch import DeploymentWatch
 from serving.metrics import Metrics
 from serving.options import ServingOptions
@@ -25,6 +26,7 @@ class Services:
     scoring: ScoringService
     shadows: ShadowScorer
     outcomes: OutcomeService
+    approvals: ApprovalService
     readiness: ReadinessCheck
     outbox: Outbox
     store: OnlineStore
@@ -67,6 +69,7 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
         ),
         shadows=shadows,
         outcomes=OutcomeService(deployments=deployments, outbox=outbox),
+        approvals=ApprovalService(settings),
         readiness=ReadinessCheck(deployments=deployments, store=store, outbox=outbox, history_policy=options.history),
         outbox=outbox,
         store=store,

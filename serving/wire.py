@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ml.version_states import StateWord
 from serving.problems import ProblemDocument
 
 DecisionWord = Literal["approve", "decline"]
@@ -133,6 +134,57 @@ class ModelDescription(msgspec.Struct, frozen=True):
     metrics: dict[str, dict[str, Any]]
     inputs: tuple[InputDescription, ...]
     challenger: ChallengerDescription | None
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """What a gate decided on a version; ``message`` says why it refused."""
+
+    gate: str
+    passed: bool
+    message: str = ""
+    can_be_overridden: bool = False
+
+
+class KeptApproval(msgspec.Struct, frozen=True):
+    """A person's word for a version; ``overridden``: gates that refused it and do not count."""
+
+    reason: str
+    overridden: tuple[str, ...]
+    by: str
+    at: str
+
+
+class VersionOnItsWay(msgspec.Struct, frozen=True):
+    """A registered version, and where it stands.
+
+    ``state``: ``served`` as champion, ``on_trial`` as challenger, ``approved`` and about to be served, ``refused`` by a
+    gate, ``waiting`` though its gates passed, ``replaced`` by another version, or ``archived``.
+    """
+
+    model: str
+    version: int
+    source: str
+    feature_version: str
+    registered_at: datetime
+    state: StateWord
+    gates: tuple[Gate, ...]
+    approval: KeptApproval | None
+
+
+class ModelVersions(msgspec.Struct, frozen=True):
+    """Registered versions, newest first."""
+
+    versions: tuple[VersionOnItsWay, ...]
+
+
+class ApprovalReceipt(msgspec.Struct, frozen=True):
+    """An approval is durable; ``next`` says what it leads to, empty where the version is in service already."""
+
+    model: str
+    version: int
+    state: StateWord
+    approval: KeptApproval
+    next: str
 
 
 class Readiness(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from ml.registry import RegisteredVersion
+from ml.registered_version import RegisteredVersion
 
 
 def registered_version(**changed: Any) -> RegisteredVersion:
@@ -12,9 +12,11 @@ def registered_version(**changed: Any) -> RegisteredVersion:
         "source": "bank",
         "name": "default_risk_bank",
         "version": 3,
+        "feature_version": "v1",
         "run_id": "r",
         "fingerprint": "f",
         "bundle_digest": "d",
+        "passed_gates": ("auc_reaches_floor",),
         "refused_by": (),
         "gate_messages": (),
         "aliases": (),

@@ -181,6 +181,11 @@ class Settings:
         return self.home / "deployment" / "approvals.jsonl"
 
     @property
+    def versions(self) -> Path:
+        """A copy of what MLflow knows of registered versions, one JSON file a source, for the API."""
+        return self.home / "deployment" / "versions"
+
+    @property
     def deployment_history(self) -> Path:
         """Every deployment ever published, one JSON a line, oldest first."""
         return self.home / "deployment" / "history.jsonl"

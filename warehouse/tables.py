@@ -86,6 +86,17 @@ TABLES: dict[str, dict[str, str]] = {
         "why": "varchar",
         "figures": "varchar",
     },
+    # One row per approval of a model version by a person.
+    "serving.approvals": {
+        "approval": "bigint",
+        "approved_at": "timestamp",
+        "approved_by": "varchar",
+        "source": "varchar",
+        "model_name": "varchar",
+        "model_version": "integer",
+        "overridden": "varchar[]",
+        "reason": "varchar",
+    },
     # One row per export or erasure of a person's data, without the person.
     "serving.person_requests": {
         "request_id": "varchar",

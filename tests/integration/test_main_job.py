@@ -14,7 +14,8 @@ import dagster as dg
 import pytest
 
 from ml.bundle import Bundle, load_bundle
-from ml.gates import LOGGED_FEATURES, GateResult, run_gates
+from ml.gate_names import LOGGED_FEATURES
+from ml.gates import GateResult, run_gates
 from ml.registry import get_version
 from orchestration import training
 from orchestration.candidates import current_candidate

@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from ml import registry
+from ml.approval import approve_once
 from ml.bundle import Bundle
 from ml.challenge import challenge
 from ml.commands import approve as approve_command
@@ -29,8 +30,8 @@ from ml.deployment import read_deployment, read_history
 from ml.evaluation import Evaluation, evaluate
 from ml.gates import GateResult
 from ml.live_models import live_models
-from ml.promotion import archive, promote, rollback
-from ml.registry import RegisteredVersion
+from ml.promotion import archive, promote, promote_approved, rollback
+from ml.registered_version import RegisteredVersion, read_versions
 from ml.scorer import Scorer
 from ml.tracking import SILENT, open_client
 from ml.training_set import TrainingSet
@@ -244,6 +245,24 @@ def test_a_refused_version_is_served_where_its_refusal_is_overridden(registered,
     assert read_history(registered.settings)[-1].why == "approved: a try (overriding auc_reaches_floor)"
     rollback(registered.settings, by="tests")
     registered.settings.approvals.unlink()
+
+
+def test_an_approval_over_http_is_followed_from_the_copy_of_the_registry(registered):
+    """The API reads the copy; what follows asks MLflow, and shows it the approval."""
+    settings = registered.settings
+    promote(settings, 1, source=SOURCE, by="tests")
+    copied = read_versions(settings)
+
+    approve_once(settings, copied[1], reason="minutes 2026-12", by="key 1")
+    served, again = promote_approved(settings), promote_approved(settings)
+
+    first_three = registry.list_versions(settings, SOURCE)[:3]
+    assert copied[:3] == [replace(version, aliases=()) for version in first_three]
+    assert (served.model_version, served.published_by, again) == (2, "key 1", None)
+    assert read_history(settings)[-1].why == "approved: minutes 2026-12"
+    assert open_client(settings).get_model_version(MODEL_NAME, "2").tags["approved_by"] == "key 1"
+    rollback(settings, by="tests")
+    settings.approvals.unlink()
 
 
 def test_a_canary_that_has_passed_its_last_step_is_champion(registered, monkeypatch):

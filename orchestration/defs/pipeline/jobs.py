@@ -6,6 +6,7 @@ Assets are chosen by key and group, so that a dbt model added to a layer joins t
 import dagster as dg
 
 from orchestration.layers import (
+    APPROVED_VERSION,
     BATCH_SCORES,
     CANARY,
     DECISION_HISTORY,
@@ -22,9 +23,10 @@ from orchestration.layers import (
 )
 
 _maintenance = dg.AssetSelection.groups("maintenance")
-#: Everything but the lake's maintenance, what runs only while a canary does, and the walks through history and the
-#: months built again, which are partitioned by month, not part of a lender's day.
-MAIN_PATH = dg.AssetSelection.all() - dg.AssetSelection.assets(CANARY, WALK_FORWARD, REBUILT_MONTHS) - _maintenance
+_at_times = dg.AssetSelection.assets(CANARY, APPROVED_VERSION, WALK_FORWARD, REBUILT_MONTHS)
+#: Everything but the lake's maintenance, what runs only for a canary or an approval, and the walks through history and
+#: the months built again, which are partitioned by month, not part of a lender's day.
+MAIN_PATH = dg.AssetSelection.all() - _at_times - _maintenance
 _raw = dg.AssetSelection.groups("raw")
 # the quarantine is built with staging, of the rows that can't be typed, and the decisions' history with the features,
 # whose text it shares: without them the step would be run in part
@@ -62,6 +64,11 @@ move_canary = dg.define_asset_job(
     "move_canary",
     selection=dg.AssetSelection.assets(CANARY, DEPLOYMENT_CHANGES),
     description="Judge the canary by what it and the champion answered, and move it on or back.",
+)
+publish_approved = dg.define_asset_job(
+    "publish_approved",
+    selection=dg.AssetSelection.assets(APPROVED_VERSION, DEPLOYMENT_CHANGES),
+    description="Put the version in service that a person approved over HTTP.",
 )
 monitor = dg.define_asset_job(
     "monitor", selection=_monitoring, description="Drift, skew, performance on mature labels, alerts."

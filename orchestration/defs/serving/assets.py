@@ -9,6 +9,7 @@ from orchestration.candidates import current_candidate
 from orchestration.champions import champion_of, was_in_service
 from orchestration.feature_versions import feature_tables
 from orchestration.layers import (
+    APPROVED_VERSION,
     BATCH_SCORES,
     CANARY,
     DEPLOYMENT,
@@ -71,6 +72,7 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
             promote(settings, version, source=source, by="dagster")
         except ApprovalMissing as missing:
             waits = str(missing)
+            _tell_the_api(settings, source)
     served, champion = read_deployment(settings), champion_of(settings, source)
     if served is None or champion is None:
         raise dg.Failure(waits or f"nothing is served although {name} version {version} was published")
@@ -87,6 +89,13 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
             "challenger": served.challenger.name if served.challenger else "none",
         }
     )
+
+
+def _tell_the_api(settings: Settings, source: str) -> None:
+    """Copy the registry for the API: in a home from before there was a copy, nobody could approve over HTTP."""
+    from ml.registry import copy_for_api
+
+    copy_for_api(settings, source)
 
 
 @dg.asset(
@@ -189,16 +198,32 @@ def canary() -> dg.MaterializeResult[None]:
     )
 
 
+@dg.asset(key=APPROVED_VERSION, deps=[REGISTERED_MODEL], group_name="serving", kinds={"python"})
+def approved_version() -> dg.MaterializeResult[None]:
+    """The version that a person approved over HTTP, put in service; its gates are asked once more."""
+    from ml.promotion import promote_approved
+
+    served = promote_approved(Settings.from_environment())
+    if served is None:
+        return dg.MaterializeResult(metadata={"summary": "no approval waits to be followed"})
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"{served.model_name} version {served.model_version}, approved by {served.published_by}",
+            "bundle": dg.MetadataValue.path(served.bundle_directory(Settings.from_environment())),
+        }
+    )
+
+
 @dg.asset(
     key=DEPLOYMENT_CHANGES,
-    deps=[DEPLOYMENT, CANARY],
+    deps=[DEPLOYMENT, APPROVED_VERSION, CANARY],
     group_name="serving",
     kinds={"duckdb"},
     pool=LAKE_WRITER,
 )
 def deployment_changes() -> dg.MaterializeResult[None]:
-    """One row per change of what is served: by whom or what, why, and on which figures."""
+    """One row per change of what is served, by whom or what, why, and on which figures; and one per approval."""
     from ml.deployment_changes import record_changes
 
     n_gained = record_changes(Settings.from_environment())
-    return dg.MaterializeResult(metadata={"summary": f"{n_gained:,} changes recorded"})
+    return dg.MaterializeResult(metadata={"summary": f"{n_gained:,} changes and approvals recorded"})

@@ -1,10 +1,12 @@
-"""Decisions that wait in the API's log are moved into the lake within a minute; a canary follows what they show."""
+"""Decisions that wait in the API's log are moved into the lake within a minute; a canary follows what they show, and
+what is served a person's approval.
+"""
 
 import time
 
 import dagster as dg
 
-from orchestration.defs.pipeline.jobs import ingest_decisions, move_canary
+from orchestration.defs.pipeline.jobs import ingest_decisions, move_canary, publish_approved
 from warehouse.settings import Settings
 
 _UNFINISHED = [
@@ -52,3 +54,19 @@ def canary_to_move() -> dg.RunRequest | dg.SkipReason:
     if verdict.move == "wait":
         return dg.SkipReason(f"{verdict.canary.name}: {verdict.why}")
     return dg.RunRequest(run_key=verdict.key, tags={"loanlake/reason": verdict.why})
+
+
+@dg.sensor(job=publish_approved, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
+def version_approved() -> dg.RunRequest | dg.SkipReason:
+    """Start a run for an approval that came over HTTP; one that fails is not tried again before the next approval."""
+    from ml.approval import unserved_approval
+    from warehouse.errors import LoanlakeError
+
+    try:
+        approval = unserved_approval(Settings.from_environment())
+    except LoanlakeError as error:
+        return dg.SkipReason(f"approvals cannot be read: {error}")
+    if approval is None:
+        return dg.SkipReason("no approval waits to be followed")
+    key = f"{approval.model_name} {approval.model_version} {approval.at}"
+    return dg.RunRequest(run_key=key, tags={"loanlake/reason": f"approved by {approval.by}"})

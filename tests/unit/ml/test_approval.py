@@ -4,11 +4,23 @@ from dataclasses import replace
 
 import pytest
 
-from ml.approval import approve, find_approval, read_approvals, require_approved, require_passed
-from ml.gates import LOGGED_FEATURES, NEVER_OVERRIDDEN
-from ml.registry import RegisteredVersion
+from ml.approval import (
+    approve,
+    approve_once,
+    find_approval,
+    read_approvals,
+    require_approved,
+    require_passed,
+    unserved_approval,
+)
+from ml.deployment_changes import record_changes
+from ml.gate_names import LOGGED_FEATURES, NEVER_OVERRIDDEN
+from ml.promotion import rollback
+from ml.registered_version import RegisteredVersion
+from tests.model_factory import MODEL_NAME, SOURCE, publish_model
 from tests.registered_version import registered_version
 from warehouse.errors import ApprovalMissing, GateRefusal, SettingError
+from warehouse.lake import connect
 
 
 @pytest.fixture
@@ -91,3 +103,64 @@ def test_an_archived_version_is_not_approved(home, register):
 
     with pytest.raises(GateRefusal, match="was archived"):
         approve(home, 3, source="bank", reason="r", by="someone")
+
+
+def test_an_approval_is_to_be_followed_until_something_was_put_in_service(home, register, aliases):
+    """One that is older than a rollback is no reason to undo it."""
+    version = register(source=SOURCE, name=MODEL_NAME)
+    publish_model(home, version=1)
+    given, is_new = approve_once(home, version, reason="minutes", by="key 1")
+    waits = unserved_approval(home)
+
+    publish_model(home, version=3, seed=11)
+    served = unserved_approval(home)
+    rollback(home, by="someone")
+
+    assert is_new
+    assert waits == given
+    assert (served, unserved_approval(home)) == (None, None)
+
+
+def test_an_approval_that_stands_is_not_given_twice_but_one_that_was_overtaken_is(home, register):
+    version = register(source=SOURCE, name=MODEL_NAME)
+
+    first, again = (approve_once(home, version, reason=reason, by="key 1") for reason in ("one", "two"))
+    publish_model(home, version=4)
+    later, is_new = approve_once(home, version, reason="three", by="key 1")
+
+    assert again == (first[0], False)
+    assert (later.reason, is_new) == ("three", True)
+    assert unserved_approval(home) == later
+
+
+def test_a_further_override_is_a_further_approval(home, register):
+    version = register("auc_reaches_floor", "test_months", source=SOURCE, name=MODEL_NAME)
+    both = ["auc_reaches_floor", "test_months"]
+    with pytest.raises(GateRefusal):
+        approve_once(home, version, reason="r", overrides=both[:1], by="key 1")
+
+    approve_once(home, version, reason="r", overrides=both, by="key 1")
+
+    assert len(read_approvals(home)) == 1
+
+
+def test_every_approval_is_a_row_also_one_that_was_never_followed(home, register):
+    version = register("auc_reaches_floor")
+    approve_once(home, version, reason="shock", overrides=["auc_reaches_floor"], by="key 1")
+
+    assert (record_changes(home), record_changes(home)) == (1, 0)
+    with connect(home) as con:
+        rows = con.execute(
+            "select approval, approved_by, model_name, model_version, overridden, reason from serving.approvals"
+        ).fetchall()
+    assert rows == [(1, "key 1", "default_risk_bank", 3, ["auc_reaches_floor"], "shock")]
+
+
+def test_a_line_that_is_no_approval_is_named(home, register):
+    register()
+    approve(home, 3, source="bank", reason="r", by="someone")
+    with home.approvals.open("a") as file:
+        file.write('{"reason": "half')
+
+    with pytest.raises(SettingError, match=r"approvals.jsonl:2 must hold one approval"):
+        read_approvals(home)

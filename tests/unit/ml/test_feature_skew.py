@@ -13,7 +13,8 @@ import pytest
 
 from ml.deployment import bundle_directory
 from ml.feature_skew import FeatureSkew, logged_evidence, measure_feature_skew, record_feature_skew
-from ml.gates import LOGGED_FEATURES, run_gates
+from ml.gate_names import LOGGED_FEATURES
+from ml.gates import run_gates
 from ml.logged_features import compare_logged_features
 from ml.logged_values import dump_features, dump_inputs
 from ml.monitoring import MonitoredModel

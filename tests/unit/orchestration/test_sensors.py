@@ -10,10 +10,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ml.approval import approve_once
 from ml.deployment import CanaryPlan, Challenger, Deployment
 from orchestration.defs.ingestion.sensors import new_files
 from orchestration.defs.monitoring.sensors import drift_found, labels_matured, performance_decayed
-from orchestration.defs.serving.sensors import canary_to_move, decisions_to_ingest
+from orchestration.defs.serving.sensors import canary_to_move, decisions_to_ingest, version_approved
+from tests.registered_version import registered_version
 from warehouse import decision_log
 from warehouse.lake import writer
 from warehouse.settings import Settings
@@ -212,3 +214,30 @@ def test_nothing_in_service_starts_no_training(
     home: Settings, instance: dg.DagsterInstance, sensor: dg.SensorDefinition
 ) -> None:
     assert tick(sensor, instance) == ([], "no model in service")
+
+
+def test_an_approval_starts_a_run_until_what_it_approved_is_served(
+    home: Settings, in_service: Callable[..., Deployment], instance: dg.DagsterInstance
+) -> None:
+    in_service(3)
+    nothing = tick(version_approved, instance)
+    approve_once(home, registered_version(version=4), reason="minutes", by="key 1")
+
+    requests, _ = tick(version_approved, instance)
+    again, _ = tick(version_approved, instance)
+    in_service(4)
+    served = tick(version_approved, instance)
+
+    assert nothing == served == ([], "no approval waits to be followed")
+    assert [request.run_key for request in requests] == [request.run_key for request in again]
+    assert requests[0].tags["loanlake/reason"] == "approved by key 1"
+
+
+def test_approvals_that_cannot_be_read_start_no_run(home: Settings, instance: dg.DagsterInstance) -> None:
+    home.approvals.parent.mkdir(parents=True)
+    home.approvals.write_text("{\n")
+
+    requests, said = tick(version_approved, instance)
+
+    assert requests == []
+    assert said.startswith("approvals cannot be read: ")

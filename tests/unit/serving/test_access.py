@@ -25,6 +25,8 @@ CALLS = [
     ("POST", "/v1/scores/batch", {"applications": [APPLICATION]}, "score"),
     ("GET", "/v1/decisions/x", None, "decisions"),
     ("POST", "/v1/outcomes", OUTCOME, "outcomes"),
+    ("GET", "/v1/models", None, "approve"),
+    ("POST", "/v1/models/99/approval", {"reason": "no such version"}, "approve"),
 ]
 
 

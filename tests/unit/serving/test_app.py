@@ -214,7 +214,7 @@ def test_the_description_carries_the_contracts_examples(client: Client) -> None:
     assert client.post("/v1/scores", json=example).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["ScoreRequest", "BatchRequest", "OutcomeReport"])
+@pytest.mark.parametrize("name", ["ScoreRequest", "BatchRequest", "OutcomeReport", "ApprovalRequest"])
 def test_the_description_says_that_unknown_fields_are_refused(client: Client, name: str) -> None:
     document = client.get("/schema/openapi.json").json()
 

@@ -1,0 +1,58 @@
+"""``/v1/models``: registered versions on their way into service, and a person's approval of one."""
+
+from typing import Annotated, Any
+
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, QueryParameter
+
+from serving.access import SCOPE, caller
+from serving.approvals import ApprovalService
+from serving.json_body import read_json
+from serving.openapi import key_or_token, problems, takes
+from serving.wire import ApprovalReceipt, ModelVersions
+
+Source = Annotated[
+    str | None,
+    QueryParameter(
+        description="Whose model; the lender that is served, or LOANLAKE_SOURCE, if not given.", max_length=100
+    ),
+]
+
+
+class ModelsController(Controller):
+    """Tell where versions stand, and take approvals."""
+
+    path = "/v1/models"
+    tags = ("Model",)
+    opt = {SCOPE: "approve"}  # noqa: RUF012 - Litestar reads it as a class attribute
+    security = key_or_token("approve")
+
+    @get(responses=problems(400, 503, scope="approve"))
+    async def versions(self, approvals: NamedDependency[ApprovalService], source: Source = None) -> ModelVersions:
+        """Every registered version, newest first: where it stands, what its gates said, and who approved it."""
+        return await approvals.versions(source)
+
+    @post(
+        "/{version:int}/approval",
+        status_code=202,
+        operation_class=takes("ApprovalRequest"),
+        responses={
+            200: ResponseSpec(
+                ApprovalReceipt, description="It was approved before, and that stands", generate_examples=False
+            ),
+            **problems(400, 404, 408, 409, 413, 415, 503, scope="approve"),
+        },
+    )
+    async def approve(
+        self,
+        version: FromPath[int],
+        request: Request[Any, Any, Any],
+        approvals: NamedDependency[ApprovalService],
+        source: Source = None,
+    ) -> Response[ApprovalReceipt]:
+        """Approve a version; Dagster then puts it in service. The approval is kept before this answers."""
+        body = await read_json(request)
+        given = await approvals.approve(version, body, source=source, by=caller(request).signature)
+        return Response(given.receipt, status_code=202 if given.is_new else 200)
