@@ -119,7 +119,8 @@ def _live_schemas(deployments: DeploymentWatch, batch_rows: int) -> dict[str, di
         "type": "array",
         "minItems": 1,
         "maxItems": batch_rows,
-        "items": {"$ref": "#/components/schemas/ScoreRequest"},
+        # one that is no ScoreRequest gets a problem of its own beside the scores of the others
+        "items": {"anyOf": [{"$ref": "#/components/schemas/ScoreRequest"}, {}]},
     }
     batch = {
         "type": "object",

@@ -53,7 +53,8 @@ class BodySchema:
             frozen=True,
             kw_only=True,
         )
-        self._times = tuple(field.name for field in fields if _is_time(field.type))
+        self._times = tuple(field.name for field in fields if _is_of(datetime, field.type))
+        self._whole = frozenset(field.name for field in fields if _is_of(int, field.type))
 
     def validate(self, body: Any) -> dict[str, Any]:
         """The fields in their Python types, None where one was left out, times in naive UTC as the lake has them.
@@ -61,9 +62,10 @@ class BodySchema:
         Raises InvalidRequest with all violations.
         """
         try:
-            values = msgspec.structs.asdict(msgspec.convert(body, self.struct))
+            found = msgspec.convert(body, self.struct)
         except msgspec.ValidationError:
-            raise self._refusal(body) from None
+            found = self._converted_whole(body)
+        values = msgspec.structs.asdict(found)
         for name in self._times:
             values[name] = _naive_utc(values[name])
         return values
@@ -83,6 +85,15 @@ class BodySchema:
                 documented["examples"] = [field.example]
             schema["properties"][name] |= documented
         return schema | {"examples": [self.example()]}
+
+    def _converted_whole(self, body: Any) -> Any:
+        """The struct of a body that writes 36 as 36.0: JSON has one kind of number, and so has JSON Schema."""
+        if isinstance(body, dict):
+            body = {name: _whole(value) if name in self._whole else value for name, value in body.items()}
+        try:
+            return msgspec.convert(body, self.struct)
+        except msgspec.ValidationError:
+            raise self._refusal(body) from None
 
     def _refusal(self, body: Any) -> InvalidRequest:
         if not isinstance(body, dict):
@@ -119,8 +130,12 @@ def invalid(violations: tuple[Violation, ...]) -> InvalidRequest:
     return InvalidRequest(f"{len(violations)} of the body's fields break their rules: {names}{more}", violations)
 
 
-def _is_time(accepted: Any) -> bool:
-    return datetime in (accepted, *get_args(accepted))
+def _is_of(kind: type, accepted: Any) -> bool:
+    return kind in (accepted, *get_args(accepted))
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def _naive_utc(time: datetime | None) -> datetime | None:

@@ -4,7 +4,7 @@ The page works without a network: its script and style come from the package ``s
 """
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,7 +16,17 @@ from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin, SwaggerRenderPlugin, YamlRenderPlugin
-from litestar.openapi.spec import Components, OpenAPIMediaType, Operation, Reference, RequestBody, SecurityScheme, Tag
+from litestar.openapi.spec import (
+    Components,
+    Link,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    Operation,
+    Reference,
+    RequestBody,
+    SecurityScheme,
+    Tag,
+)
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
@@ -51,6 +61,19 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "errors": [{"field": "term_months", "rule": "must be a whole number from 1 to 480", "found": 0}],
     },
 }
+READ_DECISION, REPORT_OUTCOME = "readDecision", "reportOutcome"
+#: From an answer that names a decision to the decision, with all that made it.
+TO_DECISION = Link(
+    operation_id=READ_DECISION,
+    parameters={"decision_id": "$response.body#/decision_id"},
+    description="The decision as it was logged.",
+)
+#: From an answer that names an application to the report of how it ended.
+TO_OUTCOME = Link(
+    operation_id=REPORT_OUTCOME,
+    request_body={"application_id": "$response.body#/application_id"},
+    description="How the application ended, once that is known.",
+)
 #: JSON Schemas that replace components of the same name.
 LiveSchemas = Callable[[], dict[str, dict[str, Any]]]
 
@@ -80,16 +103,37 @@ def problems(*statuses: int, scope: str = OPEN) -> dict[int, ResponseSpec]:
     }
 
 
-def takes(schema: str) -> type[Operation]:
-    """An operation whose body is the live schema of that name; handlers decode the body themselves."""
+def takes(schema: str, *, leads_to: Mapping[str, Link] | None = None) -> type[Operation]:
+    """An operation whose body is the live schema of that name; handlers decode the body themselves.
+
+    ``leads_to``: what a caller can do with its answer.
+    """
 
     @dataclass
     class TakesBody(Operation):
         def __post_init__(self) -> None:
             content = {"application/json": OpenAPIMediaType(schema=Reference(ref=f"#/components/schemas/{schema}"))}
             self.request_body = RequestBody(content=content, required=True)
+            _add_links(self, leads_to or {})
 
     return TakesBody
+
+
+def gives(*, leads_to: Mapping[str, Link]) -> type[Operation]:
+    """An operation without a body, and what a caller can do with its answer."""
+
+    @dataclass
+    class GivesAnswer(Operation):
+        def __post_init__(self) -> None:
+            _add_links(self, leads_to)
+
+    return GivesAnswer
+
+
+def _add_links(operation: Operation, links: Mapping[str, Link]) -> None:
+    answer = (operation.responses or {}).get("200")
+    if links and isinstance(answer, OpenAPIResponse):
+        answer.links = dict(links)
 
 
 def openapi_config(live_schemas: LiveSchemas, *, version: str, scope: str) -> OpenAPIConfig:

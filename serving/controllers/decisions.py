@@ -6,7 +6,7 @@ from litestar.params import FromPath
 
 from serving.access import SCOPE
 from serving.decide import logged_decision
-from serving.openapi import key_or_token, problems
+from serving.openapi import READ_DECISION, TO_OUTCOME, gives, key_or_token, problems
 from serving.outbox import Outbox
 from serving.problems import UnknownDecision
 from serving.wire import LoggedDecision
@@ -20,7 +20,12 @@ class DecisionsController(Controller):
     opt = {SCOPE: "decisions"}  # noqa: RUF012 - Litestar reads it as a class attribute
     security = key_or_token("decisions")
 
-    @get("/{decision_id:str}", responses=problems(404, 503, scope="decisions"))
+    @get(
+        "/{decision_id:str}",
+        operation_id=READ_DECISION,
+        operation_class=gives(leads_to={"outcome": TO_OUTCOME}),
+        responses=problems(400, 404, 503, scope="decisions"),
+    )
     async def decision(self, decision_id: FromPath[str], outbox: NamedDependency[Outbox]) -> LoggedDecision:
         """One decision with everything that made it: inputs, features, score, reasons, model."""
         found = await outbox.find_anywhere(decision_id)

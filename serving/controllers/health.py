@@ -2,9 +2,11 @@
 
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 
 from serving.access import OPEN, SCOPE
 from serving.metrics import CONTENT_TYPE, Metrics
+from serving.openapi import problems
 from serving.readiness import ReadinessCheck
 from serving.wire import Alive, Readiness
 
@@ -20,14 +22,20 @@ class HealthController(Controller):
         """The process answers; it says nothing about scoring."""
         return Alive()
 
-    @get("/readyz")
+    @get("/readyz", responses={503: ResponseSpec(Readiness, description="It cannot score", generate_examples=False)})
     async def ready(self, readiness: NamedDependency[ReadinessCheck]) -> Response[Readiness]:
         """200 while it can score, with reasons where something is amiss; 503 with the reasons why it cannot."""
         found = await readiness.check()
         return Response(found, status_code=503 if found.status == "unavailable" else 200)
 
 
-@get("/metrics", tags=["Health"], media_type="text/plain", sync_to_thread=False)
+@get(
+    "/metrics",
+    tags=["Health"],
+    media_type="text/plain",
+    responses=problems(scope="metrics"),  # where LOANLAKE_METRICS=key
+    sync_to_thread=False,
+)
 def metrics_page(metrics: NamedDependency[Metrics]) -> Response[bytes]:
     """Prometheus's text format."""
     return Response(metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})

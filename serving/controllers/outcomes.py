@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 
 from serving.access import SCOPE
 from serving.json_body import read_json
-from serving.openapi import key_or_token, problems, takes
+from serving.openapi import REPORT_OUTCOME, key_or_token, problems, takes
 from serving.outcome_report import OutcomeService
 from serving.wire import OutcomeReceipt
 
@@ -22,6 +22,7 @@ class OutcomesController(Controller):
 
     @post(
         status_code=200,
+        operation_id=REPORT_OUTCOME,
         operation_class=takes("OutcomeReport"),
         responses=problems(400, 408, 413, 415, 503, scope="outcomes"),
     )

@@ -8,7 +8,7 @@ from litestar.params import HeaderParameter
 
 from serving.access import SCOPE, caller
 from serving.json_body import read_json
-from serving.openapi import key_or_token, problems, takes
+from serving.openapi import TO_DECISION, TO_OUTCOME, key_or_token, problems, takes
 from serving.scoring import ScoringService
 from serving.wire import BatchAnswer, ScoredApplication
 
@@ -33,7 +33,7 @@ class ScoresController(Controller):
 
     @post(
         status_code=200,
-        operation_class=takes("ScoreRequest"),
+        operation_class=takes("ScoreRequest", leads_to={"decision": TO_DECISION, "outcome": TO_OUTCOME}),
         responses=problems(400, 408, 413, 415, 422, 503, scope="score"),
     )
     async def score(

@@ -53,6 +53,14 @@ def test_left_out_fields_are_null_and_whole_numbers_become_doubles() -> None:
     assert "prior_defaults" not in values, "history is looked up, never taken from the caller"
 
 
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    """JSON has one kind of number; the JSON Schema that is published says ``integer``, and 36.0 is one to it."""
+    values = SCHEMA.validate(GOOD | {"term_months": 36.0})
+
+    assert values["term_months"] == 36
+    assert isinstance(values["term_months"], int)
+
+
 def test_every_violation_is_listed_with_field_rule_and_value() -> None:
     violations = refused(
         {
@@ -85,7 +93,8 @@ def test_every_violation_is_listed_with_field_rule_and_value() -> None:
         ("requested_amount", 10**400, "an integer of 1329 bits"),
         ("requested_amount", float("inf"), "Infinity"),
         ("score", float("inf"), "Infinity"),
-        ("term_months", 36.0, 36.0),
+        ("term_months", 36.5, 36.5),
+        ("term_months", "36.0", "36.0"),
         ("term_months", 2**80, str(2**80)),
         ("application_id", "", ""),
         ("application_id", "a\n", "a\n"),
@@ -97,7 +106,7 @@ def test_every_violation_is_listed_with_field_rule_and_value() -> None:
     ],
 )
 def test_a_value_of_another_type_is_refused_and_shown(field: str, value: object, found: object) -> None:
-    """Nothing is converted on a guess: ``"5000"``, ``true`` and ``36.0`` are not what they resemble."""
+    """Nothing is converted on a guess: ``"5000"`` and ``true`` are not what they resemble."""
     (violation,) = refused(GOOD | {field: value})
 
     assert (violation.field, violation.found) == (field, found)
