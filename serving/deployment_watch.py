@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ml.deployment import Deployment, read_deployment
+from serving.metrics import Metrics
 from serving.problems import Unavailable
 from serving.served_model import ServedDeployment, ServedModel, load_served_model
 from warehouse.settings import Settings
@@ -33,9 +34,11 @@ class DeploymentWatch:
         self,
         settings: Settings,
         *,
+        metrics: Metrics,
         load: Callable[[Settings, Deployment], ServedModel] = load_served_model,
     ):
         self._settings = settings
+        self._metrics = metrics
         self._load = load
         self._seen: _Stamp | None = None
         self.deployment: ServedDeployment | None = None
@@ -68,6 +71,9 @@ class DeploymentWatch:
             self._refuse(f"the newest deployment cannot be served: {error}")
             return
         self.deployment = deployment
+        self._metrics.count_swap("served")
+        for model, roles in deployment.roles():
+            self._metrics.begin(model.deployment, roles)
         self._refuse(problem)
         served = {"champion": deployment.champion, "challenger": deployment.challenger}
         log.info("serving", extra={role: model.name for role, model in served.items() if model is not None})
@@ -96,10 +102,12 @@ class DeploymentWatch:
         return self._load(self._settings, wanted)
 
     def _refuse(self, reason: str | None) -> None:
+        self._metrics.refused_deployment.set(reason is not None)
         if reason is None:
             self.broken = None
             return
         self.broken = Broken(reason, time.monotonic())
+        self._metrics.count_swap("refused")
         log.error("deployment refused", extra={"reason": reason})
 
     def _stamp(self) -> _Stamp | None:

@@ -2,9 +2,9 @@
 
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from http import HTTPMethod
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
@@ -17,9 +17,12 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from ml.deployment import Deployment
 from serving.problems import InvalidRequest
+from serving.workers import COUNTERS
 from warehouse.decision_log import Decision
 
 if TYPE_CHECKING:
@@ -32,7 +35,6 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 FailureWord = Literal["not_scorable", "failed", "left_out"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-_MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 _STARTED = "loanlake_started"
 _METHODS = frozenset(HTTPMethod)
 # 16 connections are answered within 5–10 ms, a commit takes 1–2 ms: finer than the client's defaults there
@@ -50,6 +52,16 @@ class _Children(dict[tuple[str | int, ...], _M]):
     def __missing__(self, labels: tuple[str | int, ...]) -> _M:
         child = self[labels] = self._metric.labels(*labels)
         return child
+
+
+class _Told(Collector):
+    """What is told of the moment, as generate_latest takes it."""
+
+    def __init__(self, metrics: Iterable[Metric]):
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
 
 
 class Metrics:
@@ -111,8 +123,20 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=self.registry,
         )
+        self.refused_deployment = Gauge(
+            "loanlake_deployment_refused",
+            "Workers that cannot serve the newest deployment, or its challenger, and go on with what they have",
+            multiprocess_mode="livesum",
+            registry=self.registry,
+        )
+        self._swaps = self._counter(
+            "loan_model_swaps", "Deployments that a worker took into service, and tries that failed", ("result",)
+        )
+        # told as 0 before the first: Prometheus sees no increase in a series that begins with 1
         for reason in ("stale", "unavailable"):
             self._history_refusals[(reason,)].inc(0)
+        for result in ("served", "refused"):
+            self._swaps[(result,)].inc(0)
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> _Children[Counter]:
         return _Children(Counter(name, text, labels, registry=self.registry))
@@ -120,15 +144,15 @@ class Metrics:
     def _histogram(self, name: str, text: str, labels: tuple[str, ...]) -> _Children[Histogram]:
         return _Children(Histogram(name, text, labels, buckets=_SECONDS, registry=self.registry))
 
-    def exposition(self) -> bytes:
-        """Prometheus's text format; of all workers where there are several."""
-        if _MULTIPROCESS not in os.environ:
-            return generate_latest(self.registry)
-        from prometheus_client.multiprocess import MultiProcessCollector
+    def exposition(self, told: Iterable[Metric] = ()) -> bytes:
+        """Prometheus's text format, of all workers where there are several; then what else is ``told``."""
+        counted = self.registry
+        if COUNTERS in os.environ:
+            from prometheus_client.multiprocess import MultiProcessCollector
 
-        workers = CollectorRegistry()
-        MultiProcessCollector(workers)  # type: ignore[no-untyped-call]
-        return generate_latest(workers)
+            counted = CollectorRegistry()
+            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
+        return generate_latest(counted) + generate_latest(_Told(told))
 
     def count_prediction(self, decision: Decision) -> None:
         """Count a score that is durable."""
@@ -137,6 +161,16 @@ class Metrics:
         self._results[model, version, role, decision.decision, decision.band].inc()
         if decision.latency_ms is not None:
             self._prediction_seconds[model, version, role].observe(decision.latency_ms / 1000)
+
+    def count_swap(self, result: Literal["served", "refused"]) -> None:
+        """Count a deployment that was taken into service, or a try that failed."""
+        self._swaps[(result,)].inc()
+
+    def begin(self, deployment: Deployment, roles: Collection[str]) -> None:
+        """Tell the failures of a version from 0 on, as long as it has these roles."""
+        for role in roles:
+            for reason in get_args(FailureWord) if role == "shadow" else ("not_scorable", "failed"):
+                self._failures[deployment.model_name, deployment.model_version, role, reason].inc(0)
 
     def count_failure(self, deployment: Deployment, role: str, reason: FailureWord) -> None:
         """Count an application that a version was to score and did not."""

@@ -100,6 +100,14 @@ class ServedDeployment:
             return ("challenger", self.challenger), ("fallback", self.champion)
         return (champion,)
 
+    def roles(self) -> tuple[tuple[ServedModel, tuple[str, ...]], ...]:
+        """Each version with what its scores may be called."""
+        if self.challenger is None:
+            return ((self.champion, ("champion",)),)
+        if self.mode == "shadow":
+            return (self.champion, ("champion",)), (self.challenger, ("shadow",))
+        return (self.champion, ("champion", "fallback")), (self.challenger, ("challenger",))
+
     def model_of(self, model_name: str, model_version: int) -> ServedModel:
         """The model that made a decision, or else the champion."""
         for model in (self.champion, self.challenger):

@@ -29,6 +29,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     import uvicorn
 
     from serving import logs
+    from serving.workers import COUNTERS
 
     logs.configure()
     # worker processes read their settings from the environment they inherit
@@ -37,7 +38,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         counters = settings.counters / str(port)
         shutil.rmtree(counters, ignore_errors=True)  # of the run before, whose counts must not be added
         counters.mkdir(parents=True)
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counters)
+        os.environ[COUNTERS] = str(counters)
     _wait_for_port(host, port)
     uvicorn.run(
         "serving.server:worker_app",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from serving.approvals import ApprovalService
 from serving.deployment_watch import DeploymentWatch
 from serving.metrics import Metrics
+from serving.observation import Observation
 from serving.options import ServingOptions
 from serving.outbox import Outbox
 from serving.outcome_report import OutcomeService
@@ -31,13 +32,14 @@ class Services:
     outbox: Outbox
     store: OnlineStore
     metrics: Metrics
+    observation: Observation
 
     @asynccontextmanager
     async def running(self, poll_seconds: float) -> AsyncIterator[None]:
         """Serve what is deployed, and look every ``poll_seconds`` whether it has changed; afterwards close all."""
         await self.deployments.look()
         await self.outbox.check()
-        watching = asyncio.create_task(_watch(self.deployments, poll_seconds))
+        watching = asyncio.create_task(_watch(self, poll_seconds))
         try:
             yield
         finally:
@@ -52,10 +54,11 @@ class Services:
 def build_services(settings: Settings, options: ServingOptions) -> Services:
     """The services over one home, none of them started."""
     metrics = Metrics()
-    deployments = DeploymentWatch(settings)
+    deployments = DeploymentWatch(settings, metrics=metrics)
     store = open_store(settings)
     outbox = Outbox(settings, metrics=metrics, most_waiting=options.waiting_decisions)
     shadows = ShadowScorer(outbox=outbox, metrics=metrics)
+    readiness = ReadinessCheck(deployments=deployments, store=store, outbox=outbox, history_policy=options.history)
     return Services(
         deployments=deployments,
         scoring=ScoringService(
@@ -70,14 +73,17 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
         shadows=shadows,
         outcomes=OutcomeService(deployments=deployments, outbox=outbox),
         approvals=ApprovalService(settings),
-        readiness=ReadinessCheck(deployments=deployments, store=store, outbox=outbox, history_policy=options.history),
+        readiness=readiness,
         outbox=outbox,
         store=store,
         metrics=metrics,
+        observation=Observation(settings, deployments=deployments, store=store, outbox=outbox, readiness=readiness),
     )
 
 
-async def _watch(deployments: DeploymentWatch, poll_seconds: float) -> None:
+async def _watch(services: Services, poll_seconds: float) -> None:
     while True:
         await asyncio.sleep(poll_seconds)
-        await deployments.look()
+        await services.deployments.look()
+        # at each look, not at each request; a callback would not be seen by other workers
+        services.metrics.waiting.set(services.outbox.n_waiting)

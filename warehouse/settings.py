@@ -175,6 +175,10 @@ class Settings:
         """``deployment.json``: what the API serves now."""
         return self.home / "deployment" / "deployment.json"
 
+    def drift(self, source: str) -> Path:
+        """The newest drift of a source's versions in service, for those who do not open the lake."""
+        return self.deployment.with_name(f"drift-{source}.json")
+
     @property
     def approvals(self) -> Path:
         """Every approval ever given, one JSON a line, oldest first."""

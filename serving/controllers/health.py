@@ -6,6 +6,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from serving.access import OPEN, SCOPE
 from serving.metrics import CONTENT_TYPE, Metrics
+from serving.observation import Observation
 from serving.openapi import problems
 from serving.readiness import ReadinessCheck
 from serving.wire import Alive, Readiness
@@ -34,8 +35,7 @@ class HealthController(Controller):
     tags=["Health"],
     media_type="text/plain",
     responses=problems(scope="metrics"),  # where LOANLAKE_METRICS=key
-    sync_to_thread=False,
 )
-def metrics_page(metrics: NamedDependency[Metrics]) -> Response[bytes]:
+async def metrics_page(metrics: NamedDependency[Metrics], observation: NamedDependency[Observation]) -> Response[bytes]:
     """Prometheus's text format."""
-    return Response(metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+    return Response(metrics.exposition(await observation.told()), headers={"Content-Type": CONTENT_TYPE})

@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 
 from ml.bundle import Bundle, load_bundle
+from ml.drift_figures import SCORE, read_drift
 from ml.gate_names import LOGGED_FEATURES
 from ml.gates import GateResult, run_gates
 from ml.registry import get_version
@@ -136,6 +137,12 @@ def test_files_become_a_served_model_and_scores(first_run: tuple[Home, dg.Execut
     assert n_rows == n_ids > 0
     [(n_months,)] = home.rows("select count(*) from monitoring.score_drift")
     assert n_months > 0
+    [drift] = read_drift(home.settings, "simulated")
+    newest = f"from monitoring.feature_drift where month = '{drift.month}'"
+    measured = {feature: psi for feature, psi in home.rows(f"select feature, psi {newest}")}
+    published = {figure.feature: figure.psi for figure in drift.figures}
+    assert published == pytest.approx(measured | {SCORE: published[SCORE]})
+    assert len(measured) > 40
     assert list(home.settings.reports.glob("drift/*/*.html"))
 
 

@@ -9,7 +9,9 @@ from warehouse.decision_log.entries import Decision, HistoryWord, ReportedOutcom
 from warehouse.decision_log.erasing import erase_entries
 from warehouse.decision_log.ingestion import Ingested, find_decision, ingest_into_lake
 from warehouse.decision_log.outbox import (
+    Backlog,
     append,
+    backlog,
     connect,
     count_pending,
     create,
@@ -19,6 +21,7 @@ from warehouse.decision_log.outbox import (
 )
 
 __all__ = [
+    "Backlog",
     "Decision",
     "HistoryWord",
     "Ingested",
@@ -26,6 +29,7 @@ __all__ = [
     "ScoringFailure",
     "ShadowDecision",
     "append",
+    "backlog",
     "connect",
     "count_pending",
     "create",

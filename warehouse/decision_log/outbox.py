@@ -122,6 +122,30 @@ def find_shadow_in_outbox(connection: sqlite3.Connection, decision_id: str) -> S
     return msgspec.msgpack.decode(row[0], type=ShadowDecision) if row else None
 
 
+class Backlog(msgspec.Struct, frozen=True):
+    """Entries of a kind that the lake does not have yet: at most so many, the oldest appended at that Unix time."""
+
+    n_rows: int
+    oldest_at: float | None
+
+
+def backlog(connection: sqlite3.Connection) -> dict[str, Backlog]:
+    """Kind of entry → what the lake lacks of it, found in microseconds however much that is.
+
+    Counted by sequence numbers, of which an entry that was erased, or sent a second time, has used one too.
+    """
+    return {entries.table: _backlog(connection, entries.table) for entries in KINDS}
+
+
+def _backlog(connection: sqlite3.Connection, table: str) -> Backlog:
+    row = connection.execute(
+        f"select (select max(sequence) from {table}) - ingested_up_to, appended_at from watermarks "
+        f"join {table} on sequence > ingested_up_to where entries = ? order by sequence limit 1",
+        (table,),
+    ).fetchone()
+    return Backlog(*row) if row else Backlog(0, None)
+
+
 def count_pending(settings: Settings) -> int:
     """Decisions and outcomes that the lake does not have yet."""
     connection = connect(settings)

@@ -49,17 +49,17 @@ if TYPE_CHECKING:
 def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
     """Measured in SQL over every decision."""
     from ml.drift import record_feature_drift, record_score_drift
+    from ml.drift_figures import newest_month, publish_drift
     from orchestration.monitoring import monitored_versions
 
     settings, started = Settings.from_environment(), time.monotonic()
-    champion, *challengers = monitored_versions(settings, run_settings.active_source(settings))
-    features = record_feature_drift(
-        settings, champion.model, champion.bundle.contract, reference_snapshot=champion.snapshot
-    )
-    for challenger in challengers:
-        record_feature_drift(
-            settings, challenger.model, challenger.bundle.contract, reference_snapshot=challenger.snapshot
-        )
+    source = run_settings.active_source(settings)
+    versions = monitored_versions(settings, source)
+    of_features = [
+        record_feature_drift(settings, version.model, version.bundle.contract, reference_snapshot=version.snapshot)
+        for version in versions
+    ]
+    champion, features = versions[0], of_features[0]
     drifted = sorted({row.feature for row in features if row.is_drifted})
     latest = max((row.month for row in features), default=None)
     yield dg.MaterializeResult(
@@ -74,9 +74,17 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
         },
     )
     started = time.monotonic()
-    scores = record_score_drift(settings, champion.model, reference_scores=champion.bundle.reference_scores)
-    for challenger in challengers:
-        record_score_drift(settings, challenger.model, reference_scores=challenger.bundle.reference_scores)
+    of_scores = [
+        record_score_drift(settings, version.model, reference_scores=version.bundle.reference_scores)
+        for version in versions
+    ]
+    scores = of_scores[0]
+    newest = [
+        newest_month(version.model, features_of, scores_of)
+        for version, features_of, scores_of in zip(versions, of_features, of_scores, strict=True)
+    ]
+    # the API shows it at /metrics, and never opens the lake for it
+    publish_drift(settings, source, [drift for drift in newest if drift is not None])
     yield dg.MaterializeResult(
         asset_key=SCORE_DRIFT,
         metadata={

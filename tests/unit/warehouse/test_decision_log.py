@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
+from contextlib import closing
 from dataclasses import replace as replaced
 from datetime import datetime, timedelta
 
@@ -255,6 +257,27 @@ def test_a_pruned_id_that_is_logged_again_is_not_doubled_in_the_lake(home: Setti
 
     assert decision_log.ingest_into_lake(home).n_decisions == 0
     assert lake_ids(home) == ["d-1"]
+
+
+def test_the_backlog_is_what_the_lake_lacks_and_since_when(home: Settings) -> None:
+    log(home, [decision(1), decision(2)], [AN_OUTCOME])
+    before = time.time()
+    decision_log.ingest_into_lake(home)
+    log(home, [decision(3), decision(4)])
+    connection = decision_log.connect(home)
+    assert connection is not None
+
+    with closing(connection):
+        found = decision_log.backlog(connection)
+
+    assert {kind: backlog.n_rows for kind, backlog in found.items()} == {
+        "decisions": 2,
+        "shadows": 0,
+        "outcomes": 0,
+        "failures": 0,
+    }
+    assert before < (found["decisions"].oldest_at or 0) <= time.time()
+    assert found["outcomes"].oldest_at is None
 
 
 def test_an_empty_home_has_nothing_pending(home: Settings) -> None:
