@@ -139,7 +139,7 @@ def test_files_become_a_served_model_and_scores(first_run: tuple[Home, dg.Execut
     assert n_months > 0
     [drift] = read_drift(home.settings, "simulated")
     newest = f"from monitoring.feature_drift where month = '{drift.month}'"
-    measured = {feature: psi for feature, psi in home.rows(f"select feature, psi {newest}")}
+    measured: dict[str, float] = dict(home.rows(f"select feature, psi {newest}"))
     published = {figure.feature: figure.psi for figure in drift.figures}
     assert published == pytest.approx(measured | {SCORE: published[SCORE]})
     assert len(measured) > 40
