@@ -10,6 +10,7 @@ Fitted on tune rows, which trained no tree. Applying one needs NumPy only, and g
 the same value among many.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, get_args
@@ -66,8 +67,10 @@ class LogOddsCalibrator:
         return np.asarray(1.0 / (1.0 + np.exp(-log_odds)), dtype=np.float64)
 
     def apply_one(self, raw: float) -> float:
-        """One value, through the same array operations: ``math.log`` differs from NumPy's in the last bit."""
-        return float(self.apply(np.array([raw]))[0])
+        """One value, by NumPy's own functions: ``math.log`` differs from them in the last bit."""
+        clipped = min(max(raw, _EDGE), 1.0 - _EDGE)
+        log_odds = self.a * float(np.log(clipped)) - self.b * float(np.log1p(-clipped)) + self.c
+        return 1.0 / (1.0 + float(np.exp(-log_odds)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -103,7 +106,13 @@ class IsotonicCalibrator:
 
     def apply_one(self, raw: float) -> float:
         """One value, equal to the bit to what :meth:`apply` gives it."""
-        return float(self.apply(np.array([raw]))[0])
+        knots, values = self.knots, self.values
+        if len(knots) == 1:
+            return values[0]
+        x = min(max(raw, knots[0]), knots[-1])
+        left = min(bisect_right(knots, x) - 1, len(knots) - 2)
+        slope = (values[left + 1] - values[left]) / (knots[left + 1] - knots[left])
+        return min(values[left] + slope * (x - knots[left]), values[left + 1])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

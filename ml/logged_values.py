@@ -37,7 +37,7 @@ _READERS: dict[str, Callable[[str], object]] = {
 
 def dump_inputs(inputs: Mapping[str, object]) -> str:
     """The inputs of a decision, by name."""
-    return _dump(dict(inputs))
+    return _dump(inputs)
 
 
 def load_inputs(text: str, contract: FeatureContract) -> dict[str, object]:
@@ -48,8 +48,7 @@ def load_inputs(text: str, contract: FeatureContract) -> dict[str, object]:
 
 def dump_features(features: Sequence[object], contract: FeatureContract) -> str:
     """A feature vector in contract order, as an object by name."""
-    names = contract.feature_names
-    return _dump(dict(zip(names, features, strict=True)))
+    return _dump(dict(zip(contract.feature_names, features, strict=True)))
 
 
 def load_features(text: str, contract: FeatureContract) -> tuple[object, ...]:
@@ -81,9 +80,9 @@ def same_bits(offline: object, online: object) -> bool:
     return type(offline) is type(online) and offline == online
 
 
-def _dump(values: dict[str, object]) -> str:
+def _dump(values: Mapping[str, object]) -> str:
     # msgspec writes infinities and NaN as null; a sum that is finite has none (one that overflows only costs time)
-    if not math.isfinite(sum(value for value in values.values() if type(value) is float)):
+    if not math.isfinite(sum([value for value in values.values() if type(value) is float])):
         values = {name: plain(value) for name, value in values.items()}
     return _ENCODER.encode(values).decode()
 

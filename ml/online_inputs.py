@@ -77,8 +77,10 @@ class OnlineInputs:
         for segment, names in ((None, self.history), *self.cohorts.items()):
             key = keys.get(segment)
             record = records.get(key) if key is not None else None
-            values.update((name, record.values.get(name) if record else None) for name in names)
-            if record is not None:
+            if record is None:
+                values |= dict.fromkeys(names)
+            else:
+                values |= zip(names, map(record.values.get, names), strict=True)
                 used.append(record)
         has_history = keys.get(None) in records
         if not self.is_needed:

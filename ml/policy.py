@@ -10,6 +10,7 @@ approval rate instead.
 Bands are fixed on the probability scale, as a bank's master scale is: a band means the same for every model and month.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -124,7 +125,7 @@ class Policy:
         >>> Policy(cut_off=0.2).band(0.05)
         'moderate'
         """
-        return self.bands[int(np.searchsorted(self._inner_bounds, probability, side="right"))].name
+        return self.bands[bisect_right(self._inner_bounds, probability)].name
 
     def declines(self, probabilities: ArrayLike) -> NDArray[np.bool_]:
         """Where :meth:`decide` says decline, for many at once."""
@@ -151,5 +152,5 @@ class Policy:
         )
 
     @cached_property
-    def _inner_bounds(self) -> NDArray[np.float64]:
-        return np.array([band.upper for band in self.bands[:-1]])
+    def _inner_bounds(self) -> tuple[float, ...]:
+        return tuple(band.upper for band in self.bands[:-1])

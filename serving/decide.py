@@ -53,9 +53,9 @@ def decide_in_shadow(model: ServedModel, occasion: Occasion, *, answered_decisio
 def _decided(model: ServedModel, occasion: Occasion) -> tuple[dict[str, Any], Sequence[object]]:
     """The columns of the decision, and its features."""
     request, looked_up, deployment = occasion.request, occasion.looked_up, model.deployment
-    context = {"source": deployment.source, "decided_at": occasion.decided_at}
-    given = {**request, **looked_up.values, **context}
-    inputs = {column.name: given.get(column.name) for column in model.contract.inputs}
+    given = {**request, **looked_up.values, "source": deployment.source, "decided_at": occasion.decided_at}
+    names = model.contract.input_names
+    inputs = dict(zip(names, map(given.get, names), strict=True))
     features = model.scorer.features(inputs)
     score = model.scorer.score(features)
     # an approval owes no reasons, and explaining costs more than scoring
@@ -171,8 +171,7 @@ def _warnings(decision: Decision, features: Sequence[object], contract: FeatureC
         yield f"history is stale: it is as of {as_of.isoformat()}Z, {age} before this decision"
     if as_of is not None and as_of > decision.decided_at:
         yield f"history is as of {as_of.isoformat()}Z, later than this decision: one of the two clocks is wrong"
-    for feature, value in zip(contract.features, features, strict=False):
-        if feature.range is not None and isinstance(value, int | float):
-            low, high = feature.range
-            if not low <= value <= high:
-                yield f"{feature.name} is {value:.6g}, outside its plausible range {low:g} to {high:g}"
+    for place, name, low, high in contract.plausible_ranges if features else ():
+        value = cast("float | None", features[place])  # a range is declared of numbers alone
+        if value is not None and not low <= value <= high:
+            yield f"{name} is {value:.6g}, outside its plausible range {low:g} to {high:g}"

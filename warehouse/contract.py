@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -123,10 +124,22 @@ class FeatureContract:
         """Plain JSON types; what a model bundle carries as ``contract.json``."""
         return asdict(self)
 
-    @property
+    @cached_property
     def feature_names(self) -> tuple[str, ...]:
         """Names in table order, which is the order of every feature vector."""
         return tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def plausible_ranges(self) -> tuple[tuple[int, str, float, float], ...]:
+        """Of each feature that has one: its place in the feature vector, name, lowest and highest plausible value."""
+        return tuple(
+            (place, feature.name, *feature.range) for place, feature in enumerate(self.features) if feature.kind == "numeric" and feature.range
+        )
+
+    @cached_property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs, in table order."""
+        return tuple(column.name for column in self.inputs)
 
     def inputs_of(self, *origins: Origin) -> tuple[InputColumn, ...]:
         """The inputs of these origins, in table order."""

@@ -33,8 +33,7 @@ class RecordKey(NamedTuple):
     key: bytes
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """What is known of one borrower or cohort.
 
     ``values``: column → value (int, float, bool, str, date, datetime or None). ``as_of``: everything known before that
@@ -88,6 +87,7 @@ def _freshness(data: bytes) -> Freshness:
     return Freshness(to_datetime(as_of), snapshot)
 
 
+@lru_cache(maxsize=256)
 def source_key(table: TableName, source: str) -> bytes:
     """The key of a source's freshness."""
     return f"{table}\0{source}".encode()
@@ -98,13 +98,14 @@ def borrower_key(borrower_id: str) -> RecordKey:
     return RecordKey("borrowers", _key("borrower_id", (borrower_id,)))
 
 
+@lru_cache(maxsize=4096)
 def cohort_key(source: str, segment: str, value: str) -> RecordKey:
     """The key of a cohort, such as ('simulated', 'purpose', 'car'); byte order is DuckDB's by the three columns."""
     return RecordKey("cohorts", _key("cohort", (source, segment, value)))
 
 
 def _key(name: str, parts: Sequence[str]) -> bytes:
-    key = b"\0".join(part.encode() for part in parts)
+    key = "\0".join(parts).encode()
     if not 0 < len(key) <= MOST_KEY_BYTES or key.count(b"\0") != len(parts) - 1:
         raise OnlineStoreError(
             f"a {name} must have 1 to {MOST_KEY_BYTES} bytes and no NUL character to be looked up online: "
@@ -163,6 +164,7 @@ def to_microseconds(time: datetime) -> int:
     return (time - _EPOCH) // timedelta(microseconds=1)
 
 
+@lru_cache(maxsize=1024)
 def to_datetime(microseconds: int) -> datetime:
     """The inverse of :func:`to_microseconds`."""
     return _EPOCH + timedelta(microseconds=microseconds)
