@@ -28,6 +28,7 @@ from serving.metrics import StartTime
 from serving.openapi import openapi_config
 from serving.options import ServingOptions
 from serving.outcome_report import OUTCOME_REPORT
+from serving.plain_scores import PlainScores
 from serving.rate_limits import DOCUMENTED_HEADERS, RateLimit, add_rate_limit
 from serving.response_headers import add_security_headers
 from serving.services import build_services
@@ -55,7 +56,11 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
             for field in fields(services)
         },
         lifespan=[lambda _: services.running(options.poll_seconds)],
-        middleware=[StartTime(), guards],
+        middleware=[
+            StartTime(),
+            guards,
+            PlainScores(services.scoring, path="/v1/scores", most_bytes=options.body_bytes),
+        ],
         before_send=[services.metrics.count_response, add_rate_limit, add_security_headers],
         cors_config=_cors(options.cors_origins),
         response_headers=DOCUMENTED_HEADERS,

@@ -8,9 +8,12 @@ under load a sixteenth of one.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from queue import SimpleQueue
+from threading import Thread
 from typing import Generic, TypeVar
+
+import msgspec
 
 Row = TypeVar("Row")
 
@@ -19,10 +22,12 @@ class TooManyWaiting(Exception):
     """More rows wait to become durable than the limit; the caller sheds load."""
 
 
-@dataclass(frozen=True)
-class _Waiting(Generic[Row]):
+class _Waiting(msgspec.Struct, Generic[Row], frozen=True, eq=False):
     rows: Sequence[Row]
     durable: "asyncio.Future[None]"
+
+
+_Batch = list[_Waiting[Row]]
 
 
 class GroupCommit(Generic[Row]):
@@ -38,8 +43,9 @@ class GroupCommit(Generic[Row]):
         self._most_at_once = most_at_once
         self._queue: deque[_Waiting[Row]] = deque()
         self._n_waiting = 0
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
-        self._task: asyncio.Task[None] | None = None
+        self._is_committing = False
+        self._handed: SimpleQueue[tuple[asyncio.AbstractEventLoop, _Batch[Row]] | None] = SimpleQueue()
+        self._thread: Thread | None = None
 
     @property
     def n_waiting(self) -> int:
@@ -54,34 +60,54 @@ class GroupCommit(Generic[Row]):
         """
         if self._n_waiting + len(rows) > self._most_waiting:
             raise TooManyWaiting(f"{self._n_waiting} decisions wait to be written; the limit is {self._most_waiting}")
-        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        durable: asyncio.Future[None] = loop.create_future()
         self._queue.append(_Waiting(rows, durable))
         self._n_waiting += len(rows)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._drain())
+        if not self._is_committing:
+            self._is_committing = True
+            loop.call_soon(self._hand_over, loop)  # not at once: what else this turn of the loop brings goes with it
         await durable
 
     async def close(self) -> None:
         """Make durable what still waits, then end the thread."""
-        while self._task is not None and not self._task.done():
-            await asyncio.wait([self._task])
-        self._thread.shutdown(wait=True)
+        while self._is_committing:
+            with suppress(Exception):  # told to whoever waits for those rows
+                await self.add([])
+        if self._thread is not None:
+            self._handed.put(None)
+            self._thread.join()
+            self._thread = None
 
-    async def _drain(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._queue:
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._most_at_once))]
-            rows = [row for waiting in batch for row in waiting.rows]
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._thread is None:
+            # a daemon: whoever ends without closing this waits for no row either
+            self._thread = Thread(target=self._work, name="outbox", daemon=True)
+            self._thread.start()
+        # a queue and one call back cost a third of an executor's futures
+        self._handed.put((loop, [self._queue.popleft() for _ in range(min(len(self._queue), self._most_at_once))]))
+
+    def _work(self) -> None:
+        """In the thread."""
+        while (handed := self._handed.get()) is not None:
+            loop, batch = handed
             error: Exception | None = None
             try:
-                await loop.run_in_executor(self._thread, self._commit, rows)
+                self._commit([row for waiting in batch for row in waiting.rows])
             except Exception as raised:  # each waiting request gets it, whatever it is
                 error = raised
-            self._n_waiting -= len(rows)
-            for waiting in batch:
-                if waiting.durable.cancelled():
-                    continue
-                if error is None:
-                    waiting.durable.set_result(None)
-                else:
-                    waiting.durable.set_exception(error)
+            loop.call_soon_threadsafe(self._tell, loop, batch, error)
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, batch: _Batch[Row], error: Exception | None) -> None:
+        for waiting in batch:
+            self._n_waiting -= len(waiting.rows)
+            if waiting.durable.cancelled():
+                continue
+            if error is None:
+                waiting.durable.set_result(None)
+            else:
+                waiting.durable.set_exception(error)
+        if self._queue:
+            self._hand_over(loop)
+        else:
+            self._is_committing = False

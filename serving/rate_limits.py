@@ -6,13 +6,14 @@ The headers are those of the IETF's draft "RateLimit header fields for HTTP": ``
 
 import logging
 import math
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from litestar.datastructures import ResponseHeader
 from litestar.handlers.base import BaseRouteHandler
 
-from serving.access import Caller, Connection
+from serving.access import Caller
 from serving.call_counts import CALLER_BYTES, WINDOW_SECONDS, CallCounts
 from serving.problems import TooManyRequests
 
@@ -44,19 +45,19 @@ class RateLimit:
         self._counts = counts
         self._default = default
 
-    async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
+    async def __call__(self, scope: "Scope", handler: BaseRouteHandler) -> None:
         """Raise TooManyRequests where the caller's minute is used up."""
-        caller: Caller | None = connection.scope.get("auth")
+        caller: Caller | None = scope.get("auth")
         if caller is None:
             return
         try:
-            counted = await self._counts.count(_bytes(caller))
+            counted = await self._counts.count(_bytes(caller.caller_id))
         except OSError as error:
             # a count that cannot be kept must not stop a lender from deciding
             log.warning("calls cannot be counted, so none is refused", extra={"error": str(error)})
             return
         limit, seconds = caller.rate_limit or self._default, math.ceil(counted.seconds_left)
-        connection.scope["state"][_STATE] = [
+        scope["state"][_STATE] = [
             (b"ratelimit-policy", b'"caller";q=%d;w=%d' % (limit, WINDOW_SECONDS)),
             (b"ratelimit", b'"caller";r=%d;t=%d' % (max(0, limit - counted.n), seconds)),
         ]
@@ -74,6 +75,7 @@ async def add_rate_limit(message: "Message", scope: "Scope") -> None:
             message["headers"] = [*message["headers"], *found]
 
 
-def _bytes(caller: Caller) -> bytes:
+@lru_cache(maxsize=1024)
+def _bytes(caller_id: str) -> bytes:
     # hashed for its length, and because the subject of a token may name a person
-    return blake2b(caller.caller_id.encode(), digest_size=CALLER_BYTES).digest()
+    return blake2b(caller_id.encode(), digest_size=CALLER_BYTES).digest()

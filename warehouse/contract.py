@@ -133,7 +133,9 @@ class FeatureContract:
     def plausible_ranges(self) -> tuple[tuple[int, str, float, float], ...]:
         """Of each feature that has one: its place in the feature vector, name, lowest and highest plausible value."""
         return tuple(
-            (place, feature.name, *feature.range) for place, feature in enumerate(self.features) if feature.kind == "numeric" and feature.range
+            (place, feature.name, *feature.range)
+            for place, feature in enumerate(self.features)
+            if feature.kind == "numeric" and feature.range
         )
 
     @cached_property
