@@ -14,7 +14,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 export DO_NOT_TRACK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: help setup run up test test-extended lint format bench lock
+.PHONY: help setup run up test test-extended lint format bench bench-serving lock
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make lint                                style, types, import rules, SQL"
 	@echo "make format                              let ruff rewrite what it can"
 	@echo "make bench [ARGS=...]                    the performance claims, each against its peer"
+	@echo "make bench-serving                       those of scores over HTTP alone"
 	@echo "make setup                               only the environment, .venv/"
 	@echo "make lock                                requirements.lock from pyproject.toml"
 
@@ -61,6 +62,9 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-serving: setup
+	$(BIN)/python -m benchmarks serving
 
 lock: setup
 	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \

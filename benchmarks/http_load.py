@@ -8,8 +8,9 @@ import http.client
 import selectors
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,26 @@ class _Connection:
 
 
 def put_load(
-    port: int, path: str, body: str, headers: Mapping[str, str] | None = None, *, connections: int, seconds: float
+    port: int,
+    path: str,
+    bodies: Sequence[str],
+    headers: Mapping[str, str] | None = None,
+    *,
+    connections: int,
+    seconds: float,
 ) -> Load:
-    """Keep so many connections busy with the same POST; raises RuntimeError at the first answer that is not 200."""
-    request = _request(path, body, headers or {})
+    """Keep so many connections busy with POSTs of these bodies, one after another and again from the first.
+
+    Raises RuntimeError at the first answer that is not 200.
+    """
+    requests = cycle([_request(path, body, headers or {}) for body in bodies])
     waits: list[float] = []
     with selectors.DefaultSelector() as selector:
         opened = [_Connection(socket.create_connection(("127.0.0.1", port), timeout=30)) for _ in range(connections)]
         started = time.perf_counter()
         for connection in opened:
             selector.register(connection.socket, selectors.EVENT_READ, connection)
-            _send(connection, request)
+            _send(connection, next(requests))
         while (now := time.perf_counter()) - started < seconds:
             for ready, _ in selector.select(timeout=1.0):
                 connection = ready.data
@@ -58,7 +68,7 @@ def put_load(
                 connection.received += chunk
                 if _is_complete(connection.received, path):
                     waits.append(time.perf_counter() - connection.sent_at)
-                    _send(connection, request)
+                    _send(connection, next(requests))
         for connection in opened:
             connection.socket.close()
     return Load(waits, now - started)

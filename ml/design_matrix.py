@@ -6,6 +6,8 @@ category outside the contract's list, and a number that float32 cannot hold (inf
 missing: the contract's checks refuse both earlier, and a score must not depend on how a library treats them.
 """
 
+import math
+from array import array
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -136,19 +138,17 @@ class DesignMatrix:
                 f"a feature vector must have {len(self.contract_features)} values, one for each feature: "
                 f"found {len(values)}"
             )
-        row = [np.nan] * len(self.columns)
+        row = array("f", self._empty_row)
         for position, column, codes in self._plan:
             value = values[position]
             if value is None:
                 continue
             if codes is None:
-                number = float(value)  # type: ignore[arg-type]  # the contract says numeric or boolean
-                if abs(number) <= _FLOAT32_MAX:
-                    row[column] = number
+                if -_FLOAT32_MAX <= value <= _FLOAT32_MAX:  # type: ignore[operator]  # the contract says so
+                    row[column] = value  # type: ignore[call-overload]
             elif value in codes:
-                row[column : column + len(codes)] = [0.0] * len(codes)
-                row[column + codes[value]] = 1.0
-        return np.array([row], dtype=np.float32)
+                row[column : column + len(codes)] = codes[value]
+        return np.frombuffer(row, dtype=np.float32).reshape(1, -1)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; what a model bundle carries as ``design_matrix.json``."""
@@ -165,13 +165,19 @@ class DesignMatrix:
         )
 
     @cached_property
-    def _plan(self) -> tuple[tuple[int, int, dict[object, int] | None], ...]:
-        """For each feature: its place in the vector, its first column, and for a category the column of each value."""
+    def _empty_row(self) -> "array[float]":
+        return array("f", [math.nan]) * len(self.columns)
+
+    @cached_property
+    def _plan(self) -> "tuple[tuple[int, int, dict[object, array[float]] | None], ...]":
+        """For each feature: its place in the vector, its first column, and for a category what each value becomes."""
         plan, column = [], 0
         for feature in self.features:
-            codes: dict[object, int] | None = None
+            codes: dict[object, array[float]] | None = None
             if feature.kind == "categorical":
-                codes = {value: code for code, value in enumerate(feature.values)}
+                codes = {
+                    value: array("f", [float(value == each) for each in feature.values]) for value in feature.values
+                }
             plan.append((feature.position, column, codes))
             column += len(feature.columns)
         return tuple(plan)

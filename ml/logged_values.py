@@ -9,7 +9,7 @@ import json
 import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import msgspec
@@ -59,7 +59,7 @@ def load_features(text: str, contract: FeatureContract) -> tuple[object, ...]:
 
 def dump_reasons(reasons: Iterable[Reason]) -> str:
     """Reasons, weightiest first."""
-    return _ENCODER.encode([asdict(reason) for reason in reasons]).decode()
+    return _ENCODER.encode(list(reasons)).decode()
 
 
 def load_reasons(text: str | None) -> tuple[Reason, ...]:

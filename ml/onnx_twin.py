@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 INPUT, OUTPUT = "columns", "raw_score"
+_OUTPUTS = [OUTPUT]
 _OPSET, _ML_OPSET, _IR_VERSION = 18, 3, 9
 
 
@@ -85,7 +86,7 @@ def open_session(model: bytes) -> "InferenceSession":
 
 def raw_scores(session: "InferenceSession", columns: "NDArray[np.float32]") -> "NDArray[np.float32]":
     """Log-odds, shape (n,), of encoded rows, shape (n, n_columns)."""
-    scores: NDArray[np.float32] = session.run(None, {INPUT: columns})[0]
+    scores: NDArray[np.float32] = session.run(_OUTPUTS, {INPUT: columns})[0]
     return scores[:, 0]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,8 +23,7 @@ from warehouse.expressions import compile_contract
 MOST_REASONS = 4
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(msgspec.Struct, frozen=True):
     """``raw`` in log-odds (a float32 value), ``probability`` of default calibrated, in (0, 1)."""
 
     raw: float
@@ -106,22 +106,18 @@ class Scorer:
     def reasons_of_row(self, row: NDArray[np.float32]) -> list[Reason]:
         """:meth:`reasons` of an encoded row, shape (n_columns,)."""
         by_feature = self.contributions(row)
-        present = {self._matrix.feature_of_column[column] for column in np.flatnonzero(~np.isnan(row))}
         reasons: dict[str, Reason] = {}
         for feature, contribution in principal(by_feature, least_share=self.bundle.policy.least_reason_share):
             if len(reasons) == MOST_REASONS:
                 break
-            text = self._reason_text(feature, is_missing=feature not in present)
+            text = self._reason_text(feature, is_missing=bool(np.isnan(row[self._columns_of[feature]]).all()))
             reasons.setdefault(text, Reason(feature, text, contribution))
         return list(reasons.values())
 
     def contributions(self, row: NDArray[np.float32]) -> dict[str, float]:
         """Each feature's contribution to an encoded row's raw score, in log-odds; with ``expected`` they sum to it."""
-        by_column = self._explainer.contributions(row)
-        total: dict[str, float] = dict.fromkeys(self._matrix.feature_names, 0.0)
-        for feature, contribution in zip(self._matrix.feature_of_column, by_column.tolist(), strict=True):
-            total[feature] += contribution
-        return total
+        by_feature = np.bincount(self._feature_of_column, self._explainer.contributions(row))
+        return dict(zip(self._matrix.feature_names, by_feature.tolist(), strict=True))
 
     @property
     def expected(self) -> float:
@@ -134,6 +130,19 @@ class Scorer:
         if not is_missing:
             return column.reason
         return f"Not known: {column.description.split('. ')[0].rstrip('.')}"
+
+    @cached_property
+    def _feature_of_column(self) -> NDArray[np.intp]:
+        """For each column of the matrix the place of its feature among those that the model reads."""
+        place = {name: place for place, name in enumerate(self._matrix.feature_names)}
+        return np.array([place[name] for name in self._matrix.feature_of_column], dtype=np.intp)
+
+    @cached_property
+    def _columns_of(self) -> dict[str, NDArray[np.intp]]:
+        return {
+            name: np.flatnonzero(self._feature_of_column == place)
+            for place, name in enumerate(self._matrix.feature_names)
+        }
 
     @cached_property
     def _features(self) -> dict[str, FeatureColumn]:

@@ -9,12 +9,11 @@ _NAMESPACE = uuid.UUID("5d8f3a0e-4c1b-5f5e-9c67-0b9a2f6f7e11")
 
 def new_decision_id() -> str:
     """A UUID of version 7 (RFC 9562): 48 bits of milliseconds, then random, so that ids sort by when they were made."""
-    milliseconds = time.time_ns() // 1_000_000
+    time_part = f"{time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF:012x}"
     random = int.from_bytes(os.urandom(10), "big")
-    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | random
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return str(uuid.UUID(int=value))
+    # version 7 in the first four of the random digits, variant 10 in the next
+    random_part = f"{random & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62:020x}"
+    return f"{time_part[:8]}-{time_part[8:]}-{random_part[:4]}-{random_part[4:8]}-{random_part[8:]}"
 
 
 def repeatable_decision_id(caller_id: str, idempotency_key: str) -> str:

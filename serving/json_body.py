@@ -6,6 +6,7 @@ Python's decoder takes ``NaN``, lets the last of two equal names win and reads U
 import json
 from typing import Any
 
+import msgspec
 from litestar import Request
 from litestar.exceptions import InternalServerException
 
@@ -30,6 +31,9 @@ def decode_body(body: bytes, content_type: str | None) -> Any:
     if media_type != "application/json":
         found = f"found {media_type[:80]!r}" if media_type else "found none"
         raise UnsupportedMediaType(f"Send the header Content-Type: application/json: {found}")
+    value = _flat_object(body)
+    if value is not None:
+        return value
     if not body.strip():
         raise InvalidRequest("The body must be a JSON object: found nothing")
     try:
@@ -49,6 +53,22 @@ def decode_body(body: bytes, content_type: str | None) -> Any:
         detail = str(error) if isinstance(error, _RefusedJSON) else "The body holds an integer of thousands of digits"
         raise InvalidRequest(detail) from None
     return value
+
+
+def _flat_object(body: bytes) -> dict[str, Any] | None:
+    """What a score request nearly always is, in a third of the time: an object of plain values, no name twice.
+
+    None for anything else, good or bad, which the strict decoder then takes or refuses with its position. A name that
+    came twice leaves quotes over: names and texts have two each, and neither holds any while nothing is escaped.
+    """
+    if b"\\" in body:
+        return None
+    try:
+        value: dict[str, Any] = _FLAT_DECODER.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    n_texts = len(value) + sum([type(each) is str for each in value.values()])
+    return value if body.count(b'"') == 2 * n_texts else None
 
 
 class _RefusedJSON(ValueError):
@@ -76,4 +96,5 @@ def _refuse_half_characters(value: Any) -> None:
         raise _RefusedJSON("A text holds a surrogate (\\ud800 to \\udfff) without its other half") from None
 
 
+_FLAT_DECODER = msgspec.json.Decoder(dict[str, str | int | float | bool | None])
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)

@@ -1,6 +1,7 @@
 """Run the API under uvicorn."""
 
 import errno
+import gc
 import logging
 import multiprocessing.process
 import os
@@ -66,6 +67,9 @@ def worker_app() -> "Litestar":
     from serving.app import create_app
 
     app = create_app()
+    # what is there once the first model is loaded stays: a full collection would stop all requests for 50 ms to find
+    # that out again
+    app.on_startup.append(gc.freeze)
     is_made.set()
     return app
 

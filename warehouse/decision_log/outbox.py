@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -18,6 +20,7 @@ from warehouse.settings import Settings
 
 _BUSY_SECONDS = 20.0
 _PRUNED_AT_ONCE = 5_000
+_ROWS_A_STATEMENT = 1_000
 
 _SCHEMA = """
 create table if not exists decisions (
@@ -54,6 +57,7 @@ insert or ignore into watermarks values ('decisions', 0), ('shadows', 0), ('outc
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECISION_DECODER = msgspec.msgpack.Decoder(Decision)
+_DECISION_ID = attrgetter("decision_id")
 
 
 def create(settings: Settings, *, check_same_thread: bool = True) -> sqlite3.Connection:
@@ -92,22 +96,37 @@ def append(
 ) -> None:
     """Make these durable, all in one transaction. An id that is there already keeps its first entry."""
     now = time.time()
+    kinds = [
+        (table, [(key_of(row), now, _ENCODER.encode(row)) for row in rows])
+        for table, rows, key_of in (
+            ("decisions", decisions, _DECISION_ID),
+            ("shadows", shadows, _DECISION_ID),
+            ("outcomes", outcomes, attrgetter("outcome_id")),
+            ("failures", failures, attrgetter("failure_id")),
+        )
+        if rows
+    ]
+    if len(kinds) == 1 and len(kinds[0][1]) <= _ROWS_A_STATEMENT:
+        # a transaction of its own: each call would let go of the interpreter's lock, and a busy thread gives it back
+        # only after milliseconds
+        _insert(connection, *kinds[0])
+        return
     connection.execute("begin immediate")
     try:
-        for table, rows in (
-            ("decisions", [(row.decision_id, now, _ENCODER.encode(row)) for row in decisions]),
-            ("shadows", [(row.decision_id, now, _ENCODER.encode(row)) for row in shadows]),
-            ("outcomes", [(row.outcome_id, now, _ENCODER.encode(row)) for row in outcomes]),
-            ("failures", [(row.failure_id, now, _ENCODER.encode(row)) for row in failures]),
-        ):
-            if rows:
-                connection.executemany(
-                    f"insert or ignore into {table} (id, appended_at, payload) values (?, ?, ?)", rows
-                )
+        for table, rows in kinds:
+            for start in range(0, len(rows), _ROWS_A_STATEMENT):
+                _insert(connection, table, rows[start : start + _ROWS_A_STATEMENT])
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")
         raise
+
+
+def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[str, float, bytes]]) -> None:
+    places = ", ".join(["(?, ?, ?)"] * len(rows))
+    connection.execute(
+        f"insert or ignore into {table} (id, appended_at, payload) values {places}", list(chain.from_iterable(rows))
+    )
 
 
 def find_in_outbox(connection: sqlite3.Connection, decision_id: str) -> Decision | None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _Found = TypeVar("_Found")
+_MOST_COHORTS = 10_000
 
 
 class LmdbStore:
@@ -43,6 +44,9 @@ class LmdbStore:
         self._layouts: dict[int, Layout] = {}
         self._environment: Environment | None = None
         self._is_complete = False
+        # cohorts are few, and every look-up asks for some: decoded once for each commit of a refresh
+        self._cohorts: dict[RecordKey, Record | None] = {}
+        self._cohorts_of_commit = -1
 
     @property
     def place(self) -> str:
@@ -53,7 +57,12 @@ class LmdbStore:
         """See :class:`OnlineStore`; awaits nothing."""
 
         def read(txn: lmdb.Transaction, environment: Environment) -> list[Record | None]:
-            return [self._record(txn, environment, key) for key in keys]
+            if txn.id() != self._cohorts_of_commit:
+                self._cohorts, self._cohorts_of_commit = {}, txn.id()
+            return [
+                self._record(txn, environment, key) if key.table == "borrowers" else self._cohort(txn, environment, key)
+                for key in keys
+            ]
 
         return self._read(read)
 
@@ -100,6 +109,14 @@ class LmdbStore:
         if self._environment is not None:
             release(self._environment)
         self._environment, self._layouts, self._is_complete = None, {}, False
+        self._cohorts_of_commit = -1
+
+    def _cohort(self, txn: lmdb.Transaction, environment: Environment, key: RecordKey) -> Record | None:
+        if key not in self._cohorts:
+            if len(self._cohorts) >= _MOST_COHORTS:  # values that callers made up are remembered too
+                self._cohorts.clear()
+            self._cohorts[key] = self._record(txn, environment, key)
+        return self._cohorts[key]
 
     def _record(self, txn: lmdb.Transaction, environment: Environment, key: RecordKey) -> Record | None:
         found = txn.get(key.key, db=environment.tables[key.table])

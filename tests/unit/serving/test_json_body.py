@@ -1,5 +1,7 @@
 """Bodies that a lenient decoder would guess about are refused, each with what is wrong."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,3 +62,28 @@ def test_any_bytes_give_a_value_or_a_problem(body: bytes) -> None:
         decode_body(body, JSON)
     except InvalidRequest as problem:
         problem.detail.encode()
+
+
+PLAIN = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=8)
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "é", "long name"]), PLAIN), max_size=5), st.booleans())
+def test_flat_objects_are_read_alike_by_either_decoder(members: list[tuple[str, object]], is_ascii: bool) -> None:
+    """Prevents the shorter way from taking what the strict one refuses, or from reading another value."""
+    text = ", ".join(
+        f"{json.dumps(name, ensure_ascii=is_ascii)}: {json.dumps(value, ensure_ascii=is_ascii)}"
+        for name, value in members
+    )
+    names = [name for name, _ in members]
+
+    def decoded(body: str) -> object:
+        try:
+            return repr(decode_body(body.encode("utf-8", "surrogatepass"), JSON))
+        except InvalidRequest as problem:
+            return problem.detail
+
+    flat, strict = decoded(f"{{{text}}}"), decoded(f"[{{{text}}}]")
+
+    assert f"[{flat}]" == strict or (flat == strict and (len(set(names)) < len(names) or "\\" in text))

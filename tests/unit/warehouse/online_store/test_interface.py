@@ -134,23 +134,40 @@ def test_a_column_type_that_would_not_come_back_is_refused(store: Opened) -> Non
         write_borrowers(store, table.to_batches(), snapshot=7)
 
 
-def test_cohorts_are_found_by_source_segment_and_value(store: Opened) -> None:
+def cohorts(*rates: float) -> list[pa.RecordBatch]:
     table = pa.table(
         {
             "source": ["a", "a", "b"],
             "segment": ["purpose", "region", "purpose"],
             "segment_value": ["car", "north", "car"],
             "as_of": pa.array([NOON] * 3, pa.timestamp("us")),
-            "default_rate": [0.1, 0.2, 0.3],
+            "default_rate": rates,
         }
     )
+    return table.to_batches()
 
-    write_cohorts(store, table.to_batches(), snapshot=7)
+
+def test_cohorts_are_found_by_source_segment_and_value(store: Opened) -> None:
+    write_cohorts(store, cohorts(0.1, 0.2, 0.3), snapshot=7)
 
     found = store.cohort("b", "purpose", "car")
     assert found is not None
     assert found.values == {"default_rate": 0.3}
     assert store.cohort("b", "region", "north") is None
+
+
+def test_a_cohort_that_was_read_before_is_read_anew_after_a_refresh(store: Opened) -> None:
+    write_cohorts(store, cohorts(0.1, 0.2, 0.3), snapshot=7)
+    before, unknown = store.cohort("b", "purpose", "car"), store.cohort("b", "purpose", "boat")
+
+    write_cohorts(store, cohorts(0.1, 0.2, 0.4), snapshot=8)
+
+    after = store.cohort("b", "purpose", "car")
+    assert unknown is None
+    assert [record and (record.values, record.snapshot) for record in (before, after)] == [
+        ({"default_rate": 0.3}, 7),
+        ({"default_rate": 0.4}, 8),
+    ]
 
 
 def test_a_store_that_was_never_written_says_so_until_it_is(settings: Settings) -> None:
