@@ -21,6 +21,7 @@ import duckdb
 from ml.bundle import Bundle, load_bundle
 from ml.deployment import Deployment
 from ml.feature_rows import offline_columns, offline_frame
+from ml.lake_rows import arrow_schema
 from ml.logged_values import dump_reasons
 from ml.scorer import Scorer
 from ml.training_set import training_table
@@ -70,7 +71,7 @@ def score_applications(
     found: Counter[str] = Counter()
     with TemporaryDirectory(prefix="loanlake-batch-") as directory:
         path = Path(directory) / "predictions.parquet"
-        with connect(settings) as con, ParquetWriter(path, _schema()) as rows:
+        with connect(settings) as con, ParquetWriter(path, arrow_schema(_TABLE)) as rows:
             since = since or _first_test_decision(con, scorer.bundle)
             snapshot = current_snapshot(con)
             for batch in _undecided(
@@ -203,21 +204,8 @@ def _decide(scorer: Scorer, deployment: Deployment, batch: "pa.RecordBatch", sna
         "ingested_at": datetime.now(UTC).replace(tzinfo=None),
     }
     columns |= {name: [value] * len(ids) for name, value in same_for_all.items()}
-    schema = _schema()
+    schema = arrow_schema(_TABLE)
     return pa.table([columns[name] for name in schema.names], schema=schema)
-
-
-def _schema() -> "pa.Schema":
-    import pyarrow as pa
-
-    types = {
-        "varchar": pa.string(),
-        "double": pa.float64(),
-        "integer": pa.int32(),
-        "bigint": pa.int64(),
-        "timestamp": pa.timestamp("us"),
-    }
-    return pa.schema([(name, types[data_type]) for name, data_type in TABLES[_TABLE].items()])
 
 
 def _insert(settings: Settings, path: Path, deployment: Deployment) -> int:

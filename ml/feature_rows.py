@@ -1,7 +1,8 @@
-"""Offline feature rows beside their inputs, in one stream of Arrow batches: the names they travel under."""
+"""Feature rows of the lake on their way to a model: which columns, and the names they travel under."""
 
 from typing import TYPE_CHECKING
 
+from ml.bundle import Bundle
 from warehouse.contract import FeatureContract
 
 if TYPE_CHECKING:
@@ -24,3 +25,9 @@ def offline_frame(batch: "pa.RecordBatch", contract: FeatureContract) -> "pd.Dat
     selected = batch.select([offline_name(name) for name in contract.feature_names])
     frame: pd.DataFrame = selected.rename_columns(list(contract.feature_names)).to_pandas()
     return frame
+
+
+def model_columns(bundle: Bundle) -> dict[str, str]:
+    """The features that the model reads, with their types."""
+    read = set(bundle.design_matrix.feature_names)
+    return {feature.name: feature.data_type for feature in bundle.contract.features if feature.name in read}

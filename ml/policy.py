@@ -133,8 +133,11 @@ class Policy:
 
     def bands_of(self, probabilities: ArrayLike) -> list[str]:
         """:meth:`band` for many at once."""
-        codes = np.searchsorted(self._inner_bounds, np.asarray(probabilities, dtype=np.float64), side="right")
-        return [self.bands[code].name for code in codes]
+        return [self.bands[code].name for code in self.band_codes(probabilities)]
+
+    def band_codes(self, probabilities: ArrayLike) -> NDArray[np.intp]:
+        """The places of :meth:`bands_of` in ``bands``."""
+        return np.searchsorted(self._inner_bounds, np.asarray(probabilities, dtype=np.float64), side="right")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; what a model bundle carries as ``policy.json``."""

@@ -15,7 +15,9 @@ from litestar.types import ControllerRouterHandler
 from serving import problems
 from serving.access import ANY, OPEN, SCOPE, Authentication, Guards, require_scope
 from serving.approvals import APPROVAL_REQUEST
+from serving.batch_body import TABLE_SCHEMA
 from serving.call_counts import open_counts
+from serving.controllers.batches import BatchesController
 from serving.controllers.decisions import DecisionsController
 from serving.controllers.health import HealthController, metrics_page
 from serving.controllers.model import ModelController
@@ -48,9 +50,9 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
     authentication = Authentication(ring, _token_verifier(options))
     guards = Guards(authentication, RateLimit(counts, default=options.rate_limit), require_scope)
     docs_scope = ANY if options.docs_need_key else OPEN
-    schemas = partial(_live_schemas, services.deployments, options.batch_rows)
+    schemas = partial(_live_schemas, services.deployments, options)
     return Litestar(
-        route_handlers=_routes(docs_scope=docs_scope, metrics_scope="metrics" if options.metrics_need_key else OPEN),
+        route_handlers=_routes(docs_scope=docs_scope, options=options),
         dependencies={
             field.name: Provide(_always(getattr(services, field.name)), sync_to_thread=False)
             for field in fields(services)
@@ -79,9 +81,11 @@ def to_the_page() -> Redirect:
     return Redirect("/schema")
 
 
-def _routes(*, docs_scope: str, metrics_scope: str) -> Sequence[ControllerRouterHandler]:
+def _routes(*, docs_scope: str, options: ServingOptions) -> Sequence[ControllerRouterHandler]:
+    metrics_scope = "metrics" if options.metrics_need_key else OPEN
     return [
         ScoresController,
+        Router(path="/", route_handlers=[BatchesController], request_max_body_size=options.batch_bytes),
         DecisionsController,
         OutcomesController,
         ModelController,
@@ -117,21 +121,29 @@ def _always(service: Any) -> Callable[[], Any]:
     return lambda: service
 
 
-def _live_schemas(deployments: DeploymentWatch, batch_rows: int) -> dict[str, dict[str, Any]]:
+def _live_schemas(deployments: DeploymentWatch, options: ServingOptions) -> dict[str, dict[str, Any]]:
     served = deployments.deployment
     one = served.request_schema.json_schema() if served else {"type": "object", "description": "No model is deployed."}
+    fixed = {schema.name: schema.json_schema() for schema in (OUTCOME_REPORT, APPROVAL_REQUEST)}
+    return {
+        "ScoreRequest": one,
+        "BatchRequest": _list_of_applications(options.batch_rows),
+        "QueuedBatch": {"oneOf": [_list_of_applications(options.queued_batch_rows), TABLE_SCHEMA.json_schema()]},
+        **fixed,
+    }
+
+
+def _list_of_applications(most_rows: int) -> dict[str, Any]:
     rows = {
         "type": "array",
         "minItems": 1,
-        "maxItems": batch_rows,
+        "maxItems": most_rows,
         # one that is no ScoreRequest gets a problem of its own beside the scores of the others
         "items": {"anyOf": [{"$ref": "#/components/schemas/ScoreRequest"}, {}]},
     }
-    batch = {
+    return {
         "type": "object",
         "properties": {"applications": rows},
         "required": ["applications"],
         "additionalProperties": False,
     }
-    fixed = {schema.name: schema.json_schema() for schema in (OUTCOME_REPORT, APPROVAL_REQUEST)}
-    return {"ScoreRequest": one, "BatchRequest": batch, **fixed}

@@ -21,9 +21,11 @@ from litestar.openapi.spec import (
     Link,
     OpenAPIMediaType,
     OpenAPIResponse,
+    OpenAPIType,
     Operation,
     Reference,
     RequestBody,
+    Schema,
     SecurityScheme,
     Tag,
 )
@@ -103,8 +105,8 @@ def problems(*statuses: int, scope: str = OPEN) -> dict[int, ResponseSpec]:
     }
 
 
-def takes(schema: str, *, leads_to: Mapping[str, Link] | None = None) -> type[Operation]:
-    """An operation whose body is the live schema of that name; handlers decode the body themselves.
+def takes(schema: str, *texts: str, leads_to: Mapping[str, Link] | None = None) -> type[Operation]:
+    """An operation whose body is the live schema of that name, or text of these media types; handlers decode it.
 
     ``leads_to``: what a caller can do with its answer.
     """
@@ -113,6 +115,7 @@ def takes(schema: str, *, leads_to: Mapping[str, Link] | None = None) -> type[Op
     class TakesBody(Operation):
         def __post_init__(self) -> None:
             content = {"application/json": OpenAPIMediaType(schema=Reference(ref=f"#/components/schemas/{schema}"))}
+            content |= {text: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING)) for text in texts}
             self.request_body = RequestBody(content=content, required=True)
             _add_links(self, leads_to or {})
 
@@ -157,6 +160,7 @@ def openapi_config(live_schemas: LiveSchemas, *, version: str, scope: str) -> Op
         ),
         tags=[
             Tag(name="Scores", description="Score applications"),
+            Tag(name="Batches", description="Score files and lake tables, in a run that is asked after"),
             Tag(name="Decisions", description="Read decisions already made"),
             Tag(name="Outcomes", description="Report how applications ended"),
             Tag(name="Model", description="What scores now"),

@@ -37,8 +37,10 @@ class TokenOptions:
 class ServingOptions:
     """What one API process accepts.
 
-    ``batch_rows``: applications in one inline batch. ``body_bytes``: request body. ``waiting_decisions``: decisions
-    scored but not yet durable, beyond which new ones are refused with 503 rather than kept waiting.
+    ``batch_rows``: applications in one inline batch. ``body_bytes``: request body. ``queued_batch_rows`` and
+    ``batch_bytes``: the same of a batch that is queued (``/v1/batches``); ``queued_batches``: how many, of all callers,
+    may wait. ``waiting_decisions``: decisions scored but not yet durable, beyond which new ones are refused with 503
+    rather than kept waiting.
     ``rate_limit``: requests a minute of a caller whose key says nothing else.
     ``request_seconds``: for sending a request, and for taking its answer.
     ``cors_origins``: sites whose pages may read answers; none unless named.
@@ -50,6 +52,9 @@ class ServingOptions:
 
     batch_rows: int = 500
     body_bytes: int = 4_000_000
+    queued_batch_rows: int = 20_000
+    batch_bytes: int = 16_000_000
+    queued_batches: int = 100
     waiting_decisions: int = 5_000
     rate_limit: int = 100
     request_seconds: float = 20.0
@@ -68,6 +73,9 @@ class ServingOptions:
         return cls(
             batch_rows=_count(env, "LOANLAKE_BATCH_ROWS", cls.batch_rows, 10_000),
             body_bytes=_count(env, "LOANLAKE_BODY_BYTES", cls.body_bytes, 100_000_000),
+            queued_batch_rows=_count(env, "LOANLAKE_QUEUED_BATCH_ROWS", cls.queued_batch_rows, 1_000_000),
+            batch_bytes=_count(env, "LOANLAKE_BATCH_BYTES", cls.batch_bytes, 1_000_000_000),
+            queued_batches=_count(env, "LOANLAKE_QUEUED_BATCHES", cls.queued_batches, 100_000),
             waiting_decisions=_count(env, "LOANLAKE_WAITING_DECISIONS", cls.waiting_decisions, 1_000_000),
             rate_limit=_count(env, "LOANLAKE_RATE_LIMIT", cls.rate_limit, MOST_REQUESTS),
             request_seconds=_seconds(env, "LOANLAKE_REQUEST_SECONDS", cls.request_seconds),

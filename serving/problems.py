@@ -9,6 +9,9 @@
     ├── UnknownDecision       404
     ├── UnknownVersion        404
     ├── NotApprovable         409  a gate's refusal stands, or the version was archived
+    ├── UnknownBatch          404
+    ├── NotAcceptable         406  results are asked for in a form that there is none of
+    ├── BatchConflict         409  a batch is not in the state for what is asked of it
     ├── UnsupportedMediaType  415
     ├── NotScorable           422  valid values for which a feature's formula has no result, such as ln(0)
     ├── KeyReused             422  an Idempotency-Key sent before, with another request
@@ -132,6 +135,22 @@ class UnknownVersion(Problem):
     heading = "No such model version"
 
 
+class UnknownBatch(Problem):
+    """No batch of that id, or one of another caller."""
+
+    status_code = 404
+    name = "unknown-batch"
+    heading = "No such batch"
+
+
+class NotAcceptable(Problem):
+    """Results are asked for in a form that there is none of."""
+
+    status_code = 406
+    name = "not-acceptable"
+    heading = "There are no results in that form"
+
+
 class NotApprovable(Problem):
     """A gate's refusal stands, or the version was archived."""
 
@@ -140,12 +159,20 @@ class NotApprovable(Problem):
     heading = "This version cannot be approved so"
 
 
+class BatchConflict(Problem):
+    """A batch is not in the state for what is asked of it."""
+
+    status_code = 409
+    name = "batch-state"
+    heading = "The batch is not in the state for that"
+
+
 class UnsupportedMediaType(Problem):
-    """The body is not declared as JSON."""
+    """The body is declared as what is not taken here, or as nothing."""
 
     status_code = 415
     name = "unsupported-media-type"
-    heading = "The body must be JSON"
+    heading = "The body is of another media type than is taken here"
 
 
 class NotScorable(Problem):
@@ -218,7 +245,7 @@ def _from_http(error: HTTPException) -> ProblemDetailsException:
     elif status is HTTPStatus.NOT_FOUND:
         detail = "Nothing is at this path; /schema lists what there is"
     elif status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        detail = "The body is larger than this server takes (LOANLAKE_BODY_BYTES)"
+        detail = "The body is larger than this server takes (LOANLAKE_BODY_BYTES; LOANLAKE_BATCH_BYTES for /v1/batches)"
     return ProblemDetailsException(
         detail=detail,
         status_code=status.value,

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from serving.approvals import ApprovalService
+from serving.batches import BatchService
 from serving.deployment_watch import DeploymentWatch
 from serving.metrics import Metrics
 from serving.observation import Observation
@@ -28,6 +29,7 @@ class Services:
     shadows: ShadowScorer
     outcomes: OutcomeService
     approvals: ApprovalService
+    batches: BatchService
     readiness: ReadinessCheck
     outbox: Outbox
     store: OnlineStore
@@ -71,6 +73,13 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
             history_policy=options.history,
         ),
         shadows=shadows,
+        batches=BatchService(
+            settings,
+            deployments=deployments,
+            history_policy=options.history,
+            most_rows=options.queued_batch_rows,
+            most_queued=options.queued_batches,
+        ),
         outcomes=OutcomeService(deployments=deployments, outbox=outbox),
         approvals=ApprovalService(settings),
         readiness=readiness,

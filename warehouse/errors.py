@@ -18,6 +18,8 @@
     ├── OnlineStoreError    a key or value that the online store cannot hold, or a store that is not complete
     │   └── OnlineStoreUnavailable  it does not answer, or no refresh has filled it yet
     ├── BundleError         a model bundle is incomplete, or was changed after it was written
+    ├── BatchStateError     a batch cannot go from the state it is in to the one asked for
+    ├── BatchTableError     a table that cannot be scored: unknown, private, or without the columns a model reads
     ├── MonitoringError     there are no rows to compare with: no training reference, or no decisions
     ├── NotFoundError       a decision, model version or key that does not exist
     └── GateRefusal         a model gate refused a candidate
@@ -86,6 +88,14 @@ class OnlineStoreUnavailable(OnlineStoreError):
 
 class BundleError(LoanlakeError):
     """A model bundle is incomplete, or was changed after it was written."""
+
+
+class BatchStateError(LoanlakeError):
+    """A batch cannot go from the state it is in to the one asked for."""
+
+
+class BatchTableError(LoanlakeError):
+    """A table that cannot be scored: unknown, private, or without the columns that a model reads."""
 
 
 class MonitoringError(LoanlakeError):

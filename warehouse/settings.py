@@ -205,6 +205,16 @@ class Settings:
         return self.home / "serving" / "outbox.sqlite"
 
     @property
+    def batches(self) -> Path:
+        """What was sent in batches and what came of it, one directory a batch; readable by the owner alone."""
+        return self.home / "serving" / "batches"
+
+    @property
+    def batch_states(self) -> Path:
+        """SQLite file of batches: what was asked for, and how far each has come."""
+        return self.home / "serving" / "batches.sqlite"
+
+    @property
     def keys(self) -> Path:
         """SQLite file of hashed API keys."""
         return self.home / "serving" / "keys.sqlite"

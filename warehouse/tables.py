@@ -71,6 +71,24 @@ TABLES: dict[str, dict[str, str]] = {
         "reason": "varchar",
         "ingested_at": "timestamp",
     },
+    # One row per row of a batch: its score, or the problem with it.
+    "serving.batch_scores": {
+        "batch_id": "varchar",
+        "row_number": "bigint",
+        "application_id": "varchar",
+        "probability": "double",
+        "raw_score": "double",
+        "band": "varchar",
+        "decision": "varchar",
+        "reasons": "varchar",
+        "decision_id": "varchar",
+        "model_name": "varchar",
+        "model_version": "integer",
+        "feature_version": "varchar",
+        "lake_snapshot": "bigint",
+        "scored_at": "timestamp",
+        "problem": "varchar",
+    },
     # One row per change of what is served.
     "serving.deployment_changes": {
         "change": "bigint",

@@ -7,6 +7,7 @@ import dagster as dg
 
 from orchestration.layers import (
     APPROVED_VERSION,
+    BATCH_DECISIONS,
     BATCH_SCORES,
     CANARY,
     DECISION_HISTORY,
@@ -23,9 +24,9 @@ from orchestration.layers import (
 )
 
 _maintenance = dg.AssetSelection.groups("maintenance")
-_at_times = dg.AssetSelection.assets(CANARY, APPROVED_VERSION, WALK_FORWARD, REBUILT_MONTHS)
-#: Everything but the lake's maintenance, what runs only for a canary or an approval, and the walks through history and
-#: the months built again, which are partitioned by month, not part of a lender's day.
+_at_times = dg.AssetSelection.assets(CANARY, APPROVED_VERSION, BATCH_SCORES, WALK_FORWARD, REBUILT_MONTHS)
+#: Everything but the lake's maintenance, what runs only for a canary, an approval or a caller's batch, and the walks
+#: through history and the months built again, which are partitioned by month, not part of a lender's day.
 MAIN_PATH = dg.AssetSelection.all() - _at_times - _maintenance
 _raw = dg.AssetSelection.groups("raw")
 # the quarantine is built with staging, of the rows that can't be typed, and the decisions' history with the features,
@@ -35,7 +36,7 @@ _tables = (
     | dg.AssetSelection.assets(QUARANTINE, DECISION_HISTORY)
 ) - dg.AssetSelection.assets(TRAINING_SET, REBUILT_MONTHS)
 _model = dg.AssetSelection.assets(TRAINING_SET, DEPLOYMENT) | dg.AssetSelection.groups("model")
-_scores = dg.AssetSelection.assets(ONLINE_STORE, BATCH_SCORES, PREDICTIONS)
+_scores = dg.AssetSelection.assets(ONLINE_STORE, BATCH_DECISIONS, PREDICTIONS)
 _report = dg.AssetSelection.assets(DRIFT_REPORT)
 _monitoring = dg.AssetSelection.groups("monitoring") - _report - dg.AssetSelection.assets(DECISION_HISTORY)
 
@@ -69,6 +70,11 @@ publish_approved = dg.define_asset_job(
     "publish_approved",
     selection=dg.AssetSelection.assets(APPROVED_VERSION, DEPLOYMENT_CHANGES),
     description="Put the version in service that a person approved over HTTP.",
+)
+score_batch = dg.define_asset_job(
+    "score_batch",
+    selection=dg.AssetSelection.assets(BATCH_SCORES),
+    description="Score a batch that a caller of the API asked for: rows that were sent, or a table of the lake.",
 )
 monitor = dg.define_asset_job(
     "monitor", selection=_monitoring, description="Drift, skew, performance on mature labels, alerts."

@@ -10,7 +10,7 @@ from orchestration.champions import champion_of, was_in_service
 from orchestration.feature_versions import feature_tables
 from orchestration.layers import (
     APPROVED_VERSION,
-    BATCH_SCORES,
+    BATCH_DECISIONS,
     CANARY,
     DEPLOYMENT,
     DEPLOYMENT_CHANGES,
@@ -99,13 +99,13 @@ def _tell_the_api(settings: Settings, source: str) -> None:
 
 
 @dg.asset(
-    key=BATCH_SCORES,
+    key=BATCH_DECISIONS,
     deps=[DEPLOYMENT, *feature_tables().values()],
     group_name="serving",
     kinds={"python", "duckdb"},
     pool=LAKE_WRITER,
 )
-def batch_scores(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+def batch_decisions(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """Scores of the applications decided after the champion's training rows, each written once."""
     from ml.batch_scoring import score_applications
 
@@ -147,7 +147,7 @@ def online_decisions() -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(key=PREDICTIONS, deps=[BATCH_SCORES, ONLINE_DECISIONS], group_name="serving", kinds={"duckdb"})
+@dg.asset(key=PREDICTIONS, deps=[BATCH_DECISIONS, ONLINE_DECISIONS], group_name="serving", kinds={"duckdb"})
 def predictions() -> dg.MaterializeResult[None]:
     """One row per decision, online or batch: inputs, features, probability, decision, reasons, model version."""
     from warehouse.lake import connect

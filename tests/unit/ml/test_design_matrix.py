@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,6 +79,35 @@ def test_one_row_is_encoded_as_among_many(rows: list[tuple[object, ...]]) -> Non
 
     alone = np.concatenate([MATRIX.encode_row(row) for row in rows])
     assert together.tobytes() == alone.tobytes()
+
+
+@settings(deadline=None)
+@given(_ROWS)
+def test_arrow_is_encoded_as_its_rows_are_alone(rows: list[tuple[object, ...]]) -> None:
+    """Rows of a table go from DuckDB to the model in Arrow: also infinities, and integers that float64 rounds."""
+    kinds = [pa.float64(), pa.float64(), pa.int64(), pa.string(), pa.bool_(), pa.int64(), pa.int64(), pa.float64()]
+    columns = [pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), kinds, strict=True)]
+
+    together = MATRIX.encode_batch(pa.record_batch(columns, list(NAMES)))
+
+    alone = np.concatenate([MATRIX.encode_row(row) for row in rows])
+    assert np.nan_to_num(together).tobytes() == np.nan_to_num(alone).tobytes()
+    np.testing.assert_array_equal(np.isnan(together), np.isnan(alone))
+
+
+def test_arrow_of_narrow_types_is_encoded_alike() -> None:
+    """A feature may be a float or an integer of 32 bits, and a batch longer than the blocks it is turned in."""
+    values = {
+        "requested_amount": pa.array([16_777_217.0, math.inf, None, -math.inf] * 1000, pa.float32()),
+        "term_months": pa.array([16_777_217, None, -1, 0] * 1000, pa.int32()),
+    }
+    rest = {name: pa.nulls(4000, pa.string() if name == "purpose" else pa.float64()) for name in NAMES}
+
+    encoded = MATRIX.encode_batch(pa.record_batch(rest | values))
+
+    assert encoded[:, 0].tolist()[:1] == [16_777_216.0]
+    assert np.isnan(encoded[:, 0]).tolist() == [False, True, True, True] * 1000
+    np.testing.assert_array_equal(encoded[:4, 2], np.array([16_777_216, np.nan, -1, 0], np.float32))
 
 
 def test_a_frame_is_encoded_alike_whatever_types_carry_its_values() -> None:

@@ -91,7 +91,7 @@ def test_every_step_that_writes_to_the_lake_takes_its_turn_in_the_pool(repositor
 
     idle = {name for name, pool in pools.items() if pool != LAKE_WRITER}
 
-    # these read the lake, and write files, MLflow or LMDB
+    # these read the lake, and write files, MLflow or LMDB; a batch writes at its end, under the lease alone
     assert idle == {
         "training__training_set",
         "model__candidate",
@@ -100,6 +100,7 @@ def test_every_step_that_writes_to_the_lake_takes_its_turn_in_the_pool(repositor
         "serving__deployment",
         "serving__canary",
         "serving__approved_version",
+        "serving__batch_scores",
         "serving__predictions",
         "monitoring__drift_report",
     }

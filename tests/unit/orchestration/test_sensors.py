@@ -12,11 +12,13 @@ import pytest
 
 from ml.approval import approve_once
 from ml.deployment import CanaryPlan, Challenger, Deployment
+from orchestration.defs.batches.sensors import BATCH_TAG, batches_to_score
 from orchestration.defs.ingestion.sensors import new_files
 from orchestration.defs.monitoring.sensors import drift_found, labels_matured, performance_decayed
 from orchestration.defs.serving.sensors import canary_to_move, decisions_to_ingest, version_approved
 from tests.registered_version import registered_version
 from warehouse import decision_log
+from warehouse.batches import BatchFiles, BatchRequest, BatchStates
 from warehouse.lake import writer
 from warehouse.settings import Settings
 
@@ -241,3 +243,55 @@ def test_approvals_that_cannot_be_read_start_no_run(home: Settings, instance: dg
 
     assert requests == []
     assert said.startswith("approvals cannot be read: ")
+
+
+def test_batches_that_wait_start_a_run_each_two_at_a_time(home: Settings, instance: dg.DagsterInstance) -> None:
+    states = BatchStates(home)
+    assert tick(batches_to_score, instance) == ([], "no batch waits")
+    for batch_id in ("b-1", "b-2", "b-3"):
+        states.add(batch_id, BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+
+    requests, _ = tick(batches_to_score, instance)
+
+    assert [request.run_key for request in requests] == ["b-1/1", "b-2/1"]
+    assert requests[0].run_config == {"ops": {"serving__batch_scores": {"config": {"batch_id": "b-1"}}}}
+    assert requests[0].tags[BATCH_TAG] == "b-1/1"
+
+
+def test_a_batch_whose_run_never_began_fails(home: Settings, instance: dg.DagsterInstance) -> None:
+    states = BatchStates(home)
+    states.add("b-1", BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+    run = instance.create_run_for_job(
+        dg.JobDefinition(name="score_batch", graph_def=_nothing), tags={BATCH_TAG: "b-1/1"}
+    )
+    assert tick(batches_to_score, instance)[0] == []
+
+    instance.report_run_failed(run)
+    tick(batches_to_score, instance)
+
+    failed = states.find("b-1")
+    assert failed is not None
+    assert failed.state == "failed"
+    assert run.run_id in str(failed.reason)
+    states.retry("b-1")
+    assert [request.run_key for request in tick(batches_to_score, instance)[0]] == ["b-1/2"]
+
+
+def test_a_batch_whose_process_is_gone_fails(home: Settings, instance: dg.DagsterInstance) -> None:
+    states = BatchStates(home)
+    states.add("b-1", BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+    states.claim("b-1", "run-1")
+
+    with BatchFiles(home, "b-1").turn():
+        tick(batches_to_score, instance)
+        assert [batch.batch_id for batch in states.running()] == ["b-1"]
+    tick(batches_to_score, instance)
+
+    ended = states.find("b-1")
+    assert ended is not None
+    assert ended.state == "failed"
+
+
+@dg.graph
+def _nothing() -> None:
+    """A job's shell, for a run that is only recorded."""

@@ -1,0 +1,149 @@
+"""One run of one batch: claim, score, publish, finish; what a Dagster run executes.
+
+Scoring ends when the results have their name on disk. Publishing comes after, and can be done again: the decision log
+keeps the first entry of an id, and the rows of a batch are replaced in the lake in one transaction. So a run that is
+killed loses what it had scored and nothing else, and one that is killed later loses nothing: the next attempt goes on.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+from ml.batch_results import TABLE, ResultColumns
+from ml.batch_rows import read_decisions, request_fields, score_rows
+from ml.batch_tables import find_table, score_table
+from ml.bundle import load_bundle
+from ml.deployment import Deployment, read_deployment
+from warehouse import decision_log
+from warehouse.batches import Batch, BatchFiles, BatchStates
+from warehouse.errors import BatchStateError, LoanlakeError
+from warehouse.lake import connect, writer
+from warehouse.settings import Settings
+
+_SECONDS_BETWEEN_NOTES = 0.5
+
+
+class _Cancelled(Exception):
+    """The caller asked for the run to stop."""
+
+
+def run_batch(
+    settings: Settings, batch_id: str, *, run_id: str, tell: Callable[[int, int], None] | None = None
+) -> Batch | None:
+    """Score a queued batch with the champion as it is now; the batch as it ended: succeeded, failed or cancelled.
+
+    ``tell`` hears of the rows done, of how many. None where another run has it, or it no longer waits. What a user can
+    mend fails the batch; anything else fails it and is raised.
+    """
+    states, files = BatchStates(settings), BatchFiles(settings, batch_id)
+    with files.turn() as is_ours:
+        batch = states.claim(batch_id, run_id) if is_ours else None
+        if batch is None:
+            return None
+        try:
+            _Run(settings, states, files, batch, tell).score_and_publish()
+        except _Cancelled:
+            files.remove_results()
+            return states.finish(batch, "cancelled")
+        except LoanlakeError as error:
+            return states.finish(batch, "failed", reason=str(error))
+        except BaseException as error:
+            states.finish(batch, "failed", reason=f"stopped by {type(error).__name__}, see run {run_id} in Dagster")
+            raise
+        return states.finish(batch, "succeeded")
+
+
+class _Run:
+    def __init__(
+        self,
+        settings: Settings,
+        states: BatchStates,
+        files: BatchFiles,
+        batch: Batch,
+        tell: Callable[[int, int], None] | None,
+    ):
+        self._settings, self._states, self._files, self._batch = settings, states, files, batch
+        self._tell = tell
+        self._n_rows = batch.n_rows or 0
+        self._noted_at = time.monotonic()
+
+    def score_and_publish(self) -> None:
+        if not self._files.results.exists():
+            self._files.remove_results()
+            self._score()
+        self._publish()
+
+    def _score(self) -> None:
+        settings, batch, files = self._settings, self._batch, self._files
+        deployment = _champion(settings)
+        bundle = load_bundle(deployment.bundle_directory(settings))
+        common = ResultColumns.of(batch.batch_id, deployment)
+        self._note(
+            model_name=deployment.model_name,
+            model_version=deployment.model_version,
+            feature_version=deployment.feature_version,
+        )
+        if batch.request.table is not None:
+            with connect(settings) as con:
+                table = find_table(con, batch.request.table, bundle)
+            self._n_rows = table.n_rows
+            self._note(n_rows=table.n_rows, lake_snapshot=table.lake_snapshot)
+            score_table(
+                settings,
+                table,
+                bundle,
+                common=common,
+                path=files.draft_of(files.results),
+                with_reasons=batch.request.with_reasons,
+                scored=self._scored,
+            )
+        else:
+            _require_fields(batch, request_fields(bundle.contract), deployment)
+            score_rows(settings, batch, bundle, deployment, common=common, scored=self._scored)
+            files.put(files.decisions)
+        self._note()
+        files.put(files.results)
+
+    def _scored(self, n_done: int) -> None:
+        if self._tell is not None:
+            self._tell(n_done, self._n_rows)
+        if time.monotonic() - self._noted_at >= _SECONDS_BETWEEN_NOTES:
+            self._note(n_done=n_done)
+
+    def _note(self, **columns: object) -> None:
+        self._noted_at = time.monotonic()
+        if not self._states.note(self._batch, **columns):
+            raise _Cancelled
+
+    def _publish(self) -> None:
+        """Past the point where a cancellation is heard: what is here is given out whole."""
+        batch, files = self._batch, self._files
+        with closing(decision_log.create(self._settings)) as log:
+            for decisions in read_decisions(files):
+                decision_log.append(log, decisions)
+        with writer(f"scores of batch {batch.batch_id}", self._settings) as con:
+            con.execute("begin")
+            if con.execute(f"select 1 from {TABLE} where batch_id = $1 limit 1", [batch.batch_id]).fetchall():
+                con.execute(f"delete from {TABLE} where batch_id = $1", [batch.batch_id])
+            con.execute(f"insert into {TABLE} by name select * from read_parquet($1)", [str(files.results)])
+            con.execute("commit")
+            ((n_rows, n_scored),) = con.execute(
+                "select count(*), count(*) filter (problem is null) from read_parquet($1)", [str(files.results)]
+            ).fetchall()
+        self._states.note(batch, n_rows=n_rows, n_done=n_rows, n_scored=n_scored, n_refused=n_rows - n_scored)
+        files.decisions.unlink(missing_ok=True)
+
+
+def _champion(settings: Settings) -> Deployment:
+    deployment = read_deployment(settings)
+    if deployment is None:
+        raise BatchStateError("no model is deployed: try again once `loanlake run` has deployed one")
+    return deployment
+
+
+def _require_fields(batch: Batch, fields: str, deployment: Deployment) -> None:
+    if batch.request.request_fields != fields:
+        raise BatchStateError(
+            "the rows were checked against the fields of another version than the one that scores now, "
+            f"{deployment.model_name} version {deployment.model_version}, which takes others: send the batch again"
+        )

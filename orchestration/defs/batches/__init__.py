@@ -1,0 +1,1 @@
+"""Batches of the API: what waits is scored by a run of its own."""

@@ -1,0 +1,180 @@
+"""The body of ``POST /v1/batches``: rows as JSON or CSV, or the name of a lake table.
+
+Each row is checked by the schema of a score request; a row that breaks it keeps its place, with every violation. Only a
+body that is no list of rows at all is refused as a whole.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Annotated, Any, get_args
+
+import msgspec
+
+from ml.logged_values import dump_inputs
+from serving.body_schema import BodySchema, Field, invalid
+from serving.clock import future_violation
+from serving.deployment_schema import DeploymentSchema
+from serving.json_body import decode_body
+from serving.problems import InvalidRequest, ProblemDocument, UnsupportedMediaType, Violation
+from warehouse.batches import SentRow
+
+JSON, CSV = "application/json", "text/csv"
+
+
+class TableRequest(msgspec.Struct, frozen=True):
+    """A lake table to score; ``reasons``: whether declined rows get theirs."""
+
+    table: str
+    reasons: bool = False
+
+
+TABLE_SCHEMA = BodySchema(
+    "BatchOfTable",
+    (
+        Field(
+            name="table",
+            type=Annotated[str, msgspec.Meta(min_length=3, max_length=200)],
+            rule="the name of a lake table, schema.table",
+            description="A table with application_id and the features that the model reads.",
+            example="features.ftr_application_v2",
+        ),
+        Field(
+            name="reasons",
+            type=bool,
+            rule="true or false",
+            required=False,
+            description="Whether declined rows get their reasons, at some milliseconds each; without it none do.",
+            example=False,
+        ),
+    ),
+)
+
+
+def media_type(content_type: str | None) -> str:
+    """The body's declared type; raises UnsupportedMediaType unless it is one that a batch may have."""
+    found = (content_type or "").partition(";")[0].strip().lower()
+    if found not in (JSON, CSV):
+        shown = f"found {found[:80]!r}" if found else "found none"
+        raise UnsupportedMediaType(f"Send the header Content-Type: {JSON} or {CSV}: {shown}")
+    return found
+
+
+def read_body(
+    body: bytes, content_type: str | None, schema: DeploymentSchema, *, most_rows: int
+) -> "TableRequest | list[Any]":
+    """The table that the body names, or the rows that it holds, each as the JSON object it is or stands for.
+
+    Raises InvalidRequest where it is neither, or holds no row or more than ``most_rows``.
+    """
+    if media_type(content_type) == CSV:
+        return list(_of_csv(body, schema, most_rows))
+    value = decode_body(body, content_type)
+    if isinstance(value, dict) and "table" in value:
+        found = TABLE_SCHEMA.validate(value)
+        return TableRequest(found["table"], bool(found["reasons"]))
+    rows: list[Any] = _rows_schema(most_rows).validate(value)["applications"]
+    return rows
+
+
+def checked_rows(rows: Iterable[Any], schema: DeploymentSchema, now: datetime) -> Iterator[SentRow]:
+    """Each row as it will be scored, or with what is wrong with it, numbered from 1."""
+    for number, row in enumerate(rows, start=1):
+        try:
+            if isinstance(row, InvalidRequest):
+                raise row
+            values = schema.validate(row).champion
+            late = values["decided_at"] is not None and future_violation("decided_at", values["decided_at"], now)
+            if late:
+                raise invalid((late,))
+        except InvalidRequest as problem:
+            yield _refused(number, row, problem.document())
+        else:
+            yield SentRow(
+                row_number=number,
+                application_id=values["application_id"],
+                borrower_id=values["borrower_id"],
+                request=dump_inputs(values),
+            )
+
+
+def _value(text: str, field: Field | None) -> Any:
+    """A field of CSV as JSON has it: nothing is null, numbers and booleans by the field they are in.
+
+    What cannot be read so stays text, which the field's rule then refuses as it was sent.
+    """
+    if text == "":
+        return None
+    accepted = {field.type, *get_args(field.type)} if field is not None else set()
+    try:
+        if accepted & {int, float}:
+            return msgspec.json.decode(text.strip(), type=int | float)
+        if bool in accepted:
+            return msgspec.json.decode(text.strip().lower(), type=bool)
+    except msgspec.DecodeError:
+        return text
+    return text
+
+
+def _of_csv(body: bytes, schema: DeploymentSchema, most_rows: int) -> Iterator[Any]:
+    """Rows by the header's names, or an InvalidRequest for a line that has another number of fields."""
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"CSV must be UTF-8: byte {error.start} of the body is not") from None
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = next(lines, [])
+        names = [name.strip() for name in header]
+        if not names or len(set(names)) != len(names) or "" in names:
+            raise InvalidRequest("CSV must begin with a line of field names, each of them once")
+        n_rows = 0
+        for line in lines:
+            if not line:
+                continue  # an empty line, as after the last
+            n_rows += 1
+            if n_rows > most_rows:
+                raise _wrong_number(most_rows, f"more than {most_rows}")
+            if len(line) == len(names):
+                yield {name: _value(text, schema.fields.get(name)) for name, text in zip(names, line, strict=True)}
+            else:
+                yield InvalidRequest(f"The line must have {len(names)} fields as its header: found {len(line)}")
+    except csv.Error as error:
+        raise InvalidRequest(f"Malformed CSV at line {lines.line_num}: {error}") from None
+    if not n_rows:
+        raise _wrong_number(most_rows, "none")
+
+
+def _rows_schema(most_rows: int) -> BodySchema:
+    return BodySchema(
+        "BatchOfApplications",
+        (
+            Field(
+                name="applications",
+                type=Annotated[list[Any], msgspec.Meta(min_length=1, max_length=most_rows)],
+                rule=f"a list of 1 to {most_rows} applications (or name a lake table, in the field table)",
+            ),
+        ),
+    )
+
+
+def _wrong_number(most_rows: int, found: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"A batch must hold 1 to {most_rows} rows (LOANLAKE_QUEUED_BATCH_ROWS): found {found}",
+        (Violation(field="applications", rule=f"a list of 1 to {most_rows} applications"),),
+    )
+
+
+def _refused(number: int, row: Any, problem: ProblemDocument) -> SentRow:
+    return SentRow(
+        row_number=number,
+        application_id=_id(row, "application_id"),
+        borrower_id=_id(row, "borrower_id"),
+        problem=msgspec.json.encode(problem).decode(),
+    )
+
+
+def _id(row: Any, name: str) -> str | None:
+    value = row.get(name) if isinstance(row, dict) else None
+    return value[:200] if isinstance(value, str) else None

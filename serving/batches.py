@@ -1,0 +1,152 @@
+"""Take batches, say how far they are, cancel them, try them again: all that the API does with them but score.
+
+Whatever touches a file happens in a thread, and reading a body one at a time: tens of thousands of rows take a second,
+and scores must go on meanwhile.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime
+from typing import ParamSpec, TypeVar
+
+from ml.batch_rows import request_fields
+from ml.feature_rows import model_columns
+from ml.freshness import HistoryPolicy
+from serving.access import Caller
+from serving.batch_body import TableRequest, checked_rows, media_type, read_body
+from serving.clock import utc_now
+from serving.decision_ids import new_decision_id
+from serving.deployment_watch import DeploymentWatch
+from serving.problems import BatchConflict, InvalidRequest, KeyReused, Unavailable, UnknownBatch, Violation
+from serving.served_model import ServedDeployment
+from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates
+from warehouse.batches.states import body_digest, repeatable_batch_id
+from warehouse.errors import BatchStateError, BatchTableError, LakeError
+from warehouse.settings import Settings
+
+log = logging.getLogger("loanlake.serving")
+
+_Given = ParamSpec("_Given")
+_Found = TypeVar("_Found")
+
+
+class BatchService:
+    """The batches of one home, as callers may see them: each its own, ``admin`` all."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        deployments: DeploymentWatch,
+        history_policy: HistoryPolicy,
+        most_rows: int,
+        most_queued: int,
+        clock: Callable[[], datetime] = utc_now,
+    ):
+        self._settings = settings
+        self._states = BatchStates(settings)
+        self._deployments = deployments
+        self._policy = history_policy
+        self._most_rows = most_rows
+        self._most_queued = most_queued
+        self._clock = clock
+        self._reading = asyncio.Lock()
+
+    async def accept(self, body: bytes, content_type: str | None, caller: Caller, key: str | None) -> Batch:
+        """A batch that is durable and waits for its run; the same again for the same body under the same key.
+
+        Raises InvalidRequest for a body that is no batch and a table that cannot be scored, KeyReused for another body
+        under the key, Unavailable where too many wait, nothing is deployed or nothing can be kept.
+        """
+        digest = body_digest(body, media_type(content_type))
+        batch_id = repeatable_batch_id(caller.caller_id, key) if key is not None else new_decision_id()
+        batch = await _kept(self._states.find, batch_id) if key is not None else None
+        if batch is None:
+            served = self._deployments.served()
+            if await _kept(self._states.count) >= self._most_queued:
+                raise Unavailable(
+                    f"{self._most_queued} batches wait already (LOANLAKE_QUEUED_BATCHES)", retry_after_seconds=60
+                )
+            async with self._reading:
+                request = await _kept(self._read, served, body, content_type, batch_id, digest)
+            batch = await _kept(self._states.add, batch_id, request, caller_id=caller.caller_id, body_sha256=digest)
+        if batch.body_sha256 != digest:
+            raise KeyReused("Send another Idempotency-Key with another batch, or the same batch with this one")
+        return batch
+
+    async def find(self, batch_id: str, caller: Caller) -> Batch:
+        """A batch of this caller; raises UnknownBatch."""
+        batch = await _kept(self._states.find, batch_id)
+        if batch is None or not (batch.caller_id == caller.caller_id or caller.may("admin")):
+            raise UnknownBatch("No batch of this caller has that id")
+        return batch
+
+    async def cancel(self, batch_id: str, caller: Caller) -> Batch:
+        """Cancel it, at once or as soon as its run hears of it; raises UnknownBatch or BatchConflict."""
+        await self.find(batch_id, caller)
+        return await _kept(self._states.cancel, batch_id)
+
+    async def retry(self, batch_id: str, caller: Caller) -> Batch:
+        """Put it back into the queue; raises UnknownBatch or BatchConflict."""
+        await self.find(batch_id, caller)
+        return await _kept(self._states.retry, batch_id)
+
+    async def results(self, batch_id: str, caller: Caller) -> BatchFiles:
+        """Where the results are; raises UnknownBatch, or BatchConflict before there are any."""
+        batch = await self.find(batch_id, caller)
+        files = BatchFiles(self._settings, batch_id)
+        if batch.state != "succeeded":
+            raise BatchConflict(f"Results are there once a batch has succeeded: this one is {batch.state}")
+        if not files.results.exists():
+            raise UnknownBatch("The results of this batch have been removed; serving.batch_scores has its scores")
+        return files
+
+    def _read(
+        self, served: ServedDeployment, body: bytes, content_type: str | None, batch_id: str, digest: str
+    ) -> BatchRequest:
+        """What is asked for, its rows made durable."""
+        found = read_body(body, content_type, served.request_schema, most_rows=self._most_rows)
+        if isinstance(found, TableRequest):
+            self._check_table(served, found.table)
+            return BatchRequest(table=found.table, with_reasons=found.reasons)
+        rows = checked_rows(found, served.request_schema, self._clock())
+        BatchFiles(self._settings, batch_id).write_rows(digest, rows)
+        age = self._policy.max_age
+        return BatchRequest(
+            n_rows=len(found),
+            request_fields=request_fields(served.champion.contract),
+            history_max_age_hours=age.total_seconds() / 3600 if age is not None else None,
+            history_stale=self._policy.stale,
+            history_unavailable=self._policy.unavailable,
+        )
+
+    def _check_table(self, served: ServedDeployment, table: str) -> None:
+        # DuckDB, which no score needs
+        from warehouse.batches.tables import scorable_table
+        from warehouse.lake import connect
+
+        try:
+            with connect(self._settings) as con:
+                scorable_table(con, table, model_columns(served.champion.scorer.bundle))
+        except BatchTableError as error:
+            detail = str(error)
+            raise InvalidRequest(
+                f"{detail[0].upper()}{detail[1:]}",
+                (Violation(field="table", rule="must be a table that the model can score", found=table[:100]),),
+            ) from None
+        except LakeError as error:
+            raise Unavailable(f"The lake cannot be read: {error}", retry_after_seconds=10) from None
+
+
+async def _kept(call: Callable[_Given, _Found], *args: _Given.args, **kwargs: _Given.kwargs) -> _Found:
+    """What a call in a thread gives; raises what callers are told instead of what the disk said."""
+    try:
+        return await asyncio.to_thread(call, *args, **kwargs)
+    except BatchStateError as error:
+        text = str(error)
+        raise BatchConflict(f"{text[0].upper()}{text[1:]}") from None
+    except (sqlite3.Error, OSError) as error:
+        log.error("batches cannot be kept", extra={"reason": str(error)})
+        raise Unavailable("Batches cannot be kept or read now, and nothing was changed: try again") from error

@@ -1,0 +1,88 @@
+"""``/v1/batches``: files and lake tables scored by a run, asked after until they are done."""
+
+from typing import Any
+
+from litestar import Controller, Request, Response, get, post
+from litestar.datastructures import ResponseHeader
+from litestar.di import NamedDependency
+from litestar.exceptions import InternalServerException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath
+from litestar.response import Stream
+
+from serving.access import SCOPE, caller
+from serving.batch_downloads import accepted_form, streamed
+from serving.batch_wire import BatchResults, BatchStatus, batch_location, batch_status
+from serving.batches import BatchService
+from serving.controllers.scores import IdempotencyKey
+from serving.openapi import key_or_token, problems, takes
+from serving.problems import InvalidRequest
+
+_LOCATION = ResponseHeader(name="Location", description="Where to ask how far it is", documentation_only=True)
+
+
+class BatchesController(Controller):
+    """Score many applications, or a table of the lake, in a run of its own."""
+
+    path = "/v1/batches"
+    tags = ("Batches",)
+    opt = {SCOPE: "batch"}  # noqa: RUF012 - Litestar reads it as a class attribute
+    security = key_or_token("batch")
+
+    @post(
+        status_code=202,
+        operation_class=takes("QueuedBatch", "text/csv"),
+        responses=problems(400, 408, 413, 415, 422, 503, scope="batch"),
+        response_headers=[_LOCATION],
+    )
+    async def accept(
+        self,
+        request: Request[Any, Any, Any],
+        batches: NamedDependency[BatchService],
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[BatchStatus]:
+        """Take rows, or the name of a lake table, to be scored. What is answered with 202 is durable.
+
+        Rows are checked at once and scored later: a bad one is in the results with its problem. The same body sent
+        again with its Idempotency-Key is the same batch.
+        """
+        try:
+            body = await request.body()
+        except InternalServerException:  # Litestar's word for a connection that ended
+            raise InvalidRequest("The connection ended before the body did") from None
+        batch = await batches.accept(body, request.headers.get("content-type"), caller(request), idempotency_key)
+        return Response(batch_status(batch), headers={"Location": batch_location(batch.batch_id)})
+
+    @get("/{batch_id:str}", responses=problems(404, 503, scope="batch"))
+    async def status(
+        self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
+    ) -> BatchStatus:
+        """How far a batch is: queued, running, succeeded, failed with the reason, or cancelled."""
+        return batch_status(await batches.find(batch_id, caller(request)))
+
+    @post("/{batch_id:str}/cancel", status_code=200, responses=problems(404, 409, 503, scope="batch"))
+    async def cancel(
+        self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
+    ) -> BatchStatus:
+        """Cancel a batch: at once while it is queued, within a second or two while it runs."""
+        return batch_status(await batches.cancel(batch_id, caller(request)))
+
+    @post("/{batch_id:str}/retry", status_code=202, responses=problems(404, 409, 503, scope="batch"))
+    async def retry(
+        self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
+    ) -> BatchStatus:
+        """Queue a batch again that failed or was cancelled."""
+        return batch_status(await batches.retry(batch_id, caller(request)))
+
+    @get(
+        "/{batch_id:str}/results",
+        responses=problems(404, 406, 409, 503, scope="batch")
+        | {200: ResponseSpec(BatchResults, description="A row for each row of the batch", generate_examples=False)},
+    )
+    async def results(
+        self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
+    ) -> Stream:
+        """The rows of a batch that has succeeded, scored or with their problem: JSON, CSV or Parquet, by `Accept`."""
+        files = await batches.results(batch_id, caller(request))
+        form = accepted_form(request.headers.get("accept"))
+        return Stream(streamed(files.results, form, batch_id), media_type=form)

@@ -1,0 +1,149 @@
+"""Batches' states: each change whole, one winner of two, and nothing that stays running once its run is gone."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates, SentRow
+from warehouse.errors import BatchStateError, NotFoundError
+from warehouse.settings import Settings
+
+ROW = SentRow(row_number=1, application_id="app-1", request='{"application_id":"app-1"}')
+
+
+@pytest.fixture
+def states(home: Settings) -> BatchStates:
+    return BatchStates(home)
+
+
+def add(states: BatchStates, batch_id: str = "b-1") -> Batch:
+    return states.add(batch_id, BatchRequest(n_rows=2), caller_id="caller", body_sha256="0" * 64)
+
+
+def test_what_was_accepted_is_found_again(states: BatchStates) -> None:
+    assert states.find("b-1") is None
+    assert states.count() == 0
+
+    added = add(states)
+
+    assert states.find("b-1") == added
+    assert (added.state, added.attempt, added.n_rows) == ("queued", 1, 2)
+    assert [batch.batch_id for batch in states.queued()] == ["b-1"]
+
+
+def test_a_batch_of_the_same_id_stays_as_it_is(states: BatchStates) -> None:
+    first = add(states)
+
+    again = states.add("b-1", BatchRequest(table="features.x"), caller_id="caller", body_sha256="1" * 64)
+
+    assert again == first
+
+
+def test_of_many_runs_one_claims_a_batch(states: BatchStates) -> None:
+    add(states)
+
+    with ThreadPoolExecutor(8) as pool:
+        claimed = list(pool.map(lambda run: states.claim("b-1", run), [f"run-{i}" for i in range(16)]))
+
+    assert len([batch for batch in claimed if batch is not None]) == 1
+
+
+def test_a_running_batch_hears_that_it_is_to_stop(states: BatchStates) -> None:
+    add(states)
+    batch = states.claim("b-1", "run-1")
+    assert batch is not None
+    assert states.note(batch, n_done=1)
+
+    assert states.cancel("b-1").state == "running"
+
+    assert not states.note(batch, n_done=2)
+    assert states.finish(batch, "cancelled").state == "cancelled"
+
+
+def test_a_run_of_an_earlier_attempt_reports_nothing(states: BatchStates) -> None:
+    add(states)
+    old = states.claim("b-1", "run-1")
+    assert old is not None
+    states.finish(old, "failed", reason="no room")
+    states.retry("b-1")
+    new = states.claim("b-1", "run-2")
+    assert new is not None
+
+    assert not states.note(old, n_done=1)
+    assert states.finish(old, "succeeded").state == "running"
+    assert states.finish(new, "succeeded").state == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("change", "allowed"), [("cancel", ("queued", "running", "cancelled")), ("retry", ("failed", "cancelled"))]
+)
+def test_only_some_states_can_be_left(states: BatchStates, change: str, allowed: tuple[str, ...]) -> None:
+    for state in ("queued", "running", "succeeded", "failed", "cancelled"):
+        add(states, state)
+        if state == "cancelled":
+            states.cancel(state)
+        elif state != "queued":
+            batch = states.claim(state, "run")
+            assert batch is not None
+            if state != "running":
+                states.finish(batch, state)  # type: ignore[arg-type]
+        if state in allowed:
+            getattr(states, change)(state)
+        else:
+            with pytest.raises(BatchStateError, match=state):
+                getattr(states, change)(state)
+    with pytest.raises(NotFoundError):
+        getattr(states, change)("unknown")
+
+
+def test_a_batch_whose_run_was_killed_fails_and_can_be_tried_again(home: Settings, states: BatchStates) -> None:
+    """``kill -9`` of the run: the lock goes with its process, and the next look ends the batch."""
+    add(states)
+    script = (
+        "import os, sys\n"
+        "from warehouse.batches import BatchFiles, BatchStates\n"
+        "from warehouse.settings import Settings\n"
+        "settings = Settings.from_environment()\n"
+        "with BatchFiles(settings, 'b-1').turn():\n"
+        "    BatchStates(settings).claim('b-1', 'run-1')\n"
+        "    print('claimed', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == b"claimed\n"
+        assert states.end_abandoned() == []
+        run.kill()
+        run.wait()
+
+        (ended,) = states.end_abandoned()
+
+    assert ended.state == "failed"
+    assert "can be tried again" in str(ended.reason)
+    assert states.retry("b-1").state == "queued"
+
+
+def test_old_batches_go_with_their_files(home: Settings, states: BatchStates) -> None:
+    batch, files = add(states), BatchFiles(home, "b-1")
+    files.write_rows(batch.body_sha256, [ROW])
+    assert list(files.read_rows(batch.body_sha256, 10)) == [[ROW]]
+    states.cancel("b-1")
+
+    now = datetime.now(UTC).replace(tzinfo=None)
+    assert states.remove_ended_before(now - timedelta(days=1)) == 0
+    assert states.remove_ended_before(now + timedelta(days=1)) == 1
+
+    assert states.find("b-1") is None
+    assert not files.directory.exists()
+
+
+def test_what_belongs_to_a_batch_is_its_owners_alone(home: Settings, states: BatchStates) -> None:
+    batch, files = add(states), BatchFiles(home, "b-1")
+    files.write_rows(batch.body_sha256, [ROW])
+
+    modes = [path.stat().st_mode & 0o077 for path in (files.directory, home.batches, home.batch_states)]
+
+    assert modes == [0, 0, 0]

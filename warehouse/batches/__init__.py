@@ -1,0 +1,12 @@
+"""Batches: what the API takes in, Dagster scores, and the API hands out again.
+
+``states`` is one SQLite file of requests and how far each has come, written with ``synchronous=full``: what was
+accepted survives ``kill -9``, and each change of state is one transaction, whoever makes it. ``files`` are a batch's
+own rows and results, in a directory of its id. The API (``serving``) accepts, cancels and hands out; a run
+(``ml.batch_runs``, in Dagster) claims, scores and finishes.
+"""
+
+from warehouse.batches.files import BatchFiles, SentRow
+from warehouse.batches.states import Batch, BatchRequest, BatchStates, State
+
+__all__ = ["Batch", "BatchFiles", "BatchRequest", "BatchStates", "SentRow", "State"]

@@ -1,0 +1,134 @@
+"""A batch's own directory: the rows that were sent, and what became of them.
+
+Rows come as lines of JSON, each made durable before the batch is accepted. Results appear whole or not at all, by a
+rename; while a run works on a batch it holds a lock here, which the operating system frees however the run ends.
+"""
+
+import fcntl
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from warehouse.settings import Settings
+
+
+class SentRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One row as the API took it: its validated ``request`` or the ``problem`` with it, both JSON text.
+
+    The ids are kept beside either, as far as they could be read: results name the application, and a person's rows are
+    found by them.
+    """
+
+    row_number: int
+    application_id: str | None = None
+    borrower_id: str | None = None
+    request: str | None = None
+    problem: str | None = None
+
+
+class BatchFiles:
+    """The files of one batch."""
+
+    def __init__(self, settings: Settings, batch_id: str):
+        self.directory = settings.batches / batch_id
+        #: Rows of ``serving.batch_scores``; where it is, scoring is over and only publishing may be left.
+        self.results = self.directory / "results.parquet"
+        #: The decisions made, for the decision log; until they are in it.
+        self.decisions = self.directory / "decisions.parquet"
+
+    def rows(self, body_sha256: str) -> Path:
+        """The rows of a body; by its digest: of two bodies sent with one key at once, neither takes the other's."""
+        return self.directory / f"rows-{body_sha256[:16]}.jsonl"
+
+    def write_rows(self, body_sha256: str, rows: Iterable[SentRow]) -> None:
+        """Make the rows of a body durable."""
+        path = self.rows(body_sha256)
+        encoder = msgspec.json.Encoder()
+        with self.draft_of(path).open("wb") as file:
+            file.writelines(encoder.encode(row) + b"\n" for row in rows)
+        self.put(path)
+        _to_disk(self.directory.parent)
+
+    def read_rows(self, body_sha256: str, at_once: int) -> Iterator[list[SentRow]]:
+        """The rows in the order sent, so many at a time."""
+        decoder = msgspec.json.Decoder(SentRow)
+        with self.rows(body_sha256).open("rb") as file:
+            while some := [decoder.decode(line) for line in islice(file, at_once)]:
+                yield some
+
+    def draft_of(self, path: Path) -> Path:
+        """Where this process writes a file of this batch before :meth:`put` gives it its name."""
+        self._make_directory()
+        return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+
+    def put(self, path: Path) -> None:
+        """Make a draft durable, and then give it its name."""
+        draft = self.draft_of(path)
+        _to_disk(draft)
+        draft.replace(path)
+        _to_disk(self.directory)
+
+    def remove_results(self) -> None:
+        """Take away what an attempt left: unfinished drafts, and results that nobody was given."""
+        for path in (self.results, self.decisions):
+            for left in (path, *path.parent.glob(f".{path.name}.*")):
+                left.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Take the whole directory away."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    @contextmanager
+    def turn(self) -> Iterator[bool]:
+        """Hold the turn to work on this batch; False where another process has it."""
+        self._make_directory()
+        with (self.directory / "turn.lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+    def is_worked_on(self) -> bool:
+        """Whether a living process holds the turn."""
+        if not self.directory.exists():
+            return False
+        with self.turn() as is_ours:
+            return not is_ours
+
+    def _make_directory(self) -> None:
+        for directory in (self.directory.parent, self.directory):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def remove_unknown(settings: Settings, is_known: Callable[[str], bool], *, before: float) -> int:
+    """Take away directories older than ``before`` (seconds since 1970) that belong to no batch; how many.
+
+    A process that was killed between writing rows and accepting the batch leaves one.
+    """
+    if not settings.batches.exists():
+        return 0
+    unknown = [
+        path
+        for path in settings.batches.iterdir()
+        if path.is_dir() and path.stat().st_mtime < before and not is_known(path.name)
+    ]
+    for path in unknown:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(unknown)
+
+
+def _to_disk(path: Path) -> None:
+    """A file's content, or a directory's names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,314 @@
+"""What was asked for, and how far each batch has come: one row a batch in one SQLite file.
+
+::
+
+    queued ──► running ──► succeeded
+      │          │ ├─────► failed ────► queued (retry)
+      └──────────┴─┴─────► cancelled ─► queued (retry)
+
+Every arrow is one statement that names the state it starts from: of two that want to go different ways one finds it
+gone. An attempt is counted at each way into the queue, so that a run of an earlier one can no longer report anything.
+"""
+
+import hashlib
+import sqlite3
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from typing import Any, Literal, cast, get_args
+
+import msgspec
+
+from warehouse.batches.files import BatchFiles
+from warehouse.errors import BatchStateError, NotFoundError
+from warehouse.settings import Settings
+
+State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+ENDED = ("succeeded", "failed", "cancelled")
+_BUSY_SECONDS = 20.0
+_NAMESPACE = uuid.UUID("0a3f5f5e-5a8e-5b5c-8f0b-6a4c7d0c2f11")
+_ABANDONED = "the run that scored it ended before it was done; it can be tried again"
+_SCHEMA = """
+create table if not exists batches (
+    batch_id text primary key,
+    caller_id text not null,
+    request text not null,
+    body_sha256 text not null,
+    state text not null,
+    attempt integer not null default 1,
+    is_cancelling integer not null default 0,
+    created_at text not null,
+    queued_at text not null,
+    started_at text,
+    ended_at text,
+    n_rows integer,
+    n_done integer not null default 0,
+    n_scored integer not null default 0,
+    n_refused integer not null default 0,
+    reason text,
+    run_id text,
+    model_name text,
+    model_version integer,
+    feature_version text,
+    lake_snapshot integer
+) strict;
+create index if not exists batches_by_state on batches (state, queued_at);
+"""
+
+
+class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for. ``table``: the lake table to score; None where rows were sent.
+
+    ``with_reasons``: whether declined rows of a table get theirs. ``request_fields``: which fields the rows were
+    checked against (``ml.batch_rows``). ``history_*``: the policy of the server that took them, for look-ups.
+    """
+
+    table: str | None = None
+    n_rows: int | None = None
+    with_reasons: bool = False
+    request_fields: str | None = None
+    history_max_age_hours: float | None = None
+    history_stale: str = "score"
+    history_unavailable: str = "refuse"
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch as it stands; times are naive UTC. ``n_rows``: None until a table's rows were counted.
+
+    ``reason``: why it failed. ``run_id``: the run that has, or had, it.
+    """
+
+    batch_id: str
+    caller_id: str
+    request: BatchRequest
+    body_sha256: str
+    state: State
+    attempt: int
+    is_cancelling: bool
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    n_rows: int | None
+    n_done: int
+    n_scored: int
+    n_refused: int
+    reason: str | None
+    run_id: str | None
+    model_name: str | None
+    model_version: int | None
+    feature_version: str | None
+    lake_snapshot: int | None
+
+
+def repeatable_batch_id(caller_id: str, idempotency_key: str) -> str:
+    """The id that this caller's batch has for this key, in every process and after every restart."""
+    return str(uuid.uuid5(_NAMESPACE, f"{caller_id}\n{idempotency_key}"))
+
+
+def body_digest(body: bytes, media_type: str) -> str:
+    """What two bodies have in common that ask for the same."""
+    return hashlib.sha256(media_type.encode() + b"\n" + body).hexdigest()
+
+
+class BatchStates:
+    """The batches of one home. Every call opens the file anew: any thread of any process may make it."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._path = settings.batch_states
+
+    def add(self, batch_id: str, request: BatchRequest, *, caller_id: str, body_sha256: str) -> Batch:
+        """Accept a batch: once this returns it is durable. One of this id that is there already stays as it is."""
+        now = _now()
+        with self._transaction() as con:
+            con.execute(
+                "insert or ignore into batches "
+                "(batch_id, caller_id, request, body_sha256, state, created_at, queued_at, n_rows) "
+                "values (?, ?, ?, ?, 'queued', ?, ?, ?)",
+                (batch_id, caller_id, msgspec.json.encode(request).decode(), body_sha256, now, now, request.n_rows),
+            )
+            return _required(con, batch_id)
+
+    def find(self, batch_id: str) -> Batch | None:
+        """The batch of this id."""
+        if not self._path.exists():
+            return None
+        with self._connection() as con:
+            return _one(con, batch_id)
+
+    def queued(self) -> list[Batch]:
+        """Those that wait for a run, longest first."""
+        return self._in_state("queued")
+
+    def running(self) -> list[Batch]:
+        """Those that a run has claimed."""
+        return self._in_state("running")
+
+    def count(self, state: State = "queued") -> int:
+        """How many are in a state; without one, how many wait for a run."""
+        if not self._path.exists():
+            return 0
+        with self._connection() as con:
+            ((n_batches,),) = con.execute("select count(*) from batches where state = ?", (state,)).fetchall()
+        return int(n_batches)
+
+    def claim(self, batch_id: str, run_id: str) -> Batch | None:
+        """Take a queued batch for a run that holds its turn; None where it is not queued (any more)."""
+        with self._transaction() as con:
+            changed = con.execute(
+                "update batches set state = 'running', run_id = ?, started_at = ?, ended_at = null, reason = null, "
+                "n_done = 0, n_scored = 0, n_refused = 0 where batch_id = ? and state = 'queued'",
+                (run_id, _now(), batch_id),
+            ).rowcount
+            return _required(con, batch_id) if changed else None
+
+    def note(self, batch: Batch, **columns: Any) -> bool:
+        """Keep how far the run of this attempt is (columns of the file); False once it is to stop."""
+        names = ", ".join(f"{name} = ?" for name in columns) or "attempt = attempt"
+        with self._transaction() as con:
+            changed = con.execute(
+                f"update batches set {names} where batch_id = ? and state = 'running' and attempt = ?",
+                (*columns.values(), batch.batch_id, batch.attempt),
+            ).rowcount
+            return bool(changed) and not _required(con, batch.batch_id).is_cancelling
+
+    def finish(self, batch: Batch, state: State, *, reason: str | None = None) -> Batch:
+        """End the attempt; one that was ended otherwise stays so."""
+        with self._transaction() as con:
+            con.execute(
+                "update batches set state = ?, reason = ?, ended_at = ?, is_cancelling = 0 "
+                "where batch_id = ? and attempt = ? and state in ('queued', 'running')",
+                (state, reason, _now(), batch.batch_id, batch.attempt),
+            )
+            return _required(con, batch.batch_id)
+
+    def cancel(self, batch_id: str) -> Batch:
+        """Cancel what waits, at once, or tell the run to stop; again changes nothing.
+
+        Raises BatchStateError for one that has ended otherwise, NotFoundError for none.
+        """
+        with self._transaction() as con:
+            con.execute(
+                "update batches set state = 'cancelled', ended_at = ? where batch_id = ? and state = 'queued'",
+                (_now(), batch_id),
+            )
+            con.execute("update batches set is_cancelling = 1 where batch_id = ? and state = 'running'", (batch_id,))
+            found = _required(con, batch_id)
+        if found.state in ("succeeded", "failed"):
+            raise BatchStateError(
+                f"only a batch that is queued or running can be cancelled: this one {_is(found.state)}"
+            )
+        return found
+
+    def retry(self, batch_id: str) -> Batch:
+        """Put one that failed or was cancelled back into the queue.
+
+        Raises BatchStateError for one that is neither, NotFoundError for none.
+        """
+        with self._transaction() as con:
+            changed = con.execute(
+                "update batches set state = 'queued', attempt = attempt + 1, queued_at = ?, started_at = null, "
+                "ended_at = null, reason = null, run_id = null, is_cancelling = 0, n_done = 0, n_scored = 0, "
+                "n_refused = 0 where batch_id = ? and state in ('failed', 'cancelled')",
+                (_now(), batch_id),
+            ).rowcount
+            found = _required(con, batch_id)
+        if not changed:
+            raise BatchStateError(
+                f"only a batch that failed or was cancelled can be tried again: this one {_is(found.state)}"
+            )
+        return found
+
+    def end_abandoned(self) -> list[Batch]:
+        """End batches whose run is gone: cancelled where that was asked for, else failed, to be tried again."""
+        ended = []
+        for batch in self.running():
+            if BatchFiles(self._settings, batch.batch_id).is_worked_on():
+                continue
+            state: State = "cancelled" if batch.is_cancelling else "failed"
+            ended.append(self.finish(batch, state, reason=None if batch.is_cancelling else _ABANDONED))
+        return ended
+
+    def remove_ended_before(self, moment: datetime) -> int:
+        """Forget batches that ended before ``moment`` (naive UTC), files included; how many."""
+        if not self._path.exists():
+            return 0
+        with self._connection() as con:
+            found = con.execute(
+                f"select batch_id from batches where state in ({_marks(ENDED)}) and ended_at < ?",
+                (*ENDED, moment.isoformat()),
+            ).fetchall()
+        for (batch_id,) in found:
+            BatchFiles(self._settings, batch_id).remove()
+            with self._transaction() as con:
+                con.execute("delete from batches where batch_id = ?", (batch_id,))
+        return len(found)
+
+    def _in_state(self, state: State) -> list[Batch]:
+        if not self._path.exists():
+            return []
+        with self._connection() as con:
+            rows = con.execute(f"select {_COLUMNS} from batches where state = ? order by queued_at, batch_id", (state,))
+            return [_batch(row) for row in rows]
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)) as con:
+            con.execute("pragma journal_mode = wal")
+            con.execute("pragma synchronous = full")
+            if not con.execute("select 1 from sqlite_master where name = 'batches'").fetchone():
+                con.executescript(f"begin immediate; {_SCHEMA} commit;")
+                self._path.chmod(0o600)
+            yield con
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._connection() as con:
+            con.execute("begin immediate")
+            try:
+                yield con
+                con.execute("commit")
+            except BaseException:
+                con.execute("rollback")
+                raise
+
+
+_COLUMNS = ", ".join(Batch.__struct_fields__)
+
+
+def _is(state: State) -> str:
+    return f"has {state}" if state in ("succeeded", "failed") else f"is {state}"
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" for _ in values)
+
+
+def _one(con: sqlite3.Connection, batch_id: str) -> Batch | None:
+    row = con.execute(f"select {_COLUMNS} from batches where batch_id = ?", (batch_id,)).fetchone()
+    return _batch(row) if row else None
+
+
+def _required(con: sqlite3.Connection, batch_id: str) -> Batch:
+    found = _one(con, batch_id)
+    if found is None:
+        raise NotFoundError(f"no batch {batch_id!r}")
+    return found
+
+
+def _batch(row: tuple[Any, ...]) -> Batch:
+    values = dict(zip(Batch.__struct_fields__, row, strict=True))
+    values["request"] = msgspec.json.decode(values["request"], type=BatchRequest)
+    values["is_cancelling"] = bool(values["is_cancelling"])
+    for name in ("created_at", "started_at", "ended_at"):
+        values[name] = datetime.fromisoformat(values[name]) if values[name] else None
+    if values["state"] not in get_args(State):
+        raise BatchStateError(f"a batch's state must be one of {', '.join(get_args(State))}: found {values['state']!r}")
+    values["state"] = cast(State, values["state"])
+    return Batch(**values)
+
+
+def _now() -> str:
+    return datetime.now(UTC).replace(tzinfo=None).isoformat()
