@@ -59,7 +59,7 @@ class ServingOptions:
     rate_limit: int = 100
     request_seconds: float = 20.0
     cors_origins: tuple[str, ...] = ()
-    poll_seconds: float = 0.5
+    poll_seconds: float = 0.2
     metrics_need_key: bool = False
     docs_need_key: bool = True
     tokens: TokenOptions | None = None

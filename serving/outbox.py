@@ -5,6 +5,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from serving.group_commit import GroupCommit, TooManyWaiting
 from serving.metrics import Metrics
@@ -32,6 +33,7 @@ class Outbox:
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._lake_turn = asyncio.Lock()
+        self._written: int | None = None
         self.problem: str | None = None
 
     @property
@@ -91,7 +93,8 @@ class Outbox:
 
     async def check(self) -> str | None:
         """Why decisions cannot be made durable now, or None; writes only where the last transaction failed."""
-        if self.problem is not None or self._writer is None:
+        is_settled = self.problem is None and self._writer is not None and self._is_in_place()
+        if not is_settled:
             try:
                 await self._commits.add([])
             except (sqlite3.Error, OSError):
@@ -120,6 +123,11 @@ class Outbox:
             if self._writer is None:
                 # closed by the event loop's thread, when this one has ended
                 self._writer = decision_log.create(self._settings, check_same_thread=False)
+                self._written = _inode(self._settings.outbox)
+            if not self._is_in_place():
+                raise _NotInPlace(
+                    "it was removed or replaced while the API wrote to it: put it back and restart the API"
+                )
             if rows:
                 decision_log.append(
                     self._writer,
@@ -134,11 +142,27 @@ class Outbox:
             self.problem = f"the decision log {self._settings.outbox} cannot be written: {error}"
             self._metrics.commit_failures.inc()
             log.error("commit failed", extra={"reason": str(error), "rows": len(rows)})
-            self._writer = None
+            if not isinstance(error, _NotInPlace):  # its file, out of sight, is all there is of the last decisions
+                self._writer = None
             raise
         self.problem = None
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
         self._metrics.commit_rows.observe(len(rows))
+
+    def _is_in_place(self) -> bool:
+        """SQLite goes on writing to a file that was removed, or that another was moved over."""
+        return _inode(self._settings.outbox) == self._written
+
+
+class _NotInPlace(OSError):
+    """What was appended now would be in a file that nobody finds."""
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _write_nothing(connection: sqlite3.Connection) -> None:

@@ -17,6 +17,7 @@
     ├── ExpressionDomainError  a row whose values a feature's formula does not take, such as ln(0)
     ├── OnlineStoreError    a key or value that the online store cannot hold, or a store that is not complete
     │   └── OnlineStoreUnavailable  it does not answer, or no refresh has filled it yet
+    ├── OutboxError         the decision log's file is damaged, and must not be replaced by an empty one
     ├── BundleError         a model bundle is incomplete, or was changed after it was written
     ├── BatchStateError     a batch cannot go from the state it is in to the one asked for
     ├── BatchTableError     a table that cannot be scored: unknown, private, or without the columns a model reads
@@ -24,6 +25,8 @@
     ├── NotFoundError       a decision, model version or key that does not exist
     └── GateRefusal         a model gate refused a candidate
 """
+
+import sqlite3
 
 
 class LoanlakeError(Exception):
@@ -84,6 +87,10 @@ class OnlineStoreError(LoanlakeError):
 
 class OnlineStoreUnavailable(OnlineStoreError):
     """The online store does not answer, or no refresh has filled it yet."""
+
+
+class OutboxError(LoanlakeError, sqlite3.DatabaseError):
+    """The decision log's file is damaged in a way that SQLite passes over; callers meet it as one of SQLite's."""
 
 
 class BundleError(LoanlakeError):

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from warehouse.decision_log.entries import KINDS, Decision, Entries, ReportedOutcome, ScoringFailure, ShadowDecision
+from warehouse.errors import OutboxError
 from warehouse.settings import Settings
 
 _BUSY_SECONDS = 20.0
@@ -63,8 +64,10 @@ _DECISION_ID = attrgetter("decision_id")
 def create(settings: Settings, *, check_same_thread: bool = True) -> sqlite3.Connection:
     """A connection that may append; makes the outbox where there is none.
 
-    ``check_same_thread=False`` for a connection that is opened in one thread and then used by another alone.
+    ``check_same_thread=False`` for a connection that is opened in one thread and then used by another alone. Raises
+    OutboxError where the file is gone and its journal is not.
     """
+    _require_whole(settings.outbox)
     settings.outbox.parent.mkdir(parents=True, exist_ok=True)
     connection = _open(settings.outbox, check_same_thread=check_same_thread)
     connection.execute("pragma auto_vacuum = incremental")  # before the first table, or it has no effect
@@ -74,7 +77,8 @@ def create(settings: Settings, *, check_same_thread: bool = True) -> sqlite3.Con
 
 
 def connect(settings: Settings) -> sqlite3.Connection | None:
-    """A connection for reading and ingesting; None where no decision was ever logged."""
+    """A connection for reading and ingesting; None where no decision was ever logged. Raises as :func:`create`."""
+    _require_whole(settings.outbox)
     if not settings.outbox.exists():
         return None
     connection = _open(settings.outbox)
@@ -118,7 +122,8 @@ def append(
                 _insert(connection, table, rows[start : start + _ROWS_A_STATEMENT])
         connection.execute("commit")
     except BaseException:
-        connection.execute("rollback")
+        if connection.in_transaction:  # SQLite itself has ended it where the disk is full
+            connection.execute("rollback")
         raise
 
 
@@ -209,6 +214,23 @@ def n_pending(connection: sqlite3.Connection, entries: Entries) -> int:
         (entries.table,),
     ).fetchone()
     return int(row[0])
+
+
+def _require_whole(path: Path) -> None:
+    """SQLite deletes a journal whose database is missing or empty, and every decision in it."""
+    journal = path.with_name(f"{path.name}-wal")
+    if _size(journal) and not _size(path):
+        raise OutboxError(
+            f"{path} is missing or empty, and {journal.name} beside it holds decisions: put the file back (a backup "
+            "of both, or of the home), or move the journal away if they may be lost"
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _open(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection:
