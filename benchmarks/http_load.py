@@ -51,7 +51,7 @@ def put_load(
 
     Raises RuntimeError at the first answer that is not 200.
     """
-    requests = cycle([_request(path, body, headers or {}) for body in bodies])
+    requests = cycle([post(path, body, headers or {}) for body in bodies])
     waits: list[float] = []
     with selectors.DefaultSelector() as selector:
         opened = [_Connection(socket.create_connection(("127.0.0.1", port), timeout=30)) for _ in range(connections)]
@@ -94,7 +94,8 @@ def is_up(port: int, path: str) -> bool:
         connection.close()
 
 
-def _request(path: str, body: str, headers: Mapping[str, str]) -> bytes:
+def post(path: str, body: str, headers: Mapping[str, str]) -> bytes:
+    """A POST of a JSON body, as it goes over the wire."""
     content = body.encode()
     lines = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
     lines += [f"Content-Length: {len(content)}", *(f"{name}: {value}" for name, value in headers.items())]

@@ -36,6 +36,14 @@ _FEATURES = "LOANLAKE_BENCHMARK_FEATURES"
 
 
 @dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    pid: int
+    seconds_to_ready: float
+
+
+@dataclass(frozen=True)
 class Served:
     """A server's answers under load, and its way there."""
 
@@ -77,8 +85,8 @@ def _median(served: list[Served], figure: Callable[[Served], float]) -> float:
 def _measure_ours(home: BenchmarkHome) -> Served:
     port = free_port()
     command = [str(_BIN / "loanlake"), "serve", "--port", str(port)]
-    with server(command, port, "/readyz", home.environment) as seconds:
-        return Served(_load(port, "/v1/scores", home.requests, home.headers), seconds)
+    with server(command, port, "/readyz", home.environment) as running:
+        return Served(_load(port, "/v1/scores", home.requests, home.headers), running.seconds_to_ready)
 
 
 def _measure_bare(home: BenchmarkHome) -> Served:
@@ -86,8 +94,8 @@ def _measure_bare(home: BenchmarkHome) -> Served:
     command = [str(_BIN / "uvicorn"), "benchmarks.serving:bare_app", "--factory", "--port", str(port)]
     features = next(_features(home.bundle, home.requests))
     environment = {_BUNDLE: str(home.bundle.directory), _FEATURES: json.dumps(features)}
-    with server([*command, "--no-access-log"], port, "/healthz", environment) as seconds:
-        return Served(_load(port, "/score", home.requests), seconds)
+    with server([*command, "--no-access-log"], port, "/healthz", environment) as running:
+        return Served(_load(port, "/score", home.requests), running.seconds_to_ready)
 
 
 def _save_for_mlflow(bundle: Bundle, directory: Path) -> Path:
@@ -118,8 +126,8 @@ def _measure_mlflow(home: BenchmarkHome, model: Path, directory: Path) -> Served
         "MLFLOW_TRACKING_URI": f"sqlite:///{directory}/mlflow.db",
         "PATH": f"{_BIN}{os.pathsep}{os.environ.get('PATH', '')}",  # it starts uvicorn by name
     }
-    with server([*command, "--workers", "1"], port, "/ping", environment) as seconds:
-        return Served(_load(port, "/invocations", bodies), seconds)
+    with server([*command, "--workers", "1"], port, "/ping", environment) as running:
+        return Served(_load(port, "/invocations", bodies), running.seconds_to_ready)
 
 
 def _features(bundle: Bundle, requests: list[str]) -> Iterator[tuple[object, ...]]:
@@ -142,8 +150,8 @@ def _load(port: int, path: str, bodies: list[str], headers: dict[str, str] | Non
 
 
 @contextmanager
-def server(command: list[str], port: int, health: str, environment: dict[str, str]) -> Iterator[float]:
-    """Run a server; yields the seconds until it answered its health check."""
+def server(command: list[str], port: int, health: str, environment: dict[str, str]) -> Iterator[Running]:
+    """Run a server until it answers its health check, and end it afterwards."""
     started = time.perf_counter()
     with tempfile.TemporaryFile() as log:
         # a session of its own: MLflow's server leaves its workers behind when only the parent is told to stop
@@ -156,7 +164,7 @@ def server(command: list[str], port: int, health: str, environment: dict[str, st
                     log.seek(0)
                     raise RuntimeError(f"{command[0]} did not start: {log.read()[-2000:].decode()}")
                 time.sleep(0.05)
-            yield time.perf_counter() - started
+            yield Running(process.pid, time.perf_counter() - started)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
