@@ -55,6 +55,7 @@ class Arrivals:
 class _Connection:
     socket: socket.socket
     due: float = 0.0
+    is_open: bool = True
     received: bytearray = field(default_factory=bytearray)
 
 
@@ -75,7 +76,8 @@ def put_arrivals(
     """
     requests = cycle([post(path, body, headers) for body in bodies])
     found = Arrivals()
-    idle = [_connected(port) for _ in range(connections)]
+    # in turn: a server closes connections that nobody uses for seconds
+    idle = deque(_connected(port) for _ in range(connections))
     waiting: deque[float] = deque()
     n_due, n_open = 0, 0
     n_all = int(per_second * seconds)
@@ -87,7 +89,7 @@ def put_arrivals(
                 waiting.append(started + n_due / per_second)
                 n_due += 1
             while waiting and idle:
-                connection = idle.pop()
+                connection = idle.popleft()
                 connection.due = waiting.popleft()
                 connection.received.clear()
                 selector.register(connection.socket, selectors.EVENT_READ, connection)
@@ -99,7 +101,7 @@ def put_arrivals(
                 if _is_over(connection, found):
                     selector.unregister(connection.socket)
                     n_open -= 1
-                    idle.append(connection if found.statuses[0] == 0 or _is_alive(connection) else _connected(port))
+                    idle.append(connection if connection.is_open else _connected(port))
         found.statuses[0] += n_open + len(waiting)
         for key in list(selector.get_map().values()):
             key.data.socket.close()
@@ -112,10 +114,6 @@ def _connected(port: int) -> _Connection:
     return _Connection(socket.create_connection(("127.0.0.1", port), timeout=30))
 
 
-def _is_alive(connection: _Connection) -> bool:
-    return bool(connection.received)
-
-
 def _is_over(connection: _Connection, found: Arrivals) -> bool:
     """Whether the answer is whole, or will never be; it is then counted."""
     try:
@@ -124,7 +122,7 @@ def _is_over(connection: _Connection, found: Arrivals) -> bool:
         chunk = b""
     if not chunk:
         found.statuses[0] += 1
-        connection.received.clear()
+        connection.is_open = False
         connection.socket.close()
         return True
     connection.received += chunk

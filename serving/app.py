@@ -26,6 +26,7 @@ from serving.controllers.outcomes import OutcomesController
 from serving.controllers.scores import ScoresController
 from serving.deployment_watch import DeploymentWatch
 from serving.keys import KeyRing, KeyStore
+from serving.load_shedding import RequestsAtOnce
 from serving.metrics import StartTime
 from serving.openapi import openapi_config
 from serving.options import ServingOptions
@@ -60,6 +61,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
         lifespan=[lambda _: services.running(options.poll_seconds)],
         middleware=[
             StartTime(),
+            RequestsAtOnce(options.requests_at_once),
             guards,
             PlainScores(services.scoring, path="/v1/scores", most_bytes=options.body_bytes),
         ],

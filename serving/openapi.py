@@ -92,6 +92,9 @@ def problems(*statuses: int, scope: str = OPEN) -> dict[int, ResponseSpec]:
     if scope != OPEN:
         descriptions[401] = "No valid key or token was sent"
         descriptions[429] = "The caller's minute is used up; `Retry-After` says in how many seconds the next begins"
+        descriptions.setdefault(
+            503, "More requests are under way than are taken at once; `Retry-After` says when to come"
+        )
     if scope not in (OPEN, ANY):
         descriptions[403] = f"The caller lacks the scope `{scope}`"
     return {

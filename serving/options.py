@@ -41,6 +41,7 @@ class ServingOptions:
     ``batch_bytes``: the same of a batch that is queued (``/v1/batches``); ``queued_batches``: how many, of all callers,
     may wait. ``waiting_decisions``: decisions scored but not yet durable, beyond which new ones are refused with 503
     rather than kept waiting.
+    ``requests_at_once``: under way in this process, beyond which new ones are refused with 503.
     ``rate_limit``: requests a minute of a caller whose key says nothing else.
     ``request_seconds``: for sending a request, and for taking its answer.
     ``cors_origins``: sites whose pages may read answers; none unless named.
@@ -56,6 +57,7 @@ class ServingOptions:
     batch_bytes: int = 16_000_000
     queued_batches: int = 100
     waiting_decisions: int = 5_000
+    requests_at_once: int = 500
     rate_limit: int = 100
     request_seconds: float = 20.0
     cors_origins: tuple[str, ...] = ()
@@ -77,6 +79,7 @@ class ServingOptions:
             batch_bytes=_count(env, "LOANLAKE_BATCH_BYTES", cls.batch_bytes, 1_000_000_000),
             queued_batches=_count(env, "LOANLAKE_QUEUED_BATCHES", cls.queued_batches, 100_000),
             waiting_decisions=_count(env, "LOANLAKE_WAITING_DECISIONS", cls.waiting_decisions, 1_000_000),
+            requests_at_once=_count(env, "LOANLAKE_REQUESTS_AT_ONCE", cls.requests_at_once, 100_000),
             rate_limit=_count(env, "LOANLAKE_RATE_LIMIT", cls.rate_limit, MOST_REQUESTS),
             request_seconds=_seconds(env, "LOANLAKE_REQUEST_SECONDS", cls.request_seconds),
             cors_origins=_origins(env, "LOANLAKE_CORS_ORIGINS"),
