@@ -64,7 +64,7 @@ bench: setup
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-serving: setup
-	$(BIN)/python -m benchmarks serving
+	$(BIN)/python -m benchmarks reasons serving
 
 lock: setup
 	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \

@@ -5,6 +5,7 @@ Without a limit a crowd is answered too, but each of them as late as all of them
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 
@@ -23,11 +24,21 @@ class RequestsAtOnce(ASGIMiddleware):
     def __init__(self, most: int):
         self._most = most
         self._n_under_way = 0
+        problem = Unavailable(f"{most} requests are under way here, and more would only wait")
+        # made once: the less a refusal costs, the more of a crowd can be told
+        self._refusal = msgspec.json.encode(problem.document())
+        self._headers = [
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", b"%d" % len(self._refusal)),
+            *((name.lower().encode(), value.encode()) for name, value in (problem.headers or {}).items()),
+        ]
 
     async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
-        """Pass on, or raise Unavailable with the seconds after which to come again."""
+        """Pass on, or answer 503 with the seconds after which to come again."""
         if self._n_under_way >= self._most and scope["route_handler"].opt.get(SCOPE) != OPEN:
-            raise Unavailable(f"{self._n_under_way} requests are under way here, and more would only wait")
+            await send({"type": "http.response.start", "status": 503, "headers": self._headers})
+            await send({"type": "http.response.body", "body": self._refusal, "more_body": False})
+            return
         self._n_under_way += 1
         try:
             await next_app(scope, receive, send)

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import time
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     from litestar import Litestar
 
+#: Seconds that a thread may keep the interpreter from requests: loading a model takes a third of a second of it, and
+#: Python's own 5 ms would be added to a request three times over.
+_SWITCH_SECONDS = 0.001
 #: Seconds that requests in flight get when the server is told to stop.
 _GRACE_SECONDS = 10
 #: Seconds that a port may still be taken when the server starts.
@@ -70,6 +74,7 @@ def worker_app() -> "Litestar":
     # what is there once the first model is loaded stays: a full collection would stop all requests for 50 ms to find
     # that out again
     app.on_startup.append(gc.freeze)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     is_made.set()
     return app
 
