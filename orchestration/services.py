@@ -55,6 +55,7 @@ def services(
     scripts = Path(python).parent
     settings.reports.mkdir(parents=True, exist_ok=True)
     links = {
+        "LOANLAKE_DAGSTER_URL": f"http://127.0.0.1:{dagster_port}",
         "LOANLAKE_MLFLOW_URL": f"http://127.0.0.1:{mlflow_port}",
         "LOANLAKE_REPORTS_URL": f"http://127.0.0.1:{reports_port}",
     }
@@ -67,6 +68,7 @@ def services(
             api_port,
             "/healthz",
             "--api-port",
+            links,
         ),
         Service(
             "Dagster",

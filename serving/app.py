@@ -6,10 +6,9 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from litestar import Litestar, Router, get
+from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
-from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler
 
 from serving import problems
@@ -31,6 +30,7 @@ from serving.metrics import StartTime
 from serving.openapi import openapi_config
 from serving.options import ServingOptions
 from serving.outcome_report import OUTCOME_REPORT
+from serving.page.controller import PageController
 from serving.plain_scores import PlainScores
 from serving.rate_limits import DOCUMENTED_HEADERS, RateLimit, add_rate_limit
 from serving.response_headers import add_security_headers
@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
     docs_scope = ANY if options.docs_need_key else OPEN
     schemas = partial(_live_schemas, services.deployments, options)
     return Litestar(
-        route_handlers=_routes(docs_scope=docs_scope, options=options),
+        route_handlers=_routes(options),
         dependencies={
             field.name: Provide(_always(getattr(services, field.name)), sync_to_thread=False)
             for field in fields(services)
@@ -77,13 +77,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
     )
 
 
-@get("/", include_in_schema=False, sync_to_thread=False)
-def to_the_page() -> Redirect:
-    """Send a browser to the page about the API."""
-    return Redirect("/schema")
-
-
-def _routes(*, docs_scope: str, options: ServingOptions) -> Sequence[ControllerRouterHandler]:
+def _routes(options: ServingOptions) -> Sequence[ControllerRouterHandler]:
     metrics_scope = "metrics" if options.metrics_need_key else OPEN
     return [
         ScoresController,
@@ -93,8 +87,8 @@ def _routes(*, docs_scope: str, options: ServingOptions) -> Sequence[ControllerR
         ModelController,
         ModelsController,
         HealthController,
+        PageController,
         Router(path="/", route_handlers=[metrics_page], opt={SCOPE: metrics_scope}),
-        Router(path="/", route_handlers=[to_the_page], opt={SCOPE: docs_scope}),
     ]
 
 

@@ -98,7 +98,6 @@ class ApprovalService:
         return Given(receipt, is_new)
 
     def _find(self, number: int, source: str | None) -> RegisteredVersion:
-        source = source or self._settings.active_source()
         known = [each.version for each in self._states(source)]
         for version in known:
             if version.version == number:
@@ -107,8 +106,8 @@ class ApprovalService:
         raise UnknownVersion(f"No version {number} of a model of this source is registered; registered: {numbers}")
 
     def _states(self, source: str | None) -> list[VersionState]:
-        source = source or self._settings.active_source()
         try:
+            source = source or self._settings.active_source()
             return [each for each in version_states(self._settings) if each.version.source == source]
         except (LoanlakeError, OSError, msgspec.MsgspecError) as error:
             raise Unavailable(f"What is registered and approved cannot be read: {error}") from error

@@ -18,7 +18,8 @@ _DEFAULT_SCOPES = ("score", "decisions", "outcomes")
 def serve(host: str, port: int, workers: int) -> None:
     """Answer scoring requests over HTTP, with the model that was last promoted.
 
-    A newer promotion is picked up while it runs. Keys: `loanlake key create NAME`. Pages: /schema, /readyz, /metrics.
+    A newer promotion is picked up while it runs. Keys: `loanlake key create NAME`.
+    Pages: /, /schema, /readyz, /metrics.
     """
     from serving.server import run
 

@@ -15,6 +15,7 @@ from warehouse.errors import SettingError
 #: A century: beyond it somebody meant another unit.
 _MOST_HOURS = 876_000
 _MOST_SECONDS = 3600
+_URL = re.compile(r"https?://[^\s\"'<>]+")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
 
@@ -34,6 +35,15 @@ class TokenOptions:
 
 
 @dataclass(frozen=True)
+class PageUrls:
+    """Where the page's links lead: the ports of ``loanlake up`` unless the environment says otherwise."""
+
+    dagster: str = "http://127.0.0.1:3000"
+    mlflow: str = "http://127.0.0.1:5000"
+    reports: str = "http://127.0.0.1:8050"
+
+
+@dataclass(frozen=True)
 class ServingOptions:
     """What one API process accepts.
 
@@ -49,6 +59,7 @@ class ServingOptions:
     ``/metrics`` asks for a key with the scope ``metrics``. ``docs_need_key``: whether ``/schema`` asks for any key.
     ``tokens``: None where keys alone are taken.
     ``history``: how old history may be, and what happens then.
+    ``page_urls``: where the page's links lead.
     """
 
     batch_rows: int = 500
@@ -66,6 +77,7 @@ class ServingOptions:
     docs_need_key: bool = True
     tokens: TokenOptions | None = None
     history: HistoryPolicy = field(default_factory=HistoryPolicy)
+    page_urls: PageUrls = field(default_factory=PageUrls)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "ServingOptions":
@@ -90,6 +102,11 @@ class ServingOptions:
                 max_age=_hours(env, "LOANLAKE_HISTORY_MAX_AGE_HOURS"),
                 stale=_word(env, "LOANLAKE_STALE_HISTORY", get_args(StaleWord)),
                 unavailable=_word(env, "LOANLAKE_UNAVAILABLE_HISTORY", get_args(UnavailableWord)),
+            ),
+            page_urls=PageUrls(
+                dagster=_url(env, "LOANLAKE_DAGSTER_URL", PageUrls.dagster),
+                mlflow=_url(env, "LOANLAKE_MLFLOW_URL", PageUrls.mlflow),
+                reports=_url(env, "LOANLAKE_REPORTS_URL", PageUrls.reports),
             ),
         )
 
@@ -152,6 +169,13 @@ def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     if wrong:
         raise SettingError(f"{name} must list origins such as https://app.lender.example: found {', '.join(wrong)}")
     return origins
+
+
+def _url(env: Mapping[str, str], name: str, default: str) -> str:
+    url = env.get(name) or default
+    if not _URL.fullmatch(url):
+        raise SettingError(f"{name} must be an address that begins with http:// or https://: found {url!r}")
+    return url
 
 
 def _hours(env: Mapping[str, str], name: str) -> timedelta | None:

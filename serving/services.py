@@ -13,6 +13,8 @@ from serving.observation import Observation
 from serving.options import ServingOptions
 from serving.outbox import Outbox
 from serving.outcome_report import OutcomeService
+from serving.page.controller import PageLinks, page_links
+from serving.page.overview import OverviewPage
 from serving.readiness import ReadinessCheck
 from serving.scoring import ScoringService
 from serving.shadow import ShadowScorer
@@ -35,6 +37,8 @@ class Services:
     store: OnlineStore
     metrics: Metrics
     observation: Observation
+    overview_page: OverviewPage
+    links: PageLinks
 
     @asynccontextmanager
     async def running(self, poll_seconds: float) -> AsyncIterator[None]:
@@ -60,6 +64,7 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
     store = open_store(settings)
     outbox = Outbox(settings, metrics=metrics, most_waiting=options.waiting_decisions)
     shadows = ShadowScorer(outbox=outbox, metrics=metrics)
+    approvals = ApprovalService(settings)
     readiness = ReadinessCheck(deployments=deployments, store=store, outbox=outbox, history_policy=options.history)
     return Services(
         deployments=deployments,
@@ -81,12 +86,14 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
             most_queued=options.queued_batches,
         ),
         outcomes=OutcomeService(deployments=deployments, outbox=outbox),
-        approvals=ApprovalService(settings),
+        approvals=approvals,
         readiness=readiness,
         outbox=outbox,
         store=store,
         metrics=metrics,
         observation=Observation(settings, deployments=deployments, store=store, outbox=outbox, readiness=readiness),
+        overview_page=OverviewPage(settings, deployments=deployments, readiness=readiness, approvals=approvals),
+        links=page_links(options.page_urls),
     )
 
 

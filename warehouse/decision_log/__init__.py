@@ -7,7 +7,7 @@ Entries are appended with ``synchronous=full``: once :func:`append` returns they
 
 from warehouse.decision_log.entries import Decision, HistoryWord, ReportedOutcome, ScoringFailure, ShadowDecision
 from warehouse.decision_log.erasing import erase_entries
-from warehouse.decision_log.ingestion import Ingested, find_decision, ingest_into_lake
+from warehouse.decision_log.ingestion import Ingested, find_decision, ingest_into_lake, newest_in_lake
 from warehouse.decision_log.outbox import (
     Backlog,
     append,
@@ -17,6 +17,7 @@ from warehouse.decision_log.outbox import (
     create,
     find_in_outbox,
     find_shadow_in_outbox,
+    newest_in_outbox,
     prune,
 )
 
@@ -38,5 +39,7 @@ __all__ = [
     "find_in_outbox",
     "find_shadow_in_outbox",
     "ingest_into_lake",
+    "newest_in_lake",
+    "newest_in_outbox",
     "prune",
 ]

@@ -5,14 +5,15 @@ the watermark has not: the next run reads them again and inserts only what the l
 """
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from warehouse.decision_log.entries import DECISIONS, KINDS, OUTCOMES, SHADOWS, Decision, Entries, ShadowDecision
+from warehouse.decision_log.entries import DECISIONS, KINDS, OUTCOMES, SHADOWS, Decision, Entries
 from warehouse.decision_log.outbox import connect, find_in_outbox, find_shadow_in_outbox, n_pending
 from warehouse.errors import LakeError, NotFoundError
 from warehouse.settings import Settings
@@ -107,6 +108,32 @@ def _move_watermark(connection: sqlite3.Connection, entries: Entries, sequence: 
     connection.execute("update watermarks set ingested_up_to = ? where entries = ?", (sequence, entries.table))
 
 
+def newest_in_lake(settings: Settings, n: int) -> list[Decision]:
+    """The API's decisions of the lake that were made last, newest first; none where there is no lake."""
+    import duckdb
+
+    from warehouse.lake import connect as connect_to_lake
+
+    try:
+        con = connect_to_lake(settings)
+    except LakeError:  # no lake yet
+        return []
+    with closing(con):
+        try:
+            result = con.execute(
+                f"select * from {DECISIONS.lake_table} where route = 'online' order by decided_at desc limit ?", [n]
+            )
+        except duckdb.CatalogException:  # a lake that no program has written to yet
+            return []
+        return [_decision(result.description or (), row, DECISIONS) for row in result.fetchall()]
+
+
+def _decision(description: Sequence[tuple[Any, ...]], row: tuple[Any, ...], kind: Entries) -> Any:
+    """The struct of a row, whatever columns the lake's table has: one that no later version wrote to lacks some."""
+    found = dict(zip((column[0] for column in description), row, strict=True))
+    return msgspec.convert({name: found[name] for name in kind.columns if name in found}, kind.struct)
+
+
 def _find_in_lake(settings: Settings, decision_id: str) -> Decision:
     import duckdb
 
@@ -117,16 +144,15 @@ def _find_in_lake(settings: Settings, decision_id: str) -> Decision:
     except LakeError:  # no lake yet
         raise _not_found(settings, decision_id) from None
     with closing(con):
-        for kind, struct in ((DECISIONS, Decision), (SHADOWS, ShadowDecision)):
+        for kind in (DECISIONS, SHADOWS):
             try:
-                # all columns: a lake that no later version has written to yet lacks some
                 result = con.execute(f"select * from {kind.lake_table} where decision_id = ?", [decision_id])
             except duckdb.CatalogException:  # a lake that no program has written to yet
                 continue
             row = result.fetchone()
             if row is not None:
-                found = dict(zip((column[0] for column in result.description or ()), row, strict=True))
-                return msgspec.convert({name: found[name] for name in kind.columns if name in found}, struct)
+                decision: Decision = _decision(result.description or (), row, kind)
+                return decision
     raise _not_found(settings, decision_id)
 
 

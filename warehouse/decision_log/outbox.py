@@ -140,6 +140,16 @@ def find_in_outbox(connection: sqlite3.Connection, decision_id: str) -> Decision
     return _DECISION_DECODER.decode(row[0]) if row else None
 
 
+def newest_in_outbox(settings: Settings, n: int) -> list[Decision]:
+    """The decisions that were appended last, newest first; none where there is no outbox."""
+    connection = connect(settings)
+    if connection is None:
+        return []
+    with closing(connection):
+        rows = connection.execute("select payload from decisions order by sequence desc limit ?", (n,)).fetchall()
+    return [_DECISION_DECODER.decode(payload) for (payload,) in rows]
+
+
 def find_shadow_in_outbox(connection: sqlite3.Connection, decision_id: str) -> ShadowDecision | None:
     """The same for what a challenger in shadow would have decided."""
     row = connection.execute("select payload from shadows where id = ?", (decision_id,)).fetchone()

@@ -48,7 +48,7 @@ def test_every_other_route_needs_one(client: Client) -> None:
     assert {method for _, method in open_to_all} == {"GET", "OPTIONS"}
 
 
-@pytest.mark.parametrize("path", ["/", "/schema", "/schema/openapi.json", "/schema/assets/swagger-ui.css"])
+@pytest.mark.parametrize("path", ["/schema", "/schema/openapi.json", "/schema/assets/swagger-ui.css"])
 def test_the_description_needs_any_key(client: Client, shared_home: ServingHome, path: str) -> None:
     """It names the lender's fields, their ranges and the texts of reasons."""
     key = KeyStore(shared_home.settings.keys).create("reader", ["metrics"])
@@ -59,7 +59,8 @@ def test_the_description_needs_any_key(client: Client, shared_home: ServingHome,
 
 def test_the_description_can_be_opened(shared_home: ServingHome) -> None:
     with TestClient(create_app(shared_home.settings, ServingOptions(docs_need_key=False))) as client:
-        assert {client.get(path).status_code for path in ("/", "/schema", "/schema/openapi.json")} == {200}
+        assert {client.get(path).status_code for path in ("/schema", "/schema/openapi.json")} == {200}
+        assert client.get("/").status_code == 401  # the page tells more than how to call
 
 
 def test_a_browser_is_asked_for_the_key_and_sends_it_as_a_password(client: Client, shared_home: ServingHome) -> None:

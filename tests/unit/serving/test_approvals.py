@@ -146,8 +146,10 @@ def test_approvals_that_cannot_be_read_or_kept_are_unavailable(own_client: Clien
     own_home.settings.approvals.rmdir()
     own_home.settings.approvals.write_text(json.dumps({"reason": "half a line"}) + "\n")
     unreadable = own_client.get("/v1/models")
+    own_home.settings.deployment.write_text("{")
+    damaged = own_client.get("/v1/models")
 
-    assert (unwritable.status_code, unreadable.status_code) == (503, 503)
+    assert (unwritable.status_code, unreadable.status_code, damaged.status_code) == (503, 503, 503)
     assert "approvals.jsonl:1 must hold one approval" in unreadable.json()["detail"]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.options import ServingOptions, TokenOptions
+from serving.options import PageUrls, ServingOptions, TokenOptions
 from warehouse.errors import SettingError
 
 
@@ -23,6 +23,16 @@ def test_sites_are_named_one_by_one() -> None:
     for wrong in ("*", "https://*.example", "a.example", "https://a.example/path", "null"):
         with pytest.raises(SettingError, match="LOANLAKE_CORS_ORIGINS must list origins"):
             ServingOptions.from_environment({"LOANLAKE_CORS_ORIGINS": wrong})
+
+
+def test_the_pages_links_lead_to_the_web_and_nowhere_else() -> None:
+    """A link that runs a script would run with the key that the browser remembers."""
+    named = ServingOptions.from_environment({"LOANLAKE_MLFLOW_URL": "https://mlflow.lender.example/models"})
+
+    assert named.page_urls == PageUrls(mlflow="https://mlflow.lender.example/models")
+    for wrong in ("javascript:alert(1)", "mlflow.lender.example", 'http://a.example/"', "https://"):
+        with pytest.raises(SettingError, match="LOANLAKE_DAGSTER_URL must be an address"):
+            ServingOptions.from_environment({"LOANLAKE_DAGSTER_URL": wrong})
 
 
 def test_tokens_are_taken_where_their_issuer_is_named() -> None:

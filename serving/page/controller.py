@@ -1,0 +1,109 @@
+"""``/`` and ``/decisions``: pages for a browser, whose user is asked for a key as the password."""
+
+import asyncio
+from importlib.metadata import version
+from typing import Any
+
+from litestar import Controller, Request, Response, get
+from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from serving.access import ANY, SCOPE, Caller, caller
+from serving.deployment_watch import DeploymentWatch
+from serving.options import PageUrls
+from serving.outbox import Outbox
+from serving.page.lookup import decision_view
+from serving.page.overview import OverviewPage
+from serving.page.rendering import POLICY, STATIC, render, static_file
+from serving.page.views import Frame, Link
+from serving.problems import Problem
+from warehouse.errors import LoanlakeError
+
+_MOST_SHOWN = 100
+_DAY = {"Cache-Control": "max-age=86400"}
+PageLinks = tuple[Link, ...]
+
+
+class PageController(Controller):
+    """Pages for people; what a caller may not see is left out, and said to be."""
+
+    path = "/"
+    include_in_schema = False
+    opt = {SCOPE: ANY}  # noqa: RUF012 - Litestar reads it as a class attribute
+
+    @get("/")
+    async def overview(
+        self,
+        request: Request[Any, Any, Any],
+        overview_page: NamedDependency[OverviewPage],
+        links: NamedDependency[PageLinks],
+    ) -> Response[Any]:
+        """The service at a glance. A program that asks for JSON is sent to the API's description."""
+        accept = request.headers.get("accept", "")
+        if "application/json" in accept and "text/html" not in accept:
+            return Redirect("/schema/openapi.json")
+        shown = await overview_page.overview(caller(request))
+        return await _page("overview.html", _frame(caller(request), links), page=shown)
+
+    @get("/decisions")
+    async def decision(
+        self,
+        request: Request[Any, Any, Any],
+        outbox: NamedDependency[Outbox],
+        deployments: NamedDependency[DeploymentWatch],
+        links: NamedDependency[PageLinks],
+    ) -> Response[Any]:
+        """One decision, with its reasons drawn."""
+        asked = request.query_params.get("id", "").strip()
+        frame = _frame(caller(request), links, asked=asked)
+        if not frame.may_read:
+            detail = "To see decisions, sign in with a key that has the scope decisions."
+            return await _notice(frame, 403, "This key may not read decisions", detail)
+        if not asked:
+            return Redirect("/")
+        try:
+            found = await outbox.find_anywhere(asked)
+        except (Problem, LoanlakeError) as error:
+            detail = error.detail if isinstance(error, Problem) else str(error)
+            return await _notice(frame, 503, "The decision log cannot be read", detail)
+        if found is None:
+            return await _notice(frame, 404, "No such decision", f"No decision of this API has the id {frame.asked}.")
+        return await _page("decision.html", frame, page=decision_view(found, deployments.deployment))
+
+    @get("/page/{name:str}", sync_to_thread=False)
+    def static(self, name: FromPath[str]) -> Response[bytes]:
+        """The style sheet, or the icon."""
+        if name not in STATIC:
+            raise NotFoundException
+        return Response(static_file(name), media_type=STATIC[name], headers=_DAY)
+
+
+def page_links(urls: PageUrls) -> PageLinks:
+    """Where to go from the page."""
+    return (
+        Link("API description", "/schema", "every call, to try in the browser"),
+        Link("Readiness", "/readyz", "what load balancers ask"),
+        Link("Metrics", "/metrics", "what Prometheus reads"),
+        Link("Dagster", urls.dagster, "runs, assets, checks, sensors"),
+        Link("MLflow", urls.mlflow, "trainings, versions, their gates"),
+        Link("Drift reports", urls.reports, "Evidently's page of each month"),
+    )
+
+
+def _frame(who: Caller, links: PageLinks, *, asked: str = "") -> Frame:
+    shortened = asked if len(asked) <= _MOST_SHOWN else asked[:_MOST_SHOWN] + "…"
+    return Frame(
+        version=version("loanlake"), who=who.signature, may_read=who.may("decisions"), links=links, asked=shortened
+    )
+
+
+async def _notice(frame: Frame, status: int, heading: str, detail: str) -> Response[str]:
+    return await _page("notice.html", frame, status, heading=heading, detail=detail)
+
+
+async def _page(template: str, frame: Frame, status: int = 200, **context: Any) -> Response[str]:
+    html = await asyncio.to_thread(render, template, {"frame": frame, **context})
+    headers = {"Content-Security-Policy": POLICY}
+    return Response(html, status_code=status, media_type="text/html; charset=utf-8", headers=headers)

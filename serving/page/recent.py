@@ -1,0 +1,55 @@
+"""The newest decisions, for people who look at the page again and again: cheap, and never in a score's way."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Sequence
+
+from serving.page.views import Listed, RecentDecision
+from warehouse import decision_log
+from warehouse.decision_log import Decision
+from warehouse.errors import LoanlakeError
+from warehouse.settings import Settings
+
+N_SHOWN = 15
+#: The lake is asked no more often: its query reads a table of years.
+_LAKE_SECONDS = 60.0
+
+
+class RecentDecisions:
+    """From the outbox, or, once that was emptied, from the lake; one look at a time."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._turn = asyncio.Lock()
+        self._of_lake: tuple[float, Sequence[Decision]] | None = None
+
+    async def newest(self) -> Listed:
+        """The newest decisions of this API, newest first, or why they cannot be read."""
+        async with self._turn:
+            try:
+                found = await asyncio.to_thread(self._find)
+            except (sqlite3.Error, OSError, LoanlakeError) as error:
+                return Listed(problem=f"Recent decisions cannot be read: {error}")
+        return Listed([_line(decision) for decision in found])
+
+    def _find(self) -> Sequence[Decision]:
+        found = decision_log.newest_in_outbox(self._settings, N_SHOWN)
+        if found:
+            return found
+        if self._of_lake is None or time.monotonic() - self._of_lake[0] > _LAKE_SECONDS:
+            self._of_lake = time.monotonic(), decision_log.newest_in_lake(self._settings, N_SHOWN)
+        return self._of_lake[1]
+
+
+def _line(decision: Decision) -> RecentDecision:
+    return RecentDecision(
+        decision_id=decision.decision_id,
+        application_id=decision.application_id,
+        decided_at=decision.decided_at,
+        decision=decision.decision,
+        probability=decision.probability,
+        band=decision.band,
+        model=f"version {decision.model_version}" + ("" if decision.role == "champion" else f", {decision.role}"),
+        status=decision.status,
+    )

@@ -1,0 +1,94 @@
+"""Templates to HTML: every value is escaped, and a name that a template does not find is an error, not a blank."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_HERE = Path(__file__).parent
+#: What the page may load: its own style and icon. A form leads nowhere else.
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+STATIC = {"page.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+
+
+def render(template: str, context: Mapping[str, Any]) -> str:
+    """The page; call it in a thread, since the first call imports Jinja2 and compiles the templates."""
+    return _environment().get_template(template).render(context)
+
+
+def static_file(name: str) -> bytes:
+    """One of :data:`STATIC`."""
+    return (_HERE / "static" / name).read_bytes()
+
+
+@cache
+def _environment() -> "Environment":
+    # a tenth of a second that an API which nobody looks at does not pay
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "moment": moment,
+        "iso": iso,
+        "shown": shown,
+        "words": words,
+        "signed": lambda number: f"{number:+.2f}".replace("-", "\N{MINUS SIGN}"),
+    }
+    return environment
+
+
+def percent(share: float) -> str:
+    r"""A share with a tenth of a percent, and more where that would say nothing.
+
+    >>> percent(0.2731), percent(0.1), percent(0.00042), percent(1.0)
+    ('27.3\xa0%', '10\xa0%', '0.042\xa0%', '100\xa0%')
+    """
+    digits = f"{share * 100:.1f}" if share >= 0.001 or share == 0 else f"{share * 100:.2g}"
+    return f"{digits.removesuffix('.0')}\N{NO-BREAK SPACE}%"
+
+
+def moment(at: datetime | None) -> str:
+    """A time for people, in UTC as all times of the lake."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at is not None else "unknown"
+
+
+def iso(at: datetime) -> str:
+    """The same for machines."""
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat(timespec="seconds")
+
+
+def words(name: str) -> str:
+    """A word of the API as people write it.
+
+    >>> words("scored_with_stale_history")
+    'scored with stale history'
+    """
+    return name.replace("_", " ")
+
+
+def shown(value: object) -> str:
+    """A logged value: exact, for two that differ must not look alike.
+
+    >>> shown(12000.0), shown(0.1199), shown(True), shown(None), shown("car")
+    ('12,000', '0.1199', 'yes', 'not given', 'car')
+    """
+    if value is None:
+        return "not given"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
