@@ -26,13 +26,14 @@ from serving.controllers.scores import ScoresController
 from serving.deployment_watch import DeploymentWatch
 from serving.keys import KeyRing, KeyStore
 from serving.load_shedding import RequestsAtOnce
-from serving.metrics import StartTime
 from serving.openapi import openapi_config
 from serving.options import ServingOptions
 from serving.outcome_report import OUTCOME_REPORT
 from serving.page.controller import PageController
 from serving.plain_scores import PlainScores
 from serving.rate_limits import DOCUMENTED_HEADERS, RateLimit, add_rate_limit
+from serving.request_log import RequestLog
+from serving.request_trace import REQUEST_ID_HEADER, Traced
 from serving.response_headers import add_security_headers
 from serving.services import build_services
 from warehouse.settings import Settings
@@ -50,6 +51,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
     ring = KeyRing(KeyStore(settings.keys), poll_seconds=options.poll_seconds)
     authentication = Authentication(ring, _token_verifier(options))
     guards = Guards(authentication, RateLimit(counts, default=options.rate_limit), require_scope)
+    request_log = RequestLog(services.metrics, logs_all=options.logs_all_requests, slow_seconds=options.slow_seconds)
     docs_scope = ANY if options.docs_need_key else OPEN
     schemas = partial(_live_schemas, services.deployments, options)
     return Litestar(
@@ -59,15 +61,16 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
             for field in fields(services)
         },
         lifespan=[lambda _: services.running(options.poll_seconds)],
+        # what is refused to a crowd is not even traced
         middleware=[
-            StartTime(),
             RequestsAtOnce(options.requests_at_once),
+            Traced(),
             guards,
             PlainScores(services.scoring, path="/v1/scores", most_bytes=options.body_bytes),
         ],
-        before_send=[services.metrics.count_response, add_rate_limit, add_security_headers],
+        before_send=[request_log, add_rate_limit, add_security_headers],
         cors_config=_cors(options.cors_origins),
-        response_headers=DOCUMENTED_HEADERS,
+        response_headers=[*DOCUMENTED_HEADERS, REQUEST_ID_HEADER],
         on_shutdown=[counts.close],
         plugins=[problems.plugin()],
         openapi_config=openapi_config(schemas, version=version("loanlake"), scope=docs_scope),
@@ -99,8 +102,8 @@ def _cors(origins: Sequence[str]) -> CORSConfig | None:
     return CORSConfig(
         allow_origins=list(origins),
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key"],
-        expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID", "traceparent"],
+        expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID", "traceparent"],
     )
 
 

@@ -1,12 +1,20 @@
-"""One JSON object a line on standard error: time, level, event and its fields; never what an applicant sent."""
+"""One JSON object a line on standard error: time, level, event and its fields; never what an applicant sent.
+
+A line that is written while a request runs names it: ``request_id``, and ``trace_id`` where its caller sent one.
+"""
 
 import json
 import logging
 import sys
+from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+
+#: What each line says of the request that runs.
+request_fields: ContextVar[Mapping[str, str]] = ContextVar("request_fields", default={})  # noqa: B039 - never written to
 
 
 class JsonLines(logging.Formatter):
@@ -15,10 +23,11 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
         line: dict[str, Any] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
         }
+        line |= request_fields.get()
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__

@@ -1,13 +1,10 @@
 """What Prometheus reads at ``/metrics``. Every label has a bounded set of values: routes are templates, never paths."""
 
 import os
-import time
 from collections.abc import Collection, Iterable
 from http import HTTPMethod
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -25,9 +22,6 @@ from serving.problems import InvalidRequest
 from serving.workers import COUNTERS
 from warehouse.decision_log import Decision
 
-if TYPE_CHECKING:
-    from litestar.types import ASGIApp, Message, Receive, Scope, Send
-
 # else each counter has a second series, for when it began, where one worker runs and not where several do
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -35,7 +29,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 FailureWord = Literal["not_scorable", "failed", "left_out"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-_STARTED = "loanlake_started"
+#: Stands for the route of a request that none takes: its path must not become a label.
+UNMATCHED = "unmatched"
 _METHODS = frozenset(HTTPMethod)
 # 16 connections are answered within 5–10 ms, a commit takes 1–2 ms: finer than the client's defaults there
 _SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -185,28 +180,9 @@ class Metrics:
         for violation in problem.violations:
             self._violations[(violation.field if violation.field in fields else "unknown field",)].inc()
 
-    async def count_response(self, message: "Message", scope: "Scope") -> None:
-        """Litestar's hook before every message sent: counts the answer, also where no route matched."""
-        if message["type"] != "http.response.start" or scope["type"] != ScopeType.HTTP:
-            return
-        # a request that no route takes has no template, and its path must not become a label
-        route = scope.get("path_template") or "unmatched"
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._requests[method, route, message["status"]].inc()
-        started = _started(scope)
-        if started is not None:
-            self._request_seconds[(route,)].observe(time.perf_counter() - started)
-
-
-class StartTime(ASGIMiddleware):
-    """Notes when a matched request began."""
-
-    async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
-        """Pass the request on with its start time."""
-        scope["state"][_STARTED] = time.perf_counter()
-        await next_app(scope, receive, send)
-
-
-def _started(scope: "Scope") -> float | None:
-    state: dict[str, Any] = scope.get("state") or {}
-    return state.get(_STARTED)
+    def count_request(self, method: str, route: str, status: int, seconds: float | None) -> None:
+        """Count an answer under its route; ``seconds``: None where nothing was tried."""
+        # made-up methods must not become labels
+        self._requests[method if method in _METHODS else "other", route, status].inc()
+        if seconds is not None:
+            self._request_seconds[(route,)].observe(seconds)

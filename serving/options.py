@@ -57,6 +57,7 @@ class ServingOptions:
     ``cors_origins``: sites whose pages may read answers; none unless named.
     ``poll_seconds``: how often deployment and keys are looked at for a change. ``metrics_need_key``: whether
     ``/metrics`` asks for a key with the scope ``metrics``. ``docs_need_key``: whether ``/schema`` asks for any key.
+    ``logs_all_requests``: a line in the log for each request, not only for errors and those of ``slow_seconds``.
     ``tokens``: None where keys alone are taken.
     ``history``: how old history may be, and what happens then.
     ``page_urls``: where the page's links lead.
@@ -75,6 +76,8 @@ class ServingOptions:
     poll_seconds: float = 0.2
     metrics_need_key: bool = False
     docs_need_key: bool = True
+    logs_all_requests: bool = False
+    slow_seconds: float = 1.0
     tokens: TokenOptions | None = None
     history: HistoryPolicy = field(default_factory=HistoryPolicy)
     page_urls: PageUrls = field(default_factory=PageUrls)
@@ -97,6 +100,8 @@ class ServingOptions:
             cors_origins=_origins(env, "LOANLAKE_CORS_ORIGINS"),
             metrics_need_key=metrics == "key",
             docs_need_key=_word(env, "LOANLAKE_DOCS", ("key", "open")) == "key",
+            logs_all_requests=_word(env, "LOANLAKE_ACCESS_LOG", ("errors", "all")) == "all",
+            slow_seconds=_seconds(env, "LOANLAKE_SLOW_SECONDS", cls.slow_seconds),
             tokens=_token_options(env),
             history=HistoryPolicy(
                 max_age=_hours(env, "LOANLAKE_HISTORY_MAX_AGE_HOURS"),

@@ -14,6 +14,7 @@ from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 
 from serving.json_body import decode_body
+from serving.request_trace import note_decision
 from serving.scoring import ScoringService
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ class PlainScores(ASGIMiddleware):
         if message["type"] != "http.request" or message["more_body"] or len(message["body"]) > self._most_bytes:
             await next_app(scope, _beginning_with(message, receive), send)
             return
-        answer = _ENCODER.encode(await self._scoring.score(decode_body(message["body"], _JSON)))
+        scored = await self._scoring.score(decode_body(message["body"], _JSON))
+        note_decision(scope, scored.decision_id)
+        answer = _ENCODER.encode(scored)
         headers = [(b"content-type", _JSON.encode()), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer, "more_body": False})

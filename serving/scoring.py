@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -28,6 +29,8 @@ from serving.wire import BatchAnswer, BatchRow, Role, ScoredApplication
 from warehouse.decision_log import Decision, HistoryWord, ScoringFailure
 from warehouse.errors import ExpressionDomainError, OnlineStoreUnavailable
 from warehouse.online_store import OnlineStore
+
+log = logging.getLogger("loanlake.serving")
 
 #: Rows of a batch scored before other requests get a turn: 16 take a few milliseconds.
 _ROWS_A_TURN = 16
@@ -195,6 +198,8 @@ class ScoringService:
         self._metrics.count_failure(
             deployment, role, "not_scorable" if isinstance(error, ExpressionDomainError) else "failed"
         )
+        if role == "challenger":  # what the champion fails with is the answer
+            log.error("challenger failed", extra={"model": model.name, "error": type(error).__name__})
         await self._outbox.add_failure(failure)
 
     async def _look_up(self, served: ServedDeployment, requests: Requests, decided_at: datetime) -> LookUp:

@@ -7,6 +7,7 @@ A process that is killed loses what waits; nobody was promised it.
 import asyncio
 import logging
 from collections import deque
+from contextvars import Context
 from dataclasses import dataclass
 
 from serving.decide import Occasion, decide_in_shadow
@@ -53,7 +54,8 @@ class ShadowScorer:
             return
         self._waiting.append(shadowed)
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._drain())
+            # of no request: this one's name must not stand on lines about others
+            self._task = asyncio.create_task(self._drain(), context=Context())
 
     async def close(self) -> None:
         """Score what waits, then end."""
@@ -87,5 +89,12 @@ class ShadowScorer:
         except Exception as error:
             # a version on trial may fail in ways nobody foresaw; the ones behind it are scored all the same
             self._metrics.count_failure(shadowed.model.deployment, "shadow", "failed")
-            log.error("shadow failed", extra={"model": shadowed.model.name, "error": type(error).__name__})
+            log.error(
+                "shadow failed",
+                extra={
+                    "model": shadowed.model.name,
+                    "error": type(error).__name__,
+                    "decision_id": shadowed.answered_decision_id,
+                },
+            )
         return None

@@ -1,6 +1,8 @@
 """``/v1/decisions``: decisions already made."""
 
-from litestar import Controller, get
+from typing import Any
+
+from litestar import Controller, Request, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -9,6 +11,7 @@ from serving.decide import logged_decision
 from serving.openapi import READ_DECISION, TO_OUTCOME, gives, key_or_token, problems
 from serving.outbox import Outbox
 from serving.problems import UnknownDecision
+from serving.request_trace import note_decision
 from serving.wire import LoggedDecision
 
 
@@ -26,9 +29,12 @@ class DecisionsController(Controller):
         operation_class=gives(leads_to={"outcome": TO_OUTCOME}),
         responses=problems(400, 404, 503, scope="decisions"),
     )
-    async def decision(self, decision_id: FromPath[str], outbox: NamedDependency[Outbox]) -> LoggedDecision:
+    async def decision(
+        self, request: Request[Any, Any, Any], decision_id: FromPath[str], outbox: NamedDependency[Outbox]
+    ) -> LoggedDecision:
         """One decision with everything that made it: inputs, features, score, reasons, model."""
         found = await outbox.find_anywhere(decision_id)
         if found is None:
             raise UnknownDecision("No decision of this API has that id")
+        note_decision(request.scope, found.decision_id)
         return logged_decision(found)

@@ -9,6 +9,7 @@ from litestar.params import HeaderParameter
 from serving.access import SCOPE, caller
 from serving.json_body import read_json
 from serving.openapi import TO_DECISION, TO_OUTCOME, key_or_token, problems, takes
+from serving.request_trace import note_decision
 from serving.scoring import ScoringService
 from serving.wire import BatchAnswer, ScoredApplication
 
@@ -45,8 +46,11 @@ class ScoresController(Controller):
         """Score one application. The decision is in the decision log before this answers."""
         body = await read_json(request)
         if idempotency_key is None:
-            return await scoring.score(body)
-        return await scoring.score_once(body, caller(request).caller_id, idempotency_key)
+            answer = await scoring.score(body)
+        else:
+            answer = await scoring.score_once(body, caller(request).caller_id, idempotency_key)
+        note_decision(request.scope, answer.decision_id)
+        return answer
 
     @post(
         "/batch",

@@ -15,6 +15,7 @@ from threading import Event
 import pytest
 
 from ml.replay import replay
+from serving.keys import KeyStore
 from tests.model_factory import publish_model
 from tests.second_version import MORE, challenge_with_second
 from tests.serving_home import APPLICATION, RISKY, ServingHome, furnish
@@ -185,16 +186,56 @@ def test_a_served_decision_replays_to_the_bit(serving_home: ServingHome, tmp_pat
     assert replay(serving_home.settings, answer["decision_id"]).equal
 
 
-def test_a_server_says_no_applicants_data_in_its_log(serving_home: ServingHome, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with running(serving_home, log) as server:
-        server.request("POST", "/v1/scores", RISKY, serving_home.headers)
-        server.request("POST", "/v1/scores", RISKY | {"annual_income": "4711"}, serving_home.headers)
+#: What no line of the log may hold: each was sent somewhere below.
+PLANTED = ("jane-doe", "78051", "90000", "4711", "98765", "planted", "0a1b2c3d", "078-05-1120")
 
-    lines = log.read_text().splitlines()
-    assert lines
-    assert all(json.loads(line)["event"] for line in lines)
-    assert not any(word in log.read_text() for word in ("app-2", "sim-b2", "4711", "90000", serving_home.key))
+
+def test_a_server_says_no_applicants_data_in_its_log(serving_home: ServingHome, tmp_path: Path) -> None:
+    """With a line for every request, of those that go well and of each kind that does not."""
+    log, path = tmp_path / "log", "/v1/scores"
+    person = RISKY | {"application_id": "planted-1", "borrower_id": "jane-doe"}
+    broken = person | {"annual_income": "4711", "planted_field": 78051, "term_months": 98765}
+    outcome = {"application_id": "planted-1", "is_default": "jane-doe", "outcome_at": "4711", "loss_amount": -98765}
+    key = serving_home.headers
+    of_batches = {"Authorization": f"Bearer {KeyStore(serving_home.settings.keys).create('batches', ['batch'])}"}
+    csv, lines = of_batches | {"Content-Type": "text/csv"}, b"application_id,borrower_id\nplanted-1,jane-doe\n"
+    requests: list[tuple[str, str, object, dict[str, str], int]] = [
+        ("POST", path, person, key, 200),
+        ("POST", path, person, key | {"Idempotency-Key": "planted-key"}, 200),
+        ("POST", path, person | {"requested_amount": 78051}, key | {"Idempotency-Key": "planted-key"}, 422),
+        ("POST", path, broken, key, 400),
+        ("POST", path, "jane-doe 78051", key, 400),
+        ("POST", path, person, key | {"Content-Type": "text/csv; planted=4711"}, 415),
+        ("POST", path, person, {"Authorization": "Bearer planted-0a1b2c3d"}, 401),
+        ("POST", path, person, {"Authorization": "Basic planted:0a1b2c3d"}, 401),
+        ("POST", f"{path}/batch", {"applications": [person, broken, "jane-doe"]}, key, 200),
+        ("POST", f"{path}/batch", {"planted": [person]}, key, 400),
+        ("POST", "/v1/batches", lines, csv, 202),
+        ("POST", "/v1/batches", b"planted,78051,4711\n", csv, 400),
+        ("POST", "/v1/batches", {"applications": [broken], "planted": "jane-doe"}, of_batches, 400),
+        ("POST", "/v1/outcomes", outcome, key, 400),
+        ("GET", "/v1/decisions/planted-jane-doe", None, key, 404),
+        ("GET", "/planted/jane-doe?annual_income=4711", None, key, 404),
+        ("GET", "/healthz", None, {"X-Request-ID": "078-05-1120", "traceparent": "00-planted-jane-doe-01"}, 200),
+    ]
+    with running(serving_home, log, environment={"LOANLAKE_ACCESS_LOG": "all"}) as server:
+        statuses = [status_of(server, *request[:-1]) for request in requests]
+
+    assert statuses == [request[-1] for request in requests]
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    told = [line["status"] for line in lines if line["event"] == "request" and line["route"] != "/readyz"]
+    assert told == statuses
+    assert not [word for word in (*PLANTED, serving_home.key) if word in log.read_text()]
+
+
+def status_of(server: Server, method: str, path: str, body: object, headers: dict[str, str]) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    sent = body if isinstance(body, bytes) else json.dumps(body)
+    connection.request(method, path, sent, {"Content-Type": "application/json"} | headers)
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    return response.status
 
 
 def _wait_for_version(server: Server, version: int) -> None:
