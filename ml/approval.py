@@ -17,7 +17,10 @@ from warehouse.settings import Settings
 
 @dataclass(frozen=True)
 class Approval:
-    """A person's word for a version; ``overridden``: gates that refused it and do not count; ``at``: ISO 8601, UTC."""
+    """A person's word for a version; ``overridden``: gates that refused it and do not count; ``at``: ISO 8601, UTC.
+
+    ``serve``: it is to be served at once. Otherwise it may be, and a person rolls it out, by a canary as a rule.
+    """
 
     source: str
     model_name: str
@@ -26,6 +29,7 @@ class Approval:
     reason: str
     by: str
     at: str
+    serve: bool = True
 
     @property
     def why(self) -> str:
@@ -44,9 +48,10 @@ def approve(
     source: str | None = None,
     reason: str,
     overrides: Sequence[str] = (),
+    serve: bool = True,
     by: str,
 ) -> Approval:
-    """Keep that a person approved a registered version, and tag it in MLflow; serves nothing.
+    """Keep that a person approved a registered version, and tag it in MLflow; what is to be served, the caller serves.
 
     ``source`` defaults to the active one. Raises NotFoundError for a version that is not registered, SettingError
     without a reason or for a gate that did not refuse it, and GateRefusal where a refusal stands: one that is not
@@ -55,7 +60,7 @@ def approve(
     from ml.registry import get_version, tag_approval
 
     found = get_version(settings, source or settings.active_source(), version)
-    approval = _checked(found, reason, overrides, by)
+    approval = _checked(found, reason, overrides, serve, by)
     with deployment_turn(settings):
         _append(settings, approval)
     tag_approval(settings, approval)
@@ -63,16 +68,22 @@ def approve(
 
 
 def approve_once(
-    settings: Settings, found: RegisteredVersion, *, reason: str, overrides: Sequence[str] = (), by: str
+    settings: Settings,
+    found: RegisteredVersion,
+    *,
+    reason: str,
+    overrides: Sequence[str] = (),
+    serve: bool = True,
+    by: str,
 ) -> tuple[Approval, bool]:
     """:func:`approve` without MLflow, for :func:`ml.promotion.promote_approved` to follow; also whether it is new.
 
     An approval that still stands, because its version is about to be served or is served, is not given twice. Raises
     as :func:`approve`.
     """
-    approval = _checked(found, reason, overrides, by)
+    approval = _checked(found, reason, overrides, serve, by)
     with deployment_turn(settings):
-        standing = _standing(settings, found)
+        standing = _standing(settings, found, serve=serve)
         if standing is not None and set(overrides) <= set(standing.overridden):
             return standing, False
         _append(settings, approval)
@@ -80,11 +91,11 @@ def approve_once(
 
 
 def unserved_approval(settings: Settings) -> Approval | None:
-    """The newest approval, where nothing was put in service since: its version is to be served. None where it was.
+    """The newest approval that is to be followed: nothing was put in service since. None where there is none.
 
     One that is older than a promotion or a rollback is no reason to undo it.
     """
-    newest = next(reversed(read_approvals(settings)), None)
+    newest = next((approval for approval in reversed(read_approvals(settings)) if approval.serve), None)
     served = read_deployment(settings)
     if newest is None or (served is not None and served.is_version(newest.model_name, newest.model_version)):
         return None
@@ -137,7 +148,7 @@ def standing_refusals(found: RegisteredVersion, approval: Approval | None) -> li
     return [gate for gate in found.refused_by if gate not in overridden]
 
 
-def _checked(found: RegisteredVersion, reason: str, overrides: Sequence[str], by: str) -> Approval:
+def _checked(found: RegisteredVersion, reason: str, overrides: Sequence[str], serve: bool, by: str) -> Approval:
     if not reason.strip():
         raise SettingError("an approval needs a reason, which is kept with it: found none")
     needless = [gate for gate in overrides if gate not in found.refused_by]
@@ -147,14 +158,14 @@ def _checked(found: RegisteredVersion, reason: str, overrides: Sequence[str], by
             f"only a gate that refused {found.name} version {found.version} can be overridden: found "
             f"{', '.join(needless)}; refused by {refused}"
         )
-    approval = Approval(found.source, found.name, found.version, tuple(overrides), reason.strip(), by, now())
+    approval = Approval(found.source, found.name, found.version, tuple(overrides), reason.strip(), by, now(), serve)
     _require_passed(found, approval)
     return approval
 
 
-def _standing(settings: Settings, found: RegisteredVersion) -> Approval | None:
+def _standing(settings: Settings, found: RegisteredVersion, *, serve: bool) -> Approval | None:
     served, unserved = read_deployment(settings), unserved_approval(settings)
-    if served is not None and served.is_version(found.name, found.version):
+    if not serve or (served is not None and served.is_version(found.name, found.version)):
         return find_approval(settings, found.name, found.version)
     return unserved if unserved is not None and unserved.is_of(found.name, found.version) else None
 

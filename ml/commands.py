@@ -37,23 +37,31 @@ def promote(*, version: int, source: str | None) -> None:
 @click.command()
 @click.argument("version", type=click.IntRange(1))
 @click.option("--reason", required=True, help="Why; it is kept with the approval.")
+@click.option("--serve/--no-serve", default=True, help="Serve it at once, or only let it be.  [default: serve]")
 @click.option("--override", "overrides", multiple=True, help="A gate that refused it and shall not count; repeatable.")
 @click.option("--source", help="Whose model; the active source if not given (LOANLAKE_SOURCE, or what is served).")
-def approve(*, version: int, reason: str, overrides: tuple[str, ...], source: str | None) -> None:
-    r"""Approve VERSION of a source's model, and serve it from now on.
+def approve(*, version: int, reason: str, serve: bool, overrides: tuple[str, ...], source: str | None) -> None:
+    r"""Approve VERSION of a source's model, and serve it from now on, or with --no-serve leave that to a canary.
 
     With LOANLAKE_APPROVAL=required a version that passed its gates waits for this before it answers anybody. A gate can
     be overridden by name, with the reason kept; parity and leakage never.
 
     \b
         loanlake approve 8 --reason "Reviewed with the committee, minutes 2026-11"
+        loanlake approve 8 --no-serve --reason "May be tried on applicants" && loanlake challenge 8 --canary
         loanlake approve 9 --override brier_beats_base_rate --reason "Test months hold the shock"
     """
     from ml.approval import approve as approve_version
     from ml.promotion import promote as promote_version
 
     settings, by = Settings.from_environment(), getpass.getuser()
-    approved = approve_version(settings, version, source=source, reason=reason, overrides=overrides, by=by)
+    approved = approve_version(settings, version, source=source, reason=reason, overrides=overrides, serve=serve, by=by)
+    if not serve:
+        click.echo(
+            f"approved {approved.model_name} version {version}, and served nothing: `loanlake challenge {version} "
+            f"--canary` rolls it out, `loanlake promote {version}` serves it at once"
+        )
+        return
     _print_served(promote_version(settings, version, source=approved.source, by=by, why=approved.why))
 
 

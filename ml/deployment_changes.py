@@ -86,6 +86,7 @@ def _approval(approval: Approval) -> list[Any]:
         approval.model_version,
         list(approval.overridden),
         approval.reason,
+        approval.serve,
     ]
 
 

@@ -1,7 +1,7 @@
 """Approvals over HTTP: which versions wait for a person's word, and that word kept; Dagster puts them in service."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ import msgspec
 from ml.approval import Approval, approve_once
 from ml.gate_names import NEVER_OVERRIDDEN
 from ml.registered_version import RegisteredVersion
-from ml.version_states import VersionState, version_states
+from ml.version_states import StateWord, VersionState, version_states
 from serving.body_schema import BodySchema, Field, invalid
 from serving.problems import NotApprovable, Unavailable, UnknownVersion, Violation
 from serving.wire import ApprovalReceipt, Gate, KeptApproval, ModelVersions, VersionOnItsWay
@@ -43,9 +43,20 @@ APPROVAL_REQUEST = BodySchema(
             description="Gates that refused the version and shall not count. Parity and leakage always do.",
             example=["brier_beats_base_rate"],
         ),
+        Field(
+            name="serve",
+            type=bool,
+            rule="true or false",
+            required=False,
+            description="Whether to put it in service, which is so unless false; else a person rolls it out.",
+            example=True,
+        ),
     ),
 )
 _WHAT_FOLLOWS = "Dagster puts the version in service, as a rule within a minute; GET /v1/models tells when it has"
+_TO_ROLL_OUT = (
+    "It may be served: `loanlake challenge {0} --canary` rolls it out, `loanlake promote {0}` serves it at once"
+)
 
 
 @dataclass(frozen=True)
@@ -74,26 +85,23 @@ class ApprovalService:
         could be kept.
         """
         request = APPROVAL_REQUEST.validate(body)
-        return await asyncio.to_thread(
-            self._approve, version, request["reason"], tuple(dict.fromkeys(request["override"] or ())), source, by
-        )
+        return await asyncio.to_thread(self._approve, version, request, source, by)
 
-    def _approve(self, number: int, reason: str, overrides: tuple[str, ...], source: str | None, by: str) -> Given:
+    def _approve(self, number: int, request: Mapping[str, Any], source: str | None, by: str) -> Given:
         found = self._find(number, source)
+        overrides, serve = tuple(dict.fromkeys(request["override"] or ())), request["serve"] is not False
         _require_refusals(found, overrides)
         try:
-            approval, is_new = approve_once(self._settings, found, reason=reason, overrides=overrides, by=by)
+            approval, is_new = approve_once(
+                self._settings, found, reason=request["reason"], overrides=overrides, serve=serve, by=by
+            )
         except GateRefusal as refusal:
             raise NotApprovable(str(refusal)) from None
         except (LoanlakeError, OSError) as error:
             raise Unavailable(f"The approval could not be kept, so none was given: {error}") from error
         [now] = [each for each in self._states(found.source) if each.version.version == number]
         receipt = ApprovalReceipt(
-            model=found.name,
-            version=number,
-            state=now.state,
-            approval=_kept(approval),
-            next=_WHAT_FOLLOWS if now.state == "approved" else "",
+            model=found.name, version=number, state=now.state, approval=_kept(approval), next=_next(now.state, number)
         )
         return Given(receipt, is_new)
 
@@ -140,5 +148,13 @@ def _described(each: VersionState) -> VersionOnItsWay:
     )
 
 
+def _next(state: StateWord, number: int) -> str:
+    if state == "approved":
+        return _WHAT_FOLLOWS
+    return _TO_ROLL_OUT.format(number) if state in ("waiting", "replaced") else ""
+
+
 def _kept(approval: Approval) -> KeptApproval:
-    return KeptApproval(reason=approval.reason, overridden=approval.overridden, by=approval.by, at=approval.at)
+    return KeptApproval(
+        reason=approval.reason, overridden=approval.overridden, by=approval.by, at=approval.at, serve=approval.serve
+    )

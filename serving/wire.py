@@ -146,12 +146,16 @@ class Gate(msgspec.Struct, frozen=True):
 
 
 class KeptApproval(msgspec.Struct, frozen=True):
-    """A person's word for a version; ``overridden``: gates that refused it and do not count."""
+    """A person's word for a version; ``overridden``: gates that refused it and do not count.
+
+    ``serve``: it was to be served at once, and not to be rolled out by hand.
+    """
 
     reason: str
     overridden: tuple[str, ...]
     by: str
     at: str
+    serve: bool
 
 
 class VersionOnItsWay(msgspec.Struct, frozen=True):

@@ -114,6 +114,7 @@ TABLES: dict[str, dict[str, str]] = {
         "model_version": "integer",
         "overridden": "varchar[]",
         "reason": "varchar",
+        "is_to_be_served": "boolean",
     },
     # One row per export or erasure of a person's data, without the person.
     "serving.person_requests": {

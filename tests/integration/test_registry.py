@@ -220,9 +220,13 @@ def test_a_version_waits_for_approval_and_is_served_with_it(registered, monkeypa
     waiting = CliRunner().invoke(promote_command, ["2", "--source", SOURCE])
     canary = CliRunner().invoke(challenge_command, ["2", "--canary"])
     shadow = CliRunner().invoke(challenge_command, ["2", "--shadow"])
+    allowed = CliRunner().invoke(approve_command, ["2", "--source", SOURCE, "--reason", "a canary", "--no-serve"])
+    rolled_out = CliRunner().invoke(challenge_command, ["2", "--canary"])
     approved = CliRunner().invoke(approve_command, ["2", "--source", SOURCE, "--reason", "minutes 2026-11"])
 
     assert [type(result.exception) for result in (waiting, canary)] == [ApprovalMissing, ApprovalMissing]
+    assert "`loanlake challenge 2 --canary` rolls it out" in allowed.output
+    assert rolled_out.exit_code == 0, rolled_out.output
     assert shadow.exit_code == 0, shadow.output
     assert approved.exit_code == 0, approved.output
     assert f"serving {MODEL_NAME} version 2" in approved.output

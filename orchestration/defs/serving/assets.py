@@ -51,8 +51,10 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """The version that is served: ``deployment.json`` and its bundle, which the API picks up within seconds.
 
     A version that was champion or challenger before is not published again: a person took it back, or is trying it.
-    One that waits for a person's approval is not published either, and what is served goes on.
+    One that waits for a person's approval, or was approved for a person to roll out, is not published either: what is
+    served goes on.
     """
+    from ml.approval import find_approval
     from ml.deployment import read_deployment
     from ml.promotion import promote
     from warehouse.errors import ApprovalMissing
@@ -65,8 +67,13 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
         raise dg.Failure("the candidate is not registered yet: materialise model/registered_model first")
     name, version = registration["model_name"], registration["model_version"]
     is_known = was_in_service(settings, name, version)
+    approval = find_approval(settings, name, version)
     waits = ""
-    if not is_known:
+    if approval is not None and not approval.serve:
+        waits = (
+            f"{name} version {version} was approved, to be rolled out by hand: `loanlake challenge {version} --canary`"
+        )
+    elif not is_known:
         try:
             # raises GateRefusal for a refused version, whatever Dagster knows of its checks
             promote(settings, version, source=source, by="dagster")

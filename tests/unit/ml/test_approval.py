@@ -133,6 +133,19 @@ def test_an_approval_that_stands_is_not_given_twice_but_one_that_was_overtaken_i
     assert unserved_approval(home) == later
 
 
+def test_an_approval_that_leaves_the_roll_out_to_a_person_serves_nothing(home, register):
+    version, strict = register(source=SOURCE, name=MODEL_NAME), replace(home, approval_required=True)
+    first, again = (approve_once(strict, version, reason="a try", serve=False, by="key 1") for _ in range(2))
+
+    waits = unserved_approval(strict)
+    at_once, is_new = approve_once(strict, version, reason="all", by="key 1")
+
+    require_approved(strict, version)
+    assert again == (first[0], False)
+    assert (waits, is_new) == (None, True)
+    assert unserved_approval(strict) == at_once
+
+
 def test_a_further_override_is_a_further_approval(home, register):
     version = register("auc_reaches_floor", "test_months", source=SOURCE, name=MODEL_NAME)
     both = ["auc_reaches_floor", "test_months"]
@@ -151,9 +164,10 @@ def test_every_approval_is_a_row_also_one_that_was_never_followed(home, register
     assert (record_changes(home), record_changes(home)) == (1, 0)
     with connect(home) as con:
         rows = con.execute(
-            "select approval, approved_by, model_name, model_version, overridden, reason from serving.approvals"
+            "select approval, approved_by, model_name, model_version, overridden, reason, is_to_be_served "
+            "from serving.approvals"
         ).fetchall()
-    assert rows == [(1, "key 1", "default_risk_bank", 3, ["auc_reaches_floor"], "shock")]
+    assert rows == [(1, "key 1", "default_risk_bank", 3, ["auc_reaches_floor"], "shock", True)]
 
 
 def test_a_line_that_is_no_approval_is_named(home, register):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
+from ml.approval import approve_once
 from ml.deployment import Deployment, read_deployment
 from ml.registered_version import read_versions
 from orchestration.candidates import candidate_directory, set_current
@@ -50,6 +51,20 @@ def test_what_waits_for_approval_leaves_the_champion_in_service(
     assert summary.startswith(f"{NAME} version 3, {NAME} version 4 waits for approval")
     assert "`loanlake approve 4 --source bank --reason" in summary
     assert [each.version for each in read_versions(home)] == [4]
+
+
+@pytest.mark.usefixtures("candidate")
+def test_what_was_approved_to_be_rolled_out_by_hand_is_not_published(
+    home: Settings, in_service: Callable[..., Deployment]
+) -> None:
+    in_service(3)
+    approve_once(home, registered_version(version=4), reason="by canary", serve=False, by="key 1")
+
+    result = publish()
+
+    [materialized] = result.asset_materializations_for_node("serving__deployment")
+    assert "version 4 was approved, to be rolled out by hand" in str(materialized.metadata["summary"].value)
+    assert read_deployment(home).model_version == 3
 
 
 @pytest.mark.usefixtures("candidate")

@@ -127,6 +127,14 @@ def test_an_approval_of_what_is_served_leads_to_nothing(own_client: Client) -> N
     assert (first.json()["state"], first.json()["next"]) == ("served", "")
 
 
+def test_an_approval_may_leave_the_roll_out_to_a_person(own_client: Client) -> None:
+    given = own_client.post("/v1/models/2/approval", json=REASON | {"serve": False})
+
+    assert (given.status_code, given.json()["state"]) == (202, "waiting")
+    assert "`loanlake challenge 2 --canary` rolls it out" in given.json()["next"]
+    assert given.json()["approval"]["serve"] is False
+
+
 def test_an_approval_that_a_later_promotion_overtook_can_be_given_again(
     own_client: Client, own_home: ServingHome
 ) -> None:
