@@ -5,7 +5,6 @@ import gc
 import logging
 import multiprocessing.process
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -34,17 +33,14 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     import uvicorn
 
     from serving import logs
-    from serving.workers import COUNTERS
+    from serving.workers import COUNTERS, new_counters
 
     logs.configure()
     # worker processes read their settings from the environment they inherit
     os.environ["LOANLAKE_HOME"] = str(settings.home)
-    if workers > 1:
-        counters = settings.counters / str(port)
-        shutil.rmtree(counters, ignore_errors=True)  # of the run before, whose counts must not be added
-        counters.mkdir(parents=True)
-        os.environ[COUNTERS] = str(counters)
     _wait_for_port(host, port)
+    if workers > 1:
+        os.environ[COUNTERS] = str(new_counters(settings.counters / str(port)))
     uvicorn.run(
         "serving.server:worker_app",
         factory=True,

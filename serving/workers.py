@@ -1,7 +1,10 @@
 """The processes that answer on one port: which of them live, and what each takes of the machine."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client import ProcessCollector
@@ -9,6 +12,24 @@ from prometheus_client.core import Metric
 
 #: Where the workers of one ``loanlake serve`` add up what they count; unset where there is one.
 COUNTERS = "PROMETHEUS_MULTIPROC_DIR"
+#: A file system in memory, on Linux.
+_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory made there is of this user alone
+
+
+def new_counters(link: Path) -> Path:
+    """An empty directory for what workers count, which ``link`` names; what it named before is removed.
+
+    Not on the disk of the home: workers map these files, and where a disk is full the kernel ends who writes to a page
+    of one that has no place on it yet. They died so, one after the other, for the sake of a count.
+    """
+    with suppress(OSError):  # the disk is full: then the counts of the run before stay where they are
+        shutil.rmtree(link.resolve(), ignore_errors=True)
+        link.unlink(missing_ok=True)
+        link.parent.mkdir(parents=True, exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix="loanlake-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None))
+    with suppress(OSError):
+        link.symlink_to(directory)
+    return directory
 
 
 def live_workers() -> list[int]:

@@ -226,7 +226,7 @@ class Settings:
 
     @property
     def counters(self) -> Path:
-        """Where API workers add up what ``/metrics`` shows, one directory a port."""
+        """Where API workers add up what ``/metrics`` shows: a link a port, to a directory in memory."""
         return self.home / "serving" / "counters"
 
     @property

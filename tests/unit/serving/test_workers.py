@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.workers import COUNTERS, live_workers, process_metrics
+from serving.workers import COUNTERS, live_workers, new_counters, process_metrics
 
 
 def test_a_dead_workers_gauges_go_and_its_counts_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,3 +63,18 @@ def test_each_workers_process_is_told_apart() -> None:
     [cpu] = [metric for metric in process_metrics([os.getpid(), os.getppid()]) if metric.name == "process_cpu_seconds"]
 
     assert {sample.labels["pid"] for sample in cpu.samples} == {str(os.getpid()), str(os.getppid())}
+
+
+def test_counts_of_the_run_before_are_not_added(tmp_path: Path) -> None:
+    """And none lies on the disk of the home, which may be full: who maps a file there is ended by the kernel."""
+    link = tmp_path / "counters" / "8000"
+    before = new_counters(link)
+    (before / "counter_1.db").touch()
+
+    now = new_counters(link)
+
+    assert link.resolve() == now
+    assert not before.exists()
+    assert list(now.iterdir()) == []
+    assert not now.is_relative_to(tmp_path)
+    now.rmdir()
