@@ -9,7 +9,7 @@ import time
 
 from benchmarks.comparison import Comparison, table
 
-BENCHMARKS = ("lake", "drift", "expressions", "point_in_time", "feature_build", "reasons", "serving")
+BENCHMARKS = ("lake", "drift", "expressions", "point_in_time", "feature_build", "reasons", "serving", "batch")
 
 
 def main(names: list[str]) -> int:

@@ -1,5 +1,7 @@
 """The results of a batch as they are written: rows of ``serving.batch_scores``, in a Parquet file of its own."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from ml.deployment import Deployment
 from ml.lake_rows import arrow_schema
+from warehouse.settings import Settings
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
@@ -81,6 +85,39 @@ def result_file(path: Path) -> Iterator["ParquetWriter"]:
     # a dictionary of ids or scores, which hardly repeat, only takes time to be given up
     with ParquetWriter(path, result_schema(), compression="snappy", use_dictionary=few) as writer:
         yield writer
+
+
+def put_into_lake(
+    con: "duckdb.DuckDBPyConnection", settings: Settings, path: Path, *, batch_id: str, attempt: int
+) -> None:
+    """Make these the batch's rows of the table, in one transaction; ``con`` is a writer's.
+
+    Where the files of the lake lie on this machine, it is given this one as it is, by a second name: writing it anew
+    took an eighth of the time of a whole batch. Else its rows are inserted.
+    """
+    from warehouse.lake import CATALOG
+
+    con.execute("begin")
+    if con.execute(f"select 1 from {TABLE} where batch_id = $1 limit 1", [batch_id]).fetchall():
+        con.execute(f"delete from {TABLE} where batch_id = $1", [batch_id])
+    if "://" in settings.lake_data:
+        con.execute(f"insert into {TABLE} by name select * from read_parquet($1)", [str(path)])
+    else:
+        schema, _, table = TABLE.partition(".")
+        given = Path(settings.lake_data) / schema / table / f"batch-{batch_id}-{attempt}.parquet"
+        _second_name(path, given)
+        con.execute("call ducklake_add_data_files($1, $2, $3, schema => $4)", [CATALOG, table, str(given), schema])
+    con.execute("commit")
+
+
+def _second_name(path: Path, other: Path) -> None:
+    """The lake may delete its file, and an erasure replace ours, without a change of the other."""
+    other.parent.mkdir(parents=True, exist_ok=True)
+    other.unlink(missing_ok=True)  # of this attempt, killed before it committed
+    try:
+        os.link(path, other)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(path, other)
 
 
 def _constant(value: Any, n_rows: int, data_type: "pa.DataType") -> "pa.Array":

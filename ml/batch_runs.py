@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from ml.batch_results import TABLE, ResultColumns
+from ml.batch_results import ResultColumns, put_into_lake
 from ml.batch_rows import read_decisions, request_fields, score_rows
 from ml.batch_tables import find_table, score_table
 from ml.bundle import load_bundle
@@ -122,11 +122,7 @@ class _Run:
             for decisions in read_decisions(files):
                 decision_log.append(log, decisions)
         with writer(f"scores of batch {batch.batch_id}", self._settings) as con:
-            con.execute("begin")
-            if con.execute(f"select 1 from {TABLE} where batch_id = $1 limit 1", [batch.batch_id]).fetchall():
-                con.execute(f"delete from {TABLE} where batch_id = $1", [batch.batch_id])
-            con.execute(f"insert into {TABLE} by name select * from read_parquet($1)", [str(files.results)])
-            con.execute("commit")
+            put_into_lake(con, self._settings, files.results, batch_id=batch.batch_id, attempt=batch.attempt)
             ((n_rows, n_scored),) = con.execute(
                 "select count(*), count(*) filter (problem is null) from read_parquet($1)", [str(files.results)]
             ).fetchall()

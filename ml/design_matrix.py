@@ -219,24 +219,27 @@ def _float32(values: "pa.Array") -> NDArray[np.float32]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if not len(values):
+        return np.empty(0, np.float32)
     if pa.types.is_boolean(values.type):
         values = pc.cast(values, pa.uint8())
-    elif pa.types.is_int64(values.type):
-        # through float64, as the row path does: straight to float32 would round differently
-        values = pc.cast(values, pa.float64(), safe=False)
-    if pa.types.is_float64(values.type) and _is_beyond_float32(values):
-        values = pc.if_else(pc.less_equal(pc.abs(values), _FLOAT32_MAX), values, pa.scalar(None, pa.float64()))
-    floats = pc.fill_null(pc.cast(values, pa.float32(), safe=False), np.float32(np.nan))
-    numbers: NDArray[np.float32] = floats.to_numpy(zero_copy_only=False)
-    return np.where(np.isinf(numbers), np.float32(np.nan), numbers) if pa.types.is_float32(values.type) else numbers
-
-
-def _is_beyond_float32(values: "pa.Array") -> bool:
-    import pyarrow.compute as pc
-
-    bounds = pc.min_max(values).as_py()
-    low, high = bounds["min"], bounds["max"]
-    return low is not None and not (low >= -_FLOAT32_MAX and high <= _FLOAT32_MAX)
+    # the values as they lie in memory: what stands where one is missing is any number
+    width = values.type.bit_width // 8
+    data = np.frombuffer(values.buffers()[1], values.type.to_pandas_dtype(), len(values), values.offset * width)
+    if data.dtype == np.int64:
+        data = data.astype(np.float64)  # as the row path does: straight to float32 would round differently
+    beyond: NDArray[np.intp] | None = None
+    if data.dtype.kind == "f" and not (data.min() >= -_FLOAT32_MAX and data.max() <= _FLOAT32_MAX):
+        beyond = np.flatnonzero(~(np.abs(data) <= _FLOAT32_MAX))
+    with np.errstate(over="ignore", invalid="ignore"):
+        numbers: NDArray[np.float32] = data.astype(np.float32)
+    if beyond is not None:
+        numbers[beyond] = np.nan
+    if values.null_count:
+        bits = np.frombuffer(values.buffers()[0], np.uint8)
+        is_there = np.unpackbits(bits, count=values.offset + len(values), bitorder="little")[values.offset :]
+        numbers[is_there == 0] = np.nan
+    return numbers
 
 
 def _one_hot(values: "pa.Array", known: tuple[str, ...]) -> list[NDArray[np.float32]]:

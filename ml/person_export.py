@@ -12,6 +12,7 @@ import msgspec
 
 from ml.bundle import Bundle, load_bundle
 from ml.training_set import statement_now
+from warehouse.batches.erasing import held_in_batches
 from warehouse.errors import OnlineStoreUnavailable
 from warehouse.lake import connect, writer
 from warehouse.online_store import borrower_key, open_store
@@ -35,8 +36,9 @@ def export_person(settings: Settings, borrower_id: str, *, by: str) -> dict[str,
     """Everything held of a borrower, in plain JSON types, and a row in ``serving.person_requests`` that it was asked.
 
     ``lake``: table → rows as they stand, raw ones with file and line of the landing file. ``decision_log``: entries
-    that the API's log still holds. ``online_store``: their record, None where there is none. ``trained``: versions that
-    learnt from them. Raises NotFoundError for a borrower that nothing names.
+    that the API's log still holds. ``online_store``: their record, None where there is none. ``batches``: rows about
+    them that were sent in batches, and what came of them. ``trained``: versions that learnt from them. Raises
+    NotFoundError for a borrower that nothing names.
     """
     with connect(settings) as con:
         person = find_person(settings, con, borrower_id)
@@ -47,6 +49,7 @@ def export_person(settings: Settings, borrower_id: str, *, by: str) -> dict[str,
         trained = trained_on(settings, con, person)
     log = [{"kind": kind.table, **msgspec.to_builtins(entry)} for kind, _, entry in logged_entries(settings, person)]
     store = _online_record(settings, borrower_id)
+    batches = held_in_batches(settings, person)
     found = {
         "borrower_id": borrower_id,
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -55,10 +58,11 @@ def export_person(settings: Settings, borrower_id: str, *, by: str) -> dict[str,
         "lake": held,
         "decision_log": log,
         "online_store": store,
+        "batches": batches,
         "trained": [asdict(version) for version in trained],
     }
     counts = {table: len(rows) for table, rows in held.items()}
-    counts |= {"decision log": len(log), "online store": int(store is not None)}
+    counts |= {"decision log": len(log), "online store": int(store is not None), "batches": len(batches)}
     with writer("record a person's request", settings) as con:
         record_request(con, "export", by=by, reason="", counts=counts)
     plain: dict[str, Any] = json.loads(msgspec.json.encode(found))

@@ -1,4 +1,4 @@
-"""Erase a person from the home: lake, landing files, decision log, online store, bundles, and what was written of them.
+"""Erase a person from the home: lake, landing files, decision log, batches, online store, bundles and texts.
 
 What is to be done is kept in a file until it is done (``erasures/``, readable by the owner alone), so that an erasure
 that was killed is finished where it is asked for again. Each step changes nothing where it was done before.
@@ -20,6 +20,7 @@ from ml.person_export import trained_on
 from ml.registry import note_changed_bundles
 from orchestration.erased_texts import erase_texts
 from orchestration.maintenance import maintain_lake, snapshots_in_use
+from warehouse.batches.erasing import erase_from_batches
 from warehouse.decision_log import erase_entries
 from warehouse.erasure import (
     LakeErasure,
@@ -162,6 +163,7 @@ class _Erasure:
             refresh(settings, anew=True)
         changed = erase_from_bundles(settings, plan.application_ids, rename=self._rename)
         note_changed_bundles(settings, changed)
+        erase_from_batches(settings, plan.person, naming_pattern(plan.person), rename=self._rename)
         erase_texts(settings, naming_pattern(plan.person))
 
     def _learn(self, con: duckdb.DuckDBPyConnection, named: Collection[int]) -> LakeErasure:

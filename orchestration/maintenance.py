@@ -1,6 +1,6 @@
 """The lake's upkeep with what this home needs kept: snapshots of live models and of models in the making."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from orchestration.candidates import named_snapshots as named_by_candidates
@@ -27,10 +27,22 @@ def maintain_lake(
         return named
 
     done = maintain(settings, named_snapshots=ask, retention=retention, grace=grace)
+    _remove_old_batches(settings, before=datetime.now(UTC) - max(retention, grace))
     with connect(settings) as con:
         # what an erasure kept of a snapshot is a table: the snapshot itself is kept for nobody
         kept_elsewhere = kept_snapshots(con)
     return done, {snapshot: why for snapshot, why in named.items() if snapshot not in kept_elsewhere}
+
+
+def _remove_old_batches(settings: Settings, *, before: datetime) -> None:
+    """Forget what was sent in batches that ended before then, and what became no batch; scores stay in the lake."""
+    from warehouse.batches import BatchStates
+    from warehouse.batches.files import remove_unknown
+
+    states = BatchStates(settings)
+    states.remove_ended_before(before.replace(tzinfo=None))
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    remove_unknown(settings, lambda batch_id: states.find(batch_id) is not None, before=yesterday.timestamp())
 
 
 def snapshots_in_use(settings: Settings, *, retention: timedelta) -> dict[int, str]:

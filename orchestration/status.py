@@ -29,7 +29,7 @@ def status_text(settings: Settings, *, now: datetime | None = None) -> str:
         ("data", lambda: _lake_lines(settings, _data_lines)),
         ("served", lambda: _served_lines(settings, now)),
         ("models", lambda: _model_lines(settings)),
-        ("predictions", lambda: _lake_lines(settings, _prediction_lines) + _outbox_lines(settings)),
+        ("predictions", lambda: _lake_lines(settings, _prediction_lines) + _waiting_lines(settings)),
         ("alerts", lambda: _lake_lines(settings, _alert_lines)),
         ("runs", lambda: _run_lines(settings, now)),
     )
@@ -139,6 +139,15 @@ def _prediction_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
     ).fetchall()
     lines = [f"{source} {route}: {n:,}, the latest decided {_day(latest)}" for source, route, n, latest in found]
     return lines + _shadow_lines(con)
+
+
+def _waiting_lines(settings: Settings) -> list[str]:
+    from warehouse.batches import BatchStates
+
+    states = BatchStates(settings)
+    n_queued, n_running = states.count("queued"), states.count("running")
+    batches = [f"{n_queued:,} batches wait for a run, {n_running:,} are being scored"] if n_queued + n_running else []
+    return _outbox_lines(settings) + batches
 
 
 def _shadow_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:

@@ -1,4 +1,4 @@
-"""Everything a home holds of one borrower, found by their ids: in the lake as it stands and in the decision log.
+"""Everything a home holds of one borrower, found by their ids: in the lake as it stands, the decision log and batches.
 
 Rows are found by columns, not by a list of tables: ``borrower_id``, ``application_id`` and ``decision_id`` wherever a
 table has them, raw rows by what the lender declares (:mod:`warehouse.raw_keys`), and what carries only file and line by
@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import msgspec
 
+from warehouse.batches.files import sent_rows
 from warehouse.decision_log.entries import KINDS, OUTCOMES, Entries
 from warehouse.decision_log.outbox import connect as connect_to_outbox
 from warehouse.errors import NotFoundError
@@ -83,10 +84,14 @@ def find_person(settings: Settings, con: duckdb.DuckDBPyConnection, borrower_id:
         if entries is not OUTCOMES and entry.borrower_id == borrower_id:
             is_known = True
             _remember(person, {name: getattr(entry, name) for name in ("application_id", "decision_id", "source")})
+    for _, sent in sent_rows(settings):
+        if sent.borrower_id == borrower_id:
+            is_known = True
+            _remember(person, {"application_id": sent.application_id})
     if not is_known:
         raise NotFoundError(
-            f"no borrower {borrower_id!r}: neither a table of the lake nor the decision log of {settings.home} names "
-            "them; ids are those of core.int_applications, with the lender's prefix"
+            f"no borrower {borrower_id!r}: no table of the lake, entry of the decision log or batch of {settings.home} "
+            "names them; ids are those of core.int_applications, with the lender's prefix"
         )
     return person
 

@@ -19,10 +19,13 @@ import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
 
+from ml.batch_rows import request_fields
+from ml.batch_runs import run_batch
 from ml.batch_scoring import score_applications
 from ml.bundle import load_bundle, write_bundle
 from ml.commands import export_borrower, lineage
 from ml.decision_lineage import trace_decision
+from ml.deployment import read_deployment
 from ml.evaluation import evaluate
 from ml.lineage import collect_lineage
 from ml.person_export import export_person
@@ -35,6 +38,7 @@ from orchestration.erasure import erase_person
 from orchestration.erasure_command import erase_borrower
 from tests.bytes_of_home import files_that_name
 from tests.model_factory import MODEL_NAME, SETTINGS, SOURCE
+from warehouse.batches import BatchFiles, BatchRequest, BatchStates, SentRow
 from warehouse.contract import FeatureContract
 from warehouse.decision_log import Decision, ScoringFailure, append, create
 from warehouse.errors import NotFoundError
@@ -393,6 +397,7 @@ def _leave_traces(settings: Settings, directory: Path, borrower: str, applicatio
             "insert into monitoring.walk_forward_decisions by name select 'main' as run, $1 as application_id",
             [applications[0]],
         )
+    _send_batch(settings, borrower, values["inputs"])
     settings.logs.mkdir(exist_ok=True)
     (settings.logs / "run.log").write_text(f"looked at {borrower}, then at another\n")
     settings.dagster_home.mkdir(exist_ok=True)
@@ -401,6 +406,30 @@ def _leave_traces(settings: Settings, directory: Path, borrower: str, applicatio
         events.execute("insert into event_logs (event) values ($1)", [json.dumps({"such as": applications[0]})])
     refresh(settings)
     return file
+
+
+def _send_batch(settings: Settings, borrower: str, inputs: str) -> None:
+    """One row that is scored and one that is refused, with the id shown in its problem, and a draft of a killed run."""
+    request = json.loads(inputs) | {"application_id": f"sent-{borrower}", "borrower_id": borrower, "decided_at": None}
+    rows = [
+        SentRow(row_number=1, application_id=f"sent-{borrower}", borrower_id=borrower, request=json.dumps(request)),
+        SentRow(
+            row_number=2, application_id=f"bad-{borrower}", borrower_id=borrower, problem=f'{{"found":"{borrower}"}}'
+        ),
+    ]
+    deployment = read_deployment(settings)
+    assert deployment is not None
+    fields = request_fields(load_bundle(deployment.bundle_directory(settings)).contract)
+    files = BatchFiles(settings, "b-1")
+    files.write_rows("0" * 64, rows)
+    BatchStates(settings).add(
+        "b-1", BatchRequest(n_rows=2, request_fields=fields), caller_id="caller", body_sha256="0" * 64
+    )
+    done = run_batch(settings, "b-1", run_id="run")
+    assert done is not None
+    assert (done.state, done.n_scored, done.n_refused) == ("succeeded", 1, 1)
+    # no process has that number: the greatest that Linux gives is 2^22
+    (files.directory / ".decisions.parquet.4194305-1").write_text(borrower)
 
 
 def test_a_pseudonymised_person_keeps_rows_that_join_and_survive_a_build(
@@ -430,7 +459,8 @@ def test_no_byte_of_an_erased_person_is_left_in_the_home(
 ) -> None:
     """Killed twice on the way, and asked for again, as an operator would."""
     borrower, applications = _learnt_from(settings, place=0)
-    ids = [borrower, *applications, f"by-{borrower}", f"d-{borrower}", f"of-{borrower}"]
+    made_up = [f"{word}-{borrower}" for word in ("by", "d", "of", "sent", "bad")]
+    ids = [borrower, *applications, *made_up]
     file = _leave_traces(settings, tmp_path, borrower, applications)
     named = files_that_name(settings, ids)
     assert (
@@ -453,7 +483,7 @@ def test_no_byte_of_an_erased_person_is_left_in_the_home(
     ((n, counts),) = _rows(
         settings, "select count(*), max(counts) from serving.person_requests where treatment = 'delete'"
     )
-    assert (n, json.loads(counts)["decision log"]) == (1, 1)
+    assert (n, json.loads(counts)["decision log"]) == (1, 2)
     (again,) = ingest_files(SOURCE, [file], settings, "outcomes")
     assert (again.status, files_that_name(settings, ids)) == ("already_loaded", [])
     assert _rows(settings, "select examples from monitoring.contract_violations") == [('["erased", "another"]',)]

@@ -17,6 +17,9 @@ import msgspec
 
 from warehouse.settings import Settings
 
+#: Below the directory of all batches: the rows that were sent.
+SENT = "*/rows-*.jsonl"
+
 
 class SentRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One row as the API took it: its validated ``request`` or the ``problem`` with it, both JSON text.
@@ -80,6 +83,13 @@ class BatchFiles:
             for left in (path, *path.parent.glob(f".{path.name}.*")):
                 left.unlink(missing_ok=True)
 
+    def remove_abandoned_drafts(self) -> None:
+        """Take away what processes that are gone were writing."""
+        for draft in self.directory.glob(".*"):
+            process = draft.name.rpartition(".")[2].partition("-")[0]
+            if process.isdecimal() and not _is_alive(int(process)):
+                draft.unlink(missing_ok=True)
+
     def remove(self) -> None:
         """Take the whole directory away."""
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -108,6 +118,15 @@ class BatchFiles:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
+def sent_rows(settings: Settings) -> Iterator[tuple[str, SentRow]]:
+    """Every row that was sent and is still kept, with the id of its batch."""
+    decoder = msgspec.json.Decoder(SentRow)
+    for path in sorted(settings.batches.glob(SENT)):
+        with path.open("rb") as file:
+            for line in file:
+                yield path.parent.name, decoder.decode(line)
+
+
 def remove_unknown(settings: Settings, is_known: Callable[[str], bool], *, before: float) -> int:
     """Take away directories older than ``before`` (seconds since 1970) that belong to no batch; how many.
 
@@ -123,6 +142,16 @@ def remove_unknown(settings: Settings, is_known: Callable[[str], bool], *, befor
     for path in unknown:
         shutil.rmtree(path, ignore_errors=True)
     return len(unknown)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _to_disk(path: Path) -> None:

@@ -226,6 +226,7 @@ class BatchStates:
         for batch in self.running():
             if BatchFiles(self._settings, batch.batch_id).is_worked_on():
                 continue
+            BatchFiles(self._settings, batch.batch_id).remove_abandoned_drafts()
             state: State = "cancelled" if batch.is_cancelling else "failed"
             ended.append(self.finish(batch, state, reason=None if batch.is_cancelling else _ABANDONED))
         return ended

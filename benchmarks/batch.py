@@ -1,0 +1,170 @@
+"""A lake table scored into the lake, against XGBoost's bare ``inplace_predict`` on arrays that are in memory already.
+
+The same model (400 trees of depth 5, 48 features), the same number of threads. Ours reads features that dbt would have
+built out of Parquet, encodes, scores, calibrates, bands, and puts every row into ``serving.batch_scores``; the peer is
+given float32 arrays, and its raw scores go nowhere. Rows: ``LOANLAKE_BENCHMARK_BATCH_ROWS``, a million unless set. The
+two take turns, since other work on the machine is felt by whichever runs.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.comparison import Comparison
+from ml.batch_runs import run_batch
+from ml.bundle import Bundle, write_bundle
+from ml.promotion import publish
+from ml.training import TrainingSettings
+from warehouse.batches import BatchRequest, BatchStates
+from warehouse.contract import FeatureColumn, FeatureContract
+from warehouse.lake import connect, writer
+from warehouse.settings import Settings
+
+ROWS = int(os.environ.get("LOANLAKE_BENCHMARK_BATCH_ROWS") or 1_000_000)
+ROUNDS = 2
+TABLE, SOURCE, MODEL_NAME = "features.portfolio", "bench", "default_risk_bench"
+LABELS = ("a", "b", "c", "d")
+FEATURES = (
+    *(
+        FeatureColumn(f"number_{i}", "double", "A number.", "numeric", range=(0, 1000), reason="number")
+        for i in range(35)
+    ),
+    *(FeatureColumn(f"count_{i}", "integer", "A count.", "numeric", range=(0, 60), reason="count") for i in range(10)),
+    *(
+        FeatureColumn(f"label_{i}", "varchar", "A label.", "categorical", values=LABELS, reason="label")
+        for i in range(2)
+    ),
+    FeatureColumn("flag", "boolean", "A flag.", "boolean", reason="flag"),
+)
+CONTRACT = FeatureContract("v1", inputs=(), features=FEATURES, sql="select 1")
+
+
+def run() -> list[Comparison]:
+    """Rows a second of either, the better of two rounds each; memory of ours on the way is printed."""
+    with tempfile.TemporaryDirectory() as directory:
+        settings = Settings.from_environment({"LOANLAKE_HOME": f"{directory}/home"})
+        bundle = _furnish(settings, Path(directory))
+        matrix = _in_memory(settings, bundle)
+        booster = bundle.read_booster()
+        ours, peers = [], []
+        for number in range(ROUNDS):
+            ours.append(_scored(settings, f"b-{number}"))
+            started, cpu = time.perf_counter(), time.process_time()
+            booster.inplace_predict(matrix)
+            peers.append(time.perf_counter() - started)
+            print(
+                f"  {ROWS:,} rows: lake to lake {ours[-1]:.1f} s, bare {peers[-1]:.1f} s "
+                f"({time.process_time() - cpu:.1f} s of processor time)",
+                file=sys.stderr,
+            )
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    print(
+        f"  lake to lake took {peak:.2f} GB at most; the peer's array alone {matrix.nbytes / 1e9:.2f} GB",
+        file=sys.stderr,
+    )
+    trees = booster.num_boosted_rounds()
+    return [
+        Comparison(
+            f"a table of {ROWS:,} rows × {len(FEATURES)} features scored lake to lake, {trees} trees",
+            "bare inplace_predict on arrays in memory",
+            "rows/s",
+            ROWS / min(ours),
+            ROWS / min(peers),
+            higher_is_better=True,
+        )
+    ]
+
+
+def _furnish(settings: Settings, directory: Path) -> Bundle:
+    """A table to score, and a model that was trained on rows like it."""
+    from ml.estimators import GradientBoosting
+    from ml.evaluation import evaluate
+    from ml.lineage import collect_lineage
+    from ml.reference import build_reference
+    from ml.training import train
+    from ml.training_set import read_training_set
+
+    with writer("benchmark", settings) as con:
+        con.execute("select setseed(0.5)")
+        con.execute(
+            f"create table {TABLE} as select 'app-' || i as application_id, {_columns()} from range({ROWS}) r(i)"
+        )
+        con.execute(
+            "create table training.trn_default_v1 as select *, "
+            "random() < 1 / (1 + exp(3 - coalesce(number_0, 300) / 250 - coalesce(number_1 * count_0, 1800) / 9000)) "
+            "as is_default from (select 't' || i as application_id, 'b' || i as borrower_id, "
+            f"'{SOURCE}' as source, timestamp '2020-01-01' + to_days((i // 28)::integer) as decided_at, "
+            "case when i < 12000 then 'train' when i < 16000 then 'tune' else 'test' end as split, "
+            f"timestamp '2024-01-01' as label_known_at, {_columns()} from range(20000) r(i))"
+        )
+    with connect(settings) as con:
+        training_set = read_training_set(con, SOURCE, feature_version="v1")
+    boosting = GradientBoosting(max_trees=400, max_depth=5, learning_rate=0.015)
+    candidate = train(training_set, CONTRACT, TrainingSettings(boosting=boosting, calibration="beta"))
+    bundle = write_bundle(
+        directory / "bundle",
+        candidate,
+        CONTRACT,
+        evaluation=evaluate(candidate, training_set),
+        lineage=collect_lineage(candidate, training_set, CONTRACT, by="benchmark"),
+        reference=build_reference(candidate, training_set, sample_rows=100),
+    )
+    publish(bundle, settings, source=SOURCE, model_name=MODEL_NAME, model_version=1, by="benchmark")
+    return bundle
+
+
+def _columns() -> str:
+    """A twentieth of the values missing, in every kind of column."""
+    sql = {
+        "double": "round(1000 * pow(random(), 2), 2)",
+        "integer": "(random() * 12)::integer",
+        "varchar": f"{list(LABELS)}[1 + (random() * 3.99)::integer % 4]",
+        "boolean": "random() < 0.5",
+    }
+    return ", ".join(f"if(random() < 0.05, null, {sql[each.data_type]}) as {each.name}" for each in FEATURES)
+
+
+def _in_memory(settings: Settings, bundle: Bundle) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+    names = ", ".join(feature.name for feature in FEATURES)
+    matrix = np.empty((ROWS, len(bundle.design_matrix.columns)), dtype=np.float32)
+    begin = 0
+    with connect(settings) as con:
+        for batch in con.execute(f"select {names} from {TABLE}").to_arrow_reader(100_000):
+            matrix[begin : begin + batch.num_rows] = bundle.design_matrix.encode_batch(batch)
+            begin += batch.num_rows
+    return matrix
+
+
+def _scored(settings: Settings, batch_id: str) -> float:
+    """Seconds of a batch from claimed to in the lake, in a process of its own, as Dagster has it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.batch", batch_id],
+        env={**os.environ, "LOANLAKE_HOME": str(settings.home)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    print(f"  {done.stdout.strip()}", file=sys.stderr)
+    return float(done.stdout.split()[0])
+
+
+def _score_here(batch_id: str) -> None:
+    settings = Settings.from_environment()
+    BatchStates(settings).add(batch_id, BatchRequest(table=TABLE), caller_id="benchmark", body_sha256="")
+    started, cpu = time.perf_counter(), time.process_time()
+    batch = run_batch(settings, batch_id, run_id="benchmark")
+    seconds = time.perf_counter() - started
+    if batch is None or batch.n_scored != ROWS:
+        raise RuntimeError(f"{ROWS:,} rows were to be scored: found {batch}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(f"{seconds:.2f} s, {time.process_time() - cpu:.1f} s of processor time, {peak:.2f} GB")
+
+
+if __name__ == "__main__":
+    _score_here(sys.argv[1])
