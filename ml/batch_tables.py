@@ -76,6 +76,8 @@ def score_table(
     threads = threads or len(os.sched_getaffinity(0))
     n_done = 0
     with connect(settings) as con, result_file(path) as results:
+        # DuckDB keeps what it read of files as long as there is room: every row is read once
+        con.execute("set enable_external_file_cache = false")
         for result in _in_order(scorer.score, _batches(con, table, bundle), threads):
             results.write_table(result)
             n_done += result.num_rows

@@ -125,9 +125,13 @@ class BatchService:
     def _check_table(self, served: ServedDeployment, table: str) -> None:
         # DuckDB, which no score needs
         from warehouse.batches.tables import scorable_table
-        from warehouse.lake import connect
+        from warehouse.lake import connect, lake_exists
 
         try:
+            if not lake_exists(self._settings):
+                raise BatchTableError(
+                    f"a batch's table must be a table of the lake: found {table[:100]!r}, and no lake"
+                )
             with connect(self._settings) as con:
                 scorable_table(con, table, model_columns(served.champion.scorer.bundle))
         except BatchTableError as error:

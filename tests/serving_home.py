@@ -55,7 +55,7 @@ def furnish(settings: Settings) -> ServingHome:
     """Publish version 1, fill the online store, create a key."""
     publish_model(settings)
     fill_online_store(settings)
-    scopes = ["score", "decisions", "outcomes", "metrics", "approve"]
+    scopes = ["score", "batch", "decisions", "outcomes", "metrics", "approve"]
     return ServingHome(settings, KeyStore(settings.keys).create("tests", scopes, rate_limit=MOST_REQUESTS))
 
 
