@@ -5,6 +5,7 @@ import gc
 import logging
 import multiprocessing.process
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -39,21 +40,26 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     # worker processes read their settings from the environment they inherit
     os.environ["LOANLAKE_HOME"] = str(settings.home)
     _wait_for_port(host, port)
-    if workers > 1:
-        os.environ[COUNTERS] = str(new_counters(settings.counters / str(port)))
-    uvicorn.run(
-        "serving.server:worker_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        access_log=False,  # requests are counted in /metrics; paths carry decision ids
-        server_header=False,
-        log_config=None,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-        http="serving.slow_clients:PunctualProtocol",
-        ws="none",  # nothing here speaks WebSocket
-    )
+    counters = new_counters(settings.counters / str(port)) if workers > 1 else None
+    if counters is not None:
+        os.environ[COUNTERS] = str(counters)
+    try:
+        uvicorn.run(
+            "serving.server:worker_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            access_log=False,  # requests are counted in /metrics; paths carry decision ids
+            server_header=False,
+            log_config=None,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            http="serving.slow_clients:PunctualProtocol",
+            ws="none",  # nothing here speaks WebSocket
+        )
+    finally:
+        if counters is not None:
+            shutil.rmtree(counters, ignore_errors=True)
 
 
 def worker_app() -> "Litestar":

@@ -176,6 +176,8 @@ def test_two_workers_share_one_log_and_add_up_their_counts(serving_home: Serving
     assert decision_log.count_pending(serving_home.settings) == len(answers.decision_ids)
     counted = [line for line in metrics.splitlines() if line.startswith("loan_predictions_total")]
     assert sum(float(line.rpartition(" ")[2]) for line in counted) == len(answers.decision_ids)
+    counters = serving_home.settings.counters / str(server.port)
+    assert not counters.exists()  # a link: what it named lies in memory, and is gone with the server
 
 
 def test_a_served_decision_replays_to_the_bit(serving_home: ServingHome, tmp_path: Path) -> None:
