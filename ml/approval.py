@@ -100,8 +100,8 @@ def unserved_approval(settings: Settings) -> Approval | None:
     if newest is None or (served is not None and served.is_version(newest.model_name, newest.model_version)):
         return None
     in_service = [change.at for change in read_history(settings) if change.action in ("publish", "rollback")]
-    # both are ISO 8601 with milliseconds, in UTC
-    return newest if not in_service or newest.at > in_service[-1] else None
+    # both are ISO 8601 with milliseconds, in UTC; of the same millisecond an approval is the later word
+    return newest if not in_service or newest.at >= in_service[-1] else None
 
 
 def read_approvals(settings: Settings) -> list[Approval]:

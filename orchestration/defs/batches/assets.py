@@ -9,9 +9,12 @@ from warehouse.settings import Settings
 
 
 class BatchToScore(dg.Config):
-    """Which batch a run scores; ``GET /v1/batches/{batch_id}`` tells its caller how far it is."""
+    """Which batch a run scores; ``GET /v1/batches/{batch_id}`` tells its caller how far it is.
 
-    batch_id: str
+    None where somebody materialises all assets at once: then nothing is scored, and that run needs no configuration.
+    """
+
+    batch_id: str | None = None
 
 
 # no place in the writer's pool while it scores: only the insert at its end writes, under the lake's own lease
@@ -20,6 +23,8 @@ def batch_scores(context: dg.AssetExecutionContext, config: BatchToScore) -> dg.
     """The newest batch of the API that was scored: a row of `serving.batch_scores` for each of its rows."""
     from ml.batch_runs import run_batch
 
+    if config.batch_id is None:
+        return dg.MaterializeResult(metadata={"summary": "nothing to do: no batch was named"})
     told = _Progress(context.log.info)
     batch = run_batch(Settings.from_environment(), config.batch_id, run_id=context.run_id, tell=told)
     if batch is None:
