@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.comparison import Comparison
-from ml.explain import Explainer, Paths
+from ml.explain import Explainer
 from ml.forest import Forest
 
 N_TREES, DEPTH, N_COLUMNS = 400, 5, 40
@@ -27,7 +27,7 @@ def run() -> list[Comparison]:
     defaulted = random.random(len(rows)) < 1 / (1 + np.exp(2 - rows[:, :5].sum(axis=1)))
     settings = {"max_depth": DEPTH, "eta": 0.05, "objective": "binary:logistic", "nthread": 1}
     booster = xgboost.train(settings, xgboost.DMatrix(rows, defaulted.astype(float)), num_boost_round=N_TREES)
-    explainer = Explainer(Paths.from_forest(Forest.from_booster(booster)))
+    explainer = Explainer.from_forest(Forest.from_booster(booster))
     asked = [xgboost.DMatrix(row.reshape(1, -1)) for row in rows[:_N_ROWS]]
 
     ours = _median_ms(lambda number: explainer.contributions(rows[number]))

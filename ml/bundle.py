@@ -4,7 +4,7 @@
 
     booster.ubj        the trees, in XGBoost's own format
     model.onnx         their ONNX twin, which requests are scored with
-    explainer.npz      the trees' paths, which reason codes come from
+    explainer.npz      what each way through the trees contributes, which reason codes come from
     calibrator.json    policy.json    design_matrix.json    contract.json    features.sql
     metrics.json       the evaluation, by split and month, with the baselines
     lineage.json       snapshots, hashes, settings, data range, who, when, how long
@@ -18,9 +18,7 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,10 +28,11 @@ import numpy as np
 
 from ml.calibration import Calibrator, calibrator_from_dict
 from ml.design_matrix import DesignMatrix
-from ml.explain import Paths
+from ml.explain import Explainer
 from ml.lineage import Lineage
 from ml.policy import Policy
 from warehouse.contract import FeatureContract
+from warehouse.drafts import draft_directory
 from warehouse.errors import BundleError, LoanlakeError
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from ml.reference import Reference
     from ml.training import Candidate
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "bundle.json"
 BOOSTER, TWIN, EXPLAINER = "booster.ubj", "model.onnx", "explainer.npz"
 CALIBRATOR, MATRIX, CONTRACT, FEATURES_SQL = "calibrator.json", "design_matrix.json", "contract.json", "features.sql"
@@ -101,10 +100,10 @@ class Bundle:
         """The serialised ONNX twin."""
         return (self.directory / TWIN).read_bytes()
 
-    def read_paths(self) -> Paths:
-        """What explanations are computed from."""
+    def read_explainer(self) -> Explainer:
+        """What reasons are computed with; raises BundleError where this version of Loanlake cannot read it."""
         with np.load(self.directory / EXPLAINER, allow_pickle=False) as arrays:
-            return Paths.from_arrays(arrays)
+            return _parsed(self.directory, EXPLAINER, lambda: Explainer.from_arrays(arrays))
 
     def read_booster(self) -> "Booster":
         """The XGBoost booster itself; imports XGBoost."""
@@ -130,11 +129,12 @@ def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
 
     _require_absent(directory)
     forest = Forest.from_booster(candidate.trees.booster)
-    with _draft_beside(directory) as draft:
+    with draft_directory(directory) as draft:
         candidate.trees.booster.save_model(str(draft / BOOSTER))
         (draft / TWIN).write_bytes(to_onnx(forest))
         with (draft / EXPLAINER).open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **Paths.from_forest(forest).to_arrays())
+            # a megabyte or more, read at every start and swap: not compressed
+            np.savez(file, allow_pickle=False, **Explainer.from_forest(forest).to_arrays())
         (draft / FEATURES_SQL).write_text(contract.sql)
         for name, content in (
             (CALIBRATOR, candidate.calibrator.to_dict()),
@@ -163,7 +163,10 @@ def load_bundle(directory: Path) -> Bundle:
     manifest = _parsed(directory, MANIFEST, lambda: json.loads(manifest_bytes))
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else manifest
-        raise BundleError(f"{directory / MANIFEST} must be of format {FORMAT}: found {found!r}; train the model again")
+        raise BundleError(
+            f"{directory / MANIFEST} must be of format {FORMAT}: found {found!r}, of another version of "
+            "Loanlake: serve it with that one, or begin a new home and train the model again"
+        )
     _verify(directory, manifest.get("files") or {})
     return Bundle(
         directory=directory,
@@ -189,7 +192,7 @@ def copy_bundle(bundle: Bundle, directory: Path) -> Bundle:
                 "bundles are never overwritten: register a new version"
             )
         return found
-    with _draft_beside(directory) as draft:
+    with draft_directory(directory) as draft:
         for name in (*FILES, MANIFEST):
             shutil.copyfile(bundle.directory / name, draft / name)
         load_bundle(draft)
@@ -211,17 +214,6 @@ def _verify(directory: Path, checksums: dict[str, str]) -> None:
                 f"{directory / name} was changed after the bundle was written: its SHA-256 must be "
                 f"{checksums[name]}: found {found}; publish the version again"
             )
-
-
-@contextmanager
-def _draft_beside(directory: Path) -> Iterator[Path]:
-    """A draft on the same file system as ``directory``, so that renaming it into place is atomic."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-    try:
-        yield draft
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)  # gone already where it was renamed into place
 
 
 def _rename(draft: Path, directory: Path) -> None:

@@ -165,7 +165,7 @@ class DesignMatrix:
                 continue
             if codes is None:
                 if -_FLOAT32_MAX <= value <= _FLOAT32_MAX:  # type: ignore[operator]  # the contract says so
-                    row[column] = value  # type: ignore[call-overload]
+                    row[column] = value  # type: ignore[call-overload]  # a number, as above
             elif value in codes:
                 row[column : column + len(codes)] = codes[value]
         return np.frombuffer(row, dtype=np.float32).reshape(1, -1)

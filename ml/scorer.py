@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.bundle import Bundle
-from ml.explain import Explainer, principal
+from ml.explain import principal
 from ml.logged_values import Reason
 from ml.onnx_twin import open_session, raw_scores
 from ml.policy import Decision
@@ -57,7 +57,7 @@ class Scorer:
         self.contract: FeatureContract = bundle.contract
         self._matrix = bundle.design_matrix
         self._session = open_session(bundle.read_onnx())
-        self._explainer = Explainer(bundle.read_paths())
+        self._explainer = bundle.read_explainer()
         self._compute_features = compile_contract(bundle.contract)
 
     def features(self, inputs: Mapping[str, object]) -> tuple[object, ...]:
@@ -75,20 +75,11 @@ class Scorer:
         policy = self.bundle.policy
         return Score(raw, probability, policy.band(probability), policy.decide(probability))
 
-    def score_many(self, rows: Sequence[Sequence[object]]) -> list[Score]:
-        """Score feature vectors in one run; each row's score has the bits that :meth:`score` gives it."""
-        if not rows:
-            return []
-        scores = self.score_matrix(np.concatenate([self._matrix.encode_row(row) for row in rows]))
-        return [
-            Score(float(raw), float(probability), band, "decline" if declined else "approve")
-            for raw, probability, band, declined in zip(
-                scores.raw, scores.probability, scores.bands, scores.declined, strict=True
-            )
-        ]
-
     def score_matrix(self, matrix: NDArray[np.float32]) -> Scores:
-        """Score rows that the bundle's design matrix has encoded, shape (n, n_columns)."""
+        """Score rows that the bundle's design matrix has encoded, shape (n, n_columns).
+
+        Each has the bits that :meth:`score` gives it alone.
+        """
         raw = raw_scores(self._session, matrix)
         probability = self._probability(raw)
         policy = self.bundle.policy

@@ -8,7 +8,8 @@ import pytest
 import xgboost
 
 import ml.explain
-from ml.explain import Explainer, Paths, principal
+from ml.branches import Leaves
+from ml.explain import Explainer, principal
 from ml.forest import Forest, Tree
 
 
@@ -42,7 +43,7 @@ BOTH = _tree(
 
 
 def _explainer(*trees: Tree, base: float = 0.0, n_columns: int = 2) -> Explainer:
-    return Explainer(Paths.from_forest(Forest(trees, np.float32(base), n_columns)))
+    return Explainer.from_forest(Forest(trees, np.float32(base), n_columns))
 
 
 def _row(*values: float) -> np.ndarray:
@@ -80,6 +81,31 @@ def test_infinite_values_go_where_the_trees_send_them():
     assert explainer.contributions(_row(-np.inf, np.inf)) == pytest.approx(explainer.contributions(_row(1, 6)))
 
 
+def test_a_column_tested_twice_on_a_path_counts_once():
+    """x0 < 4, then x0 < 2 below it: the leaf between the two is one interval of x0, whose tests lie in two bits."""
+    twice = _tree(
+        (0, 4.0, 1, 2, True, 100.0),
+        (0, 2.0, 3, 4, False, 60.0),
+        _leaf(0.0, 40.0),
+        _leaf(1.0, 10.0),
+        _leaf(3.0, 50.0),
+    )
+    explainer = _explainer(twice)
+
+    mean = 0.1 + 1.5
+    assert explainer.expected == pytest.approx(mean)
+    assert explainer.contributions(_row(1, 0)) == pytest.approx([1 - mean, 0])
+    assert explainer.contributions(_row(3, 0)) == pytest.approx([3 - mean, 0])
+    assert explainer.contributions(_row(np.nan, 0)) == pytest.approx([3 - mean, 0])
+
+
+def test_trees_without_a_test_contribute_nothing():
+    explainer = _explainer(_tree(_leaf(0.25, 100.0)), _tree(_leaf(0.5, 100.0)))
+
+    assert explainer.expected == 0.75
+    assert explainer.contributions(_row(3, 0)).tolist() == [0, 0]
+
+
 @pytest.fixture(scope="module")
 def fitted() -> tuple[xgboost.Booster, np.ndarray]:
     random = np.random.default_rng(5)
@@ -94,7 +120,7 @@ def fitted() -> tuple[xgboost.Booster, np.ndarray]:
 def test_contributions_are_those_of_xgboost(fitted):
     booster, rows = fitted
     theirs = booster.predict(xgboost.DMatrix(rows), pred_contribs=True)
-    explainer = Explainer(Paths.from_forest(Forest.from_booster(booster)))
+    explainer = Explainer.from_forest(Forest.from_booster(booster))
 
     ours = np.array([explainer.contributions(row) for row in rows])
 
@@ -104,7 +130,7 @@ def test_contributions_are_those_of_xgboost(fitted):
 
 def test_contributions_add_up_to_the_raw_score(fitted):
     booster, rows = fitted
-    explainer = Explainer(Paths.from_forest(Forest.from_booster(booster)))
+    explainer = Explainer.from_forest(Forest.from_booster(booster))
 
     sums = np.array([explainer.contributions(row).sum() for row in rows]) + explainer.expected
 
@@ -115,7 +141,7 @@ def test_contributions_are_shapley_values_by_definition(fitted):
     """An independent implementation: every subset of columns, the expectation by walking the trees with covers."""
     booster, rows = fitted
     forest = Forest.from_booster(booster[:3])
-    explainer = Explainer(Paths.from_forest(forest))
+    explainer = Explainer.from_forest(forest)
 
     for row in rows[:5]:
         assert explainer.contributions(row) == pytest.approx(_shapley_values(forest, row), abs=1e-9)
@@ -124,14 +150,43 @@ def test_contributions_are_shapley_values_by_definition(fitted):
 def test_deep_trees_are_explained_without_a_table(fitted, monkeypatch):
     """Prevents a depth from which memory would run out: both ways give the same contributions."""
     booster, rows = fitted
-    paths = Paths.from_forest(Forest.from_booster(booster))
-    with_table = Explainer(paths)
+    forest = Forest.from_booster(booster)
+    with_table = Explainer.from_forest(forest)
 
     monkeypatch.setattr(ml.explain, "_LARGEST_TABLE", 0)
-    without_table = Explainer(paths)
+    without_table = Explainer.from_forest(forest)
+    assert isinstance(without_table.paths, Leaves)
 
     for row in rows[:20]:
         assert without_table.contributions(row) == pytest.approx(with_table.contributions(row), abs=1e-12)
+
+
+@pytest.mark.parametrize("policy", ["depthwise", "lossguide"])
+def test_crooked_and_deep_trees_are_explained(fitted, policy):
+    """Branches of many sizes, at many depths; too deep for a table where growth follows the loss."""
+    _, rows = fitted
+    target = (np.nan_to_num(rows[:, 0]) > np.nan_to_num(rows[:, 1])).astype(float)
+    parameters = {"objective": "binary:logistic", "max_depth": 0 if policy == "lossguide" else 9, "max_leaves": 40}
+    booster = xgboost.train(
+        parameters | {"grow_policy": policy, "min_child_weight": 0, "nthread": 1}, xgboost.DMatrix(rows, target), 5
+    )
+    forest = Forest.from_booster(booster)
+    explainer = Explainer.from_forest(forest)
+
+    for row in rows[:3]:
+        assert explainer.contributions(row) == pytest.approx(_shapley_values(forest, row), abs=1e-9)
+
+
+def test_what_was_stored_explains_to_the_bit(fitted, monkeypatch):
+    booster, rows = fitted
+    forest = Forest.from_booster(booster)
+    for largest in (2**22, 0):
+        monkeypatch.setattr(ml.explain, "_LARGEST_TABLE", largest)
+        explainer = Explainer.from_forest(forest)
+        again = Explainer.from_arrays(explainer.to_arrays())
+
+        assert again.expected == explainer.expected
+        assert all((again.contributions(row) == explainer.contributions(row)).all() for row in rows[:20])
 
 
 @pytest.mark.parametrize(

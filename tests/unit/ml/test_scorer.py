@@ -42,14 +42,6 @@ def test_features_are_the_contracts_in_its_order(scorer):
     assert scorer.features(inputs) == (9000.0, 0.25, 36, "car", None, 120, None, None)
 
 
-def test_many_rows_score_as_each_alone(scorer, vectors):
-    alone = [scorer.score(vector) for vector in vectors]
-
-    assert scorer.score_many(vectors) == alone
-    assert scorer.score_many(vectors[:1]) == alone[:1]
-    assert scorer.score_many([]) == []
-
-
 def test_the_batch_path_scores_as_requests_do(scorer, vectors):
     frame = pd.DataFrame(vectors, columns=list(CONTRACT.feature_names))
 
@@ -156,4 +148,4 @@ def test_a_process_scores_without_the_heavy_packages(scorer, vectors):
 def test_a_bundle_loaded_again_scores_the_same(scorer, vectors):
     again = Scorer(load_bundle(scorer.bundle.directory))
 
-    assert again.score_many(vectors) == scorer.score_many(vectors)
+    assert [again.score(vector) for vector in vectors] == [scorer.score(vector) for vector in vectors]
