@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from ml.bundle import FILES, MANIFEST, REFERENCE_SAMPLE, REFERENCE_SCORES, load_bundle
+from warehouse.drafts import remove_abandoned
 from warehouse.settings import Settings
 
 _DRAFT, _OLD = ".erasing", ".erased"
@@ -40,7 +41,7 @@ def erase_from_bundles(
 
 
 def _end_interrupted(root: Path) -> None:
-    """Put back, or take away, what an erasure that was killed left beside a bundle."""
+    """Put back, or take away, what an erasure or a publisher that was killed left beside a bundle."""
     for old in sorted(root.glob(f"**/.*{_OLD}")):
         directory = old.with_name(old.name[1:].removesuffix(_OLD))
         if directory.exists():
@@ -49,6 +50,8 @@ def _end_interrupted(root: Path) -> None:
             old.rename(directory)
     for draft in sorted(root.glob(f"**/.*{_DRAFT}")):
         shutil.rmtree(draft)
+    for directory in {draft.parent for draft in root.glob("**/.*")}:
+        remove_abandoned(directory)
 
 
 def _erase_from_bundle(directory: Path, application_ids: frozenset[str], rename: Callable[[str], str] | None) -> bool:

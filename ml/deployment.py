@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ml.bundle import Bundle, copy_bundle
-from warehouse.errors import BundleError, SettingError
+from warehouse.drafts import draft_file, remove_abandoned
+from warehouse.errors import BundleError, NotFoundError, SettingError
 from warehouse.settings import Settings
 
 Mode = Literal["shadow", "ab", "canary"]
@@ -200,7 +201,8 @@ def place_bundle(
 ) -> Deployment:
     """Copy the bundle into the home: its deployment as of now, which is not served yet.
 
-    Raises BundleError when another bundle lies at that version.
+    What a publisher of this model left there when it was killed goes. Raises BundleError when another bundle lies at
+    that version.
     """
     directory = bundle_directory(settings, model_name, model_version)
     copy_bundle(bundle, directory)
@@ -218,6 +220,19 @@ def place_bundle(
 def now() -> str:
     """The time, as deployments and their history state it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def require_challenger(deployment: Deployment | None, challenger: Challenger) -> None:
+    """Raise NotFoundError where another challenger runs, or none: what was concluded of this one holds no longer.
+
+    Only in a deployment turn does it hold until the next line.
+    """
+    running = deployment.challenger if deployment is not None else None
+    if running != challenger:
+        raise NotFoundError(
+            f"{challenger.name}, changed while it was judged: {running.name if running else 'no challenger'} runs now, "
+            "ask again"
+        )
 
 
 @contextmanager
@@ -257,12 +272,13 @@ def replace_deployment(settings: Settings, deployment: Deployment) -> None:
 def replace_file(path: Path, text: str) -> None:
     """Write a file anew so that readers see the old text or the new one, and a power cut leaves one of them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w") as file:
+    remove_abandoned(path.parent)
+    draft = draft_file(path)
+    with draft.open("w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(path)
+    draft.replace(path)
     descriptor = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)  # the rename itself must survive a power cut

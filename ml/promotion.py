@@ -7,7 +7,17 @@ from typing import Any
 from ml.approval import require_approved, require_passed, unserved_approval
 from ml.built_features import fetch_built
 from ml.bundle import Bundle, load_bundle
-from ml.deployment import Deployment, deployment_turn, now, place_bundle, read_deployment, replace_deployment, serve
+from ml.deployment import (
+    Challenger,
+    Deployment,
+    deployment_turn,
+    now,
+    place_bundle,
+    read_deployment,
+    replace_deployment,
+    require_challenger,
+    serve,
+)
 from warehouse.errors import GateRefusal, NotFoundError
 from warehouse.settings import Settings
 
@@ -25,16 +35,20 @@ def publish(
     by: str,
     why: str = "",
     figures: Mapping[str, Any] | None = None,
+    judged: Challenger | None = None,
 ) -> Deployment:
     """Copy the bundle into the home and serve it from now on; returns what is served.
 
-    Publishing what is served already changes nothing. Raises BundleError when another bundle lies at that version.
+    Publishing what is served already changes nothing. Raises BundleError when another bundle lies at that version, and
+    NotFoundError where ``judged``, the challenger that it is published for, does not run any more.
     """
     placed = place_bundle(bundle, settings, source=source, model_name=model_name, model_version=model_version, by=by)
     with deployment_turn(settings):
         current = read_deployment(settings)
         if current is not None and current.is_version(model_name, model_version):
             return current
+        if judged is not None:
+            require_challenger(current, judged)
         deployment = replace(placed, previous=_shortened(current, _ROLLBACKS))
         serve(settings, deployment, action="publish", by=by, why=why, figures=figures)
     return deployment
@@ -48,11 +62,13 @@ def promote(
     by: str,
     why: str = "",
     figures: Mapping[str, Any] | None = None,
+    judged: Challenger | None = None,
 ) -> Deployment:
     """Serve a registered version and make it MLflow's champion; works while the API runs.
 
-    ``source`` defaults to the active one; ``why`` and ``figures`` go into the history. Raises NotFoundError for a
-    version that is not registered, GateRefusal with each reason when its gates refused it, ApprovalMissing where it
+    ``source`` defaults to the active one; ``why`` and ``figures`` go into the history; ``judged``: the challenger that
+    it is promoted for, which must run until then. Raises NotFoundError for one that does not, and for a version that
+    is not registered, GateRefusal with each reason when its gates refused it, ApprovalMissing where it
     still needs one, and ContractError when the dbt project no longer builds its features.
     """
     from ml.registry import get_version, set_champion
@@ -63,7 +79,15 @@ def promote(
     require_approved(settings, found)
     bundle = fetch_built(settings, found)
     deployment = publish(
-        bundle, settings, source=source, model_name=found.name, model_version=version, by=by, why=why, figures=figures
+        bundle,
+        settings,
+        source=source,
+        model_name=found.name,
+        model_version=version,
+        by=by,
+        why=why,
+        figures=figures,
+        judged=judged,
     )
     set_champion(settings, found.name, version)
     return deployment

@@ -1,6 +1,8 @@
 """Every copy of a bundle loses a person alike, stays a bundle, and survives being interrupted."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -43,6 +45,19 @@ def test_renamed_rows_stay_where_they_were(home: Settings, copies: list[Path]) -
     erase_from_bundles(home, ids[:1], rename=lambda name: f"x{len(name)}")
 
     assert _ids(copies[0]) == [f"x{len(ids[0])}", *ids[1:]]
+
+
+def test_what_a_killed_publisher_left_goes_though_it_is_no_bundle_yet(home: Settings, copies: list[Path]) -> None:
+    """Its files name applications, and without a manifest it is none of the bundles that are looked through."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    draft = copies[0].with_name(f".2.{gone.pid}-x")
+    draft.mkdir()
+    shutil.copy(copies[0] / "reference_scores.parquet", draft)
+
+    erase_from_bundles(home, _ids(copies[0])[:1], rename=None)
+
+    assert not draft.exists()
 
 
 def test_what_an_erasure_left_when_it_was_killed_is_put_right(home: Settings, copies: list[Path]) -> None:

@@ -2,16 +2,31 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from ml.deployment import read_deployment, read_history
 from ml.promotion import rollback
-from tests.model_factory import MODEL_NAME, SOURCE, publish_model
+from tests.model_factory import MODEL_NAME, SOURCE, publish_model, shared_bundle
 from warehouse.errors import BundleError
 
 pytestmark = pytest.mark.usefixtures("aliases")
+
+#: Killed when all files of the draft are written.
+KILLED_PUBLISHER = f"""
+import os, signal, sys
+from pathlib import Path
+from ml import bundle
+from ml.promotion import publish
+from warehouse.settings import Settings
+bundle._rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+what = dict(source={SOURCE!r}, model_name={MODEL_NAME!r}, model_version=1, by="tests")
+publish(bundle.load_bundle(Path(sys.argv[1])), Settings.from_environment(), **what)
+"""
 
 
 def test_nothing_is_served_before_the_first_publication(home):
@@ -39,6 +54,19 @@ def test_the_history_tells_every_change_oldest_first(home):
         ("publish", 2),
         ("rollback", 1),
     ]
+
+
+def test_what_a_killed_publisher_left_goes_with_the_next_publication(home):
+    """A bundle's draft is as large as a bundle, and nothing else would ever take it away."""
+    killed = subprocess.run([sys.executable, "-c", KILLED_PUBLISHER, str(shared_bundle().directory)], check=False)
+    left = [path.name for path in (home.bundles / MODEL_NAME).iterdir()]
+
+    publish_model(home, version=2)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert len(left) == 1
+    assert left[0].startswith(".1.")
+    assert [path.name for path in (home.bundles / MODEL_NAME).iterdir()] == ["2"]
 
 
 def test_a_reader_never_sees_half_a_deployment(home):
