@@ -119,6 +119,6 @@ def _online_record(settings: Settings, borrower_id: str) -> dict[str, Any] | Non
             return None  # never written
         finally:
             await store.close()
-        return None if record is None else asdict(record)
+        return None if record is None else msgspec.structs.asdict(record)
 
     return asyncio.run(read())

@@ -19,7 +19,7 @@ from ml.bundle_erasure import erase_from_bundles
 from ml.person_export import trained_on
 from ml.registry import note_changed_bundles
 from orchestration.erased_texts import erase_texts
-from orchestration.maintenance import maintain_lake, snapshots_in_use
+from orchestration.maintenance import maintain_home, snapshots_in_use
 from warehouse.batches.erasing import erase_from_batches
 from warehouse.decision_log import erase_entries
 from warehouse.erasure import (
@@ -200,7 +200,7 @@ class _Erasure:
 def _earlier_snapshots(settings: Settings, *, at_once: bool) -> int:
     """How many snapshots from before now are left to expire; with ``at_once`` they are gone."""
     if at_once:
-        maintain_lake(settings, retention_days=0, grace_hours=0)
+        maintain_home(settings, retention_days=0, grace_hours=0)
         return 0
     with connect(settings) as con:
         ((n_snapshots,),) = con.execute(f"select count(*) from ducklake_snapshots('{CATALOG}')").fetchall()

@@ -15,7 +15,7 @@ from warehouse.settings import Settings
     "--now", is_flag=True, help="Expire earlier snapshots at once and delete their files; only while nobody reads."
 )
 def erase_borrower(*, borrower_id: str, reason: str, yes: bool, now: bool) -> None:
-    r"""Erase BORROWER_ID from the lake, landing files, decision log, online store and models' references.
+    """Erase BORROWER_ID from the lake, landing files, decision log, online store and models' references.
 
     LOANLAKE_ERASURE=delete (the default) removes every row of theirs; pseudonymise keeps the rows and puts in the place
     of each id a pseudonym that only the key in the home, or LOANLAKE_ERASURE_KEY, leads back to. It can't be undone.

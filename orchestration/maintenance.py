@@ -1,19 +1,31 @@
-"""The lake's upkeep with what this home needs kept: snapshots of live models and of models in the making."""
+"""The upkeep of a home: its lake, with the snapshots of live models and models in the making, batches, decision log."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from orchestration.candidates import named_snapshots as named_by_candidates
-from warehouse.settings import Settings
+from warehouse.settings import KEY_LIFE, Settings
 
 if TYPE_CHECKING:
+    from warehouse.decision_log import Pruned
     from warehouse.maintenance import Maintained
 
 
-def maintain_lake(
+@dataclass(frozen=True)
+class Upkeep:
+    """What was done. ``kept``: old snapshots that something names, and who names them."""
+
+    lake: "Maintained"
+    kept: dict[int, str]
+    log: "Pruned"
+
+
+def maintain_home(
     settings: Settings, *, retention_days: float | None = None, grace_hours: float | None = None
-) -> tuple["Maintained", dict[int, str]]:
-    """Maintain, with the home's settings unless given; also returns who names which snapshots."""
+) -> Upkeep:
+    """Maintain the lake, with the home's settings unless given, and let go of old batches and logged decisions."""
+    from warehouse.decision_log import prune
     from warehouse.lake import connect
     from warehouse.maintenance import maintain
     from warehouse.training_rows import kept_snapshots
@@ -27,11 +39,13 @@ def maintain_lake(
         return named
 
     done = maintain(settings, named_snapshots=ask, retention=retention, grace=grace)
-    _remove_old_batches(settings, before=datetime.now(UTC) - max(retention, grace))
+    _remove_old_batches(settings, before=datetime.now(UTC) - max(retention, grace, KEY_LIFE))
+    pruned = prune(settings, older_than=timedelta(days=settings.decision_log_days))
     with connect(settings) as con:
         # what an erasure kept of a snapshot is a table: the snapshot itself is kept for nobody
         kept_elsewhere = kept_snapshots(con)
-    return done, {snapshot: why for snapshot, why in named.items() if snapshot not in kept_elsewhere}
+    kept = {snapshot: why for snapshot, why in named.items() if snapshot not in kept_elsewhere}
+    return Upkeep(done, kept, pruned)
 
 
 def _remove_old_batches(settings: Settings, *, before: datetime) -> None:

@@ -41,7 +41,7 @@ def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simula
         loanlake ingest lending_club accepted_2007_to_2011.csv.gz
         loanlake ingest simulated --applications 100000
         loanlake ingest mybank loans.csv --entity loans
-    """  # noqa: D301 - click reads the backspace character itself
+    """
     settings = Settings.from_environment()
     parameters = {name: value for name, value in simulation.items() if value is not None}
     if source == "simulated" and not files:
@@ -66,7 +66,7 @@ def sql(*, query: str | None, form: "Format") -> None:
     \b
         loanlake sql "select source, count(*) from core.int_applications group by all"
         loanlake sql --format csv "from serving.predictions" > predictions.csv
-    """  # noqa: D301 - click reads the backspace character itself
+    """
     from warehouse import lake
     from warehouse.query import run_query
     from warehouse.sql_shell import run_script, run_shell

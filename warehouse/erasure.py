@@ -30,6 +30,7 @@ FREE_TEXTS = {
     "monitoring.feature_skew": ("examples",),
     "monitoring.gate_results": ("found", "message"),
     "monitoring.walk_forward": ("why",),
+    "serving.batch_scores": ("problem",),
     "serving.person_requests": ("reason",),
 }
 _METADATA = f"__ducklake_metadata_{CATALOG}"

@@ -84,7 +84,14 @@ def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: boo
     try:
         con.execute(f"attach if not exists 'ducklake:{_quoted(target)}' as {CATALOG} ({', '.join(options)})")
     except duckdb.Error as error:
-        raise LakeError(f"the lake's catalog cannot be opened: {error}") from error
+        raise LakeError(f"the lake's catalog cannot be opened: {_without_secrets(str(error), settings)}") from None
+
+
+def _without_secrets(text: str, settings: Settings) -> str:
+    # DuckDB quotes the connection string, password and all, and callers of the API are told why a lake cannot be read
+    for secret in (_quoted(settings.catalog), settings.catalog) if settings.catalog else ():
+        text = text.replace(secret, "LOANLAKE_CATALOG")
+    return text
 
 
 def lake_exists(settings: Settings) -> bool:

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -21,6 +21,8 @@ DBT_PROJECT_DIR = REPOSITORY / "warehouse"
 
 Erasure = Literal["delete", "pseudonymise"]
 _SHORTEST_KEY = 32
+#: How long callers may count on an ``Idempotency-Key``, whatever the settings.
+KEY_LIFE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Settings:
     begins all its keys there, ``redis_timeout_seconds`` bounds a look-up.
     ``retention_days``: how long any state of the lake can be read again; ``grace_hours``: how long a data file stays
     that no kept snapshot needs, for queries that began before (``LOANLAKE_RETENTION_DAYS``, ``LOANLAKE_GRACE_HOURS``).
+    ``decision_log_days``: how long the API's log keeps decisions that the lake has, and with them what an
+    ``Idempotency-Key`` stands for (``LOANLAKE_DECISION_LOG_DAYS``); :data:`KEY_LIFE` at least.
     ``erasure``: what becomes of the rows of a person who is erased (``LOANLAKE_ERASURE``); ``erasure_key`` makes their
     pseudonyms (``LOANLAKE_ERASURE_KEY``), None for a key that is kept in the home.
     """
@@ -57,6 +61,7 @@ class Settings:
     skew_since: datetime | None = None
     retention_days: float = 30.0
     grace_hours: float = 24.0
+    decision_log_days: float = 30.0
     training_memory_share: float = 0.5
     query_memory_share: float = 0.8
     approval_required: bool = False
@@ -91,6 +96,7 @@ class Settings:
             skew_since=_moment(env, "LOANLAKE_SKEW_SINCE"),
             retention_days=_positive_number(env, "LOANLAKE_RETENTION_DAYS", 30.0, "days"),
             grace_hours=_positive_number(env, "LOANLAKE_GRACE_HOURS", 24.0, "hours"),
+            decision_log_days=_decision_log_days(env, cls.decision_log_days),
             training_memory_share=_share(env, "LOANLAKE_TRAINING_MEMORY_SHARE", cls.training_memory_share),
             query_memory_share=_share(env, "LOANLAKE_QUERY_MEMORY_SHARE", cls.query_memory_share, least=0.01),
             approval_required=_is_required(env, "LOANLAKE_APPROVAL"),
@@ -348,6 +354,16 @@ def _moment(env: Mapping[str, str], name: str) -> datetime | None:
     except ValueError:
         raise SettingError(f"{name} must be an ISO 8601 time such as 2026-03-01T09:00: found {text!r}") from None
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _decision_log_days(env: Mapping[str, str], default: float) -> float:
+    days = _positive_number(env, "LOANLAKE_DECISION_LOG_DAYS", default, "days")
+    if days < KEY_LIFE.days:
+        raise SettingError(
+            f"LOANLAKE_DECISION_LOG_DAYS must be at least {KEY_LIFE.days}, since callers may count on an "
+            f"Idempotency-Key for {KEY_LIFE.days * 24} hours: found {days:g}"
+        )
+    return days
 
 
 def _positive_number(env: Mapping[str, str], name: str, default: float, unit: str) -> float:

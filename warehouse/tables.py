@@ -76,6 +76,7 @@ TABLES: dict[str, dict[str, str]] = {
         "batch_id": "varchar",
         "row_number": "bigint",
         "application_id": "varchar",
+        "borrower_id": "varchar",
         "probability": "double",
         "raw_score": "double",
         "band": "varchar",

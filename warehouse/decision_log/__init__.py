@@ -2,10 +2,17 @@
 
 Entries are appended with ``synchronous=full``: once :func:`append` returns they survive ``kill -9`` and a power cut.
 :func:`ingest_into_lake` moves them to ``serving.predictions``, ``serving.shadow_predictions``,
-``serving.reported_outcomes`` and ``serving.scoring_failures``, each exactly once.
+``serving.reported_outcomes`` and ``serving.scoring_failures``, each exactly once; :func:`prune` deletes what is there.
 """
 
-from warehouse.decision_log.entries import Decision, HistoryWord, ReportedOutcome, ScoringFailure, ShadowDecision
+from warehouse.decision_log.entries import (
+    Decision,
+    HistoryWord,
+    ReportedOutcome,
+    ScoringFailure,
+    ShadowDecision,
+    StatusWord,
+)
 from warehouse.decision_log.erasing import erase_entries
 from warehouse.decision_log.ingestion import Ingested, find_decision, ingest_into_lake, newest_in_lake
 from warehouse.decision_log.outbox import (
@@ -15,26 +22,30 @@ from warehouse.decision_log.outbox import (
     connect,
     count_pending,
     create,
+    find_by_key,
     find_in_outbox,
     find_shadow_in_outbox,
     newest_in_outbox,
-    prune,
 )
+from warehouse.decision_log.pruning import Pruned, prune
 
 __all__ = [
     "Backlog",
     "Decision",
     "HistoryWord",
     "Ingested",
+    "Pruned",
     "ReportedOutcome",
     "ScoringFailure",
     "ShadowDecision",
+    "StatusWord",
     "append",
     "backlog",
     "connect",
     "count_pending",
     "create",
     "erase_entries",
+    "find_by_key",
     "find_decision",
     "find_in_outbox",
     "find_shadow_in_outbox",

@@ -9,6 +9,8 @@ import msgspec
 #: What became of the history and cohorts that a model asks for: used ``fresh``, used though ``stale``, ``left_out`` for
 #: their age, ``unknown`` borrower, online store ``unavailable``, or ``not_needed`` by the model.
 HistoryWord = Literal["fresh", "stale", "left_out", "unknown", "unavailable", "not_needed"]
+#: What a score was made with, in brief; :data:`HistoryWord` says why.
+StatusWord = Literal["scored", "scored_with_stale_history", "scored_without_history"]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import msgspec
 
-from warehouse.decision_log.entries import Entries
+from warehouse.decision_log.entries import DECISIONS, Entries
 from warehouse.decision_log.outbox import connect
 from warehouse.errors import LakeError
 from warehouse.settings import Settings
@@ -60,6 +60,8 @@ def _rename(
             inputs = inputs.replace(before, after)
         renamed["inputs"] = inputs
     entry = msgspec.structs.replace(entry, **renamed)
+    if entries is DECISIONS:  # a key may have been made of the application's id, and could be guessed
+        connection.execute("update decisions set key_id = null where id = ?", (entry_id,))
     connection.execute(
         f"update {entries.table} set id = ?, payload = ? where id = ?",
         (getattr(entry, entries.key), msgspec.msgpack.encode(entry), entry_id),

@@ -1,14 +1,15 @@
 """From the outbox to the lake, each entry exactly once; and back to one decision by its id.
 
 The watermark is moved after the lake's commit. A process that dies between the two leaves entries that the lake has and
-the watermark has not: the next run reads them again and inserts only what the lake lacks.
+the watermark has not: the next run reads them again and inserts only what the lake lacks. Such entries came to the lake
+after they were appended, so that only its newest files need be asked, not all that was ever decided.
 """
 
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,6 +21,9 @@ from warehouse.settings import Settings
 
 if TYPE_CHECKING:
     import duckdb
+
+#: How far a clock may have been set back between an entry's way into the log and into the lake.
+_CLOCK_STEP = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def ingest_into_lake(settings: Settings, *, batch_rows: int = 50_000) -> Ingeste
 def find_decision(settings: Settings, decision_id: str) -> Decision:
     """The decision from the outbox, or else from the lake; also one that a challenger in shadow would have made.
 
-    Raises NotFoundError.
+    Raises NotFoundError, and LakeError where the lake is there and cannot be read.
     """
     connection = connect(settings)
     if connection is not None:
@@ -69,24 +73,30 @@ def _ingest(connection: sqlite3.Connection, con: "duckdb.DuckDBPyConnection", en
     while True:
         # SQLite has one writer at a time: a lower sequence number never appears after a higher one was seen
         rows = connection.execute(
-            f"select sequence, payload from {entries.table} "
+            f"select sequence, payload, appended_at from {entries.table} "
             "where sequence > (select ingested_up_to from watermarks where entries = ?) order by sequence limit ?",
             (entries.table, batch_rows),
         ).fetchall()
         if not rows:
             return n_gained
-        n_gained += _insert_missing(con, entries, [payload for _, payload in rows])
+        first_appended_at = min(appended_at for _, _, appended_at in rows)
+        n_gained += _insert_missing(con, entries, [payload for _, payload, _ in rows], first_appended_at)
         _move_watermark(connection, entries, rows[-1][0])
         if len(rows) < batch_rows:
             return n_gained  # what the API has appended meanwhile can wait for the next run; other writers wait already
 
 
-def _insert_missing(con: "duckdb.DuckDBPyConnection", entries: Entries, payloads: list[bytes]) -> int:
+def _insert_missing(
+    con: "duckdb.DuckDBPyConnection", entries: Entries, payloads: list[bytes], first_appended_at: float
+) -> int:
     """Commit to the lake the entries it lacks; their number."""
     import pyarrow as pa
 
     structs = msgspec.msgpack.Decoder(entries.struct)
     decoded = [structs.decode(payload) for payload in payloads]
+    since = datetime.fromtimestamp(first_appended_at, UTC).replace(tzinfo=None) - _CLOCK_STEP
+    if entries is OUTCOMES or any(isinstance(entry, Decision) and entry.role == "batch" for entry in decoded):
+        since = datetime.min  # their ids come again with the same report, or the same batch, however much later
     schema = con.execute(f"select * exclude (ingested_at) from {entries.lake_table} limit 0").to_arrow_table().schema
     batch = pa.table(
         {name: pa.array([getattr(row, name) for row in decoded], schema.field(name).type) for name in entries.columns}
@@ -96,8 +106,9 @@ def _insert_missing(con: "duckdb.DuckDBPyConnection", entries: Entries, payloads
         result = con.execute(
             f"insert into {entries.lake_table} by name "
             f"select batch.*, cast(? as timestamp) as ingested_at from batch "
-            f"anti join {entries.lake_table} as present on present.{entries.key} = batch.{entries.key}",
-            [datetime.now(UTC).replace(tzinfo=None)],
+            f"anti join (select {entries.key} from {entries.lake_table} where ingested_at >= ?) as present "
+            f"on present.{entries.key} = batch.{entries.key}",
+            [datetime.now(UTC).replace(tzinfo=None), since],
         ).fetchone()
     finally:
         con.unregister("batch")
@@ -138,12 +149,11 @@ def _find_in_lake(settings: Settings, decision_id: str) -> Decision:
     import duckdb
 
     from warehouse.lake import connect as connect_to_lake
+    from warehouse.lake import lake_exists
 
-    try:
-        con = connect_to_lake(settings)
-    except LakeError:  # no lake yet
-        raise _not_found(settings, decision_id) from None
-    with closing(con):
+    if not lake_exists(settings):  # not yet
+        raise _not_found(settings, decision_id)
+    with closing(connect_to_lake(settings)) as con:
         for kind in (DECISIONS, SHADOWS):
             try:
                 result = con.execute(f"select * from {kind.lake_table} where decision_id = ?", [decision_id])

@@ -8,7 +8,6 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import timedelta
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
@@ -20,15 +19,17 @@ from warehouse.errors import OutboxError
 from warehouse.settings import Settings
 
 _BUSY_SECONDS = 20.0
-_PRUNED_AT_ONCE = 5_000
 _ROWS_A_STATEMENT = 1_000
+#: SQLite keeps a journal at the largest it ever was, unless told otherwise; this one is 4 MB in ordinary times.
+_JOURNAL_BYTES = 16_777_216
 
 _SCHEMA = """
 create table if not exists decisions (
     sequence integer primary key autoincrement,
     id text not null unique,
     appended_at real not null,
-    payload blob not null
+    payload blob not null,
+    key_id text
 );
 create table if not exists shadows (
     sequence integer primary key autoincrement,
@@ -54,7 +55,8 @@ create table if not exists watermarks (
 ) without rowid;
 insert or ignore into watermarks values ('decisions', 0), ('shadows', 0), ('outcomes', 0), ('failures', 0);
 """
-
+#: Of two decisions on one Idempotency-Key, in whatever processes, the second is not kept.
+_KEYS = "create unique index if not exists decisions_by_key on decisions (key_id) where key_id is not null"
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECISION_DECODER = msgspec.msgpack.Decoder(Decision)
@@ -72,7 +74,7 @@ def create(settings: Settings, *, check_same_thread: bool = True) -> sqlite3.Con
     connection = _open(settings.outbox, check_same_thread=check_same_thread)
     connection.execute("pragma auto_vacuum = incremental")  # before the first table, or it has no effect
     connection.execute("pragma journal_mode = wal")
-    connection.executescript(f"begin immediate; {_SCHEMA} commit;")
+    _bring_up_to_date(connection)
     return connection
 
 
@@ -86,9 +88,22 @@ def connect(settings: Settings) -> sqlite3.Connection | None:
     if "watermarks" not in tables:
         connection.close()  # the API is just making it
         return None
-    if not tables.issuperset(entries.table for entries in KINDS):  # written by an earlier version
-        connection.executescript(f"begin immediate; {_SCHEMA} commit;")
+    if not tables.issuperset(entries.table for entries in KINDS) or not _has_keys(connection):
+        _bring_up_to_date(connection)  # written by an earlier version
     return connection
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    connection.executescript(f"begin immediate; {_SCHEMA}")  # leaves the transaction open
+    if not _has_keys(connection):
+        connection.execute("alter table decisions add column key_id text")
+    connection.execute(_KEYS)
+    connection.execute("commit")
+
+
+def _has_keys(connection: sqlite3.Connection) -> bool:
+    found = connection.execute("select 1 from pragma_table_info('decisions') where name = 'key_id'").fetchall()
+    return bool(found)
 
 
 def append(
@@ -97,8 +112,14 @@ def append(
     outcomes: Sequence[ReportedOutcome] = (),
     shadows: Sequence[ShadowDecision] = (),
     failures: Sequence[ScoringFailure] = (),
+    *,
+    keyed: Sequence[tuple[str, Decision]] = (),
 ) -> None:
-    """Make these durable, all in one transaction. An id that is there already keeps its first entry."""
+    """Make these durable, all in one transaction. An id that is there already keeps its first entry.
+
+    ``keyed``: decisions on requests that came with a key, each after the key's id; one whose key has a decision already
+    is left out.
+    """
     now = time.time()
     kinds = [
         (table, [(key_of(row), now, _ENCODER.encode(row)) for row in rows])
@@ -110,7 +131,7 @@ def append(
         )
         if rows
     ]
-    if len(kinds) == 1 and len(kinds[0][1]) <= _ROWS_A_STATEMENT:
+    if not keyed and len(kinds) == 1 and len(kinds[0][1]) <= _ROWS_A_STATEMENT:
         # a transaction of its own: each call would let go of the interpreter's lock, and a busy thread gives it back
         # only after milliseconds
         _insert(connection, *kinds[0])
@@ -120,6 +141,10 @@ def append(
         for table, rows in kinds:
             for start in range(0, len(rows), _ROWS_A_STATEMENT):
                 _insert(connection, table, rows[start : start + _ROWS_A_STATEMENT])
+        connection.executemany(
+            "insert or ignore into decisions (id, appended_at, payload, key_id) values (?, ?, ?, ?)",
+            [(row.decision_id, now, _ENCODER.encode(row), key_id) for key_id, row in keyed],
+        )
         connection.execute("commit")
     except BaseException:
         if connection.in_transaction:  # SQLite itself has ended it where the disk is full
@@ -137,6 +162,16 @@ def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[str
 def find_in_outbox(connection: sqlite3.Connection, decision_id: str) -> Decision | None:
     """The decision while the outbox holds it, ingested or not; about 20 microseconds."""
     row = connection.execute("select payload from decisions where id = ?", (decision_id,)).fetchone()
+    return _DECISION_DECODER.decode(row[0]) if row else None
+
+
+def find_by_key(connection: sqlite3.Connection, key_id: str) -> Decision | None:
+    """The decision that a key stands for while the outbox holds it; about 25 microseconds."""
+    row = connection.execute(
+        # earlier versions made the key's id the decision's own
+        "select payload from decisions where key_id = ?1 union all select payload from decisions where id = ?1 limit 1",
+        (key_id,),
+    ).fetchone()
     return _DECISION_DECODER.decode(row[0]) if row else None
 
 
@@ -189,33 +224,6 @@ def count_pending(settings: Settings) -> int:
         return sum(n_pending(connection, entries) for entries in KINDS)
 
 
-def prune(settings: Settings, *, older_than: timedelta) -> int:
-    """Delete entries that the lake has and that were appended before ``older_than`` ago; their number.
-
-    Until then a decision is found without a query of the lake, and a request sent again gets its first answer.
-    """
-    connection = connect(settings)
-    if connection is None:
-        return 0
-    before = time.time() - older_than.total_seconds()
-    n_deleted = 0
-    with closing(connection):
-        for entries in KINDS:
-            while n_now := _prune_some(connection, entries.table, before):
-                n_deleted += n_now
-        connection.execute("pragma incremental_vacuum").fetchall()
-    return n_deleted
-
-
-def _prune_some(connection: sqlite3.Connection, table: str, before: float) -> int:
-    # a few at a time: the API's commits wait while a transaction is open
-    return connection.execute(
-        f"delete from {table} where sequence in (select sequence from {table} where appended_at < ? "
-        "and sequence <= (select ingested_up_to from watermarks where entries = ?) order by sequence limit ?)",
-        (before, table, _PRUNED_AT_ONCE),
-    ).rowcount
-
-
 def n_pending(connection: sqlite3.Connection, entries: Entries) -> int:
     """Entries of a kind beyond the watermark."""
     row = connection.execute(
@@ -247,4 +255,5 @@ def _open(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection:
     # autocommit: transactions begin and end where this module says so
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=check_same_thread)
     connection.execute("pragma synchronous = full")
+    connection.execute(f"pragma journal_size_limit = {_JOURNAL_BYTES}")
     return connection

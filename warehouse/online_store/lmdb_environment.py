@@ -113,6 +113,7 @@ def _open(path: Path, *, create: bool, map_size: int) -> Environment:
         handle.close()
         return _open(path, create=create, map_size=map_size)
     try:
+        handle.reader_check()  # a process that was killed while it read keeps its slot, and the pages it saw
         tables = {name: handle.open_db(name.encode(), create=create) for name in TABLES}
         return Environment(path, inode, handle, tables)
     except lmdb.Error:

@@ -92,14 +92,14 @@ class LmdbStore:
         from warehouse.online_store.lmdb_writing import only_writer
 
         draft, old = (self._path.with_name(f".{self._path.name}.{which}") for which in ("new", "old"))
-        for left_over in (draft, old):
-            shutil.rmtree(left_over, ignore_errors=True)
         self._path.mkdir(parents=True, exist_ok=True)
         with only_writer(self._path):
+            for left_over in (draft, old):
+                shutil.rmtree(left_over, ignore_errors=True)
             yield LmdbStore(draft, map_size=self._map_size)
             self._path.rename(old)
             draft.rename(self._path)
-        shutil.rmtree(old)
+            shutil.rmtree(old)
 
     async def close(self) -> None:
         """Release the map."""

@@ -1,19 +1,24 @@
 """Erasing from the lake, where a build is not needed to see it."""
 
+import re
 from datetime import timedelta
+
+import pytest
 
 from warehouse.erasure import LakeErasure, erase
 from warehouse.lake import connect, writer
 from warehouse.maintenance import maintain
-from warehouse.person import Person, rows_held
+from warehouse.person import Person, find_person, rows_held
+from warehouse.pseudonyms import pseudonyms
 from warehouse.settings import Settings
 
 ANN = Person("b-ann", {"a-ann"})
 
 
-def _erase(home: Settings, person: Person) -> dict[str, int]:
+def _erase(home: Settings, person: Person, *, is_renamed: bool = False) -> dict[str, int]:
     with writer("test", home) as con:
-        what = LakeErasure(person, tuple(rows_held(home, con, person)), names=None)
+        names = pseudonyms(home, {"b-", "a-"}) if is_renamed else None
+        what = LakeErasure(person, tuple(rows_held(home, con, person)), names=names)
         return erase(con, what, lines={}, rewritten={}, record=lambda counts: None)
 
 
@@ -38,3 +43,43 @@ def test_no_byte_is_left_where_a_table_loses_its_last_row(home: Settings) -> Non
     with connect(home) as con:
         found = con.execute("select application_id from core.int_applications where borrower_id > 'b-c'").fetchall()
     assert found == [("a-zoe",)]
+
+
+@pytest.fixture
+def refused(home: Settings) -> Settings:
+    """What is left of a batch in the lake when its files have gone: a row of Ann's and one that shows her id."""
+    with writer("test", home) as con:
+        con.execute(
+            "insert into serving.batch_scores (batch_id, row_number, application_id, borrower_id, problem) values "
+            """('b', 1, 'a-ann', 'b-ann', '{"found":"a-ann"}'), ('b', 2, 'a-bob', null, '{"found":"b-ann"}'), """
+            "('b', 3, 'a-zoe', 'b-zoe', null)"
+        )
+    return home
+
+
+def test_a_row_that_was_refused_is_reached_by_its_borrower(refused: Settings) -> None:
+    """No decision, no online record and no loaded file tells whose application it was."""
+    with connect(refused) as con:
+        ann = find_person(refused, con, "b-ann")
+
+    counts = _erase(refused, ann)
+    maintain(refused, retention=timedelta(0), grace=timedelta(0))
+
+    assert (ann.application_ids, counts) == ({"a-ann"}, {"serving.batch_scores": 1})
+    with connect(refused) as con:
+        left = con.execute("select application_id, problem from serving.batch_scores order by row_number").fetchall()
+    assert left == [("a-bob", '{"found":"erased"}'), ("a-zoe", None)]
+    files = [path for path in refused.home.rglob("*") if path.is_file()]
+    assert [path.name for path in files if re.search(rb"[ab]-ann", path.read_bytes())] == []
+
+
+def test_a_row_that_was_refused_keeps_no_id_under_a_pseudonym(refused: Settings) -> None:
+    _erase(refused, ANN, is_renamed=True)
+
+    with connect(refused) as con:
+        first, second, _ = con.execute(
+            "select application_id, borrower_id, problem from serving.batch_scores order by row_number"
+        ).fetchall()
+    names = pseudonyms(refused, {"b-", "a-"})
+    assert first == (names.of("a-ann"), names.of("b-ann"), '{"found":"erased"}')
+    assert second == ("a-bob", None, '{"found":"erased"}')

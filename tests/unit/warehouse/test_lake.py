@@ -22,6 +22,22 @@ def test_a_reader_of_an_empty_home_is_told_how_to_make_a_lake(home: Settings) ->
     assert not home.home.exists()
 
 
+@pytest.mark.parametrize(
+    "catalog",
+    [
+        "host=127.0.0.1 port=1 user=lender password='hunter 2'",
+        "postgresql://lender:hunter%202@127.0.0.1:1/lake",
+    ],
+)
+def test_why_a_catalog_cannot_be_opened_is_said_without_its_password(home: Settings, catalog: str) -> None:
+    """Callers of the API are told it, and DuckDB quotes the whole connection string."""
+    with pytest.raises(LakeError, match=r"cannot be opened: .*LOANLAKE_CATALOG.* port 1 failed") as refused:
+        connect(replace(home, catalog=catalog))
+
+    assert "hunter" not in str(refused.value)
+    assert refused.value.__suppress_context__, "a traceback would show it"
+
+
 def test_the_first_writer_creates_all_promised_tables_in_one_snapshot(home: Settings) -> None:
     with writer("a test", home) as con:
         rows = con.execute("select table_schema || '.' || table_name from information_schema.tables").fetchall()

@@ -51,6 +51,15 @@ def test_a_lease_time_that_is_no_positive_number_is_refused(text: str) -> None:
         Settings.from_environment({"LOANLAKE_LEASE_SECONDS": text})
 
 
+@pytest.mark.parametrize(("text", "found"), [("0.5", "0.5"), ("0", "'0'"), ("soon", "'soon'")])
+def test_a_log_that_keeps_less_than_the_life_of_a_key_is_refused(text: str, found: str) -> None:
+    """Callers count on an Idempotency-Key for a day: the decision it stands for must not go before."""
+    with pytest.raises(SettingError, match=rf"LOANLAKE_DECISION_LOG_DAYS must be .*: found {found}$"):
+        Settings.from_environment({"LOANLAKE_DECISION_LOG_DAYS": text})
+
+    assert Settings.from_environment({"LOANLAKE_DECISION_LOG_DAYS": "1"}).decision_log_days == 1
+
+
 def test_a_moment_is_read_as_utc_whatever_its_zone() -> None:
     moments = {
         text: Settings.from_environment({"LOANLAKE_SKEW_SINCE": text}).skew_since
