@@ -9,25 +9,28 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from ml.batch_results import ResultColumns, of_few_values, result_file
 from ml.bundle import Bundle
+from ml.decision import Occasion, decide_columns
 from ml.deployment import Deployment
-from ml.freshness import HistoryPolicy, Records, StaleWord, UnavailableWord, age_text
+from ml.freshness import Found, HistoryPolicy, HistoryTooOld, StaleWord, UnavailableWord, rule_of_time
 from ml.lake_rows import arrow_schema
-from ml.logged_values import dump_features, dump_inputs, dump_reasons, load_inputs
-from ml.online_inputs import Keys, LookedUp, OnlineInputs
+from ml.logged_values import load_inputs
+from ml.online_inputs import Keys, OnlineInputs, find_records
 from ml.row_problems import RowProblem, invalid_row, not_scorable, stale_history
-from ml.scorer import Score, Scorer
+from ml.scorer import Scorer
 from warehouse.batches import Batch, BatchFiles, SentRow
 from warehouse.contract import FeatureContract
-from warehouse.decision_log import Decision, HistoryWord
-from warehouse.errors import ExpressionDomainError, OnlineStoreUnavailable
+from warehouse.decision_log import Decision
+from warehouse.errors import ExpressionDomainError
 from warehouse.online_store import OnlineStore, open_store
 from warehouse.settings import Settings
 
@@ -85,11 +88,11 @@ def score_rows(
     rows = RowScorer(Scorer(bundle), deployment, history_policy(batch), batch.batch_id)
     with (
         asyncio.Runner() as runner,
-        _store(settings, runner) as store,
+        _open_store(settings, runner) as store,
         result_file(files.draft_of(files.results)) as results,
         ParquetWriter(files.draft_of(files.decisions), _decision_schema()) as decisions,
     ):
-        for some in files.read_rows(batch.body_sha256, ROWS_AT_ONCE):
+        for some in files.read_rows(ROWS_AT_ONCE):
             outcomes = runner.run(rows.score(some, store))
             made = [found for found in outcomes if isinstance(found, Decision)]
             decisions.write_table(_decision_table(made))
@@ -99,26 +102,14 @@ def score_rows(
                 scored(n_done)
 
 
-class _store:  # noqa: N801 - reads as the function it stands for
+@contextmanager
+def _open_store(settings: Settings, runner: asyncio.Runner) -> Iterator[OnlineStore]:
     """The online store, closed in the loop that it was used in."""
-
-    def __init__(self, settings: Settings, runner: asyncio.Runner):
-        self._store, self._runner = open_store(settings), runner
-
-    def __enter__(self) -> OnlineStore:
-        return self._store
-
-    def __exit__(self, *_: object) -> None:
-        self._runner.run(self._store.close())
-
-
-@dataclass
-class _Prepared:
-    """A row on its way: what it asked, and the records that are its own."""
-
-    row: SentRow
-    request: dict[str, Any]
-    keys: Keys
+    store = open_store(settings)
+    try:
+        yield store
+    finally:
+        runner.run(store.close())
 
 
 @dataclass(frozen=True)
@@ -132,108 +123,37 @@ class RowScorer:
 
     async def score(self, rows: Sequence[SentRow], store: OnlineStore) -> list[Decision | RowProblem | None]:
         """What came of each row: a decision, a problem, or None where the row came with its problem."""
-        online = OnlineInputs(self.deployment.source, self.scorer.contract)
-        prepared: dict[int, _Prepared] = {}
-        for place, row in enumerate(rows):
-            if row.request is not None:
-                request = load_inputs(row.request, self.scorer.contract)
-                prepared[place] = _Prepared(row, request, online.keys(row.borrower_id, request))
-        records, word = await self._records(store, [each.keys for each in prepared.values()])
-        outcomes: list[Decision | RowProblem | None] = [None] * len(rows)
-        made: dict[int, tuple[Mapping[str, object], tuple[object, ...], LookedUp]] = {}
-        for place, each in prepared.items():
-            occasion = self._occasion(each, {key: records[key] for key in each.keys.values() if key in records}, word)
-            if isinstance(occasion, RowProblem):
-                outcomes[place] = occasion
-                continue
-            given, allowed, became = occasion
-            looked_up = online.take(each.keys, allowed, history=became)
-            known = {**given, **looked_up.values}
-            inputs = {column.name: known.get(column.name) for column in self.scorer.contract.inputs}
-            try:
-                made[place] = inputs, self.scorer.features(inputs), looked_up
-            except ExpressionDomainError as error:
-                outcomes[place] = not_scorable(str(error))
-        scores = self.scorer.score_many([features for _, features, _ in made.values()])
-        for (place, (of_row, features, looked_up)), score in zip(made.items(), scores, strict=True):
-            outcomes[place] = self._decision(prepared[place].row, of_row, features, looked_up, score)
-        return outcomes
+        online = self._online_inputs
+        requests = [load_inputs(row.request, self.scorer.contract) if row.request else None for row in rows]
+        keys = [
+            online.keys(row.borrower_id, request) if request else {}
+            for row, request in zip(rows, requests, strict=True)
+        ]
+        found = await find_records(store, keys, self.policy)
+        return [
+            self._decide(row, request, wanted, found) if request else None
+            for row, request, wanted in zip(rows, requests, keys, strict=True)
+        ]
 
-    async def _records(self, store: OnlineStore, keys: Sequence[Keys]) -> tuple[Records, HistoryWord]:
-        ordered = tuple({key: None for wanted in keys for key in wanted.values()})
-        if not ordered:
-            return {}, "fresh"
-        try:
-            found = await store.read(ordered)
-        except OnlineStoreUnavailable:
-            if self.policy.unavailable == "score_without_history":
-                return {}, "unavailable"
-            raise
-        return {key: record for key, record in zip(ordered, found, strict=True) if record is not None}, "fresh"
+    @cached_property
+    def _online_inputs(self) -> OnlineInputs:
+        return OnlineInputs(self.deployment.source, self.scorer.contract)
 
-    def _occasion(
-        self, each: _Prepared, records: Records, word: HistoryWord
-    ) -> tuple[dict[str, object], Records, HistoryWord] | RowProblem:
-        """The request with its context, and the records that may be used for it."""
-        given = cast("datetime | None", each.request.get("decided_at"))
+    def _decide(self, row: SentRow, request: Mapping[str, Any], keys: Keys, found: Found) -> Decision | RowProblem:
+        given: datetime | None = request["decided_at"]
         decided_at = given or datetime.now(UTC).replace(tzinfo=None)
-        newest = max((record.as_of for record in records.values()), default=None)
-        fresh = self.policy.fresh_enough(records, decided_at)
-        if len(fresh) < len(records):
-            if self.policy.stale == "refuse":
-                as_of = min(record.as_of for record in records.values())
-                limit = age_text(self.policy.max_age or timedelta())
-                age = age_text(decided_at - as_of)
-                return stale_history(
-                    f"History is as of {as_of.isoformat()}Z, {age} before this decision; the limit here is {limit}"
-                )
-            word = "stale" if self.policy.stale == "score" else "left_out"
-            records = records if word == "stale" else fresh
-        if given is not None and newest is not None and given < newest:
-            # the history at hand was not known then: such a score would see the future
-            rule = f"must not be before the history used, which is as of {newest.isoformat()}Z"
-            return invalid_row([{"field": "decided_at", "rule": rule, "found": f"{given.isoformat()}Z"}])
-        context = {"source": self.deployment.source, "decided_at": decided_at}
-        return {**each.request, **context}, records, word
-
-    def _decision(
-        self,
-        row: SentRow,
-        inputs: Mapping[str, object],
-        features: tuple[object, ...],
-        looked_up: LookedUp,
-        score: Score,
-    ) -> Decision:
-        deployment, contract = self.deployment, self.scorer.contract
-        reasons = self.scorer.reasons(features) if score.decision == "decline" else []
-        is_stale = looked_up.history == "stale"
-        return Decision(
-            decision_id=batch_row_decision_id(self.batch_id, row.row_number),
-            decided_at=cast(datetime, inputs["decided_at"]),
-            source=deployment.source,
-            application_id=str(row.application_id),
-            borrower_id=row.borrower_id,
-            inputs=dump_inputs(inputs),
-            features=dump_features(features, contract),
-            raw_score=score.raw,
-            probability=score.probability,
-            band=score.band,
-            decision=score.decision,
-            reasons=dump_reasons(reasons),
-            model_name=deployment.model_name,
-            model_version=deployment.model_version,
-            feature_version=deployment.feature_version,
-            route="online",
-            status="scored_without_history"
-            if not looked_up.has_history
-            else "scored_with_stale_history"
-            if is_stale
-            else "scored",
-            features_as_of=looked_up.as_of,
-            lake_snapshot=looked_up.lake_snapshot,
-            role="batch",
-            history=looked_up.history,
-        )
+        own = {key: found.records[key] for key in keys.values() if key in found.records}
+        try:
+            allowed = self.policy.allowed(Found(own, found.history), decided_at)
+            if given is not None and (rule := rule_of_time(given, allowed.records)) is not None:
+                return invalid_row([{"field": "decided_at", "rule": rule, "found": f"{given.isoformat()}Z"}])
+            occasion = Occasion(request, self._online_inputs.take(keys, allowed), decided_at)
+            columns, _ = decide_columns(self.scorer, self.deployment, occasion)
+        except HistoryTooOld as error:
+            return stale_history(str(error))
+        except ExpressionDomainError as error:
+            return not_scorable(str(error))
+        return Decision(decision_id=batch_row_decision_id(self.batch_id, row.row_number), role="batch", **columns)
 
 
 def read_decisions(files: BatchFiles) -> Iterator[list[Decision]]:
@@ -270,6 +190,7 @@ def _result_table(
         len(rows),
         row_number=[row.row_number for row in rows],
         application_id=[row.application_id for row in rows],
+        borrower_id=[row.borrower_id for row in rows],
         band=of_few_values([bands.index(made.band) if made else None for made in decisions], bands),
         decision=of_few_values([words.index(made.decision) if made else None for made in decisions], words),
         problem=[_problem(row, found) for row, found in zip(rows, outcomes, strict=True)],

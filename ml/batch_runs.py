@@ -21,6 +21,7 @@ from warehouse.lake import connect, writer
 from warehouse.settings import Settings
 
 _SECONDS_BETWEEN_NOTES = 0.5
+_SECONDS_BETWEEN_WORDS = 10.0
 
 
 class _Cancelled(Exception):
@@ -28,12 +29,12 @@ class _Cancelled(Exception):
 
 
 def run_batch(
-    settings: Settings, batch_id: str, *, run_id: str, tell: Callable[[int, int], None] | None = None
+    settings: Settings, batch_id: str, *, run_id: str, say: Callable[[str], None] = lambda _: None
 ) -> Batch | None:
     """Score a queued batch with the champion as it is now; the batch as it ended: succeeded, failed or cancelled.
 
-    ``tell`` hears of the rows done, of how many. None where another run has it, or it no longer waits. What a user can
-    mend fails the batch; anything else fails it and is raised.
+    ``say`` is told in words how far it is, each tenth of its way and each ten seconds. None where another run has the
+    batch, or it no longer waits. What a user can mend fails the batch; anything else fails it and is raised.
     """
     states, files = BatchStates(settings), BatchFiles(settings, batch_id)
     with files.turn() as is_ours:
@@ -41,36 +42,40 @@ def run_batch(
         if batch is None:
             return None
         try:
-            _Run(settings, states, files, batch, tell).score_and_publish()
+            _Run(settings, states, files, batch, say).score_and_publish()
         except _Cancelled:
-            files.remove_results()
             return states.finish(batch, "cancelled")
         except LoanlakeError as error:
             return states.finish(batch, "failed", reason=str(error))
-        except BaseException as error:
+        except Exception as error:
             states.finish(batch, "failed", reason=f"stopped by {type(error).__name__}, see run {run_id} in Dagster")
+            raise
+        except BaseException:  # what a signal raises: somebody ended the run, or all of Dagster
+            states.finish(
+                batch, "failed", reason=f"run {run_id} was terminated in Dagster; the batch can be tried again"
+            )
             raise
         return states.finish(batch, "succeeded")
 
 
 class _Run:
     def __init__(
-        self,
-        settings: Settings,
-        states: BatchStates,
-        files: BatchFiles,
-        batch: Batch,
-        tell: Callable[[int, int], None] | None,
+        self, settings: Settings, states: BatchStates, files: BatchFiles, batch: Batch, say: Callable[[str], None]
     ):
         self._settings, self._states, self._files, self._batch = settings, states, files, batch
-        self._tell = tell
+        self._say = say
         self._n_rows = batch.n_rows or 0
-        self._noted_at = time.monotonic()
+        self._noted_at = self._said_at = time.monotonic()
+        self._tenths_said = 0
 
     def score_and_publish(self) -> None:
         if not self._files.results.exists():
             self._files.remove_results()
-            self._score()
+            try:
+                self._score()
+            except BaseException:
+                self._files.remove_results()
+                raise
         self._publish()
 
     def _score(self) -> None:
@@ -83,11 +88,12 @@ class _Run:
             model_version=deployment.model_version,
             feature_version=deployment.feature_version,
         )
-        if batch.request.table is not None:
+        if not batch.request.has_rows and batch.request.table is not None:
             with connect(settings) as con:
                 table = find_table(con, batch.request.table, bundle)
             self._n_rows = table.n_rows
             self._note(n_rows=table.n_rows, lake_snapshot=table.lake_snapshot)
+            self._say_what(deployment)
             score_table(
                 settings,
                 table,
@@ -99,15 +105,25 @@ class _Run:
             )
         else:
             _require_fields(batch, request_fields(bundle.contract), deployment)
+            self._say_what(deployment)
             score_rows(settings, batch, bundle, deployment, common=common, scored=self._scored)
             files.put(files.decisions)
         self._note()
         files.put(files.results)
 
+    def _say_what(self, deployment: Deployment) -> None:
+        rows = self._batch.request.table or "what was sent"
+        self._say(
+            f"batch {self._batch.batch_id}: {self._n_rows:,} rows of {rows}, scored by {deployment.model_name} version "
+            f"{deployment.model_version}"
+        )
+
     def _scored(self, n_done: int) -> None:
-        if self._tell is not None:
-            self._tell(n_done, self._n_rows)
-        if time.monotonic() - self._noted_at >= _SECONDS_BETWEEN_NOTES:
+        now, tenths = time.monotonic(), 10 * n_done // max(self._n_rows, 1)
+        if tenths > self._tenths_said or now - self._said_at >= _SECONDS_BETWEEN_WORDS:
+            self._tenths_said, self._said_at = tenths, now
+            self._say(f"{n_done:,} of {self._n_rows:,} rows scored ({n_done / self._n_rows:.0%})")
+        if now - self._noted_at >= _SECONDS_BETWEEN_NOTES:
             self._note(n_done=n_done)
 
     def _note(self, **columns: object) -> None:
@@ -118,6 +134,7 @@ class _Run:
     def _publish(self) -> None:
         """Past the point where a cancellation is heard: what is here is given out whole."""
         batch, files = self._batch, self._files
+        self._say("results are written; publishing them as soon as no other writer has the lake")
         with closing(decision_log.create(self._settings)) as log:
             for decisions in read_decisions(files):
                 decision_log.append(log, decisions)
@@ -140,6 +157,7 @@ def _champion(settings: Settings) -> Deployment:
 def _require_fields(batch: Batch, fields: str, deployment: Deployment) -> None:
     if batch.request.request_fields != fields:
         raise BatchStateError(
-            "the rows were checked against the fields of another version than the one that scores now, "
-            f"{deployment.model_name} version {deployment.model_version}, which takes others: send the batch again"
+            f"the fields of its rows are those of {batch.request.checked_by}, the champion when it was taken; "
+            f"{deployment.model_name} version {deployment.model_version}, the champion now, takes others: send the "
+            "batch again with them (to try this one again helps only after a rollback)"
         )

@@ -27,6 +27,7 @@ class Reason:
 
 
 _ENCODER = msgspec.json.Encoder()
+_REASONS = msgspec.json.Decoder(tuple[Reason, ...])
 _READERS: dict[str, Callable[[str], object]] = {
     "timestamp": datetime.fromisoformat,
     "date": date.fromisoformat,
@@ -64,7 +65,7 @@ def dump_reasons(reasons: Iterable[Reason]) -> str:
 
 def load_reasons(text: str | None) -> tuple[Reason, ...]:
     """The inverse of :func:`dump_reasons`; no text is no reasons."""
-    return tuple(Reason(**reason) for reason in json.loads(text)) if text else ()
+    return _REASONS.decode(text) if text else ()
 
 
 def same_bits(offline: object, online: object) -> bool:

@@ -1,16 +1,17 @@
 """History and cohort inputs of one application, read from the online store."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
 import msgspec
 
-from ml.freshness import Records, oldest
+from ml.freshness import Found, HistoryPolicy, oldest
 from warehouse.contract import FeatureContract
 from warehouse.decision_log import HistoryWord
-from warehouse.online_store import RecordKey, borrower_key, cohort_key
+from warehouse.errors import OnlineStoreUnavailable
+from warehouse.online_store import OnlineStore, RecordKey, borrower_key, cohort_key
 
 WHOLE_SOURCE = "all"
 #: Segment (None for the borrower's own history) → the key of its record.
@@ -67,11 +68,9 @@ class OnlineInputs:
                 keys[segment] = cohort_key(self.source, segment, str(value))
         return keys
 
-    def take(self, keys: Keys, records: Records, *, history: HistoryWord) -> LookedUp:
-        """The inputs' values from the records read; None where there is no record.
-
-        ``history``: what is known of the look-up as a whole, as long as it found this borrower.
-        """
+    def take(self, keys: Keys, found: Found) -> LookedUp:
+        """The inputs' values from the records found; None where there is no record."""
+        records, history = found.records, found.history
         values: dict[str, object] = {}
         used = []
         for segment, names in ((None, self.history), *self.cohorts.items()):
@@ -94,3 +93,20 @@ class OnlineInputs:
             lake_snapshot=min((record.snapshot for record in used), default=None),
             history=history,
         )
+
+
+async def find_records(store: OnlineStore, wanted: Iterable[Keys], policy: HistoryPolicy) -> Found:
+    """All records that these keys name, in one read of one moment; none where the policy lets the store be away.
+
+    Raises OnlineStoreUnavailable where it does not.
+    """
+    ordered = tuple({key: None for keys in wanted for key in keys.values()})
+    if not ordered:
+        return Found({}, "fresh")
+    try:
+        read = await store.read(ordered)
+    except OnlineStoreUnavailable:
+        if policy.unavailable == "score_without_history":
+            return Found({}, "unavailable")
+        raise
+    return Found({key: record for key, record in zip(ordered, read, strict=True) if record is not None}, "fresh")

@@ -36,7 +36,7 @@ from warehouse.sources.simulated.simulation import Simulation
 )
 @click.option("--seed", type=int, help=f"Seed of the simulated lender (default {Simulation.seed}).")
 def run(source: str | None, files: tuple[Path, ...], **options: Any) -> None:
-    r"""Run the main path for SOURCE: load FILES, build and check features, train, judge, deploy, score, measure drift.
+    """Run the main path for SOURCE: load FILES, build and check features, train, judge, deploy, score, measure drift.
 
     SOURCE is simulated (the default), lending_club, uci_credit_card, or a lender of your own. Without FILES the tables
     are built from what was loaded before; the simulated lender writes its own. Running again changes nothing but what
@@ -92,7 +92,9 @@ def up(dagster_port: int, api_port: int, mlflow_port: int, reports_port: int) ->
     Each URL is printed when it answers. Logs go to the home's logs directory, one file each. Ends with exit code 1, and
     the last lines of its log, when one of them ends by itself.
     """
-    from orchestration.instance import prepare_dagster_home
+    from dagster import DagsterInstance
+
+    from orchestration.instance import end_orphaned_runs, prepare_dagster_home
     from orchestration.services import run_together, services
 
     settings = Settings.from_environment()
@@ -100,6 +102,9 @@ def up(dagster_port: int, api_port: int, mlflow_port: int, reports_port: int) ->
     wanted = services(
         settings, dagster_port=dagster_port, api_port=api_port, mlflow_port=mlflow_port, reports_port=reports_port
     )
+    with DagsterInstance.get() as instance:
+        for run_id in end_orphaned_runs(instance, of_daemon=True):
+            click.echo(f"run {run_id} was left by a process that is gone: it is failed now")
     run_together(wanted, settings, click.echo)
 
 
@@ -117,20 +122,26 @@ def status() -> None:
     "--grace-hours", type=click.FloatRange(min=0), help="Instead of LOANLAKE_GRACE_HOURS (24); 0 while nobody reads."
 )
 def maintain(retention_days: float | None, grace_hours: float | None) -> None:
-    """Merge the lake's small files, expire old snapshots, and delete the files that nobody reads any more.
+    """Merge the lake's small files, expire old snapshots, delete files that nobody reads any more, prune the API's log.
 
     A snapshot stays while it is younger than the retention, or while a model names it that is deployed, that a rollback
     would serve, that has an alias, or that passed its gates and is not archived (`loanlake archive`). Readers go on.
-    """
-    from orchestration.maintenance import maintain_lake
 
-    done, kept = maintain_lake(Settings.from_environment(), retention_days=retention_days, grace_hours=grace_hours)
+    Decisions leave the API's log once the lake has them and they are older than LOANLAKE_DECISION_LOG_DAYS (30).
+    """
+    from orchestration.maintenance import maintain_home
+
+    upkeep = maintain_home(Settings.from_environment(), retention_days=retention_days, grace_hours=grace_hours)
+    done, log = upkeep.lake, upkeep.log
     click.echo(f"files: {done.n_files_merged:,} merged, {done.n_files_rewritten:,} rewritten without deleted rows")
     click.echo(f"snapshots: {done.n_snapshots_expired:,} expired, {done.n_snapshots:,} left")
-    for snapshot, why in kept.items():
+    for snapshot, why in upkeep.kept.items():
         click.echo(f"  {snapshot} is kept for {why}")
     click.echo(f"deleted: {done.n_files_deleted:,} files, and {done.n_orphans_deleted:,} that no snapshot knew")
-    click.echo(f"took {done.seconds:.1f} s")
+    click.echo(f"decision log: {log.n_entries:,} entries pruned, {log.n_bytes / 1e6:,.1f} MB given back")
+    if log.n_missing:
+        click.echo(f"  {log.n_missing:,} entries that the lake had taken in are not in it: they go there again")
+    click.echo(f"the lake took {done.seconds:.1f} s")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

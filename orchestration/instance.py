@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from warehouse.processes import is_alive
 from warehouse.settings import REPOSITORY, Settings
 
 if TYPE_CHECKING:
@@ -32,11 +33,12 @@ def prepare_dagster_home(settings: Settings) -> Path:
     return directory
 
 
-def end_orphaned_runs(instance: "DagsterInstance") -> list[str]:
-    """Mark runs of ``loanlake run`` whose process is gone as failed, and free their places in the pool.
+def end_orphaned_runs(instance: "DagsterInstance", *, of_daemon: bool = False) -> list[str]:
+    """Mark runs whose process is gone as failed, and free their places in the pool; the ids of the runs ended.
 
-    A run killed with SIGKILL stays "started" for Dagster, and without a daemon nothing would ever take its place in the
-    pool away: the next run would wait for it for ever. Returns the ids of the runs ended.
+    A run that was killed together with what started it stays "started" for Dagster: the next run would wait for its
+    place in the pool for ever, and sensors for its end. Runs of ``loanlake run`` name their process; those of Dagster's
+    daemon (``of_daemon``) are judged by the process that their events name, which must be one of this machine.
     """
     from dagster import DagsterRunStatus, RunsFilter
 
@@ -44,7 +46,9 @@ def end_orphaned_runs(instance: "DagsterInstance") -> list[str]:
     ended = []
     for run in instance.get_runs(RunsFilter(statuses=unfinished)):
         process = run.tags.get(PROCESS_TAG)
-        if process is None or _is_alive(int(process)):
+        if process is None and of_daemon:
+            process = _process_of_events(instance, run.run_id)
+        if process is None or is_alive(int(process)):
             continue
         instance.report_run_failed(run, "the process that executed this run is gone")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
@@ -52,11 +56,12 @@ def end_orphaned_runs(instance: "DagsterInstance") -> list[str]:
     return ended
 
 
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _process_of_events(instance: "DagsterInstance", run_id: str) -> str | None:
+    """The process that began to execute a run; None while none has."""
+    from dagster import DagsterEventType
+
+    for entry in instance.all_logs(run_id, of_type=DagsterEventType.ENGINE_EVENT):
+        event = entry.dagster_event
+        if event is not None and "pid" in event.engine_event_data.metadata:
+            return str(event.engine_event_data.metadata["pid"].value)
+    return None

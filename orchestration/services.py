@@ -47,6 +47,10 @@ class Service:
         return None if self.port is None else f"http://127.0.0.1:{self.port}"
 
 
+#: Its runners of GenAI jobs, which nothing here submits, are eight processes of 260 MB each.
+_WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
 def services(
     settings: Settings, *, dagster_port: int, api_port: int, mlflow_port: int, reports_port: int
 ) -> list[Service]:
@@ -79,7 +83,14 @@ def services(
             links,
         ),
         Service("Dagster daemon", [str(scripts / "dagster-daemon"), "run", "-w", workspace], environment=links),
-        Service("MLflow", [*mlflow, "--port", str(mlflow_port)], mlflow_port, "/health", "--mlflow-port", SILENT),
+        Service(
+            "MLflow",
+            [*mlflow, "--port", str(mlflow_port)],
+            mlflow_port,
+            "/health",
+            "--mlflow-port",
+            SILENT | _WITHOUT_JOBS,
+        ),
         Service(
             "Reports",
             [

@@ -51,7 +51,7 @@ def walk_forward(
     run_name: str,
     plot: Path | None,
 ) -> None:
-    r"""Walk SOURCE's history: on each month's first day train, judge, decide and measure with what was known then.
+    """Walk SOURCE's history: on each month's first day train, judge, decide and measure with what was known then.
 
     Labels are defaults within --label-window-months, known once the window is over. Needs the tables that
     `loanlake run SOURCE` builds, changes nothing of what is served, and writes monitoring.walk_forward,

@@ -8,7 +8,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -24,9 +24,10 @@ JSON, CSV = "application/json", "text/csv"
 
 
 class TableRequest(msgspec.Struct, frozen=True):
-    """A lake table to score; ``reasons``: whether declined rows get theirs."""
+    """A lake table of features, or of applications; ``reasons``: whether declined rows of features get theirs."""
 
     table: str
+    of_applications: bool = False
     reasons: bool = False
 
 
@@ -37,15 +38,25 @@ TABLE_SCHEMA = BodySchema(
             name="table",
             type=Annotated[str, msgspec.Meta(min_length=3, max_length=200)],
             rule="the name of a lake table, schema.table",
-            description="A table with application_id and the features that the model reads.",
+            description="A table with application_id and the features that the model reads, or of applications (rows).",
             example="features.ftr_application_v2",
+        ),
+        Field(
+            name="rows",
+            type=Literal["features", "applications"],
+            rule="one of features, applications",
+            required=False,
+            description="What a row of the table is; features where left out. Applications are taken now, as if "
+            "they had been sent: columns are fields of a score request, and others are left out.",
+            example="features",
         ),
         Field(
             name="reasons",
             type=bool,
             rule="true or false",
             required=False,
-            description="Whether declined rows get their reasons, at some milliseconds each; without it none do.",
+            description="Whether declined rows of a table of features get their reasons, at some milliseconds each; "
+            "without it none do. Applications always have theirs.",
             example=False,
         ),
     ),
@@ -73,7 +84,7 @@ def read_body(
     value = decode_body(body, content_type)
     if isinstance(value, dict) and "table" in value:
         found = TABLE_SCHEMA.validate(value)
-        return TableRequest(found["table"], bool(found["reasons"]))
+        return TableRequest(found["table"], found["rows"] == "applications", bool(found["reasons"]))
     rows: list[Any] = _rows_schema(most_rows).validate(value)["applications"]
     return rows
 
@@ -176,5 +187,8 @@ def _refused(number: int, row: Any, problem: ProblemDocument) -> SentRow:
 
 
 def _id(row: Any, name: str) -> str | None:
+    """As far as it can be read: a person who is to be erased is found by it, so a number counts as what it says."""
     value = row.get(name) if isinstance(row, dict) else None
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+        return str(value)
     return value[:200] if isinstance(value, str) else None

@@ -40,12 +40,14 @@ class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
 class BatchScore(msgspec.Struct, frozen=True, kw_only=True):
     """One row of a batch; without a score where ``problem`` says why.
 
-    ``row_number``: its place in what was sent, or in the table as it was read, from 1. ``decision_id``: of a row that
-    was sent; null for a row of a table. ``reasons``: null where none were asked for.
+    ``row_number``: its place in what was sent, or in the table as it was read, from 1. ``borrower_id``: null for a row
+    of features, and where none could be read. ``decision_id``: of a row that was sent, or taken from a table of
+    applications; null for a row of features. ``reasons``: null where none were asked for.
     """
 
     row_number: int
     application_id: str | None
+    borrower_id: str | None
     probability: float | None
     raw_score: float | None
     band: str | None

@@ -7,9 +7,10 @@ and scores must go on meanwhile.
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ml.batch_rows import request_fields
 from ml.feature_rows import model_columns
@@ -22,9 +23,12 @@ from serving.deployment_watch import DeploymentWatch
 from serving.problems import BatchConflict, InvalidRequest, KeyReused, Unavailable, UnknownBatch, Violation
 from serving.served_model import ServedDeployment
 from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates
-from warehouse.batches.states import body_digest, repeatable_batch_id
+from warehouse.batches.states import batch_key_id, body_digest
 from warehouse.errors import BatchStateError, BatchTableError, LakeError
 from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
 
 log = logging.getLogger("loanlake.serving")
 
@@ -61,17 +65,27 @@ class BatchService:
         under the key, Unavailable where too many wait, nothing is deployed or nothing can be kept.
         """
         digest = body_digest(body, media_type(content_type))
-        batch_id = repeatable_batch_id(caller.caller_id, key) if key is not None else new_decision_id()
-        batch = await _kept(self._states.find, batch_id) if key is not None else None
+        key_id = batch_key_id(caller.caller_id, key) if key is not None else None
+        batch = await _kept(self._states.find_by_key, key_id) if key_id is not None else None
         if batch is None:
             served = self._deployments.served()
             if await _kept(self._states.count) >= self._most_queued:
                 raise Unavailable(
                     f"{self._most_queued} batches wait already (LOANLAKE_QUEUED_BATCHES)", retry_after_seconds=60
                 )
+            batch_id = new_decision_id()
             async with self._reading:
-                request = await _kept(self._read, served, body, content_type, batch_id, digest)
-            batch = await _kept(self._states.add, batch_id, request, caller_id=caller.caller_id, body_sha256=digest)
+                request = await _kept(self._read, served, body, content_type, batch_id)
+            batch = await _kept(
+                self._states.add,
+                batch_id,
+                request,
+                caller_id=caller.caller_id,
+                body_sha256=digest,
+                key_id=key_id,
+            )
+            if batch.batch_id != batch_id:  # the same key came twice at once, and the other was first
+                await _kept(BatchFiles(self._settings, batch_id).remove)
         if batch.body_sha256 != digest:
             raise KeyReused("Send another Idempotency-Key with another batch, or the same batch with this one")
         return batch
@@ -103,28 +117,67 @@ class BatchService:
             raise UnknownBatch("The results of this batch have been removed; serving.batch_scores has its scores")
         return files
 
-    def _read(
-        self, served: ServedDeployment, body: bytes, content_type: str | None, batch_id: str, digest: str
-    ) -> BatchRequest:
+    def _read(self, served: ServedDeployment, body: bytes, content_type: str | None, batch_id: str) -> BatchRequest:
         """What is asked for, its rows made durable."""
         found = read_body(body, content_type, served.request_schema, most_rows=self._most_rows)
         if isinstance(found, TableRequest):
-            self._check_table(served, found.table)
+            with self._lake(found.table) as con:
+                if found.of_applications:
+                    return self._take_table(con, found.table, served, batch_id)
+                self._check_table(con, found.table, served)
             return BatchRequest(table=found.table, with_reasons=found.reasons)
-        rows = checked_rows(found, served.request_schema, self._clock())
-        BatchFiles(self._settings, batch_id).write_rows(digest, rows)
+        return self._take_rows(found, self._request(served, n_rows=len(found)), served, batch_id)
+
+    def _take_table(
+        self, con: "duckdb.DuckDBPyConnection", name: str, served: ServedDeployment, batch_id: str
+    ) -> BatchRequest:
+        """The rows of a table of applications, taken as if they had been sent."""
+        from warehouse.batches.tables import application_table
+
+        schema = served.request_schema
+        required = [field for field in schema.fields if schema.is_required(field)]
+        table = application_table(con, name, schema.fields, required=required)
+        if not 0 < table.n_rows <= self._most_rows:
+            raise BatchTableError(
+                f"a table of applications must hold 1 to {self._most_rows:,} rows (LOANLAKE_QUEUED_BATCH_ROWS): "
+                f"{name} holds {table.n_rows:,}"
+            )
+        request = self._request(served, table=name, n_rows=table.n_rows, lake_snapshot=table.lake_snapshot)
+        return self._take_rows(table.rows, request, served, batch_id)
+
+    def _take_rows(
+        self, rows: Iterable[Any], request: BatchRequest, served: ServedDeployment, batch_id: str
+    ) -> BatchRequest:
+        checked = checked_rows(rows, served.request_schema, self._clock())
+        BatchFiles(self._settings, batch_id).write_rows(checked)
+        return request
+
+    def _request(self, served: ServedDeployment, **of_rows: Any) -> BatchRequest:
+        """A batch whose rows lie beside it, each a decision by this server's policy."""
         age = self._policy.max_age
         return BatchRequest(
-            n_rows=len(found),
             request_fields=request_fields(served.champion.contract),
+            checked_by=served.champion.name,
             history_max_age_hours=age.total_seconds() / 3600 if age is not None else None,
             history_stale=self._policy.stale,
             history_unavailable=self._policy.unavailable,
+            **of_rows,
         )
 
-    def _check_table(self, served: ServedDeployment, table: str) -> None:
-        # DuckDB, which no score needs
+    def _check_table(self, con: "duckdb.DuckDBPyConnection", name: str, served: ServedDeployment) -> None:
         from warehouse.batches.tables import scorable_table
+
+        try:
+            scorable_table(con, name, model_columns(served.champion.scorer.bundle))
+        except BatchTableError as error:
+            raise BatchTableError(f'{error}. A table of applications is named with "rows": "applications"') from None
+
+    @contextmanager
+    def _lake(self, table: str) -> Iterator["duckdb.DuckDBPyConnection"]:
+        """The lake, to look at a table; raises what callers are told where it cannot be scored or read."""
+        # DuckDB, which no score needs
+        import duckdb
+
         from warehouse.lake import connect, lake_exists
 
         try:
@@ -133,7 +186,7 @@ class BatchService:
                     f"a batch's table must be a table of the lake: found {table[:100]!r}, and no lake"
                 )
             with connect(self._settings) as con:
-                scorable_table(con, table, model_columns(served.champion.scorer.bundle))
+                yield con
         except BatchTableError as error:
             detail = str(error)
             raise InvalidRequest(
@@ -142,6 +195,9 @@ class BatchService:
             ) from None
         except LakeError as error:
             raise Unavailable(f"The lake cannot be read: {error}", retry_after_seconds=10) from None
+        except duckdb.Error as error:
+            log.error("a table cannot be read", extra={"reason": str(error)})
+            raise Unavailable("The table cannot be read now: try again", retry_after_seconds=10) from None
 
 
 async def _kept(call: Callable[_Given, _Found], *args: _Given.args, **kwargs: _Given.kwargs) -> _Found:

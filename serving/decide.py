@@ -1,20 +1,19 @@
-"""From a validated request to a decision: look up, compute features, score, explain. No effects but the look-up."""
+"""From an occasion to a decision and its answer, and from a logged decision to the same answer again. No effects."""
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import msgspec
 
+from ml.decision import Occasion, decide_columns
 from ml.freshness import age_text
-from ml.logged_values import dump_features, dump_inputs, dump_reasons, load_features, load_reasons
-from ml.online_inputs import LookedUp
+from ml.logged_values import load_features, load_reasons
 from serving.decision_ids import shadow_decision_id
 from serving.served_model import ServedModel
-from serving.wire import DecisionWord, LoggedDecision, ModelVersion, ReasonCode, Role, ScoredApplication, StatusWord
+from serving.wire import DecisionWord, LoggedDecision, ModelVersion, ReasonCode, Role, ScoredApplication
 from warehouse.contract import FeatureContract
-from warehouse.decision_log import Decision, ShadowDecision
+from warehouse.decision_log import Decision, ShadowDecision, StatusWord
 
 _WITHOUT_HISTORY = {
     "left_out": "history is older than this server allows and was left out: scored without history",
@@ -22,73 +21,20 @@ _WITHOUT_HISTORY = {
 }
 
 
-class Occasion(msgspec.Struct, frozen=True):
-    """What a decision is made of beside the model: a validated request, what was looked up, and the times.
-
-    ``decided_at`` is naive UTC, ``started`` the ``perf_counter`` of the request's arrival.
-    """
-
-    request: Mapping[str, Any]
-    looked_up: LookedUp
-    decided_at: datetime
-    started: float
-
-
 def decide(
     model: ServedModel, occasion: Occasion, *, decision_id: str, role: Role
 ) -> tuple[Decision, ScoredApplication]:
     """Score: what to log, and what to answer once that is durable."""
-    fields, features = _decided(model, occasion)
-    decision = Decision(decision_id=decision_id, role=role, **fields)
+    columns, features = decide_columns(model.scorer, model.deployment, occasion)
+    decision = Decision(decision_id=decision_id, role=role, **columns)
     return decision, _answer(decision, features, model.contract)
 
 
 def decide_in_shadow(model: ServedModel, occasion: Occasion, *, answered_decision_id: str) -> ShadowDecision:
     """What this model would have decided on the occasion of a decision that another one answered."""
-    fields, _ = _decided(model, occasion)
+    columns, _ = decide_columns(model.scorer, model.deployment, occasion)
     decision_id = shadow_decision_id(answered_decision_id)
-    return ShadowDecision(decision_id=decision_id, role="shadow", answered_decision_id=answered_decision_id, **fields)
-
-
-def _decided(model: ServedModel, occasion: Occasion) -> tuple[dict[str, Any], Sequence[object]]:
-    """The columns of the decision, and its features."""
-    request, looked_up, deployment = occasion.request, occasion.looked_up, model.deployment
-    given = {**request, **looked_up.values, "source": deployment.source, "decided_at": occasion.decided_at}
-    names = model.contract.input_names
-    inputs = dict(zip(names, map(given.get, names), strict=True))
-    features = model.scorer.features(inputs)
-    score = model.scorer.score(features)
-    # an approval owes no reasons, and explaining costs more than scoring
-    reasons = model.scorer.reasons(features) if score.decision == "decline" else []
-    columns = {
-        "decided_at": occasion.decided_at,
-        "source": deployment.source,
-        "application_id": request["application_id"],
-        "borrower_id": request["borrower_id"],
-        "inputs": dump_inputs(inputs),
-        "features": dump_features(features, model.contract),
-        "raw_score": score.raw,
-        "probability": score.probability,
-        "band": score.band,
-        "decision": score.decision,
-        "reasons": dump_reasons(reasons),
-        "model_name": deployment.model_name,
-        "model_version": deployment.model_version,
-        "feature_version": deployment.feature_version,
-        "route": "online",
-        "status": _status(looked_up),
-        "latency_ms": (time.perf_counter() - occasion.started) * 1000,
-        "features_as_of": looked_up.as_of,
-        "lake_snapshot": looked_up.lake_snapshot,
-        "history": looked_up.history,
-    }
-    return columns, features
-
-
-def _status(looked_up: LookedUp) -> StatusWord:
-    if not looked_up.has_history:
-        return "scored_without_history"
-    return "scored_with_stale_history" if looked_up.history == "stale" else "scored"
+    return ShadowDecision(decision_id=decision_id, role="shadow", answered_decision_id=answered_decision_id, **columns)
 
 
 def answer_again(decision: Decision, contract: FeatureContract) -> ScoredApplication:
@@ -172,6 +118,6 @@ def _warnings(decision: Decision, features: Sequence[object], contract: FeatureC
     if as_of is not None and as_of > decision.decided_at:
         yield f"history is as of {as_of.isoformat()}Z, later than this decision: one of the two clocks is wrong"
     for place, name, low, high in contract.plausible_ranges if features else ():
-        value = cast("float | None", features[place])  # a range is declared of numbers alone
+        value: Any = features[place]  # a number: a range is declared of nothing else
         if value is not None and not low <= value <= high:
             yield f"{name} is {value:.6g}, outside its plausible range {low:g} to {high:g}"

@@ -1,4 +1,4 @@
-"""Ids of decisions: ordered by time, or the same again for a request that is sent again."""
+"""Ids of decisions, and of the keys that name a request which may be sent again."""
 
 import os
 import time
@@ -16,8 +16,11 @@ def new_decision_id() -> str:
     return f"{time_part[:8]}-{time_part[8:]}-{random_part[:4]}-{random_part[4:8]}-{random_part[8:]}"
 
 
-def repeatable_decision_id(caller_id: str, idempotency_key: str) -> str:
-    """The id that this caller gets for this ``Idempotency-Key``, in every process and after every restart."""
+def key_id(caller_id: str, idempotency_key: str) -> str:
+    """What this caller's ``Idempotency-Key`` is kept as, in every process and after every restart.
+
+    Never a decision's id: a key may come again after its decision has left the log, and then stands for another.
+    """
     return str(uuid.uuid5(_NAMESPACE, f"{caller_id}\n{idempotency_key}"))
 
 

@@ -5,19 +5,20 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 from weakref import WeakValueDictionary
 
 import msgspec
 
-from ml.freshness import HistoryPolicy, Records, age_text
+from ml.decision import Occasion
+from ml.freshness import Found, HistoryPolicy, HistoryTooOld, rule_of_time
 from ml.logged_values import dump_inputs
-from ml.online_inputs import Keys
+from ml.online_inputs import Keys, find_records
 from serving.body_schema import BodySchema, Field, invalid
 from serving.clock import future_violation, utc_now, wrong_time
-from serving.decide import Occasion, answer_again, decide
-from serving.decision_ids import new_decision_id, repeatable_decision_id
+from serving.decide import answer_again, decide
+from serving.decision_ids import key_id, new_decision_id
 from serving.deployment_schema import Requests
 from serving.deployment_watch import DeploymentWatch
 from serving.metrics import Metrics
@@ -26,7 +27,7 @@ from serving.problems import InvalidRequest, KeyReused, NotScorable, StaleHistor
 from serving.served_model import ServedDeployment, ServedModel
 from serving.shadow import Shadowed, ShadowScorer
 from serving.wire import BatchAnswer, BatchRow, Role, ScoredApplication
-from warehouse.decision_log import Decision, HistoryWord, ScoringFailure
+from warehouse.decision_log import Decision, ScoringFailure
 from warehouse.errors import ExpressionDomainError, OnlineStoreUnavailable
 from warehouse.online_store import OnlineStore
 
@@ -55,19 +56,18 @@ class _Decided(msgspec.Struct, frozen=True):
 
 
 class LookUp(msgspec.Struct, frozen=True):
-    """The records that may be used for an application, what became of reading them, and the decision's time.
+    """What may be used of the records found for an application, and the decision's time.
 
     ``keys``: which of them each version reads, by its name.
     """
 
     keys: Mapping[str, Keys]
-    records: Records
-    history: HistoryWord
+    found: Found
     decided_at: datetime
 
     def occasion(self, model: ServedModel, request: Mapping[str, Any], started: float) -> Occasion:
         """What this model decides on."""
-        looked_up = model.online_inputs.take(self.keys[model.name], self.records, history=self.history)
+        looked_up = model.online_inputs.take(self.keys[model.name], self.found)
         return Occasion(request, looked_up, self.decided_at, started)
 
 
@@ -108,17 +108,18 @@ class ScoringService:
     async def score_once(self, body: Any, caller_id: str, idempotency_key: str) -> ScoredApplication:
         """As :meth:`score`, but the same request sent again with this key gets the decision made the first time.
 
-        Raises KeyReused where the key came with another request. Holds in all workers and after a restart: the
-        decision's id follows from the key, and the log keeps the first decision of an id.
+        Raises KeyReused where the key came with another request. Holds in all workers and after a restart, for the log
+        keeps the first decision of a key; and for as long as the log keeps that: then the key is a new one.
         """
-        decision_id = repeatable_decision_id(caller_id, idempotency_key)
-        async with self._turns.setdefault(decision_id, asyncio.Lock()):
+        key = key_id(caller_id, idempotency_key)
+        async with self._turns.setdefault(key, asyncio.Lock()):
             served = self._deployments.served()
-            logged = self._outbox.find(decision_id)
+            logged = self._outbox.find_by_key(key)
             if logged is None:
-                decided = await self._decide(served, body, decision_id)
-                await self._keep([decided])
-                logged = self._outbox.find(decision_id) or decided.decision
+                decided = await self._decide(served, body, new_decision_id())
+                logged = await self._outbox.add_keyed(key, decided.decision)
+                if logged.decision_id == decided.decision.decision_id:
+                    self._shadow([decided])
         if not _is_same_request(served.request_schema.validate(body).given(), logged):
             raise KeyReused("Send another Idempotency-Key with another request, or the same request with this one")
         return answer_again(logged, served.model_of(logged.model_name, logged.model_version).contract)
@@ -146,6 +147,9 @@ class ScoringService:
         if not made:
             return
         await self._outbox.add_decisions([decided.decision for decided in made])
+        self._shadow(made)
+
+    def _shadow(self, made: Sequence[_Decided]) -> None:
         for decided in made:
             if decided.shadowed is not None:
                 self._shadows.offer(decided.shadowed)
@@ -210,47 +214,23 @@ class ScoringService:
         keys = {served.champion.name: served.champion.keys(requests.champion)}
         if served.challenger is not None and requests.challenger is not None:
             keys[served.challenger.name] = served.challenger.keys(requests.challenger)
-        ordered = tuple({key: None for wanted in keys.values() for key in wanted.values()})
-        if not ordered:
-            return LookUp(keys, {}, "fresh", decided_at)
         try:
-            found = await self._store.read(ordered)
+            found = await find_records(self._store, keys.values(), self._policy)
+            return LookUp(keys, self._policy.allowed(found, decided_at), decided_at)
         except OnlineStoreUnavailable as error:
-            if self._policy.unavailable == "score_without_history":
-                return LookUp(keys, {}, "unavailable", decided_at)
             self._metrics.count_history_refusal("unavailable")
             raise Unavailable(f"History cannot be looked up: {error}", retry_after_seconds=10) from error
-        records = {key: record for key, record in zip(ordered, found, strict=True) if record is not None}
-        return self._allowed(LookUp(keys, records, "fresh", decided_at))
-
-    def _allowed(self, look_up: LookUp) -> LookUp:
-        records, decided_at = look_up.records, look_up.decided_at
-        fresh = self._policy.fresh_enough(records, decided_at)
-        if len(fresh) == len(records):
-            return look_up
-        if self._policy.stale == "score":
-            return msgspec.structs.replace(look_up, history="stale")
-        if self._policy.stale == "score_without_history":
-            return msgspec.structs.replace(look_up, records=fresh, history="left_out")
-        self._metrics.count_history_refusal("stale")
-        as_of = min(record.as_of for record in records.values())
-        limit = age_text(self._policy.max_age or timedelta())
-        raise StaleHistory(
-            f"History is as of {as_of.isoformat()}Z, {age_text(decided_at - as_of)} before this decision; "
-            f"the limit here is {limit}"
-        )
+        except HistoryTooOld as error:
+            self._metrics.count_history_refusal("stale")
+            raise StaleHistory(str(error)) from None
 
     def _check_time(self, given: datetime | None, look_up: LookUp) -> None:
         """Raise InvalidRequest where the caller's ``decided_at`` is in the future, or before the history used."""
         if given is None:
             return
         violation = future_violation("decided_at", given, self._clock())
-        newest = max((record.as_of for record in look_up.records.values()), default=None)
-        if violation is None and newest is not None and given < newest:
-            # the history at hand was not known then: such a score would see the future
-            violation = wrong_time(
-                "decided_at", given, f"must not be before the history used, which is as of {newest.isoformat()}Z"
-            )
+        if violation is None and (rule := rule_of_time(given, look_up.found.records)) is not None:
+            violation = wrong_time("decided_at", given, rule)
         if violation is not None:
             raise invalid((violation,))
 

@@ -10,7 +10,8 @@ from collections import deque
 from contextvars import Context
 from dataclasses import dataclass
 
-from serving.decide import Occasion, decide_in_shadow
+from ml.decision import Occasion
+from serving.decide import decide_in_shadow
 from serving.metrics import Metrics
 from serving.outbox import Outbox
 from serving.problems import Unavailable

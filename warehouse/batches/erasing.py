@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from warehouse.batches.files import SENT, BatchFiles, SentRow, sent_rows
+from warehouse.drafts import remove_abandoned
 from warehouse.person import Person
 from warehouse.raw_keys import quoted
 from warehouse.settings import Settings
@@ -37,7 +38,7 @@ def erase_from_batches(settings: Settings, person: Person, pattern: str, *, rena
     With ``rename`` rows stay, under other ids. A batch that is being scored meanwhile is reached by asking again.
     """
     for directory in settings.batches.glob("*/"):
-        BatchFiles(settings, directory.name).remove_abandoned_drafts()
+        remove_abandoned(directory)
     sent, results = sorted(settings.batches.glob(SENT)), _results(settings)
     changed = [path for path in sent if _erase_lines(settings, path, person, re.compile(pattern), rename)]
     changed += [path for path in results if _erase_rows(settings, path, person, pattern, rename)]

@@ -7,7 +7,6 @@ rename; while a run works on a batch it holds a lock here, which the operating s
 import fcntl
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -15,10 +14,11 @@ from pathlib import Path
 
 import msgspec
 
+from warehouse.drafts import draft_file
 from warehouse.settings import Settings
 
 #: Below the directory of all batches: the rows that were sent.
-SENT = "*/rows-*.jsonl"
+SENT = "*/rows.jsonl"
 
 
 class SentRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,35 +40,32 @@ class BatchFiles:
 
     def __init__(self, settings: Settings, batch_id: str):
         self.directory = settings.batches / batch_id
+        #: The rows that were sent, or taken from a table.
+        self.rows = self.directory / "rows.jsonl"
         #: Rows of ``serving.batch_scores``; where it is, scoring is over and only publishing may be left.
         self.results = self.directory / "results.parquet"
         #: The decisions made, for the decision log; until they are in it.
         self.decisions = self.directory / "decisions.parquet"
 
-    def rows(self, body_sha256: str) -> Path:
-        """The rows of a body; by its digest: of two bodies sent with one key at once, neither takes the other's."""
-        return self.directory / f"rows-{body_sha256[:16]}.jsonl"
-
-    def write_rows(self, body_sha256: str, rows: Iterable[SentRow]) -> None:
-        """Make the rows of a body durable."""
-        path = self.rows(body_sha256)
+    def write_rows(self, rows: Iterable[SentRow]) -> None:
+        """Make the rows durable."""
         encoder = msgspec.json.Encoder()
-        with self.draft_of(path).open("wb") as file:
+        with self.draft_of(self.rows).open("wb") as file:
             file.writelines(encoder.encode(row) + b"\n" for row in rows)
-        self.put(path)
+        self.put(self.rows)
         _to_disk(self.directory.parent)
 
-    def read_rows(self, body_sha256: str, at_once: int) -> Iterator[list[SentRow]]:
-        """The rows in the order sent, so many at a time."""
+    def read_rows(self, at_once: int) -> Iterator[list[SentRow]]:
+        """The rows of that key in their order, so many at a time."""
         decoder = msgspec.json.Decoder(SentRow)
-        with self.rows(body_sha256).open("rb") as file:
+        with self.rows.open("rb") as file:
             while some := [decoder.decode(line) for line in islice(file, at_once)]:
                 yield some
 
     def draft_of(self, path: Path) -> Path:
         """Where this process writes a file of this batch before :meth:`put` gives it its name."""
         self._make_directory()
-        return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+        return draft_file(path)
 
     def put(self, path: Path) -> None:
         """Make a draft durable, and then give it its name."""
@@ -82,13 +79,6 @@ class BatchFiles:
         for path in (self.results, self.decisions):
             for left in (path, *path.parent.glob(f".{path.name}.*")):
                 left.unlink(missing_ok=True)
-
-    def remove_abandoned_drafts(self) -> None:
-        """Take away what processes that are gone were writing."""
-        for draft in self.directory.glob(".*"):
-            process = draft.name.rpartition(".")[2].partition("-")[0]
-            if process.isdecimal() and not _is_alive(int(process)):
-                draft.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Take the whole directory away."""
@@ -142,16 +132,6 @@ def remove_unknown(settings: Settings, is_known: Callable[[str], bool], *, befor
     for path in unknown:
         shutil.rmtree(path, ignore_errors=True)
     return len(unknown)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _to_disk(path: Path) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Literal, cast, get_args
 import msgspec
 
 from warehouse.batches.files import BatchFiles
+from warehouse.drafts import remove_abandoned
 from warehouse.errors import BatchStateError, NotFoundError
 from warehouse.settings import Settings
 
@@ -51,26 +52,38 @@ create table if not exists batches (
     model_name text,
     model_version integer,
     feature_version text,
-    lake_snapshot integer
+    lake_snapshot integer,
+    key_id text
 ) strict;
 create index if not exists batches_by_state on batches (state, queued_at);
 """
+#: Of two batches with one Idempotency-Key, in whatever processes, the second is not taken.
+_KEYS = "create unique index if not exists batches_by_key on batches (key_id) where key_id is not null"
 
 
 class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for. ``table``: the lake table to score; None where rows were sent.
+    """What was asked for. ``table``: the lake table to score, or to take the rows from; None where they were sent.
 
-    ``with_reasons``: whether declined rows of a table get theirs. ``request_fields``: which fields the rows were
-    checked against (``ml.batch_rows``). ``history_*``: the policy of the server that took them, for look-ups.
+    ``lake_snapshot``: where the rows were taken from a table, the state that it was read in. ``with_reasons``: whether
+    declined rows of a table of features get theirs. ``request_fields``: which fields the rows were checked against
+    (``ml.batch_rows``), those of the version ``checked_by``; None for a table of features, which the run reads.
+    ``history_*``: the policy of the server that took the rows, for look-ups.
     """
 
     table: str | None = None
     n_rows: int | None = None
+    lake_snapshot: int | None = None
     with_reasons: bool = False
     request_fields: str | None = None
+    checked_by: str = "another version"
     history_max_age_hours: float | None = None
     history_stale: str = "score"
     history_unavailable: str = "refuse"
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether its rows lie beside it, each a decision to make."""
+        return self.request_fields is not None
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,8 +114,11 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     lake_snapshot: int | None
 
 
-def repeatable_batch_id(caller_id: str, idempotency_key: str) -> str:
-    """The id that this caller's batch has for this key, in every process and after every restart."""
+def batch_key_id(caller_id: str, idempotency_key: str) -> str:
+    """What this caller's key is kept as, in every process and after every restart.
+
+    Never a batch's id: a key may come again after its batch was forgotten, and then stands for another.
+    """
     return str(uuid.uuid5(_NAMESPACE, f"{caller_id}\n{idempotency_key}"))
 
 
@@ -118,17 +134,29 @@ class BatchStates:
         self._settings = settings
         self._path = settings.batch_states
 
-    def add(self, batch_id: str, request: BatchRequest, *, caller_id: str, body_sha256: str) -> Batch:
-        """Accept a batch: once this returns it is durable. One of this id that is there already stays as it is."""
+    def add(
+        self, batch_id: str, request: BatchRequest, *, caller_id: str, body_sha256: str, key_id: str | None = None
+    ) -> Batch:
+        """Accept a batch: once this returns it is durable. Where its key has one already, that is returned instead."""
         now = _now()
         with self._transaction() as con:
             con.execute(
                 "insert or ignore into batches "
-                "(batch_id, caller_id, request, body_sha256, state, created_at, queued_at, n_rows) "
-                "values (?, ?, ?, ?, 'queued', ?, ?, ?)",
-                (batch_id, caller_id, msgspec.json.encode(request).decode(), body_sha256, now, now, request.n_rows),
+                "(batch_id, caller_id, request, body_sha256, state, created_at, queued_at, n_rows, lake_snapshot, "
+                "key_id) values (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
+                (
+                    batch_id,
+                    caller_id,
+                    msgspec.json.encode(request).decode(),
+                    body_sha256,
+                    now,
+                    now,
+                    request.n_rows,
+                    request.lake_snapshot,
+                    key_id,
+                ),
             )
-            return _required(con, batch_id)
+            return (key_id and _of_key(con, key_id)) or _required(con, batch_id)
 
     def find(self, batch_id: str) -> Batch | None:
         """The batch of this id."""
@@ -136,6 +164,13 @@ class BatchStates:
             return None
         with self._connection() as con:
             return _one(con, batch_id)
+
+    def find_by_key(self, key_id: str) -> Batch | None:
+        """The batch that a key stands for."""
+        if not self._path.exists():
+            return None
+        with self._connection() as con:
+            return _of_key(con, key_id)
 
     def queued(self) -> list[Batch]:
         """Those that wait for a run, longest first."""
@@ -224,9 +259,10 @@ class BatchStates:
         """End batches whose run is gone: cancelled where that was asked for, else failed, to be tried again."""
         ended = []
         for batch in self.running():
-            if BatchFiles(self._settings, batch.batch_id).is_worked_on():
+            files = BatchFiles(self._settings, batch.batch_id)
+            if files.is_worked_on():
                 continue
-            BatchFiles(self._settings, batch.batch_id).remove_abandoned_drafts()
+            remove_abandoned(files.directory)
             state: State = "cancelled" if batch.is_cancelling else "failed"
             ended.append(self.finish(batch, state, reason=None if batch.is_cancelling else _ABANDONED))
         return ended
@@ -262,6 +298,12 @@ class BatchStates:
             if not con.execute("select 1 from sqlite_master where name = 'batches'").fetchone():
                 con.executescript(f"begin immediate; {_SCHEMA} commit;")
                 self._path.chmod(0o600)
+            if not con.execute("select 1 from sqlite_master where name = 'batches_by_key'").fetchone():
+                con.execute("begin immediate")
+                if not con.execute("select 1 from pragma_table_info('batches') where name = 'key_id'").fetchone():
+                    con.execute("alter table batches add column key_id text")  # written by an earlier version
+                con.execute(_KEYS)
+                con.execute("commit")
             yield con
 
     @contextmanager
@@ -289,6 +331,12 @@ def _marks(values: Sequence[object]) -> str:
 
 def _one(con: sqlite3.Connection, batch_id: str) -> Batch | None:
     row = con.execute(f"select {_COLUMNS} from batches where batch_id = ?", (batch_id,)).fetchone()
+    return _batch(row) if row else None
+
+
+def _of_key(con: sqlite3.Connection, key_id: str) -> Batch | None:
+    # earlier versions made the key's id the batch's own
+    row = con.execute(f"select {_COLUMNS} from batches where key_id = ?1 or batch_id = ?1", (key_id,)).fetchone()
     return _batch(row) if row else None
 
 

@@ -1,15 +1,23 @@
 """Which tables of the lake a batch may name: looked up in the catalog, never put into SQL as they were sent."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import duckdb
+import msgspec
 
 from warehouse.errors import BatchTableError
-from warehouse.lake import CATALOG
+from warehouse.lake import CATALOG, current_snapshot
 
 #: Schemas that hold rows as received, what was decided, and what is kept about the program's own work.
 PRIVATE_SCHEMAS = frozenset({"raw", "staging", "serving", "monitoring"})
 _KEY = {"application_id": "varchar"}
+_ROWS_AT_ONCE = 500
+#: How alike a column and a field must be for the one to be a slip of the other: credit_limits and credit_limit are
+#: 0.96, borrower and borrower_id 0.84, latest_credit_limit and credit_limit 0.77.
+_ALIKE = 0.82
 
 
 def scorable_table(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str]) -> str:
@@ -18,6 +26,70 @@ def scorable_table(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[s
     It must be a table of the lake, outside the private schemas, with ``application_id`` and these ``columns`` (name →
     DuckDB type). Raises BatchTableError saying what was required and what was found.
     """
+    table, types = _found(con, name)
+    required = {**_KEY, **columns}
+    wrong = [
+        f"{column} {data_type} (found {types.get(column, 'none')})"
+        for column, data_type in required.items()
+        if types.get(column) != data_type
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise BatchTableError(
+            f"table {name} must have application_id and the features that the model reads, of its contract's types: "
+            f"{len(wrong)} of {len(required)} are not so: {', '.join(wrong[:5])}{more}"
+        )
+    return table
+
+
+@dataclass(frozen=True)
+class ApplicationTable:
+    """A table of applications as it stands in one snapshot; ``rows``: once, as JSON has them, in no set order."""
+
+    lake_snapshot: int
+    n_rows: int
+    rows: Iterator[dict[str, Any]]
+
+
+def application_table(
+    con: duckdb.DuckDBPyConnection, name: str, fields: Collection[str], *, required: Collection[str]
+) -> ApplicationTable:
+    """The table of that name, ``schema.table``, as rows of these ``fields``; its other columns are left out.
+
+    It must be a table of the lake, outside the private schemas, with all ``required`` fields. Raises BatchTableError
+    saying what was required and what was found, also for a column that is a slip of a field that the table lacks: it
+    would be left out in silence.
+    """
+    table, types = _found(con, name)
+    if lacking := [field for field in required if field not in types]:
+        raise BatchTableError(
+            f"table {name} must have a column for each field that every application must give "
+            f"({', '.join(required)}): it lacks {', '.join(lacking)}"
+        )
+    lacked = [field for field in fields if field not in types]
+    for column in types.keys() - set(fields):
+        if meant := difflib.get_close_matches(column.lower(), lacked, n=1, cutoff=_ALIKE):
+            raise BatchTableError(
+                f"table {name} must name its columns as an application's fields: it has {column[:100]!r}, "
+                f"and no {meant[0]}"
+            )
+    snapshot = current_snapshot(con)
+    source = f"{table} at (version => {snapshot:d})"
+    columns = ", ".join(_as_json_has_it(field, types[field]) for field in fields if field in types)
+    ((n_rows,),) = con.execute(f"select count(*) from {source}").fetchall()
+    return ApplicationTable(snapshot, int(n_rows), _rows(con, f"select {columns} from {source}"))
+
+
+def _rows(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[dict[str, Any]]:
+    found = con.execute(query)
+    names = [column[0] for column in found.description or ()]
+    while some := found.fetchmany(_ROWS_AT_ONCE):
+        for row in some:
+            yield msgspec.to_builtins(dict(zip(names, row, strict=True)))
+
+
+def _found(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str, dict[str, str]]:
+    """The table, quoted for SQL, and the types of its columns."""
     schema, _, table = name.partition(".")
     found = con.execute(
         "select columns.column_name, lower(columns.data_type) from information_schema.columns as columns "
@@ -32,20 +104,17 @@ def scorable_table(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[s
             "a batch's table must be a table of the lake, named schema.table as in features.ftr_application_v2, and of "
             f"none of the schemas {', '.join(sorted(PRIVATE_SCHEMAS))}: found {shown!r}"
         )
-    types = dict(found)
-    required = {**_KEY, **columns}
-    wrong = [
-        f"{column} {data_type} (found {types.get(column, 'none')})"
-        for column, data_type in required.items()
-        if types.get(column) != data_type
-    ]
-    if wrong:
-        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise BatchTableError(
-            f"{name} must have application_id and the features that the model reads, of its contract's types: "
-            f"{len(wrong)} of {len(required)} are not so: {', '.join(wrong[:5])}{more}"
-        )
-    return f"{_quoted(schema)}.{_quoted(table)}"
+    return f"{_quoted(schema)}.{_quoted(table)}", dict(found)
+
+
+def _as_json_has_it(column: str, data_type: str) -> str:
+    """SQL of a column whose values JSON has too: it knows neither decimals nor the client's time zone."""
+    quoted = _quoted(column)
+    if data_type.startswith("decimal"):
+        return f"{quoted}::double as {quoted}"
+    if data_type == "timestamp with time zone":
+        return f"timezone('UTC', {quoted}) as {quoted}"
+    return quoted
 
 
 def _quoted(name: str) -> str:

@@ -1,10 +1,15 @@
 """Batches that wait are given a run each; those whose run is gone are ended, for their callers to try again."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from orchestration.defs.pipeline.jobs import score_batch
 from orchestration.layers import BATCH_SCORES
 from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from warehouse.batches import Batch
 
 #: Runs of batches at a time: each takes a process and what a bundle takes of memory.
 AT_ONCE = 2
@@ -29,12 +34,17 @@ def batches_to_score(context: dg.SensorEvaluationContext) -> dg.SkipReason | lis
     waiting = states.queued()
     if not waiting:
         return dg.SkipReason("no batch waits")
-    n_going = context.instance.get_runs_count(dg.RunsFilter(job_name=score_batch.name, statuses=_UNFINISHED))
+    unfinished = context.instance.get_runs(dg.RunsFilter(job_name=score_batch.name, statuses=_UNFINISHED))
+    on_the_way = {run.tags.get(BATCH_TAG) for run in unfinished}
+    # by the batches, not by Dagster's runs: one that was killed with all of Dagster stays "started" there
+    n_going = len(states.running()) + sum(_key(batch) in on_the_way for batch in waiting)
     requests = []
     for batch in waiting:
-        key = f"{batch.batch_id}/{batch.attempt}"
-        runs = context.instance.get_runs(dg.RunsFilter(job_name=score_batch.name, tags={BATCH_TAG: key}))
-        if any(run.is_finished for run in runs):
+        key = _key(batch)
+        if key in on_the_way:
+            continue
+        runs = context.instance.get_runs(dg.RunsFilter(job_name=score_batch.name, tags={BATCH_TAG: key}), limit=1)
+        if runs and runs[0].is_finished:
             # it never came to the batch: it could not be started, or was cancelled in Dagster
             states.finish(batch, "failed", reason=f"run {runs[0].run_id} in Dagster ended before it began to score")
         elif not runs and n_going < AT_ONCE:
@@ -48,3 +58,7 @@ def batches_to_score(context: dg.SensorEvaluationContext) -> dg.SkipReason | lis
                 )
             )
     return requests or dg.SkipReason(f"{len(waiting):,} batches wait; {n_going} are being scored, {AT_ONCE} at a time")
+
+
+def _key(batch: "Batch") -> str:
+    return f"{batch.batch_id}/{batch.attempt}"

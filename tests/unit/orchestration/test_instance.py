@@ -1,6 +1,7 @@
 """DAGSTER_HOME of a home, and runs whose process is gone."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -57,3 +58,30 @@ def test_a_run_whose_process_was_killed_is_ended_and_others_are_left(instance: d
         "alive": dg.DagsterRunStatus.STARTED,
         "of-the-daemon": dg.DagsterRunStatus.STARTED,
     }
+
+
+def test_a_run_of_the_daemon_is_judged_by_its_events(instance: dg.DagsterInstance) -> None:
+    """Prevents runs that died with all of Dagster from standing as started for ever, and sensors from waiting."""
+    killed = subprocess.run([sys.executable, "-c", _RUN_KILLED_IN_ITS_STEP], check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    (run,) = instance.get_runs()
+    assert run.status == dg.DagsterRunStatus.STARTED
+
+    assert end_orphaned_runs(instance) == []
+    assert end_orphaned_runs(instance, of_daemon=True) == [run.run_id]
+
+    (run,) = instance.get_runs()
+    assert run.status == dg.DagsterRunStatus.FAILURE
+
+
+_RUN_KILLED_IN_ITS_STEP = """
+import os, signal
+import dagster as dg
+
+@dg.asset
+def dies():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+with dg.DagsterInstance.get() as instance:
+    dg.materialize([dies], instance=instance)
+"""

@@ -118,8 +118,8 @@ def test_up_starts_api_dagster_daemon_mlflow_and_reports(home: Settings) -> None
     ]
 
 
-def test_mlflow_is_started_silent(home: Settings) -> None:
-    """A bank's network hears nothing from us, whatever the parent's environment says."""
+def test_mlflow_is_started_silent_and_alone(home: Settings) -> None:
+    """A bank's network hears nothing from us, whatever the parent's environment says; and no idle job runners."""
     mlflow = next(
         service
         for service in services(home, dagster_port=1, api_port=2, mlflow_port=3, reports_port=4)
@@ -127,3 +127,4 @@ def test_mlflow_is_started_silent(home: Settings) -> None:
     )
 
     assert mlflow.environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert mlflow.environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"

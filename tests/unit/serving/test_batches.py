@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -12,15 +15,19 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from ml.batch_runs import run_batch
+from ml.promotion import publish
 from ml.replay import replay
+from orchestration.maintenance import maintain_home
 from serving.app import create_app
+from serving.clock import utc_now
 from serving.keys import MOST_REQUESTS, KeyStore
 from serving.options import ServingOptions
-from tests.model_factory import MODEL_NAME, fill_lake
+from tests.model_factory import MODEL_NAME, SOURCE, fill_lake, publish_model
+from tests.second_version import second_bundle
 from tests.serving_home import APPLICATION, RISKY, ServingHome
 from warehouse import decision_log
-from warehouse.batches import Batch, BatchStates
-from warehouse.lake import connect
+from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates
+from warehouse.lake import connect, writer
 from warehouse.settings import Settings
 
 Client = TestClient[Litestar]
@@ -167,6 +174,124 @@ def test_a_table_of_features_is_scored_as_its_rows_are_alone(batch_client: Clien
     assert {bool(row["reasons"]) for row in rows if row["decision"] == "decline"} == {True}
 
 
+@pytest.fixture
+def applications(own_home: ServingHome) -> ServingHome:
+    """A table of applications as an analyst might have it: other types, other columns, one row refused."""
+    with writer("test", own_home.settings) as con:
+        con.execute("create schema analyst")
+        con.execute("""
+            create table analyst.applications as select * from (values
+                (1, 'app-1', 'sim-b1', 12000.00::decimal(12, 2), 36::bigint, 'car', 48000.0::double, true,
+                    date '2010-05-01', timestamptz '2022-03-01 12:00:00+02'),
+                (2, 'app-2', 'sim-b2', 90000.00, 60, 'other', 9000.0, true, date '2010-05-01', null),
+                (3, 'app-3', null, 12000.00, 0, 'boat', 'nan'::double, null, null, null)
+            ) as rows(batch, application_id, borrower_id, requested_amount, term_months, purpose, annual_income,
+                income_verified, oldest_account_on, decided_at)""")
+    return own_home
+
+
+def _send_table(client: Client, table: str = "analyst.applications", **headers: str) -> Any:
+    return client.post("/v1/batches", json={"table": table, "rows": "applications"}, headers=headers)
+
+
+def test_a_table_of_applications_is_decided_as_if_it_had_been_sent(
+    batch_client: Client, applications: ServingHome
+) -> None:
+    first = APPLICATION | {"decided_at": "2022-03-01T10:00:00Z"}
+    sent = _send(batch_client, first, RISKY, BAD | {"borrower_id": None}).json()["batch_id"]
+
+    taken = _send_table(batch_client)
+
+    assert taken.status_code == 202, taken.text
+    assert (taken.json()["table"], taken.json()["n_rows"]) == ("analyst.applications", 3)
+    batch_id = taken.json()["batch_id"]
+    for each in (sent, batch_id):
+        _run(applications, each)
+    good, risky, bad = _results(batch_client, batch_id)
+    for one, other in zip((good, risky), _results(batch_client, sent), strict=False):
+        for name in ("application_id", "probability", "raw_score", "band", "decision", "reasons", "lake_snapshot"):
+            assert one[name] == other[name]
+        logged = [batch_client.get(f"/v1/decisions/{each['decision_id']}").json() for each in (one, other)]
+        for what in ("features", "history", "status", "borrower_id"):
+            assert logged[0][what] == logged[1][what]
+        assert replay(applications.settings, one["decision_id"]).equal
+    assert risky["reasons"][0]["text"]
+    found = [(error["field"], error["found"]) for error in bad["problem"]["errors"]]
+    assert found == [("term_months", 0), ("purpose", "boat"), ("annual_income", "NaN")]
+
+
+def test_a_table_of_applications_is_taken_as_it_stands(batch_client: Client, applications: ServingHome) -> None:
+    """What comes into the table later is not in the batch, which names the snapshot it was read at."""
+    taken = _send_table(batch_client, **{"Idempotency-Key": "monday"}).json()
+    with writer("test", applications.settings) as con:
+        con.execute("delete from analyst.applications where application_id <> 'app-2'")
+
+    again = _send_table(batch_client, **{"Idempotency-Key": "monday"}).json()
+    done = _run(applications, taken["batch_id"])
+
+    assert (again["batch_id"], again["lake_snapshot"]) == (taken["batch_id"], taken["lake_snapshot"])
+    assert (done.n_rows, done.lake_snapshot) == (3, taken["lake_snapshot"])
+    with connect(applications.settings) as con:
+        (n_then,) = con.execute(
+            f"select count(*) from analyst.applications at (version => {done.lake_snapshot})"
+        ).fetchall()
+    assert n_then == (3,)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("alter table {} drop column term_months", "lacks term_months"),
+        ("alter table {} rename column annual_income to annual_incomes", "'annual_incomes', and no annual_income"),
+        ("alter table {} rename column borrower_id to Borrower_Id", "'Borrower_Id', and no borrower_id"),
+        ("insert into {} from {} union all from {}", "must hold 1 to 6 rows (LOANLAKE_QUEUED_BATCH_ROWS)"),
+        ("delete from {}", "holds 0"),
+    ],
+)
+def test_a_table_that_holds_no_batch_of_applications_is_refused(
+    batch_client: Client, applications: ServingHome, change: str, said: str
+) -> None:
+    with writer("test", applications.settings) as con:
+        con.execute(change.replace("{}", "analyst.applications"))
+
+    refused = _send_table(batch_client)
+
+    assert refused.status_code == 400
+    assert said in refused.json()["detail"]
+    assert BatchStates(applications.settings).count() == 0
+
+
+def test_a_table_of_applications_is_no_table_of_features_and_says_how_it_is_named(
+    batch_client: Client, applications: ServingHome
+) -> None:
+    refused = batch_client.post("/v1/batches", json={"table": "analyst.applications"})
+
+    assert refused.status_code == 400
+    assert refused.json()["detail"].endswith('A table of applications is named with "rows": "applications"')
+
+
+def test_rows_for_other_fields_than_the_champions_fail_and_say_whose_they_are(
+    batch_client: Client, own_home: ServingHome
+) -> None:
+    location = _send(batch_client, APPLICATION).headers["Location"]
+    batch_id = location.rpartition("/")[2]
+    publish(second_bundle(), own_home.settings, source=SOURCE, model_name=MODEL_NAME, model_version=2, by="tests")
+
+    _run(own_home, batch_id)
+
+    status = batch_client.get(location).json()
+    assert status["state"] == "failed"
+    assert status["reason"] == (
+        f"the fields of its rows are those of {MODEL_NAME} version 1, the champion when it was taken; "
+        f"{MODEL_NAME} version 2, the champion now, takes others: send the batch again with them (to try this one "
+        "again helps only after a rollback)"
+    )
+    publish_model(own_home.settings, version=3)
+    batch_client.post(f"{location}/retry")
+    assert _run(own_home, batch_id).state == "succeeded"
+
+
+@pytest.mark.parametrize("rows", ["features", "applications"])
 @pytest.mark.parametrize(
     "table",
     [
@@ -181,16 +306,18 @@ def test_a_table_of_features_is_scored_as_its_rows_are_alone(batch_client: Clien
         "memory.main.x",
         "lake.features.ftr_application_v1",
         "information_schema.tables",
-        "features.ftr_application_inputs",
+        "information_schema.columns",
         "x",
         "a" * 500,
     ],
 )
-def test_a_table_that_cannot_be_scored_is_refused(client: Client, shared_home: ServingHome, table: str) -> None:
+def test_a_table_that_cannot_be_scored_is_refused(
+    client: Client, shared_home: ServingHome, table: str, rows: str
+) -> None:
     fill_lake(shared_home.settings, 50)
     headers = _key(shared_home.settings, "batch")
 
-    refused = client.post("/v1/batches", json={"table": table}, headers=headers)
+    refused = client.post("/v1/batches", json={"table": table, "rows": rows}, headers=headers)
 
     assert refused.status_code == 400
     assert refused.json()["errors"][0]["field"] == "table"
@@ -204,6 +331,7 @@ def test_a_table_that_cannot_be_scored_is_refused(client: Client, shared_home: S
         ('{"applications": []}', JSON, 400),
         ('{"applications": [{}, {}, {}, {}, {}, {}, {}]}', JSON, 400),
         ('{"applications": 1}', JSON, 400),
+        ('{"table": "features.x", "rows": "loans"}', JSON, 400),
         ('{"table": "features.x", "applications": []}', JSON, 400),
         ("[]", JSON, 400),
         ("", JSON, 400),
@@ -252,6 +380,101 @@ def test_the_same_key_is_the_same_batch(batch_client: Client) -> None:
     assert first.json()["batch_id"] == again.json()["batch_id"]
     assert other.status_code == 422
     assert other.json()["type"] == "urn:loanlake:problem:idempotency-key-reused"
+
+
+def test_of_one_request_sent_twice_at_once_one_batch_is_taken(
+    batch_client: Client, own_home: ServingHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = {"Idempotency-Key": "monday"}
+    first = _send(batch_client, APPLICATION, **key)
+    monkeypatch.setattr(BatchStates, "find_by_key", lambda *_: None)  # the second looked before the first was there
+
+    second = _send(batch_client, APPLICATION, **key)
+
+    assert second.json()["batch_id"] == first.json()["batch_id"]
+    assert [path.name for path in own_home.settings.batches.iterdir()] == [first.json()["batch_id"]]
+
+
+def test_a_key_whose_batch_was_forgotten_is_a_new_key(batch_client: Client, own_home: ServingHome) -> None:
+    """Under the old batch's id its scores would replace the old ones, and its decisions never reach the lake."""
+    settings, key = own_home.settings, {"Idempotency-Key": "monday"}
+    first = _send(batch_client, APPLICATION, **key).json()["batch_id"]
+    _run(own_home, first)
+    decision_log.ingest_into_lake(settings)
+
+    maintain_home(settings, retention_days=0, grace_hours=0)
+    assert _send(batch_client, APPLICATION, **key).json()["batch_id"] == first
+
+    BatchStates(settings).remove_ended_before(utc_now())
+    decision_log.prune(settings, older_than=timedelta(0))
+    second = _send(batch_client, RISKY, **key).json()["batch_id"]
+    _run(own_home, second)
+    decision_log.ingest_into_lake(settings)
+
+    assert second != first
+    with connect(settings) as con:
+        scored = con.execute(
+            "select batch_id, probability from serving.batch_scores "
+            "join serving.predictions using (decision_id, application_id, probability) order by scored_at"
+        ).fetchall()
+    assert [batch_id for batch_id, _ in scored] == [first, second]
+
+
+def test_a_key_of_a_batch_that_an_earlier_version_took_is_known(batch_client: Client, own_home: ServingHome) -> None:
+    """There a batch's id was its key's, and the file had no column for keys."""
+    states = BatchStates(own_home.settings)
+    states.add("key-1", BatchRequest(), caller_id="c", body_sha256="")
+    with closing(sqlite3.connect(own_home.settings.batch_states)) as con:
+        con.executescript("drop index batches_by_key; alter table batches drop column key_id")
+
+    found = states.find_by_key("key-1")
+
+    assert found is not None
+    assert states.add("b-2", BatchRequest(), caller_id="c", body_sha256="", key_id="key-2").batch_id == "b-2"
+
+
+def test_a_refused_row_says_whose_it_was_as_far_as_it_can_be_read(batch_client: Client, own_home: ServingHome) -> None:
+    """Who is erased later is found by it, when what was sent has long been removed."""
+    ids: list[Any] = ["b-1", 4711, 10**30, True, None, ["b-1"]]
+    batch_id = _send(batch_client, *(BAD | {"application_id": each, "borrower_id": each} for each in ids)).json()
+    _run(own_home, batch_id["batch_id"])
+
+    rows = _results(batch_client, batch_id["batch_id"])
+
+    expected = ["b-1", "4711", None, None, None, None]
+    assert [row["borrower_id"] for row in rows] == [row["application_id"] for row in rows] == expected
+
+
+def test_results_that_an_earlier_version_wrote_are_published(
+    batch_client: Client, own_home: ServingHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was ended between its results and the lake, whose table had no borrowers then either."""
+    with writer("an earlier version", own_home.settings) as con:
+        con.execute("alter table serving.batch_scores drop column borrower_id")
+    batch_id = _send(batch_client, APPLICATION, BAD).json()["batch_id"]
+    with monkeypatch.context() as patch:
+        patch.setattr("ml.batch_runs.writer", _no_turn)
+        _run(own_home, batch_id)
+    results = BatchFiles(own_home.settings, batch_id).results
+    pq.write_table(pq.read_table(results).drop_columns(["borrower_id"]), results)
+
+    BatchStates(own_home.settings).retry(batch_id)
+    second = _send(batch_client, APPLICATION, BAD).json()["batch_id"]
+    done = [_run(own_home, each).state for each in (batch_id, second)]
+
+    assert done == ["succeeded", "succeeded"]
+    with connect(own_home.settings) as con:
+        found = con.execute(
+            "select application_id, borrower_id, probability is null, problem is null from serving.batch_scores "
+            "order by scored_at, row_number"
+        ).fetchall()
+    borrower = APPLICATION["borrower_id"]
+    assert found == [
+        ("app-1", None, False, True),
+        ("app-3", None, True, False),
+        ("app-1", borrower, False, True),
+        ("app-3", borrower, True, False),
+    ]
 
 
 def test_a_cancelled_batch_can_be_tried_again(batch_client: Client, own_home: ServingHome) -> None:

@@ -23,7 +23,7 @@ def files(home: Settings) -> BatchFiles:
         SentRow(row_number=2, application_id="bank-2", borrower_id="bank-b2", request='{"application_id":"bank-2"}'),
         SentRow(row_number=3, borrower_id="bank-b2", problem='{"found":"bank-b1"}'),
     ]
-    files.write_rows("0" * 64, rows)
+    files.write_rows(rows)
     duckdb.execute(
         "copy (from (values (1, 'bank-1', 'd-1', 0.5, null), (2, 'bank-2', 'd-2', 0.25, null), "
         '(3, null, null, null, \'{"found":"bank-b1"}\')) '
