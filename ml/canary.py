@@ -7,7 +7,7 @@ from typing import Literal
 
 from ml.canary_evidence import Evidence, collect_evidence
 from ml.challenge import end_challenge
-from ml.deployment import Challenger, Deployment, deployment_turn, now, read_deployment, serve
+from ml.deployment import Challenger, Deployment, deployment_turn, now, read_deployment, require_challenger, serve
 from ml.promotion import promote
 from warehouse.errors import NotFoundError
 from warehouse.lake import connect
@@ -24,12 +24,6 @@ class Verdict:
     move: Move
     why: str
     evidence: Evidence
-
-    @property
-    def key(self) -> str:
-        """The same while the step and what it calls for are."""
-        version = self.canary.deployment
-        return f"{version.model_name}-{version.model_version}-{self.canary.step_began_at}-{self.move}"
 
 
 def judge_canary(settings: Settings, *, at: datetime | None = None) -> Verdict:
@@ -52,8 +46,8 @@ def move_canary(settings: Settings, *, by: str) -> Verdict:
     """
     verdict = judge_canary(settings)
     if verdict.move == "back":
-        _require_unchanged(settings, verdict.canary)
-        end_challenge(settings, by=by, why=verdict.why, figures=verdict.evidence.to_dict())
+        figures = verdict.evidence.to_dict()
+        end_challenge(settings, by=by, why=verdict.why, figures=figures, judged=verdict.canary)
     elif verdict.move == "on":
         _move_on(settings, verdict, by=by)
     return verdict
@@ -64,11 +58,20 @@ def _move_on(settings: Settings, verdict: Verdict, *, by: str) -> None:
     share = canary.plan.after(canary.share) if canary.plan and canary.share else None
     if share is None:
         version = canary.deployment
-        _require_unchanged(settings, canary)
-        promote(settings, version.model_version, source=version.source, by=by, why=verdict.why, figures=figures)
+        # a promotion asks MLflow and builds for seconds, in which a person may end the trial
+        promote(
+            settings,
+            version.model_version,
+            source=version.source,
+            by=by,
+            why=verdict.why,
+            figures=figures,
+            judged=canary,
+        )
         return
     with deployment_turn(settings):
-        current = _require_unchanged(settings, canary)
+        current, _ = _running(settings)
+        require_challenger(current, canary)
         moved = replace(canary, share=share, step_began_at=now())
         serve(settings, replace(current, challenger=moved), action="advance", by=by, why=verdict.why, figures=figures)
 
@@ -83,8 +86,8 @@ def _conclude(canary: Challenger, evidence: Evidence, at: datetime) -> tuple[Mov
     champion, challenger = evidence.champion.n_asked, evidence.challenger.n_asked
     if not evidence.is_complete:
         return "wait", (
-            f"too few requests: {champion:,} to the champion and {challenger:,} to the canary, of "
-            f"{plan.min_decisions:,} each and half of them answered"
+            f"too few requests: {champion:,} to the champion and {challenger:,} to the canary are in the lake since "
+            f"the step began; {plan.min_decisions:,} each are needed, half of them answered"
         )
     open_checks = [check for check in evidence.checks if not check.is_kept]
     if open_checks:
@@ -102,10 +105,3 @@ def _running(settings: Settings) -> tuple[Deployment, Challenger]:
     if served is None or served.challenger is None or served.challenger.mode != "canary":
         raise NotFoundError("no canary is running: `loanlake challenge VERSION --canary` starts one")
     return served, served.challenger
-
-
-def _require_unchanged(settings: Settings, canary: Challenger) -> Deployment:
-    current, running = _running(settings)
-    if running != canary:
-        raise NotFoundError(f"the canary changed while it was judged: {running.name} is served now, ask again")
-    return current

@@ -19,6 +19,7 @@ from ml.deployment import (
     now,
     place_bundle,
     read_deployment,
+    require_challenger,
     serve,
 )
 from warehouse.errors import NotFoundError, SettingError
@@ -101,15 +102,25 @@ def _is_same(running: Challenger, asked: Challenger) -> bool:
 
 
 def end_challenge(
-    settings: Settings, *, by: str, why: str = "", figures: Mapping[str, Any] | None = None
+    settings: Settings,
+    *,
+    by: str,
+    why: str = "",
+    figures: Mapping[str, Any] | None = None,
+    judged: Challenger | None = None,
 ) -> Deployment:
-    """Let the champion answer alone again; its decisions stay. Raises NotFoundError where no challenge runs."""
+    """Let the champion answer alone again; its decisions stay. Raises NotFoundError where no challenge runs.
+
+    ``judged``: the only challenger to end; NotFoundError too where another one runs by now.
+    """
     from ml.registry import drop_challenger
 
     with deployment_turn(settings):
         current = read_deployment(settings)
         if current is None or current.challenger is None:
             raise NotFoundError("no challenge is running: `loanlake status` shows what is served")
+        if judged is not None:
+            require_challenger(current, judged)
         ended = current.challenger.deployment
         deployment = replace(current, challenger=None)
         serve(settings, deployment, action="end_challenge", by=by, why=why, figures=figures)

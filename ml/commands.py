@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("version", type=click.IntRange(1))
 @click.option("--source", help="Whose model; the active source if not given (LOANLAKE_SOURCE, or what is served).")
 def promote(*, version: int, source: str | None) -> None:
-    r"""Serve VERSION of a source's model from now on, and make it MLflow's champion.
+    """Serve VERSION of a source's model from now on, and make it MLflow's champion.
 
     A running API swaps it in within seconds, without dropping a request. A version that a gate refused is not served:
     the message says which gate and why.
@@ -41,7 +41,7 @@ def promote(*, version: int, source: str | None) -> None:
 @click.option("--override", "overrides", multiple=True, help="A gate that refused it and shall not count; repeatable.")
 @click.option("--source", help="Whose model; the active source if not given (LOANLAKE_SOURCE, or what is served).")
 def approve(*, version: int, reason: str, serve: bool, overrides: tuple[str, ...], source: str | None) -> None:
-    r"""Approve VERSION of a source's model, and serve it from now on, or with --no-serve leave that to a canary.
+    """Approve VERSION of a source's model, and serve it from now on, or with --no-serve leave that to a canary.
 
     With LOANLAKE_APPROVAL=required a version that passed its gates waits for this before it answers anybody. A gate can
     be overridden by name, with the reason kept; parity and leakage never.
@@ -76,7 +76,7 @@ def approve(*, version: int, reason: str, serve: bool, overrides: tuple[str, ...
 @click.option("--canary", is_flag=True, help="Let it answer a share that grows by what it shows: `loanlake canary`.")
 @click.option("--steps", help="Shares of a canary in percent, then all as champion.  [default: 10,25,50]")
 @click.option("--dwell", type=click.FloatRange(0), help="Minutes a canary stays on each step.  [default: 60]")
-@click.option("--decisions", type=click.IntRange(1), help="Decisions of each version a step needs.  [default: 300]")
+@click.option("--decisions", type=click.IntRange(100), help="Decisions of each version a step needs.  [default: 300]")
 @click.option("--end", is_flag=True, help="Let the champion answer alone again.")
 def challenge(
     *,
@@ -89,7 +89,7 @@ def challenge(
     decisions: int | None,
     end: bool,
 ) -> None:
-    r"""Try VERSION of the served model beside the champion: in shadow, or with a share of the applicants.
+    """Try VERSION of the served model beside the champion: in shadow, or with a share of the applicants.
 
     A running API takes it up within seconds, without dropping a request. `loanlake promote VERSION` makes it the
     champion; a promotion or a rollback ends the challenge. A version that a gate refused is not tried.
@@ -250,7 +250,7 @@ def export_borrower(*, borrower_id: str, to: Path | None) -> None:
     "--to", type=click.Path(dir_okay=False, path_type=Path), help="Write the rows: FILE.parquet, FILE.csv or FILE.json."
 )
 def training_set(*, version: int, source: str | None, to: Path | None) -> None:
-    r"""Read again the exact rows that trained VERSION of a source's model, and prove it by the hash in its lineage.
+    """Read again the exact rows that trained VERSION of a source's model, and prove it by the hash in its lineage.
 
     Late rows, restatements and rebuilds since then change nothing: the rows come from the lake snapshot that the model
     names. Without --to the rows are only read and checked. Exit code 1, both hashes and no file where they differ.

@@ -10,11 +10,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+import msgspec
+
+from warehouse.decision_log import HistoryWord
+from warehouse.errors import LoanlakeError
 from warehouse.online_store import Record, RecordKey
 
 StaleWord = Literal["score", "score_without_history", "refuse"]
 UnavailableWord = Literal["refuse", "score_without_history"]
 Records = Mapping[RecordKey, Record]
+
+
+class HistoryTooOld(LoanlakeError):
+    """What the online store has is older than the lender lets a score be made on."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The records that were found of those asked for, and what became of looking them up as a whole."""
+
+    records: Records
+    history: HistoryWord
 
 
 @dataclass(frozen=True)
@@ -29,11 +44,37 @@ class HistoryPolicy:
         """Whether what stands for ``as_of`` is too old for a decision made ``at`` that time; both naive UTC."""
         return self.max_age is not None and at - as_of > self.max_age
 
-    def fresh_enough(self, records: Records, at: datetime) -> Records:
-        """Those that are not stale."""
+    def allowed(self, found: Found, at: datetime) -> Found:
+        """What a decision made ``at`` that time, naive UTC, may use of the records found, and what to call it.
+
+        Raises HistoryTooOld where the policy refuses.
+        """
         if self.max_age is None:
-            return records
-        return {key: record for key, record in records.items() if not self.is_stale(record.as_of, at)}
+            return found
+        records = found.records
+        fresh = {key: record for key, record in records.items() if not self.is_stale(record.as_of, at)}
+        if len(fresh) == len(records):
+            return found
+        if self.stale == "score":
+            return Found(records, "stale")
+        if self.stale == "score_without_history":
+            return Found(fresh, "left_out")
+        as_of = min(record.as_of for record in records.values())
+        raise HistoryTooOld(
+            f"History is as of {as_of.isoformat()}Z, {age_text(at - as_of)} before this decision; "
+            f"the limit here is {age_text(self.max_age)}"
+        )
+
+
+def rule_of_time(decided_at: datetime, records: Records) -> str | None:
+    """The rule that a ``decided_at`` of the caller's own, naive UTC, breaks beside these records; None if none.
+
+    They were not known before the time that they stand for: such a score would see the future.
+    """
+    newest = max((record.as_of for record in records.values()), default=None)
+    if newest is None or decided_at >= newest:
+        return None
+    return f"must not be before the history used, which is as of {newest.isoformat()}Z"
 
 
 def oldest(records: Iterable[Record]) -> datetime | None:

@@ -87,7 +87,7 @@ drift_report = dg.define_asset_job(
 maintain = dg.define_asset_job(
     "maintain",
     selection=_maintenance,
-    description="Merge the lake's small files, expire old snapshots that nothing names, delete what nobody reads.",
+    description="Merge the lake's small files, expire old snapshots that nothing names, prune the API's decision log.",
 )
 rebuild_months = dg.define_asset_job(
     "rebuild_months",

@@ -29,5 +29,5 @@ weekly_maintenance = dg.ScheduleDefinition(
     name="weekly_maintenance",
     job=maintain,
     cron_schedule="0 1 * * 0",
-    description="Merge small files and expire old snapshots, every Sunday.",
+    description="Merge small files, expire old snapshots and prune the API's decision log, every Sunday.",
 )

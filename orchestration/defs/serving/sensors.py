@@ -27,21 +27,17 @@ def decisions_to_ingest(context: dg.SensorEvaluationContext) -> dg.RunRequest | 
     waiting = count_pending(Settings.from_environment())
     if waiting == 0:
         return dg.SkipReason("nothing waits in the decision log")
-    if context.instance.get_runs_count(dg.RunsFilter(job_name=ingest_decisions.name, statuses=_UNFINISHED)):
-        return dg.SkipReason(f"{waiting:,} rows wait; a run is on its way to take them")
-    latest = context.instance.get_run_records(dg.RunsFilter(job_name=ingest_decisions.name), limit=1)
-    if latest and latest[0].dagster_run.is_failure:
-        seconds = time.time() - (latest[0].end_time or 0.0)
-        if seconds < _RETRY_SECONDS:
-            return dg.SkipReason(
-                f"{waiting:,} rows wait; the last run failed, the next is tried in {_RETRY_SECONDS - seconds:.0f} s"
-            )
-    return dg.RunRequest()
+    why_not = _why_not_now(context.instance, ingest_decisions.name)
+    return dg.SkipReason(f"{waiting:,} rows wait; {why_not}") if why_not else dg.RunRequest()
 
 
 @dg.sensor(job=move_canary, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
-def canary_to_move() -> dg.RunRequest | dg.SkipReason:
-    """Start a run when the canary's step calls for a move; says what it waits for otherwise."""
+def canary_to_move(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Start a run when the canary's step calls for a move; says what it waits for otherwise.
+
+    Without a run key: a run that failed, or that found the figures changed, would use it up, and a canary that is to go
+    back would answer for ever.
+    """
     from ml.canary import judge_canary
     from warehouse.errors import LakeError, NotFoundError
 
@@ -53,7 +49,10 @@ def canary_to_move() -> dg.RunRequest | dg.SkipReason:
         return dg.SkipReason(f"the canary cannot be judged: {error}")
     if verdict.move == "wait":
         return dg.SkipReason(f"{verdict.canary.name}: {verdict.why}")
-    return dg.RunRequest(run_key=verdict.key, tags={"loanlake/reason": verdict.why})
+    why_not = _why_not_now(context.instance, move_canary.name)
+    if why_not:
+        return dg.SkipReason(f"{verdict.canary.name}, {verdict.why}; {why_not}")
+    return dg.RunRequest(tags={"loanlake/reason": verdict.why})
 
 
 @dg.sensor(job=publish_approved, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -70,3 +69,15 @@ def version_approved() -> dg.RunRequest | dg.SkipReason:
         return dg.SkipReason("no approval waits to be followed")
     key = f"{approval.model_name} {approval.model_version} {approval.at}"
     return dg.RunRequest(run_key=key, tags={"loanlake/reason": f"approved by {approval.by}"})
+
+
+def _why_not_now(instance: dg.DagsterInstance, job_name: str) -> str:
+    """Why no run of a job should be started; empty where one should."""
+    if instance.get_runs_count(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED)):
+        return "a run is on its way"
+    latest = instance.get_run_records(dg.RunsFilter(job_name=job_name), limit=1)
+    if latest and latest[0].dagster_run.is_failure:
+        seconds = time.time() - (latest[0].end_time or 0.0)
+        if seconds < _RETRY_SECONDS:
+            return f"the last run failed, the next is tried in {_RETRY_SECONDS - seconds:.0f} s"
+    return ""

@@ -8,9 +8,10 @@ import pytest
 from ml import canary as canary_module
 from ml.canary import judge_canary, move_canary
 from ml.canary_evidence import Arm, Moments, weigh
-from ml.challenge import start_challenge
+from ml.challenge import end_challenge, start_challenge
 from ml.deployment import CanaryPlan, read_deployment, read_history
 from ml.deployment_changes import record_changes
+from ml.promotion import publish
 from tests.model_factory import MODEL_NAME, SOURCE, publish_model, shared_bundle
 from warehouse.errors import NotFoundError, SettingError
 from warehouse.lake import connect, writer
@@ -81,8 +82,9 @@ def test_a_new_step_is_judged_by_its_own_requests(home):
     verdict = judge_canary(home)
 
     assert verdict.move == "wait"
-    assert (
-        verdict.why == "too few requests: 0 to the champion and 0 to the canary, of 300 each and half of them answered"
+    assert verdict.why == (
+        "too few requests: 0 to the champion and 0 to the canary are in the lake since the step began; "
+        "300 each are needed, half of them answered"
     )
 
 
@@ -99,6 +101,34 @@ def test_after_its_last_step_it_is_promoted(home, monkeypatch):
     assert (version, by["source"], by["by"]) == (2, SOURCE, "dagster")
     assert by["why"].startswith("no worse than it may be, by 3,000 and 3,000 requests")
     assert by["figures"]["challenger"]["n"] == 3000
+
+
+@pytest.mark.parametrize(("failed", "move"), [(0, "on"), (400, "back")])
+def test_a_person_who_ends_it_while_it_is_moved_has_the_last_word(home, monkeypatch, failed, move):
+    """A promotion takes seconds before it is served: one went through although the trial had been ended meanwhile."""
+
+    def promote_slowly(settings, version, *, source, **what):
+        end_challenge(settings, by="a person")
+        publish(shared_bundle(seed=8), settings, source=source, model_name=MODEL_NAME, model_version=version, **what)
+
+    def end_slowly(settings, **what):
+        end_challenge(settings, by="a person")
+        start_challenge(
+            home, shared_bundle(seed=9), against=read_deployment(home), model_version=3, share=0.1, by="a person"
+        )
+        end_challenge(settings, **what)
+
+    monkeypatch.setattr(canary_module, "promote", promote_slowly)
+    monkeypatch.setattr(canary_module, "end_challenge", end_slowly)
+    start(home, CanaryPlan(steps=(0.5,), dwell_minutes=0))
+    answer(home, failed=failed)
+
+    with pytest.raises(NotFoundError, match=r"version 2, answering 0\.5 .* changed while it was judged: .* runs now"):
+        move_canary(home, by="dagster")
+
+    served = read_deployment(home)
+    assert served.model_version == 1
+    assert (served.challenger and served.challenger.deployment.model_version) == (None if move == "on" else 3)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """A challenge is of one version against one champion, and ends with either."""
 
 import pytest
+from click.testing import CliRunner
 
 from ml.bundle import load_bundle
 from ml.challenge import end_challenge, start_challenge
-from ml.deployment import read_deployment, read_history
+from ml.commands import challenge as challenge_command
+from ml.deployment import MIN_DECISIONS, read_deployment, read_history
 from ml.promotion import rollback
 from tests.model_factory import MODEL_NAME, publish_model, shared_bundle
 from warehouse.errors import NotFoundError, SettingError
@@ -111,3 +113,10 @@ def test_ending_no_challenge_says_so(home):
 
     with pytest.raises(NotFoundError, match="no challenge is running"):
         end_challenge(home, by="someone")
+
+
+def test_the_command_names_the_fewest_decisions_of_a_step():
+    result = CliRunner().invoke(challenge_command, ["2", "--canary", "--decisions", str(MIN_DECISIONS - 1)])
+
+    assert result.exit_code == 2
+    assert f"{MIN_DECISIONS - 1} is not in the range x>={MIN_DECISIONS}" in result.output

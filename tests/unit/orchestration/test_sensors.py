@@ -92,7 +92,7 @@ def test_decisions_that_a_run_is_about_to_take_start_no_second_run(
     decide(home, "d-1")
     instance.add_run(dg.DagsterRun(job_name="ingest_decisions", run_id="r-1", status=dg.DagsterRunStatus.STARTED))
 
-    assert tick(decisions_to_ingest, instance) == ([], "1 rows wait; a run is on its way to take them")
+    assert tick(decisions_to_ingest, instance) == ([], "1 rows wait; a run is on its way")
 
 
 def test_without_a_canary_none_is_moved(in_service: Callable[..., Deployment], instance: dg.DagsterInstance) -> None:
@@ -102,9 +102,12 @@ def test_without_a_canary_none_is_moved(in_service: Callable[..., Deployment], i
 
 
 def test_a_canary_starts_a_run_only_when_its_step_calls_for_a_move(
-    home: Settings, in_service: Callable[..., Deployment], instance: dg.DagsterInstance
+    home: Settings,
+    in_service: Callable[..., Deployment],
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Failing on each of 400 requests, it goes back, asked for once."""
+    """Failing on each of 400 requests, it goes back; a run that failed is tried again, or it would answer for ever."""
     champion = in_service(3)
     canary = Challenger(
         "canary", 0.1, replace(champion, model_version=4), CanaryPlan(), "2024-06-01T00:00:00.000+00:00"
@@ -125,12 +128,22 @@ def test_a_canary_starts_a_run_only_when_its_step_calls_for_a_move(
             "timestamp '2024-06-02' as ingested_at from range(400)"
         )
     (first,), _ = tick(canary_to_move, instance)
+    run = dg.DagsterRun(job_name="move_canary", run_id="r-1", status=dg.DagsterRunStatus.STARTED)
+    instance.add_run(run)
+    on_its_way = tick(canary_to_move, instance)
+    instance.report_run_failed(run)
+    failed = tick(canary_to_move, instance)
+    monkeypatch.setattr("orchestration.defs.serving.sensors._RETRY_SECONDS", 0)
     (again,), _ = tick(canary_to_move, instance)
 
     assert waiting[0] == []
     assert "answering 0.1 of the applicants, as a canary: too few requests: 0 to the champion" in waiting[1]
     assert first.tags["loanlake/reason"].startswith("worse than it may be: errors +1.000")
-    assert again.run_key == first.run_key
+    assert (on_its_way[0], failed[0]) == ([], [])
+    assert on_its_way[1].endswith("; a run is on its way")
+    assert "; the last run failed, the next is tried in " in failed[1]
+    assert first.run_key is None, "Dagster takes each key once, whatever became of its run"
+    assert again.tags == first.tags
 
 
 def test_a_new_file_starts_a_refresh_of_its_source_once(home: Settings, instance: dg.DagsterInstance) -> None:
@@ -290,6 +303,37 @@ def test_a_batch_whose_process_is_gone_fails(home: Settings, instance: dg.Dagste
     ended = states.find("b-1")
     assert ended is not None
     assert ended.state == "failed"
+
+
+def test_runs_that_were_killed_with_all_of_dagster_take_no_place(home: Settings, instance: dg.DagsterInstance) -> None:
+    """They stand as started: two of them stopped all batches until somebody ended them by hand."""
+    states = BatchStates(home)
+    for batch_id in ("b-1", "b-2"):
+        states.add(batch_id, BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+        states.claim(batch_id, f"run of {batch_id}")
+        run = dg.DagsterRun(
+            job_name="score_batch", status=dg.DagsterRunStatus.STARTED, tags={BATCH_TAG: f"{batch_id}/1"}
+        )
+        instance.add_run(run)
+    states.add("b-3", BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+
+    requests, _ = tick(batches_to_score, instance)
+
+    assert [request.run_key for request in requests] == ["b-3/1"]
+    assert {batch.state for batch_id in ("b-1", "b-2") if (batch := states.find(batch_id))} == {"failed"}
+
+
+def test_batches_that_are_scored_or_have_a_run_take_a_place(home: Settings, instance: dg.DagsterInstance) -> None:
+    states = BatchStates(home)
+    for batch_id in ("b-1", "b-2", "b-3"):
+        states.add(batch_id, BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+    states.claim("b-1", "run-1")
+    instance.create_run_for_job(dg.JobDefinition(name="score_batch", graph_def=_nothing), tags={BATCH_TAG: "b-2/1"})
+
+    with BatchFiles(home, "b-1").turn():
+        requests, said = tick(batches_to_score, instance)
+
+    assert (requests, said) == ([], "2 batches wait; 2 are being scored, 2 at a time")
 
 
 @dg.graph

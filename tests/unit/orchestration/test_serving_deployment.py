@@ -9,7 +9,7 @@ from ml.approval import approve_once
 from ml.deployment import Deployment, read_deployment
 from ml.registered_version import read_versions
 from orchestration.candidates import candidate_directory, set_current
-from orchestration.defs.serving.assets import deployment
+from orchestration.defs.serving.assets import batch_decisions, deployment
 from orchestration.run_settings import RunSettings
 from tests.registered_version import registered_version
 from warehouse.settings import Settings
@@ -74,3 +74,11 @@ def test_a_first_model_that_waits_for_approval_stops_the_run_and_says_so(home: S
     [failed] = [event for event in result.all_events if event.is_step_failure]
     assert "waits for approval (LOANLAKE_APPROVAL=required)" in str(failed.step_failure_data.user_failure_data)
     assert read_deployment(home) is None
+
+
+def test_a_refresh_of_a_lender_without_a_model_scores_nothing_and_says_so(home: Settings) -> None:
+    done = dg.materialize([batch_decisions], resources={"run_settings": RunSettings(source="bank")})
+
+    (made,) = done.asset_materializations_for_node("serving__batch_decisions")
+    assert made.metadata["applications_scored"].value == 0
+    assert "no model of source 'bank' is served yet: `loanlake run bank`" in str(made.metadata["summary"].value)
