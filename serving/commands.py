@@ -49,7 +49,10 @@ def key() -> None:
 def create(name: str, scopes: tuple[str, ...], expires_days: int | None, rate_limit: int | None) -> None:
     """Make a key for the caller NAME and print it, this once: only a hash of it is kept.
 
-    The key alone goes to standard output: KEY=$(loanlake key create branch-office)
+    The key alone goes to standard output:
+
+    \b
+        KEY=$(loanlake key create branch-office)
     """
     wanted = scopes or _DEFAULT_SCOPES
     text = _store().create(name, wanted, expires_after=_days(expires_days), rate_limit=rate_limit)

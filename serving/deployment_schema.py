@@ -4,13 +4,12 @@ A field that one answering version requires is required of every request, since 
 answer; the violation names the version. What only a challenger in shadow asks for is taken, and never demanded.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from serving.body_schema import BodySchema, Field, invalid, shown
+from serving.body_schema import BodySchema, Field, invalid, unknown_fields
 from serving.problems import InvalidRequest, Violation
 from serving.score_request import ALWAYS
 
@@ -60,7 +59,7 @@ class DeploymentSchema:
                 values_of[version.name] = version.schema.validate(_part(body, version.schema))
             except InvalidRequest as problem:
                 broken[version.name] = problem.violations
-        unknown = _part_violations(self._champion.schema, body, self.fields)
+        unknown = unknown_fields(body, self.fields)
         demanded = [version for version in self._versions() if version.answers and version.name in broken]
         if demanded or unknown:
             # as a dictionary: what both versions refuse alike is told once
@@ -123,14 +122,6 @@ class DeploymentSchema:
 
 def _part(body: dict[Any, Any], schema: BodySchema) -> dict[Any, Any]:
     return {name: value for name, value in body.items() if name in schema.fields}
-
-
-def _part_violations(schema: BodySchema, body: dict[Any, Any], fields: Mapping[str, Field]) -> tuple[Violation, ...]:
-    return tuple(
-        Violation(field=shown(name), rule=schema.unknown(name, fields), found=shown(value))
-        for name, value in body.items()
-        if name not in fields
-    )
 
 
 def _rules(schema: BodySchema) -> dict[str, tuple[Any, bool]]:

@@ -23,7 +23,7 @@ from serving.workers import COUNTERS
 from warehouse.decision_log import Decision
 
 # else each counter has a second series, for when it began, where one worker runs and not where several do
-disable_created_metrics()  # type: ignore[no-untyped-call]
+disable_created_metrics()
 
 #: Why a version did not score: a formula has no result for the values, an error, or too many waited for a shadow.
 FailureWord = Literal["not_scorable", "failed", "left_out"]
@@ -146,7 +146,7 @@ class Metrics:
             from prometheus_client.multiprocess import MultiProcessCollector
 
             counted = CollectorRegistry()
-            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
+            MultiProcessCollector(counted)
         return generate_latest(counted) + generate_latest(_Told(told))
 
     def count_prediction(self, decision: Decision) -> None:

@@ -87,13 +87,21 @@ class ServingOptions:
         """Read the API's ``LOANLAKE_*`` variables; raises SettingError naming the variable that cannot be used."""
         env = os.environ if environment is None else environment
         metrics = _word(env, "LOANLAKE_METRICS", ("open", "key"))
+        batch_rows = _count(env, "LOANLAKE_BATCH_ROWS", cls.batch_rows, 10_000)
+        waiting = _count(env, "LOANLAKE_WAITING_DECISIONS", cls.waiting_decisions, 1_000_000)
+        if waiting < batch_rows:
+            # the largest batch would be told to come again, however often it came
+            raise SettingError(
+                "LOANLAKE_WAITING_DECISIONS must be at least LOANLAKE_BATCH_ROWS, whose decisions are made durable "
+                f"together: found {waiting} and {batch_rows}"
+            )
         return cls(
-            batch_rows=_count(env, "LOANLAKE_BATCH_ROWS", cls.batch_rows, 10_000),
+            batch_rows=batch_rows,
             body_bytes=_count(env, "LOANLAKE_BODY_BYTES", cls.body_bytes, 100_000_000),
             queued_batch_rows=_count(env, "LOANLAKE_QUEUED_BATCH_ROWS", cls.queued_batch_rows, 1_000_000),
             batch_bytes=_count(env, "LOANLAKE_BATCH_BYTES", cls.batch_bytes, 1_000_000_000),
             queued_batches=_count(env, "LOANLAKE_QUEUED_BATCHES", cls.queued_batches, 100_000),
-            waiting_decisions=_count(env, "LOANLAKE_WAITING_DECISIONS", cls.waiting_decisions, 1_000_000),
+            waiting_decisions=waiting,
             requests_at_once=_count(env, "LOANLAKE_REQUESTS_AT_ONCE", cls.requests_at_once, 100_000),
             rate_limit=_count(env, "LOANLAKE_RATE_LIMIT", cls.rate_limit, MOST_REQUESTS),
             request_seconds=_seconds(env, "LOANLAKE_REQUEST_SECONDS", cls.request_seconds),

@@ -4,20 +4,30 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import msgspec
 
 from serving.group_commit import GroupCommit, TooManyWaiting
 from serving.metrics import Metrics
 from serving.problems import Unavailable
 from warehouse import decision_log
 from warehouse.decision_log import Backlog, Decision, ReportedOutcome, ScoringFailure, ShadowDecision
-from warehouse.errors import NotFoundError
+from warehouse.errors import LakeError, NotFoundError
 from warehouse.settings import Settings
 
 log = logging.getLogger("loanlake.serving")
 
-Entry = Decision | ReportedOutcome | ScoringFailure
+
+class _Keyed(msgspec.Struct, frozen=True):
+    """A decision on a request that came with a key."""
+
+    key_id: str
+    decision: Decision
+
+
+Entry = Decision | ReportedOutcome | ScoringFailure | _Keyed
 
 
 class Outbox:
@@ -47,6 +57,17 @@ class Outbox:
         for decision in decisions:
             self._metrics.count_prediction(decision)
 
+    async def add_keyed(self, key_id: str, decision: Decision) -> Decision:
+        """Return, when it is durable, the decision that the key stands for: another one where that came first.
+
+        Raises Unavailable.
+        """
+        await self._add([_Keyed(key_id, decision)])
+        kept = self.find_by_key(key_id) or decision
+        if kept.decision_id == decision.decision_id:
+            self._metrics.count_prediction(decision)
+        return kept
+
     async def add_shadows(self, shadows: Sequence[ShadowDecision]) -> None:
         """Return when these are durable; raises Unavailable."""
         if shadows:
@@ -64,16 +85,26 @@ class Outbox:
 
     def find(self, decision_id: str) -> Decision | None:
         """A decision that the outbox still holds; raises Unavailable where it cannot be read. About 20 microseconds."""
+        return self._find(decision_log.find_in_outbox, decision_id)
+
+    def find_by_key(self, key_id: str) -> Decision | None:
+        """The decision that a key stands for, while the outbox holds it; as :meth:`find`."""
+        return self._find(decision_log.find_by_key, key_id)
+
+    def _find(self, find: Callable[[sqlite3.Connection, str], Decision | None], name: str) -> Decision | None:
         try:
             if self._reader is None:
                 self._reader = decision_log.connect(self._settings)
-            return decision_log.find_in_outbox(self._reader, decision_id) if self._reader else None
+            return find(self._reader, name) if self._reader else None
         except sqlite3.Error as error:
             self._reader = None
             raise Unavailable(f"The decision log cannot be read: {error}") from error
 
     async def find_anywhere(self, decision_id: str) -> Decision | None:
-        """A decision from the outbox, or else from the lake: a query in a thread, one at a time, never for a score."""
+        """A decision from the outbox, or else from the lake: a query in a thread, one at a time, never for a score.
+
+        Raises Unavailable where either cannot be read: then nobody knows whether there is such a decision.
+        """
         found = self.find(decision_id)
         if found is not None:
             return found
@@ -82,6 +113,8 @@ class Outbox:
                 found = await asyncio.to_thread(decision_log.find_decision, self._settings, decision_id)
             except NotFoundError:
                 return None
+            except LakeError as error:
+                raise Unavailable(f"The lake cannot be read: {error}", retry_after_seconds=10) from error
         # what a challenger in shadow would have decided is no decision, and no caller is told of it
         return None if isinstance(found, ShadowDecision) else found
 
@@ -135,6 +168,7 @@ class Outbox:
                     [row for row in rows if isinstance(row, ReportedOutcome)],
                     [row for row in rows if isinstance(row, ShadowDecision)],
                     [row for row in rows if isinstance(row, ScoringFailure)],
+                    keyed=[(row.key_id, row.decision) for row in rows if isinstance(row, _Keyed)],
                 )
             else:
                 _write_nothing(self._writer)

@@ -53,10 +53,14 @@ OUTCOME_REPORT = BodySchema(
 )
 
 
-def outcome_id(source: str, report: Mapping[str, Any]) -> str:
-    """The same for the same report, whenever and by whomever it is sent."""
+def outcome_id(source: str, report: Mapping[str, Any], key: tuple[str, str] | None = None) -> str:
+    """The same for the same report, whenever and by whomever it is sent.
+
+    With a ``key``, the caller's id and one of their own, the same for their reports with this key alone.
+    """
     loss = report["loss_amount"]
     content = [source, report["application_id"], report["is_default"], report["outcome_at"].isoformat(), loss]
+    content += key or ()
     return str(uuid.uuid5(_NAMESPACE, msgspec.json.encode(content).decode()))
 
 
@@ -68,10 +72,11 @@ class OutcomeService:
         self._outbox = outbox
         self._clock = clock
 
-    async def report(self, body: Any) -> OutcomeReceipt:
+    async def report(self, body: Any, key: tuple[str, str] | None = None) -> OutcomeReceipt:
         """Make a report durable; raises InvalidRequest, or Unavailable where it could not be kept.
 
         A later report about the same application with other content is kept too: outcomes are corrected, not edited.
+        ``key``: the caller's id and a key of their own, by which this report is another than the same one before it.
         """
         report = OUTCOME_REPORT.validate(body)
         now = self._clock()
@@ -80,7 +85,7 @@ class OutcomeService:
             raise invalid((violation,))
         source = self._deployments.served().champion.deployment.source
         outcome = ReportedOutcome(
-            outcome_id=outcome_id(source, report),
+            outcome_id=outcome_id(source, report, key),
             source=source,
             application_id=report["application_id"],
             is_default=report["is_default"],

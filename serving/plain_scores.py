@@ -37,7 +37,9 @@ class PlainScores(ASGIMiddleware):
 
     async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
         """Score, or pass on."""
-        if scope["path_template"] != self._path or not _is_plain(scope["headers"]):
+        # Litestar answers OPTIONS by itself, with a route of its own to the same path
+        is_post = scope["path_template"] == self._path and scope.get("method") == "POST"
+        if not is_post or not _is_plain(scope["headers"]):
             await next_app(scope, receive, send)
             return
         message: HTTPReceiveMessage = await receive()  # type: ignore[assignment]  # of an HTTP connection
@@ -67,6 +69,6 @@ def _beginning_with(message: "HTTPReceiveMessage", receive: "Receive") -> "Recei
     taken = [message]
 
     async def again() -> "HTTPReceiveMessage":
-        return taken.pop() if taken else await receive()  # type: ignore[return-value]
+        return taken.pop() if taken else await receive()  # type: ignore[return-value]  # of an HTTP connection
 
     return again

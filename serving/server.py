@@ -18,8 +18,8 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     from litestar import Litestar
 
-#: Seconds that a thread may keep the interpreter from requests: loading a model takes a third of a second of it, and
-#: Python's own 5 ms would be added to a request three times over.
+#: Seconds that a thread may keep the interpreter from requests: a model being loaded, or a commit under way, would add
+#: Python's own 5 ms to them, each time that it has a turn.
 _SWITCH_SECONDS = 0.001
 #: Seconds that requests in flight get when the server is told to stop.
 _GRACE_SECONDS = 10

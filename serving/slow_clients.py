@@ -31,7 +31,7 @@ class PunctualProtocol(HttpToolsProtocol):
         self._head_bytes = 0
 
     # uvicorn narrows asyncio's own signature in the same way
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin the time for a first request."""
         super().connection_made(transport)
         self._begin_sending()

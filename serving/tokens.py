@@ -91,6 +91,7 @@ class TokenVerifier:
         try:
             claims = self._claims(token)
             expires_at = float(claims["exp"])
+            claims["sub"].encode()  # JSON can write half a character, which nothing further on can keep or count
         except jwt.PyJWTError as error:
             raise Unauthenticated(_REFUSALS.get(type(error), _UNREADABLE)) from None
         except (ValueError, TypeError, OverflowError, RecursionError):

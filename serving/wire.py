@@ -7,10 +7,10 @@ import msgspec
 
 from ml.version_states import StateWord
 from serving.problems import ProblemDocument
+from warehouse.decision_log import StatusWord
 
 DecisionWord = Literal["approve", "decline"]
 ReadinessWord = Literal["ready", "degraded", "unavailable"]
-StatusWord = Literal["scored", "scored_with_stale_history", "scored_without_history"]
 Role = Literal["champion", "challenger", "fallback"]
 
 

@@ -41,7 +41,7 @@ def live_workers() -> list[int]:
     known = {int(path.stem.rpartition("_")[2]) for path in Path(os.environ[COUNTERS]).glob("gauge_*.db")}
     alive = {pid for pid in known if pid == os.getpid() or _parent(pid) == os.getppid()}
     for pid in known - alive:
-        mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        mark_process_dead(pid)
     return sorted(alive)
 
 

@@ -1,15 +1,26 @@
 """``/v1/outcomes``: how applications ended."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Controller, Request, post
 from litestar.di import NamedDependency
+from litestar.params import HeaderParameter
 
-from serving.access import SCOPE
+from serving.access import SCOPE, caller
 from serving.json_body import read_json
 from serving.openapi import REPORT_OUTCOME, key_or_token, problems, takes
 from serving.outcome_report import OutcomeService
 from serving.wire import OutcomeReceipt
+
+ReportKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        description="Makes this another report than the same one without it. To repeat a report none is needed.",
+    ),
+]
 
 
 class OutcomesController(Controller):
@@ -27,7 +38,14 @@ class OutcomesController(Controller):
         responses=problems(400, 408, 413, 415, 503, scope="outcomes"),
     )
     async def report(
-        self, request: Request[Any, Any, Any], outcomes: NamedDependency[OutcomeService]
+        self,
+        request: Request[Any, Any, Any],
+        outcomes: NamedDependency[OutcomeService],
+        idempotency_key: ReportKey = None,
     ) -> OutcomeReceipt:
-        """Report how an application ended. Sending the same report again changes nothing."""
-        return await outcomes.report(await read_json(request))
+        """Report how an application ended. Sending the same report again changes nothing.
+
+        To take a correction back, send the first report again with an Idempotency-Key: it is then a report of its own.
+        """
+        key = (caller(request).caller_id, idempotency_key) if idempotency_key is not None else None
+        return await outcomes.report(await read_json(request), key)

@@ -1,5 +1,6 @@
 """``/v1/scores``: one application, or a list of them."""
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from litestar import Controller, Request, post
@@ -12,6 +13,7 @@ from serving.openapi import TO_DECISION, TO_OUTCOME, key_or_token, problems, tak
 from serving.request_trace import note_decision
 from serving.scoring import ScoringService
 from serving.wire import BatchAnswer, ScoredApplication
+from warehouse.settings import KEY_LIFE
 
 IdempotencyKey = Annotated[
     str | None,
@@ -19,7 +21,10 @@ IdempotencyKey = Annotated[
         name="Idempotency-Key",
         min_length=1,
         max_length=200,
-        description="Any text of the caller's own. The same request sent again with it gets the decision it got first.",
+        description=(
+            "Any text of the caller's own. The same request sent again with it gets what it got first, and another is "
+            f"refused: for {KEY_LIFE // timedelta(hours=1)} hours at least. Afterwards it may be a new key."
+        ),
     ),
 ]
 

@@ -4,7 +4,7 @@ import asyncio
 from importlib.metadata import version
 from typing import Any
 
-from litestar import Controller, Request, Response, get
+from litestar import Controller, MediaType, Request, Response, get
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
@@ -106,4 +106,4 @@ async def _notice(frame: Frame, status: int, heading: str, detail: str) -> Respo
 async def _page(template: str, frame: Frame, status: int = 200, **context: Any) -> Response[str]:
     html = await asyncio.to_thread(render, template, {"frame": frame, **context})
     headers = {"Content-Security-Policy": POLICY}
-    return Response(html, status_code=status, media_type="text/html; charset=utf-8", headers=headers)
+    return Response(html, status_code=status, media_type=MediaType.HTML, headers=headers)

@@ -4,6 +4,8 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -48,6 +50,16 @@ def test_a_decision_is_found_in_the_lake_after_the_outbox_let_it_go(own_client: 
     assert logged.json()["probability"] == answer["probability"]
 
 
+def test_a_decision_is_not_said_to_be_none_while_the_lake_cannot_be_read(own_home: ServingHome) -> None:
+    away = replace(own_home.settings, catalog="host=127.0.0.1 port=1 password=hunter2")
+    with TestClient(create_app(away), raise_server_exceptions=False) as client:
+        answer = client.get("/v1/decisions/of-last-year", headers=own_home.headers)
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+    assert answer.json()["detail"].startswith("The lake cannot be read: ")
+    assert "hunter2" not in answer.text
+
+
 @pytest.mark.parametrize("decision_id", ["nothing", "a' or 1=1 --", "0" * 500])
 def test_an_unknown_decision_is_a_problem(client: Client, decision_id: str) -> None:
     response = client.get(f"/v1/decisions/{decision_id}")
@@ -84,6 +96,22 @@ def test_a_corrected_outcome_is_another_outcome(client: Client) -> None:
     corrected = client.post("/v1/outcomes", json=report | {"is_default": True}).json()
 
     assert first["outcome_id"] != corrected["outcome_id"]
+
+
+def test_a_correction_is_taken_back_by_a_report_with_a_key(own_client: Client, own_home: ServingHome) -> None:
+    """Without one it is the first report come twice, and the correction would stand."""
+    report = {"application_id": "app-1", "is_default": True, "outcome_at": "2022-06-01T00:00:00Z"}
+    first = own_client.post("/v1/outcomes", json=report).json()
+    own_client.post("/v1/outcomes", json=report | {"is_default": False})
+
+    headers = {"Idempotency-Key": "back-1"}
+    back = [own_client.post("/v1/outcomes", json=report, headers=headers).json()["outcome_id"] for _ in range(2)]
+
+    assert back[0] == back[1] != first["outcome_id"]
+    ingest_into_lake(own_home.settings)
+    with closing(connect(own_home.settings)) as con:
+        told = con.execute("select is_default from serving.reported_outcomes order by known_at").fetchall()
+    assert told == [(True,), (False,), (True,)]
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,15 @@ def test_a_value_of_another_type_is_refused_and_shown(field: str, value: object,
     assert (violation.field, violation.found) == (field, found)
 
 
+def test_of_very_many_unknown_fields_some_are_told_and_the_rest_counted() -> None:
+    """Each is compared with every name: 150,000 of them kept all other requests waiting for 25 s."""
+    violations = refused(GOOD | {f"annual_incom{n}": 1 for n in range(150_000)})
+
+    assert len(violations) == 20
+    assert violations[0].field == "annual_incom0"
+    assert violations[-1] == Violation("annual_incom19", "is not a field of this request, nor are 149,980 more", 1)
+
+
 @pytest.mark.parametrize("body", [None, [], "x", 5, True])
 def test_a_body_that_is_not_an_object_is_refused(body: object) -> None:
     with pytest.raises(InvalidRequest, match="must be a JSON object"):

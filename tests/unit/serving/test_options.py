@@ -15,6 +15,12 @@ def test_limits_are_read_from_the_environment() -> None:
     assert options.body_bytes == ServingOptions().body_bytes
 
 
+def test_a_batch_that_could_never_be_kept_is_not_allowed() -> None:
+    """Of 10,000 rows none fits among 5,000 that may wait: 503 and Retry-After, for ever."""
+    with pytest.raises(SettingError, match=r"at least LOANLAKE_BATCH_ROWS.* found 5000 and 10000"):
+        ServingOptions.from_environment({"LOANLAKE_BATCH_ROWS": "10000"})
+
+
 def test_sites_are_named_one_by_one() -> None:
     """``*`` would let every page that a key's holder opens use what their network reaches."""
     named = ServingOptions.from_environment({"LOANLAKE_CORS_ORIGINS": "https://a.example, http://localhost:3000"})

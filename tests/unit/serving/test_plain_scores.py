@@ -11,7 +11,8 @@ from litestar.testing import TestClient
 from serving.controllers import scores
 from serving.json_body import read_json
 from serving.plain_scores import PlainScores
-from tests.serving_home import APPLICATION
+from tests.serving_home import APPLICATION, ServingHome
+from warehouse import decision_log
 
 Client = TestClient[Litestar]
 BODY = json.dumps(APPLICATION | {"decided_at": "2022-03-01T12:00:00Z"}).encode()
@@ -38,6 +39,16 @@ def test_an_ordinary_request_goes_no_further(client: Client, handled: list[str])
     assert handled == []
 
 
+def test_only_a_post_decides(client: Client, shared_home: ServingHome) -> None:
+    """OPTIONS with the body of a score request made a decision."""
+    before = decision_log.count_pending(shared_home.settings)
+
+    asked = client.request("OPTIONS", "/v1/scores", content=BODY, headers=PLAIN)
+
+    assert (asked.status_code, asked.content) == (204, b"")
+    assert decision_log.count_pending(shared_home.settings) == before
+
+
 @pytest.mark.parametrize(
     ("content", "headers"),
     [
@@ -61,7 +72,7 @@ def test_any_other_gets_the_same_answer_from_the_handler(
 def test_a_body_in_pieces_goes_on_whole(client: Client) -> None:
     pieces = [{"type": "http.request", "body": BODY[:10], "more_body": True}]
     pieces += [{"type": "http.request", "body": BODY[10:], "more_body": False}]
-    scope = {"path_template": "/v1/scores", "headers": [(b"content-type", b"application/json")]}
+    scope = {"method": "POST", "path_template": "/v1/scores", "headers": [(b"content-type", b"application/json")]}
     heard: list[object] = []
 
     async def receive() -> Any:

@@ -13,10 +13,13 @@ from litestar.testing import TestClient
 
 from ml.bundle import load_bundle
 from ml.deployment import read_deployment
+from ml.replay import replay
 from ml.scorer import Scorer
 from serving.clock import utc_now
+from serving.outbox import Outbox
 from tests.serving_home import APPLICATION, AS_OF, RISKY, ServingHome
 from warehouse import decision_log
+from warehouse.settings import KEY_LIFE, REPOSITORY
 
 Client = TestClient[Litestar]
 
@@ -213,6 +216,51 @@ def test_the_same_request_with_the_same_idempotency_key_is_one_decision(
     assert again == first
     assert other["decision_id"] != first["decision_id"]
     assert decision_log.count_pending(own_home.settings) == 2
+
+
+def test_two_workers_that_get_one_request_at_once_make_one_decision(
+    own_client: Client, own_home: ServingHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second looked for the key before the first had decided: it must answer what the first did."""
+    first = score(own_client, RISKY, **{"Idempotency-Key": "retry-1"})
+    look, looks = Outbox.find_by_key, iter([True])
+    monkeypatch.setattr(Outbox, "find_by_key", lambda *given: None if next(looks, False) else look(*given))
+
+    second = score(own_client, RISKY, **{"Idempotency-Key": "retry-1"})
+
+    assert second == first
+    assert decision_log.count_pending(own_home.settings) == 1
+
+
+def test_a_key_whose_decision_left_the_log_is_a_new_key(own_client: Client, own_home: ServingHome) -> None:
+    """Under the old decision's id the new one would never reach the lake, and a replay would show the wrong one."""
+    home, key = own_home.settings, {"Idempotency-Key": "retry-1"}
+    first = score(own_client, RISKY, **key)
+    decision_log.ingest_into_lake(home)
+    decision_log.prune(home, older_than=KEY_LIFE)
+    assert score(own_client, RISKY, **key) == first
+
+    decision_log.prune(home, older_than=timedelta(0))
+    other = score(own_client, APPLICATION, **key)
+    decision_log.ingest_into_lake(home)
+    decision_log.prune(home, older_than=timedelta(0))
+
+    assert other["decision_id"] != first["decision_id"]
+    for answer in (first, other):
+        found = replay(home, answer["decision_id"])
+        assert (found.equal, found.decision.probability) == (True, answer["probability"])
+
+
+def test_callers_are_told_how_long_a_key_lives(client: Client) -> None:
+    description = client.get("/schema/openapi.json").json()
+    promise = f"{KEY_LIFE.total_seconds() / 3600:g} hours"
+
+    for path in ("/v1/scores", "/v1/batches"):
+        (key,) = [
+            each for each in description["paths"][path]["post"]["parameters"] if each["name"] == "Idempotency-Key"
+        ]
+        assert promise in key["description"]
+    assert f"counted on for {promise}" in (REPOSITORY / "docs" / "callers.md").read_text()
 
 
 def test_an_idempotency_key_cannot_name_two_requests(client: Client) -> None:

@@ -179,6 +179,12 @@ def test_a_deeply_nested_token_is_refused(verifier: TokenVerifier) -> None:
         verifier.caller(f"{head}.e30.x")
 
 
+def test_a_subject_of_half_a_character_is_refused(verifier: TokenVerifier) -> None:
+    """It was let in, and every request failed with 500 where calls are counted."""
+    with pytest.raises(Unauthenticated, match="cannot be read"):
+        verifier.caller(signed(sub="\ud800"))
+
+
 def test_without_a_secret_none_is_guessed(options: TokenOptions) -> None:
     verifier = TokenVerifier(replace(options, secret_file=None), poll_seconds=0.0)
 

@@ -45,8 +45,10 @@ def begin_canary(home: Settings) -> None:
 def test_it_tells_state_deployment_and_the_newest_decisions(client: Client) -> None:
     decided = decide(client, application_id="app-on-the-page")
 
-    page = Page(client.get("/").text)
+    answer = client.get("/")
 
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    page = Page(answer.text)
     link = page.one("a", href=f"/decisions?id={decided['decision_id']}")
     assert page.one("h1").text == "Ready"
     assert f"{MODEL_NAME} version 1" in [each.text for each in page.all("h3")]
