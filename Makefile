@@ -21,7 +21,7 @@ help:
 	@echo "make run [SOURCE=simulated] [FILES=...]  raw files to a published, monitored model"
 	@echo "make up                                  Dagster, the API and MLflow together; Ctrl-C stops all"
 	@echo "make test [ARGS=...]                     all tests but the next; ARGS goes to pytest"
-	@echo "make test-extended [ARGS=...]            the API killed, starved and fuzzed: some ten minutes more"
+	@echo "make test-extended [ARGS=...]            the API killed, starved and fuzzed, and builds in pieces: ten minutes"
 	@echo "make lint                                style, types, import rules, SQL"
 	@echo "make format                              let ruff rewrite what it can"
 	@echo "make bench [ARGS=...]                    the performance claims, each against its peer"

@@ -36,30 +36,37 @@ class Server:
 
     def workers(self) -> list[int]:
         """Ids of the processes that answer and are alive, the youngest last; where there is one, it is the server."""
+        began = [event for event in self.events() if event.startswith("Started server process")]
+        return [pid for event in began if _is_alive(pid := int(event.split("[")[1].rstrip("]")))]
+
+    def events(self) -> list[str]:
+        """What its log names so far, oldest first."""
         lines = self.log.read_text().splitlines(keepends=True)
-        events = [json.loads(line)["event"] for line in lines if line.endswith("}\n")]
-        began = [int(event.split("[")[1].rstrip("]")) for event in events if event.startswith("Started server process")]
-        return [pid for pid in began if _is_alive(pid)]
+        return [json.loads(line)["event"] for line in lines if line.endswith("}\n")]
 
 
 @contextmanager
 def running(
     serving_home: ServingHome,
     log: Path,
-    *arguments: str,
+    *,
+    workers: int = 1,
     environment: Mapping[str, str] | None = None,
     port: int | None = None,
 ) -> Iterator[Server]:
-    """A server that is ready, stopped afterwards; ``log`` gets what it prints. A free port, unless one is given."""
+    """A server of which every worker is ready, stopped afterwards; ``log`` gets what it prints.
+
+    Given no port, it takes a free one.
+    """
     port = port or free_port()
-    command = [str(Path(sys.executable).with_name("loanlake")), "serve", "--port", str(port), *arguments]
+    command = [str(Path(sys.executable).with_name("loanlake")), "serve", "--port", str(port), "--workers", str(workers)]
     variables = os.environ | {"LOANLAKE_HOME": str(serving_home.settings.home)} | dict(environment or {})
     started = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=variables, stderr=output, stdout=output)
     server = Server(process, port, log)
     try:
-        _wait_until_ready(server)
+        _wait_until_ready(server, workers)
         server.seconds_to_ready = time.monotonic() - started
         yield server
     finally:
@@ -90,14 +97,15 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _wait_until_ready(server: Server) -> None:
+def _wait_until_ready(server: Server, workers: int) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline and server.process.poll() is None:
         try:
             connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
             connection.request("GET", "/readyz")
-            # a worker of the server before may be the one that answers
-            if connection.getresponse().status == 200 and server.workers():
+            # one that answers may be a worker of the server before, or the first of several
+            n_ready = server.events().count("Application startup complete.")
+            if connection.getresponse().status == 200 and n_ready >= workers:
                 return
         except OSError:
             pass

@@ -65,14 +65,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_files_that_cannot_be_written(home: Settings, tmp_path: Path, workers: int) -> None:
     serving_home = furnish(home)
-    with running(serving_home, tmp_path / "log", "--workers", str(workers)) as server:
+    with running(serving_home, tmp_path / "log", workers=workers) as server:
         _fill_and_make_room(server, serving_home, no_file_may_be_written)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_full_file_system(small_disk: Path, tmp_path: Path, workers: int) -> None:
     serving_home = furnish(Settings.from_environment({"LOANLAKE_HOME": str(small_disk / "home")}))
-    with running(serving_home, tmp_path / "log", "--workers", str(workers)) as server:
+    with running(serving_home, tmp_path / "log", workers=workers) as server:
         _fill_and_make_room(server, serving_home, no_room)
 
 

@@ -39,7 +39,7 @@ def test_fifty_kills_under_load_lose_nothing_that_was_answered(
         while n_kills < KILLS:
             n_workers = chance.choice((1, 2))
             log = tmp_path / f"log-{n_kills}"
-            with running(serving_home, log, "--workers", str(n_workers), port=port) as server:
+            with running(serving_home, log, workers=n_workers, port=port) as server:
                 waits.append(server.seconds_to_ready)
                 for victim in victims(server, n_workers, chance):
                     time.sleep(chance.uniform(0.05, 0.8))
@@ -78,7 +78,7 @@ def victims(server: Server, n_workers: int, chance: random.Random) -> Iterator[i
 def test_workers_whose_parent_was_killed_leave_the_port(serving_home: ServingHome, tmp_path: Path) -> None:
     """They answered on for ever, and no server could be started in their place."""
     port = free_port()
-    with running(serving_home, tmp_path / "log", "--workers", "2", port=port) as server:
+    with running(serving_home, tmp_path / "log", workers=2, port=port) as server:
         server.process.kill()
         server.process.wait()
 

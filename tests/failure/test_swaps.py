@@ -50,7 +50,7 @@ def test_a_rollback_is_answered_by_every_worker_within_a_second(
     """From the moment that it is published; the command needs another second or two to start. The best of three."""
     settings, log = serving_home.settings, tmp_path / "log"
     waits = []
-    with running(serving_home, log, "--workers", str(WORKERS)) as server:
+    with running(serving_home, log, workers=WORKERS) as server:
         for version in (2, 3, 4):
             publish_model(settings, version=version, seed=11)
             _wait_for_swaps(log, version, n=WORKERS)
@@ -112,6 +112,8 @@ def test_a_publisher_killed_at_any_moment_leaves_the_old_version_or_the_new(
     assert set(told.statuses) == {200}
     assert len(told.versions) > 2
     assert_each_is_logged_once(settings, told)
+    publish_model(settings, version=deployment.model_version + 1_000)
+    assert [path.name for place in ("bundles/*", "deployment") for path in settings.home.glob(f"{place}/.*")] == []
 
 
 @contextmanager
@@ -139,7 +141,7 @@ def _swaps(log: Path, version: int) -> list[float]:
     """When workers began to serve a version, by their own log."""
     lines = [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("}\n")]
     return [
-        datetime.fromisoformat(line["at"]).timestamp()
+        datetime.fromisoformat(line["time"]).timestamp()
         for line in lines
         if line["event"] == "serving" and line["champion"].endswith(f"version {version}")
     ]

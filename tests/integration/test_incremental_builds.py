@@ -20,7 +20,7 @@ from warehouse.lake import connect, current_snapshot, writer
 from warehouse.maintenance import maintain
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.extended
 
 N_PIECES = 3
 

@@ -110,7 +110,7 @@ def test_prometheus_sees_what_was_sent_over_both_workers(home: Settings, tmp_pat
     publish_drift(home, SOURCE, [VersionDrift(MODEL_NAME, 1, date(2022, 1, 1), datetime.now(UTC), figures)])
 
     with (
-        running(serving_home, tmp_path / "log", "--workers", "2") as server,
+        running(serving_home, tmp_path / "log", workers=2) as server,
         watching(server.port, tmp_path) as prometheus,
         ThreadPoolExecutor(4) as threads,  # each request on a connection of its own: both workers get some
     ):

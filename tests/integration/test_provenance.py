@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -292,10 +292,16 @@ def test_an_export_holds_every_row_of_the_person_and_nobody_elses(
         "select borrower_id, min(application_id) from serving.predictions where route = 'batch' "
         "group by borrower_id order by borrower_id limit 1",
     )
+    refresh(settings)
+    ((n_prior,),) = _rows(
+        settings,
+        f"select n_prior_applications from features.ftr_online_borrowers where borrower_id = '{borrower}'",
+    )
 
     result = CliRunner().invoke(export_borrower, [borrower])
 
     found = json.loads(result.output)
+    assert found["online_store"]["values"]["n_prior_applications"] == n_prior
     assert application in found["application_ids"]
     for table in ("raw.simulated_statements", "core.int_statements", "serving.predictions"):
         ((n,),) = _rows(settings, f"select count(*) from {table} where borrower_id = '{borrower}'")
@@ -397,7 +403,15 @@ def _leave_traces(settings: Settings, directory: Path, borrower: str, applicatio
             "insert into monitoring.walk_forward_decisions by name select 'main' as run, $1 as application_id",
             [applications[0]],
         )
-    _send_batch(settings, borrower, values["inputs"])
+    _send_batch(settings, "b-1", borrower, values["inputs"])
+    # no process has that number: the greatest that Linux gives is 2^22
+    (BatchFiles(settings, "b-1").directory / ".decisions.parquet.4194305-1").write_text(borrower)
+    _send_batch(settings, "b-2", f"once-{borrower}", values["inputs"], of=borrower)
+    states = BatchStates(settings)
+    # forgotten after the retention, while its scores stay in the lake
+    with sqlite3.connect(settings.batch_states) as batches:
+        batches.execute("update batches set ended_at = '2020-01-01' where batch_id = 'b-2'")
+    assert states.remove_ended_before(datetime(2021, 1, 1)) == 1
     settings.logs.mkdir(exist_ok=True)
     (settings.logs / "run.log").write_text(f"looked at {borrower}, then at another\n")
     settings.dagster_home.mkdir(exist_ok=True)
@@ -408,28 +422,28 @@ def _leave_traces(settings: Settings, directory: Path, borrower: str, applicatio
     return file
 
 
-def _send_batch(settings: Settings, borrower: str, inputs: str) -> None:
-    """One row that is scored and one that is refused, with the id shown in its problem, and a draft of a killed run."""
-    request = json.loads(inputs) | {"application_id": f"sent-{borrower}", "borrower_id": borrower, "decided_at": None}
+def _send_batch(settings: Settings, batch_id: str, name: str, inputs: str, *, of: str | None = None) -> None:
+    """A row that is scored, one that is refused with the id shown in its problem, one that names the id only there.
+
+    ``name`` ends the applications' ids; ``of``: the borrower, where that is another.
+    """
+    borrower = of or name
+    request = json.loads(inputs) | {"application_id": f"sent-{name}", "borrower_id": borrower, "decided_at": None}
     rows = [
-        SentRow(row_number=1, application_id=f"sent-{borrower}", borrower_id=borrower, request=json.dumps(request)),
-        SentRow(
-            row_number=2, application_id=f"bad-{borrower}", borrower_id=borrower, problem=f'{{"found":"{borrower}"}}'
-        ),
+        SentRow(row_number=1, application_id=f"sent-{name}", borrower_id=borrower, request=json.dumps(request)),
+        SentRow(row_number=2, application_id=f"bad-{name}", borrower_id=borrower, problem=f'{{"found":"{borrower}"}}'),
+        SentRow(row_number=3, application_id="of-somebody", problem=f'{{"found":"{borrower}"}}'),
     ]
     deployment = read_deployment(settings)
     assert deployment is not None
     fields = request_fields(load_bundle(deployment.bundle_directory(settings)).contract)
-    files = BatchFiles(settings, "b-1")
-    files.write_rows("0" * 64, rows)
+    BatchFiles(settings, batch_id).write_rows(rows)
     BatchStates(settings).add(
-        "b-1", BatchRequest(n_rows=2, request_fields=fields), caller_id="caller", body_sha256="0" * 64
+        batch_id, BatchRequest(n_rows=3, request_fields=fields), caller_id="caller", body_sha256="0" * 64
     )
-    done = run_batch(settings, "b-1", run_id="run")
+    done = run_batch(settings, batch_id, run_id="run")
     assert done is not None
-    assert (done.state, done.n_scored, done.n_refused) == ("succeeded", 1, 1)
-    # no process has that number: the greatest that Linux gives is 2^22
-    (files.directory / ".decisions.parquet.4194305-1").write_text(borrower)
+    assert (done.state, done.n_scored, done.n_refused) == ("succeeded", 1, 2), done.reason
 
 
 def test_a_pseudonymised_person_keeps_rows_that_join_and_survive_a_build(
@@ -459,7 +473,7 @@ def test_no_byte_of_an_erased_person_is_left_in_the_home(
 ) -> None:
     """Killed twice on the way, and asked for again, as an operator would."""
     borrower, applications = _learnt_from(settings, place=0)
-    made_up = [f"{word}-{borrower}" for word in ("by", "d", "of", "sent", "bad")]
+    made_up = [f"{word}-{borrower}" for word in ("by", "d", "of", "sent", "bad", "sent-once", "bad-once")]
     ids = [borrower, *applications, *made_up]
     file = _leave_traces(settings, tmp_path, borrower, applications)
     named = files_that_name(settings, ids)
@@ -483,7 +497,9 @@ def test_no_byte_of_an_erased_person_is_left_in_the_home(
     ((n, counts),) = _rows(
         settings, "select count(*), max(counts) from serving.person_requests where treatment = 'delete'"
     )
-    assert (n, json.loads(counts)["decision log"]) == (1, 2)
+    assert (n, json.loads(counts)["decision log"]) == (1, 3)
+    of_others = "select batch_id, problem from serving.batch_scores where application_id = 'of-somebody' order by 1"
+    assert _rows(settings, of_others) == [(batch, '{"found":"erased"}') for batch in ("b-1", "b-2")]
     (again,) = ingest_files(SOURCE, [file], settings, "outcomes")
     assert (again.status, files_that_name(settings, ids)) == ("already_loaded", [])
     assert _rows(settings, "select examples from monitoring.contract_violations") == [('["erased", "another"]',)]

@@ -363,7 +363,7 @@ def test_mlflow_serves_the_champion_with_the_scorers_probabilities(registered, s
 
     scorer = Scorer(registered.bundle)
     vectors = [tuple(record[name] for name in CONTRACT.feature_names) for record in records]
-    assert [row["probability"] for row in predictions] == [score.probability for score in scorer.score_many(vectors)]
+    assert [row["probability"] for row in predictions] == [scorer.score(vector).probability for vector in vectors]
     assert {row["decision"] for row in predictions} == {"approve", "decline"}
     assert all((row["decision"] == "decline") == (row["reasons"] != "[]") for row in predictions)
 

@@ -123,7 +123,7 @@ def test_a_challenge_begins_grows_and_ends_without_a_failed_request(serving_home
     challenge_with_second(settings)
     bodies = [APPLICATION | MORE | {"borrower_id": f"b-{number}"} for number in range(8)]
     with (
-        running(serving_home, tmp_path / "log", "--workers", "2") as server,
+        running(serving_home, tmp_path / "log", workers=2) as server,
         under_load(server, serving_home, bodies) as answers,
     ):
         for share in (0.3, 0.9, None):
@@ -144,7 +144,7 @@ def test_an_applicant_keeps_their_version_over_workers_and_restarts(serving_home
     bodies = [APPLICATION | MORE | {"borrower_id": f"b-{number}"} for number in range(8)]
     seen: list[list[int]] = []
     for start in range(2):
-        with running(serving_home, tmp_path / f"log-{start}", "--workers", "2") as server:
+        with running(serving_home, tmp_path / f"log-{start}", workers=2) as server:
             for _ in range(3):  # each on a connection of its own, so that both workers are asked
                 answers = [server.request("POST", "/v1/scores", body, serving_home.headers) for body in bodies]
                 seen.append([answer["model"]["version"] for answer in answers if isinstance(answer, dict)])
@@ -165,7 +165,7 @@ def test_a_clean_stop_answers_what_it_began(serving_home: ServingHome, tmp_path:
 
 
 def test_two_workers_share_one_log_and_add_up_their_counts(serving_home: ServingHome, tmp_path: Path) -> None:
-    with running(serving_home, tmp_path / "log", "--workers", "2") as server:
+    with running(serving_home, tmp_path / "log", workers=2) as server:
         with under_load(server, serving_home) as answers:
             time.sleep(1.0)
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)

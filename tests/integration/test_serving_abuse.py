@@ -51,7 +51,7 @@ def server(serving_home: ServingHome, log: Path) -> Iterator[Server]:
         "LOANLAKE_JWT_AUDIENCE": "loanlake",
         "LOANLAKE_JWT_SECRET_FILE": str(secret),
     }
-    with running(serving_home, log, "--workers", "2", environment=environment) as server:
+    with running(serving_home, log, workers=2, environment=environment) as server:
         yield server
 
 
