@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 
 from ml.logged_values import dump_inputs
-from serving.body_schema import BodySchema, Field, invalid
+from serving.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid
 from serving.clock import future_violation
 from serving.deployment_schema import DeploymentSchema
 from serving.json_body import decode_body
@@ -91,15 +91,17 @@ def read_body(
 
 def checked_rows(rows: Iterable[Any], schema: DeploymentSchema, now: datetime) -> Iterator[SentRow]:
     """Each row as it will be scored, or with what is wrong with it, numbered from 1."""
+    n_refused = 0
     for number, row in enumerate(rows, start=1):
         try:
             if isinstance(row, InvalidRequest):
                 raise row
-            values = schema.validate(row).champion
+            values = schema.validate(row, suggests=n_refused < MOST_SUGGESTED).champion
             late = values["decided_at"] is not None and future_violation("decided_at", values["decided_at"], now)
             if late:
                 raise invalid((late,))
         except InvalidRequest as problem:
+            n_refused += 1
             yield _refused(number, row, problem.document())
         else:
             yield SentRow(

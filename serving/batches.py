@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("loanlake.serving")
 
+#: Bodies of batches in memory at once, arriving or waiting to be read: each may be of 16 MB.
+_MOST_BODIES = 8
+
 _Given = ParamSpec("_Given")
 _Found = TypeVar("_Found")
 
@@ -57,6 +60,18 @@ class BatchService:
         self._most_queued = most_queued
         self._clock = clock
         self._reading = asyncio.Lock()
+        self._n_bodies = 0
+
+    @contextmanager
+    def place_for_a_body(self) -> Iterator[None]:
+        """Entered before a body is received, left when it is taken; raises Unavailable where too many are."""
+        if self._n_bodies >= _MOST_BODIES:
+            raise Unavailable(f"{_MOST_BODIES} batches are being received here, and memory is kept for scores")
+        self._n_bodies += 1
+        try:
+            yield
+        finally:
+            self._n_bodies -= 1
 
     async def accept(self, body: bytes, content_type: str | None, caller: Caller, key: str | None) -> Batch:
         """A batch that is durable and waits for its run; the same again for the same body under the same key.

@@ -47,10 +47,13 @@ class DeploymentSchema:
         of_challenger = challenger.schema.fields if challenger else {}
         self.fields: dict[str, Field] = {**of_challenger, **champion.schema.fields}
 
-    def validate(self, body: Any) -> Requests:
-        """The body as each version takes it; raises InvalidRequest with all violations of those that may answer."""
+    def validate(self, body: Any, *, suggests: bool = True) -> Requests:
+        """The body as each version takes it; raises InvalidRequest with all violations of those that may answer.
+
+        ``suggests``: which name was meant by one that is unknown.
+        """
         if self._is_one or not isinstance(body, dict):
-            values = self._champion.schema.validate(body)
+            values = self._champion.schema.validate(body, suggests=suggests)
             return Requests(values, values if self._challenger else None)
         values_of: dict[str, dict[str, Any]] = {}
         broken: dict[str, tuple[Violation, ...]] = {}
@@ -59,7 +62,7 @@ class DeploymentSchema:
                 values_of[version.name] = version.schema.validate(_part(body, version.schema))
             except InvalidRequest as problem:
                 broken[version.name] = problem.violations
-        unknown = unknown_fields(body, self.fields)
+        unknown = unknown_fields(body, self.fields, suggests=suggests)
         demanded = [version for version in self._versions() if version.answers and version.name in broken]
         if demanded or unknown:
             # as a dictionary: what both versions refuse alike is told once

@@ -15,7 +15,7 @@ from ml.decision import Occasion
 from ml.freshness import Found, HistoryPolicy, HistoryTooOld, rule_of_time
 from ml.logged_values import dump_inputs
 from ml.online_inputs import Keys, find_records
-from serving.body_schema import BodySchema, Field, invalid
+from serving.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid
 from serving.clock import future_violation, utc_now, wrong_time
 from serving.decide import answer_again, decide
 from serving.decision_ids import key_id, new_decision_id
@@ -133,7 +133,8 @@ class ScoringService:
             if index % _ROWS_A_TURN == _ROWS_A_TURN - 1:
                 await asyncio.sleep(0)
             try:
-                decided = await self._decide(served, application, new_decision_id())
+                suggests = len(rows) - len(made) < MOST_SUGGESTED
+                decided = await self._decide(served, application, new_decision_id(), suggests=suggests)
             except (InvalidRequest, NotScorable, StaleHistory) as problem:
                 rows.append(BatchRow(index=index, problem=problem.document()))
             else:
@@ -154,10 +155,12 @@ class ScoringService:
             if decided.shadowed is not None:
                 self._shadows.offer(decided.shadowed)
 
-    async def _decide(self, served: ServedDeployment, body: Any, decision_id: str) -> _Decided:
+    async def _decide(
+        self, served: ServedDeployment, body: Any, decision_id: str, *, suggests: bool = True
+    ) -> _Decided:
         started = time.perf_counter()
         try:
-            requests = served.request_schema.validate(body)
+            requests = served.request_schema.validate(body, suggests=suggests)
             look_up = await self._look_up(served, requests, requests.champion["decided_at"] or self._clock())
             self._check_time(requests.champion["decided_at"], look_up)
         except InvalidRequest as problem:

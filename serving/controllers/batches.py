@@ -46,11 +46,12 @@ class BatchesController(Controller):
         Rows are checked at once and scored later: a bad one is in the results with its problem. The same body sent
         again with its Idempotency-Key is the same batch.
         """
-        try:
-            body = await request.body()
-        except InternalServerException:  # Litestar's word for a connection that ended
-            raise InvalidRequest("The connection ended before the body did") from None
-        batch = await batches.accept(body, request.headers.get("content-type"), caller(request), idempotency_key)
+        with batches.place_for_a_body():
+            try:
+                body = await request.body()
+            except InternalServerException:  # Litestar's word for a connection that ended
+                raise InvalidRequest("The connection ended before the body did") from None
+            batch = await batches.accept(body, request.headers.get("content-type"), caller(request), idempotency_key)
         return Response(batch_status(batch), headers={"Location": batch_location(batch.batch_id)})
 
     @get("/{batch_id:str}", responses=problems(404, 503, scope="batch"))

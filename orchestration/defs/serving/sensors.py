@@ -17,6 +17,8 @@ _UNFINISHED = [
 ]
 #: After a run that failed, the next one waits so long: a lake that is busy or full is not asked every few seconds.
 _RETRY_SECONDS = 300
+_APPROVAL_TAG = "loanlake/approval"
+_MOST_TRIES = 3
 
 
 @dg.sensor(job=ingest_decisions, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -56,8 +58,8 @@ def canary_to_move(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
 
 
 @dg.sensor(job=publish_approved, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
-def version_approved() -> dg.RunRequest | dg.SkipReason:
-    """Start a run for an approval that came over HTTP; one that fails is not tried again before the next approval."""
+def version_approved(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Start a run for an approval that came over HTTP, and up to two more where one fails: the lake may be busy."""
     from ml.approval import unserved_approval
     from warehouse.errors import LoanlakeError
 
@@ -67,8 +69,18 @@ def version_approved() -> dg.RunRequest | dg.SkipReason:
         return dg.SkipReason(f"approvals cannot be read: {error}")
     if approval is None:
         return dg.SkipReason("no approval waits to be followed")
-    key = f"{approval.model_name} {approval.model_version} {approval.at}"
-    return dg.RunRequest(run_key=key, tags={"loanlake/reason": f"approved by {approval.by}"})
+    version = f"{approval.model_name} version {approval.model_version}"
+    tags = {_APPROVAL_TAG: f"{version}, {approval.at}"}
+    failed = dg.RunsFilter(job_name=publish_approved.name, tags=tags, statuses=[dg.DagsterRunStatus.FAILURE])
+    if context.instance.get_runs_count(failed) >= _MOST_TRIES:
+        return dg.SkipReason(
+            f"{version} could not be served {_MOST_TRIES} times: its runs say why; "
+            f"`loanlake promote {approval.model_version}` tries again"
+        )
+    why_not = _why_not_now(context.instance, publish_approved.name)
+    if why_not:
+        return dg.SkipReason(f"{version} is approved; {why_not}")
+    return dg.RunRequest(tags={**tags, "loanlake/reason": f"approved by {approval.by}"})
 
 
 def _why_not_now(instance: dg.DagsterInstance, job_name: str) -> str:

@@ -238,14 +238,42 @@ def test_an_approval_starts_a_run_until_what_it_approved_is_served(
     nothing = tick(version_approved, instance)
     approve_once(home, registered_version(version=4), reason="minutes", by="key 1")
 
-    requests, _ = tick(version_approved, instance)
-    again, _ = tick(version_approved, instance)
+    (request,), _ = tick(version_approved, instance)
+    _publishing(instance, request)
+    on_its_way = tick(version_approved, instance)
     in_service(4)
     served = tick(version_approved, instance)
 
     assert nothing == served == ([], "no approval waits to be followed")
-    assert [request.run_key for request in requests] == [request.run_key for request in again]
-    assert requests[0].tags["loanlake/reason"] == "approved by key 1"
+    assert on_its_way == ([], "default_risk_bank version 4 is approved; a run is on its way")
+    assert request.tags["loanlake/reason"] == "approved by key 1"
+
+
+def test_an_approval_that_could_not_be_followed_is_tried_three_times(
+    home: Settings,
+    in_service: Callable[..., Deployment],
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A busy lake used it up, and the version never came into service; a broken one must not be tried for ever."""
+    in_service(3)
+    approve_once(home, registered_version(version=4), reason="minutes", by="key 1")
+    said = []
+    for _ in range(3):
+        (request,), _ = tick(version_approved, instance)
+        instance.report_run_failed(_publishing(instance, request))
+        said.append(tick(version_approved, instance)[1])
+        monkeypatch.setattr("orchestration.defs.serving.sensors._RETRY_SECONDS", 0)
+    approve_once(home, registered_version(version=5), reason="minutes", by="key 1")
+
+    assert said[0].startswith("default_risk_bank version 4 is approved; the last run failed, the next is tried in ")
+    assert said[2].startswith("default_risk_bank version 4 could not be served 3 times: its runs say why; ")
+    assert len(tick(version_approved, instance)[0]) == 1, "the next approval is followed"
+
+
+def _publishing(instance: dg.DagsterInstance, request: dg.RunRequest) -> dg.DagsterRun:
+    job = dg.JobDefinition(name="publish_approved", graph_def=_nothing)
+    return instance.create_run_for_job(job, tags=request.tags)
 
 
 def test_approvals_that_cannot_be_read_start_no_run(home: Settings, instance: dg.DagsterInstance) -> None:

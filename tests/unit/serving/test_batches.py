@@ -5,7 +5,7 @@ import io
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from typing import Any
 
@@ -504,6 +504,20 @@ def test_no_more_batches_wait_than_the_server_allows(batch_client: Client, own_h
     assert refused.status_code == 503
     assert int(refused.headers["Retry-After"]) > 0
     assert BatchStates(own_home.settings).count() == 3
+
+
+def test_no_more_bodies_are_received_at_once_than_memory_is_meant_for(batch_client: Client) -> None:
+    """Each of the requests that a worker lets be under way could hold a body of 16 MB."""
+    batches = batch_client.app.dependencies["batches"].dependency()
+    with ExitStack() as bodies:
+        for _ in range(8):
+            bodies.enter_context(batches.place_for_a_body())
+        refused = _send(batch_client, APPLICATION)
+
+    assert refused.status_code == 503
+    assert refused.headers["retry-after"] == "1"
+    assert "8 batches are being received" in refused.json()["detail"]
+    assert [_send(batch_client, number).status_code for number in range(3)] == [202] * 3
 
 
 def test_a_batch_that_is_tried_again_after_its_results_makes_no_second_decision(

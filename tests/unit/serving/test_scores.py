@@ -15,7 +15,9 @@ from ml.bundle import load_bundle
 from ml.deployment import read_deployment
 from ml.replay import replay
 from ml.scorer import Scorer
+from serving.app import create_app
 from serving.clock import utc_now
+from serving.options import ServingOptions
 from serving.outbox import Outbox
 from tests.serving_home import APPLICATION, AS_OF, RISKY, ServingHome
 from warehouse import decision_log
@@ -282,6 +284,18 @@ def test_a_batch_scores_good_rows_beside_bad_ones(own_client: Client, own_home: 
     assert answer["results"][1]["problem"]["status"] == 400
     assert {error["field"] for error in answer["results"][1]["problem"]["errors"]} >= {"application_id", "term_months"}
     assert decision_log.count_pending(own_home.settings) == 2
+
+
+def test_the_first_refused_rows_of_a_batch_say_which_names_may_have_been_meant(shared_home: ServingHome) -> None:
+    """To look for them took most of a batch's time where every row had twenty, and others waited."""
+    misspelt = APPLICATION | {"term_month": 36}
+    body = {"applications": [APPLICATION, *[misspelt] * 12]}
+    with TestClient(create_app(shared_home.settings, ServingOptions(batch_rows=13))) as client:
+        batch = client.post("/v1/scores/batch", json=body, headers=shared_home.headers).json()
+
+    rules = [row["problem"]["errors"][0]["rule"] for row in batch["results"][1:]]
+    meant = "is not a field of this request; did you mean term_months?"
+    assert rules == [meant] * 10 + ["is not a field of this request"] * 2
 
 
 def test_a_batch_row_gets_the_score_it_gets_alone(client: Client) -> None:
