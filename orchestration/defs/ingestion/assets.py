@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -12,6 +12,7 @@ from orchestration.inbox import waiting_files
 from orchestration.layers import LAKE_WRITER
 from orchestration.loaded_sources import loaded_sources
 from orchestration.run_settings import RunSettings
+from warehouse.errors import SourceFileError
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES, ingest_files, ingest_simulated, raw_columns, raw_table
 from warehouse.tables import TABLES
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from warehouse.sources.ingest import IngestResult
 
 
-def ingest_step(name: str, tables: Mapping[str, str], sources: Sequence[str]) -> dg.AssetsDefinition:
+def ingest_step(
+    name: str, tables: Mapping[str, str], sources: Sequence[str], own_tables: Collection[str]
+) -> dg.AssetsDefinition:
     """The step that loads the files of ``sources`` into ``tables`` (raw table → description).
 
-    ``sources`` empty: every lender that Loanlake does not know by itself.
+    ``sources`` empty: every lender that Loanlake does not know by itself; dbt models read ``own_tables`` of theirs.
     """
 
     @dg.multi_asset(
@@ -42,10 +45,10 @@ def ingest_step(name: str, tables: Mapping[str, str], sources: Sequence[str]) ->
     )
     def ingest(context: dg.AssetExecutionContext, run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
         settings, started = Settings.from_environment(), time.monotonic()
-        loaded = load_waiting(settings, sources)
-        asked_for = run_settings.active_source(settings)
+        asked_for, loaded = run_settings.active_source(settings), []
+        require_models(asked_for, own_tables)
         if asked_for in sources or (not sources and asked_for not in SOURCES):
-            loaded += load_asked_for(asked_for, run_settings, settings)
+            loaded = load_asked_for(asked_for, run_settings, settings) + load_waiting(asked_for, settings)
         context.log.info(f"{[f'{file.file} {file.status}' for file in loaded] or 'nothing to load'}")
         for table in tables:
             files = [file for file in loaded if raw_table(file.source, file.entity) == table]
@@ -75,13 +78,31 @@ def load_asked_for(source: str, run_settings: RunSettings, settings: Settings) -
     return []
 
 
-def load_waiting(settings: Settings, sources: Sequence[str]) -> list["IngestResult"]:
-    """Load what waits in the inbox; each file leaves the inbox once it is in the lake."""
-    loaded = []
-    for file in waiting_files(settings):
-        if file.source in sources or (not sources and file.source not in SOURCES):
-            loaded += ingest_files(file.source, [file.path], settings, file.entity)
+def require_models(source: str, own_tables: Collection[str]) -> None:
+    """Raise SourceFileError for a lender whose rows no dbt model reads: the run would build nothing, and succeed."""
+    if source not in SOURCES and not any(table.startswith(raw_table(source, "")) for table in own_tables):
+        raise SourceFileError(
+            f"the lender of a run must be one whose raw tables dbt models read: found {source!r}, and models of "
+            f"{', '.join((*SOURCES, *sorted(own_tables)))}. Write models (docs/bring-your-own-lender.md), then "
+            f"`loanlake run {source}`; or, if the name is a slip, move the files of inbox/{source}/ to the right one"
+        )
+
+
+def load_waiting(source: str, settings: Settings) -> list["IngestResult"]:
+    """Load what waits in a lender's inbox; each file leaves it once it is in the lake.
+
+    A file that cannot be loaded stays, and costs those beside it nothing: raises SourceFileError when all were tried.
+    """
+    loaded, refused = [], []
+    for file in waiting_files(settings, source):
+        try:
+            loaded += ingest_files(source, [file.path], settings, file.entity)
+        except SourceFileError as error:
+            refused.append(f"{error} ({file.path.relative_to(settings.home)})")
+        else:
             file.path.unlink()
+    if refused:
+        raise SourceFileError(f"{len(refused)} of the inbox's files could not be loaded: {'; '.join(refused)}")
     return loaded
 
 
@@ -95,6 +116,7 @@ def own_lenders_tables(manifest: Mapping[str, Any]) -> list[str]:
 
 def ingest_steps(manifest: Mapping[str, Any]) -> list[dg.AssetsDefinition]:
     """A step for each known source, and one for all lenders of your own where the dbt project reads any."""
+    own = dict.fromkeys(own_lenders_tables(manifest), "A lender of your own: one row per line of its files, all text.")
     steps = [
         ingest_step(
             f"ingest_{source.name}",
@@ -103,11 +125,11 @@ def ingest_steps(manifest: Mapping[str, Any]) -> list[dg.AssetsDefinition]:
                 for entity in source.entities
             },
             [source.name],
+            own,
         )
         for source in SOURCES.values()
     ]
-    own = dict.fromkeys(own_lenders_tables(manifest), "A lender of your own: one row per line of its files, all text.")
-    return [*steps, ingest_step("ingest_own_lenders", own, [])] if own else steps
+    return [*steps, ingest_step("ingest_own_lenders", own, [], own)] if own else steps
 
 
 def _counts(files: Sequence["IngestResult"]) -> dict[str, int]:
