@@ -13,14 +13,15 @@ _LONGEST = 64  # a checksum fits
 def lineage_text(found: DecisionLineage) -> RenderableType:
     """The steps, last to first, each with its SQL; long raw rows show their first values, JSON has them whole."""
     decision, model = found.decision, found.model
+    as_of = f"{decision['features_as_of']} UTC" if decision["features_as_of"] else "no time"
     head = Text(
         f"{decision['decision']} (band {decision['band']}, probability {decision['probability']}) at "
-        f"{decision['decided_at']}, {decision['route']}\n"
+        f"{decision['decided_at']} UTC, {decision['route']}\n"
         f"application {decision['application_id']} of {decision['source']}, "
         f"borrower {decision['borrower_id'] or 'none'}\n"
         f"by {model['model_name']} version {model['model_version']}, features {model['feature_version']}, trained on "
         f"snapshot {model['training_snapshot']}\n"
-        f"history as of {decision['features_as_of']}; rows below are read "
+        f"history as of {as_of}; rows below are read "
         + ("as they stand" if found.snapshot is None else f"at lake snapshot {found.snapshot}")
     )
     parts: list[RenderableType] = [Text(f"decision {decision['decision_id']}", style="bold"), head]

@@ -205,7 +205,8 @@ def drift_report(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(
         metadata={
             "summary": ", ".join(
-                f"{month:%Y-%m}: {r.n_drifted} of {r.n_columns} drifted" for month, r in reports.items()
+                f"{month:%Y-%m}: {r.n_drifted} of {r.n_columns} by Evidently's own tests"
+                for month, r in reports.items()
             )
             or "no decisions yet",
             "reports": pages.table(["month", "decisions", "sampled", "columns drifted"], rows),
