@@ -178,7 +178,14 @@ def shown(value: Any) -> Any:
         return value
     if isinstance(value, list | dict) and len(value) > _SHOWN_MEMBERS:
         return f"{_json_type(value)} of {len(value)}"
-    return shown(json.dumps(value) if isinstance(value, dict | list | float) else _digits(value))
+    return shown(_text_of(value) if isinstance(value, dict | list | float) else _digits(value))
+
+
+def _text_of(value: Any) -> str:
+    try:
+        return json.dumps(value)
+    except RecursionError:  # nested as deeply as could just be decoded
+        return _json_type(value)
 
 
 def _digits(value: int) -> str:

@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 from weakref import WeakValueDictionary
@@ -23,7 +24,7 @@ from serving.deployment_schema import Requests
 from serving.deployment_watch import DeploymentWatch
 from serving.metrics import Metrics
 from serving.outbox import Outbox
-from serving.problems import InvalidRequest, KeyReused, NotScorable, StaleHistory, Unavailable
+from serving.problems import InvalidRequest, KeyReused, NotScorable, Problem, StaleHistory, Unavailable
 from serving.served_model import ServedDeployment, ServedModel
 from serving.shadow import Shadowed, ShadowScorer
 from serving.wire import BatchAnswer, BatchRow, Role, ScoredApplication
@@ -56,19 +57,39 @@ class _Decided(msgspec.Struct, frozen=True):
 
 
 class LookUp(msgspec.Struct, frozen=True):
-    """What may be used of the records found for an application, and the decision's time.
+    """The records found for an application, and the decision's time; ``given``: the caller's own.
 
-    ``keys``: which of them each version reads, by its name.
+    ``keys``: which of them each version reads, by its name. ``away``: why there are none, where the policy refuses a
+    score without.
     """
 
     keys: Mapping[str, Keys]
     found: Found
+    policy: HistoryPolicy
+    given: datetime | None
     decided_at: datetime
+    away: OnlineStoreUnavailable | None = None
 
     def occasion(self, model: ServedModel, request: Mapping[str, Any], started: float) -> Occasion:
-        """What this model decides on."""
-        looked_up = model.online_inputs.take(self.keys[model.name], self.found)
-        return Occasion(request, looked_up, self.decided_at, started)
+        """What this model decides on: what it reads itself, whatever another version's records are like.
+
+        Raises OnlineStoreUnavailable, HistoryTooOld, or InvalidRequest where the caller's time lies before the history.
+        """
+        keys = self.keys[model.name]
+        if self.away is not None and keys:
+            raise self.away
+        found = self.policy.allowed(self._of(keys), self.decided_at)
+        rule = rule_of_time(self.given, found.records) if self.given is not None else None
+        if self.given is not None and rule is not None:
+            raise invalid((wrong_time("decided_at", self.given, rule),))
+        return Occasion(request, model.online_inputs.take(keys, found), self.decided_at, started)
+
+    def _of(self, keys: Keys) -> Found:
+        if len(self.keys) == 1:
+            return self.found
+        records = self.found.records
+        own = {key: records[key] for key in keys.values() if key in records}
+        return Found(own, self.found.history if keys else "fresh")
 
 
 class ScoringService:
@@ -161,12 +182,11 @@ class ScoringService:
         started = time.perf_counter()
         try:
             requests = served.request_schema.validate(body, suggests=suggests)
-            look_up = await self._look_up(served, requests, requests.champion["decided_at"] or self._clock())
-            self._check_time(requests.champion["decided_at"], look_up)
+            look_up = await self._look_up(served, requests)
+            decision, answer = await self._answered(served, requests, look_up, decision_id, started)
         except InvalidRequest as problem:
             self._metrics.count_violations(problem, served.request_schema.fields)
             raise
-        decision, answer = await self._answered(served, requests, look_up, decision_id, started)
         return _Decided(decision, answer, _shadowed(served, requests, look_up, decision_id))
 
     async def _answered(
@@ -174,13 +194,17 @@ class ScoringService:
     ) -> tuple[Decision, ScoredApplication]:
         """The decision of the version that answers this applicant, or of the champion where a challenger fails.
 
-        What fails is kept, for it counts against the version. Raises NotScorable, or what the champion raised.
+        What fails is kept, for it counts against the version; what the store has, or the caller's time, does not.
+        Raises InvalidRequest, Unavailable, StaleHistory, NotScorable, or what the champion raised.
         """
         for role, model in served.answering(requests.champion):
             of_challenger = requests.challenger if role == "challenger" else None
-            occasion = look_up.occasion(model, of_challenger or requests.champion, started)
             try:
+                occasion = look_up.occasion(model, of_challenger or requests.champion, started)
                 return decide(model, occasion, decision_id=decision_id, role=role)
+            except (OnlineStoreUnavailable, HistoryTooOld, InvalidRequest) as error:
+                if role != "challenger":
+                    raise self._refused(error) from error
             except Exception as error:
                 await self._keep_failure(model, role, error)
                 if role == "challenger":
@@ -189,6 +213,16 @@ class ScoringService:
                     raise NotScorable(str(error)) from None
                 raise
         raise AssertionError("the champion stands behind every challenger")
+
+    def _refused(self, error: OnlineStoreUnavailable | HistoryTooOld | InvalidRequest) -> Problem:
+        """What the caller is told, and counted."""
+        if isinstance(error, InvalidRequest):
+            return error
+        if isinstance(error, HistoryTooOld):
+            self._metrics.count_history_refusal("stale")
+            return StaleHistory(str(error))
+        self._metrics.count_history_refusal("unavailable")
+        return Unavailable(f"History cannot be looked up: {error}", retry_after_seconds=10)
 
     async def _keep_failure(self, model: ServedModel, role: Role, error: Exception) -> None:
         deployment = model.deployment
@@ -209,33 +243,21 @@ class ScoringService:
             log.error("challenger failed", extra={"model": model.name, "error": type(error).__name__})
         await self._outbox.add_failure(failure)
 
-    async def _look_up(self, served: ServedDeployment, requests: Requests, decided_at: datetime) -> LookUp:
-        """What all versions ask the store for, in one read of one moment, as far as the policy lets it be used.
-
-        Raises StaleHistory, or Unavailable.
-        """
+    async def _look_up(self, served: ServedDeployment, requests: Requests) -> LookUp:
+        """What all versions ask the store for, in one read of one moment; raises InvalidRequest for a time to come."""
+        given: datetime | None = requests.champion["decided_at"]
+        violation = future_violation("decided_at", given, self._clock()) if given is not None else None
+        if violation is not None:
+            raise invalid((violation,))
         keys = {served.champion.name: served.champion.keys(requests.champion)}
         if served.challenger is not None and requests.challenger is not None:
             keys[served.challenger.name] = served.challenger.keys(requests.challenger)
+        decided_at = given or self._clock()
         try:
             found = await find_records(self._store, keys.values(), self._policy)
-            return LookUp(keys, self._policy.allowed(found, decided_at), decided_at)
         except OnlineStoreUnavailable as error:
-            self._metrics.count_history_refusal("unavailable")
-            raise Unavailable(f"History cannot be looked up: {error}", retry_after_seconds=10) from error
-        except HistoryTooOld as error:
-            self._metrics.count_history_refusal("stale")
-            raise StaleHistory(str(error)) from None
-
-    def _check_time(self, given: datetime | None, look_up: LookUp) -> None:
-        """Raise InvalidRequest where the caller's ``decided_at`` is in the future, or before the history used."""
-        if given is None:
-            return
-        violation = future_violation("decided_at", given, self._clock())
-        if violation is None and (rule := rule_of_time(given, look_up.found.records)) is not None:
-            violation = wrong_time("decided_at", given, rule)
-        if violation is not None:
-            raise invalid((violation,))
+            return LookUp(keys, Found({}, "unavailable"), self._policy, given, decided_at, away=error)
+        return LookUp(keys, found, self._policy, given, decided_at)
 
 
 def _shadowed(
@@ -243,8 +265,10 @@ def _shadowed(
 ) -> Shadowed | None:
     if served.shadow is None:
         return None
-    request = requests.challenger
-    occasion = look_up.occasion(served.shadow, request, time.perf_counter()) if request is not None else None
+    occasion = None
+    if requests.challenger is not None:
+        with suppress(OnlineStoreUnavailable, HistoryTooOld, InvalidRequest):
+            occasion = look_up.occasion(served.shadow, requests.challenger, time.perf_counter())
     return Shadowed(served.shadow, occasion, answered_decision_id)
 
 

@@ -53,6 +53,15 @@ def test_left_out_fields_are_null_and_whole_numbers_become_doubles() -> None:
     assert "prior_defaults" not in values, "history is looked up, never taken from the caller"
 
 
+def test_what_is_nested_too_deeply_to_be_shown_is_named() -> None:
+    """A body that could just be decoded led to 500 where it was to be shown."""
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+
+    assert [error.found for error in refused(GOOD | {"region": nested})] == ["an array"]
+
+
 def test_a_whole_number_may_be_written_with_a_point() -> None:
     """JSON has one kind of number; the JSON Schema that is published says ``integer``, and 36.0 is one to it."""
     values = SCHEMA.validate(GOOD | {"term_months": 36.0})

@@ -118,6 +118,15 @@ def test_stale_history_can_be_refused(start: Start, own_home: ServingHome) -> No
     assert client.get("/readyz").status_code == 503
 
 
+def test_a_time_to_come_is_the_callers_fault_and_not_the_stores(start: Start) -> None:
+    client = start(max_age=DAY, stale="refuse")
+
+    response = client.post("/v1/scores", json=APPLICATION | {"decided_at": "2099-01-01T00:00:00Z"})
+
+    assert response.status_code == 400
+    assert [error["field"] for error in response.json()["errors"]] == ["decided_at"]
+
+
 def test_an_unknown_borrower_is_not_told_to_be_stale(start: Start, own_home: ServingHome) -> None:
     answer = score(start(), borrower_id="nobody")
 

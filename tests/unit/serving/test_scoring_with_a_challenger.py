@@ -3,30 +3,36 @@
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
 from ml.deployment import CanaryPlan, Challenger, place_bundle, read_deployment, serve
+from ml.freshness import HistoryPolicy
 from ml.monitoring import SHADOW_PREDICTIONS, MonitoredModel
+from ml.online_inputs import Keys, OnlineInputs
 from ml.performance import measure_performance
 from ml.promotion import publish, rollback
 from ml.replay import replay
 from ml.scorer import Scorer
+from serving.app import create_app
 from serving.decision_ids import shadow_decision_id
+from serving.options import ServingOptions
 from tests.model_factory import MODEL_NAME, SOURCE, publish_model
 from tests.second_version import MORE, VERSION, challenge_with_second, second_bundle
-from tests.serving_home import APPLICATION, RISKY, ServingHome, until_ready_says
+from tests.serving_home import APPLICATION, AS_OF, RISKY, ServingHome, until_ready_says
 from warehouse import decision_log
 from warehouse.decision_log import ShadowDecision, ingest_into_lake
 from warehouse.errors import ExpressionDomainError
 from warehouse.lake import connect, writer
+from warehouse.online_store import cohort_key, open_store
 
 Client = TestClient[Litestar]
 CHAMPION, CHALLENGER = f"{MODEL_NAME} version 1, the champion", f"{MODEL_NAME} version 2, the challenger"
@@ -105,6 +111,41 @@ def test_the_champion_answers_a_request_that_its_shadow_cannot_take(shadowed: Cl
     assert answer["model"]["version"] == 1
     assert 'reason="not_scorable",role="shadow"' in shadowed.get("/metrics").text
     assert decision_log.count_pending(own_home.settings) == 1
+
+
+@pytest.mark.parametrize("share", [None, 0.999], ids=["in shadow", "answering nearly everybody"])
+def test_old_records_that_only_the_challenger_reads_refuse_nobody(own_home: ServingHome, share: float | None) -> None:
+    """The champion's own history is fresh; a table that only version 2 looks things up in was not refreshed."""
+    at = AS_OF + timedelta(hours=1)
+    _write_region(own_home, as_of=AS_OF - timedelta(days=90))
+    challenge_with_second(own_home.settings, share=share)
+    options = ServingOptions(history=HistoryPolicy(max_age=timedelta(days=2), stale="refuse"))
+    with TestClient(create_app(own_home.settings, options)) as client:
+        client.headers.update(own_home.headers)
+        answer = score(client, APPLICATION | MORE | {"decided_at": f"{at.isoformat()}Z"})
+        before = score(client, APPLICATION | MORE | {"decided_at": f"{AS_OF.isoformat()}Z", "region": "south"})
+
+    decision = decision_log.find_decision(own_home.settings, answer["decision_id"])
+    assert answer["model"]["version"] == 1
+    assert (decision.history, decision.role) == ("fresh", "champion" if share is None else "fallback")
+    assert before["model"]["version"] == (1 if share is None else 2), "no record of a region is no old one"
+
+
+def test_a_store_that_is_away_refuses_nobody_whose_version_needs_it_not(
+    own_home: ServingHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the champion looked nothing up, and its shadow a region."""
+    challenge_with_second(own_home.settings)
+    shutil.rmtree(own_home.settings.online_store)
+    with TestClient(create_app(own_home.settings)) as client:
+        client.headers.update(own_home.headers)
+        with monkeypatch.context() as patched:
+            patched.setattr("ml.online_inputs.OnlineInputs.keys", _region_alone)
+            answer = score(client, APPLICATION | MORE)
+        refused = client.post("/v1/scores", json=APPLICATION | MORE)
+
+    assert answer["model"]["version"] == 1
+    assert refused.status_code == 503
 
 
 def test_what_only_the_shadow_takes_is_checked_by_nobody_but_it(shadowed: Client) -> None:
@@ -309,6 +350,22 @@ def test_what_the_champion_cannot_score_is_refused_and_kept(
     with connect(own_home.settings) as con:
         failed = con.execute("select role, model_version, reason from serving.scoring_failures").fetchall()
     assert failed == [("champion", 2, "not_scorable")]
+
+
+def _region_alone(inputs: OnlineInputs, borrower_id: str | None, request: Mapping[str, object]) -> Keys:
+    return {"region": cohort_key(inputs.source, "region", "north")} if "region" in inputs.cohorts else {}
+
+
+def _write_region(home: ServingHome, *, as_of: datetime) -> None:
+    cohorts = {
+        "source": [SOURCE, SOURCE],
+        "segment": ["purpose", "region"],
+        "segment_value": [APPLICATION["purpose"], "north"],
+        "as_of": pa.array([AS_OF, as_of], pa.timestamp("us")),
+        "purpose_default_rate": [0.1, None],
+        "region_default_rate": [None, 0.1],
+    }
+    open_store(home.settings).write("cohorts", pa.table(cohorts).to_reader(), snapshot=43)
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> SimpleNamespace:
