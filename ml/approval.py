@@ -3,15 +3,15 @@
 Approvals are lines of a file of the home, so that they outlive MLflow's tags and go with a backup; MLflow shows them.
 """
 
-import json
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from ml.deployment import deployment_turn, now, read_deployment, read_history
 from ml.gate_names import NEVER_OVERRIDDEN
+from ml.json_lines import append_line, read_lines
 from ml.registered_version import RegisteredVersion
-from warehouse.errors import ApprovalMissing, GateRefusal, SettingError
+from warehouse.errors import ApprovalMissing, GateRefusal, NotFoundError, SettingError
 from warehouse.settings import Settings
 
 
@@ -30,6 +30,11 @@ class Approval:
     by: str
     at: str
     serve: bool = True
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> "Approval":
+        """The inverse of ``dataclasses.asdict``; raises KeyError or TypeError where a field is missing or unknown."""
+        return cls(**{**entry, "overridden": tuple(entry["overridden"])})
 
     @property
     def why(self) -> str:
@@ -62,7 +67,7 @@ def approve(
     found = get_version(settings, source or settings.active_source(), version)
     approval = _checked(found, reason, overrides, serve, by)
     with deployment_turn(settings):
-        _append(settings, approval)
+        append_line(settings.approvals, asdict(approval))
     tag_approval(settings, approval)
     return approval
 
@@ -86,7 +91,7 @@ def approve_once(
         standing = _standing(settings, found, serve=serve)
         if standing is not None and set(overrides) <= set(standing.overridden):
             return standing, False
-        _append(settings, approval)
+        append_line(settings.approvals, asdict(approval))
     return approval, True
 
 
@@ -104,20 +109,21 @@ def unserved_approval(settings: Settings) -> Approval | None:
     return newest if not in_service or newest.at >= in_service[-1] else None
 
 
+def require_unserved(settings: Settings, approval: Approval) -> None:
+    """Raise NotFoundError where it is not to be followed any more; holds only in a deployment turn.
+
+    Reading the version took seconds, and what a person rolled back meanwhile is not to be undone.
+    """
+    if unserved_approval(settings) != approval:
+        raise NotFoundError(
+            f"the approval of {approval.model_name} version {approval.model_version} is not to be followed any more: "
+            "another version was approved or put in service meanwhile"
+        )
+
+
 def read_approvals(settings: Settings) -> list[Approval]:
     """Every approval, oldest first. Raises SettingError naming the line that is none."""
-    if not settings.approvals.exists():
-        return []
-    found = []
-    for number, line in enumerate(settings.approvals.read_text().splitlines(), start=1):
-        try:
-            entry = json.loads(line)
-            found.append(Approval(**{**entry, "overridden": tuple(entry["overridden"])}))
-        except (ValueError, KeyError, TypeError) as error:
-            raise SettingError(
-                f"{settings.approvals}:{number} must hold one approval: {error!r}; restore the file from a backup"
-            ) from error
-    return found
+    return read_lines(settings.approvals, Approval.from_dict, what="approval")
 
 
 def find_approval(settings: Settings, model_name: str, model_version: int) -> Approval | None:
@@ -168,14 +174,6 @@ def _standing(settings: Settings, found: RegisteredVersion, *, serve: bool) -> A
     if not serve or (served is not None and served.is_version(found.name, found.version)):
         return find_approval(settings, found.name, found.version)
     return unserved if unserved is not None and unserved.is_of(found.name, found.version) else None
-
-
-def _append(settings: Settings, approval: Approval) -> None:
-    """Make it durable; only in a deployment turn, or two approvals at once might share a line."""
-    with settings.approvals.open("a") as file:
-        file.write(json.dumps(asdict(approval)) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _require_passed(found: RegisteredVersion, approval: Approval | None) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ml.bundle import Bundle, copy_bundle
+from ml.json_lines import append_line, read_lines
 from warehouse.drafts import draft_file, remove_abandoned
 from warehouse.errors import BundleError, NotFoundError, SettingError
 from warehouse.settings import Settings
@@ -161,6 +162,15 @@ class Change:
     why: str = ""
     figures: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> "Change":
+        """What :func:`serve` wrote, or an earlier version; raises as :meth:`Deployment.from_dict`."""
+        own = {"action", "at", "by", "why", "figures"}
+        deployment = {name: value for name, value in entry.items() if name not in own}
+        found = Deployment.from_dict({**deployment, "previous": None})
+        at, by = entry.get("at") or found.published_at, entry.get("by") or found.published_by
+        return cls(entry["action"], at, by, found, entry.get("why", ""), entry.get("figures", {}))
+
 
 def read_deployment(settings: Settings) -> Deployment | None:
     """What is served now, or None when nothing was ever published. Raises BundleError on an unreadable file."""
@@ -178,17 +188,8 @@ def read_deployment(settings: Settings) -> Deployment | None:
 
 
 def read_history(settings: Settings) -> list[Change]:
-    """Every change of what is served, oldest first."""
-    if not settings.deployment_history.exists():
-        return []
-    changes = []
-    for line in settings.deployment_history.read_text().splitlines():
-        entry = json.loads(line)
-        action, at, by = entry.pop("action"), entry.pop("at", None), entry.pop("by", None)
-        why, figures = entry.pop("why", ""), entry.pop("figures", {})
-        found = Deployment.from_dict({**entry, "previous": None})
-        changes.append(Change(action, at or found.published_at, by or found.published_by, found, why, figures))
-    return changes
+    """Every change of what is served, oldest first. Raises SettingError naming the line that is none."""
+    return read_lines(settings.deployment_history, Change.from_dict, what="change of what is served")
 
 
 def bundle_directory(settings: Settings, model_name: str, model_version: int) -> Path:
@@ -258,10 +259,7 @@ def serve(
     entry = {"action": action, "at": now(), "by": by, **deployment.to_dict()}
     entry |= {"why": why, "figures": dict(figures or {})} if why else {}
     del entry["previous"]
-    with settings.deployment_history.open("a") as history:
-        history.write(json.dumps(entry) + "\n")
-        history.flush()
-        os.fsync(history.fileno())
+    append_line(settings.deployment_history, entry)
 
 
 def replace_deployment(settings: Settings, deployment: Deployment) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ml.approval import require_approved, require_passed, unserved_approval
+from ml.approval import Approval, require_approved, require_passed, require_unserved, unserved_approval
 from ml.built_features import fetch_built
 from ml.bundle import Bundle, load_bundle
 from ml.deployment import (
@@ -36,11 +36,13 @@ def publish(
     why: str = "",
     figures: Mapping[str, Any] | None = None,
     judged: Challenger | None = None,
+    approved: Approval | None = None,
 ) -> Deployment:
     """Copy the bundle into the home and serve it from now on; returns what is served.
 
     Publishing what is served already changes nothing. Raises BundleError when another bundle lies at that version, and
-    NotFoundError where ``judged``, the challenger that it is published for, does not run any more.
+    NotFoundError where it holds no longer what it is published for: ``judged``, a challenger, must still run, and since
+    ``approved``, a person's approval, nothing may have been put in service.
     """
     placed = place_bundle(bundle, settings, source=source, model_name=model_name, model_version=model_version, by=by)
     with deployment_turn(settings):
@@ -49,6 +51,8 @@ def publish(
             return current
         if judged is not None:
             require_challenger(current, judged)
+        if approved is not None:
+            require_unserved(settings, approved)
         deployment = replace(placed, previous=_shortened(current, _ROLLBACKS))
         serve(settings, deployment, action="publish", by=by, why=why, figures=figures)
     return deployment
@@ -63,13 +67,14 @@ def promote(
     why: str = "",
     figures: Mapping[str, Any] | None = None,
     judged: Challenger | None = None,
+    approved: Approval | None = None,
 ) -> Deployment:
     """Serve a registered version and make it MLflow's champion; works while the API runs.
 
-    ``source`` defaults to the active one; ``why`` and ``figures`` go into the history; ``judged``: the challenger that
-    it is promoted for, which must run until then. Raises NotFoundError for one that does not, and for a version that
-    is not registered, GateRefusal with each reason when its gates refused it, ApprovalMissing where it
-    still needs one, and ContractError when the dbt project no longer builds its features.
+    ``source`` defaults to the active one; ``why`` and ``figures`` go into the history; ``judged`` and ``approved`` as
+    :func:`publish`. Raises NotFoundError for one that does not hold, and for a version that is not registered,
+    GateRefusal with each reason when its gates refused it, ApprovalMissing where it still needs one, and ContractError
+    when the dbt project no longer builds its features.
     """
     from ml.registry import get_version, set_champion
 
@@ -88,6 +93,7 @@ def promote(
         why=why,
         figures=figures,
         judged=judged,
+        approved=approved,
     )
     set_champion(settings, found.name, version)
     return deployment
@@ -103,7 +109,9 @@ def promote_approved(settings: Settings) -> Deployment | None:
     approval = unserved_approval(settings)
     if approval is None:
         return None
-    deployment = promote(settings, approval.model_version, source=approval.source, by=approval.by, why=approval.why)
+    deployment = promote(
+        settings, approval.model_version, source=approval.source, by=approval.by, why=approval.why, approved=approval
+    )
     tag_approval(settings, approval)
     return deployment
 

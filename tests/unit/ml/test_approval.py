@@ -174,7 +174,7 @@ def test_a_line_that_is_no_approval_is_named(home, register):
     register()
     approve(home, 3, source="bank", reason="r", by="someone")
     with home.approvals.open("a") as file:
-        file.write('{"reason": "half')
+        file.write('{"reason": "half"}\n')
 
     with pytest.raises(SettingError, match=r"approvals.jsonl:2 must hold one approval"):
         read_approvals(home)

@@ -12,7 +12,7 @@ import pytest
 from ml.deployment import read_deployment, read_history
 from ml.promotion import rollback
 from tests.model_factory import MODEL_NAME, SOURCE, publish_model, shared_bundle
-from warehouse.errors import BundleError
+from warehouse.errors import BundleError, SettingError
 
 pytestmark = pytest.mark.usefixtures("aliases")
 
@@ -54,6 +54,28 @@ def test_the_history_tells_every_change_oldest_first(home):
         ("publish", 2),
         ("rollback", 1),
     ]
+
+
+def test_half_a_line_of_the_history_is_left_out_and_replaced(home):
+    """The disk filled while it was written: what is served was readable, and who approved what never again."""
+    publish_model(home, version=1)
+    with home.deployment_history.open("a") as history:
+        history.write('{"action": "publish", "model_ver')
+
+    before = [change.deployment.model_version for change in read_history(home)]
+    publish_model(home, version=2)
+
+    assert before == [1]
+    assert [change.deployment.model_version for change in read_history(home)] == [1, 2]
+
+
+def test_a_line_that_is_no_change_is_named(home):
+    publish_model(home, version=1)
+    with home.deployment_history.open("a") as history:
+        history.write("{}\n")
+
+    with pytest.raises(SettingError, match=r"history.jsonl:2 must hold one change of what is served"):
+        read_history(home)
 
 
 def test_what_a_killed_publisher_left_goes_with_the_next_publication(home):

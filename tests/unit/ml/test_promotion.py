@@ -8,9 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from ml import promotion
+from ml.approval import approve_once
 from ml.deployment import read_deployment
-from ml.promotion import promote, publish, rollback
+from ml.promotion import promote, promote_approved, publish, rollback
 from tests.model_factory import MODEL_NAME, SOURCE, publish_model, shared_bundle
+from tests.registered_version import registered_version
 from warehouse.errors import BundleError, ContractError, NotFoundError
 
 pytestmark = pytest.mark.usefixtures("aliases")
@@ -38,6 +40,26 @@ def test_a_model_whose_features_are_no_longer_built_is_not_promoted(home, monkey
         promote(home, 1, source=SOURCE, by="test")
 
     assert read_deployment(home) is None
+
+
+def test_an_approval_does_not_undo_a_rollback_that_came_while_it_was_followed(home, monkeypatch):
+    """Fetching a version takes seconds, and an operator who sees trouble does not wait."""
+    for version in (1, 2):
+        publish_model(home, version=version)
+    approved = registered_version(source=SOURCE, name=MODEL_NAME, version=3)
+    approve_once(home, approved, reason="minutes", by="key 1")
+
+    def fetched(*_):
+        rollback(home, by="operator")
+        return shared_bundle()
+
+    monkeypatch.setattr("ml.registry.get_version", lambda *_: approved)
+    monkeypatch.setattr(promotion, "fetch_built", fetched)
+
+    with pytest.raises(NotFoundError, match=r"the approval of .* version 3 is not to be followed any more"):
+        promote_approved(home)
+
+    assert read_deployment(home).model_version == 1
 
 
 def test_rolling_back_serves_what_was_served_before(home, aliases):

@@ -1,0 +1,52 @@
+"""Files of one JSON object a line, which are only ever appended to: what a person can read, and a backup keeps.
+
+A line counts once it ends. What follows the last line's end was being written when the disk filled or the process was
+killed: it was acknowledged to nobody, readers leave it out, and the next line takes its place.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from warehouse.errors import SettingError
+
+_Entry = TypeVar("_Entry")
+
+
+def read_lines(path: Path, read: Callable[[dict[str, Any]], _Entry], *, what: str) -> list[_Entry]:
+    """What ``read`` makes of each line, in order; none where there is no file.
+
+    Raises SettingError naming the first line that does not hold ``what``: ``read`` raised KeyError, TypeError,
+    ValueError or SettingError.
+    """
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return []
+    found = []
+    for number, line in enumerate(text.split("\n")[:-1], start=1):
+        try:
+            found.append(read(json.loads(line)))
+        except (ValueError, KeyError, TypeError, SettingError) as error:
+            raise SettingError(
+                f"{path}:{number} must hold one {what}: {error!r}; restore the file from a backup"
+            ) from error
+    return found
+
+
+def append_line(path: Path, entry: Mapping[str, Any]) -> None:
+    """Make a line durable. For one process at a time: hold a lock that all writers hold."""
+    with path.open("ab+") as file:
+        _drop_unfinished(file.fileno(), path)
+        file.write(json.dumps(entry).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _drop_unfinished(descriptor: int, path: Path) -> None:
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.ftruncate(descriptor, whole)
