@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -237,8 +238,10 @@ def export_borrower(*, borrower_id: str, to: Path | None) -> None:
     if to is None:
         click.echo(text)
         return
-    to.touch(mode=0o600)
-    to.write_text(text + "\n")
+    # readable by its owner alone from its first byte on, also where the file was there before
+    with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text + "\n")
     n_rows = sum(len(rows) for rows in found["lake"].values())
     click.echo(f"wrote {n_rows:,} rows of {len(found['lake'])} tables to {to}")
 

@@ -284,7 +284,7 @@ def test_json_says_what_the_text_says(settings: Settings, monkeypatch: pytest.Mo
 
 
 def test_an_export_holds_every_row_of_the_person_and_nobody_elses(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: "officer")
     ((borrower, application),) = _rows(
@@ -298,9 +298,13 @@ def test_an_export_holds_every_row_of_the_person_and_nobody_elses(
         f"select n_prior_applications from features.ftr_online_borrowers where borrower_id = '{borrower}'",
     )
 
-    result = CliRunner().invoke(export_borrower, [borrower])
+    there_before = tmp_path / "export.json"
+    there_before.touch(0o644)
+    result = CliRunner().invoke(export_borrower, [borrower, "--to", str(there_before)])
 
-    found = json.loads(result.output)
+    assert result.exit_code == 0, result.output
+    assert there_before.stat().st_mode & 0o777 == 0o600
+    found = json.loads(there_before.read_text())
     assert found["online_store"]["values"]["n_prior_applications"] == n_prior
     assert application in found["application_ids"]
     for table in ("raw.simulated_statements", "core.int_statements", "serving.predictions"):

@@ -6,8 +6,8 @@ after they were appended, so that only its newest files need be asked, not all t
 """
 
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -124,12 +124,11 @@ def newest_in_lake(settings: Settings, n: int) -> list[Decision]:
     import duckdb
 
     from warehouse.lake import connect as connect_to_lake
+    from warehouse.lake import lake_exists
 
-    try:
-        con = connect_to_lake(settings)
-    except LakeError:  # no lake yet
+    if not lake_exists(settings):  # not yet
         return []
-    with closing(con):
+    with closing(connect_to_lake(settings)) as con, _readable():
         try:
             result = con.execute(
                 f"select * from {DECISIONS.lake_table} where route = 'online' order by decided_at desc limit ?", [n]
@@ -137,6 +136,20 @@ def newest_in_lake(settings: Settings, n: int) -> list[Decision]:
         except duckdb.CatalogException:  # a lake that no program has written to yet
             return []
         return [_decision(result.description or (), row, DECISIONS) for row in result.fetchall()]
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Raise LakeError for whatever keeps a query of the lake from its answer: a file that is gone, or memory.
+
+    Without DuckDB's words, which callers may see: they can name where the lake lies, and how it is entered.
+    """
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise LakeError(f"a query of {DECISIONS.lake_table} ended with {type(error).__name__}") from error
 
 
 def _decision(description: Sequence[tuple[Any, ...]], row: tuple[Any, ...], kind: Entries) -> Any:
@@ -153,7 +166,7 @@ def _find_in_lake(settings: Settings, decision_id: str) -> Decision:
 
     if not lake_exists(settings):  # not yet
         raise _not_found(settings, decision_id)
-    with closing(connect_to_lake(settings)) as con:
+    with closing(connect_to_lake(settings)) as con, _readable():
         for kind in (DECISIONS, SHADOWS):
             try:
                 result = con.execute(f"select * from {kind.lake_table} where decision_id = ?", [decision_id])

@@ -1,13 +1,19 @@
 """From the lake's online models to the online store."""
 
+import fcntl
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from warehouse.errors import LakeError
-from warehouse.online_store.interface import WriteResult
+from warehouse.online_store.interface import OnlineStore, WriteResult
 from warehouse.online_store.opening import open_store
 from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
 
 BORROWERS = "features.ftr_online_borrowers"
 COHORTS = "features.ftr_online_cohorts"
@@ -28,17 +34,34 @@ def refresh(settings: Settings, *, anew: bool = False) -> RefreshResult:
     """Make the online store mirror the lake's online models as they are now.
 
     Only changed records are written, and borrowers and cohorts that the lake no longer has are deleted. Takes no writer
-    lease: it reads one snapshot of the lake. Raises LakeError where dbt has not built the models yet, and
-    OnlineStoreUnavailable where the store does not answer; a refresh that is begun again goes on where it stopped.
+    lease: it reads one snapshot of the lake, the newest when its turn comes. Raises LakeError where dbt has not built the
+    models yet, and OnlineStoreUnavailable where the store does not answer; a refresh that is begun again goes on where it
+    stopped.
     ``anew`` writes every record to a store that then takes its place, so that no byte of deleted ones is left.
     """
-    import duckdb
-
-    from warehouse.lake import connect, current_snapshot
+    from warehouse.lake import connect
 
     started = time.monotonic()
     store = open_store(settings)
-    con = connect(settings)
+    with _turn(settings), closing(connect(settings)) as con:
+        return _refreshed(con, store, started, anew=anew)
+
+
+@contextmanager
+def _turn(settings: Settings) -> Iterator[None]:
+    """One refresh of a home at a time, lake included: one that waits with an older snapshot would put it back."""
+    place = settings.online_store.with_name(f".{settings.online_store.name}.lock")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _refreshed(con: "duckdb.DuckDBPyConnection", store: OnlineStore, started: float, *, anew: bool) -> RefreshResult:
+    import duckdb
+
+    from warehouse.lake import current_snapshot
+
     try:
         con.execute("begin transaction")  # both tables of one snapshot
         snapshot = current_snapshot(con)
@@ -51,6 +74,4 @@ def refresh(settings: Settings, *, anew: bool = False) -> RefreshResult:
         raise LakeError(
             f"the lake has no {BORROWERS} or {COHORTS}: run `dbt build` (or `loanlake run`) first"
         ) from error
-    finally:
-        con.close()
     return RefreshResult(n_borrowers, n_cohorts, snapshot, time.monotonic() - started)

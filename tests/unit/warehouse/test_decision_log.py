@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 from dataclasses import replace as replaced
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from warehouse import decision_log
 from warehouse.decision_log import Decision, Ingested, Pruned, ReportedOutcome, ShadowDecision
 from warehouse.decision_log.entries import DECISIONS
-from warehouse.errors import LakeBusyError, NotFoundError
+from warehouse.errors import LakeBusyError, LakeError, NotFoundError
 from warehouse.lake import connect, lease, writer
 from warehouse.settings import Settings
 from warehouse.tables import TABLES
@@ -322,6 +323,17 @@ def test_a_lake_without_the_decision_still_answers_not_found(home: Settings) -> 
 
     with pytest.raises(NotFoundError):
         decision_log.find_decision(home, "d-9")
+
+
+def test_a_lake_whose_files_are_gone_is_not_readable_rather_than_empty(home: Settings) -> None:
+    """DuckDB's own error became a 500, and a lake that could not be attached a page without decisions."""
+    log(home, [decision(number) for number in range(200)])
+    decision_log.ingest_into_lake(home)
+    for file in Path(home.lake_data).rglob("*.parquet"):
+        file.unlink()
+
+    with pytest.raises(LakeError, match=r"a query of serving.predictions ended with \w+"):
+        decision_log.newest_in_lake(home, 1)
 
 
 def _bytes_of_outbox(home: Settings) -> bytes:
