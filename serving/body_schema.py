@@ -74,7 +74,7 @@ class BodySchema:
             found = self._converted_whole(body, suggests=suggests)
         values = msgspec.structs.asdict(found)
         for name in self._times:
-            values[name] = _naive_utc(values[name])
+            values[name] = naive_utc(values[name])
         return values
 
     def example(self) -> dict[str, Any]:
@@ -157,7 +157,8 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
-def _naive_utc(time: datetime | None) -> datetime | None:
+def naive_utc(time: datetime | None) -> datetime | None:
+    """A time as the lake has it; one without an offset is in UTC."""
     if time is None or time.tzinfo is None:
         return time
     try:

@@ -16,7 +16,7 @@ from ml.decision import Occasion
 from ml.freshness import Found, HistoryPolicy, HistoryTooOld, rule_of_time
 from ml.logged_values import dump_inputs
 from ml.online_inputs import Keys, find_records
-from serving.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid
+from serving.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid, naive_utc
 from serving.clock import future_violation, utc_now, wrong_time
 from serving.decide import answer_again, decide
 from serving.decision_ids import key_id, new_decision_id
@@ -141,7 +141,7 @@ class ScoringService:
                 logged = await self._outbox.add_keyed(key, decided.decision)
                 if logged.decision_id == decided.decision.decision_id:
                     self._shadow([decided])
-        if not _is_same_request(served.request_schema.validate(body).given(), logged):
+        if not _is_sent_again(served, body, logged):
             raise KeyReused("Send another Idempotency-Key with another request, or the same request with this one")
         return answer_again(logged, served.model_of(logged.model_name, logged.model_version).contract)
 
@@ -272,11 +272,49 @@ def _shadowed(
     return Shadowed(served.shadow, occasion, answered_decision_id)
 
 
+def _is_sent_again(served: ServedDeployment, body: Any, logged: Decision) -> bool:
+    """Whether a body is the one that a decision was made on.
+
+    One that the versions served now would not take, since they ask for other fields, is asked whether it names that
+    application and contradicts nothing of what was decided on. Raises InvalidRequest where it does.
+    """
+    try:
+        request = served.request_schema.validate(body)
+    except InvalidRequest:
+        if isinstance(body, dict) and _agrees(body, logged):
+            return True
+        raise
+    return _is_same_request(request.given(), logged)
+
+
+def _agrees(body: Mapping[str, Any], logged: Decision) -> bool:
+    kept = _kept(logged)
+    sent = {"borrower_id": None, **body}
+    ids_agree = all(sent.get(name) == kept[name] for name in ("application_id", "borrower_id"))
+    # a field that another version took is not in the inputs of the one that answered, and times are kept in UTC
+    return ids_agree and all(
+        name not in kept or kept[name] in (value, _in_utc(value)) or (name, value) == ("decided_at", None)
+        for name, value in sent.items()
+    )
+
+
+def _in_utc(value: Any) -> Any:
+    """A time in the words that the log has for it; anything else as it is."""
+    with suppress(msgspec.ValidationError):
+        time = naive_utc(msgspec.convert(value, datetime)) if isinstance(value, str) else None
+        return time.isoformat() if time is not None else value
+    return value
+
+
+def _kept(logged: Decision) -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads(logged.inputs)
+    return kept | {"application_id": logged.application_id, "borrower_id": logged.borrower_id}
+
+
 def _is_same_request(request: Mapping[str, Any], logged: Decision) -> bool:
     """Whether a request is the one that a decision was made on, by all that decided it."""
     sent: dict[str, Any] = json.loads(dump_inputs(request))
-    kept: dict[str, Any] = json.loads(logged.inputs)
-    kept |= {"application_id": logged.application_id, "borrower_id": logged.borrower_id}
+    kept = _kept(logged)
     if sent["decided_at"] is None:
         sent.pop("decided_at")
     # a field that another version takes is not in the inputs of the one that answered

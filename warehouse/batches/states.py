@@ -221,9 +221,14 @@ class BatchStates:
     def cancel(self, batch_id: str) -> Batch:
         """Cancel what waits, at once, or tell the run to stop; again changes nothing.
 
-        Raises BatchStateError for one that has ended otherwise, NotFoundError for none.
+        Raises BatchStateError for one that has ended otherwise or has its results, NotFoundError for none.
         """
+        has_results = BatchFiles(self._settings, batch_id).results.exists()
         with self._transaction() as con:
+            if has_results and _required(con, batch_id).state == "queued":
+                raise BatchStateError(
+                    "this batch is scored, and only giving out its results is tried again: it cannot be cancelled"
+                )
             con.execute(
                 "update batches set state = 'cancelled', ended_at = ? where batch_id = ? and state = 'queued'",
                 (_now(), batch_id),
@@ -256,15 +261,19 @@ class BatchStates:
         return found
 
     def end_abandoned(self) -> list[Batch]:
-        """End batches whose run is gone: cancelled where that was asked for, else failed, to be tried again."""
+        """End batches whose run is gone: cancelled where that was asked for, else failed, to be tried again.
+
+        One that has its results is never cancelled: some of its decisions may be in the log.
+        """
         ended = []
         for batch in self.running():
             files = BatchFiles(self._settings, batch.batch_id)
             if files.is_worked_on():
                 continue
             remove_abandoned(files.directory)
-            state: State = "cancelled" if batch.is_cancelling else "failed"
-            ended.append(self.finish(batch, state, reason=None if batch.is_cancelling else _ABANDONED))
+            is_cancelled = batch.is_cancelling and not files.results.exists()
+            state: State = "cancelled" if is_cancelled else "failed"
+            ended.append(self.finish(batch, state, reason=None if is_cancelled else _ABANDONED))
         return ended
 
     def remove_ended_before(self, moment: datetime) -> int:
@@ -276,11 +285,18 @@ class BatchStates:
                 f"select batch_id from batches where state in ({_marks(ENDED)}) and ended_at < ?",
                 (*ENDED, moment.isoformat()),
             ).fetchall()
-        for (batch_id,) in found:
+        return sum(self._remove_ended(batch_id, moment) for (batch_id,) in found)
+
+    def _remove_ended(self, batch_id: str, moment: datetime) -> bool:
+        """Unless its caller tried it again meanwhile; files that a kill leaves behind are those of no batch."""
+        with self._transaction() as con:
+            is_gone = con.execute(
+                f"delete from batches where batch_id = ? and state in ({_marks(ENDED)}) and ended_at < ?",
+                (batch_id, *ENDED, moment.isoformat()),
+            ).rowcount
+        if is_gone:
             BatchFiles(self._settings, batch_id).remove()
-            with self._transaction() as con:
-                con.execute("delete from batches where batch_id = ?", (batch_id,))
-        return len(found)
+        return bool(is_gone)
 
     def _in_state(self, state: State) -> list[Batch]:
         if not self._path.exists():

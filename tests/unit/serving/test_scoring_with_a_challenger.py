@@ -14,6 +14,7 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from ml.challenge import end_challenge
 from ml.deployment import CanaryPlan, Challenger, place_bundle, read_deployment, serve
 from ml.freshness import HistoryPolicy
 from ml.monitoring import SHADOW_PREDICTIONS, MonitoredModel
@@ -266,13 +267,21 @@ def test_in_shadow_the_union_demands_nothing_new(shadowed: Client) -> None:
 
 def test_a_request_sent_again_gets_its_answer_though_the_challenge_ended(split: Client, own_home: ServingHome) -> None:
     """An Idempotency-Key holds across versions: fields that the one which answered does not read are no difference."""
-    bodies = [RISKY | MORE | {"borrower_id": f"b-{number}"} for number in range(8)]
+    at = {"decided_at": "2022-03-01T13:00:00+01:00"}
+    bodies = [RISKY | MORE | at | {"borrower_id": f"b-{number}"} for number in range(8)]
     before = [score(split, body, **{"Idempotency-Key": f"k-{number}"}) for number, body in enumerate(bodies)]
 
+    end_challenge(own_home.settings, by="tests")
+    until_ready_says(split, lambda answer: answer["challenger"] is None)
     again = [score(split, body, **{"Idempotency-Key": f"k-{number}"}) for number, body in enumerate(bodies)]
+    changes: list[dict[str, Any]] = [{"requested_amount": 1.0}, {"borrower_id": "b-9"}, {"decided_at": "2022-03-01"}]
+    others = [
+        split.post("/v1/scores", json=bodies[0] | change, headers={"Idempotency-Key": "k-0"}) for change in changes
+    ]
 
     assert again == before
     assert {answer["model"]["version"] for answer in before} == {1, 2}
+    assert [other.status_code for other in others] == [400, 400, 400], "the fields of version 2 are unknown now"
 
 
 def test_a_broken_challenger_leaves_the_champion_alone_and_says_so(own_client: Client, own_home: ServingHome) -> None:

@@ -141,6 +141,46 @@ def test_old_batches_go_with_their_files(home: Settings, states: BatchStates) ->
     assert not files.directory.exists()
 
 
+def test_a_batch_that_has_its_results_is_never_cancelled(home: Settings, states: BatchStates) -> None:
+    """Some of its decisions may be in the log: who was told otherwise would send its applicants a second time."""
+    add(states)
+    files = BatchFiles(home, "b-1")
+    files.write_rows([ROW])
+    assert states.claim("b-1", "run-1") is not None
+    states.cancel("b-1")
+    files.results.parent.mkdir(exist_ok=True)
+    files.results.touch()
+
+    (ended,) = states.end_abandoned()
+    states.retry("b-1")
+
+    assert ended.state == "failed"
+    with pytest.raises(BatchStateError, match="this batch is scored, and only giving out its results is tried again"):
+        states.cancel("b-1")
+    assert [batch.batch_id for batch in states.queued()] == ["b-1"]
+
+
+def test_a_batch_that_is_tried_again_just_then_stays(
+    home: Settings, states: BatchStates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its caller was told that it would be scored."""
+    batches = [add(states, name) for name in ("b-1", "b-2")]
+    for batch in batches:
+        states.finish(batch, "failed")
+        BatchFiles(home, batch.batch_id).write_rows([ROW])
+    remove = BatchFiles.remove
+
+    def removed(files: BatchFiles) -> None:
+        remove(files)
+        states.retry("b-2" if files.directory.name == "b-1" else "b-1")
+
+    monkeypatch.setattr(BatchFiles, "remove", removed)
+
+    assert states.remove_ended_before(datetime.now(UTC).replace(tzinfo=None) + timedelta(minutes=1)) == 1
+    (left,) = states.queued()
+    assert BatchFiles(home, left.batch_id).directory.exists()
+
+
 def test_what_belongs_to_a_batch_is_its_owners_alone(home: Settings, states: BatchStates) -> None:
     add(states)
     files = BatchFiles(home, "b-1")
