@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 _FINGERPRINT, _REFUSED_BY, _GATE, _ARCHIVED = "fingerprint", "refused_by", "gate.", "archived"
-_DIGEST, _FEATURE_VERSION = "bundle_digest", "feature_version"
+_DIGEST, _FEATURE_VERSION, _SNAPSHOT = "bundle_digest", "feature_version", "lake_snapshot"
+_OURS = {_FINGERPRINT, _REFUSED_BY, _SNAPSHOT}
 
 
 def model_name(source: str) -> str:
@@ -53,7 +54,7 @@ def register(
     found = find_version_by_fingerprint(settings, lineage.source, lineage.fingerprint)
     if found is None:
         run_id, model_uri = log_run(settings, bundle, training_set=training_set, evaluation=evaluation, plots=plots)
-        version = _create_version(settings, bundle, run_id=run_id, model_uri=model_uri)
+        version = _create_version(settings, bundle, run_id=run_id, model_uri=model_uri, gates=gates)
     else:
         version, run_id = found.version, found.run_id
     _tag_gates(settings, model_name(lineage.source), version, run_id, gates)
@@ -73,12 +74,16 @@ def find_version_by_fingerprint(settings: Settings, source: str, fingerprint: st
 
 
 def list_versions(settings: Settings, source: str) -> list[RegisteredVersion]:
-    """All versions of a source's model, oldest first; none where nothing was registered."""
+    """All versions of a source's model that were registered here, oldest first; none where nothing was.
+
+    One that somebody registered in MLflow by hand was never judged, and is left out.
+    """
     client, name = open_client(settings), model_name(source)
     versions = client.search_model_versions(f"name = '{name}'")
     # a search leaves the versions' own list of aliases empty
     aliases = client.get_registered_model(name).aliases if versions else {}
-    return sorted((_read(version, source, aliases) for version in versions), key=lambda found: found.version)
+    ours = [version for version in versions if version.tags.keys() >= _OURS]
+    return sorted((_read(version, source, aliases) for version in ours), key=lambda found: found.version)
 
 
 def copy_for_api(settings: Settings, source: str) -> None:
@@ -131,12 +136,6 @@ def get_version(settings: Settings, source: str, version: int) -> RegisteredVers
     )
 
 
-def find_champion(settings: Settings, source: str) -> RegisteredVersion | None:
-    """The version that was last promoted, or None."""
-    versions = list_versions(settings, source)
-    return next((found for found in versions if CHAMPION in found.aliases), None)
-
-
 def note_changed_bundles(settings: Settings, digests: Mapping[str, str]) -> None:
     """Tag the versions of bundles that were rewritten with their new digests; ``digests``: before → after."""
     if not digests or not registry_exists(settings):
@@ -187,7 +186,10 @@ def _in_this_home(settings: Settings, location: str) -> str:
     return location
 
 
-def _create_version(settings: Settings, bundle: Bundle, *, run_id: str, model_uri: str) -> int:
+def _create_version(
+    settings: Settings, bundle: Bundle, *, run_id: str, model_uri: str, gates: Sequence[GateResult]
+) -> int:
+    """A version with all its tags in one step: none is ever there whose refusal is not."""
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
@@ -204,7 +206,8 @@ def _create_version(settings: Settings, bundle: Bundle, *, run_id: str, model_ur
         _FINGERPRINT: lineage.fingerprint,
         _DIGEST: bundle.digest,
         _FEATURE_VERSION: lineage.feature_version,
-        "lake_snapshot": str(lineage.lake_snapshot),
+        _SNAPSHOT: str(lineage.lake_snapshot),
+        **_gate_tags(gates),
     }
     created = client.create_model_version(name, source=model_uri, run_id=run_id, tags=tags)
     return int(created.version)
@@ -212,12 +215,16 @@ def _create_version(settings: Settings, bundle: Bundle, *, run_id: str, model_ur
 
 def _tag_gates(settings: Settings, name: str, version: int, run_id: str, gates: Sequence[GateResult]) -> None:
     client = open_client(settings)
-    refused = [gate.gate for gate in gates if not gate.passed]
-    tags = {_REFUSED_BY: ", ".join(refused)}
-    tags |= {f"{_GATE}{gate.gate}": ("passed" if gate.passed else f"refused: {gate.message}") for gate in gates}
-    for key, value in tags.items():
+    for key, value in _gate_tags(gates).items():
         client.set_model_version_tag(name, str(version), key, value)
         client.set_tag(run_id, key, value)
+
+
+def _gate_tags(gates: Sequence[GateResult]) -> dict[str, str]:
+    """Each gate's word, refusals first: a version whose tags are written anew never passes before it is refused."""
+    refused = ", ".join(gate.gate for gate in gates if not gate.passed)
+    tags = {f"{_GATE}{gate.gate}": ("passed" if gate.passed else f"refused: {gate.message}") for gate in gates}
+    return {_REFUSED_BY: refused, **tags} if refused else {**tags, _REFUSED_BY: refused}
 
 
 def _read(version: "ModelVersion", source: str, aliases: Mapping[str, str]) -> RegisteredVersion:
@@ -233,8 +240,8 @@ def _read(version: "ModelVersion", source: str, aliases: Mapping[str, str]) -> R
         bundle_digest=tags.get(_DIGEST, ""),
         passed_gates=tuple(sorted(name.removeprefix(_GATE) for name, value in tags.items() if _passed(name, value))),
         refused_by=refused_by,
-        gate_messages=tuple(tags[f"{_GATE}{name}"].removeprefix("refused: ") for name in refused_by),
-        lake_snapshot=int(tags["lake_snapshot"]),
+        gate_messages=tuple(tags.get(f"{_GATE}{name}", "").removeprefix("refused: ") for name in refused_by),
+        lake_snapshot=int(tags[_SNAPSHOT]),
         created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
         archived=_ARCHIVED in tags,
         aliases=tuple(sorted(alias for alias, number in aliases.items() if int(number) == int(version.version))),

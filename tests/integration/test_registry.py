@@ -75,6 +75,11 @@ class Registry:
             plots={"roc": b"\x89PNG"},
         )
 
+    def champion(self) -> RegisteredVersion:
+        """The version that carries MLflow's alias."""
+        (found,) = [each for each in registry.list_versions(self.settings, SOURCE) if "champion" in each.aliases]
+        return found
+
     def variant(self, fingerprint: str) -> Bundle:
         """The same model under another training's fingerprint."""
         return replace(self.bundle, lineage=replace(self.bundle.lineage, fingerprint=fingerprint))
@@ -180,7 +185,7 @@ def test_promotion_and_rollback_move_what_is_served_and_the_alias(registered, mo
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     promote(registered.settings, 1, source=SOURCE, by="tests")
     result = CliRunner().invoke(promote_command, ["2", "--source", SOURCE])
-    champion = registry.find_champion(registered.settings, SOURCE)
+    champion = registered.champion()
 
     assert result.exit_code == 0, result.output
     assert f"serving {MODEL_NAME} version 2" in result.output
@@ -189,7 +194,7 @@ def test_promotion_and_rollback_move_what_is_served_and_the_alias(registered, mo
 
     rollback(registered.settings, by="tests")
 
-    assert registry.find_champion(registered.settings, SOURCE).version == 1
+    assert registered.champion().version == 1
     assert read_deployment(registered.settings).model_version == 1
 
 
@@ -288,7 +293,7 @@ def test_a_canary_that_has_passed_its_last_step_is_champion(registered, monkeypa
     assert f"challenged by {MODEL_NAME} version 2, answering 0.5 of the applicants, as a canary" in begun.output
     assert moved.exit_code == 0, moved.output
     assert "on: no worse than it may be" in moved.output
-    champion = registry.find_champion(registered.settings, SOURCE)
+    champion = registered.champion()
     assert champion.version == read_deployment(registered.settings).model_version == 2
     assert read_deployment(registered.settings).challenger is None
     rollback(registered.settings, by="tests")
@@ -395,3 +400,31 @@ def test_an_archived_version_is_no_longer_live_and_not_promoted(registered: Regi
     assert registered.third.version not in after  # refused, and older than a retention of nothing
     with pytest.raises(GateRefusal, match="was archived"):
         promote(settings, version.version, source=SOURCE, by="tests")
+
+
+def test_a_version_that_was_registered_by_hand_is_left_out(registered):
+    """A click in MLflow's page broke every command about the lender's versions; and nobody has judged it."""
+    client, before = open_client(registered.settings), registry.list_versions(registered.settings, SOURCE)
+    by_hand = client.create_model_version(MODEL_NAME, source="somewhere", tags={"lake_snapshot": "1"})
+
+    after = registry.list_versions(registered.settings, SOURCE)
+    client.delete_model_version(MODEL_NAME, by_hand.version)
+
+    assert after == before
+
+
+def test_a_new_version_is_never_there_without_what_its_gates_said(registered, monkeypatch):
+    """A registration that was killed before the tags left one that had passed, as far as anybody could see."""
+    created = []
+
+    def killed(*_):
+        created.extend(registry.list_versions(registered.settings, SOURCE))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(registry, "_tag_gates", killed)
+        with pytest.raises(KeyboardInterrupt):
+            registered.register(registered.variant("killed"), REFUSED)
+    open_client(registered.settings).delete_model_version(MODEL_NAME, str(created[-1].version))
+
+    assert (created[-1].fingerprint, created[-1].refused_by) == ("killed", ("auc_reaches_floor",))
