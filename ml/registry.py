@@ -14,7 +14,7 @@ from ml.bundle import Bundle, load_bundle
 from ml.gates import GateResult
 from ml.registered_version import RegisteredVersion, copy_versions
 from ml.run_log import log_run
-from ml.tracking import open_client, open_mlflow
+from ml.tracking import model_name, open_client, open_mlflow
 from warehouse.errors import GateRefusal, NotFoundError
 from warehouse.settings import Settings
 
@@ -29,11 +29,6 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 _FINGERPRINT, _REFUSED_BY, _GATE, _ARCHIVED = "fingerprint", "refused_by", "gate.", "archived"
 _DIGEST, _FEATURE_VERSION, _SNAPSHOT = "bundle_digest", "feature_version", "lake_snapshot"
 _OURS = {_FINGERPRINT, _REFUSED_BY, _SNAPSHOT}
-
-
-def model_name(source: str) -> str:
-    """The registered model of a source, and its experiment."""
-    return f"default_risk_{source}"
 
 
 def register(

@@ -43,10 +43,15 @@ def open_client(settings: Settings) -> "MlflowClient":
     return client
 
 
+def model_name(source: str) -> str:
+    """The registered model of a source, and its experiment."""
+    return f"default_risk_{source}"
+
+
 def open_experiment(settings: Settings, source: str) -> str:
     """The id of the source's experiment, created where it is missing."""
     client = open_client(settings)
-    name = f"default_risk_{source}"
+    name = model_name(source)
     location = (settings.mlflow_artifacts / name).as_uri()
     found = client.get_experiment_by_name(name)
     if found is not None and found.artifact_location.startswith("file:") and found.artifact_location != location:

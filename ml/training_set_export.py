@@ -195,7 +195,8 @@ def _beside(path: Path | None) -> Iterator[Path | None]:
 
 def _registered_bundle(settings: Settings, source: str, version: int) -> tuple[str, Bundle]:
     """A version's bundle, from where it was published, else from MLflow, which takes nine seconds to import."""
-    from ml.registry import fetch_bundle, get_version, model_name
+    from ml.registry import fetch_bundle, get_version
+    from ml.tracking import model_name
 
     name = model_name(source)
     published = bundle_directory(settings, name, version)

@@ -16,11 +16,13 @@ from ml.logged_values import dump_inputs
 from serving.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid
 from serving.clock import future_violation
 from serving.deployment_schema import DeploymentSchema
-from serving.json_body import decode_body
-from serving.problems import InvalidRequest, ProblemDocument, UnsupportedMediaType, Violation
+from serving.json_body import JSON, decode_body, media_type
+from serving.problems import InvalidRequest, ProblemDocument, Violation
 from warehouse.batches import SentRow
 
-JSON, CSV = "application/json", "text/csv"
+CSV = "text/csv"
+#: What a batch may be sent as.
+MEDIA_TYPES = (JSON, CSV)
 
 
 class TableRequest(msgspec.Struct, frozen=True):
@@ -63,15 +65,6 @@ TABLE_SCHEMA = BodySchema(
 )
 
 
-def media_type(content_type: str | None) -> str:
-    """The body's declared type; raises UnsupportedMediaType unless it is one that a batch may have."""
-    found = (content_type or "").partition(";")[0].strip().lower()
-    if found not in (JSON, CSV):
-        shown = f"found {found[:80]!r}" if found else "found none"
-        raise UnsupportedMediaType(f"Send the header Content-Type: {JSON} or {CSV}: {shown}")
-    return found
-
-
 def read_body(
     body: bytes, content_type: str | None, schema: DeploymentSchema, *, most_rows: int
 ) -> "TableRequest | list[Any]":
@@ -79,7 +72,7 @@ def read_body(
 
     Raises InvalidRequest where it is neither, or holds no row or more than ``most_rows``.
     """
-    if media_type(content_type) == CSV:
+    if media_type(content_type, *MEDIA_TYPES) == CSV:
         return list(_of_csv(body, schema, most_rows))
     value = decode_body(body, content_type)
     if isinstance(value, dict) and "table" in value:

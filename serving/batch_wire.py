@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from serving.clock import in_utc
 from serving.problems import ProblemDocument
 from serving.wire import DecisionWord, ModelVersion, ReasonCode
 from warehouse.batches import Batch, State
@@ -94,14 +95,10 @@ def batch_status(batch: Batch) -> BatchStatus:
         table=batch.request.table,
         reason=batch.reason,
         created_at=batch.created_at.replace(tzinfo=UTC),
-        started_at=_in_utc(batch.started_at),
-        ended_at=_in_utc(batch.ended_at),
+        started_at=in_utc(batch.started_at),
+        ended_at=in_utc(batch.ended_at),
         model=model,
         lake_snapshot=batch.lake_snapshot,
         run_id=batch.run_id,
         results=f"{batch_location(batch.batch_id)}/results" if has_succeeded else None,
     )
-
-
-def _in_utc(time: datetime | None) -> datetime | None:
-    return time.replace(tzinfo=UTC) if time is not None else None

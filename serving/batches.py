@@ -16,10 +16,11 @@ from ml.batch_rows import request_fields
 from ml.feature_rows import model_columns
 from ml.freshness import HistoryPolicy
 from serving.access import Caller
-from serving.batch_body import TableRequest, checked_rows, media_type, read_body
+from serving.batch_body import MEDIA_TYPES, TableRequest, checked_rows, read_body
 from serving.clock import utc_now
 from serving.decision_ids import new_decision_id
 from serving.deployment_watch import DeploymentWatch
+from serving.json_body import media_type
 from serving.problems import BatchConflict, InvalidRequest, KeyReused, Unavailable, UnknownBatch, Violation
 from serving.served_model import ServedDeployment
 from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates
@@ -79,7 +80,7 @@ class BatchService:
         Raises InvalidRequest for a body that is no batch and a table that cannot be scored, KeyReused for another body
         under the key, Unavailable where too many wait, nothing is deployed or nothing can be kept.
         """
-        digest = body_digest(body, media_type(content_type))
+        digest = body_digest(body, media_type(content_type, *MEDIA_TYPES))
         key_id = batch_key_id(caller.caller_id, key) if key is not None else None
         batch = await _kept(self._states.find_by_key, key_id) if key_id is not None else None
         if batch is None:

@@ -13,6 +13,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
+def in_utc(time: datetime | None) -> datetime | None:
+    """A naive UTC time of the lake or the log, as JSON should show it: with its Z."""
+    return time.replace(tzinfo=UTC) if time is not None else None
+
+
 def future_violation(field: str, time: datetime, now: datetime) -> Violation | None:
     """What is wrong with a time that should have passed."""
     if time <= now + CLOCK_SKEW:

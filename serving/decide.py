@@ -1,7 +1,7 @@
 """From an occasion to a decision and its answer, and from a logged decision to the same answer again. No effects."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any, cast
 
 import msgspec
@@ -9,6 +9,7 @@ import msgspec
 from ml.decision import Occasion, decide_columns
 from ml.freshness import age_text
 from ml.logged_values import load_features, load_reasons
+from serving.clock import in_utc
 from serving.decision_ids import shadow_decision_id
 from serving.served_model import ServedModel
 from serving.wire import DecisionWord, LoggedDecision, ModelVersion, ReasonCode, Role, ScoredApplication
@@ -81,11 +82,6 @@ def model_version(decision: Decision) -> ModelVersion:
     return ModelVersion(
         name=decision.model_name, version=decision.model_version, feature_version=decision.feature_version
     )
-
-
-def in_utc(time: datetime | None) -> datetime | None:
-    """A naive UTC time of the log, as JSON should show it: with its Z."""
-    return time.replace(tzinfo=UTC) if time is not None else None
 
 
 def _answer(decision: Decision, features: Sequence[object], contract: FeatureContract) -> ScoredApplication:

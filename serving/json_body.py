@@ -12,14 +12,29 @@ from litestar.exceptions import InternalServerException
 
 from serving.problems import InvalidRequest, UnsupportedMediaType
 
+JSON = "application/json"
+
 
 async def read_json(request: Request[Any, Any, Any]) -> Any:
-    """What a request's body holds; raises as :func:`decode_body`, and where the client went before its end."""
+    """What a request's body holds; raises as :func:`receive` and :func:`decode_body`."""
+    return decode_body(await receive(request), request.headers.get("content-type"))
+
+
+async def receive(request: Request[Any, Any, Any]) -> bytes:
+    """A request's body; raises InvalidRequest where the client went before its end."""
     try:
-        body = await request.body()
+        return await request.body()
     except InternalServerException:  # Litestar's word for a connection that ended
         raise InvalidRequest("The connection ended before the body did") from None
-    return decode_body(body, request.headers.get("content-type"))
+
+
+def media_type(content_type: str | None, *accepted: str) -> str:
+    """The body's declared type; raises UnsupportedMediaType unless it is one of those accepted."""
+    found = (content_type or "").partition(";")[0].strip().lower()
+    if found not in accepted:
+        shown = f"found {found[:80]!r}" if found else "found none"
+        raise UnsupportedMediaType(f"Send the header Content-Type: {' or '.join(accepted)}: {shown}")
+    return found
 
 
 def decode_body(body: bytes, content_type: str | None) -> Any:
@@ -27,10 +42,7 @@ def decode_body(body: bytes, content_type: str | None) -> Any:
 
     Raises UnsupportedMediaType unless it is declared as JSON, InvalidRequest with the position where it is malformed.
     """
-    media_type = (content_type or "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        found = f"found {media_type[:80]!r}" if media_type else "found none"
-        raise UnsupportedMediaType(f"Send the header Content-Type: application/json: {found}")
+    media_type(content_type, JSON)
     value = _flat_object(body)
     if value is not None:
         return value

@@ -5,7 +5,6 @@ from typing import Any
 from litestar import Controller, Request, Response, get, post
 from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
-from litestar.exceptions import InternalServerException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 from litestar.response import Stream
@@ -15,8 +14,8 @@ from serving.batch_downloads import accepted_form, streamed
 from serving.batch_wire import BatchResults, BatchStatus, batch_location, batch_status
 from serving.batches import BatchService
 from serving.controllers.scores import IdempotencyKey
+from serving.json_body import receive
 from serving.openapi import key_or_token, problems, takes
-from serving.problems import InvalidRequest
 
 _LOCATION = ResponseHeader(name="Location", description="Where to ask how far it is", documentation_only=True)
 
@@ -47,10 +46,7 @@ class BatchesController(Controller):
         again with its Idempotency-Key is the same batch.
         """
         with batches.place_for_a_body():
-            try:
-                body = await request.body()
-            except InternalServerException:  # Litestar's word for a connection that ended
-                raise InvalidRequest("The connection ended before the body did") from None
+            body = await receive(request)
             batch = await batches.accept(body, request.headers.get("content-type"), caller(request), idempotency_key)
         return Response(batch_status(batch), headers={"Location": batch_location(batch.batch_id)})
 

@@ -56,7 +56,7 @@ class BatchFiles:
         _to_disk(self.directory.parent)
 
     def read_rows(self, at_once: int) -> Iterator[list[SentRow]]:
-        """The rows of that key in their order, so many at a time."""
+        """The rows in their order, so many at a time."""
         decoder = msgspec.json.Decoder(SentRow)
         with self.rows.open("rb") as file:
             while some := [decoder.decode(line) for line in islice(file, at_once)]:

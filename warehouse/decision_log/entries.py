@@ -17,8 +17,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """One decision, column for column ``serving.predictions`` without ``ingested_at``; times are naive UTC.
 
     ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.logged_values``). ``role``: whether the champion or the
-    challenger answered, or the champion as ``fallback`` of a challenger that failed. ``history``: what was looked up
-    online, a :data:`HistoryWord`; None for a batch.
+    challenger answered, or the champion as ``fallback`` of a challenger that failed; ``batch`` and ``shadow`` answered
+    nobody. ``history``: what was looked up online, a :data:`HistoryWord`; None where features came from the lake.
     """
 
     decision_id: str

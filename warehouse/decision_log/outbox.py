@@ -216,7 +216,7 @@ def _backlog(connection: sqlite3.Connection, table: str) -> Backlog:
 
 
 def count_pending(settings: Settings) -> int:
-    """Decisions and outcomes that the lake does not have yet."""
+    """Entries of every kind that the lake does not have yet."""
     connection = connect(settings)
     if connection is None:
         return 0
