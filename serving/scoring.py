@@ -202,9 +202,12 @@ class ScoringService:
             try:
                 occasion = look_up.occasion(model, of_challenger or requests.champion, started)
                 return decide(model, occasion, decision_id=decision_id, role=role)
-            except (OnlineStoreUnavailable, HistoryTooOld, InvalidRequest) as error:
+            except InvalidRequest:
                 if role != "challenger":
-                    raise self._refused(error) from error
+                    raise
+            except (OnlineStoreUnavailable, HistoryTooOld) as error:
+                if role != "challenger":
+                    raise self._refusal(error) from error
             except Exception as error:
                 await self._keep_failure(model, role, error)
                 if role == "challenger":
@@ -214,10 +217,8 @@ class ScoringService:
                 raise
         raise AssertionError("the champion stands behind every challenger")
 
-    def _refused(self, error: OnlineStoreUnavailable | HistoryTooOld | InvalidRequest) -> Problem:
+    def _refusal(self, error: OnlineStoreUnavailable | HistoryTooOld) -> Problem:
         """What the caller is told, and counted."""
-        if isinstance(error, InvalidRequest):
-            return error
         if isinstance(error, HistoryTooOld):
             self._metrics.count_history_refusal("stale")
             return StaleHistory(str(error))
