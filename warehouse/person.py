@@ -9,7 +9,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import duckdb
 import msgspec
@@ -66,6 +67,16 @@ class HeldRows:
     raw: RawTable | None = None
 
 
+class _Line(NamedTuple):
+    """A raw row of the person: where it was received, and when."""
+
+    lender: str
+    entity: str
+    file: str
+    line: int
+    loaded_at: datetime
+
+
 def find_person(settings: Settings, con: duckdb.DuckDBPyConnection, borrower_id: str) -> Person:
     """The person's ids; raises NotFoundError where neither the lake nor the decision log knows the borrower."""
     person, columns = Person(borrower_id), _columns(con)
@@ -102,7 +113,8 @@ def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person
     Applications that staging refused, which raw rows alone know, are added to the person's ids on the way.
     Raises ContractError where a lender's raw tables do not declare whose ids they hold.
     """
-    columns, lines = _columns(con), set()
+    columns = _columns(con)
+    lines: set[_Line] = set()
     raw = [table for source in sorted(person.sources) for table in raw_tables(read_manifest(settings), source)]
     raw = [received for received in raw if received.name in columns]
     for received in raw:
@@ -111,14 +123,14 @@ def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person
         condition = received.rows_of(person.raw_ids)
         if condition is None:
             continue
-        found = con.execute(f"select _file, _line from {received.name} where {condition}").fetchall()
-        lines |= {(received.lender, received.entity, *row) for row in found}
+        found = con.execute(f"select _file, _line, _loaded_at from {received.name} where {condition}").fetchall()
+        lines |= {_Line(received.lender, received.entity, *row) for row in found}
         if found:
             yield HeldRows(received.name, condition, raw=received)
     for table, names in columns.items():
         if any(table == each.name for each in raw):
             continue
-        condition = _condition(table, names, person, lines)
+        condition = _condition(table, names, person, lines, raw)
         if condition and con.execute(f"select count(*) from {table} where {condition}").fetchall()[0][0]:
             yield HeldRows(table, condition, ids=frozenset(_NAMING_COLUMNS & names), json=frozenset({"inputs"} & names))
 
@@ -158,22 +170,42 @@ def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
     return found
 
 
-def _condition(table: str, names: set[str], person: Person, lines: set[tuple[str, str, str, int]]) -> str | None:
+def _condition(table: str, names: set[str], person: Person, lines: set[_Line], raw: list[RawTable]) -> str | None:
     conditions = [
         f"{column} in ({', '.join(map(quoted, sorted(person.ids[column])))})"
         for column in sorted(_ID_COLUMNS & names)
         if person.ids[column]
     ]
     if not conditions and {"_file", "_line"} <= names:
-        # typed rows of one lender's files, under the lender's own names
-        mine = [line for line in sorted(lines) if table.rpartition(".")[2].startswith(f"stg_{line[0]}__")]
-        conditions = [f"(_file = {quoted(file)} and _line = {line})" for _, _, file, line in mine]
+        conditions = [
+            f"(_file = {quoted(line.file)} and _line = {line.line}"
+            + (f" and _loaded_at = timestamp '{line.loaded_at}')" if "_loaded_at" in names else ")")
+            for line in _lines_typed_in(table, names, lines, raw)
+        ]
     if not conditions and {"source", "entity", "file", "line"} <= names:
         conditions = [
-            f"(source = {quoted(source)} and entity = {quoted(entity)} and file = {quoted(file)} and line = {line})"
-            for source, entity, file, line in sorted(lines)
+            f"(source = {quoted(line.lender)} and entity = {quoted(line.entity)} and file = {quoted(line.file)} "
+            f"and line = {line.line})"
+            for line in sorted(lines)
         ]
     return " or ".join(conditions) or None
+
+
+def _lines_typed_in(table: str, names: set[str], lines: set[_Line], raw: list[RawTable]) -> list[_Line]:
+    """The lines that may be rows of a typed table, which has the lender's own names for ids.
+
+    Files of two kinds may have one name: only lines of the raw tables that it is made of. A table that no model makes
+    any more can have those of every kind, and is left out unless it tells one file from another by when it was loaded.
+    """
+    model = table.rpartition(".")[2]
+    made_of = {(each.lender, each.entity) for each in raw if model in each.staging_models}
+    if not made_of and "_loaded_at" not in names:
+        return []
+    return [
+        line
+        for line in sorted(lines)
+        if ((line.lender, line.entity) in made_of if made_of else model.startswith(f"stg_{line.lender}__"))
+    ]
 
 
 def _remember(person: Person, row: dict[str, Any]) -> None:

@@ -41,6 +41,11 @@ class RawTable:
         return self.name.removeprefix(f"raw.{self.lender}_")
 
     @property
+    def staging_models(self) -> set[str]:
+        """The models that are made of its rows."""
+        return {f"stg_{self.lender}__{entity}" for entity in self.feeds}
+
+    @property
     def prefixes(self) -> set[str]:
         """What ids of this table begin with."""
         return {prefix for kinds in self.identifies.values() for prefix in kinds.values()}
