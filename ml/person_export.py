@@ -43,7 +43,7 @@ def export_person(settings: Settings, borrower_id: str, *, by: str) -> dict[str,
     with connect(settings) as con:
         person = find_person(settings, con, borrower_id)
         held = {
-            rows.table: _rows(con, f"select * from {rows.table} where {rows.condition}")
+            rows.table: _rows(con, f"select * from {rows.relation} where {rows.condition}")
             for rows in rows_held(settings, con, person)
         }
         trained = trained_on(settings, con, person)

@@ -16,7 +16,7 @@ from warehouse.errors import SourceFileError
 from warehouse.lake import CATALOG
 from warehouse.person import HeldRows, Person
 from warehouse.pseudonyms import Pseudonyms
-from warehouse.raw_keys import quoted
+from warehouse.raw_keys import quoted, quoted_name
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES
 from warehouse.sources.csv_file import CsvFile
@@ -71,7 +71,7 @@ def landing_lines(
         if rows.raw is None:
             continue
         folder = f"{rows.raw.lender}/{rows.raw.entity}"
-        for file, line in con.execute(f"select _file, _line from {rows.table} where {rows.condition}").fetchall():
+        for file, line in con.execute(f"select _file, _line from {rows.relation} where {rows.condition}").fetchall():
             found.setdefault(f"{folder}/{file}", set()).add(line)
         for (file,) in con.execute(
             "select distinct file from raw.rejected_lines where source = $1 and entity = $2",
@@ -138,7 +138,7 @@ def rows_to_keep(
     holding = [
         snapshot
         for snapshot in sorted(set(named) - kept)
-        if any(_has_rows(con, rows.table, snapshot, rows.condition) for rows in held)
+        if any(_has_rows(con, rows.relation, snapshot, rows.condition) for rows in held)
     ]
     tables = training_tables(con)
     return tuple((table, snapshot) for snapshot in holding for table in tables if _has_rows(con, table, snapshot))
@@ -168,9 +168,9 @@ def _erase_rows(con: duckdb.DuckDBPyConnection, rows: HeldRows, what: LakeErasur
     values = _new_values(con, rows, what)
     if values:
         changes = ", ".join(f'"{column}" = {value}' for column, value in values.items())
-        statement = f"update {rows.table} set {changes} where {rows.condition}"
+        statement = f"update {rows.relation} set {changes} where {rows.condition}"
     else:
-        statement = f"delete from {rows.table} where {rows.condition}"
+        statement = f"delete from {rows.relation} where {rows.condition}"
     ((n_rows,),) = con.execute(statement).fetchall()
     return int(n_rows)
 
@@ -183,7 +183,7 @@ def _new_values(con: duckdb.DuckDBPyConnection, rows: HeldRows, what: LakeErasur
         return rows.raw.renamed(what.person.raw_ids, what.names.of)
     values = {}
     for column in sorted(rows.ids):
-        found = con.execute(f"select distinct {column} from {rows.table} where {rows.condition}").fetchall()
+        found = con.execute(f"select distinct {column} from {rows.relation} where {rows.condition}").fetchall()
         names = {name for (name,) in found if name is not None}
         # a decision's or a report's id is made of the application's, or known to who asked for it
         mine = names & what.person.ids[column] if column in ("application_id", "borrower_id") else names
@@ -219,7 +219,7 @@ def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
     """
     ids = "|".join(sorted(re.escape(name) for names in person.ids.values() for name in names))
     columns = con.execute(
-        "select stats.table_id, stats.column_id, schema_name || '.' || table_name, column_name "
+        "select stats.table_id, stats.column_id, schema_name, table_name, column_name "
         f"from {_METADATA}.ducklake_table_column_stats as stats "
         f"join {_METADATA}.ducklake_column as columns using (table_id, column_id) "
         f"join {_METADATA}.ducklake_table as tables using (table_id) "
@@ -229,9 +229,12 @@ def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
         "and regexp_matches(concat_ws(chr(10), min_value, max_value), $1)",
         [rf"\b(?:{ids})\b"],
     ).fetchall()
-    for table_id, column_id, table, column in columns:
+    for table_id, column_id, schema, table, column in columns:
         # empty, not null, where there is no row: DuckLake can't compare the next insert's values with null
-        bounds = con.execute(f"select coalesce(min(\"{column}\"), ''), coalesce(max(\"{column}\"), '') from {table}")
+        text = quoted_name(column)
+        bounds = con.execute(
+            f"select coalesce(min({text}), ''), coalesce(max({text}), '') from {quoted_name(schema, table)}"
+        )
         con.execute(
             f"update {_METADATA}.ducklake_table_column_stats set min_value = $1, max_value = $2 "
             "where table_id = $3 and column_id = $4",

@@ -20,7 +20,7 @@ from warehouse.decision_log.entries import KINDS, OUTCOMES, Entries
 from warehouse.decision_log.outbox import connect as connect_to_outbox
 from warehouse.errors import NotFoundError
 from warehouse.lake import CATALOG
-from warehouse.raw_keys import Kind, RawTable, quoted, raw_tables, read_manifest
+from warehouse.raw_keys import Kind, RawTable, quoted, quoted_name, raw_tables, read_manifest
 from warehouse.settings import Settings
 
 _ID_COLUMNS = {"borrower_id", "application_id", "decision_id"}
@@ -60,11 +60,22 @@ class HeldRows:
     ``raw``: what a raw table declares.
     """
 
-    table: str
+    schema: str
+    name: str
     condition: str
     ids: frozenset[str] = frozenset()
     json: frozenset[str] = frozenset()
     raw: RawTable | None = None
+
+    @property
+    def table(self) -> str:
+        """The table as people call it: ``schema.table``."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def relation(self) -> str:
+        """The table as SQL has it."""
+        return quoted_name(self.schema, self.name)
 
 
 class _Line(NamedTuple):
@@ -86,7 +97,8 @@ def find_person(settings: Settings, con: duckdb.DuckDBPyConnection, borrower_id:
             continue
         kept = [name for name in ("application_id", "decision_id", "source") if name in names]
         found = con.execute(
-            f"select distinct {', '.join(kept) or 'true'} from {table} where borrower_id = $1", [borrower_id]
+            f"select distinct {', '.join(kept) or 'true'} from {quoted_name(*table)} where borrower_id = $1",
+            [borrower_id],
         ).fetchall()
         is_known = is_known or bool(found)
         for row in found:
@@ -116,7 +128,7 @@ def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person
     columns = _columns(con)
     lines: set[_Line] = set()
     raw = [table for source in sorted(person.sources) for table in raw_tables(read_manifest(settings), source)]
-    raw = [received for received in raw if received.name in columns]
+    raw = [received for received in raw if _place(received) in columns]
     for received in raw:
         person.application_ids |= _applications_in(con, received, person.borrower_id)
     for received in raw:
@@ -126,13 +138,17 @@ def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person
         found = con.execute(f"select _file, _line, _loaded_at from {received.name} where {condition}").fetchall()
         lines |= {_Line(received.lender, received.entity, *row) for row in found}
         if found:
-            yield HeldRows(received.name, condition, raw=received)
-    for table, names in columns.items():
-        if any(table == each.name for each in raw):
+            yield HeldRows(*_place(received), condition, raw=received)
+    for (schema, name), names in columns.items():
+        if any((schema, name) == _place(each) for each in raw):
             continue
-        condition = _condition(table, names, person, lines, raw)
-        if condition and con.execute(f"select count(*) from {table} where {condition}").fetchall()[0][0]:
-            yield HeldRows(table, condition, ids=frozenset(_NAMING_COLUMNS & names), json=frozenset({"inputs"} & names))
+        condition = _condition(name, names, person, lines, raw)
+        if condition is None:
+            continue
+        ids, json = frozenset(_NAMING_COLUMNS & names), frozenset({"inputs"} & names)
+        rows = HeldRows(schema, name, condition, ids=ids, json=json)
+        if con.execute(f"select count(*) from {rows.relation} where {condition}").fetchall()[0][0]:
+            yield rows
 
 
 def logged_entries(settings: Settings, person: Person) -> Iterator[tuple[Entries, str, Any]]:
@@ -156,17 +172,22 @@ def _applications_in(con: duckdb.DuckDBPyConnection, raw: RawTable, borrower_id:
     }
 
 
-def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
-    """Every table of the lake (no view) → its columns."""
+def _place(raw: RawTable) -> tuple[str, str]:
+    schema, _, name = raw.name.partition(".")
+    return schema, name
+
+
+def _columns(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], set[str]]:
+    """Schema and name of every table of the lake (no view) → its columns."""
     rows = con.execute(
-        "select columns.table_schema || '.' || columns.table_name, columns.column_name "
+        "select columns.table_schema, columns.table_name, columns.column_name "
         "from information_schema.columns as columns join information_schema.tables as tables "
         "using (table_catalog, table_schema, table_name) "
-        f"where columns.table_catalog = {quoted(CATALOG)} and tables.table_type = 'BASE TABLE' order by 1"
+        f"where columns.table_catalog = {quoted(CATALOG)} and tables.table_type = 'BASE TABLE' order by 1, 2"
     ).fetchall()
-    found: dict[str, set[str]] = {}
-    for table, column in rows:
-        found.setdefault(table, set()).add(column)
+    found: dict[tuple[str, str], set[str]] = {}
+    for schema, name, column in rows:
+        found.setdefault((schema, name), set()).add(column)
     return found
 
 
@@ -191,13 +212,12 @@ def _condition(table: str, names: set[str], person: Person, lines: set[_Line], r
     return " or ".join(conditions) or None
 
 
-def _lines_typed_in(table: str, names: set[str], lines: set[_Line], raw: list[RawTable]) -> list[_Line]:
+def _lines_typed_in(model: str, names: set[str], lines: set[_Line], raw: list[RawTable]) -> list[_Line]:
     """The lines that may be rows of a typed table, which has the lender's own names for ids.
 
     Files of two kinds may have one name: only lines of the raw tables that it is made of. A table that no model makes
     any more can have those of every kind, and is left out unless it tells one file from another by when it was loaded.
     """
-    model = table.rpartition(".")[2]
     made_of = {(each.lender, each.entity) for each in raw if model in each.staging_models}
     if not made_of and "_loaded_at" not in names:
         return []

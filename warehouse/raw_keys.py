@@ -129,6 +129,15 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def quoted_name(*names: str) -> str:
+    """A name as an SQL identifier, with its schema where that comes first: a developer's schema may be ``dev_anna.k``.
+
+    >>> quoted_name("dev_anna.k_core", "int_applications")
+    '"dev_anna.k_core"."int_applications"'
+    """
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
 def _conditions(column: str, values: Collection[str]) -> Iterator[str]:
     if not values:
         return

@@ -10,6 +10,7 @@ import msgspec
 
 from warehouse.errors import BatchTableError
 from warehouse.lake import CATALOG, current_snapshot
+from warehouse.raw_keys import quoted_name
 
 #: Schemas that hold rows as received, what was decided, and what is kept about the program's own work.
 PRIVATE_SCHEMAS = frozenset({"raw", "staging", "serving", "monitoring"})
@@ -104,18 +105,14 @@ def _found(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str, dict[str, st
             "a batch's table must be a table of the lake, named schema.table as in features.ftr_application_v2, and of "
             f"none of the schemas {', '.join(sorted(PRIVATE_SCHEMAS))}: found {shown!r}"
         )
-    return f"{_quoted(schema)}.{_quoted(table)}", dict(found)
+    return quoted_name(schema, table), dict(found)
 
 
 def _as_json_has_it(column: str, data_type: str) -> str:
     """SQL of a column whose values JSON has too: it knows neither decimals nor the client's time zone."""
-    quoted = _quoted(column)
+    quoted = quoted_name(column)
     if data_type.startswith("decimal"):
         return f"{quoted}::double as {quoted}"
     if data_type == "timestamp with time zone":
         return f"timezone('UTC', {quoted}) as {quoted}"
     return quoted
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

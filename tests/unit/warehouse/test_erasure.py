@@ -5,11 +5,13 @@ from datetime import timedelta
 
 import pytest
 
+from ml.person_export import export_person
 from warehouse.erasure import LakeErasure, erase
 from warehouse.lake import connect, writer
 from warehouse.maintenance import maintain
 from warehouse.person import Person, find_person, rows_held
 from warehouse.pseudonyms import pseudonyms
+from warehouse.raw_keys import quoted_name
 from warehouse.settings import Settings
 
 ANN = Person("b-ann", {"a-ann"})
@@ -43,6 +45,26 @@ def test_no_byte_is_left_where_a_table_loses_its_last_row(home: Settings) -> Non
     with connect(home) as con:
         found = con.execute("select application_id from core.int_applications where borrower_id > 'b-c'").fetchall()
     assert found == [("a-zoe",)]
+
+
+@pytest.mark.parametrize("schema", ["dev_anna.k_core", "dev_ci-bot_core", 'dev_"x"_core'])
+def test_a_person_goes_from_a_developers_schema_whatever_it_is_called(home: Settings, schema: str) -> None:
+    """dbt names it after whoever builds, or LOANLAKE_DEV_SCHEMA, and quotes it."""
+    applications = quoted_name(schema, "int_applications")
+    with writer("test", home) as con:
+        con.execute(f"create schema {quoted_name(schema)}")
+        con.execute(f"create table {applications} as select 'b-ann' as borrower_id, 'a-ann' as application_id")
+
+    with connect(home) as con:
+        ann = find_person(home, con, "b-ann")
+    shown = export_person(home, "b-ann", by="tests")["lake"]
+    counts = _erase(home, ann)
+    maintain(home, retention=timedelta(0), grace=timedelta(0))
+
+    assert shown == {f"{schema}.int_applications": [{"borrower_id": "b-ann", "application_id": "a-ann"}]}
+    assert counts == {f"{schema}.int_applications": 1}
+    files = [path for path in home.home.rglob("*") if path.is_file()]
+    assert [path.name for path in files if b"a-ann" in path.read_bytes()] == []
 
 
 @pytest.fixture

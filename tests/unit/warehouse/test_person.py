@@ -55,7 +55,7 @@ def _held(home: Settings) -> dict[str, list[str]]:
     ann = Person("mybank-ann", sources={"mybank"})
     with connect(home) as con:
         return {
-            rows.table: [row[0] for row in con.execute(f"from {rows.table} where {rows.condition}").fetchall()]
+            rows.table: [row[0] for row in con.execute(f"from {rows.relation} where {rows.condition}").fetchall()]
             for rows in rows_held(home, con, ann)
         }
 
