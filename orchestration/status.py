@@ -87,9 +87,8 @@ def _clocks(con: "duckdb.DuckDBPyConnection") -> dict[str, Row]:
 
     try:
         found = con.execute(
-            "select source, count(*), max(decided_at), "
-            "greatest(max(known_at), (select max(known_at) from core.int_outcomes o where o.source = a.source)) "
-            "from core.int_applications a group by source"
+            "select source, count(*), max(decided_at), clock_at "
+            "from core.int_applications left join core.int_clocks using (source) group by all"
         ).fetchall()
     except duckdb.CatalogException:
         return {}

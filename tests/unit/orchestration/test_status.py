@@ -54,6 +54,25 @@ def test_a_home_at_work_shows_data_model_and_predictions(home: Settings, in_serv
     assert "alerts       nothing yet" in text
 
 
+def test_a_lender_is_known_until_the_clock_by_which_its_labels_mature(home: Settings) -> None:
+    """Statements move it, and the var as_of holds it: core.int_clocks says, whatever applications and outcomes have."""
+    with writer("test", home) as con:
+        con.execute(
+            "insert into raw.files values ('bank', 'loans', 'a.csv', 'x', 1, 2, 0, '2024-01-02 03:00:00', null)"
+        )
+        con.execute(
+            "create table core.int_applications as from (values "
+            "('bank', timestamp '2023-05-01', timestamp '2023-05-02'), "
+            "('bank', timestamp '2023-06-01', timestamp '2023-06-02')) t(source, decided_at, known_at)"
+        )
+        con.execute("create table core.int_outcomes as select 'bank' as source, timestamp '2023-07-01' as known_at")
+        con.execute("create table core.int_clocks as select 'bank' as source, timestamp '2023-09-30' as clock_at")
+
+    (line,) = [line for line in status_text(home, now=NOW).splitlines() if line.split()[0] == "bank"]
+
+    assert line.split() == ["bank", "1", "2", "2024-01-02", "03:00", "2", "2023-06-01", "2023-09-30"]
+
+
 def test_a_challenger_is_shown_beside_the_champion(home: Settings) -> None:
     publish_model(home)
     challenge_with_second(home, share=0.1)
