@@ -23,7 +23,8 @@
     ├── BatchTableError     a table that cannot be scored: unknown, private, or without the columns a model reads
     ├── MonitoringError     there are no rows to compare with: no training reference, or no decisions
     ├── NotFoundError       a decision, model version or key that does not exist
-    └── GateRefusal         a model gate refused a candidate
+    ├── GateRefusal         a model gate refused a candidate
+    └── ApprovalMissing     a version waits for a person's approval
 """
 
 import sqlite3

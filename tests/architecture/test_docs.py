@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from warehouse import errors
 from warehouse.settings import REPOSITORY
 
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
@@ -28,3 +29,9 @@ def test_decisions_are_numbered_without_a_gap() -> None:
     numbers = [int(page.name[:4]) for page in sorted((REPOSITORY / "docs" / "decisions").glob("*.md"))]
 
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_the_tree_of_errors_names_every_error() -> None:
+    drawn = re.findall(r"^[ │├└─]+(\w+)", errors.__doc__ or "", re.MULTILINE)
+
+    assert sorted(drawn) == sorted(name for name, found in vars(errors).items() if isinstance(found, type))
