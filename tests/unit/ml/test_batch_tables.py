@@ -104,3 +104,14 @@ def test_a_table_lacks_columns_or_has_others(home: Settings) -> None:
             find_table(con, "features.other", shared_bundle())
         assert find_table(con, "analyst.Mine; drop", shared_bundle()).n_rows == 40
     assert "purpose" in model_columns(shared_bundle())
+
+
+@pytest.mark.parametrize("schema", ["staging", "dev_anna_staging", "dev_ci-bot_serving"])
+def test_a_private_table_is_refused_also_in_an_analysts_copy(home: Settings, schema: str) -> None:
+    fill_lake(home, 5)
+    with writer("a test", home) as con:
+        con.execute(f'create schema if not exists "{schema}"')
+        con.execute(f'create table "{schema}".portfolio as from {TABLE}')
+
+    with connect(home) as con, pytest.raises(BatchTableError, match="none of the schemas monitoring, raw, serving"):
+        find_table(con, f"{schema}.portfolio", shared_bundle())
