@@ -36,6 +36,15 @@ LOANS = [
     {"id": "4", "loan_amnt": "many", "loan_status": "Fully Paid", "last_pymnt_d": "Mar-2012"},
 ]
 
+# statements with a mistyped year, each in the column named first
+MISDATED = [
+    ("known_at", {"borrower_id": "b-1", "statement_on": "2025-01-31", "known_at": "2052-02-01 00:00:00"}),
+    ("known_at", {"borrower_id": "b-2", "statement_on": "2025-01-31", "known_at": "20225-02-01 00:00:00"}),
+    ("known_at", {"borrower_id": "b-3", "statement_on": "2025-01-31", "known_at": "infinity"}),
+    ("statement_on", {"borrower_id": "b-4", "statement_on": "0025-01-31", "known_at": "2025-02-01 00:00:00"}),
+    ("statement_on", {"borrower_id": "b-5", "statement_on": "2000000-01-31", "known_at": "2025-02-01 00:00:00"}),
+]
+
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
@@ -75,16 +84,24 @@ def dbt(settings: Settings) -> Dbt:
 @pytest.fixture(scope="module")
 def built(settings: Settings, dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The home after ``dbt build``: every model, data test and unit test. The card accounts were never loaded."""
-    loans = tmp_path_factory.mktemp("files") / "loans.csv"
-    columns = SOURCES["lending_club"].entities["loans"]
+    files = tmp_path_factory.mktemp("files")
     common = {"term": " 36 months", "issue_d": "Mar-2009", "purpose": "car", "sub_grade": "B4", "int_rate": "12.5"}
-    rows = [",".join({**common, **loan}.get(column, "") for column in columns) for loan in LOANS]
-    loans.write_text("\n".join([",".join(columns), *rows]) + "\n")
+    loans = _written(files, "lending_club", "loans", [{**common, **loan} for loan in LOANS])
     ingest_files("lending_club", [loans], settings)
     ingest_simulated(settings, applications=1_500, months=30, seed=11)
+    statements = _written(files, "simulated", "statements", [row for _, row in MISDATED])
+    ingest_files("simulated", [statements], settings, "statements")
     done = dbt("build")
     assert re.search(r"\d+ unit tests", done.stdout)
     return settings
+
+
+def _written(directory: Path, source: str, entity: str, rows: list[dict[str, str]]) -> Path:
+    path = directory / f"{entity}.csv"
+    columns = SOURCES[source].entities[entity]
+    lines = [",".join(row.get(column, "") for column in columns) for row in rows]
+    path.write_text("\n".join([",".join(columns), *lines]) + "\n")
+    return path
 
 
 def _rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
@@ -116,6 +133,18 @@ def test_a_value_that_cannot_be_typed_is_quarantined_and_its_neighbours_go_on(bu
 
     assert quarantined == [("loans.csv", 5, "loan_amnt", "many", "must be a number")]
     assert sorted(applications) == [("lc-1",), ("lc-2",), ("lc-3",)]
+
+
+def test_a_mistyped_year_is_quarantined_and_moves_no_clock(built: Settings) -> None:
+    quarantined = _rows(
+        built,
+        "select column_name, value, reason from raw.quarantine where file = 'statements.csv' order by line",
+    )
+    clock = _rows(built, "select clock_at < timestamp '2026-01-01' from core.int_clocks where source = 'simulated'")
+
+    rule = "must be between 1900-01-01 and the day after its file was loaded"
+    assert quarantined == [(column, row[column], rule) for column, row in MISDATED]
+    assert clock == [(True,)]
 
 
 def test_a_loan_still_running_is_an_application_without_an_outcome(built: Settings) -> None:

@@ -5,7 +5,9 @@
     from        the raw column (default: the same name)
     format      text, integer, bigint, double, percent, boolean, date, timestamp, month (Dec-2011)
     required    a missing value rejects the row
-    min, max    inclusive limits of the typed value
+    min, max    inclusive limits of a number
+    future      a date or time may lie in the future (when a loan is due); otherwise one later than the day after its file
+                was loaded rejects the row, since the newest time of all is taken for how far a lender's knowledge reaches
     suffix      text to cut off first (' months')
     values      {raw text: typed value}: any other text rejects the row; format says the type of the typed value
     missing     texts that mean "no value", besides the empty text
@@ -200,12 +202,13 @@ from (
     case lower({{ text }}) when 'true' then true when 'false' then false when '1' then true when '0' then false end
     {%- elif reading.format in ('date', 'timestamp') -%} try_cast({{ text }} as {{ type }})
     {%- elif reading.format == 'month' -%}
-    try_cast(
+    {#- Dec-11 is no year 11 -#}
+    case when length({{ text }}) = 8 then try_cast(
         substr({{ text }}, 5)
         || case substr({{ text }}, 1, 4)
             {%- for month in ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] %} when '{{ month }}-' then '-{{ '%02d' % loop.index }}-01'{% endfor %}
         end as date
-    )
+    ) end
     {%- else -%}
     {{ exceptions.raise_compiler_error("reading " ~ reading.name ~ ": unknown format " ~ reading.format) }}
     {%- endif -%}
@@ -227,6 +230,9 @@ from (
         {%- elif reading.format != 'text' %}
         when {{ reading.name }} is null then 'must be {{ kind }}'
         {%- endif %}
+        {%- if 'values' not in reading and reading.format in ('date', 'timestamp', 'month') %}
+        {{ misdated(reading) }}
+        {%- endif %}
         {%- if 'min' in reading %}
         when {{ reading.name }} < {{ reading.min }} then 'must be at least {{ reading.min * scale }}'
         {%- endif %}
@@ -234,6 +240,15 @@ from (
         when {{ reading.name }} > {{ reading.max }} then 'must be at most {{ reading.max * scale }}'
         {%- endif %}
     end
+{%- endmacro %}
+
+{#- A mistyped year is a date all the same, to try_cast: 20224-01-01, 0024-01-01, infinity. -#}
+{% macro misdated(reading) -%}
+    {%- set type = sql_type(reading.format) -%}
+    {%- set last, described = ("cast('2199-12-31' as " ~ type ~ ")", '2199-12-31') if reading.future
+        else ('cast(_loaded_at + interval 1 day as ' ~ type ~ ')', 'the day after its file was loaded') -%}
+    when {{ reading.name }} < cast('1900-01-01' as {{ type }}) or {{ reading.name }} > {{ last }}
+        then 'must be between 1900-01-01 and {{ described }}'
 {%- endmacro %}
 
 {% macro first_reason(readings) -%}
