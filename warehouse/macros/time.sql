@@ -11,3 +11,9 @@
 {% macro spark__months_between(earlier, later) -%}
     ((year({{ later }}) - year({{ earlier }})) * 12 + month({{ later }}) - month({{ earlier }}))
 {%- endmacro %}
+
+{#- A text's time in UTC, null where it is none; without an offset it is UTC already. Sessions stand at UTC on every engine. -#}
+{% macro utc_time(text) -%} {{ adapter.dispatch('utc_time', 'loanlake')(text) }} {%- endmacro %}
+{#- as a timestamp at once, DuckDB would drop the offset -#}
+{% macro default__utc_time(text) -%} cast(try_cast({{ text }} as timestamptz) as timestamp) {%- endmacro %}
+{% macro spark__utc_time(text) -%} try_cast({{ text }} as timestamp) {%- endmacro %}

@@ -1,5 +1,6 @@
 {#-
-    Text in, typed columns out, once per entity. A reading is a dict:
+    Text in, typed columns out, once per entity. Times are UTC: one with an offset (20:00:00-05:00) is converted, one without
+    is taken for UTC. A reading is a dict:
 
     name        the typed column
     from        the raw column (default: the same name)
@@ -200,7 +201,8 @@ from (
     case when {{ number }} between -1e300 and 1e300 then {{ number }} / 100 end
     {%- elif reading.format == 'boolean' -%}
     case lower({{ text }}) when 'true' then true when 'false' then false when '1' then true when '0' then false end
-    {%- elif reading.format in ('date', 'timestamp') -%} try_cast({{ text }} as {{ type }})
+    {%- elif reading.format == 'date' -%} try_cast({{ text }} as date)
+    {%- elif reading.format == 'timestamp' -%} {{ utc_time(text) }}
     {%- elif reading.format == 'month' -%}
     {#- Dec-11 is no year 11 -#}
     case when length({{ text }}) = 8 then try_cast(
