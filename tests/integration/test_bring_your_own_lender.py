@@ -16,11 +16,12 @@ from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
 
 pytestmark = pytest.mark.slow
 
-#: A loan that still runs, corrected; one that the file knows to be repaid; one that no file has; another lender's.
+#: A loan that still runs, corrected by a caller whose clock runs ahead; one that the file knows to be repaid; one that
+#: no file has; another lender's.
 REPORTED = """
     select * from (values
         ('r-1', 'mybank', 'mybank-A-4', false, timestamp '2024-02-01', timestamp '2024-02-10'),
-        ('r-2', 'mybank', 'mybank-A-4', true, timestamp '2024-02-01', timestamp '2024-02-20'),
+        ('r-2', 'mybank', 'mybank-A-4', true, timestamp '2024-02-20 00:04:00', timestamp '2024-02-20'),
         ('r-3', 'mybank', 'mybank-A-1', true, timestamp '2023-05-01', timestamp '2023-05-01'),
         ('r-4', 'mybank', 'mybank-A-9', true, timestamp '2023-05-01', timestamp '2023-05-01'),
         ('r-5', 'simulated', 'mybank-A-4', false, timestamp '2023-05-01', timestamp '2024-03-01')
@@ -30,7 +31,7 @@ KNOWN_OUTCOMES = """application_id,is_default,known_at
 mybank-A-1,false,2023-12-01 00:00:00
 mybank-A-2,true,2022-10-16 00:00:00
 mybank-A-3,false,2024-03-02 00:00:00
-mybank-A-4,true,2024-02-20 00:00:00
+mybank-A-4,true,2024-02-20 00:04:00
 """
 PAGE = (REPOSITORY / "docs" / "bring-your-own-lender.md").read_text()
 BIN = Path(sys.executable).parent

@@ -1,6 +1,7 @@
 {#-
     A lender's outcomes as POST /v1/outcomes reported them, for its staging model of outcomes: one row per application that
-    the lender's files have, what was reported of it last. Known when it was received, not when it happened.
+    the lender's files have, what was reported of it last. Known when it was received, not when it happened; but never before
+    it happened, as a caller whose clock runs ahead may have it.
 
     `unless_in`: a relation of the outcomes that the lender's files give; what they say of an application counts instead.
 -#}
@@ -9,7 +10,7 @@
         application_id,
         is_default,
         outcome_at,
-        known_at,
+        greatest(known_at, outcome_at) as known_at,
         loss_amount
     from (
         select

@@ -120,6 +120,7 @@ def test_a_correction_is_taken_back_by_a_report_with_a_key(own_client: Client, o
         ({"outcome_at": "2999-01-01T00:00:00Z"}, "outcome_at"),
         ({"is_default": "no"}, "is_default"),
         ({"loss_amount": -1}, "loss_amount"),
+        ({"loss_amount": 1_000_000_001}, "loss_amount"),
         ({"loss": 1}, "loss"),
     ],
 )
