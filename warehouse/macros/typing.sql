@@ -191,9 +191,15 @@ from (
         as {{ type }}
     )
     {%- elif reading.format == 'text' -%} {{ text }}
-    {%- elif reading.format in ('integer', 'bigint') -%}
+    {%- elif reading.format == 'integer' -%}
     {#- through double: '36.0' is whole, and try_cast('2.5' as integer) rounds on one engine and cuts on another -#}
-    case when floor({{ number }}) = {{ number }} then try_cast({{ number }} as {{ type }}) end
+    case when floor({{ number }}) = {{ number }} then try_cast({{ number }} as integer) end
+    {%- elif reading.format == 'bigint' -%}
+    {#- digits alone are read as they are: from 2^53 on, double takes two ids for one -#}
+    case
+        when translate({{ text }}, '0123456789', '') in ('', '-', '+') then try_cast({{ text }} as bigint)
+        when floor({{ number }}) = {{ number }} and abs({{ number }}) < 9007199254740992 then try_cast({{ number }} as bigint)
+    end
     {%- elif reading.format == 'double' -%}
     {#- 'inf' is a number to try_cast, and to nobody else -#}
     case when {{ number }} between -1e300 and 1e300 then {{ number }} end
