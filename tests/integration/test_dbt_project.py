@@ -45,6 +45,35 @@ MISDATED = [
     ("statement_on", {"borrower_id": "b-5", "statement_on": "2000000-01-31", "known_at": "2025-02-01 00:00:00"}),
 ]
 
+# by kind of file, a row whose every number is beyond what the core models take
+UNLIKELY = {
+    "applications": {
+        "requested_amount": "1000000001",
+        "annual_income": "1e12",
+        "employment_years": "81",
+        "debt_to_income": "1001",
+        "n_open_accounts": "10001",
+        "n_total_accounts": "10001",
+        "n_inquiries_6m": "10001",
+        "n_delinquencies_2y": "10001",
+        "n_public_records": "10001",
+        "revolving_balance": "1e12",
+        "revolving_utilisation": "1001",
+    },
+    "statements": {"paid_amount": "1e12", "months_past_due": "121"},
+    "outcomes": {"loss_amount": "1e12"},
+}
+KEYS = {
+    "application_id": "a-1",
+    "borrower_id": "b-1",
+    "decided_at": "2025-01-31",
+    "term_months": "12",
+    "statement_on": "2025-01-31",
+    "known_at": "2025-01-31",
+    "is_default": "false",
+    "outcome_at": "2025-01-31",
+}
+
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
@@ -91,13 +120,16 @@ def built(settings: Settings, dbt: Dbt, tmp_path_factory: pytest.TempPathFactory
     ingest_simulated(settings, applications=1_500, months=30, seed=11)
     statements = _written(files, "simulated", "statements", [row for _, row in MISDATED])
     ingest_files("simulated", [statements], settings, "statements")
+    for entity, values in UNLIKELY.items():
+        unlikely = _written(files, "simulated", entity, [{**KEYS, **values}], name="unlikely.csv")
+        ingest_files("simulated", [unlikely], settings, entity)
     done = dbt("build")
     assert re.search(r"\d+ unit tests", done.stdout)
     return settings
 
 
-def _written(directory: Path, source: str, entity: str, rows: list[dict[str, str]]) -> Path:
-    path = directory / f"{entity}.csv"
+def _written(directory: Path, source: str, entity: str, rows: list[dict[str, str]], *, name: str = "") -> Path:
+    path = directory / (name or f"{entity}.csv")
     columns = SOURCES[source].entities[entity]
     lines = [",".join(row.get(column, "") for column in columns) for row in rows]
     path.write_text("\n".join([",".join(columns), *lines]) + "\n")
@@ -145,6 +177,19 @@ def test_a_mistyped_year_is_quarantined_and_moves_no_clock(built: Settings) -> N
     rule = "must be between 1900-01-01 and the day after its file was loaded"
     assert quarantined == [(column, row[column], rule) for column, row in MISDATED]
     assert clock == [(True,)]
+
+
+def test_a_number_beyond_what_core_models_take_is_quarantined_before_their_tests_fail(built: Settings) -> None:
+    quarantined = _rows(
+        built, "select entity, column_name, value, left(reason, 15) from raw.quarantine where file = 'unlikely.csv'"
+    )
+
+    planted = [
+        (entity, column, value, "must be at most")
+        for entity, values in UNLIKELY.items()
+        for column, value in values.items()
+    ]
+    assert sorted(quarantined) == sorted(planted)
 
 
 def test_a_loan_still_running_is_an_application_without_an_outcome(built: Settings) -> None:

@@ -4,9 +4,10 @@
 
     name        the typed column
     from        the raw column (default: the same name)
-    format      text, integer, bigint, double, percent, boolean, date, timestamp, month (Dec-2011)
+    format      text, integer, bigint, double, percent, boolean, date, timestamp, month (Dec-2011); and what the core models
+                refuse beyond its limits: count (an integer, 0 to 10,000) and amount (a double, 0 to 1e9)
     required    a missing value rejects the row
-    min, max    inclusive limits of a number
+    min, max    inclusive limits of a number, in place of those of its format
     future      a date or time may lie in the future (when a loan is due); otherwise one later than the day after its file
                 was loaded rejects the row, since the newest time of all is taken for how far a lender's knowledge reaches
     suffix      text to cut off first (' months')
@@ -179,7 +180,7 @@ from (
 {%- endmacro %}
 
 {% macro is_number(reading) -%}
-    {{ return('values' not in reading and reading.format in ('integer', 'bigint', 'double', 'percent')) }}
+    {{ return('values' not in reading and reading.format in ('integer', 'count', 'bigint', 'double', 'amount', 'percent')) }}
 {%- endmacro %}
 
 {#- The typed value; null where the text is missing or cannot be read. -#}
@@ -191,7 +192,7 @@ from (
         as {{ type }}
     )
     {%- elif reading.format == 'text' -%} {{ text }}
-    {%- elif reading.format == 'integer' -%}
+    {%- elif reading.format in ('integer', 'count') -%}
     {#- through double: '36.0' is whole, and try_cast('2.5' as integer) rounds on one engine and cuts on another -#}
     case when floor({{ number }}) = {{ number }} then try_cast({{ number }} as integer) end
     {%- elif reading.format == 'bigint' -%}
@@ -200,7 +201,7 @@ from (
         when translate({{ text }}, '0123456789', '') in ('', '-', '+') then try_cast({{ text }} as bigint)
         when floor({{ number }}) = {{ number }} and abs({{ number }}) < 9007199254740992 then try_cast({{ number }} as bigint)
     end
-    {%- elif reading.format == 'double' -%}
+    {%- elif reading.format in ('double', 'amount') -%}
     {#- 'inf' is a number to try_cast, and to nobody else -#}
     case when {{ number }} between -1e300 and 1e300 then {{ number }} end
     {%- elif reading.format == 'percent' -%}
@@ -225,10 +226,12 @@ from (
 {#- Why this column rejects its row; null where it does not. -#}
 {% macro reject_reason(reading) -%}
     {%- set kind = {
-        'integer': 'a whole number', 'bigint': 'a whole number', 'double': 'a number', 'percent': 'a percentage',
-        'boolean': 'true or false', 'date': 'a date, YYYY-MM-DD', 'timestamp': 'a time, YYYY-MM-DD HH:MM:SS',
-        'month': 'a month, such as Dec-2011', 'text': 'text',
+        'integer': 'a whole number', 'count': 'a whole number', 'bigint': 'a whole number', 'double': 'a number',
+        'amount': 'a number', 'percent': 'a percentage', 'boolean': 'true or false', 'date': 'a date, YYYY-MM-DD',
+        'timestamp': 'a time, YYYY-MM-DD HH:MM:SS', 'month': 'a month, such as Dec-2011', 'text': 'text',
     }[reading.format] -%}
+    {%- set limits = {'count': {'min': 0, 'max': 10000}, 'amount': {'min': 0, 'max': 1000000000}}.get(reading.format, {}) -%}
+    {%- set min, max = reading.get('min', limits.get('min')), reading.get('max', limits.get('max')) -%}
     {%- set scale = 100 if reading.format == 'percent' else 1 -%}
     case
         when {{ reading.name }}_text is null
@@ -241,11 +244,11 @@ from (
         {%- if 'values' not in reading and reading.format in ('date', 'timestamp', 'month') %}
         {{ misdated(reading) }}
         {%- endif %}
-        {%- if 'min' in reading %}
-        when {{ reading.name }} < {{ reading.min }} then 'must be at least {{ reading.min * scale }}'
+        {%- if min is not none %}
+        when {{ reading.name }} < {{ min }} then 'must be at least {{ min * scale }}'
         {%- endif %}
-        {%- if 'max' in reading %}
-        when {{ reading.name }} > {{ reading.max }} then 'must be at most {{ reading.max * scale }}'
+        {%- if max is not none %}
+        when {{ reading.name }} > {{ max }} then 'must be at most {{ max * scale }}'
         {%- endif %}
     end
 {%- endmacro %}
@@ -264,7 +267,9 @@ coalesce({% for reading in readings %}{{ reading.name }}_reason{{ ', ' if not lo
 {%- endmacro %}
 
 {% macro sql_type(format) -%}
-    {{ return({'text': dbt.type_string(), 'percent': 'double', 'month': 'date'}.get(format, format)) }}
+    {{ return({
+        'text': dbt.type_string(), 'percent': 'double', 'amount': 'double', 'count': 'integer', 'month': 'date',
+    }.get(format, format)) }}
 {%- endmacro %}
 
 {% macro sql_literal(value) -%}

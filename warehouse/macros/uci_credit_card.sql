@@ -2,7 +2,7 @@
 {% macro uci_credit_card_accounts() -%}
     {%- set readings = [
         {'name': 'account_id', 'from': 'id', 'format': 'bigint', 'required': true, 'min': 1},
-        {'name': 'credit_limit', 'from': 'limit_bal', 'format': 'double', 'required': true, 'min': 1},
+        {'name': 'credit_limit', 'from': 'limit_bal', 'format': 'amount', 'required': true, 'min': 1},
         {'name': 'sex', 'format': 'text', 'values': {'1': 'male', '2': 'female'}},
         {'name': 'education', 'format': 'text',
             'values': {'1': 'graduate school', '2': 'university', '3': 'high school', '4': 'other'},
@@ -16,7 +16,7 @@
         {%- do readings.extend([
             {'name': month.status, 'format': 'integer', 'required': true, 'min': -2, 'max': 120},
             {'name': month.bill, 'format': 'double', 'required': true},
-            {'name': month.paid, 'format': 'double', 'required': true, 'min': 0},
+            {'name': month.paid, 'format': 'amount', 'required': true},
         ]) -%}
     {%- endfor -%}
     {{ return(readings) }}
