@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from orchestration.dbt_project import prepared_manifest
-from orchestration.inbox import waiting_files
+from orchestration.inbox import set_aside, waiting_files
 from orchestration.layers import LAKE_WRITER
 from orchestration.loaded_sources import loaded_sources
 from orchestration.run_settings import RunSettings
@@ -91,18 +91,22 @@ def require_models(source: str, own_tables: Collection[str]) -> None:
 def load_waiting(source: str, settings: Settings) -> list["IngestResult"]:
     """Load what waits in a lender's inbox; each file leaves it once it is in the lake.
 
-    A file that cannot be loaded stays, and costs those beside it nothing: raises SourceFileError when all were tried.
+    A file that cannot be loaded is set aside, and costs those beside it nothing but this run: raises SourceFileError
+    when all were tried, and the next run builds what was loaded.
     """
     loaded, refused = [], []
     for file in waiting_files(settings, source):
         try:
             loaded += ingest_files(source, [file.path], settings, file.entity)
         except SourceFileError as error:
-            refused.append(f"{error} ({file.path.relative_to(settings.home)})")
+            refused.append(f"{error} ({set_aside(file).relative_to(settings.home)})")
         else:
             file.path.unlink()
     if refused:
-        raise SourceFileError(f"{len(refused)} of the inbox's files could not be loaded: {'; '.join(refused)}")
+        raise SourceFileError(
+            f"{len(refused)} of the inbox's files could not be loaded, and were renamed: {'; '.join(refused)}. Mend "
+            "them and drop them anew, or rename them back, to try again"
+        )
     return loaded
 
 

@@ -1,40 +1,99 @@
-"""A file in the inbox starts a refresh of its source."""
+"""A file in the inbox starts a refresh of its source, and a refresh that failed up to two more."""
 
-import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby
 
 import dagster as dg
 
 from orchestration.defs.pipeline.jobs import refresh
-from orchestration.inbox import WaitingFile, waiting_files
+from orchestration.inbox import waiting_files
+from orchestration.retries import MOST_TRIES, failed_runs, why_not_now
 from warehouse.settings import Settings
+
+_INBOX_TAG = "loanlake/inbox"
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a lender's files were last given: the tag of their runs, and which of them wait still."""
+
+    tag: str
+    files: frozenset[str]
 
 
 @dg.sensor(job=refresh, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
 def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Load files that wait in ``inbox/<source>/[<entity>/]``; each file as it is now is tried once.
+    """Load files that wait in ``inbox/<source>/[<entity>/]``, and try again where the run fails: three times in all.
 
-    A file that cannot be loaded stays where it is, and is tried again when it is replaced.
+    A run sets aside a file that cannot be loaded, and fails: the next one builds what was loaded beside it. One that
+    found the lake busy has left its files, and the next one takes them.
     """
-    waiting = waiting_files(Settings.from_environment())
-    tried = set(json.loads(context.cursor)) if context.cursor else set()
-    fresh = [file for file in waiting if file.identity not in tried]
-    if not fresh:
-        yield dg.SkipReason(
-            f"{len(waiting)} files in the inbox, each tried before" if waiting else "the inbox is empty"
-        )
-        return
-    for source, files in groupby(fresh, key=lambda file: file.source):
-        yield dg.RunRequest(
-            run_key=_run_key(list(files)),
-            run_config={"resources": {"run_settings": {"config": {"source": source}}}},
-            tags={"loanlake/source": source},
-        )
-    # only what still waits is worth remembering: a file that was loaded has left
-    context.update_cursor(json.dumps([file.identity for file in waiting]))
+    waiting = {
+        source: frozenset(file.identity for file in files)
+        for source, files in groupby(waiting_files(Settings.from_environment()), key=lambda file: file.source)
+    }
+    unsettled = {
+        source: asked
+        for source, asked in _read(context.cursor).items()
+        if source in waiting or _has_not_succeeded(context.instance, asked)
+    }
+    requests, said, asked_now = [], [], {}
+    for source in sorted({*waiting, *unsettled}):
+        files, last = waiting.get(source, frozenset()), unsettled.get(source)
+        if last is None or not files <= last.files:
+            # by its moment, not by its files: one that was renamed back has three tries again
+            last, why_not = _Asked(f"{source}, {datetime.now(UTC).isoformat()}", files), ""
+        else:
+            why_not = _why_not_again(context.instance, source, last)
+        if why_not:
+            said.append(f"{source}: {why_not}")
+        else:
+            requests.append(_request(source, last))
+        # only what still waits is worth remembering: a file that was loaded, or set aside, has left
+        asked_now[source] = _Asked(last.tag, files)
+    context.update_cursor(_written(asked_now))
+    yield from requests
+    if not requests:
+        yield dg.SkipReason("; ".join(said) or "the inbox is empty")
 
 
-def _run_key(files: list[WaitingFile]) -> str:
-    return hashlib.sha256("\n".join(file.identity for file in files).encode()).hexdigest()
+def _request(source: str, asked: _Asked) -> dg.RunRequest:
+    # no run key: Dagster takes each once, whatever became of its run
+    return dg.RunRequest(
+        run_config={"resources": {"run_settings": {"config": {"source": source}}}},
+        tags={"loanlake/source": source, _INBOX_TAG: asked.tag},
+    )
+
+
+def _has_not_succeeded(instance: dg.DagsterInstance, asked: _Asked) -> bool:
+    """Whether the latest run failed, or has not ended; a run that somebody cancelled is not asked for again."""
+    latest = instance.get_runs(dg.RunsFilter(job_name=refresh.name, tags={_INBOX_TAG: asked.tag}), limit=1)
+    return bool(latest) and (latest[0].is_failure or not latest[0].is_finished)
+
+
+def _why_not_again(instance: dg.DagsterInstance, source: str, asked: _Asked) -> str:
+    """Why no other run should be asked for; empty where one should."""
+    if not _has_not_succeeded(instance, asked):
+        return f"{len(asked.files)} files wait, each tried before"
+    tags = {_INBOX_TAG: asked.tag}
+    if failed_runs(instance, refresh.name, tags) >= MOST_TRIES:
+        return (
+            f"the run for its files failed {MOST_TRIES} times: its runs say why; `loanlake run {source}` tries again, "
+            "and so does a file that is dropped anew"
+        )
+    return why_not_now(instance, refresh.name, tags)
+
+
+def _read(cursor: str | None) -> dict[str, _Asked]:
+    found = json.loads(cursor) if cursor else {}
+    # an earlier version kept a list of files
+    if not isinstance(found, dict):
+        return {}
+    return {source: _Asked(asked["tag"], frozenset(asked["files"])) for source, asked in found.items()}
+
+
+def _written(asked: dict[str, _Asked]) -> str:
+    return json.dumps({source: {"tag": last.tag, "files": sorted(last.files)} for source, last in asked.items()})

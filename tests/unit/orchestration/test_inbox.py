@@ -34,9 +34,10 @@ def test_a_file_that_is_still_being_written_waits(home: Settings) -> None:
     assert waiting_files(home, now=1_000_000) == []
 
 
-def test_hidden_partial_and_too_deep_files_are_not_taken(home: Settings) -> None:
+def test_hidden_partial_refused_and_too_deep_files_are_not_taken(home: Settings) -> None:
     dropped(home, "lending_club/.loans.csv")
     dropped(home, "lending_club/loans.csv.part")
+    dropped(home, "lending_club/loans.csv.refused")
     dropped(home, "lending_club/loans/archive/loans.csv")
 
     assert waiting_files(home, now=1_000_000) == []

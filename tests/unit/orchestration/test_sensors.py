@@ -73,6 +73,11 @@ def drop(settings: Settings, name: str, *, at: int = 1_000_000) -> Path:
     return path
 
 
+def of_request(instance: dg.DagsterInstance, job: str, request: dg.RunRequest) -> dg.DagsterRun:
+    """The run that Dagster makes of a request."""
+    return instance.create_run_for_job(dg.JobDefinition(name=job, graph_def=_nothing), tags=request.tags)
+
+
 def test_waiting_decisions_start_a_run(home: Settings, instance: dg.DagsterInstance) -> None:
     decide(home, "d-1")
 
@@ -133,7 +138,7 @@ def test_a_canary_starts_a_run_only_when_its_step_calls_for_a_move(
     on_its_way = tick(canary_to_move, instance)
     instance.report_run_failed(run)
     failed = tick(canary_to_move, instance)
-    monkeypatch.setattr("orchestration.defs.serving.sensors._RETRY_SECONDS", 0)
+    monkeypatch.setattr("orchestration.retries.RETRY_SECONDS", 0)
     (again,), _ = tick(canary_to_move, instance)
 
     assert waiting[0] == []
@@ -154,7 +159,7 @@ def test_a_new_file_starts_a_refresh_of_its_source_once(home: Settings, instance
 
     [request] = requests
     assert request.run_config == {"resources": {"run_settings": {"config": {"source": "lending_club"}}}}
-    assert (again, said) == ([], "1 files in the inbox, each tried before")
+    assert (again, said) == ([], "lending_club: 1 files wait, each tried before")
 
 
 def test_a_file_that_was_replaced_is_tried_again(home: Settings, instance: dg.DagsterInstance) -> None:
@@ -165,7 +170,77 @@ def test_a_file_that_was_replaced_is_tried_again(home: Settings, instance: dg.Da
     second, _ = tick(new_files, instance, cursor)
 
     assert len(second) == 1
-    assert second[0].run_key != first[0].run_key
+    assert second[0].tags != first[0].tags
+
+
+def test_a_refresh_that_failed_is_followed_by_two_more_though_its_files_have_left(
+    home: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy lake used a file up, and what was loaded beside a refused file was built with the next one."""
+    file = drop(home, "bank/loans/2024-01.csv")
+    (request,), cursor = tick(new_files, instance)
+    run = of_request(instance, "refresh", request)
+    on_its_way = tick(new_files, instance, cursor)
+    file.unlink()
+    instance.report_run_failed(run)
+    soon = tick(new_files, instance, cursor)
+    monkeypatch.setattr("orchestration.retries.RETRY_SECONDS", 0)
+    for _ in range(2):
+        (again,), cursor = tick(new_files, instance, cursor)
+        instance.report_run_failed(of_request(instance, "refresh", again))
+    given_up = tick(new_files, instance, cursor)
+    drop(home, "bank/loans/2024-01.csv")
+    (anew,), _ = tick(new_files, instance, cursor)
+
+    assert on_its_way == ([], "bank: a run is on its way")
+    assert soon[0] == []
+    assert soon[1].startswith("bank: the last run failed, the next is tried in ")
+    assert (again.tags, again.run_config) == (request.tags, request.run_config)
+    assert again.run_key is None, "Dagster takes each key once, whatever became of its run"
+    assert given_up[0] == []
+    assert given_up[1].startswith("bank: the run for its files failed 3 times: its runs say why; `loanlake run bank`")
+    assert anew.tags != request.tags, "with three tries of its own"
+
+
+def test_a_refresh_that_succeeded_is_not_repeated(home: Settings, instance: dg.DagsterInstance) -> None:
+    file = drop(home, "bank/loans/2024-01.csv")
+    (request,), cursor = tick(new_files, instance)
+    instance.add_run(dg.DagsterRun(job_name="refresh", status=dg.DagsterRunStatus.SUCCESS, tags=request.tags))
+    file.unlink()
+
+    assert tick(new_files, instance, cursor) == ([], "the inbox is empty")
+
+
+def test_a_lenders_failed_refresh_keeps_no_other_lender_waiting(home: Settings, instance: dg.DagsterInstance) -> None:
+    drop(home, "bank/loans/2024-01.csv")
+    (request,), cursor = tick(new_files, instance)
+    instance.report_run_failed(of_request(instance, "refresh", request))
+    drop(home, "union/loans/2024-01.csv")
+
+    (others,), _ = tick(new_files, instance, cursor)
+
+    assert others.tags["loanlake/source"] == "union"
+
+
+def test_a_refused_file_that_is_renamed_back_is_tried_again(home: Settings, instance: dg.DagsterInstance) -> None:
+    file = drop(home, "bank/loans/2024-01.csv")
+    (first,), cursor = tick(new_files, instance)
+    run = of_request(instance, "refresh", first)
+    refused = file.rename(file.with_name("2024-01.csv.refused"))
+    with dg.build_sensor_context(instance=instance, cursor=cursor) as context:
+        cursor = new_files.evaluate_tick(context).cursor
+    instance.report_run_failed(run)
+    refused.rename(file)
+
+    (again,), _ = tick(new_files, instance, cursor)
+
+    assert again.tags != first.tags
+
+
+def test_a_cursor_of_an_earlier_version_is_read_as_none(home: Settings, instance: dg.DagsterInstance) -> None:
+    drop(home, "bank/loans/2024-01.csv")
+
+    assert len(tick(new_files, instance, '["inbox/bank/loans/2024-01.csv:6:1000000.0"]')[0]) == 1
 
 
 def test_an_empty_inbox_starts_nothing(home: Settings, instance: dg.DagsterInstance) -> None:
@@ -239,7 +314,7 @@ def test_an_approval_starts_a_run_until_what_it_approved_is_served(
     approve_once(home, registered_version(version=4), reason="minutes", by="key 1")
 
     (request,), _ = tick(version_approved, instance)
-    _publishing(instance, request)
+    of_request(instance, "publish_approved", request)
     on_its_way = tick(version_approved, instance)
     in_service(4)
     served = tick(version_approved, instance)
@@ -261,19 +336,14 @@ def test_an_approval_that_could_not_be_followed_is_tried_three_times(
     said = []
     for _ in range(3):
         (request,), _ = tick(version_approved, instance)
-        instance.report_run_failed(_publishing(instance, request))
+        instance.report_run_failed(of_request(instance, "publish_approved", request))
         said.append(tick(version_approved, instance)[1])
-        monkeypatch.setattr("orchestration.defs.serving.sensors._RETRY_SECONDS", 0)
+        monkeypatch.setattr("orchestration.retries.RETRY_SECONDS", 0)
     approve_once(home, registered_version(version=5), reason="minutes", by="key 1")
 
     assert said[0].startswith("default_risk_bank version 4 is approved; the last run failed, the next is tried in ")
     assert said[2].startswith("default_risk_bank version 4 could not be served 3 times: its runs say why; ")
     assert len(tick(version_approved, instance)[0]) == 1, "the next approval is followed"
-
-
-def _publishing(instance: dg.DagsterInstance, request: dg.RunRequest) -> dg.DagsterRun:
-    job = dg.JobDefinition(name="publish_approved", graph_def=_nothing)
-    return instance.create_run_for_job(job, tags=request.tags)
 
 
 def test_approvals_that_cannot_be_read_start_no_run(home: Settings, instance: dg.DagsterInstance) -> None:
