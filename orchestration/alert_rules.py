@@ -1,6 +1,7 @@
 """When monitoring asks for a new model: the rules of ``ml.retraining``, asked of what the lake says of a champion.
 
-It is judged in the newest month measured. The reasons end up in the sensor's tick and in the run's tags.
+It is judged in the newest month measured; a lake that cannot be read is a LakeError, not a month without an alarm. The
+reasons end up in the sensor's tick and in the run's tags.
 """
 
 import json
@@ -18,7 +19,7 @@ from ml.retraining import (
     scores_have_drifted,
     tested_auc,
 )
-from warehouse.errors import LakeError
+from warehouse.errors import NoLakeError
 from warehouse.lake import connect
 from warehouse.settings import Settings
 
@@ -111,7 +112,7 @@ def _row(settings: Settings, query: str, champion: "Deployment") -> tuple[Any, .
         parameters += [champion.model_name, champion.model_version]
     try:
         con = connect(settings)
-    except LakeError:
+    except NoLakeError:
         return None
     with closing(con):
         try:

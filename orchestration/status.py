@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from warehouse.errors import LakeError
+from warehouse.errors import LakeError, NoLakeError
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,8 +48,10 @@ def _lake_lines(settings: Settings, read: Callable[["duckdb.DuckDBPyConnection"]
 
     try:
         con = connect(settings)
-    except LakeError:
+    except NoLakeError:
         return ["no lake yet: start with `loanlake run`"]
+    except LakeError as error:
+        return [" ".join(str(error).split())]  # the driver's words are of several lines
     try:
         return read(con)
     except duckdb.CatalogException:

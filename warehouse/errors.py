@@ -6,7 +6,8 @@
     ├── SettingError        a setting or environment variable has a value that cannot be used
     ├── SourceFileError     a landing file is not what its source promises; nothing of it was loaded
     ├── LakeError           the lake is missing, or of a version this program cannot read
-    │   └── LakeBusyError   another process kept the writer lease past the time limit
+    │   ├── LakeBusyError   another process kept the writer lease past the time limit
+    │   └── NoLakeError     there is none yet: the first file that is loaded makes it
     ├── QueryError          a query that cannot be run, or would write where only reading is allowed
     ├── DbtProjectError     the dbt project cannot be parsed, so there is no asset graph
     ├── ServiceError        a service that `loanlake up` started ended by itself
@@ -48,6 +49,10 @@ class LakeError(LoanlakeError):
 
 class LakeBusyError(LakeError):
     """Another process kept the writer lease past the time limit."""
+
+
+class NoLakeError(LakeError):
+    """There is no lake yet: the first file that is loaded makes it."""
 
 
 class QueryError(LoanlakeError):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.errors import LakeError
+from warehouse.errors import LakeError, NoLakeError
 from warehouse.lease import lease
 from warehouse.settings import Settings
 from warehouse.sources import create_missing_raw_tables, raw_columns
@@ -34,6 +34,9 @@ __all__ = [
 CATALOG = "lake"
 #: The layers in the order rows travel; each is a schema of the lake.
 SCHEMAS = ("raw", "staging", "core", "features", "training", "serving", "monitoring")
+#: What DuckLake tells a reader of a database that is there, and holds no lake.
+_NOT_MADE_YET = "creating a new DuckLake is explicitly disabled"
+_FIRST = "run `loanlake ingest` or `loanlake run` first"
 #: Extension files whose signature DuckDB has verified in this process. It hashes 36 MB for each `load`, which took 0.27
 #: of the 0.33 s that every connection cost: an unchanged file is verified once.
 _verified: set[tuple[Path, int, int, int]] = set()
@@ -56,7 +59,7 @@ def extension_path(name: str) -> Path:
 def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: bool) -> None:
     """Load the extensions and attach the lake to ``con`` as ``lake``; creates an empty lake where none is.
 
-    Raises LakeError when a read-only reader finds no lake, or the catalog cannot be opened.
+    Raises NoLakeError when a read-only reader finds no lake, another LakeError when the catalog cannot be opened.
     """
     con.execute("set autoinstall_known_extensions = false")
     con.execute("set enable_progress_bar = false")  # it would stand in the middle of a query's JSON
@@ -67,7 +70,7 @@ def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: boo
         con.execute(f"load '{path}'")
 
     if read_only and not lake_exists(settings):
-        raise LakeError(f"no lake at {settings.lake_catalog}: run `loanlake ingest` or `loanlake run` first")
+        raise NoLakeError(f"no lake at {settings.lake_catalog}: {_FIRST}")
     # every row in a file: DuckLake 1.0 can't rewrite a table of which a SQLite catalog holds numbers with a fraction
     options = ["data_inlining_row_limit 0", *(["read_only"] if read_only else [])]
     if settings.catalog is None:
@@ -84,6 +87,8 @@ def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: boo
     try:
         con.execute(f"attach if not exists 'ducklake:{_quoted(target)}' as {CATALOG} ({', '.join(options)})")
     except duckdb.Error as error:
+        if _NOT_MADE_YET in str(error):
+            raise NoLakeError(f"the lake's catalog is there, and holds no lake: {_FIRST}") from None
         raise LakeError(f"the lake's catalog cannot be opened: {_without_secrets(str(error), settings)}") from None
 
 

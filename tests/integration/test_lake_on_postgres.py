@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from warehouse.errors import LakeBusyError, LakeError
+from warehouse.errors import LakeBusyError, LakeError, NoLakeError
 from warehouse.lake import connect, lease, writer
 from warehouse.settings import Settings
 from warehouse.sources import ingest_files
@@ -99,7 +99,7 @@ def test_the_lease_is_free_when_its_session_ends(team: Settings) -> None:
 
 
 def test_a_reader_of_a_database_without_a_lake_is_told_so(team: Settings) -> None:
-    with pytest.raises(LakeError, match="the lake's catalog cannot be opened"):
+    with pytest.raises(NoLakeError, match="the lake's catalog is there, and holds no lake: run `loanlake ingest`"):
         connect(team)
 
 

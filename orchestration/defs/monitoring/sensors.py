@@ -46,10 +46,15 @@ def _requests(
     rule: "Callable[[Settings, Deployment], Alarm | None]",
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     from orchestration.champions import champions
+    from warehouse.errors import LakeError
 
     settings = Settings.from_environment()
     in_service = champions(settings)
-    alarms = [alarm for champion in in_service if (alarm := rule(settings, champion)) is not None]
+    try:
+        alarms = [alarm for champion in in_service if (alarm := rule(settings, champion)) is not None]
+    except LakeError as error:
+        yield dg.SkipReason(f"what was measured cannot be read: {error}")
+        return
     if not alarms:
         yield dg.SkipReason(
             f"no reason to train among {len(in_service)} models" if in_service else "no model in service"

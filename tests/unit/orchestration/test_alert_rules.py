@@ -6,7 +6,8 @@ from datetime import date
 import pytest
 
 from ml.deployment import Deployment
-from orchestration.alert_rules import decay_alarm, drift_alarm, new_labels_alarm
+from orchestration.alert_rules import Alarm, decay_alarm, drift_alarm, new_labels_alarm
+from warehouse.errors import LakeError
 from warehouse.lake import writer
 from warehouse.settings import Settings
 
@@ -100,3 +101,15 @@ def test_a_home_without_a_lake_raises_no_alarm(home: Settings, in_service: Serve
     champion = in_service()
 
     assert [rule(home, champion) for rule in (drift_alarm, decay_alarm, new_labels_alarm)] == [None, None, None]
+
+
+@pytest.mark.parametrize("rule", [drift_alarm, decay_alarm, new_labels_alarm])
+def test_a_lake_that_cannot_be_read_is_an_error_and_not_a_quiet_month(
+    rule: Callable[..., Alarm | None], home: Settings, in_service: Serve
+) -> None:
+    champion = in_service()
+    home.lake_catalog.parent.mkdir(parents=True)
+    home.lake_catalog.write_bytes(b"not a database, but long enough to be looked at" * 100)
+
+    with pytest.raises(LakeError, match="the lake's catalog cannot be opened"):
+        rule(home, champion)

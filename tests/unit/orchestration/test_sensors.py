@@ -306,6 +306,20 @@ def test_nothing_in_service_starts_no_training(
     assert tick(sensor, instance) == ([], "no model in service")
 
 
+@pytest.mark.parametrize("sensor", [drift_found, performance_decayed, labels_matured])
+def test_a_lake_that_cannot_be_read_starts_no_training_and_says_so(
+    home: Settings, instance: dg.DagsterInstance, in_service: Callable[..., Deployment], sensor: dg.SensorDefinition
+) -> None:
+    in_service()
+    home.lake_catalog.parent.mkdir(parents=True)
+    home.lake_catalog.write_bytes(b"not a database, but long enough to be looked at" * 100)
+
+    requests, said = tick(sensor, instance)
+
+    assert requests == []
+    assert said.startswith("what was measured cannot be read: the lake's catalog cannot be opened: ")
+
+
 def test_an_approval_starts_a_run_until_what_it_approved_is_served(
     home: Settings, in_service: Callable[..., Deployment], instance: dg.DagsterInstance
 ) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from click.testing import CliRunner
@@ -31,6 +32,21 @@ def test_an_empty_home_says_how_to_start(home: Settings) -> None:
         "alerts       no lake yet: start with `loanlake run`",
         "runs         none",
     ]
+
+
+def test_a_lake_that_cannot_be_read_is_not_said_to_be_missing(
+    home: Settings, in_service: Callable[..., Deployment]
+) -> None:
+    """An unreachable catalog was answered with "no lake yet: start with `loanlake run`"."""
+    in_service(3)
+    team = replace(home, catalog="host=127.0.0.1 port=1 dbname=none connect_timeout=2")
+
+    text = status_text(team, now=NOW)
+
+    for section in ("data", "predictions", "alerts"):
+        assert f"\n{section:<13}the lake's catalog cannot be opened: " in text
+    assert "no lake yet" not in text
+    assert "served       default_risk_bank version 3" in text
 
 
 def test_a_home_at_work_shows_data_model_and_predictions(home: Settings, in_service: Callable[..., Deployment]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from warehouse.errors import LakeError
+from warehouse.errors import LakeError, NoLakeError
 from warehouse.lake import connect, current_snapshot, extension_path, prepare, writer
 from warehouse.memory import memory_bytes
 from warehouse.settings import Settings
@@ -16,7 +16,7 @@ from warehouse.tables import TABLES
 
 
 def test_a_reader_of_an_empty_home_is_told_how_to_make_a_lake(home: Settings) -> None:
-    with pytest.raises(LakeError, match=r"no lake at .*catalog\.sqlite: run `loanlake ingest`"):
+    with pytest.raises(NoLakeError, match=r"no lake at .*catalog\.sqlite: run `loanlake ingest`"):
         connect(home)
 
     assert not home.home.exists()
