@@ -13,6 +13,9 @@ from orchestration.dbt_project import build_failures
 from warehouse.errors import RunRefused
 from warehouse.settings import Settings
 
+#: How far back a check's latest result is looked for, past runs that were planned and never came to it.
+_RUNS_BACK = 20
+
 
 def require_green(
     instance: dg.DagsterInstance, settings: Settings, checks: Iterable[dg.AssetCheckSpec], *, before: str
@@ -33,13 +36,24 @@ def require_green(
     return len(blocking)
 
 
+def latest_result(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> tuple[str, dg.AssetCheckEvaluation] | None:
+    """The id of the run that last came to a result for a check, and the result; None where none did.
+
+    A check is planned from the moment its run is made: that of this run, or of one that waits its turn, such as a
+    refresh for a file in the inbox, says nothing yet of the table as it is.
+    """
+    history = instance.event_log_storage.get_asset_check_execution_history(key, limit=_RUNS_BACK)
+    latest = next((record for record in history if record.status.value != "PLANNED"), None)
+    return (latest.run_id, latest.evaluation) if latest and latest.evaluation else None
+
+
 def _problem(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> str | None:
-    record = instance.get_latest_asset_check_evaluation_record(key)
-    evaluation = record.evaluation if record and record.status.value != "PLANNED" else None
-    if evaluation is None:
+    found = latest_result(instance, key)
+    if found is None:
         return f"{_name(key)} has not been evaluated"
+    run_id, evaluation = found
     if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR:
-        return f"{_name(key)} failed in run {record.run_id[:8] if record else '?'}"
+        return f"{_name(key)} failed in run {run_id[:8]}"
     latest = instance.get_latest_materialization_event(key.asset_key)
     judged = evaluation.target_materialization_data
     if latest is not None and (judged is None or judged.run_id != latest.run_id):

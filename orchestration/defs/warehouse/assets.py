@@ -19,6 +19,7 @@ from orchestration.build_stamp import StampedBuild
 from orchestration.dbt_project import LayeredTranslator, asset_key, build_failures, prepared_manifest
 from orchestration.feature_versions import feature_tables
 from orchestration.layers import LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL
+from orchestration.upstream_checks import latest_result
 from warehouse.lake import connect
 from warehouse.settings import Settings
 from warehouse.tables import TABLES
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 _MANIFEST = prepared_manifest(Settings.from_environment())
 _TRANSLATOR = LayeredTranslator()
-#: How far back a check's latest result is looked for, past runs that were planned and never came to it.
-_RUNS_BACK = 20
 
 
 def dbt_step(name: str, *, select: str, exclude: str = "") -> dg.AssetsDefinition:
@@ -103,13 +102,10 @@ def latest_evaluations(
     """The latest result of each check; None where one has none, or failed with severity error."""
     found = []
     for key in checks:
-        history = instance.event_log_storage.get_asset_check_execution_history(key, limit=_RUNS_BACK)
-        # the running step's own evaluations are planned from the moment its run was made
-        latest = next((record for record in history if record.status.value != "PLANNED"), None)
-        evaluation = latest.evaluation if latest else None
-        if evaluation is None or (not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR):
+        latest = latest_result(instance, key)
+        if latest is None or (not latest[1].passed and latest[1].severity == dg.AssetCheckSeverity.ERROR):
             return None
-        found.append(evaluation)
+        found.append(latest[1])
     return found
 
 

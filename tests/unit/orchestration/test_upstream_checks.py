@@ -77,6 +77,19 @@ def test_a_check_that_was_mended_is_green_again(home: Settings, instance: dg.Dag
     assert ask(instance, home) == 1
 
 
+def test_a_check_that_another_run_has_only_planned_is_judged_by_its_last_result(
+    home: Settings, instance: dg.DagsterInstance
+) -> None:
+    """A file that came into the inbox during a run planned a refresh, and the run ended: "has not been evaluated"."""
+    job = dg.Definitions(
+        assets=[loans], asset_checks=[ids_are_unique(passed=True)], jobs=[dg.define_asset_job("refresh")]
+    ).resolve_job_def("refresh")
+    run(instance, loans, ids_are_unique(passed=True))
+    instance.create_run_for_job(job, asset_selection=frozenset({loans.key}))
+
+    assert ask(instance, home) == 1
+
+
 def test_what_dbt_could_not_report_as_a_check_refuses_too(home: Settings, instance: dg.DagsterInstance) -> None:
     """A model that failed to build, and a test of several models, are no asset checks."""
     run(instance, loans, ids_are_unique(passed=True))
