@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -21,6 +22,7 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliInvocation, DbtCliResource, DbtProject
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from packaging.version import Version
 
 from orchestration.layers import DECISION_HISTORY, PREDICTIONS, SHADOW_PREDICTIONS
@@ -73,13 +75,31 @@ def project_fingerprint(project_dir: Path) -> str:
     return digest.hexdigest()
 
 
-def build_failures(target: Path) -> list[str]:
+@contextmanager
+def failures_named(target: Path) -> Iterator[None]:
+    """Run dbt with its artefacts in ``target``; what went wrong is a Failure with the names of what failed.
+
+    An invocation that ended before it ran anything leaves the results of the one before: its own words, in the error of
+    dagster-dbt, are all there is.
+    """
+    began = time.time()
+    try:
+        yield
+    except DagsterDbtCliRuntimeError:
+        failures = build_failures(target, since=began)
+        if not failures:
+            raise
+        raise dg.Failure(f"dbt build: {len(failures)} failed: {'; '.join(failures)}", allow_retries=False) from None
+
+
+def build_failures(target: Path, *, since: float = 0.0) -> list[str]:
     """What went wrong in the dbt invocation whose artefacts are in ``target``: "name (why)" each; empty if nothing.
 
     Covers what dbt does not report as an asset check: models that failed to build, and tests of several models.
+    Results from before ``since`` (seconds since 1970) are not looked at.
     """
     path = target / "run_results.json"
-    if not path.exists():
+    if not path.exists() or path.stat().st_mtime < since:
         return []
     results = json.loads(path.read_text())["results"]
     return [

@@ -1,15 +1,12 @@
 """The closing table of ``loanlake run``: rows, figures beside the baselines, gates, drift, and where to look next."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestration.candidates import current_candidate
 from orchestration.champions import champion_of
 from warehouse.errors import LakeError, NotFoundError
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 _MODELS = {
     "candidate": "the model",

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
-from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from orchestration.build_stamp import StampedBuild
-from orchestration.dbt_project import LayeredTranslator, asset_key, build_failures, prepared_manifest
+from orchestration.dbt_project import LayeredTranslator, asset_key, failures_named, prepared_manifest
 from orchestration.feature_versions import feature_tables
 from orchestration.layers import LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL
 from orchestration.upstream_checks import latest_result
@@ -80,20 +79,14 @@ def build_with_row_counts(
     if not context.is_subset:
         # tests between two layers wait for the later one: dbt's default runs them as soon as one side is selected
         command += ["--indirect-selection", "buildable"]
-    with ExitStack() as stack:
+    with failures_named(target), ExitStack() as stack:
         con = None
-        try:
-            for event in dbt.cli(command, context=context, target_path=target).stream():
-                if isinstance(event, dg.Output):
-                    con = con or stack.enter_context(closing(connect(settings)))
-                    key = context.asset_key_for_output(event.output_name)
-                    context.add_output_metadata({"dagster/row_count": count_rows(con, key)}, event.output_name)
-                yield event
-        except DagsterDbtCliRuntimeError:
-            failures = build_failures(target)
-            if not failures:
-                raise  # dbt ended before it ran anything: its own words are all there is
-            raise dg.Failure(f"dbt build: {len(failures)} failed: {'; '.join(failures)}", allow_retries=False) from None
+        for event in dbt.cli(command, context=context, target_path=target).stream():
+            if isinstance(event, dg.Output):
+                con = con or stack.enter_context(closing(connect(settings)))
+                key = context.asset_key_for_output(event.output_name)
+                context.add_output_metadata({"dagster/row_count": count_rows(con, key)}, event.output_name)
+            yield event
 
 
 def latest_evaluations(

@@ -12,7 +12,7 @@ import dagster as dg
 from dagster_dbt import DbtCliResource
 
 from orchestration import pages
-from orchestration.dbt_project import build_failures
+from orchestration.dbt_project import failures_named
 from orchestration.defs.warehouse.checks import check_contract
 from orchestration.feature_versions import feature_tables, training_tables
 from orchestration.layers import LAKE_WRITER, REBUILT_MONTHS
@@ -58,13 +58,11 @@ def rebuilt_months(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> dg
 
 
 def build_layers(dbt: DbtCliResource, layers: str, asked_for: dict[str, str], target: Path) -> None:
-    """Build these layers and run their tests, the months asked for whole; raises Failure with what went wrong."""
+    """Build these layers and run their tests, the months asked for whole; see :func:`failures_named`."""
     command = ["build", "--select", layers, "--exclude-resource-type", "unit_test"]
     command += ["--indirect-selection", "buildable", "--vars", json.dumps(asked_for)]
-    build = dbt.cli(command, target_path=target, raise_on_error=False).wait()
-    if not build.is_successful():
-        failures = build_failures(target)
-        raise dg.Failure(f"dbt build: {len(failures)} failed: {'; '.join(failures)}", allow_retries=False)
+    with failures_named(target):
+        dbt.cli(command, target_path=target).wait()
 
 
 def rows_by_month(settings: Settings, months: dg.PartitionKeyRange) -> list[tuple[str, int, int]]:
