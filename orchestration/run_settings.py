@@ -35,6 +35,11 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
     force_training: bool = Field(
         default=False, description="Train even if a model was already made from the same rows, features and settings."
     )
+    takes_over: bool = Field(
+        default=True,
+        description="Whether what this run makes of its source may be served in the place of another lender's model: "
+        "yes where a person asks for it, no from sensors and schedules.",
+    )
     report_months: list[str] = Field(
         default=[], description="Months (YYYY-MM) to write Evidently reports for. Empty: the newest month scored."
     )

@@ -62,6 +62,6 @@ def _requests(
     for alarm in alarms:
         yield dg.RunRequest(
             run_key=alarm.key,
-            run_config={"resources": {"run_settings": {"config": {"source": alarm.source}}}},
+            run_config={"resources": {"run_settings": {"config": {"source": alarm.source, "takes_over": False}}}},
             tags={"loanlake/source": alarm.source, "loanlake/reason": alarm.reason},
         )

@@ -1,7 +1,7 @@
 """Daily, weekly and monthly runs, all stopped until someone starts them in the UI: a laptop should not train at night.
 
 Times are UTC; each leaves the one before it time to end. What is about a lender is asked for every lender that has a
-model, a run each; only training is not: it publishes what it made, and the lender trained last would be served.
+model, a run each, and what it trains never takes the place of another lender's model.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def for_each_lender(_context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRe
     for source in sorted(sources):
         yield dg.RunRequest(
             run_key=source,  # of requests without one, Dagster takes only the first of a tick
-            run_config={"resources": {"run_settings": {"config": {"source": source}}}},
+            run_config={"resources": {"run_settings": {"config": {"source": source, "takes_over": False}}}},
             tags={"loanlake/source": source},
         )
 
@@ -43,7 +43,11 @@ daily_monitor = dg.ScheduleDefinition(
     description="Measure drift and performance, every night.",
 )
 monthly_retrain = dg.ScheduleDefinition(
-    name="monthly_retrain", job=retrain, cron_schedule="0 5 2 * *", description="Train on what has matured in a month."
+    name="monthly_retrain",
+    job=retrain,
+    cron_schedule="0 5 2 * *",
+    execution_fn=for_each_lender,
+    description="Train on what has matured in a month.",
 )
 monthly_drift_report = dg.ScheduleDefinition(
     name="monthly_drift_report",

@@ -1,6 +1,7 @@
 """From a registered version to scores: what the API reads, what it serves, and what was decided."""
 
 import time
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -22,6 +23,9 @@ from orchestration.layers import (
 )
 from orchestration.run_settings import RunSettings
 from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from ml.deployment import Deployment
 
 _ONLINE_TABLES = (dg.AssetKey(["features", "ftr_online_borrowers"]), dg.AssetKey(["features", "ftr_online_cohorts"]))
 
@@ -51,8 +55,8 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """The version that is served: ``deployment.json`` and its bundle, which the API picks up within seconds.
 
     A version that was champion or challenger before is not published again: a person took it back, or is trying it.
-    One that waits for a person's approval, or was approved for a person to roll out, is not published either: what is
-    served goes on.
+    One that waits for a person's approval, or was approved for a person to roll out, is not published either, nor one
+    that a sensor trained of another lender than is served: what is served goes on.
     """
     from ml.approval import find_approval
     from ml.deployment import read_deployment
@@ -72,6 +76,11 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     if approval is not None and not approval.serve:
         waits = (
             f"{name} version {version} was approved, to be rolled out by hand: `loanlake challenge {version} --canary`"
+        )
+    elif not is_known and not run_settings.takes_over and _is_of_another(read_deployment(settings), source):
+        waits = (
+            f"{name} version {version} passed, and another lender's model is served: "
+            f"`loanlake promote {version} --source {source}` takes its place"
         )
     elif not is_known:
         try:
@@ -96,6 +105,10 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
             "challenger": served.challenger.name if served.challenger else "none",
         }
     )
+
+
+def _is_of_another(served: "Deployment | None", source: str) -> bool:
+    return served is not None and served.source != source
 
 
 def _tell_the_api(settings: Settings, source: str) -> None:

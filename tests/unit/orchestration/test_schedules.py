@@ -9,7 +9,7 @@ from ml.deployment import Deployment
 from orchestration.defs.pipeline.schedules import daily_monitor, daily_refresh, monthly_drift_report, monthly_retrain
 from warehouse.settings import Settings
 
-ABOUT_A_LENDER = [daily_refresh, daily_monitor, monthly_drift_report]
+ABOUT_A_LENDER = [daily_refresh, daily_monitor, monthly_drift_report, monthly_retrain]
 
 
 def requests(schedule: dg.ScheduleDefinition) -> list[dg.RunRequest]:
@@ -29,6 +29,7 @@ def test_every_lender_with_a_model_has_a_run_of_its_own(
 
     sources = [request.run_config["resources"]["run_settings"]["config"]["source"] for request in found]
     assert sources == ["bank", "union"]
+    assert not any(request.run_config["resources"]["run_settings"]["config"]["takes_over"] for request in found)
     assert [request.tags["loanlake/source"] for request in found] == sources
     assert len({request.run_key for request in found}) == 2, "of requests without a key Dagster takes the first alone"
 
@@ -48,13 +49,3 @@ def test_before_there_is_a_model_one_run_names_no_lender(schedule: dg.ScheduleDe
 
     assert request.run_config == {}
     assert "loanlake/source" not in request.tags
-
-
-def test_only_the_lender_that_is_served_is_trained(home: Settings, in_service: Callable[..., Deployment]) -> None:
-    """A training publishes what it made: the lender trained last would be the one served."""
-    in_service(source="union")
-    in_service(source="bank")
-
-    [request] = requests(monthly_retrain)
-
-    assert request.run_config == {}

@@ -271,7 +271,7 @@ def test_what_monitoring_found_starts_a_training_with_one_key(
     first, second = tick(sensor, instance)[0], tick(sensor, instance)[0]
 
     assert [request.run_key for request in first] == [request.run_key for request in second]
-    assert first[0].run_config == {"resources": {"run_settings": {"config": {"source": "bank"}}}}
+    assert first[0].run_config == {"resources": {"run_settings": {"config": {"source": "bank", "takes_over": False}}}}
 
 
 @pytest.mark.parametrize(("sensor", "cause"), [(drift_found, drift), (performance_decayed, decay)])

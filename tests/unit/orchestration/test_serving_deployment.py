@@ -1,6 +1,7 @@
 """A run publishes what passed; what waits for a person's approval waits, and what is served goes on."""
 
 from collections.abc import Callable
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -29,8 +30,8 @@ def candidate(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     set_current(home, "bank", directory)
 
 
-def publish() -> dg.ExecuteInProcessResult:
-    resources = {"run_settings": RunSettings(source="bank")}
+def publish(**settings: Any) -> dg.ExecuteInProcessResult:
+    resources = {"run_settings": RunSettings(source="bank", **settings)}
     return dg.materialize([deployment], resources=resources, raise_on_error=False)
 
 
@@ -65,6 +66,25 @@ def test_what_was_approved_to_be_rolled_out_by_hand_is_not_published(
     [materialized] = result.asset_materializations_for_node("serving__deployment")
     assert "version 4 was approved, to be rolled out by hand" in str(materialized.metadata["summary"].value)
     assert read_deployment(home).model_version == 3
+
+
+@pytest.mark.usefixtures("candidate")
+def test_what_a_sensor_trained_does_not_take_another_lenders_place(
+    home: Settings, in_service: Callable[..., Deployment]
+) -> None:
+    """Of two lenders the one whose model drifted was served from then on."""
+    in_service(3)
+    in_service(7, source="union")
+
+    result = publish(takes_over=False)
+
+    [materialized] = result.asset_materializations_for_node("serving__deployment")
+    served = read_deployment(home)
+    assert served is not None
+    assert (served.source, served.model_version) == ("union", 7)
+    assert "passed, and another lender's model is served: `loanlake promote 4 --source bank`" in str(
+        materialized.metadata["summary"].value
+    )
 
 
 @pytest.mark.usefixtures("candidate")
