@@ -210,7 +210,11 @@ class _Reader:
             f"{borrower} and {known} and statement_on >= {_timestamp(self._as_of)} - interval 6 months "
             "order by statement_on",
         )
-        earlier = self._rows("core.int_applications", "history", f"{borrower} and {known} order by decided_at")
+        earlier = self._rows(
+            "core.int_applications",
+            "history",
+            f"{borrower} and {known} and decided_at < {_timestamp(self._as_of)} order by decided_at",
+        )
         mine = f"application_id in (select application_id from core.int_applications{self._at()} where {borrower})"
         outcomes = self._rows("core.int_outcomes", "history", f"{mine} and {known} order by known_at")
         self._ids["application"] |= {str(row["application_id"]) for row in earlier.rows}

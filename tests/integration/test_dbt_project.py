@@ -234,6 +234,20 @@ def test_a_planted_leak_fails_the_tests(built: Settings, dbt: Dbt) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "n_prior_applications = coalesce(n_prior_applications, 0) + 1",
+        "prior_application_at = decided_at where n_prior_applications > 0",
+    ],
+)
+def test_a_miscounted_history_fails_when_counted_again(built: Settings, dbt: Dbt, fault: str) -> None:
+    with _planted(built, "features.ftr_application_history", fault):
+        done = dbt("test", "--select", "history_is_recounted_from_known_rows", code=1)
+
+    assert re.findall(r"of \d+ FAIL \d+ (\w+)", done.stdout) == ["history_is_recounted_from_known_rows"]
+
+
 def test_documentation_is_generated_while_the_lake_is_read(built: Settings, dbt: Dbt) -> None:
     with connect(built) as reader:
         reader.execute("begin")

@@ -224,8 +224,16 @@ def test_an_online_decision_names_its_caller_and_its_history(settings: Settings)
         "select borrower_id, as_of, n_statements_6m, n_prior_applications from features.ftr_online_borrowers "
         "where n_statements_6m > 3 order by borrower_id limit 1",
     )
-    with connect(settings) as con:
+    # handed in before the decision and not decided until after it: known, and not one of its earlier applications
+    waits = f"'waits' as application_id, timestamp '{as_of}' - interval 1 day as known_at"
+    decided_at = f"timestamp '{as_of}' + interval 1 day as decided_at"
+    with writer("test", settings) as con:
+        con.execute(
+            f"insert into core.int_applications select * replace ({waits}, {decided_at}) "
+            f"from core.int_applications where borrower_id = '{borrower}' limit 1"
+        )
         snapshot = current_snapshot(con)
+        con.execute("delete from core.int_applications where application_id = 'waits'")
     ((like,),) = _rows(settings, "select min(decision_id) from serving.predictions")
     model = trace_decision(settings, like)
     inputs = {each.name: each.value for each in model.inputs}

@@ -26,6 +26,17 @@ statements as (
     group by sampled.application_id
 ),
 
+earlier_applications as (
+    select
+        sampled.application_id,
+        count(*) as n_applications,
+        max(earlier.decided_at) as decided_at
+    from sampled
+    inner join {{ ref('int_applications') }} as earlier on earlier.borrower_id = sampled.borrower_id
+    where greatest(earlier.decided_at, earlier.known_at) < sampled.decided_at
+    group by sampled.application_id
+),
+
 earlier_outcomes as (
     select
         sampled.application_id,
@@ -42,15 +53,20 @@ select
     history.application_id,
     history.n_statements_6m,
     statements.n_statements,
+    history.n_prior_applications,
+    earlier_applications.n_applications,
     history.n_prior_defaults,
     earlier_outcomes.n_defaults
 from sampled
 inner join {{ ref('ftr_application_history') }} as history on history.application_id = sampled.application_id
 left join statements on statements.application_id = sampled.application_id
+left join earlier_applications on earlier_applications.application_id = sampled.application_id
 left join earlier_outcomes on earlier_outcomes.application_id = sampled.application_id
 where
     coalesce(history.n_statements_6m, 0) <> coalesce(statements.n_statements, 0)
     or coalesce(history.max_months_past_due_6m, -1) <> coalesce(statements.max_months_past_due, -1)
     or coalesce(history.total_paid_6m, -1) <> coalesce(cast(statements.total_paid as double), -1)
+    or coalesce(history.n_prior_applications, 0) <> coalesce(earlier_applications.n_applications, 0)
+    or history.prior_application_at is distinct from earlier_applications.decided_at
     or coalesce(history.n_prior_outcomes, 0) <> coalesce(earlier_outcomes.n_outcomes, 0)
     or coalesce(history.n_prior_defaults, 0) <> coalesce(earlier_outcomes.n_defaults, 0)

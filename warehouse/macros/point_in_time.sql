@@ -56,6 +56,8 @@ prior_applications as (
     inner join {{ ref('int_applications') }} as applications
         on applications.borrower_id = points.borrower_id
         and {{ known_before('applications', 'points') }}
+        -- known when it was handed in, perhaps: the application at hand is none of the earlier ones, nor is one that waits
+        and applications.decided_at < points.as_of
     group by points.point_id
 ),
 

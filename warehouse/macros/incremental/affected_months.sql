@@ -39,7 +39,10 @@
     inner join {{ ref('int_outcomes') }} as outcomes on outcomes.application_id = applications.application_id
 {%- endmacro %}
 
-{#- History: the changed applications, and those that their borrower decided on after a changed row was known. -#}
+{#-
+    History: the changed applications, and those of their borrower that were decided after a changed row was known. Some of
+    these do not count it yet, an application that was handed in and not decided: more months than need be, never fewer.
+-#}
 {% macro months_of_history(build) -%}
     select decided_at as month from {{ changes_of(ref('int_applications'), build) }} as changes
     union all
