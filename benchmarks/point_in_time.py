@@ -2,9 +2,9 @@
 
 The work that all four can do is the same: for each application the latest value, known strictly before the decision, of
 10 columns of the borrower's statements, from the same two Parquet files into a data frame. The warehouse's SQL is in
-the form of its history features, the macros ``known_before`` and ``months_later`` as dbt renders them; the peers are
-Feast's ``get_historical_features`` (file offline store, in an environment of its own that uv makes from PyPI),
-``pandas.merge_asof``, and DuckDB's ASOF join. All answers are compared before anything is reported.
+the form of its history features, the macros ``known_before``, ``months_later`` and ``latest`` as dbt renders them; the
+peers are Feast's ``get_historical_features`` (file offline store, in an environment of its own that uv makes from
+PyPI), ``pandas.merge_asof``, and DuckDB's ASOF join. All answers are compared before anything is reported.
 
 A last line is about work that no ASOF join does: the macro ``borrower_history`` itself, 20 columns of counts, sums,
 worst and latest values over windows, beside the bare join of 10 latest values. What has to hold is that neither takes
@@ -120,7 +120,9 @@ def _write_files(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
 def _warehouse_sql(folder: Path) -> tuple[str, str]:
     """The two selects as dbt renders them."""
     template = _SQL % {
-        "latest": ", ".join(f"max_by(statements.{name}, statements.statement_on) as {name}" for name in FEATURES),
+        "latest": ", ".join(
+            f"{{{{ latest('statements.{name}', 'statements.statement_on') }}}} as {name}" for name in FEATURES
+        ),
         "columns": ", ".join(f"latest.{name}" for name in FEATURES),
     }
     home = folder / "home"

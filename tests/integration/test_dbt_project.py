@@ -237,6 +237,7 @@ def test_a_planted_leak_fails_the_tests(built: Settings, dbt: Dbt) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
+        "latest_paid_amount = latest_paid_amount + 1 where latest_paid_amount > 0",
         "n_prior_applications = coalesce(n_prior_applications, 0) + 1",
         "prior_application_at = decided_at where n_prior_applications > 0",
     ],

@@ -12,18 +12,28 @@ with sampled as (
     where substr(md5(borrower_id), 1, 1) = '0'
 ),
 
-statements as (
+statements_back as (
     select
         sampled.application_id,
-        count(*) as n_statements,
-        max(statements.months_past_due) as max_months_past_due,
-        sum(try_cast(statements.paid_amount as decimal(18, 2))) as total_paid
+        statements.months_past_due,
+        statements.paid_amount,
+        row_number() over (partition by sampled.application_id order by statements.statement_on desc) as n_back
     from sampled
     inner join {{ ref('int_statements') }} as statements on statements.borrower_id = sampled.borrower_id
     where
         statements.known_at < sampled.decided_at
         and statements.statement_on >= {{ months_later('sampled.decided_at', -6) }}
-    group by sampled.application_id
+),
+
+statements as (
+    select
+        application_id,
+        count(*) as n_statements,
+        max(months_past_due) as max_months_past_due,
+        sum(try_cast(paid_amount as decimal(18, 2))) as total_paid,
+        max(case when n_back = 1 then paid_amount end) as latest_paid_amount
+    from statements_back
+    group by application_id
 ),
 
 earlier_applications as (
@@ -66,6 +76,7 @@ where
     coalesce(history.n_statements_6m, 0) <> coalesce(statements.n_statements, 0)
     or coalesce(history.max_months_past_due_6m, -1) <> coalesce(statements.max_months_past_due, -1)
     or coalesce(history.total_paid_6m, -1) <> coalesce(cast(statements.total_paid as double), -1)
+    or history.latest_paid_amount is distinct from statements.latest_paid_amount
     or coalesce(history.n_prior_applications, 0) <> coalesce(earlier_applications.n_applications, 0)
     or history.prior_application_at is distinct from earlier_applications.decided_at
     or coalesce(history.n_prior_outcomes, 0) <> coalesce(earlier_outcomes.n_outcomes, 0)

@@ -33,10 +33,10 @@ statement_history as (
         {{ exact_sum('statements.credit_limit', recent) }} as total_credit_limit_{{ months }}m,
         {{ exact_sum('statements.paid_amount', recent) }} as total_paid_{{ months }}m,
         {%- endfor %}
-        max_by(statements.months_past_due, statements.statement_on) as latest_months_past_due,
-        max_by(statements.balance, statements.statement_on) as latest_balance,
-        max_by(statements.credit_limit, statements.statement_on) as latest_credit_limit,
-        max_by(statements.paid_amount, statements.statement_on) as latest_paid_amount,
+        {{ latest('statements.months_past_due', 'statements.statement_on') }} as latest_months_past_due,
+        {{ latest('statements.balance', 'statements.statement_on') }} as latest_balance,
+        {{ latest('statements.credit_limit', 'statements.statement_on') }} as latest_credit_limit,
+        {{ latest('statements.paid_amount', 'statements.statement_on') }} as latest_paid_amount,
         max(statements.known_at) as latest_known_at
     from {{ points }} as points
     inner join {{ ref('int_statements') }} as statements
@@ -104,3 +104,8 @@ history as (
 {% macro exact_sum(amount, condition) -%}
     cast(sum(case when {{ condition }} then try_cast({{ amount }} as decimal(18, 2)) end) as double)
 {%- endmacro %}
+
+{#- The value in the latest row, also where it is missing there: DuckDB's max_by would give an older row's. -#}
+{% macro latest(value, moment) -%} {{ adapter.dispatch('latest', 'loanlake')(value, moment) }} {%- endmacro %}
+{% macro default__latest(value, moment) -%} arg_max_null({{ value }}, {{ moment }}) {%- endmacro %}
+{% macro spark__latest(value, moment) -%} max_by({{ value }}, {{ moment }}) {%- endmacro %}
