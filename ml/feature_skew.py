@@ -207,5 +207,7 @@ def _last_measured(con: duckdb.DuckDBPyConnection, model: MonitoredModel) -> int
 def _recorded(con: duckdb.DuckDBPyConnection, model: MonitoredModel) -> tuple[FeatureSkew, ...]:
     names = ", ".join(field.name for field in fields(FeatureSkew))
     where, parameters = decisions_of(model, None)
-    rows = con.execute(f"select {names} from {TABLE} where {where} order by month, kind desc", parameters).fetchall()
+    rows = con.execute(
+        f"select {names} from {TABLE} where {where} order by month, kind desc, column_name", parameters
+    ).fetchall()
     return tuple(FeatureSkew(*row) for row in rows)
