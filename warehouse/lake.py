@@ -5,7 +5,6 @@ processes writing to a SQLite catalog without it lost 102–190 of 310 commits, 
 """
 
 import importlib.util
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,9 +79,10 @@ def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: boo
         options += ["meta_journal_mode 'WAL'", "meta_busy_timeout 20000"]
     else:
         target = f"postgres:{settings.catalog}"
-    if _has_moved(settings):
+    has_moved = _has_moved(con, settings)
+    if has_moved:
         options.append("override_data_path true")
-    if not read_only or _has_moved(settings):
+    if not read_only or has_moved:
         options.append(f"data_path '{_quoted(settings.lake_data)}'")
     try:
         con.execute(f"attach if not exists 'ducklake:{_quoted(target)}' as {CATALOG} ({', '.join(options)})")
@@ -187,21 +187,25 @@ def _identity(path: Path) -> tuple[Path, int, int, int]:
     return path, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _has_moved(settings: Settings) -> bool:
+def _has_moved(con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
     """Whether this home was copied or moved after its lake was made.
 
     The catalog remembers the data's place as a whole path: without this the copy would read, and delete, the files of
     the home it was copied from.
+
+    Asked by DuckDB's SQLite, never by Python's: they are two copies of the library in one process, and what one of them
+    closes takes the other's file locks with it. A commit was lost so, and another process cut the shared memory of one
+    that was reading, which the kernel ends for it.
     """
     if settings.catalog is not None or settings.lake_data != settings.default_lake_data or not lake_exists(settings):
         return False
-    catalog = sqlite3.connect(f"file:{settings.lake_catalog}?mode=ro", uri=True)
     try:
-        row = catalog.execute("select value from ducklake_metadata where key = 'data_path'").fetchone()
-    except sqlite3.Error:
+        row = con.execute(
+            "select value from sqlite_scan($1, 'ducklake_metadata') where key = 'data_path'",
+            [str(settings.lake_catalog)],
+        ).fetchone()
+    except duckdb.Error:
         return False  # not made yet, or no catalog at all, which attaching will tell
-    finally:
-        catalog.close()
     remembered = str(row[0]) if row else settings.lake_data
     # a place that is no home's own was chosen by LOANLAKE_LAKE_DATA: DuckLake refuses to write anywhere else
     return remembered != settings.lake_data and remembered.endswith("/lake/data/")

@@ -1,6 +1,8 @@
 """Readers read, writers write in turn, and a home holds nothing but its own."""
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,3 +227,23 @@ def _tamper_with(extension: Path) -> None:
         last = file.read(1)
         file.seek(-1, 2)
         file.write(bytes([last[0] ^ 1]))
+
+
+def test_another_connection_that_closes_leaves_the_locks_of_those_that_stay(home: Settings) -> None:
+    """Python's SQLite looked into the catalog and closed it: all locks of DuckDB's in the process were gone with it.
+
+    The lock asked for is the one by which SQLite knows that somebody uses the shared memory of a journal (byte 128).
+    """
+    script = (
+        "import fcntl, sys\n"
+        "with open(sys.argv[1], 'r+') as file:\n"
+        "    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 128)\n"
+    )
+    command = [sys.executable, "-c", script, f"{home.lake_catalog}-shm"]
+    with writer("a test", home) as con:
+        con.execute("begin")
+        con.execute("create table features.x as select 1 as i")
+        connect(home).close()
+        taken = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert "BlockingIOError" in taken.stderr

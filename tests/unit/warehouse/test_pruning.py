@@ -1,8 +1,5 @@
 """What the lake has leaves the outbox when it is old, its room is given back, and whoever writes goes on."""
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -127,29 +124,12 @@ def test_nothing_is_lost_between_pruning_and_ingesting_at_once(home: Settings) -
     with closing(decision_log.create(home)) as api:
         for number in range(n_rounds):
             decision_log.append(api, _large(range(number * of_round, (number + 1) * of_round)))
-            with _pruning_elsewhere(home):
+            with _pruning(home):
                 decision_log.ingest_into_lake(home, batch_rows=70)
 
     with connect(home) as con:
         found = con.execute("select count(*), count(distinct decision_id) from serving.predictions").fetchall()
     assert found == [(n_rounds * of_round, n_rounds * of_round)]
-
-
-@contextmanager
-def _pruning_elsewhere(home: Settings) -> Iterator[None]:
-    """In a process of its own, again and again, as maintenance is beside ingestion: both are runs of Dagster's."""
-    script = (
-        "from datetime import timedelta\n"
-        "from warehouse import decision_log\n"
-        "from warehouse.settings import Settings\n"
-        "for _ in range(5):\n"
-        "    decision_log.prune(Settings.from_environment(), older_than=timedelta(0))\n"
-    )
-    environment = os.environ | {"LOANLAKE_HOME": str(home.home)}
-    with subprocess.Popen([sys.executable, "-c", script], env=environment) as process:
-        time.sleep(0.5)
-        yield
-        assert process.wait(timeout=60) == 0
 
 
 @contextmanager
