@@ -247,3 +247,26 @@ def test_another_connection_that_closes_leaves_the_locks_of_those_that_stay(home
         taken = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert "BlockingIOError" in taken.stderr
+
+
+def test_a_moved_home_whose_catalog_does_not_answer_is_an_error(home: Settings) -> None:
+    """Taken for one that never moved, it would go on with the files of the home it was copied from."""
+    with writer("a test", home):
+        pass
+    moved = replace(home, home=home.home.with_name("moved"))
+    moved = replace(moved, lake_data=moved.default_lake_data)
+    shutil.copytree(home.home, moved.home)
+    content = bytearray(moved.lake_catalog.read_bytes())
+    content[200:] = b"x" * (len(content) - 200)  # its header is whole
+    moved.lake_catalog.write_bytes(content)
+
+    with pytest.raises(LakeError, match="the lake's catalog cannot be opened"):
+        connect(moved)
+
+
+def test_a_lake_that_is_being_made_is_not_there_yet(home: Settings) -> None:
+    home.lake_catalog.parent.mkdir(parents=True)
+    home.lake_catalog.touch()
+
+    with pytest.raises(NoLakeError, match="holds no lake"):
+        connect(home)
