@@ -1,7 +1,8 @@
-"""``loanlake run``, ``up``, ``status`` and ``maintain``."""
+"""``loanlake run``, ``up``, ``sign-in``, ``status`` and ``maintain``."""
 
 import signal
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
@@ -89,23 +90,56 @@ def _run_settings(source: str, files: tuple[Path, ...], options: Mapping[str, An
 def up(dagster_port: int, api_port: int, mlflow_port: int, reports_port: int) -> None:
     """Start the API, the Dagster UI and daemon, the MLflow UI and the drift reports together; Ctrl-C stops all.
 
-    Each URL is printed when it answers. Logs go to the home's logs directory, one file each. Ends with exit code 1, and
-    the last lines of its log, when one of them ends by itself.
+    Each URL is printed when it answers, then a link by which one person signs in to the pages: `loanlake sign-in`
+    prints others. The last line says that everything is ready. Logs go to the home's logs directory, one file each.
+    Ends with exit code 1, and the last lines of its log, when one of them ends by itself.
     """
     from dagster import DagsterInstance
 
+    from orchestration.doors import door_address
     from orchestration.instance import end_orphaned_runs, prepare_dagster_home
     from orchestration.services import run_together, services
 
     settings = Settings.from_environment()
     prepare_dagster_home(settings)
-    wanted = services(
-        settings, dagster_port=dagster_port, api_port=api_port, mlflow_port=mlflow_port, reports_port=reports_port
-    )
     with DagsterInstance.get() as instance:
         for run_id in end_orphaned_runs(instance, of_daemon=True):
             click.echo(f"run {run_id} was left by a process that is gone: it is failed now")
-    run_together(wanted, settings, click.echo)
+    # not in the home: the name of a socket is short (108 bytes), and a home's may be long
+    with tempfile.TemporaryDirectory(prefix="loanlake-") as sockets:
+        wanted = services(
+            settings,
+            Path(sockets),
+            dagster_port=dagster_port,
+            api_port=api_port,
+            mlflow_port=mlflow_port,
+            reports_port=reports_port,
+        )
+        with door_address(settings, f"http://127.0.0.1:{dagster_port}"):
+            run_together(wanted, settings, click.echo, when_pages_answer=lambda: _sign_in_line(settings))
+
+
+@click.command("sign-in")
+@click.option("--end-sessions", is_flag=True, help="End every session and unused link instead.")
+def sign_in(end_sessions: bool) -> None:
+    """Print a link that signs one person in to the pages of `loanlake up`, once, within 10 minutes.
+
+    A session lasts 24 hours, for Dagster, MLflow and the reports alike. A signed-in person may do all that Dagster's
+    pages allow, such as starting a run whose model is served.
+    """
+    from orchestration.doors import SignIn
+
+    settings = Settings.from_environment()
+    if end_sessions:
+        click.echo(f"{SignIn(settings).end_all()} sessions ended; links that nobody has used are void")
+    else:
+        click.echo(_sign_in_line(settings))
+
+
+def _sign_in_line(settings: Settings) -> str:
+    from orchestration.doors import sign_in_url
+
+    return f"{'sign in':<15}{sign_in_url(settings)}"
 
 
 @click.command()

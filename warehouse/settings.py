@@ -241,6 +241,11 @@ class Settings:
         return self.home / "reports"
 
     @property
+    def doors(self) -> Path:
+        """Hashes of links and sessions by which people sign in to the pages of ``loanlake up``, and their address."""
+        return self.home / "doors"
+
+    @property
     def erasures(self) -> Path:
         """The key of pseudonyms, and what an unfinished erasure has still to do; readable by the owner alone."""
         return self.home / "erasures"
