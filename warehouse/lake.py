@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse.comments import comments_are_missing, write_comments
 from warehouse.errors import LakeError, NoLakeError
 from warehouse.lease import lease
 from warehouse.settings import Settings
@@ -160,7 +161,7 @@ def current_snapshot(con: duckdb.DuckDBPyConnection) -> int:
 
 
 def prepare(con: duckdb.DuckDBPyConnection) -> None:
-    """Create, in one transaction, whatever schemas, program-written tables, columns and raw tables the lake lacks.
+    """Create, in one transaction, the schemas, program-written and raw tables, columns and comments that are missing.
 
     Called with the lease held, by every writer: the first one makes one snapshot, the others only look.
     """
@@ -172,7 +173,8 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
     )
     existing = {name: set(names) for name, names in columns.fetchall()}
     statements = missing_statements(existing)
-    if schemas.issuperset(SCHEMAS) and not statements and existing.keys() >= raw_columns().keys():
+    is_complete = schemas.issuperset(SCHEMAS) and not statements and existing.keys() >= raw_columns().keys()
+    if is_complete and not comments_are_missing(con):
         return
     con.execute("begin")
     for schema in SCHEMAS:
@@ -180,6 +182,7 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
     for statement in statements:
         con.execute(statement)
     create_missing_raw_tables(con, set(existing))
+    write_comments(con)
     con.execute("commit")
 
 

@@ -261,6 +261,32 @@ def test_documentation_is_generated_while_the_lake_is_read(built: Settings, dbt:
     assert "model.loanlake.trn_default.v2" in catalog["nodes"]
 
 
+def test_every_table_and_column_has_its_description_as_a_comment(built: Settings) -> None:
+    """A view's columns, which DuckLake cannot comment on, in the comment of the view."""
+    relations = _rows(
+        built,
+        "select schema_name || '.' || table_name, comment from duckdb_tables() where database_name = 'lake' union all "
+        "select schema_name || '.' || view_name, comment from duckdb_views() where database_name = 'lake'",
+    )
+    columns = _rows(
+        built,
+        """
+        select columns.schema_name || '.' || columns.table_name || '.' || columns.column_name as name,
+            coalesce(columns.comment, nullif(regexp_extract(
+                views.comment, '\\n' || columns.column_name || ': (.+)', 1), '')) as comment
+        from duckdb_columns() as columns
+        left join duckdb_views() as views
+            on views.database_name = 'lake' and views.schema_name = columns.schema_name
+            and views.view_name = columns.table_name
+        where columns.database_name = 'lake'
+        """,
+    )
+
+    assert len(relations) > 60
+    assert len(columns) > 1_300
+    assert [name for name, comment in relations + columns if not comment or comment.startswith("{")] == []
+
+
 def test_an_analyst_builds_into_a_schema_of_their_own(
     settings: Settings, dbt: Dbt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
