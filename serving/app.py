@@ -71,7 +71,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
         before_send=[request_log, add_rate_limit, add_security_headers],
         cors_config=_cors(options.cors_origins),
         response_headers=[*DOCUMENTED_HEADERS, REQUEST_ID_HEADER],
-        on_shutdown=[counts.close],
+        on_shutdown=[counts.close, ring.close],
         plugins=[problems.plugin()],
         openapi_config=openapi_config(schemas, version=version("loanlake"), scope=docs_scope),
         request_max_body_size=options.body_bytes,

@@ -49,9 +49,10 @@ class ServingOptions:
 
     ``batch_rows``: applications in one inline batch. ``body_bytes``: request body. ``queued_batch_rows`` and
     ``batch_bytes``: the same of a batch that is queued (``/v1/batches``); ``queued_batches``: how many, of all callers,
-    may wait. ``waiting_decisions``: decisions scored but not yet durable, beyond which new ones are refused with 503
-    rather than kept waiting.
-    ``requests_at_once``: under way in this process, beyond which new ones are refused with 503.
+    may wait, ``queued_batches_of_caller`` of one. ``waiting_decisions``: decisions scored but not yet durable, beyond
+    which new ones are refused with 503 rather than kept waiting.
+    ``requests_at_once``: under way in this process, beyond which new ones are refused with 503; ``connections``: open
+    in it, fewer where it may not open that many files.
     ``rate_limit``: requests a minute of a caller whose key says nothing else.
     ``request_seconds``: for sending a request, and for taking its answer.
     ``cors_origins``: sites whose pages may read answers; none unless named.
@@ -68,8 +69,10 @@ class ServingOptions:
     queued_batch_rows: int = 20_000
     batch_bytes: int = 16_000_000
     queued_batches: int = 100
+    queued_batches_of_caller: int = 20
     waiting_decisions: int = 5_000
     requests_at_once: int = 500
+    connections: int = 2_000
     rate_limit: int = 100
     request_seconds: float = 20.0
     cors_origins: tuple[str, ...] = ()
@@ -101,8 +104,12 @@ class ServingOptions:
             queued_batch_rows=_count(env, "LOANLAKE_QUEUED_BATCH_ROWS", cls.queued_batch_rows, 1_000_000),
             batch_bytes=_count(env, "LOANLAKE_BATCH_BYTES", cls.batch_bytes, 1_000_000_000),
             queued_batches=_count(env, "LOANLAKE_QUEUED_BATCHES", cls.queued_batches, 100_000),
+            queued_batches_of_caller=_count(
+                env, "LOANLAKE_QUEUED_BATCHES_OF_CALLER", cls.queued_batches_of_caller, 100_000
+            ),
             waiting_decisions=waiting,
             requests_at_once=_count(env, "LOANLAKE_REQUESTS_AT_ONCE", cls.requests_at_once, 100_000),
+            connections=_count(env, "LOANLAKE_CONNECTIONS", cls.connections, 100_000),
             rate_limit=_count(env, "LOANLAKE_RATE_LIMIT", cls.rate_limit, MOST_REQUESTS),
             request_seconds=_seconds(env, "LOANLAKE_REQUEST_SECONDS", cls.request_seconds),
             cors_origins=_origins(env, "LOANLAKE_CORS_ORIGINS"),

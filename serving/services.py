@@ -84,6 +84,7 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
             history_policy=options.history,
             most_rows=options.queued_batch_rows,
             most_queued=options.queued_batches,
+            most_queued_of_caller=options.queued_batches_of_caller,
         ),
         outcomes=OutcomeService(deployments=deployments, outbox=outbox),
         approvals=approvals,

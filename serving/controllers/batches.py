@@ -45,7 +45,7 @@ class BatchesController(Controller):
         Rows are checked at once and scored later: a bad one is in the results with its problem. The same body sent
         again with its Idempotency-Key is the same batch.
         """
-        with batches.place_for_a_body():
+        with batches.place_for_a_body(caller(request)):
             body = await receive(request)
             batch = await batches.accept(body, request.headers.get("content-type"), caller(request), idempotency_key)
         return Response(batch_status(batch), headers={"Location": batch_location(batch.batch_id)})

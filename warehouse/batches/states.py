@@ -180,12 +180,14 @@ class BatchStates:
         """Those that a run has claimed."""
         return self._in_state("running")
 
-    def count(self, state: State = "queued") -> int:
-        """How many are in a state; without one, how many wait for a run."""
+    def count(self, state: State = "queued", *, caller_id: str | None = None) -> int:
+        """How many are in a state, of one caller or of all; without a state, how many wait for a run."""
         if not self._path.exists():
             return 0
         with self._connection() as con:
-            ((n_batches,),) = con.execute("select count(*) from batches where state = ?", (state,)).fetchall()
+            ((n_batches,),) = con.execute(
+                "select count(*) from batches where state = ?1 and (?2 is null or caller_id = ?2)", (state, caller_id)
+            ).fetchall()
         return int(n_batches)
 
     def claim(self, batch_id: str, run_id: str) -> Batch | None:

@@ -18,6 +18,7 @@ from ml.batch_runs import run_batch
 from ml.promotion import publish
 from ml.replay import replay
 from orchestration.maintenance import maintain_home
+from serving.access import Caller
 from serving.app import create_app
 from serving.clock import utc_now
 from serving.keys import MOST_REQUESTS, KeyStore
@@ -510,14 +511,47 @@ def test_no_more_bodies_are_received_at_once_than_memory_is_meant_for(batch_clie
     """Each of the requests that a worker lets be under way could hold a body of 16 MB."""
     batches = batch_client.app.dependencies["batches"].dependency()
     with ExitStack() as bodies:
-        for _ in range(8):
-            bodies.enter_context(batches.place_for_a_body())
+        for number in range(8):
+            bodies.enter_context(batches.place_for_a_body(_caller(f"caller {number}")))
         refused = _send(batch_client, APPLICATION)
 
     assert refused.status_code == 503
     assert refused.headers["retry-after"] == "1"
     assert "8 batches are being received" in refused.json()["detail"]
     assert [_send(batch_client, number).status_code for number in range(3)] == [202] * 3
+
+
+def test_bodies_that_one_caller_sends_slowly_keep_no_other_out(batch_client: Client, own_home: ServingHome) -> None:
+    batches = batch_client.app.dependencies["batches"].dependency()
+    slow = KeyStore(own_home.settings.keys).create("slow", ["batch"])
+    slow_caller = _caller(slow.split("_")[1])
+    with ExitStack() as bodies:
+        for _ in range(2):
+            bodies.enter_context(batches.place_for_a_body(slow_caller))
+        refused = _send(batch_client, APPLICATION, Authorization=f"Bearer {slow}")
+        other = _send(batch_client, APPLICATION)
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+    assert other.status_code == 202
+    assert _send(batch_client, APPLICATION, Authorization=f"Bearer {slow}").status_code == 202
+
+
+def test_the_queue_has_room_for_others_beside_a_caller_who_fills_their_part(own_home: ServingHome) -> None:
+    options = ServingOptions(queued_batches=10, queued_batches_of_caller=2)
+    first, second = (_key(own_home.settings, "batch") for _ in range(2))
+    with TestClient(create_app(own_home.settings, options), raise_server_exceptions=False) as client:
+        statuses = [_send(client, APPLICATION, **first).status_code for _ in range(3)]
+        other = _send(client, APPLICATION, **second)
+        refused = _send(client, APPLICATION, **first)
+
+    assert statuses == [202, 202, 429]
+    assert other.status_code == 202
+    assert "LOANLAKE_QUEUED_BATCHES_OF_CALLER" in refused.json()["detail"]
+    assert refused.headers["Retry-After"] == "60"
+
+
+def _caller(caller_id: str) -> Caller:
+    return Caller(caller_id, frozenset({"batch"}), f"key {caller_id}", caller_id)
 
 
 def test_a_batch_that_is_tried_again_after_its_results_makes_no_second_decision(
