@@ -24,7 +24,7 @@ from serving.json_body import media_type
 from serving.problems import BatchConflict, InvalidRequest, KeyReused, Unavailable, UnknownBatch, Violation
 from serving.served_model import ServedDeployment
 from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates
-from warehouse.batches.states import batch_key_id, body_digest
+from warehouse.batches.sent_again import batch_key_id, body_digest
 from warehouse.errors import BatchStateError, BatchTableError, LakeError
 from warehouse.settings import Settings
 
