@@ -146,8 +146,13 @@ def _waiting_lines(settings: Settings) -> list[str]:
     from warehouse.batches import BatchStates
 
     states = BatchStates(settings)
-    n_queued, n_running = states.count("queued"), states.count("running")
-    batches = [f"{n_queued:,} batches wait for a run, {n_running:,} are being scored"] if n_queued + n_running else []
+    queued, n_running = states.queued(), states.count("running")
+    batches = [f"{len(queued):,} batches wait for a run, {n_running:,} are being scored"] if queued or n_running else []
+    postponed = [batch for batch in queued if batch.n_postponed]
+    if postponed:
+        batches.append(
+            f"{len(postponed):,} of them were put back into the queue, the first since: {postponed[0].reason}"
+        )
     return _outbox_lines(settings) + batches
 
 

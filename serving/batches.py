@@ -33,7 +33,7 @@ from serving.problems import (
 )
 from serving.served_model import ServedDeployment
 from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates
-from warehouse.batches.states import batch_key_id, body_digest
+from warehouse.batches.sent_again import batch_key_id, body_digest
 from warehouse.errors import BatchStateError, BatchTableError, LakeError
 from warehouse.settings import Settings
 

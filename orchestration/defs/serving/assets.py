@@ -21,6 +21,7 @@ from orchestration.layers import (
     PREDICTIONS,
     REGISTERED_MODEL,
 )
+from orchestration.retries import lake_awaited
 from orchestration.run_settings import RunSettings
 from warehouse.settings import Settings
 
@@ -154,12 +155,13 @@ def batch_decisions(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 
 
 @dg.asset(key=ONLINE_DECISIONS, group_name="serving", kinds={"python", "sqlite"}, pool=LAKE_WRITER)
-def online_decisions() -> dg.MaterializeResult[None]:
+def online_decisions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """Decisions and reported outcomes of the API, moved from its log into the lake exactly once."""
     from warehouse.decision_log import ingest_into_lake
 
     started = time.monotonic()
-    taken = ingest_into_lake(Settings.from_environment())
+    with lake_awaited(context):
+        taken = ingest_into_lake(Settings.from_environment())
     return dg.MaterializeResult(
         metadata={
             "summary": f"{taken.n_decisions:,} decisions, {taken.n_outcomes:,} outcomes",
@@ -245,9 +247,10 @@ def approved_version() -> dg.MaterializeResult[None]:
     kinds={"duckdb"},
     pool=LAKE_WRITER,
 )
-def deployment_changes() -> dg.MaterializeResult[None]:
+def deployment_changes(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """One row per change of what is served, by whom or what, why, and on which figures; and one per approval."""
     from ml.deployment_changes import record_changes
 
-    n_gained = record_changes(Settings.from_environment())
+    with lake_awaited(context):
+        n_gained = record_changes(Settings.from_environment())
     return dg.MaterializeResult(metadata={"summary": f"{n_gained:,} changes and approvals recorded"})
