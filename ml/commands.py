@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from warehouse.id_argument import IdArgument
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ def lineage(*, decision_id: str, form: str) -> None:
 
 
 @click.command("export-borrower")
-@click.argument("borrower_id")
+@click.argument("borrower_id", type=IdArgument())
 @click.option("--to", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of printing.")
 def export_borrower(*, borrower_id: str, to: Path | None) -> None:
     """Print everything that is held of BORROWER_ID, as JSON: a person's right to see their data.

@@ -40,5 +40,5 @@ class Plugin(BasePlugin):
         elif lake_exists(settings):
             attach(conn, settings, read_only=True)
         else:
+            conn.execute("set global timezone = 'UTC'")
             conn.execute(f"attach if not exists ':memory:' as {CATALOG}")
-        conn.execute("set timezone = 'UTC'")

@@ -64,6 +64,8 @@ def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: boo
     Raises NoLakeError when a read-only reader finds no lake, another LakeError when the catalog cannot be opened.
     """
     con.execute("set autoinstall_known_extensions = false")
+    # for every cursor too, which a setting of this session would not reach; dbt runs its models on cursors
+    con.execute("set global timezone = 'UTC'")
     con.execute("set enable_progress_bar = false")  # it would stand in the middle of a query's JSON
     # what does not fit in memory goes to the home's disk, not to whatever the working directory is
     con.execute(f"set memory_limit = '{settings.query_bytes} bytes'")
@@ -129,7 +131,6 @@ def connect(settings: Settings | None = None, *, read_only: bool = True) -> duck
         con.execute("set allow_unsigned_extensions = false")  # for good: DuckDB refuses to allow it again
         _verified.update(files)
         con.execute(f"use {CATALOG}")
-        con.execute("set timezone = 'UTC'")
     except BaseException:
         con.close()
         raise

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,11 +155,20 @@ def test_a_damaged_catalog_is_a_lake_error(home: Settings) -> None:
         connect(home)
 
 
-def test_times_are_utc(home: Settings) -> None:
-    with writer("a test", home) as con:
-        zone = con.execute("select current_setting('TimeZone')").fetchone()
+def test_times_are_utc_on_every_cursor_wherever_the_machine_stands(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting of the session alone would not reach cursors, on which dbt runs its models."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        with writer("a test", home) as con:
+            zones = [each.execute("select current_setting('TimeZone')").fetchone() for each in (con, con.cursor())]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
-    assert zone == ("UTC",)
+    assert zones == [("UTC",), ("UTC",)]
 
 
 def test_large_queries_spill_into_the_home_and_print_no_bar(home: Settings) -> None:
