@@ -5,6 +5,7 @@
     LoanlakeError
     ├── SettingError        a setting or environment variable has a value that cannot be used
     ├── SourceFileError     a landing file is not what its source promises; nothing of it was loaded
+    │   └── FileChangedError  it was written to while it was loaded
     ├── LakeError           the lake is missing, or of a version this program cannot read
     │   ├── LakeBusyError   another process kept the writer lease past the time limit
     │   └── NoLakeError     there is none yet: the first file that is loaded makes it
@@ -41,6 +42,10 @@ class SettingError(LoanlakeError):
 
 class SourceFileError(LoanlakeError):
     """A landing file is not what its source promises; nothing of it was loaded."""
+
+
+class FileChangedError(SourceFileError):
+    """A file was written to while it was loaded; nothing of it was loaded, and it can be when it is complete."""
 
 
 class LakeError(LoanlakeError):
