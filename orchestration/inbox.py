@@ -1,58 +1,259 @@
 """The inbox of a home: ``inbox/<source>/[<entity>/]<file>``, where a lender drops files without a command.
 
-A file is taken once it has lain still for a moment; when it is loaded, the inbox lets go of it (the landing directory
-keeps it as received). A file that cannot be loaded is set aside beside the others, as ``<file>.refused``, and the run
-that tried says why. To try again, mend it and drop it anew, or rename it back.
+A file is loaded once it has settled: no process has it open for writing, and it has not changed for a while. The run
+that loads it renames it into ``.claimed/`` beside it first: whatever a sender then puts under its name is another file.
+It is deleted when the lake has its content, to the byte (the landing directory keeps a copy), and goes back under its
+name where the run ends before that, however it ends. A file that cannot be loaded is renamed ``<file>.refused``.
+Everything else that lies in the inbox is passed over, and named with the reason (:attr:`Look.passed_over`).
 """
 
+import fcntl
+import os
 import time
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
+from orchestration.file_writers import has_writer
+from warehouse.errors import LakeBusyError, SourceFileError
 from warehouse.settings import Settings
+from warehouse.sources.declaration import is_name
+from warehouse.sources.landing import FileState, checksum
 
-#: A file whose last change is younger may still be on its way.
+#: A file that changed less than this ago may still be written.
 SETTLED_SECONDS = 5.0
-_REFUSED = ".refused"
-#: Ends of the names of files that are still on their way, or were refused.
-_NOT_TAKEN = {".part", _REFUSED}
+#: The same where the system cannot say whether a process has the file open for writing.
+SETTLED_SECONDS_UNSEEN = 60.0
+_CLAIMED, _REFUSED = ".claimed", ".refused"
+#: Ends of the names of files that their senders rename once they are complete.
+_UNFINISHED = {".part", ".partial", ".filepart", ".tmp"}
 
 
 @dataclass(frozen=True)
 class WaitingFile:
-    """A file in the inbox; ``entity`` is None where it lies directly under its source."""
+    """A file to load; ``entity`` is None where it lies directly under its source.
+
+    ``is_ahead``: the file system's clock is ahead of this machine's, so its age says nothing.
+    """
 
     source: str
     entity: str | None
     path: Path
-    n_bytes: int
-    changed_at: float
+    state: FileState
+    is_ahead: bool = False
 
     @property
     def identity(self) -> str:
-        """Changes when the file is replaced or written again."""
-        return f"{self.path}:{self.n_bytes}:{self.changed_at}"
+        """Changes when the file is replaced or written again, not while a run has claimed it."""
+        return f"{_dropped_as(self.path)}:{self.state.inode}:{self.state.n_bytes}:{self.state.changed_ns}"
 
 
-def waiting_files(settings: Settings, source: str | None = None, *, now: float | None = None) -> list[WaitingFile]:
-    """Settled files of every source, or of one, by name; hidden, ``.part`` and refused files are not taken."""
-    now = time.time() if now is None else now
-    found = []
-    for path in sorted(settings.inbox.glob(f"{source or '*'}/**/*")):
-        parts = path.relative_to(settings.inbox).parts
-        if len(parts) > 3 or path.name.startswith(".") or path.suffix in _NOT_TAKEN or not path.is_file():
+@dataclass(frozen=True)
+class PassedOver:
+    """Something in the inbox that no run loads as it is, and why."""
+
+    path: Path
+    why: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """What lay in the inbox at one moment. ``unsettled``: files that may still be written."""
+
+    waiting: list[WaitingFile] = field(default_factory=list)
+    unsettled: list[WaitingFile] = field(default_factory=list)
+    passed_over: list[PassedOver] = field(default_factory=list)
+
+
+def look(
+    settings: Settings, source: str | None = None, *, earlier: Look | None = None, now: float | None = None
+) -> Look:
+    """What lies in the inbox, of every source or of one, by name.
+
+    ``earlier``: a look :data:`SETTLED_SECONDS` ago; a file whose clock is ahead has settled if it is as it was then.
+    """
+    found, now = Look(), time.time() if now is None else now
+    before = {file.path: file.state for file in earlier.unsettled} if earlier else {}
+    for entry in _entries(settings.inbox, source):
+        if isinstance(entry, PassedOver):
+            found.passed_over.append(entry)
             continue
-        stat = path.stat()
-        if now - stat.st_mtime >= SETTLED_SECONDS:
-            entity = parts[1] if len(parts) == 3 else None
-            found.append(WaitingFile(parts[0], entity, path, stat.st_size, stat.st_mtime))
+        with suppress(FileNotFoundError):  # its sender, or the run that loads it, has renamed it meanwhile
+            seen, writer = entry.path.lstat(), has_writer(entry.path)
+            file = WaitingFile(entry.source, entry.entity, entry.path, FileState.of(seen), seen.st_ctime > now)
+            settled = before.get(file.path) == file.state if file.is_ahead else _has_settled(seen, writer, now)
+            (found.waiting if settled and not writer else found.unsettled).append(file)
     return found
 
 
-def set_aside(file: WaitingFile) -> Path:
-    """Rename a file that cannot be loaded, so that no run tries it again; the latest of a name is kept."""
-    refused = file.path.with_name(file.path.name + _REFUSED)
-    with suppress(FileNotFoundError):  # somebody took it away meanwhile
-        file.path.replace(refused)
-    return refused
+@contextmanager
+def turn(settings: Settings, source: str) -> Iterator[None]:
+    """Be the one run that loads a source's files; those that an earlier run had claimed go back to their names.
+
+    Raises LakeBusyError while another run has the turn.
+    """
+    lock = settings.home / "locks" / f"inbox-{source}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system frees it when this process ends, however
+        except BlockingIOError:
+            raise LakeBusyError(
+                f"one run at a time loads the files of inbox/{source}/: another is doing it; wait for it to end"
+            ) from None
+        for entry in _entries(settings.inbox, source):
+            if isinstance(entry, _Entry) and entry.path.parent.name == _CLAIMED:
+                _move(entry.path, _dropped_as(entry.path))
+        yield
+
+
+def claim(file: WaitingFile) -> WaitingFile | None:
+    """Rename a file so that no sender reaches it any more; None where it has changed, or is being written after all.
+
+    Raises SourceFileError where it cannot be renamed. Only for the one that has the :func:`turn`.
+    """
+    folder = file.path.parent / _CLAIMED
+    claimed = WaitingFile(file.source, file.entity, folder / file.path.name, file.state)
+    try:
+        folder.mkdir(exist_ok=True)
+        if folder.is_symlink():
+            raise SourceFileError(f"{folder} must be a folder: found a link; remove it")
+        file.path.rename(claimed.path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SourceFileError(
+            f"a file of the inbox must be in a folder that this user may write to: {file.path} cannot be renamed "
+            f"({error.strerror})"
+        ) from None
+    if FileState.of(claimed.path.lstat()) == file.state and not has_writer(claimed.path):
+        return claimed
+    give_back(claimed)
+    return None
+
+
+def give_back(claimed: WaitingFile) -> Path:
+    """Put a claimed file back under its name, or beside a file that has come under that name since."""
+    return _leave(claimed, _dropped_as(claimed.path))
+
+
+def set_aside(claimed: WaitingFile) -> Path:
+    """Rename a file that cannot be loaded, so that no run tries it again."""
+    dropped = _dropped_as(claimed.path)
+    return _leave(claimed, dropped.with_name(dropped.name + _REFUSED))
+
+
+def delete_loaded(claimed: WaitingFile, sha256: str) -> bool:
+    """Delete a claimed file if its content is what was loaded; False where it was written to: then it goes back."""
+    before = FileState.of(claimed.path.lstat())
+    is_same = not has_writer(claimed.path) and checksum(claimed.path) == sha256
+    if not is_same or FileState.of(claimed.path.lstat()) != before or has_writer(claimed.path):
+        give_back(claimed)
+        return False
+    claimed.path.unlink()
+    _remove_if_empty(claimed.path.parent)
+    return True
+
+
+class _Entry(NamedTuple):
+    source: str
+    entity: str | None
+    path: Path
+
+
+def _entries(inbox: Path, source: str | None) -> Iterator[_Entry | PassedOver]:
+    for path in _in(inbox):
+        if source is not None and path.name != source:
+            continue
+        if not _is_folder(path):
+            yield PassedOver(path, "it lies in no source's folder: move it to inbox/<source>/")
+        elif not is_name(path.name):
+            yield PassedOver(path, "a source's name has lower case letters, digits and _ alone: rename the folder")
+        else:
+            yield from _entries_of(path, path.name, None)
+
+
+def _entries_of(folder: Path, source: str, entity: str | None) -> Iterator[_Entry | PassedOver]:
+    for path in _in(folder):
+        if path.name == _CLAIMED and _is_folder(path):
+            yield from (_Entry(source, entity, claimed) for claimed in _in(path))
+        elif _is_folder(path):
+            if entity is None and is_name(path.name):
+                yield from _entries_of(path, source, path.name)
+            else:
+                yield PassedOver(path, "it is too deep, or its name cannot be an entity's: inbox/<source>/[<entity>/]")
+        elif why := _why_passed_over(path):
+            yield PassedOver(path, why)
+        else:
+            yield _Entry(source, entity, path)
+
+
+def _has_settled(seen: os.stat_result, writer: bool | None, now: float) -> bool:
+    """By when the file was last changed here: the time that it carries may be its sender's, and lie in the future."""
+    changed = max(moment for moment in (seen.st_ctime, seen.st_mtime) if moment <= now)
+    return now - changed >= (SETTLED_SECONDS_UNSEEN if writer is None else SETTLED_SECONDS)
+
+
+def _why_passed_over(path: Path) -> str | None:
+    if path.is_symlink():
+        return "it is a link: drop the file itself"
+    if not path.is_file():
+        return "it is no file: only files are loaded"
+    if path.suffix == _REFUSED:
+        return "it could not be loaded, and the run that tried says why: drop a corrected file, or rename it back"
+    if path.suffix in _UNFINISHED or path.name.startswith("."):
+        return "its name says that it is not complete: its sender renames it when it is"
+    return None
+
+
+def _in(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _dropped_as(path: Path) -> Path:
+    return path.parent.parent / path.name if path.parent.name == _CLAIMED else path
+
+
+def _leave(claimed: WaitingFile, to: Path) -> Path:
+    left_as = _move(claimed.path, to)
+    _remove_if_empty(claimed.path.parent)
+    return left_as
+
+
+def _move(path: Path, to: Path) -> Path:
+    """Rename a file to a name, or one like it that no file has: nothing is ever replaced."""
+    (stem, dot, suffixes), target, number = to.name.partition("."), to, 1
+    while not _is_moved(path, target):
+        number += 1
+        # `loans-2.csv` is before `loans.csv` by name: of two files the one that was there first is loaded first
+        target = to.with_name(f"{stem}-{number}{dot}{suffixes}")
+    return target
+
+
+def _is_moved(path: Path, to: Path) -> bool:
+    try:
+        os.link(path, to, follow_symlinks=False)
+    except FileExistsError:
+        if not path.samefile(to):  # else: a process that was killed here left one file under both names
+            return False
+    except OSError:  # a file system without links
+        if os.path.lexists(to):
+            return False
+        path.rename(to)
+        return True
+    path.unlink()
+    return True
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()

@@ -9,7 +9,7 @@ import click
 
 from orchestration.execution import execute
 from orchestration.feature_versions import require_versions
-from orchestration.inbox import waiting_files
+from orchestration.inbox import look
 from orchestration.loaded_sources import loaded_sources
 from orchestration.progress import Progress, elapsed
 from orchestration.run_summary import summary_text
@@ -43,8 +43,9 @@ def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
 
 
 def _require_files(source: str, files: Sequence[str], settings: Settings) -> None:
+    waiting = look(settings, source)
     # the simulated lender writes its own
-    if source == "simulated" or files or waiting_files(settings, source):
+    if source == "simulated" or files or waiting.waiting or waiting.unsettled:
         return
     loaded = loaded_sources(settings)
     if source not in loaded:

@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warehouse.errors import LakeError, NoLakeError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ml.deployment import Deployment
 
 Row = tuple[Any, ...]
+#: Files named in a line.
+_SHOWN = 3
 
 
 def status_text(settings: Settings, *, now: datetime | None = None) -> str:
@@ -27,6 +30,7 @@ def status_text(settings: Settings, *, now: datetime | None = None) -> str:
     sections: tuple[tuple[str, Callable[[], list[str]]], ...] = (
         ("home", lambda: [str(settings.home)]),
         ("data", lambda: _lake_lines(settings, _data_lines)),
+        ("inbox", lambda: _inbox_lines(settings, now)),
         ("served", lambda: _served_lines(settings, now)),
         ("models", lambda: _model_lines(settings)),
         ("predictions", lambda: _lake_lines(settings, _prediction_lines) + _waiting_lines(settings)),
@@ -39,6 +43,40 @@ def status_text(settings: Settings, *, now: datetime | None = None) -> str:
         lines.append(f"{title:<13}{first}")
         lines += [f"{'':<13}{line}" for line in rest]
     return "\n".join(lines)
+
+
+def _inbox_lines(settings: Settings, now: datetime) -> list[str]:
+    from orchestration.inbox import look
+
+    found = look(settings, now=now.timestamp())
+    lines = []
+    for source in dict.fromkeys(file.source for file in found.waiting):
+        paths = [file.path for file in found.waiting if file.source == source]
+        waits = "waits" if len(paths) == 1 else "wait"
+        lines.append(f"{source}: {_named(paths, settings)} {waits} for a run{_without_models(settings, source)}")
+    if found.unsettled:
+        lines.append(f"may still be written: {_named([file.path for file in found.unsettled], settings)}")
+    for why in dict.fromkeys(passed.why for passed in found.passed_over):
+        paths = [passed.path for passed in found.passed_over if passed.why == why]
+        lines.append(f"not loaded: {_named(paths, settings)}: {why}")
+    return lines or ["empty"]
+
+
+def _named(paths: Sequence[Path], settings: Settings) -> str:
+    more = f" and {len(paths) - _SHOWN:,} more" if len(paths) > _SHOWN else ""
+    return ", ".join(str(path.relative_to(settings.inbox)) for path in paths[:_SHOWN]) + more
+
+
+def _without_models(settings: Settings, source: str) -> str:
+    from warehouse.raw_keys import kept_manifest
+    from warehouse.sources import SOURCES, raw_table
+
+    manifest = kept_manifest(settings)
+    if source in SOURCES or manifest is None:
+        return ""
+    read = (f"{node['schema']}.{node['identifier']}" for node in manifest["sources"].values())
+    has_models = any(table.startswith(raw_table(source, "")) for table in read)
+    return "" if has_models else f"; no dbt model reads the lender {source!r}, so that a run for it is refused"
 
 
 def _lake_lines(settings: Settings, read: Callable[["duckdb.DuckDBPyConnection"], list[str]]) -> list[str]:

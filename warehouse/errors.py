@@ -5,6 +5,7 @@
     LoanlakeError
     ├── SettingError        a setting or environment variable has a value that cannot be used
     ├── SourceFileError     a landing file is not what its source promises; nothing of it was loaded
+    │   └── FileChangedError  it was written to while it was loaded
     ├── FormatError         a text is not of the format it must have; the message says what it must be
     ├── LakeError           the lake is missing, or of a version this program cannot read
     │   ├── LakeBusyError   another process kept the writer lease past the time limit
@@ -46,6 +47,10 @@ class SourceFileError(LoanlakeError):
 
 class FormatError(LoanlakeError):
     """A text is not of the format it must have; the message says what it must be, to follow "must be"."""
+
+
+class FileChangedError(SourceFileError):
+    """A file was written to while it was loaded; nothing of it was loaded, and it can be when it is complete."""
 
 
 class LakeError(LoanlakeError):

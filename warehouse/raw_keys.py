@@ -10,14 +10,19 @@ A lender declares it once, in the YAML of its raw tables: raw column → whose i
 """
 
 import json
+import os
 import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
-from warehouse.errors import ContractError, NotFoundError
+from warehouse.errors import ContractError, DbtProjectError
 from warehouse.formats import BLANKS, WHOLE_FLOAT
-from warehouse.settings import Settings
+from warehouse.settings import DBT_PROJECT_DIR, Settings
 
 Kind = Literal["application", "borrower"]
 _STAGING = re.compile(r"stg_(?P<lender>.+)__(?P<entity>\w+)")
@@ -91,13 +96,40 @@ class RawTable:
 
 
 def read_manifest(settings: Settings) -> Mapping[str, Any]:
-    """dbt's manifest of this home, of the last build or parse; raises NotFoundError where there was none."""
+    """dbt's manifest of the project: the newest of this home, else made by ``dbt parse``, which takes some seconds.
+
+    A home that an analyst built by ``dbt build`` has none: dbt leaves it in the project. Raises DbtProjectError where
+    the project cannot be parsed.
+    """
+    return kept_manifest(settings) or _parsed_manifest(settings)
+
+
+def kept_manifest(settings: Settings) -> Mapping[str, Any] | None:
+    """dbt's manifest as the last build or parse left it in this home; None where there was none."""
     paths = [directory / "manifest.json" for directory in (settings.dbt_target, settings.dbt_parsed)]
     written = [path for path in paths if path.exists()]
     if not written:
-        raise NotFoundError(f"no dbt manifest in {settings.home / 'dbt'}: build the tables with `loanlake run` first")
+        return None
     found: Mapping[str, Any] = json.loads(max(written, key=lambda path: path.stat().st_mtime).read_text())
     return found
+
+
+def _parsed_manifest(settings: Settings) -> Mapping[str, Any]:
+    with tempfile.TemporaryDirectory() as target:
+        command = [str(Path(sys.executable).with_name("dbt")), "--quiet", "parse", "--no-use-colors"]
+        command += ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR)]
+        command += ["--target-path", target, "--log-path", target]
+        environment = {**os.environ, "LOANLAKE_HOME": str(settings.home), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+        # this environment's own dbt, a list and no shell
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, check=False, env=environment, cwd=DBT_PROJECT_DIR
+        )
+        if done.returncode != 0:
+            raise DbtProjectError(
+                f"dbt cannot parse the project in {DBT_PROJECT_DIR}:\n{done.stdout.strip()}{done.stderr.strip()}"
+            )
+        found: Mapping[str, Any] = json.loads((Path(target) / "manifest.json").read_text())
+        return found
 
 
 def raw_tables(manifest: Mapping[str, Any], lender: str) -> list[RawTable]:

@@ -27,6 +27,15 @@ class Source:
     notes: tuple[str, ...] = field(default=())
 
 
+def is_name(text: str) -> bool:
+    """Whether a source or entity can have this name: it becomes part of a table's.
+
+    >>> is_name("my_bank"), is_name("My Bank"), is_name("1bank")
+    (True, False, False)
+    """
+    return re.fullmatch(r"[a-z][a-z0-9_]*", text) is not None
+
+
 def raw_table(source: str, entity: str) -> str:
     """The raw table of a kind of file.
 

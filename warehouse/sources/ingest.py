@@ -40,7 +40,7 @@ class IngestResult:
     """What became of one file.
 
     ``n_rows`` and ``n_rejected`` are of the file, whether this call loaded it or an earlier one. ``ignored_columns``:
-    columns that the file has and its source does not know.
+    columns that the file has and its source does not know. ``sha256``: of what was loaded.
     """
 
     source: str
@@ -50,6 +50,7 @@ class IngestResult:
     n_rejected: int
     status: Status
     seconds: float
+    sha256: str
     ignored_columns: tuple[str, ...] = ()
 
 
@@ -64,7 +65,8 @@ def ingest_files(
 
     A file whose content was loaded before changes nothing, and where a person was erased from it, is not landed again.
     ``entity`` may be left out where the source has one. Raises
-    SourceFileError for a file that cannot be used: nothing of it is loaded, the files before it stay loaded.
+    SourceFileError for a file that cannot be used, and FileChangedError for one that was written to meanwhile: nothing
+    of it is loaded, the files before it stay loaded.
     """
     target = target_of(source, entity)
     return _ingest([(target, Path(path)) for path in paths], settings, report)
@@ -117,6 +119,7 @@ def _ingest_file(target: Target, path: Path, settings: Settings, known: Mapping[
         n_rejected=counts.n_rejected,
         status=status,
         seconds=time.monotonic() - started,
+        sha256=landed.sha256,
         ignored_columns=ignored,
     )
 
@@ -172,6 +175,7 @@ def _load(
             "insert into raw.files values (?, ?, ?, ?, ?, ?, ?, ?, null)",
             [target.source, target.entity, name, landed.sha256, landed.n_bytes, n_rows, len(rejected), loaded_at],
         )
+        landed.require_unchanged()
         con.execute("commit")
         return _Known(n_rows, len(rejected)), "loaded"
 

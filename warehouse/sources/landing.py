@@ -3,80 +3,177 @@
 import hashlib
 import os
 import stat
+import threading
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, Self
 
-from warehouse.errors import SourceFileError
+from warehouse.errors import FileChangedError, SourceFileError
 
 _CHUNK = 4 << 20
+#: Most bytes of a file's name. A file system allows 255; the landing directory may add a checksum to a name.
+_NAME_BYTES = 200
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What changes when a file is replaced or written to, as far as its directory entry says."""
+
+    device: int
+    inode: int
+    n_bytes: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Self:
+        """The state that ``stat`` reported."""
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 @dataclass(frozen=True)
 class LandedFile:
-    """A file in the landing directory. ``is_new``: it came there by this call, so a refusal takes it away again."""
+    """A file in the landing directory. ``is_new``: this call brought it there, so a refusal removes it again.
+
+    ``origin`` and ``state``: the file that was copied, and its state then.
+    """
 
     path: Path
     sha256: str
     n_bytes: int
     is_new: bool
+    origin: Path
+    state: FileState
 
     def withdraw(self) -> None:
-        """Take away what :func:`receive` brought; a file that was there before stays."""
+        """Remove what :func:`receive` brought; a file that was there before stays."""
         if self.is_new:
             self.path.unlink(missing_ok=True)
+
+    def require_unchanged(self) -> None:
+        """Raise FileChangedError where the file that was copied has been written to since.
+
+        A file that was removed or replaced since was complete: what was copied is all of it.
+        """
+        try:
+            now = FileState.of(self.origin.lstat())
+        except FileNotFoundError:
+            return
+        if (now.device, now.inode) == (self.state.device, self.state.inode) and now != self.state:
+            raise _changed(self.origin, self.state, now)
 
 
 def receive(path: Path, directory: Path) -> LandedFile:
     """Copy ``path`` into ``directory`` unless its content is there already, as that name.
 
-    Another content under a name already taken gets its checksum into its name, so that a name in the lake always means
-    one file. Raises SourceFileError for a missing path, a directory or a file that cannot be read.
+    Another content under a name already in use gets its checksum into its name, so that a name in the lake always
+    means one file. Raises SourceFileError for what is not one readable file with a usable name, and FileChangedError
+    where the file is written to while it is copied.
     """
-    _require_file(path)
-    if path.resolve().parent == directory.resolve():
-        return LandedFile(path.resolve(), *_checksum(path), is_new=False)
+    _require_usable_name(path)
+    with _opened(path) as file:
+        state = FileState.of(os.fstat(file.fileno()))
+        if path.resolve().parent == directory.resolve():
+            sha256, n_bytes = _checksum(file)
+            return LandedFile(path.resolve(), sha256, n_bytes, is_new=False, origin=path, state=state)
 
-    directory.mkdir(parents=True, exist_ok=True)
-    incoming = directory / f".incoming-{os.getpid()}-{path.name}"
-    try:
-        sha256, n_bytes = _checksum(path, copy_to=incoming)
-        for landed in (directory / path.name, directory / _name_with(path.name, sha256[:8])):
-            if not landed.exists():
-                incoming.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
-                incoming.rename(landed)
-                return LandedFile(landed, sha256, n_bytes, is_new=True)
-            if _checksum(landed)[0] == sha256:
-                return LandedFile(landed, sha256, n_bytes, is_new=False)
-    finally:
-        incoming.unlink(missing_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
+        incoming = directory / f".incoming-{os.getpid()}-{threading.get_ident()}"
+        try:
+            with incoming.open("wb") as copy:
+                sha256, n_bytes = _checksum(file, copy_to=copy)
+                os.fsync(copy.fileno())
+            now = FileState.of(os.fstat(file.fileno()))
+            if now != state or n_bytes != state.n_bytes:
+                raise _changed(path, state, now)
+            for landed in (directory / path.name, directory / _name_with(path.name, sha256[:8])):
+                if not landed.exists():
+                    incoming.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
+                    incoming.rename(landed)
+                    return LandedFile(landed, sha256, n_bytes, is_new=True, origin=path, state=state)
+                if checksum(landed) == sha256:
+                    return LandedFile(landed, sha256, n_bytes, is_new=False, origin=path, state=state)
+        finally:
+            incoming.unlink(missing_ok=True)
     raise SourceFileError(f"{landed} exists with a content that is not its checksum's: it was edited after it landed")
 
 
-def _require_file(path: Path) -> None:
-    if not path.exists():
-        raise SourceFileError(f"a file to load must exist: found nothing at {path.absolute()}")
-    if not path.is_file():
-        raise SourceFileError(
-            f"a file to load must be one file: found {'a directory' if path.is_dir() else 'no ordinary file'} at "
-            f"{path.absolute()}; name the files, for instance {path}/*.csv"
-        )
-    if not os.access(path, os.R_OK):
+def checksum(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, open for reading; opened once, so that what is checked is what is read."""
+    try:
+        # O_NONBLOCK: opening a FIFO would wait for its writer. A link is refused: what it points to may be no file of
+        # the lender's at all, and may be another file by the time it is read.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise SourceFileError(f"a file to load must exist: found nothing at {path.absolute()}") from None
+    except PermissionError:
         raise SourceFileError(
             f"a file to load must be readable by this user: found no permission for {path.absolute()}"
+        ) from None
+    except OSError as error:
+        if path.is_symlink():
+            raise SourceFileError(
+                f"a file to load must be a file itself: found a link at {path.absolute()}; name the file that it "
+                f"points to, {path.resolve()}"
+            ) from None
+        raise SourceFileError(f"a file to load must be readable: found {error.strerror} at {path.absolute()}") from None
+    try:
+        _require_content(path, os.fstat(descriptor))
+        file = os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    with file:
+        yield file
+
+
+def _require_content(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a directory" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
+        raise SourceFileError(
+            f"a file to load must be one file: found {kind} at {path.absolute()}; name the files, for instance "
+            f"{path}/*.csv"
         )
-    if path.stat().st_size == 0:
+    if found.st_size == 0:
         raise SourceFileError(f"{path.name} must have a header and rows: found an empty file; nothing of it was loaded")
 
 
-def _checksum(path: Path, *, copy_to: Path | None = None) -> tuple[str, int]:
+def _require_usable_name(path: Path) -> None:
+    """A name is kept with each row that it brought, and shown wherever the row is explained."""
+    name = path.name
+    hidden = [character for character in name if unicodedata.category(character) in ("Cc", "Cs")]
+    n_bytes = len(os.fsencode(name))
+    if hidden or n_bytes > _NAME_BYTES:
+        found = f"{n_bytes} bytes" if not hidden else "a control character, or bytes that are not UTF-8"
+        raise SourceFileError(
+            f"the name of a file must be text of at most {_NAME_BYTES} bytes without control characters: found {found} "
+            f"in {name!a}; rename it"
+        )
+
+
+def _changed(path: Path, before: FileState, now: FileState) -> FileChangedError:
+    return FileChangedError(
+        f"{path.name} must be complete when it is loaded: it was written to meanwhile ({before.n_bytes:,} bytes, now "
+        f"{now.n_bytes:,}); nothing of it was loaded. Load it when its writer has finished"
+    )
+
+
+def _checksum(file: BinaryIO, *, copy_to: BinaryIO | None = None) -> tuple[str, int]:
     digest, n_bytes = hashlib.sha256(), 0
-    with path.open("rb") as file, (copy_to or Path(os.devnull)).open("wb") as copy:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            n_bytes += copy.write(chunk)
-        copy.flush()
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+        n_bytes += len(chunk)
         if copy_to is not None:
-            os.fsync(copy.fileno())
+            copy_to.write(chunk)
     return digest.hexdigest(), n_bytes
 
 

@@ -1,6 +1,5 @@
 """Where a file goes: which raw table, with which of the file's columns, or why it does not belong there."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,10 +8,9 @@ import duckdb
 from warehouse.comments import write_comments
 from warehouse.errors import SourceFileError
 from warehouse.sources import SOURCES, raw_columns
-from warehouse.sources.declaration import PROVENANCE_COLUMNS, create_raw_table, raw_table
+from warehouse.sources.declaration import PROVENANCE_COLUMNS, create_raw_table, is_name, raw_table
 from warehouse.tables import TABLES
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NOT_FOR_FILES = {*TABLES, *raw_columns(), "raw.quarantine"}
 _SHOWN_COLUMNS = 20
 
@@ -38,7 +36,7 @@ def target_of(source: str, entity: str | None) -> Target:
     Raises SourceFileError for a name that cannot be a table's, or an entity that the source does not have.
     """
     for what, name in (("source", source), ("entity", entity)):
-        if name is not None and not _NAME.fullmatch(name):
+        if name is not None and not is_name(name):
             raise SourceFileError(
                 f"the name of a {what} must be lower case letters, digits and _, a letter first: found {name!r}"
             )

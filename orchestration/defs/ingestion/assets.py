@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from orchestration.dbt_project import prepared_manifest
-from orchestration.inbox import set_aside, waiting_files
+from orchestration.defs.ingestion.waiting import load_waiting
 from orchestration.layers import LAKE_WRITER
 from orchestration.loaded_sources import loaded_sources
 from orchestration.run_settings import RunSettings
@@ -48,7 +48,9 @@ def ingest_step(
         asked_for, loaded = run_settings.active_source(settings), []
         require_models(asked_for, own_tables)
         if asked_for in sources or (not sources and asked_for not in SOURCES):
-            loaded = load_asked_for(asked_for, run_settings, settings) + load_waiting(asked_for, settings)
+            loaded = load_asked_for(asked_for, run_settings, settings) + load_waiting(
+                asked_for, settings, context.log.warning
+            )
         context.log.info(f"{[f'{file.file} {file.status}' for file in loaded] or 'nothing to load'}")
         for table in tables:
             files = [file for file in loaded if raw_table(file.source, file.entity) == table]
@@ -84,30 +86,8 @@ def require_models(source: str, own_tables: Collection[str]) -> None:
         raise SourceFileError(
             f"the lender of a run must be one whose raw tables dbt models read: found {source!r}, and models of "
             f"{', '.join((*SOURCES, *sorted(own_tables)))}. Write models (docs/bring-your-own-lender.md), then "
-            f"`loanlake run {source}`; or, if the name is a slip, move the files of inbox/{source}/ to the right one"
+            f"`loanlake run {source}`; or, if the name is a mistake, move the files of inbox/{source}/ to the right one"
         )
-
-
-def load_waiting(source: str, settings: Settings) -> list["IngestResult"]:
-    """Load what waits in a lender's inbox; each file leaves it once it is in the lake.
-
-    A file that cannot be loaded is set aside, and costs those beside it nothing but this run: raises SourceFileError
-    when all were tried, and the next run builds what was loaded.
-    """
-    loaded, refused = [], []
-    for file in waiting_files(settings, source):
-        try:
-            loaded += ingest_files(source, [file.path], settings, file.entity)
-        except SourceFileError as error:
-            refused.append(f"{error} ({set_aside(file).relative_to(settings.home)})")
-        else:
-            file.path.unlink()
-    if refused:
-        raise SourceFileError(
-            f"{len(refused)} of the inbox's files could not be loaded, and were renamed: {'; '.join(refused)}. Mend "
-            "them and drop them anew, or rename them back, to try again"
-        )
-    return loaded
 
 
 def own_lenders_tables(manifest: Mapping[str, Any]) -> list[str]:

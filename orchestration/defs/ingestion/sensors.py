@@ -9,11 +9,12 @@ from itertools import groupby
 import dagster as dg
 
 from orchestration.defs.pipeline.jobs import refresh
-from orchestration.inbox import waiting_files
+from orchestration.inbox import Look, look
 from orchestration.retries import MOST_TRIES, failed_runs, why_not_now
 from warehouse.settings import Settings
 
 _INBOX_TAG = "loanlake/inbox"
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,15 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
     """Load files that wait in ``inbox/<source>/[<entity>/]``, and try again where the run fails: three times in all.
 
     A run sets aside a file that cannot be loaded, and fails: the next one builds what was loaded beside it. One that
-    found the lake busy has left its files, and the next one takes them.
+    found the lake busy, or a file still being written, has left its files, and the next one loads them.
     """
+    settings = Settings.from_environment()
+    found = look(settings)
+    # a file whose clock is ahead: the run itself looks twice
+    ready = sorted([*found.waiting, *(file for file in found.unsettled if file.is_ahead)], key=lambda file: file.source)
     waiting = {
         source: frozenset(file.identity for file in files)
-        for source, files in groupby(waiting_files(Settings.from_environment()), key=lambda file: file.source)
+        for source, files in groupby(ready, key=lambda file: file.source)
     }
     unsettled = {
         source: asked
@@ -57,7 +62,18 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
     context.update_cursor(_written(asked_now))
     yield from requests
     if not requests:
-        yield dg.SkipReason("; ".join(said) or "the inbox is empty")
+        yield dg.SkipReason("; ".join([*said, *_stays(found, settings)]) or "the inbox is empty")
+
+
+def _stays(found: Look, settings: Settings) -> list[str]:
+    """What no run is asked to load, in words."""
+    may_be_written = [file.path.relative_to(settings.inbox) for file in found.unsettled if not file.is_ahead]
+    said = [f"{path} may still be written" for path in may_be_written[:_SHOWN]]
+    said += [
+        f"{file.path.relative_to(settings.inbox)} is not loaded: {file.why}" for file in found.passed_over[:_SHOWN]
+    ]
+    n_more = max(0, len(may_be_written) - _SHOWN) + max(0, len(found.passed_over) - _SHOWN)
+    return said + ([f"and {n_more} more"] if n_more else [])
 
 
 def _request(source: str, asked: _Asked) -> dg.RunRequest:
@@ -74,8 +90,16 @@ def _has_not_succeeded(instance: dg.DagsterInstance, asked: _Asked) -> bool:
     return bool(latest) and (latest[0].is_failure or not latest[0].is_finished)
 
 
+def _has_left_files(instance: dg.DagsterInstance, asked: _Asked) -> bool:
+    """Whether the latest run succeeded and left files: a process had them open, and has closed them unchanged since."""
+    latest = instance.get_runs(dg.RunsFilter(job_name=refresh.name, tags={_INBOX_TAG: asked.tag}), limit=1)
+    return bool(latest and asked.files) and latest[0].is_success
+
+
 def _why_not_again(instance: dg.DagsterInstance, source: str, asked: _Asked) -> str:
     """Why no other run should be asked for; empty where one should."""
+    if _has_left_files(instance, asked):
+        return ""
     if not _has_not_succeeded(instance, asked):
         return f"{len(asked.files)} files wait, each tried before"
     tags = {_INBOX_TAG: asked.tag}

@@ -1,7 +1,6 @@
 """Each sensor with its condition true, false, and true but already answered."""
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,6 +13,7 @@ import pytest
 
 from ml.approval import approve_once
 from ml.deployment import CanaryPlan, Challenger, Deployment
+from orchestration import inbox
 from orchestration.defs.batches.sensors import BATCH_TAG, batches_to_score
 from orchestration.defs.ingestion.sensors import new_files
 from orchestration.defs.monitoring.sensors import drift_found, labels_matured, performance_decayed
@@ -67,12 +67,17 @@ def decide(settings: Settings, decision_id: str) -> None:
     connection.close()
 
 
-def drop(settings: Settings, name: str, *, at: int = 1_000_000) -> Path:
+def drop(settings: Settings, name: str) -> Path:
     path = settings.inbox / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("id\n1\n")
-    os.utime(path, (at, at))
     return path
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of the inbox settle without a wait."""
+    monkeypatch.setattr(inbox, "SETTLED_SECONDS", 0.0)
 
 
 def of_request(instance: dg.DagsterInstance, job: str, request: dg.RunRequest) -> dg.DagsterRun:
@@ -167,7 +172,7 @@ def test_a_new_file_starts_a_refresh_of_its_source_once(home: Settings, instance
 def test_a_file_that_was_replaced_is_tried_again(home: Settings, instance: dg.DagsterInstance) -> None:
     drop(home, "lending_club/loans.csv")
     first, cursor = tick(new_files, instance)
-    drop(home, "lending_club/loans.csv", at=1_000_100)
+    drop(home, "lending_club/loans.csv")
 
     second, _ = tick(new_files, instance, cursor)
 
@@ -222,6 +227,33 @@ def test_a_lenders_failed_refresh_keeps_no_other_lender_waiting(home: Settings, 
     (others,), _ = tick(new_files, instance, cursor)
 
     assert others.tags["loanlake/source"] == "union"
+
+
+def test_a_file_that_a_successful_refresh_left_is_given_to_another(
+    home: Settings, instance: dg.DagsterInstance
+) -> None:
+    """Its sender had opened it once more, and closed it without a change."""
+    drop(home, "bank/loans/2024-01.csv")
+    (request,), cursor = tick(new_files, instance)
+    instance.add_run(dg.DagsterRun(job_name="refresh", status=dg.DagsterRunStatus.SUCCESS, tags=request.tags))
+
+    assert len(tick(new_files, instance, cursor)[0]) == 1
+
+
+def test_what_is_passed_over_or_still_written_starts_nothing_and_is_named(
+    home: Settings, instance: dg.DagsterInstance
+) -> None:
+    """A file directly in the inbox was never mentioned."""
+    drop(home, "loans.csv")
+
+    with drop(home, "bank/loans/2024-01.csv").open("a"):
+        requests, said = tick(new_files, instance)
+
+    assert requests == []
+    assert said == (
+        "bank/loans/2024-01.csv may still be written; loans.csv is not loaded: it lies in no source's folder: move it "
+        "to inbox/<source>/"
+    )
 
 
 def test_a_refused_file_that_is_renamed_back_is_tried_again(home: Settings, instance: dg.DagsterInstance) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from click.testing import CliRunner
 
@@ -26,6 +26,7 @@ def test_an_empty_home_says_how_to_start(home: Settings) -> None:
     assert text.splitlines() == [
         f"home         {home.home}",
         "data         no lake yet: start with `loanlake run`",
+        "inbox        empty",
         "served       no model: the API answers 503 until one passes its gates",
         "models       none published",
         "predictions  no lake yet: start with `loanlake run`",
@@ -68,6 +69,31 @@ def test_a_home_at_work_shows_data_model_and_predictions(home: Settings, in_serv
     assert "default_risk_bank  3        2024-01-02T03:04  0.7066" in text
     assert "predictions  bank batch: 1, the latest decided 2023-12-31" in text
     assert "alerts       nothing yet" in text
+
+
+def test_what_lies_in_the_inbox_is_named_with_what_becomes_of_it(home: Settings) -> None:
+    """A file that no run would ever load was named nowhere."""
+    for name in ("loans.csv", "mybank/loans/a.csv", "mybank/loans/b.csv", "mybank/loans/c.csv.refused"):
+        path = home.inbox / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("id\n1\n")
+    home.dbt_parsed.mkdir(parents=True)
+    (home.dbt_parsed / "manifest.json").write_text(
+        '{"sources": {"one": {"schema": "raw", "identifier": "otherbank_loans"}}}'
+    )
+
+    with (home.inbox / "mybank/loans/b.csv").open("a"):
+        text = status_text(home, now=datetime.now(UTC) + timedelta(minutes=1))
+
+    inbox = text.partition("inbox        ")[2].partition("served")[0].splitlines()
+    assert [line.strip() for line in inbox] == [
+        "mybank: mybank/loans/a.csv waits for a run; no dbt model reads the lender 'mybank', so that a run for it is "
+        "refused",
+        "may still be written: mybank/loans/b.csv",
+        "not loaded: loans.csv: it lies in no source's folder: move it to inbox/<source>/",
+        "not loaded: mybank/loans/c.csv.refused: it could not be loaded, and the run that tried says why: drop a "
+        "corrected file, or rename it back",
+    ]
 
 
 def test_a_lender_is_known_until_the_clock_by_which_its_labels_mature(home: Settings) -> None:

@@ -1,8 +1,6 @@
 """Raw rows by the ids that they become."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -10,7 +8,8 @@ import pytest
 
 from warehouse.errors import ContractError
 from warehouse.formats import read_id
-from warehouse.raw_keys import Kind, RawTable, id_in, raw_tables
+from warehouse.raw_keys import Kind, RawTable, id_in, raw_tables, read_manifest
+from warehouse.settings import Settings
 
 TABLE = RawTable(
     "raw.bank_loans", "bank", {"id": {"application": "b-"}, "member": {"borrower": "b-m-"}}, frozenset({"applications"})
@@ -57,8 +56,9 @@ def test_ids_of_another_lender_find_nothing() -> None:
     assert _found({"application": {"other-7"}, "borrower": {"other-m-x"}}) == []
 
 
-def test_every_lender_says_which_raw_columns_hold_ids(dbt_manifest: Path) -> None:
-    manifest = json.loads(dbt_manifest.read_text())
+def test_every_lender_says_which_raw_columns_hold_ids(home: Settings) -> None:
+    """In a home that has no manifest: `export-borrower` demanded a `loanlake run` where `dbt build` had built all."""
+    manifest = read_manifest(home)
 
     found = {lender: raw_tables(manifest, lender) for lender in ("simulated", "lending_club", "uci_credit_card")}
 
