@@ -13,8 +13,8 @@ from contextlib import closing
 from ml.batch_results import ResultColumns, put_into_lake
 from ml.batch_rows import read_decisions, request_fields, score_rows
 from ml.batch_tables import find_table, score_table
-from ml.bundle import load_bundle
 from ml.deployment import Deployment, read_deployment
+from ml.registered_version import load_registered
 from warehouse import decision_log
 from warehouse.batches import Batch, BatchFiles, BatchStates
 from warehouse.errors import BatchStateError, LoanlakeError
@@ -82,7 +82,7 @@ class _Run:
     def _score(self) -> None:
         settings, batch, files = self._settings, self._batch, self._files
         deployment = _champion(settings)
-        bundle = load_bundle(deployment.bundle_directory(settings))
+        bundle = load_registered(settings, deployment.model_name, deployment.model_version)
         common = ResultColumns.of(batch.batch_id, deployment)
         self._note(
             model_name=deployment.model_name,

@@ -174,14 +174,18 @@ def rollback() -> None:
 @click.command()
 @click.argument("version", type=click.IntRange(1))
 @click.option("--source", help="Whose model; the active source if not given (LOANLAKE_SOURCE, or what is served).")
-def archive(*, version: int, source: str | None) -> None:
-    """Let go of VERSION of a source's model: it is not promoted or rolled back to any more.
+@click.option("--undo", is_flag=True, help="Take an archived version back: it can be served again.")
+def archive(*, version: int, source: str | None, undo: bool) -> None:
+    """Archive VERSION of a source's model: it is not promoted or rolled back to any more.
 
     `loanlake maintain` may then expire the lake snapshot it was trained on. Its decisions can still be replayed.
     """
     from ml.promotion import archive as archive_version
 
-    name = archive_version(Settings.from_environment(), version, source=source)
+    name = archive_version(Settings.from_environment(), version, source=source, undo=undo)
+    if undo:
+        click.echo(f"{name} version {version} is archived no more: its gates and approvals decide again")
+        return
     click.echo(f"archived {name} version {version}: `loanlake maintain` no longer keeps its training rows")
 
 

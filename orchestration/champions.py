@@ -26,10 +26,10 @@ def challenger_of(settings: Settings, source: str) -> "Challenger | None":
 
 def champions(settings: Settings) -> "list[Deployment]":
     """The champion of every source that has one, with its challenger, by name of the source."""
-    from ml.deployment import read_history
+    from ml import deployment
 
-    latest = {change.deployment.source: change.deployment for change in read_history(settings)}
-    return [latest[source] for source in sorted(latest)]
+    found = deployment.champions(settings)
+    return [found[source] for source in sorted(found)]
 
 
 def was_in_service(settings: Settings, name: str, version: int) -> bool:

@@ -21,7 +21,7 @@ from ml.lineage import collect_lineage
 from ml.parity import check_parity
 from ml.plots import draw_all
 from ml.reference import build_reference
-from ml.registered_version import RegisteredVersion
+from ml.registered_version import RegisteredVersion, load_registered
 from ml.scorer import Scorer
 from ml.tracking import open_experiment
 from ml.training import TrainingSettings, train
@@ -162,7 +162,7 @@ def champion_scores(settings: Settings, rows: TrainingSet) -> ChampionScores | N
     champion = champion_of(settings, rows.source)
     if champion is None:
         return None
-    scorer = Scorer(load_bundle(champion.bundle_directory(settings)))
+    scorer = Scorer(load_registered(settings, champion.model_name, champion.model_version))
     with connect(settings) as con:
         test_rows = rows_seen_by(con, rows, "test", feature_version=scorer.contract.version)
     matrix = scorer.bundle.design_matrix.encode(test_rows)

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from ml.bundle import load_bundle
 from ml.deployment import Deployment, Mode
 from ml.online_inputs import Keys, OnlineInputs
+from ml.registered_version import load_registered
 from ml.scorer import Scorer
 from serving.assignment import is_challenged
 from serving.body_schema import BodySchema, Field
@@ -156,7 +156,7 @@ def load_served_model(settings: Settings, deployment: Deployment) -> ServedModel
     Raises BundleError, ContractError or ExpressionError where it cannot be served. Takes a fraction of a second: call
     it off the event loop.
     """
-    scorer = Scorer(load_bundle(deployment.bundle_directory(settings)))
+    scorer = Scorer(load_registered(settings, deployment.model_name, deployment.model_version))
     nothing: dict[str, object] = dict.fromkeys(column.name for column in scorer.contract.inputs)
     nothing["decided_at"] = datetime.now(UTC).replace(tzinfo=None)
     # the first run of an ONNX session is slow, and a bundle that cannot score must not be swapped in

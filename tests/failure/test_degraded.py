@@ -12,11 +12,12 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from ml.deployment import place_bundle, serve
+from ml.deployment import serve
 from ml.freshness import HistoryPolicy
+from ml.registered_version import deployment_of
 from serving.app import create_app
 from serving.options import ServingOptions
-from tests.model_factory import MODEL_NAME, SOURCE, publish_model, shared_bundle
+from tests.model_factory import publish_model, register_model, shared_bundle
 from tests.serving_home import APPLICATION, ServingHome, fill_online_store, furnish, until_ready_says
 from warehouse import decision_log
 from warehouse.errors import LakeBusyError
@@ -77,9 +78,7 @@ def test_a_bundle_that_is_not_whole_is_named_and_the_model_before_goes_on(
     settings = serving_home.settings
     with api(serving_home) as client:
         before = client.post("/v1/scores", json=APPLICATION).json()
-        placed = place_bundle(
-            shared_bundle(seed=11), settings, source=SOURCE, model_name=MODEL_NAME, model_version=2, by="tests"
-        )
+        placed = deployment_of(settings, register_model(settings, shared_bundle(seed=11), version=2), by="tests")
         damage(placed.bundle_directory(settings))
         serve(settings, placed, action="publish", by="tests")
 

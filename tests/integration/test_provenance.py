@@ -37,7 +37,7 @@ from ml.training_set_export import export_training_set
 from orchestration.erasure import erase_person
 from orchestration.erasure_command import erase_borrower
 from tests.bytes_of_home import files_that_name
-from tests.model_factory import MODEL_NAME, SETTINGS, SOURCE
+from tests.model_factory import MODEL_NAME, SETTINGS, SOURCE, register_model
 from warehouse.batches import BatchFiles, BatchRequest, BatchStates, SentRow
 from warehouse.contract import FeatureContract
 from warehouse.decision_log import Decision, ScoringFailure, append, create
@@ -101,7 +101,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             lineage=collect_lineage(candidate, rows, contract, by="tests"),
             reference=build_reference(candidate, rows),
         )
-        deployment = publish(bundle, settings, source=SOURCE, model_name=MODEL_NAME, model_version=1, by="tests")
+        deployment = publish(settings, register_model(settings, bundle), by="tests")
         export_training_set(settings, 1, source=SOURCE, to=settings.home / TRAINED_ON)
         score_applications(settings, deployment)
         _restated(settings, files)

@@ -89,7 +89,6 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
             promote(settings, version, source=source, by="dagster")
         except ApprovalMissing as missing:
             waits = str(missing)
-            _tell_the_api(settings, source)
     served, champion = read_deployment(settings), champion_of(settings, source)
     if served is None or champion is None:
         raise dg.Failure(waits or f"nothing is served although {name} version {version} was published")
@@ -110,13 +109,6 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 
 def _is_of_another(served: "Deployment | None", source: str) -> bool:
     return served is not None and served.source != source
-
-
-def _tell_the_api(settings: Settings, source: str) -> None:
-    """Copy the registry for the API: in a home from before there was a copy, nobody could approve over HTTP."""
-    from ml.registry import copy_for_api
-
-    copy_for_api(settings, source)
 
 
 @dg.asset(

@@ -13,11 +13,12 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from ml.deployment import place_bundle, serve
+from ml.deployment import serve
+from ml.registered_version import deployment_of
 from serving.app import create_app
 from serving.keys import KeyStore
 from serving.scoring import ScoringService
-from tests.model_factory import MODEL_NAME, SOURCE, publish_model, shared_bundle
+from tests.model_factory import publish_model, register_model, shared_bundle
 from tests.serving_home import APPLICATION, RISKY, ServingHome, furnish, until_ready_says
 from warehouse import decision_log
 from warehouse.decision_log import ingest_into_lake
@@ -293,9 +294,7 @@ print(json.dumps(sorted(heavy & set(sys.modules))))
 def test_a_broken_new_bundle_leaves_the_old_model_serving(own_home: ServingHome, own_client: Client) -> None:
     settings = own_home.settings
     assert own_client.get("/readyz").json()["status"] == "ready"
-    placed = place_bundle(
-        shared_bundle(seed=11), settings, source=SOURCE, model_name=MODEL_NAME, model_version=2, by="tests"
-    )
+    placed = deployment_of(settings, register_model(settings, shared_bundle(seed=11), version=2), by="tests")
     shutil.rmtree(placed.bundle_directory(settings))
     serve(settings, placed, action="publish", by="tests")
 

@@ -26,7 +26,7 @@ from serving.clock import utc_now
 from serving.keys import MOST_REQUESTS, KeyStore
 from serving.options import ServingOptions
 from tests.batch_kills import STEPS
-from tests.model_factory import MODEL_NAME, SOURCE, fill_lake, publish_model
+from tests.model_factory import MODEL_NAME, fill_lake, publish_model, register_model
 from tests.second_version import second_bundle
 from tests.serving_home import APPLICATION, RISKY, ServingHome
 from warehouse import decision_log
@@ -279,7 +279,7 @@ def test_rows_for_other_fields_than_the_champions_fail_and_say_whose_they_are(
 ) -> None:
     location = _send(batch_client, APPLICATION).headers["Location"]
     batch_id = location.rpartition("/")[2]
-    publish(second_bundle(), own_home.settings, source=SOURCE, model_name=MODEL_NAME, model_version=2, by="tests")
+    publish(own_home.settings, register_model(own_home.settings, second_bundle(), version=2), by="tests")
 
     _run(own_home, batch_id)
 

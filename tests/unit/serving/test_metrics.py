@@ -10,9 +10,10 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from ml.deployment import place_bundle, serve
+from ml.deployment import serve
 from ml.drift_figures import SCORE, Figure, VersionDrift, publish_drift
-from tests.model_factory import MODEL_NAME, SOURCE, shared_bundle
+from ml.registered_version import deployment_of
+from tests.model_factory import MODEL_NAME, SOURCE, register_model, shared_bundle
 from tests.second_version import challenge_with_second
 from tests.serving_home import APPLICATION, RISKY, ServingHome, until_ready_says
 from warehouse.batches import BatchRequest, BatchStates
@@ -144,9 +145,7 @@ def test_swaps_are_counted_and_one_that_failed_stays_told(own_client: Client, ow
     settings = own_home.settings
     assert value(own_client, "loan_model_swaps_total", result="served") == 1
     assert value(own_client, "loanlake_readiness", status="ready") == 1
-    placed = place_bundle(
-        shared_bundle(seed=11), settings, source=SOURCE, model_name=MODEL_NAME, model_version=2, by="tests"
-    )
+    placed = deployment_of(settings, register_model(settings, shared_bundle(seed=11), version=2), by="tests")
     shutil.rmtree(placed.bundle_directory(settings))
     serve(settings, placed, action="publish", by="tests")
     until_ready_says(own_client, lambda answer: answer["status"] == "degraded")
