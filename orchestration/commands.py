@@ -159,7 +159,8 @@ def maintain(retention_days: float | None, grace_hours: float | None) -> None:
     """Merge the lake's small files, expire old snapshots, delete files that nobody reads any more, prune the API's log.
 
     A snapshot stays while it is younger than the retention, or while a model names it that is deployed, that a rollback
-    would serve, that is its lender's champion, or that passed its gates and is not archived (`loanlake archive`). Readers go on.
+    would serve, that is its lender's champion, or that passed its gates and is not archived (`loanlake archive`).
+    Readers go on.
 
     Decisions leave the API's log once the lake has them and they are older than LOANLAKE_DECISION_LOG_DAYS (30).
     """

@@ -14,8 +14,10 @@ from litestar.enums import ScopeType
 from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import ASGIMiddleware
 
+from ml.decision import Channel
 from serving.keys import PREFIX, KeyRing, KeysUnreadable
 from serving.problems import NotPermitted, Unauthenticated, Unavailable
+from warehouse.decision_log import RouteWord
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Receive, Scope, Send
@@ -48,6 +50,10 @@ class Caller(msgspec.Struct, frozen=True):
     def signature(self) -> str:
         """How a record that is kept names them: the key that was shown, or whose token."""
         return self.caller_id if self.caller_id.startswith("token of ") else self.credential
+
+    def channel(self, route: RouteWord) -> Channel:
+        """How the decision log names them and the way by which they asked."""
+        return Channel(route, self.caller_id, self.name)
 
     def may(self, scope: str) -> bool:
         """Whether a scope, or ``admin``, which holds them all, was granted."""

@@ -38,6 +38,13 @@ class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
     results: str | None
 
 
+class BatchList(msgspec.Struct, frozen=True):
+    """Batches, newest first; ``next_cursor``: what to send as ``cursor`` for those that follow, null after the last."""
+
+    batches: tuple[BatchStatus, ...]
+    next_cursor: str | None
+
+
 class BatchScore(msgspec.Struct, frozen=True, kw_only=True):
     """One row of a batch; without a score where ``problem`` says why.
 

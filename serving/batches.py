@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+import msgspec
+
 from ml.batch_rows import request_fields
 from ml.feature_rows import model_columns
 from ml.freshness import HistoryPolicy
@@ -32,7 +34,7 @@ from serving.problems import (
     Violation,
 )
 from serving.served_model import ServedDeployment
-from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates
+from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates, State
 from warehouse.batches.sent_again import batch_key_id, body_digest
 from warehouse.errors import BatchStateError, BatchTableError, LakeError
 from warehouse.settings import Settings
@@ -112,6 +114,7 @@ class BatchService:
             batch_id = new_decision_id()
             async with self._reading:
                 request = await _kept(self._read, served, body, content_type, batch_id)
+            request = msgspec.structs.replace(request, caller_name=caller.name)
             batch = await _kept(
                 self._states.add,
                 batch_id,
@@ -144,6 +147,14 @@ class BatchService:
         if batch is None or not (batch.caller_id == caller.caller_id or caller.may("admin")):
             raise UnknownBatch("No batch of this caller has that id")
         return batch
+
+    async def page(
+        self, caller: Caller, *, state: State | None, cursor: str | None, limit: int
+    ) -> tuple[list[Batch], str | None]:
+        """Up to ``limit`` batches of this caller, newest first, and the cursor of those that follow, if any do."""
+        owner = None if caller.may("admin") else caller.caller_id
+        found = await _kept(self._states.newest, limit + 1, caller_id=owner, state=state, before=cursor)
+        return found[:limit], found[limit - 1].batch_id if len(found) > limit else None
 
     async def cancel(self, batch_id: str, caller: Caller) -> Batch:
         """Cancel it, at once or as soon as its run hears of it; raises UnknownBatch or BatchConflict."""

@@ -143,6 +143,11 @@ def unknown_fields(body: Mapping[str, Any], fields: Collection[str], *, suggests
     return tuple(told)
 
 
+def not_a_field(name: str, fields: Collection[str], *, of: str) -> Violation:
+    """The violation of a name that is none of these fields, with the nearest of them."""
+    return Violation(field=shown(name), rule=f"is not a {of}{_suggestion(name, fields)}")
+
+
 def _suggestion(name: str, fields: Collection[str]) -> str:
     """Which of these fields may have been meant by a name that is none of them."""
     nearest = difflib.get_close_matches(name[:_SHOWN_CHARACTERS], list(fields), n=1)

@@ -12,9 +12,17 @@ from ml.logged_values import load_features, load_reasons
 from serving.clock import in_utc
 from serving.decision_ids import shadow_decision_id
 from serving.served_model import ServedModel
-from serving.wire import DecisionWord, LoggedDecision, ModelVersion, ReasonCode, Role, ScoredApplication
+from serving.wire import (
+    DecisionSummary,
+    DecisionWord,
+    LoggedDecision,
+    ModelVersion,
+    ReasonCode,
+    Role,
+    ScoredApplication,
+)
 from warehouse.contract import FeatureContract
-from warehouse.decision_log import Decision, ShadowDecision, StatusWord
+from warehouse.decision_log import Decision, FoundDecision, ShadowDecision, StatusWord
 
 _WITHOUT_HISTORY = {
     "left_out": "history is older than this server allows and was left out: scored without history",
@@ -52,6 +60,7 @@ def logged_decision(decision: Decision) -> LoggedDecision:
         borrower_id=decision.borrower_id,
         source=decision.source,
         route=decision.route,
+        caller=decision.caller_name,
         decided_at=decision.decided_at.replace(tzinfo=UTC),
         probability=decision.probability,
         raw_score=decision.raw_score,
@@ -66,6 +75,26 @@ def logged_decision(decision: Decision) -> LoggedDecision:
         latency_ms=decision.latency_ms,
         inputs=msgspec.Raw(decision.inputs.encode()),
         features=msgspec.Raw(decision.features.encode()),
+    )
+
+
+def decision_summary(found: FoundDecision) -> DecisionSummary:
+    """A decision in brief, as a list shows it."""
+    return DecisionSummary(
+        decision_id=found.decision_id,
+        application_id=found.application_id,
+        borrower_id=found.borrower_id,
+        source=found.source,
+        route=found.route,
+        caller=found.caller_name,
+        decided_at=found.decided_at.replace(tzinfo=UTC),
+        probability=found.probability,
+        band=found.band,
+        decision=found.decision,
+        model=ModelVersion(found.model_name, found.model_version, found.feature_version),
+        role=found.role,
+        history=found.history,
+        status=found.status,
     )
 
 

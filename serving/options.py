@@ -60,6 +60,7 @@ class ServingOptions:
     ``/metrics`` asks for a key with the scope ``metrics``. ``docs_need_key``: whether ``/schema`` asks for any key.
     ``logs_all_requests``: a line in the log for each request, not only for errors and those of ``slow_seconds``.
     ``tokens``: None where keys alone are taken.
+    ``own_decisions_only``: whether callers see, and report outcomes of, only what they had scored themselves.
     ``history``: how old history may be, and what happens then.
     ``page_urls``: where the page's links lead.
     """
@@ -82,6 +83,7 @@ class ServingOptions:
     logs_all_requests: bool = False
     slow_seconds: float = 1.0
     tokens: TokenOptions | None = None
+    own_decisions_only: bool = False
     history: HistoryPolicy = field(default_factory=HistoryPolicy)
     page_urls: PageUrls = field(default_factory=PageUrls)
 
@@ -118,6 +120,7 @@ class ServingOptions:
             logs_all_requests=_word(env, "LOANLAKE_ACCESS_LOG", ("errors", "all")) == "all",
             slow_seconds=_seconds(env, "LOANLAKE_SLOW_SECONDS", cls.slow_seconds),
             tokens=_token_options(env),
+            own_decisions_only=_word(env, "LOANLAKE_DECISIONS", ("all", "own")) == "own",
             history=HistoryPolicy(
                 max_age=_hours(env, "LOANLAKE_HISTORY_MAX_AGE_HOURS"),
                 stale=_word(env, "LOANLAKE_STALE_HISTORY", get_args(StaleWord)),

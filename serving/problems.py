@@ -7,6 +7,8 @@
     ├── Unauthenticated       401  no key or token, or one that is unknown, revoked or expired
     ├── NotPermitted          403  the caller lacks the scope
     ├── UnknownDecision       404
+    ├── UnknownApplication    404  no decision of this caller is about it
+    ├── UnknownSource         404
     ├── UnknownVersion        404
     ├── NotApprovable         409  a gate's refusal stands, or the version was archived
     ├── UnknownBatch          404
@@ -27,7 +29,7 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from litestar.exceptions import HTTPException, MethodNotAllowedException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
 
 log = logging.getLogger("loanlake.serving")
@@ -125,6 +127,22 @@ class UnknownDecision(Problem):
     status_code = 404
     name = "unknown-decision"
     heading = "No such decision"
+
+
+class UnknownApplication(Problem):
+    """No application of that id was scored for this caller, who may see their own alone."""
+
+    status_code = 404
+    name = "unknown-application"
+    heading = "No such application"
+
+
+class UnknownSource(Problem):
+    """No model of that source is registered."""
+
+    status_code = 404
+    name = "unknown-source"
+    heading = "No such source"
 
 
 class UnknownVersion(Problem):
@@ -240,6 +258,8 @@ def _from_http(error: HTTPException) -> ProblemDetailsException:
     status = HTTPStatus(error.status_code)
     headers = dict(error.headers or {})
     detail = error.detail
+    if isinstance(error, ValidationException):
+        return InvalidRequest("The path or query breaks its rules", _violations(error.extra))
     if isinstance(error, MethodNotAllowedException):
         detail = f"This path does not take that method{_allowed(headers)}"
     elif status is HTTPStatus.NOT_FOUND:
@@ -252,6 +272,16 @@ def _from_http(error: HTTPException) -> ProblemDetailsException:
         headers=headers,
         type_=_TYPE + status.phrase.lower().replace(" ", "-"),
         title=status.phrase,
+    )
+
+
+def _violations(extra: Any) -> tuple[Violation, ...]:
+    """What Litestar found wrong with parameters."""
+    listed = extra if isinstance(extra, list) else []
+    return tuple(
+        Violation(field=str(each.get("key", "")), rule=str(each.get("message", "")))
+        for each in listed
+        if isinstance(each, dict)
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from serving.approvals import ApprovalService
 from serving.batches import BatchService
+from serving.decision_reader import DecisionReader
 from serving.deployment_watch import DeploymentWatch
 from serving.metrics import Metrics
 from serving.observation import Observation
@@ -32,6 +33,7 @@ class Services:
     outcomes: OutcomeService
     approvals: ApprovalService
     batches: BatchService
+    decisions: DecisionReader
     readiness: ReadinessCheck
     outbox: Outbox
     store: OnlineStore
@@ -64,6 +66,7 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
     store = open_store(settings)
     outbox = Outbox(settings, metrics=metrics, most_waiting=options.waiting_decisions)
     shadows = ShadowScorer(outbox=outbox, metrics=metrics)
+    decisions = DecisionReader(settings, outbox=outbox, own_only=options.own_decisions_only)
     approvals = ApprovalService(settings)
     readiness = ReadinessCheck(deployments=deployments, store=store, outbox=outbox, history_policy=options.history)
     return Services(
@@ -86,14 +89,17 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
             most_queued=options.queued_batches,
             most_queued_of_caller=options.queued_batches_of_caller,
         ),
-        outcomes=OutcomeService(deployments=deployments, outbox=outbox),
+        outcomes=OutcomeService(deployments=deployments, outbox=outbox, decisions=decisions),
+        decisions=decisions,
         approvals=approvals,
         readiness=readiness,
         outbox=outbox,
         store=store,
         metrics=metrics,
         observation=Observation(settings, deployments=deployments, store=store, outbox=outbox, readiness=readiness),
-        overview_page=OverviewPage(settings, deployments=deployments, readiness=readiness, approvals=approvals),
+        overview_page=OverviewPage(
+            settings, deployments=deployments, readiness=readiness, approvals=approvals, decisions=decisions
+        ),
         links=page_links(options.page_urls),
     )
 

@@ -297,7 +297,7 @@ def test_an_export_holds_every_row_of_the_person_and_nobody_elses(
     monkeypatch.setattr("getpass.getuser", lambda: "officer")
     ((borrower, application),) = _rows(
         settings,
-        "select borrower_id, min(application_id) from serving.predictions where route = 'batch' "
+        "select borrower_id, min(application_id) from serving.predictions where route = 'backfill' "
         "group by borrower_id order by borrower_id limit 1",
     )
     refresh(settings)
@@ -347,7 +347,7 @@ def test_a_borrower_that_nothing_names_is_an_error(settings: Settings) -> None:
 def test_lineage_and_training_rows_after_the_snapshots_have_expired(settings: Settings) -> None:
     """Last, since it takes the decisions' snapshot away: the lineage says so, and the model's rows stay."""
     ((decision_id, named),) = _rows(
-        settings, "select min(decision_id), min(lake_snapshot) from serving.predictions where route = 'batch'"
+        settings, "select min(decision_id), min(lake_snapshot) from serving.predictions where route = 'backfill'"
     )
     trained_on = int(json.loads((settings.bundles / MODEL_NAME / "1" / "lineage.json").read_text())["lake_snapshot"])
 

@@ -74,7 +74,8 @@ class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     ``lake_snapshot``: where the rows were taken from a table, the state that it was read in. ``with_reasons``: whether
     declined rows of a table of features get theirs. ``request_fields``: which fields the rows were checked against
     (``ml.batch_rows``), those of the version ``checked_by``; None for a table of features, which the run reads.
-    ``history_*``: the policy of the server that took the rows, for look-ups.
+    ``history_*``: the policy of the server that took the rows, for look-ups. ``caller_name``: of the key or token that
+    asked, for people; ``Batch.caller_id`` is what it is known by.
     """
 
     table: str | None = None
@@ -86,6 +87,7 @@ class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     history_max_age_hours: float | None = None
     history_stale: str = "score"
     history_unavailable: str = "refuse"
+    caller_name: str | None = None
 
     @property
     def has_rows(self) -> bool:
@@ -165,6 +167,21 @@ class BatchStates:
             return None
         with self._connection() as con:
             return _one(con, batch_id)
+
+    def newest(
+        self, n: int, *, caller_id: str | None = None, state: State | None = None, before: str | None = None
+    ) -> list[Batch]:
+        """The batches of one caller, or of all, in one state or any, newest first; ``before``: older than that id."""
+        if not self._path.exists():
+            return []
+        with self._connection() as con:
+            # ids sort by when they were made
+            rows = con.execute(
+                f"select {_COLUMNS} from batches where (?1 is null or caller_id = ?1) and (?2 is null or state = ?2) "
+                "and (?3 is null or batch_id < ?3) order by batch_id desc limit ?4",
+                (caller_id, state, before, n),
+            )
+            return [_batch(row) for row in rows]
 
     def find_by_key(self, key_id: str) -> Batch | None:
         """The batch that a key stands for."""

@@ -57,7 +57,7 @@ def test_a_home_at_work_shows_data_model_and_predictions(home: Settings, in_serv
             "insert into raw.files values ('bank', 'loans', 'a.csv', 'x', 1, 42535, 0, '2024-01-02 03:00:00', null)"
         )
         con.execute(
-            "insert into serving.predictions (source, route, decided_at) values ('bank', 'batch', '2023-12-31')"
+            "insert into serving.predictions (source, route, decided_at) values ('bank', 'backfill', '2023-12-31')"
         )
 
     text = status_text(home, now=NOW)
@@ -67,7 +67,7 @@ def test_a_home_at_work_shows_data_model_and_predictions(home: Settings, in_serv
         "served       default_risk_bank version 3, features v1, since 2024-01-02 03:04 UTC (2 h ago), by test" in text
     )
     assert "default_risk_bank  3        2024-01-02T03:04  0.7066" in text
-    assert "predictions  bank batch: 1, the latest decided 2023-12-31" in text
+    assert "predictions  bank backfill: 1, the latest decided 2023-12-31" in text
     assert "alerts       nothing yet" in text
 
 
