@@ -208,11 +208,12 @@ def replay(*, decision_id: str) -> None:
 @click.command()
 @click.argument("decision_id")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def lineage(*, decision_id: str, form: str) -> None:
-    """Show what a logged decision came from: features with their SQL, inputs, core rows, and lines of raw files.
+@click.option("--full", is_flag=True, help="Every feature with its SQL, every input, and the rows themselves.")
+def lineage(*, decision_id: str, form: str, full: bool) -> None:
+    """Show what a logged decision came from: its reasons, rows of which tables, and lines of which files.
 
     Works on online and batch decisions. Rows are those known before the decision, at the lake snapshot it names while
-    that is kept. Every step carries the SQL that reads it again.
+    that is kept. With --full, and as JSON, every step carries the SQL that reads it again.
     """
     from ml.decision_lineage import trace_decision
 
@@ -220,9 +221,12 @@ def lineage(*, decision_id: str, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
         return
-    from rich.console import Console
+    from ml.decision_lineage_text import lineage_summary, lineage_text
 
-    from ml.decision_lineage_text import lineage_text
+    if not full:
+        click.echo(lineage_summary(found))
+        return
+    from rich.console import Console
 
     Console(soft_wrap=False, width=None if sys.stdout.isatty() else 160).print(lineage_text(found))
 

@@ -278,7 +278,7 @@ def test_an_online_decision_names_its_caller_and_its_history(settings: Settings)
 def test_json_says_what_the_text_says(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ((decision_id,),) = _rows(settings, "select min(decision_id) from serving.predictions")
 
-    text = CliRunner().invoke(lineage, [decision_id])
+    text = CliRunner().invoke(lineage, [decision_id, "--full"])
     data = json.loads(CliRunner().invoke(lineage, [decision_id, "--format", "json"]).output)
 
     assert data["decision"]["decision_id"] == decision_id
