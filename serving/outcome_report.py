@@ -13,9 +13,10 @@ from serving.clock import future_violation, utc_now
 from serving.decision_reader import DecisionReader
 from serving.deployment_watch import DeploymentWatch
 from serving.outbox import Outbox
-from serving.score_request import IDENTIFIER_RULE, TIME_RULE, Identifier, Time
+from serving.score_request import IDENTIFIER_RULE, TIME_RULE, Identifier, Time, since_1900
 from serving.wire import OutcomeReceipt
 from warehouse.decision_log import ReportedOutcome
+from warehouse.formats import read_id
 
 _NAMESPACE = uuid.UUID("0f6c2c5e-7c38-5b0a-8a43-2b9f3c9d9a51")
 
@@ -26,6 +27,7 @@ OUTCOME_REPORT = BodySchema(
             name="application_id",
             type=Identifier,
             rule=IDENTIFIER_RULE,
+            reads=read_id,
             description="The application that ended, as it was named when it was scored.",
             example="app-2026-000123",
         ),
@@ -40,6 +42,7 @@ OUTCOME_REPORT = BodySchema(
             name="outcome_at",
             type=Time,
             rule=f"{TIME_RULE}, not in the future",
+            reads=since_1900,
             description="When it defaulted, or was repaid.",
             example="2026-06-30T00:00:00Z",
         ),

@@ -41,11 +41,11 @@
     {{ return(['', 'nan', 'na', 'n/a', '#n/a', '<na>', 'nat', 'null', 'none']) }}
 {%- endmacro %}
 
-{#- Every blank of Unicode, those that separate lines and records, and the zero-width ones, which nobody sees at an end. -#}
+{#- Every blank of Unicode (tab and the space separators), and the zero-width ones, which nobody sees at an end. -#}
 {% macro blanks() -%}
     {{ return(
-        '\u0009\u000a\u000b\u000c\u000d\u001c\u001d\u001e\u001f\u0020\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004'
-        '\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u2028\u2029\u202f\u205f\u2060\u3000\ufeff'
+        '\u0009\u0020\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000'
+        '\u200b\u2060\ufeff'
     ) }}
 {%- endmacro %}
 
