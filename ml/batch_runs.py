@@ -17,6 +17,7 @@ from ml.deployment import Deployment, read_deployment
 from warehouse import decision_log
 from warehouse.batches import Batch, BatchFiles, BatchStates
 from warehouse.errors import BatchStateError, LoanlakeError
+from warehouse.file_patterns import parquet
 from warehouse.lake import connect, writer
 from warehouse.settings import Settings
 
@@ -141,7 +142,7 @@ class _Run:
         with writer(f"scores of batch {batch.batch_id}", self._settings) as con:
             put_into_lake(con, self._settings, files.results, batch_id=batch.batch_id, attempt=batch.attempt)
             ((n_rows, n_scored),) = con.execute(
-                "select count(*), count(*) filter (problem is null) from read_parquet($1)", [str(files.results)]
+                f"select count(*), count(*) filter (problem is null) from {parquet(files.results)}"
             ).fetchall()
         self._states.note(batch, n_rows=n_rows, n_done=n_rows, n_scored=n_scored, n_refused=n_rows - n_scored)
         files.decisions.unlink(missing_ok=True)
