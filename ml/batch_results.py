@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml.deployment import Deployment
 from ml.lake_rows import arrow_schema
+from warehouse.file_patterns import parquet
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def put_into_lake(
     if con.execute(f"select 1 from {TABLE} where batch_id = $1 limit 1", [batch_id]).fetchall():
         con.execute(f"delete from {TABLE} where batch_id = $1", [batch_id])
     if "://" in settings.lake_data:
-        con.execute(f"insert into {TABLE} by name select * from read_parquet($1)", [str(path)])
+        con.execute(f"insert into {TABLE} by name select * from {parquet(path)}")
     else:
         schema, _, table = TABLE.partition(".")
         given = Path(settings.lake_data) / schema / table / f"batch-{batch_id}-{attempt}.parquet"

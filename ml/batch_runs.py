@@ -18,6 +18,7 @@ from ml.registered_version import load_registered
 from warehouse import decision_log
 from warehouse.batches import Batch, BatchFiles, BatchStates
 from warehouse.errors import BatchStateError, LoanlakeError
+from warehouse.file_patterns import parquet
 from warehouse.lake import connect, writer
 from warehouse.settings import Settings
 
@@ -145,7 +146,7 @@ class _Run:
                     decision_log.append(log, decisions)
             put_into_lake(con, self._settings, files.results, batch_id=batch.batch_id, attempt=batch.attempt)
             ((n_rows, n_scored),) = con.execute(
-                "select count(*), count(*) filter (problem is null) from read_parquet($1)", [str(files.results)]
+                f"select count(*), count(*) filter (problem is null) from {parquet(files.results)}"
             ).fetchall()
         self._states.note(batch, n_rows=n_rows, n_done=n_rows, n_scored=n_scored, n_refused=n_rows - n_scored)
         files.decisions.unlink(missing_ok=True)

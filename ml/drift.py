@@ -29,6 +29,7 @@ from ml.monitoring import CURRENT, REFERENCE, MonitoredModel, count, decisions_o
 from ml.monitoring_tables import replace_months
 from warehouse.contract import FeatureColumn, FeatureContract, Kind
 from warehouse.errors import MonitoringError
+from warehouse.file_patterns import parquet
 from warehouse.lake import connect
 from warehouse.settings import Settings
 
@@ -220,8 +221,8 @@ def measure_score_drift(
     where it has none.
     """
     con.execute(
-        f"create or replace temp table {REFERENCE} as select {_SCORE}::double as {_SCORE} from read_parquet($1)",
-        [str(reference_scores)],
+        f"create or replace temp table {REFERENCE} as select {_SCORE}::double as {_SCORE} "
+        f"from {parquet(reference_scores)}"
     )
     if count(con, REFERENCE) == 0:
         raise MonitoringError(

@@ -14,6 +14,7 @@ from ml.bundle import Bundle, load_bundle
 from ml.training_set import statement_now
 from warehouse.batches.erasing import held_in_batches
 from warehouse.errors import OnlineStoreUnavailable
+from warehouse.file_patterns import parquet
 from warehouse.lake import connect, writer
 from warehouse.online_store import borrower_key, open_store
 from warehouse.person import Person, find_person, logged_entries, rows_held
@@ -95,7 +96,7 @@ def _splits(con: duckdb.DuckDBPyConnection, bundle: Bundle, person: Person) -> d
         )
     except duckdb.Error:  # the snapshot has expired: the bundle names the rows it was fitted on
         n = con.execute(
-            f"select count(*) from read_parquet($1) where application_id in ({mine})", [str(bundle.reference_scores)]
+            f"select count(*) from {parquet(bundle.reference_scores)} where application_id in ({mine})"
         ).fetchall()[0][0]
         return {"train": n} if n else {}
 

@@ -46,6 +46,8 @@ class Settings:
     that no kept snapshot needs, for queries that began before (``LOANLAKE_RETENTION_DAYS``, ``LOANLAKE_GRACE_HOURS``).
     ``decision_log_days``: how long the API's log keeps decisions that the lake has, and with them what an
     ``Idempotency-Key`` stands for (``LOANLAKE_DECISION_LOG_DAYS``); :data:`KEY_LIFE` at least.
+    ``file_rows`` and ``file_gigabytes``: the most that one file may bring, unpacked (``LOANLAKE_FILE_ROWS``,
+    ``LOANLAKE_FILE_GIGABYTES``).
     ``erasure``: what becomes of the rows of a person who is erased (``LOANLAKE_ERASURE``); ``erasure_key`` makes their
     pseudonyms (``LOANLAKE_ERASURE_KEY``), None for a key that is kept in the home.
     """
@@ -62,6 +64,8 @@ class Settings:
     retention_days: float = 30.0
     grace_hours: float = 24.0
     decision_log_days: float = 30.0
+    file_rows: int = 200_000_000
+    file_gigabytes: float = 100.0
     training_memory_share: float = 0.5
     query_memory_share: float = 0.8
     approval_required: bool = False
@@ -97,6 +101,8 @@ class Settings:
             retention_days=_positive_number(env, "LOANLAKE_RETENTION_DAYS", 30.0, "days"),
             grace_hours=_positive_number(env, "LOANLAKE_GRACE_HOURS", 24.0, "hours"),
             decision_log_days=_decision_log_days(env, cls.decision_log_days),
+            file_rows=int(_positive_number(env, "LOANLAKE_FILE_ROWS", cls.file_rows, "rows")),
+            file_gigabytes=_positive_number(env, "LOANLAKE_FILE_GIGABYTES", cls.file_gigabytes, "gigabytes"),
             training_memory_share=_share(env, "LOANLAKE_TRAINING_MEMORY_SHARE", cls.training_memory_share),
             query_memory_share=_share(env, "LOANLAKE_QUERY_MEMORY_SHARE", cls.query_memory_share, least=0.01),
             approval_required=_is_required(env, "LOANLAKE_APPROVAL"),
@@ -130,6 +136,11 @@ class Settings:
     def query_bytes(self) -> int:
         """What a DuckDB connection may take of memory before it works from disk."""
         return int(self.query_memory_share * memory_bytes())
+
+    @property
+    def file_bytes(self) -> int:
+        """The most bytes that one file may bring, unpacked."""
+        return int(self.file_gigabytes * 1e9)
 
     @property
     def landing(self) -> Path:

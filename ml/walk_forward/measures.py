@@ -12,6 +12,7 @@ from ml.feature_rows import offline_frame
 from ml.monitoring import CURRENT, REFERENCE, present, quoted
 from ml.walk_forward.candidates import Champion
 from ml.walk_forward.rows import KnownRows
+from warehouse.file_patterns import parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,9 +89,8 @@ def measure_drift(
     con.execute(
         f"create or replace temp table {REFERENCE} as "
         f"select date_trunc('month', features.decided_at)::date as month, {columns}, scores.probability "
-        f"from read_parquet($1) as scores join {rows.features_as('features')} "
+        f"from {parquet(champion.bundle.reference_scores)} as scores join {rows.features_as('features')} "
         "on features.application_id = scores.application_id",
-        [str(champion.bundle.reference_scores)],
     )
     con.register("walk_decided", decisions)
     con.execute(

@@ -14,6 +14,7 @@ import msgspec
 
 from warehouse.batches.files import SENT, BatchFiles, SentRow, sent_rows
 from warehouse.drafts import remove_abandoned
+from warehouse.file_patterns import parquet
 from warehouse.person import Person
 from warehouse.raw_keys import quoted
 from warehouse.settings import Settings
@@ -100,7 +101,7 @@ def _erase_rows(
     import duckdb
 
     with duckdb.connect() as con:
-        source = f"read_parquet({quoted(str(path))})"
+        source = parquet(path)
         columns = [name for name, *_ in con.execute(f"describe select * from {source}").fetchall()]
         mine = _condition(columns, person, pattern)
         if not con.execute(f"select 1 from {source} where {mine} limit 1").fetchall():
@@ -117,7 +118,7 @@ def _rows_of_results(path: Path, person: Person) -> list[dict[str, Any]]:
     import duckdb
 
     with duckdb.connect() as con:
-        source = f"read_parquet({quoted(str(path))})"
+        source = parquet(path)
         result = con.execute(f"select * from {source} limit 0")
         names = [column[0] for column in result.description or ()]
         found = con.execute(f"select * from {source} where {_condition(names, person, None)}").fetchall()

@@ -1,6 +1,5 @@
 """A CSV file as received: its header, its rows as Arrow batches, and its lines that are not rows."""
 
-import csv
 import io
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,15 +10,17 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from warehouse.sources.csv_lines import Layout, SortedLines, sort_lines
-from warehouse.sources.declaration import column_name
+from warehouse.sources.csv_header import HeaderProblem, column_names, other_separator, separator_of
+from warehouse.sources.csv_lines import MAX_LINE_BYTES, NOTE, Layout, SortedLines, sort_lines
+from warehouse.sources.limits import Limits, require_rows
 from warehouse.sources.text_stream import TextStream
 
 BLOCK_BYTES = 8 << 20
-MAX_LINE_BYTES = 64 << 20
 #: Beyond this many lines that are not rows the file as a whole is taken for another kind of file.
 MAX_REJECTED_LINES = 100_000
 _VALUE_CHARACTERS = 2_000
+#: How many lines after the header are looked at for what is the matter with it.
+_LINES_LOOKED_AT = 10
 
 
 @dataclass(frozen=True)
@@ -34,23 +35,33 @@ class RejectedLine:
 class CsvFile:
     """A plain or gzipped CSV file, read block by block; SourceFileError where it cannot be used as a whole.
 
+    It may hold what ``limits`` allow; a file that has landed may be read without.
+
     ``columns`` are its raw column names. ``rejected`` is complete once all of :meth:`batches` were taken.
     """
 
-    def __init__(self, path: Path, *, notes: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path, *, notes: Sequence[str] = (), limits: Limits | None = None) -> None:
         self.path = path
+        self._limits = limits
         self.rejected: list[RejectedLine] = []
         self._notes = tuple(note.encode() for note in notes)
-        with TextStream(path) as stream:
-            self.columns, _ = self._read_header(stream)
+        with TextStream(path, limits) as stream:
+            header, _ = self._read_header(stream)
+            following = [stream.read_line().decode(errors="replace") for _ in range(_LINES_LOOKED_AT)]
+            try:
+                self.columns = column_names(header, following)
+            except HeaderProblem as problem:
+                raise stream.unusable(str(problem)) from None
         self._layout = Layout(n_fields=len(self.columns), notes=self._notes)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The rows in file order: ``columns`` as text (empty is null), then ``_line``, the line each begins on."""
-        self.rejected = []
-        with TextStream(self.path) as stream:
+        self.rejected, n_rows = [], 0
+        with TextStream(self.path, self._limits) as stream:
             _, header_line = self._read_header(stream)
             for line, _, found in self._blocks(stream, header_line + 1):
+                n_rows += len(found.row_at)
+                require_rows(self.path, n_rows, self._limits)
                 for at, value, reason in found.rejected:
                     self._reject(stream, line + at, value, reason)
                 if found.row_at:
@@ -83,37 +94,23 @@ class CsvFile:
             yield line, block[: found.n_bytes], found
             line, rest = line + found.n_lines, block[found.n_bytes :]
 
-    def _read_header(self, stream: TextStream) -> tuple[tuple[str, ...], int]:
-        """The raw column names and the line they stand on; blank lines and notes may precede it."""
+    def _read_header(self, stream: TextStream) -> tuple[str, int]:
+        """The header and the line it stands on; blank lines and notes may precede it."""
         number = 0
         while line := stream.read_line():
             number += 1
             stream.require_text(line, number)
             if not line.strip():
                 continue
-            if Layout(0, self._notes).is_note(line):
-                self._reject(stream, number, line, "a note of the file about itself, not a row")
+            text = line.decode().rstrip("\r\n")
+            separator = separator_of(text)
+            if separator is not None and separator != ",":
+                raise stream.unusable(other_separator(separator))
+            if separator is not None or Layout(0, self._notes).is_note(line):
+                self._reject(stream, number, line, NOTE)
                 continue
-            return self._column_names(line.decode().rstrip("\r\n"), stream), number
+            return text, number
         raise stream.unusable("it is empty" if number == 0 else "it holds no header")
-
-    def _column_names(self, header: str, stream: TextStream) -> tuple[str, ...]:
-        try:
-            fields = next(csv.reader([header], strict=True))
-        except csv.Error as error:
-            raise stream.unusable(f"the quotes of its header are broken ({error})") from None
-        if len(fields) == 1:
-            for delimiter, name in {";": "semicolons", "\t": "tabs", "|": "bars"}.items():
-                if delimiter in header:
-                    raise stream.unusable(f"its fields are separated by {name}: write it with commas")
-        names = tuple(column_name(name) for name in fields)
-        unnamed = [str(position) for position, name in enumerate(names, start=1) if not name]
-        if unnamed:
-            raise stream.unusable(f"its header has no name for column {', '.join(unnamed[:10])}")
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise stream.unusable(f"its header names columns twice: {', '.join(twice[:10])}")
-        return names
 
     def _parse(self, rows: bytes, lines: Sequence[int], columns: Sequence[str], stream: TextStream) -> pa.RecordBatch:
         table = arrow_csv.read_csv(

@@ -10,8 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+#: Why a line that the file carries about itself is rejected; it is no loss.
+NOTE = "a note of the file about itself, not a row"
+#: A line may be this long: a longer one is taken for a file without line breaks.
+MAX_LINE_BYTES = 64 << 20
 #: A quoted value may break over this many physical lines; an unclosed quote is given up after them.
 MAX_LINES_OF_A_ROW = 1_000
+# the csv module refuses values above 128 KB, for the whole process, unless a limit is set
+csv.field_size_limit(MAX_LINE_BYTES)
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ def _verdict(lines: Sequence[bytes], at: int, layout: Layout) -> _Verdict:
     if not line.strip():
         return _BLANK
     if layout.is_note(line):
-        return _Verdict("rejected", reason="a note of the file about itself, not a row")
+        return _Verdict("rejected", reason=NOTE)
     if b"\0" in line:
         return _Verdict("rejected", reason="a NUL byte")
     if b'"' in line or b"\r" in line[:-1]:
@@ -117,12 +123,20 @@ def _quoted(lines: Sequence[bytes], at: int, layout: Layout) -> _Verdict:
         except _QuoteStaysOpen:
             continue
         except csv.Error as error:
-            return _Verdict("rejected", reason=f"broken quotes: {error}")
+            return _Verdict("rejected", reason=_broken(error))
     else:
         return _Verdict("unfinished", reason="a quote is opened and never closed")
     if n_fields == layout.n_fields:
         return _Verdict("row", n_lines=n_lines) if n_lines > 1 else _ROW
     return _wrong_number(n_fields, layout, n_lines=n_lines)
+
+
+def _broken(error: csv.Error) -> str:
+    if "new-line character" in str(error):
+        return "a carriage return within the line, outside quotes"
+    if "expected after" in str(error):
+        return "broken quotes: text follows a closing quote"
+    return "broken quotes"
 
 
 class _QuoteStaysOpen(csv.Error):

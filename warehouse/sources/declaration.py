@@ -1,6 +1,7 @@
 """What a source is: a lender's name, the tables its files fill, and the columns each file must have."""
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -48,10 +49,21 @@ def raw_table(source: str, entity: str) -> str:
 def column_name(header: str) -> str:
     """A header field as a raw column: lower case, every run of other characters than letters and digits one ``_``.
 
+    Accents of Latin letters are dropped; letters of other scripts stay. Empty where there is no letter or digit.
+
     >>> column_name(" default.payment.next.month"), column_name("PAY_0"), column_name("% of limit")
     ('default_payment_next_month', 'pay_0', 'of_limit')
+    >>> column_name("Größe"), column_name("Salário"), column_name("金額"), column_name("%")
+    ('grosse', 'salario', '金額', '')
     """
-    return re.sub(r"[^a-z0-9]+", "_", header.strip().lower()).strip("_")
+    if header.isascii():
+        return re.sub(r"[^a-z0-9]+", "_", header.lower()).strip("_")
+    plain = re.sub(r"(?<=[a-z])[\u0300-\u036f]+", "", unicodedata.normalize("NFKD", header.casefold()))
+    kept = (
+        character if unicodedata.category(character)[0] in "LMN" else "_"
+        for character in unicodedata.normalize("NFC", plain)
+    )
+    return re.sub("_+", "_", "".join(kept)).strip("_")
 
 
 def create_raw_table(con: "duckdb.DuckDBPyConnection", table: str, columns: Sequence[str]) -> None:

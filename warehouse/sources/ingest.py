@@ -15,6 +15,7 @@ from warehouse.errors import LakeError, SourceFileError
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES
 from warehouse.sources.csv_file import CsvFile, RejectedLine
+from warehouse.sources.csv_lines import NOTE
 from warehouse.sources.landing import LandedFile, receive
 from warehouse.sources.parquet_file import ParquetFile, is_parquet
 from warehouse.sources.target import Target, columns_to_load, require_table, target_of
@@ -102,7 +103,7 @@ def _ingest_file(target: Target, path: Path, settings: Settings, known: Mapping[
         counts = known.get((target.source, target.entity, landed.sha256))
         status: Status = "already_loaded"
         if counts is None:
-            file = ParquetFile(landed.path) if is_parquet(landed.path) else CsvFile(landed.path, notes=target.notes)
+            file = _opened(landed.path, target, settings)
             columns = columns_to_load(target, name, file.columns)
             ignored = tuple(column for column in file.columns if column not in columns)
             counts, status = _load(target, landed, file, columns, settings)
@@ -122,6 +123,10 @@ def _ingest_file(target: Target, path: Path, settings: Settings, known: Mapping[
         sha256=landed.sha256,
         ignored_columns=ignored,
     )
+
+
+def _opened(path: Path, target: Target, settings: Settings) -> CsvFile | ParquetFile:
+    return ParquetFile(path, settings) if is_parquet(path) else CsvFile(path, notes=target.notes, limits=settings)
 
 
 def _loaded_before(settings: Settings) -> dict[_Content, _Known]:
@@ -167,8 +172,7 @@ def _load(
         n_rows = _insert_rows(con, target, file, columns, loaded_at)
         rejected = file.rejected if isinstance(file, CsvFile) else []
         if n_rows == 0:
-            found = f"none of its lines is one ({rejected[0].reason})" if rejected else "found a header and no row"
-            raise SourceFileError(f"{name} must have at least one row: {found}; nothing of it was loaded")
+            raise SourceFileError(f"{name} must have at least one row: {_no_rows(rejected)}; nothing of it was loaded")
         if rejected:
             _insert_rejected(con, target, name, rejected, loaded_at)
         con.execute(
@@ -178,6 +182,16 @@ def _load(
         landed.require_unchanged()
         con.execute("commit")
         return _Known(n_rows, len(rejected)), "loaded"
+
+
+def _no_rows(rejected: Sequence[RejectedLine]) -> str:
+    lines = [line for line in rejected if line.reason != NOTE]
+    if not lines:
+        return "found a header and no row"
+    return (
+        f"none of its lines is one ({lines[0].reason}). Its header must come before the rows, "
+        "with a name for each field and no title above it"
+    )
 
 
 def _insert_rows(
@@ -202,7 +216,11 @@ def _insert_rows(
     except duckdb.Error as error:
         if refusal:
             raise refusal[0] from None
-        raise SourceFileError(f"{file.path.name} could not be read to its end: {error}; nothing was loaded") from error
+        if isinstance(file, ParquetFile):
+            file.require_whole()
+        raise LakeError(
+            f"the rows of {file.path.name} could not be written to the lake: {error}; nothing of it was loaded"
+        ) from error
     return int(inserted[0]) if inserted else 0
 
 

@@ -1,14 +1,17 @@
 """A Parquet file as received: its columns, and the query that reads them as text."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.errors import SourceFileError
+from warehouse.file_patterns import parquet
+from warehouse.sources.csv_header import MOST_COLUMNS
 from warehouse.sources.declaration import column_name
+from warehouse.sources.limits import Limits, require_bytes, require_rows
 
 
 @dataclass
@@ -19,21 +22,30 @@ class ParquetFile:
     """
 
     path: Path
+    limits: InitVar[Limits | None] = None
     columns: tuple[str, ...] = field(init=False)
     n_rows: int = field(init=False)
     _names: dict[str, str] = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, limits: Limits | None) -> None:
         try:
             with pq.ParquetFile(self.path) as file:
                 names, self.n_rows = file.schema_arrow.names, file.metadata.num_rows
-        except (pa.ArrowInvalid, OSError) as error:
+                n_bytes = sum(file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups))
+        except (pa.ArrowException, OSError) as error:
             raise SourceFileError(
                 f"{self.path.name} begins as a Parquet file but cannot be read as one ({error}); nothing was loaded"
             ) from None
+        if limits is not None:
+            require_rows(self.path, self.n_rows, limits)
+            require_bytes(self.path, n_bytes, limits)
+        if len(names) > MOST_COLUMNS:
+            raise SourceFileError(
+                f"{self.path.name} must have at most {MOST_COLUMNS:,} columns: found {len(names):,}; nothing was loaded"
+            )
         self.columns = tuple(column_name(name) for name in names)
         self._names = dict(zip(self.columns, names, strict=True))
-        if len(self._names) != len(names) or "" in self._names:
+        if not names or len(self._names) != len(names) or "" in self._names:
             twice = sorted({name for name in self.columns if self.columns.count(name) > 1})
             raise SourceFileError(
                 f"every column of {self.path.name} must have a name of its own in lower case letters and digits: found "
@@ -44,9 +56,19 @@ class ParquetFile:
         """SQL giving ``columns`` as text and ``_line``, the row's number plus one as if a header were line 1."""
         names = {column: self._names[column].replace('"', '""') for column in columns}
         texts = [f'cast("{name}" as varchar) as "{column}"' for column, name in names.items()]
-        path = str(self.path).replace("'", "''")
-        rows = f"read_parquet('{path}', file_row_number = true)"
+        rows = parquet(self.path, "file_row_number = true")
         return f"select {', '.join(texts)}, file_row_number + 2 as _line from {rows}"
+
+    def require_whole(self) -> None:
+        """Read all of it; raises SourceFileError where it is damaged."""
+        try:
+            with pq.ParquetFile(self.path) as file:
+                for _ in file.iter_batches():
+                    pass
+        except (pa.ArrowException, OSError) as error:
+            raise SourceFileError(
+                f"{self.path.name} could not be read to its end ({error}): fetch it again; nothing of it was loaded"
+            ) from None
 
     def write_without(self, lines: Collection[int], to: Path) -> None:
         """Write the file to ``to``, every value null in the rows of ``lines``: every other row keeps its line."""
@@ -57,11 +79,9 @@ class ParquetFile:
             f"case when file_row_number not in ({unwanted}) then {name} end as {name}"
             for name in ('"' + name.replace('"', '""') + '"' for name in self._names.values())
         ]
-        source, target = (str(path).replace("'", "''") for path in (self.path, to))
-        duckdb.execute(
-            f"copy (select {', '.join(values)} from read_parquet('{source}', file_row_number = true)) "
-            f"to '{target}' (format parquet)"
-        )
+        rows = parquet(self.path, "file_row_number = true")
+        target = str(to).replace("'", "''")
+        duckdb.execute(f"copy (select {', '.join(values)} from {rows}) to '{target}' (format parquet)")
 
 
 def is_parquet(path: Path) -> bool:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from warehouse.errors import SourceFileError
 from warehouse.sources import csv_file
 from warehouse.sources.csv_file import CsvFile
+from warehouse.sources.csv_lines import NOTE
 
 
 def write(tmp_path: Path, content: str | bytes, name: str = "loans.csv") -> Path:
@@ -93,6 +94,17 @@ def test_a_file_can_be_read_again(tmp_path: Path) -> None:
         (gzip.compress(b"id,amount\n" + b"1,2\n" * 1000, mtime=0)[:-20], "gzip stream is damaged or cut short"),
         (gzip.compress(b"id,amount\n", mtime=0)[:12], "gzip stream is damaged or cut short"),
         (b"BZh91AY&SY", "compressed by bzip2"),
+        (gzip.compress(gzip.compress(b"a,b\n1,2\n")), "gzipped twice: unpack it once"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", r"an Excel workbook \(\.xls\): save the sheet as CSV UTF-8"),
+        ("id,amount\n1,2\n".encode("utf-16-le"), "UTF-16 text"),
+        ("id,amount\n1,2\n".encode("utf-16-be"), "UTF-16 text"),
+        ("id,amount\n1,2\n".encode("utf-32"), "UTF-32 text"),
+        (b"\xef\xbb\xbf\n <html><table>", "HTML or XML"),
+        (b'[{"id": 1}]', "JSON"),
+        (b"sep=;\nid;amount\n1;2\n", "separated by semicolons: write it with commas"),
+        (b"id a b\n1 2 3\n4 5 6\n", "separated by blanks: write it with commas"),
+        (b"Loans,,\nid,amount,months\n1,2,3\n", r"Is it a title \('Loans'\)"),
+        (b"id," + b"x" * (5 << 20) + b"\n1,2\n", "a line near its beginning is longer than 4 MB"),
     ],
 )
 def test_a_file_that_is_no_csv_is_refused_for_what_was_found(tmp_path: Path, content: bytes, found: str) -> None:
@@ -100,6 +112,54 @@ def test_a_file_that_is_no_csv_is_refused_for_what_was_found(tmp_path: Path, con
 
     with pytest.raises(SourceFileError, match=rf"loans\.csv must be a CSV file .*{found}.*nothing of it was loaded"):
         rows(CsvFile(path))
+
+
+@pytest.mark.parametrize(
+    ("member", "found"),
+    [
+        ("xl/workbook.xml", r"an Excel workbook \(\.xlsx\): save the sheet as CSV UTF-8, or as Parquet"),
+        ("content.xml", "an OpenDocument spreadsheet: save the sheet as CSV"),
+    ],
+)
+def test_a_spreadsheet_is_named_as_one(tmp_path: Path, member: str, found: str) -> None:
+    """It was "a zip archive: unpack it first"."""
+    with zipfile.ZipFile(tmp_path / "loans.xlsx", "w") as archive:
+        archive.writestr("mimetype", "")
+        archive.writestr(member, "")
+
+    with pytest.raises(SourceFileError, match=found):
+        CsvFile(tmp_path / "loans.xlsx")
+
+
+def test_line_ends_of_old_macs_are_line_ends(tmp_path: Path) -> None:
+    """ "The quotes of its header are broken" was said of such a file."""
+    file = CsvFile(write(tmp_path, 'id,note\r1,"two\rlines"\r2,b\r'))
+
+    assert [(row["id"], row["note"], row["_line"]) for row in rows(file)] == [("1", "two\nlines", 2), ("2", "b", 4)]
+
+
+def test_mixed_line_ends_lose_no_row_and_a_lone_carriage_return_is_named(tmp_path: Path) -> None:
+    file = CsvFile(write(tmp_path, "id,note\r\n1,a\n2,b\r\n3,c\r4,d\n"))
+
+    assert [(row["id"], row["note"]) for row in rows(file)] == [("1", "a"), ("2", "b")]
+    assert [(line.line, line.reason) for line in file.rejected] == [
+        (4, "a carriage return within the line, outside quotes")
+    ]
+
+
+def test_a_long_quoted_value_is_a_value(tmp_path: Path) -> None:
+    """The csv module's own limit is 128 KB: "field larger than field limit" was the reason for its rejection."""
+    file = CsvFile(write(tmp_path, f'id,note\n1,"{"x, " * 70_000}"\n'))
+
+    assert [(row["id"], len(str(row["note"]))) for row in rows(file)] == [("1", 210_000)]
+
+
+def test_the_line_that_tells_excel_the_separator_is_a_note(tmp_path: Path) -> None:
+    """It had "no name for column 2"."""
+    file = CsvFile(write(tmp_path, "sep=,\r\nid,amount\r\n1,2\r\n"))
+
+    assert [(row["id"], row["_line"]) for row in rows(file)] == [("1", 3)]
+    assert [(line.line, line.value, line.reason) for line in file.rejected] == [(1, "sep=,", NOTE)]
 
 
 def test_a_zip_archive_is_named_as_one(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_lines_with_the_right_number_of_fields_are_rows() -> None:
         ("1,2", "2 fields instead of 3"),
         ("1", "1 field instead of 3"),
         ("1,2,3,4", "4 fields instead of 3"),
-        ('1,"2"x,3', "broken quotes: ',' expected after '\"'"),
+        ('1,"2"x,3', "broken quotes: text follows a closing quote"),
         ('1,"2,3', "a quote is opened and never closed"),
         ("1,2\0,3", "a NUL byte"),
         ('"1,2,3"', "1 field instead of 3"),

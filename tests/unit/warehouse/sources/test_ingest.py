@@ -7,10 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from warehouse.errors import SourceFileError
+from warehouse.errors import LakeError, SourceFileError
 from warehouse.lake import connect, current_snapshot, writer
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES, ingest_files
+from warehouse.sources.parquet_file import ParquetFile
 
 
 @pytest.fixture
@@ -116,6 +117,24 @@ def test_a_file_that_cannot_be_used_leaves_nothing(home: Settings, tmp_path: Pat
     assert list((home.landing / "simulated" / "truth").iterdir()) == []
 
 
+def test_a_lake_that_cannot_be_written_is_no_fault_of_the_file(
+    home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk must not be a reason to set a file of the inbox aside."""
+    pq.write_table(pa.table({"id": [1]}), tmp_path / "whole.parquet")
+    whole = pa.table({"id": [str(number) for number in range(50_000)]})
+    pq.write_table(whole, tmp_path / "damaged.parquet", compression="gzip")
+    damaged = bytearray((tmp_path / "damaged.parquet").read_bytes())
+    damaged[1_000:5_000] = bytes(4_000)
+    (tmp_path / "damaged.parquet").write_bytes(damaged)
+    with pytest.raises(SourceFileError, match=r"damaged\.parquet could not be read to its end"):
+        ingest_files("mybank", [tmp_path / "damaged.parquet"], home, "loans")
+
+    monkeypatch.setattr(ParquetFile, "select", lambda *_: "select error('no space left') as id, 1 as _line")
+    with pytest.raises(LakeError, match=r"rows of whole\.parquet could not be written to the lake: .*no space left"):
+        ingest_files("mybank", [tmp_path / "whole.parquet"], home, "loans")
+
+
 def test_an_error_late_in_a_file_takes_back_its_first_rows(home: Settings, tmp_path: Path) -> None:
     """The gzip stream breaks after the first blocks have gone to the lake: nothing may be half loaded."""
     whole = gzip.compress(("id,amount\n" + "".join(f"{i},{i * 7919 % 1009}\n" for i in range(2_000_000))).encode(), 1)
@@ -155,7 +174,7 @@ def test_a_lender_of_ones_own_may_have_any_header(home: Settings, tmp_path: Path
 
     ingest_files("mybank", [tmp_path / "loans.csv"], home, "loans")
 
-    assert query(home, 'select loan_id, of_limit, "select", ber from raw.mybank_loans') == [("1", "2", "3", "4")]
+    assert query(home, 'select loan_id, of_limit, "select", uber from raw.mybank_loans') == [("1", "2", "3", "4")]
 
 
 def test_a_later_file_of_an_own_lender_must_have_the_same_columns(home: Settings, tmp_path: Path) -> None:

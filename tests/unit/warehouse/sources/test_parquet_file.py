@@ -51,6 +51,26 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
         ParquetFile(tmp_path / "loans.parquet")
 
 
+def test_a_file_whose_name_is_a_pattern_is_that_file_alone(tmp_path: Path) -> None:
+    for name in ("*.parquet", "other.parquet"):
+        pq.write_table(pa.table({"name": [name]}), tmp_path / name)
+
+    file = ParquetFile(tmp_path / "*.parquet")
+    file.write_without([3], tmp_path / "copy")
+
+    assert duckdb.sql(file.select(("name",))).fetchall() == [("*.parquet", 2)]
+    assert pq.read_table(tmp_path / "copy").to_pylist() == [{"name": "*.parquet"}]
+
+
+def test_a_folder_that_looks_like_a_partition_adds_no_column(tmp_path: Path) -> None:
+    (tmp_path / "name=wrong").mkdir()
+    pq.write_table(pa.table({"name": ["right"]}), tmp_path / "name=wrong" / "loans.parquet")
+
+    file = ParquetFile(tmp_path / "name=wrong" / "loans.parquet")
+
+    assert duckdb.sql(file.select(("name",))).fetchall() == [("right", 2)]
+
+
 def test_columns_that_would_get_the_same_name_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"loan id": ["1"], "loan_id": ["2"]}), tmp_path / "loans.parquet")
 
