@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from ml.evaluation import Comparison, Evaluation, Measured
-from ml.gates import GateLimits, GateResult, LoggedEvidence, ParityEvidence, refused, run_gates
+from ml.gate_limits import GateLimits
+from ml.gates import GateResult, LoggedEvidence, ParityEvidence, refused, run_gates
 from ml.leakage import FeatureSignal
 from ml.metrics import Difference, Metrics
 
