@@ -62,7 +62,7 @@ def is_judged(source: str, directory: CandidateDirectory) -> bool:
     judgement = directory.read_judgement()
     if judgement is None or LOGGED_FEATURES in judgement.refused:
         return False
-    return judgement.limits == _plain(limits_of(read_lender(source)))
+    return judgement.limits == plain_limits(limits_of(read_lender(source)))
 
 
 def train_candidate(
@@ -105,7 +105,9 @@ def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: Ca
         logged=logged_evidence(settings, record.source, since=skew_since(settings)),
         limits=limits,
     )
-    judgement = Judgement(evaluation.champion_version, tuple(asdict(result) for result in results), _plain(limits))
+    judgement = Judgement(
+        evaluation.champion_version, tuple(asdict(result) for result in results), plain_limits(limits)
+    )
     before = directory.read_judgement()
     if before is not None and (before.refused, before.limits) != (judgement.refused, judgement.limits):
         directory.forget_registration()
@@ -196,7 +198,8 @@ def compare_with_champion(settings: Settings, directory: CandidateDirectory) -> 
     return compare(rows.defaulted("test"), ours, champion.probabilities)
 
 
-def _plain(limits: GateLimits) -> dict[str, Any]:
+def plain_limits(limits: GateLimits) -> dict[str, Any]:
+    """Limits as a judgement keeps them: what JSON gives back of them."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(limits)))
     return plain
 
