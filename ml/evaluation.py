@@ -135,6 +135,11 @@ class Evaluation:
         )
 
 
+def compare(defaulted: NDArray[np.bool_], ours: Floats, theirs: Floats) -> Comparison:
+    """The first model's figures less the second's, on the same loans."""
+    return Comparison(auc=auc_difference(defaulted, ours, theirs), brier=brier_difference(defaulted, ours, theirs))
+
+
 def score_splits(
     candidate: Candidate, training_set: TrainingSet, champion: ChampionScores | None = None
 ) -> dict[Split, SplitScores]:
@@ -175,11 +180,7 @@ def evaluate_scores(
             row for split in SPLITS for row in _measure_split(split, scores[split], candidate.policy.cut_off)
         ),
         comparisons={
-            other: Comparison(
-                auc=auc_difference(test.defaulted, test.probabilities[CANDIDATE], test.probabilities[other]),
-                brier=brier_difference(test.defaulted, test.probabilities[CANDIDATE], test.probabilities[other]),
-            )
-            for other in others
+            other: compare(test.defaulted, test.probabilities[CANDIDATE], test.probabilities[other]) for other in others
         },
         champion_version=None if champion is None else champion.version,
         feature_importance=candidate.feature_importance(),
@@ -199,10 +200,7 @@ def beside_champion(
     ``defaulted``, ``probabilities``: of the same test rows, what became of them and what the candidate says.
     """
     of_champion = measure(defaulted, champion.probabilities, cut_off=cut_off)
-    comparison = Comparison(
-        auc=auc_difference(defaulted, probabilities, champion.probabilities),
-        brier=brier_difference(defaulted, probabilities, champion.probabilities),
-    )
+    comparison = compare(defaulted, probabilities, champion.probabilities)
     return replace(
         evaluation,
         measured=(*evaluation.measured, Measured("test", None, CHAMPION, of_champion)),

@@ -101,11 +101,11 @@ def promote_approved(settings: Settings) -> Deployment | None:
     return deployment
 
 
-def rollback(settings: Settings, *, by: str) -> Deployment:
+def rollback(settings: Settings, *, by: str, why: str = "") -> Deployment:
     """Serve again what was served before the current deployment, features included, and move MLflow's alias back.
 
-    A challenge against the current one ends. Rolling back twice goes back two deployments. Raises NotFoundError when
-    there is nothing to go back to.
+    A challenge against the current one ends; ``why`` goes into the history. Rolling back twice goes back two
+    deployments. Raises NotFoundError when there is nothing to go back to.
     """
     from ml.registry import set_champion
 
@@ -119,7 +119,7 @@ def rollback(settings: Settings, *, by: str) -> Deployment:
         # never serve a bundle that cannot be read, or is another than was registered
         load_registered(settings, current.previous.model_name, current.previous.model_version)
         deployment = replace(current.previous, published_at=now(), published_by=by)
-        serve(settings, deployment, action="rollback", by=by)
+        serve(settings, deployment, action="rollback", by=by, why=why)
     # last: an unreachable registry must not keep a bad model in service
     set_champion(settings, deployment.model_name, deployment.model_version)
     return deployment

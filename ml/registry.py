@@ -164,5 +164,5 @@ def _show_gates(settings: Settings, version: RegisteredVersion, gates: Sequence[
 def _gate_tags(gates: Sequence[GateResult]) -> dict[str, str]:
     """What each gate said, refusals first: a version whose tags are rewritten is never shown as passed before."""
     refused = ", ".join(gate.gate for gate in gates if not gate.passed)
-    tags = {f"{_GATE}{gate.gate}": ("passed" if gate.passed else f"refused: {gate.message}") for gate in gates}
+    tags = {f"{_GATE}{gate.gate}": f"{'passed' if gate.passed else 'refused'}: {gate.message}" for gate in gates}
     return {_REFUSED_BY: refused, **tags} if refused else {**tags, _REFUSED_BY: refused}

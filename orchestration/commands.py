@@ -1,5 +1,6 @@
 """``loanlake run``, ``up``, ``sign-in``, ``status`` and ``maintain``."""
 
+import getpass
 import signal
 import sys
 import tempfile
@@ -28,6 +29,19 @@ from warehouse.sources.simulated.simulation import Simulation
 )
 @click.option("--retrain", is_flag=True, help="Train even where nothing has changed.")
 @click.option(
+    "--publish",
+    type=click.Choice(["auto", "never", "always"]),
+    help="What to do with a model that passed its gates: auto decides by the rule below, never only registers it, "
+    "always publishes it by your word.  [default: the lender's, LOANLAKE_PUBLISH, or auto]",
+)
+@click.option("--reason", default="", help="Why it is to be published; needed for --publish always, and kept.")
+@click.option("--by", default=getpass.getuser, help="Your name, if not the user of this machine; it is kept.")
+@click.option(
+    "--take-over/--no-take-over",
+    default=None,
+    help="Whether it may be served in the place of another lender's model.  [default: yes where SOURCE is named]",
+)
+@click.option(
     "--applications",
     type=click.IntRange(min=1),
     help=f"Size of the simulated lender (default {Simulation.applications:,}).",
@@ -43,18 +57,27 @@ def run(source: str | None, files: tuple[Path, ...], **options: Any) -> None:
     are built from what was loaded before; the simulated lender writes its own. Running again changes nothing but what
     new data changes.
 
+    A first model is published when its gates pass. Beside a champion, auto publishes a refresh (features and settings
+    of the champion, newer labels) that is no worse, and a change only where it is better by a paired 95 % interval;
+    other models are registered and wait, and a new version of the features begins as challenger in shadow.
+
     \b
     Examples:
       loanlake run
       loanlake run lending_club accepted_2007_to_2018Q4.csv.gz
       loanlake run lending_club --exclude annual_rate,lender_grade
       loanlake run lending_club --feature-version 1
+      loanlake run lending_club --publish always --reason "Minutes of the committee, 2026-11"
 
-    Exit code 0: a model is served (a new one, or the one before where nothing changed). 1: a check or gate stopped the
-    run, or it failed; the last line says which. 130: interrupted.
+    Exit code 0: the run came to its end; its answer says which model is served, and what waits. 1: a check or gate
+    stopped the run, or it failed; the last line says which. 130: interrupted.
     """
     from orchestration.main_run import run_main_path
 
+    if options["publish"] == "always" and not options["reason"].strip():
+        raise click.UsageError("--publish always needs --reason, which is kept with your name")
+    if options["take_over"] is None:
+        options["take_over"] = source is not None  # a person who names a lender means it
     settings, run_settings = Settings.from_environment(), _run_settings(source or "simulated", files, options)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -77,6 +100,10 @@ def _run_settings(source: str, files: tuple[Path, ...], options: Mapping[str, An
         "exclude": [name.strip() for name in options["exclude"].split(",") if name.strip()],
         "report_months": list(options["report_months"]),
         "force_training": options["retrain"],
+        "publish": options["publish"] or "",
+        "reason": options["reason"],
+        "by": options["by"],
+        "takes_over": options["take_over"],
         "simulate": bool(simulated),
         **{f"simulated_{name}": value for name, value in simulated.items()},
     }

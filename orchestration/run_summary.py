@@ -72,6 +72,10 @@ def _model_lines(settings: Settings, source: str) -> list[str]:
         passed = len(judgement.gates) - len(refused)
         lines.append(f"gates         {passed} of {len(judgement.gates)} passed")
         lines += [f"  refused     {gate['gate']}: {gate['message']}" for gate in refused]
+        lines += [f"  moved       {name} by the lender: {why}" for name, why in judgement.moved.items()]
+    publication = directory.read_publication()
+    if publication:
+        lines += [f"published     {publication['word']}: {publication['text']}", f"  rule        {publication['rule']}"]
     if settings.deployment.exists():
         served = json.loads(settings.deployment.read_text())
         lines.append(f"served        {served['model_name']} version {served['model_version']}")

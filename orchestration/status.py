@@ -1,7 +1,7 @@
 """``loanlake status``: what is in this home, read from the lake, the deployment file, the outbox and Dagster's storage.
 
-Reads only; a part that does not exist yet says so in a word. MLflow is not imported (9 s): versions are those that were
-published, from the deployment history.
+Reads only; a part that does not exist yet says so in a word. MLflow is not imported (9 s): versions come from the
+home's own record.
 """
 
 import json
@@ -158,7 +158,10 @@ def _since(deployment: "Deployment", now: datetime) -> str:
 
 
 def _model_lines(settings: Settings) -> list[str]:
-    rows: list[Sequence[str]] = [("model", "version", "trained", "test AUC", "gini", "ks", "brier")]
+    from ml.version_states import version_states
+
+    states = {(each.version.name, each.version.version): each.state for each in version_states(settings)}
+    rows: list[Sequence[str]] = [("model", "version", "state", "trained", "test AUC", "gini", "ks", "brier")]
     for lineage_path in sorted(
         settings.bundles.glob("*/*/lineage.json"), key=lambda path: (path.parts[-3], int(path.parts[-2]))
     ):
@@ -168,8 +171,22 @@ def _model_lines(settings: Settings) -> list[str]:
             row for row in measured if (row["split"], row["month"], row["model"]) == ("test", None, "candidate")
         )
         shown = [f"{figures[name]:.4f}" for name in ("auc", "gini", "ks", "brier")]
-        rows.append((lineage_path.parts[-3], lineage_path.parts[-2], lineage["trained_at"][:16], *shown))
-    return _table(rows) if len(rows) > 1 else ["none published"]
+        name, version = lineage_path.parts[-3], lineage_path.parts[-2]
+        state = states.get((name, int(version)), "not recorded").replace("_", " ")
+        rows.append((name, version, state, lineage["trained_at"][:16], *shown))
+    return [*_table(rows), *_waiting_versions(settings)] if len(rows) > 1 else ["none registered"]
+
+
+def _waiting_versions(settings: Settings) -> list[str]:
+    """Why the newest candidate of each lender is not the champion, where it passed its gates."""
+    from orchestration.candidates import current_candidate
+
+    lines = []
+    for path in sorted(settings.candidates.glob("*/current")):
+        found = current_candidate(settings, path.parent.name).read_publication()
+        if found is not None and found["word"] in ("waiting", "in shadow"):
+            lines.append(found["text"])
+    return lines
 
 
 def _prediction_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:

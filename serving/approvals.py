@@ -55,7 +55,8 @@ APPROVAL_REQUEST = BodySchema(
 )
 _WHAT_FOLLOWS = "Dagster puts the version in service, as a rule within a minute; GET /v1/models tells when it has"
 _TO_ROLL_OUT = (
-    "It may be served: `loanlake challenge {0} --canary` rolls it out, `loanlake promote {0}` serves it at once"
+    "It may be served: `loanlake challenge {0} --canary --reason …` rolls it out, `loanlake promote {0} --reason …` "
+    "serves it immediately"
 )
 
 

@@ -57,7 +57,8 @@ def test_a_rollback_is_answered_by_every_worker_within_a_second(
             n_before = len(_swaps(log, version - 1))
             began = time.time()
             # here is no registry: its alias is moved last, so that nothing of it keeps a bad model in service
-            subprocess.run([Path(sys.executable).with_name("loanlake"), "rollback"], capture_output=True, check=False)
+            command = [Path(sys.executable).with_name("loanlake"), "rollback", "--reason", "a test"]
+            subprocess.run(command, capture_output=True, check=False)
 
             swapped = _wait_for_swaps(log, version - 1, n=n_before + WORKERS)
             published = datetime.fromisoformat(read_history(settings)[-1].at).timestamp()

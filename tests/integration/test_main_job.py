@@ -17,7 +17,7 @@ from ml.bundle import Bundle, load_bundle
 from ml.drift_figures import SCORE, read_drift
 from ml.gate_names import LOGGED_FEATURES
 from ml.gates import GateResult, run_gates
-from ml.registry import get_version
+from ml.registered_version import get_version
 from orchestration import training
 from orchestration.candidates import current_candidate
 from orchestration.defs.pipeline.jobs import MAIN_PATH

@@ -42,6 +42,7 @@ from warehouse.errors import ApprovalMissing, GateRefusal, NotFoundError
 from warehouse.lake import writer
 from warehouse.settings import Settings
 
+REASON = ("--reason", "a test")
 PASSED = GateResult("auc_reaches_floor", True, "at least 0.6", "0.7", "Required at least 0.6; found 0.7.")
 REFUSED = replace(PASSED, passed=False, found="0.5", message="Required at least 0.6; found 0.5. Refused: look.")
 
@@ -195,7 +196,7 @@ def test_a_version_that_does_not_exist_is_named_with_those_that_do(registered):
 def test_promotion_and_rollback_move_what_is_served_and_the_alias(registered, monkeypatch):
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     promote(registered.settings, 1, source=SOURCE, by="tests")
-    result = CliRunner().invoke(promote_command, ["2", "--source", SOURCE])
+    result = CliRunner().invoke(promote_command, ["2", "--source", SOURCE, *REASON])
     aliases = registered.aliases()
 
     assert result.exit_code == 0, result.output
@@ -213,11 +214,11 @@ def test_a_challenge_moves_the_alias_and_ends_with_it(registered, monkeypatch):
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     promote(registered.settings, 1, source=SOURCE, by="tests")
 
-    begun = CliRunner().invoke(challenge_command, ["2", "--share", "0.1"])
+    begun = CliRunner().invoke(challenge_command, ["2", "--share", "0.1", *REASON])
     with pytest.raises(GateRefusal, match="version 2 is on trial"):
         archive(registered.settings, 2, source=SOURCE)
     challenger = registered.aliases().get("challenger")
-    ended = CliRunner().invoke(challenge_command, ["--end"])
+    ended = CliRunner().invoke(challenge_command, ["--end", *REASON])
 
     assert begun.exit_code == 0, begun.output
     assert f"serving {MODEL_NAME} version 1" in begun.output
@@ -233,11 +234,11 @@ def test_a_version_waits_for_approval_and_is_served_with_it(registered, monkeypa
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     monkeypatch.setenv("LOANLAKE_APPROVAL", "required")
 
-    waiting = CliRunner().invoke(promote_command, ["2", "--source", SOURCE])
-    canary = CliRunner().invoke(challenge_command, ["2", "--canary"])
-    shadow = CliRunner().invoke(challenge_command, ["2", "--shadow"])
+    waiting = CliRunner().invoke(promote_command, ["2", "--source", SOURCE, *REASON])
+    canary = CliRunner().invoke(challenge_command, ["2", "--canary", *REASON])
+    shadow = CliRunner().invoke(challenge_command, ["2", "--shadow", *REASON])
     allowed = CliRunner().invoke(approve_command, ["2", "--source", SOURCE, "--reason", "a canary", "--no-serve"])
-    rolled_out = CliRunner().invoke(challenge_command, ["2", "--canary"])
+    rolled_out = CliRunner().invoke(challenge_command, ["2", "--canary", *REASON])
     approved = CliRunner().invoke(approve_command, ["2", "--source", SOURCE, "--reason", "minutes 2026-11"])
 
     assert [type(result.exception) for result in (waiting, canary)] == [ApprovalMissing, ApprovalMissing]
@@ -284,7 +285,7 @@ def test_an_approval_over_http_is_followed_and_shown_in_mlflow(registered):
 def test_a_canary_that_has_passed_its_last_step_is_champion(registered, monkeypatch):
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     promote(registered.settings, 1, source=SOURCE, by="tests")
-    begun = CliRunner().invoke(challenge_command, ["2", "--canary", "--steps", "50,100", "--dwell", "0"])
+    begun = CliRunner().invoke(challenge_command, ["2", "--canary", "--steps", "50,100", "--dwell", "0", *REASON])
     with writer("test", registered.settings) as con:
         con.execute(
             "insert into serving.predictions by name select ? as source, ? as model_name, 'online' as route, "
@@ -330,7 +331,7 @@ def test_a_version_that_a_gate_refused_is_not_tried(registered):
 def test_a_challenge_that_is_not_one_thing_is_a_usage_error(registered, monkeypatch, arguments):
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
 
-    assert CliRunner().invoke(challenge_command, arguments).exit_code == 2
+    assert CliRunner().invoke(challenge_command, [*arguments, *REASON]).exit_code == 2
 
 
 @pytest.fixture

@@ -111,7 +111,8 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
 def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """How good the candidate is, on every split and month beside its baselines, and what the gates decide.
 
-    They decide once, but of a candidate that was refused for what is served, each time: what is served may be mended.
+    Gates are decided once per candidate, and again where the lender moved a limit since, or where the candidate was
+    refused because of what is served, which may since have been fixed.
     """
     from orchestration.training import is_judged, judge_candidate
 
@@ -119,7 +120,7 @@ def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     source = run_settings.active_source(settings)
     directory = current_candidate(settings, source)
     judgement = directory.read_judgement()
-    if judgement is None or not is_judged(directory):
+    if judgement is None or not is_judged(source, directory):
         judgement = judge_candidate(settings, read_training_set_record(settings, source), directory)
 
     measured = json.loads((directory.bundle / "metrics.json").read_text())["measured"]

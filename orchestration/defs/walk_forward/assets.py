@@ -10,6 +10,7 @@ from orchestration import pages
 from orchestration.feature_versions import feature_tables
 from orchestration.layers import LAKE_WRITER, OUTCOMES, WALK_FORWARD
 from orchestration.run_settings import RunSettings
+from warehouse.lenders import read_lender
 from warehouse.settings import Settings
 
 #: From the first month of the oldest lender known; a month without applications is refused when it is walked.
@@ -41,6 +42,7 @@ def walk_forward(
     A backfill walks its months in one run, each as the month before left it; select a stretch without gaps. A month
     walked again is replaced, and the months after it are removed where it ends with another champion.
     """
+    from ml.gate_limits import limits_of
     from ml.training import TrainingSettings
     from ml.walk_forward.plan import WalkPlan, parse_policies
     from ml.walk_forward.summary import summarise
@@ -56,6 +58,7 @@ def walk_forward(
         run=config.run,
         label_window_months=config.label_window_months,
         training=TrainingSettings(exclude=tuple(run_settings.exclude)),
+        limits=limits_of(read_lender(run_settings.active_source(settings))),
     )
     walk = run_walk(
         settings, plan, lambda month: context.log.info(str(month)), feature_version=run_settings.feature_version

@@ -116,7 +116,9 @@ def test_ending_no_challenge_says_so(home):
 
 
 def test_the_command_names_the_fewest_decisions_of_a_step():
-    result = CliRunner().invoke(challenge_command, ["2", "--canary", "--decisions", str(MIN_DECISIONS - 1)])
+    result = CliRunner().invoke(
+        challenge_command, ["2", "--canary", "--decisions", str(MIN_DECISIONS - 1), "--reason", "a try"]
+    )
 
     assert result.exit_code == 2
     assert f"{MIN_DECISIONS - 1} is not in the range x>={MIN_DECISIONS}" in result.output

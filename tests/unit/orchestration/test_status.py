@@ -28,7 +28,7 @@ def test_an_empty_home_says_how_to_start(home: Settings) -> None:
         "data         no lake yet: start with `loanlake run`",
         "inbox        empty",
         "served       no model: the API answers 503 until one passes its gates",
-        "models       none published",
+        "models       none registered",
         "predictions  no lake yet: start with `loanlake run`",
         "alerts       no lake yet: start with `loanlake run`",
         "runs         none",
@@ -66,7 +66,7 @@ def test_a_home_at_work_shows_data_model_and_predictions(home: Settings, in_serv
     assert (
         "served       default_risk_bank version 3, features v1, since 2024-01-02 03:04 UTC (2 h ago), by test" in text
     )
-    assert "default_risk_bank  3        2024-01-02T03:04  0.7066" in text
+    assert "default_risk_bank  3        not recorded  2024-01-02T03:04  0.7066" in text
     assert "predictions  bank backfill: 1, the latest decided 2023-12-31" in text
     assert "alerts       nothing yet" in text
 
