@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from ml.freshness import HistoryPolicy, StaleWord, UnavailableWord
+from ml.freshness import USUAL_MAX_AGE, HistoryPolicy, StaleWord, UnavailableWord
 from serving.keys import MOST_REQUESTS
 from warehouse.errors import SettingError
 
@@ -122,7 +122,7 @@ class ServingOptions:
             tokens=_token_options(env),
             own_decisions_only=_word(env, "LOANLAKE_DECISIONS", ("all", "own")) == "own",
             history=HistoryPolicy(
-                max_age=_hours(env, "LOANLAKE_HISTORY_MAX_AGE_HOURS"),
+                max_age=_age(env, "LOANLAKE_HISTORY_MAX_AGE_HOURS"),
                 stale=_word(env, "LOANLAKE_STALE_HISTORY", get_args(StaleWord)),
                 unavailable=_word(env, "LOANLAKE_UNAVAILABLE_HISTORY", get_args(UnavailableWord)),
             ),
@@ -201,14 +201,19 @@ def _url(env: Mapping[str, str], name: str, default: str) -> str:
     return url
 
 
-def _hours(env: Mapping[str, str], name: str) -> timedelta | None:
+def _age(env: Mapping[str, str], name: str) -> timedelta | None:
+    """An age in hours; None where the word ``none`` says that no age is too old."""
     text = env.get(name)
     if not text:
+        return USUAL_MAX_AGE
+    if text == "none":
         return None
     try:
         hours = float(text)
     except ValueError:
         hours = -1.0
     if not 0 < hours <= _MOST_HOURS:
-        raise SettingError(f"{name} must be a number of hours within 0..{_MOST_HOURS:,}, above 0: found {text!r}")
+        raise SettingError(
+            f"{name} must be a number of hours within 0..{_MOST_HOURS:,}, above 0, or none: found {text!r}"
+        )
     return timedelta(hours=hours)

@@ -10,7 +10,7 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from serving.access import SCOPE, caller
-from serving.batch_downloads import accepted_form, streamed
+from serving.batch_downloads import accepted_form, file_name, streamed
 from serving.batch_wire import BatchList, BatchResults, BatchStatus, batch_location, batch_status
 from serving.batches import BatchService
 from serving.controllers.scores import IdempotencyKey
@@ -101,7 +101,8 @@ class BatchesController(Controller):
         """The rows of a batch that has succeeded, scored or with their problem: JSON, CSV or Parquet, by `Accept`."""
         files = await batches.results(batch_id, caller(request))
         form = accepted_form(request.headers.get("accept"))
-        return Stream(streamed(files.results, form, batch_id), media_type=form)
+        named = {"Content-Disposition": f'attachment; filename="{file_name(batch_id, form)}"'}
+        return Stream(streamed(files.results, form, batch_id), media_type=form, headers=named)
 
 
 def _state(text: str | None) -> State | None:

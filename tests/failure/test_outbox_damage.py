@@ -13,6 +13,7 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from ml.freshness import HistoryPolicy
 from serving.app import create_app
 from serving.options import ServingOptions
 from tests.serving_home import APPLICATION, ServingHome, furnish
@@ -170,7 +171,7 @@ def test_a_file_taken_away_under_a_running_api_is_noticed(serving_home: ServingH
 
 @contextmanager
 def api(serving_home: ServingHome) -> Iterator[TestClient[Litestar]]:
-    app = create_app(serving_home.settings, ServingOptions())
+    app = create_app(serving_home.settings, ServingOptions(history=HistoryPolicy(max_age=None)))
     with TestClient(app, raise_server_exceptions=False) as client:
         client.headers.update(serving_home.headers)
         yield client
