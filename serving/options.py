@@ -61,6 +61,7 @@ class ServingOptions:
     ``logs_all_requests``: a line in the log for each request, not only for errors and those of ``slow_seconds``.
     ``tokens``: None where keys alone are taken.
     ``own_decisions_only``: whether callers see, and report outcomes of, only what they had scored themselves.
+    ``required_fields``: of an application, beside those that the model's contract requires.
     ``history``: how old history may be, and what happens then.
     ``page_urls``: where the page's links lead.
     """
@@ -84,6 +85,7 @@ class ServingOptions:
     slow_seconds: float = 1.0
     tokens: TokenOptions | None = None
     own_decisions_only: bool = False
+    required_fields: tuple[str, ...] = ()
     history: HistoryPolicy = field(default_factory=HistoryPolicy)
     page_urls: PageUrls = field(default_factory=PageUrls)
 
@@ -120,6 +122,7 @@ class ServingOptions:
             logs_all_requests=_word(env, "LOANLAKE_ACCESS_LOG", ("errors", "all")) == "all",
             slow_seconds=_seconds(env, "LOANLAKE_SLOW_SECONDS", cls.slow_seconds),
             tokens=_token_options(env),
+            required_fields=_fields(env, "LOANLAKE_REQUIRED_FIELDS"),
             own_decisions_only=_word(env, "LOANLAKE_DECISIONS", ("all", "own")) == "own",
             history=HistoryPolicy(
                 max_age=_age(env, "LOANLAKE_HISTORY_MAX_AGE_HOURS"),
@@ -183,6 +186,15 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
     if not 0 < seconds <= _MOST_SECONDS:
         raise SettingError(f"{name} must be a number of seconds within 0..{_MOST_SECONDS:,}, above 0: found {text!r}")
     return seconds
+
+
+def _fields(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Names, in any order; whether the served model has such fields is seen when it is loaded."""
+    fields = tuple(dict.fromkeys(env.get(name, "").replace(",", " ").split()))
+    wrong = [field for field in fields if not field.isidentifier()]
+    if wrong:
+        raise SettingError(f"{name} must list fields such as annual_income,bureau_score: found {', '.join(wrong)}")
+    return fields
 
 
 def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
