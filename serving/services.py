@@ -71,7 +71,9 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
     shadows = ShadowScorer(outbox=outbox, metrics=metrics)
     decisions = DecisionReader(settings, outbox=outbox, own_only=options.own_decisions_only)
     approvals = ApprovalService(settings)
-    readiness = ReadinessCheck(deployments=deployments, store=store, outbox=outbox, history_policy=options.history)
+    readiness = ReadinessCheck(
+        home=settings.home, deployments=deployments, store=store, outbox=outbox, history_policy=options.history
+    )
     return Services(
         deployments=deployments,
         scoring=ScoringService(

@@ -131,7 +131,7 @@ def test_a_lost_file_is_named_and_its_journal_kept(serving_home: ServingHome, an
         ready_again = client.get("/readyz")
 
     assert (ready.status_code, score.status_code, ready_again.status_code) == (503, 503, 200)
-    assert f"{outbox} is missing or empty" in ready.json()["reasons"][0]
+    assert f"{outbox.name} is missing or empty" in ready.json()["reasons"][0]
     assert decision_log.ingest_into_lake(serving_home.settings).n_decisions == len(answered)
 
 
@@ -146,7 +146,7 @@ def test_a_file_that_is_no_database_any_more_is_named_and_not_replaced(serving_h
         ready, score = client.get("/readyz"), client.post("/v1/scores", json=APPLICATION)
 
     assert (ready.status_code, score.status_code) == (503, 503)
-    assert ready.json()["reasons"] == [f"the decision log {outbox} cannot be written: file is not a database"]
+    assert ready.json()["reasons"] == [f"the decision log serving/{outbox.name} cannot be written: file is not a database"]
     assert outbox.read_bytes() == damaged
 
 
