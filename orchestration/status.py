@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from ml.deployment import Deployment
+    from warehouse.batches import BatchStates
 
 Row = tuple[Any, ...]
 #: Files named in a line.
@@ -208,7 +209,18 @@ def _waiting_lines(settings: Settings) -> list[str]:
         batches.append(
             f"{len(postponed):,} of them were put back into the queue, the first since: {postponed[0].reason}"
         )
-    return _outbox_lines(settings) + batches
+    return _outbox_lines(settings) + batches + _failed_batches(states)
+
+
+def _failed_batches(states: "BatchStates") -> list[str]:
+    """How many failed and stand so, and why the newest did."""
+    n_failed = states.count("failed")
+    if not n_failed:
+        return []
+    [newest] = states.newest(1, state="failed")
+    when = f"{newest.ended_at:%Y-%m-%d %H:%M} UTC" if newest.ended_at else "at no known time"
+    many = f"{n_failed:,} batches failed, the newest" if n_failed > 1 else "1 batch failed,"
+    return [f"{many} {newest.batch_id} {when}: {newest.reason}"]
 
 
 def _shadow_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
@@ -259,9 +271,10 @@ def _run_lines(settings: Settings, now: datetime) -> list[str]:
         ).fetchall()
     lines = []
     for run_id, job, state, start, end in found:
-        began = _ago(now.timestamp() - start) if start else "not started"
+        began = _ago(now.timestamp() - start) if start else ""
         took = f", {end - start:.0f} s" if start and end else ""
-        lines.append(f"{run_id[:8]}  {job:<18}{state.lower():<10}{began}{took}")
+        word = state.lower().replace("_", " ")
+        lines.append(f"{run_id[:8]}  {job:<18}{word:<13}{began}{took}")
     return lines
 
 

@@ -75,7 +75,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
         cors_config=_cors(options.cors_origins),
         response_headers=[*DOCUMENTED_HEADERS, REQUEST_ID_HEADER],
         on_shutdown=[counts.close, ring.close],
-        plugins=[problems.plugin()],
+        plugins=[problems.plugin(settings.home)],
         openapi_config=openapi_config(schemas, version=version("loanlake"), scope=docs_scope),
         request_max_body_size=options.body_bytes,
         logging_config=None,  # serving.logs sets handlers up; the problems plugin logs what is unexpected

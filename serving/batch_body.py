@@ -6,7 +6,7 @@ body that is no list of rows at all is refused as a whole.
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 
 from ml.logged_values import dump_inputs
-from serving.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid
+from serving.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid, not_a_field
 from serving.clock import future_violation
 from serving.deployment_schema import DeploymentSchema
 from serving.json_body import JSON, decode_body, media_type
@@ -148,6 +148,7 @@ def _of_csv(body: bytes, schema: DeploymentSchema, most_rows: int) -> Iterator[A
         names = [name.strip() for name in header]
         if not names or len(set(names)) != len(names) or "" in names:
             raise InvalidRequest("CSV must begin with a line of field names, each of them once")
+        _require_fields(names, schema)
         n_rows = 0
         for line in lines:
             if not line:
@@ -163,6 +164,20 @@ def _of_csv(body: bytes, schema: DeploymentSchema, most_rows: int) -> Iterator[A
         raise InvalidRequest(f"Malformed CSV at line {lines.line_num}: {error}") from None
     if not n_rows:
         raise _wrong_number(most_rows, "none")
+
+
+def _require_fields(names: Sequence[str], schema: DeploymentSchema) -> None:
+    """Raise InvalidRequest where the header has names of no field or lacks a required one: no row could be scored."""
+    missing = tuple(
+        Violation(field=name, rule="is required: the header lacks it")
+        for name in schema.fields
+        if schema.is_required(name) and name not in names
+    )
+    unknown = tuple(
+        not_a_field(name, schema.fields, of="field of this request") for name in names if name not in schema.fields
+    )
+    if unknown or missing:
+        raise invalid((*unknown[:MOST_SUGGESTED], *missing))
 
 
 def _rows_schema(most_rows: int) -> BodySchema:

@@ -20,6 +20,7 @@ from ml.feature_rows import model_columns
 from ml.freshness import HistoryPolicy
 from serving.access import Caller
 from serving.batch_body import MEDIA_TYPES, TableRequest, checked_rows, read_body
+from serving.batch_wire import BatchStatus, batch_status
 from serving.clock import utc_now
 from serving.decision_ids import new_decision_id
 from serving.deployment_watch import DeploymentWatch
@@ -147,6 +148,10 @@ class BatchService:
         if batch is None or not (batch.caller_id == caller.caller_id or caller.may("admin")):
             raise UnknownBatch("No batch of this caller has that id")
         return batch
+
+    def status(self, batch: Batch) -> BatchStatus:
+        """What callers see of a batch."""
+        return batch_status(batch, self._settings.home)
 
     async def page(
         self, caller: Caller, *, state: State | None, cursor: str | None, limit: int

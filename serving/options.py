@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from ml.freshness import HistoryPolicy, StaleWord, UnavailableWord
+from ml.freshness import USUAL_MAX_AGE, HistoryPolicy, StaleWord, UnavailableWord
 from serving.keys import MOST_REQUESTS
 from warehouse.errors import SettingError
 
@@ -61,6 +61,7 @@ class ServingOptions:
     ``logs_all_requests``: a line in the log for each request, not only for errors and those of ``slow_seconds``.
     ``tokens``: None where keys alone are taken.
     ``own_decisions_only``: whether callers see, and report outcomes of, only what they had scored themselves.
+    ``required_fields``: of an application, beside those that the model's contract requires.
     ``history``: how old history may be, and what happens then.
     ``page_urls``: where the page's links lead.
     """
@@ -84,6 +85,7 @@ class ServingOptions:
     slow_seconds: float = 1.0
     tokens: TokenOptions | None = None
     own_decisions_only: bool = False
+    required_fields: tuple[str, ...] = ()
     history: HistoryPolicy = field(default_factory=HistoryPolicy)
     page_urls: PageUrls = field(default_factory=PageUrls)
 
@@ -120,9 +122,10 @@ class ServingOptions:
             logs_all_requests=_word(env, "LOANLAKE_ACCESS_LOG", ("errors", "all")) == "all",
             slow_seconds=_seconds(env, "LOANLAKE_SLOW_SECONDS", cls.slow_seconds),
             tokens=_token_options(env),
+            required_fields=_fields(env, "LOANLAKE_REQUIRED_FIELDS"),
             own_decisions_only=_word(env, "LOANLAKE_DECISIONS", ("all", "own")) == "own",
             history=HistoryPolicy(
-                max_age=_hours(env, "LOANLAKE_HISTORY_MAX_AGE_HOURS"),
+                max_age=_age(env, "LOANLAKE_HISTORY_MAX_AGE_HOURS"),
                 stale=_word(env, "LOANLAKE_STALE_HISTORY", get_args(StaleWord)),
                 unavailable=_word(env, "LOANLAKE_UNAVAILABLE_HISTORY", get_args(UnavailableWord)),
             ),
@@ -185,6 +188,15 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
     return seconds
 
 
+def _fields(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Names, in any order; whether the served model has such fields is seen when it is loaded."""
+    fields = tuple(dict.fromkeys(env.get(name, "").replace(",", " ").split()))
+    wrong = [field for field in fields if not field.isidentifier()]
+    if wrong:
+        raise SettingError(f"{name} must list fields such as annual_income,bureau_score: found {', '.join(wrong)}")
+    return fields
+
+
 def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     origins = tuple(env.get(name, "").replace(",", " ").split())
     # every site at once (*) is refused too: whoever needs that can name a proxy's origin
@@ -201,14 +213,19 @@ def _url(env: Mapping[str, str], name: str, default: str) -> str:
     return url
 
 
-def _hours(env: Mapping[str, str], name: str) -> timedelta | None:
+def _age(env: Mapping[str, str], name: str) -> timedelta | None:
+    """An age in hours; None where the word ``none`` says that no age is too old."""
     text = env.get(name)
     if not text:
+        return USUAL_MAX_AGE
+    if text == "none":
         return None
     try:
         hours = float(text)
     except ValueError:
         hours = -1.0
     if not 0 < hours <= _MOST_HOURS:
-        raise SettingError(f"{name} must be a number of hours within 0..{_MOST_HOURS:,}, above 0: found {text!r}")
+        raise SettingError(
+            f"{name} must be a number of hours within 0..{_MOST_HOURS:,}, above 0, or none: found {text!r}"
+        )
     return timedelta(hours=hours)

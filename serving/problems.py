@@ -26,11 +26,15 @@ import logging
 import traceback
 import uuid
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import msgspec
+from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
+
+from serving.public_text import without_paths
 
 log = logging.getLogger("loanlake.serving")
 
@@ -242,11 +246,22 @@ class Unavailable(Problem):
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
 
 
-def plugin() -> ProblemDetailsPlugin:
-    """Litestar's plugin, set so that its own errors and unexpected ones become problems too."""
+def plugin(home: Path) -> ProblemDetailsPlugin:
+    """Litestar's plugin, set so that its own errors and unexpected ones become problems too; none names a place of
+    the file system.
+    """
+
+    def answer(request: Request[Any, Any, Any], problem: ProblemDetailsException) -> Response[Any]:
+        if problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            whole = problem.detail
+            problem.detail = without_paths(problem.detail, home)
+            if problem.detail != whole:
+                log.error("problem", extra={"reason": whole})
+        return problem.to_response(request)
+
     return ProblemDetailsPlugin(
         ProblemDetailsConfig(
-            exception_handler=lambda request, problem: problem.to_response(request),
+            exception_handler=answer,
             exception_to_problem_detail_map={HTTPException: _from_http, Exception: _from_unexpected},
         )
     )

@@ -1,7 +1,8 @@
 """The body of a score request, derived from the deployed feature contract: no list of inputs is written here."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -87,11 +88,21 @@ def _past_day(day: date) -> date:
 _READERS: dict[str, Callable[[Any], Any]] = {"varchar": read_text, "date": _past_day, "timestamp": _past_day}
 
 
-def score_request_schema(contract: FeatureContract) -> BodySchema:
-    """The fields of one application: its ids, and the contract's inputs of origin ``request``."""
+def score_request_schema(contract: FeatureContract, *, required: Collection[str] = ()) -> BodySchema:
+    """The fields of one application: its ids, and the contract's inputs of origin ``request``.
+
+    ``required``: those that the lender wants given beside what the contract requires. Raises ContractError where one is
+    not among them.
+    """
+    fields = (_APPLICATION_ID, _BORROWER_ID, _DECIDED_AT, *(_field(column) for column in contract.inputs_of("request")))
+    unknown = sorted(set(required) - {field.name for field in fields})
+    if unknown:
+        raise ContractError(
+            f"LOANLAKE_REQUIRED_FIELDS must name fields of a score request: found {', '.join(unknown)}, and features "
+            f"{contract.version} read {', '.join(field.name for field in fields)}"
+        )
     return BodySchema(
-        "ScoreRequest",
-        (_APPLICATION_ID, _BORROWER_ID, _DECIDED_AT, *(_field(column) for column in contract.inputs_of("request"))),
+        "ScoreRequest", tuple(replace(each, required=True) if each.name in required else each for each in fields)
     )
 
 

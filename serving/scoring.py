@@ -144,7 +144,7 @@ class ScoringService:
                     self._shadow([decided])
         if not _is_sent_again(served, body, logged):
             raise KeyReused("Send another Idempotency-Key with another request, or the same request with this one")
-        return answer_again(logged, served.model_of(logged.model_name, logged.model_version).contract)
+        return answer_again(logged, served.model_of(logged.model_name, logged.model_version))
 
     async def score_batch(self, body: Any, channel: Channel) -> BatchAnswer:
         """A decision on each application, all in one transaction; raises Unavailable where none could be durable."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from serving.approvals import ApprovalService
 from serving.batches import BatchService
@@ -18,6 +19,7 @@ from serving.page.controller import PageLinks, page_links
 from serving.page.overview import OverviewPage
 from serving.readiness import ReadinessCheck
 from serving.scoring import ScoringService
+from serving.served_model import load_served_model
 from serving.shadow import ShadowScorer
 from warehouse.online_store import OnlineStore, open_store
 from warehouse.settings import Settings
@@ -62,13 +64,16 @@ class Services:
 def build_services(settings: Settings, options: ServingOptions) -> Services:
     """The services over one home, none of them started."""
     metrics = Metrics()
-    deployments = DeploymentWatch(settings, metrics=metrics)
+    load = partial(load_served_model, required_fields=options.required_fields)
+    deployments = DeploymentWatch(settings, metrics=metrics, load=load)
     store = open_store(settings)
     outbox = Outbox(settings, metrics=metrics, most_waiting=options.waiting_decisions)
     shadows = ShadowScorer(outbox=outbox, metrics=metrics)
     decisions = DecisionReader(settings, outbox=outbox, own_only=options.own_decisions_only)
     approvals = ApprovalService(settings)
-    readiness = ReadinessCheck(deployments=deployments, store=store, outbox=outbox, history_policy=options.history)
+    readiness = ReadinessCheck(
+        home=settings.home, deployments=deployments, store=store, outbox=outbox, history_policy=options.history
+    )
     return Services(
         deployments=deployments,
         scoring=ScoringService(

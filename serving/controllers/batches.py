@@ -10,8 +10,8 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from serving.access import SCOPE, caller
-from serving.batch_downloads import accepted_form, streamed
-from serving.batch_wire import BatchList, BatchResults, BatchStatus, batch_location, batch_status
+from serving.batch_downloads import accepted_form, file_name, streamed
+from serving.batch_wire import BatchList, BatchResults, BatchStatus, batch_location
 from serving.batches import BatchService
 from serving.controllers.scores import IdempotencyKey
 from serving.json_body import receive
@@ -54,7 +54,7 @@ class BatchesController(Controller):
         with batches.place_for_a_body(caller(request)):
             body = await receive(request)
             batch = await batches.accept(body, request.headers.get("content-type"), caller(request), idempotency_key)
-        return Response(batch_status(batch), headers={"Location": batch_location(batch.batch_id)})
+        return Response(batches.status(batch), headers={"Location": batch_location(batch.batch_id)})
 
     @get(summary="List batches", operation_id="listBatches", responses=problems(400, 503, scope="batch"))
     async def list_batches(
@@ -67,28 +67,28 @@ class BatchesController(Controller):
     ) -> BatchList:
         """The caller's batches, newest first; those of all callers for `admin`."""
         found, next_cursor = await batches.page(caller(request), state=_state(in_state), cursor=cursor, limit=limit)
-        return BatchList(tuple(batch_status(each) for each in found), next_cursor)
+        return BatchList(tuple(batches.status(each) for each in found), next_cursor)
 
     @get("/{batch_id:str}", responses=problems(404, 503, scope="batch"))
     async def status(
         self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
     ) -> BatchStatus:
         """How far a batch is: queued, running, succeeded, failed with the reason, or cancelled."""
-        return batch_status(await batches.find(batch_id, caller(request)))
+        return batches.status(await batches.find(batch_id, caller(request)))
 
     @post("/{batch_id:str}/cancel", status_code=200, responses=problems(404, 409, 503, scope="batch"))
     async def cancel(
         self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
     ) -> BatchStatus:
         """Cancel a batch: at once while it is queued, within a second or two while it runs."""
-        return batch_status(await batches.cancel(batch_id, caller(request)))
+        return batches.status(await batches.cancel(batch_id, caller(request)))
 
     @post("/{batch_id:str}/retry", status_code=202, responses=problems(404, 409, 503, scope="batch"))
     async def retry(
         self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
     ) -> BatchStatus:
         """Queue a batch again that failed or was cancelled."""
-        return batch_status(await batches.retry(batch_id, caller(request)))
+        return batches.status(await batches.retry(batch_id, caller(request)))
 
     @get(
         "/{batch_id:str}/results",
@@ -101,7 +101,8 @@ class BatchesController(Controller):
         """The rows of a batch that has succeeded, scored or with their problem: JSON, CSV or Parquet, by `Accept`."""
         files = await batches.results(batch_id, caller(request))
         form = accepted_form(request.headers.get("accept"))
-        return Stream(streamed(files.results, form, batch_id), media_type=form)
+        named = {"Content-Disposition": f'attachment; filename="{file_name(batch_id, form)}"'}
+        return Stream(streamed(files.results, form, batch_id), media_type=form, headers=named)
 
 
 def _state(text: str | None) -> State | None:

@@ -19,6 +19,7 @@ from serving.page.overview import OverviewPage
 from serving.page.rendering import POLICY, STATIC, render, static_file
 from serving.page.views import Frame, Link
 from serving.problems import Problem, UnknownDecision
+from serving.public_text import without_paths
 from warehouse.errors import LoanlakeError
 
 _MOST_SHOWN = 100
@@ -68,7 +69,7 @@ class PageController(Controller):
         except UnknownDecision as problem:
             return await _notice(frame, 404, "No such decision", f"{problem.detail}: {frame.asked}")
         except (Problem, LoanlakeError) as error:
-            detail = error.detail if isinstance(error, Problem) else str(error)
+            detail = without_paths(error.detail if isinstance(error, Problem) else str(error))
             return await _notice(frame, 503, "The decision log cannot be read", detail)
         return await _page("decision.html", frame, page=decision_view(found, deployments.deployment))
 

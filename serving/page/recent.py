@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from serving.page.views import Listed, RecentDecision
+from serving.public_text import without_paths
 from warehouse import decision_log
 from warehouse.decision_log import Decision, DecisionQuery, FoundDecision, search_decisions
 from warehouse.errors import LoanlakeError
@@ -30,7 +31,8 @@ class RecentDecisions:
             try:
                 found = await asyncio.to_thread(self._find, only_of)
             except (sqlite3.Error, OSError, LoanlakeError) as error:
-                return Listed(problem=f"Recent decisions cannot be read: {error}")
+                reason = without_paths(str(error), self._settings.home)
+                return Listed(problem=f"Recent decisions cannot be read: {reason}")
         return Listed([_line(decision) for decision in found])
 
     def _find(self, only_of: str | None) -> Sequence[Decision | FoundDecision]:

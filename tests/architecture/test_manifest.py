@@ -61,6 +61,18 @@ def test_each_layer_reads_only_those_before_it(manifest: Node) -> None:
     assert wrong == []
 
 
+def test_what_may_be_missing_has_a_name_fit_for_an_applicant(manifest: Node) -> None:
+    """A declined applicant reads it; without one, they would read the column's own name."""
+    [inputs] = [model for model in _models(manifest) if model["name"] == "ftr_application_inputs"]
+    unnamed = [
+        name
+        for name, column in inputs["columns"].items()
+        if (meta := column["config"]["meta"])["origin"] in ("request", "history", "cohort") and not meta.get("label")
+    ]
+
+    assert unnamed == []
+
+
 @pytest.mark.parametrize(
     "forbidden", [("int_demographics",), ("simulated_truth", "stg_simulated__truth")], ids=["demographics", "truth"]
 )

@@ -34,7 +34,9 @@ def serving_home(home: Settings) -> ServingHome:
 
 @contextmanager
 def api(serving_home: ServingHome, options: ServingOptions | None = None) -> Iterator[Client]:
-    app = create_app(serving_home.settings, options or ServingOptions(poll_seconds=0.05))
+    app = create_app(
+        serving_home.settings, options or ServingOptions(poll_seconds=0.05, history=HistoryPolicy(max_age=None))
+    )
     with TestClient(app, raise_server_exceptions=False) as client:
         client.headers.update(serving_home.headers)
         yield client
@@ -118,7 +120,7 @@ def overwritten(store: Path) -> None:
 @pytest.mark.parametrize("policy", ["refuse", "score_without_history"])
 def test_a_damaged_online_store_is_named(serving_home: ServingHome, policy: str) -> None:
     store = serving_home.settings.online_store
-    options = ServingOptions(history=HistoryPolicy(unavailable=policy))  # type: ignore[arg-type]
+    options = ServingOptions(history=HistoryPolicy(max_age=None, unavailable=policy))  # type: ignore[arg-type]
     with api(serving_home, options) as client:
         assert client.post("/v1/scores", json=APPLICATION).json()["status"] == "scored"
         overwritten(store)

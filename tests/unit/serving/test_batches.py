@@ -143,6 +143,67 @@ def test_csv_says_what_json_says(batch_client: Client, own_home: ServingHome) ->
         assert one["problem"] == other["problem"]
 
 
+@pytest.mark.parametrize(
+    ("header", "errors"),
+    [
+        (
+            "application_id,requested_amount,term_month,purpose",
+            [
+                ("term_month", "is not a field of this request; did you mean term_months?"),
+                ("term_months", "is required: the header lacks it"),
+            ],
+        ),
+        ("application_id,term_months,purpose", [("requested_amount", "is required: the header lacks it")]),
+        (
+            "application_id,requested_amount,term_months,purpose,xyz",
+            [("xyz", "is not a field of this request")],
+        ),
+    ],
+)
+def test_a_header_with_which_every_row_would_be_refused_is_refused(
+    batch_client: Client, header: str, errors: list[tuple[str, str]]
+) -> None:
+    line = ",".join("1" for _ in header.split(","))
+
+    refused = batch_client.post("/v1/batches", content=f"{header}\n{line}\n", headers=CSV)
+
+    assert refused.status_code == 400
+    assert [(each["field"], each["rule"]) for each in refused.json()["errors"]] == errors
+
+
+@pytest.mark.parametrize("text", ['=HYPERLINK("http://evil.example")', "+1", "-1", "@SUM(1)", "\uff1d1+1"])
+def test_an_id_that_a_spreadsheet_would_run_is_text_in_csv_and_itself_elsewhere(
+    batch_client: Client, own_home: ServingHome, text: str
+) -> None:
+    batch_id = _send(batch_client, APPLICATION | {"application_id": text}).json()["batch_id"]
+    _run(own_home, batch_id)
+
+    as_csv = batch_client.get(f"/v1/batches/{batch_id}/results", headers={"Accept": "text/csv"})
+
+    [row] = csv.DictReader(io.StringIO(as_csv.text))
+    assert row["application_id"] == f"'{text}"
+    assert float(row["raw_score"]) < 0  # a number stays one
+    assert _results(batch_client, batch_id)[0]["application_id"] == text
+
+
+def test_results_are_a_file_with_a_name(batch_client: Client, own_home: ServingHome) -> None:
+    batch_id = _send(batch_client, APPLICATION).json()["batch_id"]
+    _run(own_home, batch_id)
+
+    named = {
+        form: batch_client.get(f"/v1/batches/{batch_id}/results", headers={"Accept": form}).headers[
+            "Content-Disposition"
+        ]
+        for form in ("text/csv", "application/json", PARQUET)
+    }
+
+    assert named == {
+        "text/csv": f'attachment; filename="batch-{batch_id}.csv"',
+        "application/json": f'attachment; filename="batch-{batch_id}.json"',
+        PARQUET: f'attachment; filename="batch-{batch_id}.parquet"',
+    }
+
+
 def test_results_come_as_csv_and_parquet_and_stand_in_the_lake(batch_client: Client, own_home: ServingHome) -> None:
     batch_id = _send(batch_client, APPLICATION, BAD).json()["batch_id"]
     _run(own_home, batch_id)

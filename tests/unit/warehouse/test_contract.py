@@ -76,6 +76,22 @@ def test_the_latest_version_is_read_unless_another_is_named(manifest: Manifest) 
     assert (named.version, named.sql, named.feature_names) == ("v2", V2, ("amount",))
 
 
+def test_a_missing_feature_is_told_by_the_inputs_that_it_is_made_of(manifest: Manifest) -> None:
+    """In an applicant's words; the amount requested is required, and so never what is missing."""
+    nodes = manifest["nodes"]
+    columns = nodes["model.loanlake.ftr_application_inputs"]["columns"]
+    columns["purpose_default_rate"]["config"]["meta"]["label"] = "how loans for this purpose ended"
+
+    latest, second = FeatureContract.from_manifest(manifest), FeatureContract.from_manifest(manifest, version=2)
+
+    assert {feature.name: feature.missing for feature in latest.features} == {
+        "amount": "Information is missing",
+        "purpose": "Information is missing: purpose",
+        "is_new": "Information is missing: is new",
+    }
+    assert second.features[0].missing == "Information is missing: how loans for this purpose ended"
+
+
 def test_a_column_keeps_what_its_metadata_says(manifest: Manifest) -> None:
     contract = FeatureContract.from_manifest(manifest)
 
