@@ -156,13 +156,17 @@ def test_a_run_writes_nothing_that_other_users_can_read(home: Home) -> None:
 
 
 def test_what_people_want_to_look_at_is_in_the_metadata(first_run: tuple[Home, dg.ExecuteInProcessResult]) -> None:
-    found = materialised(first_run[1])
+    home, found = first_run[0], materialised(first_run[1])
 
     assert found["raw/simulated_applications"]["rows_loaded"] == 4_000
     assert found["core/int_applications"]["dagster/row_count"] == 4_000
     for plot in ("roc", "calibration", "feature importance", "score distribution"):
         assert found["model/evaluation"][plot].startswith(f"![{plot.replace(' ', '_')}](data:image/png;base64,")
-    assert found["model/registered_model"]["MLflow model"].endswith("/#/models/default_risk_simulated/versions/1")
+    assert found["model/registered_model"]["MLflow model"].endswith(
+        "/#/models/default_risk_simulated/versions/1?workflowType=machine_learning"
+    )
+    page = found["model/evaluation"]["figures and plots"].removeprefix("http://127.0.0.1:8050/")
+    assert (home.settings.reports / page).is_file()
     assert "/drift/default_risk_simulated-1/" in found["monitoring/drift_report"]["reports"]
 
 

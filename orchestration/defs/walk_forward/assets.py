@@ -65,10 +65,10 @@ def walk_forward(
         metadata={
             "summary": f"{len(plan.months)} months walked; AUC "
             + ", ".join(f"{row.policy} {pages.figure(row.auc)}" for row in found),
-            "policies": pages.walk_summary(found),
-            "by month": pages.walk_months(walk.months),
             "picture": pages.image(walk.png, "walk forward"),
             "plot": dg.MetadataValue.path(walk.plot),
+            "policies": pages.walk_summary(found),
+            "by month": pages.walk_months(walk.months),
             "seconds": round(time.monotonic() - started, 2),
         }
     )
