@@ -9,11 +9,12 @@ from pydantic import Field
 from orchestration import pages
 from orchestration.feature_versions import feature_tables
 from orchestration.layers import LAKE_WRITER, OUTCOMES, WALK_FORWARD
+from orchestration.months import month_partitions
 from orchestration.run_settings import RunSettings
 from warehouse.settings import Settings
 
-#: From the first month of the oldest lender known; a month without applications is refused when it is walked.
-MONTHS = dg.MonthlyPartitionsDefinition(start_date="2005-01-01")
+#: Of all lenders; a month without applications of the lender walked is refused.
+MONTHS = month_partitions(Settings.from_environment())
 
 
 class WalkForwardConfig(dg.Config):
