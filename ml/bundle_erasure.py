@@ -97,7 +97,7 @@ def _rewrite(path: Path, application_ids: frozenset[str], rename: Callable[[str]
         rows = rows.set_column(place, rows.schema.field(place), pa.array(ids, rows.schema.field(place).type))
     draft = path.with_name(f".{path.name}.new")
     pq.write_table(rows, draft)
-    draft.chmod(0o444)
+    draft.chmod(0o400)
     draft.replace(path)
 
 
@@ -107,7 +107,7 @@ def _replace(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    draft.chmod(0o444)
+    draft.chmod(0o400)
     draft.replace(path)
 
 

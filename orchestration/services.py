@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from ml.tracking import SILENT
+from ml.tracking import SILENT, TRAINING_PAGE
 from orchestration.doors.backend import NO_HOST
 from orchestration.doors.door import HEALTH_PATH
 from orchestration.readiness import decisions_become_rows
@@ -37,7 +37,7 @@ class Service:
 
     ``port`` and ``health`` (a path that answers 2xx when it is up) are None where it serves nothing; ``setting`` names
     the option by which the port is chosen. ``readiness``: of one that serves nothing, what it does from now on, None
-    while it does not yet; ``purpose``: what waits for that.
+    while it does not yet; ``purpose``: what waits for that. ``landing``: the path of the page to open first.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Service:
     environment: dict[str, str] = field(default_factory=dict)
     readiness: Callable[[], str | None] | None = None
     purpose: str = ""
+    landing: str = ""
 
     @property
     def url(self) -> str | None:
@@ -92,7 +93,9 @@ def services(
         ),
         Service("Reports", doors, reports_port, HEALTH_PATH, "--reports-port"),
         Service("Dagster", webserver, dagster_port, HEALTH_PATH, "--dagster-port", links),
-        Service("MLflow", mlflow, mlflow_port, HEALTH_PATH, "--mlflow-port", SILENT | _WITHOUT_JOBS),
+        Service(
+            "MLflow", mlflow, mlflow_port, HEALTH_PATH, "--mlflow-port", SILENT | _WITHOUT_JOBS, landing=TRAINING_PAGE
+        ),
         Service(
             "Dagster daemon",
             [str(scripts / "dagster-daemon"), "run", "-w", workspace],
@@ -187,7 +190,7 @@ class _Progress:
         if self._pages:
             for service in [service for service in self._pages if _answers(service)]:
                 self._pages.remove(service)
-                self._say(f"{service.name:<15}{service.url}")
+                self._say(f"{service.name:<15}{service.url}{service.landing}")
             if not self._pages:
                 self._say_that_pages_answer()
             return self._is_done

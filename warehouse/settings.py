@@ -301,6 +301,11 @@ class Settings:
         return self.home / "dbt" / "as_of"
 
     @property
+    def months(self) -> Path:
+        """The first and last month with a decision, as of the last build of the feature tables."""
+        return self.home / "dbt" / "months.json"
+
+    @property
     def logs(self) -> Path:
         """What runs and services print, one file each."""
         return self.home / "logs"

@@ -12,6 +12,7 @@ from orchestration.doors.door import Door
 from orchestration.doors.reports import reports_app
 from orchestration.doors.rules import dagster_rule, mlflow_rule, reading_only
 from orchestration.doors.sign_in import SignIn
+from warehouse.private_files import keep_private
 from warehouse.settings import Settings
 
 
@@ -32,6 +33,7 @@ class _ByPort:
 def serve(dagster: tuple[int, Path], mlflow: tuple[int, Path], reports: int) -> None:
     """Listen on the three ports of 127.0.0.1 and pass on what is allowed, until SIGTERM."""
     settings = Settings.from_environment()
+    keep_private(settings)
     sign_in = SignIn(settings)
     doors = {
         dagster[0]: Door("Dagster", Backend("Dagster", dagster[1]), sign_in, dagster_rule, health="/server_info"),

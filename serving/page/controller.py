@@ -10,6 +10,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from ml.tracking import TRAINING_PAGE
 from serving.access import ANY, SCOPE, Caller, caller
 from serving.decision_reader import DecisionReader
 from serving.deployment_watch import DeploymentWatch
@@ -88,7 +89,7 @@ def page_links(urls: PageUrls) -> PageLinks:
         Link("Readiness", "/readyz", "what load balancers ask"),
         Link("Metrics", "/metrics", "what Prometheus reads"),
         Link("Dagster", urls.dagster, "runs, assets, checks, sensors"),
-        Link("MLflow", urls.mlflow, "trainings, versions, their gates"),
+        Link("MLflow", f"{urls.mlflow}{TRAINING_PAGE}", "trainings, versions, their gates"),
         Link("Drift reports", urls.reports, "Evidently's page of each month"),
     )
 

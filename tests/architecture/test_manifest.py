@@ -167,3 +167,13 @@ def test_tables_that_programs_write_are_documented_column_by_column(manifest: No
 
     assert [list(node["columns"]) for node in found] == [list(TABLES[table])]
     assert all(column["description"] for column in found[0]["columns"].values())
+
+
+def test_the_documentation_opens_on_a_page_of_our_own(manifest: Node) -> None:
+    """dbt's stock page says nothing about the warehouse; a link that leads to no model is a blank page."""
+    page = manifest["docs"]["doc.loanlake.__overview__"]["block_contents"]
+
+    linked = re.findall(r"#!/model/(\S+?)\)", page)
+    assert {*READS, "raw", "monitoring"} <= set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert len(linked) >= 3
+    assert [each for each in linked if each not in manifest["nodes"]] == []

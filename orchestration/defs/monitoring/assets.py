@@ -209,6 +209,10 @@ def drift_report(run_settings: RunSettings) -> dg.MaterializeResult[None]:
                 for month, r in reports.items()
             )
             or "no decisions yet",
+            **{
+                f"report {month:%Y-%m}": dg.MetadataValue.url(links.report(report.html, settings))
+                for month, report in reports.items()
+            },
             "reports": pages.table(["month", "decisions", "sampled", "columns drifted"], rows),
             **{f"HTML {month:%Y-%m}": dg.MetadataValue.path(report.html) for month, report in reports.items()},
             **{f"JSON {month:%Y-%m}": dg.MetadataValue.path(report.json) for month, report in reports.items()},

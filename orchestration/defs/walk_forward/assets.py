@@ -9,12 +9,13 @@ from pydantic import Field
 from orchestration import pages
 from orchestration.feature_versions import feature_tables
 from orchestration.layers import LAKE_WRITER, OUTCOMES, WALK_FORWARD
+from orchestration.months import month_partitions
 from orchestration.run_settings import RunSettings
 from warehouse.lenders import read_lender
 from warehouse.settings import Settings
 
-#: From the first month of the oldest lender known; a month without applications is refused when it is walked.
-MONTHS = dg.MonthlyPartitionsDefinition(start_date="2005-01-01")
+#: Of all lenders; a month without applications of the lender walked is refused.
+MONTHS = month_partitions(Settings.from_environment())
 
 
 class WalkForwardConfig(dg.Config):
@@ -68,10 +69,10 @@ def walk_forward(
         metadata={
             "summary": f"{len(plan.months)} months walked; AUC "
             + ", ".join(f"{row.policy} {pages.figure(row.auc)}" for row in found),
-            "policies": pages.walk_summary(found),
-            "by month": pages.walk_months(walk.months),
             "picture": pages.image(walk.png, "walk forward"),
             "plot": dg.MetadataValue.path(walk.plot),
+            "policies": pages.walk_summary(found),
+            "by month": pages.walk_months(walk.months),
             "seconds": round(time.monotonic() - started, 2),
         }
     )

@@ -38,6 +38,23 @@ def test_reports_are_listed_by_lender_newest_month_first(home: Settings) -> None
     assert "<td>12,345<td>5,000" in page
 
 
+def test_models_are_listed_with_what_the_gates_said(home: Settings) -> None:
+    for name, trained_at, refused_by in (
+        ("1", "2024-01-02 03:04", []),
+        ("2", "2024-02-02 03:04", ["auc_reaches_floor"]),
+    ):
+        path = home.reports / "models" / "a" / f"{name}.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        about = {"source": "a", "trained_at": trained_at, "auc": 0.71, "refused_by": refused_by}
+        path.with_suffix(".json").write_text(json.dumps({"about": about}))
+
+    assert [line for line in index_page(home).splitlines() if "/models/" in line] == [
+        '<tr><td><a href="/models/a/2.html">2024-02-02 03:04</a><td>0.7100<td>refused by auc_reaches_floor',
+        '<tr><td><a href="/models/a/1.html">2024-01-02 03:04</a><td>0.7100<td>passed',
+    ]
+
+
 def test_without_reports_the_index_says_how_one_is_written(home: Settings) -> None:
     assert "There is no report yet" in index_page(home)
 

@@ -223,7 +223,8 @@ def test_links_lead_where_the_settings_say(own_home: ServingHome) -> None:
         page = Page(client.get("/", headers=own_home.headers).text)
 
     assert page.one("a", href="https://dagster.lender.example").text == "Dagster"
-    assert page.one("a", href="http://127.0.0.1:5000").text == "MLflow"
+    training_mode = "http://127.0.0.1:5000/#/experiments?workflowType=machine_learning"
+    assert page.one("a", href=training_mode).text == "MLflow"
 
 
 @pytest.mark.parametrize("path", ["/", "/decisions?id={}", "/decisions?id=unknown"])
