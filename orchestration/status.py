@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.alerts import alert_lines
 from warehouse.errors import LakeError, NoLakeError
 from warehouse.settings import Settings
 
@@ -35,7 +36,7 @@ def status_text(settings: Settings, *, now: datetime | None = None) -> str:
         ("served", lambda: _served_lines(settings, now)),
         ("models", lambda: _model_lines(settings)),
         ("predictions", lambda: _lake_lines(settings, _prediction_lines) + _waiting_lines(settings)),
-        ("alerts", lambda: _lake_lines(settings, _alert_lines)),
+        ("alerts", lambda: _lake_lines(settings, alert_lines)),
         ("runs", lambda: _run_lines(settings, now)),
     )
     lines = []
@@ -245,19 +246,6 @@ def _outbox_lines(settings: Settings) -> list[str]:
     except sqlite3.Error as error:
         return [f"the decision log cannot be read: {error}"]
     return [f"{pending:,} decisions and outcomes wait to be taken into the lake"]
-
-
-def _alert_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
-    found = con.execute(
-        "select coalesce(source, 'all'), kind, count(*), count(*) filter (where severity = 'high'), max(raised_for), "
-        "string_agg(distinct subject, ', ' order by subject) filter (where raised_for = latest) "
-        "from (select *, max(raised_for) over (partition by source, kind) as latest from monitoring.alerts) "
-        "group by source, kind order by 1, 2"
-    ).fetchall()
-    return [
-        f"{source} {kind}: {n:,} ({n_high:,} high); in {latest:%Y-%m}: {subjects}"
-        for source, kind, n, n_high, latest, subjects in found
-    ]
 
 
 def _run_lines(settings: Settings, now: datetime) -> list[str]:

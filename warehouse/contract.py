@@ -318,6 +318,8 @@ def _range(meta: Mapping[str, Any], where: str) -> tuple[float, float] | None:
     bounds = meta.get("range")
     if bounds is None:
         return None
+    if any(not isinstance(bound, int | float) for bound in bounds):
+        raise ContractError(f"{where}: range must be two numbers; YAML reads 1e9 as text: found {bounds!r}")
     if len(bounds) != 2 or not bounds[0] < bounds[1]:
         raise ContractError(f"{where}: range must be [low, high] with low below high: found {bounds!r}")
     return float(bounds[0]), float(bounds[1])

@@ -163,6 +163,7 @@ TABLES: dict[str, dict[str, str]] = {
         "missing_share_reference": "double",
         "missing_share_current": "double",
         "missing_share_change": "double",
+        "missing_share_limit": "double",
         "is_drifted": "boolean",
         "measured_at": "timestamp",
     },

@@ -225,6 +225,7 @@ def _change(name: str, **changes: Any) -> Callable[[Manifest], None]:
         (_change("amount", range=None), r"amount: a numeric feature must state its plausible range"),
         (_change("amount", range=[5, 5]), r"amount: range must be \[low, high\] with low below high: found \[5, 5\]"),
         (_change("amount", range=[5]), r"amount: range must be \[low, high\]"),
+        (_change("amount", range=[0, "1e9"]), r"amount: range must be two numbers; YAML reads 1e9 as text: found"),
         (_change("amount", monotone="up"), r"amount: monotone must be one of increasing, decreasing, none: found 'up'"),
         (_change("amount", reason=None), r"amount: a feature must give the reason text"),
         (_change("amount", data_type=None), r"amount: data_type is required"),
