@@ -52,7 +52,7 @@ lint: setup
 	$(BIN)/lint-imports
 	home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && cd warehouse && \
 		export LOANLAKE_HOME="$$home" DBT_TARGET_PATH="$$home/target" DBT_LOG_PATH="$$home/logs" PATH="$(BIN):$$PATH" && \
-		{ dbt --quiet compile --no-introspect --select ftr_application > "$$home/compiled" || { cat "$$home/compiled"; false; }; } && \
+		{ dbt --quiet compile --target prod --no-introspect --select ftr_application > "$$home/compiled" || { cat "$$home/compiled"; false; }; } && \
 		$(BIN)/python -m warehouse.feature_lint "$$home/target/manifest.json" && \
 		sqlfluff lint --processes 0 models
 

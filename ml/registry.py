@@ -94,9 +94,8 @@ def list_all_versions(settings: Settings) -> list[RegisteredVersion]:
 
 
 def registry_exists(settings: Settings) -> bool:
-    """Whether anything can have been registered; a registry that is no file of this home is taken to exist."""
-    path = settings.mlflow_uri.removeprefix("sqlite:///")
-    return path == settings.mlflow_uri or Path(path).exists()
+    """Whether anything can have been registered."""
+    return settings.mlflow_database.exists()
 
 
 def archive_version(settings: Settings, version: RegisteredVersion) -> None:

@@ -198,7 +198,7 @@ def _run_lines(settings: Settings, now: datetime) -> list[str]:
     runs = settings.dagster_home / "history" / "runs.db"
     if not runs.exists():
         return ["none"]
-    with sqlite3.connect(f"file:{runs}?mode=ro", uri=True) as con:
+    with sqlite3.connect(f"{runs.as_uri()}?mode=ro", uri=True) as con:
         found = con.execute(
             "select run_id, pipeline_name, status, start_time, end_time from runs order by id desc limit 5"
         ).fetchall()

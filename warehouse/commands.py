@@ -61,18 +61,23 @@ def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simula
 def sql(*, query: str | None, form: "Format") -> None:
     """Run QUERY on the lake, read-only, while anything else may write to it; without QUERY, a shell.
 
-    Statements may also be piped in. Errors are one message and exit code 1.
+    Statements may also be piped in. Errors are one message and exit code 1. The tables of your own lake, which
+    `dbt build` makes in warehouse/, are named dev.schema.table.
 
     \b
         loanlake sql "select source, count(*) from core.int_applications group by all"
         loanlake sql --format csv "from serving.predictions" > predictions.csv
+        loanlake sql "from dev.features.ftr_application_v2 limit 10"
     """
     from warehouse import lake
+    from warehouse.dev_lakes import dev_lakes, of_dev_lake
     from warehouse.query import run_query
     from warehouse.sql_shell import run_script, run_shell
 
     settings = Settings.from_environment()
     with lake.connect(settings) as con:
+        if settings.dev_name in dev_lakes(settings):
+            lake.attach(con, of_dev_lake(settings, settings.dev_name), read_only=True, name=lake.DEV)
         if query is not None:
             run_query(con, query, sys.stdout, form=form)
         elif sys.stdin.isatty():

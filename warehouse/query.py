@@ -45,7 +45,7 @@ def _query_error(error: duckdb.Error) -> QueryError:
     if "read-only mode" in text:
         return QueryError(
             "loanlake sql only reads the lake, and this statement would change it: rows come in by `loanlake ingest`, "
-            "tables by dbt (your own: `dbt run --target dev` in warehouse/), programs write in warehouse.lake.writer()"
+            "tables by dbt (yours, dev: `dbt build` in warehouse/), programs write in warehouse.lake.writer()"
         )
     return QueryError(text)
 

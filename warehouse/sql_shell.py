@@ -13,16 +13,18 @@ from warehouse.errors import QueryError
 from warehouse.query import Format, run_query
 
 HELP = """\
-A statement ends with ; and may go over many lines. Tables are named schema.table; the lake is read-only.
-  .tables         the lake's tables
+A statement ends with ; and may go over many lines. Tables are named schema.table, those of your own dev lake
+dev.schema.table; both lakes are read-only.
+  .tables         the tables of both
   .schema TABLE   a table's columns
   .help           this text
   .quit           leave (or Ctrl-D)
 """
 _TABLES = """\
-select table_schema as schema, table_name as "table", table_type as type
+select if(table_catalog = 'lake', '', table_catalog || '.') || table_schema as schema, table_name as "table",
+    table_type as type
 from information_schema.tables
-where table_catalog = 'lake'
+where table_catalog in ('lake', 'dev')
 order by all"""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from warehouse.settings import DBT_PROJECT_DIR
 from warehouse.tables import TABLES
 
 Node = Mapping[str, Any]
@@ -155,3 +156,16 @@ def test_tables_that_programs_write_are_documented_column_by_column(manifest: No
 
     assert [list(node["columns"]) for node in found] == [list(TABLES[table])]
     assert all(column["description"] for column in found[0]["columns"].values())
+
+
+def test_every_source_is_productions(manifest: Node) -> None:
+    """An analyst's build has a lake of its own; a source that does not name production's would be looked for there."""
+    elsewhere = [key for key, node in manifest["sources"].items() if node["database"] != "lake"]
+    unnamed = [
+        str(path.relative_to(DBT_PROJECT_DIR))
+        for path in sorted(DBT_PROJECT_DIR.rglob("models/**/*.yml"))
+        if re.search(r"^sources:", text := path.read_text(), re.MULTILINE)
+        and text.count("\n    schema: ") != text.count("\n    database: lake\n")
+    ]
+
+    assert (elsewhere, unnamed) == ([], [])
