@@ -6,6 +6,7 @@ published, from the deployment history.
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ def status_text(settings: Settings, *, now: datetime | None = None) -> str:
     sections: tuple[tuple[str, Callable[[], list[str]]], ...] = (
         ("home", lambda: [str(settings.home)]),
         ("data", lambda: _lake_lines(settings, _data_lines)),
+        ("lost files", lambda: _lake_lines(settings, lambda con: _lost_lines(con, settings))),
         ("served", lambda: _served_lines(settings, now)),
         ("models", lambda: _model_lines(settings)),
         ("predictions", lambda: _lake_lines(settings, _prediction_lines) + _waiting_lines(settings)),
@@ -82,6 +84,23 @@ def _data_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
             )
         )
     return _table(rows) if loaded else ["nothing loaded: start with `loanlake run` or `loanlake ingest`"]
+
+
+def _lost_lines(con: "duckdb.DuckDBPyConnection", settings: Settings) -> list[str]:
+    """By table, and what brings their rows back."""
+    from warehouse.data_files import lost_files
+
+    tables = Counter(lost.table for lost in lost_files(con, settings))
+    remedies = {
+        "raw": "`loanlake reload` loads them again from the landing files",
+        "serving": "restore them from a backup",
+        "monitoring": "restore them from a backup",
+    }
+    build = "`dbt build --target prod --full-refresh` in warehouse/ builds them again"
+    return [
+        f"{table}: {n:,} data files are missing or cut short; {remedies.get(table.partition('.')[0], build)}"
+        for table, n in sorted(tables.items())
+    ]
 
 
 def _clocks(con: "duckdb.DuckDBPyConnection") -> dict[str, Row]:

@@ -80,6 +80,11 @@ def _checksum(path: Path, *, copy_to: Path | None = None) -> tuple[str, int]:
     return digest.hexdigest(), n_bytes
 
 
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file's content."""
+    return _checksum(path)[0]
+
+
 def _name_with(name: str, tag: str) -> str:
     stem, dot, suffixes = name.partition(".")
     return f"{stem}-{tag}{dot}{suffixes}"
