@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 _MANY_ROWS = 200_000
+#: A leaf may need no more than one of this many equal parts of the defaults.
+_LEAVES_OF_DEFAULTS = 5
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,21 @@ class GradientBoosting:
     2010 H1, tested on 2011 H1), two folds of UCI, and the true probabilities of the simulated lender: depths 2 to 5,
     shares .3 to .8 and heavier penalties lay within .003 AUC of each other, these best or second on all but the last.
 
+    **Few defaults.** ``min_child_weight`` is the least weight of a leaf, about the number of defaults expected in it.
+    With 49 defaults in 1,181 rows a leaf of 20 is nearly half of everything: no split was left, and the model was a
+    constant of AUC .500. Below 100 defaults in the train rows a fifth of them takes its place (:meth:`least_leaf`);
+    from 100 on nothing changes. Drawn from the simulated lender, five times each, tested on the same 555 loans:
+
+    ==================  ======  ===========  =====  ========
+    train rows          before  a fifth      tenth  logistic
+    ==================  ======  ===========  =====  ========
+    600, 25 defaults    .500    .682 ± .009  .680   .568
+    1,181, 49 defaults  .500    .702 ± .025  .703   .592
+    1,500, 80 defaults  .715    .717 ± .012  .718   .592
+    ==================  ======  ===========  =====  ========
+
+    Depths 1 to 3, a lower learning rate and a lower ``l2`` lay within .015 of it, none above by more than noise.
+
     ``threads``: None takes one below 200,000 train rows and every core above. On 21,000 × 64 one thread took 7 s of
     processor time and two took 32 s, most of it waiting for each other. The booster's bytes are the same.
     """
@@ -105,6 +122,14 @@ class GradientBoosting:
         for name in ("learning_rate", "row_share", "column_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise SettingError(f"{name} must be within (0, 1]: found {getattr(self, name)}")
+
+    def least_leaf(self, n_defaults: int) -> float:
+        """``min_child_weight`` for that many defaults in the train rows.
+
+        >>> [GradientBoosting().least_leaf(n) for n in (2, 49, 100, 5000)]
+        [1.0, 9.8, 20.0, 20.0]
+        """
+        return min(self.min_child_weight, max(n_defaults / _LEAVES_OF_DEFAULTS, 1.0))
 
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> BoostedTrees:
         """Boost on ``train`` until ``patience`` trees brought no better log loss on ``tune``.
@@ -154,7 +179,7 @@ class GradientBoosting:
             "base_score": float(defaulted.mean()),
             "learning_rate": self.learning_rate,
             "max_depth": self.max_depth,
-            "min_child_weight": self.min_child_weight,
+            "min_child_weight": self.least_leaf(int(defaulted.sum())),
             "subsample": self.row_share,
             "colsample_bytree": self.column_share,
             "reg_lambda": self.l2,
