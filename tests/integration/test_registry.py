@@ -242,7 +242,7 @@ def test_a_version_waits_for_approval_and_is_served_with_it(registered, monkeypa
     approved = CliRunner().invoke(approve_command, ["2", "--source", SOURCE, "--reason", "minutes 2026-11"])
 
     assert [type(result.exception) for result in (waiting, canary)] == [ApprovalMissing, ApprovalMissing]
-    assert "`loanlake challenge 2 --canary` rolls it out" in allowed.output
+    assert "`loanlake challenge 2 --canary --reason …` rolls it out" in allowed.output
     assert rolled_out.exit_code == 0, rolled_out.output
     assert shadow.exit_code == 0, shadow.output
     assert approved.exit_code == 0, approved.output
