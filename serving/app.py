@@ -129,8 +129,8 @@ def _live_schemas(deployments: DeploymentWatch, options: ServingOptions) -> dict
     fixed = {schema.name: schema.json_schema() for schema in (OUTCOME_REPORT, APPROVAL_REQUEST)}
     return {
         "ScoreRequest": one,
-        "BatchRequest": _list_of_applications(options.batch_rows),
-        "QueuedBatch": {"oneOf": [_list_of_applications(options.queued_batch_rows), TABLE_SCHEMA.json_schema()]},
+        "ScoreListRequest": _list_of_applications(options.batch_rows),
+        "BatchRequest": {"oneOf": [_list_of_applications(options.queued_batch_rows), TABLE_SCHEMA.json_schema()]},
         **fixed,
     }
 

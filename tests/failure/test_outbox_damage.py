@@ -146,7 +146,9 @@ def test_a_file_that_is_no_database_any_more_is_named_and_not_replaced(serving_h
         ready, score = client.get("/readyz"), client.post("/v1/scores", json=APPLICATION)
 
     assert (ready.status_code, score.status_code) == (503, 503)
-    assert ready.json()["reasons"] == [f"the decision log serving/{outbox.name} cannot be written: file is not a database"]
+    assert ready.json()["reasons"] == [
+        f"the decision log serving/{outbox.name} cannot be written: file is not a database"
+    ]
     assert outbox.read_bytes() == damaged
 
 
