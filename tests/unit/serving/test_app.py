@@ -251,6 +251,13 @@ def test_the_description_says_that_unknown_fields_are_refused(client: Client, na
     assert document["components"]["schemas"][name]["additionalProperties"] is False
 
 
+@pytest.mark.parametrize(("path", "allowed"), [("/v1/batches", "GET, OPTIONS, POST"), ("/v1/models", "GET, OPTIONS")])
+def test_options_name_every_method_of_a_path(client: Client, path: str, allowed: str) -> None:
+    answer = client.options(f"{path}?source=x")
+
+    assert (answer.status_code, answer.headers["Allow"]) == (204, allowed)
+
+
 def test_every_error_of_the_description_is_a_problem_with_a_true_example(client: Client) -> None:
     document = client.get("/schema/openapi.json").json()
 

@@ -93,14 +93,16 @@ def test_a_feature_outside_its_plausible_range_is_scored_with_a_warning(client: 
 
 
 def test_a_score_on_little_information_is_answered_with_a_warning(client: Client) -> None:
-    """Four of the eight features that training rows usually had are missing, and history is not even asked for."""
+    """Three of the six features made of the request, which training rows usually had, are missing."""
     least = {name: APPLICATION[name] for name in ("application_id", "requested_amount", "term_months", "purpose")}
     some = least | {"annual_income": 48_000.0, "income_verified": True}
 
     warned, not_warned = score(client, least)["warnings"], score(client, some | {"borrower_id": "sim-b1"})["warnings"]
 
     assert not_warned == []
-    assert warned[1:] == ["4 of 8 features that are usually known are missing: this score rests on little information"]
+    assert warned[1:] == [
+        "3 of 6 features that are usually known from the request are missing: this score rests on little information"
+    ]
 
 
 def test_fields_that_the_lender_requires_are_required_of_every_request(own_home: ServingHome) -> None:
