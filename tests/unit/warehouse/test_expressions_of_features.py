@@ -41,3 +41,17 @@ def test_the_payment_grows_with_the_rate_where_its_formula_changes() -> None:
     assert low == pytest.approx(277.7789340280, rel=1e-9)
     assert high == pytest.approx(277.7789768535, rel=1e-9)
     assert usual == pytest.approx(332.1430981279, rel=1e-9)
+
+
+def test_a_sum_of_amounts_is_exact_or_an_error() -> None:
+    """An amount that decimals do not hold was left out, and the sum of 100 and 2e16 was 100."""
+    total = macros()["exact_sum"]("amount", "true")
+    with duckdb.connect() as con:
+        con.execute("create table amounts as select unnest([0.1, 0.2, 1e9, -1e9]) as amount")
+        exact = con.execute(f"select {total} from amounts").fetchone()
+        con.execute("insert into amounts values (2e16)")
+
+        with pytest.raises(duckdb.ConversionException):
+            con.execute(f"select {total} from amounts")
+
+    assert exact == (0.3,)
