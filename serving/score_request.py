@@ -19,13 +19,15 @@ def _escaped(characters: str) -> str:
 
 
 _BLANK, _UNFIT = _escaped(BLANKS), _escaped(UNFIT)
-#: A text of visible characters, with blanks around it or without: what :func:`read_id` and :func:`read_text` take. The
-#: look-ahead makes ``$`` the very end, since it would allow a line feed after it.
+#: A text of visible characters, with blanks around it or without: what :func:`read_id` and :func:`read_text` take, which
+#: check it. The look-ahead makes ``$`` the very end, since it would allow a line feed after it.
 Identifier = Annotated[
     str,
     msgspec.Meta(
-        pattern=f"^[{_BLANK}]*[^{_UNFIT}{_BLANK}]"
-        f"(?:[^{_UNFIT}]{{0,{MOST_CHARACTERS - 2}}}[^{_UNFIT}{_BLANK}])?[{_BLANK}]*$(?!\\n)"
+        extra_json_schema={
+            "pattern": f"^[{_BLANK}]*[^{_UNFIT}{_BLANK}]"
+            f"(?:[^{_UNFIT}]{{0,{MOST_CHARACTERS - 2}}}[^{_UNFIT}{_BLANK}])?[{_BLANK}]*$(?!\\n)"
+        }
     ),
 ]
 IDENTIFIER_RULE = "a text of 1 to 100 characters without control characters"
