@@ -19,8 +19,8 @@ def _escaped(characters: str) -> str:
 
 
 _BLANK, _UNFIT = _escaped(BLANKS), _escaped(UNFIT)
-#: A text of visible characters, with blanks around it or without: what :func:`read_id` and :func:`read_text` take, which
-#: check it. The look-ahead makes ``$`` the very end, since it would allow a line feed after it.
+#: A text of visible characters, with blanks around it or without; :func:`read_id` and :func:`read_text` check it, this
+#: describes it. The look-ahead makes ``$`` the very end, since it would allow a line feed after it.
 Identifier = Annotated[
     str,
     msgspec.Meta(
