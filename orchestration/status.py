@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warehouse.errors import LakeError, NoLakeError
+from warehouse.rows_set_aside import losses
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -119,7 +120,9 @@ def _data_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
                 _day(known_until),
             )
         )
-    return _table(rows) if loaded else ["nothing loaded: start with `loanlake run` or `loanlake ingest`"]
+    if not loaded:
+        return ["nothing loaded: start with `loanlake run` or `loanlake ingest`"]
+    return [*_table(rows), *map(str, losses(con))]
 
 
 def _clocks(con: "duckdb.DuckDBPyConnection") -> dict[str, Row]:
