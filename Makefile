@@ -14,7 +14,12 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 export DO_NOT_TRACK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: help setup run up test test-extended lint format bench bench-serving lock
+# dbt on a home of its own, without a lake; what it parsed is kept, so that the next check parses only what changed
+LINT_HOME := $(CURDIR)/$(VENV)/lint
+IN_WAREHOUSE = mkdir -p $(LINT_HOME) && cd warehouse && export LOANLAKE_HOME=$(LINT_HOME) \
+	DBT_TARGET_PATH=$(LINT_HOME)/target DBT_LOG_PATH=$(LINT_HOME)/logs PATH="$(BIN):$$PATH" &&
+
+.PHONY: help setup run up test test-extended lint lint-sql lint-features format bench bench-serving lock
 .DEFAULT_GOAL := help
 
 help:
@@ -22,7 +27,8 @@ help:
 	@echo "make up                                  Dagster, the API and MLflow together; Ctrl-C stops all"
 	@echo "make test [ARGS=...]                     all tests but the next; ARGS goes to pytest"
 	@echo "make test-extended [ARGS=...]            the API killed, starved and fuzzed, and builds in pieces: ten minutes"
-	@echo "make lint                                style, types, import rules, SQL"
+	@echo "make lint                                features, style, types, import rules, SQL"
+	@echo "make lint-sql                            in seconds: the features, and the SQL that you changed"
 	@echo "make format                              let ruff rewrite what it can"
 	@echo "make bench [ARGS=...]                    the performance claims, each against its peer"
 	@echo "make bench-serving                       those of scores over HTTP alone"
@@ -45,16 +51,25 @@ test: setup
 test-extended: setup
 	$(BIN)/pytest -m extended $(ARGS)
 
-lint: setup
+# what can be said in seconds comes first; sqlfluff over every model takes a minute or more
+lint: lint-features
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && cd warehouse && \
-		export LOANLAKE_HOME="$$home" DBT_TARGET_PATH="$$home/target" DBT_LOG_PATH="$$home/logs" PATH="$(BIN):$$PATH" && \
-		{ dbt --quiet compile --no-introspect --select ftr_application > "$$home/compiled" || { cat "$$home/compiled"; false; }; } && \
-		$(BIN)/python -m warehouse.feature_lint "$$home/target/manifest.json" && \
-		sqlfluff lint --processes 0 models
+	$(IN_WAREHOUSE) sqlfluff lint --processes 0 models
+
+# while SQL is edited: the versions of the features, then sqlfluff on the models that differ from the last commit
+lint-sql: lint-features
+	$(IN_WAREHOUSE) changed=$$(git diff --relative --name-only --diff-filter=d HEAD -- models | grep '\.sql$$'; \
+		git ls-files --others --exclude-standard -- models | grep '\.sql$$'); \
+		test -z "$$changed" || sqlfluff lint $$changed
+
+lint-features: setup
+	$(IN_WAREHOUSE) \
+		{ dbt --quiet compile --no-introspect --select ftr_application > "$$LOANLAKE_HOME/compiled" || \
+			{ cat "$$LOANLAKE_HOME/compiled"; false; }; } && \
+		python -m warehouse.feature_lint "$$LOANLAKE_HOME/target/manifest.json"
 
 format: setup
 	$(BIN)/ruff check --fix

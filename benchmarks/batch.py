@@ -19,6 +19,7 @@ from benchmarks.comparison import Comparison
 from ml.batch_runs import run_batch
 from ml.bundle import Bundle, write_bundle
 from ml.promotion import publish
+from ml.registered_version import RegisteredVersion, keep_version
 from ml.training import TrainingSettings
 from warehouse.batches import BatchRequest, BatchStates
 from warehouse.contract import FeatureColumn, FeatureContract
@@ -110,7 +111,9 @@ def _furnish(settings: Settings, directory: Path) -> Bundle:
         lineage=collect_lineage(candidate, training_set, CONTRACT, by="benchmark"),
         reference=build_reference(candidate, training_set, sample_rows=100),
     )
-    publish(bundle, settings, source=SOURCE, model_name=MODEL_NAME, model_version=1, by="benchmark")
+    version = RegisteredVersion.of_bundle(bundle, name=MODEL_NAME, version=1)
+    keep_version(settings, version, bundle)
+    publish(settings, version, by="benchmark")
     return bundle
 
 

@@ -24,7 +24,8 @@ from benchmarks.arrivals import Arrivals, put_arrivals
 from benchmarks.http_load import free_port
 from benchmarks.serving import server
 from benchmarks.serving_home import BenchmarkHome, benchmark_home
-from ml.deployment import place_bundle, replace_deployment
+from ml.deployment import replace_deployment
+from ml.registered_version import RegisteredVersion, deployment_of, keep_version
 from warehouse import decision_log
 
 PER_SECOND = 500
@@ -95,19 +96,13 @@ def _phases(home: BenchmarkHome, port: int, pid: int, seconds: float) -> list[Ph
 
 def _swapping(home: BenchmarkHome) -> Callable[[float], None]:
     """Deploys two versions of the bundle in turn, as fast as a rollback does: their files are in place before."""
-    placed = cycle(
-        [
-            place_bundle(
-                home.bundle,
-                home.settings,
-                source=home.deployment.source,
-                model_name=home.deployment.model_name,
-                model_version=version,
-                by="benchmark",
-            )
-            for version in (9_001, 9_002)
-        ]
-    )
+    versions = [
+        RegisteredVersion.of_bundle(home.bundle, name=home.deployment.model_name, version=number)
+        for number in (9_001, 9_002)
+    ]
+    for version in versions:
+        keep_version(home.settings, version, home.bundle)
+    placed = cycle([deployment_of(home.settings, version, by="benchmark") for version in versions])
     next_at = SWAP_SECONDS / 2
 
     def swap(since_start: float) -> None:

@@ -8,11 +8,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ml.deployment import deployment_turn, now, read_deployment, read_history
-from ml.gate_names import NEVER_OVERRIDDEN
+from ml.gate_names import LEAKAGE, NEVER_OVERRIDDEN
 from ml.json_lines import append_line, read_lines
-from ml.registered_version import RegisteredVersion
+from ml.registered_version import RegisteredVersion, get_version
 from warehouse.errors import ApprovalMissing, GateRefusal, NotFoundError, SettingError
 from warehouse.settings import Settings
+
+_STATED = (
+    ", or where its features are honest, say why in the lender's file (warehouse/lenders/) and run again: the gates "
+    "then decide again"
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ def approve(
     without a reason or for a gate that did not refuse it, and GateRefusal where a refusal stands: one that is not
     overridden, or never can be.
     """
-    from ml.registry import get_version, tag_approval
+    from ml.registry import tag_approval
 
     found = get_version(settings, source or settings.active_source(), version)
     approval = _checked(found, reason, overrides, serve, by)
@@ -180,7 +185,7 @@ def _require_passed(found: RegisteredVersion, approval: Approval | None) -> None
     if found.archived:
         raise GateRefusal(
             f"{found.name} version {found.version} was archived, so its training rows may be gone: train another "
-            "version, or take the tag `archived` from it in MLflow"
+            f"version, or take that back with `loanlake archive {found.version} --source {found.source} --undo`"
         )
     standing = standing_refusals(found, approval)
     if not standing:
@@ -192,7 +197,7 @@ def _require_passed(found: RegisteredVersion, approval: Approval | None) -> None
     )
     never = [gate for gate in standing if gate in NEVER_OVERRIDDEN]
     way = (
-        f"{', '.join(never)} cannot be overridden: train another version"
+        f"{', '.join(never)} cannot be overridden: train another version{_STATED if set(never) <= LEAKAGE else ''}"
         if never
         else "Train another version, take one whose gates passed, or override by name with `loanlake approve`"
     )

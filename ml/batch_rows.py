@@ -19,7 +19,7 @@ import msgspec
 
 from ml.batch_results import ResultColumns, of_few_values, result_file
 from ml.bundle import Bundle
-from ml.decision import Occasion, decide_columns
+from ml.decision import Channel, Occasion, decide_columns
 from ml.deployment import Deployment
 from ml.freshness import Found, HistoryPolicy, HistoryTooOld, StaleWord, UnavailableWord, rule_of_time
 from ml.lake_rows import arrow_schema
@@ -29,7 +29,7 @@ from ml.row_problems import RowProblem, invalid_row, not_scorable, stale_history
 from ml.scorer import Scorer
 from warehouse.batches import Batch, BatchFiles, SentRow
 from warehouse.contract import FeatureContract
-from warehouse.decision_log import Decision
+from warehouse.decision_log import Decision, RouteWord
 from warehouse.errors import ExpressionDomainError
 from warehouse.online_store import OnlineStore, open_store
 from warehouse.settings import Settings
@@ -68,6 +68,12 @@ def history_policy(batch: Batch) -> HistoryPolicy:
     )
 
 
+def channel_of(batch: Batch) -> Channel:
+    """Who asked for a batch, and whether its rows were sent or a table held them."""
+    route: RouteWord = "file_batch" if batch.request.table is None else "table_batch"
+    return Channel(route, batch.caller_id, batch.request.caller_name)
+
+
 def score_rows(
     settings: Settings,
     batch: Batch,
@@ -85,7 +91,7 @@ def score_rows(
     from pyarrow.parquet import ParquetWriter
 
     files, n_done = BatchFiles(settings, batch.batch_id), 0
-    rows = RowScorer(Scorer(bundle), deployment, history_policy(batch), batch.batch_id)
+    rows = RowScorer(Scorer(bundle), deployment, history_policy(batch), batch.batch_id, channel_of(batch))
     with (
         asyncio.Runner() as runner,
         _open_store(settings, runner) as store,
@@ -120,6 +126,7 @@ class RowScorer:
     deployment: Deployment
     policy: HistoryPolicy
     batch_id: str
+    channel: Channel
 
     async def score(self, rows: Sequence[SentRow], store: OnlineStore) -> list[Decision | RowProblem | None]:
         """What came of each row: a decision, a problem, or None where the row came with its problem."""
@@ -147,7 +154,7 @@ class RowScorer:
             allowed = self.policy.allowed(Found(own, found.history), decided_at)
             if given is not None and (rule := rule_of_time(given, allowed.records)) is not None:
                 return invalid_row([{"field": "decided_at", "rule": rule, "found": f"{given.isoformat()}Z"}])
-            occasion = Occasion(request, self._online_inputs.take(keys, allowed), decided_at)
+            occasion = Occasion(request, self._online_inputs.take(keys, allowed), decided_at, self.channel)
             columns, _ = decide_columns(self.scorer, self.deployment, occasion)
         except HistoryTooOld as error:
             return stale_history(str(error))

@@ -1,8 +1,9 @@
 """One run of one batch: claim, score, publish, finish; what a Dagster run executes.
 
-Scoring ends when the results have their name on disk. Publishing comes after, and can be done again: the decision log
-keeps the first entry of an id, and the rows of a batch are replaced in the lake in one transaction. So a run that is
-killed loses what it had scored and nothing else, and one that is killed later loses nothing: the next attempt goes on.
+Scoring ends when the results have their name on disk. Publishing comes after, begins once the lake's writer has given
+way, and can be done again: the decision log keeps the first entry of an id, and the rows of a batch are replaced in the
+lake in one transaction. So a run that is killed loses what it had scored and nothing else, and one that is killed later
+loses nothing: the batch is postponed, and the next attempt goes on. None that failed or was cancelled has a decision.
 """
 
 import time
@@ -12,8 +13,8 @@ from contextlib import closing
 from ml.batch_results import ResultColumns, put_into_lake
 from ml.batch_rows import read_decisions, request_fields, score_rows
 from ml.batch_tables import find_table, score_table
-from ml.bundle import load_bundle
 from ml.deployment import Deployment, read_deployment
+from ml.registered_version import load_registered
 from warehouse import decision_log
 from warehouse.batches import Batch, BatchFiles, BatchStates
 from warehouse.errors import BatchStateError, LoanlakeError
@@ -32,10 +33,12 @@ class _Cancelled(Exception):
 def run_batch(
     settings: Settings, batch_id: str, *, run_id: str, say: Callable[[str], None] = lambda _: None
 ) -> Batch | None:
-    """Score a queued batch with the champion as it is now; the batch as it ended: succeeded, failed or cancelled.
+    """Score a queued batch with the champion as it is now; the batch as this run leaves it.
 
-    ``say`` is told in words how far it is, each tenth of its way and each ten seconds. None where another run has the
-    batch, or it no longer waits. What a user can mend fails the batch; anything else fails it and is raised.
+    It has succeeded, failed, was cancelled, or waits again: once its results are written whatever stops the run, first
+    of all another writer that keeps the lake, only postpones the batch. ``say`` is told in words how far it is, each
+    tenth of its way and each ten seconds. None where another run has the batch, or it no longer waits. Raises what
+    neither a user nor a later run can mend, after it has noted the batch's state.
     """
     states, files = BatchStates(settings), BatchFiles(settings, batch_id)
     with files.turn() as is_ours:
@@ -47,14 +50,12 @@ def run_batch(
         except _Cancelled:
             return states.finish(batch, "cancelled")
         except LoanlakeError as error:
-            return states.finish(batch, "failed", reason=str(error))
+            return states.stop(batch, str(error))
         except Exception as error:
-            states.finish(batch, "failed", reason=f"stopped by {type(error).__name__}, see run {run_id} in Dagster")
+            states.stop(batch, f"stopped by {type(error).__name__}, see run {run_id} in Dagster")
             raise
         except BaseException:  # what a signal raises: somebody ended the run, or all of Dagster
-            states.finish(
-                batch, "failed", reason=f"run {run_id} was terminated in Dagster; the batch can be tried again"
-            )
+            states.stop(batch, f"run {run_id} was terminated in Dagster", advice="; the batch can be tried again")
             raise
         return states.finish(batch, "succeeded")
 
@@ -82,7 +83,7 @@ class _Run:
     def _score(self) -> None:
         settings, batch, files = self._settings, self._batch, self._files
         deployment = _champion(settings)
-        bundle = load_bundle(deployment.bundle_directory(settings))
+        bundle = load_registered(settings, deployment.model_name, deployment.model_version)
         common = ResultColumns.of(batch.batch_id, deployment)
         self._note(
             model_name=deployment.model_name,
@@ -133,13 +134,16 @@ class _Run:
             raise _Cancelled
 
     def _publish(self) -> None:
-        """Past the point where a cancellation is heard: what is here is given out whole."""
+        """Past the point where a cancellation is heard: what is here is given out whole.
+
+        Under the lease from the first decision on: where the lake is busy, none of them stands anywhere.
+        """
         batch, files = self._batch, self._files
         self._say("results are written; publishing them as soon as no other writer has the lake")
-        with closing(decision_log.create(self._settings)) as log:
-            for decisions in read_decisions(files):
-                decision_log.append(log, decisions)
         with writer(f"scores of batch {batch.batch_id}", self._settings) as con:
+            with closing(decision_log.create(self._settings)) as log:
+                for decisions in read_decisions(files):
+                    decision_log.append(log, decisions)
             put_into_lake(con, self._settings, files.results, batch_id=batch.batch_id, attempt=batch.attempt)
             ((n_rows, n_scored),) = con.execute(
                 f"select count(*), count(*) filter (problem is null) from {parquet(files.results)}"

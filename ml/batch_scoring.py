@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from ml.bundle import Bundle, load_bundle
+from ml.bundle import Bundle
 from ml.deployment import Deployment
 from ml.feature_rows import offline_columns, offline_frame
 from ml.lake_rows import arrow_schema
 from ml.logged_values import dump_reasons
+from ml.registered_version import load_registered
 from ml.scorer import Scorer
 from ml.training_set import training_table
 from warehouse.lake import connect, current_snapshot, writer
@@ -67,7 +68,7 @@ def score_applications(
     from pyarrow.parquet import ParquetWriter
 
     started = time.perf_counter()
-    scorer = Scorer(load_bundle(deployment.bundle_directory(settings)))
+    scorer = Scorer(load_registered(settings, deployment.model_name, deployment.model_version))
     found: Counter[str] = Counter()
     with TemporaryDirectory(prefix="loanlake-batch-") as directory:
         path = Path(directory) / "predictions.parquet"
@@ -196,9 +197,11 @@ def _decide(scorer: Scorer, deployment: Deployment, batch: "pa.RecordBatch", sna
         "model_name": deployment.model_name,
         "model_version": deployment.model_version,
         "feature_version": scorer.contract.version,
-        "route": "batch",
+        "route": "backfill",
         "role": "champion",
         "history": None,
+        "caller_id": None,
+        "caller_name": None,
         "latency_ms": None,
         "lake_snapshot": snapshot,
         "ingested_at": datetime.now(UTC).replace(tzinfo=None),

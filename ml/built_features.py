@@ -1,25 +1,19 @@
-"""Whether the features that a model needs are still built: asked before it is promoted or tried."""
-
-from typing import TYPE_CHECKING
+"""Whether the features that a model needs are still built: checked before it is promoted or tried."""
 
 from ml.bundle import Bundle
+from ml.registered_version import RegisteredVersion, load_registered
 from warehouse.contract import FEATURES_MODEL, TRAINING_MODEL, contract_versions
 from warehouse.errors import ContractError
 from warehouse.settings import Settings
 
-if TYPE_CHECKING:
-    from ml.registered_version import RegisteredVersion
 
-
-def fetch_built(settings: Settings, version: "RegisteredVersion") -> Bundle:
-    """The bundle of a registered version, as MLflow keeps it.
+def load_built(settings: Settings, version: RegisteredVersion) -> Bundle:
+    """The bundle of a registered version, as :func:`ml.registered_version.load_registered` reads it.
 
     Raises ContractError where the feature tables' last build left out the features it needs: nothing would compare it
-    with the next candidate, or score a batch with it. A home that only serves has no build and is not asked.
+    with the next candidate, or score a batch with it. A home that only serves has no build and is not checked.
     """
-    from ml.registry import fetch_bundle
-
-    bundle, manifest = fetch_bundle(settings, version), settings.dbt_target / "manifest.json"
+    bundle, manifest = load_registered(settings, version.name, version.version), settings.dbt_target / "manifest.json"
     existing = contract_versions(manifest) if manifest.exists() else (bundle.feature_version,)
     if bundle.feature_version not in existing:
         raise ContractError(

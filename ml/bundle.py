@@ -218,10 +218,10 @@ def _verify(directory: Path, checksums: dict[str, str]) -> None:
 
 def _rename(draft: Path, directory: Path) -> None:
     for path in draft.iterdir():
-        path.chmod(0o444)
+        path.chmod(0o400)
         with path.open("rb") as file:
             os.fsync(file.fileno())  # a deployment may point here right after
-    draft.chmod(0o755)
+    draft.chmod(0o700)
     try:
         draft.rename(directory)
     except OSError as error:

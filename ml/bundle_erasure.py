@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from ml.bundle import FILES, MANIFEST, REFERENCE_SAMPLE, REFERENCE_SCORES, load_bundle
+from ml.registered_version import note_changed_bundle
 from warehouse.drafts import remove_abandoned
 from warehouse.settings import Settings
 
@@ -30,7 +31,7 @@ def erase_from_bundles(
         _end_interrupted(root)
     for manifest in sorted(path for root in roots for path in root.glob(f"**/{MANIFEST}")):
         before = hashlib.sha256(manifest.read_bytes()).hexdigest()
-        if _erase_from_bundle(manifest.parent, frozenset(application_ids), rename):
+        if _erase_from_bundle(settings, manifest.parent, frozenset(application_ids), rename):
             changed[before] = hashlib.sha256(manifest.read_bytes()).hexdigest()
     for model in settings.mlflow_artifacts.glob("**/MLmodel") if changed else ():
         text = model.read_text()
@@ -54,7 +55,9 @@ def _end_interrupted(root: Path) -> None:
         remove_abandoned(directory)
 
 
-def _erase_from_bundle(directory: Path, application_ids: frozenset[str], rename: Callable[[str], str] | None) -> bool:
+def _erase_from_bundle(
+    settings: Settings, directory: Path, application_ids: frozenset[str], rename: Callable[[str], str] | None
+) -> bool:
     draft, old = (directory.with_name(f".{directory.name}{which}") for which in (_DRAFT, _OLD))
     if not any(_names_any(directory / name, application_ids) for name in (REFERENCE_SAMPLE, REFERENCE_SCORES)):
         return False
@@ -64,7 +67,8 @@ def _erase_from_bundle(directory: Path, application_ids: frozenset[str], rename:
     manifest = json.loads((draft / MANIFEST).read_text())
     manifest["files"] = {name: _sha256(draft / name) for name in FILES}
     _replace(draft / MANIFEST, (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
-    load_bundle(draft)
+    # recorded before the bundle is replaced: one of a digest that no record has is not served
+    note_changed_bundle(settings, before=_sha256(directory / MANIFEST), after=load_bundle(draft).digest)
     # two renames: a directory that is not empty cannot be replaced in one
     directory.rename(old)
     draft.rename(directory)
@@ -93,7 +97,7 @@ def _rewrite(path: Path, application_ids: frozenset[str], rename: Callable[[str]
         rows = rows.set_column(place, rows.schema.field(place), pa.array(ids, rows.schema.field(place).type))
     draft = path.with_name(f".{path.name}.new")
     pq.write_table(rows, draft)
-    draft.chmod(0o444)
+    draft.chmod(0o400)
     draft.replace(path)
 
 
@@ -103,7 +107,7 @@ def _replace(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    draft.chmod(0o444)
+    draft.chmod(0o400)
     draft.replace(path)
 
 

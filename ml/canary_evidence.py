@@ -29,7 +29,7 @@ with decisions as (
     from serving.predictions
     where source = $1
         and model_name = $2
-        and route = 'online'
+        and route in ('online', 'inline_batch')
         and ((role = 'champion' and model_version = $3) or (role = 'challenger' and model_version = $4))
         and ingested_at >= $5
 ),

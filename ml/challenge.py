@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ml.approval import require_approved, require_passed
-from ml.built_features import fetch_built
-from ml.bundle import Bundle, load_bundle
+from ml.built_features import load_built
 from ml.deployment import (
     CanaryPlan,
     Challenger,
@@ -17,26 +16,33 @@ from ml.deployment import (
     Mode,
     deployment_turn,
     now,
-    place_bundle,
     read_deployment,
     require_challenger,
     serve,
 )
+from ml.registered_version import RegisteredVersion, deployment_of, get_version, load_registered
 from warehouse.errors import NotFoundError, SettingError
 from warehouse.settings import Settings
 
 
 def challenge(
-    settings: Settings, version: int, *, share: float | None = None, plan: CanaryPlan | None = None, by: str
+    settings: Settings,
+    version: int,
+    *,
+    share: float | None = None,
+    plan: CanaryPlan | None = None,
+    by: str,
+    why: str = "",
 ) -> Deployment:
     """Try a registered version beside the champion; it takes the place of another challenger. Works while the API runs.
 
     Without ``share`` it scores in shadow; with one, it answers that share of the applicants; with a ``plan`` it is a
-    canary on the first of its steps. It is MLflow's challenger then. Asking for what is so already changes nothing.
-    Raises NotFoundError where nothing is served or no such version is registered, GateRefusal where its gates refused
-    it, ApprovalMissing where it is to answer and still needs one, and SettingError where it is the champion itself.
+    canary on the first of its steps. It is MLflow's challenger then. ``why`` goes into the history. A challenge that
+    runs already is left as it is. Raises NotFoundError where nothing is served or no such version is registered,
+    GateRefusal where its gates refused it, ApprovalMissing where it is to answer and still needs one, BundleError where
+    its bundle was changed, and SettingError where it is the champion itself.
     """
-    from ml.registry import get_version, set_challenger
+    from ml.registry import set_challenger
 
     champion = read_deployment(settings)
     if champion is None:
@@ -45,33 +51,29 @@ def challenge(
     require_passed(settings, found)
     if share is not None or plan is not None:  # in shadow it answers nobody
         require_approved(settings, found)
-    bundle = fetch_built(settings, found)
-    deployment = start_challenge(
-        settings, bundle, against=champion, model_version=version, share=share, plan=plan, by=by
-    )
+    load_built(settings, found)
+    deployment = start_challenge(settings, found, against=champion, share=share, plan=plan, by=by, why=why)
     set_challenger(settings, found.name, version)
     return deployment
 
 
 def start_challenge(
     settings: Settings,
-    bundle: Bundle,
+    version: RegisteredVersion,
     *,
     against: Deployment,
-    model_version: int,
     share: float | None,
     plan: CanaryPlan | None = None,
     by: str,
+    why: str = "",
 ) -> Deployment:
-    """:func:`challenge` with a bundle at hand and without MLflow; raises also where the champion changed meanwhile."""
-    if against.is_version(against.model_name, model_version):
+    """:func:`challenge` without gates, approvals and MLflow; raises also where the champion changed meanwhile."""
+    if against.is_version(version.name, version.version):
         raise SettingError(
-            f"a challenger must be another version than the champion: found {against.model_name} version "
-            f"{model_version}, which is served"
+            f"a challenger must be another version than the champion: found {version.name} version "
+            f"{version.version}, which is served"
         )
-    placed = place_bundle(
-        bundle, settings, source=against.source, model_name=against.model_name, model_version=model_version, by=by
-    )
+    placed = deployment_of(settings, version, by=by)
     challenger = _challenger(placed, share, plan)
     with deployment_turn(settings):
         current = read_deployment(settings)
@@ -83,7 +85,7 @@ def start_challenge(
         if current.challenger is not None and _is_same(current.challenger, challenger):
             return current
         deployment = replace(current, challenger=challenger)
-        serve(settings, deployment, action="challenge", by=by)
+        serve(settings, deployment, action="challenge", by=by, why=why)
     return deployment
 
 
@@ -136,7 +138,7 @@ def needed_by_challenger(settings: Settings, deployment: Deployment) -> tuple[st
     champion, challenger = (
         {
             column.name
-            for column in load_bundle(each.bundle_directory(settings)).contract.inputs_of("request")
+            for column in load_registered(settings, each.model_name, each.model_version).contract.inputs_of("request")
             if column.required
         }
         for each in (deployment, deployment.challenger.deployment)

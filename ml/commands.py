@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from warehouse.id_argument import IdArgument
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,32 +17,42 @@ if TYPE_CHECKING:
     from ml.replay import Replay
 
 
+_by = click.option("--by", default=getpass.getuser, help="Your name, if not the user of this machine; it is kept.")
+_reason = click.option("--reason", required=True, help="Why; it is kept in the history of what was served.")
+
+
 @click.command()
 @click.argument("version", type=click.IntRange(1))
+@_reason
+@_by
 @click.option("--source", help="Whose model; the active source if not given (LOANLAKE_SOURCE, or what is served).")
-def promote(*, version: int, source: str | None) -> None:
+def promote(*, version: int, reason: str, by: str, source: str | None) -> None:
     """Serve VERSION of a source's model from now on, and make it MLflow's champion.
 
     A running API swaps it in within seconds, without dropping a request. A version that a gate refused is not served:
     the message says which gate and why.
 
     \b
-        loanlake promote 3
-        loanlake promote 1 --source lending_club
+        loanlake promote 3 --reason "Compared in shadow for two weeks, minutes 2026-11"
+        loanlake promote 1 --source lending_club --reason "Goes live today"
     """
     from ml.promotion import promote as promote_version
 
-    deployment = promote_version(Settings.from_environment(), version, source=source, by=getpass.getuser())
+    why = _stated(reason)
+    deployment = promote_version(Settings.from_environment(), version, source=source, by=by, why=why)
     _print_served(deployment)
 
 
 @click.command()
 @click.argument("version", type=click.IntRange(1))
 @click.option("--reason", required=True, help="Why; it is kept with the approval.")
-@click.option("--serve/--no-serve", default=True, help="Serve it at once, or only let it be.  [default: serve]")
-@click.option("--override", "overrides", multiple=True, help="A gate that refused it and shall not count; repeatable.")
+@_by
+@click.option(
+    "--serve/--no-serve", default=True, help="Serve immediately, or approve without serving.  [default: serve]"
+)
+@click.option("--override", "overrides", multiple=True, help="Gate whose refusal is overridden; repeatable.")
 @click.option("--source", help="Whose model; the active source if not given (LOANLAKE_SOURCE, or what is served).")
-def approve(*, version: int, reason: str, serve: bool, overrides: tuple[str, ...], source: str | None) -> None:
+def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple[str, ...], source: str | None) -> None:
     """Approve VERSION of a source's model, and serve it from now on, or with --no-serve leave that to a canary.
 
     With LOANLAKE_APPROVAL=required a version that passed its gates waits for this before it answers anybody. A gate can
@@ -49,18 +60,18 @@ def approve(*, version: int, reason: str, serve: bool, overrides: tuple[str, ...
 
     \b
         loanlake approve 8 --reason "Reviewed with the committee, minutes 2026-11"
-        loanlake approve 8 --no-serve --reason "May be tried on applicants" && loanlake challenge 8 --canary
+        loanlake approve 8 --no-serve --reason "May be tried on applicants"
         loanlake approve 9 --override brier_beats_base_rate --reason "Test months hold the shock"
     """
     from ml.approval import approve as approve_version
     from ml.promotion import promote as promote_version
 
-    settings, by = Settings.from_environment(), getpass.getuser()
+    settings = Settings.from_environment()
     approved = approve_version(settings, version, source=source, reason=reason, overrides=overrides, serve=serve, by=by)
     if not serve:
         click.echo(
             f"approved {approved.model_name} version {version}, and served nothing: `loanlake challenge {version} "
-            f"--canary` rolls it out, `loanlake promote {version}` serves it at once"
+            f"--canary --reason …` rolls it out, `loanlake promote {version} --reason …` serves it immediately"
         )
         return
     _print_served(promote_version(settings, version, source=approved.source, by=by, why=approved.why))
@@ -79,7 +90,9 @@ def approve(*, version: int, reason: str, serve: bool, overrides: tuple[str, ...
 @click.option("--dwell", type=click.FloatRange(0), help="Minutes a canary stays on each step.  [default: 60]")
 @click.option("--decisions", type=click.IntRange(100), help="Decisions of each version a step needs.  [default: 300]")
 @click.option("--end", is_flag=True, help="Let the champion answer alone again.")
-def challenge(
+@_reason
+@_by
+def challenge(  # its options
     *,
     version: int | None,
     shadow: bool,
@@ -89,6 +102,8 @@ def challenge(
     dwell: float | None,
     decisions: int | None,
     end: bool,
+    reason: str,
+    by: str,
 ) -> None:
     """Try VERSION of the served model beside the champion: in shadow, or with a share of the applicants.
 
@@ -96,24 +111,25 @@ def challenge(
     champion; a promotion or a rollback ends the challenge. A version that a gate refused is not tried.
 
     \b
-        loanlake challenge 8 --shadow
-        loanlake challenge 8 --share 0.1
-        loanlake challenge 8 --canary --steps 10,25,50 --dwell 60
-        loanlake challenge --end
+        loanlake challenge 8 --shadow --reason "Features v3, to be compared"
+        loanlake challenge 8 --share 0.1 --reason "Minutes 2026-11"
+        loanlake challenge 8 --canary --steps 10,25,50 --dwell 60 --reason "Minutes 2026-11"
+        loanlake challenge --end --reason "Declines too many"
     """
     from ml.challenge import challenge as start
     from ml.challenge import end_challenge, needed_by_challenger
 
-    settings, by = Settings.from_environment(), getpass.getuser()
+    settings = Settings.from_environment()
     if (version is not None, shadow + (share is not None) + canary, end) not in ((True, 1, False), (False, 0, True)):
         raise click.UsageError("give a VERSION with one of --shadow, --share and --canary, or --end alone")
     if not canary and (steps, dwell, decisions) != (None, None, None):
         raise click.UsageError("--steps, --dwell and --decisions are a canary's: give --canary too")
+    why = _stated(reason)
     if end or version is None:
-        _print_served(end_challenge(settings, by=by))
+        _print_served(end_challenge(settings, by=by, why=why))
         return
     plan = _canary_plan(steps, dwell, decisions) if canary else None
-    deployment = start(settings, version, share=share, plan=plan, by=by)
+    deployment = start(settings, version, share=share, plan=plan, by=by, why=why)
     _print_served(deployment)
     needed = ", ".join(needed_by_challenger(settings, deployment))
     if needed and shadow:
@@ -138,7 +154,8 @@ def _canary_plan(steps: str | None, dwell: float | None, decisions: int | None) 
 
 @click.command()
 @click.option("--move", is_flag=True, help="Do what the step calls for, as Dagster's sensor does by itself.")
-def canary(*, move: bool) -> None:
+@_by
+def canary(*, move: bool, by: str) -> None:
     """Show what the running canary's step says: each check against the champion, and whether it goes on, back or waits.
 
     The bounds hold however often they are looked at. `loanlake challenge --end` takes the canary back at any time.
@@ -146,7 +163,7 @@ def canary(*, move: bool) -> None:
     from ml.canary import judge_canary, move_canary
 
     settings = Settings.from_environment()
-    verdict = move_canary(settings, by=getpass.getuser()) if move else judge_canary(settings)
+    verdict = move_canary(settings, by=by) if move else judge_canary(settings)
     click.echo(f"{verdict.canary.name}, since {verdict.evidence.since:%Y-%m-%d %H:%M:%S} UTC")
     for role, arm in (("champion", verdict.evidence.champion), ("canary", verdict.evidence.challenger)):
         click.echo(
@@ -163,24 +180,34 @@ def canary(*, move: bool) -> None:
 
 
 @click.command()
-def rollback() -> None:
-    """Serve again what was served before, its features with it; once more goes back one more."""
+@_reason
+@_by
+def rollback(*, reason: str, by: str) -> None:
+    """Serve again what was served before, its features with it; once more goes back one more.
+
+    \b
+        loanlake rollback --reason "Declines twice as many since this morning"
+    """
     from ml.promotion import rollback as roll_back
 
-    _print_served(roll_back(Settings.from_environment(), by=getpass.getuser()))
+    _print_served(roll_back(Settings.from_environment(), by=by, why=_stated(reason)))
 
 
 @click.command()
 @click.argument("version", type=click.IntRange(1))
 @click.option("--source", help="Whose model; the active source if not given (LOANLAKE_SOURCE, or what is served).")
-def archive(*, version: int, source: str | None) -> None:
-    """Let go of VERSION of a source's model: it is not promoted or rolled back to any more.
+@click.option("--undo", is_flag=True, help="Take an archived version back: it can be served again.")
+def archive(*, version: int, source: str | None, undo: bool) -> None:
+    """Archive VERSION of a source's model: it is not promoted or rolled back to any more.
 
     `loanlake maintain` may then expire the lake snapshot it was trained on. Its decisions can still be replayed.
     """
     from ml.promotion import archive as archive_version
 
-    name = archive_version(Settings.from_environment(), version, source=source)
+    name = archive_version(Settings.from_environment(), version, source=source, undo=undo)
+    if undo:
+        click.echo(f"{name} version {version} is archived no more: its gates and approvals decide again")
+        return
     click.echo(f"archived {name} version {version}: `loanlake maintain` no longer keeps its training rows")
 
 
@@ -203,11 +230,12 @@ def replay(*, decision_id: str) -> None:
 @click.command()
 @click.argument("decision_id")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def lineage(*, decision_id: str, form: str) -> None:
-    """Show what a logged decision came from: features with their SQL, inputs, core rows, and lines of raw files.
+@click.option("--full", is_flag=True, help="Every feature with its SQL, every input, and the rows themselves.")
+def lineage(*, decision_id: str, form: str, full: bool) -> None:
+    """Show what a logged decision came from: its reasons, rows of which tables, and lines of which files.
 
     Works on online and batch decisions. Rows are those known before the decision, at the lake snapshot it names while
-    that is kept. Every step carries the SQL that reads it again.
+    that is kept. With --full, and as JSON, every step carries the SQL that reads it again.
     """
     from ml.decision_lineage import trace_decision
 
@@ -215,15 +243,18 @@ def lineage(*, decision_id: str, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
         return
-    from rich.console import Console
+    from ml.decision_lineage_text import lineage_summary, lineage_text
 
-    from ml.decision_lineage_text import lineage_text
+    if not full:
+        click.echo(lineage_summary(found))
+        return
+    from rich.console import Console
 
     Console(soft_wrap=False, width=None if sys.stdout.isatty() else 160).print(lineage_text(found))
 
 
 @click.command("export-borrower")
-@click.argument("borrower_id")
+@click.argument("borrower_id", type=IdArgument())
 @click.option("--to", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of printing.")
 def export_borrower(*, borrower_id: str, to: Path | None) -> None:
     """Print everything that is held of BORROWER_ID, as JSON: a person's right to see their data.
@@ -276,6 +307,12 @@ def training_set(*, version: int, source: str | None, to: Path | None) -> None:
     else:
         click.echo(f"lake snapshot {found.snapshot}, SHA-256 {found.sha256}: equal to the lineage")
     click.echo(f"written to {found.path}" if found.path else found.statement)
+
+
+def _stated(reason: str) -> str:
+    if not reason.strip():
+        raise click.UsageError("--reason must say why: found a blank text")
+    return reason.strip()
 
 
 def _print_served(deployment: "Deployment") -> None:

@@ -11,11 +11,19 @@ from ml.deployment import Deployment
 from ml.logged_values import dump_features, dump_inputs, dump_reasons
 from ml.online_inputs import LookedUp
 from ml.scorer import Scorer
-from warehouse.decision_log import StatusWord
+from warehouse.decision_log import RouteWord, StatusWord
+
+
+class Channel(msgspec.Struct, frozen=True):
+    """How a decision was asked for, and by whom, as the log keeps it (:class:`warehouse.decision_log.Decision`)."""
+
+    route: RouteWord
+    caller_id: str
+    caller_name: str | None
 
 
 class Occasion(msgspec.Struct, frozen=True):
-    """What a decision is made of beside the model: a validated request, what was looked up, and the times.
+    """What a decision is made of beside the model: a validated request, what was looked up, who asked, and the times.
 
     ``request`` names the application and, where it is known, the borrower. ``decided_at`` is naive UTC, ``started`` the
     ``perf_counter`` of the request's arrival, None where nobody waits for an answer.
@@ -24,6 +32,7 @@ class Occasion(msgspec.Struct, frozen=True):
     request: Mapping[str, Any]
     looked_up: LookedUp
     decided_at: datetime
+    channel: Channel
     started: float | None = None
 
 
@@ -34,7 +43,7 @@ def decide_columns(
 
     Raises ExpressionDomainError where a feature's formula has no result for these values.
     """
-    request, looked_up, contract = occasion.request, occasion.looked_up, scorer.contract
+    request, looked_up, channel, contract = occasion.request, occasion.looked_up, occasion.channel, scorer.contract
     given = {**request, **looked_up.values, "source": deployment.source, "decided_at": occasion.decided_at}
     names = contract.input_names
     inputs = dict(zip(names, map(given.get, names), strict=True))
@@ -57,12 +66,14 @@ def decide_columns(
         "model_name": deployment.model_name,
         "model_version": deployment.model_version,
         "feature_version": deployment.feature_version,
-        "route": "online",
+        "route": channel.route,
         "status": _status(looked_up),
         "latency_ms": (time.perf_counter() - occasion.started) * 1000 if occasion.started is not None else None,
         "features_as_of": looked_up.as_of,
         "lake_snapshot": looked_up.lake_snapshot,
         "history": looked_up.history,
+        "caller_id": channel.caller_id,
+        "caller_name": channel.caller_name,
     }
     return columns, features
 

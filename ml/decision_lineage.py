@@ -127,8 +127,8 @@ def trace_decision(settings: Settings, decision_id: str) -> DecisionLineage:
         decision={
             name: plain(getattr(decision, name))
             for name in (
-                "decision_id", "decided_at", "source", "application_id", "borrower_id", "route", "status", "raw_score",
-                "probability", "band", "decision", "features_as_of", "lake_snapshot",
+                "decision_id", "decided_at", "source", "application_id", "borrower_id", "route", "caller_name",
+                "status", "raw_score", "probability", "band", "decision", "features_as_of", "lake_snapshot",
             )
         }
         | {"reasons": json.loads(decision.reasons or "[]")},
@@ -169,8 +169,8 @@ def _features(contract: FeatureContract, logged: Mapping[str, object]) -> tuple[
 
 def _input(column: InputColumn, value: object, decision: Decision) -> Input:
     if column.origin == "request":
-        came_from = "given by the caller" if decision.route == "online" else "core.int_applications"
-    elif column.origin in {"history", "cohort"} and decision.route == "online":
+        came_from = "core.int_applications" if decision.route == "backfill" else "given by the caller"
+    elif column.origin in {"history", "cohort"} and decision.route != "backfill":
         came_from = f"the online store, {_ORIGINS[column.origin]}"
     else:
         came_from = _ORIGINS[column.origin]
@@ -233,7 +233,7 @@ class _Reader:
                 f"source = {quoted(self._decision.source)} and segment = {quoted(str(column.segment))} "
                 f"and segment_value = {quoted(str(value))}"
             )
-            if self._decision.route == "online":
+            if self._decision.route != "backfill":
                 found.append(self._rows("features.ftr_online_cohorts", f"cohort, {column.name}", condition))
             else:
                 condition += f" and as_of = date_trunc('day', {_timestamp(self._as_of)})"

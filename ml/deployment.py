@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from ml.bundle import Bundle, copy_bundle
 from ml.json_lines import append_line, read_lines
 from warehouse.drafts import draft_file, remove_abandoned
 from warehouse.errors import BundleError, NotFoundError, SettingError
@@ -197,25 +196,9 @@ def bundle_directory(settings: Settings, model_name: str, model_version: int) ->
     return settings.bundles / model_name / str(model_version)
 
 
-def place_bundle(
-    bundle: Bundle, settings: Settings, *, source: str, model_name: str, model_version: int, by: str
-) -> Deployment:
-    """Copy the bundle into the home: its deployment as of now, which is not served yet.
-
-    What a publisher of this model left there when it was killed goes. Raises BundleError when another bundle lies at
-    that version.
-    """
-    directory = bundle_directory(settings, model_name, model_version)
-    copy_bundle(bundle, directory)
-    return Deployment(
-        source=source,
-        model_name=model_name,
-        model_version=model_version,
-        feature_version=bundle.feature_version,
-        bundle=str(directory.relative_to(settings.home)),
-        published_at=now(),
-        published_by=by,
-    )
+def champions(settings: Settings) -> dict[str, Deployment]:
+    """What last put a model of each source in service, by publishing or rolling back, with its challenger."""
+    return {change.deployment.source: change.deployment for change in read_history(settings)}
 
 
 def now() -> str:
@@ -239,8 +222,15 @@ def require_challenger(deployment: Deployment | None, challenger: Challenger) ->
 @contextmanager
 def deployment_turn(settings: Settings) -> Iterator[None]:
     """One process at a time reads the deployment and replaces it: hold this around both."""
-    settings.deployment.parent.mkdir(parents=True, exist_ok=True)
-    with (settings.deployment.parent / "deployment.lock").open("a") as file:
+    with file_turn(settings.deployment.parent / "deployment.lock"):
+        yield
+
+
+@contextmanager
+def file_turn(path: Path) -> Iterator[None]:
+    """One process, and one thread of it, at a time holds the lock file ``path``; not to be entered twice."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

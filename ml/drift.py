@@ -83,18 +83,19 @@ class DriftRule:
         n_as_far = math.floor(self.among_months * (len(reference_months) + 1)) - 1
         return None if n_as_far < 0 else max(limit, sorted(reference_months, reverse=True)[n_as_far])
 
-    def missing_is_drift(self, reference: float, current: float, *, n_reference: int, n_current: int) -> bool:
-        """True where the shares of missing values differ by more than both the limit and the noise of these samples."""
+    def missing_share_limit(self, reference: float, current: float, *, n_reference: int, n_current: int) -> float:
+        """By how much the shares of missing values must differ to be drift: the limit, or the noise of the samples."""
         pooled = (reference * n_reference + current * n_current) / (n_reference + n_current)
         noise = 2.576 * math.sqrt(pooled * (1 - pooled) * (1 / n_reference + 1 / n_current))
-        return abs(current - reference) > max(self.missing_share_change, noise)
+        return max(self.missing_share_change, noise)
 
 
 @dataclass(frozen=True)
 class FeatureDrift:
     """One row of ``monitoring.feature_drift``. Counts include missing values; a statistic of another kind is None.
 
-    ``psi_limit``: above it the month has drifted; None where nothing can tell.
+    ``psi_limit``: above it the month has drifted; None where nothing can tell. ``missing_share_limit``: the same for
+    the change of the share of missing values, in either direction.
     """
 
     month: date
@@ -111,6 +112,7 @@ class FeatureDrift:
     missing_share_reference: float
     missing_share_current: float
     missing_share_change: float
+    missing_share_limit: float
     is_drifted: bool
 
     @property
@@ -275,6 +277,9 @@ def _feature_drift(
     )
     missing_reference = row["n_missing_reference"] / n_reference
     missing_current = row["n_missing_current"] / n_current
+    missing_limit = rule.missing_share_limit(
+        missing_reference, missing_current, n_reference=n_reference, n_current=n_current
+    )
     chi2 = row.get("chi2")
     return FeatureDrift(
         month=row["month"],
@@ -291,8 +296,8 @@ def _feature_drift(
         missing_share_reference=missing_reference,
         missing_share_current=missing_current,
         missing_share_change=missing_current - missing_reference,
-        is_drifted=(limit is not None and psi > limit)
-        or rule.missing_is_drift(missing_reference, missing_current, n_reference=n_reference, n_current=n_current),
+        missing_share_limit=missing_limit,
+        is_drifted=(limit is not None and psi > limit) or abs(missing_current - missing_reference) > missing_limit,
     )
 
 

@@ -168,8 +168,9 @@ def _with_heading(page: str, about: Mapping[str, Any]) -> str:
     text = (
         f"{about['model_name']} version {about['model_version']}, decisions of {about['month']} against its training "
         f"rows. Drawn from a sample: {about['n_sample_decisions']:,} of {about['n_decisions']:,} decisions, "
-        f"{about['n_sample_reference']:,} of {about['n_reference']:,} training rows; "
-        "monitoring.feature_drift measures all of them."
+        f"{about['n_sample_reference']:,} of {about['n_reference']:,} training rows. This page shows distributions. "
+        "Which features have drifted is decided in monitoring.feature_drift, from all rows and with limits that allow "
+        f"for noise. Evidently's own tests, with other limits, find {about['n_drifted']} of {about['n_columns']}."
     )
     if about["left_out"]:
         text += f" Left out, without a value on one side: {', '.join(about['left_out'])}."

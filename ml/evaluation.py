@@ -20,6 +20,9 @@ Floats = NDArray[np.float64]
 CANDIDATE = "candidate"
 CHAMPION = "champion"
 BASE_RATE = "base_rate"
+#: What people look at first, of the candidate, and what they compare with the other models.
+_HEADLINES = ("auc", "auc_low", "auc_high", "gini", "ks", "brier", "ece", "default_rate", "decline_rate", "n")
+_COMPARED = ("auc", "ks", "brier", "ece")
 
 
 @dataclass(frozen=True)
@@ -89,18 +92,26 @@ class Evaluation:
         ]
 
     def to_metrics(self) -> dict[str, float]:
-        """Overall figures by flat name, as MLflow logs them; those that could not be measured are left out.
+        """The figures that MLflow charts and compares, by name; those that could not be measured are left out.
 
-        The candidate's are ``test_auc``, others' ``test_logistic_auc``, comparisons ``test_auc_gain_over_logistic``.
+        The candidate's on test come first (``test_auc``); MLflow groups the others by what stands before the slash:
+        ``train/auc``, ``others_on_test/logistic_auc``, ``gains_on_test/auc_over_logistic``. All figures, months
+        included, are in :meth:`to_dict`, which is logged beside them.
         """
         flat: dict[str, float] = {}
         for row in self.measured:
-            if row.month is None:
-                prefix = row.split if row.model == CANDIDATE else f"{row.split}_{row.model}"
-                flat |= {f"{prefix}_{name}": float(value) for name, value in asdict(row.metrics).items()}
+            figures = asdict(row.metrics)
+            if row.month is not None:
+                continue
+            if row.model != CANDIDATE and row.split == "test":
+                flat |= {f"others_on_test/{row.model}_{name}": float(figures[name]) for name in _COMPARED}
+            elif row.model == CANDIDATE and row.split == "test":
+                flat |= {f"test_{name}": float(figures[name]) for name in _HEADLINES}
+            elif row.model == CANDIDATE:
+                flat |= {f"{row.split}/{name}": float(figures[name]) for name in _HEADLINES}
         for other, comparison in self.comparisons.items():
-            flat[f"test_auc_gain_over_{other}"] = comparison.auc.value
-            flat[f"test_auc_gain_over_{other}_p_value"] = comparison.auc.p_value
+            flat[f"gains_on_test/auc_over_{other}"] = comparison.auc.value
+            flat[f"gains_on_test/auc_over_{other}_p_value"] = comparison.auc.p_value
         return {name: value for name, value in flat.items() if not isnan(value)}
 
     def to_dict(self) -> dict[str, Any]:
@@ -133,6 +144,11 @@ class Evaluation:
             champion_version=data["champion_version"],
             feature_importance=data["feature_importance"],
         )
+
+
+def compare(defaulted: NDArray[np.bool_], ours: Floats, theirs: Floats) -> Comparison:
+    """The first model's figures less the second's, on the same loans."""
+    return Comparison(auc=auc_difference(defaulted, ours, theirs), brier=brier_difference(defaulted, ours, theirs))
 
 
 def score_splits(
@@ -175,11 +191,7 @@ def evaluate_scores(
             row for split in SPLITS for row in _measure_split(split, scores[split], candidate.policy.cut_off)
         ),
         comparisons={
-            other: Comparison(
-                auc=auc_difference(test.defaulted, test.probabilities[CANDIDATE], test.probabilities[other]),
-                brier=brier_difference(test.defaulted, test.probabilities[CANDIDATE], test.probabilities[other]),
-            )
-            for other in others
+            other: compare(test.defaulted, test.probabilities[CANDIDATE], test.probabilities[other]) for other in others
         },
         champion_version=None if champion is None else champion.version,
         feature_importance=candidate.feature_importance(),
@@ -199,10 +211,7 @@ def beside_champion(
     ``defaulted``, ``probabilities``: of the same test rows, what became of them and what the candidate says.
     """
     of_champion = measure(defaulted, champion.probabilities, cut_off=cut_off)
-    comparison = Comparison(
-        auc=auc_difference(defaulted, probabilities, champion.probabilities),
-        brier=brier_difference(defaulted, probabilities, champion.probabilities),
-    )
+    comparison = compare(defaulted, probabilities, champion.probabilities)
     return replace(
         evaluation,
         measured=(*evaluation.measured, Measured("test", None, CHAMPION, of_champion)),

@@ -2,7 +2,7 @@
 
 Age is the decision's time less the record's ``as_of``: against the server's clock in live use, against ``decided_at``
 where a caller gives it. A source whose own clock stands in the past, such as a historical file, is therefore old for a
-decision of today, truly, and fresh for one dated into its own time. So no limit is set unless the lender sets one.
+decision of today, and every answer says so; it is fresh for a decision dated into its own time.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,6 +16,9 @@ from warehouse.decision_log import HistoryWord
 from warehouse.errors import LoanlakeError
 from warehouse.online_store import Record, RecordKey
 
+#: Beyond this age history is called stale, unless the lender sets another limit or none. Statements are monthly: what
+#: was loaded in time is a month old at most, and a month's file may be late; older than two months, one was missed.
+USUAL_MAX_AGE = timedelta(days=62)
 StaleWord = Literal["score", "score_without_history", "refuse"]
 UnavailableWord = Literal["refuse", "score_without_history"]
 Records = Mapping[RecordKey, Record]
@@ -36,7 +39,7 @@ class Found(msgspec.Struct, frozen=True):
 class HistoryPolicy:
     """``max_age``: None for no limit. ``stale``: what to do beyond it; ``unavailable``: without the online store."""
 
-    max_age: timedelta | None = None
+    max_age: timedelta | None = USUAL_MAX_AGE
     stale: StaleWord = "score"
     unavailable: UnavailableWord = "refuse"
 

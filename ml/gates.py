@@ -18,42 +18,14 @@ held to the champion's in the same way.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ml.evaluation import BASE_RATE, CHAMPION, Evaluation
+from ml.evaluation import BASE_RATE, CHAMPION, Comparison, Evaluation
+from ml.gate_limits import LIMITS_OF, GateLimits
 from ml.gate_names import LOGGED_FEATURES
 from ml.leakage import FeatureSignal
 from ml.metrics import NAN, Difference, Metrics
 from ml.training import LOGISTIC
-
-
-@dataclass(frozen=True)
-class GateLimits:
-    """Where the gates stand; a lender may move each.
-
-    ``min_test_rows``, ``min_test_defaults``: below 50 defaults the 95 % interval of an AUC is wider than ±.08.
-    ``min_auc``: a floor for any model. ``auc_margin``, ``brier_margin``: what counts as no worse; see the module.
-    ``max_excess_ece``: calibration error beyond what luck gives a perfectly calibrated model on so many loans.
-    ``mean_ratio``: bounds of mean probability over default rate.
-    ``max_auc``, ``max_train_test_gap``: application and behaviour scores rank at .65–.85; beyond .95, or .12 better on
-    the rows it was trained on, something is leaking or memorised.
-    ``max_feature_auc``, ``max_missing_auc``, ``max_isolated``: see :mod:`ml.leakage`.
-    ``max_onnx_difference``: between the probabilities of the served model and of the booster.
-    """
-
-    min_test_rows: int = 500
-    min_test_defaults: int = 50
-    min_auc: float = 0.60
-    auc_margin: float = 0.005
-    brier_margin: float = 0.001
-    max_excess_ece: float = 0.03
-    mean_ratio: tuple[float, float] = (0.75, 1.33)
-    max_auc: float = 0.95
-    max_train_test_gap: float = 0.12
-    max_feature_auc: float = 0.85
-    max_missing_auc: float = 0.75
-    max_isolated: float = 0.10
-    max_onnx_difference: float = 1e-6
 
 
 @dataclass(frozen=True)
@@ -108,7 +80,7 @@ def run_gates(
     ``logged``: of the source's online decisions; None where it has none.
     """
     limits = limits or GateLimits()
-    return (
+    results = (
         _enough_loans(evaluation.overall("test"), limits),
         _reaches_floor(evaluation.overall("test"), limits),
         _no_worse_than_champion(evaluation, limits),
@@ -121,11 +93,29 @@ def run_gates(
         _offline_equals_online(parity, limits),
         _logged_features_equal_recomputed(logged or LoggedEvidence()),
     )
+    return tuple(_with_moved_limits(result, limits) for result in results)
 
 
 def refused(results: Sequence[GateResult]) -> tuple[GateResult, ...]:
     """The gates that refused; none means the candidate may be promoted."""
     return tuple(result for result in results if not result.passed)
+
+
+def _with_moved_limits(result: GateResult, limits: GateLimits) -> GateResult:
+    """A result that says which of its limits the lender moved, and why."""
+    moved = [
+        f"{name} moved to {getattr(limits, name)} by the lender: {limits.moved[name]}"
+        for name in LIMITS_OF.get(result.gate, ())
+        if name in limits.moved
+    ]
+    if not moved:
+        return result
+    note = f" ({'; '.join(moved)})"
+    return replace(
+        result,
+        required=result.required + note,
+        message=result.message.replace(result.required, result.required + note, 1),
+    )
 
 
 def _enough_loans(test: Metrics, limits: GateLimits) -> GateResult:
@@ -159,7 +149,7 @@ def _no_worse_than_champion(evaluation: Evaluation, limits: GateLimits) -> GateR
     auc, brier = evaluation.comparisons[CHAMPION].auc, evaluation.comparisons[CHAMPION].brier
     return _result(
         gate,
-        _no_worse(auc, limits.auc_margin) and _no_worse(_gain(brier), limits.brier_margin),
+        is_no_worse(evaluation.comparisons[CHAMPION], limits),
         required=f"AUC at most {_allowed(auc, limits.auc_margin)} below and Brier at most "
         f"{_allowed(brier, limits.brier_margin)} above the champion's (version {evaluation.champion_version}) on the "
         "same test loans, neither significantly",
@@ -228,24 +218,31 @@ def _auc_is_plausible(evaluation: Evaluation, limits: GateLimits) -> GateResult:
         "above test",
         found=f"train {train.auc:.4f}, test {test.auc:.4f}, gap {gap:+.4f}",
         remedy="a feature written after the decision may be leaking, or the trees memorise: check the known_at of what "
-        "the most important features read, then lower max_depth",
+        "the most important features read, then lower max_depth; where every feature is honest, move the limit in the "
+        "lender's file (warehouse/lenders/), with the reason",
     )
 
 
 def _no_feature_knows_the_outcome(signals: Sequence[FeatureSignal], limits: GateLimits) -> GateResult:
-    suspects = [text for signal in signals for text in _suspicions(signal, limits)]
+    honest = limits.honest_features
+    suspects = [text for signal in signals if signal.feature not in honest for text in _suspicions(signal, limits)]
     strongest = max(signals, key=lambda signal: signal.auc, default=None)
     if suspects:
         found = "; ".join(suspects)
     else:
         found = f"strongest: {strongest.feature}, AUC {strongest.auc:.3f}" if strongest else "no features"
+    known = {signal.feature: signal for signal in signals}
+    for name, why in honest.items():
+        shown = f"AUC {known[name].auc:.3f}" if name in known else "not a feature of this version"
+        found += f"; {name} ({shown}) is stated to be honest: {why}"
     return _result(
         "no_feature_knows_the_outcome",
         not suspects,
         required=f"no single feature with AUC above {limits.max_feature_auc:g}, none whose absence alone has AUC above "
         f"{limits.max_missing_auc:g}, none that sets apart more than {limits.max_isolated:.0%} of defaults almost pure",
         found=found,
-        remedy="find when each was written: one written after the decision must go; if it is honest, raise the limit",
+        remedy="find when each was written: one written after the decision must go; of one that is honest, say why "
+        "under honest_features in the lender's file (warehouse/lenders/)",
     )
 
 
@@ -292,6 +289,16 @@ def _logged_features_equal_recomputed(logged: LoggedEvidence) -> GateResult:
     )
 
 
+def is_no_worse(comparison: Comparison, limits: GateLimits) -> bool:
+    """Whether a candidate is neither visibly nor significantly worse than another model, in AUC and Brier score."""
+    return _no_worse(comparison.auc, limits.auc_margin) and _no_worse(_gain(comparison.brier), limits.brier_margin)
+
+
+def against(difference: Difference) -> str:
+    """A difference with its 95 % interval, for a message."""
+    return f"{difference.value:+.4f}, {difference.low:+.4f} to {difference.high:+.4f}"
+
+
 def _no_worse(gain: Difference, margin: float) -> bool:
     return gain.value >= -max(margin, gain.standard_error) and not gain.high < 0
 
@@ -308,8 +315,7 @@ def _allowed(difference: Difference, margin: float) -> str:
 
 
 def _against(ours: float, theirs: float, difference: Difference) -> str:
-    interval = f"{difference.value:+.4f}, {difference.low:+.4f} to {difference.high:+.4f}"
-    return f"{ours:.4f} against {theirs:.4f} ({interval})"
+    return f"{ours:.4f} against {theirs:.4f} ({against(difference)})"
 
 
 def _auc(metrics: Metrics) -> str:

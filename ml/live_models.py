@@ -1,7 +1,7 @@
 """Which models still need the lake snapshot they were trained on, so that maintenance keeps it.
 
-Live is a version that is deployed or on trial, or that a rollback would come back to; one that an MLflow alias names;
-one that passed its gates and was not archived (``loanlake archive``), for it may be promoted any day; and one that a
+Live is a version that is deployed or on trial, or that a rollback would come back to; the champion of its source; one
+that passed its gates and was not archived (``loanlake archive``), for it may be promoted any day; and one that a
 gate refused, for as long as the retention, while people look why. A decision needs no snapshot to be replayed: its log
 and its bundle suffice.
 """
@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ml.deployment import Deployment, read_deployment
+from ml.deployment import Deployment, champions, read_deployment
+from ml.registered_version import read_versions
 from warehouse.settings import Settings
 
 
@@ -51,14 +52,11 @@ def _live(settings: Settings, deployment: Deployment, why: str) -> LiveModel:
 
 
 def _registered(settings: Settings, since: datetime) -> Iterator[LiveModel]:
-    from ml.registry import list_all_versions, registry_exists
-
-    if not registry_exists(settings):
-        return  # asking MLflow would make one
-    for version in list_all_versions(settings):
-        why = None
-        if version.aliases:
-            why = ", ".join(version.aliases)
+    in_service = champions(settings)
+    for version in read_versions(settings):
+        why, champion = None, in_service.get(version.source)
+        if champion is not None and champion.is_version(version.name, version.version):
+            why = f"champion of {version.source}"
         elif version.passed and not version.archived:
             why = "passed its gates and is not archived"
         elif not version.passed and version.created_at >= since:

@@ -19,9 +19,10 @@ from warehouse.training_rows import rows_at
 REFERENCE, CURRENT = "monitored_reference", "monitored_current"
 
 PREDICTIONS, SHADOW_PREDICTIONS = "serving.predictions", "serving.shadow_predictions"
-#: For a from clause: all that was scored online, the decisions and what a challenger in shadow would have decided.
+#: For a from clause: all that was scored with what the online store held, the decisions of callers and what a
+#: challenger in shadow would have decided.
 SCORED_ONLINE = f"""(
-    select * from {PREDICTIONS} where route = 'online'
+    select * from {PREDICTIONS} where route <> 'backfill'
     union all by name
     select * exclude (answered_decision_id) from {SHADOW_PREDICTIONS}
 ) as scored"""

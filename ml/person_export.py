@@ -25,7 +25,7 @@ from warehouse.settings import Settings
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """A published version that learnt from the person; ``splits``: how many of their applications served which part."""
+    """A registered version that learnt from the person; ``splits``: number of their applications by part."""
 
     model_name: str
     model_version: int
@@ -71,7 +71,7 @@ def export_person(settings: Settings, borrower_id: str, *, by: str) -> dict[str,
 
 
 def trained_on(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person) -> list[TrainedOn]:
-    """The published versions whose training set has an application of the person, by name and version."""
+    """The registered versions whose training set has an application of the person, by name and version."""
     found = []
     published = [path for path in settings.bundles.glob("*/*/bundle.json") if path.parent.name.isdecimal()]
     for path in sorted(published, key=_version_of):

@@ -25,6 +25,8 @@ from warehouse.errors import SettingError
 
 Decision = Literal["approve", "decline"]
 Rule = Literal["expected_profit", "approval_rate", "fixed"]
+#: Of a cut-off: 0.15 / 0.75 is 0.19999999999999998 in floating point, which nobody meant or can read.
+_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,14 @@ class CutOffRule:
     def cut_off(self, tune_probabilities: ArrayLike) -> float:
         """The probability from which on an application is declined.
 
-        >>> CutOffRule(margin=0.2, loss_given_default=0.8).cut_off([])
+        >>> CutOffRule(margin=0.15, loss_given_default=0.6).cut_off([])
         0.2
         """
         if self.rule == "expected_profit":
-            return self.margin / (self.margin + self.loss_given_default)
+            return round(self.margin / (self.margin + self.loss_given_default), _DIGITS)
         if self.rule == "fixed":
             return self.probability
-        return float(np.quantile(np.asarray(tune_probabilities, dtype=np.float64), self.approval_rate))
+        return round(float(np.quantile(np.asarray(tune_probabilities, dtype=np.float64), self.approval_rate)), _DIGITS)
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,23 @@
-"""Which version is served: published, promoted with MLflow's alias, rolled back, and let go of."""
+"""Which version is served: published, promoted with MLflow's alias, rolled back, archived."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from ml.approval import Approval, require_approved, require_passed, require_unserved, unserved_approval
-from ml.built_features import fetch_built
-from ml.bundle import Bundle, load_bundle
+from ml.built_features import load_built
 from ml.deployment import (
     Challenger,
     Deployment,
+    champions,
     deployment_turn,
     now,
-    place_bundle,
     read_deployment,
     replace_deployment,
     require_challenger,
     serve,
 )
+from ml.registered_version import RegisteredVersion, deployment_of, get_version, load_registered, record_version
 from warehouse.errors import GateRefusal, NotFoundError
 from warehouse.settings import Settings
 
@@ -26,28 +26,25 @@ _ROLLBACKS = 20
 
 
 def publish(
-    bundle: Bundle,
     settings: Settings,
+    version: RegisteredVersion,
     *,
-    source: str,
-    model_name: str,
-    model_version: int,
     by: str,
     why: str = "",
     figures: Mapping[str, Any] | None = None,
     judged: Challenger | None = None,
     approved: Approval | None = None,
 ) -> Deployment:
-    """Copy the bundle into the home and serve it from now on; returns what is served.
+    """Serve a registered version from now on; returns what is served.
 
-    Publishing what is served already changes nothing. Raises BundleError when another bundle lies at that version, and
-    NotFoundError where it holds no longer what it is published for: ``judged``, a challenger, must still run, and since
-    ``approved``, a person's approval, nothing may have been put in service.
+    Publishing what is served already changes nothing. Raises BundleError when its bundle is not the one that was
+    registered, and NotFoundError where it holds no longer what it is published for: ``judged``, a challenger, must
+    still run, and since ``approved``, a person's approval, nothing may have been put in service.
     """
-    placed = place_bundle(bundle, settings, source=source, model_name=model_name, model_version=model_version, by=by)
+    placed = deployment_of(settings, version, by=by)
     with deployment_turn(settings):
         current = read_deployment(settings)
-        if current is not None and current.is_version(model_name, model_version):
+        if current is not None and current.is_version(version.name, version.version):
             return current
         if judged is not None:
             require_challenger(current, judged)
@@ -73,28 +70,16 @@ def promote(
 
     ``source`` defaults to the active one; ``why`` and ``figures`` go into the history; ``judged`` and ``approved`` as
     :func:`publish`. Raises NotFoundError for one that does not hold, and for a version that is not registered,
-    GateRefusal with each reason when its gates refused it, ApprovalMissing where it still needs one, and ContractError
-    when the dbt project no longer builds its features.
+    GateRefusal with each reason when its gates refused it, ApprovalMissing where it still needs one, BundleError when
+    its bundle was changed, and ContractError when the dbt project no longer builds its features.
     """
-    from ml.registry import get_version, set_champion
+    from ml.registry import set_champion
 
-    source = source or settings.active_source()
-    found = get_version(settings, source, version)
+    found = get_version(settings, source or settings.active_source(), version)
     require_passed(settings, found)
     require_approved(settings, found)
-    bundle = fetch_built(settings, found)
-    deployment = publish(
-        bundle,
-        settings,
-        source=source,
-        model_name=found.name,
-        model_version=version,
-        by=by,
-        why=why,
-        figures=figures,
-        judged=judged,
-        approved=approved,
-    )
+    load_built(settings, found)
+    deployment = publish(settings, found, by=by, why=why, figures=figures, judged=judged, approved=approved)
     set_champion(settings, found.name, version)
     return deployment
 
@@ -116,11 +101,11 @@ def promote_approved(settings: Settings) -> Deployment | None:
     return deployment
 
 
-def rollback(settings: Settings, *, by: str) -> Deployment:
+def rollback(settings: Settings, *, by: str, why: str = "") -> Deployment:
     """Serve again what was served before the current deployment, features included, and move MLflow's alias back.
 
-    A challenge against the current one ends. Rolling back twice goes back two deployments. Raises NotFoundError when
-    there is nothing to go back to.
+    A challenge against the current one ends; ``why`` goes into the history. Rolling back twice goes back two
+    deployments. Raises NotFoundError when there is nothing to go back to.
     """
     from ml.registry import set_champion
 
@@ -131,34 +116,49 @@ def rollback(settings: Settings, *, by: str) -> Deployment:
                 "nothing" if current is None else f"{current.model_name} version {current.model_version}, the first"
             )
             raise NotFoundError(f"there is no earlier deployment to go back to: served now is {served}")
-        load_bundle(current.previous.bundle_directory(settings))  # never serve a bundle that cannot be read
+        # never serve a bundle that cannot be read, or is another than was registered
+        load_registered(settings, current.previous.model_name, current.previous.model_version)
         deployment = replace(current.previous, published_at=now(), published_by=by)
-        serve(settings, deployment, action="rollback", by=by)
+        serve(settings, deployment, action="rollback", by=by, why=why)
     # last: an unreachable registry must not keep a bad model in service
     set_champion(settings, deployment.model_name, deployment.model_version)
     return deployment
 
 
-def archive(settings: Settings, version: int, *, source: str | None = None) -> str:
-    """Let go of a version: no rollback comes back to it, and maintenance may expire the snapshot it was trained on.
+def archive(settings: Settings, version: int, *, source: str | None = None, undo: bool = False) -> str:
+    """Archive a version: no rollback comes back to it, and maintenance may expire the snapshot it was trained on.
 
-    Its bundle stays, so its decisions can still be replayed. Returns the model's name. Raises GateRefusal for a version
-    that is served, here or as its source's champion, or is on trial.
+    Its bundle stays, so its decisions can still be replayed; ``undo`` makes it a version that can be served again.
+    Returns the model's name. Raises GateRefusal for a version that is served, here or as its source's champion, or is
+    on trial.
     """
-    from ml.registry import archive_version, get_version
+    from ml.registry import tag_archived
 
     found = get_version(settings, source or settings.active_source(), version)
-    with deployment_turn(settings):
-        current = read_deployment(settings)
-        if current is not None and current.is_version(found.name, version):
-            raise GateRefusal(f"{found.name} version {version} is served: promote another version first")
-        challenger = current.challenger if current is not None else None
-        if challenger is not None and challenger.deployment.is_version(found.name, version):
-            raise GateRefusal(f"{found.name} version {version} is on trial: `loanlake challenge --end` first")
-        archive_version(settings, found)
-        if current is not None:
-            replace_deployment(settings, _without(current, found.name, version))
+    changed = replace(found, archived=not undo)
+    if undo:
+        record_version(settings, changed)
+    else:
+        with deployment_turn(settings):
+            current = read_deployment(settings)
+            _require_out_of_service(settings, found, current)
+            record_version(settings, changed)
+            if current is not None:
+                replace_deployment(settings, _without(current, found.name, version))
+    tag_archived(settings, changed)
     return found.name
+
+
+def _require_out_of_service(settings: Settings, found: RegisteredVersion, current: Deployment | None) -> None:
+    name = f"{found.name} version {found.version}"
+    if current is not None and current.is_version(found.name, found.version):
+        raise GateRefusal(f"{name} is served: promote another version first")
+    challenger = current.challenger if current is not None else None
+    if challenger is not None and challenger.deployment.is_version(found.name, found.version):
+        raise GateRefusal(f"{name} is on trial: `loanlake challenge --end` first")
+    champion = champions(settings).get(found.source)
+    if champion is not None and champion.is_version(found.name, found.version):
+        raise GateRefusal(f"{name} is the champion of {found.source}: promote another version first")
 
 
 def _without(deployment: Deployment, model_name: str, model_version: int) -> Deployment:

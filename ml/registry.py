@@ -1,34 +1,30 @@
 """Models in MLflow: one experiment and one registered model a source, one run and one version a training.
 
-MLflow is where people look at figures and plots and where versions get their numbers; what is served is decided by
-:mod:`ml.deployment`. A version's tags carry its gates, so that a refusal can be read there too.
+MLflow gives versions their numbers, and is where people look at figures, plots and what the gates said. It is a
+display: its tags, aliases and files decide nothing, since everyone who reaches its port can change them. What a version
+is and whether it may be served stands in the home's own record (:mod:`ml.registered_version`).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from typing import TYPE_CHECKING
 
-from ml.bundle import Bundle, load_bundle
+from ml.bundle import Bundle
+from ml.deployment import champions
 from ml.gates import GateResult
-from ml.registered_version import RegisteredVersion, copy_versions
+from ml.registered_version import RegisteredVersion, keep_version, list_versions, read_versions, record_version
 from ml.run_log import log_run
-from ml.tracking import model_name, open_client, open_mlflow
-from warehouse.errors import GateRefusal, NotFoundError
+from ml.tracking import model_name, open_client
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
-
     from ml.approval import Approval
     from ml.evaluation import Evaluation
     from ml.training_set import TrainingSet
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-_FINGERPRINT, _REFUSED_BY, _GATE, _ARCHIVED = "fingerprint", "refused_by", "gate.", "archived"
-_DIGEST, _FEATURE_VERSION, _SNAPSHOT = "bundle_digest", "feature_version", "lake_snapshot"
-_OURS = {_FINGERPRINT, _REFUSED_BY, _SNAPSHOT}
+_REFUSED_BY, _GATE, _ARCHIVED, _DIGEST = "refused_by", "gate.", "archived", "bundle_digest"
 
 
 def register(
@@ -40,26 +36,24 @@ def register(
     gates: Sequence[GateResult],
     plots: Mapping[str, bytes],
 ) -> RegisteredVersion:
-    """Log a run and register its bundle; a training that was registered before gives its version again.
+    """Log a run, register its bundle and record it; a training that was registered before gives its version again.
 
-    Either way the version's tags say what ``gates`` decided now, and a version that passed and is not the champion is
-    the challenger. ``plots``: PNG by name.
+    Either way the record, and the version's tags, say what ``gates`` decided now. In MLflow a version that passed and
+    is not the champion is the challenger. ``plots``: PNG by name.
     """
     lineage = bundle.lineage
     found = find_version_by_fingerprint(settings, lineage.source, lineage.fingerprint)
     if found is None:
         run_id, model_uri = log_run(settings, bundle, training_set=training_set, evaluation=evaluation, plots=plots)
-        version = _create_version(settings, bundle, run_id=run_id, model_uri=model_uri, gates=gates)
+        number = _create_version(settings, bundle, run_id=run_id, model_uri=model_uri, gates=gates)
+        name = model_name(lineage.source)
+        version = _judged(RegisteredVersion.of_bundle(bundle, name=name, version=number, run_id=run_id), gates)
+        keep_version(settings, version, bundle)
     else:
-        version, run_id = found.version, found.run_id
-    _tag_gates(settings, model_name(lineage.source), version, run_id, gates)
-    registered = get_version(settings, lineage.source, version)
-    if registered.passed and CHAMPION not in registered.aliases:
-        open_client(settings).set_registered_model_alias(registered.name, CHALLENGER, str(version))
-    if not registered.passed and CHALLENGER in registered.aliases:
-        open_client(settings).delete_registered_model_alias(registered.name, CHALLENGER)
-    copy_for_api(settings, lineage.source)
-    return get_version(settings, lineage.source, version)
+        version = _judged(found, gates)
+        record_version(settings, version)
+    _show_gates(settings, version, gates)
+    return version
 
 
 def find_version_by_fingerprint(settings: Settings, source: str, fingerprint: str) -> RegisteredVersion | None:
@@ -68,46 +62,14 @@ def find_version_by_fingerprint(settings: Settings, source: str, fingerprint: st
     return found[-1] if found else None
 
 
-def list_versions(settings: Settings, source: str) -> list[RegisteredVersion]:
-    """All versions of a source's model that were registered here, oldest first; none where nothing was.
-
-    One that somebody registered in MLflow by hand was never judged, and is left out.
-    """
-    client, name = open_client(settings), model_name(source)
-    versions = client.search_model_versions(f"name = '{name}'")
-    # a search leaves the versions' own list of aliases empty
-    aliases = client.get_registered_model(name).aliases if versions else {}
-    ours = [version for version in versions if version.tags.keys() >= _OURS]
-    return sorted((_read(version, source, aliases) for version in ours), key=lambda found: found.version)
-
-
-def copy_for_api(settings: Settings, source: str) -> None:
-    """Bring the copy of a source's versions in the home, which the API reads, up to the registry."""
-    copy_versions(settings, source, list_versions(settings, source))
-
-
-def list_all_versions(settings: Settings) -> list[RegisteredVersion]:
-    """All versions of all sources' models."""
-    models = open_client(settings).search_registered_models()
-    sources = sorted(model.tags["source"] for model in models if "source" in model.tags)
-    return [version for source in sources for version in list_versions(settings, source)]
-
-
-def registry_exists(settings: Settings) -> bool:
-    """Whether anything can have been registered; a registry that is no file of this home is taken to exist."""
-    path = settings.mlflow_uri.removeprefix("sqlite:///")
-    return path == settings.mlflow_uri or Path(path).exists()
-
-
-def archive_version(settings: Settings, version: RegisteredVersion) -> None:
-    """Mark a version as not needed any more; it stops being the challenger. The champion cannot be archived."""
-    if CHAMPION in version.aliases:
-        raise GateRefusal(f"{version.name} version {version.version} is the champion: promote another version first")
-    client = open_client(settings)
-    for alias in version.aliases:
-        client.delete_registered_model_alias(version.name, alias)
-    client.set_model_version_tag(version.name, str(version.version), _ARCHIVED, datetime.now(UTC).isoformat())
-    copy_for_api(settings, version.source)
+def tag_archived(settings: Settings, version: RegisteredVersion) -> None:
+    """Show in MLflow whether a version is archived; one that is stops being the challenger there."""
+    client, number = open_client(settings), str(version.version)
+    if version.archived:
+        client.set_model_version_tag(version.name, number, _ARCHIVED, datetime.now(UTC).isoformat())
+        drop_challenger(settings, version.name, version.version)
+    else:
+        client.delete_model_version_tag(version.name, number, _ARCHIVED)
 
 
 def tag_approval(settings: Settings, approval: "Approval") -> None:
@@ -118,29 +80,15 @@ def tag_approval(settings: Settings, approval: "Approval") -> None:
         client.set_model_version_tag(approval.model_name, str(approval.model_version), name, value)
 
 
-def get_version(settings: Settings, source: str, version: int) -> RegisteredVersion:
-    """One version; raises NotFoundError naming those that exist."""
-    versions = list_versions(settings, source)
-    for found in versions:
-        if found.version == version:
-            return found
-    existing = ", ".join(str(found.version) for found in versions) or "none"
-    raise NotFoundError(
-        f"{model_name(source)} has no version {version}: it has {existing}; "
-        "`loanlake status` shows the versions, LOANLAKE_SOURCE or --source picks another lender's model"
-    )
-
-
-def note_changed_bundles(settings: Settings, digests: Mapping[str, str]) -> None:
-    """Tag the versions of bundles that were rewritten with their new digests; ``digests``: before → after."""
-    if not digests or not registry_exists(settings):
+def tag_changed_bundles(settings: Settings, digests: Mapping[str, str]) -> None:
+    """Show the new digests of bundles that were rewritten; ``digests``: before → after."""
+    changed = [version for version in read_versions(settings) if not digests.keys().isdisjoint(version.digests)]
+    if not changed:
         return
     client = open_client(settings)
-    for version in list_all_versions(settings):
-        if version.bundle_digest in digests:
-            after = digests[version.bundle_digest]
-            client.set_model_version_tag(version.name, str(version.version), _DIGEST, after)
-            client.set_tag(version.run_id, _DIGEST, after)
+    for version in changed:
+        client.set_model_version_tag(version.name, str(version.version), _DIGEST, version.bundle_digest)
+        client.set_tag(version.run_id, _DIGEST, version.bundle_digest)
 
 
 def set_champion(settings: Settings, name: str, version: int) -> None:
@@ -164,27 +112,10 @@ def drop_challenger(settings: Settings, name: str, version: int) -> None:
         client.delete_registered_model_alias(name, CHALLENGER)
 
 
-def fetch_bundle(settings: Settings, version: RegisteredVersion) -> Bundle:
-    """The bundle of a registered version, as MLflow keeps it; raises BundleError where it was changed."""
-    mlflow = open_mlflow(settings)
-    location = open_client(settings).get_model_version_download_uri(version.name, str(version.version))
-    model = Path(mlflow.artifacts.download_artifacts(_in_this_home(settings, location)))
-    flavor = mlflow.models.Model.load(str(model)).flavors["python_function"]
-    return load_bundle(model / flavor["artifacts"]["bundle"]["path"])
-
-
-def _in_this_home(settings: Settings, location: str) -> str:
-    """The location, or where it is now if the home was moved since: MLflow remembers artifacts by their whole path."""
-    place, _, artifact = location.partition(f"/{settings.mlflow_artifacts.relative_to(settings.home)}/")
-    if place.startswith("file:") and artifact:
-        return (settings.mlflow_artifacts / unquote(artifact)).as_uri()
-    return location
-
-
 def _create_version(
     settings: Settings, bundle: Bundle, *, run_id: str, model_uri: str, gates: Sequence[GateResult]
 ) -> int:
-    """A version with all its tags in one step: none is ever there whose refusal is not."""
+    """A version with all its tags in one step: none is ever shown without its refusal."""
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
@@ -198,50 +129,40 @@ def _create_version(
         if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
             raise
     tags = {
-        _FINGERPRINT: lineage.fingerprint,
+        "fingerprint": lineage.fingerprint,
         _DIGEST: bundle.digest,
-        _FEATURE_VERSION: lineage.feature_version,
-        _SNAPSHOT: str(lineage.lake_snapshot),
+        "feature_version": lineage.feature_version,
+        "lake_snapshot": str(lineage.lake_snapshot),
         **_gate_tags(gates),
     }
     created = client.create_model_version(name, source=model_uri, run_id=run_id, tags=tags)
     return int(created.version)
 
 
-def _tag_gates(settings: Settings, name: str, version: int, run_id: str, gates: Sequence[GateResult]) -> None:
-    client = open_client(settings)
-    for key, value in _gate_tags(gates).items():
-        client.set_model_version_tag(name, str(version), key, value)
-        client.set_tag(run_id, key, value)
-
-
-def _gate_tags(gates: Sequence[GateResult]) -> dict[str, str]:
-    """Each gate's word, refusals first: a version whose tags are written anew never passes before it is refused."""
-    refused = ", ".join(gate.gate for gate in gates if not gate.passed)
-    tags = {f"{_GATE}{gate.gate}": ("passed" if gate.passed else f"refused: {gate.message}") for gate in gates}
-    return {_REFUSED_BY: refused, **tags} if refused else {**tags, _REFUSED_BY: refused}
-
-
-def _read(version: "ModelVersion", source: str, aliases: Mapping[str, str]) -> RegisteredVersion:
-    tags: dict[str, Any] = version.tags
-    refused_by = tuple(name for name in tags.get(_REFUSED_BY, "").split(", ") if name)
-    return RegisteredVersion(
-        source=source,
-        name=version.name,
-        version=int(version.version),
-        feature_version=tags.get(_FEATURE_VERSION, ""),
-        run_id=str(version.run_id),
-        fingerprint=tags.get(_FINGERPRINT, ""),
-        bundle_digest=tags.get(_DIGEST, ""),
-        passed_gates=tuple(sorted(name.removeprefix(_GATE) for name, value in tags.items() if _passed(name, value))),
-        refused_by=refused_by,
-        gate_messages=tuple(tags.get(f"{_GATE}{name}", "").removeprefix("refused: ") for name in refused_by),
-        lake_snapshot=int(tags[_SNAPSHOT]),
-        created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
-        archived=_ARCHIVED in tags,
-        aliases=tuple(sorted(alias for alias, number in aliases.items() if int(number) == int(version.version))),
+def _judged(version: RegisteredVersion, gates: Sequence[GateResult]) -> RegisteredVersion:
+    refused = [gate for gate in gates if not gate.passed]
+    return replace(
+        version,
+        passed_gates=tuple(sorted(gate.gate for gate in gates if gate.passed)),
+        refused_by=tuple(gate.gate for gate in refused),
+        gate_messages=tuple(gate.message for gate in refused),
     )
 
 
-def _passed(tag: str, value: str) -> bool:
-    return tag.startswith(_GATE) and value == "passed"
+def _show_gates(settings: Settings, version: RegisteredVersion, gates: Sequence[GateResult]) -> None:
+    client, number = open_client(settings), str(version.version)
+    for key, value in _gate_tags(gates).items():
+        client.set_model_version_tag(version.name, number, key, value)
+        client.set_tag(version.run_id, key, value)
+    champion = champions(settings).get(version.source)
+    if not version.passed:
+        drop_challenger(settings, version.name, version.version)
+    elif champion is None or not champion.is_version(version.name, version.version):
+        set_challenger(settings, version.name, version.version)
+
+
+def _gate_tags(gates: Sequence[GateResult]) -> dict[str, str]:
+    """What each gate said, refusals first: a version whose tags are rewritten is never shown as passed before."""
+    refused = ", ".join(gate.gate for gate in gates if not gate.passed)
+    tags = {f"{_GATE}{gate.gate}": f"{'passed' if gate.passed else 'refused'}: {gate.message}" for gate in gates}
+    return {_REFUSED_BY: refused, **tags} if refused else {**tags, _REFUSED_BY: refused}

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ml.bundle import Bundle, load_bundle
+from ml.bundle import Bundle
 from ml.deployment import bundle_directory
 from ml.logged_values import Reason, load_features, load_inputs, load_reasons, same_bits
+from ml.registered_version import load_registered
 from ml.scorer import Score, Scorer
 from warehouse.contract import FeatureContract
 from warehouse.decision_log import Decision, find_decision
@@ -69,9 +70,9 @@ def _bundle_of(settings: Settings, decision: Decision) -> Bundle:
     if not directory.exists():
         raise NotFoundError(
             f"replaying {decision.decision_id} needs the bundle of {decision.model_name} version "
-            f"{decision.model_version}, which is not at {directory}; restore it from a backup, or publish the version"
+            f"{decision.model_version}, which is not at {directory}; restore it from a backup"
         )
-    return load_bundle(directory)
+    return load_registered(settings, decision.model_name, decision.model_version)
 
 
 def _differences(decision: Decision, recomputed: Recomputed, contract: FeatureContract) -> Iterator[Difference]:

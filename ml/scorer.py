@@ -16,7 +16,7 @@ from ml.explain import principal
 from ml.logged_values import Reason
 from ml.onnx_twin import open_session, raw_scores
 from ml.policy import Decision
-from warehouse.contract import FeatureColumn, FeatureContract
+from warehouse.contract import FeatureColumn, FeatureContract, missing_text
 from warehouse.expressions import compile_contract
 
 #: What adverse-action notices ask for: the principal reasons, which US Regulation B's commentary counts to four.
@@ -116,11 +116,11 @@ class Scorer:
         return self._explainer.expected
 
     def _reason_text(self, feature: str, *, is_missing: bool) -> str:
-        """The contract's reason; of a missing value it would claim what nobody knows, so that says it is not known."""
+        """The contract's reason; of a missing value it would claim what nobody knows, so that has a text of its own."""
         column = self._features[feature]
         if not is_missing:
             return column.reason
-        return f"Not known: {column.description.split('. ')[0].rstrip('.')}"
+        return column.missing or missing_text([feature.replace("_", " ")])
 
     @cached_property
     def _feature_of_column(self) -> NDArray[np.intp]:

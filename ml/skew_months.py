@@ -50,7 +50,7 @@ def months_to_measure(
             )
             union all by name
             {" union all by name ".join(f"select * from {rows}" for rows in logged)}
-        ) where {where} and route = 'online' group by month order by month""",
+        ) where {where} and route <> 'backfill' group by month order by month""",
         parameters,
     ).fetchall()
     return [month for (month,) in months]

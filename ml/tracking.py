@@ -17,8 +17,15 @@ SILENT = {
     "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+#: MLflow's list of experiments in its mode for trained models: its pages begin in the one for language models.
+TRAINING_MODE = "workflowType=machine_learning"
+TRAINING_PAGE = f"/#/experiments?{TRAINING_MODE}"
 #: What they say at lower levels (each migration of a new store, each artifact) buries what a user should see.
 _QUIET = {"mlflow": logging.WARNING, "alembic": logging.WARNING, "mlflow.utils.environment": logging.ERROR}
+
+
+#: Makes MLflow show the runs of an experiment, not traces of language models.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 
 
 def open_mlflow(settings: Settings) -> Any:
@@ -62,4 +69,4 @@ def open_experiment(settings: Settings, source: str) -> str:
         found = None
     if found is not None:
         return str(found.experiment_id)
-    return str(client.create_experiment(name, artifact_location=location, tags={"source": source}))
+    return str(client.create_experiment(name, artifact_location=location, tags={"source": source, **_KIND}))

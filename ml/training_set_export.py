@@ -15,9 +15,9 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from ml.bundle import Bundle, load_bundle
-from ml.deployment import bundle_directory
+from ml.bundle import Bundle
 from ml.logged_values import plain
+from ml.registered_version import get_version, load_registered
 from ml.training_set import ContentHash, statement_now, stream_training_set, training_table
 from warehouse.errors import LakeError, SettingError, TrainingSetError
 from warehouse.lake import connect
@@ -194,12 +194,5 @@ def _beside(path: Path | None) -> Iterator[Path | None]:
 
 
 def _registered_bundle(settings: Settings, source: str, version: int) -> tuple[str, Bundle]:
-    """A version's bundle, from where it was published, else from MLflow, which takes nine seconds to import."""
-    from ml.registry import fetch_bundle, get_version
-    from ml.tracking import model_name
-
-    name = model_name(source)
-    published = bundle_directory(settings, name, version)
-    if published.exists():
-        return name, load_bundle(published)
-    return name, fetch_bundle(settings, get_version(settings, source, version))
+    found = get_version(settings, source, version)
+    return found.name, load_registered(settings, found.name, found.version)

@@ -24,7 +24,7 @@ class VersionState:
 
 
 def version_states(settings: Settings) -> list[VersionState]:
-    """Every version of every source's model, each source's oldest first, as the home's copy of the registry has them.
+    """Every version of every source's model, each source's oldest first, as the home's record has them.
 
     Raises BundleError where the deployment, and SettingError where an approval, cannot be read.
     """

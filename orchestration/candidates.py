@@ -8,13 +8,14 @@
                                      /plots/    PNG
                                      /judgement.json     the gates' decisions
                                      /registered.json    its model version, once it has one
+                                     /publication.json   whether it was published, and why
 
 A fingerprint is equal exactly when training set, feature contract and training settings are: that is how a second run
 knows that there is nothing to train.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,23 @@ class TrainingSetRecord:
 class Judgement:
     """The gates' decisions on a candidate; each entry has gate, passed, required, found, message.
 
-    ``champion_version``: the version it was compared with, None where there was none.
+    ``champion_version``: the version it was compared with, None where there was none. ``limits``: where the gates
+    stood, as the lender's file had them.
     """
 
     champion_version: int | None
     gates: tuple[dict[str, Any], ...]
+    limits: dict[str, Any] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
         """Whether no gate refused."""
         return not self.refused
+
+    @property
+    def moved(self) -> dict[str, str]:
+        """What the lender's file moved or stated, and why: limits and honest features by name."""
+        return {**self.limits.get("moved", {}), **self.limits.get("honest_features", {})}
 
     @property
     def refused(self) -> tuple[str, ...]:
@@ -81,7 +89,7 @@ class CandidateDirectory:
     def read_judgement(self) -> Judgement | None:
         """The gates' decisions, None before they were made."""
         data = _read(self.path / "judgement.json")
-        return None if data is None else Judgement(data["champion_version"], tuple(data["gates"]))
+        return None if data is None else Judgement(data["champion_version"], tuple(data["gates"]), data["limits"])
 
     def write_judgement(self, judgement: Judgement) -> None:
         """Keep the gates' decisions."""
@@ -95,6 +103,15 @@ class CandidateDirectory:
     def write_registration(self, registration: dict[str, Any]) -> None:
         """Keep the model version it became."""
         _write(self.path / "registered.json", registration)
+
+    def read_publication(self) -> dict[str, str] | None:
+        """``word`` and ``text`` of what became of it, and the ``rule``; None before that was decided."""
+        found: dict[str, str] | None = _read(self.path / "publication.json")
+        return found
+
+    def write_publication(self, publication: dict[str, str]) -> None:
+        """Keep what became of it."""
+        _write(self.path / "publication.json", publication)
 
     def forget_registration(self) -> None:
         """Make its registration due again: the same model version, told what the gates decided since."""

@@ -1,6 +1,7 @@
 """Which version of each source's model was last put in service: read from the deployment history, without MLflow."""
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from warehouse.settings import Settings
 
@@ -26,10 +27,26 @@ def challenger_of(settings: Settings, source: str) -> "Challenger | None":
 
 def champions(settings: Settings) -> "list[Deployment]":
     """The champion of every source that has one, with its challenger, by name of the source."""
-    from ml.deployment import read_history
+    from ml import deployment
 
-    latest = {change.deployment.source: change.deployment for change in read_history(settings)}
-    return [latest[source] for source in sorted(latest)]
+    found = deployment.champions(settings)
+    return [found[source] for source in sorted(found)]
+
+
+def refresh_config(settings: Settings, source: str) -> dict[str, Any]:
+    """Run settings of a training that refreshes a source's champion: its features, nothing left out but what it lacks.
+
+    Of a source without a champion: nothing but its name.
+    """
+    champion = champion_of(settings, source)
+    if champion is None:
+        return {"source": source}
+    lineage = json.loads((champion.bundle_directory(settings) / "lineage.json").read_text())
+    return {
+        "source": source,
+        "feature_version": champion.feature_version,
+        "exclude": lineage["settings"]["exclude"],
+    }
 
 
 def was_in_service(settings: Settings, name: str, version: int) -> bool:

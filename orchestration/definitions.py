@@ -10,14 +10,17 @@ import dagster as dg
 
 from orchestration.dbt_project import dbt_resource, prepared_manifest
 from orchestration.run_settings import RunSettings
+from warehouse.private_files import keep_private
 from warehouse.settings import Settings
 
 
 @dg.definitions
 def definitions() -> dg.Definitions:
     """All assets, checks, jobs, schedules and sensors, with the resources they ask for."""
+    settings = Settings.from_environment()
+    keep_private(settings)
     # first, so that a project that cannot be parsed is one clear error and not one for each folder that reads it
-    prepared_manifest(Settings.from_environment())
+    prepared_manifest(settings)
     shared = dg.Definitions(
         resources={"dbt": dbt_resource(), "run_settings": RunSettings.configure_at_launch()},
         # one process a run: a step in a process of its own imports everything again (6–8 s each), and the steps take

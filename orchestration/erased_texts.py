@@ -34,6 +34,7 @@ def _files(settings: Settings) -> Iterator[Path]:
         settings.logs,
         settings.reports,
         settings.candidates,
+        settings.versions,
         settings.walk_forward,
         settings.dagster_home,
         settings.dbt_target.parent,

@@ -17,7 +17,7 @@ import msgspec
 
 from ml.bundle_erasure import erase_from_bundles
 from ml.person_export import trained_on
-from ml.registry import note_changed_bundles
+from ml.registry import tag_changed_bundles
 from orchestration.erased_texts import erase_texts
 from orchestration.maintenance import maintain_home, snapshots_in_use
 from warehouse.batches.erasing import erase_from_batches
@@ -162,7 +162,7 @@ class _Erasure:
         if _has_table(settings, ONLINE_BORROWERS):
             refresh(settings, anew=True)
         changed = erase_from_bundles(settings, plan.application_ids, rename=self._rename)
-        note_changed_bundles(settings, changed)
+        tag_changed_bundles(settings, changed)
         erase_from_batches(settings, plan.person, naming_pattern(plan.person), rename=self._rename)
         erase_texts(settings, naming_pattern(plan.person))
 

@@ -4,11 +4,12 @@ import getpass
 
 import click
 
+from warehouse.id_argument import IdArgument
 from warehouse.settings import Settings
 
 
 @click.command("erase-borrower")
-@click.argument("borrower_id")
+@click.argument("borrower_id", type=IdArgument())
 @click.option("--reason", required=True, help="Why, for the record of requests; kept as given, so name nobody.")
 @click.option("--yes", is_flag=True, help="Do not ask before erasing.")
 @click.option(
@@ -28,8 +29,8 @@ def erase_borrower(*, borrower_id: str, reason: str, yes: bool, now: bool) -> No
     """
     from orchestration.erasure import erase_person
 
-    if not borrower_id.strip() or not reason.strip():
-        raise click.UsageError("BORROWER_ID and --reason must not be empty")
+    if not reason.strip():
+        raise click.UsageError("--reason must not be empty")
     settings = Settings.from_environment()
     if not yes:
         click.confirm(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from warehouse.private_files import keep_private
 from warehouse.processes import is_alive
 from warehouse.settings import REPOSITORY, Settings
 
@@ -19,6 +20,7 @@ _STORAGE_KEYS = ("storage", "compute_logs", "local_artifact_storage")
 
 def prepare_dagster_home(settings: Settings) -> Path:
     """Create ``<home>/dagster`` with the repository's dagster.yaml, and point DAGSTER_HOME of this process there."""
+    keep_private(settings)
     directory = settings.dagster_home
     directory.mkdir(parents=True, exist_ok=True)
     config = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())

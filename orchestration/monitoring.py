@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import date
 
-from ml.bundle import Bundle, load_bundle
+from ml.bundle import Bundle
 from ml.deployment import Deployment
 from ml.monitoring import PREDICTIONS, SHADOW_PREDICTIONS, MonitoredModel, decisions_of
+from ml.registered_version import load_registered
 from orchestration.champions import challenger_of, champion_of
 from warehouse.errors import NotFoundError
 from warehouse.lake import connect
@@ -48,7 +49,7 @@ def monitored_versions(settings: Settings, source: str) -> list[MonitoredVersion
 
 def _monitored(settings: Settings, deployment: Deployment, decisions: str) -> MonitoredVersion:
     model = MonitoredModel(deployment.source, deployment.model_name, deployment.model_version, decisions)
-    return MonitoredVersion(model, load_bundle(deployment.bundle_directory(settings)))
+    return MonitoredVersion(model, load_registered(settings, deployment.model_name, deployment.model_version))
 
 
 def newest_month(settings: Settings, model: MonitoredModel) -> list[date]:

@@ -1,4 +1,4 @@
-"""Figures and plots as Dagster shows them: Markdown tables, and PNG images inside Markdown."""
+"""Figures and plots as Dagster shows them, after a click: Markdown tables, and PNG images inside Markdown."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from ml.walk_forward.results import WalkedMonth
     from ml.walk_forward.summary import PolicySummary
 
-_FIGURES = ("n", "default_rate", "auc", "gini", "ks", "brier", "ece", "log_loss", "precision", "recall", "f1")
+#: What fits on a screen beside a name; MLflow's evaluation.json has every figure.
+_FIGURES = ("n", "default_rate", "auc", "ks", "brier", "ece")
+SPLIT_HEADER = ("split · model", *(name.replace("_", " ") for name in _FIGURES))
+MONTH_HEADER = ("month · split", *(name.replace("_", " ") for name in _FIGURES))
 
 
 def image(png: bytes, title: str) -> dg.MarkdownMetadataValue:
@@ -24,24 +27,22 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> dg.MarkdownMe
     return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 
-def split_figures(measured: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
-    """The overall figures of every split and model of an evaluation (the ``measured`` rows of ``metrics.json``)."""
-    rows = [
+def split_rows(measured: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """The overall figures of every split and model (``measured`` of ``metrics.json``), under :data:`SPLIT_HEADER`."""
+    return [
         [f"{row['split']} · {row['model'].replace('_', ' ')}", *(_figure(name, row[name]) for name in _FIGURES)]
         for row in measured
         if row["month"] is None
     ]
-    return table(["split · model", *(name.replace("_", " ") for name in _FIGURES)], rows)
 
 
-def month_figures(measured: Sequence[Mapping[str, Any]], model: str = "candidate") -> dg.MarkdownMetadataValue:
-    """One model's figures by month of decision."""
-    rows = [
+def month_rows(measured: Sequence[Mapping[str, Any]], model: str = "candidate") -> list[list[str]]:
+    """One model's figures by month of decision, under :data:`MONTH_HEADER`."""
+    return [
         [f"{row['month']} · {row['split']}", *(_figure(name, row[name]) for name in _FIGURES)]
         for row in sorted(measured, key=lambda row: row["month"] or "")
         if row["month"] is not None and row["model"] == model
     ]
-    return table(["month · split", *(name.replace("_", " ") for name in _FIGURES)], rows)
 
 
 def confusion(figures: Mapping[str, Any]) -> dg.MarkdownMetadataValue:

@@ -1,7 +1,10 @@
-"""When a sensor may ask for a run of a job again: not while one is on its way, nor at once after one that failed."""
+"""When work is tried again: a job by its sensor, not while a run is on its way, nor immediately after one that failed;
+a step by its own run, for as long as another writer keeps the lake.
+"""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import dagster as dg
 
@@ -15,6 +18,9 @@ _UNFINISHED = [
 RETRY_SECONDS = 300
 #: Runs asked for one reason, where each fails: what three could not do needs a person.
 MOST_TRIES = 3
+#: Seconds that a step waits, after its lease's own time, where the lake is busy: twice as many each time.
+_FIRST_WAIT, _LONGEST_WAIT, _MOST_WAITS = 15, 300, 20
+_BY_ITSELF = {"dagster/sensor_name", "dagster/schedule_name"}
 
 
 def why_not_now(instance: dg.DagsterInstance, job_name: str, tags: Mapping[str, str] | None = None) -> str:
@@ -33,3 +39,21 @@ def failed_runs(instance: dg.DagsterInstance, job_name: str, tags: Mapping[str, 
     """How many of the job's runs with these tags failed."""
     failed = dg.RunsFilter(job_name=job_name, tags=tags, statuses=[dg.DagsterRunStatus.FAILURE])
     return instance.get_runs_count(failed)
+
+
+@contextmanager
+def lake_awaited(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Have Dagster try the step again later, rather than fail its run, where another writer keeps the lake.
+
+    In runs that a sensor or a schedule started; a person who started one is shown who holds the lake.
+    """
+    from warehouse.errors import LakeBusyError
+
+    try:
+        yield
+    except LakeBusyError as error:
+        if not _BY_ITSELF & context.run.tags.keys():
+            raise
+        seconds = min(_FIRST_WAIT * 2**context.retry_number, _LONGEST_WAIT)
+        context.log.warning(f"{error}. Tried again in {seconds} s")
+        raise dg.RetryRequested(max_retries=_MOST_WAITS, seconds_to_wait=seconds) from error

@@ -1,8 +1,11 @@
 """What a run is asked to do: one resource, configured at launch, read by every asset that needs it."""
 
-import dagster as dg
-from pydantic import Field
+from typing import Self, cast, get_args
 
+import dagster as dg
+from pydantic import Field, field_validator, model_validator
+
+from warehouse.lenders import PublishMode
 from warehouse.settings import Settings
 from warehouse.sources.simulated.simulation import Simulation
 
@@ -36,13 +39,37 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
         default=False, description="Train even if a model was already made from the same rows, features and settings."
     )
     takes_over: bool = Field(
-        default=True,
-        description="Whether what this run makes of its source may be served in the place of another lender's model: "
-        "yes where a person asks for it, no from sensors and schedules.",
+        default=False,
+        description="Whether what this run makes of its source may be served in the place of another lender's model.",
     )
+    publish: str = Field(
+        default="",
+        description="auto: put what passed its gates in service by the rule of ml/publication.py. never: only register "
+        "it. always: publish it by your word, with by and reason. Empty: as the lender or LOANLAKE_PUBLISH says.",
+    )
+    reason: str = Field(default="", description="Why it is to be published: kept in the history, needed for always.")
+    by: str = Field(default="", description="Your name, for the history. Empty for schedules and sensors.")
     report_months: list[str] = Field(
         default=[], description="Months (YYYY-MM) to write Evidently reports for. Empty: the newest month scored."
     )
+
+    @field_validator("publish")
+    @classmethod
+    def _is_a_mode(cls, publish: str) -> str:
+        if publish not in ("", *get_args(PublishMode)):
+            raise ValueError(f"publish must be one of {', '.join(get_args(PublishMode))}, or empty: found {publish!r}")
+        return publish
+
+    @model_validator(mode="after")
+    def _always_has_a_person_and_a_reason(self) -> Self:
+        if self.publish == "always" and not (self.by.strip() and self.reason.strip()):
+            raise ValueError(f"publish: always needs by and reason: found {self.by!r} and {self.reason!r}")
+        return self
+
+    @property
+    def mode(self) -> PublishMode | None:
+        """What the run says of publishing; None where it says nothing."""
+        return cast(PublishMode, self.publish) if self.publish else None
 
     def active_source(self, settings: Settings) -> str:
         """The source of this run."""

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from orchestration.alerts import alert_lines
 from orchestration.candidates import current_candidate
 from orchestration.champions import champion_of
 from warehouse.errors import LakeError, NotFoundError
@@ -32,6 +33,7 @@ def summary_text(settings: Settings, source: str) -> str:
         *_model_lines(settings, source),
         "",
         *_drift_lines(settings, source),
+        *_alert_lines(settings, source),
         "",
         _NEXT,
     ]
@@ -85,6 +87,10 @@ def _model_lines(settings: Settings, source: str) -> list[str]:
         passed = len(judgement.gates) - len(refused)
         lines.append(f"gates         {passed} of {len(judgement.gates)} passed")
         lines += [f"  refused     {gate['gate']}: {gate['message']}" for gate in refused]
+        lines += [f"  moved       {name} by the lender: {why}" for name, why in judgement.moved.items()]
+    publication = directory.read_publication()
+    if publication:
+        lines += [f"published     {publication['word']}: {publication['text']}", f"  rule        {publication['rule']}"]
     if settings.deployment.exists():
         served = json.loads(settings.deployment.read_text())
         lines.append(f"served        {served['model_name']} version {served['model_version']}")
@@ -103,20 +109,40 @@ def _drift_lines(settings: Settings, source: str) -> list[str]:
     if champion is None:
         return ["drift         not measured yet"]
     of_champion = f"where source = ? and model_version = {champion.model_version:d}"
+    newest = "month = max(month) over ()"
     scores = _row(
         settings,
-        f"select count(*) filter (where is_drifted), count(*) from monitoring.score_drift {of_champion}",
+        f"select max(month), bool_or(is_drifted) from (from monitoring.score_drift {of_champion} qualify {newest})",
         source,
     )
-    features = _value(
+    features = _row(
         settings,
-        "select string_agg(distinct feature, ', ' order by feature) from monitoring.feature_drift "
-        f"{of_champion} and is_drifted",
+        "select count(*), count(*) filter (where is_drifted), "
+        "string_agg(feature, ', ' order by psi / psi_limit desc) filter (where is_drifted) "
+        f"from (from monitoring.feature_drift {of_champion} qualify {newest})",
         source,
     )
-    if not scores or not scores[1]:
+    if not scores or not scores[0] or not features:
         return ["drift         not measured yet"]
-    return [f"drift         scores in {scores[0]} of {scores[1]} months; features: {features or 'none'}"]
+    month, scores_drifted = scores
+    n_features, n_drifted, names = features
+    return [
+        f"drift         {month:%Y-%m}: {n_drifted} of {n_features} features{f' ({names})' if names else ''}; "
+        f"the scores {'have' if scores_drifted else 'have not'} drifted"
+    ]
+
+
+def _alert_lines(settings: Settings, source: str) -> list[str]:
+    import duckdb
+
+    from warehouse.lake import connect
+
+    try:
+        with connect(settings) as con:
+            first, *rest = alert_lines(con, source)
+    except (LakeError, duckdb.CatalogException):
+        return []  # the run stopped before the view was built
+    return [f"alerts        {first}", *(f"              {line}" for line in rest)]
 
 
 def _value(settings: Settings, query: str, source: str) -> Any:

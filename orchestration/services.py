@@ -1,4 +1,4 @@
-"""Start the long-running parts of Loanlake together, tell when each answers, and stop all of them together.
+"""Start the long-running parts of Loanlake together, say when each answers, and stop all of them together.
 
 Each service is a process group of its own with a log file of its own: one signal to the parent ends every child and
 whatever the children started (Dagster's daemon and webserver start code servers).
@@ -6,6 +6,7 @@ whatever the children started (Dagster's daemon and webserver start code servers
 
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -15,10 +16,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from ml.tracking import SILENT
+from ml.tracking import SILENT, TRAINING_PAGE
+from orchestration.doors.backend import NO_HOST
+from orchestration.doors.door import HEALTH_PATH
+from orchestration.readiness import decisions_become_rows
 from warehouse.errors import LoanlakeError, ServiceError, SettingError
 from warehouse.settings import REPOSITORY, Settings
 
@@ -30,8 +35,9 @@ _POLL_SECONDS = 0.3
 class Service:
     """One child process.
 
-    ``port`` and ``health`` (a path that answers 2xx or 503 when it is up) are None where it serves nothing; ``setting``
-    names the option by which the port is chosen.
+    ``port`` and ``health`` (a path that answers 2xx when it is up) are None where it serves nothing; ``setting`` names
+    the option by which the port is chosen. ``readiness``: of one that serves nothing, what it does from now on, None
+    while it does not yet; ``purpose``: what waits for that. ``landing``: the path of the page to open first.
     """
 
     name: str
@@ -40,6 +46,9 @@ class Service:
     health: str | None = None
     setting: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    readiness: Callable[[], str | None] | None = None
+    purpose: str = ""
+    landing: str = ""
 
     @property
     def url(self) -> str | None:
@@ -52,19 +61,27 @@ _WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 def services(
-    settings: Settings, *, dagster_port: int, api_port: int, mlflow_port: int, reports_port: int
+    settings: Settings, sockets: Path, *, dagster_port: int, api_port: int, mlflow_port: int, reports_port: int
 ) -> list[Service]:
-    """What ``loanlake up`` starts; the environment is the parent's, with DAGSTER_HOME set already."""
+    """What ``loanlake up`` starts; the environment is the parent's, with DAGSTER_HOME set already.
+
+    ``sockets``: a directory that only this user can open, where Dagster and MLflow listen behind the doors.
+    """
     python, workspace = sys.executable, str(REPOSITORY / "workspace.yaml")
     scripts = Path(python).parent
-    settings.reports.mkdir(parents=True, exist_ok=True)
+    dagster_socket, mlflow_socket = sockets / "dagster", sockets / "mlflow"
     links = {
         "LOANLAKE_DAGSTER_URL": f"http://127.0.0.1:{dagster_port}",
         "LOANLAKE_MLFLOW_URL": f"http://127.0.0.1:{mlflow_port}",
         "LOANLAKE_REPORTS_URL": f"http://127.0.0.1:{reports_port}",
     }
+    webserver = [python, "-m", "orchestration.doors.dagster_on_socket", str(dagster_socket), "-w", workspace]
     mlflow = [python, "-m", "mlflow", "server", "--backend-store-uri", settings.mlflow_uri]
-    mlflow += ["--artifacts-destination", str(settings.mlflow_artifacts), "--host", "127.0.0.1", "--workers", "1"]
+    mlflow += ["--artifacts-destination", str(settings.mlflow_artifacts), "--workers", "1"]
+    # a host that never resolves: should the socket be ignored, MLflow ends, and opens no port without a door
+    mlflow += ["--uvicorn-opts", shlex.join(["--uds", str(mlflow_socket)]), "--host", NO_HOST]
+    doors = [python, "-m", "orchestration.doors", "--dagster", str(dagster_port), str(dagster_socket)]
+    doors += ["--mlflow", str(mlflow_port), str(mlflow_socket), "--reports", str(reports_port)]
     return [
         Service(
             "API",
@@ -74,38 +91,17 @@ def services(
             "--api-port",
             links,
         ),
+        Service("Reports", doors, reports_port, HEALTH_PATH, "--reports-port"),
+        Service("Dagster", webserver, dagster_port, HEALTH_PATH, "--dagster-port", links),
         Service(
-            "Dagster",
-            [str(scripts / "dagster-webserver"), "-w", workspace, "-h", "127.0.0.1", "-p", str(dagster_port)],
-            dagster_port,
-            "/server_info",
-            "--dagster-port",
-            links,
-        ),
-        Service("Dagster daemon", [str(scripts / "dagster-daemon"), "run", "-w", workspace], environment=links),
-        Service(
-            "MLflow",
-            [*mlflow, "--port", str(mlflow_port)],
-            mlflow_port,
-            "/health",
-            "--mlflow-port",
-            SILENT | _WITHOUT_JOBS,
+            "MLflow", mlflow, mlflow_port, HEALTH_PATH, "--mlflow-port", SILENT | _WITHOUT_JOBS, landing=TRAINING_PAGE
         ),
         Service(
-            "Reports",
-            [
-                python,
-                "-m",
-                "http.server",
-                str(reports_port),
-                "--bind",
-                "127.0.0.1",
-                "--directory",
-                str(settings.reports),
-            ],
-            reports_port,
-            "/",
-            "--reports-port",
+            "Dagster daemon",
+            [str(scripts / "dagster-daemon"), "run", "-w", workspace],
+            environment=links,
+            readiness=partial(decisions_become_rows, dagster_socket, since=time.time()),
+            purpose="decisions become rows of serving.predictions once it runs",
         ),
     ]
 
@@ -126,10 +122,17 @@ def require_free_ports(wanted: Sequence[Service]) -> None:
         raise SettingError(f"ports must be free: something already listens on {'; '.join(taken)}")
 
 
-def run_together(wanted: Sequence[Service], settings: Settings, say: Callable[[str], None]) -> None:
-    """Start every service, ``say`` each URL once it answers, and wait for SIGINT or SIGTERM; then stop them all.
+def run_together(
+    wanted: Sequence[Service],
+    settings: Settings,
+    say: Callable[[str], None],
+    *,
+    when_pages_answer: Callable[[], str] | None = None,
+) -> None:
+    """Start every service, ``say`` what is ready and what is waited for, and stop them all at SIGINT or SIGTERM.
 
-    Raises ServiceError with the last lines of its log when a service ends by itself.
+    ``when_pages_answer``: one line more, said once all URLs answer. Raises ServiceError with the last lines of its log
+    when a service ends by itself.
     """
     require_free_ports(wanted)
     settings.logs.mkdir(parents=True, exist_ok=True)
@@ -138,7 +141,14 @@ def run_together(wanted: Sequence[Service], settings: Settings, say: Callable[[s
         try:
             for service in wanted:
                 children[service.name] = _start(service, settings)
-            _watch(wanted, children, settings, say, stop)
+            progress = _Progress(wanted, say, when_pages_answer)
+            while not stop():
+                for service in wanted:
+                    if children[service.name].poll() is not None:
+                        raise _ended(service, children[service.name].returncode, settings)
+                if progress.look():
+                    say(f"all ready; logs in {settings.logs}; Ctrl-C stops all")
+                time.sleep(_POLL_SECONDS)
         finally:
             say("stopping …")
             _stop(list(children.values()))
@@ -162,33 +172,48 @@ def _start(service: Service, settings: Settings) -> subprocess.Popen[bytes]:
         )
 
 
-def _watch(
-    wanted: Sequence[Service],
-    children: dict[str, subprocess.Popen[bytes]],
-    settings: Settings,
-    say: Callable[[str], None],
-    stop: Callable[[], bool],
-) -> None:
-    silent = [service for service in wanted if service.port is not None]
-    while not stop():
-        for service in wanted:
-            if children[service.name].poll() is not None:
-                raise _ended(service, children[service.name].returncode, settings)
-        for service in list(silent):
-            if _answers(service):
-                silent.remove(service)
-                say(f"{service.name:<15}{service.url}")
-                if not silent:
-                    say(f"all up; logs in {settings.logs}; Ctrl-C stops all")
-        time.sleep(_POLL_SECONDS)
+class _Progress:
+    """What answers already, said as it comes: first the pages, then what serves none."""
+
+    def __init__(
+        self, wanted: Sequence[Service], say: Callable[[str], None], when_pages_answer: Callable[[], str] | None
+    ) -> None:
+        self._pages = [service for service in wanted if service.port is not None]
+        self._others = [service for service in wanted if service.readiness is not None]
+        self._say, self._when_pages_answer = say, when_pages_answer
+        self._is_done = False
+
+    def look(self) -> bool:
+        """Say what has become ready since the last look; True once, when nothing is left to wait for."""
+        if self._is_done:
+            return False
+        if self._pages:
+            for service in [service for service in self._pages if _answers(service)]:
+                self._pages.remove(service)
+                self._say(f"{service.name:<15}{service.url}{service.landing}")
+            if not self._pages:
+                self._say_that_pages_answer()
+            return self._is_done
+        for service in list(self._others):
+            ready = service.readiness() if service.readiness else None
+            if ready is not None:
+                self._others.remove(service)
+                self._say(f"{service.name:<15}{ready}")
+        self._is_done = not self._others
+        return self._is_done
+
+    def _say_that_pages_answer(self) -> None:
+        if self._when_pages_answer is not None:
+            self._say(self._when_pages_answer())
+        for service in self._others:
+            self._say(f"waiting for {service.name}: {service.purpose}")
+        self._is_done = not self._others
 
 
 def _answers(service: Service) -> bool:
     try:
         with urllib.request.urlopen(f"{service.url}{service.health}", timeout=2):  # noqa: S310  # our own http address
             return True
-    except urllib.error.HTTPError as error:
-        return error.code < 500 or error.code == 503
     except (urllib.error.URLError, OSError):
         return False
 

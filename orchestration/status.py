@@ -1,7 +1,7 @@
 """``loanlake status``: what is in this home, read from the lake, the deployment file, the outbox and Dagster's storage.
 
-Reads only; a part that does not exist yet says so in a word. MLflow is not imported (9 s): versions are those that were
-published, from the deployment history.
+Reads only; a part that does not exist yet says so in a word. MLflow is not imported (9 s): versions come from the
+home's own record.
 """
 
 import json
@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.alerts import alert_lines
 from warehouse.errors import LakeError, NoLakeError
 from warehouse.rows_set_aside import losses
 from warehouse.settings import Settings
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from ml.deployment import Deployment
+    from warehouse.batches import BatchStates
 
 Row = tuple[Any, ...]
 #: Files named in a line.
@@ -35,7 +37,7 @@ def status_text(settings: Settings, *, now: datetime | None = None) -> str:
         ("served", lambda: _served_lines(settings, now)),
         ("models", lambda: _model_lines(settings)),
         ("predictions", lambda: _lake_lines(settings, _prediction_lines) + _waiting_lines(settings)),
-        ("alerts", lambda: _lake_lines(settings, _alert_lines)),
+        ("alerts", lambda: _lake_lines(settings, alert_lines)),
         ("runs", lambda: _run_lines(settings, now)),
     )
     lines = []
@@ -161,7 +163,10 @@ def _since(deployment: "Deployment", now: datetime) -> str:
 
 
 def _model_lines(settings: Settings) -> list[str]:
-    rows: list[Sequence[str]] = [("model", "version", "trained", "test AUC", "gini", "ks", "brier")]
+    from ml.version_states import version_states
+
+    states = {(each.version.name, each.version.version): each.state for each in version_states(settings)}
+    rows: list[Sequence[str]] = [("model", "version", "state", "trained", "test AUC", "gini", "ks", "brier")]
     for lineage_path in sorted(
         settings.bundles.glob("*/*/lineage.json"), key=lambda path: (path.parts[-3], int(path.parts[-2]))
     ):
@@ -171,8 +176,22 @@ def _model_lines(settings: Settings) -> list[str]:
             row for row in measured if (row["split"], row["month"], row["model"]) == ("test", None, "candidate")
         )
         shown = [f"{figures[name]:.4f}" for name in ("auc", "gini", "ks", "brier")]
-        rows.append((lineage_path.parts[-3], lineage_path.parts[-2], lineage["trained_at"][:16], *shown))
-    return _table(rows) if len(rows) > 1 else ["none published"]
+        name, version = lineage_path.parts[-3], lineage_path.parts[-2]
+        state = states.get((name, int(version)), "not recorded").replace("_", " ")
+        rows.append((name, version, state, lineage["trained_at"][:16], *shown))
+    return [*_table(rows), *_waiting_versions(settings)] if len(rows) > 1 else ["none registered"]
+
+
+def _waiting_versions(settings: Settings) -> list[str]:
+    """Why the newest candidate of each lender is not the champion, where it passed its gates."""
+    from orchestration.candidates import current_candidate
+
+    lines = []
+    for path in sorted(settings.candidates.glob("*/current")):
+        found = current_candidate(settings, path.parent.name).read_publication()
+        if found is not None and found["word"] in ("waiting", "in shadow"):
+            lines.append(found["text"])
+    return lines
 
 
 def _prediction_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
@@ -187,9 +206,25 @@ def _waiting_lines(settings: Settings) -> list[str]:
     from warehouse.batches import BatchStates
 
     states = BatchStates(settings)
-    n_queued, n_running = states.count("queued"), states.count("running")
-    batches = [f"{n_queued:,} batches wait for a run, {n_running:,} are being scored"] if n_queued + n_running else []
-    return _outbox_lines(settings) + batches
+    queued, n_running = states.queued(), states.count("running")
+    batches = [f"{len(queued):,} batches wait for a run, {n_running:,} are being scored"] if queued or n_running else []
+    postponed = [batch for batch in queued if batch.n_postponed]
+    if postponed:
+        batches.append(
+            f"{len(postponed):,} of them were put back into the queue, the first since: {postponed[0].reason}"
+        )
+    return _outbox_lines(settings) + batches + _failed_batches(states)
+
+
+def _failed_batches(states: "BatchStates") -> list[str]:
+    """How many failed and stand so, and why the newest did."""
+    n_failed = states.count("failed")
+    if not n_failed:
+        return []
+    [newest] = states.newest(1, state="failed")
+    when = f"{newest.ended_at:%Y-%m-%d %H:%M} UTC" if newest.ended_at else "at no known time"
+    many = f"{n_failed:,} batches failed, the newest" if n_failed > 1 else "1 batch failed,"
+    return [f"{many} {newest.batch_id} {when}: {newest.reason}"]
 
 
 def _shadow_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
@@ -216,19 +251,6 @@ def _outbox_lines(settings: Settings) -> list[str]:
     return [f"{pending:,} decisions and outcomes wait to be taken into the lake"]
 
 
-def _alert_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
-    found = con.execute(
-        "select coalesce(source, 'all'), kind, count(*), count(*) filter (where severity = 'high'), max(raised_for), "
-        "string_agg(distinct subject, ', ' order by subject) filter (where raised_for = latest) "
-        "from (select *, max(raised_for) over (partition by source, kind) as latest from monitoring.alerts) "
-        "group by source, kind order by 1, 2"
-    ).fetchall()
-    return [
-        f"{source} {kind}: {n:,} ({n_high:,} high); in {latest:%Y-%m}: {subjects}"
-        for source, kind, n, n_high, latest, subjects in found
-    ]
-
-
 def _run_lines(settings: Settings, now: datetime) -> list[str]:
     """The newest runs from Dagster's own storage; read with SQLite, since importing Dagster takes 2 s."""
     runs = settings.dagster_home / "history" / "runs.db"
@@ -240,9 +262,10 @@ def _run_lines(settings: Settings, now: datetime) -> list[str]:
         ).fetchall()
     lines = []
     for run_id, job, state, start, end in found:
-        began = _ago(now.timestamp() - start) if start else "not started"
+        began = _ago(now.timestamp() - start) if start else ""
         took = f", {end - start:.0f} s" if start and end else ""
-        lines.append(f"{run_id[:8]}  {job:<18}{state.lower():<10}{began}{took}")
+        word = state.lower().replace("_", " ")
+        lines.append(f"{run_id[:8]}  {job:<18}{word:<13}{began}{took}")
     return lines
 
 

@@ -5,6 +5,7 @@ imports ``ml`` with all it needs: assets import it inside their functions.
 """
 
 import getpass
+import json
 import shutil
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -12,8 +13,9 @@ from typing import Any
 
 from ml import registry
 from ml.bundle import Bundle, load_bundle, write_bundle
-from ml.evaluation import ChampionScores, Evaluation, evaluate_scores, score_splits
+from ml.evaluation import ChampionScores, Comparison, Evaluation, compare, evaluate_scores, score_splits
 from ml.feature_skew import logged_evidence
+from ml.gate_limits import GateLimits, limits_of
 from ml.gate_names import LOGGED_FEATURES
 from ml.gates import GateResult, run_gates
 from ml.leakage import feature_signals
@@ -21,7 +23,7 @@ from ml.lineage import collect_lineage
 from ml.parity import check_parity
 from ml.plots import draw_all
 from ml.reference import build_reference
-from ml.registered_version import RegisteredVersion
+from ml.registered_version import RegisteredVersion, load_registered
 from ml.scorer import Scorer
 from ml.tracking import open_experiment
 from ml.training import TrainingSettings, train
@@ -31,6 +33,7 @@ from orchestration.champions import champion_of
 from warehouse.contract import FeatureContract
 from warehouse.errors import NotFoundError
 from warehouse.lake import connect, writer
+from warehouse.lenders import read_lender
 from warehouse.settings import Settings
 
 #: Online decisions that came into the lake in this time count against a promotion when their features were wrong.
@@ -51,10 +54,15 @@ def is_trained(settings: Settings, source: str, directory: CandidateDirectory) -
     return bool(compared_with == (champion.model_version if champion else None))
 
 
-def is_judged(directory: CandidateDirectory) -> bool:
-    """Whether judging again would tell nothing new; what is served, for which it was refused, may have been mended."""
+def is_judged(source: str, directory: CandidateDirectory) -> bool:
+    """Whether judging again would say the same.
+
+    It may not where the lender moved a limit since, or where what is served, for which it was refused, was mended.
+    """
     judgement = directory.read_judgement()
-    return judgement is not None and LOGGED_FEATURES not in judgement.refused
+    if judgement is None or LOGGED_FEATURES in judgement.refused:
+        return False
+    return judgement.limits == plain_limits(limits_of(read_lender(source)))
 
 
 def train_candidate(
@@ -86,7 +94,7 @@ def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: Ca
     Where they are others than before, the version that it was registered as has to be told: its registration is due
     again.
     """
-    bundle = load_bundle(directory.bundle)
+    bundle, limits = load_bundle(directory.bundle), limits_of(read_lender(record.source))
     evaluation = Evaluation.from_dict(bundle.metrics)
     with connect(settings) as con:
         parity = check_parity(con, bundle)
@@ -95,10 +103,13 @@ def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: Ca
         signals=feature_signals(read_rows(settings, record), bundle.contract),
         parity=parity,
         logged=logged_evidence(settings, record.source, since=skew_since(settings)),
+        limits=limits,
     )
-    judgement = Judgement(evaluation.champion_version, tuple(asdict(result) for result in results))
+    judgement = Judgement(
+        evaluation.champion_version, tuple(asdict(result) for result in results), plain_limits(limits)
+    )
     before = directory.read_judgement()
-    if before is not None and before.refused != judgement.refused:
+    if before is not None and (before.refused, before.limits) != (judgement.refused, judgement.limits):
         directory.forget_registration()
     directory.write_judgement(judgement)
     return judgement
@@ -162,11 +173,35 @@ def champion_scores(settings: Settings, rows: TrainingSet) -> ChampionScores | N
     champion = champion_of(settings, rows.source)
     if champion is None:
         return None
-    scorer = Scorer(load_bundle(champion.bundle_directory(settings)))
+    scorer = Scorer(load_registered(settings, champion.model_name, champion.model_version))
     with connect(settings) as con:
         test_rows = rows_seen_by(con, rows, "test", feature_version=scorer.contract.version)
     matrix = scorer.bundle.design_matrix.encode(test_rows)
     return ChampionScores(champion.model_version, scorer.score_matrix(matrix).probability)
+
+
+def compare_with_champion(settings: Settings, directory: CandidateDirectory) -> Comparison:
+    """The candidate's figures less those of its source's present champion, on the test rows of the candidate.
+
+    Raises NotFoundError where the source has no champion.
+    """
+    bundle = load_bundle(directory.bundle)
+    lineage = bundle.lineage
+    record = TrainingSetRecord(
+        lineage.source, lineage.feature_version, lineage.lake_snapshot, lineage.training_set_sha256
+    )
+    rows = read_rows(settings, record)
+    champion = champion_scores(settings, rows)
+    if champion is None:
+        raise NotFoundError(f"no model of {lineage.source} is in service to compare {directory.path} with")
+    ours = Scorer(bundle).score_matrix(bundle.design_matrix.encode(rows.rows("test"))).probability
+    return compare(rows.defaulted("test"), ours, champion.probabilities)
+
+
+def plain_limits(limits: GateLimits) -> dict[str, Any]:
+    """Limits as a judgement keeps them: what JSON gives back of them."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(limits)))
+    return plain
 
 
 def read_rows(settings: Settings, record: TrainingSetRecord) -> TrainingSet:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from warehouse.lenders import read_lender
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def walk_forward(
         loanlake walk-forward lending_club --from 2009-01 --to 2011-12
         loanlake walk-forward simulated --from 2024-01 --to 2025-06 --policy monthly --plot monthly.png
     """
+    from ml.gate_limits import limits_of
     from ml.training import TrainingSettings
     from ml.walk_forward.plan import WalkPlan, parse_month, parse_policies
     from ml.walk_forward.summary import summarise
@@ -75,6 +77,7 @@ def walk_forward(
         run=run_name,
         label_window_months=label_window_months,
         training=TrainingSettings(exclude=tuple(name.strip() for name in exclude.split(",") if name.strip())),
+        limits=limits_of(read_lender(source)),
     )
     try:
         walk = run_walk(Settings.from_environment(), plan, _print_month, feature_version=feature_version, plot=plot)

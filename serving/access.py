@@ -14,8 +14,10 @@ from litestar.enums import ScopeType
 from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import ASGIMiddleware
 
-from serving.keys import PREFIX, KeyRing
-from serving.problems import NotPermitted, Unauthenticated
+from ml.decision import Channel
+from serving.keys import PREFIX, KeyRing, KeysUnreadable
+from serving.problems import NotPermitted, Unauthenticated, Unavailable
+from warehouse.decision_log import RouteWord
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Receive, Scope, Send
@@ -34,18 +36,24 @@ Guard = Callable[["Scope", BaseRouteHandler], Awaitable[None]]
 
 class Caller(msgspec.Struct, frozen=True):
     """Who calls. ``caller_id`` stays the same when a key is rotated or a token renewed; ``credential`` names what was
-    shown, for messages; ``rate_limit`` is None where the server's default holds.
+    shown, for messages; ``name`` is the key's, or the token's subject; ``rate_limit`` is None where the server's
+    default holds.
     """
 
     caller_id: str
     scopes: frozenset[str]
     credential: str
+    name: str
     rate_limit: int | None = None
 
     @property
     def signature(self) -> str:
         """How a record that is kept names them: the key that was shown, or whose token."""
         return self.caller_id if self.caller_id.startswith("token of ") else self.credential
+
+    def channel(self, route: RouteWord) -> Channel:
+        """How the decision log names them and the way by which they asked."""
+        return Channel(route, self.caller_id, self.name)
 
     def may(self, scope: str) -> bool:
         """Whether a scope, or ``admin``, which holds them all, was granted."""
@@ -80,7 +88,7 @@ class Authentication:
         self._tokens = tokens
 
     async def __call__(self, scope: "Scope", handler: BaseRouteHandler) -> None:
-        """Raise Unauthenticated where nothing valid was shown; awaits nothing."""
+        """Raise Unauthenticated for nothing valid, Unavailable where it cannot be checked; awaits nothing."""
         if handler.opt.get(SCOPE) != OPEN:
             scope["auth"] = self._caller(scope)
 
@@ -96,13 +104,17 @@ class Authentication:
         return self._holder(shown)
 
     def _holder(self, text: str) -> Caller:
-        key = self._ring.find(text)
+        try:
+            key = self._ring.find(text)
+        except KeysUnreadable as error:
+            # who was revoked since the last reading is not known
+            raise Unavailable(f"No key can be checked: {error}", retry_after_seconds=5) from None
         if key is None:
             raise Unauthenticated("This key is not known here")
         state = key.state(datetime.now(UTC))
         if state != "active":
             raise Unauthenticated(f"The key {key.key_id} is {state}")
-        return Caller(key.caller_id, key.scopes, f"key {key.key_id}", key.rate_limit)
+        return Caller(key.caller_id, key.scopes, f"key {key.key_id}", key.name, key.rate_limit)
 
 
 async def require_scope(scope: "Scope", handler: BaseRouteHandler) -> None:

@@ -31,6 +31,7 @@ from serving.options import ServingOptions
 from serving.outcome_report import OUTCOME_REPORT
 from serving.page.controller import PageController
 from serving.plain_scores import PlainScores
+from serving.query_names import require_known_parameters
 from serving.rate_limits import DOCUMENTED_HEADERS, RateLimit, add_rate_limit
 from serving.request_log import RequestLog
 from serving.request_trace import REQUEST_ID_HEADER, Traced
@@ -50,7 +51,9 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
     counts = open_counts(settings)
     ring = KeyRing(KeyStore(settings.keys), poll_seconds=options.poll_seconds)
     authentication = Authentication(ring, _token_verifier(options))
-    guards = Guards(authentication, RateLimit(counts, default=options.rate_limit), require_scope)
+    guards = Guards(
+        authentication, RateLimit(counts, default=options.rate_limit), require_scope, require_known_parameters
+    )
     request_log = RequestLog(services.metrics, logs_all=options.logs_all_requests, slow_seconds=options.slow_seconds)
     docs_scope = ANY if options.docs_need_key else OPEN
     schemas = partial(_live_schemas, services.deployments, options)
@@ -71,8 +74,8 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
         before_send=[request_log, add_rate_limit, add_security_headers],
         cors_config=_cors(options.cors_origins),
         response_headers=[*DOCUMENTED_HEADERS, REQUEST_ID_HEADER],
-        on_shutdown=[counts.close],
-        plugins=[problems.plugin()],
+        on_shutdown=[counts.close, ring.close],
+        plugins=[problems.plugin(settings.home)],
         openapi_config=openapi_config(schemas, version=version("loanlake"), scope=docs_scope),
         request_max_body_size=options.body_bytes,
         logging_config=None,  # serving.logs sets handlers up; the problems plugin logs what is unexpected

@@ -12,7 +12,7 @@ from ml.gate_names import NEVER_OVERRIDDEN
 from ml.registered_version import RegisteredVersion
 from ml.version_states import StateWord, VersionState, version_states
 from serving.body_schema import BodySchema, Field, invalid
-from serving.problems import NotApprovable, Unavailable, UnknownVersion, Violation
+from serving.problems import NotApprovable, Unavailable, UnknownSource, UnknownVersion, Violation
 from serving.wire import ApprovalReceipt, Gate, KeptApproval, ModelVersions, VersionOnItsWay
 from warehouse.errors import GateRefusal, LoanlakeError
 from warehouse.settings import Settings
@@ -55,7 +55,8 @@ APPROVAL_REQUEST = BodySchema(
 )
 _WHAT_FOLLOWS = "Dagster puts the version in service, as a rule within a minute; GET /v1/models tells when it has"
 _TO_ROLL_OUT = (
-    "It may be served: `loanlake challenge {0} --canary` rolls it out, `loanlake promote {0}` serves it at once"
+    "It may be served: `loanlake challenge {0} --canary --reason …` rolls it out, `loanlake promote {0} --reason …` "
+    "serves it immediately"
 )
 
 
@@ -74,8 +75,10 @@ class ApprovalService:
         self._settings = settings
 
     async def versions(self, source: str | None) -> ModelVersions:
-        """Every registered version of a source's model, newest first; raises Unavailable."""
+        """Every registered version of a source's model, newest first; raises UnknownSource and Unavailable."""
         states = await asyncio.to_thread(self._states, source)
+        if source is not None and not states:
+            raise UnknownSource(f"No model of the source {source[:100]!r} is registered")
         return ModelVersions(tuple(_described(each) for each in reversed(states)))
 
     async def approve(self, version: int, body: Any, *, source: str | None, by: str) -> Given:

@@ -6,19 +6,22 @@ body that is no list of rows at all is refused as a whole.
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
-from datetime import datetime
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 
 from ml.logged_values import dump_inputs
-from serving.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid
+from serving.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid, not_a_field
 from serving.clock import future_violation
 from serving.deployment_schema import DeploymentSchema
 from serving.json_body import JSON, decode_body, media_type
 from serving.problems import InvalidRequest, ProblemDocument, Violation
 from warehouse.batches import SentRow
+from warehouse.errors import FormatError
+from warehouse.formats import BLANKS, read_boolean, read_date, read_id, read_number, read_time
 
 CSV = "text/csv"
 #: What a batch may be sent as.
@@ -105,22 +108,32 @@ def checked_rows(rows: Iterable[Any], schema: DeploymentSchema, now: datetime) -
             )
 
 
-def _value(text: str, field: Field | None) -> Any:
-    """A field of CSV as JSON has it: nothing is null, numbers and booleans by the field they are in.
+#: Type of a field → what reads a text of it, as in a lender's file.
+_READERS: dict[Any, Callable[[str], Any]] = {
+    int: read_number,
+    float: read_number,
+    bool: read_boolean,
+    date: read_date,
+    datetime: read_time,
+}
 
-    What cannot be read so stays text, which the field's rule then refuses as it was sent.
+
+def _value(text: str, field: Field | None) -> Any:
+    """A field of CSV as a request has it: read by the format of the field it is in, nothing is null.
+
+    What cannot be read stays text, which the field's rule then refuses as it was sent.
     """
-    if text == "":
+    bare = text.strip(BLANKS)
+    if not bare:
         return None
-    accepted = {field.type, *get_args(field.type)} if field is not None else set()
-    try:
-        if accepted & {int, float}:
-            return msgspec.json.decode(text.strip(), type=int | float)
-        if bool in accepted:
-            return msgspec.json.decode(text.strip().lower(), type=bool)
-    except msgspec.DecodeError:
-        return text
-    return text
+    accepted = (field.type, *get_args(field.type)) if field is not None else ()
+    for reads in (_READERS[each] for each in accepted if each in _READERS):
+        try:
+            return reads(bare)
+        except FormatError:
+            return text
+    # texts are read with the rest of the request; one of a list of values has no blanks around it
+    return bare if field is not None and get_origin(field.type) is Literal else text
 
 
 def _of_csv(body: bytes, schema: DeploymentSchema, most_rows: int) -> Iterator[Any]:
@@ -135,6 +148,7 @@ def _of_csv(body: bytes, schema: DeploymentSchema, most_rows: int) -> Iterator[A
         names = [name.strip() for name in header]
         if not names or len(set(names)) != len(names) or "" in names:
             raise InvalidRequest("CSV must begin with a line of field names, each of them once")
+        _require_fields(names, schema)
         n_rows = 0
         for line in lines:
             if not line:
@@ -150,6 +164,20 @@ def _of_csv(body: bytes, schema: DeploymentSchema, most_rows: int) -> Iterator[A
         raise InvalidRequest(f"Malformed CSV at line {lines.line_num}: {error}") from None
     if not n_rows:
         raise _wrong_number(most_rows, "none")
+
+
+def _require_fields(names: Sequence[str], schema: DeploymentSchema) -> None:
+    """Raise InvalidRequest where the header has names of no field or lacks a required one: no row could be scored."""
+    missing = tuple(
+        Violation(field=name, rule="is required: the header lacks it")
+        for name in schema.fields
+        if schema.is_required(name) and name not in names
+    )
+    unknown = tuple(
+        not_a_field(name, schema.fields, of="field of this request") for name in names if name not in schema.fields
+    )
+    if unknown or missing:
+        raise invalid((*unknown[:MOST_SUGGESTED], *missing))
 
 
 def _rows_schema(most_rows: int) -> BodySchema:
@@ -184,6 +212,9 @@ def _refused(number: int, row: Any, problem: ProblemDocument) -> SentRow:
 def _id(row: Any, name: str) -> str | None:
     """As far as it can be read: a person who is to be erased is found by it, so a number counts as what it says."""
     value = row.get(name) if isinstance(row, dict) else None
+    if isinstance(value, str):
+        with suppress(FormatError):
+            return read_id(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
         return str(value)
     return value[:200] if isinstance(value, str) else None

@@ -12,6 +12,10 @@ import msgspec
 from serving.problems import NotAcceptable
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
+_ENDINGS = {JSON: "json", CSV: "csv", PARQUET: "parquet"}
+#: What a cell begins with that Excel, LibreOffice or Google Sheets computes, full-width forms included (OWASP, "CSV
+#: injection"). Ids are texts of callers, who may have them from applicants.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _ROWS_AT_ONCE = 2_000
 _BYTES_AT_ONCE = 1 << 18
 
@@ -93,9 +97,17 @@ def _object(row: dict[str, Any]) -> Mapping[str, Any]:
     return row
 
 
+def file_name(batch_id: str, form: str) -> str:
+    """What a browser or a client is to call the results."""
+    return f"batch-{batch_id}.{_ENDINGS[form]}"
+
+
 def _cell(value: Any) -> Any:
+    """A value as CSV has it. A text that a spreadsheet would take for a formula begins with an apostrophe there."""
     if value is None:
         return ""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA) else value
     return f"{value.isoformat()}Z" if hasattr(value, "isoformat") else value
 
 

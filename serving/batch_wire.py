@@ -1,11 +1,13 @@
 """What the API answers about batches."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
 from serving.clock import in_utc
 from serving.problems import ProblemDocument
+from serving.public_text import without_paths
 from serving.wire import DecisionWord, ModelVersion, ReasonCode
 from warehouse.batches import Batch, State
 
@@ -36,6 +38,13 @@ class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
     lake_snapshot: int | None
     run_id: str | None
     results: str | None
+
+
+class BatchList(msgspec.Struct, frozen=True):
+    """Batches, newest first; ``next_cursor``: what to send as ``cursor`` for those that follow, null after the last."""
+
+    batches: tuple[BatchStatus, ...]
+    next_cursor: str | None
 
 
 class BatchScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,8 +84,8 @@ def batch_location(batch_id: str) -> str:
     return f"/v1/batches/{batch_id}"
 
 
-def batch_status(batch: Batch) -> BatchStatus:
-    """What callers see of a batch."""
+def batch_status(batch: Batch, home: Path) -> BatchStatus:
+    """What callers see of a batch of that home."""
     done = batch.n_done / batch.n_rows if batch.n_rows else 0.0
     has_succeeded = batch.state == "succeeded"
     model = None
@@ -93,7 +102,7 @@ def batch_status(batch: Batch) -> BatchStatus:
         attempt=batch.attempt,
         is_cancelling=batch.is_cancelling,
         table=batch.request.table,
-        reason=batch.reason,
+        reason=without_paths(batch.reason, home) if batch.reason is not None else None,
         created_at=batch.created_at.replace(tzinfo=UTC),
         started_at=in_utc(batch.started_at),
         ended_at=in_utc(batch.ended_at),

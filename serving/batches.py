@@ -7,24 +7,36 @@ and scores must go on meanwhile.
 import asyncio
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import msgspec
 
 from ml.batch_rows import request_fields
 from ml.feature_rows import model_columns
 from ml.freshness import HistoryPolicy
 from serving.access import Caller
 from serving.batch_body import MEDIA_TYPES, TableRequest, checked_rows, read_body
+from serving.batch_wire import BatchStatus, batch_status
 from serving.clock import utc_now
 from serving.decision_ids import new_decision_id
 from serving.deployment_watch import DeploymentWatch
 from serving.json_body import media_type
-from serving.problems import BatchConflict, InvalidRequest, KeyReused, Unavailable, UnknownBatch, Violation
+from serving.problems import (
+    BatchConflict,
+    InvalidRequest,
+    KeyReused,
+    TooManyRequests,
+    Unavailable,
+    UnknownBatch,
+    Violation,
+)
 from serving.served_model import ServedDeployment
-from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates
-from warehouse.batches.states import batch_key_id, body_digest
+from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates, State
+from warehouse.batches.sent_again import batch_key_id, body_digest
 from warehouse.errors import BatchStateError, BatchTableError, LakeError
 from warehouse.settings import Settings
 
@@ -33,8 +45,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("loanlake.serving")
 
-#: Bodies of batches in memory at once, arriving or waiting to be read: each may be of 16 MB.
+#: Bodies of batches in memory at the same time, arriving or waiting to be read, each of up to 16 MB; and how many of
+#: them may be one caller's, whose slow sending must not keep the others out.
 _MOST_BODIES = 8
+_MOST_BODIES_OF_CALLER = 2
 
 _Given = ParamSpec("_Given")
 _Found = TypeVar("_Found")
@@ -51,6 +65,7 @@ class BatchService:
         history_policy: HistoryPolicy,
         most_rows: int,
         most_queued: int,
+        most_queued_of_caller: int,
         clock: Callable[[], datetime] = utc_now,
     ):
         self._settings = settings
@@ -59,39 +74,48 @@ class BatchService:
         self._policy = history_policy
         self._most_rows = most_rows
         self._most_queued = most_queued
+        self._most_queued_of_caller = most_queued_of_caller
         self._clock = clock
         self._reading = asyncio.Lock()
-        self._n_bodies = 0
+        self._bodies: Counter[str] = Counter()
 
     @contextmanager
-    def place_for_a_body(self) -> Iterator[None]:
-        """Entered before a body is received, left when it is taken; raises Unavailable where too many are."""
-        if self._n_bodies >= _MOST_BODIES:
+    def place_for_a_body(self, caller: Caller) -> Iterator[None]:
+        """Entered before a body is received, left when it is taken.
+
+        Raises TooManyRequests where this caller sends too many, Unavailable where all callers together do.
+        """
+        if self._bodies[caller.caller_id] >= _MOST_BODIES_OF_CALLER:
+            raise TooManyRequests(
+                f"{_MOST_BODIES_OF_CALLER} batches of this caller are being received here: send one after the other",
+                retry_after_seconds=1,
+            )
+        if self._bodies.total() >= _MOST_BODIES:
             raise Unavailable(f"{_MOST_BODIES} batches are being received here, and memory is kept for scores")
-        self._n_bodies += 1
+        self._bodies[caller.caller_id] += 1
         try:
             yield
         finally:
-            self._n_bodies -= 1
+            self._bodies[caller.caller_id] -= 1
+            self._bodies += Counter()  # forget callers with none
 
     async def accept(self, body: bytes, content_type: str | None, caller: Caller, key: str | None) -> Batch:
         """A batch that is durable and waits for its run; the same again for the same body under the same key.
 
         Raises InvalidRequest for a body that is no batch and a table that cannot be scored, KeyReused for another body
-        under the key, Unavailable where too many wait, nothing is deployed or nothing can be kept.
+        under the key, TooManyRequests where too many of this caller wait, and Unavailable where too many of all callers
+        do, nothing is deployed or nothing can be kept.
         """
         digest = body_digest(body, media_type(content_type, *MEDIA_TYPES))
         key_id = batch_key_id(caller.caller_id, key) if key is not None else None
         batch = await _kept(self._states.find_by_key, key_id) if key_id is not None else None
         if batch is None:
             served = self._deployments.served()
-            if await _kept(self._states.count) >= self._most_queued:
-                raise Unavailable(
-                    f"{self._most_queued} batches wait already (LOANLAKE_QUEUED_BATCHES)", retry_after_seconds=60
-                )
+            await self._require_place_in_queue(caller)
             batch_id = new_decision_id()
             async with self._reading:
                 request = await _kept(self._read, served, body, content_type, batch_id)
+            request = msgspec.structs.replace(request, caller_name=caller.name)
             batch = await _kept(
                 self._states.add,
                 batch_id,
@@ -106,12 +130,36 @@ class BatchService:
             raise KeyReused("Send another Idempotency-Key with another batch, or the same batch with this one")
         return batch
 
+    async def _require_place_in_queue(self, caller: Caller) -> None:
+        if await _kept(self._states.count, caller_id=caller.caller_id) >= self._most_queued_of_caller:
+            raise TooManyRequests(
+                f"{self._most_queued_of_caller} batches of this caller wait already "
+                "(LOANLAKE_QUEUED_BATCHES_OF_CALLER)",
+                retry_after_seconds=60,
+            )
+        if await _kept(self._states.count) >= self._most_queued:
+            raise Unavailable(
+                f"{self._most_queued} batches wait already (LOANLAKE_QUEUED_BATCHES)", retry_after_seconds=60
+            )
+
     async def find(self, batch_id: str, caller: Caller) -> Batch:
         """A batch of this caller; raises UnknownBatch."""
         batch = await _kept(self._states.find, batch_id)
         if batch is None or not (batch.caller_id == caller.caller_id or caller.may("admin")):
             raise UnknownBatch("No batch of this caller has that id")
         return batch
+
+    def status(self, batch: Batch) -> BatchStatus:
+        """What callers see of a batch."""
+        return batch_status(batch, self._settings.home)
+
+    async def page(
+        self, caller: Caller, *, state: State | None, cursor: str | None, limit: int
+    ) -> tuple[list[Batch], str | None]:
+        """Up to ``limit`` batches of this caller, newest first, and the cursor of those that follow, if any do."""
+        owner = None if caller.may("admin") else caller.caller_id
+        found = await _kept(self._states.newest, limit + 1, caller_id=owner, state=state, before=cursor)
+        return found[:limit], found[limit - 1].batch_id if len(found) > limit else None
 
     async def cancel(self, batch_id: str, caller: Caller) -> Batch:
         """Cancel it, at once or as soon as its run hears of it; raises UnknownBatch or BatchConflict."""

@@ -7,14 +7,15 @@ field with the same types, so that the fast answer and the full list of violatio
 import difflib
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, get_args
 
 import msgspec
 
 from serving.problems import InvalidRequest, Violation
+from warehouse.errors import FormatError
 
 _SHOWN_CHARACTERS = 100
 _SHOWN_MEMBERS = 20
@@ -29,7 +30,10 @@ _NOT_A_FIELD = "is not a field of this request"
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a body: ``type`` is a msgspec type with its constraints, ``rule`` the same in words."""
+    """One field of a body: ``type`` is a msgspec type with its constraints, ``rule`` the same in words.
+
+    ``reads``: what a value of that type becomes, None where it means that there is none; raises FormatError.
+    """
 
     name: str
     type: Any
@@ -37,6 +41,7 @@ class Field:
     required: bool = True
     description: str = ""
     example: Any = None
+    reads: Callable[[Any], Any] | None = None
 
     @property
     def accepted(self) -> Any:
@@ -61,6 +66,8 @@ class BodySchema:
             kw_only=True,
         )
         self._times = tuple(field.name for field in fields if _is_of(datetime, field.type))
+        self._dated = (*self._times, *(field.name for field in fields if _is_of(date, field.type)))
+        self._read = tuple((field, field.reads) for field in fields if field.reads is not None)
         self._whole = frozenset(field.name for field in fields if _is_of(int, field.type))
 
     def validate(self, body: Any, *, suggests: bool = True) -> dict[str, Any]:
@@ -75,6 +82,20 @@ class BodySchema:
         values = msgspec.structs.asdict(found)
         for name in self._times:
             values[name] = naive_utc(values[name])
+        broken = [self.fields[name] for name in self._dated if _ends_early(body.get(name))]
+        for field, reads in self._read:
+            value = values[field.name]
+            if value is None:
+                continue
+            try:
+                values[field.name] = read = reads(value)
+            except FormatError:
+                broken.append(field)
+            else:
+                if read is None and field.required:
+                    broken.append(field)
+        if broken:
+            raise self._refusal(body, suggests=suggests)
         return values
 
     def example(self) -> dict[str, Any]:
@@ -111,12 +132,33 @@ class BodySchema:
                 if field.required:
                     violations.append(Violation(field=field.name, rule=f"is required: {field.rule}"))
                 continue
-            try:
-                msgspec.convert(body[field.name], field.accepted)
-            except msgspec.ValidationError:
-                rule = f"must be {field.rule}" if field.required else f"must be {field.rule}, or null"
+            rule = _broken_rule(field, body[field.name])
+            if rule is not None:
                 violations.append(Violation(field=field.name, rule=rule, found=shown(body[field.name])))
         return invalid((*violations, *unknown_fields(body, self.fields, suggests=suggests)))
+
+
+def _broken_rule(field: Field, value: Any) -> str | None:
+    """What a field of a body must be, where its value is not."""
+    or_null = "" if field.required else ", or null"
+    try:
+        found = msgspec.convert(value, field.accepted)
+    except msgspec.ValidationError:
+        return f"must be {field.rule}{or_null}"
+    if _ends_early(value) and isinstance(found, date):
+        return f"must be {field.rule}{or_null}"
+    if field.reads is None or found is None:
+        return None
+    try:
+        read = field.reads(naive_utc(found) if isinstance(found, datetime) else found)
+    except FormatError as error:
+        return f"must be {error}{or_null}"
+    return f"is required: {field.rule}" if read is None and field.required else None
+
+
+def _ends_early(value: Any) -> bool:
+    """Whether a text holds a NUL: msgspec reads a time up to there, and takes whatever follows."""
+    return isinstance(value, str) and "\0" in value
 
 
 def invalid(violations: tuple[Violation, ...]) -> InvalidRequest:
@@ -141,6 +183,11 @@ def unknown_fields(body: Mapping[str, Any], fields: Collection[str], *, suggests
         rule = f"{_NOT_A_FIELD}, nor are {len(unknown) - _MOST_UNKNOWN:,} more"
         told[-1] = msgspec.structs.replace(told[-1], rule=rule)
     return tuple(told)
+
+
+def not_a_field(name: str, fields: Collection[str], *, of: str) -> Violation:
+    """The violation of a name that is none of these fields, with the nearest of them."""
+    return Violation(field=shown(name), rule=f"is not a {of}{_suggestion(name, fields)}")
 
 
 def _suggestion(name: str, fields: Collection[str]) -> str:

@@ -8,7 +8,7 @@ import click
 from serving.keys import MOST_REQUESTS, SCOPES, ApiKey, KeyStore
 from warehouse.settings import Settings
 
-_DEFAULT_SCOPES = ("score", "decisions", "outcomes")
+_DEFAULT_SCOPES = ("score",)
 
 
 @click.command()

@@ -12,10 +12,20 @@ from ml.logged_values import load_features, load_reasons
 from serving.clock import in_utc
 from serving.decision_ids import shadow_decision_id
 from serving.served_model import ServedModel
-from serving.wire import DecisionWord, LoggedDecision, ModelVersion, ReasonCode, Role, ScoredApplication
-from warehouse.contract import FeatureContract
-from warehouse.decision_log import Decision, ShadowDecision, StatusWord
+from serving.wire import (
+    DecisionSummary,
+    DecisionWord,
+    LoggedDecision,
+    ModelVersion,
+    ReasonCode,
+    Role,
+    ScoredApplication,
+)
+from warehouse.decision_log import Decision, FoundDecision, ShadowDecision, StatusWord
 
+#: A score is said to rest on little where this share, or more, of the features that are usually known is missing. An
+#: unknown borrower alone, without history, stays below it: that has a warning of its own.
+MUCH_MISSING = 0.5
 _WITHOUT_HISTORY = {
     "left_out": "history is older than this server allows and was left out: scored without history",
     "unavailable": "history could not be looked up: scored without history",
@@ -28,7 +38,7 @@ def decide(
     """Score: what to log, and what to answer once that is durable."""
     columns, features = decide_columns(model.scorer, model.deployment, occasion)
     decision = Decision(decision_id=decision_id, role=role, **columns)
-    return decision, _answer(decision, features, model.contract)
+    return decision, _answer(decision, features, model)
 
 
 def decide_in_shadow(model: ServedModel, occasion: Occasion, *, answered_decision_id: str) -> ShadowDecision:
@@ -38,10 +48,10 @@ def decide_in_shadow(model: ServedModel, occasion: Occasion, *, answered_decisio
     return ShadowDecision(decision_id=decision_id, role="shadow", answered_decision_id=answered_decision_id, **columns)
 
 
-def answer_again(decision: Decision, contract: FeatureContract) -> ScoredApplication:
-    """What was answered when this decision was made, from the log alone."""
-    same = decision.feature_version == contract.version
-    return _answer(decision, load_features(decision.features, contract) if same else (), contract)
+def answer_again(decision: Decision, model: ServedModel) -> ScoredApplication:
+    """What was answered when this decision was made, from the log alone; ``model``: the one that made it, if served."""
+    same = decision.feature_version == model.contract.version
+    return _answer(decision, load_features(decision.features, model.contract) if same else (), model)
 
 
 def logged_decision(decision: Decision) -> LoggedDecision:
@@ -52,6 +62,7 @@ def logged_decision(decision: Decision) -> LoggedDecision:
         borrower_id=decision.borrower_id,
         source=decision.source,
         route=decision.route,
+        caller=decision.caller_name,
         decided_at=decision.decided_at.replace(tzinfo=UTC),
         probability=decision.probability,
         raw_score=decision.raw_score,
@@ -66,6 +77,26 @@ def logged_decision(decision: Decision) -> LoggedDecision:
         latency_ms=decision.latency_ms,
         inputs=msgspec.Raw(decision.inputs.encode()),
         features=msgspec.Raw(decision.features.encode()),
+    )
+
+
+def decision_summary(found: FoundDecision) -> DecisionSummary:
+    """A decision in brief, as a list shows it."""
+    return DecisionSummary(
+        decision_id=found.decision_id,
+        application_id=found.application_id,
+        borrower_id=found.borrower_id,
+        source=found.source,
+        route=found.route,
+        caller=found.caller_name,
+        decided_at=found.decided_at.replace(tzinfo=UTC),
+        probability=found.probability,
+        band=found.band,
+        decision=found.decision,
+        model=ModelVersion(found.model_name, found.model_version, found.feature_version),
+        role=found.role,
+        history=found.history,
+        status=found.status,
     )
 
 
@@ -84,7 +115,7 @@ def model_version(decision: Decision) -> ModelVersion:
     )
 
 
-def _answer(decision: Decision, features: Sequence[object], contract: FeatureContract) -> ScoredApplication:
+def _answer(decision: Decision, features: Sequence[object], model: ServedModel) -> ScoredApplication:
     return ScoredApplication(
         decision_id=decision.decision_id,
         application_id=decision.application_id,
@@ -96,11 +127,12 @@ def _answer(decision: Decision, features: Sequence[object], contract: FeatureCon
         model=model_version(decision),
         features_as_of=in_utc(decision.features_as_of),
         status=cast("StatusWord", decision.status),
-        warnings=tuple(_warnings(decision, features, contract)),
+        warnings=tuple(_warnings(decision, features, model)),
     )
 
 
-def _warnings(decision: Decision, features: Sequence[object], contract: FeatureContract) -> Iterator[str]:
+def _warnings(decision: Decision, features: Sequence[object], model: ServedModel) -> Iterator[str]:
+    contract = model.contract
     if decision.status == "scored_without_history" and contract.inputs_of("history"):
         yield _WITHOUT_HISTORY.get(str(decision.history)) or (
             "no borrower_id was given: scored without history"
@@ -113,6 +145,15 @@ def _warnings(decision: Decision, features: Sequence[object], contract: FeatureC
         yield f"history is stale: it is as of {as_of.isoformat()}Z, {age} before this decision"
     if as_of is not None and as_of > decision.decided_at:
         yield f"history is as of {as_of.isoformat()}Z, later than this decision: one of the two clocks is wrong"
+    usual = model.usually_known
+    # counted for all features first, at the speed of C: those that are usually known are then seldom looked at
+    if usual and features and features.count(None) >= len(usual) * MUCH_MISSING:
+        n_missing = sum([features[place] is None for place in usual])
+        if n_missing >= len(usual) * MUCH_MISSING:
+            yield (
+                f"{n_missing} of {len(usual)} features that are usually known are missing: "
+                "this score rests on little information"
+            )
     for place, name, low, high in contract.plausible_ranges if features else ():
         value: Any = features[place]  # a number: a range is declared of nothing else
         if value is not None and not low <= value <= high:

@@ -1,9 +1,12 @@
 """Strict JSON: what RFC 8259 leaves to the receiver is refused, because a score must not depend on a guess.
 
-Python's decoder takes ``NaN``, lets the last of two equal names win and reads UTF-16; a request may do none of these.
+Python's decoder takes ``NaN``, lets the last of two equal names win, makes 0 of ``1e-400`` and reads UTF-16; a request
+may do none of these.
 """
 
 import json
+import math
+import re
 from typing import Any
 
 import msgspec
@@ -11,6 +14,8 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from serving.problems import InvalidRequest, UnsupportedMediaType
+from warehouse.errors import FormatError
+from warehouse.formats import checked_number
 
 JSON = "application/json"
 
@@ -50,7 +55,7 @@ def decode_body(body: bytes, content_type: str | None) -> Any:
         raise InvalidRequest("The body must be a JSON object: found nothing")
     try:
         text = body.decode("utf-8")
-        value = _DECODER.decode(text)
+        value = (_DECODER_OF_SMALL if _may_vanish(body) else _DECODER).decode(text)
         if "\\u" in text:
             _refuse_half_characters(value)
     except UnicodeDecodeError as error:
@@ -73,7 +78,7 @@ def _flat_object(body: bytes) -> dict[str, Any] | None:
     None for anything else, good or bad, which the strict decoder then takes or refuses with its position. A name that
     came twice leaves quotes over: names and texts have two each, and neither holds any while nothing is escaped.
     """
-    if b"\\" in body:
+    if b"\\" in body or _may_vanish(body):
         return None
     try:
         value: dict[str, Any] = _FLAT_DECODER.decode(body)
@@ -81,6 +86,12 @@ def _flat_object(body: bytes) -> dict[str, Any] | None:
         return None
     n_texts = len(value) + sum([type(each) is str for each in value.values()])
     return value if body.count(b'"') == 2 * n_texts else None
+
+
+def _may_vanish(body: bytes) -> bool:
+    """Whether the body may hold a number too small for a double, 1e-400, which a decoder makes 0."""
+    is_worth_a_look = b"e-" in body or b"E-" in body or b".00000000" in body
+    return is_worth_a_look and _SMALL.search(body) is not None
 
 
 class _RefusedJSON(ValueError):
@@ -108,5 +119,18 @@ def _refuse_half_characters(value: Any) -> None:
         raise _RefusedJSON("A text holds a surrogate (\\ud800 to \\udfff) without its other half") from None
 
 
+def _number(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        return number  # which each field's own limits refuse
+    try:
+        return float(checked_number(number, text))
+    except FormatError as error:
+        raise _RefusedJSON(f"A number must be {error}: found {text[:80]}") from None
+
+
+#: An exponent of three digits, or two hundred zeros behind the point.
+_SMALL = re.compile(rb"[0-9.][eE]-0*[1-9][0-9]{2}|[.]0{200}")
 _FLAT_DECODER = msgspec.json.Decoder(dict[str, str | int | float | bool | None])
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+_DECODER_OF_SMALL = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_number)

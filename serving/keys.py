@@ -10,7 +10,7 @@ Idempotency-Keys stand for, go by the caller, so that neither doubles while both
 import hashlib
 import hmac
 import logging
-import os
+import math
 import secrets
 import sqlite3
 import time
@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from warehouse.errors import NotFoundError, SettingError
+from warehouse.errors import LoanlakeError, NotFoundError, SettingError
 
 log = logging.getLogger("loanlake.serving")
 
@@ -37,6 +37,11 @@ SCOPES = {
 }
 #: Requests a minute that a key may be given.
 MOST_REQUESTS = 10_000_000
+#: How long keys that were read before stay in force while their file cannot be read. A file that a command is writing,
+#: or a backup is putting back, is readable again within a second; a revoked key must not outlast a flood.
+MOST_SECONDS_UNREAD = 10.0
+#: How long a request waits for a command that is writing keys.
+_SECONDS_BUSY = 0.05
 PREFIX = "ll_"
 _SCHEMA = """
 create table if not exists api_keys (
@@ -47,12 +52,10 @@ create table if not exists api_keys (
     created_at text not null,
     expires_at text,
     revoked_at text,
-    caller_id text,
+    caller_id text not null,
     rate_limit integer
 ) strict
 """
-#: Columns that files of earlier versions lack.
-_LATER_COLUMNS = {"caller_id": "text", "rate_limit": "integer"}
 _COLUMNS = "key_id, name, secret_sha256, scopes, created_at, expires_at, revoked_at, caller_id, rate_limit"
 
 
@@ -156,9 +159,7 @@ class KeyStore:
             if key is None:
                 raise _unknown(key_id, "whose limit could be set")
             # of the whole line of rotations: two keys of one caller that overlap share one count
-            con.execute(
-                "update api_keys set rate_limit = ? where coalesce(caller_id, key_id) = ?", [rate_limit, key.caller_id]
-            )
+            con.execute("update api_keys set rate_limit = ? where caller_id = ?", [rate_limit, key.caller_id])
         return replace(key, rate_limit=rate_limit)
 
     def all(self) -> list[ApiKey]:
@@ -186,31 +187,47 @@ class KeyStore:
             self.path.chmod(0o600)
             con.execute("begin immediate")  # two commands at once must not rotate one key both
             con.execute(_SCHEMA)
-            known = {name for _, name, *_ in con.execute("pragma table_info(api_keys)")}
-            for name in _LATER_COLUMNS.keys() - known:
-                con.execute(f"alter table api_keys add column {name} {_LATER_COLUMNS[name]}")
             yield con
 
 
+class KeysUnreadable(LoanlakeError):
+    """The keys have not been readable for longer than revoked ones may stay in force."""
+
+
 class KeyRing:
-    """Keys in memory for requests, read again when the file changes: a revoked key stops within ``poll_seconds``."""
+    """Keys in memory for requests, read again when the file changes: a revoked key stops within ``poll_seconds``.
+
+    While the file cannot be read, the keys in memory stay in force, each with its own expiry, for
+    ``MOST_SECONDS_UNREAD`` after the last reading; then no key is accepted until it can be read again.
+    """
 
     def __init__(self, store: KeyStore, *, poll_seconds: float):
-        self._store = store
+        self._file = _KeyFile(store.path)
         self._poll_seconds = poll_seconds
         self._keys: dict[str, ApiKey] = {}
-        self._seen: tuple[int, bytes] | None = None
         self._next_look = 0.0
+        self._read_at = -math.inf
+        self._is_readable = True
+        self._refresh(at_once=True)  # the file is open from now on, whatever descriptors are left later
 
     def find(self, text: str) -> ApiKey | None:
-        """The key that ``text`` proves knowledge of, whatever its state; None where there is none."""
+        """The key that ``text`` proves knowledge of, whatever its state; None where there is none.
+
+        Raises KeysUnreadable.
+        """
         key_id, _, secret = text.removeprefix(PREFIX).partition("_")
         # a key made a moment ago works at once: an id that is not known is looked for without waiting
         self._refresh(at_once=key_id not in self._keys)
+        if not self._is_readable and time.monotonic() - self._read_at > MOST_SECONDS_UNREAD:
+            raise KeysUnreadable(f"keys could not be read for more than {MOST_SECONDS_UNREAD:g} s")
         key = self._keys.get(key_id) if text.startswith(PREFIX) else None
         # an unknown id costs the same comparison as a wrong secret
         expected = key.secret_sha256 if key is not None else _hash("")
         return key if hmac.compare_digest(_hash(secret), expected) and key is not None else None
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
 
     def _refresh(self, *, at_once: bool) -> None:
         now = time.monotonic()
@@ -218,19 +235,59 @@ class KeyRing:
             return
         self._next_look = now + self._poll_seconds
         try:
-            seen = self._stamp()
-            if seen != self._seen:
-                self._keys = {key.key_id: key for key in self._store.all()}
-                self._seen = seen
+            changed = self._file.changed_keys()
         except (OSError, sqlite3.Error) as error:
-            # those in memory stay in force, each with its own expiry, until the file can be read again
-            log.warning("keys could not be read", extra={"error": str(error)})
+            if self._is_readable:  # one line for each time that it begins
+                log.error("keys cannot be read", extra={"error": str(error)})
+            self._is_readable = False
+            return
+        if changed is not None:
+            self._keys = {key.key_id: key for key in changed}
+        self._read_at, self._is_readable = now, True
 
-    def _stamp(self) -> tuple[int, bytes] | None:
-        # SQLite's file change counter grows with every commit (the file keeps a rollback journal, not WAL)
+
+class _KeyFile:
+    """The file of the keys, kept open: to look for a change needs no descriptor, of which a flood leaves none.
+
+    SQLite alone opens it. A second opening by this process would, when it is closed, release SQLite's locks.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path.absolute()
+        self._con: sqlite3.Connection | None = None
+        self._seen: tuple[int, int] | None = None
+        self._inode: int | None = None
+
+    def changed_keys(self) -> list[ApiKey] | None:
+        """All keys, if they may have changed since the last call, else None; raises OSError or sqlite3.Error."""
+        inode = self._inode_now()
+        if inode is None:
+            self.close()
+            return []
+        if self._con is None or inode != self._inode:
+            self.close()
+            # not created where it is missing; a busy file is looked at again, and keeps no request waiting
+            uri = f"{self._path.as_uri()}?mode=rw"
+            self._con = sqlite3.connect(
+                uri, uri=True, timeout=_SECONDS_BUSY, isolation_level=None, check_same_thread=False
+            )
+            self._inode = inode
+        # grows with every commit of another connection
+        ((version,),) = self._con.execute("pragma data_version").fetchall()
+        if (inode, version) == self._seen:
+            return None
+        keys = [_key(row) for row in self._con.execute(f"select {_COLUMNS} from api_keys")]
+        self._seen = (inode, version)
+        return keys
+
+    def close(self) -> None:
+        if self._con is not None:
+            self._con.close()
+        self._con = self._seen = self._inode = None
+
+    def _inode_now(self) -> int | None:
         try:
-            with self._store.path.open("rb") as file:
-                return os.fstat(file.fileno()).st_ino, file.read(28)[24:]
+            return self._path.stat().st_ino
         except FileNotFoundError:
             return None
 
@@ -279,6 +336,6 @@ def _key(row: tuple[Any, ...]) -> ApiKey:
         created_at=datetime.fromisoformat(created_at),
         expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
         revoked_at=datetime.fromisoformat(revoked_at) if revoked_at else None,
-        caller_id=caller_id or key_id,
+        caller_id=caller_id,
         rate_limit=rate_limit,
     )

@@ -6,7 +6,9 @@ A line that is written while a request runs names it: ``request_id``, and ``trac
 import json
 import logging
 import sys
-from collections.abc import Mapping
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -34,10 +36,43 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+class FewLines(logging.Filter):
+    """Lets through ``most`` of uvicorn's lines of one text a minute; the next one says how many were left out.
+
+    They are about connections that anybody can open without a key: each would write to the disk as often as it likes.
+    """
+
+    def __init__(self, *, most: int = 10, seconds: float = 60.0, clock: Callable[[], float] = time.monotonic):
+        super().__init__()
+        self._most = most
+        self._seconds = seconds
+        self._clock = clock
+        self._begun = clock()
+        self._counts: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written."""
+        if not record.name.startswith("uvicorn") or record.exc_info:
+            return True
+        now = self._clock()
+        if now - self._begun >= self._seconds:
+            self._begun = now
+            self._left_out = Counter({text: n - self._most for text, n in self._counts.items() if n > self._most})
+            self._counts.clear()
+        text = str(record.msg)
+        self._counts[text] += 1
+        n_left_out = self._left_out.pop(text, 0)
+        if n_left_out:
+            record.left_out_before = n_left_out
+        return self._counts[text] <= self._most
+
+
 def configure() -> None:
     """Send the API's and uvicorn's own events to standard error as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(FewLines())
     for name, level in (("loanlake", logging.INFO), ("uvicorn", logging.INFO), ("uvicorn.access", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers = [handler] if name != "uvicorn.access" else []

@@ -21,6 +21,7 @@ from serving.readiness import ReadinessCheck
 from serving.served_model import ServedModel
 from serving.wire import ReadinessWord
 from serving.workers import live_workers, process_metrics
+from warehouse.batches import BatchStates
 from warehouse.errors import MonitoringError, OnlineStoreUnavailable
 from warehouse.online_store import OnlineStore
 from warehouse.settings import Settings
@@ -58,6 +59,7 @@ class Observation:
             *self._served(),
             *self._measured_drift(),
             *self._backlog(),
+            *self._batches(),
             *await self._store_age(),
             *process_metrics(live_workers()),
         ]
@@ -155,6 +157,22 @@ class Observation:
             # another process's clock may be ahead
             lag.add_metric([entries], max(0.0, time.time() - backlog.oldest_at) if backlog.oldest_at else 0.0)
         yield from (rows, lag)
+
+    def _batches(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily(
+            "loanlake_batches_waiting", "Batches that wait for a run: new, or postponed after one", labels=["kind"]
+        )
+        lag = GaugeMetricFamily("loanlake_batches_lag_seconds", "Since the first of them was sent; 0 where none waits")
+        try:
+            queued = BatchStates(self._settings).queued()
+        except (sqlite3.Error, OSError):
+            return
+        n_postponed = sum(batch.n_postponed > 0 for batch in queued)
+        waiting.add_metric(["new"], len(queued) - n_postponed)
+        waiting.add_metric(["postponed"], n_postponed)
+        now = self._clock().replace(tzinfo=None)
+        lag.add_metric([], max((now - batch.created_at).total_seconds() for batch in queued) if queued else 0.0)
+        yield from (waiting, lag)
 
     async def _store_age(self) -> Iterator[Metric]:
         age = GaugeMetricFamily(

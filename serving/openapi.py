@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from litestar import MediaType, Request, Response, Router, get
 from litestar.exceptions import NotFoundException
@@ -29,7 +29,7 @@ from litestar.openapi.spec import (
     SecurityScheme,
     Tag,
 )
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from serving.access import ANY, OPEN, SCOPE
@@ -63,7 +63,11 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "errors": [{"field": "term_months", "rule": "must be a whole number from 1 to 480", "found": 0}],
     },
 }
-READ_DECISION, REPORT_OUTCOME = "readDecision", "reportOutcome"
+LIST_DECISIONS, READ_DECISION, REPORT_OUTCOME = "listDecisions", "getDecision", "reportOutcome"
+Cursor = Annotated[
+    str | None, QueryParameter(description="`next_cursor` of the answer before.", min_length=1, max_length=400)
+]
+Limit = Annotated[int, QueryParameter(description="How many of them, at most.", ge=1, le=200)]
 #: From an answer that names a decision to the decision, with all that made it.
 TO_DECISION = Link(
     operation_id=READ_DECISION,

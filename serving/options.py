@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from ml.freshness import HistoryPolicy, StaleWord, UnavailableWord
+from ml.freshness import USUAL_MAX_AGE, HistoryPolicy, StaleWord, UnavailableWord
 from serving.keys import MOST_REQUESTS
 from warehouse.errors import SettingError
 
@@ -49,9 +49,10 @@ class ServingOptions:
 
     ``batch_rows``: applications in one inline batch. ``body_bytes``: request body. ``queued_batch_rows`` and
     ``batch_bytes``: the same of a batch that is queued (``/v1/batches``); ``queued_batches``: how many, of all callers,
-    may wait. ``waiting_decisions``: decisions scored but not yet durable, beyond which new ones are refused with 503
-    rather than kept waiting.
-    ``requests_at_once``: under way in this process, beyond which new ones are refused with 503.
+    may wait, ``queued_batches_of_caller`` of one. ``waiting_decisions``: decisions scored but not yet durable, beyond
+    which new ones are refused with 503 rather than kept waiting.
+    ``requests_at_once``: under way in this process, beyond which new ones are refused with 503; ``connections``: open
+    in it, fewer where it may not open that many files.
     ``rate_limit``: requests a minute of a caller whose key says nothing else.
     ``request_seconds``: for sending a request, and for taking its answer.
     ``cors_origins``: sites whose pages may read answers; none unless named.
@@ -59,6 +60,8 @@ class ServingOptions:
     ``/metrics`` asks for a key with the scope ``metrics``. ``docs_need_key``: whether ``/schema`` asks for any key.
     ``logs_all_requests``: a line in the log for each request, not only for errors and those of ``slow_seconds``.
     ``tokens``: None where keys alone are taken.
+    ``own_decisions_only``: whether callers see, and report outcomes of, only what they had scored themselves.
+    ``required_fields``: of an application, beside those that the model's contract requires.
     ``history``: how old history may be, and what happens then.
     ``page_urls``: where the page's links lead.
     """
@@ -68,8 +71,10 @@ class ServingOptions:
     queued_batch_rows: int = 20_000
     batch_bytes: int = 16_000_000
     queued_batches: int = 100
+    queued_batches_of_caller: int = 20
     waiting_decisions: int = 5_000
     requests_at_once: int = 500
+    connections: int = 2_000
     rate_limit: int = 100
     request_seconds: float = 20.0
     cors_origins: tuple[str, ...] = ()
@@ -79,6 +84,8 @@ class ServingOptions:
     logs_all_requests: bool = False
     slow_seconds: float = 1.0
     tokens: TokenOptions | None = None
+    own_decisions_only: bool = False
+    required_fields: tuple[str, ...] = ()
     history: HistoryPolicy = field(default_factory=HistoryPolicy)
     page_urls: PageUrls = field(default_factory=PageUrls)
 
@@ -101,8 +108,12 @@ class ServingOptions:
             queued_batch_rows=_count(env, "LOANLAKE_QUEUED_BATCH_ROWS", cls.queued_batch_rows, 1_000_000),
             batch_bytes=_count(env, "LOANLAKE_BATCH_BYTES", cls.batch_bytes, 1_000_000_000),
             queued_batches=_count(env, "LOANLAKE_QUEUED_BATCHES", cls.queued_batches, 100_000),
+            queued_batches_of_caller=_count(
+                env, "LOANLAKE_QUEUED_BATCHES_OF_CALLER", cls.queued_batches_of_caller, 100_000
+            ),
             waiting_decisions=waiting,
             requests_at_once=_count(env, "LOANLAKE_REQUESTS_AT_ONCE", cls.requests_at_once, 100_000),
+            connections=_count(env, "LOANLAKE_CONNECTIONS", cls.connections, 100_000),
             rate_limit=_count(env, "LOANLAKE_RATE_LIMIT", cls.rate_limit, MOST_REQUESTS),
             request_seconds=_seconds(env, "LOANLAKE_REQUEST_SECONDS", cls.request_seconds),
             cors_origins=_origins(env, "LOANLAKE_CORS_ORIGINS"),
@@ -111,8 +122,10 @@ class ServingOptions:
             logs_all_requests=_word(env, "LOANLAKE_ACCESS_LOG", ("errors", "all")) == "all",
             slow_seconds=_seconds(env, "LOANLAKE_SLOW_SECONDS", cls.slow_seconds),
             tokens=_token_options(env),
+            required_fields=_fields(env, "LOANLAKE_REQUIRED_FIELDS"),
+            own_decisions_only=_word(env, "LOANLAKE_DECISIONS", ("all", "own")) == "own",
             history=HistoryPolicy(
-                max_age=_hours(env, "LOANLAKE_HISTORY_MAX_AGE_HOURS"),
+                max_age=_age(env, "LOANLAKE_HISTORY_MAX_AGE_HOURS"),
                 stale=_word(env, "LOANLAKE_STALE_HISTORY", get_args(StaleWord)),
                 unavailable=_word(env, "LOANLAKE_UNAVAILABLE_HISTORY", get_args(UnavailableWord)),
             ),
@@ -175,6 +188,15 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
     return seconds
 
 
+def _fields(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Names, in any order; whether the served model has such fields is seen when it is loaded."""
+    fields = tuple(dict.fromkeys(env.get(name, "").replace(",", " ").split()))
+    wrong = [field for field in fields if not field.isidentifier()]
+    if wrong:
+        raise SettingError(f"{name} must list fields such as annual_income,bureau_score: found {', '.join(wrong)}")
+    return fields
+
+
 def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     origins = tuple(env.get(name, "").replace(",", " ").split())
     # every site at once (*) is refused too: whoever needs that can name a proxy's origin
@@ -191,14 +213,19 @@ def _url(env: Mapping[str, str], name: str, default: str) -> str:
     return url
 
 
-def _hours(env: Mapping[str, str], name: str) -> timedelta | None:
+def _age(env: Mapping[str, str], name: str) -> timedelta | None:
+    """An age in hours; None where the word ``none`` says that no age is too old."""
     text = env.get(name)
     if not text:
+        return USUAL_MAX_AGE
+    if text == "none":
         return None
     try:
         hours = float(text)
     except ValueError:
         hours = -1.0
     if not 0 < hours <= _MOST_HOURS:
-        raise SettingError(f"{name} must be a number of hours within 0..{_MOST_HOURS:,}, above 0: found {text!r}")
+        raise SettingError(
+            f"{name} must be a number of hours within 0..{_MOST_HOURS:,}, above 0, or none: found {text!r}"
+        )
     return timedelta(hours=hours)

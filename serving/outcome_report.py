@@ -7,13 +7,16 @@ from typing import Annotated, Any
 
 import msgspec
 
+from serving.access import Caller
 from serving.body_schema import BodySchema, Field, invalid
 from serving.clock import future_violation, utc_now
+from serving.decision_reader import DecisionReader
 from serving.deployment_watch import DeploymentWatch
 from serving.outbox import Outbox
-from serving.score_request import IDENTIFIER_RULE, TIME_RULE, Identifier, Time
+from serving.score_request import IDENTIFIER_RULE, TIME_RULE, Identifier, Time, since_1900
 from serving.wire import OutcomeReceipt
 from warehouse.decision_log import ReportedOutcome
+from warehouse.formats import read_id
 
 _NAMESPACE = uuid.UUID("0f6c2c5e-7c38-5b0a-8a43-2b9f3c9d9a51")
 
@@ -24,6 +27,7 @@ OUTCOME_REPORT = BodySchema(
             name="application_id",
             type=Identifier,
             rule=IDENTIFIER_RULE,
+            reads=read_id,
             description="The application that ended, as it was named when it was scored.",
             example="app-2026-000123",
         ),
@@ -38,6 +42,7 @@ OUTCOME_REPORT = BodySchema(
             name="outcome_at",
             type=Time,
             rule=f"{TIME_RULE}, not in the future",
+            reads=since_1900,
             description="When it defaulted, or was repaid.",
             example="2026-06-30T00:00:00Z",
         ),
@@ -68,22 +73,34 @@ def outcome_id(source: str, report: Mapping[str, Any], key: tuple[str, str] | No
 class OutcomeService:
     """Keeps reports in the decision log, from where they reach ``serving.reported_outcomes``."""
 
-    def __init__(self, *, deployments: DeploymentWatch, outbox: Outbox, clock: Callable[[], datetime] = utc_now):
+    def __init__(
+        self,
+        *,
+        deployments: DeploymentWatch,
+        outbox: Outbox,
+        decisions: DecisionReader,
+        clock: Callable[[], datetime] = utc_now,
+    ):
         self._deployments = deployments
         self._outbox = outbox
+        self._decisions = decisions
         self._clock = clock
 
-    async def report(self, body: Any, key: tuple[str, str] | None = None) -> OutcomeReceipt:
+    async def report(self, body: Any, caller: Caller, idempotency_key: str | None = None) -> OutcomeReceipt:
         """Make a report durable; raises InvalidRequest, or Unavailable where it could not be kept.
 
+        Raises UnknownApplication where callers may see their own decisions alone, and this one has none on it.
+
         A later report about the same application with other content is kept too: outcomes are corrected, not edited.
-        ``key``: the caller's id and a key of their own, by which this report is another than the same one before it.
+        ``idempotency_key``: the caller's own, by which this report is another than the same one before it.
         """
         report = OUTCOME_REPORT.validate(body)
         now = self._clock()
         violation = future_violation("outcome_at", report["outcome_at"], now)
         if violation is not None:
             raise invalid((violation,))
+        await self._decisions.require_own(report["application_id"], caller)
+        key = (caller.caller_id, idempotency_key) if idempotency_key is not None else None
         source = self._deployments.served().champion.deployment.source
         outcome = ReportedOutcome(
             outcome_id=outcome_id(source, report, key),
@@ -93,6 +110,8 @@ class OutcomeService:
             outcome_at=report["outcome_at"],
             known_at=now,
             loss_amount=report["loss_amount"],
+            caller_id=caller.caller_id,
+            caller_name=caller.name,
         )
         await self._outbox.add_outcome(outcome)
         return OutcomeReceipt(outcome_id=outcome.outcome_id, application_id=outcome.application_id)

@@ -13,6 +13,7 @@ import msgspec
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 
+from serving.access import Caller
 from serving.json_body import decode_body
 from serving.request_trace import note_decision
 from serving.scoring import ScoringService
@@ -46,7 +47,8 @@ class PlainScores(ASGIMiddleware):
         if message["type"] != "http.request" or message["more_body"] or len(message["body"]) > self._most_bytes:
             await next_app(scope, _beginning_with(message, receive), send)
             return
-        scored = await self._scoring.score(decode_body(message["body"], _JSON))
+        who: Caller = scope["auth"]
+        scored = await self._scoring.score(decode_body(message["body"], _JSON), who.channel("online"))
         note_decision(scope, scored.decision_id)
         answer = _ENCODER.encode(scored)
         headers = [(b"content-type", _JSON.encode()), (b"content-length", b"%d" % len(answer))]

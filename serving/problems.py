@@ -7,6 +7,8 @@
     ├── Unauthenticated       401  no key or token, or one that is unknown, revoked or expired
     ├── NotPermitted          403  the caller lacks the scope
     ├── UnknownDecision       404
+    ├── UnknownApplication    404  no decision of this caller is about it
+    ├── UnknownSource         404
     ├── UnknownVersion        404
     ├── NotApprovable         409  a gate's refusal stands, or the version was archived
     ├── UnknownBatch          404
@@ -24,11 +26,15 @@ import logging
 import traceback
 import uuid
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar.exceptions import HTTPException, MethodNotAllowedException
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
+
+from serving.public_text import without_paths
 
 log = logging.getLogger("loanlake.serving")
 
@@ -125,6 +131,22 @@ class UnknownDecision(Problem):
     status_code = 404
     name = "unknown-decision"
     heading = "No such decision"
+
+
+class UnknownApplication(Problem):
+    """No application of that id was scored for this caller, who may see their own alone."""
+
+    status_code = 404
+    name = "unknown-application"
+    heading = "No such application"
+
+
+class UnknownSource(Problem):
+    """No model of that source is registered."""
+
+    status_code = 404
+    name = "unknown-source"
+    heading = "No such source"
 
 
 class UnknownVersion(Problem):
@@ -224,11 +246,22 @@ class Unavailable(Problem):
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
 
 
-def plugin() -> ProblemDetailsPlugin:
-    """Litestar's plugin, set so that its own errors and unexpected ones become problems too."""
+def plugin(home: Path) -> ProblemDetailsPlugin:
+    """Litestar's plugin, set so that its own errors and unexpected ones become problems too; none names a place of
+    the file system.
+    """
+
+    def answer(request: Request[Any, Any, Any], problem: ProblemDetailsException) -> Response[Any]:
+        if problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            whole = problem.detail
+            problem.detail = without_paths(problem.detail, home)
+            if problem.detail != whole:
+                log.error("problem", extra={"reason": whole})
+        return problem.to_response(request)
+
     return ProblemDetailsPlugin(
         ProblemDetailsConfig(
-            exception_handler=lambda request, problem: problem.to_response(request),
+            exception_handler=answer,
             exception_to_problem_detail_map={HTTPException: _from_http, Exception: _from_unexpected},
         )
     )
@@ -240,6 +273,8 @@ def _from_http(error: HTTPException) -> ProblemDetailsException:
     status = HTTPStatus(error.status_code)
     headers = dict(error.headers or {})
     detail = error.detail
+    if isinstance(error, ValidationException):
+        return InvalidRequest("The path or query breaks its rules", _violations(error.extra))
     if isinstance(error, MethodNotAllowedException):
         detail = f"This path does not take that method{_allowed(headers)}"
     elif status is HTTPStatus.NOT_FOUND:
@@ -252,6 +287,16 @@ def _from_http(error: HTTPException) -> ProblemDetailsException:
         headers=headers,
         type_=_TYPE + status.phrase.lower().replace(" ", "-"),
         title=status.phrase,
+    )
+
+
+def _violations(extra: Any) -> tuple[Violation, ...]:
+    """What Litestar found wrong with parameters."""
+    listed = extra if isinstance(extra, list) else []
+    return tuple(
+        Violation(field=str(each.get("key", "")), rule=str(each.get("message", "")))
+        for each in listed
+        if isinstance(each, dict)
     )
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 from ml.freshness import HistoryPolicy, age_text
 from serving.clock import utc_now
 from serving.deployment_watch import DeploymentWatch
 from serving.outbox import Outbox
+from serving.public_text import without_paths
 from serving.wire import Readiness, ReadinessWord
 from warehouse.errors import OnlineStoreUnavailable
 from warehouse.online_store import OnlineStore
@@ -18,12 +20,14 @@ class ReadinessCheck:
     def __init__(
         self,
         *,
+        home: Path,
         deployments: DeploymentWatch,
         store: OnlineStore,
         outbox: Outbox,
         history_policy: HistoryPolicy,
         clock: Callable[[], datetime] = utc_now,
     ):
+        self._home = home
         self._deployments = deployments
         self._store = store
         self._outbox = outbox
@@ -54,7 +58,8 @@ class ReadinessCheck:
         status: ReadinessWord = "unavailable" if blocking else "degraded" if amiss else "ready"
         return Readiness(
             status=status,
-            reasons=(*blocking, *amiss),
+            # asked without a key; the log has the same reasons whole
+            reasons=tuple(without_paths(reason, self._home) for reason in (*blocking, *amiss)),
             model=served.champion.version if served else None,
             challenger=served.challenger.version if served and served.challenger else None,
         )

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from ml.decision import Occasion
+from ml.decision import Channel, Occasion
 from ml.freshness import Found, HistoryPolicy, HistoryTooOld, rule_of_time
 from ml.logged_values import dump_inputs
 from ml.online_inputs import Keys, find_records
@@ -68,6 +68,7 @@ class LookUp(msgspec.Struct, frozen=True):
     policy: HistoryPolicy
     given: datetime | None
     decided_at: datetime
+    channel: Channel
     away: OnlineStoreUnavailable | None = None
 
     def occasion(self, model: ServedModel, request: Mapping[str, Any], started: float) -> Occasion:
@@ -82,7 +83,7 @@ class LookUp(msgspec.Struct, frozen=True):
         rule = rule_of_time(self.given, found.records) if self.given is not None else None
         if self.given is not None and rule is not None:
             raise invalid((wrong_time("decided_at", self.given, rule),))
-        return Occasion(request, model.online_inputs.take(keys, found), self.decided_at, started)
+        return Occasion(request, model.online_inputs.take(keys, found), self.decided_at, self.channel, started)
 
     def _of(self, keys: Keys) -> Found:
         if len(self.keys) == 1:
@@ -117,35 +118,35 @@ class ScoringService:
         self._clock = clock
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def score(self, body: Any) -> ScoredApplication:
+    async def score(self, body: Any, channel: Channel) -> ScoredApplication:
         """A decision on one application, durable.
 
         Raises InvalidRequest with all violations, StaleHistory or Unavailable, after which nothing was decided.
         """
-        decided = await self._decide(self._deployments.served(), body, new_decision_id())
+        decided = await self._decide(self._deployments.served(), body, new_decision_id(), channel)
         await self._keep([decided])
         return decided.answer
 
-    async def score_once(self, body: Any, caller_id: str, idempotency_key: str) -> ScoredApplication:
+    async def score_once(self, body: Any, channel: Channel, idempotency_key: str) -> ScoredApplication:
         """As :meth:`score`, but the same request sent again with this key gets the decision made the first time.
 
         Raises KeyReused where the key came with another request. Holds in all workers and after a restart, for the log
         keeps the first decision of a key; and for as long as the log keeps that: then the key is a new one.
         """
-        key = key_id(caller_id, idempotency_key)
+        key = key_id(channel.caller_id, idempotency_key)
         async with self._turns.setdefault(key, asyncio.Lock()):
             served = self._deployments.served()
             logged = self._outbox.find_by_key(key)
             if logged is None:
-                decided = await self._decide(served, body, new_decision_id())
+                decided = await self._decide(served, body, new_decision_id(), channel)
                 logged = await self._outbox.add_keyed(key, decided.decision)
                 if logged.decision_id == decided.decision.decision_id:
                     self._shadow([decided])
         if not _is_sent_again(served, body, logged):
             raise KeyReused("Send another Idempotency-Key with another request, or the same request with this one")
-        return answer_again(logged, served.model_of(logged.model_name, logged.model_version).contract)
+        return answer_again(logged, served.model_of(logged.model_name, logged.model_version))
 
-    async def score_batch(self, body: Any) -> BatchAnswer:
+    async def score_batch(self, body: Any, channel: Channel) -> BatchAnswer:
         """A decision on each application, all in one transaction; raises Unavailable where none could be durable."""
         served = self._deployments.served()
         made: list[_Decided] = []
@@ -155,7 +156,7 @@ class ScoringService:
                 await asyncio.sleep(0)
             try:
                 suggests = len(rows) - len(made) < MOST_SUGGESTED
-                decided = await self._decide(served, application, new_decision_id(), suggests=suggests)
+                decided = await self._decide(served, application, new_decision_id(), channel, suggests=suggests)
             except (InvalidRequest, NotScorable, StaleHistory) as problem:
                 rows.append(BatchRow(index=index, problem=problem.document()))
             else:
@@ -177,12 +178,12 @@ class ScoringService:
                 self._shadows.offer(decided.shadowed)
 
     async def _decide(
-        self, served: ServedDeployment, body: Any, decision_id: str, *, suggests: bool = True
+        self, served: ServedDeployment, body: Any, decision_id: str, channel: Channel, *, suggests: bool = True
     ) -> _Decided:
         started = time.perf_counter()
         try:
             requests = served.request_schema.validate(body, suggests=suggests)
-            look_up = await self._look_up(served, requests)
+            look_up = await self._look_up(served, requests, channel)
             decision, answer = await self._answered(served, requests, look_up, decision_id, started)
         except InvalidRequest as problem:
             self._metrics.count_violations(problem, served.request_schema.fields)
@@ -244,7 +245,7 @@ class ScoringService:
             log.error("challenger failed", extra={"model": model.name, "error": type(error).__name__})
         await self._outbox.add_failure(failure)
 
-    async def _look_up(self, served: ServedDeployment, requests: Requests) -> LookUp:
+    async def _look_up(self, served: ServedDeployment, requests: Requests, channel: Channel) -> LookUp:
         """What all versions ask the store for, in one read of one moment; raises InvalidRequest for a time to come."""
         given: datetime | None = requests.champion["decided_at"]
         violation = future_violation("decided_at", given, self._clock()) if given is not None else None
@@ -257,8 +258,8 @@ class ScoringService:
         try:
             found = await find_records(self._store, keys.values(), self._policy)
         except OnlineStoreUnavailable as error:
-            return LookUp(keys, Found({}, "unavailable"), self._policy, given, decided_at, away=error)
-        return LookUp(keys, found, self._policy, given, decided_at)
+            return LookUp(keys, Found({}, "unavailable"), self._policy, given, decided_at, channel, away=error)
+        return LookUp(keys, found, self._policy, given, decided_at, channel)
 
 
 def _shadowed(

@@ -3,7 +3,7 @@
 Both are immutable: requests in flight finish on what they began with.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from ml.bundle import load_bundle
 from ml.deployment import Deployment, Mode
 from ml.online_inputs import Keys, OnlineInputs
+from ml.registered_version import load_registered
 from ml.scorer import Scorer
 from serving.assignment import is_challenged
 from serving.body_schema import BodySchema, Field
@@ -24,6 +24,9 @@ from serving.wire import ChallengerDescription, InputDescription, ModelDescripti
 from warehouse.contract import FeatureContract
 from warehouse.errors import ExpressionDomainError
 from warehouse.settings import Settings
+
+#: A feature that fewer training rows lacked than this is usually known: a lender who never has one is not warned of it.
+_SELDOM_MISSING = 0.5
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,14 @@ class ServedModel:
     def name(self) -> str:
         """How people and messages call it."""
         return f"{self.deployment.model_name} version {self.deployment.model_version}"
+
+    @cached_property
+    def usually_known(self) -> tuple[int, ...]:
+        """Places, in the feature vector, of the features that most training rows had a value of."""
+        missing: Mapping[str, float] = self.scorer.bundle.reference.get("missing_share", {})
+        return tuple(
+            place for place, name in enumerate(self.contract.feature_names) if missing.get(name, 1.0) < _SELDOM_MISSING
+        )
 
     @cached_property
     def version(self) -> ModelVersion:
@@ -150,13 +161,15 @@ class ServedDeployment:
         )
 
 
-def load_served_model(settings: Settings, deployment: Deployment) -> ServedModel:
-    """Load a deployment's bundle and score one row of nulls with it.
+def load_served_model(
+    settings: Settings, deployment: Deployment, *, required_fields: Collection[str] = ()
+) -> ServedModel:
+    """Load a deployment's bundle and score one row of nulls with it; ``required_fields`` as in ServingOptions.
 
     Raises BundleError, ContractError or ExpressionError where it cannot be served. Takes a fraction of a second: call
     it off the event loop.
     """
-    scorer = Scorer(load_bundle(deployment.bundle_directory(settings)))
+    scorer = Scorer(load_registered(settings, deployment.model_name, deployment.model_version))
     nothing: dict[str, object] = dict.fromkeys(column.name for column in scorer.contract.inputs)
     nothing["decided_at"] = datetime.now(UTC).replace(tzinfo=None)
     # the first run of an ONNX session is slow, and a bundle that cannot score must not be swapped in
@@ -164,12 +177,14 @@ def load_served_model(settings: Settings, deployment: Deployment) -> ServedModel
         features = scorer.features(nothing)
         scorer.score(features)
         scorer.reasons(features)
-    return ServedModel(
+    model = ServedModel(
         deployment=deployment,
         scorer=scorer,
-        request_schema=score_request_schema(scorer.contract),
+        request_schema=score_request_schema(scorer.contract, required=required_fields),
         online_inputs=OnlineInputs(deployment.source, scorer.contract),
     )
+    _ = model.usually_known  # read from the bundle now, not by the first request
+    return model
 
 
 def _out_of_time(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,7 @@ import time
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from warehouse.private_files import keep_private
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def worker_app() -> "Litestar":
         Thread(target=_end_after, args=[parent, is_made], name="orphan", daemon=True).start()
     from serving.app import create_app
 
+    keep_private(Settings.from_environment())
     app = create_app()
     # what is there once the first model is loaded stays: a full collection would stop all requests for 50 ms to find
     # that out again

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from serving.approvals import ApprovalService
 from serving.batches import BatchService
+from serving.decision_reader import DecisionReader
 from serving.deployment_watch import DeploymentWatch
 from serving.metrics import Metrics
 from serving.observation import Observation
@@ -17,6 +19,7 @@ from serving.page.controller import PageLinks, page_links
 from serving.page.overview import OverviewPage
 from serving.readiness import ReadinessCheck
 from serving.scoring import ScoringService
+from serving.served_model import load_served_model
 from serving.shadow import ShadowScorer
 from warehouse.online_store import OnlineStore, open_store
 from warehouse.settings import Settings
@@ -32,6 +35,7 @@ class Services:
     outcomes: OutcomeService
     approvals: ApprovalService
     batches: BatchService
+    decisions: DecisionReader
     readiness: ReadinessCheck
     outbox: Outbox
     store: OnlineStore
@@ -60,12 +64,16 @@ class Services:
 def build_services(settings: Settings, options: ServingOptions) -> Services:
     """The services over one home, none of them started."""
     metrics = Metrics()
-    deployments = DeploymentWatch(settings, metrics=metrics)
+    load = partial(load_served_model, required_fields=options.required_fields)
+    deployments = DeploymentWatch(settings, metrics=metrics, load=load)
     store = open_store(settings)
     outbox = Outbox(settings, metrics=metrics, most_waiting=options.waiting_decisions)
     shadows = ShadowScorer(outbox=outbox, metrics=metrics)
+    decisions = DecisionReader(settings, outbox=outbox, own_only=options.own_decisions_only)
     approvals = ApprovalService(settings)
-    readiness = ReadinessCheck(deployments=deployments, store=store, outbox=outbox, history_policy=options.history)
+    readiness = ReadinessCheck(
+        home=settings.home, deployments=deployments, store=store, outbox=outbox, history_policy=options.history
+    )
     return Services(
         deployments=deployments,
         scoring=ScoringService(
@@ -84,15 +92,19 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
             history_policy=options.history,
             most_rows=options.queued_batch_rows,
             most_queued=options.queued_batches,
+            most_queued_of_caller=options.queued_batches_of_caller,
         ),
-        outcomes=OutcomeService(deployments=deployments, outbox=outbox),
+        outcomes=OutcomeService(deployments=deployments, outbox=outbox, decisions=decisions),
+        decisions=decisions,
         approvals=approvals,
         readiness=readiness,
         outbox=outbox,
         store=store,
         metrics=metrics,
         observation=Observation(settings, deployments=deployments, store=store, outbox=outbox, readiness=readiness),
-        overview_page=OverviewPage(settings, deployments=deployments, readiness=readiness, approvals=approvals),
+        overview_page=OverviewPage(
+            settings, deployments=deployments, readiness=readiness, approvals=approvals, decisions=decisions
+        ),
         links=page_links(options.page_urls),
     )
 

@@ -1,10 +1,12 @@
 """The time and room that a client has for sending a request and taking its answer; uvicorn sets no end to either.
 
 uvicorn's own time limit is for connections that are idle between requests: a byte now and then holds one for ever, and
-a head without an end grows for ever.
+a head without an end grows for ever. Nor does it bound connections: each takes a descriptor, without which the process
+can open no file either.
 """
 
 import asyncio
+import resource
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -17,6 +19,10 @@ from serving.problems import ProblemDocument
 
 #: Of request line and headers. A token of an identity provider takes some thousand.
 MOST_HEAD_BYTES = 65_536
+#: Descriptors that connections must leave: for logs, stores, models, and the files of batches.
+_DESCRIPTORS_KEPT = 200
+_FEWEST_CONNECTIONS = 20
+_TOO_MANY = "Too many connections (LOANLAKE_CONNECTIONS). Retry after the time in Retry-After."
 
 
 class PunctualProtocol(HttpToolsProtocol):
@@ -32,8 +38,12 @@ class PunctualProtocol(HttpToolsProtocol):
 
     # uvicorn narrows asyncio's own signature in the same way
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin the time for a first request."""
+        """Begin the time for a first request; refuse a connection beyond the limit."""
         super().connection_made(transport)
+        if len(self.connections) > most_connections():
+            transport.write(_answer(HTTPStatus.SERVICE_UNAVAILABLE, _TOO_MANY, "retry-after: 1"))
+            transport.close()
+            return
         self._begin_sending()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -87,6 +97,9 @@ class PunctualProtocol(HttpToolsProtocol):
         self.transport.write(_answer(HTTPStatus.BAD_REQUEST, msg))
         self.transport.close()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Not a line for each: anybody can ask for a WebSocket, and is answered as if they had not."""
+
     def _begin_sending(self) -> None:
         if self._sending is None:
             self._sending = self.loop.call_later(self._seconds, self._too_slow)
@@ -120,7 +133,14 @@ def _request_seconds() -> float:
     return ServingOptions.from_environment().request_seconds
 
 
-def _answer(status: HTTPStatus, detail: str) -> bytes:
+@cache
+def most_connections() -> int:
+    """Of one worker: as set, and no more than its descriptors allow."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(_FEWEST_CONNECTIONS, min(ServingOptions.from_environment().connections, descriptors - _DESCRIPTORS_KEPT))
+
+
+def _answer(status: HTTPStatus, detail: str, *headers: str) -> bytes:
     kind = status.phrase.lower().replace(" ", "-")
     document = ProblemDocument(f"urn:loanlake:problem:{kind}", status.phrase, status.value, detail)
     body = msgspec.json.encode(document)
@@ -129,5 +149,6 @@ def _answer(status: HTTPStatus, detail: str) -> bytes:
         "content-type: application/problem+json",
         f"content-length: {len(body)}",
         "connection: close",
+        *headers,
     ]
     return "\r\n".join([*lines, "", ""]).encode() + body

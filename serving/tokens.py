@@ -17,9 +17,9 @@ import jwt
 import msgspec
 
 from serving.access import Caller
-from serving.keys import SCOPES
+from serving.keys import MOST_SECONDS_UNREAD, SCOPES
 from serving.options import TokenOptions
-from serving.problems import Unauthenticated
+from serving.problems import Unauthenticated, Unavailable
 from warehouse.errors import SettingError
 
 log = logging.getLogger("loanlake.serving")
@@ -54,6 +54,10 @@ class _Keys:
     secret: jwt.PyJWK | None
 
 
+class _Unread(SettingError):
+    """A key file that is missing, or cannot be opened, as where no descriptor is left."""
+
+
 class _Verified(msgspec.Struct, frozen=True):
     caller: Caller
     expires_at: float
@@ -69,12 +73,20 @@ class TokenVerifier:
         self._clock = clock
         self._stamp = _stamp(options)
         self._keys = _read_keys(options)
+        self._refused_stamp: _Stamp | None = None
+        self._unread_since: float | None = None
         self._next_look = time.monotonic() + poll_seconds
         self._verified: dict[bytes, _Verified] = {}
 
     def caller(self, token: str) -> Caller:
-        """Who the token speaks for; raises Unauthenticated with the reason, which quotes nothing of the token."""
+        """Who the token speaks for; raises Unauthenticated with the reason, which quotes nothing of the token.
+
+        Raises Unavailable where a changed key file could not be opened for MOST_SECONDS_UNREAD: a provider's key may
+        have been taken out of it.
+        """
         self._refresh()
+        if self._unread_since is not None and time.monotonic() - self._unread_since > MOST_SECONDS_UNREAD:
+            raise Unavailable("No token can be checked: its key file cannot be opened", retry_after_seconds=5)
         # a digest: what is kept in memory opens nothing, and to compare it tells no secret by its time
         digest = hashlib.sha256(token.encode()).digest()
         known = self._verified.get(digest)
@@ -97,7 +109,7 @@ class TokenVerifier:
         except (ValueError, TypeError, OverflowError, RecursionError):
             raise Unauthenticated(_UNREADABLE) from None
         granted = _words(claims.get(self._options.scopes_claim)) & SCOPES.keys()
-        return _Verified(Caller(f"token of {claims['sub']}", granted, "token"), expires_at)
+        return _Verified(Caller(f"token of {claims['sub']}", granted, "token", claims["sub"]), expires_at)
 
     def _claims(self, token: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
@@ -123,14 +135,19 @@ class TokenVerifier:
         self._next_look = now + self._poll_seconds
         stamp = _stamp(self._options)
         if stamp == self._stamp:
+            self._unread_since = None
             return
-        self._stamp = stamp
         try:
             self._keys = _read_keys(self._options)
         except SettingError as error:
-            # those in memory stay in force until the file can be read again
-            log.error("token keys refused", extra={"reason": str(error)})
+            # those in memory stay in force until the file can be read again, which is tried at each look
+            is_unread = isinstance(error, _Unread)
+            self._unread_since = (self._unread_since or now) if is_unread else None
+            if stamp != self._refused_stamp:
+                log.error("token keys refused", extra={"reason": str(error)})
+            self._refused_stamp = stamp
         else:
+            self._stamp, self._refused_stamp, self._unread_since = stamp, None, None
             self._verified.clear()
 
 
@@ -156,9 +173,13 @@ def _read_keys(options: TokenOptions) -> _Keys:
 def _public_keys(path: Path) -> dict[str | None, jwt.PyJWK]:
     """The usable keys of a JWKS file by their id; a single one also serves tokens that name none."""
     try:
-        listed = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])["keys"]
+        content = path.read_bytes()
+    except OSError as error:
+        raise _Unread(f"LOANLAKE_JWT_JWKS_FILE must be a JSON Web Key Set: {path}: {type(error).__name__}") from None
+    try:
+        listed = msgspec.json.decode(content, type=dict[str, Any])["keys"]
         keys = {jwk.get("kid"): jwt.PyJWK(jwk, algorithm) for jwk in listed if (algorithm := _algorithm(jwk))}
-    except (OSError, msgspec.DecodeError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
         # not the error's own text: it may quote the key
         raise SettingError(
             f"LOANLAKE_JWT_JWKS_FILE must be a JSON Web Key Set: {path}: {type(error).__name__}"
@@ -184,7 +205,7 @@ def _secret(path: Path) -> jwt.PyJWK:
     try:
         secret = path.read_bytes().strip()
     except OSError as error:
-        raise SettingError(f"LOANLAKE_JWT_SECRET_FILE cannot be read: {error}") from None
+        raise _Unread(f"LOANLAKE_JWT_SECRET_FILE cannot be read: {error}") from None
     if len(secret) < _SECRET_BYTES:
         raise SettingError(
             f"LOANLAKE_JWT_SECRET_FILE must hold {_SECRET_BYTES} bytes or more: {path} holds {len(secret)}"

@@ -63,13 +63,18 @@ class BatchAnswer(msgspec.Struct, frozen=True):
 
 
 class LoggedDecision(msgspec.Struct, frozen=True):
-    """A decision as it was logged, with everything that made it."""
+    """A decision as it was logged, with everything that made it.
+
+    ``route``: how it came about, one of online, inline_batch, file_batch, table_batch and backfill. ``caller``: the
+    name of the key, or the subject of the token, that asked; null for a backfill.
+    """
 
     decision_id: str
     application_id: str
     borrower_id: str | None
     source: str
     route: str
+    caller: str | None
     decided_at: datetime
     probability: float
     raw_score: float
@@ -84,6 +89,32 @@ class LoggedDecision(msgspec.Struct, frozen=True):
     latency_ms: float | None
     inputs: msgspec.Raw
     features: msgspec.Raw
+
+
+class DecisionSummary(msgspec.Struct, frozen=True):
+    """A decision in brief, as a list shows it; ``route`` and ``caller`` as of a :class:`LoggedDecision`."""
+
+    decision_id: str
+    application_id: str
+    borrower_id: str | None
+    source: str
+    route: str
+    caller: str | None
+    decided_at: datetime
+    probability: float
+    band: str
+    decision: str
+    model: ModelVersion
+    role: str
+    history: str | None
+    status: str
+
+
+class DecisionList(msgspec.Struct, frozen=True):
+    """Decisions, newest first; ``next_cursor``: to be sent as ``cursor`` for those that follow, null after the last."""
+
+    decisions: tuple[DecisionSummary, ...]
+    next_cursor: str | None
 
 
 class OutcomeReceipt(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Which files of a home name somebody, compressed ones included."""
+"""Which files of a home name somebody, compressed ones included, and which others than its owner can read."""
 
 import gzip
 import re
@@ -31,3 +31,8 @@ def _contents(path: Path) -> list[bytes]:
         texts = [column.cast("string").to_pylist() for column in rows.columns]
         return [content, "\n".join(str(text) for column in texts for text in column).encode()]
     return [content]
+
+
+def open_to_others(directory: Path) -> list[str]:
+    """What lies there, and the directory itself, that its group or other users may read, change or enter."""
+    return sorted(str(path) for path in [directory, *directory.rglob("*")] if path.lstat().st_mode & 0o077)

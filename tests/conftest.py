@@ -11,6 +11,10 @@ import redis
 
 from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
 
+# for what modules read while they are imported, the parsed dbt project and Dagster's months: never the developer's own
+# home, and kept, since parsing takes ten seconds
+os.environ["LOANLAKE_HOME"] = str(REPOSITORY / "var" / "tests")
+
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
 
 

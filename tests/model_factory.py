@@ -22,6 +22,7 @@ from ml.evaluation import Evaluation, evaluate
 from ml.lineage import collect_lineage
 from ml.promotion import publish
 from ml.reference import build_reference
+from ml.registered_version import RegisteredVersion, keep_version
 from ml.training import Candidate, TrainingSettings, train
 from ml.training_set import TrainingSet, read_training_set
 from warehouse.contract import FeatureColumn, FeatureContract, InputColumn
@@ -190,8 +191,14 @@ def _trained_bundle(seed: int) -> Bundle:
 
 def publish_model(settings: Settings, *, version: int = 1, seed: int = 7) -> Deployment:
     """Serve the shared bundle of a seed in this home, without MLflow; another seed is another model."""
-    bundle = shared_bundle(seed=seed)
-    return publish(bundle, settings, source=SOURCE, model_name=MODEL_NAME, model_version=version, by="tests")
+    return publish(settings, register_model(settings, shared_bundle(seed=seed), version=version), by="tests")
+
+
+def register_model(settings: Settings, bundle: Bundle, *, version: int = 1) -> RegisteredVersion:
+    """Record a bundle as a version that passed its gates, and keep it in the home, without MLflow."""
+    registered = RegisteredVersion.of_bundle(bundle, name=MODEL_NAME, version=version)
+    keep_version(settings, registered, bundle)
+    return registered
 
 
 def _outcomes(rows: pd.DataFrame, seed: int) -> pd.Series:

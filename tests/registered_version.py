@@ -1,4 +1,4 @@
-"""A model version as MLflow's registry tells of it, without MLflow: passed, and not promoted."""
+"""A registered version as the home records it, without MLflow: passed, and not promoted."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -15,11 +15,10 @@ def registered_version(**changed: Any) -> RegisteredVersion:
         "feature_version": "v1",
         "run_id": "r",
         "fingerprint": "f",
-        "bundle_digest": "d",
+        "digests": ("d",),
         "passed_gates": ("auc_reaches_floor",),
         "refused_by": (),
         "gate_messages": (),
-        "aliases": (),
         "lake_snapshot": 1,
         "created_at": datetime(2026, 11, 1, tzinfo=UTC),
         "archived": False,

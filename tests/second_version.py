@@ -18,7 +18,7 @@ from ml.lineage import collect_lineage
 from ml.reference import build_reference
 from ml.training import train
 from ml.training_set import read_training_set
-from tests.model_factory import CONTRACT, SETTINGS, SOURCE, fill_lake
+from tests.model_factory import CONTRACT, SETTINGS, SOURCE, fill_lake, register_model
 from warehouse.contract import FeatureColumn, FeatureContract, InputColumn
 from warehouse.lake import connect, writer
 from warehouse.settings import Settings
@@ -84,6 +84,5 @@ def challenge_with_second(
     """Let version 2 challenge what is served, without MLflow: in shadow, with a share, or as a canary."""
     champion = read_deployment(settings)
     assert champion is not None
-    return start_challenge(
-        settings, second_bundle(), against=champion, model_version=VERSION, share=share, plan=plan, by="tests"
-    )
+    second = register_model(settings, second_bundle(), version=VERSION)
+    return start_challenge(settings, second, against=champion, share=share, plan=plan, by="tests")

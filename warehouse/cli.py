@@ -10,6 +10,8 @@ from importlib.metadata import EntryPoint, entry_points
 import click
 
 from warehouse.errors import LoanlakeError
+from warehouse.private_files import keep_private
+from warehouse.settings import Settings
 
 
 class _Commands(click.Group):
@@ -30,6 +32,7 @@ def loanlake() -> None:
 
     All state lives under LOANLAKE_HOME (default: var/ in the repository).
     """
+    keep_private(Settings.from_environment())
 
 
 def main() -> None:

@@ -112,3 +112,27 @@ def _print_result(result: "IngestResult") -> None:
         click.echo(
             f"  ignored columns that {result.source} does not know: {', '.join(result.ignored_columns)}", err=True
         )
+
+
+@click.group()
+def feature() -> None:
+    """Versions of the features."""
+
+
+@feature.command("new")
+def new_feature_version() -> None:
+    """Create the next version of the features: two edits by hand then add a feature to it.
+
+    Writes its SQL, its training rows and its lines in the YAML of the dbt project, and closes the version before, which
+    models may have been trained on.
+    """
+    from warehouse.feature_version import create_version
+    from warehouse.settings import DBT_PROJECT_DIR
+
+    created = create_version(DBT_PROJECT_DIR)
+    click.echo(
+        f"version {created.version} of the features is created; for each feature add\n"
+        f"  a line to    {created.sql}\n"
+        f"  an entry to  {created.contract}, at the end of its columns, with `since: {created.version}` in its meta\n"
+        "then `make lint-sql`, which says what is missing, and `loanlake run`"
+    )

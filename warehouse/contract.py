@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from warehouse.errors import ContractError, ExpressionError
-from warehouse.expressions import columns_made_of, columns_read
+from warehouse.expressions import columns_made_of, columns_read, inputs_of_columns
 
 Origin = Literal["key", "context", "request", "history", "cohort"]
 Kind = Literal["numeric", "boolean", "categorical"]
@@ -36,6 +36,7 @@ class InputColumn:
     ``origin``: ``key`` (identifies the row), ``context`` (set by the platform, such as ``decided_at``), ``request``
     (given by the caller), ``history`` (looked up by borrower) or ``cohort`` (looked up by ``segment``, the request
     column whose value names the cohort; ``all`` for the whole source). ``range`` is inclusive, in the column's unit.
+    ``label``: what an applicant calls it, to go behind "Information is missing:".
     """
 
     name: str
@@ -47,6 +48,7 @@ class InputColumn:
     values: tuple[str, ...] | None = None
     segment: str | None = None
     example: Any = None
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class FeatureColumn:
     """One model feature of ``ftr_application``.
 
     ``monotone`` is the direction in which the risk of default may move as the value grows; ``reason`` is what a
-    declined applicant is told when this feature weighed most against them.
+    declined applicant is told when this feature weighed most against them, ``missing`` the same where it has no value:
+    it names the inputs that it is made of, by their labels.
     """
 
     name: str
@@ -65,6 +68,7 @@ class FeatureColumn:
     values: tuple[str, ...] | None = None
     monotone: Monotone = "none"
     reason: str = ""
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,11 +100,19 @@ class FeatureContract:
 
         inputs = [_input(column, INPUTS_MODEL) for column in inputs_node["columns"].values()]
         _check_segments(inputs)
+        kept = _inputs_read(inputs, sql)
+        found = inputs_of_columns(sql, [column.name for column in inputs])
+        made_of = {name.lower(): names for name, names in found.items()}
+        labels = {column.name: _label(column) for column in inputs if not (column.required or _is_always_known(column))}
         contract = cls(
             version=f"v{features_node['version']}",
-            inputs=_inputs_read(inputs, sql),
+            inputs=kept,
             features=tuple(
-                _feature(column, features_node["name"])
+                _feature(
+                    column,
+                    features_node["name"],
+                    [labels[name] for name in made_of.get(column["name"].lower(), ()) if name in labels],
+                )
                 for column in features_node["columns"].values()
                 if _meta(column).get("role") == "feature"
             ),
@@ -235,10 +247,29 @@ def _input(column: Mapping[str, Any], model: str) -> InputColumn:
         values=tuple(meta["values"]) if meta.get("values") else None,
         segment=meta.get("segment"),
         example=meta.get("example"),
+        label=str(meta.get("label", "")),
     )
 
 
-def _feature(column: Mapping[str, Any], model: str) -> FeatureColumn:
+def missing_text(labels: Sequence[str]) -> str:
+    """What an applicant is told where a feature has no value, by the labels of the inputs that it is made of.
+
+    >>> missing_text(["the interest rate of the loan", "the declared income", "the interest rate of the loan"])
+    'Information is missing: the interest rate of the loan, or the declared income'
+    """
+    named = list(dict.fromkeys(labels))
+    return f"Information is missing: {', or '.join(named)}" if named else "Information is missing"
+
+
+def _label(column: InputColumn) -> str:
+    return column.label or column.name.replace("_", " ")
+
+
+def _is_always_known(column: InputColumn) -> bool:
+    return column.origin in ("key", "context")
+
+
+def _feature(column: Mapping[str, Any], model: str, labels: Sequence[str]) -> FeatureColumn:
     meta, where = _meta(column), f"{model}.{column['name']}"
     data_type = _data_type(column, where)
     if data_type not in _KINDS:
@@ -261,6 +292,7 @@ def _feature(column: Mapping[str, Any], model: str) -> FeatureColumn:
         values=tuple(meta["values"]) if meta.get("values") else None,
         monotone=_one_of(meta.get("monotone", "none"), get_args(Monotone), "monotone", where),
         reason=meta["reason"],
+        missing=missing_text(labels),
     )
 
 
@@ -286,6 +318,8 @@ def _range(meta: Mapping[str, Any], where: str) -> tuple[float, float] | None:
     bounds = meta.get("range")
     if bounds is None:
         return None
+    if any(not isinstance(bound, int | float) for bound in bounds):
+        raise ContractError(f"{where}: range must be two numbers; YAML reads 1e9 as text: found {bounds!r}")
     if len(bounds) != 2 or not bounds[0] < bounds[1]:
         raise ContractError(f"{where}: range must be [low, high] with low below high: found {bounds!r}")
     return float(bounds[0]), float(bounds[1])

@@ -12,6 +12,7 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.flags import get_flags
 
 from warehouse.lake import CATALOG, attach, connect, lake_exists, lease, prepare
+from warehouse.private_files import keep_private
 from warehouse.settings import Settings
 
 WRITING_COMMANDS = {"build", "clone", "run", "run-operation", "seed", "snapshot"}
@@ -28,6 +29,7 @@ class Plugin(BasePlugin):
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Called by dbt-duckdb once for each connection it opens."""
         settings = Settings.from_environment()
+        keep_private(settings)
         command = get_flags().WHICH
         if command in WRITING_COMMANDS:
             turn = ExitStack()
@@ -40,5 +42,5 @@ class Plugin(BasePlugin):
         elif lake_exists(settings):
             attach(conn, settings, read_only=True)
         else:
+            conn.execute("set global timezone = 'UTC'")
             conn.execute(f"attach if not exists ':memory:' as {CATALOG}")
-        conn.execute("set timezone = 'UTC'")

@@ -16,7 +16,7 @@ from warehouse.errors import SourceFileError
 from warehouse.lake import CATALOG
 from warehouse.person import HeldRows, Person
 from warehouse.pseudonyms import Pseudonyms
-from warehouse.raw_keys import quoted, quoted_name
+from warehouse.raw_keys import id_in, quoted, quoted_name
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES
 from warehouse.sources.csv_file import CsvFile
@@ -252,7 +252,8 @@ def _rejected(settings: Settings, rows: HeldRows, person: Person, *, folder: str
     except SourceFileError:
         return None
     conditions = [
-        f"trim(split_part(value, ',', {header.index(column) + 1}), ' \"') in ({', '.join(map(quoted, sorted(texts)))})"
+        id_in(f"trim(split_part(value, ',', {header.index(column) + 1}), ' \"')")
+        + f" in ({', '.join(map(quoted, sorted(texts)))})"
         for column in rows.raw.identifies
         if column in header and (texts := rows.raw.texts_of(column, person.raw_ids))
     ]

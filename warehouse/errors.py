@@ -6,6 +6,7 @@
     ├── SettingError        a setting or environment variable has a value that cannot be used
     ├── SourceFileError     a landing file is not what its source promises; nothing of it was loaded
     │   └── FileChangedError  it was written to while it was loaded
+    ├── FormatError         a text is not of the format it must have; the message says what it must be
     ├── LakeError           the lake is missing, or of a version this program cannot read
     │   ├── LakeBusyError   another process kept the writer lease past the time limit
     │   └── NoLakeError     there is none yet: the first file that is loaded makes it
@@ -42,6 +43,10 @@ class SettingError(LoanlakeError):
 
 class SourceFileError(LoanlakeError):
     """A landing file is not what its source promises; nothing of it was loaded."""
+
+
+class FormatError(LoanlakeError):
+    """A text is not of the format it must have; the message says what it must be, to follow "must be"."""
 
 
 class FileChangedError(SourceFileError):

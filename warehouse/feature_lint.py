@@ -7,7 +7,7 @@ that stand in the SQL or in the contract alone. Run as ``python -m warehouse.fea
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,21 @@ from warehouse.contract import FEATURES_MODEL, INPUTS_MODEL, TRAINING_MODEL, Fea
 from warehouse.errors import ContractError, ExpressionError
 from warehouse.expressions import check_select, compile_contract
 from warehouse.expressions.select_text import read_select
+from warehouse.feature_version import macro_file, since
 
 
 def check_versions(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     """What is wrong with each version, as "file: what; what to do"; empty when all can be trained on and served."""
-    versions = [model for model in _models(manifest) if model["name"] == FEATURES_MODEL]
-    return tuple(message for model in versions for message in _check(model, manifest))
+    versions = sorted(
+        (model for model in _models(manifest) if model["name"] == FEATURES_MODEL),
+        key=lambda model: int(model["version"]),
+    )
+    messages = [message for model in versions for message in _check(model, manifest)]
+    try:
+        messages += _check_since(versions)
+    except ContractError as error:
+        messages.append(str(error))
+    return tuple(messages)
 
 
 def _check(model: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -37,15 +46,16 @@ def _check(model: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[st
     declared = [name.lower() for name in model["columns"]]
     for column in selected:
         if column not in declared:
+            newest = f" and `since: {version}`" if version == model["latest_version"] else ""
             yield (
                 f"{file}: column {column} has no line in {contract_file} (version {version}); add one with its "
-                "data_type, description, range and reason, or take it out of the SQL"
+                f"data_type, description, range, reason{newest}, or take it out of the SQL"
             )
     for column in declared:
         if column not in selected:
             yield (
-                f"{contract_file}: column {column} is not selected in {file}; select it there, or exclude it from the "
-                f"columns of version {version}"
+                f"{contract_file}: column {column} is not selected in {file}; select it there (macros/features/), or "
+                f"say by its `since` that it exists from a version after {version} on"
             )
     types = {
         column["name"]: str(column["data_type"])
@@ -67,6 +77,31 @@ def _check(model: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[st
             f"{TRAINING_MODEL}_v{version}.sql with `{{{{ training_rows({version}) }}}}`, and its line in "
             f"{TRAINING_MODEL}.yml"
         )
+
+
+def _check_since(versions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Whether each version has the columns that say by their ``since`` that they exist in it."""
+    *closed, newest = versions
+    columns = {name: since(column) for name, column in newest["columns"].items()}
+    version, file = int(newest["version"]), str(newest["patch_path"] or "").partition("://")[2]
+    if closed and version not in columns.values():
+        yield (
+            f"version {version} adds no feature yet: write a line in {macro_file(version)}, and an entry with "
+            f"`since: {version}` at the end of the columns in {file}"
+        )
+    for model in closed:
+        for name, first in columns.items():
+            is_listed = name in model["columns"]
+            if not is_listed and first <= int(model["version"]):
+                yield (
+                    f"{file}: column {name} is not in version {model['version']}, and says it exists since version "
+                    f"{first}; give it `since: {version}` if it is new"
+                )
+            elif is_listed and first > int(model["version"]):
+                yield (
+                    f"{file}: column {name} says it exists since version {first}, but version {model['version']} has "
+                    "it; correct its `since`, or that version's list of columns"
+                )
 
 
 def _models(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

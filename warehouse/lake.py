@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse.comments import comments_are_missing, write_comments
 from warehouse.errors import LakeError, NoLakeError
 from warehouse.lease import lease
 from warehouse.settings import Settings
@@ -33,6 +34,8 @@ __all__ = [
 CATALOG = "lake"
 #: The layers in the order rows travel; each is a schema of the lake.
 SCHEMAS = ("raw", "staging", "core", "features", "training", "serving", "monitoring")
+#: Milliseconds to wait for the moment in which another process commits, or gives the catalog's free pages back.
+_PATIENT = "{}busy_timeout 20000"
 #: What DuckLake tells a reader of a database that is there, and holds no lake.
 _NOT_MADE_YET = "creating a new DuckLake is explicitly disabled"
 _FIRST = "run `loanlake ingest` or `loanlake run` first"
@@ -61,12 +64,14 @@ def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: boo
     Raises NoLakeError when a read-only reader finds no lake, another LakeError when the catalog cannot be opened.
     """
     con.execute("set autoinstall_known_extensions = false")
+    # for every cursor too, which a setting of this session would not reach; dbt runs its models on cursors
+    con.execute("set global timezone = 'UTC'")
     con.execute("set enable_progress_bar = false")  # it would stand in the middle of a query's JSON
     # what does not fit in memory goes to the home's disk, not to whatever the working directory is
     con.execute(f"set memory_limit = '{settings.query_bytes} bytes'")
     con.execute(f"set temp_directory = '{_quoted(str(settings.spill))}'")
     for path in _extensions(settings):
-        con.execute(f"load '{path}'")
+        con.execute(f"load '{_quoted(str(path))}'")
 
     if read_only and not lake_exists(settings):
         raise NoLakeError(f"no lake at {settings.lake_catalog}: {_FIRST}")
@@ -75,8 +80,9 @@ def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: boo
     if settings.catalog is None:
         settings.lake_catalog.parent.mkdir(parents=True, exist_ok=True)
         target = f"sqlite:{settings.lake_catalog}"
-        # WAL lets readers go on while a writer commits; the busy time-out covers the moment of the commit itself
-        options += ["meta_journal_mode 'WAL'", "meta_busy_timeout 20000"]
+        options.append(_PATIENT.format("meta_"))
+        if not read_only:  # lets readers go on while a writer commits; the file remembers it
+            options.append("meta_journal_mode 'WAL'")
     else:
         target = f"postgres:{settings.catalog}"
     has_moved = _has_moved(con, settings)
@@ -89,7 +95,11 @@ def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: boo
     except duckdb.Error as error:
         if _NOT_MADE_YET in str(error):
             raise NoLakeError(f"the lake's catalog is there, and holds no lake: {_FIRST}") from None
-        raise LakeError(f"the lake's catalog cannot be opened: {_without_secrets(str(error), settings)}") from None
+        raise _cannot_be_opened(error, settings) from None
+
+
+def _cannot_be_opened(error: duckdb.Error, settings: Settings) -> LakeError:
+    return LakeError(f"the lake's catalog cannot be opened: {_without_secrets(str(error), settings)}")
 
 
 def _without_secrets(text: str, settings: Settings) -> str:
@@ -121,7 +131,6 @@ def connect(settings: Settings | None = None, *, read_only: bool = True) -> duck
         con.execute("set allow_unsigned_extensions = false")  # for good: DuckDB refuses to allow it again
         _verified.update(files)
         con.execute(f"use {CATALOG}")
-        con.execute("set timezone = 'UTC'")
     except BaseException:
         con.close()
         raise
@@ -153,7 +162,7 @@ def current_snapshot(con: duckdb.DuckDBPyConnection) -> int:
 
 
 def prepare(con: duckdb.DuckDBPyConnection) -> None:
-    """Create, in one transaction, whatever schemas, program-written tables, columns and raw tables the lake lacks.
+    """Create, in one transaction, the schemas, program-written and raw tables, columns and comments that are missing.
 
     Called with the lease held, by every writer: the first one makes one snapshot, the others only look.
     """
@@ -165,7 +174,8 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
     )
     existing = {name: set(names) for name, names in columns.fetchall()}
     statements = missing_statements(existing)
-    if schemas.issuperset(SCHEMAS) and not statements and existing.keys() >= raw_columns().keys():
+    is_complete = schemas.issuperset(SCHEMAS) and not statements and existing.keys() >= raw_columns().keys()
+    if is_complete and not comments_are_missing(con):
         return
     con.execute("begin")
     for schema in SCHEMAS:
@@ -173,6 +183,7 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
     for statement in statements:
         con.execute(statement)
     create_missing_raw_tables(con, set(existing))
+    write_comments(con)
     con.execute("commit")
 
 
@@ -191,23 +202,26 @@ def _has_moved(con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
     """Whether this home was copied or moved after its lake was made.
 
     The catalog remembers the data's place as a whole path: without this the copy would read, and delete, the files of
-    the home it was copied from.
+    the home it was copied from. Raises LakeError where the catalog does not answer: a guess could do the same.
 
-    Asked by DuckDB's SQLite, never by Python's: they are two copies of the library in one process, and what one of them
-    closes takes the other's file locks with it. A commit was lost so, and another process cut the shared memory of one
-    that was reading, which the kernel ends for it.
+    Asked through the SQLite that the lake itself is attached by (:mod:`warehouse.catalog_pages` says why).
     """
     if settings.catalog is not None or settings.lake_data != settings.default_lake_data or not lake_exists(settings):
         return False
     try:
-        row = con.execute(
-            "select value from sqlite_scan($1, 'ducklake_metadata') where key = 'data_path'",
-            [str(settings.lake_catalog)],
-        ).fetchone()
-    except duckdb.Error:
-        return False  # not made yet, or no catalog at all, which attaching will tell
+        con.execute(
+            f"attach '{_quoted(str(settings.lake_catalog))}' as asked (type sqlite, read_only, {_PATIENT.format('')})"
+        )
+        try:
+            row = con.execute("select value from asked.ducklake_metadata where key = 'data_path'").fetchone()
+        finally:
+            con.execute("detach asked")
+    except duckdb.CatalogException:
+        return False  # a writer is about to make the lake: there is no such table yet
+    except duckdb.Error as error:
+        raise _cannot_be_opened(error, settings) from None
     remembered = str(row[0]) if row else settings.lake_data
-    # a place that is no home's own was chosen by LOANLAKE_LAKE_DATA: DuckLake refuses to write anywhere else
+    # a place that is not a home's own was chosen by LOANLAKE_LAKE_DATA: DuckLake refuses to write anywhere else
     return remembered != settings.lake_data and remembered.endswith("/lake/data/")
 
 

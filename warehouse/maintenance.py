@@ -4,7 +4,6 @@ All of it under the writer lease; readers go on. Merging and rewriting change no
 is no longer needed stays for a grace time, since a query that began before may still read it.
 """
 
-import sqlite3
 import time
 from collections.abc import Callable, Collection
 from contextlib import closing
@@ -14,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from warehouse.catalog_pages import give_free_pages_back
 from warehouse.errors import LakeError
 from warehouse.lake import CATALOG, connect, lake_exists, lease
 from warehouse.settings import Settings
@@ -54,7 +54,8 @@ def maintain(
     last longer than the two.
 
     Files that only expired snapshots read, and files that no snapshot knows, are deleted ``grace`` after they fell out
-    of use, or up to a day later. Zero means at once, and compacts the catalog too: safe only while nobody reads.
+    of use, or up to a day later. Zero means immediately, and gives the free pages of the catalog back too: only while
+    nobody reads. Raises LakeBusyError where somebody does; all but the pages is done by then.
     """
     if not lake_exists(settings):
         raise LakeError(f"there is no lake at {settings.lake_catalog} to maintain: `loanlake ingest` makes one")
@@ -76,7 +77,7 @@ def maintain(
             n_orphans = len(_call(con, f"ducklake_delete_orphaned_files('{CATALOG}', {_until(grace)})"))
             n_snapshots = len(_call(con, f"ducklake_snapshots('{CATALOG}')"))
         if not grace:
-            _compact_catalog(settings)
+            give_free_pages_back(settings)
     return Maintained(
         n_files_merged=n_merged,
         n_files_rewritten=n_rewritten,
@@ -128,18 +129,6 @@ def _forget_inlined_rows(con: duckdb.DuckDBPyConnection) -> None:
             f"from {_METADATA}.ducklake_snapshot as kept "
             f"where kept.snapshot_id >= {table}.begin_snapshot and kept.snapshot_id < {table}.end_snapshot)"
         )
-
-
-def _compact_catalog(settings: Settings) -> None:
-    """Give the pages of an embedded catalog back: until then they hold what was deleted from it.
-
-    Only while nobody reads: DuckDB's scanner asks for ranges of row ids, which this changes under an open transaction.
-    """
-    if settings.catalog is not None:
-        return
-    with closing(sqlite3.connect(settings.lake_catalog, timeout=20, isolation_level=None)) as catalog:
-        catalog.execute("vacuum")
-        catalog.execute("pragma wal_checkpoint(truncate)").fetchall()
 
 
 def _files_processed(con: duckdb.DuckDBPyConnection, function: str) -> int:

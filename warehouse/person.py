@@ -19,8 +19,9 @@ from warehouse.batches.files import sent_rows
 from warehouse.decision_log.entries import KINDS, OUTCOMES, Entries
 from warehouse.decision_log.outbox import connect as connect_to_outbox
 from warehouse.errors import NotFoundError
+from warehouse.formats import NULL_WORDS
 from warehouse.lake import CATALOG
-from warehouse.raw_keys import Kind, RawTable, quoted, quoted_name, raw_tables, read_manifest
+from warehouse.raw_keys import Kind, RawTable, id_in, quoted, quoted_name, raw_tables, read_manifest
 from warehouse.settings import Settings
 
 _ID_COLUMNS = {"borrower_id", "application_id", "decision_id"}
@@ -167,8 +168,10 @@ def _applications_in(con: duckdb.DuckDBPyConnection, raw: RawTable, borrower_id:
     return {
         prefix + text
         for column, prefix in columns.items()
-        for (text,) in con.execute(f'select distinct trim("{column}") from {raw.name} where {condition}').fetchall()
-        if text
+        for (text,) in con.execute(
+            f"select distinct {id_in(quoted_name(column))} from {raw.name} where {condition}"
+        ).fetchall()
+        if text and text.lower() not in NULL_WORDS  # the rows of all who lack one are not this person's
     }
 
 

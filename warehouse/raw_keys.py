@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from warehouse.errors import ContractError, DbtProjectError
+from warehouse.formats import BLANKS, WHOLE_FLOAT
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 
 Kind = Literal["application", "borrower"]
@@ -170,10 +171,17 @@ def quoted_name(*names: str) -> str:
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
+def id_in(text: str) -> str:
+    """SQL of the id in a text, itself SQL, as :func:`warehouse.formats.read_id` has it; that refuses some of them."""
+    text = f"trim({text}, {quoted(BLANKS)})"
+    is_whole = f"regexp_full_match({text}, {quoted(WHOLE_FLOAT)})"
+    return f"case when {is_whole} then split_part({text}, '.', 1) else nfc_normalize({text}) end"
+
+
 def _conditions(column: str, values: Collection[str]) -> Iterator[str]:
     if not values:
         return
-    yield f'trim("{column}") in ({", ".join(map(quoted, sorted(values)))})'
+    yield f"{id_in(quoted_name(column))} in ({', '.join(map(quoted, sorted(values)))})"
     numbers = [value for value in sorted(values) if value.isdecimal()]
     if numbers:
         # ids that staging reads as numbers: '007.0' is 7

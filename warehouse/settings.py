@@ -37,6 +37,8 @@ class Settings:
     results and a few operators, comes on top.
     ``approval_required``: whether a person must approve a version before it answers anybody (``LOANLAKE_APPROVAL``,
     ``none`` or ``required``).
+    ``publish``: whether a run may put a model in service by the rule of :mod:`ml.publication` (``LOANLAKE_PUBLISH``,
+    ``auto`` or ``never``), where neither the run nor the lender's file says so.
     ``skew_since``: no earlier decision counts against a promotion (``LOANLAKE_SKEW_SINCE``); None: those of the last
     30 days do.
     ``source``: the lender that runs are about when none is named (``LOANLAKE_SOURCE``); see :meth:`active_source`.
@@ -69,6 +71,7 @@ class Settings:
     training_memory_share: float = 0.5
     query_memory_share: float = 0.8
     approval_required: bool = False
+    publish: Literal["auto", "never"] = "auto"
     erasure: Erasure = "delete"
     erasure_key: str | None = field(default=None, repr=False)
 
@@ -106,6 +109,7 @@ class Settings:
             training_memory_share=_share(env, "LOANLAKE_TRAINING_MEMORY_SHARE", cls.training_memory_share),
             query_memory_share=_share(env, "LOANLAKE_QUERY_MEMORY_SHARE", cls.query_memory_share, least=0.01),
             approval_required=_is_required(env, "LOANLAKE_APPROVAL"),
+            publish=_publish(env),
             erasure=_erasure(env),
             erasure_key=_erasure_key(env),
         )
@@ -252,6 +256,11 @@ class Settings:
         return self.home / "reports"
 
     @property
+    def doors(self) -> Path:
+        """Hashes of links and sessions by which people sign in to the pages of ``loanlake up``, and their address."""
+        return self.home / "doors"
+
+    @property
     def erasures(self) -> Path:
         """The key of pseudonyms, and what an unfinished erasure has still to do; readable by the owner alone."""
         return self.home / "erasures"
@@ -292,6 +301,11 @@ class Settings:
         return self.home / "dbt" / "as_of"
 
     @property
+    def months(self) -> Path:
+        """The first and last month with a decision, as of the last build of the feature tables."""
+        return self.home / "dbt" / "months.json"
+
+    @property
     def logs(self) -> Path:
         """What runs and services print, one file each."""
         return self.home / "logs"
@@ -322,6 +336,13 @@ def _is_required(env: Mapping[str, str], name: str) -> bool:
     if word not in ("none", "required"):
         raise SettingError(f"{name} must be 'none' or 'required': found {word!r}")
     return word == "required"
+
+
+def _publish(env: Mapping[str, str]) -> Literal["auto", "never"]:
+    word = env.get("LOANLAKE_PUBLISH") or "auto"
+    if word not in ("auto", "never"):
+        raise SettingError(f"LOANLAKE_PUBLISH must be 'auto' or 'never': found {word!r}")
+    return "never" if word == "never" else "auto"
 
 
 def _erasure(env: Mapping[str, str]) -> Erasure:

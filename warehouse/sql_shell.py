@@ -15,7 +15,7 @@ from warehouse.query import Format, run_query
 HELP = """\
 A statement ends with ; and may go over many lines. Tables are named schema.table; the lake is read-only.
   .tables         the lake's tables
-  .schema TABLE   a table's columns
+  .schema TABLE   a table's columns, each with its description
   .help           this text
   .quit           leave (or Ctrl-D)
 """
@@ -24,6 +24,21 @@ select table_schema as schema, table_name as "table", table_type as type
 from information_schema.tables
 where table_catalog = 'lake'
 order by all"""
+#: What `describe` says, with the comment of the column: of a view's, the line in the comment of the view.
+_SCHEMA = """\
+select
+    described.column_name as "column",
+    described.column_type as type,
+    coalesce(
+        columns.comment, regexp_extract(views.comment, '\\n' || described.column_name || ': (.*)', 1)
+    ) as description
+from (describe {table}) as described
+left join duckdb_columns() as columns
+    on columns.database_name = 'lake' and columns.schema_name || '.' || columns.table_name = lower('{name}')
+    and columns.column_name = described.column_name
+left join duckdb_views() as views
+    on views.database_name = 'lake' and views.schema_name || '.' || views.view_name = lower('{name}')
+order by columns.column_index"""
 
 
 def run_shell(con: duckdb.DuckDBPyConnection, *, form: Format, history: Path) -> None:
@@ -96,7 +111,8 @@ def _dot_command(con: duckdb.DuckDBPyConnection, line: str, output: TextIO, form
     if command == ".tables":
         run_query(con, _TABLES, output, form=form)
     elif command == ".schema" and argument:
-        run_query(con, f"describe {argument.rstrip(';')}", output, form=form)
+        table = argument.rstrip("; ")
+        run_query(con, _SCHEMA.format(table=table, name=table.replace("'", "''")), output, form=form)
     elif command == ".help":
         output.write(HELP)
     else:

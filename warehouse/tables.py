@@ -29,6 +29,8 @@ _DECISION = {
     "lake_snapshot": "bigint",
     "role": "varchar",
     "history": "varchar",
+    "caller_id": "varchar",
+    "caller_name": "varchar",
 }
 #: schema.table → column → DuckDB type, in table order.
 TABLES: dict[str, dict[str, str]] = {
@@ -138,6 +140,8 @@ TABLES: dict[str, dict[str, str]] = {
         "outcome_at": "timestamp",
         "known_at": "timestamp",
         "loss_amount": "double",
+        "caller_id": "varchar",
+        "caller_name": "varchar",
         "ingested_at": "timestamp",
     },
     # One row per model version × feature × month of decisions.
@@ -159,6 +163,7 @@ TABLES: dict[str, dict[str, str]] = {
         "missing_share_reference": "double",
         "missing_share_current": "double",
         "missing_share_change": "double",
+        "missing_share_limit": "double",
         "is_drifted": "boolean",
         "measured_at": "timestamp",
     },

@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.bundle import Bundle, load_bundle, write_bundle
-from ml.evaluation import ChampionScores, Evaluation, beside_champion, evaluate
-from ml.gates import GateLimits, GateResult, run_gates
+from ml.evaluation import CHAMPION, ChampionScores, Evaluation, beside_champion, evaluate
+from ml.gate_limits import GateLimits
+from ml.gates import GateResult, refused, run_gates
 from ml.leakage import feature_signals
 from ml.lineage import collect_lineage, training_fingerprint
 from ml.parity import check_parity
+from ml.publication import Publication, Rival, decide
 from ml.reference import build_reference
 from ml.scorer import Scorer
 from ml.training import TrainingSettings, train
@@ -43,6 +45,14 @@ class Champion:
     def bundle(self) -> Bundle:
         """Its bundle."""
         return self.scorer.bundle
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The gates that refused a candidate, and what production's rule of publication says of one that passed."""
+
+    refusals: tuple[GateResult, ...]
+    publication: Publication
 
 
 class Candidates:
@@ -97,8 +107,8 @@ class Candidates:
         candidate: Champion,
         training_set: TrainingSet,
         champion: Champion | None,
-    ) -> tuple[GateResult, ...]:
-        """Every gate's decision on a candidate, beside the champion of the day on the same test rows."""
+    ) -> Judged:
+        """What gates and rule say of a candidate, beside the champion of the day on the same test rows."""
         evaluation = Evaluation.from_dict(candidate.bundle.metrics)
         if champion is not None:
             defaulted = training_set.defaulted("test")
@@ -110,12 +120,17 @@ class Candidates:
                 probabilities=_probabilities(candidate, training_set),
                 cut_off=candidate.bundle.policy.cut_off,
             )
-        return run_gates(
+        gates = run_gates(
             evaluation,
             signals=feature_signals(training_set, self._contract),
             parity=check_parity(con, candidate.bundle, sample_rows=PARITY_ROWS, snapshot=training_set.snapshot),
             limits=self._limits,
         )
+        rival = None
+        if champion is not None:
+            month = int(f"{champion.month:%Y%m}")
+            rival = Rival(month, champion.bundle.lineage, evaluation.comparisons[CHAMPION])
+        return Judged(refused(gates), decide(candidate.bundle.lineage, rival, limits=self._limits))
 
 
 def _probabilities(model: Champion, training_set: TrainingSet) -> Floats:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, get_args
 
-from ml.gates import GateLimits
+from ml.gate_limits import GateLimits
 from ml.training import TrainingSettings
 from warehouse.errors import SettingError
 

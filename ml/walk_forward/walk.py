@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from ml.gates import refused
 from ml.performance import Performance, measure_labelled
 from ml.retraining import tested_auc
 from ml.training_set import TrainingSet
@@ -151,10 +150,13 @@ class _Day:
         if champion is not None and candidates.fingerprint(training_set) == champion.fingerprint:
             return champion, False, f"{reason}; no label is new since the champion was trained"
         candidate = candidates.train(training_set, self._month)
-        refusals = refused(candidates.judge(self._walk.con, candidate, training_set, champion))
-        if refusals:
-            return champion, True, f"{reason}; " + " ".join(f"{each.gate}: {each.message}" for each in refusals)
-        return candidate, True, f"{reason}; every gate passed"
+        judged = candidates.judge(self._walk.con, candidate, training_set, champion)
+        if judged.refusals:
+            refusals = " ".join(f"{each.gate}: {each.message}" for each in judged.refusals)
+            return champion, True, f"{reason}; {refusals}"
+        # nobody is there to give a word: what production would let wait, or try in shadow, leaves the champion
+        is_published = judged.publication.action == "publish"
+        return candidate if is_published else champion, True, f"{reason}; every gate passed; {judged.publication.why}"
 
     def _rows_of_the_day(self) -> "TrainingSet | TrainingSetError":
         if self._training_set is None:

@@ -1,22 +1,28 @@
 """``/v1/batches``: files and lake tables scored by a run, asked after until they are done."""
 
-from typing import Any
+from typing import Annotated, Any, cast, get_args
 
 from litestar import Controller, Request, Response, get, post
 from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from serving.access import SCOPE, caller
-from serving.batch_downloads import accepted_form, streamed
-from serving.batch_wire import BatchResults, BatchStatus, batch_location, batch_status
+from serving.batch_downloads import accepted_form, file_name, streamed
+from serving.batch_wire import BatchList, BatchResults, BatchStatus, batch_location
 from serving.batches import BatchService
 from serving.controllers.scores import IdempotencyKey
 from serving.json_body import receive
-from serving.openapi import key_or_token, problems, takes
+from serving.openapi import Cursor, Limit, key_or_token, problems, takes
+from serving.problems import InvalidRequest, Violation
+from warehouse.batches import State
 
+# as text: Litestar keeps the word `state` for itself, and would name its own word for it in an error
+InState = Annotated[
+    str | None, QueryParameter(name="state", description="Only batches in this state.", enum=get_args(State))
+]
 _LOCATION = ResponseHeader(name="Location", description="Where to ask how far it is", documentation_only=True)
 
 
@@ -45,31 +51,44 @@ class BatchesController(Controller):
         Rows are checked at once and scored later: a bad one is in the results with its problem. The same body sent
         again with its Idempotency-Key is the same batch.
         """
-        with batches.place_for_a_body():
+        with batches.place_for_a_body(caller(request)):
             body = await receive(request)
             batch = await batches.accept(body, request.headers.get("content-type"), caller(request), idempotency_key)
-        return Response(batch_status(batch), headers={"Location": batch_location(batch.batch_id)})
+        return Response(batches.status(batch), headers={"Location": batch_location(batch.batch_id)})
+
+    @get(summary="List batches", operation_id="listBatches", responses=problems(400, 503, scope="batch"))
+    async def list_batches(
+        self,
+        request: Request[Any, Any, Any],
+        batches: NamedDependency[BatchService],
+        in_state: InState = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> BatchList:
+        """The caller's batches, newest first; those of all callers for `admin`."""
+        found, next_cursor = await batches.page(caller(request), state=_state(in_state), cursor=cursor, limit=limit)
+        return BatchList(tuple(batches.status(each) for each in found), next_cursor)
 
     @get("/{batch_id:str}", responses=problems(404, 503, scope="batch"))
     async def status(
         self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
     ) -> BatchStatus:
         """How far a batch is: queued, running, succeeded, failed with the reason, or cancelled."""
-        return batch_status(await batches.find(batch_id, caller(request)))
+        return batches.status(await batches.find(batch_id, caller(request)))
 
     @post("/{batch_id:str}/cancel", status_code=200, responses=problems(404, 409, 503, scope="batch"))
     async def cancel(
         self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
     ) -> BatchStatus:
         """Cancel a batch: at once while it is queued, within a second or two while it runs."""
-        return batch_status(await batches.cancel(batch_id, caller(request)))
+        return batches.status(await batches.cancel(batch_id, caller(request)))
 
     @post("/{batch_id:str}/retry", status_code=202, responses=problems(404, 409, 503, scope="batch"))
     async def retry(
         self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
     ) -> BatchStatus:
         """Queue a batch again that failed or was cancelled."""
-        return batch_status(await batches.retry(batch_id, caller(request)))
+        return batches.status(await batches.retry(batch_id, caller(request)))
 
     @get(
         "/{batch_id:str}/results",
@@ -82,4 +101,12 @@ class BatchesController(Controller):
         """The rows of a batch that has succeeded, scored or with their problem: JSON, CSV or Parquet, by `Accept`."""
         files = await batches.results(batch_id, caller(request))
         form = accepted_form(request.headers.get("accept"))
-        return Stream(streamed(files.results, form, batch_id), media_type=form)
+        named = {"Content-Disposition": f'attachment; filename="{file_name(batch_id, form)}"'}
+        return Stream(streamed(files.results, form, batch_id), media_type=form, headers=named)
+
+
+def _state(text: str | None) -> State | None:
+    if text is None or text in get_args(State):
+        return cast("State | None", text)
+    rule = f"must be one of {', '.join(get_args(State))}"
+    raise InvalidRequest("Unknown state of a batch", (Violation(field="state", rule=rule, found=text[:100]),))

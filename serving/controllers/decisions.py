@@ -1,18 +1,26 @@
 """``/v1/decisions``: decisions already made."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Controller, Request, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 
-from serving.access import SCOPE
-from serving.decide import logged_decision
-from serving.openapi import READ_DECISION, TO_OUTCOME, gives, key_or_token, problems
-from serving.outbox import Outbox
-from serving.problems import UnknownDecision
+from serving.access import SCOPE, caller
+from serving.decide import decision_summary, logged_decision
+from serving.decision_reader import DecisionReader
+from serving.openapi import LIST_DECISIONS, READ_DECISION, TO_OUTCOME, Cursor, Limit, gives, key_or_token, problems
 from serving.request_trace import note_decision
-from serving.wire import LoggedDecision
+from serving.wire import DecisionList, LoggedDecision
+
+ApplicationId = Annotated[
+    str | None,
+    QueryParameter(description="Only decisions on the application of this id.", min_length=1, max_length=100),
+]
+BorrowerId = Annotated[
+    str | None,
+    QueryParameter(description="Only decisions on this borrower's applications.", min_length=1, max_length=100),
+]
 
 
 class DecisionsController(Controller):
@@ -24,17 +32,41 @@ class DecisionsController(Controller):
     security = key_or_token("decisions")
 
     @get(
+        summary="List decisions",
+        operation_id=LIST_DECISIONS,
+        responses=problems(400, 503, scope="decisions"),
+    )
+    async def list_decisions(
+        self,
+        request: Request[Any, Any, Any],
+        decisions: NamedDependency[DecisionReader],
+        *,
+        application_id: ApplicationId = None,
+        borrower_id: BorrowerId = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> DecisionList:
+        """Decisions in brief, newest first: all, or those on one application or one borrower.
+
+        From the decision log and the lake, past applications that were scored in a backfill included. `next_cursor`
+        leads to those that follow.
+        """
+        found, next_cursor = await decisions.page(
+            caller(request), application_id=application_id, borrower_id=borrower_id, cursor=cursor, limit=limit
+        )
+        return DecisionList(tuple(decision_summary(each) for each in found), next_cursor)
+
+    @get(
         "/{decision_id:str}",
+        summary="Get a decision",
         operation_id=READ_DECISION,
         operation_class=gives(leads_to={"outcome": TO_OUTCOME}),
-        responses=problems(400, 404, 503, scope="decisions"),
+        responses=problems(404, 503, scope="decisions"),
     )
     async def decision(
-        self, request: Request[Any, Any, Any], decision_id: FromPath[str], outbox: NamedDependency[Outbox]
+        self, request: Request[Any, Any, Any], decision_id: FromPath[str], decisions: NamedDependency[DecisionReader]
     ) -> LoggedDecision:
         """One decision with everything that made it: inputs, features, score, reasons, model."""
-        found = await outbox.find_anywhere(decision_id)
-        if found is None:
-            raise UnknownDecision("No decision of this API has that id")
+        found = await decisions.find(decision_id, caller(request))
         note_decision(request.scope, found.decision_id)
         return logged_decision(found)

@@ -35,7 +35,7 @@ class OutcomesController(Controller):
         status_code=200,
         operation_id=REPORT_OUTCOME,
         operation_class=takes("OutcomeReport"),
-        responses=problems(400, 408, 413, 415, 503, scope="outcomes"),
+        responses=problems(400, 404, 408, 413, 415, 503, scope="outcomes"),
     )
     async def report(
         self,
@@ -47,5 +47,4 @@ class OutcomesController(Controller):
 
         To take a correction back, send the first report again with an Idempotency-Key: it is then a report of its own.
         """
-        key = (caller(request).caller_id, idempotency_key) if idempotency_key is not None else None
-        return await outcomes.report(await read_json(request), key)
+        return await outcomes.report(await read_json(request), caller(request), idempotency_key)

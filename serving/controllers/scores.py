@@ -51,9 +51,9 @@ class ScoresController(Controller):
         """Score one application. The decision is in the decision log before this answers."""
         body = await read_json(request)
         if idempotency_key is None:
-            answer = await scoring.score(body)
+            answer = await scoring.score(body, caller(request).channel("online"))
         else:
-            answer = await scoring.score_once(body, caller(request).caller_id, idempotency_key)
+            answer = await scoring.score_once(body, caller(request).channel("online"), idempotency_key)
         note_decision(request.scope, answer.decision_id)
         return answer
 
@@ -67,4 +67,4 @@ class ScoresController(Controller):
         self, request: Request[Any, Any, Any], scoring: NamedDependency[ScoringService]
     ) -> BatchAnswer:
         """Score a list of applications. A bad one gets its own problem beside the scores of the others."""
-        return await scoring.score_batch(await read_json(request))
+        return await scoring.score_batch(await read_json(request), caller(request).channel("inline_batch"))

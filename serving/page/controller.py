@@ -10,15 +10,17 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from ml.tracking import TRAINING_PAGE
 from serving.access import ANY, SCOPE, Caller, caller
+from serving.decision_reader import DecisionReader
 from serving.deployment_watch import DeploymentWatch
 from serving.options import PageUrls
-from serving.outbox import Outbox
 from serving.page.lookup import decision_view
 from serving.page.overview import OverviewPage
 from serving.page.rendering import POLICY, STATIC, render, static_file
 from serving.page.views import Frame, Link
-from serving.problems import Problem
+from serving.problems import Problem, UnknownDecision
+from serving.public_text import without_paths
 from warehouse.errors import LoanlakeError
 
 _MOST_SHOWN = 100
@@ -51,7 +53,7 @@ class PageController(Controller):
     async def decision(
         self,
         request: Request[Any, Any, Any],
-        outbox: NamedDependency[Outbox],
+        decisions: NamedDependency[DecisionReader],
         deployments: NamedDependency[DeploymentWatch],
         links: NamedDependency[PageLinks],
     ) -> Response[Any]:
@@ -64,12 +66,12 @@ class PageController(Controller):
         if not asked:
             return Redirect("/")
         try:
-            found = await outbox.find_anywhere(asked)
+            found = await decisions.find(asked, caller(request))
+        except UnknownDecision as problem:
+            return await _notice(frame, 404, "No such decision", f"{problem.detail}: {frame.asked}")
         except (Problem, LoanlakeError) as error:
-            detail = error.detail if isinstance(error, Problem) else str(error)
+            detail = without_paths(error.detail if isinstance(error, Problem) else str(error))
             return await _notice(frame, 503, "The decision log cannot be read", detail)
-        if found is None:
-            return await _notice(frame, 404, "No such decision", f"No decision of this API has the id {frame.asked}.")
         return await _page("decision.html", frame, page=decision_view(found, deployments.deployment))
 
     @get("/page/{name:str}", sync_to_thread=False)
@@ -87,7 +89,7 @@ def page_links(urls: PageUrls) -> PageLinks:
         Link("Readiness", "/readyz", "what load balancers ask"),
         Link("Metrics", "/metrics", "what Prometheus reads"),
         Link("Dagster", urls.dagster, "runs, assets, checks, sensors"),
-        Link("MLflow", urls.mlflow, "trainings, versions, their gates"),
+        Link("MLflow", f"{urls.mlflow}{TRAINING_PAGE}", "trainings, versions, their gates"),
         Link("Drift reports", urls.reports, "Evidently's page of each month"),
     )
 

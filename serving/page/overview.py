@@ -9,6 +9,7 @@ from ml.deployment import Challenger, Change, read_deployment, read_history
 from serving.access import Caller
 from serving.approvals import ApprovalService
 from serving.clock import utc_now
+from serving.decision_reader import DecisionReader
 from serving.deployment_watch import DeploymentWatch
 from serving.page.recent import RecentDecisions
 from serving.page.views import Canary, Listed, Overview, Serving, State, Version, Waiting
@@ -46,11 +47,13 @@ class OverviewPage:
         deployments: DeploymentWatch,
         readiness: ReadinessCheck,
         approvals: ApprovalService,
+        decisions: DecisionReader,
     ):
         self._settings = settings
         self._deployments = deployments
         self._readiness = readiness
         self._approvals = approvals
+        self._decisions = decisions
         self._recent = RecentDecisions(settings)
         self._started_at = utc_now()
 
@@ -64,7 +67,7 @@ class OverviewPage:
             serving=_serving(served, challenger) if served is not None else None,
             changes=changes,
             waiting=await self._waiting() if caller.may("approve") else None,
-            recent=await self._recent.newest() if caller.may("decisions") else None,
+            recent=await self._recent.newest(self._decisions.only_of(caller)) if caller.may("decisions") else None,
         )
 
     async def _state(self) -> State:

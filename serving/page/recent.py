@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 
 from serving.page.views import Listed, RecentDecision
+from serving.public_text import without_paths
 from warehouse import decision_log
-from warehouse.decision_log import Decision
+from warehouse.decision_log import Decision, DecisionQuery, FoundDecision, search_decisions
 from warehouse.errors import LoanlakeError
 from warehouse.settings import Settings
 
@@ -24,16 +25,19 @@ class RecentDecisions:
         self._turn = asyncio.Lock()
         self._of_lake: tuple[float, Sequence[Decision]] | None = None
 
-    async def newest(self) -> Listed:
-        """The newest decisions of this API, newest first, or why they cannot be read."""
+    async def newest(self, only_of: str | None) -> Listed:
+        """The newest decisions of this API, or of one caller, newest first, or why they cannot be read."""
         async with self._turn:
             try:
-                found = await asyncio.to_thread(self._find)
+                found = await asyncio.to_thread(self._find, only_of)
             except (sqlite3.Error, OSError, LoanlakeError) as error:
-                return Listed(problem=f"Recent decisions cannot be read: {error}")
+                reason = without_paths(str(error), self._settings.home)
+                return Listed(problem=f"Recent decisions cannot be read: {reason}")
         return Listed([_line(decision) for decision in found])
 
-    def _find(self) -> Sequence[Decision]:
+    def _find(self, only_of: str | None) -> Sequence[Decision | FoundDecision]:
+        if only_of is not None:
+            return search_decisions(self._settings, DecisionQuery(n_rows=N_SHOWN, caller_id=only_of))
         found = decision_log.newest_in_outbox(self._settings, N_SHOWN)
         if found:
             return found
@@ -42,7 +46,7 @@ class RecentDecisions:
         return self._of_lake[1]
 
 
-def _line(decision: Decision) -> RecentDecision:
+def _line(decision: Decision | FoundDecision) -> RecentDecision:
     return RecentDecision(
         decision_id=decision.decision_id,
         application_id=decision.application_id,

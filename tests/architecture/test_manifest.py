@@ -61,6 +61,18 @@ def test_each_layer_reads_only_those_before_it(manifest: Node) -> None:
     assert wrong == []
 
 
+def test_what_may_be_missing_has_a_name_fit_for_an_applicant(manifest: Node) -> None:
+    """A declined applicant reads it; without one, they would read the column's own name."""
+    [inputs] = [model for model in _models(manifest) if model["name"] == "ftr_application_inputs"]
+    unnamed = [
+        name
+        for name, column in inputs["columns"].items()
+        if (meta := column["config"]["meta"])["origin"] in ("request", "history", "cohort") and not meta.get("label")
+    ]
+
+    assert unnamed == []
+
+
 @pytest.mark.parametrize(
     "forbidden", [("int_demographics",), ("simulated_truth", "stg_simulated__truth")], ids=["demographics", "truth"]
 )
@@ -155,3 +167,13 @@ def test_tables_that_programs_write_are_documented_column_by_column(manifest: No
 
     assert [list(node["columns"]) for node in found] == [list(TABLES[table])]
     assert all(column["description"] for column in found[0]["columns"].values())
+
+
+def test_the_documentation_opens_on_a_page_of_our_own(manifest: Node) -> None:
+    """dbt's stock page says nothing about the warehouse; a link that leads to no model is a blank page."""
+    page = manifest["docs"]["doc.loanlake.__overview__"]["block_contents"]
+
+    linked = re.findall(r"#!/model/(\S+?)\)", page)
+    assert {*READS, "raw", "monitoring"} <= set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert len(linked) >= 3
+    assert [each for each in linked if each not in manifest["nodes"]] == []

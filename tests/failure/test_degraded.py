@@ -12,11 +12,12 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from ml.deployment import place_bundle, serve
+from ml.deployment import serve
 from ml.freshness import HistoryPolicy
+from ml.registered_version import deployment_of
 from serving.app import create_app
 from serving.options import ServingOptions
-from tests.model_factory import MODEL_NAME, SOURCE, publish_model, shared_bundle
+from tests.model_factory import publish_model, register_model, shared_bundle
 from tests.serving_home import APPLICATION, ServingHome, fill_online_store, furnish, until_ready_says
 from warehouse import decision_log
 from warehouse.errors import LakeBusyError
@@ -33,7 +34,9 @@ def serving_home(home: Settings) -> ServingHome:
 
 @contextmanager
 def api(serving_home: ServingHome, options: ServingOptions | None = None) -> Iterator[Client]:
-    app = create_app(serving_home.settings, options or ServingOptions(poll_seconds=0.05))
+    app = create_app(
+        serving_home.settings, options or ServingOptions(poll_seconds=0.05, history=HistoryPolicy(max_age=None))
+    )
     with TestClient(app, raise_server_exceptions=False) as client:
         client.headers.update(serving_home.headers)
         yield client
@@ -77,9 +80,7 @@ def test_a_bundle_that_is_not_whole_is_named_and_the_model_before_goes_on(
     settings = serving_home.settings
     with api(serving_home) as client:
         before = client.post("/v1/scores", json=APPLICATION).json()
-        placed = place_bundle(
-            shared_bundle(seed=11), settings, source=SOURCE, model_name=MODEL_NAME, model_version=2, by="tests"
-        )
+        placed = deployment_of(settings, register_model(settings, shared_bundle(seed=11), version=2), by="tests")
         damage(placed.bundle_directory(settings))
         serve(settings, placed, action="publish", by="tests")
 
@@ -119,7 +120,7 @@ def overwritten(store: Path) -> None:
 @pytest.mark.parametrize("policy", ["refuse", "score_without_history"])
 def test_a_damaged_online_store_is_named(serving_home: ServingHome, policy: str) -> None:
     store = serving_home.settings.online_store
-    options = ServingOptions(history=HistoryPolicy(unavailable=policy))  # type: ignore[arg-type]
+    options = ServingOptions(history=HistoryPolicy(max_age=None, unavailable=policy))  # type: ignore[arg-type]
     with api(serving_home, options) as client:
         assert client.post("/v1/scores", json=APPLICATION).json()["status"] == "scored"
         overwritten(store)

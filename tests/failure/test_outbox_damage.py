@@ -13,6 +13,7 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from ml.freshness import HistoryPolicy
 from serving.app import create_app
 from serving.options import ServingOptions
 from tests.serving_home import APPLICATION, ServingHome, furnish
@@ -130,7 +131,7 @@ def test_a_lost_file_is_named_and_its_journal_kept(serving_home: ServingHome, an
         ready_again = client.get("/readyz")
 
     assert (ready.status_code, score.status_code, ready_again.status_code) == (503, 503, 200)
-    assert f"{outbox} is missing or empty" in ready.json()["reasons"][0]
+    assert f"{outbox.name} is missing or empty" in ready.json()["reasons"][0]
     assert decision_log.ingest_into_lake(serving_home.settings).n_decisions == len(answered)
 
 
@@ -145,7 +146,9 @@ def test_a_file_that_is_no_database_any_more_is_named_and_not_replaced(serving_h
         ready, score = client.get("/readyz"), client.post("/v1/scores", json=APPLICATION)
 
     assert (ready.status_code, score.status_code) == (503, 503)
-    assert ready.json()["reasons"] == [f"the decision log {outbox} cannot be written: file is not a database"]
+    assert ready.json()["reasons"] == [
+        f"the decision log serving/{outbox.name} cannot be written: file is not a database"
+    ]
     assert outbox.read_bytes() == damaged
 
 
@@ -170,7 +173,7 @@ def test_a_file_taken_away_under_a_running_api_is_noticed(serving_home: ServingH
 
 @contextmanager
 def api(serving_home: ServingHome) -> Iterator[TestClient[Litestar]]:
-    app = create_app(serving_home.settings, ServingOptions())
+    app = create_app(serving_home.settings, ServingOptions(history=HistoryPolicy(max_age=None)))
     with TestClient(app, raise_server_exceptions=False) as client:
         client.headers.update(serving_home.headers)
         yield client

@@ -18,7 +18,7 @@ import pytest
 from ml.deployment import read_deployment, read_history
 from tests.failure.callers import calling
 from tests.failure.log_audit import assert_each_is_logged_once
-from tests.model_factory import MODEL_NAME, SOURCE, publish_model, shared_bundle
+from tests.model_factory import publish_model, shared_bundle
 from tests.serving_home import ServingHome, furnish
 from tests.serving_process import Server, free_port, running
 from warehouse.settings import Settings
@@ -30,12 +30,12 @@ import sys
 from pathlib import Path
 from ml.bundle import load_bundle
 from ml.promotion import publish
+from tests.model_factory import register_model
 from warehouse.settings import Settings
-settings, bundles = Settings.from_environment(), [load_bundle(Path(path)) for path in sys.argv[4:]]
+settings, bundles = Settings.from_environment(), [load_bundle(Path(path)) for path in sys.argv[2:]]
 print("begun", flush=True)
-for version in range(int(sys.argv[3]), 10_000):
-    what = dict(source=sys.argv[1], model_name=sys.argv[2], model_version=version, by="tests")
-    publish(bundles[version % 2], settings, **what)
+for version in range(int(sys.argv[1]), 10_000):
+    publish(settings, register_model(settings, bundles[version % 2], version=version), by="tests")
 """
 
 
@@ -57,7 +57,8 @@ def test_a_rollback_is_answered_by_every_worker_within_a_second(
             n_before = len(_swaps(log, version - 1))
             began = time.time()
             # here is no registry: its alias is moved last, so that nothing of it keeps a bad model in service
-            subprocess.run([Path(sys.executable).with_name("loanlake"), "rollback"], capture_output=True, check=False)
+            command = [Path(sys.executable).with_name("loanlake"), "rollback", "--reason", "a test"]
+            subprocess.run(command, capture_output=True, check=False)
 
             swapped = _wait_for_swaps(log, version - 1, n=n_before + WORKERS)
             published = datetime.fromisoformat(read_history(settings)[-1].at).timestamp()
@@ -99,7 +100,7 @@ def test_a_publisher_killed_at_any_moment_leaves_the_old_version_or_the_new(
         for _ in range(8):
             deployment = read_deployment(settings)
             assert deployment is not None
-            command = [sys.executable, "-c", PUBLISHER, SOURCE, MODEL_NAME, str(deployment.model_version + 1), *bundles]
+            command = [sys.executable, "-c", PUBLISHER, str(deployment.model_version + 1), *bundles]
             with subprocess.Popen(command, stdout=subprocess.PIPE) as publisher:
                 assert publisher.stdout is not None
                 publisher.stdout.readline()

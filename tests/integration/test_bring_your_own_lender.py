@@ -78,6 +78,7 @@ def test_the_page_leads_from_a_file_to_training_rows(
     (settings_block,) = re.findall(r"```yaml\n(vars:.*?)```", PAGE, re.DOTALL)
     _merge(project, yaml.safe_load(settings_block))
     settings_file.write_text(yaml.safe_dump(project, sort_keys=False))
+    monkeypatch.setenv("TZ", "Australia/Adelaide")  # half an hour, and summer time: neither may change an answer
     monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path / "target"))
     monkeypatch.setenv("DBT_LOG_PATH", str(tmp_path / "logs"))
 

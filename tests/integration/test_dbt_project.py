@@ -37,6 +37,14 @@ LOANS = [
     {"id": "5", "loan_amnt": "m" * 100_000, "loan_status": "Fully Paid", "last_pymnt_d": "Mar-2012"},
 ]
 
+# what known_at of a statement says, and the UTC that it means; the first is an hour that New York's clocks left out
+ZONES = {
+    "2021-03-14 02:30:00": "2021-03-14 02:30:00",
+    "2021-03-01T20:00:00-05:00": "2021-03-02 01:00:00",
+    "2021-03-01 10:00:00 America/New_York": None,
+    "2021-03-01 10:00:00": "2021-03-01 10:00:00",
+}
+
 # statements with a mistyped year, each in the column named first
 MISDATED = [
     ("known_at", {"borrower_id": "b-1", "statement_on": "2025-01-31", "known_at": "2052-02-01 00:00:00"}),
@@ -61,9 +69,12 @@ UNLIKELY = {
         "revolving_balance": "1e12",
         "revolving_utilisation": "1001",
     },
-    "statements": {"paid_amount": "1e12", "months_past_due": "121"},
+    "statements": {"credit_limit": "1e12", "balance": "2e16", "paid_amount": "1e12", "months_past_due": "121"},
     "outcomes": {"loss_amount": "1e12"},
 }
+TIME_RULE = (
+    "must be a time, YYYY-MM-DD HH:MM:SS, with an offset such as +01:00 or in UTC; named time zones are not read"
+)
 KEYS = {
     "application_id": "a-1",
     "borrower_id": "b-1",
@@ -89,11 +100,15 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def dbt(settings: Settings) -> Dbt:
-    """Run dbt in ``warehouse/`` on the module's home; fails the test unless the exit code is as expected."""
+    """Run dbt in ``warehouse/`` on the module's home; fails the test unless the exit code is as expected.
+
+    On a machine that stands in New York, whose summer time must change nothing.
+    """
 
     def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         environment = {
             **os.environ,
+            "TZ": "America/New_York",
             "DBT_TARGET_PATH": str(settings.home / "target"),
             "DBT_LOG_PATH": str(settings.home / "logs"),
         }
@@ -120,7 +135,17 @@ def built(settings: Settings, dbt: Dbt, tmp_path_factory: pytest.TempPathFactory
     ingest_files("lending_club", [loans], settings)
     ingest_simulated(settings, applications=1_500, months=30, seed=11)
     statements = _written(files, "simulated", "statements", [row for _, row in MISDATED])
-    ingest_files("simulated", [statements], settings, "statements")
+    zones = _written(
+        files,
+        "simulated",
+        "statements",
+        [
+            {"borrower_id": f" zone-{number}.0\t", "statement_on": "2021-02-28", "known_at": known_at}
+            for number, known_at in enumerate(ZONES)
+        ],
+        name="zones.csv",
+    )
+    ingest_files("simulated", [statements, zones], settings, "statements")
     for entity, values in UNLIKELY.items():
         unlikely = _written(files, "simulated", entity, [{**KEYS, **values}], name="unlikely.csv")
         ingest_files("simulated", [unlikely], settings, entity)
@@ -195,9 +220,26 @@ def test_a_mistyped_year_is_quarantined_and_moves_no_clock(built: Settings) -> N
     )
     clock = _rows(built, "select clock_at < timestamp '2026-01-01' from core.int_clocks where source = 'simulated'")
 
-    rule = "must be between 1900-01-01 and the day after its file was loaded"
-    assert quarantined == [(column, row[column], rule) for column, row in MISDATED]
+    late = "must be between 1900-01-01 and the day after its file was loaded"
+    rules = [late, TIME_RULE, TIME_RULE, late, "must be a date, YYYY-MM-DD"]
+    assert quarantined == [(column, row[column], rule) for (column, row), rule in zip(MISDATED, rules, strict=True)]
     assert clock == [(True,)]
+
+
+def test_times_are_read_by_their_own_text_wherever_the_machine_stands(built: Settings) -> None:
+    known = _rows(
+        built,
+        "select known_at::varchar from core.int_statements where borrower_id like 'zone-%' order by borrower_id",
+    )
+    staged = _rows(
+        built,
+        "select known_at::varchar from staging.stg_simulated__statements where borrower_id like 'zone-%' "
+        "order by borrower_id",
+    )
+    quarantined = _rows(built, "select line, value, reason from raw.quarantine where file = 'zones.csv'")
+
+    assert known == staged == [(meant,) for meant in ZONES.values() if meant]
+    assert quarantined == [(4, "2021-03-01 10:00:00 America/New_York", TIME_RULE)]
 
 
 def test_a_number_beyond_what_core_models_take_is_quarantined_before_their_tests_fail(built: Settings) -> None:
@@ -280,6 +322,32 @@ def test_documentation_is_generated_while_the_lake_is_read(built: Settings, dbt:
     assert "model.loanlake.trn_default.v2" in catalog["nodes"]
 
 
+def test_every_table_and_column_has_its_description_as_a_comment(built: Settings) -> None:
+    """A view's columns, which DuckLake cannot comment on, in the comment of the view."""
+    relations = _rows(
+        built,
+        "select schema_name || '.' || table_name, comment from duckdb_tables() where database_name = 'lake' union all "
+        "select schema_name || '.' || view_name, comment from duckdb_views() where database_name = 'lake'",
+    )
+    columns = _rows(
+        built,
+        """
+        select columns.schema_name || '.' || columns.table_name || '.' || columns.column_name as name,
+            coalesce(columns.comment, nullif(regexp_extract(
+                views.comment, '\\n' || columns.column_name || ': (.+)', 1), '')) as comment
+        from duckdb_columns() as columns
+        left join duckdb_views() as views
+            on views.database_name = 'lake' and views.schema_name = columns.schema_name
+            and views.view_name = columns.table_name
+        where columns.database_name = 'lake'
+        """,
+    )
+
+    assert len(relations) > 60
+    assert len(columns) > 1_300
+    assert [name for name, comment in relations + columns if not comment or comment.startswith("{")] == []
+
+
 def test_an_analyst_builds_into_a_schema_of_their_own(
     settings: Settings, dbt: Dbt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,7 +424,7 @@ def test_no_column_of_an_application_was_written_after_its_decision(built: Setti
     read_as = {
         typed: raw
         for raw, typed in re.findall(
-            r"raw\.(\w+) as (\w+)_raw\b", (compiled / "stg_lending_club__loans.sql").read_text()
+            r'raw\."(\w+)" as "(\w+)_raw"', (compiled / "stg_lending_club__loans.sql").read_text()
         )
     }
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from warehouse.contract import FeatureContract
 from warehouse.feature_lint import check_versions
+from warehouse.feature_version import create_version
 from warehouse.settings import DBT_PROJECT_DIR
 
 Manifest = dict[str, Any]
@@ -72,13 +74,36 @@ def test_a_cycle_is_refused_by_dbt(project: Path, tmp_path: Path) -> None:
 
 def test_an_unknown_macro_is_refused_by_dbt(project: Path, tmp_path: Path) -> None:
     features = project / FILE
-    features.write_text(features.read_text().replace("{{ within('payment", "{{ clipped('payment"))
+    features.write_text(features.read_text().replace("{{ features_of(", "{{ clipped("))
 
     done = _compile(project, tmp_path / "home")
 
     assert done.returncode != 0
     assert "'clipped' is undefined" in done.stdout
     assert FILE in done.stdout
+
+
+def test_a_feature_of_the_next_version_is_a_line_of_sql_and_one_of_yaml(project: Path, tmp_path: Path) -> None:
+    """After `loanlake feature new`: what is missing is named, and with the two edits nothing is."""
+    created = create_version(project)
+
+    assert _compile(project, tmp_path / "home").returncode == 0
+    empty = check_versions(json.loads((tmp_path / "home" / "target" / "manifest.json").read_text()))
+    created.sql.write_text(created.sql.read_text().replace("-%}\n", "-%}\nannual_income / 12 as monthly_income\n"))
+    contract = created.contract.read_text()
+    entry = (
+        "      - {name: monthly_income, data_type: double, description: Income a month., config: {meta: {role: "
+        "feature, since: 3, range: [0, 1000000000], reason: The income is low}}}\n"
+    )
+    created.contract.write_text(contract.replace("\nunit_tests:", f"{entry}\nunit_tests:"))
+    assert _compile(project, tmp_path / "home").returncode == 0
+    manifest = json.loads((tmp_path / "home" / "target" / "manifest.json").read_text())
+
+    assert [message.partition(":")[0] for message in empty] == ["version 3 adds no feature yet"]
+    assert check_versions(manifest) == ()
+    first, second, third = (FeatureContract.from_manifest(manifest, version=version) for version in (1, 2, 3))
+    assert third.feature_names == (*second.feature_names, "monthly_income")
+    assert len(first.features) < len(second.features)
 
 
 def _sql(old: str, new: str) -> Callable[[Manifest], None]:
@@ -96,6 +121,18 @@ def _without_contract(manifest: Manifest) -> None:
 
 def _of_another_type(manifest: Manifest) -> None:
     manifest["nodes"][V2]["columns"]["residual_income"]["data_type"] = "integer"
+
+
+def _without_since(manifest: Manifest) -> None:
+    del manifest["nodes"][V2]["columns"]["residual_income"]["config"]["meta"]["since"]
+
+
+def _since_too_late(manifest: Manifest) -> None:
+    manifest["nodes"][V2]["columns"]["annual_income"]["config"]["meta"]["since"] = 2
+
+
+def _since_no_version(manifest: Manifest) -> None:
+    manifest["nodes"][V2]["columns"]["annual_income"]["config"]["meta"]["since"] = "v2"
 
 
 def _without_training_rows(manifest: Manifest) -> None:
@@ -130,6 +167,9 @@ def _without_training_rows(manifest: Manifest) -> None:
             r"ftr_application.yml: column months_since_public_record is not selected in .*_v2.sql; select it there",
         ),
         (_of_another_type, r"ftr_application.yml: feature residual_income is declared integer, but its SQL computes"),
+        (_without_since, r"column residual_income is not in version 1, .*; give it `since: 2` if it is new"),
+        (_since_too_late, r"column annual_income says it exists since version 2, but version 1 has it"),
+        (_since_no_version, r"ftr_application.annual_income: since must be a version, 1 or later: found 'v2'"),
         (_without_training_rows, rf"{FILE}: trn_default has no version 2, .*add trn_default_v2.sql"),
     ],
     ids=[
@@ -140,6 +180,9 @@ def _without_training_rows(manifest: Manifest) -> None:
         "a column taken out of the contract",
         "a contract column without SQL",
         "another type",
+        "a new column without since",
+        "a since after its first version",
+        "a since that is not a version",
         "no training rows",
     ],
 )

@@ -153,6 +153,27 @@ def test_a_backfill_is_one_run_that_replaces_its_months_whole(settings: Settings
     assert {table: differing(settings, f"features.{table}", snapshot) for table in written} == dict.fromkeys(written, 0)
 
 
+def test_a_new_description_is_a_comment_and_rebuilds_nothing(settings: Settings, tmp_path: Path) -> None:
+    project = tmp_path / "warehouse"
+    shutil.copytree(DBT_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs", "__pycache__", "*.py"))
+    statements = project / "models" / "core" / "int_statements.yml"
+    statements.write_text(statements.read_text().replace("description: ", "description: Now ", 1))
+    with connect(settings) as con:
+        before = current_snapshot(con)
+
+    described = run_dbt(settings, "run", "--select", "int_statements", project=project)
+    again = run_dbt(settings, "run", "--select", "int_statements", project=project)
+
+    with connect(settings) as con:
+        after = current_snapshot(con)
+        comment = con.execute("select comment from duckdb_tables() where table_name = 'int_statements'").fetchone()
+    run_dbt(settings, "run", "--select", "int_statements")
+    assert described == again == {"int_statements": "unchanged"}
+    assert after == before + 1
+    assert comment is not None
+    assert comment[0].startswith("Now ")
+
+
 def test_an_edited_feature_is_never_half_old_half_new(settings: Settings, tmp_path: Path) -> None:
     """Its table is made anew, and those made of it; all others are left as they are, without a snapshot."""
     project = tmp_path / "warehouse"

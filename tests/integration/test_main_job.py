@@ -5,6 +5,7 @@ fault each and undo it. They run in the order they are written in.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,12 +18,13 @@ from ml.bundle import Bundle, load_bundle
 from ml.drift_figures import SCORE, read_drift
 from ml.gate_names import LOGGED_FEATURES
 from ml.gates import GateResult, run_gates
-from ml.registry import get_version
+from ml.registered_version import get_version
 from orchestration import training
 from orchestration.candidates import current_candidate
 from orchestration.defs.pipeline.jobs import MAIN_PATH
 from orchestration.instance import prepare_dagster_home
 from orchestration.layers import CANDIDATE, EVALUATION, REGISTERED_MODEL, TRAINING_SET
+from tests.bytes_of_home import open_to_others
 from warehouse.errors import GateRefusal
 from warehouse.lake import connect, writer
 from warehouse.settings import Settings
@@ -86,6 +88,7 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, 
             patch.delenv(name, raising=False)
         patch.setenv("LOANLAKE_HOME", str(tmp_path_factory.mktemp("main") / "home"))
         settings = Settings.from_environment()
+        os.umask(0o022)  # as in most shells
         patch.setenv("DAGSTER_HOME", str(prepare_dagster_home(settings)))
         patch.setattr(training, "run_gates", judge_by_what_decides)
         with dg.DagsterInstance.get() as instance:
@@ -146,14 +149,24 @@ def test_files_become_a_served_model_and_scores(first_run: tuple[Home, dg.Execut
     assert list(home.settings.reports.glob("drift/*/*.html"))
 
 
+def test_a_run_writes_nothing_that_other_users_can_read(home: Home) -> None:
+    """Catalog, landing files, candidates and MLflow's store were readable by every user of the machine."""
+    ours = "pyfunc_model.py"  # our own code, which MLflow copies with its mode
+    assert [path for path in open_to_others(home.settings.home) if not path.endswith(ours)] == []
+
+
 def test_what_people_want_to_look_at_is_in_the_metadata(first_run: tuple[Home, dg.ExecuteInProcessResult]) -> None:
-    found = materialised(first_run[1])
+    home, found = first_run[0], materialised(first_run[1])
 
     assert found["raw/simulated_applications"]["rows_loaded"] == 4_000
     assert found["core/int_applications"]["dagster/row_count"] == 4_000
     for plot in ("roc", "calibration", "feature importance", "score distribution"):
         assert found["model/evaluation"][plot].startswith(f"![{plot.replace(' ', '_')}](data:image/png;base64,")
-    assert found["model/registered_model"]["MLflow model"].endswith("/#/models/default_risk_simulated/versions/1")
+    assert found["model/registered_model"]["MLflow model"].endswith(
+        "/#/models/default_risk_simulated/versions/1?workflowType=machine_learning"
+    )
+    page = found["model/evaluation"]["figures and plots"].removeprefix("http://127.0.0.1:8050/")
+    assert (home.settings.reports / page).is_file()
     assert "/drift/default_risk_simulated-1/" in found["monitoring/drift_report"]["reports"]
 
 

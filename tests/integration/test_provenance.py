@@ -37,7 +37,7 @@ from ml.training_set_export import export_training_set
 from orchestration.erasure import erase_person
 from orchestration.erasure_command import erase_borrower
 from tests.bytes_of_home import files_that_name
-from tests.model_factory import MODEL_NAME, SETTINGS, SOURCE
+from tests.model_factory import MODEL_NAME, SETTINGS, SOURCE, register_model
 from warehouse.batches import BatchFiles, BatchRequest, BatchStates, SentRow
 from warehouse.contract import FeatureContract
 from warehouse.decision_log import Decision, ScoringFailure, append, create
@@ -101,7 +101,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             lineage=collect_lineage(candidate, rows, contract, by="tests"),
             reference=build_reference(candidate, rows),
         )
-        deployment = publish(bundle, settings, source=SOURCE, model_name=MODEL_NAME, model_version=1, by="tests")
+        deployment = publish(settings, register_model(settings, bundle), by="tests")
         export_training_set(settings, 1, source=SOURCE, to=settings.home / TRAINED_ON)
         score_applications(settings, deployment)
         _restated(settings, files)
@@ -278,7 +278,7 @@ def test_an_online_decision_names_its_caller_and_its_history(settings: Settings)
 def test_json_says_what_the_text_says(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ((decision_id,),) = _rows(settings, "select min(decision_id) from serving.predictions")
 
-    text = CliRunner().invoke(lineage, [decision_id])
+    text = CliRunner().invoke(lineage, [decision_id, "--full"])
     data = json.loads(CliRunner().invoke(lineage, [decision_id, "--format", "json"]).output)
 
     assert data["decision"]["decision_id"] == decision_id
@@ -297,7 +297,7 @@ def test_an_export_holds_every_row_of_the_person_and_nobody_elses(
     monkeypatch.setattr("getpass.getuser", lambda: "officer")
     ((borrower, application),) = _rows(
         settings,
-        "select borrower_id, min(application_id) from serving.predictions where route = 'batch' "
+        "select borrower_id, min(application_id) from serving.predictions where route = 'backfill' "
         "group by borrower_id order by borrower_id limit 1",
     )
     refresh(settings)
@@ -347,7 +347,7 @@ def test_a_borrower_that_nothing_names_is_an_error(settings: Settings) -> None:
 def test_lineage_and_training_rows_after_the_snapshots_have_expired(settings: Settings) -> None:
     """Last, since it takes the decisions' snapshot away: the lineage says so, and the model's rows stay."""
     ((decision_id, named),) = _rows(
-        settings, "select min(decision_id), min(lake_snapshot) from serving.predictions where route = 'batch'"
+        settings, "select min(decision_id), min(lake_snapshot) from serving.predictions where route = 'backfill'"
     )
     trained_on = int(json.loads((settings.bundles / MODEL_NAME / "1" / "lineage.json").read_text())["lake_snapshot"])
 

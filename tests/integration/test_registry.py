@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from ml import registry
 from ml.approval import approve_once
-from ml.bundle import Bundle
+from ml.bundle import Bundle, load_bundle
 from ml.challenge import challenge
 from ml.commands import approve as approve_command
 from ml.commands import canary as canary_command
@@ -31,16 +31,18 @@ from ml.evaluation import Evaluation, evaluate
 from ml.gates import GateResult
 from ml.live_models import live_models
 from ml.promotion import archive, promote, promote_approved, rollback
-from ml.registered_version import RegisteredVersion, read_versions
+from ml.registered_version import RegisteredVersion, list_versions, load_registered
 from ml.scorer import Scorer
 from ml.tracking import SILENT, open_client
 from ml.training_set import TrainingSet
 from tests import model_factory
+from tests.altered_bundle import approve_everybody
 from tests.model_factory import CONTRACT, MODEL_NAME, SOURCE
 from warehouse.errors import ApprovalMissing, GateRefusal, NotFoundError
 from warehouse.lake import writer
 from warehouse.settings import Settings
 
+REASON = ("--reason", "a test")
 PASSED = GateResult("auc_reaches_floor", True, "at least 0.6", "0.7", "Required at least 0.6; found 0.7.")
 REFUSED = replace(PASSED, passed=False, found="0.5", message="Required at least 0.6; found 0.5. Refused: look.")
 
@@ -75,10 +77,19 @@ class Registry:
             plots={"roc": b"\x89PNG"},
         )
 
-    def champion(self) -> RegisteredVersion:
-        """The version that carries MLflow's alias."""
-        (found,) = [each for each in registry.list_versions(self.settings, SOURCE) if "champion" in each.aliases]
-        return found
+    def aliases(self) -> dict[str, int]:
+        """MLflow's aliases of the model."""
+        aliases = open_client(self.settings).get_registered_model(MODEL_NAME).aliases
+        return {alias: int(version) for alias, version in aliases.items()}
+
+    def forget(self, version: RegisteredVersion) -> None:
+        """Take a version that a test registered away again."""
+        open_client(self.settings).delete_model_version(MODEL_NAME, str(version.version))
+        shutil.rmtree(self.settings.bundles / MODEL_NAME / str(version.version))
+        path = self.settings.versions / f"{SOURCE}.json"
+        path.write_text(
+            json.dumps([each for each in json.loads(path.read_text()) if each["version"] != version.version])
+        )
 
     def variant(self, fingerprint: str) -> Bundle:
         """The same model under another training's fingerprint."""
@@ -101,7 +112,7 @@ def test_a_copied_home_takes_bundles_from_itself(registered, tmp_path):
     copied = shutil.copytree(registered.settings.home, tmp_path / "moved elsewhere")
     settings = Settings.from_environment({"LOANLAKE_HOME": str(copied)})
 
-    bundle = registry.fetch_bundle(settings, registry.get_version(settings, SOURCE, 1))
+    bundle = load_registered(settings, MODEL_NAME, 1)
 
     assert bundle.directory.is_relative_to(copied)
     assert bundle.digest == registered.bundle.digest
@@ -116,7 +127,7 @@ def test_a_copied_home_logs_to_itself(registered, tmp_path):
     version = registered.register(registered.variant("copied"), PASSED, settings=settings)
 
     assert version.version == registered.third.version + 1
-    assert registry.fetch_bundle(settings, version).directory.is_relative_to(copied)
+    assert load_registered(settings, MODEL_NAME, version.version).directory.is_relative_to(copied)
     assert sorted(registered.settings.mlflow_artifacts.rglob("*")) == files_before
 
 
@@ -124,7 +135,7 @@ def test_the_same_training_is_registered_once(registered):
     again = registered.register(registered.bundle, PASSED)
 
     assert (again.version, again.run_id) == (registered.first.version, registered.first.run_id)
-    assert len(registry.list_versions(registered.settings, SOURCE)) == 3
+    assert len(list_versions(registered.settings, SOURCE)) == 3
     found = registry.find_version_by_fingerprint(registered.settings, SOURCE, registered.bundle.lineage.fingerprint)
     assert found.version == 1
     assert registry.find_version_by_fingerprint(registered.settings, SOURCE, "never trained") is None
@@ -145,9 +156,10 @@ def test_a_run_tells_settings_figures_data_and_origin(registered):
 
 
 def test_the_registered_bundle_is_the_candidates(registered):
-    fetched = registry.fetch_bundle(registered.settings, registered.first)
+    kept = load_registered(registered.settings, MODEL_NAME, 1)
+    shown = open_client(registered.settings).get_model_version(MODEL_NAME, "1").tags["bundle_digest"]
 
-    assert fetched.digest == registered.bundle.digest == registered.first.bundle_digest
+    assert kept.digest == registered.bundle.digest == registered.first.bundle_digest == shown
 
 
 def test_a_refused_version_is_not_served(registered):
@@ -156,9 +168,7 @@ def test_a_refused_version_is_not_served(registered):
 
 
 def test_a_refused_version_is_no_challenger(registered):
-    aliases = open_client(registered.settings).get_registered_model(MODEL_NAME).aliases
-
-    assert "3" not in {str(version) for version in aliases.values()}
+    assert 3 not in registered.aliases().values()
 
 
 def test_a_training_that_is_refused_later_is_no_challenger_any_more(registered):
@@ -166,35 +176,37 @@ def test_a_training_that_is_refused_later_is_no_challenger_any_more(registered):
     fingerprint = replace(registered.bundle.lineage, fingerprint="fourth")
     bundle = replace(registered.bundle, lineage=fingerprint)
     before = registered.register(bundle, PASSED)
+    aliases = registered.aliases()
 
     after = registered.register(bundle, REFUSED)
 
-    assert before.aliases == ("challenger",)
-    assert (after.version, after.aliases, after.refused_by) == (before.version, (), ("auc_reaches_floor",))
-    open_client(registered.settings).delete_model_version(MODEL_NAME, str(after.version))
+    assert aliases["challenger"] == before.version
+    assert (after.version, after.refused_by) == (before.version, ("auc_reaches_floor",))
+    assert "challenger" not in registered.aliases()
+    registered.forget(after)
 
 
 def test_a_version_that_does_not_exist_is_named_with_those_that_do(registered):
-    with pytest.raises(NotFoundError, match=f"{MODEL_NAME} has no version 9: it has 1, 2, 3"):
+    with pytest.raises(NotFoundError, match=f"model of '{SOURCE}' has no version 9: registered are 1, 2, 3"):
         promote(registered.settings, 9, source=SOURCE, by="tests")
-    with pytest.raises(NotFoundError, match="default_risk_nobody has no version 1: it has none"):
+    with pytest.raises(NotFoundError, match="model of 'nobody' has no version 1: registered are none"):
         promote(registered.settings, 1, source="nobody", by="tests")
 
 
 def test_promotion_and_rollback_move_what_is_served_and_the_alias(registered, monkeypatch):
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     promote(registered.settings, 1, source=SOURCE, by="tests")
-    result = CliRunner().invoke(promote_command, ["2", "--source", SOURCE])
-    champion = registered.champion()
+    result = CliRunner().invoke(promote_command, ["2", "--source", SOURCE, *REASON])
+    aliases = registered.aliases()
 
     assert result.exit_code == 0, result.output
     assert f"serving {MODEL_NAME} version 2" in result.output
-    assert champion.version == read_deployment(registered.settings).model_version == 2
-    assert champion.aliases == ("champion",)
+    assert aliases["champion"] == read_deployment(registered.settings).model_version == 2
+    assert 2 not in {version for alias, version in aliases.items() if alias != "champion"}
 
     rollback(registered.settings, by="tests")
 
-    assert registered.champion().version == 1
+    assert registered.aliases()["champion"] == 1
     assert read_deployment(registered.settings).model_version == 1
 
 
@@ -202,19 +214,19 @@ def test_a_challenge_moves_the_alias_and_ends_with_it(registered, monkeypatch):
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     promote(registered.settings, 1, source=SOURCE, by="tests")
 
-    begun = CliRunner().invoke(challenge_command, ["2", "--share", "0.1"])
+    begun = CliRunner().invoke(challenge_command, ["2", "--share", "0.1", *REASON])
     with pytest.raises(GateRefusal, match="version 2 is on trial"):
         archive(registered.settings, 2, source=SOURCE)
-    challenger = registry.get_version(registered.settings, SOURCE, 2)
-    ended = CliRunner().invoke(challenge_command, ["--end"])
+    challenger = registered.aliases().get("challenger")
+    ended = CliRunner().invoke(challenge_command, ["--end", *REASON])
 
     assert begun.exit_code == 0, begun.output
     assert f"serving {MODEL_NAME} version 1" in begun.output
     assert f"challenged by {MODEL_NAME} version 2, answering 0.1 of the applicants" in begun.output
-    assert challenger.aliases == ("challenger",)
+    assert challenger == 2
     assert ended.exit_code == 0, ended.output
     assert "challenged" not in ended.output
-    assert registry.get_version(registered.settings, SOURCE, 2).aliases == ()
+    assert 2 not in registered.aliases().values()
 
 
 def test_a_version_waits_for_approval_and_is_served_with_it(registered, monkeypatch):
@@ -222,11 +234,11 @@ def test_a_version_waits_for_approval_and_is_served_with_it(registered, monkeypa
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     monkeypatch.setenv("LOANLAKE_APPROVAL", "required")
 
-    waiting = CliRunner().invoke(promote_command, ["2", "--source", SOURCE])
-    canary = CliRunner().invoke(challenge_command, ["2", "--canary"])
-    shadow = CliRunner().invoke(challenge_command, ["2", "--shadow"])
+    waiting = CliRunner().invoke(promote_command, ["2", "--source", SOURCE, *REASON])
+    canary = CliRunner().invoke(challenge_command, ["2", "--canary", *REASON])
+    shadow = CliRunner().invoke(challenge_command, ["2", "--shadow", *REASON])
     allowed = CliRunner().invoke(approve_command, ["2", "--source", SOURCE, "--reason", "a canary", "--no-serve"])
-    rolled_out = CliRunner().invoke(challenge_command, ["2", "--canary"])
+    rolled_out = CliRunner().invoke(challenge_command, ["2", "--canary", *REASON])
     approved = CliRunner().invoke(approve_command, ["2", "--source", SOURCE, "--reason", "minutes 2026-11"])
 
     assert [type(result.exception) for result in (waiting, canary)] == [ApprovalMissing, ApprovalMissing]
@@ -256,17 +268,13 @@ def test_a_refused_version_is_served_where_its_refusal_is_overridden(registered,
     registered.settings.approvals.unlink()
 
 
-def test_an_approval_over_http_is_followed_from_the_copy_of_the_registry(registered):
-    """The API reads the copy; what follows asks MLflow, and shows it the approval."""
+def test_an_approval_over_http_is_followed_and_shown_in_mlflow(registered):
     settings = registered.settings
     promote(settings, 1, source=SOURCE, by="tests")
-    copied = read_versions(settings)
 
-    approve_once(settings, copied[1], reason="minutes 2026-12", by="key 1")
+    approve_once(settings, registered.second, reason="minutes 2026-12", by="key 1")
     served, again = promote_approved(settings), promote_approved(settings)
 
-    first_three = registry.list_versions(settings, SOURCE)[:3]
-    assert copied[:3] == [replace(version, aliases=()) for version in first_three]
     assert (served.model_version, served.published_by, again) == (2, "key 1", None)
     assert read_history(settings)[-1].why == "approved: minutes 2026-12"
     assert open_client(settings).get_model_version(MODEL_NAME, "2").tags["approved_by"] == "key 1"
@@ -277,7 +285,7 @@ def test_an_approval_over_http_is_followed_from_the_copy_of_the_registry(registe
 def test_a_canary_that_has_passed_its_last_step_is_champion(registered, monkeypatch):
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     promote(registered.settings, 1, source=SOURCE, by="tests")
-    begun = CliRunner().invoke(challenge_command, ["2", "--canary", "--steps", "50,100", "--dwell", "0"])
+    begun = CliRunner().invoke(challenge_command, ["2", "--canary", "--steps", "50,100", "--dwell", "0", *REASON])
     with writer("test", registered.settings) as con:
         con.execute(
             "insert into serving.predictions by name select ? as source, ? as model_name, 'online' as route, "
@@ -293,8 +301,7 @@ def test_a_canary_that_has_passed_its_last_step_is_champion(registered, monkeypa
     assert f"challenged by {MODEL_NAME} version 2, answering 0.5 of the applicants, as a canary" in begun.output
     assert moved.exit_code == 0, moved.output
     assert "on: no worse than it may be" in moved.output
-    champion = registered.champion()
-    assert champion.version == read_deployment(registered.settings).model_version == 2
+    assert registered.aliases()["champion"] == read_deployment(registered.settings).model_version == 2
     assert read_deployment(registered.settings).challenger is None
     rollback(registered.settings, by="tests")
 
@@ -324,7 +331,7 @@ def test_a_version_that_a_gate_refused_is_not_tried(registered):
 def test_a_challenge_that_is_not_one_thing_is_a_usage_error(registered, monkeypatch, arguments):
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
 
-    assert CliRunner().invoke(challenge_command, arguments).exit_code == 2
+    assert CliRunner().invoke(challenge_command, [*arguments, *REASON]).exit_code == 2
 
 
 @pytest.fixture
@@ -400,14 +407,16 @@ def test_an_archived_version_is_no_longer_live_and_not_promoted(registered: Regi
     assert registered.third.version not in after  # refused, and older than a retention of nothing
     with pytest.raises(GateRefusal, match="was archived"):
         promote(settings, version.version, source=SOURCE, by="tests")
+    archive(settings, version.version, source=SOURCE, undo=True)
+    assert version.version in {model.model_version for model in live_models(settings, retention=timedelta(0))}
 
 
 def test_a_version_that_was_registered_by_hand_is_left_out(registered):
     """A click in MLflow's page broke every command about the lender's versions; and nobody has judged it."""
-    client, before = open_client(registered.settings), registry.list_versions(registered.settings, SOURCE)
+    client, before = open_client(registered.settings), list_versions(registered.settings, SOURCE)
     by_hand = client.create_model_version(MODEL_NAME, source="somewhere", tags={"lake_snapshot": "1"})
 
-    after = registry.list_versions(registered.settings, SOURCE)
+    after = list_versions(registered.settings, SOURCE)
     client.delete_model_version(MODEL_NAME, by_hand.version)
 
     assert after == before
@@ -415,16 +424,57 @@ def test_a_version_that_was_registered_by_hand_is_left_out(registered):
 
 def test_a_new_version_is_never_there_without_what_its_gates_said(registered, monkeypatch):
     """A registration that was killed before the tags left one that had passed, as far as anybody could see."""
-    created = []
 
     def killed(*_):
-        created.extend(registry.list_versions(registered.settings, SOURCE))
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(registry, "_tag_gates", killed)
+        patched.setattr(registry, "_show_gates", killed)
         with pytest.raises(KeyboardInterrupt):
             registered.register(registered.variant("killed"), REFUSED)
-    open_client(registered.settings).delete_model_version(MODEL_NAME, str(created[-1].version))
+    created = list_versions(registered.settings, SOURCE)[-1]
+    shown = open_client(registered.settings).get_model_version(MODEL_NAME, str(created.version)).tags["refused_by"]
+    registered.forget(created)
 
-    assert (created[-1].fingerprint, created[-1].refused_by) == ("killed", ("auc_reaches_floor",))
+    assert (created.fingerprint, created.refused_by, shown) == ("killed", ("auc_reaches_floor",), "auc_reaches_floor")
+
+
+class TestAnotherUserAtMlflowsPort:
+    """MLflow asks for no login: another user of the machine changes files, tags and aliases of a registered version."""
+
+    def test_a_bundle_that_was_replaced_there_is_not_what_a_promotion_serves(self, registered: Registry) -> None:
+        settings = registered.settings
+        promote(settings, 2, source=SOURCE, by="tests")
+        copies = [path.parent for path in settings.mlflow_artifacts.rglob("bundle.json")]
+        genuine = {path: path.read_bytes() for files in copies for path in files.iterdir()}
+        for files in copies:
+            approve_everybody(files)
+
+        served = promote(settings, 1, source=SOURCE, by="tests")
+
+        assert {load_bundle(files).policy.cut_off for files in copies} == {0.999999}  # whole, checksums and all
+        bundle = load_registered(settings, MODEL_NAME, served.model_version)
+        assert served.bundle_directory(settings) == bundle.directory
+        assert (bundle.digest, bundle.policy) == (registered.bundle.digest, registered.bundle.policy)
+        for path, content in genuine.items():
+            path.write_bytes(content)
+
+    def test_tags_that_say_passed_overrule_no_gate(self, registered: Registry) -> None:
+        client = open_client(registered.settings)
+        client.set_model_version_tag(MODEL_NAME, "3", "refused_by", "")
+        client.set_model_version_tag(MODEL_NAME, "3", "gate.auc_reaches_floor", "passed")
+        client.set_model_version_tag(MODEL_NAME, "3", "approved_by", "the committee")
+
+        with pytest.raises(GateRefusal, match="version 3 was refused by auc_reaches_floor"):
+            promote(registered.settings, 3, source=SOURCE, by="tests")
+        with pytest.raises(GateRefusal, match="version 3 was refused by auc_reaches_floor"):
+            challenge(registered.settings, 3, by="tests")
+
+    def test_the_alias_champion_serves_nothing(self, registered: Registry) -> None:
+        promote(registered.settings, 1, source=SOURCE, by="tests")
+        open_client(registered.settings).set_registered_model_alias(MODEL_NAME, "champion", "3")
+
+        assert read_deployment(registered.settings).model_version == 1
+        with pytest.raises(GateRefusal, match="version 1 is served"):
+            archive(registered.settings, 1, source=SOURCE)
+        open_client(registered.settings).set_registered_model_alias(MODEL_NAME, "champion", "1")

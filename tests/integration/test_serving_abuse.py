@@ -7,7 +7,7 @@ import select
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
 from pathlib import Path
@@ -22,6 +22,8 @@ from warehouse.settings import Settings
 
 #: What a client has for a request here.
 SECONDS = 2.0
+#: Of each of the two workers.
+CONNECTIONS = 40
 SECRET = b"a secret that is shared with the identity provider"
 BODY = json.dumps(APPLICATION).encode()
 
@@ -47,6 +49,7 @@ def server(serving_home: ServingHome, log: Path) -> Iterator[Server]:
     environment = {
         "LOANLAKE_REQUEST_SECONDS": str(SECONDS),
         "LOANLAKE_BODY_BYTES": "10000",
+        "LOANLAKE_CONNECTIONS": str(CONNECTIONS),
         "LOANLAKE_JWT_ISSUER": "https://id.example",
         "LOANLAKE_JWT_AUDIENCE": "loanlake",
         "LOANLAKE_JWT_SECRET_FILE": str(secret),
@@ -230,3 +233,55 @@ def _bounded(parts: Iterator[bytes]) -> Iterator[bytes]:
     deadline = time.monotonic() + SECONDS + 10
     while time.monotonic() < deadline:
         yield next(parts)
+
+
+def test_connections_beyond_the_limit_are_refused_and_the_others_answered(server: Server) -> None:
+    """Each takes a descriptor: without a limit a flood leaves none to open a file with."""
+    flood = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(2 * CONNECTIONS + 30)]
+    try:
+        time.sleep(0.3)
+        refused = [connection for connection in flood if select.select([connection], [], [], 0)[0]]
+        first = refused[0].recv(4096)
+    finally:
+        for connection in flood:
+            connection.close()
+
+    assert len(refused) >= 30
+    assert first.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"LOANLAKE_CONNECTIONS" in first
+    assert _until(lambda: server.request("GET", "/healthz") == {"status": "alive"})
+
+
+def test_whoever_asks_for_a_websocket_writes_no_line_into_the_log(server: Server, log: Path) -> None:
+    upgrade = (
+        b"GET /v1/model HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n\r\n"
+    )
+    before = log.read_text()
+
+    received = [answer(server, [upgrade])[0] for _ in range(5)]
+
+    assert {text.split(b"\r\n")[0] for text in received} == {b"HTTP/1.1 401 Unauthorized"}
+    assert log.read_text() == before
+
+
+def test_what_is_not_http_writes_a_few_lines_a_minute(server: Server, log: Path) -> None:
+    before = log.read_text().count("Invalid HTTP request received")
+
+    for _ in range(60):
+        answer(server, [b"\x16\x03\x01 nothing that HTTP has\r\n\r\n"])
+
+    n_lines = log.read_text().count("Invalid HTTP request received") - before
+    assert 1 <= n_lines <= 2 * 10
+
+
+def _until(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            if condition():
+                return True
+        except OSError:
+            pass
+        time.sleep(0.05)
+    return False

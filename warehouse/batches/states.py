@@ -3,19 +3,22 @@
 ::
 
     queued ──► running ──► succeeded
-      │          │ ├─────► failed ────► queued (retry)
-      └──────────┴─┴─────► cancelled ─► queued (retry)
+     │  ▲        │ │ ├───► failed ────► queued (retry)
+     │  └────────┘ │ │
+     │  postponed  │ │
+     └─────────────┴─┴───► cancelled ─► queued (retry)
+
+Of a batch that failed or was cancelled nothing is published. One that has its results only waits to publish them: it is
+postponed until it succeeds, since some of its decisions may be in the log already.
 
 Every arrow is one statement that names the state it starts from: of two that want to go different ways one finds it
 gone. An attempt is counted at each way into the queue, so that a run of an earlier one can no longer report anything.
 """
 
-import hashlib
 import sqlite3
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast, get_args
 
 import msgspec
@@ -28,8 +31,10 @@ from warehouse.settings import Settings
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 ENDED = ("succeeded", "failed", "cancelled")
 _BUSY_SECONDS = 20.0
-_NAMESPACE = uuid.UUID("0a3f5f5e-5a8e-5b5c-8f0b-6a4c7d0c2f11")
 _ABANDONED = "the run that scored it ended before it was done; it can be tried again"
+_UNPUBLISHED = "its results are written, and the run that published them ended before it was done"
+#: A batch that is put back waits this long, each time in a row twice as long, up to the longest.
+_FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=15), timedelta(minutes=10)
 _SCHEMA = """
 create table if not exists batches (
     batch_id text primary key,
@@ -53,12 +58,14 @@ create table if not exists batches (
     model_version integer,
     feature_version text,
     lake_snapshot integer,
-    key_id text
+    key_id text,
+    n_postponed integer not null default 0,
+    not_before text
 ) strict;
 create index if not exists batches_by_state on batches (state, queued_at);
+-- of two batches with one Idempotency-Key, in whatever processes, the second is not accepted
+create unique index if not exists batches_by_key on batches (key_id) where key_id is not null;
 """
-#: Of two batches with one Idempotency-Key, in whatever processes, the second is not taken.
-_KEYS = "create unique index if not exists batches_by_key on batches (key_id) where key_id is not null"
 
 
 class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +74,8 @@ class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     ``lake_snapshot``: where the rows were taken from a table, the state that it was read in. ``with_reasons``: whether
     declined rows of a table of features get theirs. ``request_fields``: which fields the rows were checked against
     (``ml.batch_rows``), those of the version ``checked_by``; None for a table of features, which the run reads.
-    ``history_*``: the policy of the server that took the rows, for look-ups.
+    ``history_*``: the policy of the server that took the rows, for look-ups. ``caller_name``: of the key or token that
+    asked, for people; ``Batch.caller_id`` is what it is known by.
     """
 
     table: str | None = None
@@ -79,6 +87,7 @@ class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     history_max_age_hours: float | None = None
     history_stale: str = "score"
     history_unavailable: str = "refuse"
+    caller_name: str | None = None
 
     @property
     def has_rows(self) -> bool:
@@ -89,7 +98,8 @@ class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """A batch as it stands; times are naive UTC. ``n_rows``: None until a table's rows were counted.
 
-    ``reason``: why it failed. ``run_id``: the run that has, or had, it.
+    ``reason``: why it failed, or was postponed. ``run_id``: the run that has, or had, it. ``not_before``: when it may
+    have its next run, after it was postponed ``n_postponed`` times.
     """
 
     batch_id: str
@@ -112,19 +122,12 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     model_version: int | None
     feature_version: str | None
     lake_snapshot: int | None
+    n_postponed: int
+    not_before: datetime | None
 
-
-def batch_key_id(caller_id: str, idempotency_key: str) -> str:
-    """What this caller's key is kept as, in every process and after every restart.
-
-    Never a batch's id: a key may come again after its batch was forgotten, and then stands for another.
-    """
-    return str(uuid.uuid5(_NAMESPACE, f"{caller_id}\n{idempotency_key}"))
-
-
-def body_digest(body: bytes, media_type: str) -> str:
-    """What two bodies have in common that ask for the same."""
-    return hashlib.sha256(media_type.encode() + b"\n" + body).hexdigest()
+    def is_due(self, now: datetime) -> bool:
+        """Whether it may have a run at ``now`` (naive UTC)."""
+        return self.not_before is None or self.not_before <= now
 
 
 class BatchStates:
@@ -165,6 +168,21 @@ class BatchStates:
         with self._connection() as con:
             return _one(con, batch_id)
 
+    def newest(
+        self, n: int, *, caller_id: str | None = None, state: State | None = None, before: str | None = None
+    ) -> list[Batch]:
+        """The batches of one caller, or of all, in one state or any, newest first; ``before``: older than that id."""
+        if not self._path.exists():
+            return []
+        with self._connection() as con:
+            # ids sort by when they were made
+            rows = con.execute(
+                f"select {_COLUMNS} from batches where (?1 is null or caller_id = ?1) and (?2 is null or state = ?2) "
+                "and (?3 is null or batch_id < ?3) order by batch_id desc limit ?4",
+                (caller_id, state, before, n),
+            )
+            return [_batch(row) for row in rows]
+
     def find_by_key(self, key_id: str) -> Batch | None:
         """The batch that a key stands for."""
         if not self._path.exists():
@@ -180,12 +198,14 @@ class BatchStates:
         """Those that a run has claimed."""
         return self._in_state("running")
 
-    def count(self, state: State = "queued") -> int:
-        """How many are in a state; without one, how many wait for a run."""
+    def count(self, state: State = "queued", *, caller_id: str | None = None) -> int:
+        """How many are in a state, of one caller or of all; without a state, how many wait for a run."""
         if not self._path.exists():
             return 0
         with self._connection() as con:
-            ((n_batches,),) = con.execute("select count(*) from batches where state = ?", (state,)).fetchall()
+            ((n_batches,),) = con.execute(
+                "select count(*) from batches where state = ?1 and (?2 is null or caller_id = ?2)", (state, caller_id)
+            ).fetchall()
         return int(n_batches)
 
     def claim(self, batch_id: str, run_id: str) -> Batch | None:
@@ -193,7 +213,7 @@ class BatchStates:
         with self._transaction() as con:
             changed = con.execute(
                 "update batches set state = 'running', run_id = ?, started_at = ?, ended_at = null, reason = null, "
-                "n_done = 0, n_scored = 0, n_refused = 0 where batch_id = ? and state = 'queued'",
+                "not_before = null, n_done = 0, n_scored = 0, n_refused = 0 where batch_id = ? and state = 'queued'",
                 (run_id, _now(), batch_id),
             ).rowcount
             return _required(con, batch_id) if changed else None
@@ -217,6 +237,24 @@ class BatchStates:
                 (state, reason, _now(), batch.batch_id, batch.attempt),
             )
             return _required(con, batch.batch_id)
+
+    def postpone(self, batch: Batch, reason: str) -> Batch:
+        """Put an attempt back into the queue, for later; one that was ended otherwise stays so."""
+        wait = min(_FIRST_WAIT * 2 ** min(batch.n_postponed, 20), _LONGEST_WAIT)
+        with self._transaction() as con:
+            con.execute(
+                "update batches set state = 'queued', attempt = attempt + 1, reason = ?, not_before = ?, "
+                "n_postponed = n_postponed + 1, started_at = null, run_id = null, is_cancelling = 0 "
+                "where batch_id = ? and attempt = ? and state in ('queued', 'running')",
+                (reason, (datetime.fromisoformat(_now()) + wait).isoformat(), batch.batch_id, batch.attempt),
+            )
+            return _required(con, batch.batch_id)
+
+    def stop(self, batch: Batch, reason: str, *, advice: str = "") -> Batch:
+        """End an attempt that cannot go on: postponed where its results are written, else failed, with ``advice``."""
+        if BatchFiles(self._settings, batch.batch_id).results.exists():
+            return self.postpone(batch, reason)
+        return self.finish(batch, "failed", reason=reason + advice)
 
     def cancel(self, batch_id: str) -> Batch:
         """Cancel what waits, at once, or tell the run to stop; again changes nothing.
@@ -250,7 +288,8 @@ class BatchStates:
             changed = con.execute(
                 "update batches set state = 'queued', attempt = attempt + 1, queued_at = ?, started_at = null, "
                 "ended_at = null, reason = null, run_id = null, is_cancelling = 0, n_done = 0, n_scored = 0, "
-                "n_refused = 0 where batch_id = ? and state in ('failed', 'cancelled')",
+                "n_refused = 0, n_postponed = 0, not_before = null "
+                "where batch_id = ? and state in ('failed', 'cancelled')",
                 (_now(), batch_id),
             ).rowcount
             found = _required(con, batch_id)
@@ -263,7 +302,7 @@ class BatchStates:
     def end_abandoned(self) -> list[Batch]:
         """End batches whose run is gone: cancelled where that was asked for, else failed, to be tried again.
 
-        One that has its results is never cancelled: some of its decisions may be in the log.
+        One that has its results is postponed instead: some of its decisions may be in the log.
         """
         ended = []
         for batch in self.running():
@@ -271,9 +310,12 @@ class BatchStates:
             if files.is_worked_on():
                 continue
             remove_abandoned(files.directory)
-            is_cancelled = batch.is_cancelling and not files.results.exists()
-            state: State = "cancelled" if is_cancelled else "failed"
-            ended.append(self.finish(batch, state, reason=None if is_cancelled else _ABANDONED))
+            if files.results.exists():
+                ended.append(self.postpone(batch, _UNPUBLISHED))
+            elif batch.is_cancelling:
+                ended.append(self.finish(batch, "cancelled"))
+            else:
+                ended.append(self.finish(batch, "failed", reason=_ABANDONED))
         return ended
 
     def remove_ended_before(self, moment: datetime) -> int:
@@ -314,12 +356,6 @@ class BatchStates:
             if not con.execute("select 1 from sqlite_master where name = 'batches'").fetchone():
                 con.executescript(f"begin immediate; {_SCHEMA} commit;")
                 self._path.chmod(0o600)
-            if not con.execute("select 1 from sqlite_master where name = 'batches_by_key'").fetchone():
-                con.execute("begin immediate")
-                if not con.execute("select 1 from pragma_table_info('batches') where name = 'key_id'").fetchone():
-                    con.execute("alter table batches add column key_id text")  # written by an earlier version
-                con.execute(_KEYS)
-                con.execute("commit")
             yield con
 
     @contextmanager
@@ -351,8 +387,7 @@ def _one(con: sqlite3.Connection, batch_id: str) -> Batch | None:
 
 
 def _of_key(con: sqlite3.Connection, key_id: str) -> Batch | None:
-    # earlier versions made the key's id the batch's own
-    row = con.execute(f"select {_COLUMNS} from batches where key_id = ?1 or batch_id = ?1", (key_id,)).fetchone()
+    row = con.execute(f"select {_COLUMNS} from batches where key_id = ?", (key_id,)).fetchone()
     return _batch(row) if row else None
 
 
@@ -367,7 +402,7 @@ def _batch(row: tuple[Any, ...]) -> Batch:
     values = dict(zip(Batch.__struct_fields__, row, strict=True))
     values["request"] = msgspec.json.decode(values["request"], type=BatchRequest)
     values["is_cancelling"] = bool(values["is_cancelling"])
-    for name in ("created_at", "started_at", "ended_at"):
+    for name in ("created_at", "started_at", "ended_at", "not_before"):
         values[name] = datetime.fromisoformat(values[name]) if values[name] else None
     if values["state"] not in get_args(State):
         raise BatchStateError(f"a batch's state must be one of {', '.join(get_args(State))}: found {values['state']!r}")

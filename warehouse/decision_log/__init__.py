@@ -9,6 +9,7 @@ from warehouse.decision_log.entries import (
     Decision,
     HistoryWord,
     ReportedOutcome,
+    RouteWord,
     ScoringFailure,
     ShadowDecision,
     StatusWord,
@@ -28,14 +29,19 @@ from warehouse.decision_log.outbox import (
     newest_in_outbox,
 )
 from warehouse.decision_log.pruning import Pruned, prune
+from warehouse.decision_log.search import DecisionQuery, FoundDecision, Place, search_decisions
 
 __all__ = [
     "Backlog",
     "Decision",
+    "DecisionQuery",
+    "FoundDecision",
     "HistoryWord",
     "Ingested",
+    "Place",
     "Pruned",
     "ReportedOutcome",
+    "RouteWord",
     "ScoringFailure",
     "ShadowDecision",
     "StatusWord",
@@ -53,4 +59,5 @@ __all__ = [
     "newest_in_lake",
     "newest_in_outbox",
     "prune",
+    "search_decisions",
 ]

@@ -11,6 +11,9 @@ import msgspec
 HistoryWord = Literal["fresh", "stale", "left_out", "unknown", "unavailable", "not_needed"]
 #: What a score was made with, in brief; :data:`HistoryWord` says why.
 StatusWord = Literal["scored", "scored_with_stale_history", "scored_without_history"]
+#: How a decision came about: one score request, a list in one request, the rows of a batch that were sent or that a
+#: table held, or ``backfill``: past applications, scored from the warehouse's own features and answered to no caller.
+RouteWord = Literal["online", "inline_batch", "file_batch", "table_batch", "backfill"]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +22,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.logged_values``). ``role``: whether the champion or the
     challenger answered, or the champion as ``fallback`` of a challenger that failed; ``batch`` and ``shadow`` answered
     nobody. ``history``: what was looked up online, a :data:`HistoryWord`; None where features came from the lake.
+    ``route``: a :data:`RouteWord`. ``caller_id`` and ``caller_name``: who asked, by the id that stays the same when a
+    key is rotated, and the name of the key or the token's subject; None for ``backfill``.
     """
 
     decision_id: str
@@ -43,6 +48,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     lake_snapshot: int | None = None
     role: str = "champion"
     history: str | None = None
+    caller_id: str | None = None
+    caller_name: str | None = None
 
 
 class ShadowDecision(Decision, frozen=True, kw_only=True):
@@ -55,7 +62,10 @@ class ShadowDecision(Decision, frozen=True, kw_only=True):
 
 
 class ReportedOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """One outcome reported over HTTP, column for column ``serving.reported_outcomes`` without ``ingested_at``."""
+    """One outcome reported over HTTP, column for column ``serving.reported_outcomes`` without ``ingested_at``.
+
+    ``caller_id`` and ``caller_name``: who reported it first.
+    """
 
     outcome_id: str
     source: str
@@ -64,6 +74,8 @@ class ReportedOutcome(msgspec.Struct, frozen=True, kw_only=True):
     outcome_at: datetime
     known_at: datetime
     loss_amount: float | None = None
+    caller_id: str | None = None
+    caller_name: str | None = None
 
 
 class ScoringFailure(msgspec.Struct, frozen=True, kw_only=True):

@@ -128,10 +128,10 @@ def newest_in_lake(settings: Settings, n: int) -> list[Decision]:
 
     if not lake_exists(settings):  # not yet
         return []
-    with closing(connect_to_lake(settings)) as con, _readable():
+    with closing(connect_to_lake(settings)) as con, readable():
         try:
             result = con.execute(
-                f"select * from {DECISIONS.lake_table} where route = 'online' order by decided_at desc limit ?", [n]
+                f"select * from {DECISIONS.lake_table} where route <> 'backfill' order by decided_at desc limit ?", [n]
             )
         except duckdb.CatalogException:  # a lake that no program has written to yet
             return []
@@ -139,7 +139,7 @@ def newest_in_lake(settings: Settings, n: int) -> list[Decision]:
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def readable() -> Iterator[None]:
     """Raise LakeError for whatever keeps a query of the lake from its answer: a file that is gone, or memory.
 
     Without DuckDB's words, which callers may see: they can name where the lake lies, and how it is entered.
@@ -166,7 +166,7 @@ def _find_in_lake(settings: Settings, decision_id: str) -> Decision:
 
     if not lake_exists(settings):  # not yet
         raise _not_found(settings, decision_id)
-    with closing(connect_to_lake(settings)) as con, _readable():
+    with closing(connect_to_lake(settings)) as con, readable():
         for kind in (DECISIONS, SHADOWS):
             try:
                 result = con.execute(f"select * from {kind.lake_table} where decision_id = ?", [decision_id])

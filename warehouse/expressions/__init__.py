@@ -30,7 +30,7 @@ type, and beyond the year 9999. It never returns another value.
 """
 
 from warehouse.expressions.compiled import CompiledSelect, check_select, compile_contract, compile_select
-from warehouse.expressions.select_text import columns_made_of, columns_read, relation_of
+from warehouse.expressions.select_text import columns_made_of, columns_read, inputs_of_columns, relation_of
 
 __all__ = [
     "CompiledSelect",
@@ -39,5 +39,6 @@ __all__ = [
     "columns_read",
     "compile_contract",
     "compile_select",
+    "inputs_of_columns",
     "relation_of",
 ]

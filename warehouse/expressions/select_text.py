@@ -1,6 +1,6 @@
 """One select over one relation: what a feature model's SQL may be, and its columns."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlglot
@@ -65,7 +65,7 @@ def columns_read(sql: str) -> frozenset[str]:
     )
 
 
-def columns_made_of(sql: str, inputs: Iterable[str]) -> frozenset[str]:
+def columns_made_of(sql: str, inputs: Sequence[str]) -> frozenset[str]:
     """The select's columns that name one of ``inputs``, themselves or through an earlier column that does.
 
     Raises ExpressionError as :func:`read_select` does.
@@ -73,12 +73,26 @@ def columns_made_of(sql: str, inputs: Iterable[str]) -> frozenset[str]:
     >>> sorted(columns_made_of("select a, rate / 2 as half, half + a as more, b as other from t", ["rate"]))
     ['half', 'more']
     """
-    made_of, made = {name.lower() for name in inputs}, set()
+    return frozenset(name for name, read in inputs_of_columns(sql, inputs).items() if read)
+
+
+def inputs_of_columns(sql: str, inputs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Each of the select's columns with those of ``inputs`` that it names, itself or through an earlier column.
+
+    Raises ExpressionError as :func:`read_select` does.
+
+    >>> inputs_of_columns("select a, rate / 2 as half, half + Debt as more from t", ["rate", "debt"])
+    {'a': (), 'half': ('rate',), 'more': ('rate', 'debt')}
+    """
+    by_name: dict[str, dict[str, None]] = {name.lower(): {name: None} for name in inputs}
+    found: dict[str, tuple[str, ...]] = {}
     for column in read_select(sql).columns:
-        if any(found.name.lower() in made_of for found in column.expression.find_all(exp.Column)):
-            made.add(column.name)
-            made_of.add(column.name.lower())
-    return frozenset(made)
+        read: dict[str, None] = {}
+        for named in column.expression.find_all(exp.Column):
+            read |= by_name.get(named.name.lower(), {})
+        found[column.name] = tuple(name for name in inputs if name in read)
+        by_name[column.name.lower()] = read
+    return found
 
 
 def relation_of(sql: str) -> tuple[str, ...]:

@@ -1,4 +1,7 @@
-{#- What is read of the public accepted-loans file (151 columns), and how; see typing.sql. -#}
+{#-
+    What is read of the public accepted-loans file (151 columns), and how; see typing.sql. Percentages are written with
+    their sign in the lender's own downloads and without it in the public copy, 11.89% and 11.89: `sign: optional`.
+-#}
 {% macro lending_club_loans() -%}
     {%- set sub_grades = {} -%}
     {%- for grade in 'ABCDEFG' -%}
@@ -25,7 +28,7 @@
         {'name': 'issued_on', 'from': 'issue_d', 'format': 'month', 'required': true},
         {'name': 'loan_amount', 'from': 'loan_amnt', 'format': 'amount', 'required': true, 'min': 1},
         {'name': 'term_months', 'from': 'term', 'format': 'integer', 'suffix': ' months', 'required': true, 'min': 1, 'max': 480},
-        {'name': 'annual_rate', 'from': 'int_rate', 'format': 'percent', 'min': 0, 'max': 1},
+        {'name': 'annual_rate', 'from': 'int_rate', 'format': 'percent', 'sign': 'optional', 'min': 0, 'max': 1},
         {'name': 'lender_grade', 'from': 'sub_grade', 'format': 'integer', 'values': sub_grades},
         {'name': 'purpose', 'format': 'text', 'values': purposes},
         {'name': 'state', 'from': 'addr_state', 'format': 'text'},
@@ -35,7 +38,7 @@
         {'name': 'employment_years', 'from': 'emp_length', 'format': 'double', 'values': years, 'missing': ['n/a']},
         {'name': 'home_ownership', 'format': 'text', 'values': {
             'OWN': 'own', 'MORTGAGE': 'mortgage', 'RENT': 'rent', 'OTHER': 'other', 'NONE': 'other', 'ANY': 'other'}},
-        {'name': 'debt_to_income', 'from': 'dti', 'format': 'percent', 'min': 0, 'max': 1000},
+        {'name': 'debt_to_income', 'from': 'dti', 'format': 'percent', 'sign': 'none', 'min': 0, 'max': 1000},
         {'name': 'score_low', 'from': 'fico_range_low', 'format': 'double', 'min': 0, 'max': 1000},
         {'name': 'score_high', 'from': 'fico_range_high', 'format': 'double', 'min': 0, 'max': 1000},
         {'name': 'n_open_accounts', 'from': 'open_acc', 'format': 'count'},
@@ -47,7 +50,7 @@
         {'name': 'months_since_delinquency', 'from': 'mths_since_last_delinq', 'format': 'double', 'min': 0, 'max': 1200},
         {'name': 'months_since_public_record', 'from': 'mths_since_last_record', 'format': 'double', 'min': 0, 'max': 1200},
         {'name': 'revolving_balance', 'from': 'revol_bal', 'format': 'amount'},
-        {'name': 'revolving_utilisation', 'from': 'revol_util', 'format': 'percent', 'min': 0, 'max': 1000},
+        {'name': 'revolving_utilisation', 'from': 'revol_util', 'format': 'percent', 'sign': 'optional', 'min': 0, 'max': 1000},
         {'name': 'oldest_account_on', 'from': 'earliest_cr_line', 'format': 'month'},
         {'name': 'status', 'from': 'loan_status', 'format': 'text', 'values': statuses, 'required': true},
         {'name': 'last_payment_on', 'from': 'last_pymnt_d', 'format': 'month'},

@@ -6,8 +6,8 @@
     {%- set keys = {'statements': ['borrower_id', 'statement_on'], 'demographics': ['borrower_id']} -%}
     {%- set readings = {
         'applications': [
-            {'name': 'application_id', 'format': 'text', 'required': true},
-            {'name': 'borrower_id', 'format': 'text', 'required': true},
+            {'name': 'application_id', 'format': 'id', 'required': true},
+            {'name': 'borrower_id', 'format': 'id', 'required': true},
             {'name': 'decided_at', 'format': 'timestamp', 'required': true},
             {'name': 'requested_amount', 'format': 'amount', 'required': true, 'min': 1},
             {'name': 'term_months', 'format': 'integer', 'required': true, 'min': 1, 'max': 480},
@@ -30,30 +30,30 @@
             {'name': 'oldest_account_on', 'format': 'date'},
         ],
         'statements': [
-            {'name': 'borrower_id', 'format': 'text', 'required': true},
+            {'name': 'borrower_id', 'format': 'id', 'required': true},
             {'name': 'statement_on', 'format': 'date', 'required': true},
             {'name': 'known_at', 'format': 'timestamp', 'required': true},
-            {'name': 'credit_limit', 'format': 'double', 'min': 0},
-            {'name': 'balance', 'format': 'double'},
+            {'name': 'credit_limit', 'format': 'amount'},
+            {'name': 'balance', 'format': 'amount', 'min': -1000000000},
             {'name': 'paid_amount', 'format': 'amount'},
             {'name': 'months_past_due', 'format': 'count', 'max': 120},
         ],
         'outcomes': [
-            {'name': 'application_id', 'format': 'text', 'required': true},
+            {'name': 'application_id', 'format': 'id', 'required': true},
             {'name': 'is_default', 'format': 'boolean', 'required': true},
             {'name': 'outcome_at', 'format': 'timestamp', 'required': true},
             {'name': 'known_at', 'format': 'timestamp', 'required': true},
             {'name': 'loss_amount', 'format': 'amount'},
         ],
         'demographics': [
-            {'name': 'borrower_id', 'format': 'text', 'required': true},
+            {'name': 'borrower_id', 'format': 'id', 'required': true},
             {'name': 'sex', 'format': 'text'},
             {'name': 'birth_year', 'format': 'integer', 'min': 1900, 'max': 2100},
             {'name': 'marital_status', 'format': 'text'},
             {'name': 'education', 'format': 'text'},
         ],
         'truth': [
-            {'name': 'application_id', 'format': 'text', 'required': true},
+            {'name': 'application_id', 'format': 'id', 'required': true},
             {'name': 'p_default', 'format': 'double', 'required': true, 'min': 0, 'max': 1},
             {'name': 'is_shock_period', 'format': 'boolean', 'required': true},
         ],

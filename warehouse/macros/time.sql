@@ -12,8 +12,23 @@
     ((year({{ later }}) - year({{ earlier }})) * 12 + month({{ later }}) - month({{ earlier }}))
 {%- endmacro %}
 
-{#- A text's time in UTC, null where it is none; without an offset it is UTC already. Sessions stand at UTC on every engine. -#}
+{#- The time in UTC of a text that has the grammar of a timestamp; without an offset it is UTC already, by day alone its first moment. -#}
 {% macro utc_time(text) -%} {{ adapter.dispatch('utc_time', 'loanlake')(text) }} {%- endmacro %}
-{#- as a timestamp at once, DuckDB would drop the offset -#}
-{% macro default__utc_time(text) -%} cast(try_cast({{ text }} as timestamptz) as timestamp) {%- endmacro %}
+{#-
+    By its parts: DuckDB's cast to timestamptz lends the zone that one row names to the rows after it, and reads a time
+    without an offset in the session's zone. Digits beyond the microsecond are rounded, as the API's JSON reader does.
+-#}
+{% macro default__utc_time(text) -%}
+    {%- set clock = "regexp_extract(substr(" ~ text ~ ", 12), '^[0-9:.]+')" -%}
+    {%- set offset = "replace(regexp_extract(substr(" ~ text ~ ", 17), '[+-].*'), ':', '')" -%}
+    try_cast(substr({{ text }}, 1, 10) || ' ' || coalesce(nullif(substr({{ clock }}, 1, 15), ''), '00:00') as timestamp)
+    + to_microseconds(case when substr({{ clock }}, 16, 1) >= '5' then 1 else 0 end)
+    - to_minutes(
+        case when {{ offset }} = '' then 0 else
+            cast(substr({{ offset }}, 1, 1) || '1' as integer)
+            * (cast(substr({{ offset }}, 2, 2) as integer) * 60 + coalesce(try_cast(substr({{ offset }}, 4, 2) as integer), 0))
+        end
+    )
+{%- endmacro %}
+{#- Spark's cast reads each text by itself, and sessions stand at UTC -#}
 {% macro spark__utc_time(text) -%} try_cast({{ text }} as timestamp) {%- endmacro %}

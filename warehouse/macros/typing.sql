@@ -1,20 +1,22 @@
 {#-
-    Text in, typed columns out, once per entity. Times are UTC: one with an offset (20:00:00-05:00) is converted, one without
-    is taken for UTC. A reading is a dict:
+    Text in, typed columns out, once per entity. docs/formats.md says what each format takes. Times are UTC: one with an
+    offset (20:00:00-05:00) is converted, one without is taken for UTC, one with a named zone is refused. A reading is a dict:
 
     name        the typed column
     from        the raw column (default: the same name)
-    format      text, integer, bigint, double, percent, boolean, date, timestamp, month (Dec-2011); and what the core models
-                refuse beyond its limits: count (an integer, 0 to 10,000) and amount (a double, 0 to 1e9)
+    format      text, id, integer, bigint, double, percent, boolean, date, timestamp, month (Dec-2011); and what the core
+                models refuse beyond its limits: count (an integer, 0 to 10,000) and amount (a double, 0 to 1e9)
+    sign        of a percent: required (12.5%; the default), none (12.5 is 12.5 %), or optional (both are written)
     required    a missing value rejects the row
-    min, max    inclusive limits of a number, in place of those of its format
+    min, max    inclusive limits of a number, in place of those of its format; of a text the fewest and most characters
     future      a date or time may lie in the future (when a loan is due); otherwise one later than the day after its file
                 was loaded rejects the row, since the newest time of all is taken for how far a lender's knowledge reaches
-    suffix      text to cut off first (' months')
+    suffix      text to cut off the end first (' months')
     values      {raw text: typed value}: any other text rejects the row; format says the type of the typed value
     missing     texts that mean "no value", besides the empty text
 
     typed_rows and rejected_rows share the same CTEs, so that a row is either typed or explained, never both or neither.
+    What is configured is quoted wherever it enters the SQL: a column may be called 90 days late, a value driver's.
 -#}
 
 {#-
@@ -25,8 +27,8 @@
 texts as (
     select
         {%- for reading in readings %}
-        raw.{{ reading.get('from', reading.name) }} as {{ reading.name }}_raw,
-        {{ trimmed_text(reading) }} as {{ reading.name }}_trimmed,
+        raw.{{ adapter.quote(reading.get('from', reading.name)) }} as {{ step(reading, 'raw') }},
+        {{ trimmed('raw.' ~ adapter.quote(reading.get('from', reading.name))) }} as {{ step(reading, 'trimmed') }},
         {%- endfor %}
         raw._file,
         raw._line,
@@ -40,9 +42,19 @@ given as (
         *
         {%- for reading in readings -%}
         ,
-        case when {{ is_missing(reading) }} then null else {{ reading.name }}_trimmed end as {{ reading.name }}_text
+        case when {{ is_missing(reading) }} then null else {{ given_text(reading) }} end as {{ step(reading, 'text') }}
         {%- endfor %}
     from texts
+),
+
+formed as (
+    select
+        *
+        {%- for reading in readings if 'values' not in reading -%}
+        ,
+        case when {{ is_well_formed(reading) }} then {{ step(reading, 'text') }} end as {{ step(reading, 'formed') }}
+        {%- endfor %}
+    from given
 ),
 
 numbers as (
@@ -50,9 +62,19 @@ numbers as (
         *
         {%- for reading in readings if is_number(reading) -%}
         ,
-        try_cast({{ reading.name }}_text as double) as {{ reading.name }}_number
+        try_cast({{ number_text(reading) }} as double) as {{ step(reading, 'cast') }}
         {%- endfor %}
-    from given
+    from formed
+),
+
+finite as (
+    select
+        *
+        {%- for reading in readings if is_number(reading) -%}
+        ,
+        {{ finite_number(reading) }} as {{ step(reading, 'number') }}
+        {%- endfor %}
+    from numbers
 ),
 
 typed as (
@@ -60,9 +82,9 @@ typed as (
         *
         {%- for reading in readings -%}
         ,
-        {{ typed_value(reading) }} as {{ reading.name }}
+        {{ typed_value(reading) }} as {{ adapter.quote(reading.name) }}
         {%- endfor %}
-    from numbers
+    from finite
 ),
 
 checked as (
@@ -70,11 +92,14 @@ checked as (
         *
         {%- for reading in readings -%}
         ,
-        {{ reject_reason(reading) }} as {{ reading.name }}_reason
+        {{ reject_reason(reading) }} as {{ step(reading, 'reason') }}
         {%- endfor %}
     from typed
 )
 {%- endmacro %}
+
+{#- The column of a step on the way from a reading's raw text to its value. -#}
+{% macro step(reading, name) -%} {{ return(adapter.quote(reading.name ~ '_' ~ name)) }} {%- endmacro %}
 
 {#- One row per key: the good row that was loaded last. -#}
 {% macro typed_rows(relation, readings, key) -%}
@@ -83,13 +108,13 @@ with {{ checked_rows(relation, readings) }},
 newest_first as (
     select
         {%- for reading in readings %}
-        {{ reading.name }},
+        {{ adapter.quote(reading.name) }},
         {%- endfor %}
         _file,
         _line,
         _loaded_at,
         row_number() over (
-            partition by {{ key | join(', ') }}
+            partition by {{ quoted_key(key) }}
             order by _loaded_at desc, _file desc, _line desc
         ) as version
     from checked
@@ -98,7 +123,7 @@ newest_first as (
 
 select
     {%- for reading in readings %}
-    {{ reading.name }},
+    {{ adapter.quote(reading.name) }},
     {%- endfor %}
     _file,
     _line,
@@ -113,7 +138,7 @@ with {{ checked_rows(source('raw', source_name ~ '_' ~ entity), readings) }},
 
 positions as (
     {%- for reading in readings %}
-    select {{ loop.index }} as position, '{{ reading.get('from', reading.name) }}' as column_name
+    select {{ loop.index }} as position, {{ text_literal(reading.get('from', reading.name)) }} as column_name
     {{- ' union all' if not loop.last }}
     {%- endfor %}
 ),
@@ -125,10 +150,10 @@ values_rejected as (
         checked._loaded_at,
         positions.column_name,
         case positions.position
-            {%- for reading in readings %} when {{ loop.index }} then checked.{{ reading.name }}_raw{% endfor %}
+            {%- for reading in readings %} when {{ loop.index }} then checked.{{ step(reading, 'raw') }}{% endfor %}
         end as value,
         case positions.position
-            {%- for reading in readings %} when {{ loop.index }} then checked.{{ reading.name }}_reason{% endfor %}
+            {%- for reading in readings %} when {{ loop.index }} then checked.{{ step(reading, 'reason') }}{% endfor %}
         end as reason
     from checked
     cross join positions
@@ -140,17 +165,17 @@ repeats as (
         _file,
         _line,
         _loaded_at,
-        '{{ key | join(', ') }}' as column_name,
-        {{ key | join("_raw || ', ' || ") }}_raw as value,
+        {{ text_literal(key | join(', ')) }} as column_name,
+        {{ key_texts(readings, key) | join(" || ', ' || ") }} as value,
         'repeated on a later line of the file, which is used' as reason,
-        row_number() over (partition by _loaded_at, _file, {{ key | join(', ') }} order by _line desc) as version
+        row_number() over (partition by _loaded_at, _file, {{ quoted_key(key) }} order by _line desc) as version
     from checked
     where {{ first_reason(readings) }} is null
 )
 
 select
-    '{{ source_name }}' as source,
-    '{{ entity }}' as entity,
+    {{ text_literal(source_name) }} as source,
+    {{ text_literal(entity) }} as entity,
     _file as file,
     _line as line,
     column_name,
@@ -165,117 +190,180 @@ from (
 ) as rejects
 {%- endmacro %}
 
-{#- The raw text without blanks around it, and without what the format writes beside the value. -#}
-{% macro trimmed_text(reading) -%}
-    {%- set text = 'trim(raw.' ~ reading.get('from', reading.name) ~ ')' -%}
-    {%- set beside = '%' if reading.format == 'percent' else reading.suffix | default('') | trim -%}
-    {%- if beside -%} trim(replace({{ text }}, '{{ beside }}', '')) {%- else -%} {{ text }} {%- endif -%}
+{% macro quoted_key(key) -%}
+    {%- for column in key -%} {{ adapter.quote(column) }}{{ ', ' if not loop.last }} {%- endfor -%}
+{%- endmacro %}
+
+{#- What a rejected row shows of each key column: the text as received, or where the key is the place in a file, that. -#}
+{% macro key_texts(readings, key) -%}
+    {%- set texts, read = [], readings | map(attribute='name') | list -%}
+    {%- for column in key -%}
+        {%- do texts.append(
+            adapter.quote(column ~ '_raw') if column in read
+            else 'cast(' ~ adapter.quote(column) ~ ' as ' ~ dbt.type_string() ~ ')'
+        ) -%}
+    {%- endfor -%}
+    {{ return(texts) }}
 {%- endmacro %}
 
 {% macro is_missing(reading) -%}
-    {%- set texts = [''] + (reading.missing | default([]) | map('lower') | list) -%}
-    {%- if reading.format != 'text' and 'values' not in reading -%}
-        {%- set texts = texts + ['nan', 'na', 'n/a', 'null'] -%}
+    {%- set texts = [''] + (reading.missing | default([]) | map('string') | map('lower') | list) -%}
+    {%- if reading.format != 'text' and 'values' not in reading -%} {%- set texts = texts + null_words() -%} {%- endif -%}
+    lower({{ step(reading, 'trimmed') }}) in (
+        {%- for text in texts | unique -%} {{ text_literal(text) }}{{ ', ' if not loop.last }} {%- endfor -%}
+    )
+{%- endmacro %}
+
+{#- The text to be read: in one Unicode form where it is compared as text, and without the suffix, which only an end can be. -#}
+{% macro given_text(reading) -%}
+    {%- set text, suffix = step(reading, 'trimmed'), reading.suffix | default('') | trim -%}
+    {%- if suffix -%}
+    case
+        when right({{ text }}, {{ suffix | length }}) = {{ text_literal(suffix) }}
+            then {{ trimmed('substr(' ~ text ~ ', 1, length(' ~ text ~ ') - ' ~ suffix | length ~ ')') }}
+        else {{ text }}
+    end
+    {%- elif reading.format == 'id' and 'values' not in reading -%} {{ id_text(text) }}
+    {%- elif reading.format == 'text' or 'values' in reading -%} {{ composed(text) }}
+    {%- else -%} {{ text }}
     {%- endif -%}
-    lower({{ reading.name }}_trimmed) in ('{{ texts | join("', '") }}')
+{%- endmacro %}
+
+{% macro is_well_formed(reading) -%}
+    {%- set text = step(reading, 'text') -%}
+    {{ matches(text, grammar_of(reading)) }}
+    {%- if reading.format == 'id' %}
+            and length({{ text }}) <= {{ most_characters('id') }} and not {{ matches(text, rounded_number()) }}
+    {%- elif reading.format == 'text' %}
+            and length({{ text }}) between {{ reading.get('min', 1) }} and {{ reading.get('max', most_characters('text')) }}
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro is_number(reading) -%}
     {{ return('values' not in reading and reading.format in ('integer', 'count', 'bigint', 'double', 'amount', 'percent')) }}
 {%- endmacro %}
 
+{#- The grammar lets a percent have one sign, at its end. -#}
+{% macro number_text(reading) -%}
+    {%- set text = step(reading, 'formed') -%}
+    {%- if reading.format == 'percent' -%} trim(replace({{ text }}, '%', '')) {%- else -%} {{ text }} {%- endif -%}
+{%- endmacro %}
+
+{#- Null where a double cannot hold what was written: 1e999 would be infinite, and 1e-400 nothing. -#}
+{% macro finite_number(reading) -%}
+    {%- set number = step(reading, 'cast') -%}
+    case
+        when abs({{ number }}) between 1e-300 and 1e300 then {{ number }}
+        when {{ number }} = 0 and {{ matches(step(reading, 'formed'), '[+-]?[0.]+(?:[eE].*| *%)?') }} then {{ number }}
+    end
+{%- endmacro %}
+
 {#- The typed value; null where the text is missing or cannot be read. -#}
 {% macro typed_value(reading) -%}
-    {%- set text, number, type = reading.name ~ '_text', reading.name ~ '_number', sql_type(reading.format) -%}
+    {%- set text, number, type = step(reading, 'formed'), step(reading, 'number'), sql_type(reading.format) -%}
     {%- if 'values' in reading -%}
     cast(
-        case {{ text }} {%- for given, meant in reading['values'].items() %} when '{{ given }}' then {{ sql_literal(meant) }}{% endfor %} end
+        case {{ step(reading, 'text') }}
+            {%- for given, meant in reading['values'].items() %} when {{ text_literal(given) }} then {{ sql_literal(meant) }}{% endfor %} end
         as {{ type }}
     )
-    {%- elif reading.format == 'text' -%} {{ text }}
+    {%- elif reading.format in ('text', 'id') -%} {{ text }}
     {%- elif reading.format in ('integer', 'count') -%}
     {#- through double: '36.0' is whole, and try_cast('2.5' as integer) rounds on one engine and cuts on another -#}
     case when floor({{ number }}) = {{ number }} then try_cast({{ number }} as integer) end
     {%- elif reading.format == 'bigint' -%}
     {#- digits alone are read as they are: from 2^53 on, double takes two ids for one -#}
     case
-        when translate({{ text }}, '0123456789', '') in ('', '-', '+') then try_cast({{ text }} as bigint)
+        when {{ matches(text, '[+-]?[0-9]+') }} then try_cast({{ text }} as bigint)
         when floor({{ number }}) = {{ number }} and abs({{ number }}) < 9007199254740992 then try_cast({{ number }} as bigint)
     end
-    {%- elif reading.format in ('double', 'amount') -%}
-    {#- 'inf' is a number to try_cast, and to nobody else -#}
-    case when {{ number }} between -1e300 and 1e300 then {{ number }} end
-    {%- elif reading.format == 'percent' -%}
-    case when {{ number }} between -1e300 and 1e300 then {{ number }} / 100 end
-    {%- elif reading.format == 'boolean' -%}
-    case lower({{ text }}) when 'true' then true when 'false' then false when '1' then true when '0' then false end
-    {%- elif reading.format == 'date' -%} try_cast({{ text }} as date)
+    {%- elif reading.format in ('double', 'amount') -%} {{ number }}
+    {%- elif reading.format == 'percent' -%} {{ number }} / 100
+    {%- elif reading.format == 'boolean' -%} lower({{ text }}) in ('true', '1')
+    {%- elif reading.format == 'date' -%} try_cast(substr({{ text }}, 1, 10) as date)
     {%- elif reading.format == 'timestamp' -%} {{ utc_time(text) }}
     {%- elif reading.format == 'month' -%}
-    {#- Dec-11 is no year 11 -#}
-    case when length({{ text }}) = 8 then try_cast(
+    try_cast(
         substr({{ text }}, 5)
         || case substr({{ text }}, 1, 4)
             {%- for month in ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] %} when '{{ month }}-' then '-{{ '%02d' % loop.index }}-01'{% endfor %}
         end as date
-    ) end
-    {%- else -%}
-    {{ exceptions.raise_compiler_error("reading " ~ reading.name ~ ": unknown format " ~ reading.format) }}
+    )
     {%- endif -%}
+{%- endmacro %}
+
+{#- What a text of each format must be. -#}
+{% macro rule_of(reading) -%}
+    {%- set least, most = reading.get('min', 1), reading.get('max', most_characters('text')) -%}
+    {%- set percent = {
+        'required': 'a percentage with its sign, such as 12.5%', 'none': 'a percentage without its sign, such as 12.5',
+        'optional': 'a percentage, such as 12.5% or 12.5',
+    }[reading.get('sign', 'required')] -%}
+    {{ return({
+        'text': 'a text of ' ~ least ~ ' to ' ~ most ~ ' characters, none of them a control character or invisible',
+        'id': 'an id of 1 to ' ~ most_characters('id') ~ ' characters, none of them a control character or invisible,'
+            ~ ' and no rounded number such as 1.2E+15',
+        'integer': 'a whole number', 'count': 'a whole number', 'bigint': 'a whole number', 'double': 'a number',
+        'amount': 'a number', 'percent': percent, 'boolean': 'true or false', 'date': 'a date, YYYY-MM-DD',
+        'timestamp': 'a time, YYYY-MM-DD HH:MM:SS, with an offset such as +01:00 or in UTC; named time zones are not read',
+        'month': 'a month, such as Dec-2011',
+    }[reading.format]) }}
 {%- endmacro %}
 
 {#- Why this column rejects its row; null where it does not. -#}
 {% macro reject_reason(reading) -%}
-    {%- set kind = {
-        'integer': 'a whole number', 'count': 'a whole number', 'bigint': 'a whole number', 'double': 'a number',
-        'amount': 'a number', 'percent': 'a percentage', 'boolean': 'true or false', 'date': 'a date, YYYY-MM-DD',
-        'timestamp': 'a time, YYYY-MM-DD HH:MM:SS', 'month': 'a month, such as Dec-2011', 'text': 'text',
-    }[reading.format] -%}
     {%- set limits = {'count': {'min': 0, 'max': 10000}, 'amount': {'min': 0, 'max': 1000000000}}.get(reading.format, {}) -%}
     {%- set min, max = reading.get('min', limits.get('min')), reading.get('max', limits.get('max')) -%}
-    {%- set scale = 100 if reading.format == 'percent' else 1 -%}
+    {%- set value, scale = adapter.quote(reading.name), 100 if reading.format == 'percent' else 1 -%}
     case
-        when {{ reading.name }}_text is null
+        when {{ step(reading, 'text') }} is null
             then {% if reading.required %}'required, but missing'{% else %}cast(null as {{ dbt.type_string() }}){% endif %}
         {%- if 'values' in reading %}
-        when {{ reading.name }} is null then 'must be one of: {{ reading['values'] | join(', ') }}'
-        {%- elif reading.format != 'text' %}
-        when {{ reading.name }} is null then 'must be {{ kind }}'
+        when {{ value }} is null then {{ text_literal('must be one of: ' ~ reading['values'] | join(', ')) }}
+        {%- else %}
+        when {{ step(reading, 'formed') }} is null or {{ value }} is null then {{ text_literal('must be ' ~ rule_of(reading)) }}
         {%- endif %}
         {%- if 'values' not in reading and reading.format in ('date', 'timestamp', 'month') %}
         {{ misdated(reading) }}
         {%- endif %}
+        {%- if reading.format not in ('text', 'id') %}
         {%- if min is not none %}
-        when {{ reading.name }} < {{ min }} then 'must be at least {{ min * scale }}'
+        when {{ value }} < {{ min }} then 'must be at least {{ min * scale }}'
         {%- endif %}
         {%- if max is not none %}
-        when {{ reading.name }} > {{ max }} then 'must be at most {{ max * scale }}'
+        when {{ value }} > {{ max }} then 'must be at most {{ max * scale }}'
+        {%- endif %}
         {%- endif %}
     end
 {%- endmacro %}
 
-{#- A mistyped year is a date all the same, to try_cast: 20224-01-01, 0024-01-01, infinity. -#}
+{#- A mistyped year is a date all the same: 0024-01-01, 2924-01-01. -#}
 {% macro misdated(reading) -%}
-    {%- set type = sql_type(reading.format) -%}
+    {%- set value, type = adapter.quote(reading.name), sql_type(reading.format) -%}
     {%- set last, described = ("cast('2199-12-31' as " ~ type ~ ")", '2199-12-31') if reading.future
         else ('cast(_loaded_at + interval 1 day as ' ~ type ~ ')', 'the day after its file was loaded') -%}
-    when {{ reading.name }} < cast('1900-01-01' as {{ type }}) or {{ reading.name }} > {{ last }}
+    when {{ value }} < cast('1900-01-01' as {{ type }}) or {{ value }} > {{ last }}
         then 'must be between 1900-01-01 and {{ described }}'
 {%- endmacro %}
 
 {% macro first_reason(readings) -%}
-coalesce({% for reading in readings %}{{ reading.name }}_reason{{ ', ' if not loop.last }}{% endfor %})
+coalesce({% for reading in readings %}{{ step(reading, 'reason') }}{{ ', ' if not loop.last }}{% endfor %})
 {%- endmacro %}
 
-{% macro sql_type(format) -%}
+{#- Format → the type of its values. -#}
+{% macro sql_types() -%}
     {{ return({
-        'text': dbt.type_string(), 'percent': 'double', 'amount': 'double', 'count': 'integer', 'month': 'date',
-    }.get(format, format)) }}
+        'text': dbt.type_string(), 'id': dbt.type_string(), 'integer': 'integer', 'count': 'integer', 'bigint': 'bigint',
+        'double': 'double', 'amount': 'double', 'percent': 'double', 'boolean': 'boolean', 'date': 'date', 'month': 'date',
+        'timestamp': 'timestamp',
+    }) }}
 {%- endmacro %}
+
+{% macro sql_type(format) -%} {{ return(sql_types().get(format, format)) }} {%- endmacro %}
 
 {% macro sql_literal(value) -%}
     {%- if value is boolean -%} {{ 'true' if value else 'false' }}
     {%- elif value is number -%} {{ value }}
-    {%- else -%} '{{ value }}'
+    {%- else -%} {{ text_literal(value) }}
     {%- endif -%}
 {%- endmacro %}

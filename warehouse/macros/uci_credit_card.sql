@@ -15,7 +15,7 @@
     {%- for month in uci_credit_card_months() -%}
         {%- do readings.extend([
             {'name': month.status, 'format': 'integer', 'required': true, 'min': -2, 'max': 120},
-            {'name': month.bill, 'format': 'double', 'required': true},
+            {'name': month.bill, 'format': 'amount', 'required': true, 'min': -1000000000},
             {'name': month.paid, 'format': 'amount', 'required': true},
         ]) -%}
     {%- endfor -%}

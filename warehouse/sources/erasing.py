@@ -24,7 +24,7 @@ class RewrittenFile:
     def put(self) -> None:
         """Replace the file; doing it again changes nothing."""
         if self.draft.exists():
-            self.draft.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
+            self.draft.chmod(stat.S_IRUSR)
             self.draft.replace(self.path)
 
 

@@ -90,7 +90,7 @@ def receive(path: Path, directory: Path) -> LandedFile:
                 raise _changed(path, state, now)
             for landed in (directory / path.name, directory / _name_with(path.name, sha256[:8])):
                 if not landed.exists():
-                    incoming.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
+                    incoming.chmod(stat.S_IRUSR)
                     incoming.rename(landed)
                     return LandedFile(landed, sha256, n_bytes, is_new=True, origin=path, state=state)
                 if checksum(landed) == sha256:

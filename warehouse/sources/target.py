@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from warehouse.comments import write_comments
 from warehouse.errors import SourceFileError
 from warehouse.sources import SOURCES, raw_columns
 from warehouse.sources.declaration import PROVENANCE_COLUMNS, create_raw_table, is_name, raw_table
@@ -93,6 +94,7 @@ def require_table(con: duckdb.DuckDBPyConnection, target: Target, columns: Seque
     ).fetchall()
     if not rows:
         create_raw_table(con, target.table, columns)
+        write_comments(con)
         return
     expected = [name for (name,) in rows if name not in PROVENANCE_COLUMNS]
     missing = [column for column in expected if column not in columns]

@@ -36,6 +36,12 @@ def batch_scores(context: dg.AssetExecutionContext, config: BatchToScore) -> Ite
     if batch is None:
         context.log.info(f"nothing to do: batch {config.batch_id} does not wait (any more), or another run has it")
         return
+    if batch.state == "queued":
+        context.log.warning(
+            f"batch {batch.batch_id} is scored and not published: {batch.reason}. It is tried again at "
+            f"{batch.not_before:%H:%M:%S} UTC"
+        )
+        return
     if batch.state == "failed":
         raise dg.Failure(f"batch {batch.batch_id}: {batch.reason}", allow_retries=False)
     if batch.state != "succeeded":

@@ -1,5 +1,6 @@
-"""Batches that wait are given a run each; those whose run is gone are ended, for their callers to try again."""
+"""Batches that wait are given a run each; those whose run is gone are ended, or put back into the queue."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -9,7 +10,7 @@ from orchestration.layers import BATCH_SCORES
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from warehouse.batches import Batch
+    from warehouse.batches import Batch, BatchStates
 
 #: Runs of batches at a time: each takes a process and what a bundle takes of memory.
 AT_ONCE = 2
@@ -31,9 +32,11 @@ def batches_to_score(context: dg.SensorEvaluationContext) -> dg.SkipReason | lis
 
     states = BatchStates(Settings.from_environment())
     states.end_abandoned()
-    waiting = states.queued()
+    now = datetime.now(UTC).replace(tzinfo=None)
+    queued = states.queued()
+    waiting = [batch for batch in queued if batch.is_due(now)]
     if not waiting:
-        return dg.SkipReason("no batch waits")
+        return dg.SkipReason(f"{len(queued):,} postponed batches wait for their time" if queued else "no batch waits")
     unfinished = context.instance.get_runs(dg.RunsFilter(job_name=score_batch.name, statuses=_UNFINISHED))
     on_the_way = {run.tags.get(BATCH_TAG) for run in unfinished}
     # by the batches, not by Dagster's runs: one that was killed with all of Dagster stays "started" there
@@ -45,8 +48,7 @@ def batches_to_score(context: dg.SensorEvaluationContext) -> dg.SkipReason | lis
             continue
         runs = context.instance.get_runs(dg.RunsFilter(job_name=score_batch.name, tags={BATCH_TAG: key}), limit=1)
         if runs and runs[0].is_finished:
-            # it never came to the batch: it could not be started, or was cancelled in Dagster
-            states.finish(batch, "failed", reason=f"run {runs[0].run_id} in Dagster ended before it began to score")
+            _give_back(states, batch, runs[0])
         elif not runs and n_going < AT_ONCE:
             n_going += 1
             config = {"config": {"batch_id": batch.batch_id}}
@@ -58,6 +60,15 @@ def batches_to_score(context: dg.SensorEvaluationContext) -> dg.SkipReason | lis
                 )
             )
     return requests or dg.SkipReason(f"{len(waiting):,} batches wait; {n_going} are being scored, {AT_ONCE} at a time")
+
+
+def _give_back(states: "BatchStates", batch: "Batch", run: dg.DagsterRun) -> None:
+    """Of a run that never came to its batch: a loaded machine could not start it in time, or a person cancelled it."""
+    if run.status == dg.DagsterRunStatus.CANCELED:
+        reason = f"run {run.run_id} was cancelled in Dagster before it began to score"
+        states.stop(batch, reason, advice="; the batch can be tried again")
+    else:
+        states.postpone(batch, f"run {run.run_id} in Dagster ended before it began to score; the next comes by itself")
 
 
 def _key(batch: "Batch") -> str:

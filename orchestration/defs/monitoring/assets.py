@@ -59,13 +59,15 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
         record_feature_drift(settings, version.model, version.bundle.contract, reference_snapshot=version.snapshot)
         for version in versions
     ]
-    champion, features = versions[0], of_features[0]
-    drifted = sorted({row.feature for row in features if row.is_drifted})
+    n_features, features = len(versions[0].bundle.contract.features), of_features[0]
     latest = max((row.month for row in features), default=None)
+    drifted = sorted(row.feature for row in features if row.is_drifted and row.month == latest)
     yield dg.MaterializeResult(
         asset_key=FEATURE_DRIFT,
         metadata={
-            "summary": f"{len(drifted)} of {len(champion.bundle.contract.features)} features have drifted",
+            "summary": f"{latest:%Y-%m}: {len(drifted)} of {n_features} features have drifted"
+            if latest
+            else "no decisions yet",
             "dagster/row_count": len(features),
             "features_drifted": drifted,
             "greatest PSI for its limit by month": _worst_by_month(features),
@@ -198,18 +200,17 @@ def drift_report(run_settings: RunSettings) -> dg.MaterializeResult[None]:
             f"[{month:%Y-%m}]({links.report(report.html, settings)})",
             f"{report.n_decisions:,}",
             f"{report.n_sample_decisions:,}",
-            f"{report.n_drifted} of {report.n_columns}",
         ]
         for month, report in reports.items()
     ]
     return dg.MaterializeResult(
         metadata={
-            "summary": ", ".join(
-                f"{month:%Y-%m}: {r.n_drifted} of {r.n_columns} by Evidently's own tests"
-                for month, r in reports.items()
-            )
-            or "no decisions yet",
-            "reports": pages.table(["month", "decisions", "sampled", "columns drifted"], rows),
+            "summary": ", ".join(f"page of {month:%Y-%m}" for month in reports) or "no decisions yet",
+            **{
+                f"report {month:%Y-%m}": dg.MetadataValue.url(links.report(report.html, settings))
+                for month, report in reports.items()
+            },
+            "reports": pages.table(["month", "decisions", "sampled"], rows),
             **{f"HTML {month:%Y-%m}": dg.MetadataValue.path(report.html) for month, report in reports.items()},
             **{f"JSON {month:%Y-%m}": dg.MetadataValue.path(report.json) for month, report in reports.items()},
             "seconds": round(time.monotonic() - started, 2),

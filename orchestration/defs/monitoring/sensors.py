@@ -45,7 +45,7 @@ def labels_matured() -> Iterator[dg.RunRequest | dg.SkipReason]:
 def _requests(
     rule: "Callable[[Settings, Deployment], Alarm | None]",
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    from orchestration.champions import champions
+    from orchestration.champions import champions, refresh_config
     from warehouse.errors import LakeError
 
     settings = Settings.from_environment()
@@ -62,6 +62,6 @@ def _requests(
     for alarm in alarms:
         yield dg.RunRequest(
             run_key=alarm.key,
-            run_config={"resources": {"run_settings": {"config": {"source": alarm.source, "takes_over": False}}}},
+            run_config={"resources": {"run_settings": {"config": refresh_config(settings, alarm.source)}}},
             tags={"loanlake/source": alarm.source, "loanlake/reason": alarm.reason},
         )

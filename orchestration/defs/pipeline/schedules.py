@@ -13,8 +13,11 @@ from warehouse.settings import Settings
 
 
 def for_each_lender(_context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-    """A run for each source with a champion, and for that of ``LOANLAKE_SOURCE``; without either, one naming none."""
-    from orchestration.champions import champions
+    """A run for each source with a champion, and for that of ``LOANLAKE_SOURCE``; without either, one naming none.
+
+    A training is one that refreshes the champion: of its features and settings.
+    """
+    from orchestration.champions import champions, refresh_config
 
     settings = Settings.from_environment()
     sources = {champion.source for champion in champions(settings)} | ({settings.source} if settings.source else set())
@@ -23,7 +26,7 @@ def for_each_lender(_context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRe
     for source in sorted(sources):
         yield dg.RunRequest(
             run_key=source,  # of requests without one, Dagster takes only the first of a tick
-            run_config={"resources": {"run_settings": {"config": {"source": source, "takes_over": False}}}},
+            run_config={"resources": {"run_settings": {"config": refresh_config(settings, source)}}},
             tags={"loanlake/source": source},
         )
 

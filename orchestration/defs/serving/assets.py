@@ -1,13 +1,12 @@
 """From a registered version to scores: what the API reads, what it serves, and what was decided."""
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import dagster as dg
 
 from orchestration import pages
-from orchestration.candidates import current_candidate
-from orchestration.champions import champion_of, was_in_service
+from orchestration.champions import champion_of
 from orchestration.feature_versions import feature_tables
 from orchestration.layers import (
     APPROVED_VERSION,
@@ -21,11 +20,9 @@ from orchestration.layers import (
     PREDICTIONS,
     REGISTERED_MODEL,
 )
+from orchestration.retries import lake_awaited
 from orchestration.run_settings import RunSettings
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    from ml.deployment import Deployment
 
 _ONLINE_TABLES = (dg.AssetKey(["features", "ftr_online_borrowers"]), dg.AssetKey(["features", "ftr_online_cohorts"]))
 
@@ -50,52 +47,44 @@ def online_store() -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(key=DEPLOYMENT, deps=[REGISTERED_MODEL, ONLINE_STORE], group_name="serving", kinds={"python"})
-def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+@dg.asset(
+    key=DEPLOYMENT,
+    deps=[REGISTERED_MODEL, ONLINE_STORE],
+    group_name="serving",
+    kinds={"python"},
+    output_required=False,
+)
+def deployment(context: dg.AssetExecutionContext, run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
     """The version that is served: ``deployment.json`` and its bundle, which the API picks up within seconds.
 
-    A version that was champion or challenger before is not published again: a person took it back, or is trying it.
-    One that waits for a person's approval, or was approved for a person to roll out, is not published either, nor one
-    that a sensor trained of another lender than is served: what is served goes on.
+    The rule of ``ml.publication`` decides whether the candidate takes the champion's place. Where it waits, what is
+    served goes on; where nothing of the source is served, nothing downstream runs.
     """
-    from ml.approval import find_approval
     from ml.deployment import read_deployment
-    from ml.promotion import promote
-    from warehouse.errors import ApprovalMissing
+    from ml.publication import RULE
+    from orchestration.publishing import publish_candidate
 
     settings = Settings.from_environment()
     source = run_settings.active_source(settings)
-    directory = current_candidate(settings, source)
-    registration = directory.read_registration()
-    if registration is None:
-        raise dg.Failure("the candidate is not registered yet: materialise model/registered_model first")
-    name, version = registration["model_name"], registration["model_version"]
-    is_known = was_in_service(settings, name, version)
-    approval = find_approval(settings, name, version)
-    waits = ""
-    if approval is not None and not approval.serve:
-        waits = (
-            f"{name} version {version} was approved, to be rolled out by hand: `loanlake challenge {version} --canary`"
-        )
-    elif not is_known and not run_settings.takes_over and _is_of_another(read_deployment(settings), source):
-        waits = (
-            f"{name} version {version} passed, and another lender's model is served: "
-            f"`loanlake promote {version} --source {source}` takes its place"
-        )
-    elif not is_known:
-        try:
-            # raises GateRefusal for a refused version, whatever Dagster knows of its checks
-            promote(settings, version, source=source, by="dagster")
-        except ApprovalMissing as missing:
-            waits = str(missing)
-            _tell_the_api(settings, source)
+    outcome = publish_candidate(
+        settings,
+        source,
+        mode=run_settings.mode,
+        reason=run_settings.reason,
+        by=run_settings.by,
+        takes_over=run_settings.takes_over,
+    )
     served, champion = read_deployment(settings), champion_of(settings, source)
     if served is None or champion is None:
-        raise dg.Failure(waits or f"nothing is served although {name} version {version} was published")
-    return dg.MaterializeResult(
+        if settings.approval_required:
+            raise dg.Failure(outcome.text)
+        context.log.warning(f"no model of {source} is served: {outcome.text}")
+        return
+    yield dg.MaterializeResult(
         metadata={
-            "summary": f"{served.model_name} version {served.model_version}"
-            + (", nothing new to publish" if is_known else f", {waits}" if waits else ", published now"),
+            "summary": f"{served.model_name} version {served.model_version}, {outcome.text}",
+            "publication": outcome.word,
+            "rule": RULE,
             "served": f"{served.model_name} version {served.model_version}",
             "champion of the source": f"{champion.model_name} version {champion.model_version}",
             "features": served.feature_version,
@@ -105,17 +94,6 @@ def deployment(run_settings: RunSettings) -> dg.MaterializeResult[None]:
             "challenger": served.challenger.name if served.challenger else "none",
         }
     )
-
-
-def _is_of_another(served: "Deployment | None", source: str) -> bool:
-    return served is not None and served.source != source
-
-
-def _tell_the_api(settings: Settings, source: str) -> None:
-    """Copy the registry for the API: in a home from before there was a copy, nobody could approve over HTTP."""
-    from ml.registry import copy_for_api
-
-    copy_for_api(settings, source)
 
 
 @dg.asset(
@@ -154,12 +132,13 @@ def batch_decisions(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 
 
 @dg.asset(key=ONLINE_DECISIONS, group_name="serving", kinds={"python", "sqlite"}, pool=LAKE_WRITER)
-def online_decisions() -> dg.MaterializeResult[None]:
+def online_decisions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """Decisions and reported outcomes of the API, moved from its log into the lake exactly once."""
     from warehouse.decision_log import ingest_into_lake
 
     started = time.monotonic()
-    taken = ingest_into_lake(Settings.from_environment())
+    with lake_awaited(context):
+        taken = ingest_into_lake(Settings.from_environment())
     return dg.MaterializeResult(
         metadata={
             "summary": f"{taken.n_decisions:,} decisions, {taken.n_outcomes:,} outcomes",
@@ -245,9 +224,10 @@ def approved_version() -> dg.MaterializeResult[None]:
     kinds={"duckdb"},
     pool=LAKE_WRITER,
 )
-def deployment_changes() -> dg.MaterializeResult[None]:
+def deployment_changes(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """One row per change of what is served, by whom or what, why, and on which figures; and one per approval."""
     from ml.deployment_changes import record_changes
 
-    n_gained = record_changes(Settings.from_environment())
+    with lake_awaited(context):
+        n_gained = record_changes(Settings.from_environment())
     return dg.MaterializeResult(metadata={"summary": f"{n_gained:,} changes and approvals recorded"})

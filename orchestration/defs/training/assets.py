@@ -19,6 +19,7 @@ from orchestration.defs.warehouse.assets import training_models, warehouse_model
 from orchestration.defs.warehouse.checks import require_few_set_aside, rows_keep_the_contract
 from orchestration.feature_versions import training_tables
 from orchestration.layers import CANDIDATE, EVALUATION, LAKE_WRITER, REGISTERED_MODEL, TRAINING_SET
+from orchestration.model_page import write_model_page
 from orchestration.run_settings import RunSettings
 from orchestration.upstream_checks import require_green
 from warehouse.settings import Settings
@@ -100,9 +101,9 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
             "summary": _training_summary(directory, is_known=is_known),
             "trained": "before, from the same rows, features and settings" if is_known else "in this run",
             "fingerprint": fingerprint,
-            "lineage": dg.MetadataValue.json(json.loads((directory.bundle / "lineage.json").read_text())),
-            "bundle": dg.MetadataValue.path(directory.bundle),
             "feature_importance": pages.image(directory.read_plots()["feature_importance"], "feature importance"),
+            "bundle": dg.MetadataValue.path(directory.bundle),
+            "lineage": dg.MetadataValue.json(json.loads((directory.bundle / "lineage.json").read_text())),
             "seconds": round(time.monotonic() - started, 2),
         },
         data_version=dg.DataVersion(fingerprint[:16]),
@@ -113,7 +114,8 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
 def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """How good the candidate is, on every split and month beside its baselines, and what the gates decide.
 
-    They decide once, but of a candidate that was refused for what is served, each time: what is served may be mended.
+    Gates are decided once per candidate, and again where the lender moved a limit since, or where the candidate was
+    refused because of what is served, which may since have been fixed.
     """
     from orchestration.training import is_judged, judge_candidate
 
@@ -121,9 +123,10 @@ def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     source = run_settings.active_source(settings)
     directory = current_candidate(settings, source)
     judgement = directory.read_judgement()
-    if judgement is None or not is_judged(directory):
+    if judgement is None or not is_judged(source, directory):
         judgement = judge_candidate(settings, read_training_set_record(settings, source), directory)
 
+    page = write_model_page(settings, source, directory, judgement)
     measured = json.loads((directory.bundle / "metrics.json").read_text())["measured"]
     test = next(row for row in measured if (row["split"], row["month"], row["model"]) == ("test", None, "candidate"))
     n_refused = sum(not gate["passed"] for gate in judgement.gates)
@@ -134,11 +137,11 @@ def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
         metadata={
             "summary": f"test {figures}; "
             + (f"{n_refused} of {len(judgement.gates)} gates refuse" if n_refused else "all gates passed"),
+            "figures and plots": dg.MetadataValue.url(links.report(page, settings)),
             **{f"test_{name}": test[name] for name in ("auc", "gini", "ks", "brier", "ece", "log_loss")},
-            "by split": pages.split_figures(measured),
-            "by month": pages.month_figures(measured),
-            "confusion on test": pages.confusion(test),
             **{name.replace("_", " "): pages.image(png, name) for name, png in directory.read_plots().items()},
+            "by split": pages.table(pages.SPLIT_HEADER, pages.split_rows(measured)),
+            "confusion on test": pages.confusion(test),
             "seconds": round(time.monotonic() - started, 2),
         }
     )

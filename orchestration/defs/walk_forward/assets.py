@@ -9,11 +9,13 @@ from pydantic import Field
 from orchestration import pages
 from orchestration.feature_versions import feature_tables
 from orchestration.layers import LAKE_WRITER, OUTCOMES, WALK_FORWARD
+from orchestration.months import month_partitions
 from orchestration.run_settings import RunSettings
+from warehouse.lenders import read_lender
 from warehouse.settings import Settings
 
-#: From the first month of the oldest lender known; a month without applications is refused when it is walked.
-MONTHS = dg.MonthlyPartitionsDefinition(start_date="2005-01-01")
+#: Of all lenders; a month without applications of the lender walked is refused.
+MONTHS = month_partitions(Settings.from_environment())
 
 
 class WalkForwardConfig(dg.Config):
@@ -41,6 +43,7 @@ def walk_forward(
     A backfill walks its months in one run, each as the month before left it; select a stretch without gaps. A month
     walked again is replaced, and the months after it are removed where it ends with another champion.
     """
+    from ml.gate_limits import limits_of
     from ml.training import TrainingSettings
     from ml.walk_forward.plan import WalkPlan, parse_policies
     from ml.walk_forward.summary import summarise
@@ -56,6 +59,7 @@ def walk_forward(
         run=config.run,
         label_window_months=config.label_window_months,
         training=TrainingSettings(exclude=tuple(run_settings.exclude)),
+        limits=limits_of(read_lender(run_settings.active_source(settings))),
     )
     walk = run_walk(
         settings, plan, lambda month: context.log.info(str(month)), feature_version=run_settings.feature_version
@@ -65,10 +69,10 @@ def walk_forward(
         metadata={
             "summary": f"{len(plan.months)} months walked; AUC "
             + ", ".join(f"{row.policy} {pages.figure(row.auc)}" for row in found),
-            "policies": pages.walk_summary(found),
-            "by month": pages.walk_months(walk.months),
             "picture": pages.image(walk.png, "walk forward"),
             "plot": dg.MetadataValue.path(walk.plot),
+            "policies": pages.walk_summary(found),
+            "by month": pages.walk_months(walk.months),
             "seconds": round(time.monotonic() - started, 2),
         }
     )

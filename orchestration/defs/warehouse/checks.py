@@ -8,6 +8,7 @@ import dagster as dg
 from orchestration import pages
 from orchestration.feature_versions import feature_tables
 from orchestration.layers import LAKE_WRITER, ROWS_SET_ASIDE
+from orchestration.months import note_months
 from orchestration.progress import SUMMARY
 from orchestration.run_settings import RunSettings
 from warehouse.errors import RunRefused
@@ -35,6 +36,7 @@ def rows_keep_the_contract(context: dg.AssetCheckExecutionContext) -> Iterator[d
 
     What breaks a rule is written to ``monitoring.contract_violations``.
     """
+    note_months(Settings.from_environment())
     selected = {key.asset_key for key in context.selected_asset_check_keys}
     for version, table in feature_tables().items():
         if table in selected:

@@ -16,11 +16,11 @@ from orchestration.dbt_project import failures_named
 from orchestration.defs.warehouse.checks import check_contract
 from orchestration.feature_versions import feature_tables, training_tables
 from orchestration.layers import LAKE_WRITER, REBUILT_MONTHS
+from orchestration.months import month_partitions
 from warehouse.lake import connect
 from warehouse.settings import Settings
 
-#: The month before which nobody's decisions are expected; end_offset lets the month that is running be built too.
-MONTHS = dg.MonthlyPartitionsDefinition(start_date="2000-01", fmt="%Y-%m", end_offset=1)
+MONTHS = month_partitions(Settings.from_environment(), fmt="%Y-%m", with_running_month=True)
 
 
 @dg.asset(

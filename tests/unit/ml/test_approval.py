@@ -25,12 +25,12 @@ from warehouse.lake import connect
 
 @pytest.fixture
 def register(monkeypatch):
-    """Make MLflow know one version, refused by these gates; what it is tagged with is left to test_registry.py."""
+    """Register one version, refused by these gates; what it is tagged with is left to test_registry.py."""
 
     def know(*refused_by: str, **changed) -> RegisteredVersion:
         messages = tuple(f"{gate} says no" for gate in refused_by)
         version = registered_version(refused_by=refused_by, gate_messages=messages, **changed)
-        monkeypatch.setattr("ml.registry.get_version", lambda *_: version)
+        monkeypatch.setattr("ml.approval.get_version", lambda *_: version)
         monkeypatch.setattr("ml.registry.tag_approval", lambda *_: None)
         return version
 

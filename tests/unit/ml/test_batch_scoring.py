@@ -83,7 +83,7 @@ def test_a_row_tells_where_it_came_from(lender):
         "decided_at = features_as_of from serving.predictions where model_version = 1"
     )
 
-    assert found == [("simulated", MODEL_NAME, 1, "v1", "batch", None, True)]
+    assert found == [("simulated", MODEL_NAME, 1, "v1", "backfill", None, True)]
 
 
 def test_a_borrower_without_history_is_marked(lender):

@@ -12,7 +12,8 @@ from ml.challenge import end_challenge, start_challenge
 from ml.deployment import CanaryPlan, read_deployment, read_history
 from ml.deployment_changes import record_changes
 from ml.promotion import publish
-from tests.model_factory import MODEL_NAME, SOURCE, publish_model, shared_bundle
+from ml.registered_version import get_version
+from tests.model_factory import MODEL_NAME, SOURCE, publish_model, register_model, shared_bundle
 from warehouse.errors import NotFoundError, SettingError
 from warehouse.lake import connect, writer
 from warehouse.settings import Settings
@@ -28,9 +29,8 @@ def start(home: Settings, plan: CanaryPlan = PLAN) -> None:
     publish_model(home, version=1)
     start_challenge(
         home,
-        shared_bundle(seed=8),
+        register_model(home, shared_bundle(seed=8), version=2),
         against=read_deployment(home),
-        model_version=2,
         share=None,
         plan=plan,
         by="someone",
@@ -109,13 +109,12 @@ def test_a_person_who_ends_it_while_it_is_moved_has_the_last_word(home, monkeypa
 
     def promote_slowly(settings, version, *, source, **what):
         end_challenge(settings, by="a person")
-        publish(shared_bundle(seed=8), settings, source=source, model_name=MODEL_NAME, model_version=version, **what)
+        publish(settings, get_version(settings, source, version), **what)
 
     def end_slowly(settings, **what):
         end_challenge(settings, by="a person")
-        start_challenge(
-            home, shared_bundle(seed=9), against=read_deployment(home), model_version=3, share=0.1, by="a person"
-        )
+        third = register_model(home, shared_bundle(seed=9), version=3)
+        start_challenge(home, third, against=read_deployment(home), share=0.1, by="a person")
         end_challenge(settings, **what)
 
     monkeypatch.setattr(canary_module, "promote", promote_slowly)
@@ -232,9 +231,8 @@ def test_asking_for_the_canary_that_runs_does_not_begin_it_again(home):
     start(home)
     running = read_deployment(home).challenger
 
-    start_challenge(
-        home, shared_bundle(seed=8), against=read_deployment(home), model_version=2, share=None, plan=PLAN, by="other"
-    )
+    second = get_version(home, SOURCE, 2)
+    start_challenge(home, second, against=read_deployment(home), share=None, plan=PLAN, by="other")
 
     assert read_deployment(home).challenger == running
 

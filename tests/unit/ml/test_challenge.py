@@ -8,17 +8,15 @@ from ml.challenge import end_challenge, start_challenge
 from ml.commands import challenge as challenge_command
 from ml.deployment import MIN_DECISIONS, read_deployment, read_history
 from ml.promotion import rollback
-from tests.model_factory import MODEL_NAME, publish_model, shared_bundle
+from tests.model_factory import MODEL_NAME, publish_model, register_model, shared_bundle
 from warehouse.errors import NotFoundError, SettingError
 
 pytestmark = pytest.mark.usefixtures("aliases")
 
 
 def challenge(home, version=2, *, share=None):
-    bundle = shared_bundle(seed=8)
-    return start_challenge(
-        home, bundle, against=read_deployment(home), model_version=version, share=share, by="someone"
-    )
+    registered = register_model(home, shared_bundle(seed=8), version=version)
+    return start_challenge(home, registered, against=read_deployment(home), share=share, by="someone")
 
 
 def test_a_challenger_is_served_beside_the_champion(home):
@@ -104,8 +102,10 @@ def test_a_challenge_against_a_champion_that_is_gone_is_refused(home):
     against = publish_model(home, version=1)
     publish_model(home, version=3)
 
+    other = register_model(home, shared_bundle(seed=8), version=2)
+
     with pytest.raises(NotFoundError, match=f"{MODEL_NAME} version 1, which is no longer served"):
-        start_challenge(home, shared_bundle(seed=8), against=against, model_version=2, share=None, by="someone")
+        start_challenge(home, other, against=against, share=None, by="someone")
 
 
 def test_ending_no_challenge_says_so(home):
@@ -116,7 +116,9 @@ def test_ending_no_challenge_says_so(home):
 
 
 def test_the_command_names_the_fewest_decisions_of_a_step():
-    result = CliRunner().invoke(challenge_command, ["2", "--canary", "--decisions", str(MIN_DECISIONS - 1)])
+    result = CliRunner().invoke(
+        challenge_command, ["2", "--canary", "--decisions", str(MIN_DECISIONS - 1), "--reason", "a try"]
+    )
 
     assert result.exit_code == 2
     assert f"{MIN_DECISIONS - 1} is not in the range x>={MIN_DECISIONS}" in result.output

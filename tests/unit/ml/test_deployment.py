@@ -17,15 +17,14 @@ from warehouse.errors import BundleError, SettingError
 pytestmark = pytest.mark.usefixtures("aliases")
 
 #: Killed when all files of the draft are written.
-KILLED_PUBLISHER = f"""
+KILLED_PUBLISHER = """
 import os, signal, sys
 from pathlib import Path
 from ml import bundle
-from ml.promotion import publish
+from tests.model_factory import register_model
 from warehouse.settings import Settings
 bundle._rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-what = dict(source={SOURCE!r}, model_name={MODEL_NAME!r}, model_version=1, by="tests")
-publish(bundle.load_bundle(Path(sys.argv[1])), Settings.from_environment(), **what)
+register_model(Settings.from_environment(), bundle.load_bundle(Path(sys.argv[1])))
 """
 
 

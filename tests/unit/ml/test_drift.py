@@ -222,8 +222,8 @@ def test_the_limits_can_be_set() -> None:
     sizes = {"n_reference": 10_000, "n_current": 10_000}
 
     assert DriftRule(psi=0.1).psi_limit(n_bins=11, **sizes) == 0.1
-    assert not DriftRule().missing_is_drift(0.0, 0.08, **sizes)
-    assert DriftRule(missing_share_change=0.05).missing_is_drift(0.0, 0.08, **sizes)
+    assert DriftRule().missing_share_limit(0.0, 0.08, **sizes) == 0.1
+    assert DriftRule(missing_share_change=0.05).missing_share_limit(0.0, 0.08, **sizes) == 0.05
 
 
 #: A default rate of the purpose, which all loans of a purpose and month share: half of them are for cars.

@@ -28,6 +28,7 @@ FEATURE = FeatureDrift(
     missing_share_reference=0.0,
     missing_share_current=0.0,
     missing_share_change=0.0,
+    missing_share_limit=0.1,
     is_drifted=True,
 )
 SCORES = ScoreDrift(

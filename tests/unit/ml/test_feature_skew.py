@@ -200,7 +200,7 @@ def test_history_that_came_late_is_counted_with_its_distance(lake):
 
 def test_batch_decisions_are_not_compared(lake):
     """They are written from the warehouse's own features."""
-    lake.execute("update serving.predictions set route = 'batch'")
+    lake.execute("update serving.predictions set route = 'backfill'")
 
     assert _measured(lake) == {}
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from ml.evaluation import Comparison, Evaluation, Measured
-from ml.gates import GateLimits, GateResult, LoggedEvidence, ParityEvidence, refused, run_gates
+from ml.gate_limits import GateLimits
+from ml.gates import GateResult, LoggedEvidence, ParityEvidence, refused, run_gates
 from ml.leakage import FeatureSignal
 from ml.metrics import Difference, Metrics
 
@@ -207,3 +208,39 @@ def test_a_lender_may_move_a_limit() -> None:
 
     assert not _gate("test_has_enough_loans", few).passed
     assert _gate("test_has_enough_loans", few, limits=limits).passed
+
+
+def test_an_honest_feature_refuses_nothing_and_is_shown_with_the_statement() -> None:
+    """A bureau score of AUC .93 was refused for good."""
+    bureau = FeatureSignal("bureau_score", auc=0.93, missing_auc=0.5, isolated=0.0)
+    limits = GateLimits(honest_features={"bureau_score": "bought before the decision"})
+
+    refusal = _gate("no_feature_knows_the_outcome", signals=(HONEST, bureau))
+    stated = _gate("no_feature_knows_the_outcome", signals=(HONEST, bureau), limits=limits)
+
+    assert not refusal.passed
+    assert "say why under honest_features" in refusal.message
+    assert stated.passed
+    assert "bureau_score (AUC 0.930) is stated to be honest: bought before the decision" in stated.message
+
+
+def test_a_statement_about_one_feature_says_nothing_of_another() -> None:
+    leak = FeatureSignal("recoveries", auc=0.93, missing_auc=0.5, isolated=0.6)
+    limits = GateLimits(honest_features={"bureau_scor": "misspelt"})
+
+    result = _gate("no_feature_knows_the_outcome", signals=(HONEST, leak), limits=limits)
+
+    assert not result.passed
+    assert "bureau_scor (not a feature of this version)" in result.found
+
+
+def test_a_moved_limit_is_in_the_message_with_its_reason() -> None:
+    limits = GateLimits(max_auc=0.98, moved={"max_auc": "minutes 2026-11"})
+    high = _evaluation(replace(GOOD, auc=0.96), train=replace(GOOD, auc=0.97))
+
+    result = _gate("auc_is_plausible", high, limits=limits)
+
+    assert result.passed
+    assert "max_auc moved to 0.98 by the lender: minutes 2026-11" in result.required
+    assert result.required in result.message
+    assert "moved" not in _gate("auc_reaches_floor", high, limits=limits).message

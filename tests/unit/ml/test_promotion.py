@@ -3,7 +3,6 @@
 import json
 import shutil
 import threading
-from types import SimpleNamespace
 
 import pytest
 
@@ -11,8 +10,7 @@ from ml import promotion
 from ml.approval import approve_once
 from ml.deployment import read_deployment
 from ml.promotion import promote, promote_approved, publish, rollback
-from tests.model_factory import MODEL_NAME, SOURCE, publish_model, shared_bundle
-from tests.registered_version import registered_version
+from tests.model_factory import MODEL_NAME, SOURCE, publish_model, register_model, shared_bundle
 from warehouse.errors import BundleError, ContractError, NotFoundError
 
 pytestmark = pytest.mark.usefixtures("aliases")
@@ -27,11 +25,9 @@ def test_publishing_what_is_served_changes_nothing(home):
     assert len(home.deployment_history.read_text().splitlines()) == 1
 
 
-def test_a_model_whose_features_are_no_longer_built_is_not_promoted(home, monkeypatch):
+def test_a_model_whose_features_are_no_longer_built_is_not_promoted(home):
     """Deleted from the dbt project: nothing could compare it with the next candidate, or score a batch with it."""
-    registered = SimpleNamespace(name=MODEL_NAME, version=1, refused_by=(), archived=False)
-    monkeypatch.setattr("ml.registry.get_version", lambda *_: registered)
-    monkeypatch.setattr("ml.registry.fetch_bundle", lambda *_: shared_bundle())
+    register_model(home, shared_bundle())
     home.dbt_target.mkdir(parents=True)
     node = {"resource_type": "model", "name": "ftr_application", "version": 2}
     (home.dbt_target / "manifest.json").write_text(json.dumps({"nodes": {"model.loanlake.ftr_application.v2": node}}))
@@ -43,18 +39,17 @@ def test_a_model_whose_features_are_no_longer_built_is_not_promoted(home, monkey
 
 
 def test_an_approval_does_not_undo_a_rollback_that_came_while_it_was_followed(home, monkeypatch):
-    """Fetching a version takes seconds, and an operator who sees trouble does not wait."""
+    """Checking a version takes a while, and an operator who sees trouble does not wait."""
     for version in (1, 2):
         publish_model(home, version=version)
-    approved = registered_version(source=SOURCE, name=MODEL_NAME, version=3)
+    approved = register_model(home, shared_bundle(), version=3)
     approve_once(home, approved, reason="minutes", by="key 1")
 
-    def fetched(*_):
+    def loaded(*_):
         rollback(home, by="operator")
         return shared_bundle()
 
-    monkeypatch.setattr("ml.registry.get_version", lambda *_: approved)
-    monkeypatch.setattr(promotion, "fetch_built", fetched)
+    monkeypatch.setattr(promotion, "load_built", loaded)
 
     with pytest.raises(NotFoundError, match=r"the approval of .* version 3 is not to be followed any more"):
         promote_approved(home)
@@ -125,10 +120,10 @@ def test_the_chain_back_has_an_end(home, monkeypatch):
 
 
 def test_two_publishers_lose_no_deployment(home):
-    bundle = shared_bundle()
+    versions = {number: register_model(home, shared_bundle(), version=number) for number in range(1, 9)}
 
     def publish_version(version: int) -> None:
-        publish(bundle, home, source=SOURCE, model_name=MODEL_NAME, model_version=version, by="tests")
+        publish(home, versions[version], by="tests")
 
     threads = [threading.Thread(target=publish_version, args=(version,)) for version in range(1, 9)]
     for thread in threads:

@@ -9,8 +9,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from ml.commands import challenge as challenge_command
+from ml.commands import promote as promote_command
 from ml.commands import replay as replay_command
 from ml.commands import rollback as rollback_command
+from ml.deployment import read_history
 from ml.logged_values import dump_features, dump_inputs, dump_reasons
 from ml.replay import replay, replay_decision
 from ml.scorer import Scorer
@@ -153,7 +156,26 @@ def test_the_rollback_command_says_what_is_served(home, monkeypatch):
     publish_model(home, version=1)
     publish_model(home, version=2)
 
-    result = CliRunner().invoke(rollback_command)
+    result = CliRunner().invoke(rollback_command, ["--reason", "declines too many", "--by", "ann"])
 
     assert result.exit_code == 0, result.output
     assert f"serving {MODEL_NAME} version 1" in result.output
+    change = read_history(home)[-1]
+    assert (change.action, change.by, change.why) == ("rollback", "ann", "declines too many")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [[promote_command, "2"], [rollback_command], [challenge_command, "--end"], [challenge_command, "2", "--shadow"]],
+)
+@pytest.mark.parametrize("reason", [[], ["--reason", " "]], ids=["none", "blank"])
+def test_what_is_served_is_not_changed_without_a_reason(home, monkeypatch, command, reason):
+    monkeypatch.setenv("LOANLAKE_HOME", str(home.home))
+    publish_model(home, version=1)
+    publish_model(home, version=2)
+
+    result = CliRunner().invoke(command[0], [*command[1:], *reason])
+
+    assert result.exit_code == 2, result.output
+    assert "--reason" in result.output
+    assert len(read_history(home)) == 2

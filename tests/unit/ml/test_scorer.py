@@ -106,7 +106,7 @@ def test_a_missing_value_is_not_told_as_a_fault(scorer):
 
     reasons = {reason.feature: reason.text for reason in scorer.reasons(unknown)}
 
-    assert reasons["max_months_past_due_6m"] == "Not known: Worst arrears"
+    assert reasons["max_months_past_due_6m"] == "Information is missing: max months past due 6m"
 
 
 def test_features_that_share_a_text_are_told_once(vectors):

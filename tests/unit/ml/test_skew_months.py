@@ -47,7 +47,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCo
         ("delete from serving.predictions where decision_id = 'd-1'", [JANUARY]),
         # of another version, or written from the warehouse's own features
         ("insert into serving.predictions by name select * replace (2 as model_version) from serving.predictions", []),
-        ("insert into serving.predictions by name select * replace ('batch' as route) from serving.predictions", []),
+        ("insert into serving.predictions by name select * replace ('backfill' as route) from serving.predictions", []),
         # known within January: history to later decisions of January; known as it ends: to those of February alone
         ("insert into core.int_statements values ('bank', '2024-01-31 12:00')", [JANUARY, FEBRUARY]),
         ("insert into core.int_statements values ('bank', '2024-02-01')", [FEBRUARY]),

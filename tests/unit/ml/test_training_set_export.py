@@ -32,7 +32,7 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path_factory.mktemp("trained"))})
     model_factory.fill_lake(settings, N)
     bundle = model_factory.write_model(settings.candidates / "one", *model_factory.trained(settings))
-    publish(bundle, settings, source=SOURCE, model_name=MODEL_NAME, model_version=1, by="tests")
+    publish(settings, model_factory.register_model(settings, bundle), by="tests")
     with writer("restatement", settings) as con:
         con.execute("delete from training.trn_default_v1 where application_id < 'sim-2'")
         con.execute("update training.trn_default_v1 set is_default = not is_default")

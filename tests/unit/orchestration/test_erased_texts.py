@@ -2,8 +2,11 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
+from ml.registered_version import list_versions, record_version
 from orchestration.erased_texts import erase_texts
+from tests.registered_version import registered_version
 from warehouse.erasure import naming_pattern
 from warehouse.person import Person
 from warehouse.settings import Settings
@@ -48,3 +51,12 @@ def test_short_numbers_are_left_alone(home: Settings) -> None:
     erase_texts(home, naming_pattern(Person("7", {"912345678901234"})))
 
     assert (home.logs / "run.log").read_text() == "7 rows, of ***************\n"
+
+
+def test_what_a_gate_said_of_a_registered_version_names_nobody_any_more(home: Settings) -> None:
+    refused = registered_version(refused_by=("offline_equals_online",), gate_messages=("row lc-12 differs",))
+    record_version(home, refused)
+
+    erase_texts(home, ANN)
+
+    assert list_versions(home, "bank") == [replace(refused, gate_messages=("row ***** differs",))]

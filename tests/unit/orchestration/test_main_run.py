@@ -1,11 +1,15 @@
 """What `loanlake run` refuses before it starts anything."""
 
+import getpass
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 
 from ml.deployment import Challenger, Deployment, serve
+from orchestration import main_run
+from orchestration.commands import run as run_command
 from orchestration.feature_versions import require_versions
 from orchestration.main_run import run_main_path
 from warehouse.errors import RunRefused
@@ -74,3 +78,32 @@ def test_a_version_of_the_project_may_be_named_either_way(
         return False
 
     assert [wanted for wanted in ("", "1", "v2", "9", "v9") if is_refused(wanted)] == ["9", "v9"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "by", "takes_over"),
+    [
+        ([], getpass.getuser(), False),
+        (["bank"], getpass.getuser(), True),
+        (["bank", "--no-take-over", "--by", "ann"], "ann", False),
+        (["--take-over"], getpass.getuser(), True),
+    ],
+)
+def test_a_run_carries_who_asked_for_it_and_whether_it_may_replace_another_lender(
+    home: Settings, monkeypatch: pytest.MonkeyPatch, arguments: list[str], by: str, takes_over: bool
+) -> None:
+    """What a person published stood in the history as done "by dagster"."""
+    asked: dict[str, object] = {}
+    monkeypatch.setattr(main_run, "run_main_path", lambda run_settings, _: bool(asked.update(run_settings)) or True)
+
+    result = CliRunner().invoke(run_command, arguments)
+
+    assert result.exit_code == 0, result.output
+    assert (asked["by"], asked["takes_over"], asked["publish"]) == (by, takes_over, "")
+
+
+def test_always_needs_a_reason(home: Settings) -> None:
+    result = CliRunner().invoke(run_command, ["bank", "--publish", "always"])
+
+    assert result.exit_code == 2
+    assert "--publish always needs --reason" in result.output

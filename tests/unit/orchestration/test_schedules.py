@@ -29,9 +29,24 @@ def test_every_lender_with_a_model_has_a_run_of_its_own(
 
     sources = [request.run_config["resources"]["run_settings"]["config"]["source"] for request in found]
     assert sources == ["bank", "union"]
-    assert not any(request.run_config["resources"]["run_settings"]["config"]["takes_over"] for request in found)
+    assert not any("takes_over" in request.run_config["resources"]["run_settings"]["config"] for request in found)
     assert [request.tags["loanlake/source"] for request in found] == sources
     assert len({request.run_key for request in found}) == 2, "of requests without a key Dagster takes the first alone"
+
+
+def test_what_is_trained_by_schedule_refreshes_the_champion(
+    home: Settings, in_service: Callable[..., Deployment]
+) -> None:
+    """Of the latest features it would wait for a person each month, and the champion would never be renewed."""
+    in_service(source="bank", feature_version="v2")
+
+    [request] = requests(monthly_retrain)
+
+    assert request.run_config["resources"]["run_settings"]["config"] == {
+        "source": "bank",
+        "feature_version": "v2",
+        "exclude": ["zip"],
+    }
 
 
 def test_a_lender_that_is_set_has_its_run_before_it_has_a_model(

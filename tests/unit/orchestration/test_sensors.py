@@ -1,7 +1,9 @@
 """Each sensor with its condition true, false, and true but already answered."""
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -303,7 +305,8 @@ def test_what_monitoring_found_starts_a_training_with_one_key(
     first, second = tick(sensor, instance)[0], tick(sensor, instance)[0]
 
     assert [request.run_key for request in first] == [request.run_key for request in second]
-    assert first[0].run_config == {"resources": {"run_settings": {"config": {"source": "bank", "takes_over": False}}}}
+    refresh = {"source": "bank", "feature_version": "v1", "exclude": ["zip"]}
+    assert first[0].run_config == {"resources": {"run_settings": {"config": refresh}}}
 
 
 @pytest.mark.parametrize(("sensor", "cause"), [(drift_found, drift), (performance_decayed, decay)])
@@ -415,7 +418,8 @@ def test_batches_that_wait_start_a_run_each_two_at_a_time(home: Settings, instan
     assert requests[0].tags[BATCH_TAG] == "b-1/1"
 
 
-def test_a_batch_whose_run_never_began_fails(home: Settings, instance: dg.DagsterInstance) -> None:
+def test_a_batch_whose_run_never_began_waits_for_the_next(home: Settings, instance: dg.DagsterInstance) -> None:
+    """A loaded machine could not start the run in time: that is not the batch's fault."""
     states = BatchStates(home)
     states.add("b-1", BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
     run = instance.create_run_for_job(
@@ -426,12 +430,30 @@ def test_a_batch_whose_run_never_began_fails(home: Settings, instance: dg.Dagste
     instance.report_run_failed(run)
     tick(batches_to_score, instance)
 
+    waiting = states.find("b-1")
+    assert waiting is not None
+    assert (waiting.state, waiting.attempt, waiting.n_postponed) == ("queued", 2, 1)
+    assert run.run_id in str(waiting.reason)
+    assert tick(batches_to_score, instance) == ([], "1 postponed batches wait for their time")
+    with closing(sqlite3.connect(home.batch_states)) as con, con:
+        con.execute("update batches set not_before = '2020-01-01T00:00:00'")
+    assert [request.run_key for request in tick(batches_to_score, instance)[0]] == ["b-1/2"]
+
+
+def test_a_batch_whose_run_was_cancelled_before_it_began_fails(home: Settings, instance: dg.DagsterInstance) -> None:
+    states = BatchStates(home)
+    states.add("b-1", BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+    run = instance.create_run_for_job(
+        dg.JobDefinition(name="score_batch", graph_def=_nothing), tags={BATCH_TAG: "b-1/1"}
+    )
+
+    instance.report_run_canceled(run)
+    tick(batches_to_score, instance)
+
     failed = states.find("b-1")
     assert failed is not None
     assert failed.state == "failed"
-    assert run.run_id in str(failed.reason)
-    states.retry("b-1")
-    assert [request.run_key for request in tick(batches_to_score, instance)[0]] == ["b-1/2"]
+    assert "was cancelled in Dagster before it began to score; the batch can be tried again" in str(failed.reason)
 
 
 def test_a_batch_whose_process_is_gone_fails(home: Settings, instance: dg.DagsterInstance) -> None:

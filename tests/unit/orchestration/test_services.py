@@ -49,7 +49,7 @@ def is_running(process: int) -> bool:
 def test_each_url_is_said_once_it_answers_and_one_signal_stops_all(home: Settings, number: int) -> None:
     first, second = web("First"), web("Second")
     said: list[str] = []
-    stop_when(said, "all up", number)
+    stop_when(said, "all ready", number)
 
     run_together([first, second], home, said.append)
 
@@ -107,14 +107,14 @@ def test_a_port_in_use_names_the_service_and_the_option(home: Settings) -> None:
 
 
 def test_up_starts_api_dagster_daemon_mlflow_and_reports(home: Settings) -> None:
-    wanted = services(home, dagster_port=1, api_port=2, mlflow_port=3, reports_port=4)
+    wanted = services(home, Path("/sockets"), dagster_port=1, api_port=2, mlflow_port=3, reports_port=4)
 
     assert [(service.name, service.port) for service in wanted] == [
         ("API", 2),
-        ("Dagster", 1),
-        ("Dagster daemon", None),
-        ("MLflow", 3),
         ("Reports", 4),
+        ("Dagster", 1),
+        ("MLflow", 3),
+        ("Dagster daemon", None),
     ]
 
 
@@ -122,9 +122,44 @@ def test_mlflow_is_started_silent_and_alone(home: Settings) -> None:
     """A bank's network hears nothing from us, whatever the parent's environment says; and no idle job runners."""
     mlflow = next(
         service
-        for service in services(home, dagster_port=1, api_port=2, mlflow_port=3, reports_port=4)
+        for service in services(home, Path("/sockets"), dagster_port=1, api_port=2, mlflow_port=3, reports_port=4)
         if service.name == "MLflow"
     )
 
     assert mlflow.environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert mlflow.environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+
+
+@pytest.mark.parametrize("name", ["Dagster", "MLflow"])
+def test_no_tool_opens_a_port_of_its_own(home: Settings, name: str) -> None:
+    """Their ports had no login: any page in a browser, and any user of the machine, could launch runs."""
+    wanted = services(home, Path("/sockets"), dagster_port=3000, api_port=8000, mlflow_port=5000, reports_port=8050)
+    command = list(next(service for service in wanted if service.name == name).command)
+
+    assert any(f"/sockets/{name.lower()}" in argument for argument in command)
+    assert not {"3000", "5000"} & set(command)
+
+
+def test_it_says_what_it_waits_for_and_then_that_all_is_ready(home: Settings) -> None:
+    """Decisions became rows a minute after "all up": nothing said so."""
+    looks = iter([None, None, "runs: decisions become rows"])
+    server = web()
+    daemon = Service(
+        "Daemon",
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        readiness=lambda: next(looks),
+        purpose="decisions become rows once it runs",
+    )
+    said: list[str] = []
+    stop_when(said, "all ready")
+
+    run_together([server, daemon], home, said.append, when_pages_answer=lambda: "sign in here")
+
+    assert said == [
+        f"Web            {server.url}",
+        "sign in here",
+        "waiting for Daemon: decisions become rows once it runs",
+        "Daemon         runs: decisions become rows",
+        f"all ready; logs in {home.logs}; Ctrl-C stops all",
+        "stopping …",
+    ]

@@ -1,6 +1,7 @@
 """A run publishes what passed; what waits for a person's approval waits, and what is served goes on."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -8,8 +9,8 @@ import pytest
 
 from ml.approval import approve_once
 from ml.deployment import Deployment, read_deployment
-from ml.registered_version import read_versions
-from orchestration.candidates import candidate_directory, set_current
+from ml.registered_version import record_version
+from orchestration.candidates import candidate_directory, current_candidate, set_current
 from orchestration.defs.serving.assets import batch_decisions, deployment
 from orchestration.run_settings import RunSettings
 from tests.registered_version import registered_version
@@ -23,8 +24,7 @@ def candidate(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Version 4 of the bank's model is registered, its gates passed, and approval is required."""
     monkeypatch.setenv("LOANLAKE_APPROVAL", "required")
     version = registered_version(version=4)
-    monkeypatch.setattr("ml.registry.get_version", lambda *_: version)
-    monkeypatch.setattr("ml.registry.list_versions", lambda *_: [version])
+    record_version(home, version)
     directory = candidate_directory(home, "bank", "f")
     directory.write_registration({"model_name": NAME, "model_version": 4})
     set_current(home, "bank", directory)
@@ -51,7 +51,6 @@ def test_what_waits_for_approval_leaves_the_champion_in_service(
     summary = str(materialized.metadata["summary"].value)
     assert summary.startswith(f"{NAME} version 3, {NAME} version 4 waits for approval")
     assert "`loanlake approve 4 --source bank --reason" in summary
-    assert [each.version for each in read_versions(home)] == [4]
 
 
 @pytest.mark.usefixtures("candidate")
@@ -76,13 +75,13 @@ def test_what_a_sensor_trained_does_not_take_another_lenders_place(
     in_service(3)
     in_service(7, source="union")
 
-    result = publish(takes_over=False)
+    result = publish()
 
     [materialized] = result.asset_materializations_for_node("serving__deployment")
     served = read_deployment(home)
     assert served is not None
     assert (served.source, served.model_version) == ("union", 7)
-    assert "passed, and another lender's model is served: `loanlake promote 4 --source bank`" in str(
+    assert "passed its gates, and another lender's model is served: `loanlake promote 4 --source bank" in str(
         materialized.metadata["summary"].value
     )
 
@@ -102,3 +101,38 @@ def test_a_refresh_of_a_lender_without_a_model_scores_nothing_and_says_so(home: 
     (made,) = done.asset_materializations_for_node("serving__batch_decisions")
     assert made.metadata["applications_scored"].value == 0
     assert "no model of source 'bank' is served yet: `loanlake run bank`" in str(made.metadata["summary"].value)
+
+
+def test_a_run_that_only_registers_a_first_model_succeeds_and_serves_nothing(
+    home: Settings, monkeypatch: pytest.MonkeyPatch, candidate: None
+) -> None:
+    """What is downstream of a model in service is skipped: there is nothing to score or to measure."""
+    monkeypatch.setenv("LOANLAKE_APPROVAL", "none")
+    lineage = SimpleNamespace(lineage=None, metrics={})
+    monkeypatch.setattr("orchestration.publishing.load_bundle", lambda _: lineage)
+
+    result = publish(publish="never")
+
+    assert result.success
+    assert result.asset_materializations_for_node("serving__deployment") == []
+    assert read_deployment(home) is None
+    found = current_candidate(home, "bank").read_publication()
+    assert found is not None
+    assert "version 4 waits, since this run only registers" in found["text"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"publish": "always"}, "publish: always needs by and reason: found '' and ''"),
+        ({"publish": "always", "by": "ann"}, "publish: always needs by and reason: found 'ann' and ''"),
+        ({"publish": "perhaps"}, "publish must be one of auto, never, always, or empty: found 'perhaps'"),
+    ],
+)
+def test_settings_of_a_run_that_cannot_be_are_refused(settings: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RunSettings(**settings)
+
+
+def test_a_run_takes_no_other_lenders_place_unless_it_is_asked_to() -> None:
+    assert RunSettings().takes_over is False

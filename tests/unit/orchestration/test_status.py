@@ -1,9 +1,11 @@
 """`loanlake status` on an empty home and on one with data, a model and waiting decisions."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +17,7 @@ from orchestration.run_summary import summary_text
 from orchestration.status import status_text
 from tests.model_factory import publish_model
 from tests.second_version import challenge_with_second
+from warehouse.batches import BatchRequest, BatchStates
 from warehouse.lake import writer
 from warehouse.settings import REPOSITORY, Settings
 
@@ -29,7 +32,7 @@ def test_an_empty_home_says_how_to_start(home: Settings) -> None:
         "data         no lake yet: start with `loanlake run`",
         "inbox        empty",
         "served       no model: the API answers 503 until one passes its gates",
-        "models       none published",
+        "models       none registered",
         "predictions  no lake yet: start with `loanlake run`",
         "alerts       no lake yet: start with `loanlake run`",
         "runs         none",
@@ -58,7 +61,7 @@ def test_a_home_at_work_shows_data_model_and_predictions(home: Settings, in_serv
             "insert into raw.files values ('bank', 'loans', 'a.csv', 'x', 1, 42535, 0, '2024-01-02 03:00:00', null)"
         )
         con.execute(
-            "insert into serving.predictions (source, route, decided_at) values ('bank', 'batch', '2023-12-31')"
+            "insert into serving.predictions (source, route, decided_at) values ('bank', 'backfill', '2023-12-31')"
         )
 
     text = status_text(home, now=NOW)
@@ -67,8 +70,8 @@ def test_a_home_at_work_shows_data_model_and_predictions(home: Settings, in_serv
     assert (
         "served       default_risk_bank version 3, features v1, since 2024-01-02 03:04 UTC (2 h ago), by test" in text
     )
-    assert "default_risk_bank  3        2024-01-02T03:04  0.7066" in text
-    assert "predictions  bank batch: 1, the latest decided 2023-12-31" in text
+    assert "default_risk_bank  3        not recorded  2024-01-02T03:04  0.7066" in text
+    assert "predictions  bank backfill: 1, the latest decided 2023-12-31" in text
     assert "alerts       nothing yet" in text
 
 
@@ -95,6 +98,32 @@ def test_what_lies_in_the_inbox_is_named_with_what_becomes_of_it(home: Settings)
         "not loaded: mybank/loans/c.csv.refused: it could not be loaded, and the run that tried says why: drop a "
         "corrected file, or rename it back",
     ]
+
+
+def test_a_run_that_has_not_started_is_said_to_be_so_once(home: Settings) -> None:
+    runs = home.dagster_home / "history" / "runs.db"
+    runs.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(runs)) as con, con:
+        con.execute(
+            "create table runs (id integer, run_id text, pipeline_name text, status text, start_time, end_time)"
+        )
+        con.execute("insert into runs values (1, '0123456789', 'refresh', 'NOT_STARTED', null, null)")
+
+    text = status_text(home, now=NOW)
+
+    assert text.splitlines()[-1].split() == ["runs", "01234567", "refresh", "not", "started"]
+
+
+def test_failed_batches_are_counted_with_the_reason_of_the_newest(home: Settings) -> None:
+    states = BatchStates(home)
+    for batch_id, reason in (("b-1", "the lake is gone"), ("b-2", "the champion takes other fields")):
+        batch = states.add(batch_id, BatchRequest(n_rows=1), caller_id="c", body_sha256="x")
+        states.finish(batch, "failed", reason=reason)
+
+    text = status_text(home, now=NOW)
+
+    assert "2 batches failed, the newest b-2 2" in text
+    assert "UTC: the champion takes other fields" in text
 
 
 def test_a_lender_is_known_until_the_clock_by_which_its_labels_mature(home: Settings) -> None:

@@ -6,13 +6,15 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from ml.freshness import HistoryPolicy
 from serving.app import create_app
 from serving.options import ServingOptions
 from tests.serving_home import ServingHome, furnish
 from warehouse.settings import Settings
 
-#: Batches of three rows and bodies of 10,000 bytes, to reach the limits; a quick look-out for tests that wait on it.
-OPTIONS = ServingOptions(batch_rows=3, body_bytes=10_000, poll_seconds=0.05)
+#: Batches of three rows and bodies of 10,000 bytes, to reach the limits; a quick look-out for tests that wait on it. No
+#: age is too old: the store's clock stands in 2022.
+OPTIONS = ServingOptions(batch_rows=3, body_bytes=10_000, poll_seconds=0.05, history=HistoryPolicy(max_age=None))
 
 
 @pytest.fixture(scope="module")

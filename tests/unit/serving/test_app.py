@@ -13,11 +13,12 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from ml.deployment import place_bundle, serve
+from ml.deployment import serve
+from ml.registered_version import deployment_of
 from serving.app import create_app
 from serving.keys import KeyStore
 from serving.scoring import ScoringService
-from tests.model_factory import MODEL_NAME, SOURCE, publish_model, shared_bundle
+from tests.model_factory import publish_model, register_model, shared_bundle
 from tests.serving_home import APPLICATION, RISKY, ServingHome, furnish, until_ready_says
 from warehouse import decision_log
 from warehouse.decision_log import ingest_into_lake
@@ -293,9 +294,7 @@ print(json.dumps(sorted(heavy & set(sys.modules))))
 def test_a_broken_new_bundle_leaves_the_old_model_serving(own_home: ServingHome, own_client: Client) -> None:
     settings = own_home.settings
     assert own_client.get("/readyz").json()["status"] == "ready"
-    placed = place_bundle(
-        shared_bundle(seed=11), settings, source=SOURCE, model_name=MODEL_NAME, model_version=2, by="tests"
-    )
+    placed = deployment_of(settings, register_model(settings, shared_bundle(seed=11), version=2), by="tests")
     shutil.rmtree(placed.bundle_directory(settings))
     serve(settings, placed, action="publish", by="tests")
 
@@ -323,3 +322,32 @@ def _references(value: Any) -> list[str]:
         own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
         return own + [reference for inner in value.values() for reference in _references(inner)]
     return [reference for inner in value for reference in _references(inner)] if isinstance(value, list) else []
+
+
+def test_nobody_is_told_where_the_home_lies(own_home: ServingHome) -> None:
+    """By /readyz, which needs no key, by a problem, or by the page; the names of files stay, and the log has it all."""
+    with TestClient(create_app(own_home.settings), raise_server_exceptions=False) as client:
+        client.headers.update(own_home.headers)
+        client.post("/v1/scores", json=APPLICATION)
+        own_home.settings.outbox.unlink()
+        refused = client.post("/v1/scores", json=APPLICATION)
+        ready = client.get("/readyz")
+        page = client.get("/", headers={"Accept": "text/html"})
+        listed = client.get("/v1/decisions")
+
+    home = str(own_home.settings.home)
+    assert (refused.status_code, ready.status_code) == (503, 503)
+    assert "outbox.sqlite cannot be written" in ready.json()["reasons"][0]
+    assert [home in answer.text for answer in (refused, ready, page, listed)] == [False] * 4
+
+
+def test_a_bundle_that_is_gone_is_named_without_its_path(own_home: ServingHome) -> None:
+    shutil.rmtree(own_home.settings.bundles)
+
+    with TestClient(create_app(own_home.settings), raise_server_exceptions=False) as client:
+        ready = client.get("/readyz")
+        refused = client.post("/v1/scores", json=APPLICATION, headers=own_home.headers)
+
+    assert (ready.status_code, refused.status_code) == (503, 503)
+    assert "cannot be served" in refused.json()["detail"]
+    assert [str(own_home.settings.home) in answer.text for answer in (ready, refused)] == [False] * 2

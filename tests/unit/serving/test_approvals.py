@@ -1,6 +1,7 @@
 """A key with the scope ``approve`` gives a person's word for a version; what cannot be approved is refused and told."""
 
 import json
+import shutil
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from ml.approval import read_approvals
-from ml.registered_version import RegisteredVersion, copy_versions
+from ml.registered_version import RegisteredVersion, record_version
 from serving.keys import KeyStore
 from tests.model_factory import MODEL_NAME, SOURCE, publish_model
 from tests.registered_version import registered_version
@@ -24,13 +25,13 @@ REASON = {"reason": "minutes 2026-11"}
 def registered(own_home: ServingHome) -> None:
     """1 is served, 2 passed, 3 and 4 were refused, 5 was archived."""
     versions = [
-        known(1),
         known(2),
         known(3, refused_by=("calibration_error_is_small",), gate_messages=(MESSAGE,)),
         known(4, refused_by=("offline_equals_online",), gate_messages=("1 of 500 rows differ.",)),
         known(5, archived=True),
     ]
-    copy_versions(own_home.settings, SOURCE, versions)
+    for version in versions:
+        record_version(own_home.settings, version)
 
 
 def known(version: int, **changed: Any) -> RegisteredVersion:
@@ -162,13 +163,13 @@ def test_approvals_that_cannot_be_read_or_kept_are_unavailable(own_client: Clien
 
 
 def test_a_home_that_registered_nothing_has_no_versions(own_client: Client, own_home: ServingHome) -> None:
-    copy_versions(own_home.settings, SOURCE, [])
+    shutil.rmtree(own_home.settings.versions)
 
     assert own_client.get("/v1/models").json() == {"versions": []}
 
 
 def test_a_version_of_another_lender_is_asked_for_by_source(own_client: Client, own_home: ServingHome) -> None:
-    copy_versions(own_home.settings, "bank", [replace(known(7), source="bank", name="default_risk_bank")])
+    record_version(own_home.settings, replace(known(7), source="bank", name="default_risk_bank"))
 
     given = own_client.post("/v1/models/7/approval?source=bank", json=REASON)
 

@@ -3,9 +3,11 @@
 import csv
 import io
 import json
-import sqlite3
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -18,15 +20,17 @@ from ml.batch_runs import run_batch
 from ml.promotion import publish
 from ml.replay import replay
 from orchestration.maintenance import maintain_home
+from serving.access import Caller
 from serving.app import create_app
 from serving.clock import utc_now
 from serving.keys import MOST_REQUESTS, KeyStore
 from serving.options import ServingOptions
-from tests.model_factory import MODEL_NAME, SOURCE, fill_lake, publish_model
+from tests.batch_kills import STEPS
+from tests.model_factory import MODEL_NAME, fill_lake, publish_model, register_model
 from tests.second_version import second_bundle
 from tests.serving_home import APPLICATION, RISKY, ServingHome
 from warehouse import decision_log
-from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates
+from warehouse.batches import Batch, BatchFiles, BatchStates
 from warehouse.lake import connect, writer
 from warehouse.settings import Settings
 
@@ -137,6 +141,67 @@ def test_csv_says_what_json_says(batch_client: Client, own_home: ServingHome) ->
     for one, other in zip(first, _results(batch_client, by_json), strict=True):
         assert one["probability"] == other["probability"]
         assert one["problem"] == other["problem"]
+
+
+@pytest.mark.parametrize(
+    ("header", "errors"),
+    [
+        (
+            "application_id,requested_amount,term_month,purpose",
+            [
+                ("term_month", "is not a field of this request; did you mean term_months?"),
+                ("term_months", "is required: the header lacks it"),
+            ],
+        ),
+        ("application_id,term_months,purpose", [("requested_amount", "is required: the header lacks it")]),
+        (
+            "application_id,requested_amount,term_months,purpose,xyz",
+            [("xyz", "is not a field of this request")],
+        ),
+    ],
+)
+def test_a_header_with_which_every_row_would_be_refused_is_refused(
+    batch_client: Client, header: str, errors: list[tuple[str, str]]
+) -> None:
+    line = ",".join("1" for _ in header.split(","))
+
+    refused = batch_client.post("/v1/batches", content=f"{header}\n{line}\n", headers=CSV)
+
+    assert refused.status_code == 400
+    assert [(each["field"], each["rule"]) for each in refused.json()["errors"]] == errors
+
+
+@pytest.mark.parametrize("text", ['=HYPERLINK("http://evil.example")', "+1", "-1", "@SUM(1)", "\uff1d1+1"])
+def test_an_id_that_a_spreadsheet_would_run_is_text_in_csv_and_itself_elsewhere(
+    batch_client: Client, own_home: ServingHome, text: str
+) -> None:
+    batch_id = _send(batch_client, APPLICATION | {"application_id": text}).json()["batch_id"]
+    _run(own_home, batch_id)
+
+    as_csv = batch_client.get(f"/v1/batches/{batch_id}/results", headers={"Accept": "text/csv"})
+
+    [row] = csv.DictReader(io.StringIO(as_csv.text))
+    assert row["application_id"] == f"'{text}"
+    assert float(row["raw_score"]) < 0  # a number stays one
+    assert _results(batch_client, batch_id)[0]["application_id"] == text
+
+
+def test_results_are_a_file_with_a_name(batch_client: Client, own_home: ServingHome) -> None:
+    batch_id = _send(batch_client, APPLICATION).json()["batch_id"]
+    _run(own_home, batch_id)
+
+    named = {
+        form: batch_client.get(f"/v1/batches/{batch_id}/results", headers={"Accept": form}).headers[
+            "Content-Disposition"
+        ]
+        for form in ("text/csv", "application/json", PARQUET)
+    }
+
+    assert named == {
+        "text/csv": f'attachment; filename="batch-{batch_id}.csv"',
+        "application/json": f'attachment; filename="batch-{batch_id}.json"',
+        PARQUET: f'attachment; filename="batch-{batch_id}.parquet"',
+    }
 
 
 def test_results_come_as_csv_and_parquet_and_stand_in_the_lake(batch_client: Client, own_home: ServingHome) -> None:
@@ -275,7 +340,7 @@ def test_rows_for_other_fields_than_the_champions_fail_and_say_whose_they_are(
 ) -> None:
     location = _send(batch_client, APPLICATION).headers["Location"]
     batch_id = location.rpartition("/")[2]
-    publish(second_bundle(), own_home.settings, source=SOURCE, model_name=MODEL_NAME, model_version=2, by="tests")
+    publish(own_home.settings, register_model(own_home.settings, second_bundle(), version=2), by="tests")
 
     _run(own_home, batch_id)
 
@@ -420,19 +485,6 @@ def test_a_key_whose_batch_was_forgotten_is_a_new_key(batch_client: Client, own_
     assert [batch_id for batch_id, _ in scored] == [first, second]
 
 
-def test_a_key_of_a_batch_that_an_earlier_version_took_is_known(batch_client: Client, own_home: ServingHome) -> None:
-    """There a batch's id was its key's, and the file had no column for keys."""
-    states = BatchStates(own_home.settings)
-    states.add("key-1", BatchRequest(), caller_id="c", body_sha256="")
-    with closing(sqlite3.connect(own_home.settings.batch_states)) as con:
-        con.executescript("drop index batches_by_key; alter table batches drop column key_id")
-
-    found = states.find_by_key("key-1")
-
-    assert found is not None
-    assert states.add("b-2", BatchRequest(), caller_id="c", body_sha256="", key_id="key-2").batch_id == "b-2"
-
-
 def test_a_refused_row_says_whose_it_was_as_far_as_it_can_be_read(batch_client: Client, own_home: ServingHome) -> None:
     """Who is erased later is found by it, when what was sent has long been removed."""
     ids: list[Any] = ["b-1", 4711, 10**30, True, None, ["b-1"]]
@@ -458,7 +510,6 @@ def test_results_that_an_earlier_version_wrote_are_published(
     results = BatchFiles(own_home.settings, batch_id).results
     pq.write_table(pq.read_table(results).drop_columns(["borrower_id"]), results)
 
-    BatchStates(own_home.settings).retry(batch_id)
     second = _send(batch_client, APPLICATION, BAD).json()["batch_id"]
     done = [_run(own_home, each).state for each in (batch_id, second)]
 
@@ -510,8 +561,8 @@ def test_no_more_bodies_are_received_at_once_than_memory_is_meant_for(batch_clie
     """Each of the requests that a worker lets be under way could hold a body of 16 MB."""
     batches = batch_client.app.dependencies["batches"].dependency()
     with ExitStack() as bodies:
-        for _ in range(8):
-            bodies.enter_context(batches.place_for_a_body())
+        for number in range(8):
+            bodies.enter_context(batches.place_for_a_body(_caller(f"caller {number}")))
         refused = _send(batch_client, APPLICATION)
 
     assert refused.status_code == 503
@@ -520,24 +571,103 @@ def test_no_more_bodies_are_received_at_once_than_memory_is_meant_for(batch_clie
     assert [_send(batch_client, number).status_code for number in range(3)] == [202] * 3
 
 
-def test_a_batch_that_is_tried_again_after_its_results_makes_no_second_decision(
+def test_bodies_that_one_caller_sends_slowly_keep_no_other_out(batch_client: Client, own_home: ServingHome) -> None:
+    batches = batch_client.app.dependencies["batches"].dependency()
+    slow = KeyStore(own_home.settings.keys).create("slow", ["batch"])
+    slow_caller = _caller(slow.split("_")[1])
+    with ExitStack() as bodies:
+        for _ in range(2):
+            bodies.enter_context(batches.place_for_a_body(slow_caller))
+        refused = _send(batch_client, APPLICATION, Authorization=f"Bearer {slow}")
+        other = _send(batch_client, APPLICATION)
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+    assert other.status_code == 202
+    assert _send(batch_client, APPLICATION, Authorization=f"Bearer {slow}").status_code == 202
+
+
+def test_the_queue_has_room_for_others_beside_a_caller_who_fills_their_part(own_home: ServingHome) -> None:
+    options = ServingOptions(queued_batches=10, queued_batches_of_caller=2)
+    first, second = (_key(own_home.settings, "batch") for _ in range(2))
+    with TestClient(create_app(own_home.settings, options), raise_server_exceptions=False) as client:
+        statuses = [_send(client, APPLICATION, **first).status_code for _ in range(3)]
+        other = _send(client, APPLICATION, **second)
+        refused = _send(client, APPLICATION, **first)
+
+    assert statuses == [202, 202, 429]
+    assert other.status_code == 202
+    assert "LOANLAKE_QUEUED_BATCHES_OF_CALLER" in refused.json()["detail"]
+    assert refused.headers["Retry-After"] == "60"
+
+
+def _caller(caller_id: str) -> Caller:
+    return Caller(caller_id, frozenset({"batch"}), f"key {caller_id}", caller_id)
+
+
+def test_a_batch_that_finds_the_lake_busy_waits_for_it_and_has_decided_nothing_yet(
     batch_client: Client, own_home: ServingHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed between the decision log and the lake: the next attempt publishes what the first one scored."""
+    """It ended as failed, with 0 rows scored, while its decisions stood in serving.predictions."""
     batch_id = _send(batch_client, APPLICATION, RISKY).json()["batch_id"]
     with monkeypatch.context() as patch:
         patch.setattr("ml.batch_runs.writer", _no_turn)
-        failed = _run(own_home, batch_id)
-    assert failed.state == "failed"
-    first = decision_log.ingest_into_lake(own_home.settings)
+        waiting = _run(own_home, batch_id)
+    assert (waiting.state, waiting.attempt, waiting.n_postponed) == ("queued", 2, 1)
+    assert waiting.reason == "held by another"
+    assert decision_log.count_pending(own_home.settings) == 0
 
-    BatchStates(own_home.settings).retry(batch_id)
     done = _run(own_home, batch_id)
-    second = decision_log.ingest_into_lake(own_home.settings)
 
     assert (done.state, done.n_scored) == ("succeeded", 2)
-    assert (first.n_decisions, second.n_decisions) == (2, 0)
+    assert decision_log.ingest_into_lake(own_home.settings).n_decisions == 2
     assert len(_results(batch_client, batch_id)) == 2
+
+
+@pytest.mark.extended
+def test_a_batch_and_its_decisions_agree_wherever_its_run_is_killed(
+    batch_client: Client, own_home: ServingHome
+) -> None:
+    """A batch that failed has decided nothing, one that waits is published later, and none decides twice."""
+    one = _send(batch_client, APPLICATION, BAD, RISKY).json()["batch_id"]
+    sent = {step: step.replace(" ", "-") for step in STEPS}
+    for batch_id in sent.values():
+        _send_again(own_home.settings, one, batch_id)
+    with writer("the lake is made", own_home.settings):
+        pass
+
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.batch_kills"],
+        input=json.dumps(sent),
+        env={**os.environ, "LOANLAKE_HOME": str(own_home.settings.home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    published = {"killed": "running", "then": "queued", "at_last": "succeeded", "n_decisions": 2, "n_rows": 3}
+    before = published | {"then": "failed", "n_logged_by_then": 0, "n_rows_by_then": 0}
+    assert found == {
+        "claimed": before,
+        "a row scored": before,
+        "decisions written": before,
+        "results written": published | {"n_logged_by_then": 0, "n_rows_by_then": 0},
+        "waiting for the lake": published | {"n_logged_by_then": 0, "n_rows_by_then": 0},
+        "decisions logged": published | {"n_logged_by_then": 2, "n_rows_by_then": 0},
+        "rows in the lake": published | {"n_logged_by_then": 2, "n_rows_by_then": 3},
+        "about to end": published | {"n_logged_by_then": 2, "n_rows_by_then": 3},
+        "ended": published | {"killed": "succeeded", "then": "succeeded", "n_logged_by_then": 2, "n_rows_by_then": 3},
+    }
+
+
+def _send_again(settings: Settings, batch_id: str, again: str) -> None:
+    """The same rows as another batch: more than the server lets wait."""
+    states = BatchStates(settings)
+    batch = states.find(batch_id)
+    assert batch is not None
+    BatchFiles(settings, again).write_rows(next(BatchFiles(settings, batch_id).read_rows(10)))
+    states.add(again, batch.request, caller_id=batch.caller_id, body_sha256=batch.body_sha256)
 
 
 def _no_turn(*_: object) -> Any:

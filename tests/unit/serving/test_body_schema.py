@@ -172,3 +172,53 @@ def test_a_refusal_names_at_least_one_field_and_can_be_sent(body: dict[str, obje
         expected = False
 
     assert bool(violations) is expected
+
+
+@pytest.mark.parametrize("sent", ["1001", "1001.0", " 1001\t", "\u00a01001\u2003", "\ufeff1001"])
+def test_an_id_has_the_form_that_it_has_in_files(sent: str) -> None:
+    """Prevents a borrower whose file says 1001.0 from being a stranger to a request that says 1001."""
+    values = SCHEMA.validate(GOOD | {"application_id": sent, "borrower_id": sent})
+
+    assert (values["application_id"], values["borrower_id"]) == ("1001", "1001")
+
+
+def test_two_spellings_that_look_alike_are_one() -> None:
+    values = SCHEMA.validate(GOOD | {"borrower_id": "Ame\u0301lie", "region": " Zu\u0308rich"})
+
+    assert (values["borrower_id"], values["region"]) == ("Am\u00e9lie", "Z\u00fcrich")
+
+
+def test_a_null_word_is_no_id() -> None:
+    """Strangers whose exports say NaN would share its history."""
+    assert SCHEMA.validate(GOOD | {"borrower_id": "NaN"})["borrower_id"] is None
+    assert [violation.field for violation in refused(GOOD | {"application_id": "null"})] == ["application_id"]
+
+
+@pytest.mark.parametrize("sent", ["a\0b", "a\u200bb", "1.2E+15", "\ufb2c" * 50])
+def test_an_id_that_no_file_could_hold_is_refused(sent: str) -> None:
+    """The last is 50 characters, and 150 in the form that ids are compared in."""
+    (violation,) = refused(GOOD | {"borrower_id": sent})
+
+    assert violation.field == "borrower_id"
+
+
+@pytest.mark.parametrize(
+    ("field", "sent"),
+    [
+        ("decided_at", "2024-03-01T10:00:00\0 America/New_York"),
+        ("decided_at", "0224-03-01T10:00:00"),
+        ("oldest_account_on", "0024-03-01"),
+        ("oldest_account_on", "2924-03-01"),
+    ],
+)
+def test_a_time_that_no_file_could_hold_is_refused(field: str, sent: str) -> None:
+    """msgspec reads a time up to a NUL, and takes whatever follows."""
+    (violation,) = refused(GOOD | {field: sent})
+
+    assert (violation.field, violation.found) == (field, sent)
+
+
+def test_what_a_field_means_and_what_it_may_hold_are_told_together() -> None:
+    violations = refused(GOOD | {"borrower_id": "1.2E+15", "term_months": 0, "oldest_account_on": "0024-03-01"})
+
+    assert [violation.field for violation in violations] == ["borrower_id", "term_months", "oldest_account_on"]

@@ -18,7 +18,7 @@ def test_only_the_key_goes_to_standard_output(home: Settings) -> None:
     found = KeyRing(KeyStore(home.keys), poll_seconds=0).find(result.stdout.strip())
     assert result.exit_code == 0
     assert found is not None
-    assert found.scopes == {"score", "decisions", "outcomes"}
+    assert found.scopes == {"score"}
     assert "cannot be shown again" in result.stderr
 
 

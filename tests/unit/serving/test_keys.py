@@ -1,14 +1,17 @@
 """Keys: shown once, stored as hashes, stopped within the poll time."""
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from serving import keys
-from serving.keys import KeyRing, KeyStore
+from serving.keys import KeyRing, KeyStore, KeysUnreadable
 from warehouse.errors import NotFoundError, SettingError
 from warehouse.settings import Settings
 
@@ -19,7 +22,7 @@ def store(home: Settings) -> KeyStore:
 
 
 @pytest.fixture
-def ring(store: KeyStore) -> Iterator[KeyRing]:
+def ring(store: KeyStore) -> KeyRing:
     return KeyRing(store, poll_seconds=0.0)
 
 
@@ -115,6 +118,89 @@ def test_keys_known_before_stay_in_force_while_the_file_cannot_be_read(store: Ke
     assert ring.find(text) is not None
 
 
+def test_a_key_revoked_while_no_descriptor_is_left_stops(store: KeyStore) -> None:
+    """A flood of connections takes every descriptor; a command in another process revokes a key meanwhile."""
+    text = store.create("leaver", ["score"])
+    ring = KeyRing(store, poll_seconds=0.0)
+    with _revoking(store, text.split("_")[1]) as revoke, _no_descriptor_left():
+        before = ring.find(text)
+
+        revoke()
+
+        after = ring.find(text)
+    assert before is not None
+    assert after is not None
+    assert (before.state(datetime.now(UTC)), after.state(datetime.now(UTC))) == ("active", "revoked")
+
+
+def test_no_key_is_accepted_once_the_file_was_unreadable_for_too_long(
+    store: KeyStore, ring: KeyRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = store.create("branch office", ["score"])
+    ring.find(text)
+    kept = store.path.read_bytes()
+    store.path.write_bytes(b"this is not a database, and longer than a header of it would be")
+    ring.find(text)
+
+    late = keys.time.monotonic() + keys.MOST_SECONDS_UNREAD + 1
+    monkeypatch.setattr(keys.time, "monotonic", lambda: late)
+
+    with pytest.raises(KeysUnreadable, match="for more than 10 s"):
+        ring.find(text)
+    store.path.write_bytes(kept)
+    assert ring.find(text) is not None
+
+
+def test_a_file_that_replaces_another_is_read(store: KeyStore, ring: KeyRing) -> None:
+    text = store.create("branch office", ["score"])
+    assert ring.find(text) is not None
+
+    (store.path.parent / "empty").touch()
+    (store.path.parent / "empty").replace(store.path)
+    new = store.create("after the restoration", ["score"])
+
+    assert ring.find(text) is None
+    assert ring.find(new) is not None
+
+
+@contextmanager
+def _revoking(store: KeyStore, key_id: str) -> Iterator[Callable[[], None]]:
+    """A process that stands ready, and what has it revoke the key."""
+    script = (
+        "import sys; from pathlib import Path; from serving.keys import KeyStore; print('ready', flush=True); "
+        "sys.stdin.readline(); KeyStore(Path(sys.argv[1])).revoke(sys.argv[2]); print('revoked', flush=True)"
+    )
+    command = [sys.executable, "-c", script, str(store.path), key_id]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asked, told = process.stdin, process.stdout
+        assert told.readline() == "ready\n"
+
+        def revoke() -> None:
+            asked.write("now\n")
+            asked.flush()
+            assert told.readline() == "revoked\n"
+
+        yield revoke
+
+
+@contextmanager
+def _no_descriptor_left() -> Iterator[None]:
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = [os.open(os.devnull, os.O_RDONLY)]
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(taken) + 8, allowed[1]))
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, allowed)
+        for descriptor in taken:
+            os.close(descriptor)
+
+
 def test_a_rotated_key_and_its_successor_overlap_as_one_caller(store: KeyStore, ring: KeyRing) -> None:
     old = store.create("branch office", ["score"], expires_after=timedelta(days=30), rate_limit=500)
 
@@ -165,18 +251,6 @@ def test_a_limit_holds_for_all_keys_of_a_caller(store: KeyStore) -> None:
 def test_a_limit_out_of_range_is_refused(store: KeyStore, limit: int) -> None:
     with pytest.raises(SettingError, match=f"1..10,000,000 requests a minute: found {limit}"):
         store.create("x", ["score"], rate_limit=limit)
-
-
-def test_a_file_of_an_earlier_version_keeps_its_keys(store: KeyStore, ring: KeyRing) -> None:
-    text = store.create("branch office", ["score"])
-    with closing(sqlite3.connect(store.path)) as con, con:
-        con.execute("alter table api_keys drop column caller_id")
-        con.execute("alter table api_keys drop column rate_limit")
-
-    found = ring.find(text)
-
-    assert found is not None
-    assert (found.caller_id, found.rate_limit) == (found.key_id, None)
 
 
 @pytest.mark.parametrize("scopes", [[], ["scores"], ["score", "root"]])

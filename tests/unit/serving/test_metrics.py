@@ -10,11 +10,13 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from ml.deployment import place_bundle, serve
+from ml.deployment import serve
 from ml.drift_figures import SCORE, Figure, VersionDrift, publish_drift
-from tests.model_factory import MODEL_NAME, SOURCE, shared_bundle
+from ml.registered_version import deployment_of
+from tests.model_factory import MODEL_NAME, SOURCE, register_model, shared_bundle
 from tests.second_version import challenge_with_second
 from tests.serving_home import APPLICATION, RISKY, ServingHome, until_ready_says
+from warehouse.batches import BatchRequest, BatchStates
 from warehouse.decision_log import ingest_into_lake
 from warehouse.settings import REPOSITORY, Settings
 
@@ -84,6 +86,23 @@ def test_what_waits_for_the_lake_is_told_until_it_is_there(own_client: Client, o
     assert value(own_client, "loanlake_outbox_lag_seconds", entries="decisions") == 0
 
 
+def test_batches_that_wait_are_counted_new_and_postponed(own_client: Client, own_home: ServingHome) -> None:
+    assert value(own_client, "loanlake_batches_lag_seconds") == 0
+    states = BatchStates(own_home.settings)
+    for batch_id in ("b-1", "b-2", "b-3"):
+        states.add(batch_id, BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+
+    batch = states.claim("b-1", "run-1")
+    assert batch is not None
+    states.postpone(batch, "the lake is busy")
+
+    assert value(own_client, "loanlake_batches_waiting", kind="new") == 2
+    assert value(own_client, "loanlake_batches_waiting", kind="postponed") == 1
+    lag = value(own_client, "loanlake_batches_lag_seconds")
+    assert lag is not None
+    assert 0 < lag < 60
+
+
 def test_drift_of_what_is_served_follows_each_measurement(own_client: Client, own_home: ServingHome) -> None:
     assert value(own_client, "loan_model_drift_psi") is None
 
@@ -126,9 +145,7 @@ def test_swaps_are_counted_and_one_that_failed_stays_told(own_client: Client, ow
     settings = own_home.settings
     assert value(own_client, "loan_model_swaps_total", result="served") == 1
     assert value(own_client, "loanlake_readiness", status="ready") == 1
-    placed = place_bundle(
-        shared_bundle(seed=11), settings, source=SOURCE, model_name=MODEL_NAME, model_version=2, by="tests"
-    )
+    placed = deployment_of(settings, register_model(settings, shared_bundle(seed=11), version=2), by="tests")
     shutil.rmtree(placed.bundle_directory(settings))
     serve(settings, placed, action="publish", by="tests")
     until_ready_says(own_client, lambda answer: answer["status"] == "degraded")

@@ -203,7 +203,7 @@ def test_a_version_that_fails_is_named_without_its_applicant(
 
 def test_a_callers_token_is_told_by_a_digest() -> None:
     """The subject of a token may be a person's name."""
-    found = caller_name(Caller("token of jane.doe@lender.example", frozenset(), "token"))
+    found = caller_name(Caller("token of jane.doe@lender.example", frozenset(), "token", "jane.doe@lender.example"))
 
     assert found is not None
     assert re.fullmatch("token [0-9a-f]{12}", found)

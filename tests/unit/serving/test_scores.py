@@ -92,6 +92,48 @@ def test_a_feature_outside_its_plausible_range_is_scored_with_a_warning(client: 
     assert answer["warnings"] == ["loan_to_income is 12000, outside its plausible range 0 to 1000"]
 
 
+def test_a_score_on_little_information_is_answered_with_a_warning(client: Client) -> None:
+    """Four of the eight features that training rows usually had are missing, and history is not even asked for."""
+    least = {name: APPLICATION[name] for name in ("application_id", "requested_amount", "term_months", "purpose")}
+    some = least | {"annual_income": 48_000.0, "income_verified": True}
+
+    warned, not_warned = score(client, least)["warnings"], score(client, some | {"borrower_id": "sim-b1"})["warnings"]
+
+    assert not_warned == []
+    assert warned[1:] == ["4 of 8 features that are usually known are missing: this score rests on little information"]
+
+
+def test_fields_that_the_lender_requires_are_required_of_every_request(own_home: ServingHome) -> None:
+    options = ServingOptions(required_fields=("annual_income", "borrower_id"))
+    lacking = {name: value for name, value in APPLICATION.items() if name != "annual_income"} | {"borrower_id": None}
+    header, line = ",".join(lacking), ",".join("" if value is None else str(value) for value in lacking.values())
+    with TestClient(create_app(own_home.settings, options)) as client:
+        client.headers.update(own_home.headers)
+        refused = client.post("/v1/scores", json=lacking)
+        [row] = client.post("/v1/scores/batch", json={"applications": [lacking]}).json()["results"]
+        as_csv = client.post("/v1/batches", content=f"{header}\n{line}\n", headers={"Content-Type": "text/csv"})
+        accepted = client.post("/v1/scores", json=APPLICATION)
+        described = {each["name"]: each["required"] for each in client.get("/v1/model").json()["inputs"]}
+        schema = client.get("/schema/openapi.json").json()["components"]["schemas"]["ScoreRequest"]
+
+    assert refused.status_code == 400
+    assert {each["field"] for each in refused.json()["errors"]} == {"annual_income", "borrower_id"}
+    assert {each["field"] for each in row["problem"]["errors"]} == {"annual_income", "borrower_id"}
+    assert [each["field"] for each in as_csv.json()["errors"]] == ["annual_income"]
+    assert accepted.status_code == 200
+    assert (described["annual_income"], described["borrower_id"], described["income_verified"]) == (True, True, False)
+    assert {"annual_income", "borrower_id"} <= set(schema["required"])
+
+
+def test_a_required_field_that_the_model_does_not_read_is_refused_by_name(own_home: ServingHome) -> None:
+    options = ServingOptions(required_fields=("shoe_size",))
+    with TestClient(create_app(own_home.settings, options)) as client:
+        ready = client.get("/readyz")
+
+    assert ready.status_code == 503
+    assert "LOANLAKE_REQUIRED_FIELDS must name fields of a score request: found shoe_size" in ready.json()["reasons"][0]
+
+
 def test_ids_of_decisions_sort_by_time(client: Client) -> None:
     ids = [score(client, APPLICATION)["decision_id"] for _ in range(3)]
 

@@ -80,8 +80,22 @@ def test_age_is_measured_at_the_decision(start: Start, own_home: ServingHome) ->
     assert logged(own_home, within).history == "fresh"
 
 
-def test_without_a_limit_no_history_is_stale(start: Start, own_home: ServingHome) -> None:
+def test_history_of_more_than_two_months_is_stale_unless_another_limit_is_set(start: Start) -> None:
+    """Statements are monthly: beyond that, a month's file was missed."""
     client = start()
+
+    within, beyond = score(client, decided_at="2022-03-04T00:00:00Z"), score(client, decided_at="2022-03-05T00:00:00Z")
+    today = score(client)
+
+    assert (within["status"], within["warnings"]) == ("scored", [])
+    assert [each["status"] for each in (beyond, today)] == ["scored_with_stale_history"] * 2
+    assert beyond["warnings"] == ["history is stale: it is as of 2022-01-01T00:00:00Z, 63 days before this decision"]
+    assert "history of simulated is stale" in client.get("/", headers={"Accept": "text/html"}).text
+    assert ServingOptions.from_environment({}).history == HistoryPolicy()
+
+
+def test_without_a_limit_no_history_is_stale(start: Start, own_home: ServingHome) -> None:
+    client = start(max_age=None)
 
     answer = score(client)
 
@@ -128,7 +142,7 @@ def test_a_time_to_come_is_the_callers_fault_and_not_the_stores(start: Start) ->
 
 
 def test_an_unknown_borrower_is_not_told_to_be_stale(start: Start, own_home: ServingHome) -> None:
-    answer = score(start(), borrower_id="nobody")
+    answer = score(start(max_age=None), borrower_id="nobody")
 
     assert logged(own_home, answer).history == "unknown"
 

@@ -15,18 +15,19 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from ml.challenge import end_challenge
-from ml.deployment import CanaryPlan, Challenger, place_bundle, read_deployment, serve
+from ml.deployment import CanaryPlan, Challenger, read_deployment, serve
 from ml.freshness import HistoryPolicy
 from ml.monitoring import SHADOW_PREDICTIONS, MonitoredModel
 from ml.online_inputs import Keys, OnlineInputs
 from ml.performance import measure_performance
 from ml.promotion import publish, rollback
+from ml.registered_version import deployment_of
 from ml.replay import replay
 from ml.scorer import Scorer
 from serving.app import create_app
 from serving.decision_ids import shadow_decision_id
 from serving.options import ServingOptions
-from tests.model_factory import MODEL_NAME, SOURCE, publish_model
+from tests.model_factory import MODEL_NAME, SOURCE, publish_model, register_model
 from tests.second_version import MORE, VERSION, challenge_with_second, second_bundle
 from tests.serving_home import APPLICATION, AS_OF, RISKY, ServingHome, until_ready_says
 from warehouse import decision_log
@@ -288,9 +289,7 @@ def test_a_broken_challenger_leaves_the_champion_alone_and_says_so(own_client: C
     settings = own_home.settings
     champion = read_deployment(settings)
     assert champion is not None
-    placed = place_bundle(
-        second_bundle(), settings, source=SOURCE, model_name=MODEL_NAME, model_version=VERSION, by="tests"
-    )
+    placed = deployment_of(settings, register_model(settings, second_bundle(), version=VERSION), by="tests")
     shutil.rmtree(placed.bundle_directory(settings))
     serve(settings, replace(champion, challenger=Challenger("ab", 0.5, placed)), action="challenge", by="tests")
 
@@ -301,7 +300,8 @@ def test_a_broken_challenger_leaves_the_champion_alone_and_says_so(own_client: C
 
 
 def test_a_promotion_makes_the_challenger_champion_and_ends_the_challenge(split: Client, own_home: ServingHome) -> None:
-    publish(second_bundle(), own_home.settings, source=SOURCE, model_name=MODEL_NAME, model_version=VERSION, by="tests")
+    second = register_model(own_home.settings, second_bundle(), version=VERSION)
+    publish(own_home.settings, second, by="tests")
 
     ready = until_ready_says(split, lambda answer: answer["model"]["version"] == VERSION)
 
@@ -349,7 +349,8 @@ def test_what_the_champion_cannot_score_is_refused_and_kept(
     own_client: Client, own_home: ServingHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing(monkeypatch, ExpressionDomainError("ln of -1"))
-    publish(second_bundle(), own_home.settings, source=SOURCE, model_name=MODEL_NAME, model_version=VERSION, by="tests")
+    second = register_model(own_home.settings, second_bundle(), version=VERSION)
+    publish(own_home.settings, second, by="tests")
     until_ready_says(own_client, lambda answer: answer["model"]["version"] == VERSION)
 
     refused = own_client.post("/v1/scores", json=_of_second())

@@ -1,6 +1,7 @@
 """Tokens: who signed, for whom, until when, and every way to pass one off that must fail."""
 
 import base64
+import errno
 import hashlib
 import hmac
 import json
@@ -16,8 +17,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from serving import tokens
+from serving.keys import MOST_SECONDS_UNREAD
 from serving.options import TokenOptions
-from serving.problems import Unauthenticated
+from serving.problems import Unauthenticated, Unavailable
 from serving.tokens import TokenVerifier
 from warehouse.errors import SettingError
 
@@ -225,6 +228,30 @@ def test_a_file_spoilt_while_the_server_runs_changes_nothing(
 
     assert verifier.caller(signed("RS256")).scopes == {"score", "batch"}
     assert "token keys refused" in caplog.text
+
+
+def test_a_key_file_that_cannot_be_opened_is_tried_again_and_then_stops_all(
+    options: TokenOptions, verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a flood has taken every descriptor when a key is taken out of the file."""
+    token = signed("RS256")
+    verifier.caller(token)
+    assert options.jwks_file is not None
+    options.jwks_file.write_text(json.dumps({"keys": [EC_JWK]}))
+
+    with monkeypatch.context() as flood:
+        flood.setattr(Path, "read_bytes", _no_descriptor)
+        assert verifier.caller(token).scopes == {"score", "batch"}
+        late = tokens.time.monotonic() + MOST_SECONDS_UNREAD + 1
+        monkeypatch.setattr(tokens.time, "monotonic", lambda: late)
+        with pytest.raises(Unavailable, match="cannot be opened"):
+            verifier.caller(token)
+    with pytest.raises(Unauthenticated, match="not signed by a key known here"):
+        verifier.caller(token)
+
+
+def _no_descriptor(path: Path) -> bytes:
+    raise OSError(errno.EMFILE, "Too many open files", str(path))
 
 
 def test_a_single_key_serves_tokens_that_name_none(options: TokenOptions) -> None:

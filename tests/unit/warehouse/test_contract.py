@@ -76,6 +76,22 @@ def test_the_latest_version_is_read_unless_another_is_named(manifest: Manifest) 
     assert (named.version, named.sql, named.feature_names) == ("v2", V2, ("amount",))
 
 
+def test_a_missing_feature_is_told_by_the_inputs_that_it_is_made_of(manifest: Manifest) -> None:
+    """In an applicant's words; the amount requested is required, and so never what is missing."""
+    nodes = manifest["nodes"]
+    columns = nodes["model.loanlake.ftr_application_inputs"]["columns"]
+    columns["purpose_default_rate"]["config"]["meta"]["label"] = "how loans for this purpose ended"
+
+    latest, second = FeatureContract.from_manifest(manifest), FeatureContract.from_manifest(manifest, version=2)
+
+    assert {feature.name: feature.missing for feature in latest.features} == {
+        "amount": "Information is missing",
+        "purpose": "Information is missing: purpose",
+        "is_new": "Information is missing: is new",
+    }
+    assert second.features[0].missing == "Information is missing: how loans for this purpose ended"
+
+
 def test_a_column_keeps_what_its_metadata_says(manifest: Manifest) -> None:
     contract = FeatureContract.from_manifest(manifest)
 
@@ -209,6 +225,7 @@ def _change(name: str, **changes: Any) -> Callable[[Manifest], None]:
         (_change("amount", range=None), r"amount: a numeric feature must state its plausible range"),
         (_change("amount", range=[5, 5]), r"amount: range must be \[low, high\] with low below high: found \[5, 5\]"),
         (_change("amount", range=[5]), r"amount: range must be \[low, high\]"),
+        (_change("amount", range=[0, "1e9"]), r"amount: range must be two numbers; YAML reads 1e9 as text: found"),
         (_change("amount", monotone="up"), r"amount: monotone must be one of increasing, decreasing, none: found 'up'"),
         (_change("amount", reason=None), r"amount: a feature must give the reason text"),
         (_change("amount", data_type=None), r"amount: data_type is required"),

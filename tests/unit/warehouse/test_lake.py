@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,11 +155,20 @@ def test_a_damaged_catalog_is_a_lake_error(home: Settings) -> None:
         connect(home)
 
 
-def test_times_are_utc(home: Settings) -> None:
-    with writer("a test", home) as con:
-        zone = con.execute("select current_setting('TimeZone')").fetchone()
+def test_times_are_utc_on_every_cursor_wherever_the_machine_stands(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting of the session alone would not reach cursors, on which dbt runs its models."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        with writer("a test", home) as con:
+            zones = [each.execute("select current_setting('TimeZone')").fetchone() for each in (con, con.cursor())]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
-    assert zone == ("UTC",)
+    assert zones == [("UTC",), ("UTC",)]
 
 
 def test_large_queries_spill_into_the_home_and_print_no_bar(home: Settings) -> None:
@@ -247,3 +257,26 @@ def test_another_connection_that_closes_leaves_the_locks_of_those_that_stay(home
         taken = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert "BlockingIOError" in taken.stderr
+
+
+def test_a_moved_home_whose_catalog_does_not_answer_is_an_error(home: Settings) -> None:
+    """Taken for one that never moved, it would go on with the files of the home it was copied from."""
+    with writer("a test", home):
+        pass
+    moved = replace(home, home=home.home.with_name("moved"))
+    moved = replace(moved, lake_data=moved.default_lake_data)
+    shutil.copytree(home.home, moved.home)
+    content = bytearray(moved.lake_catalog.read_bytes())
+    content[200:] = b"x" * (len(content) - 200)  # its header is whole
+    moved.lake_catalog.write_bytes(content)
+
+    with pytest.raises(LakeError, match="the lake's catalog cannot be opened"):
+        connect(moved)
+
+
+def test_a_lake_that_is_being_made_is_not_there_yet(home: Settings) -> None:
+    home.lake_catalog.parent.mkdir(parents=True)
+    home.lake_catalog.touch()
+
+    with pytest.raises(NoLakeError, match="holds no lake"):
+        connect(home)

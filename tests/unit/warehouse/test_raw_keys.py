@@ -7,7 +7,8 @@ import duckdb
 import pytest
 
 from warehouse.errors import ContractError
-from warehouse.raw_keys import Kind, RawTable, raw_tables, read_manifest
+from warehouse.formats import read_id
+from warehouse.raw_keys import Kind, RawTable, id_in, raw_tables, read_manifest
 from warehouse.settings import Settings
 
 TABLE = RawTable(
@@ -37,6 +38,18 @@ def test_an_id_without_its_prefix_is_looked_for_as_text_and_as_number() -> None:
 
 def test_a_borrower_is_looked_for_in_the_column_that_holds_borrowers() -> None:
     assert _found({"application": set(), "borrower": {"b-m-it's"}}) == ['(None, "it\'s")']
+
+
+def test_a_raw_row_is_found_by_the_id_that_staging_reads_of_it() -> None:
+    """Otherwise a person's rows would stay after their erasure, for a tab or another form of an accent."""
+    con = duckdb.connect()
+    con.execute("create table raw_ids (id varchar)")
+    texts = ["\t1001.0\u00a0", "1001", "Ame\u0301lie ", "Am\u00e9lie", "\ufeff007"]
+    con.executemany("insert into raw_ids values (?)", [[text] for text in texts])
+
+    found = con.execute(f"select {id_in('id')} from raw_ids").fetchall()
+
+    assert [text for (text,) in found] == [read_id(text) for text in texts]
 
 
 def test_ids_of_another_lender_find_nothing() -> None:

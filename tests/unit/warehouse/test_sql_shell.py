@@ -47,3 +47,18 @@ def test_a_line_without_a_semicolon_stays_pending() -> None:
         pending = take_line(con, "select 1", "as a", io.StringIO(), form="csv")
 
     assert pending == "select 1\nas a"
+
+
+@pytest.mark.parametrize("relation", ["loans", "open_loans"])
+def test_a_schema_says_what_each_column_is(relation: str) -> None:
+    """Of a view too, whose columns' descriptions are lines of its own comment."""
+    output = io.StringIO()
+    with duckdb.connect() as con:
+        con.execute(
+            "attach ':memory:' as lake; use lake; create table loans (id varchar); create view open_loans as from loans"
+        )
+        con.execute("comment on column loans.id is 'The loan.'; comment on view open_loans is 'Open.\n\nid: The loan.'")
+
+        take_line(con, "", f".schema main.{relation};", output, form="csv")
+
+    assert output.getvalue() == "column,type,description\nid,VARCHAR,The loan.\n"

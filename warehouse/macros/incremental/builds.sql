@@ -1,25 +1,40 @@
 {#-
-    What a table was built from. Kept as the table's own comment, written in the transaction that writes its rows: the
-    two can't disagree, a dropped table takes it along, and a copy in another schema has its own.
+    What a table or view was built from. Kept as the message of the lake's snapshot that its rows were committed with: the
+    two can't disagree, and a copy in another schema has its own. A table that something else made under its name since
+    has none.
 
     snapshot    the lake as the build read it; what came later is what the next build takes in
     definition  hash of the SQL, of the views it reads through, and of which tables these read
     shape       hash of the columns, types and constraints of the contract
+    comments    hash of the descriptions that were written as comments
 -#}
 {% macro last_build(relation) -%}
+    {%- set metadata = '__ducklake_metadata_' ~ relation.database -%}
+    {%- set kind = 'view' if relation.is_view else 'table' -%}
     {%- set found = run_query(
-        "select comment from (select database_name, schema_name, table_name as name, comment from duckdb_tables() "
-        ~ "union all select database_name, schema_name, view_name as name, comment from duckdb_views()) as relations "
-        ~ "where database_name = '" ~ relation.database ~ "' and schema_name = '" ~ relation.schema
-        ~ "' and name = '" ~ relation.identifier ~ "'"
+        "select commit_extra_info from " ~ metadata ~ ".ducklake_snapshot_changes where author = 'dbt' "
+        ~ "and commit_message = '" ~ build_message(relation) ~ "' and snapshot_id >= ("
+        ~ "select min(versions.begin_snapshot) from " ~ metadata ~ ".ducklake_" ~ kind ~ " as made "
+        ~ "join " ~ metadata ~ ".ducklake_schema as schemas using (schema_id) "
+        ~ "join " ~ metadata ~ ".ducklake_" ~ kind ~ " as versions using (" ~ kind ~ "_id) "
+        ~ "where made.end_snapshot is null and schemas.end_snapshot is null "
+        ~ "and schemas.schema_name = '" ~ relation.schema ~ "' and made." ~ kind ~ "_name = '" ~ relation.identifier ~ "') "
+        ~ "order by snapshot_id desc limit 1"
     ) -%}
-    {%- set build = fromjson(found.rows[0][0] or '', {}) if found.rows else {} -%}
-    {{ return(build if build is mapping and 'snapshot' in build else none) }}
+    {{ return(fromjson(found.rows[0][0]) if found.rows else none) }}
 {%- endmacro %}
 
+{% macro build_message(relation) -%} {{ return('built ' ~ relation.schema ~ '.' ~ relation.identifier) }} {%- endmacro %}
+
+{#- Without a change of the table there would be no snapshot to carry the message: its own comment is one. -#}
 {% macro write_build(relation, build) -%}
-    {%- set kept = {'snapshot': build.snapshot, 'definition': build.definition, 'shape': build.shape} -%}
-    {%- call statement('write_build') -%} comment on {{ relation.type }} {{ relation }} is '{{ tojson(kept) }}' {%- endcall -%}
+    {%- set kept = {
+        'snapshot': build.snapshot, 'definition': build.definition, 'shape': build.shape, 'comments': build.comments.hash
+    } -%}
+    {%- do comment_on(relation, build.comments) -%}
+    {%- call statement('write_build') -%}
+        call {{ relation.database }}.set_commit_message('dbt', '{{ build_message(relation) }}', extra_info => '{{ tojson(kept) }}')
+    {%- endcall -%}
 {%- endmacro %}
 
 {#- The tables that a node reads, and the views through which it reads them: id → relation. -#}
@@ -48,6 +63,7 @@
     How this model may be built: what it would be built from now, and
 
     full        why its table must be made anew; none if the existing one can take in what changed
+    redescribed its comments are not the descriptions that the project has now
     redefined   its rows, or those it reads, may be of another formula than when it was last built
     changed     ids of the tables it reads that have other rows than then
     since, now  the snapshots between which they changed
@@ -57,7 +73,7 @@
 -#}
 {% macro plan_build(existing, sql) -%}
     {%- set inputs = inputs_of(model) -%}
-    {%- set last = last_build(this) if existing is not none else none -%}
+    {%- set last = last_build(existing) if existing is not none else none -%}
     {%- set tables = lake_tables(inputs.tables.values() | list + [this], last.snapshot if last else 0) -%}
     {%- set described = [sql] -%}
     {%- for view in inputs.views.values() -%} {%- do described.append(view_text(view)) -%} {%- endfor -%}
@@ -69,12 +85,13 @@
 
     {%- set build = {
         'snapshot': tables.now, 'definition': local_md5(described | join('\n')), 'shape': local_md5(columns | string),
-        'since': last.snapshot if last else 0, 'now': tables.now, 'inputs': inputs.tables, 'changed': [], 'full': none,
+        'comments': comments_of(model), 'since': last.snapshot if last else 0, 'now': tables.now, 'inputs': inputs.tables, 'changed': [], 'full': none,
     } -%}
     {%- for id, table in inputs.tables.items() if tables[table.render()].changed -%}
         {%- do build.changed.append(id) -%}
     {%- endfor -%}
     {%- do build.update({'redefined': last is not none and last.definition != build.definition}) -%}
+    {%- do build.update({'redescribed': last is not none and last.comments != build.comments.hash}) -%}
     {%- do build.update({'stale': build.changed | length > 0 or tables.days_since > 0}) -%}
     {%- if existing is none -%} {%- do build.update({'full': 'new'}) -%}
     {%- elif should_full_refresh() -%} {%- do build.update({'full': 'as asked'}) -%}

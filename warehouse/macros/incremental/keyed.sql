@@ -25,7 +25,7 @@
     {%- else -%}
         {%- set target = existing -%}
         {%- if changes is defined and (changes.written or changes.deleted) -%} {%- do replace_rows(target, changes) -%} {%- endif -%}
-        {%- if build.stale or build.redefined -%}
+        {%- if build.stale or build.redefined or build.redescribed -%}
             {%- do write_build(target, build) -%}
             {%- do adapter.commit() -%}
         {%- endif -%}

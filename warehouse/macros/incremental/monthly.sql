@@ -21,7 +21,7 @@
         {%- set target = existing -%}
         {%- set months = months_to_build(build) -%}
         {%- if months -%} {%- do replace_months(target, sql, months) -%} {%- endif -%}
-        {%- if months or build.stale -%}
+        {%- if months or build.stale or build.redescribed -%}
             {%- do write_build(target, build) -%}
             {%- do adapter.commit() -%}
         {%- endif -%}

@@ -3,10 +3,10 @@
     {%- set existing = load_cached_relation(this) -%}
     {%- set target = this.incorporate(type='view') -%}
     {%- set build = plan_build(existing, sql) -%}
-    {%- set last = last_build(this) if existing is not none and existing.is_view else none -%}
+    {%- set last = last_build(existing) if existing is not none and existing.is_view else none -%}
 
     {{ run_hooks(pre_hooks) }}
-    {%- if last and last.definition == build.definition and last.shape == build.shape -%}
+    {%- if last and last.definition == build.definition and last.shape == build.shape and not build.redescribed -%}
         {%- call noop_statement('main', 'unchanged') -%} {{ sql }} {%- endcall -%}
     {%- else -%}
         {%- if existing is not none -%}

@@ -6,5 +6,5 @@ select
     source,
     decided_at,
 
-    {{ application_features() }}
+    {{ features_of([features_since_1()]) }}
 from {{ ref('ftr_application_inputs') }}

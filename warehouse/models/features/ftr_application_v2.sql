@@ -7,24 +7,5 @@ select
     source,
     decided_at,
 
-    {{ application_features() }},
-
-    -- what the loan costs, and what it leaves
-    {{ within('payment_to_income * term_months / 12 - loan_to_income', 0, 100) }} as interest_to_income,
-    {{ within('annual_income / 12 * (1 - debt_to_income_with_loan)', -1000000000, 1000000000) }} as residual_income,
-
-    -- revolving credit, and whether the loan could refinance it
-    {{ within('revolving_balance / nullif(revolving_utilisation, 0)', 0, 1000000000) }} as revolving_credit_limit,
-    {{ within('revolving_credit_limit - revolving_balance', -1000000000, 1000000000) }} as unused_revolving_credit,
-    {{ within('revolving_credit_limit / nullif(annual_income, 0)', 0, 100) }} as revolving_limit_to_income,
-    {{ within('requested_amount / nullif(revolving_credit_limit, 0)', 0, 100) }} as loan_to_revolving_limit,
-    {{ within('requested_amount / nullif(revolving_balance, 0)', 0, 100) }} as loan_to_revolving_balance,
-    {{ within('(revolving_balance + requested_amount) / nullif(revolving_credit_limit + requested_amount, 0)', 0, 10) }}
-        as utilisation_with_loan,
-    {{ within('revolving_balance / nullif(n_open_accounts, 0)', 0, 1000000000) }} as revolving_balance_per_account,
-
-    -- the credit history against its length
-    {{ within('oldest_account_months / nullif(n_total_accounts, 0)', 0, 1200) }} as history_months_per_account,
-    {{ within('n_inquiries_6m / nullif(n_open_accounts, 0)', 0, 100) }} as inquiries_per_account,
-    months_since_public_record
+    {{ features_of([features_since_1(), features_since_2()]) }}
 from {{ ref('ftr_application_inputs') }}

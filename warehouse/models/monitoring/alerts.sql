@@ -28,11 +28,11 @@ missing_values as (
         month as raised_for,
         feature || ' (missing)' as subject,
         missing_share_change as value,
-        cast({{ limits.missing_share_change }} as double) as threshold,
+        missing_share_limit as threshold,
         false as is_severe,
         feature || ' is missing more or less often than in training (change of share)' as message
     from {{ source('monitoring', 'feature_drift') }}
-    where abs(missing_share_change) >= {{ limits.missing_share_change }}
+    where abs(missing_share_change) > missing_share_limit
 ),
 
 score_drift as (

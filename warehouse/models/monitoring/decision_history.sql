@@ -1,4 +1,4 @@
--- One row per online decision, and per score of a challenger in shadow: the history and cohort inputs known before it,
+-- One row per decision that looked up its history when it was made, and per score of a challenger in shadow: the history and cohort inputs known before it,
 -- by all that the lake has learnt since. The text is that of the features: the same macros, over the moments of the
 -- decisions. All of them are here, unless a reader asks for the months that it measures.
 with scored as (
@@ -11,7 +11,7 @@ with scored as (
         inputs,
         decided_at
     from {{ source('serving', table) }}
-    where route = 'online' and {{ in_built_months('decided_at') }}
+    where route <> 'backfill' and {{ in_built_months('decided_at') }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),

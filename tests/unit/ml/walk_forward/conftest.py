@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ml.gates import GateLimits
+from ml.gate_limits import GateLimits
 from ml.walk_forward.plan import WalkPlan
 from ml.walk_forward.results import WalkedMonth
 from ml.walk_forward.walk import Report, walk_forward

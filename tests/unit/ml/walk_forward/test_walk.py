@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ml import metrics
-from ml.gates import GateLimits
+from ml.gate_limits import GateLimits
 from ml.training import TrainingSettings
 from ml.walk_forward import candidates
 from ml.walk_forward.results import WalkedMonth

@@ -10,11 +10,11 @@ from litestar.testing import TestClient
 
 from ml.challenge import start_challenge
 from ml.deployment import CanaryPlan, read_deployment
-from ml.registered_version import copy_versions
+from ml.registered_version import record_version
 from serving.app import create_app
 from serving.keys import KeyStore
 from serving.options import PageUrls, ServingOptions
-from tests.model_factory import MODEL_NAME, SOURCE, shared_bundle
+from tests.model_factory import MODEL_NAME, SOURCE, register_model, shared_bundle
 from tests.registered_version import registered_version
 from tests.serving_home import APPLICATION, RISKY, ServingHome, until_ready_says
 from tests.unit.serving.page.parsed_page import Page
@@ -39,7 +39,8 @@ def begin_canary(home: Settings) -> None:
     champion = read_deployment(home)
     assert champion is not None
     plan = CanaryPlan(steps=(0.1, 0.5), dwell_minutes=30)
-    start_challenge(home, shared_bundle(seed=11), against=champion, model_version=2, share=None, plan=plan, by="ann")
+    second = register_model(home, shared_bundle(seed=11), version=2)
+    start_challenge(home, second, against=champion, share=None, plan=plan, by="ann")
 
 
 def test_it_tells_state_deployment_and_the_newest_decisions(client: Client) -> None:
@@ -134,15 +135,10 @@ def test_no_id_leads_back(client: Client) -> None:
 
 def test_what_applicants_and_people_wrote_is_text_and_never_markup(own_client: Client, own_home: ServingHome) -> None:
     message = f"found {SCRIPT}"
-    copy_versions(
-        own_home.settings,
-        SOURCE,
-        [
-            registered_version(
-                source=SOURCE, name=MODEL_NAME, version=2, refused_by=("test_months",), gate_messages=(message,)
-            )
-        ],
+    refused = registered_version(
+        source=SOURCE, name=MODEL_NAME, version=2, refused_by=("test_months",), gate_messages=(message,)
     )
+    record_version(own_home.settings, refused)
     body = {"reason": SCRIPT, "override": ["test_months"]}
     assert own_client.post("/v1/models/2/approval", json=body).status_code == 202
     decided = decide(own_client, application_id=SCRIPT, borrower_id=f'"{SCRIPT}')
@@ -157,7 +153,6 @@ def test_what_applicants_and_people_wrote_is_text_and_never_markup(own_client: C
 def test_versions_not_in_service_are_shown_with_their_gates(own_client: Client, own_home: ServingHome) -> None:
     message = "1 of 500 rows differ."
     versions = [
-        registered_version(source=SOURCE, name=MODEL_NAME, version=1),
         registered_version(source=SOURCE, name=MODEL_NAME, version=2),
         registered_version(
             source=SOURCE,
@@ -167,7 +162,8 @@ def test_versions_not_in_service_are_shown_with_their_gates(own_client: Client, 
             gate_messages=(message,),
         ),
     ]
-    copy_versions(own_home.settings, SOURCE, versions)
+    for version in versions:
+        record_version(own_home.settings, version)
 
     page = Page(own_client.get("/").text)
 
@@ -227,7 +223,8 @@ def test_links_lead_where_the_settings_say(own_home: ServingHome) -> None:
         page = Page(client.get("/", headers=own_home.headers).text)
 
     assert page.one("a", href="https://dagster.lender.example").text == "Dagster"
-    assert page.one("a", href="http://127.0.0.1:5000").text == "MLflow"
+    training_mode = "http://127.0.0.1:5000/#/experiments?workflowType=machine_learning"
+    assert page.one("a", href=training_mode).text == "MLflow"
 
 
 @pytest.mark.parametrize("path", ["/", "/decisions?id={}", "/decisions?id=unknown"])

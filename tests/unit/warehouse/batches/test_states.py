@@ -151,10 +151,9 @@ def test_a_batch_that_has_its_results_is_never_cancelled(home: Settings, states:
     files.results.parent.mkdir(exist_ok=True)
     files.results.touch()
 
-    (ended,) = states.end_abandoned()
-    states.retry("b-1")
+    (put_back,) = states.end_abandoned()
 
-    assert ended.state == "failed"
+    assert (put_back.state, put_back.attempt) == ("queued", 2)
     with pytest.raises(BatchStateError, match="this batch is scored, and only giving out its results is tried again"):
         states.cancel("b-1")
     assert [batch.batch_id for batch in states.queued()] == ["b-1"]
@@ -189,3 +188,21 @@ def test_what_belongs_to_a_batch_is_its_owners_alone(home: Settings, states: Bat
     modes = [path.stat().st_mode & 0o077 for path in (files.directory, home.batches, home.batch_states)]
 
     assert modes == [0, 0, 0]
+
+
+def test_a_batch_that_is_put_back_waits_twice_as_long_each_time(states: BatchStates) -> None:
+    """Up to ten minutes; a retry by its caller begins anew."""
+    batch = add(states)
+    waits = []
+    for _ in range(8):
+        before = datetime.now(UTC).replace(tzinfo=None)
+        batch = states.postpone(batch, "the lake is busy")
+        assert batch.not_before is not None
+        waits.append(round((batch.not_before - before).total_seconds()))
+        assert not batch.is_due(before)
+
+    assert waits == [15, 30, 60, 120, 240, 480, 600, 600]
+    assert (batch.state, batch.reason, batch.attempt) == ("queued", "the lake is busy", 9)
+    states.finish(batch, "failed")
+    again = states.retry("b-1")
+    assert (again.n_postponed, again.not_before) == (0, None)

@@ -1,8 +1,5 @@
-{#-
-    The features that every version of ftr_application has, in table order: the text of version 1, which is closed. A
-    later version adds its own after them; whoever wants one of these to mean something else gives it another name.
--#}
-{% macro application_features() -%}
+{#- The features of version 1 of ftr_application, which every later version has too: closed. -#}
+{% macro features_since_1() -%}
 {%- set payment_to_income -%}
     (
         case

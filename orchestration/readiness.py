@@ -1,0 +1,39 @@
+"""Whether Dagster's daemon works: it listens nowhere, so Dagster's own GraphQL is asked what its sensors did last."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+#: The sensor that moves decisions from the API's log into the lake.
+_SENSOR = "decisions_to_ingest"
+_QUERY = """
+query Readiness($sensor: String!) {
+  sensorOrError(sensorSelector: {
+    repositoryName: "__repository__", repositoryLocationName: "loanlake", sensorName: $sensor
+  }) { ... on Sensor { sensorState { status ticks(limit: 1) { timestamp } } } }
+}
+"""
+
+
+def decisions_become_rows(dagster_socket: Path, *, since: float) -> str | None:
+    """What is to be said of the way of decisions into the lake; None before the daemon's first look after ``since``."""
+    state = _sensor_state(dagster_socket)
+    if state is None:
+        return None
+    if state["status"] == "STOPPED":
+        return f"runs, but its sensor {_SENSOR} is stopped: start it in Dagster, or decisions do not become rows"
+    is_looking = any(tick["timestamp"] >= since for tick in state["ticks"])
+    return "runs: decisions become rows within a minute" if is_looking else None
+
+
+def _sensor_state(dagster_socket: Path) -> dict[str, Any] | None:
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(dagster_socket)), timeout=10) as client:
+        try:
+            answer = client.post(
+                "http://localhost/graphql", json={"query": _QUERY, "variables": {"sensor": _SENSOR}}
+            ).raise_for_status()
+            found: dict[str, Any] | None = answer.json()["data"]["sensorOrError"].get("sensorState")
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError):
+            return None  # Dagster is still loading
+    return found

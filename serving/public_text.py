@@ -1,0 +1,18 @@
+"""What strangers and callers may read of a reason: without the places in the file system that it names."""
+
+import re
+from pathlib import Path
+
+#: An absolute path of two parts or more, but for those of the API itself; its last part stays.
+_PATH = re.compile(r"(?<![\w:/.])/(?!v1/)(?:[^/\s'\"`,;()]+/)+([^/\s'\"`,;()]*)")
+
+
+def without_paths(text: str, home: Path | None = None) -> str:
+    """A reason with the names of files, and not where they lie; the log has it whole. ``home`` may hold blanks.
+
+    >>> without_paths("the log /srv/my home/outbox.sqlite is gone, see /etc/loanlake/env", Path("/srv/my home"))
+    'the log outbox.sqlite is gone, see env'
+    """
+    if home is not None:
+        text = text.replace(f"{home}/", "").replace(str(home), "the home")
+    return _PATH.sub(r"\1", text)

@@ -1,0 +1,62 @@
+"""Rows of a raw table are typed or explained, whatever its columns are called and whichever of them is the key."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.unit.warehouse.macros import macros
+
+LOADED = "timestamp '2026-01-01'"
+READINGS = [
+    {"name": "90_days_late", "format": "count", "required": True},
+    {"name": "order", "from": "größe", "format": "id"},
+]
+
+
+@pytest.fixture
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Three rows of a table whose column names no SQL takes unquoted, the second with a count that is none."""
+    with duckdb.connect() as con:
+        con.execute("create schema raw")
+        con.execute(
+            'create table raw."mybank_loans" ("90_days_late" varchar, "größe" varchar, _file varchar, _line bigint, '
+            "_loaded_at timestamp)"
+        )
+        con.execute(
+            f"insert into raw.mybank_loans values ('1', 'a', 'f.csv', 2, {LOADED}), "
+            f"('many', 'b', 'f.csv', 3, {LOADED}), ('1', 'a', 'f.csv', 4, {LOADED})"
+        )
+        yield con
+
+
+def typed(con: duckdb.DuckDBPyConnection, key: list[str]) -> list[tuple[Any, ...]]:
+    sql = macros()["typed_rows"]("raw.mybank_loans", READINGS, key)
+    return con.execute(f'select "90_days_late", "order", _line from ({sql}) order by _line').fetchall()
+
+
+def rejected(con: duckdb.DuckDBPyConnection, key: list[str]) -> list[tuple[Any, ...]]:
+    sql = macros()["rejected_rows"]("mybank", "loans", READINGS, key)
+    return con.execute(f"select line, column_name, value, reason from ({sql}) order by line").fetchall()
+
+
+def test_a_column_may_have_any_name(con: duckdb.DuckDBPyConnection) -> None:
+    assert typed(con, ["order"]) == [(1, "a", 4)]
+
+
+def test_what_is_left_out_is_explained_by_the_name_in_the_file(con: duckdb.DuckDBPyConnection) -> None:
+    assert rejected(con, ["90_days_late", "order"]) == [
+        (2, "90_days_late, order", "1, a", "repeated on a later line of the file, which is used"),
+        (3, "90_days_late", "many", "must be a whole number"),
+    ]
+
+
+def test_a_file_without_ids_has_its_lines_for_key(con: duckdb.DuckDBPyConnection) -> None:
+    assert typed(con, ["_file", "_line"]) == [(1, "a", 2), (1, "a", 4)]
+    assert rejected(con, ["_file", "_line"]) == [(3, "90_days_late", "many", "must be a whole number")]
+
+
+def test_an_unknown_format_is_named_when_the_project_is_parsed(con: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(ValueError, match=r"reading amount: format must be one of text, id, .*: found format money"):
+        macros()["typed_rows"]("raw.mybank_loans", [{"name": "amount", "format": "money"}], ["amount"])

@@ -1,0 +1,133 @@
+"""Decisions by what they are about, newest first: what the lake has not yet from the outbox, all else from the lake.
+
+The outbox is read first. A decision that is ingested meanwhile is then found in both, never in neither.
+"""
+
+import heapq
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from warehouse.decision_log.entries import DECISIONS
+from warehouse.decision_log.ingestion import readable
+from warehouse.decision_log.outbox import connect
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    import sqlite3
+
+#: Where a decision stands in a list: when it was made, and its id.
+Place = tuple[datetime, str]
+
+
+class FoundDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision in brief, as the lake has it; times are naive UTC."""
+
+    decision_id: str
+    decided_at: datetime
+    source: str
+    application_id: str
+    borrower_id: str | None
+    probability: float
+    band: str
+    decision: str
+    model_name: str
+    model_version: int
+    feature_version: str
+    route: str
+    role: str
+    status: str
+    history: str | None = None
+    caller_id: str | None = None
+    caller_name: str | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in a list."""
+        return self.decided_at, self.decision_id
+
+
+class DecisionQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which decisions are wanted, ``n_rows`` at most; None asks for all. ``before``: those further down than this."""
+
+    n_rows: int
+    application_id: str | None = None
+    borrower_id: str | None = None
+    caller_id: str | None = None
+    before: Place | None = None
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        """Columns whose values are asked for."""
+        names = ("application_id", "borrower_id", "caller_id")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+_DECODER = msgspec.msgpack.Decoder(FoundDecision)
+
+
+def search_decisions(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:
+    """The decisions that a query asks for, newest first, each once.
+
+    Raises sqlite3.Error, OutboxError and LakeError where one of the two cannot be read.
+    """
+    pending = _in_outbox(settings, query)
+    found = {decision.decision_id: decision for decision in (*_in_lake(settings, query), *pending)}
+    return heapq.nlargest(query.n_rows, found.values(), key=_place)
+
+
+def _place(found: FoundDecision) -> Place:
+    return found.place
+
+
+def _in_outbox(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:
+    connection = connect(settings)
+    if connection is None:
+        return []
+    with closing(connection):
+        return heapq.nlargest(query.n_rows, _matching(connection, query), key=_place)
+
+
+def _matching(connection: "sqlite3.Connection", query: DecisionQuery) -> Iterator[FoundDecision]:
+    # an id's bytes are in the payload as they are: SQLite leaves out all others without their being decoded
+    holds = "".join(" and instr(payload, ?) > 0" for _ in query.wanted)
+    rows = connection.execute(
+        "select payload from decisions "
+        f"where sequence > (select ingested_up_to from watermarks where entries = 'decisions'){holds}",
+        [value.encode() for value in query.wanted.values()],
+    )
+    for (payload,) in rows:
+        found = _DECODER.decode(payload)
+        is_wanted = all(getattr(found, name) == value for name, value in query.wanted.items())
+        if is_wanted and (query.before is None or found.place < query.before):
+            yield found
+
+
+def _in_lake(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:
+    import duckdb
+
+    from warehouse.lake import connect as connect_to_lake
+    from warehouse.lake import lake_exists
+
+    if not lake_exists(settings):  # not yet
+        return []
+    columns = FoundDecision.__struct_fields__
+    conditions = [f"{name} = ?" for name in query.wanted]
+    parameters: list[Any] = list(query.wanted.values())
+    if query.before is not None:
+        conditions.append("decided_at <= ? and (decided_at < ? or decision_id < ?)")
+        parameters += [query.before[0], *query.before]
+    where = f"where {' and '.join(conditions)} " if conditions else ""
+    with closing(connect_to_lake(settings)) as con, readable():
+        try:
+            rows = con.execute(
+                f"select {', '.join(columns)} from {DECISIONS.lake_table} {where}"
+                "order by decided_at desc, decision_id desc limit ?",
+                [*parameters, query.n_rows],
+            ).fetchall()
+        except duckdb.CatalogException:  # a lake that no program has written to yet
+            return []
+    return [msgspec.convert(dict(zip(columns, row, strict=True)), FoundDecision) for row in rows]

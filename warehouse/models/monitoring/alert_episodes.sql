@@ -1,0 +1,187 @@
+-- One row per alert and unbroken run of measured months: what is new, what goes on, and what has ended.
+{%- set limits = var('alerts') %}
+with matters as (
+    select
+        kind,
+        source,
+        model_name,
+        model_version,
+        raised_for as month,
+        -- a rule that is broken at one snapshot and at the next is one matter
+        case when kind = 'contract' then regexp_replace(subject, ' at [0-9]+: ', ': ') else subject end as subject,
+        max(value) as value,
+        max(threshold) as threshold,
+        max(case when severity = 'high' then 1 else 0 end) as n_high,
+        max(message) as message
+    from {{ ref('alerts') }}
+    group by 1, 2, 3, 4, 5, 6
+),
+
+-- the months in which an alert of the kind could have been raised; of other kinds, those in which one was
+measured as (
+    select distinct
+        'feature_drift' as kind,
+        source,
+        model_name,
+        model_version,
+        month
+    from {{ source('monitoring', 'feature_drift') }}
+    union
+    select distinct
+        'score_drift' as kind,
+        source,
+        model_name,
+        model_version,
+        month
+    from {{ source('monitoring', 'score_drift') }}
+    union
+    select distinct
+        'feature_skew' as kind,
+        source,
+        model_name,
+        model_version,
+        month
+    from {{ source('monitoring', 'feature_skew') }}
+    union
+    select distinct
+        'performance' as kind,
+        source,
+        model_name,
+        model_version,
+        month
+    from {{ source('monitoring', 'model_performance') }}
+    where n_mature >= {{ limits.min_mature }} and n_defaults >= {{ limits.min_defaults }}
+    union
+    select distinct
+        kind,
+        source,
+        model_name,
+        model_version,
+        month
+    from matters
+),
+
+places as (
+    select
+        kind,
+        source,
+        model_name,
+        model_version,
+        month,
+        row_number() over (partition by kind, source, model_name, model_version order by month) as place,
+        max(month) over (partition by kind, source, model_name, model_version) as newest_month
+    from measured
+),
+
+-- months of one matter that follow each other have one difference of their places
+runs as (
+    select
+        matters.*,
+        places.newest_month,
+        places.place - row_number() over (
+            partition by
+                matters.kind, matters.source, matters.model_name, matters.model_version, matters.subject
+            order by matters.month
+        ) as run
+    from matters
+    inner join places
+        on matters.kind = places.kind
+        and matters.source is not distinct from places.source
+        and matters.model_name is not distinct from places.model_name
+        and matters.model_version is not distinct from places.model_version
+        and matters.month = places.month
+),
+
+episodes as (
+    select
+        kind,
+        source,
+        model_name,
+        model_version,
+        subject,
+        min(month) as first_month,
+        max(month) as last_month,
+        count(*) as n_months,
+        max(newest_month) as newest_month,
+        max_by(value, month) as value,
+        max_by(threshold, month) as threshold,
+        max_by(n_high, month) as n_high,
+        max_by(message, month) as message
+    from runs
+    group by kind, source, model_name, model_version, subject, run
+),
+
+-- the versions whose alerts still concern anyone: in service or on trial, and the newest that was judged
+changes as (
+    select
+        source,
+        model_name,
+        champion_version,
+        challenger_version,
+        row_number() over (partition by source order by change desc) as place
+    from {{ source('serving', 'deployment_changes') }}
+),
+
+served as (
+    select
+        source,
+        model_name,
+        champion_version as model_version
+    from changes
+    where place = 1
+    union
+    select
+        source,
+        model_name,
+        challenger_version as model_version
+    from changes
+    where place = 1 and challenger_version is not null
+),
+
+judged as (
+    select
+        source,
+        model_name,
+        max(model_version) as model_version
+    from {{ source('monitoring', 'gate_results') }}
+    group by source, model_name
+),
+
+concerned as (
+    select
+        episodes.*,
+        case
+            when episodes.kind = 'gate' then episodes.model_version = judged.model_version
+            when episodes.model_version is null or now_served.source is null then true
+            else served.source is not null
+        end as is_concerned
+    from episodes
+    left join judged
+        on episodes.source = judged.source
+        and episodes.model_name = judged.model_name
+    left join served
+        on episodes.source = served.source
+        and episodes.model_name = served.model_name
+        and episodes.model_version = served.model_version
+    left join (select distinct source from served) as now_served on episodes.source = now_served.source
+)
+
+select
+    source,
+    model_name,
+    model_version,
+    kind,
+    subject,
+    first_month,
+    last_month,
+    n_months,
+    case
+        when last_month < newest_month or not is_concerned then 'ended'
+        when first_month = newest_month then 'new'
+        else 'continuing'
+    end as state,
+    value,
+    threshold,
+    case when n_high = 1 then 'high' else 'low' end as severity,
+    message
+from concerned
