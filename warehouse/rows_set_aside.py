@@ -52,7 +52,8 @@ def losses(con: "duckdb.DuckDBPyConnection", source: str | None = None) -> list[
     try:
         found = con.execute(
             "select source, entity, sum(n_rows)::bigint, sum(n_set_aside)::bigint, max(max_share), "
-            "list(file order by share desc, file) filter (share > max_share and not is_replaced and not is_accepted) "
+            "list(file order by set_aside_share desc, file) "
+            "filter (set_aside_share > max_share and not is_replaced and not is_accepted) "
             f"from staging.rows_set_aside where {of_source} group by source, entity having sum(n_set_aside) > 0 "
             "order by source, entity",
             [source],

@@ -153,7 +153,7 @@ def test_rows_that_were_set_aside_are_shown_with_the_reasons(home: Settings) -> 
         )
         con.execute(
             "create table staging.rows_set_aside as select 'bank' as source, 'loans' as entity, 'a.csv' as file, "
-            "2000 as n_rows, 2000 as n_set_aside, 1.0::double as share, 0.2::double as max_share, "
+            "2000 as n_rows, 2000 as n_set_aside, 1.0::double as set_aside_share, 0.2::double as max_share, "
             "false as is_replaced, false as is_accepted"
         )
         con.execute(

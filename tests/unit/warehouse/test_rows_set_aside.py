@@ -18,7 +18,7 @@ def lose(home: Settings) -> Lose:
     with writer("test", home) as con:
         con.execute(
             "create table staging.rows_set_aside (source varchar, entity varchar, file varchar, n_rows bigint, "
-            "n_set_aside bigint, share double, max_share double, is_replaced boolean, is_accepted boolean)"
+            "n_set_aside bigint, set_aside_share double, max_share double, is_replaced boolean, is_accepted boolean)"
         )
         con.execute(
             "create table raw.quarantine "

@@ -166,13 +166,13 @@ rows_set_aside as (
         cast(null as integer) as model_version,
         cast(date_trunc('month', loaded_at) as date) as raised_for,
         entity || '/' || file as subject,
-        share as value,
+        set_aside_share as value,
         max_share as threshold,
         not is_replaced as is_severe,
         cast(n_set_aside as {{ dbt.type_string() }}) || ' of ' || cast(n_rows as {{ dbt.type_string() }})
         || ' rows of the file were set aside: ' || reasons as message
     from {{ ref('rows_set_aside') }}
-    where share > max_share and not is_accepted
+    where set_aside_share > max_share and not is_accepted
 ),
 
 alerts as (

@@ -1,4 +1,8 @@
 -- One row per landing file: how many of its rows were set aside, and the three commonest reasons.
+{%- set shares = ['when false then null'] %}
+{%- for lender, share in var('max_set_aside_share').items() if lender != 'default' %}
+    {%- do shares.append("when files.source = '" ~ lender ~ "' then " ~ share) %}
+{%- endfor %}
 with quarantined as (
     select
         source,
@@ -29,7 +33,7 @@ counted as (
         entity,
         file,
         reason || ' (' || cast(count(distinct line) as {{ dbt.type_string() }}) || ')' as reason,
-        row_number() over (partition by source, entity, file order by count(distinct line) desc, reason) as position
+        row_number() over (partition by source, entity, file order by count(distinct line) desc, reason) as place
     from quarantined
     group by source, entity, file, reason
 ),
@@ -41,9 +45,9 @@ commonest as (
         file,
         concat_ws(
             '; ',
-            max(case when position = 1 then reason end),
-            max(case when position = 2 then reason end),
-            max(case when position = 3 then reason end)
+            max(case when place = 1 then reason end),
+            max(case when place = 2 then reason end),
+            max(case when place = 3 then reason end)
         ) as reasons
     from counted
     group by source, entity, file
@@ -53,14 +57,14 @@ commonest as (
 named as (
     select
         *,
-        replace(file, '-' || substr(sha256, 1, 8), '') as name
+        replace(file, '-' || substr(sha256, 1, 8), '') as dropped_as
     from {{ source('raw', 'files') }}
 ),
 
 files as (
     select
         *,
-        row_number() over (partition by source, entity, name order by loaded_at desc, file desc) > 1 as is_replaced
+        row_number() over (partition by source, entity, dropped_as order by loaded_at desc, file desc) > 1 as is_replaced
     from named
 )
 
@@ -71,15 +75,8 @@ select
     files.loaded_at,
     files.n_rows + coalesce(set_aside.n_lines, 0) as n_rows,
     coalesce(set_aside.n_set_aside, 0) as n_set_aside,
-    coalesce(set_aside.n_set_aside, 0) / cast(files.n_rows + coalesce(set_aside.n_lines, 0) as double) as share,
-    cast(
-        case
-            {%- for lender, share in var('max_set_aside_share').items() if lender != 'default' %}
-            when files.source = '{{ lender }}' then {{ share }}
-            {%- endfor %}
-            when true then {{ var('max_set_aside_share').default }}
-        end as double
-    ) as max_share,
+    coalesce(set_aside.n_set_aside, 0) / cast(files.n_rows + coalesce(set_aside.n_lines, 0) as double) as set_aside_share,
+    cast(case {{ shares | join(' ') }} else {{ var('max_set_aside_share').default }} end as double) as max_share,
     commonest.reasons,
     files.is_replaced,
     {% if var('accepted_files') -%}
