@@ -108,7 +108,16 @@ def _load(settings: Settings, parts: dict[str, Path]) -> None:
 def _build(settings: Settings, *arguments: str) -> Build:
     started = time.perf_counter()
     process = subprocess.Popen(
-        [Path(sys.executable).with_name("dbt"), "--quiet", "run", "--exclude", "monitoring", *arguments],
+        [
+            Path(sys.executable).with_name("dbt"),
+            "--quiet",
+            "run",
+            "--target",
+            "prod",
+            "--exclude",
+            "monitoring",
+            *arguments,
+        ],
         cwd=DBT_PROJECT_DIR,
         env={
             **os.environ,

@@ -129,7 +129,7 @@ def _warehouse_sql(folder: Path) -> tuple[str, str]:
     environment = {**os.environ, "LOANLAKE_HOME": str(home), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
     places = {"DBT_TARGET_PATH": str(home / "target"), "DBT_LOG_PATH": str(home / "logs")}
     done = subprocess.run(
-        [Path(sys.executable).with_name("dbt"), "--quiet", "compile", "--inline", template],
+        [Path(sys.executable).with_name("dbt"), "--quiet", "compile", "--target", "prod", "--inline", template],
         cwd=DBT_PROJECT_DIR,
         env=environment | places,
         capture_output=True,

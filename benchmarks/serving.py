@@ -27,6 +27,7 @@ from benchmarks.comparison import Comparison
 from benchmarks.http_load import Load, free_port, is_up, put_load
 from benchmarks.serving_home import BenchmarkHome, benchmark_home
 from ml.bundle import Bundle, load_bundle
+from warehouse.sqlite_uri import sqlite_uri
 
 CONNECTIONS = 16
 SECONDS = 5.0
@@ -123,7 +124,7 @@ def _measure_mlflow(home: BenchmarkHome, model: Path, directory: Path) -> Served
         for features in _features(home.bundle, home.requests)
     ]
     environment = {
-        "MLFLOW_TRACKING_URI": f"sqlite:///{directory}/mlflow.db",
+        "MLFLOW_TRACKING_URI": sqlite_uri(directory / "mlflow.db"),
         "PATH": f"{_BIN}{os.pathsep}{os.environ.get('PATH', '')}",  # it starts uvicorn by name
     }
     with server([*command, "--workers", "1"], port, "/ping", environment) as running:

@@ -94,21 +94,17 @@ class Evaluation:
     def to_metrics(self) -> dict[str, float]:
         """The figures that MLflow charts and compares, by name; those that could not be measured are left out.
 
-        The candidate's on test come first (``test_auc``); MLflow groups the others by what stands before the slash:
-        ``train/auc``, ``others_on_test/logistic_auc``, ``gains_on_test/auc_over_logistic``. All figures, months
-        included, are in :meth:`to_dict`, which is logged beside them.
+        MLflow groups them by what stands before the slash, in alphabetical order: ``candidate_on_test/auc`` is first,
+        then ``candidate_on_train/auc``, ``gains_on_test/auc_over_logistic`` and ``others_on_test/logistic_auc``. All
+        figures, months included, are in :meth:`to_dict`, which is logged beside them.
         """
         flat: dict[str, float] = {}
         for row in self.measured:
             figures = asdict(row.metrics)
-            if row.month is not None:
-                continue
-            if row.model != CANDIDATE and row.split == "test":
+            if row.month is None and row.model == CANDIDATE:
+                flat |= {f"candidate_on_{row.split}/{name}": float(figures[name]) for name in _HEADLINES}
+            elif row.month is None and row.split == "test":
                 flat |= {f"others_on_test/{row.model}_{name}": float(figures[name]) for name in _COMPARED}
-            elif row.model == CANDIDATE and row.split == "test":
-                flat |= {f"test_{name}": float(figures[name]) for name in _HEADLINES}
-            elif row.model == CANDIDATE:
-                flat |= {f"{row.split}/{name}": float(figures[name]) for name in _HEADLINES}
         for other, comparison in self.comparisons.items():
             flat[f"gains_on_test/auc_over_{other}"] = comparison.auc.value
             flat[f"gains_on_test/auc_over_{other}_p_value"] = comparison.auc.p_value

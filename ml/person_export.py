@@ -13,11 +13,12 @@ import msgspec
 from ml.bundle import Bundle, load_bundle
 from ml.training_set import statement_now
 from warehouse.batches.erasing import held_in_batches
+from warehouse.dev_lakes import dev_lakes, of_dev_lake
 from warehouse.errors import OnlineStoreUnavailable
 from warehouse.file_patterns import parquet
 from warehouse.lake import connect, writer
 from warehouse.online_store import borrower_key, open_store
-from warehouse.person import Person, find_person, logged_entries, rows_held
+from warehouse.person import Person, find_person, logged_entries, rows_held, rows_in_copy
 from warehouse.person_requests import record_request
 from warehouse.raw_keys import quoted
 from warehouse.settings import Settings
@@ -36,8 +37,9 @@ class TrainedOn:
 def export_person(settings: Settings, borrower_id: str, *, by: str) -> dict[str, Any]:
     """Everything held of a borrower, in plain JSON types, and a row in ``serving.person_requests`` that it was asked.
 
-    ``lake``: table → rows as they stand, raw ones with file and line of the landing file. ``decision_log``: entries
-    that the API's log still holds. ``online_store``: their record, None where there is none. ``batches``: rows about
+    ``lake``: table → rows as they stand, raw ones with file and line of the landing file. ``dev_lakes``: the same of
+    the copies that people built for themselves. ``decision_log``: entries that the API's log still holds.
+    ``online_store``: their record, None where there is none. ``batches``: rows about
     them that were sent in batches, and what came of them. ``trained``: versions that learnt from them. Raises
     NotFoundError for a borrower that nothing names.
     """
@@ -48,6 +50,7 @@ def export_person(settings: Settings, borrower_id: str, *, by: str) -> dict[str,
             for rows in rows_held(settings, con, person)
         }
         trained = trained_on(settings, con, person)
+        copies = {name: _rows_of_dev_lake(settings, con, person, name) for name in dev_lakes(settings)}
     log = [{"kind": kind.table, **msgspec.to_builtins(entry)} for kind, _, entry in logged_entries(settings, person)]
     store = _online_record(settings, borrower_id)
     batches = held_in_batches(settings, person)
@@ -57,17 +60,29 @@ def export_person(settings: Settings, borrower_id: str, *, by: str) -> dict[str,
         "application_ids": sorted(person.application_ids),
         "sources": sorted(person.sources),
         "lake": held,
+        "dev_lakes": copies,
         "decision_log": log,
         "online_store": store,
         "batches": batches,
         "trained": [asdict(version) for version in trained],
     }
     counts = {table: len(rows) for table, rows in held.items()}
+    counts |= {f"{table} of {name}": len(rows) for name, copy in copies.items() for table, rows in copy.items()}
     counts |= {"decision log": len(log), "online store": int(store is not None), "batches": len(batches)}
     with writer("record a person's request", settings) as con:
         record_request(con, "export", by=by, reason="", counts=counts)
     plain: dict[str, Any] = json.loads(msgspec.json.encode(found))
     return plain
+
+
+def _rows_of_dev_lake(
+    settings: Settings, con: duckdb.DuckDBPyConnection, person: Person, name: str
+) -> dict[str, list[dict[str, Any]]]:
+    with connect(of_dev_lake(settings, name)) as copy:
+        return {
+            rows.table: _rows(copy, f"select * from {rows.relation} where {rows.condition}")
+            for rows in rows_in_copy(settings, con, copy, person)
+        }
 
 
 def trained_on(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person) -> list[TrainedOn]:

@@ -204,6 +204,8 @@ def maintain(retention_days: float | None, grace_hours: float | None) -> None:
     if log.n_missing:
         click.echo(f"  {log.n_missing:,} entries that the lake had taken in are not in it: they go there again")
     click.echo(f"the lake took {done.seconds:.1f} s")
+    for name, what in upkeep.dev_lakes.items():
+        click.echo(f"dev lake of {name}: {what}")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -38,7 +38,7 @@ def _files(settings: Settings) -> Iterator[Path]:
         settings.walk_forward,
         settings.dagster_home,
         settings.dbt_target.parent,
-        Path(settings.mlflow_uri.removeprefix("sqlite:///")).parent,
+        settings.mlflow_database.parent,
     )
     for root in roots:
         yield from (path for path in sorted(root.rglob("*")) if path.is_file() and path.suffix not in _NO_TEXTS)

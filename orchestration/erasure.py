@@ -22,6 +22,7 @@ from orchestration.erased_texts import erase_texts
 from orchestration.maintenance import maintain_home, snapshots_in_use
 from warehouse.batches.erasing import erase_from_batches
 from warehouse.decision_log import erase_entries
+from warehouse.dev_lakes import dev_lakes, drop_dev_lake
 from warehouse.erasure import (
     LakeErasure,
     LandingLines,
@@ -46,13 +47,15 @@ from warehouse.settings import Erasure, Settings
 class Erased:
     """What an erasure did: rows by table and store, and ``models``: versions that learnt from the person.
 
-    ``n_snapshots``: earlier snapshots of the lake, which still hold the rows. ``erased_before``: when the person was
-    erased, UTC, where nothing of them was left.
+    ``dev_lakes``: whose own lakes were dropped, since they are older copies. ``n_snapshots``: earlier snapshots of
+    the lake, which still hold the rows. ``erased_before``: when the person was erased, UTC, where nothing of them was
+    left.
     """
 
     treatment: Erasure
     counts: Mapping[str, int] = field(default_factory=dict)
     models: tuple[str, ...] = ()
+    dev_lakes: tuple[str, ...] = ()
     n_snapshots: int = 0
     erased_before: datetime | None = None
 
@@ -111,10 +114,10 @@ def erase_person(settings: Settings, borrower_id: str, *, reason: str, by: str, 
         raise unknown
     erasure = _Erasure(settings, plan, path, mark=marks.mark(borrower_id))
     counts = erasure.erase_rows(reason=reason, by=by)
-    erasure.erase_elsewhere()
+    dropped = erasure.erase_elsewhere()
     n_snapshots = _earlier_snapshots(settings, at_once=at_once)
     path.unlink()
-    return Erased(plan.treatment, counts, tuple(plan.models), n_snapshots)
+    return Erased(plan.treatment, counts, tuple(plan.models), dropped, n_snapshots)
 
 
 @dataclass(frozen=True)
@@ -156,8 +159,11 @@ class _Erasure:
                 file.put()
         return {**counts, "decision log": len(entries)}
 
-    def erase_elsewhere(self) -> None:
-        """Follow in everything that was made of the lake: online store, bundles, texts."""
+    def erase_elsewhere(self) -> tuple[str, ...]:
+        """Follow in everything that was made of the lake: online store, bundles, texts, and people's own lakes.
+
+        Those are dropped, with all their snapshots, whoever they hold; returns whose. `dbt build` makes them again.
+        """
         settings, plan = self.settings, self.plan
         if _has_table(settings, ONLINE_BORROWERS):
             refresh(settings, anew=True)
@@ -165,6 +171,10 @@ class _Erasure:
         tag_changed_bundles(settings, changed)
         erase_from_batches(settings, plan.person, naming_pattern(plan.person), rename=self._rename)
         erase_texts(settings, naming_pattern(plan.person))
+        dropped = tuple(dev_lakes(settings))
+        for name in dropped:
+            drop_dev_lake(settings, name)
+        return dropped
 
     def _learn(self, con: duckdb.DuckDBPyConnection, named: Collection[int]) -> LakeErasure:
         """What there is to erase now, and what an earlier attempt knew: written down before anything changes."""

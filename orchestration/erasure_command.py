@@ -20,7 +20,8 @@ def erase_borrower(*, borrower_id: str, reason: str, yes: bool, now: bool) -> No
 
     LOANLAKE_ERASURE=delete (the default) removes every row of theirs; pseudonymise keeps the rows and puts in the place
     of each id a pseudonym that only the key in the home, or LOANLAKE_ERASURE_KEY, leads back to. It can't be undone.
-    Models that learnt from them are listed: what those learnt stays until they are trained again. Snapshots from before
+    Models that learnt from them are listed: what those learnt stays until they are trained again. Lakes that
+    people built for themselves are dropped. Snapshots from before
     go with the retention, or with --now. Where it is interrupted, the same command finishes it.
 
     \b
@@ -46,6 +47,8 @@ def erase_borrower(*, borrower_id: str, reason: str, yes: bool, now: bool) -> No
         click.echo("erased" if done.treatment == "delete" else "kept under pseudonyms")
     for model in done.models:
         click.echo(f"{model} learnt from them: train again for a model that did not")
+    for name in done.dev_lakes:
+        click.echo(f"the dev lake of {name} is dropped, a copy from before: `dbt build` makes it again")
     if done.n_snapshots:
         click.echo(
             f"{done.n_snapshots:,} earlier snapshots of the lake stay readable for {settings.retention_days:g} days: "

@@ -1,6 +1,7 @@
 """The upkeep of a home: its lake, with the snapshots of live models and models in the making, batches, decision log."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,20 @@ if TYPE_CHECKING:
     from warehouse.decision_log import Pruned
     from warehouse.maintenance import Maintained
 
+_DEV_LEASE_SECONDS = 1.0
+
 
 @dataclass(frozen=True)
 class Upkeep:
-    """What was done. ``kept``: old snapshots that something names, and who names them."""
+    """What was done. ``kept``: old snapshots that something names, and who names them.
+
+    ``dev_lakes``: whose own lakes were maintained too, and why one was not.
+    """
 
     lake: "Maintained"
     kept: dict[int, str]
     log: "Pruned"
+    dev_lakes: Mapping[str, str]
 
 
 def maintain_home(
@@ -45,7 +52,25 @@ def maintain_home(
         # what an erasure kept of a snapshot is a table: the snapshot itself is kept for nobody
         kept_elsewhere = kept_snapshots(con)
     kept = {snapshot: why for snapshot, why in named.items() if snapshot not in kept_elsewhere}
-    return Upkeep(done, kept, pruned)
+    return Upkeep(done, kept, pruned, _maintain_dev_lakes(settings, retention=retention, grace=grace))
+
+
+def _maintain_dev_lakes(settings: Settings, *, retention: timedelta, grace: timedelta) -> dict[str, str]:
+    """Name → what was done; a lake that its owner is building now is left for the next time."""
+    from warehouse.dev_lakes import dev_lakes, of_dev_lake
+    from warehouse.errors import LakeError
+    from warehouse.maintenance import maintain
+
+    found = {}
+    for name in dev_lakes(settings):
+        own = replace(of_dev_lake(settings, name), lease_seconds=_DEV_LEASE_SECONDS)
+        try:
+            done = maintain(own, retention=retention, grace=grace)
+        except LakeError as error:
+            found[name] = f"left as it is: {error}"
+        else:
+            found[name] = f"{done.n_snapshots_expired:,} snapshots expired, {done.n_files_deleted:,} files deleted"
+    return found
 
 
 def _remove_old_batches(settings: Settings, *, before: datetime) -> None:

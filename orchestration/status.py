@@ -6,6 +6,7 @@ home's own record.
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,7 @@ def status_text(settings: Settings, *, now: datetime | None = None) -> str:
         ("home", lambda: [str(settings.home)]),
         ("data", lambda: _lake_lines(settings, _data_lines)),
         ("inbox", lambda: _inbox_lines(settings, now)),
+        ("lost files", lambda: _lake_lines(settings, lambda con: _lost_lines(con, settings))),
         ("served", lambda: _served_lines(settings, now)),
         ("models", lambda: _model_lines(settings)),
         ("predictions", lambda: _lake_lines(settings, _prediction_lines) + _waiting_lines(settings)),
@@ -125,6 +127,23 @@ def _data_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
     if not loaded:
         return ["nothing loaded: start with `loanlake run` or `loanlake ingest`"]
     return [*_table(rows), *map(str, losses(con))]
+
+
+def _lost_lines(con: "duckdb.DuckDBPyConnection", settings: Settings) -> list[str]:
+    """By table, and what brings their rows back."""
+    from warehouse.data_files import lost_files
+
+    tables = Counter(lost.table for lost in lost_files(con, settings))
+    remedies = {
+        "raw": "`loanlake reload` loads them again from the landing files",
+        "serving": "restore them from a backup",
+        "monitoring": "restore them from a backup",
+    }
+    build = "`dbt build --target prod --full-refresh` in warehouse/ builds them again"
+    return [
+        f"{table}: {n:,} data files are missing or cut short; {remedies.get(table.partition('.')[0], build)}"
+        for table, n in sorted(tables.items())
+    ]
 
 
 def _clocks(con: "duckdb.DuckDBPyConnection") -> dict[str, Row]:
@@ -256,7 +275,7 @@ def _run_lines(settings: Settings, now: datetime) -> list[str]:
     runs = settings.dagster_home / "history" / "runs.db"
     if not runs.exists():
         return ["none"]
-    with sqlite3.connect(f"file:{runs}?mode=ro", uri=True) as con:
+    with sqlite3.connect(f"{runs.as_uri()}?mode=ro", uri=True) as con:
         found = con.execute(
             "select run_id, pipeline_name, status, start_time, end_time from runs order by id desc limit 5"
         ).fetchall()

@@ -53,7 +53,7 @@ def dbt_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What ``dbt parse`` makes of the project as it stands (about ten seconds, once a process); nothing is compiled."""
     home = tmp_path_factory.mktemp("dbt")
     done = subprocess.run(
-        [Path(sys.executable).with_name("dbt"), "--quiet", "parse"],
+        [Path(sys.executable).with_name("dbt"), "--quiet", "parse", "--target", "prod"],
         cwd=DBT_PROJECT_DIR,
         env={
             **os.environ,

@@ -75,23 +75,61 @@ def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simula
 
 
 @click.command()
+@click.argument("table", required=False)
+@click.option("--check", is_flag=True, help="Only say which tables are damaged, and how.")
+def reload(*, table: str | None, check: bool) -> None:
+    """Load raw rows again from their landing files, where a data file of the lake is lost or damaged.
+
+    Every raw table is read whole first; those that cannot be are replaced, or TABLE alone, read or not. Landing files
+    are held against the checksums of raw.files. Build the tables made of them afterwards: docs/runbook.md says how.
+
+    \b
+        loanlake reload --check
+        loanlake reload
+        loanlake reload raw.lending_club_loans
+    """
+    from warehouse.sources.reloading import damaged_raw_tables, reload_table
+
+    settings = Settings.from_environment()
+    if table is not None and check:
+        raise click.UsageError("--check looks at all raw tables: leave TABLE out")
+    tables = [table] if table is not None else damaged_raw_tables(settings, click.echo)
+    if not tables:
+        click.echo("every raw table can be read whole")
+    for name in [] if check else tables:
+        done = reload_table(settings, name)
+        click.echo(f"{name}: {done.n_rows:,} rows loaded again from {done.n_files:,} landing files")
+        if done.n_rows != done.n_rows_before:
+            click.echo(
+                f"  when they were first loaded they had {done.n_rows_before:,}: erased people's lines are blank"
+            )
+    if check and tables:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
 @click.argument("query", required=False)
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def sql(*, query: str | None, form: "Format") -> None:
     """Run QUERY on the lake, read-only, while anything else may write to it; without QUERY, a shell.
 
-    Statements may also be piped in. Errors are one message and exit code 1.
+    Statements may also be piped in. Errors are one message and exit code 1. The tables of your own lake, which
+    `dbt build` makes in warehouse/, are named dev.schema.table.
 
     \b
         loanlake sql "select source, count(*) from core.int_applications group by all"
         loanlake sql --format csv "from serving.predictions" > predictions.csv
+        loanlake sql "from dev.features.ftr_application_v2 limit 10"
     """
     from warehouse import lake
+    from warehouse.dev_lakes import dev_lakes, of_dev_lake
     from warehouse.query import run_query
     from warehouse.sql_shell import run_script, run_shell
 
     settings = Settings.from_environment()
     with lake.connect(settings) as con:
+        if settings.dev_name in dev_lakes(settings):
+            lake.attach(con, of_dev_lake(settings, settings.dev_name), read_only=True, name=lake.DEV)
         if query is not None:
             run_query(con, query, sys.stdout, form=form)
         elif sys.stdin.isatty():

@@ -1,17 +1,31 @@
-"""dbt-duckdb plugin: attaches the home's lake, and takes the writer lease for the commands that write.
+"""dbt-duckdb plugin: attaches the home's lakes, and takes the writer lease of the one that a command writes to.
 
 The attachment is made here and not in ``profiles.yml`` because its paths must not depend on the working directory and
 its extensions come from wheels.
 """
 
 import atexit
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from typing import Any
 
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.flags import get_flags
 
-from warehouse.lake import CATALOG, attach, connect, lake_exists, lease, prepare
+from warehouse.dev_lakes import of_dev_lake
+from warehouse.errors import NoLakeError
+from warehouse.lake import (
+    CATALOG,
+    DEV,
+    attach,
+    connect,
+    current_snapshot,
+    is_prepared,
+    lake_exists,
+    lease,
+    prepare,
+    writer,
+)
 from warehouse.private_files import keep_private
 from warehouse.settings import Settings
 
@@ -19,28 +33,70 @@ WRITING_COMMANDS = {"build", "clone", "run", "run-operation", "seed", "snapshot"
 
 
 class Plugin(BasePlugin):
-    """Attach the lake to dbt's connection.
+    """Attach the lakes to dbt's connection, as the target says: its plugin config ``target`` is ``prod`` or ``dev``.
 
-    A command that writes takes the lease, first creates the tables that models read and programs write, and may write.
-    One that only reads (test, docs, show, compile) takes no lease and is attached read-only; in a home that has no lake
-    yet it sees an empty database.
+    On ``prod`` a command that writes takes production's lease, first creates the tables that models read and programs
+    write, and may write. On ``dev`` it takes the lease of the person's own lake, and reads production's at the snapshot
+    that was newest when it began. One that only reads (test, docs, show, compile) takes no lease and is attached
+    read-only; where a lake is not made yet it sees an empty database.
     """
+
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        """Called by dbt-duckdb with the plugin's config in ``profiles.yml``."""
+        self._is_dev = plugin_config["target"] == "dev"
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Called by dbt-duckdb once for each connection it opens."""
         settings = Settings.from_environment()
         keep_private(settings)
-        command = get_flags().WHICH
-        if command in WRITING_COMMANDS:
-            turn = ExitStack()
-            turn.enter_context(lease(f"dbt {command}", settings))
-            # dbt gives plugins no closing hook: the lease lasts as long as dbt's own process
-            atexit.register(turn.close)
+        writes = get_flags().WHICH in WRITING_COMMANDS
+        if self._is_dev:
+            if writes:
+                _make_production(settings)
+            _attach_to_read(conn, settings, CATALOG)
+            own = of_dev_lake(settings, settings.dev_name)
+            if writes:
+                _take_lease(f"dbt {get_flags().WHICH} into {DEV} of {settings.dev_name}", own)
+                attach(conn, own, read_only=False, name=DEV)
+            else:
+                _attach_to_read(conn, own, DEV)
+        elif writes:
+            _take_lease(f"dbt {get_flags().WHICH}", settings)
             with connect(settings, read_only=False) as con:
                 prepare(con)
             attach(conn, settings, read_only=False)
-        elif lake_exists(settings):
-            attach(conn, settings, read_only=True)
         else:
-            conn.execute("set global timezone = 'UTC'")
-            conn.execute(f"attach if not exists ':memory:' as {CATALOG}")
+            _attach_to_read(conn, settings, CATALOG)
+        conn.execute("set global timezone = 'UTC'")
+
+
+def _take_lease(purpose: str, settings: Settings) -> None:
+    turn = ExitStack()
+    turn.enter_context(lease(purpose, settings))
+    # dbt gives plugins no closing hook: the lease lasts as long as dbt's own process
+    atexit.register(turn.close)
+
+
+def _make_production(settings: Settings) -> None:
+    """Create what sources name and production lacks; a home where anything was loaded lacks nothing."""
+    try:
+        with closing(connect(settings)) as con:
+            if is_prepared(con):
+                return
+    except NoLakeError:
+        pass
+    with writer("create the tables that dbt's sources name", settings):
+        pass
+
+
+def _attach_to_read(conn: duckdb.DuckDBPyConnection, settings: Settings, name: str) -> None:
+    if not lake_exists(settings):
+        conn.execute(f"attach if not exists ':memory:' as {name}")
+        return
+    try:
+        with closing(connect(settings)) as con:
+            snapshot = current_snapshot(con)
+    except NoLakeError:
+        conn.execute(f"attach if not exists ':memory:' as {name}")
+        return
+    attach(conn, settings, read_only=True, name=name, snapshot=snapshot)

@@ -5,7 +5,7 @@ processes writing to a SQLite catalog without it lost 102–190 of 310 commits, 
 """
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,11 +20,13 @@ from warehouse.tables import missing_statements
 
 __all__ = [
     "CATALOG",
+    "DEV",
     "SCHEMAS",
     "attach",
     "connect",
     "current_snapshot",
     "extension_path",
+    "is_prepared",
     "lake_exists",
     "lease",
     "prepare",
@@ -32,6 +34,8 @@ __all__ = [
 ]
 
 CATALOG = "lake"
+#: What a person's own lake is attached as, beside production's.
+DEV = "dev"
 #: The layers in the order rows travel; each is a schema of the lake.
 SCHEMAS = ("raw", "staging", "core", "features", "training", "serving", "monitoring")
 #: Milliseconds to wait for the moment in which another process commits, or gives the catalog's free pages back.
@@ -58,10 +62,18 @@ def extension_path(name: str) -> Path:
     )
 
 
-def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: bool) -> None:
-    """Load the extensions and attach the lake to ``con`` as ``lake``; creates an empty lake where none is.
+def attach(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    *,
+    read_only: bool,
+    name: str = CATALOG,
+    snapshot: int | None = None,
+) -> None:
+    """Load the extensions and attach the lake to ``con`` as ``name``; creates an empty lake where none is.
 
-    Raises NoLakeError when a read-only reader finds no lake, another LakeError when the catalog cannot be opened.
+    ``snapshot``: the state that a reader is given, whatever is written meanwhile; default: always the newest. Raises
+    NoLakeError when a read-only reader finds no lake, another LakeError when the catalog cannot be opened.
     """
     con.execute("set autoinstall_known_extensions = false")
     # for every cursor too, which a setting of this session would not reach; dbt runs its models on cursors
@@ -75,27 +87,34 @@ def attach(con: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: boo
 
     if read_only and not lake_exists(settings):
         raise NoLakeError(f"no lake at {settings.lake_catalog}: {_FIRST}")
-    # every row in a file: DuckLake 1.0 can't rewrite a table of which a SQLite catalog holds numbers with a fraction
-    options = ["data_inlining_row_limit 0", *(["read_only"] if read_only else [])]
-    if settings.catalog is None:
-        settings.lake_catalog.parent.mkdir(parents=True, exist_ok=True)
-        target = f"sqlite:{settings.lake_catalog}"
-        options.append(_PATIENT.format("meta_"))
-        if not read_only:  # lets readers go on while a writer commits; the file remembers it
-            options.append("meta_journal_mode 'WAL'")
-    else:
-        target = f"postgres:{settings.catalog}"
+    target = f"sqlite:{settings.lake_catalog}" if settings.catalog is None else f"postgres:{settings.catalog}"
+    options = _options(settings, read_only=read_only)
+    if snapshot is not None:
+        options.append(f"snapshot_version {snapshot:d}")
     has_moved = _has_moved(con, settings)
     if has_moved:
         options.append("override_data_path true")
     if not read_only or has_moved:
         options.append(f"data_path '{_quoted(settings.lake_data)}'")
     try:
-        con.execute(f"attach if not exists 'ducklake:{_quoted(target)}' as {CATALOG} ({', '.join(options)})")
+        con.execute(f"attach if not exists 'ducklake:{_quoted(target)}' as {name} ({', '.join(options)})")
     except duckdb.Error as error:
         if _NOT_MADE_YET in str(error):
             raise NoLakeError(f"the lake's catalog is there, and holds no lake: {_FIRST}") from None
         raise _cannot_be_opened(error, settings) from None
+
+
+def _options(settings: Settings, *, read_only: bool) -> list[str]:
+    # every row in a file: DuckLake 1.0 can't rewrite a table of which a SQLite catalog holds numbers with a fraction
+    options = ["data_inlining_row_limit 0", *(["read_only"] if read_only else [])]
+    if settings.catalog is None:
+        settings.lake_catalog.parent.mkdir(parents=True, exist_ok=True)
+        options.append(_PATIENT.format("meta_"))
+        if not read_only:  # lets readers go on while a writer commits; the file remembers it
+            options.append("meta_journal_mode 'WAL'")
+    elif settings.catalog_schema is not None:
+        options.append(f"metadata_schema '{settings.catalog_schema}'")
+    return options
 
 
 def _cannot_be_opened(error: duckdb.Error, settings: Settings) -> LakeError:
@@ -110,7 +129,7 @@ def _without_secrets(text: str, settings: Settings) -> str:
 
 
 def lake_exists(settings: Settings) -> bool:
-    """Whether a reader will find a lake; a PostgreSQL catalog is taken to hold one, since only attaching can tell."""
+    """Whether a reader will find a lake; a PostgreSQL catalog is assumed to hold one, since only attaching can tell."""
     return settings.catalog is not None or settings.lake_catalog.exists()
 
 
@@ -166,16 +185,8 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
 
     Called with the lease held, by every writer: the first one makes one snapshot, the others only look.
     """
-    schemas = {row[0] for row in con.execute("select schema_name from information_schema.schemata").fetchall()}
-    columns = con.execute(
-        "select table_schema || '.' || table_name, list(column_name) from information_schema.columns "
-        "where table_catalog = ? group by all",
-        [CATALOG],
-    )
-    existing = {name: set(names) for name, names in columns.fetchall()}
-    statements = missing_statements(existing)
-    is_complete = schemas.issuperset(SCHEMAS) and not statements and existing.keys() >= raw_columns().keys()
-    if is_complete and not comments_are_missing(con):
+    existing, statements = _existing_and_missing(con)
+    if existing is None:
         return
     con.execute("begin")
     for schema in SCHEMAS:
@@ -185,6 +196,26 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
     create_missing_raw_tables(con, set(existing))
     write_comments(con)
     con.execute("commit")
+
+
+def is_prepared(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether :func:`prepare` would find nothing to do."""
+    return _existing_and_missing(con)[0] is None
+
+
+def _existing_and_missing(con: duckdb.DuckDBPyConnection) -> tuple[Collection[str] | None, list[str]]:
+    """The tables there are, None where nothing is missing, and the statements that make the others of programs."""
+    schemas = {row[0] for row in con.execute("select schema_name from information_schema.schemata").fetchall()}
+    columns = con.execute(
+        "select table_schema || '.' || table_name, list(column_name) from information_schema.columns "
+        "where table_catalog = ? group by all",
+        [CATALOG],
+    )
+    existing = {name: set(names) for name, names in columns.fetchall()}
+    statements = missing_statements(existing)
+    is_complete = schemas.issuperset(SCHEMAS) and not statements and existing.keys() >= raw_columns().keys()
+    is_complete = is_complete and not comments_are_missing(con)
+    return None if is_complete else existing.keys(), statements
 
 
 def _extensions(settings: Settings) -> list[Path]:

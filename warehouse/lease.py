@@ -5,6 +5,7 @@ operating system, or the server, frees it when its holder ends, however it ends.
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import time
@@ -33,7 +34,7 @@ def lease(purpose: str, settings: Settings) -> Iterator[None]:
     held = (
         _file_lease(purpose, settings.writer_lease, settings.lease_seconds)
         if settings.catalog is None
-        else _advisory_lease(purpose, settings.catalog, settings.lease_seconds)
+        else _advisory_lease(purpose, settings.catalog, _advisory_lock(settings), settings.lease_seconds)
     )
     with held:
         yield
@@ -54,7 +55,7 @@ def _file_lease(purpose: str, path: Path, seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def _advisory_lease(purpose: str, connection_string: str, seconds: float) -> Iterator[None]:
+def _advisory_lease(purpose: str, connection_string: str, lock: int, seconds: float) -> Iterator[None]:
     try:
         import psycopg
     except ImportError:
@@ -65,7 +66,7 @@ def _advisory_lease(purpose: str, connection_string: str, seconds: float) -> Ite
     except psycopg.OperationalError as error:
         raise LakeError(f"the lake's catalog, a PostgreSQL database, cannot be reached: {error}") from None
     with connection:
-        _take_turn(lambda: _advisory_locked(connection), lambda: _advisory_holder(connection), seconds)
+        _take_turn(lambda: _advisory_locked(connection, lock), lambda: _advisory_holder(connection, lock), seconds)
         yield  # closing the connection frees the lock
 
 
@@ -101,17 +102,25 @@ def _holder_in(path: Path) -> str:
         return "another process"
 
 
-def _advisory_locked(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
-    row = connection.execute("select pg_try_advisory_lock(%s)", [_ADVISORY_LOCK]).fetchone()
+def _advisory_lock(settings: Settings) -> int:
+    """The number of this lake's lock: each dev lake of a server has its own."""
+    if settings.catalog_schema is None:
+        return _ADVISORY_LOCK
+    digest = hashlib.sha256(settings.catalog_schema.encode()).digest()
+    return _ADVISORY_LOCK ^ int.from_bytes(digest[:7], "big")
+
+
+def _advisory_locked(connection: "psycopg.Connection[tuple[object, ...]]", lock: int) -> bool:
+    row = connection.execute("select pg_try_advisory_lock(%s)", [lock]).fetchone()
     return row is not None and row[0] is True
 
 
-def _advisory_holder(connection: "psycopg.Connection[tuple[object, ...]]") -> str:
+def _advisory_holder(connection: "psycopg.Connection[tuple[object, ...]]", lock: int) -> str:
     row = connection.execute(
         "select application_name, coalesce(client_addr::text, 'this machine'), backend_start::timestamp(0) "
         "from pg_locks join pg_stat_activity using (pid) "
         "where locktype = 'advisory' and granted and classid = %s and objid = %s",
-        [_ADVISORY_LOCK >> 32, _ADVISORY_LOCK & 0xFFFF_FFFF],
+        [lock >> 32, lock & 0xFFFF_FFFF],
     ).fetchone()
     if row is None:
         return "another session of the catalog's server"

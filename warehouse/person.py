@@ -6,7 +6,7 @@ the raw rows that stand there.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -136,13 +136,30 @@ def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person
         condition = received.rows_of(person.raw_ids)
         if condition is None:
             continue
-        found = con.execute(f"select _file, _line, _loaded_at from {received.name} where {condition}").fetchall()
-        lines |= {_Line(received.lender, received.entity, *row) for row in found}
+        found = _lines_of(con, received, person)
+        lines |= found
         if found:
             yield HeldRows(*_place(received), condition, raw=received)
+    others = {table: names for table, names in columns.items() if not any(table == _place(each) for each in raw)}
+    yield from _rows_of_tables(con, others, person, lines, raw)
+
+
+def _lines_of(con: duckdb.DuckDBPyConnection, raw: RawTable, person: Person) -> set[_Line]:
+    condition = raw.rows_of(person.raw_ids)
+    if condition is None:
+        return set()
+    found = con.execute(f"select _file, _line, _loaded_at from {raw.name} where {condition}").fetchall()
+    return {_Line(raw.lender, raw.entity, *row) for row in found}
+
+
+def _rows_of_tables(
+    con: duckdb.DuckDBPyConnection,
+    columns: Mapping[tuple[str, str], set[str]],
+    person: Person,
+    lines: set[_Line],
+    raw: list[RawTable],
+) -> Iterator[HeldRows]:
     for (schema, name), names in columns.items():
-        if any((schema, name) == _place(each) for each in raw):
-            continue
         condition = _condition(name, names, person, lines, raw)
         if condition is None:
             continue
@@ -150,6 +167,19 @@ def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person
         rows = HeldRows(schema, name, condition, ids=ids, json=json)
         if con.execute(f"select count(*) from {rows.relation} where {condition}").fetchall()[0][0]:
             yield rows
+
+
+def rows_in_copy(
+    settings: Settings, con: duckdb.DuckDBPyConnection, copy: duckdb.DuckDBPyConnection, person: Person
+) -> Iterator[HeldRows]:
+    """Where a dev lake holds the person, whose raw rows are production's: ``con``."""
+    production = _columns(con)
+    raw = [table for source in sorted(person.sources) for table in raw_tables(read_manifest(settings), source)]
+    raw = [received for received in raw if _place(received) in production]
+    lines: set[_Line] = set()
+    for received in raw:
+        lines |= _lines_of(con, received, person)
+    yield from _rows_of_tables(copy, _columns(copy), person, lines, raw)
 
 
 def logged_entries(settings: Settings, person: Person) -> Iterator[tuple[Entries, str, Any]]:

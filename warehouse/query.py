@@ -45,8 +45,10 @@ def _query_error(error: duckdb.Error) -> QueryError:
     if "read-only mode" in text:
         return QueryError(
             "loanlake sql only reads the lake, and this statement would change it: rows come in by `loanlake ingest`, "
-            "tables by dbt (your own: `dbt run --target dev` in warehouse/), programs write in warehouse.lake.writer()"
+            "tables by dbt (yours, dev: `dbt build` in warehouse/), programs write in warehouse.lake.writer()"
         )
+    if isinstance(error, duckdb.IOException) and ".parquet" in text:
+        text += "\n`loanlake status` says which data files are lost, and what brings their rows back"
     return QueryError(text)
 
 

@@ -13,8 +13,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from warehouse.environment import dev_name, home_of
 from warehouse.errors import SettingError
 from warehouse.memory import memory_bytes
+from warehouse.sqlite_uri import sqlite_uri
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DBT_PROJECT_DIR = REPOSITORY / "warehouse"
@@ -50,6 +52,8 @@ class Settings:
     ``Idempotency-Key`` stands for (``LOANLAKE_DECISION_LOG_DAYS``); :data:`KEY_LIFE` at least.
     ``file_rows`` and ``file_gigabytes``: the most that one file may bring, unpacked (``LOANLAKE_FILE_ROWS``,
     ``LOANLAKE_FILE_GIGABYTES``).
+    ``dev_name``: whose lake ``dbt`` builds into when a person runs it (``LOANLAKE_DEV_NAME``, default the user's name);
+    ``catalog_schema``: the schema of a PostgreSQL catalog that a dev lake has to itself, None for production's.
     ``erasure``: what becomes of the rows of a person who is erased (``LOANLAKE_ERASURE``); ``erasure_key`` makes their
     pseudonyms (``LOANLAKE_ERASURE_KEY``), None for a key that is kept in the home.
     """
@@ -72,6 +76,8 @@ class Settings:
     query_memory_share: float = 0.8
     approval_required: bool = False
     publish: Literal["auto", "never"] = "auto"
+    dev_name: str = "analyst"
+    catalog_schema: str | None = None
     erasure: Erasure = "delete"
     erasure_key: str | None = field(default=None, repr=False)
 
@@ -79,7 +85,7 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
         """Read ``LOANLAKE_*`` variables; raises SettingError naming the variable and the value that cannot be used."""
         env = os.environ if environment is None else environment
-        home = Path(env.get("LOANLAKE_HOME") or REPOSITORY / "var").expanduser().resolve()
+        home = home_of(env, default=REPOSITORY / "var")
         catalog = env.get("LOANLAKE_CATALOG") or None
         if catalog is not None:
             scheme, _, rest = catalog.partition(":")
@@ -110,6 +116,7 @@ class Settings:
             query_memory_share=_share(env, "LOANLAKE_QUERY_MEMORY_SHARE", cls.query_memory_share, least=0.01),
             approval_required=_is_required(env, "LOANLAKE_APPROVAL"),
             publish=_publish(env),
+            dev_name=dev_name(env),
             erasure=_erasure(env),
             erasure_key=_erasure_key(env),
         )
@@ -272,8 +279,13 @@ class Settings:
 
     @property
     def mlflow_uri(self) -> str:
-        """MLflow's tracking and registry store."""
-        return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+        """MLflow's tracking and registry store, as SQLAlchemy names it."""
+        return sqlite_uri(self.mlflow_database)
+
+    @property
+    def mlflow_database(self) -> Path:
+        """The SQLite file of that store."""
+        return self.home / "mlflow" / "mlflow.db"
 
     @property
     def mlflow_artifacts(self) -> Path:

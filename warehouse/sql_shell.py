@@ -13,16 +13,18 @@ from warehouse.errors import QueryError
 from warehouse.query import Format, run_query
 
 HELP = """\
-A statement ends with ; and may go over many lines. Tables are named schema.table; the lake is read-only.
-  .tables         the lake's tables
+A statement ends with ; and may go over many lines. Tables are named schema.table, those of your own dev lake
+dev.schema.table; both lakes are read-only.
+  .tables         the tables of both
   .schema TABLE   a table's columns, each with its description
   .help           this text
   .quit           leave (or Ctrl-D)
 """
 _TABLES = """\
-select table_schema as schema, table_name as "table", table_type as type
+select if(table_catalog = 'lake', '', table_catalog || '.') || table_schema as schema, table_name as "table",
+    table_type as type
 from information_schema.tables
-where table_catalog = 'lake'
+where table_catalog in ('lake', 'dev')
 order by all"""
 #: What `describe` says, with the comment of the column: of a view's, the line in the comment of the view.
 _SCHEMA = """\
@@ -34,10 +36,12 @@ select
     ) as description
 from (describe {table}) as described
 left join duckdb_columns() as columns
-    on columns.database_name = 'lake' and columns.schema_name || '.' || columns.table_name = lower('{name}')
+    on if(columns.database_name = 'lake', '', columns.database_name || '.') || columns.schema_name || '.'
+        || columns.table_name = lower('{name}')
     and columns.column_name = described.column_name
 left join duckdb_views() as views
-    on views.database_name = 'lake' and views.schema_name || '.' || views.view_name = lower('{name}')
+    on if(views.database_name = 'lake', '', views.database_name || '.') || views.schema_name || '.'
+        || views.view_name = lower('{name}')
 order by columns.column_index"""
 
 

@@ -79,7 +79,7 @@ def dagster_rule(request: HTTPConnection) -> Refusal | None:
 
 
 def mlflow_rule(request: HTTPConnection) -> Refusal | None:
-    """MLflow is for reading: what promotions rely on (bundles, tags, aliases) is changed by `loanlake` alone."""
+    """MLflow is for reading: what it shows of models (bundles, tags, aliases) is changed by `loanlake` alone."""
     if request.scope["type"] == "websocket":
         return Refusal(403, "MLflow has no WebSocket here.")
     if request.scope["method"] in _READING or _MLFLOW_READS.fullmatch(request.scope["path"]):

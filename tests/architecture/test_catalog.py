@@ -14,7 +14,7 @@ SOURCE = ("warehouse", "ml", "serving", "orchestration", "benchmarks")
 #: Opens the catalog by Python's SQLite, in a process in which nothing is attached.
 IN_A_PROCESS_OF_ITS_OWN = "warehouse/catalog_pages.py"
 #: Names the catalog, and hands it to DuckDB or asks whether it is there.
-HAND_IT_TO_DUCKDB = {"warehouse/settings.py", "warehouse/lake.py", "warehouse/maintenance.py"}
+HAND_IT_TO_DUCKDB = {"warehouse/settings.py", "warehouse/lake.py", "warehouse/maintenance.py", "warehouse/dev_lakes.py"}
 #: Modules that bring, or lead to, a copy of SQLite, and calls that open a file or copy it.
 OTHER_COPIES = {"sqlite3", "sqlalchemy", "aiosqlite", "mlflow", "dagster"}
 OPENING = {"open", "read_bytes", "read_text", "write_bytes", "copy", "copy2", "copyfile", "copytree", "move"}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from warehouse.settings import DBT_PROJECT_DIR
 from warehouse.tables import TABLES
 
 Node = Mapping[str, Any]
@@ -177,3 +178,16 @@ def test_the_documentation_opens_on_a_page_of_our_own(manifest: Node) -> None:
     assert {*READS, "raw", "monitoring"} <= set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
     assert len(linked) >= 3
     assert [each for each in linked if each not in manifest["nodes"]] == []
+
+
+def test_every_source_is_productions(manifest: Node) -> None:
+    """An analyst's build has a lake of its own; a source that does not name production's would be looked for there."""
+    elsewhere = [key for key, node in manifest["sources"].items() if node["database"] != "lake"]
+    unnamed = [
+        str(path.relative_to(DBT_PROJECT_DIR))
+        for path in sorted(DBT_PROJECT_DIR.rglob("models/**/*.yml"))
+        if re.search(r"^sources:", text := path.read_text(), re.MULTILINE)
+        and text.count("\n    schema: ") != text.count("\n    database: lake\n")
+    ]
+
+    assert (elsewhere, unnamed) == ([], [])

@@ -87,7 +87,8 @@ def test_the_page_leads_from_a_file_to_training_rows(
     _run(BIN / "loanlake", *shlex.split(command[1]), at=copy)
     with writer("test", home) as con:
         con.execute(f"insert into serving.reported_outcomes by name {REPORTED}")
-    built = _run(BIN / "dbt", "--no-use-colors", "build", "--exclude-resource-type", "unit_test", at=copy / "warehouse")
+    build = ("build", "--target", "prod", "--exclude-resource-type", "unit_test")
+    built = _run(BIN / "dbt", "--no-use-colors", *build, at=copy / "warehouse")
 
     assert re.findall(r"of \d+ WARN \d+ (\w+)", built) == ["not_null_stg_mybank__loans_closed_on"]
     assert _run(BIN / "loanlake", "sql", OUTCOMES, "--format", "csv", at=copy) == KNOWN_OUTCOMES

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.dbt_project import DBT, Dbt, prepared_manifest
+from orchestration.dbt_project import dbt_of, prepared_manifest
 from warehouse.errors import DbtProjectError
 from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
 
@@ -62,7 +62,7 @@ def test_a_step_begins_from_what_the_graphs_parse_has_found(
     """Each step of a run has a target of its own, which is empty at first."""
     monkeypatch.setenv("LOANLAKE_HOME", str(parsed.home))
     target = parsed.dbt_target.with_name("a step of its own")
-    dbt = Dbt(project_dir=str(project), profiles_dir=str(project), dbt_executable=str(DBT))
+    dbt = dbt_of(project)
 
     dbt.cli(["parse"], target_path=target).wait()
 

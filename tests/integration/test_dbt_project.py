@@ -8,8 +8,10 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,10 @@ from sqlglot import exp
 
 from ml.feature_skew import compare_history
 from ml.monitoring import MonitoredModel
+from tests.failure.test_ingestion_kills import a_decision
+from warehouse import decision_log
 from warehouse.contract import FeatureContract
+from warehouse.dev_lakes import of_dev_lake
 from warehouse.lake import connect, current_snapshot, writer
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 from warehouse.sources import SOURCES, ingest_files, ingest_simulated
@@ -106,6 +111,7 @@ def dbt(settings: Settings) -> Dbt:
     """
 
     def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        target = () if "--target" in arguments else ("--target", "prod")
         environment = {
             **os.environ,
             "TZ": "America/New_York",
@@ -113,7 +119,7 @@ def dbt(settings: Settings) -> Dbt:
             "DBT_LOG_PATH": str(settings.home / "logs"),
         }
         done = subprocess.run(
-            [Path(sys.executable).with_name("dbt"), "--no-use-colors", *arguments],
+            [Path(sys.executable).with_name("dbt"), "--no-use-colors", *arguments, *target],
             cwd=DBT_PROJECT_DIR,
             env=environment,
             capture_output=True,
@@ -348,17 +354,41 @@ def test_every_table_and_column_has_its_description_as_a_comment(built: Settings
     assert [name for name, comment in relations + columns if not comment or comment.startswith("{")] == []
 
 
-def test_an_analyst_builds_into_a_schema_of_their_own(
-    settings: Settings, dbt: Dbt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_analyst_builds_a_lake_of_their_own_and_no_decision_waits(
+    built: Settings, dbt: Dbt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And in a home without any data, where a newcomer may begin."""
-    monkeypatch.setenv("LOANLAKE_HOME", str(tmp_path))
-    monkeypatch.setenv("LOANLAKE_DEV_SCHEMA", "ada")
+    """The build held production's lease for its whole length: batches and ingestion failed meanwhile."""
+    monkeypatch.setenv("LOANLAKE_DEV_NAME", "ada")
+    monkeypatch.setenv("LOANLAKE_LEASE_SECONDS", "5")
+    with connect(built) as con:
+        before = con.execute("select count(*) from core.int_applications").fetchone()
 
-    dbt("run", "--target", "dev")
+    with ThreadPoolExecutor() as threads:
+        building = threads.submit(dbt, "run", "--target", "dev", "--exclude", "monitoring")
+        waits = _waits_of_decisions(Settings.from_environment(), until=building.done)
+        building.result()
+    again = dbt("run", "--target", "dev", "--select", "int_applications", "int_statements")
 
-    with connect(Settings.from_environment()) as con:
-        assert con.execute("select count(*) from dev_ada_training.trn_default").fetchone() == (0,)
+    assert len(waits) > 5
+    with connect(built) as con:
+        assert con.execute("select count(*) from core.int_applications").fetchone() == before
+    with connect(of_dev_lake(built, "ada")) as con:
+        assert con.execute("select count(*) from core.int_applications").fetchone() == before
+        assert con.execute("select count(*) > 0 from training.trn_default_v2").fetchone() == (True,)
+    assert again.stdout.count("[unchanged") == 2
+
+
+def _waits_of_decisions(settings: Settings, *, until: Callable[[], bool]) -> list[float]:
+    """How long each decision took into the lake; raises LakeBusyError where one had to wait longer than the lease."""
+    waits = []
+    while not until():
+        started = time.monotonic()
+        with closing(decision_log.create(settings)) as outbox:
+            decision_log.append(outbox, [a_decision(len(waits))])
+        decision_log.ingest_into_lake(settings)
+        waits.append(time.monotonic() - started)
+        time.sleep(0.3)
+    return waits
 
 
 def test_history_is_one_text_offline_online_and_in_retrospect(built: Settings) -> None:

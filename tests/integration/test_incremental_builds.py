@@ -53,7 +53,7 @@ def start_dbt(
 ) -> subprocess.Popen[str]:
     """dbt as a process of its own, its artefacts under the home."""
     return subprocess.Popen(
-        [Path(sys.executable).with_name("dbt"), "--no-use-colors", *arguments],
+        [Path(sys.executable).with_name("dbt"), "--no-use-colors", *arguments, "--target", "prod"],
         cwd=project,
         env={
             **os.environ,

@@ -16,8 +16,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from warehouse.dev_lakes import dev_lakes, drop_dev_lake, of_dev_lake
 from warehouse.errors import LakeBusyError, LakeError, NoLakeError
-from warehouse.lake import connect, lease, writer
+from warehouse.lake import DEV, attach, connect, lease, writer
 from warehouse.settings import Settings
 from warehouse.sources import ingest_files
 
@@ -109,3 +110,25 @@ def test_a_server_that_does_not_answer_is_a_lake_error(home: Settings) -> None:
     with pytest.raises(LakeError, match="the lake's catalog, a PostgreSQL database, cannot be reached"):  # noqa: SIM117
         with writer("a test", nowhere):
             pass
+
+
+def test_a_dev_lake_has_a_schema_a_lease_and_files_of_its_own(team: Settings, tmp_path: Path) -> None:
+    team = replace(team, lake_data=f"{tmp_path}/parquet/", lease_seconds=1.0)
+    own = of_dev_lake(team, "ada")
+    with writer("a test", team) as con:
+        con.execute("create table core.t as select 1 as a")
+
+    with lease("dbt build", own), lease("a writer of production", team), connect(team) as con:
+        attach(con, own, read_only=False, name=DEV)
+        con.execute("create schema dev.core")
+        con.execute("create table dev.core.t as select a + 1 as a from lake.core.t")
+
+    assert dev_lakes(team) == ["ada"]
+    with connect(own) as con:
+        assert con.execute("from core.t").fetchone() == (2,)
+    assert len(list((tmp_path / "parquet-dev" / "ada").rglob("*.parquet"))) == 1
+    drop_dev_lake(team, "ada")
+    assert dev_lakes(team) == []
+    assert not (tmp_path / "parquet-dev" / "ada").exists()
+    with connect(team) as con:
+        assert con.execute("from core.t").fetchone() == (1,)

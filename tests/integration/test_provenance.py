@@ -41,8 +41,9 @@ from tests.model_factory import MODEL_NAME, SETTINGS, SOURCE, register_model
 from warehouse.batches import BatchFiles, BatchRequest, BatchStates, SentRow
 from warehouse.contract import FeatureContract
 from warehouse.decision_log import Decision, ScoringFailure, append, create
+from warehouse.dev_lakes import of_dev_lake
 from warehouse.errors import NotFoundError
-from warehouse.lake import connect, current_snapshot, writer
+from warehouse.lake import DEV, attach, connect, current_snapshot, writer
 from warehouse.maintenance import maintain
 from warehouse.online_store import refresh
 from warehouse.settings import DBT_PROJECT_DIR, Settings
@@ -60,7 +61,15 @@ def _build(settings: Settings, *arguments: str) -> None:
     others = ("staging.lending_club", "staging.uci_credit_card", "monitoring")
     done = subprocess.run(
         [
-            *(Path(sys.executable).with_name("dbt"), "--quiet", "run", "--vars", json.dumps(lenders)),
+            *(
+                Path(sys.executable).with_name("dbt"),
+                "--quiet",
+                "run",
+                "--target",
+                "prod",
+                "--vars",
+                json.dumps(lenders),
+            ),
             *("--exclude", *others, *arguments),
         ],
         cwd=DBT_PROJECT_DIR,
@@ -415,6 +424,10 @@ def _leave_traces(settings: Settings, directory: Path, borrower: str, applicatio
             "insert into monitoring.walk_forward_decisions by name select 'main' as run, $1 as application_id",
             [applications[0]],
         )
+    with connect(settings) as con:
+        attach(con, of_dev_lake(settings, "ada"), read_only=False, name=DEV)
+        con.execute("create schema dev.core")
+        con.execute("create table dev.core.int_statements as from lake.core.int_statements")
     _send_batch(settings, "b-1", borrower, values["inputs"])
     # no process has that number: the greatest that Linux gives is 2^22
     (BatchFiles(settings, "b-1").directory / ".decisions.parquet.4194305-1").write_text(borrower)
@@ -490,7 +503,8 @@ def test_no_byte_of_an_erased_person_is_left_in_the_home(
     file = _leave_traces(settings, tmp_path, borrower, applications)
     named = files_that_name(settings, ids)
     assert (
-        len({path.split("/")[0] for path in named} & {"lake", "landing", "serving", "online", "logs", "dagster"}) == 6
+        len({path.split("/")[0] for path in named} & {"lake", "landing", "serving", "online", "logs", "dagster", "dev"})
+        == 7
     )
     assert {"bundles", "candidates"} <= {path.split("/")[0] for path in named}
     others = _rows(settings, f"select count(*) from core.int_statements where borrower_id <> '{borrower}'")
@@ -504,6 +518,7 @@ def test_no_byte_of_an_erased_person_is_left_in_the_home(
 
     assert result.exit_code == 0, result.output
     assert f"{MODEL_NAME} version 1 learnt from them" in result.output
+    assert "the dev lake of ada is dropped" in result.output
     assert files_that_name(settings, ids) == []
     assert _rows(settings, "select count(*) from core.int_statements") == others
     ((n, counts),) = _rows(

@@ -145,7 +145,7 @@ def test_a_run_tells_settings_figures_data_and_origin(registered):
     run = open_client(registered.settings).get_run(registered.first.run_id)
 
     assert run.data.params["boosting.max_trees"] == "40"
-    assert run.data.metrics["test_auc"] == pytest.approx(registered.evaluation.overall("test").auc)
+    assert run.data.metrics["candidate_on_test/auc"] == pytest.approx(registered.evaluation.overall("test").auc)
     assert run.data.tags["lake_snapshot"] == str(registered.training_set.snapshot)
     (dataset,) = run.inputs.dataset_inputs
     source = json.loads(dataset.dataset.source)["tags"]

@@ -99,8 +99,7 @@ def _found(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str, dict[str, st
         "and tables.table_type = 'BASE TABLE'",
         [CATALOG, schema, table],
     ).fetchall()
-    layer = schema.rpartition("_")[2] if schema.startswith("dev_") else schema  # an analyst's own copies
-    if not found or layer in PRIVATE_SCHEMAS:
+    if not found or schema in PRIVATE_SCHEMAS:
         shown = name if len(name) <= 100 else name[:100] + "…"
         raise BatchTableError(
             "a batch's table must be a table of the lake, named schema.table as in features.ftr_application_v2, and of "

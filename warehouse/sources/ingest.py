@@ -183,7 +183,7 @@ def _load(
             return counts, "already_loaded"  # another process loaded it while this one waited for its turn
         con.execute("begin")
         require_table(con, target, columns)
-        n_rows = _insert_rows(con, target, file, columns, loaded_at)
+        n_rows = insert_rows(con, target, file, columns, loaded_at)
         rejected = file.rejected if isinstance(file, CsvFile) else []
         if n_rows == 0:
             raise SourceFileError(f"{name} must have at least one row: {_no_rows(rejected)}; nothing of it was loaded")
@@ -210,13 +210,14 @@ def _no_rows(rejected: Sequence[RejectedLine]) -> str:
     )
 
 
-def _insert_rows(
+def insert_rows(
     con: duckdb.DuckDBPyConnection,
     target: Target,
     file: CsvFile | ParquetFile,
     columns: tuple[str, ...],
     loaded_at: datetime,
 ) -> int:
+    """Insert a landing file's rows into its table, all or none; how many."""
     refusal: list[SourceFileError] = []
     if isinstance(file, ParquetFile):
         rows = f"({file.select(columns)})"

@@ -11,15 +11,13 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from orchestration.dbt_project import failures_named
 
 
-def leave_results(target: Path, *, of: str, at: float | None = None) -> None:
-    """dbt's results with one failure; ``at``: when they were written, else now."""
+def leave_results(target: Path, *, of: str, invocation: str = "this one") -> None:
+    """dbt's results with one failure."""
     target.mkdir(parents=True, exist_ok=True)
-    path = target / "run_results.json"
-    path.write_text(
-        json.dumps({"results": [{"unique_id": f"test.loanlake.{of}", "status": "fail", "message": "2 rows"}]})
+    result = {"unique_id": f"test.loanlake.{of}", "status": "fail", "message": "2 rows"}
+    (target / "run_results.json").write_text(
+        json.dumps({"metadata": {"invocation_id": invocation}, "results": [result]})
     )
-    if at is not None:
-        os.utime(path, (at, at))
 
 
 def test_what_failed_in_dbt_is_named(tmp_path: Path) -> None:
@@ -32,9 +30,23 @@ def test_what_failed_in_dbt_is_named(tmp_path: Path) -> None:
         build()
 
 
+def test_results_are_an_invocations_own_by_its_id_whatever_the_clocks_say(tmp_path: Path) -> None:
+    """A file's time comes from the kernel's coarse clock, some milliseconds behind that of the process."""
+    leave_results(tmp_path, of="dates_are_dates", invocation="the one before")
+
+    def build() -> None:
+        with failures_named(tmp_path):
+            leave_results(tmp_path, of="ids_are_unique")
+            os.utime(tmp_path / "run_results.json", (1_000_000, 1_000_000))
+            raise DagsterDbtCliRuntimeError("exit code 1")
+
+    with pytest.raises(dg.Failure, match=r"dbt build: 1 failed: ids_are_unique"):
+        build()
+
+
 def test_an_invocation_that_ran_nothing_is_not_told_with_the_results_of_an_earlier_one(tmp_path: Path) -> None:
     """A project that does not parse was told as the failure of the day before, or as "0 failed"."""
-    leave_results(tmp_path, of="ids_are_unique", at=1_000_000)
+    leave_results(tmp_path, of="ids_are_unique", invocation="yesterday's")
 
     with pytest.raises(DagsterDbtCliRuntimeError, match="cannot be parsed"), failures_named(tmp_path):
         raise DagsterDbtCliRuntimeError("the project cannot be parsed")

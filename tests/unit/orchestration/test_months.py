@@ -1,7 +1,6 @@
 """Which months Dagster offers, and months built again where dbt cannot build them."""
 
 import json
-import os
 from datetime import date
 from types import SimpleNamespace
 
@@ -66,8 +65,8 @@ def test_a_dbt_that_ran_nothing_is_told_in_its_own_words(home: Settings) -> None
     """It read "0 failed", or named what had failed in an earlier run."""
     home.dbt_target.mkdir(parents=True)
     results = home.dbt_target / "run_results.json"
-    results.write_text(json.dumps({"results": [{"unique_id": "test.loanlake.old", "status": "fail"}]}))
-    os.utime(results, (1_000_000, 1_000_000))
+    old = {"unique_id": "test.loanlake.old", "status": "fail"}
+    results.write_text(json.dumps({"metadata": {"invocation_id": "yesterday's"}, "results": [old]}))
 
     with pytest.raises(DagsterDbtCliRuntimeError, match="cannot be parsed"):
         build_layers(BrokenDbt(), "staging", {}, home.dbt_target)  # type: ignore[arg-type]

@@ -9,11 +9,12 @@ import pytest
 
 from warehouse import dbt_plugin
 from warehouse.dbt_plugin import Plugin
+from warehouse.dev_lakes import of_dev_lake
 from warehouse.errors import LakeBusyError
 from warehouse.lake import lease, writer
 from warehouse.settings import Settings
 
-Connect = Callable[[str], duckdb.DuckDBPyConnection]
+Connect = Callable[..., duckdb.DuckDBPyConnection]
 
 
 @pytest.fixture
@@ -22,10 +23,10 @@ def connect_as(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Conn
     at_exit: list[Callable[[], object]] = []
     monkeypatch.setattr(dbt_plugin.atexit, "register", at_exit.append)
 
-    def connect(command: str) -> duckdb.DuckDBPyConnection:
+    def connect(command: str, target: str = "prod") -> duckdb.DuckDBPyConnection:
         monkeypatch.setattr(dbt_plugin, "get_flags", lambda: SimpleNamespace(WHICH=command))
         con = duckdb.connect()
-        Plugin("lake", plugin_config={}).configure_connection(con)
+        Plugin("lake", plugin_config={"target": target}).configure_connection(con)
         return con
 
     yield connect
@@ -62,4 +63,54 @@ def test_a_reading_command_leaves_an_empty_home_empty(home: Settings, connect_as
     con = connect_as("compile")
 
     assert con.execute("select 1 from duckdb_databases() where database_name = 'lake'").fetchone() == (1,)
+    assert not home.home.exists()
+
+
+def test_a_dev_build_leaves_productions_lease_to_others(home: Settings, connect_as: Connect) -> None:
+    """It held the lease for its whole length: batches and ingestion failed meanwhile."""
+    with writer("a test", home):
+        pass
+
+    con = connect_as("build", "dev")
+
+    with lease("another", replace(home, lease_seconds=0.1)):
+        con.execute("create schema dev.core")
+        con.execute("create table dev.core.t as select count(*) as n from lake.raw.files")
+    assert con.execute("from dev.core.t").fetchone() == (0,)
+
+
+def test_a_dev_build_cannot_write_to_production(home: Settings, connect_as: Connect) -> None:
+    con = connect_as("build", "dev")
+
+    with pytest.raises(duckdb.Error, match="read-only"):
+        con.execute("drop table lake.raw.files")
+
+
+def test_a_dev_build_reads_production_as_it_was_when_it_began(home: Settings, connect_as: Connect) -> None:
+    con = connect_as("build", "dev")
+
+    with writer("a test", home) as production:
+        production.execute("insert into raw.files (file) values ('came later')")
+
+    assert con.execute("select count(*) from lake.raw.files").fetchone() == (0,)
+
+
+def test_two_dev_builds_of_one_person_take_turns(
+    home: Settings, connect_as: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect_as("build", "dev")
+    own = of_dev_lake(home, home.dev_name)
+
+    with (
+        pytest.raises(LakeBusyError, match=f"held by 'dbt build into dev of {home.dev_name}'"),
+        lease("another", replace(own, lease_seconds=0.1)),
+    ):
+        pass
+
+
+def test_a_reading_command_of_dev_makes_no_lake(home: Settings, connect_as: Connect) -> None:
+    con = connect_as("compile", "dev")
+
+    found = con.execute("select database_name from duckdb_databases() where database_name in ('lake', 'dev')")
+    assert len(found.fetchall()) == 2
     assert not home.home.exists()

@@ -1,13 +1,15 @@
 """Erasing from the lake, where a build is not needed to see it."""
 
+import json
 import re
 from datetime import timedelta
 
 import pytest
 
 from ml.person_export import export_person
+from warehouse.dev_lakes import of_dev_lake
 from warehouse.erasure import LakeErasure, erase
-from warehouse.lake import connect, writer
+from warehouse.lake import DEV, attach, connect, writer
 from warehouse.maintenance import maintain
 from warehouse.person import Person, find_person, rows_held
 from warehouse.pseudonyms import pseudonyms
@@ -47,9 +49,25 @@ def test_no_byte_is_left_where_a_table_loses_its_last_row(home: Settings) -> Non
     assert found == [("a-zoe",)]
 
 
-@pytest.mark.parametrize("schema", ["dev_anna.k_core", "dev_ci-bot_core", 'dev_"x"_core'])
-def test_a_person_goes_from_a_developers_schema_whatever_it_is_called(home: Settings, schema: str) -> None:
-    """dbt names it after whoever builds, or LOANLAKE_DEV_SCHEMA, and quotes it."""
+def test_an_export_shows_what_peoples_own_lakes_hold(home: Settings) -> None:
+    """They are copies, whose SQL may keep what production has dropped."""
+    with writer("test", home) as con:
+        con.execute("create table core.int_applications as select 'b-ann' as borrower_id, 'a-ann' as application_id")
+    with connect(home) as con:
+        attach(con, of_dev_lake(home, "ada"), read_only=False, name=DEV)
+        con.execute("create schema dev.trial")
+        con.execute("create table dev.trial.t as select application_id, 7 as a from lake.core.int_applications")
+
+    found = export_person(home, "b-ann", by="tests")
+
+    assert found["dev_lakes"] == {"ada": {"trial.t": [{"application_id": "a-ann", "a": 7}]}}
+    with connect(home) as con:
+        counts = con.execute("select counts from serving.person_requests").fetchall()[0][0]
+    assert json.loads(counts)["trial.t of ada"] == 1
+
+
+@pytest.mark.parametrize("schema", ["anna.k_core", "ci-bot_core", '"x"_core'])
+def test_a_person_goes_from_a_schema_whatever_it_is_called(home: Settings, schema: str) -> None:
     applications = quoted_name(schema, "int_applications")
     with writer("test", home) as con:
         con.execute(f"create schema {quoted_name(schema)}")

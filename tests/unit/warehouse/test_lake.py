@@ -280,3 +280,26 @@ def test_a_lake_that_is_being_made_is_not_there_yet(home: Settings) -> None:
 
     with pytest.raises(NoLakeError, match="holds no lake"):
         connect(home)
+
+
+@pytest.mark.parametrize("name", ["a#b", "a b", "o'hara", 'a"b', "[a]*", "{a,b}", "é;&=@:"])
+def test_a_copied_home_of_any_name_leaves_the_originals_files_alone(tmp_path: Path, name: str) -> None:
+    """With "#" in its path it was not recognised as moved: it read, and deleted, the files that it was copied from."""
+    original = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path / name / "home")})
+    with writer("a test", original) as con:
+        con.execute("create table core.t as select range as a from range(1000)")
+    copy = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path / name / "copy")})
+    shutil.copytree(original.home, copy.home)
+    before = sorted(Path(original.lake_data).rglob("*"))
+
+    with writer("a test", copy) as con:
+        con.execute("drop table core.t")
+        con.execute("create table core.mine as select 1 as a")
+        con.execute("call ducklake_expire_snapshots('lake', older_than => now())")
+        con.execute("call ducklake_cleanup_old_files('lake', cleanup_all => true)")
+
+    assert sorted(Path(original.lake_data).rglob("*")) == before
+    with connect(original) as con:
+        assert con.execute("select count(*) from core.t").fetchone() == (1000,)
+    with connect(copy) as con:
+        assert con.execute("from core.mine").fetchone() == (1,)

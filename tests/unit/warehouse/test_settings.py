@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from warehouse.errors import SettingError
 from warehouse.settings import REPOSITORY, Settings
@@ -118,3 +119,30 @@ def test_a_deployment_that_cannot_be_read_is_named_with_what_helps(home: Setting
 
     with pytest.raises(SettingError, match=r"deployment\.json must name the source .* or set LOANLAKE_SOURCE"):
         home.active_source()
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%41"])
+def test_a_home_that_libraries_would_take_for_another_is_refused(tmp_path: Path, name: str) -> None:
+    """Dagster would make its databases in another place, or end in a traceback."""
+    with pytest.raises(SettingError, match="LOANLAKE_HOME must be a path without '\\?' and '%'"):
+        Settings.from_environment({"LOANLAKE_HOME": str(tmp_path / name)})
+
+
+@pytest.mark.parametrize("name", ["a#b", "o'hara", "a b", "é;&=@:"])
+def test_mlflows_store_is_in_the_home_whatever_its_name(tmp_path: Path, name: str) -> None:
+    settings = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path / name)})
+    settings.mlflow_database.parent.mkdir(parents=True)
+
+    with sqlalchemy.create_engine(settings.mlflow_uri).begin() as connection:
+        connection.execute(sqlalchemy.text("create table t (a int)"))
+
+    assert settings.mlflow_database.exists()
+
+
+def test_a_dev_lake_is_named_for_the_user_unless_they_say_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "CORP\\Ada.L")
+
+    assert Settings.from_environment({}).dev_name == "corp_ada_l"
+    assert Settings.from_environment({"LOANLAKE_DEV_NAME": "trial_2"}).dev_name == "trial_2"
+    with pytest.raises(SettingError, match=r"must be 1 to 40 small letters, digits and underscores: found '\.\./x'"):
+        Settings.from_environment({"LOANLAKE_DEV_NAME": "../x"})

@@ -3,7 +3,8 @@
     two can't disagree, and a copy in another schema has its own. A table that something else made under its name since
     has none.
 
-    snapshot    the lake as the build read it; what came later is what the next build takes in
+    snapshots   each lake as the build read it; what came later is what the next build takes in. A person's own lake
+                (the target dev) takes its sources from production's, which counts its snapshots by itself
     definition  hash of the SQL, of the views it reads through, and of which tables these read
     shape       hash of the columns, types and constraints of the contract
     comments    hash of the descriptions that were written as comments
@@ -29,7 +30,7 @@
 {#- Without a change of the table there would be no snapshot to carry the message: its own comment is one. -#}
 {% macro write_build(relation, build) -%}
     {%- set kept = {
-        'snapshot': build.snapshot, 'definition': build.definition, 'shape': build.shape, 'comments': build.comments.hash
+        'snapshots': build.now, 'definition': build.definition, 'shape': build.shape, 'comments': build.comments.hash
     } -%}
     {%- do comment_on(relation, build.comments) -%}
     {%- call statement('write_build') -%}
@@ -66,15 +67,15 @@
     redescribed its comments are not the descriptions that the project has now
     redefined   its rows, or those it reads, may be of another formula than when it was last built
     changed     ids of the tables it reads that have other rows than then
-    since, now  the snapshots between which they changed
+    since, now  the snapshots between which they changed, by lake
 
     The writer lease is held from before dbt looked for the first table: nothing else is written between this and the
-    commit, which is therefore snapshot now + 1. Rows of this table written later were not written by dbt.
+    commit, which is therefore snapshot now + 1 of this lake. Rows of this table written later were not written by dbt.
 -#}
 {% macro plan_build(existing, sql) -%}
     {%- set inputs = inputs_of(model) -%}
     {%- set last = last_build(existing) if existing is not none else none -%}
-    {%- set tables = lake_tables(inputs.tables.values() | list + [this], last.snapshot if last else 0) -%}
+    {%- set tables = lake_tables(inputs.tables.values() | list + [this], last.snapshots if last else {}) -%}
     {%- set described = [sql] -%}
     {%- for view in inputs.views.values() -%} {%- do described.append(view_text(view)) -%} {%- endfor -%}
     {%- for table in inputs.tables.values() -%} {%- do described.append(table.render() ~ tables[table.render()].id) -%} {%- endfor -%}
@@ -84,8 +85,8 @@
     {%- endfor -%}
 
     {%- set build = {
-        'snapshot': tables.now, 'definition': local_md5(described | join('\n')), 'shape': local_md5(columns | string),
-        'comments': comments_of(model), 'since': last.snapshot if last else 0, 'now': tables.now, 'inputs': inputs.tables, 'changed': [], 'full': none,
+        'definition': local_md5(described | join('\n')), 'shape': local_md5(columns | string),
+        'comments': comments_of(model), 'since': tables.since, 'now': tables.now, 'inputs': inputs.tables, 'changed': [], 'full': none,
     } -%}
     {%- for id, table in inputs.tables.items() if tables[table.render()].changed -%}
         {%- do build.changed.append(id) -%}
@@ -104,39 +105,60 @@
 {%- endmacro %}
 
 {#-
-    Of each relation its id in the lake and whether its rows changed after the snapshot, or after the one that followed;
-    now, the newest snapshot; whether all since are still there, or what changed can't be told; how many days old it is.
+    Of each relation its id in its lake and whether its rows changed after that lake's snapshot in `since`, or after the
+    one that followed; since and now, by lake: the snapshots from and to which is looked; whether all between are still
+    there, or what changed can't be told; how many days old the oldest is.
 -#}
 {% macro lake_tables(relations, since) -%}
-    {%- set lake = this.database -%}
+    {%- set tables = {'since': {}, 'now': {}, 'are_kept': true, 'days_since': 0} -%}
+    {%- set found = {} -%}
+    {%- for lake in relations | map(attribute='database') | unique -%}
+        {%- set first = since.get(lake, 0) -%}
+        {%- set now, n_kept, days = snapshots_of(lake, first) -%}
+        {%- do tables.since.update({lake: first}) -%}
+        {%- do tables.now.update({lake: now}) -%}
+        {%- do tables.update({
+            'are_kept': tables.are_kept and n_kept == now - first + 1, 'days_since': [tables.days_since, days] | max
+        }) -%}
+        {%- do found.update({lake: tables_of(lake, first, now)}) -%}
+    {%- endfor -%}
+    {%- for relation in relations -%}
+        {%- do tables.update({relation.render(): {'id': none, 'changed': true, 'changed_later': true}}) -%}
+        {%- for schema, table, id, newest in found[relation.database]
+            if schema == relation.schema and table == relation.identifier -%}
+            {%- do tables.update({relation.render(): {
+                'id': id | int, 'changed': newest is not none,
+                'changed_later': newest is not none and newest > tables.since[relation.database] + 1,
+            }}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(tables) }}
+{%- endmacro %}
+
+{#- The snapshot of a lake that this build reads, how many from `first` to it are kept, and how many days old `first` is. -#}
+{% macro snapshots_of(lake, first) -%}
     {%- set found = run_query(
+        "with current as (select id from ducklake_current_snapshot('" ~ lake ~ "') as snapshots(id)) "
+        ~ "select max(current.id), count(case when snapshot_id >= " ~ first ~ " and snapshot_id <= current.id then 1 end), "
+        ~ "date_diff('day', min(snapshot_time) filter (where snapshot_id = " ~ first ~ "), now()) "
+        ~ "from current left join ducklake_snapshots('" ~ lake ~ "') on true"
+    ).rows[0] -%}
+    {{ return((found[0] | int, found[1] | int, found[2] | int(0))) }}
+{%- endmacro %}
+
+{#- Each table of a lake: schema, name, id, and the newest of these snapshots that wrote to it, if any did. -#}
+{% macro tables_of(lake, first, now) -%}
+    {{ return(run_query(
         "with written as (select snapshot_id, unnest(entry.value) as subject from ("
         ~ "select snapshot_id, unnest(map_entries(changes)) as entry from ducklake_snapshots('" ~ lake ~ "') "
-        ~ "where snapshot_id > " ~ since ~ ") where entry.key in ('tables_inserted_into', 'tables_deleted_from', "
-        ~ "'inlined_insert', 'inlined_delete')) "
+        ~ "where snapshot_id > " ~ first ~ " and snapshot_id <= " ~ now
+        ~ ") where entry.key in ('tables_inserted_into', 'tables_deleted_from', 'inlined_insert', 'inlined_delete')) "
         ~ "select schemas.schema_name, tables.table_name, tables.table_id, max(written.snapshot_id) "
         ~ "from __ducklake_metadata_" ~ lake ~ ".ducklake_table as tables "
         ~ "join __ducklake_metadata_" ~ lake ~ ".ducklake_schema as schemas using (schema_id) "
         ~ "left join written on written.subject = cast(tables.table_id as varchar) "
         ~ "where tables.end_snapshot is null and schemas.end_snapshot is null group by all"
-    ) -%}
-    {%- set snapshots = run_query(
-        "select max(snapshot_id), count(case when snapshot_id >= " ~ since ~ " then 1 end), "
-        ~ "date_diff('day', min(snapshot_time) filter (where snapshot_id = " ~ since ~ "), now()) "
-        ~ "from ducklake_snapshots('" ~ lake ~ "')"
-    ).rows[0] -%}
-    {%- set tables = {
-        'now': snapshots[0] | int, 'are_kept': snapshots[1] == snapshots[0] - since + 1, 'days_since': snapshots[2] | int(0)
-    } -%}
-    {%- for relation in relations -%}
-        {%- do tables.update({relation.render(): {'id': none, 'changed': true, 'changed_later': true}}) -%}
-        {%- for schema, table, id, newest in found.rows if schema == relation.schema and table == relation.identifier -%}
-            {%- do tables.update({relation.render(): {
-                'id': id | int, 'changed': newest is not none, 'changed_later': newest is not none and newest > since + 1,
-            }}) -%}
-        {%- endfor -%}
-    {%- endfor -%}
-    {{ return(tables) }}
+    ).rows) }}
 {%- endmacro %}
 
 {% macro view_text(view) -%}
@@ -154,7 +176,10 @@
 {% macro changes_of(relation, build) -%}
     (
         select changed.*
-        from ducklake_table_changes('{{ relation.database }}', '{{ relation.schema }}', '{{ relation.identifier }}', {{ build.since + 1 }}, {{ build.now }}) as changed
+        from ducklake_table_changes(
+            '{{ relation.database }}', '{{ relation.schema }}', '{{ relation.identifier }}',
+            {{ build.since[relation.database] + 1 }}, {{ build.now[relation.database] }}
+        ) as changed
         where changed.snapshot_id not in (
             select snapshot_id from ducklake_snapshots('{{ relation.database }}') where map_contains(changes, 'rewrite_delete')
         )

@@ -304,7 +304,7 @@ def test_a_websocket_from_elsewhere_is_refused(
         "/anything/ajax-api/2.0/mlflow/runs/search",
     ],
 )
-def test_no_person_changes_what_promotions_rely_on_through_mlflow(play: Callable[..., Played], path: str) -> None:
+def test_nobody_changes_models_through_mlflow(play: Callable[..., Played], path: str) -> None:
     """An empty tag `refused_by` made a refused version pass "gates that are never overridden"."""
     played = play(mlflow_rule)
 
