@@ -21,6 +21,7 @@ LAYERS = (
 LAKE_WRITER = "lake_writer"
 
 QUARANTINE = dg.AssetKey(["raw", "quarantine"])
+ROWS_SET_ASIDE = dg.AssetKey(["staging", "rows_set_aside"])
 OUTCOMES = dg.AssetKey(["core", "int_outcomes"])
 REBUILT_MONTHS = dg.AssetKey(["features", "rebuilt_months"])
 TRAINING_SET = dg.AssetKey(["training", "training_set"])

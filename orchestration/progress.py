@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 #: Steps in the words of a reader; those not listed show their own name.
 STEP_TITLES = {
     "dbt_warehouse": "staging, core, features",
+    "rows_set_aside_few_rows_are_set_aside": "rows set aside",
     "rows_keep_the_contract": "contract check",
     "dbt_training": "labels, training rows",
     "training_set": "training set",
@@ -37,6 +38,7 @@ class _Step:
     started: float
     tables: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     n_passed: int = 0
+    said: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
 
 
@@ -74,6 +76,8 @@ class Progress:
         self._steps[step].tables[name] = {key: value.value for key, value in materialisation.metadata.items()}
 
     def _checked(self, step: str, check: "AssetCheckEvaluation", _: "EventLogEntry") -> None:
+        if SUMMARY in check.metadata:
+            self._steps[step].said.append(str(check.metadata[SUMMARY].value))
         if check.passed:
             self._steps[step].n_passed += 1
         elif check.severity.value == "ERROR":
@@ -128,7 +132,7 @@ def _title(step: str) -> str:
 
 
 def _summary(step: _Step) -> str:
-    said = [str(table[SUMMARY]) for table in step.tables.values() if SUMMARY in table]
+    said = [*step.said, *(str(table[SUMMARY]) for table in step.tables.values() if SUMMARY in table)]
     if said:
         return "; ".join(dict.fromkeys(said))
     loaded = [table for table in step.tables.values() if "rows_loaded" in table]

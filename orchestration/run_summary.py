@@ -7,6 +7,7 @@ from orchestration.alerts import alert_lines
 from orchestration.candidates import current_candidate
 from orchestration.champions import champion_of
 from warehouse.errors import LakeError, NotFoundError
+from warehouse.rows_set_aside import losses
 from warehouse.settings import Settings
 
 _MODELS = {
@@ -27,6 +28,7 @@ def summary_text(settings: Settings, source: str) -> str:
     """The table for a source, as far as the run came."""
     lines = [
         *_row_lines(settings, source),
+        *_set_aside_lines(settings, source),
         "",
         *_model_lines(settings, source),
         "",
@@ -50,6 +52,17 @@ def _row_lines(settings: Settings, source: str) -> list[str]:
         for name, (what, table) in counts.items()
     }
     return ["rows          " + ", ".join(f"{name} {int(n or 0):,}" for name, n in found.items())]
+
+
+def _set_aside_lines(settings: Settings, source: str) -> list[str]:
+    from warehouse.lake import connect
+
+    try:
+        con = connect(settings)
+    except LakeError:
+        return []
+    with con:
+        return [f"set aside     {loss}" for loss in losses(con, source)]
 
 
 def _model_lines(settings: Settings, source: str) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration.alerts import alert_lines
 from warehouse.errors import LakeError, NoLakeError
+from warehouse.rows_set_aside import losses
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -123,7 +124,9 @@ def _data_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
                 _day(known_until),
             )
         )
-    return _table(rows) if loaded else ["nothing loaded: start with `loanlake run` or `loanlake ingest`"]
+    if not loaded:
+        return ["nothing loaded: start with `loanlake run` or `loanlake ingest`"]
+    return [*_table(rows), *map(str, losses(con))]
 
 
 def _lost_lines(con: "duckdb.DuckDBPyConnection", settings: Settings) -> list[str]:

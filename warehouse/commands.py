@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from warehouse.rows_set_aside import max_set_aside_share
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES, ingest_files, ingest_simulated
 from warehouse.sources.simulated.simulation import Simulation
@@ -13,6 +14,11 @@ from warehouse.sources.simulated.simulation import Simulation
 if TYPE_CHECKING:
     from warehouse.query import Format
     from warehouse.sources.ingest import IngestResult
+
+_AFTER_LOADING = (
+    "lines were split into columns, and values are not read yet: after the next build (`loanlake run`, or `dbt build`) "
+    "`loanlake status` says how many rows were set aside"
+)
 
 
 @click.command()
@@ -37,6 +43,8 @@ def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simula
     nothing. SOURCE is simulated (which needs no files), lending_club, uci_credit_card, or a name for a lender of your
     own (see docs/bring-your-own-lender.md).
 
+    Exit code 1: a file cannot be loaded, or more of its lines are no rows than max_set_aside_share allows (20 %).
+
     \b
         loanlake ingest lending_club accepted_2007_to_2011.csv.gz
         loanlake ingest simulated --applications 100000
@@ -46,13 +54,24 @@ def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simula
     parameters = {name: value for name, value in simulation.items() if value is not None}
     if source == "simulated" and not files:
         ingest_simulated(settings, **parameters, report=_print_result)
+        click.echo(_AFTER_LOADING)
         return
     if parameters:
         raise click.UsageError(f"--{', --'.join(parameters)} can only be given to the simulated lender, without files")
     if not files:
         known = "" if source in SOURCES else f" ({source} is none of the known sources {', '.join(SOURCES)})"
         raise click.UsageError(f"name at least one file of {source}{known}")
-    ingest_files(source, files, settings, entity, _print_result)
+    loaded = ingest_files(source, files, settings, entity, _print_result)
+    click.echo(_AFTER_LOADING)
+    most = max_set_aside_share(source)
+    too_many = [result for result in loaded if result.lost_share > most]
+    if too_many:
+        click.echo(
+            f"loanlake: more than {100 * most:g} % of the lines of {', '.join(result.file for result in too_many)} are "
+            "not rows: is a separator or a quote wrong? The other rows are loaded",
+            err=True,
+        )
+        sys.exit(1)
 
 
 @click.command()
@@ -123,6 +142,8 @@ def _print_result(result: "IngestResult") -> None:
     rows = f"{result.n_rows:,} rows"
     if result.n_rejected:
         rows += f", {result.n_rejected:,} line{'s' if result.n_rejected > 1 else ''} rejected (see raw.rejected_lines)"
+    if result.reasons:
+        rows += f": {'; '.join(result.reasons)}"
     done = "already loaded" if result.status == "already_loaded" else "loaded"
     click.echo(f"{result.source} {result.entity}: {result.file}: {done}, {rows}, {result.seconds:.1f} s")
     if result.ignored_columns:

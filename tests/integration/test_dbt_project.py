@@ -33,12 +33,13 @@ pytestmark = pytest.mark.slow
 
 Dbt = Callable[..., subprocess.CompletedProcess[str]]
 
-# header, then one loan a line: repaid, charged off, still running, and one whose amount is no number
+# header, then one loan a line: repaid, charged off, still running, and two whose amount is no number
 LOANS = [
     {"id": "1", "loan_amnt": "1000", "loan_status": "Fully Paid", "last_pymnt_d": "Mar-2012"},
     {"id": "2", "loan_amnt": "2000", "loan_status": "Charged Off", "last_pymnt_d": "Jun-2010"},
     {"id": "3", "loan_amnt": "3000", "loan_status": "Current", "last_pymnt_d": "Mar-2013"},
     {"id": "4", "loan_amnt": "many", "loan_status": "Fully Paid", "last_pymnt_d": "Mar-2012"},
+    {"id": "5", "loan_amnt": "m" * 100_000, "loan_status": "Fully Paid", "last_pymnt_d": "Mar-2012"},
 ]
 
 # what known_at of a statement says, and the UTC that it means; the first is an hour that New York's clocks left out
@@ -192,12 +193,30 @@ def _planted(settings: Settings, table: str, change: str) -> Iterator[None]:
 
 def test_a_value_that_cannot_be_typed_is_quarantined_and_its_neighbours_go_on(built: Settings) -> None:
     quarantined = _rows(
-        built, "select file, line, column_name, value, reason from raw.quarantine where source = 'lending_club'"
+        built,
+        "select file, line, column_name, value, reason from raw.quarantine where source = 'lending_club' order by line",
     )
     applications = _rows(built, "select application_id from core.int_applications where source = 'lending_club'")
 
-    assert quarantined == [("loans.csv", 5, "loan_amnt", "many", "must be a number")]
+    assert quarantined == [
+        ("loans.csv", 5, "loan_amnt", "many", "must be a number"),
+        # cut as a line that is no row is: one value of 10 MB would stand there for every such row
+        ("loans.csv", 6, "loan_amnt", "m" * 2_000, "must be a number"),
+    ]
     assert sorted(applications) == [("lc-1",), ("lc-2",), ("lc-3",)]
+
+
+def test_a_file_that_lost_too_many_rows_is_an_alert_with_the_reason(built: Settings) -> None:
+    (file,) = _rows(
+        built, "select n_rows, n_set_aside, reasons from staging.rows_set_aside where source = 'lending_club'"
+    )
+    alerts = _rows(
+        built,
+        "select subject, value, threshold from monitoring.alerts where source = 'lending_club' and kind like 'rows%'",
+    )
+
+    assert file == (5, 2, "loan_amnt must be a number (2)")
+    assert alerts == [("loans/loans.csv", 0.4, 0.2)]
 
 
 def test_a_mistyped_year_is_quarantined_and_moves_no_clock(built: Settings) -> None:

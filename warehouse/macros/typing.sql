@@ -179,7 +179,8 @@ select
     _file as file,
     _line as line,
     column_name,
-    value,
+    -- as lines that are no row are cut (csv_file.py)
+    substr(value, 1, 2000) as value,
     reason,
     _loaded_at as loaded_at
 from (

@@ -59,6 +59,9 @@ def _fields(header: str) -> list[str]:
     try:
         return next(csv.reader([header], strict=True))
     except csv.Error as error:
+        for separator in _DELIMITERS:
+            if _is_separated_by(separator, header):
+                raise HeaderProblem(other_separator(separator)) from None
         if "unexpected end of data" in str(error):
             raise HeaderProblem(
                 "the quotes of its header are broken: one is not closed, and a name must not break over lines"
@@ -66,6 +69,13 @@ def _fields(header: str) -> list[str]:
         raise HeaderProblem(
             "the quotes of its header are broken: a quoted name must end where its quotes end"
         ) from None
+
+
+def _is_separated_by(separator: str, header: str) -> bool:
+    try:
+        return len(next(csv.reader([header], delimiter=separator, strict=True))) > 1
+    except csv.Error:
+        return False
 
 
 def _require_one_column(header: str, following: Sequence[str]) -> None:
@@ -85,8 +95,8 @@ def _unnamed(fields: Sequence[str], unnamed: Sequence[int], following: Sequence[
         return f"a name in its header must have a letter or digit: found {', '.join(map(repr, written))}"
     found = f"its header has no name for column {columns}"
     named_below = next((line for line in following if line.strip()), "")
-    if len(unnamed) >= len(fields) / 2 and named_below.count(",") == len(fields) - 1:
+    if len(fields) > 1 and len(unnamed) >= len(fields) / 2 and named_below.count(",") == len(fields) - 1:
         return f"{found}. Is it a title ({fields[0]!r})? Remove the lines before the header"
-    if unnamed[-1] == len(fields) - 1:
+    if 0 < unnamed[-1] == len(fields) - 1:
         return f"{found}: its header ends with a comma"
     return found

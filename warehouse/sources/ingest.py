@@ -1,6 +1,7 @@
 """Load landing files into raw tables: text columns, each row's file and line, all of a file or nothing of it."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -34,6 +35,8 @@ class _Known(NamedTuple):
     n_rows: int
     n_rejected: int
     is_erased: bool = False
+    n_lost: int = 0
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class IngestResult:
     """What became of one file.
 
     ``n_rows`` and ``n_rejected`` are of the file, whether this call loaded it or an earlier one. ``ignored_columns``:
-    columns that the file has and its source does not know. ``sha256``: of what was loaded.
+    columns that the file has and its source does not know. ``sha256``: of what was loaded. ``n_lost``: the rejected
+    lines but for notes, ``reasons``: the three commonest reasons, each with its lines; both only where this call loaded
+    it. Which values cannot be read is known after the next build.
     """
 
     source: str
@@ -53,6 +58,13 @@ class IngestResult:
     seconds: float
     sha256: str
     ignored_columns: tuple[str, ...] = ()
+    n_lost: int = 0
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def lost_share(self) -> float:
+        """Share of the file's rows that are no rows by their commas and quotes."""
+        return self.n_lost / (self.n_rows + self.n_lost)
 
 
 def ingest_files(
@@ -122,6 +134,8 @@ def _ingest_file(target: Target, path: Path, settings: Settings, known: Mapping[
         seconds=time.monotonic() - started,
         sha256=landed.sha256,
         ignored_columns=ignored,
+        n_lost=counts.n_lost,
+        reasons=counts.reasons,
     )
 
 
@@ -181,7 +195,9 @@ def _load(
         )
         landed.require_unchanged()
         con.execute("commit")
-        return _Known(n_rows, len(rejected)), "loaded"
+        lost = Counter(line.reason for line in rejected if line.reason != NOTE)
+        reasons = tuple(f"{reason} ({n:,})" for reason, n in lost.most_common(3))
+        return _Known(n_rows, len(rejected), n_lost=lost.total(), reasons=reasons), "loaded"
 
 
 def _no_rows(rejected: Sequence[RejectedLine]) -> str:

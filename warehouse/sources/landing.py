@@ -138,11 +138,11 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 def _require_content(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        kind = "a directory" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
-        raise SourceFileError(
-            f"a file to load must be one file: found {kind} at {path.absolute()}; name the files, for instance "
-            f"{path}/*.csv"
-        )
+        if stat.S_ISDIR(found.st_mode):
+            kind, do = "a directory", f"; name the files, for instance {path}/*.csv"
+        else:
+            kind, do = "a pipe, socket or device", ""
+        raise SourceFileError(f"a file to load must be one file: found {kind} at {path.absolute()}{do}")
     if found.st_size == 0:
         raise SourceFileError(f"{path.name} must have a header and rows: found an empty file; nothing of it was loaded")
 

@@ -16,7 +16,7 @@ from orchestration.candidates import (
     write_training_set,
 )
 from orchestration.defs.warehouse.assets import training_models, warehouse_models
-from orchestration.defs.warehouse.checks import rows_keep_the_contract
+from orchestration.defs.warehouse.checks import require_few_set_aside, rows_keep_the_contract
 from orchestration.feature_versions import training_tables
 from orchestration.layers import CANDIDATE, EVALUATION, LAKE_WRITER, REGISTERED_MODEL, TRAINING_SET
 from orchestration.model_page import write_model_page
@@ -34,7 +34,8 @@ def upstream_checks() -> list[dg.AssetCheckSpec]:
 def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """The rows the next model learns from and is judged on: one source, feature version, snapshot and content hash.
 
-    Refused while any blocking check upstream is not green, whichever run evaluated it.
+    Refused while any blocking check upstream is not green, whichever run evaluated it, and where too many of the
+    lender's rows were set aside.
     """
     from ml.training_set import SPLITS, read_training_set
     from orchestration.feature_contract import feature_contract
@@ -43,6 +44,7 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     settings, started = Settings.from_environment(), time.monotonic()
     n_checks = require_green(context.instance, settings, upstream_checks(), before="the training set")
     source = run_settings.active_source(settings)
+    require_few_set_aside(settings, source, before="the training set")
     version = feature_contract(settings, run_settings.feature_version).version
     with connect(settings) as con:
         rows = read_training_set(con, source, feature_version=version, most_bytes=settings.training_bytes)

@@ -1,4 +1,4 @@
-"""The feature contract as a blocking check of each version, between the features and whatever is made of them."""
+"""What is checked of the tables that dbt has built: each version's feature contract, and how many rows were lost."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -7,12 +7,17 @@ import dagster as dg
 
 from orchestration import pages
 from orchestration.feature_versions import feature_tables
-from orchestration.layers import LAKE_WRITER
+from orchestration.layers import LAKE_WRITER, ROWS_SET_ASIDE
 from orchestration.months import note_months
+from orchestration.progress import SUMMARY
+from orchestration.run_settings import RunSettings
+from warehouse.errors import RunRefused
+from warehouse.rows_set_aside import losses, too_much_text
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
     from warehouse.feature_checks import CheckResult
+    from warehouse.rows_set_aside import Loss
 
 _CHECK = "rows_keep_the_contract"
 
@@ -69,3 +74,48 @@ def check_contract(settings: Settings, version: str) -> "CheckResult":
         with writer("contract violations", settings) as con:
             record_violations(con, result)
     return result
+
+
+@dg.asset_check(asset=ROWS_SET_ASIDE, blocking=True)
+def few_rows_are_set_aside(run_settings: RunSettings) -> dg.AssetCheckResult:
+    """No file of the run's lender lost more of its rows than the lender allows.
+
+    Else the run fails and trains nothing. Tables are built and scored all the same: other lenders go on, and what was
+    set aside can be looked at.
+    """
+    settings = Settings.from_environment()
+    source = run_settings.active_source(settings)
+    found = rows_set_aside(settings, source)
+    is_passed = not any(loss.is_too_much for loss in found)
+    rows = [
+        [loss.entity, f"{loss.n_set_aside:,}", f"{loss.n_rows:,}", "; ".join(loss.reasons), ", ".join(loss.files)]
+        for loss in found
+    ]
+    columns = ["kind of file", "set aside", "rows", "commonest reasons", "files with too many"]
+    return dg.AssetCheckResult(
+        passed=is_passed,
+        description=too_much_text(found) if not is_passed else "; ".join(map(str, found)) or f"{source}: none",
+        metadata={
+            SUMMARY: "; ".join(map(str, found)) or "none",
+            "source": source,
+            **({"set aside": pages.table(columns, rows)} if rows else {}),
+        },
+    )
+
+
+def rows_set_aside(settings: Settings, source: str) -> "list[Loss]":
+    """What was set aside of a lender's files."""
+    from warehouse.lake import connect
+
+    with connect(settings) as con:
+        return losses(con, source)
+
+
+def require_few_set_aside(settings: Settings, source: str, *, before: str) -> None:
+    """Raise RunRefused where a file of the lender lost more of its rows than the lender allows.
+
+    Asked in each run that trains, whichever run built the tables and whichever lender the check was last about.
+    """
+    found = rows_set_aside(settings, source)
+    if any(loss.is_too_much for loss in found):
+        raise RunRefused(f"{before} must wait: {too_much_text(found)}")

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from ml.deployment import Deployment
 from orchestration.commands import status
+from orchestration.run_summary import summary_text
 from orchestration.status import status_text
 from tests.model_factory import publish_model
 from tests.second_version import challenge_with_second
@@ -142,6 +143,27 @@ def test_a_lender_is_known_until_the_clock_by_which_its_labels_mature(home: Sett
     (line,) = [line for line in status_text(home, now=NOW).splitlines() if line.split()[0] == "bank"]
 
     assert line.split() == ["bank", "1", "2", "2024-01-02", "03:00", "2", "2023-06-01", "2023-09-30"]
+
+
+def test_rows_that_were_set_aside_are_shown_with_the_reasons(home: Settings) -> None:
+    """Every row of a file was in quarantine, and nothing was said of it."""
+    with writer("test", home) as con:
+        con.execute(
+            "insert into raw.files values ('bank', 'loans', 'a.csv', 'x', 1, 2000, 0, '2024-01-02 03:00:00', null)"
+        )
+        con.execute(
+            "create table staging.rows_set_aside as select 'bank' as source, 'loans' as entity, 'a.csv' as file, "
+            "2000 as n_rows, 2000 as n_set_aside, 1.0::double as set_aside_share, 0.2::double as max_share, "
+            "false as is_replaced, false as is_accepted"
+        )
+        con.execute(
+            "create table raw.quarantine as select 'bank' as source, 'loans' as entity, 'a.csv' as file, "
+            "range as line, 'bal' as column_name, 'must be a number' as reason from range(2000)"
+        )
+
+    said = "bank loans: 2,000 of 2,000 rows set aside (100 %): bal must be a number (2,000). More than 20 % of a.csv"
+    assert f"\n{'':<13}{said}\n" in status_text(home, now=NOW)
+    assert f"\nset aside     {said}\n" in summary_text(home, "bank")
 
 
 def test_a_challenger_is_shown_beside_the_champion(home: Settings) -> None:

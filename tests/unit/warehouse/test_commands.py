@@ -24,11 +24,25 @@ def loans_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_ingest_says_what_it_loaded_and_what_it_rejected(home: Settings, loans_file: Path) -> None:
+def test_ingest_says_what_it_loaded_and_what_it_rejected(home: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "loans.csv"
+    path.write_text("id,amount\n1,100\n2,200\n3\n4,400\n5,500\n")
+
+    result = invoke(ingest, "mybank", str(path), "--entity", "loans")
+
+    assert (
+        "mybank loans: loans.csv: loaded, 4 rows, 1 line rejected (see raw.rejected_lines): 1 field instead of 2 (1)"
+    ) in result.output
+    assert "values are not read yet: after the next build" in result.output
+    assert result.exit_code == 0
+
+
+def test_ingest_fails_where_more_lines_are_no_rows_than_a_fifth(home: Settings, loans_file: Path) -> None:
     result = invoke(ingest, "mybank", str(loans_file), "--entity", "loans")
 
-    assert "mybank loans: loans.csv: loaded, 2 rows, 1 line rejected (see raw.rejected_lines)" in result.output
-    assert result.exit_code == 0
+    assert "mybank loans: loans.csv: loaded, 2 rows, 1 line rejected" in result.output
+    assert "more than 20 % of the lines of loans.csv are not rows: is a separator or a quote wrong?" in result.output
+    assert result.exit_code == 1
 
 
 def test_ingest_of_the_same_file_again_says_so(home: Settings, loans_file: Path) -> None:

@@ -1,6 +1,6 @@
 -- One row per thing that deserves a look: a feature or score that drifted, a model that performs worse than it should,
 -- decisions made with other values than the warehouse has, rows that broke the feature contract, a candidate that a
--- gate refused.
+-- gate refused, a file that lost too many of its rows.
 {%- set limits = var('alerts') %}
 with feature_drift as (
     select
@@ -158,6 +158,23 @@ gate as (
     where not passed
 ),
 
+rows_set_aside as (
+    select
+        'rows_set_aside' as kind,
+        source,
+        cast(null as {{ dbt.type_string() }}) as model_name,
+        cast(null as integer) as model_version,
+        cast(date_trunc('month', loaded_at) as date) as raised_for,
+        entity || '/' || file as subject,
+        set_aside_share as value,
+        max_share as threshold,
+        not is_replaced as is_severe,
+        cast(n_set_aside as {{ dbt.type_string() }}) || ' of ' || cast(n_rows as {{ dbt.type_string() }})
+        || ' rows of the file were set aside: ' || reasons as message
+    from {{ ref('rows_set_aside') }}
+    where set_aside_share > max_share and not is_accepted
+),
+
 alerts as (
     select * from feature_drift
     union all
@@ -176,6 +193,8 @@ alerts as (
     select * from contract
     union all
     select * from gate
+    union all
+    select * from rows_set_aside
 )
 
 select

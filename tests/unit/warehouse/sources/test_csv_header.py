@@ -27,6 +27,8 @@ def test_letters_of_any_script_make_names() -> None:
             ["id,amount,months"],
             r"no name for column 2, 3. Is it a title \('Loans'\)\? Remove",
         ),
+        ('"id";"amount"', ['"1";"2"'], "its fields are separated by semicolons: write it with commas"),
+        ('""', ['""'], "its header has no name for column 1$"),
         ("id,amount,", ["1,2,"], "no name for column 3: its header ends with a comma"),
         ("id,,amount", ["1,2,3"], "no name for column 2$"),
         ("id,%%,amount", ["1,2,3"], "a name in its header must have a letter or digit: found '%%'"),

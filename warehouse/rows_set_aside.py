@@ -1,0 +1,99 @@
+"""How many rows of a lender's files were set aside, and why, as the last build found (``staging.rows_set_aside``)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from warehouse.settings import DBT_PROJECT_DIR
+from warehouse.sources.csv_lines import NOTE
+
+if TYPE_CHECKING:
+    import duckdb
+
+_SHOWN_FILES = 3
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What was set aside of one kind of file. ``files``: those that lost more than their lender allows.
+
+    ``reasons``: the three commonest over all files, each with its rows.
+    """
+
+    source: str
+    entity: str
+    n_rows: int
+    n_set_aside: int
+    reasons: tuple[str, ...]
+    max_share: float
+    files: tuple[str, ...]
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether nothing should be trained on the lender's rows until a person has looked."""
+        return bool(self.files)
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.source} {self.entity}: {self.n_set_aside:,} of {self.n_rows:,} rows set aside "
+            f"({100 * self.n_set_aside / self.n_rows:.3g} %): {'; '.join(self.reasons)}"
+        )
+        if not self.files:
+            return text
+        more = f" and {len(self.files) - _SHOWN_FILES} more" if len(self.files) > _SHOWN_FILES else ""
+        return f"{text}. More than {100 * self.max_share:g} % of {', '.join(self.files[:_SHOWN_FILES])}{more}"
+
+
+def losses(con: "duckdb.DuckDBPyConnection", source: str | None = None) -> list[Loss]:
+    """The kinds of file of which rows were set aside, of every lender or of one; none before the first build."""
+    import duckdb
+
+    of_source = "($1 is null or source = $1)"
+    try:
+        found = con.execute(
+            "select source, entity, sum(n_rows)::bigint, sum(n_set_aside)::bigint, max(max_share), "
+            "list(file order by set_aside_share desc, file) "
+            "filter (set_aside_share > max_share and not is_replaced and not is_accepted) "
+            f"from staging.rows_set_aside where {of_source} group by source, entity having sum(n_set_aside) > 0 "
+            "order by source, entity",
+            [source],
+        ).fetchall()
+        reasons = con.execute(
+            "with counted as (select source, entity, coalesce(column_name || ' ', '') || left(reason, 200) as why, "
+            f"count(distinct (file, line)) as n from raw.quarantine where {of_source} and reason <> $2 group by all) "
+            "select source, entity, format('{} ({:,})', why, n) from counted "
+            "qualify row_number() over (partition by source, entity order by n desc, why) <= 3 "
+            "order by source, entity, n desc, why",
+            [source, NOTE],
+        ).fetchall()
+    except duckdb.CatalogException:
+        return []
+    return [
+        Loss(
+            source_found,
+            entity,
+            n_rows,
+            n_set_aside,
+            tuple(reason for lender, kind, reason in reasons if (lender, kind) == (source_found, entity)),
+            max_share,
+            tuple(files or ()),
+        )
+        for source_found, entity, n_rows, n_set_aside, max_share, files in found
+    ]
+
+
+def max_set_aside_share(source: str) -> float:
+    """The share of a file's rows that may be set aside, as the var of that name in ``dbt_project.yml`` says."""
+    import yaml
+
+    shares = yaml.safe_load((DBT_PROJECT_DIR / "dbt_project.yml").read_text())["vars"]["max_set_aside_share"]
+    return float(shares.get(source, shares["default"]))
+
+
+def too_much_text(found: Sequence[Loss]) -> str:
+    """What stops a training, and what a person can do."""
+    return (
+        f"{'; '.join(str(loss) for loss in found if loss.is_too_much)}. Declare the columns as the files have them and "
+        "build again, load a corrected file of the same name, or accept the loss in `vars` of "
+        "warehouse/dbt_project.yml (max_set_aside_share, accepted_files)"
+    )
