@@ -33,11 +33,9 @@ def explained(error: Exception) -> str | None:
             f"{error.filename} cannot be opened or written: {_UNWRITABLE[error.errno]}. LOANLAKE_HOME must be a folder "
             "that this user may write to, on a disk with room"
         )
-    is_of_database = isinstance(error, sqlite3.Error) or type(error).__module__.partition(".")[0] in (
-        "duckdb",
-        "_duckdb",
-    )
-    if is_of_database and any(words in text for words in _DAMAGED):
+    # told by name: a command answers before DuckDB is imported
+    is_of_duckdb = type(error).__module__.partition(".")[0] in ("duckdb", "_duckdb")
+    if (is_of_duckdb or isinstance(error, sqlite3.Error)) and any(words in text for words in _DAMAGED):
         return f"a database of the home is damaged or cannot be written: {text}. docs/runbook.md says what to restore"
     if is_of_duckdb and type(error).__name__ == "IOException" and ".parquet" in text:
         return f"a data file of the lake cannot be read: {text}. `loanlake status` says what brings its rows back"
