@@ -366,14 +366,15 @@ def test_an_analyst_builds_a_lake_of_their_own_and_no_decision_waits(
     """The build held production's lease for its whole length: batches and ingestion failed meanwhile."""
     monkeypatch.setenv("LOANLAKE_DEV_NAME", "ada")
     monkeypatch.setenv("LOANLAKE_LEASE_SECONDS", "5")
+    dev = ("--target", "dev", "--target-path", str(built.home / "dev_target"))
     with connect(built) as con:
         before = con.execute("select count(*) from core.int_applications").fetchone()
 
     with ThreadPoolExecutor() as threads:
-        building = threads.submit(dbt, "run", "--target", "dev", "--exclude", "monitoring")
+        building = threads.submit(dbt, "run", *dev, "--exclude", "monitoring")
         waits = _waits_of_decisions(Settings.from_environment(), until=building.done)
         building.result()
-    again = dbt("run", "--target", "dev", "--select", "int_applications", "int_statements")
+    again = dbt("run", *dev, "--select", "int_applications", "int_statements")
 
     assert len(waits) > 5
     with connect(built) as con:
