@@ -3,6 +3,7 @@
 import getpass
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from warehouse.errors import SettingError
@@ -40,3 +41,29 @@ def dev_name(env: Mapping[str, str]) -> str:
             "for your user's name"
         )
     return name
+
+
+def share_of_memory(env: Mapping[str, str], name: str, default: float, *, least: float = 0) -> float:
+    """A share of the machine's memory, from ``least`` to 1."""
+    text = env.get(name)
+    if not text:
+        return default
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not least <= share <= 1:
+        raise SettingError(f"{name} must be a share of the machine's memory within {least:g}..1: found {text!r}")
+    return share
+
+
+def moment(env: Mapping[str, str], name: str) -> datetime | None:
+    """An ISO 8601 time as naive UTC, as every time in the lake; None where the variable is not set."""
+    text = env.get(name)
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingError(f"{name} must be an ISO 8601 time such as 2026-03-01T09:00: found {text!r}") from None
+    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found

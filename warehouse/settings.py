@@ -9,11 +9,11 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from warehouse.environment import dev_name, home_of
+from warehouse.environment import dev_name, home_of, moment, share_of_memory
 from warehouse.errors import SettingError
 from warehouse.memory import memory_bytes
 from warehouse.sqlite_uri import sqlite_uri
@@ -106,14 +106,14 @@ class Settings:
             redis_timeout_seconds=_positive_number(
                 env, "LOANLAKE_REDIS_TIMEOUT_SECONDS", cls.redis_timeout_seconds, "seconds"
             ),
-            skew_since=_moment(env, "LOANLAKE_SKEW_SINCE"),
+            skew_since=moment(env, "LOANLAKE_SKEW_SINCE"),
             retention_days=_positive_number(env, "LOANLAKE_RETENTION_DAYS", 30.0, "days"),
             grace_hours=_positive_number(env, "LOANLAKE_GRACE_HOURS", 24.0, "hours"),
             decision_log_days=_decision_log_days(env, cls.decision_log_days),
             file_rows=int(_positive_number(env, "LOANLAKE_FILE_ROWS", cls.file_rows, "rows")),
             file_gigabytes=_positive_number(env, "LOANLAKE_FILE_GIGABYTES", cls.file_gigabytes, "gigabytes"),
-            training_memory_share=_share(env, "LOANLAKE_TRAINING_MEMORY_SHARE", cls.training_memory_share),
-            query_memory_share=_share(env, "LOANLAKE_QUERY_MEMORY_SHARE", cls.query_memory_share, least=0.01),
+            training_memory_share=share_of_memory(env, "LOANLAKE_TRAINING_MEMORY_SHARE", cls.training_memory_share),
+            query_memory_share=share_of_memory(env, "LOANLAKE_QUERY_MEMORY_SHARE", cls.query_memory_share, least=0.01),
             approval_required=_is_required(env, "LOANLAKE_APPROVAL"),
             publish=_publish(env),
             dev_name=dev_name(env),
@@ -373,31 +373,6 @@ def _erasure_key(env: Mapping[str, str]) -> str | None:
             f"pseudonyms: found {len(key)}; leave it unset to have one made in the home"
         )
     return key
-
-
-def _share(env: Mapping[str, str], name: str, default: float, *, least: float = 0) -> float:
-    text = env.get(name)
-    if not text:
-        return default
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not least <= share <= 1:
-        raise SettingError(f"{name} must be a share of the machine's memory within {least:g}..1: found {text!r}")
-    return share
-
-
-def _moment(env: Mapping[str, str], name: str) -> datetime | None:
-    """Naive UTC, as every time in the lake."""
-    text = env.get(name)
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise SettingError(f"{name} must be an ISO 8601 time such as 2026-03-01T09:00: found {text!r}") from None
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _decision_log_days(env: Mapping[str, str], default: float) -> float:
