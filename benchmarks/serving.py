@@ -109,7 +109,7 @@ def _save_for_mlflow(bundle: Bundle, directory: Path) -> Path:
         path=str(model),
         python_model=str(pyfunc_model.__file__),
         artifacts={"bundle": str(bundle.directory)},
-        signature=pyfunc_signature.signature(bundle.contract),
+        signature=pyfunc_signature.signature(),
         pip_requirements=["loanlake"],
     )
     return model

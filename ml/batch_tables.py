@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from xgboost import Booster
 
 BATCH_ROWS = 20_480
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 _DECISIONS = ["approve", "decline"]
 
 
@@ -125,7 +126,7 @@ class TableScorer:
         return self.common.table(batch.num_rows, **columns)
 
     def _problems(self, batch: "pa.RecordBatch") -> dict[int, str]:
-        """Row → why it gets no score: no id to give the score to, or a category that the model does not know."""
+        """Row → why it gets no score: no id to give it to, an infinite number, or a category the model lacks."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -135,9 +136,17 @@ class TableScorer:
             for row in np.flatnonzero(pc.is_null(ids).to_numpy(zero_copy_only=False)):
                 violations.setdefault(int(row), []).append({"field": "application_id", "rule": "is required"})
         for feature in self.bundle.design_matrix.features:
+            values = batch.column(feature.name)
+            if feature.kind == "numeric" and pa.types.is_floating(values.type):
+                # float32 would hold it as infinite, and the model would take it for a missing one
+                is_beyond = pc.fill_null(pc.greater(pc.abs(values), _FLOAT32_MAX), False)
+                if pc.any(is_beyond).as_py():
+                    for row in np.flatnonzero(is_beyond.to_numpy(zero_copy_only=False)):
+                        found = str(values[int(row)].as_py())
+                        violation = {"field": feature.name, "rule": "must be a finite number, or null", "found": found}
+                        violations.setdefault(int(row), []).append(violation)
             if feature.kind != "categorical":
                 continue
-            values = batch.column(feature.name)
             is_known = pc.is_in(values, value_set=pa.array([*feature.values, None], values.type))
             if pc.all(is_known).as_py() is False:
                 rule = f"must be one of {', '.join(feature.values)}, or null"

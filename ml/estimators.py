@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 _MANY_ROWS = 200_000
+#: Below this number of defaults a leaf needs fewer of them.
+_FEW_DEFAULTS = 64
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,23 @@ class GradientBoosting:
     2010 H1, tested on 2011 H1), two folds of UCI, and the true probabilities of the simulated lender: depths 2 to 5,
     shares .3 to .8 and heavier penalties lay within .003 AUC of each other, these best or second on all but the last.
 
+    **Few defaults.** ``min_child_weight`` is the least weight of a leaf, about the number of defaults expected in it.
+    With 49 defaults in 1,181 rows a leaf of 20 is nearly half of everything: no split was left, and the model was a
+    constant of AUC .500. Below 64 defaults in the train rows it shrinks with their square (:meth:`least_leaf`); from 64
+    on nothing changes. Drawn from the simulated lender, five times each, tested on the same 555 loans:
+
+    ==================  ==========  ============  ========
+    train rows          20, always  least_leaf    logistic
+    ==================  ==========  ============  ========
+    600, 25 defaults    .500        .680 ± .015   .568
+    1,181, 49 defaults  .500        .701 ± .026   .592
+    1,300, 60 defaults              .715 ± .015   .583
+    1,500, 80 defaults  .715        as with 20    .592
+    ==================  ==========  ============  ========
+
+    A tenth, a fifth and 4/15 of the defaults gave the same within .007.
+    Depths 1 to 3, a lower learning rate and a lower ``l2`` lay within .015 of it, none above by more than noise.
+
     ``threads``: None takes one below 200,000 train rows and every core above. On 21,000 × 64 one thread took 7 s of
     processor time and two took 32 s, most of it waiting for each other. The booster's bytes are the same.
     """
@@ -105,6 +124,15 @@ class GradientBoosting:
         for name in ("learning_rate", "row_share", "column_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise SettingError(f"{name} must be within (0, 1]: found {getattr(self, name)}")
+
+    def least_leaf(self, n_defaults: int) -> float:
+        """``min_child_weight`` for that many defaults in the train rows.
+
+        >>> [round(GradientBoosting().least_leaf(n), 1) for n in (2, 25, 49, 64, 5000)]
+        [1.0, 3.1, 11.7, 20.0, 20.0]
+        """
+        few = self.min_child_weight * (n_defaults / _FEW_DEFAULTS) ** 2
+        return min(self.min_child_weight, max(few, 1.0))
 
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> BoostedTrees:
         """Boost on ``train`` until ``patience`` trees brought no better log loss on ``tune``.
@@ -154,7 +182,7 @@ class GradientBoosting:
             "base_score": float(defaulted.mean()),
             "learning_rate": self.learning_rate,
             "max_depth": self.max_depth,
-            "min_child_weight": self.min_child_weight,
+            "min_child_weight": self.least_leaf(int(defaulted.sum())),
             "subsample": self.row_share,
             "colsample_bytree": self.column_share,
             "reg_lambda": self.l2,

@@ -90,7 +90,7 @@ def _write(
             # one statement: a lake writes a file for each insert
             con.register("measured", pa.Table.from_pylist(complete))
             casts = ", ".join(f"{column}::{data_type} as {column}" for column, data_type in TABLES[table].items())
-            con.execute(f"insert into {table} select {casts} from measured")
+            con.execute(f"insert into {table} by name select {casts} from measured")
         con.execute("commit")
 
 

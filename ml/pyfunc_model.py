@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd  # MLflow reads the hint of predict, and warns of one it cannot resolve
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from ml.bundle import load_bundle
+from ml.feature_violations import find_violations
 from ml.logged_values import dump_reasons
 from ml.scorer import Scorer
 
@@ -28,9 +30,17 @@ class BundleModel(PythonModel):
     ) -> pd.DataFrame:
         """For each row ``raw_score`` (log-odds), ``probability``, ``band``, ``decision``, ``reasons`` (JSON, if owed).
 
-        A feature that the input lacks counts as missing.
+        A feature that the input lacks counts as missing. Raises MlflowException, which ``mlflow models serve`` answers
+        with 400, for a name that is none of the contract's and for a value that the API would refuse.
         """
-        frame = model_input.reindex(columns=list(self._scorer.contract.feature_names))
+        rows = _frame(model_input)
+        violations = find_violations(rows, self._scorer.contract)
+        if violations:
+            raise MlflowException.invalid_parameter_value(
+                f"The rows are not those of the feature contract {self._scorer.contract.version}: "
+                + "; ".join(violations)
+            )
+        frame = rows.reindex(columns=list(self._scorer.contract.feature_names))
         matrix = self._scorer.bundle.design_matrix.encode(frame)
         scores = self._scorer.score_matrix(matrix)
         return pd.DataFrame(
@@ -45,6 +55,18 @@ class BundleModel(PythonModel):
                 ],
             }
         )
+
+
+def _frame(given: Any) -> pd.DataFrame:
+    """Rows as MLflow hands them on: a frame, or a record or list of records as JSON has them."""
+    if isinstance(given, pd.DataFrame):
+        return given
+    records = [given] if isinstance(given, dict) else given
+    if isinstance(records, list) and all(isinstance(record, dict) for record in records):
+        return pd.DataFrame(records)
+    raise MlflowException.invalid_parameter_value(
+        f"The model takes rows of named features, as a data frame or as records: found {type(given).__name__}"
+    )
 
 
 set_model(BundleModel())

@@ -8,18 +8,17 @@ from warehouse.contract import FeatureContract, Kind
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models import ModelSignature
+    from mlflow.types import Schema
 
 
-def signature(contract: FeatureContract) -> "ModelSignature":
-    """Every feature optional: one that is left out, or null, counts as missing."""
+def signature() -> "ModelSignature":
+    """What the model gives. What it takes is left out: MLflow would drop every column that it does not name there.
+
+    A misspelt feature would then be scored as a missing one; the model itself checks its input by the contract.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
-    from mlflow.types.schema import AnyType
 
-    # integers too are double, and booleans any: MLflow's own integer and boolean columns refuse nulls
-    anything: Any = AnyType  # untyped in MLflow
-    types: dict[Kind, Any] = {"numeric": DataType.double, "boolean": anything(), "categorical": DataType.string}
-    inputs: list[Any] = [ColSpec(types[feature.kind], feature.name, required=False) for feature in contract.features]
     outputs: list[Any] = [
         ColSpec(DataType.double, "raw_score"),
         ColSpec(DataType.double, "probability"),
@@ -27,11 +26,23 @@ def signature(contract: FeatureContract) -> "ModelSignature":
         ColSpec(DataType.string, "decision"),
         ColSpec(DataType.string, "reasons"),
     ]
-    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
+    return ModelSignature(outputs=Schema(outputs))
+
+
+def features_schema(contract: FeatureContract) -> "Schema":
+    """The features as MLflow describes columns, each of them optional."""
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import AnyType
+
+    # integers too are double, and booleans any: MLflow's own integer and boolean columns refuse nulls
+    anything: Any = AnyType  # untyped in MLflow
+    types: dict[Kind, Any] = {"numeric": DataType.double, "boolean": anything(), "categorical": DataType.string}
+    columns: list[Any] = [ColSpec(types[feature.kind], feature.name, required=False) for feature in contract.features]
+    return Schema(columns)
 
 
 def input_example(bundle: Bundle) -> "pd.DataFrame":
-    """One row typed as the signature says: the middle of the training rows, which is nobody's own.
+    """One row, typed as the features are: the middle of the training rows, which is nobody's own.
 
     A row of a person would stay in the artifact store after the person's rows were erased.
     """

@@ -47,7 +47,7 @@ def log_run(
             name="bundle",
             python_model=str(_MODEL_CODE),
             artifacts={"bundle": str(bundle.directory)},
-            signature=pyfunc_signature.signature(bundle.contract),
+            signature=pyfunc_signature.signature(),
             input_example=pyfunc_signature.input_example(bundle),
             # named here: inferring them would import and run the model in another process for half a minute
             pip_requirements=[f"loanlake=={version('loanlake')}"],
@@ -90,5 +90,5 @@ def _dataset(training_set: TrainingSet, bundle: Bundle) -> Any:
         source=CodeDatasetSource(tags=origin),
         name=f"{training_table(training_set.feature_version)} at {training_set.snapshot}",
         digest=training_set.sha256[:36],  # MLflow keeps 36 characters
-        schema=pyfunc_signature.signature(bundle.contract).inputs,
+        schema=pyfunc_signature.features_schema(bundle.contract),
     )

@@ -76,6 +76,7 @@ def _model_lines(settings: Settings, source: str) -> list[str]:
     for model, title in _MODELS.items():
         if model in overall:
             lines.append(_figures_line(title, overall[model]))
+    lines += _logistic_lines(metrics)
     registration, judgement = directory.read_registration(), directory.read_judgement()
     version = (
         f"{registration['model_name']} version {registration['model_version']}" if registration else "not registered"
@@ -90,11 +91,23 @@ def _model_lines(settings: Settings, source: str) -> list[str]:
         lines += [f"  moved       {name} by the lender: {why}" for name, why in judgement.moved.items()]
     publication = directory.read_publication()
     if publication:
-        lines += [f"published     {publication['word']}: {publication['text']}", f"  rule        {publication['rule']}"]
+        lines += [f"outcome       {publication['text']}", f"  rule        {publication['rule']}"]
     if settings.deployment.exists():
         served = json.loads(settings.deployment.read_text())
         lines.append(f"served        {served['model_name']} version {served['model_version']}")
     return lines
+
+
+def _logistic_lines(metrics: dict[str, Any]) -> list[str]:
+    """Says so where the baseline ranked better: it is measured, and cannot be served."""
+    gain = metrics["comparisons"].get("logistic", {}).get("auc", {})
+    if gain.get("value") is None or gain["value"] >= 0:
+        return []
+    interval = "" if gain["low"] is None else f" (95 % interval {-gain['high']:+.4f} to {-gain['low']:+.4f})"
+    return [
+        f"logistic regression ranks better by {-gain['value']:.4f}{interval}: only trees can be served, so a "
+        "lender this small may decide better by rules until more loans have matured"
+    ]
 
 
 def _figures_line(title: str, row: dict[str, Any]) -> str:

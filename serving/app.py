@@ -13,6 +13,7 @@ from litestar.types import ControllerRouterHandler
 
 from serving import problems
 from serving.access import ANY, OPEN, SCOPE, Authentication, Guards, require_scope
+from serving.allowed_methods import AllowedMethods
 from serving.approvals import APPROVAL_REQUEST
 from serving.batch_body import TABLE_SCHEMA
 from serving.call_counts import open_counts
@@ -87,7 +88,12 @@ def _routes(options: ServingOptions) -> Sequence[ControllerRouterHandler]:
     metrics_scope = "metrics" if options.metrics_need_key else OPEN
     return [
         ScoresController,
-        Router(path="/", route_handlers=[BatchesController], request_max_body_size=options.batch_bytes),
+        Router(
+            path="/",
+            route_handlers=[BatchesController],
+            request_max_body_size=options.batch_bytes,
+            middleware=[AllowedMethods()],  # of paths with more than one method; a score pays for none
+        ),
         DecisionsController,
         OutcomesController,
         ModelController,
@@ -129,8 +135,8 @@ def _live_schemas(deployments: DeploymentWatch, options: ServingOptions) -> dict
     fixed = {schema.name: schema.json_schema() for schema in (OUTCOME_REPORT, APPROVAL_REQUEST)}
     return {
         "ScoreRequest": one,
-        "BatchRequest": _list_of_applications(options.batch_rows),
-        "QueuedBatch": {"oneOf": [_list_of_applications(options.queued_batch_rows), TABLE_SCHEMA.json_schema()]},
+        "ScoreListRequest": _list_of_applications(options.batch_rows),
+        "BatchRequest": {"oneOf": [_list_of_applications(options.queued_batch_rows), TABLE_SCHEMA.json_schema()]},
         **fixed,
     }
 

@@ -23,8 +23,8 @@ from serving.wire import (
 )
 from warehouse.decision_log import Decision, FoundDecision, ShadowDecision, StatusWord
 
-#: A score is said to rest on little where this share, or more, of the features that are usually known is missing. An
-#: unknown borrower alone, without history, stays below it: that has a warning of its own.
+#: A score is said to rest on little where more than this share of what requests usually tell is missing: of the
+#: features made of the request alone, since a borrower without history has a warning of their own.
 MUCH_MISSING = 0.5
 _WITHOUT_HISTORY = {
     "left_out": "history is older than this server allows and was left out: scored without history",
@@ -147,11 +147,11 @@ def _warnings(decision: Decision, features: Sequence[object], model: ServedModel
         yield f"history is as of {as_of.isoformat()}Z, later than this decision: one of the two clocks is wrong"
     usual = model.usually_known
     # counted for all features first, at the speed of C: those that are usually known are then seldom looked at
-    if usual and features and features.count(None) >= len(usual) * MUCH_MISSING:
+    if usual and features and features.count(None) > len(usual) * MUCH_MISSING:
         n_missing = sum([features[place] is None for place in usual])
-        if n_missing >= len(usual) * MUCH_MISSING:
+        if n_missing > len(usual) * MUCH_MISSING:
             yield (
-                f"{n_missing} of {len(usual)} features that are usually known are missing: "
+                f"{n_missing} of {len(usual)} features that are usually known from the request are missing: "
                 "this score rests on little information"
             )
     for place, name, low, high in contract.plausible_ranges if features else ():

@@ -4,7 +4,7 @@ The page works without a network: its script and style come from the package ``s
 """
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,6 +18,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin, SwaggerRenderPlugin, YamlRenderPlugin
 from litestar.openapi.spec import (
     Components,
+    Example,
     Link,
     OpenAPIMediaType,
     OpenAPIResponse,
@@ -33,7 +34,8 @@ from litestar.params import FromPath, QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from serving.access import ANY, OPEN, SCOPE
-from serving.problems import ProblemDocument
+from serving.problem_examples import problem_example
+from serving.problems import Problem, ProblemDocument
 from serving.response_headers import PAGE_POLICY
 
 _ASSETS = {
@@ -54,13 +56,6 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "features_as_of": "2026-01-31T00:00:00Z",
         "status": "scored",
         "warnings": [],
-    },
-    "ProblemDocument": {
-        "type": "urn:loanlake:problem:invalid-request",
-        "title": "The request is not valid",
-        "status": 400,
-        "detail": "1 of the body's fields break their rules: term_months",
-        "errors": [{"field": "term_months", "rule": "must be a whole number from 1 to 480", "found": 0}],
     },
 }
 LIST_DECISIONS, READ_DECISION, REPORT_OUTCOME = "listDecisions", "getDecision", "reportOutcome"
@@ -90,9 +85,16 @@ def key_or_token(scope: str) -> list[dict[str, list[str]]]:
     return [{"key": roles}, {"token": roles}]
 
 
-def problems(*statuses: int, scope: str = OPEN) -> dict[int, ResponseSpec]:
-    """The error answers of a handler, as problem documents; one that is not OPEN may also refuse who calls."""
+def problems(
+    *statuses: int, scope: str = OPEN, examples: Mapping[int, Problem] | None = None
+) -> dict[int, ResponseSpec]:
+    """The error answers of a handler, as problem documents; one that is not OPEN may also refuse who calls.
+
+    ``examples``: the operation's own, where they differ from what is usual for a status.
+    """
     descriptions = {status: HTTPStatus(status).phrase for status in statuses}
+    if scope not in (OPEN, "metrics"):  # a monitor may send parameters that mean nothing here
+        descriptions.setdefault(400, "The query has a parameter that this path does not have")
     if scope != OPEN:
         descriptions[401] = "No valid key or token was sent"
         descriptions[429] = "The caller's minute is used up; `Retry-After` says in how many seconds the next begins"
@@ -107,6 +109,7 @@ def problems(*statuses: int, scope: str = OPEN) -> dict[int, ResponseSpec]:
             description=description,
             media_type="application/problem+json",
             generate_examples=False,
+            examples=[Example(value=problem_example(status, scope=scope, own=examples or {}))],
         )
         for status, description in sorted(descriptions.items())
     }
@@ -215,7 +218,17 @@ class _Live:
         schemas |= self.live_schemas()
         for name, example in _EXAMPLES.items():
             schemas[name]["examples"] = [example]
+        for header in _headers(document):
+            header.setdefault("schema", {"type": "string"})
         return cast("OpenAPIRenderPlugin", super()).render(request, document)
+
+
+def _headers(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The headers of all answers; Litestar leaves out what type they are."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for answer in operation["responses"].values():
+                yield from answer.get("headers", {}).values()
 
 
 class _Json(_Live, JsonRenderPlugin):

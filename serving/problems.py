@@ -281,13 +281,15 @@ def _from_http(error: HTTPException) -> ProblemDetailsException:
         detail = "Nothing is at this path; /schema lists what there is"
     elif status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         detail = "The body is larger than this server takes (LOANLAKE_BODY_BYTES; LOANLAKE_BATCH_BYTES for /v1/batches)"
+    document = http_problem(status, detail)
     return ProblemDetailsException(
-        detail=detail,
-        status_code=status.value,
-        headers=headers,
-        type_=_TYPE + status.phrase.lower().replace(" ", "-"),
-        title=status.phrase,
+        detail=detail, status_code=status.value, headers=headers, type_=document.type, title=document.title
     )
+
+
+def http_problem(status: HTTPStatus, detail: str) -> ProblemDocument:
+    """The problem of a status that has none of its own here, named by HTTP's words for it."""
+    return ProblemDocument(_TYPE + status.phrase.lower().replace(" ", "-"), status.phrase, status.value, detail)
 
 
 def _violations(extra: Any) -> tuple[Violation, ...]:

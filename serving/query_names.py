@@ -19,7 +19,7 @@ _API = "/v1/"
 async def require_known_parameters(scope: "Scope", handler: BaseRouteHandler) -> None:
     """Raise InvalidRequest for each parameter under ``/v1`` that the handler has no use for, and for one sent twice."""
     sent = scope["query_string"]
-    if not sent or not scope["path"].startswith(_API):
+    if not sent or scope.get("method") == "OPTIONS" or not scope["path"].startswith(_API):
         return
     known = query_names(handler)
     names = [name for name, _ in parse_qsl(sent.decode("latin-1"), keep_blank_values=True)]

@@ -13,14 +13,22 @@ from warehouse.contract import FeatureContract, InputColumn
 from warehouse.errors import ContractError, FormatError
 from warehouse.formats import BLANKS, MOST_CHARACTERS, UNFIT, read_id, read_text
 
-_BLANK = "".join(f"\\u{ord(character):04x}" for character in BLANKS)
-#: A text of visible characters, with blanks around it or without: what :func:`read_id` and :func:`read_text` take. The
-#: look-ahead makes ``$`` the very end, since it would allow a line feed after it.
+
+def _escaped(characters: str) -> str:
+    """Characters of a regular expression as Python, JSON Schema and a reader of either have them."""
+    return "".join(each if each.isascii() else f"\\u{ord(each):04x}" for each in characters)
+
+
+_BLANK, _UNFIT = _escaped(BLANKS), _escaped(UNFIT)
+#: A text of visible characters, with blanks around it or without; :func:`read_id` and :func:`read_text` check it, this
+#: describes it. The look-ahead makes ``$`` the very end, since it would allow a line feed after it.
 Identifier = Annotated[
     str,
     msgspec.Meta(
-        pattern=f"^[{_BLANK}]*[^{UNFIT}{_BLANK}]"
-        f"(?:[^{UNFIT}]{{0,{MOST_CHARACTERS - 2}}}[^{UNFIT}{_BLANK}])?[{_BLANK}]*$(?!\\n)"
+        extra_json_schema={
+            "pattern": f"^[{_BLANK}]*[^{_UNFIT}{_BLANK}]"
+            f"(?:[^{_UNFIT}]{{0,{MOST_CHARACTERS - 2}}}[^{_UNFIT}{_BLANK}])?[{_BLANK}]*$(?!\\n)"
+        }
     ),
 ]
 IDENTIFIER_RULE = "a text of 1 to 100 characters without control characters"

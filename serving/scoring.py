@@ -27,7 +27,7 @@ from serving.outbox import Outbox
 from serving.problems import InvalidRequest, KeyReused, NotScorable, Problem, StaleHistory, Unavailable
 from serving.served_model import ServedDeployment, ServedModel
 from serving.shadow import Shadowed, ShadowScorer
-from serving.wire import BatchAnswer, BatchRow, Role, ScoredApplication
+from serving.wire import Role, ScoredApplication, ScoreList, ScoreListRow
 from warehouse.decision_log import Decision, ScoringFailure
 from warehouse.errors import ExpressionDomainError, OnlineStoreUnavailable
 from warehouse.online_store import OnlineStore
@@ -45,7 +45,7 @@ def batch_schema(most_rows: int) -> BodySchema:
         type=Annotated[list[Any], msgspec.Meta(min_length=1, max_length=most_rows)],
         rule=f"a list of 1 to {most_rows} applications",
     )
-    return BodySchema("BatchRequest", (field,))
+    return BodySchema("ScoreListRequest", (field,))
 
 
 class _Decided(msgspec.Struct, frozen=True):
@@ -146,11 +146,11 @@ class ScoringService:
             raise KeyReused("Send another Idempotency-Key with another request, or the same request with this one")
         return answer_again(logged, served.model_of(logged.model_name, logged.model_version))
 
-    async def score_batch(self, body: Any, channel: Channel) -> BatchAnswer:
+    async def score_batch(self, body: Any, channel: Channel) -> ScoreList:
         """A decision on each application, all in one transaction; raises Unavailable where none could be durable."""
         served = self._deployments.served()
         made: list[_Decided] = []
-        rows: list[BatchRow] = []
+        rows: list[ScoreListRow] = []
         for index, application in enumerate(self._batch.validate(body)["applications"]):
             if index % _ROWS_A_TURN == _ROWS_A_TURN - 1:
                 await asyncio.sleep(0)
@@ -158,12 +158,12 @@ class ScoringService:
                 suggests = len(rows) - len(made) < MOST_SUGGESTED
                 decided = await self._decide(served, application, new_decision_id(), channel, suggests=suggests)
             except (InvalidRequest, NotScorable, StaleHistory) as problem:
-                rows.append(BatchRow(index=index, problem=problem.document()))
+                rows.append(ScoreListRow(index=index, problem=problem.document()))
             else:
                 made.append(decided)
-                rows.append(BatchRow(index=index, score=decided.answer))
+                rows.append(ScoreListRow(index=index, score=decided.answer))
         await self._keep(made)
-        return BatchAnswer(n_scored=len(made), n_refused=len(rows) - len(made), results=tuple(rows))
+        return ScoreList(n_scored=len(made), n_refused=len(rows) - len(made), results=tuple(rows))
 
     async def _keep(self, made: Sequence[_Decided]) -> None:
         """Make decisions durable; only then is a challenger in shadow given what they were made of."""

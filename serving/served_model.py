@@ -50,10 +50,13 @@ class ServedModel:
 
     @cached_property
     def usually_known(self) -> tuple[int, ...]:
-        """Places, in the feature vector, of the features that most training rows had a value of."""
+        """Places, in the feature vector, of what is made of the request alone and most training rows had a value of."""
         missing: Mapping[str, float] = self.scorer.bundle.reference.get("missing_share", {})
+        of_request = self.contract.features_made_of("request") - self.contract.features_made_of("history", "cohort")
         return tuple(
-            place for place, name in enumerate(self.contract.feature_names) if missing.get(name, 1.0) < _SELDOM_MISSING
+            place
+            for place, name in enumerate(self.contract.feature_names)
+            if name in of_request and missing.get(name, 1.0) < _SELDOM_MISSING
         )
 
     @cached_property

@@ -15,7 +15,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.options import ServingOptions
-from serving.problems import ProblemDocument
+from serving.problems import http_problem
 
 #: Of request line and headers. A token of an identity provider takes some thousand.
 MOST_HEAD_BYTES = 65_536
@@ -141,9 +141,7 @@ def most_connections() -> int:
 
 
 def _answer(status: HTTPStatus, detail: str, *headers: str) -> bytes:
-    kind = status.phrase.lower().replace(" ", "-")
-    document = ProblemDocument(f"urn:loanlake:problem:{kind}", status.phrase, status.value, detail)
-    body = msgspec.json.encode(document)
+    body = msgspec.json.encode(http_problem(status, detail))
     lines = [
         f"HTTP/1.1 {status.value} {status.phrase}",
         "content-type: application/problem+json",

@@ -46,20 +46,20 @@ class ScoredApplication(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-class BatchRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One application of a batch: its score, or the problem with it."""
+class ScoreListRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One application of a list: its score, or the problem with it."""
 
     index: int
     score: ScoredApplication | msgspec.UnsetType = msgspec.UNSET
     problem: ProblemDocument | msgspec.UnsetType = msgspec.UNSET
 
 
-class BatchAnswer(msgspec.Struct, frozen=True):
+class ScoreList(msgspec.Struct, frozen=True):
     """Rows in the order they were sent."""
 
     n_scored: int
     n_refused: int
-    results: tuple[BatchRow, ...]
+    results: tuple[ScoreListRow, ...]
 
 
 class LoggedDecision(msgspec.Struct, frozen=True):
@@ -231,7 +231,7 @@ class Readiness(msgspec.Struct, frozen=True):
     challenger: ModelVersion | None = None
 
 
-class Alive(msgspec.Struct, frozen=True):
+class Liveness(msgspec.Struct, frozen=True):
     """The process answers."""
 
     status: Literal["alive"] = "alive"

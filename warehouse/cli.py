@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import click
 
-from warehouse.errors import LoanlakeError
+from warehouse.failures import explained
 from warehouse.private_files import keep_private
 from warehouse.settings import Settings
 
@@ -39,8 +39,11 @@ def main() -> None:
     """Run the command; an error meant for the user is one message and exit code 1, never a traceback."""
     try:
         loanlake(prog_name="loanlake")
-    except LoanlakeError as error:
-        click.echo(f"loanlake: {error}", err=True)
+    except Exception as error:
+        explanation = explained(error)
+        if explanation is None:
+            raise
+        click.echo(f"loanlake: {explanation}", err=True)
         sys.exit(1)
 
 

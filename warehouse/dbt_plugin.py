@@ -11,9 +11,11 @@ from typing import Any
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.flags import get_flags
+from dbt_common.exceptions import DbtRuntimeError
 
 from warehouse.dev_lakes import of_dev_lake
 from warehouse.errors import NoLakeError
+from warehouse.failures import explained
 from warehouse.lake import (
     CATALOG,
     DEV,
@@ -46,8 +48,16 @@ class Plugin(BasePlugin):
         self._is_dev = plugin_config["target"] == "dev"
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Called by dbt-duckdb once for each connection it opens."""
-        settings = Settings.from_environment()
+        """Called by dbt-duckdb once for each connection it opens; raises DbtRuntimeError for what a user can mend."""
+        try:
+            self._attach(conn, Settings.from_environment())
+        except Exception as error:
+            explanation = explained(error)
+            if explanation is None:
+                raise
+            raise DbtRuntimeError(explanation) from error
+
+    def _attach(self, conn: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         keep_private(settings)
         writes = get_flags().WHICH in WRITING_COMMANDS
         if self._is_dev:

@@ -1,4 +1,7 @@
-"""What the environment says of the home, and of who works in it."""
+"""What the environment says: the home, who works in it, and how the text of each variable is read.
+
+Each function reads one variable, or one kind, and raises SettingError naming the variable and what was found.
+"""
 
 import getpass
 import re
@@ -43,8 +46,28 @@ def dev_name(env: Mapping[str, str]) -> str:
     return name
 
 
-def share_of_memory(env: Mapping[str, str], name: str, default: float, *, least: float = 0) -> float:
-    """A share of the machine's memory, from ``least`` to 1."""
+def redis_url(env: Mapping[str, str]) -> str | None:
+    """``LOANLAKE_REDIS_URL``; None for the stores of the home."""
+    url = env.get("LOANLAKE_REDIS_URL") or None
+    if url is not None and not url.startswith(("redis://", "rediss://", "unix://")):
+        # not shown whole: it may hold a password
+        raise SettingError(
+            "LOANLAKE_REDIS_URL must begin with redis://, rediss:// or unix://, as in redis://127.0.0.1:6379/0: "
+            f"found {url.partition(':')[0]!r}; leave it unset to keep the online store in the home"
+        )
+    return url
+
+
+def is_required(env: Mapping[str, str], name: str) -> bool:
+    """Whether the variable is ``required``, and not ``none``, the default."""
+    word = env.get(name) or "none"
+    if word not in ("none", "required"):
+        raise SettingError(f"{name} must be 'none' or 'required': found {word!r}")
+    return word == "required"
+
+
+def share(env: Mapping[str, str], name: str, default: float, *, least: float = 0) -> float:
+    """A share of the machine's memory within ``least``..1."""
     text = env.get(name)
     if not text:
         return default
@@ -58,7 +81,7 @@ def share_of_memory(env: Mapping[str, str], name: str, default: float, *, least:
 
 
 def moment(env: Mapping[str, str], name: str) -> datetime | None:
-    """An ISO 8601 time as naive UTC, as every time in the lake; None where the variable is not set."""
+    """An ISO 8601 time as naive UTC, like every time in the lake; None where it is not set."""
     text = env.get(name)
     if not text:
         return None
@@ -67,3 +90,17 @@ def moment(env: Mapping[str, str], name: str) -> datetime | None:
     except ValueError:
         raise SettingError(f"{name} must be an ISO 8601 time such as 2026-03-01T09:00: found {text!r}") from None
     return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+
+
+def positive_number(env: Mapping[str, str], name: str, default: float, unit: str) -> float:
+    """A number above 0; ``unit`` is what it counts, for the message."""
+    text = env.get(name)
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise SettingError(f"{name} must be a positive number of {unit}: found {text!r}")
+    return value

@@ -108,10 +108,11 @@ def check_features(
 def record_violations(con: "duckdb.DuckDBPyConnection", result: CheckResult) -> None:
     """Add the violations to ``monitoring.contract_violations``; ``con`` is a writer's. Adds nothing when it passed."""
     checked_at = datetime.now(UTC).replace(tzinfo=None)
-    marks = ", ".join("?" for _ in TABLES["monitoring.contract_violations"])
+    columns = TABLES["monitoring.contract_violations"]
+    names, marks = ", ".join(columns), ", ".join("?" for _ in columns)
     for violation in result.violations:
         con.execute(
-            f"insert into monitoring.contract_violations values ({marks})",
+            f"insert into monitoring.contract_violations ({names}) values ({marks})",
             [
                 result.table_name,
                 result.feature_version,

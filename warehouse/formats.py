@@ -46,6 +46,8 @@ MOST_CHARACTERS_IN_FILE = 80
 #: A number is 0 or between these in size: a double holds nothing beyond them, or only part of its digits.
 SMALLEST, GREATEST = 1e-300, 1e300
 
+#: An id as most are: nothing to trim, compose or refuse; longer than any null word. A third of the time of the rest.
+_PLAIN_ID = re.compile("[A-Za-z0-9_-]{5,80}")
 _PATTERNS = {name: re.compile(grammar) for name, grammar in GRAMMARS.items()}
 _WHOLE_FLOAT, _ROUNDED_NUMBER = re.compile(WHOLE_FLOAT), re.compile(ROUNDED_NUMBER)
 _TIME = re.compile(f"({_DAY})(?:[Tt ]([0-9:.]+)(?: ?({_OFFSET}))?)?")
@@ -59,6 +61,8 @@ def read_id(text: str, *, most: int = MOST_CHARACTERS) -> str | None:
     >>> read_id(" 1001.0 "), read_id("Ame\u0301lie") == "Am\u00e9lie", read_id("NaN")
     ('1001', True, None)
     """
+    if _PLAIN_ID.fullmatch(text) and len(text) <= most:
+        return text
     text = text.strip(BLANKS)
     if text.lower() in NULL_WORDS:
         return None

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from warehouse.environment import dev_name, home_of, moment, share_of_memory
+from warehouse.environment import dev_name, home_of, is_required, moment, positive_number, redis_url, share
 from warehouse.errors import SettingError
 from warehouse.memory import memory_bytes
 from warehouse.sqlite_uri import sqlite_uri
@@ -99,22 +99,22 @@ class Settings:
             home=home,
             catalog=catalog,
             lake_data=env.get("LOANLAKE_LAKE_DATA") or _own_lake_data(home),
-            lease_seconds=_positive_number(env, "LOANLAKE_LEASE_SECONDS", 120.0, "seconds"),
+            lease_seconds=positive_number(env, "LOANLAKE_LEASE_SECONDS", 120.0, "seconds"),
             source=env.get("LOANLAKE_SOURCE") or None,
-            redis_url=_redis_url(env),
+            redis_url=redis_url(env),
             redis_prefix=env.get("LOANLAKE_REDIS_PREFIX") or _own_redis_prefix(home),
-            redis_timeout_seconds=_positive_number(
+            redis_timeout_seconds=positive_number(
                 env, "LOANLAKE_REDIS_TIMEOUT_SECONDS", cls.redis_timeout_seconds, "seconds"
             ),
             skew_since=moment(env, "LOANLAKE_SKEW_SINCE"),
-            retention_days=_positive_number(env, "LOANLAKE_RETENTION_DAYS", 30.0, "days"),
-            grace_hours=_positive_number(env, "LOANLAKE_GRACE_HOURS", 24.0, "hours"),
+            retention_days=positive_number(env, "LOANLAKE_RETENTION_DAYS", 30.0, "days"),
+            grace_hours=positive_number(env, "LOANLAKE_GRACE_HOURS", 24.0, "hours"),
             decision_log_days=_decision_log_days(env, cls.decision_log_days),
-            file_rows=int(_positive_number(env, "LOANLAKE_FILE_ROWS", cls.file_rows, "rows")),
-            file_gigabytes=_positive_number(env, "LOANLAKE_FILE_GIGABYTES", cls.file_gigabytes, "gigabytes"),
-            training_memory_share=share_of_memory(env, "LOANLAKE_TRAINING_MEMORY_SHARE", cls.training_memory_share),
-            query_memory_share=share_of_memory(env, "LOANLAKE_QUERY_MEMORY_SHARE", cls.query_memory_share, least=0.01),
-            approval_required=_is_required(env, "LOANLAKE_APPROVAL"),
+            file_rows=int(positive_number(env, "LOANLAKE_FILE_ROWS", cls.file_rows, "rows")),
+            file_gigabytes=positive_number(env, "LOANLAKE_FILE_GIGABYTES", cls.file_gigabytes, "gigabytes"),
+            training_memory_share=share(env, "LOANLAKE_TRAINING_MEMORY_SHARE", cls.training_memory_share),
+            query_memory_share=share(env, "LOANLAKE_QUERY_MEMORY_SHARE", cls.query_memory_share, least=0.01),
+            approval_required=is_required(env, "LOANLAKE_APPROVAL"),
             publish=_publish(env),
             dev_name=dev_name(env),
             erasure=_erasure(env),
@@ -332,24 +332,6 @@ def _own_redis_prefix(home: Path) -> str:
     return f"loanlake:{home.name}-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
 
 
-def _redis_url(env: Mapping[str, str]) -> str | None:
-    url = env.get("LOANLAKE_REDIS_URL") or None
-    if url is not None and not url.startswith(("redis://", "rediss://", "unix://")):
-        # not shown whole: it may hold a password
-        raise SettingError(
-            "LOANLAKE_REDIS_URL must begin with redis://, rediss:// or unix://, as in redis://127.0.0.1:6379/0: "
-            f"found {url.partition(':')[0]!r}; leave it unset to keep the online store in the home"
-        )
-    return url
-
-
-def _is_required(env: Mapping[str, str], name: str) -> bool:
-    word = env.get(name) or "none"
-    if word not in ("none", "required"):
-        raise SettingError(f"{name} must be 'none' or 'required': found {word!r}")
-    return word == "required"
-
-
 def _publish(env: Mapping[str, str]) -> Literal["auto", "never"]:
     word = env.get("LOANLAKE_PUBLISH") or "auto"
     if word not in ("auto", "never"):
@@ -376,23 +358,10 @@ def _erasure_key(env: Mapping[str, str]) -> str | None:
 
 
 def _decision_log_days(env: Mapping[str, str], default: float) -> float:
-    days = _positive_number(env, "LOANLAKE_DECISION_LOG_DAYS", default, "days")
+    days = positive_number(env, "LOANLAKE_DECISION_LOG_DAYS", default, "days")
     if days < KEY_LIFE.days:
         raise SettingError(
             f"LOANLAKE_DECISION_LOG_DAYS must be at least {KEY_LIFE.days}, since callers may count on an "
             f"Idempotency-Key for {KEY_LIFE.days * 24} hours: found {days:g}"
         )
     return days
-
-
-def _positive_number(env: Mapping[str, str], name: str, default: float, unit: str) -> float:
-    text = env.get(name)
-    if not text:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise SettingError(f"{name} must be a positive number of {unit}: found {text!r}")
-    return value

@@ -16,6 +16,7 @@ from serving.batches import BatchService
 from serving.controllers.scores import IdempotencyKey
 from serving.json_body import receive
 from serving.openapi import Cursor, Limit, key_or_token, problems, takes
+from serving.problem_examples import BATCH, CANCEL, LISTED, RESULTS
 from serving.problems import InvalidRequest, Violation
 from warehouse.batches import State
 
@@ -36,7 +37,9 @@ class BatchesController(Controller):
 
     @post(
         status_code=202,
-        operation_class=takes("QueuedBatch", "text/csv"),
+        summary="Create a batch",
+        operation_id="createBatch",
+        operation_class=takes("BatchRequest", "text/csv"),
         responses=problems(400, 408, 413, 415, 422, 503, scope="batch"),
         response_headers=[_LOCATION],
     )
@@ -56,7 +59,9 @@ class BatchesController(Controller):
             batch = await batches.accept(body, request.headers.get("content-type"), caller(request), idempotency_key)
         return Response(batches.status(batch), headers={"Location": batch_location(batch.batch_id)})
 
-    @get(summary="List batches", operation_id="listBatches", responses=problems(400, 503, scope="batch"))
+    @get(
+        summary="List batches", operation_id="listBatches", responses=problems(400, 503, scope="batch", examples=LISTED)
+    )
     async def list_batches(
         self,
         request: Request[Any, Any, Any],
@@ -69,21 +74,38 @@ class BatchesController(Controller):
         found, next_cursor = await batches.page(caller(request), state=_state(in_state), cursor=cursor, limit=limit)
         return BatchList(tuple(batches.status(each) for each in found), next_cursor)
 
-    @get("/{batch_id:str}", responses=problems(404, 503, scope="batch"))
+    @get(
+        "/{batch_id:str}",
+        summary="Get a batch",
+        operation_id="getBatch",
+        responses=problems(404, 503, scope="batch", examples=BATCH),
+    )
     async def status(
         self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
     ) -> BatchStatus:
         """How far a batch is: queued, running, succeeded, failed with the reason, or cancelled."""
         return batches.status(await batches.find(batch_id, caller(request)))
 
-    @post("/{batch_id:str}/cancel", status_code=200, responses=problems(404, 409, 503, scope="batch"))
+    @post(
+        "/{batch_id:str}/cancel",
+        status_code=200,
+        summary="Cancel a batch",
+        operation_id="cancelBatch",
+        responses=problems(404, 409, 503, scope="batch", examples=BATCH | CANCEL),
+    )
     async def cancel(
         self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
     ) -> BatchStatus:
         """Cancel a batch: at once while it is queued, within a second or two while it runs."""
         return batches.status(await batches.cancel(batch_id, caller(request)))
 
-    @post("/{batch_id:str}/retry", status_code=202, responses=problems(404, 409, 503, scope="batch"))
+    @post(
+        "/{batch_id:str}/retry",
+        status_code=202,
+        summary="Retry a batch",
+        operation_id="retryBatch",
+        responses=problems(404, 409, 503, scope="batch", examples=BATCH),
+    )
     async def retry(
         self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
     ) -> BatchStatus:
@@ -92,7 +114,9 @@ class BatchesController(Controller):
 
     @get(
         "/{batch_id:str}/results",
-        responses=problems(404, 406, 409, 503, scope="batch")
+        summary="Get the results of a batch",
+        operation_id="getBatchResults",
+        responses=problems(404, 406, 409, 503, scope="batch", examples=BATCH | RESULTS)
         | {200: ResponseSpec(BatchResults, description="A row for each row of the batch", generate_examples=False)},
     )
     async def results(

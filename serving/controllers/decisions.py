@@ -10,6 +10,7 @@ from serving.access import SCOPE, caller
 from serving.decide import decision_summary, logged_decision
 from serving.decision_reader import DecisionReader
 from serving.openapi import LIST_DECISIONS, READ_DECISION, TO_OUTCOME, Cursor, Limit, gives, key_or_token, problems
+from serving.problem_examples import DECISION, LISTED
 from serving.request_trace import note_decision
 from serving.wire import DecisionList, LoggedDecision
 
@@ -34,7 +35,7 @@ class DecisionsController(Controller):
     @get(
         summary="List decisions",
         operation_id=LIST_DECISIONS,
-        responses=problems(400, 503, scope="decisions"),
+        responses=problems(400, 503, scope="decisions", examples=LISTED),
     )
     async def list_decisions(
         self,
@@ -61,7 +62,7 @@ class DecisionsController(Controller):
         summary="Get a decision",
         operation_id=READ_DECISION,
         operation_class=gives(leads_to={"outcome": TO_OUTCOME}),
-        responses=problems(404, 503, scope="decisions"),
+        responses=problems(404, 503, scope="decisions", examples=DECISION),
     )
     async def decision(
         self, request: Request[Any, Any, Any], decision_id: FromPath[str], decisions: NamedDependency[DecisionReader]

@@ -9,7 +9,7 @@ from serving.metrics import CONTENT_TYPE, Metrics
 from serving.observation import Observation
 from serving.openapi import problems
 from serving.readiness import ReadinessCheck
-from serving.wire import Alive, Readiness
+from serving.wire import Liveness, Readiness
 
 
 class HealthController(Controller):
@@ -18,12 +18,17 @@ class HealthController(Controller):
     tags = ("Health",)
     opt = {SCOPE: OPEN}  # noqa: RUF012 - Litestar reads it as a class attribute
 
-    @get("/healthz", sync_to_thread=False)
-    def alive(self) -> Alive:
+    @get("/healthz", sync_to_thread=False, summary="Check liveness", operation_id="checkLiveness")
+    def alive(self) -> Liveness:
         """The process answers; it says nothing about scoring."""
-        return Alive()
+        return Liveness()
 
-    @get("/readyz", responses={503: ResponseSpec(Readiness, description="It cannot score", generate_examples=False)})
+    @get(
+        "/readyz",
+        summary="Check readiness",
+        operation_id="checkReadiness",
+        responses={503: ResponseSpec(Readiness, description="It cannot score", generate_examples=False)},
+    )
     async def ready(self, readiness: NamedDependency[ReadinessCheck]) -> Response[Readiness]:
         """200 while it can score, with reasons where something is amiss; 503 with the reasons why it cannot."""
         found = await readiness.check()
@@ -33,6 +38,8 @@ class HealthController(Controller):
 @get(
     "/metrics",
     tags=["Health"],
+    summary="Read metrics",
+    operation_id="readMetrics",
     media_type="text/plain",
     responses=problems(scope="metrics"),  # where LOANLAKE_METRICS=key
 )

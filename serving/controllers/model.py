@@ -6,6 +6,7 @@ from litestar.di import NamedDependency
 from serving.access import ANY, SCOPE
 from serving.deployment_watch import DeploymentWatch
 from serving.openapi import key_or_token, problems
+from serving.problem_examples import MODEL
 from serving.wire import ModelDescription
 
 
@@ -17,7 +18,12 @@ class ModelController(Controller):
     opt = {SCOPE: ANY}  # noqa: RUF012 - Litestar reads it as a class attribute
     security = key_or_token(ANY)
 
-    @get(sync_to_thread=False, responses=problems(503, scope=ANY))
+    @get(
+        sync_to_thread=False,
+        summary="Get the model in service",
+        operation_id="getModel",
+        responses=problems(503, scope=ANY, examples=MODEL),
+    )
     def model(self, deployments: NamedDependency[DeploymentWatch]) -> ModelDescription:
         """The champion, and a challenger on trial: version, since when, how well it did, and the inputs they take."""
         return deployments.served().description

@@ -11,6 +11,7 @@ from serving.access import SCOPE, caller
 from serving.approvals import ApprovalService
 from serving.json_body import read_json
 from serving.openapi import key_or_token, problems, takes
+from serving.problem_examples import APPROVAL, VERSIONS
 from serving.wire import ApprovalReceipt, ModelVersions
 
 Source = Annotated[
@@ -29,20 +30,26 @@ class ModelsController(Controller):
     opt = {SCOPE: "approve"}  # noqa: RUF012 - Litestar reads it as a class attribute
     security = key_or_token("approve")
 
-    @get(responses=problems(400, 503, scope="approve"))
+    @get(
+        summary="List model versions",
+        operation_id="listModelVersions",
+        responses=problems(400, 404, 503, scope="approve", examples=VERSIONS),
+    )
     async def versions(self, approvals: NamedDependency[ApprovalService], source: Source = None) -> ModelVersions:
         """Every registered version, newest first: where it stands, what its gates said, and who approved it."""
         return await approvals.versions(source)
 
     @post(
         "/{version:int}/approval",
+        summary="Approve a model version",
+        operation_id="approveModelVersion",
         status_code=202,
         operation_class=takes("ApprovalRequest"),
         responses={
             200: ResponseSpec(
                 ApprovalReceipt, description="It was approved before, and that stands", generate_examples=False
             ),
-            **problems(400, 404, 408, 409, 413, 415, 503, scope="approve"),
+            **problems(400, 404, 408, 409, 413, 415, 503, scope="approve", examples=APPROVAL),
         },
     )
     async def approve(

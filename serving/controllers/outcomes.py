@@ -10,6 +10,7 @@ from serving.access import SCOPE, caller
 from serving.json_body import read_json
 from serving.openapi import REPORT_OUTCOME, key_or_token, problems, takes
 from serving.outcome_report import OutcomeService
+from serving.problem_examples import OUTCOME
 from serving.wire import OutcomeReceipt
 
 ReportKey = Annotated[
@@ -33,9 +34,10 @@ class OutcomesController(Controller):
 
     @post(
         status_code=200,
+        summary="Report an outcome",
         operation_id=REPORT_OUTCOME,
         operation_class=takes("OutcomeReport"),
-        responses=problems(400, 404, 408, 413, 415, 503, scope="outcomes"),
+        responses=problems(400, 404, 408, 413, 415, 503, scope="outcomes", examples=OUTCOME),
     )
     async def report(
         self,

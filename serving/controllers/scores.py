@@ -12,7 +12,7 @@ from serving.json_body import read_json
 from serving.openapi import TO_DECISION, TO_OUTCOME, key_or_token, problems, takes
 from serving.request_trace import note_decision
 from serving.scoring import ScoringService
-from serving.wire import BatchAnswer, ScoredApplication
+from serving.wire import ScoredApplication, ScoreList
 from warehouse.settings import KEY_LIFE
 
 IdempotencyKey = Annotated[
@@ -39,6 +39,8 @@ class ScoresController(Controller):
 
     @post(
         status_code=200,
+        summary="Score an application",
+        operation_id="scoreApplication",
         operation_class=takes("ScoreRequest", leads_to={"decision": TO_DECISION, "outcome": TO_OUTCOME}),
         responses=problems(400, 408, 413, 415, 422, 503, scope="score"),
     )
@@ -60,11 +62,11 @@ class ScoresController(Controller):
     @post(
         "/batch",
         status_code=200,
-        operation_class=takes("BatchRequest"),
+        summary="Score a list of applications",
+        operation_id="scoreApplications",
+        operation_class=takes("ScoreListRequest"),
         responses=problems(400, 408, 413, 415, 503, scope="score"),
     )
-    async def score_batch(
-        self, request: Request[Any, Any, Any], scoring: NamedDependency[ScoringService]
-    ) -> BatchAnswer:
+    async def score_batch(self, request: Request[Any, Any, Any], scoring: NamedDependency[ScoringService]) -> ScoreList:
         """Score a list of applications. A bad one gets its own problem beside the scores of the others."""
         return await scoring.score_batch(await read_json(request), caller(request).channel("inline_batch"))

@@ -31,7 +31,7 @@ def serving_home(tmp_path_factory: pytest.TempPathFactory) -> ServingHome:
 @pytest.fixture(scope="module")
 def server(serving_home: ServingHome) -> Iterator[Server]:
     # nothing scores the batches here, and more of them come than a server lets wait
-    environment = {"LOANLAKE_QUEUED_BATCHES": "100000"}
+    environment = {"LOANLAKE_QUEUED_BATCHES": "100000", "LOANLAKE_QUEUED_BATCHES_OF_CALLER": "100000"}
     with running(serving_home, serving_home.settings.home / "server.log", environment=environment) as server:
         yield server
 

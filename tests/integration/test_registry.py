@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -242,7 +243,7 @@ def test_a_version_waits_for_approval_and_is_served_with_it(registered, monkeypa
     approved = CliRunner().invoke(approve_command, ["2", "--source", SOURCE, "--reason", "minutes 2026-11"])
 
     assert [type(result.exception) for result in (waiting, canary)] == [ApprovalMissing, ApprovalMissing]
-    assert "`loanlake challenge 2 --canary` rolls it out" in allowed.output
+    assert "`loanlake challenge 2 --canary --reason …` rolls it out" in allowed.output
     assert rolled_out.exit_code == 0, rolled_out.output
     assert shadow.exit_code == 0, shadow.output
     assert approved.exit_code == 0, approved.output
@@ -369,15 +370,22 @@ def test_mlflow_serves_the_champion_with_the_scorers_probabilities(registered, s
     records = json.loads(rows.to_json(orient="records", double_precision=15))
     body = json.dumps({"dataframe_records": records}).encode()
 
-    request = urllib.request.Request(served, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with _sent(served, body) as answer:
         predictions = json.load(answer)["predictions"]
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        _sent(served, json.dumps({"dataframe_records": [records[0] | {"loan_to_incom": 0.2}]}).encode())
 
     scorer = Scorer(registered.bundle)
     vectors = [tuple(record[name] for name in CONTRACT.feature_names) for record in records]
     assert [row["probability"] for row in predictions] == [scorer.score(vector).probability for vector in vectors]
     assert {row["decision"] for row in predictions} == {"approve", "decline"}
     assert all((row["decision"] == "decline") == (row["reasons"] != "[]") for row in predictions)
+    assert refused.value.code == 400
+    assert "did you mean loan_to_income?" in refused.value.read().decode()
+
+
+def _sent(url: str, body: bytes) -> Any:
+    return urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"}), timeout=60)
 
 
 def _wait_for(url: str, process: subprocess.Popen, log: Path, *, seconds: float = 180) -> None:

@@ -6,7 +6,8 @@ own rows and results, in a directory of its id. The API (``serving``) accepts, c
 (``ml.batch_runs``, in Dagster) claims, scores and finishes.
 """
 
+from warehouse.batches.batch import Batch, BatchRequest, State
 from warehouse.batches.files import BatchFiles, SentRow
-from warehouse.batches.states import Batch, BatchRequest, BatchStates, State
+from warehouse.batches.states import BatchStates
 
 __all__ = ["Batch", "BatchFiles", "BatchRequest", "BatchStates", "SentRow", "State"]

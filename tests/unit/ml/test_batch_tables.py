@@ -49,18 +49,23 @@ def test_rows_of_a_table_get_the_scores_they_get_alone(
     assert [row["reasons"] is not None for row in found] == [one.decision == "decline" for one in alone]
 
 
-def test_rows_without_an_id_or_of_an_unknown_category_are_refused(home: Settings, tmp_path: Path) -> None:
+def test_rows_without_an_id_of_an_unknown_category_or_with_an_infinite_number_are_refused(
+    home: Settings, tmp_path: Path
+) -> None:
     fill_lake(home, 40)
     with writer("test", home) as con:
         con.execute(f"update {TABLE} set application_id = null where application_id = 'sim-3'")
         con.execute(f"update {TABLE} set purpose = 'boat' where application_id = 'sim-5'")
         con.execute(f"update {TABLE} set purpose = null where application_id = 'sim-7'")
+        con.execute(f"update {TABLE} set loan_to_income = 'infinity' where application_id = 'sim-9'")
+        con.execute(f"update {TABLE} set loan_to_income = null where application_id = 'sim-11'")
 
     found = scored(home, tmp_path / "results.parquet")
 
     refused = {row["application_id"]: row["problem"] for row in found if row["problem"] is not None}
-    assert set(refused) == {None, "sim-5"}
+    assert set(refused) == {None, "sim-5", "sim-9"}
     assert '"found":"boat"' in refused["sim-5"]
+    assert '"found":"inf"' in refused["sim-9"]
     assert {row["probability"] for row in found if row["problem"] is not None} == {None}
     assert {row["decision"] for row in found if row["problem"] is None} <= {"approve", "decline"}
     assert len(found) == 40

@@ -25,6 +25,7 @@ from ml.monitoring import MonitoredModel, load_reference
 from tests.unit.ml.decisions_lake import CONTRACT, MODEL, Bank
 from warehouse.contract import FeatureColumn, FeatureContract, InputColumn
 from warehouse.errors import MonitoringError
+from warehouse.lake import writer
 
 JANUARY, FEBRUARY = date(2024, 1, 1), date(2024, 2, 1)
 
@@ -54,6 +55,21 @@ def test_the_same_rows_do_not_drift(bank: Bank) -> None:
     assert all(row.psi == pytest.approx(0, abs=1e-12) and not row.is_drifted for row in found)
     assert [row.ks for row in found] == [0, None, None]
     assert [row.chi2 for row in found] == [None, 0, 0]
+
+
+def test_a_lake_that_got_a_column_later_holds_the_same(bank: Bank) -> None:
+    """The column stands behind the others there, not where the table's definition has it."""
+    with writer("test", bank.settings) as con:
+        con.execute("alter table monitoring.feature_drift drop column missing_share_limit")
+    with writer("test", bank.settings):
+        pass  # the next writer adds it
+    snapshot = bank.train(REFERENCE)
+    bank.decide(datetime(2024, 1, 5), REFERENCE)
+
+    found = record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
+
+    stored = bank.con.execute("select missing_share_limit, is_drifted from monitoring.feature_drift").fetchall()
+    assert stored == [(row.missing_share_limit, row.is_drifted) for row in found] == [(0.1, False)] * 3
 
 
 def test_statistics_and_p_values_equal_scipy(bank: Bank) -> None:

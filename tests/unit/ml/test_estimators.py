@@ -125,3 +125,27 @@ def test_absence_itself_is_a_signal_to_the_baseline() -> None:
 def test_settings_that_cannot_train_are_refused(settings: dict[str, float], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         GradientBoosting(**settings)  # type: ignore[arg-type]
+
+
+def _few_defaults(seed: int, *, n: int = 1181, n_defaults: int = 49) -> Sample:
+    """As many loans and defaults as a young lender has; the riskiest by two of three columns default."""
+    random = np.random.default_rng(seed)
+    matrix = random.normal(size=(n, 3)).astype(np.float32)
+    risk = matrix[:, 0] + 0.5 * matrix[:, 1] + random.gumbel(size=n)
+    return Sample(matrix, risk >= np.sort(risk)[-n_defaults])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_few_defaults_are_enough_to_learn_from(seed: int) -> None:
+    """A leaf needed 20 of 49 defaults: no tree was split, and every applicant had the same score."""
+    train, tune = _few_defaults(seed), _few_defaults(100 + seed, n=500, n_defaults=20)
+
+    trees = GradientBoosting().fit(train, tune, (0, 0, 0))
+
+    assert _auc(trees, _few_defaults(200 + seed, n=3000, n_defaults=300)) > 0.70
+
+
+@pytest.mark.parametrize(("n_defaults", "least"), [(64, 20.0), (2500, 20.0), (48, 11.25), (32, 5.0), (1, 1.0)])
+def test_a_leaf_needs_a_share_of_few_defaults_and_what_is_set_of_many(n_defaults: int, least: float) -> None:
+    assert GradientBoosting().least_leaf(n_defaults) == pytest.approx(least)
+    assert GradientBoosting(min_child_weight=5).least_leaf(n_defaults) == pytest.approx(max(least / 4, 1))

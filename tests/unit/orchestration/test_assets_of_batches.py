@@ -37,7 +37,7 @@ def test_a_batch_that_was_scored_is_a_materialisation(states: BatchStates) -> No
 
 
 def test_a_batch_that_was_cancelled_on_the_way_is_none(states: BatchStates, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ml.batch_runs.load_bundle", lambda _: states.cancel("b-1"))
+    monkeypatch.setattr("ml.batch_runs.load_registered", lambda *_: states.cancel("b-1"))
 
     assert _materialised("b-1") is None
 

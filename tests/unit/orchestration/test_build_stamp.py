@@ -7,6 +7,7 @@ import pytest
 
 from orchestration import build_stamp
 from orchestration.build_stamp import StampedBuild
+from warehouse.comments import write_comments
 from warehouse.lake import writer
 from warehouse.settings import Settings
 
@@ -24,6 +25,7 @@ def project(home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with writer("test", home) as con:
         for table in ("raw.loans", "core.int_applications", "serving.other"):
             con.execute(f"create table {table} as select 1 as a")
+        write_comments(con)  # as whatever creates a table does: the next writer would, and so change it
     return directory
 
 

@@ -1,6 +1,7 @@
 """The rest of the API: decisions, outcomes, model, health, metrics, the description, and errors of every kind."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -244,11 +245,84 @@ def test_the_description_carries_the_contracts_examples(client: Client) -> None:
     assert client.post("/v1/scores", json=example).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["ScoreRequest", "BatchRequest", "OutcomeReport", "ApprovalRequest"])
+@pytest.mark.parametrize("name", ["ScoreRequest", "ScoreListRequest", "OutcomeReport", "ApprovalRequest"])
 def test_the_description_says_that_unknown_fields_are_refused(client: Client, name: str) -> None:
     document = client.get("/schema/openapi.json").json()
 
     assert document["components"]["schemas"][name]["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(("path", "allowed"), [("/v1/batches", "GET, OPTIONS, POST"), ("/v1/models", "GET, OPTIONS")])
+def test_options_name_every_method_of_a_path(client: Client, path: str, allowed: str) -> None:
+    answer = client.options(f"{path}?source=x")
+
+    assert (answer.status_code, answer.headers["Allow"]) == (204, allowed)
+
+
+def test_every_error_of_the_description_is_a_problem_with_a_true_example(client: Client) -> None:
+    document = client.get("/schema/openapi.json").json()
+
+    wrong = []
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for status, answer in operation["responses"].items():
+                if int(status) < 400 or path == "/readyz":
+                    continue
+                content = answer["content"]["application/problem+json"]
+                [example] = [each["value"] for each in content["examples"].values()]
+                scopes = [scope for each in operation.get("security", []) for scope in each.get("key", ())]
+                scope = (scopes or ["metrics"])[0] if status == "403" else ""
+                is_true = (example["status"], example.get("scope", "")) == (int(status), scope)
+                if content["schema"] != {"$ref": "#/components/schemas/ProblemDocument"} or not is_true:
+                    wrong.append(f"{method} {path} {status}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "headers"),
+    [
+        ("GET", "/v1/decisions/nothing", 404, {}),
+        ("GET", "/v1/batches/nothing", 404, {}),
+        ("POST", "/v1/batches/nothing/cancel", 404, {}),
+        ("GET", "/v1/models?source=nothing", 404, {}),
+        ("GET", "/v1/decisions?limt=1", 400, {}),
+        ("POST", "/v1/scores", 400, {"Content-Type": "application/json"}),
+        ("POST", "/v1/scores", 415, {"Content-Type": "text/plain"}),
+        ("GET", "/v1/model", 401, {"Authorization": "Bearer ll_x_y"}),
+    ],
+)
+def test_what_the_description_shows_of_an_error_is_what_is_answered(
+    client: Client, method: str, path: str, status: int, headers: dict[str, str]
+) -> None:
+    document = client.get("/schema/openapi.json").json()
+    template = path.partition("?")[0].replace("nothing", "{decision_id}" if "decisions" in path else "{batch_id}")
+    described = document["paths"][template][method.lower()]["responses"][str(status)]["content"]
+    [example] = [each["value"] for each in described["application/problem+json"]["examples"].values()]
+
+    answer = client.request(method, path, content=b"{}" if method == "POST" else None, headers=headers)
+
+    assert answer.status_code == status
+    assert {name: answer.json()[name] for name in ("type", "title", "status")} == {
+        name: example[name] for name in ("type", "title", "status")
+    }
+
+
+def test_each_operation_is_named_by_a_verb_and_by_no_other(client: Client) -> None:
+    """Clients are generated from these names."""
+    document = client.get("/schema/openapi.json").json()
+    verbs = ("score", "create", "list", "get", "cancel", "retry", "report", "approve", "check", "read")
+
+    names = [each["operationId"] for operations in document["paths"].values() for each in operations.values()]
+
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not re.fullmatch(f"({'|'.join(verbs)})[A-Z][A-Za-z]+", name)] == []
+    assert [header for header in _headers_of(document) if "schema" not in header] == []
+
+
+def _headers_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    operations = [each for by_method in document["paths"].values() for each in by_method.values()]
+    answers = [answer for operation in operations for answer in operation["responses"].values()]
+    return [header for answer in answers for header in answer.get("headers", {}).values()]
 
 
 def test_every_reference_of_the_description_leads_somewhere(client: Client) -> None:

@@ -19,6 +19,7 @@ from serving.app import create_app
 from serving.clock import utc_now
 from serving.options import ServingOptions
 from serving.outbox import Outbox
+from serving.served_model import ServedDeployment
 from tests.serving_home import APPLICATION, AS_OF, RISKY, ServingHome
 from warehouse import decision_log
 from warehouse.settings import KEY_LIFE, REPOSITORY
@@ -92,15 +93,26 @@ def test_a_feature_outside_its_plausible_range_is_scored_with_a_warning(client: 
     assert answer["warnings"] == ["loan_to_income is 12000, outside its plausible range 0 to 1000"]
 
 
-def test_a_score_on_little_information_is_answered_with_a_warning(client: Client) -> None:
-    """Four of the eight features that training rows usually had are missing, and history is not even asked for."""
-    least = {name: APPLICATION[name] for name in ("application_id", "requested_amount", "term_months", "purpose")}
-    some = least | {"annual_income": 48_000.0, "income_verified": True}
+def test_a_score_on_little_information_is_answered_with_a_warning(own_client: Client) -> None:
+    """Two of three are missing; with a third given, one is."""
+    served: ServedDeployment = own_client.app.dependencies["deployments"].dependency().served()
+    vars(served.champion)["usually_known"] = (1, 4, 5)  # loan_to_income, income_verified, credit_age_months
+    least = {name: APPLICATION[name] for name in ("application_id", "borrower_id", "requested_amount", "term_months")}
+    least |= {"purpose": "car", "annual_income": 48_000.0}
 
-    warned, not_warned = score(client, least)["warnings"], score(client, some | {"borrower_id": "sim-b1"})["warnings"]
+    warned, not_warned = (score(own_client, body)["warnings"] for body in (least, least | {"income_verified": True}))
 
+    assert warned == [
+        "2 of 3 features that are usually known from the request are missing: this score rests on little information"
+    ]
     assert not_warned == []
-    assert warned[1:] == ["4 of 8 features that are usually known are missing: this score rests on little information"]
+
+
+def test_what_is_usually_known_is_made_of_the_request_alone(client: Client) -> None:
+    """Neither the borrower's arrears nor the rate of the purpose, which training rows had too."""
+    served: ServedDeployment = client.app.dependencies["deployments"].dependency().served()
+
+    assert served.champion.usually_known == (0, 1, 2, 3, 4, 5)
 
 
 def test_fields_that_the_lender_requires_are_required_of_every_request(own_home: ServingHome) -> None:

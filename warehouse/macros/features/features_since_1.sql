@@ -1,11 +1,15 @@
 {#- The features of version 1 of ftr_application, which every later version has too: closed. -#}
 {% macro features_since_1() -%}
+{#-
+    With next to no interest 1 - pow(…) loses its digits: at 1e-14 a year, 10,000 over 36 months cost 260.6 a month, at 1e-17
+    nothing that is known. There the first two terms of its series are right to a part in 1e-9.
+-#}
 {%- set payment_to_income -%}
     (
         case
-            when annual_rate > 0
-                then requested_amount * (annual_rate / 12) / nullif(1 - pow(1 + annual_rate / 12, -term_months), 0)
-            when annual_rate = 0 then requested_amount / term_months
+            when annual_rate * term_months > 1e-4
+                then requested_amount * (annual_rate / 12) / (1 - pow(1 + annual_rate / 12, -term_months))
+            when annual_rate >= 0 then requested_amount / term_months * (1 + annual_rate / 12 * (term_months + 1) / 2)
         end / nullif(annual_income / 12, 0)
     )
 {%- endset %}

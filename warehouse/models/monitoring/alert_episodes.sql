@@ -1,6 +1,6 @@
 -- One row per alert and unbroken run of measured months: what is new, what goes on, and what has ended.
 {%- set limits = var('alerts') %}
-with matters as (
+with named as (
     select
         kind,
         source,
@@ -8,13 +8,28 @@ with matters as (
         model_version,
         raised_for as month,
         -- a rule that is broken at one snapshot and at the next is one matter
-        case when kind = 'contract' then regexp_replace(subject, ' at [0-9]+: ', ': ') else subject end as subject,
+        case when kind = 'contract' then regexp_replace(subject, ' at [0-9]+: ', ': ') else subject end as matter,
+        value,
+        threshold,
+        case when severity = 'high' then 1 else 0 end as is_high,
+        message
+    from {{ ref('alerts') }}
+),
+
+matters as (
+    select
+        kind,
+        source,
+        model_name,
+        model_version,
+        month,
+        matter as subject,
         max(value) as value,
         max(threshold) as threshold,
-        max(case when severity = 'high' then 1 else 0 end) as n_high,
+        max(is_high) as is_high,
         max(message) as message
-    from {{ ref('alerts') }}
-    group by 1, 2, 3, 4, 5, 6
+    from named
+    group by kind, source, model_name, model_version, month, matter
 ),
 
 -- the months in which an alert of the kind could have been raised; of other kinds, those in which one was
@@ -105,7 +120,7 @@ episodes as (
         max(newest_month) as newest_month,
         max_by(value, month) as value,
         max_by(threshold, month) as threshold,
-        max_by(n_high, month) as n_high,
+        max_by(is_high, month) as is_high,
         max_by(message, month) as message
     from runs
     group by kind, source, model_name, model_version, subject, run
@@ -138,6 +153,11 @@ served as (
     where place = 1 and challenger_version is not null
 ),
 
+lenders as (
+    select distinct source
+    from served
+),
+
 judged as (
     select
         source,
@@ -152,18 +172,18 @@ concerned as (
         episodes.*,
         case
             when episodes.kind = 'gate' then episodes.model_version = judged.model_version
-            when episodes.model_version is null or now_served.source is null then true
-            else served.source is not null
+            when episodes.model_version is null or lenders.source is null then true
+            else serving.source is not null
         end as is_concerned
     from episodes
     left join judged
         on episodes.source = judged.source
         and episodes.model_name = judged.model_name
-    left join served
-        on episodes.source = served.source
-        and episodes.model_name = served.model_name
-        and episodes.model_version = served.model_version
-    left join (select distinct source from served) as now_served on episodes.source = now_served.source
+    left join served as serving
+        on episodes.source = serving.source
+        and episodes.model_name = serving.model_name
+        and episodes.model_version = serving.model_version
+    left join lenders on episodes.source = lenders.source
 )
 
 select
@@ -182,6 +202,6 @@ select
     end as state,
     value,
     threshold,
-    case when n_high = 1 then 'high' else 'low' end as severity,
+    case when is_high = 1 then 'high' else 'low' end as severity,
     message
 from concerned

@@ -1,0 +1,28 @@
+"""``OPTIONS``, answered with all methods of a path.
+
+Litestar makes its own answer as a path's first handler is registered, and leaves out the methods of those that follow.
+"""
+
+from typing import TYPE_CHECKING
+
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, Receive, Scope, Send
+
+
+class AllowedMethods(ASGIMiddleware):
+    """Behind the guards: who may not call learns no methods."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
+        """Answer, or pass on what is not OPTIONS."""
+        if scope.get("method") != "OPTIONS":
+            await next_app(scope, receive, send)
+            return
+        methods = scope["litestar_app"].route_handler_method_map[scope["path_template"]]
+        allowed = ", ".join(sorted(str(method) for method in methods)).encode()
+        await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", allowed)]})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
