@@ -33,9 +33,8 @@ def status_text(settings: Settings, *, now: datetime | None = None) -> str:
     now = now or datetime.now(UTC)
     sections: tuple[tuple[str, Callable[[], list[str]]], ...] = (
         ("home", lambda: [str(settings.home)]),
-        ("data", lambda: _lake_lines(settings, _data_lines)),
+        ("data", lambda: _lake_lines(settings, lambda con: [*_data_lines(con), *_lost_lines(con, settings)])),
         ("inbox", lambda: _inbox_lines(settings, now)),
-        ("lost files", lambda: _lake_lines(settings, lambda con: _lost_lines(con, settings))),
         ("served", lambda: _served_lines(settings, now)),
         ("models", lambda: _model_lines(settings)),
         ("predictions", lambda: _lake_lines(settings, _prediction_lines) + _waiting_lines(settings)),

@@ -117,7 +117,7 @@ def kept_manifest(settings: Settings) -> Mapping[str, Any] | None:
 def _parsed_manifest(settings: Settings) -> Mapping[str, Any]:
     with tempfile.TemporaryDirectory() as target:
         command = [str(Path(sys.executable).with_name("dbt")), "--quiet", "parse", "--no-use-colors"]
-        command += ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR)]
+        command += ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target", "prod"]
         command += ["--target-path", target, "--log-path", target]
         environment = {**os.environ, "LOANLAKE_HOME": str(settings.home), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
         # this environment's own dbt, a list and no shell

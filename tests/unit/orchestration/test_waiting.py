@@ -36,14 +36,14 @@ def said() -> list[str]:
 
 def during_a_load(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Do something while the first load that follows has read its file, and has not committed."""
-    insert, acts = ingest._insert_rows, [act]
+    insert, acts = ingest.insert_rows, [act]
 
     def inserted(*arguments: Any) -> int:
         if acts:
             acts.pop()()
         return insert(*arguments)
 
-    monkeypatch.setattr(ingest, "_insert_rows", inserted)
+    monkeypatch.setattr(ingest, "insert_rows", inserted)
 
 
 def test_a_file_that_cannot_be_loaded_is_set_aside_and_those_beside_it_are_loaded(
