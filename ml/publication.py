@@ -98,13 +98,17 @@ def changes(candidate: Lineage, champion: Lineage) -> tuple[str, ...]:
         found.append(f"another definition of features {candidate.feature_version}")
     before, after = _flat(champion.settings), _flat(candidate.settings)
     found += [
-        f"setting {name} {after.get(name)!r} in place of {before.get(name)!r}"
+        f"setting {name}: {_shown(after.get(name))} in place of {_shown(before.get(name))}"
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
     ]
     if datetime.fromisoformat(candidate.decided_to) < datetime.fromisoformat(champion.decided_to):
         found.append(f"labels to {candidate.decided_to[:10]} only, the champion's to {champion.decided_to[:10]}")
     return tuple(found)
+
+
+def _shown(value: object) -> str:
+    return (", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)) or "none"
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,9 +50,12 @@ def test_a_refresh_is_published_where_it_is_no_worse(auc: tuple[float, float], a
     ("change", "named"),
     [
         ({"contract_fingerprint": "other"}, "another definition of features v2"),
-        ({"settings": {**REFRESH.settings, "exclude": []}}, r"setting exclude [] in place of ['zip']"),
-        ({"settings": {**REFRESH.settings, "boosting": {"max_depth": 2, "seed": 1}}}, "setting boosting.max_depth 2"),
-        ({"settings": {**REFRESH.settings, "family": "forest"}}, "setting family 'forest' in place of None"),
+        ({"settings": {**REFRESH.settings, "exclude": []}}, "setting exclude: none in place of zip"),
+        (
+            {"settings": {**REFRESH.settings, "boosting": {"max_depth": 2, "seed": 1}}},
+            "setting boosting.max_depth: 2 in place of 4",
+        ),
+        ({"settings": {**REFRESH.settings, "family": "forest"}}, "setting family: forest in place of None"),
         ({"decided_to": "2024-03-01T00:00:00"}, "labels to 2024-03-01 only, the champion's to 2024-03-31"),
     ],
     ids=["definitions", "features left out", "settings", "family", "older labels"],
