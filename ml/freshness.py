@@ -55,12 +55,12 @@ class HistoryPolicy:
         if self.max_age is None:
             return found
         records = found.records
-        fresh = {key: record for key, record in records.items() if not self.is_stale(record.as_of, at)}
-        if len(fresh) == len(records):
+        if not records or min([record.as_of for record in records.values()]) >= at - self.max_age:
             return found
         if self.stale == "score":
             return Found(records, "stale")
         if self.stale == "score_without_history":
+            fresh = {key: record for key, record in records.items() if not self.is_stale(record.as_of, at)}
             return Found(fresh, "left_out")
         as_of = min(record.as_of for record in records.values())
         raise HistoryTooOld(
