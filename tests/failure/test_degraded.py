@@ -129,7 +129,10 @@ def test_a_damaged_online_store_is_named(serving_home: ServingHome, policy: str)
         fill_online_store(serving_home.settings)
         again = client.post("/v1/scores", json=APPLICATION)
 
-    assert f"the online store at {store} cannot be read" in ready.json()["reasons"][0]
+    assert (
+        f"the online store at {store.relative_to(serving_home.settings.home)} cannot be read"
+        in ready.json()["reasons"][0]
+    )
     assert (score.status_code, ready.status_code) == ((503, 503) if policy == "refuse" else (200, 200))
     if policy == "score_without_history":
         assert score.json()["status"] == "scored_without_history"
@@ -151,7 +154,10 @@ def test_a_removed_online_store_goes_on_until_a_restart_and_is_made_anew(serving
 
     assert after.json()["status"] == "scored"
     assert (score.status_code, ready.status_code) == (503, 503)
-    assert f"the online store at {store} is not there yet" in ready.json()["reasons"][0]
+    assert (
+        f"the online store at {store.relative_to(serving_home.settings.home)} is not there yet"
+        in ready.json()["reasons"][0]
+    )
     assert (again.json()["status"], ready_again.status_code) == ("scored", 200)
 
 
