@@ -11,7 +11,7 @@ import msgspec
 from serving.body_schema import BodySchema, Field
 from warehouse.contract import FeatureContract, InputColumn
 from warehouse.errors import ContractError, FormatError
-from warehouse.formats import BLANKS, MOST_CHARACTERS, UNFIT, read_id, read_text
+from warehouse.formats import BLANKS, GREATEST, MOST_CHARACTERS, UNFIT, read_id, read_text
 
 
 def _escaped(characters: str) -> str:
@@ -131,7 +131,7 @@ def _type_and_rule(column: InputColumn) -> tuple[Any, str]:
     if column.data_type in _DECIMAL_TYPES:
         low, high = column.range or (-math.inf, math.inf)
         # JSON has no infinity, but 1e999 reads as one
-        bounds = msgspec.Meta(ge=max(low, -1.7976931348623157e308), le=min(high, 1.7976931348623157e308))
+        bounds = msgspec.Meta(ge=max(low, -GREATEST), le=min(high, GREATEST))
         return Annotated[float, bounds], f"a number{_within(column)}"
     if column.data_type in _WHOLE_TYPES:
         low, high = column.range or (-(2**31), 2**31 - 1)

@@ -43,8 +43,8 @@ BLANKS = (
 MOST_CHARACTERS = 100
 #: Characters of an id in a lender's file: what is left of an id of the platform after the lender's prefix (lc-).
 MOST_CHARACTERS_IN_FILE = 80
-#: A number is 0 or between these in size: a double holds nothing beyond them, or only part of its digits.
-SMALLEST, GREATEST = 1e-300, 1e300
+#: Numbers beyond this, in either direction, are none: sums and products of them would be infinite.
+GREATEST = 1e300
 
 #: An id as most are: nothing to trim, compose or refuse; longer than any null word. A third of the time of the rest.
 _PLAIN_ID = re.compile("[A-Za-z0-9_-]{5,80}")
@@ -106,11 +106,11 @@ def checked_number(number: int | float, text: str) -> int | float:
     >>> checked_number(float("1e-400"), "1e-400")
     Traceback (most recent call last):
     ...
-    warehouse.errors.FormatError: a number, either 0 or from 1e-300 to 1e+300 in size
+    warehouse.errors.FormatError: a number that is 0 only where 0 is written, and within 1e+300 in size
     """
-    is_zero = number == 0 and not re.search("[1-9]", re.split("[eE]", text)[0])
-    if not (is_zero or SMALLEST <= abs(number) <= GREATEST):
-        raise FormatError(f"a number, either 0 or from {SMALLEST:g} to {GREATEST:g} in size")
+    vanished = number == 0 and re.search("[1-9]", re.split("[eE]", text)[0])
+    if vanished or not abs(number) <= GREATEST:
+        raise FormatError(f"a number that is 0 only where 0 is written, and within {GREATEST:g} in size")
     return number
 
 

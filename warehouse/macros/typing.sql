@@ -253,8 +253,8 @@ from (
 {% macro finite_number(reading) -%}
     {%- set number = step(reading, 'cast') -%}
     case
-        when abs({{ number }}) between 1e-300 and 1e300 then {{ number }}
-        when {{ number }} = 0 and {{ matches(step(reading, 'formed'), '[+-]?[0.]+(?:[eE].*| *%)?') }} then {{ number }}
+        when {{ number }} = 0 and not {{ matches(step(reading, 'formed'), '[+-]?[0.]+(?:[eE].*| *%)?') }} then null
+        when {{ number }} between -1e300 and 1e300 then {{ number }}
     end
 {%- endmacro %}
 

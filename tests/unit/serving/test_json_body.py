@@ -92,14 +92,16 @@ def test_flat_objects_are_read_alike_by_either_decoder(members: list[tuple[str, 
     assert f"[{flat}]" == strict or (flat == strict and (len(set(names)) < len(names) or "\\" in text))
 
 
-@pytest.mark.parametrize("text", ["1e-400", "12E-0500", "-1.5e-301", f"0.{'0' * 320}1", "0.0000000001e-299"])
+@pytest.mark.parametrize("text", ["1e-400", "12E-0500", "-1.5e-330", f"0.{'0' * 330}1", "0.0000000001e-320"])
 @pytest.mark.parametrize("body", ['{"a": %s}', '{"a": [%s]}', '{"a": "\\u0061", "b": %s}'])
 def test_a_number_that_would_vanish_is_refused(body: str, text: str) -> None:
     """A decoder makes 0 of what a double cannot hold; a file that says it has its row in quarantine."""
-    with pytest.raises(InvalidRequest, match=r"A number must be .* from 1e-300 to 1e\+300 in size: found"):
+    with pytest.raises(InvalidRequest, match=r"A number must be .* 0 only where 0 is written, .*: found"):
         decode_body((body % text).encode(), JSON)
 
 
-@pytest.mark.parametrize("text", ["0e-400", "0.000", "1e-300", "1.5e-10", '"1e-400"', '"550e8400-e29b-41d4"'])
+@pytest.mark.parametrize(
+    "text", ["0e-400", "0.000", "1e-300", "-2.225073858507e-311", "1.5e-10", '"1e-400"', '"550e8400-e29b-41d4"']
+)
 def test_a_small_number_or_a_text_like_one_is_taken(text: str) -> None:
     assert decode_body(b'{"a": %s}' % text.encode(), JSON) == {"a": json.loads(text)}
