@@ -81,14 +81,28 @@ def tag_approval(settings: Settings, approval: "Approval") -> None:
 
 
 def tag_changed_bundles(settings: Settings, digests: Mapping[str, str]) -> None:
-    """Show the new digests of bundles that were rewritten; ``digests``: before → after."""
-    changed = [version for version in read_versions(settings) if not digests.keys().isdisjoint(version.digests)]
+    """Show the new digests of bundles that were rewritten; ``digests``: before → after.
+
+    A version that somebody deleted in MLflow is passed over: an erasure must not fail for a display.
+    """
+    changed = [
+        version
+        for version in read_versions(settings)
+        if version.run_id and not digests.keys().isdisjoint(version.digests)
+    ]
     if not changed:
         return
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+
     client = open_client(settings)
     for version in changed:
-        client.set_model_version_tag(version.name, str(version.version), _DIGEST, version.bundle_digest)
-        client.set_tag(version.run_id, _DIGEST, version.bundle_digest)
+        try:
+            client.set_model_version_tag(version.name, str(version.version), _DIGEST, version.bundle_digest)
+            client.set_tag(version.run_id, _DIGEST, version.bundle_digest)
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                raise
 
 
 def set_champion(settings: Settings, name: str, version: int) -> None:

@@ -32,7 +32,7 @@ from ml.evaluation import Evaluation, evaluate
 from ml.gates import GateResult
 from ml.live_models import live_models
 from ml.promotion import archive, promote, promote_approved, rollback
-from ml.registered_version import RegisteredVersion, list_versions, load_registered
+from ml.registered_version import RegisteredVersion, list_versions, load_registered, record_version
 from ml.scorer import Scorer
 from ml.tracking import SILENT, open_client
 from ml.training_set import TrainingSet
@@ -486,3 +486,12 @@ class TestAnotherUserAtMlflowsPort:
         with pytest.raises(GateRefusal, match="version 1 is served"):
             archive(registered.settings, 1, source=SOURCE)
         open_client(registered.settings).set_registered_model_alias(MODEL_NAME, "champion", "1")
+
+    def test_a_version_deleted_there_stops_no_erasure(self, registered: Registry) -> None:
+        version = registered.register(registered.variant("deleted there"), PASSED)
+        record_version(registered.settings, replace(version, digests=("before", "after")))
+        open_client(registered.settings).delete_model_version(MODEL_NAME, str(version.version))
+
+        registry.tag_changed_bundles(registered.settings, {"before": "after"})
+
+        assert list_versions(registered.settings, SOURCE)[-1].bundle_digest == "after"
