@@ -200,7 +200,8 @@ def test_a_server_says_no_applicants_data_in_its_log(serving_home: ServingHome, 
     outcome = {"application_id": "planted-1", "is_default": "jane-doe", "outcome_at": "4711", "loss_amount": -98765}
     key = serving_home.headers
     of_batches = {"Authorization": f"Bearer {KeyStore(serving_home.settings.keys).create('batches', ['batch'])}"}
-    csv, lines = of_batches | {"Content-Type": "text/csv"}, b"application_id,borrower_id\nplanted-1,jane-doe\n"
+    csv = of_batches | {"Content-Type": "text/csv"}
+    lines = b"application_id,borrower_id,requested_amount,term_months,purpose\nplanted-1,jane-doe,78051,36,boat\n"
     requests: list[tuple[str, str, object, dict[str, str], int]] = [
         ("POST", path, person, key, 200),
         ("POST", path, person, key | {"Idempotency-Key": "planted-key"}, 200),
