@@ -1,6 +1,7 @@
--- One row per decision that looked up its history when it was made, and per score of a challenger in shadow: the history and cohort inputs known before it,
--- by all that the lake has learnt since. The text is that of the features: the same macros, over the moments of the
--- decisions. All of them are here, unless a reader asks for the months that it measures.
+-- One row per decision that looked up its history when it was made, and per score of a challenger in shadow: the
+-- history and cohort inputs known before it, by all that the lake has learnt since. The text is that of the features:
+-- the same macros, over the moments of the decisions. All of them are here, unless a reader asks for the months that it
+-- measures.
 with scored as (
     {%- for table in ('predictions', 'shadow_predictions') %}
     select

@@ -64,7 +64,9 @@ named as (
 files as (
     select
         *,
-        row_number() over (partition by source, entity, dropped_as order by loaded_at desc, file desc) > 1 as is_replaced
+        row_number() over (
+            partition by source, entity, dropped_as order by loaded_at desc, file desc
+        ) > 1 as is_replaced
     from named
 )
 
@@ -75,7 +77,8 @@ select
     files.loaded_at,
     files.n_rows + coalesce(set_aside.n_lines, 0) as n_rows,
     coalesce(set_aside.n_set_aside, 0) as n_set_aside,
-    coalesce(set_aside.n_set_aside, 0) / cast(files.n_rows + coalesce(set_aside.n_lines, 0) as double) as set_aside_share,
+    coalesce(set_aside.n_set_aside, 0)
+    / cast(files.n_rows + coalesce(set_aside.n_lines, 0) as double) as set_aside_share,
     cast(case {{ shares | join(' ') }} else {{ var('max_set_aside_share').default }} end as double) as max_share,
     commonest.reasons,
     files.is_replaced,
