@@ -70,11 +70,12 @@ def attach(
     name: str = CATALOG,
     snapshot: int | None = None,
 ) -> None:
-    """Load the extensions and attach the lake to ``con`` as ``name``; creates an empty lake where none is.
+    """Load the extensions and attach the lake to ``con`` as ``name``; creates an empty lake where none ever was.
 
     ``snapshot``: the state that a reader is given, whatever is written meanwhile; default: always the newest. Raises
-    NoLakeError when a read-only reader finds no lake, another LakeError when the catalog cannot be opened.
+    NoLakeError when a read-only reader finds no lake, another LakeError when the catalog cannot be opened or is lost.
     """
+    exists = lake_exists(settings)  # first: SQLite deletes the -wal of a database that it does not find
     con.execute("set autoinstall_known_extensions = false")
     # for every cursor too, which a setting of this session would not reach; dbt runs its models on cursors
     con.execute("set global timezone = 'UTC'")
@@ -85,10 +86,13 @@ def attach(
     for path in _extensions(settings):
         con.execute(f"load '{_quoted(str(path))}'")
 
-    if read_only and not lake_exists(settings):
+    if read_only and not exists:
         raise NoLakeError(f"no lake at {settings.lake_catalog}: {_FIRST}")
     target = f"sqlite:{settings.lake_catalog}" if settings.catalog is None else f"postgres:{settings.catalog}"
     options = _options(settings, read_only=read_only)
+    has_files = not read_only and _has_data_files(settings)
+    if has_files:  # a new catalog would know none of them, and maintenance deletes what the catalog does not know
+        options.append("create_if_not_exists false")
     if snapshot is not None:
         options.append(f"snapshot_version {snapshot:d}")
     has_moved = _has_moved(con, settings)
@@ -99,6 +103,8 @@ def attach(
     try:
         con.execute(f"attach if not exists 'ducklake:{_quoted(target)}' as {name} ({', '.join(options)})")
     except duckdb.Error as error:
+        if _NOT_MADE_YET in str(error) and has_files:
+            raise _lost_catalog(settings, "it holds no lake") from None
         if _NOT_MADE_YET in str(error):
             raise NoLakeError(f"the lake's catalog is there, and holds no lake: {_FIRST}") from None
         raise _cannot_be_opened(error, settings) from None
@@ -129,8 +135,38 @@ def _without_secrets(text: str, settings: Settings) -> str:
 
 
 def lake_exists(settings: Settings) -> bool:
-    """Whether a reader will find a lake; a PostgreSQL catalog is assumed to hold one, since only attaching can tell."""
-    return settings.catalog is not None or settings.lake_catalog.exists()
+    """Whether a reader will find a lake; a PostgreSQL catalog is assumed to hold one, since only attaching can tell.
+
+    Raises LakeError where there was a lake whose catalog is missing or empty by now.
+    """
+    if settings.catalog is not None:
+        return True
+    wal = settings.lake_catalog.with_name(f"{settings.lake_catalog.name}-wal")
+    if not _n_bytes(settings.lake_catalog) and (_n_bytes(wal) or _has_data_files(settings)):
+        n_bytes = _n_bytes(settings.lake_catalog)  # asked again: the first writer may have made the lake meanwhile
+        if not n_bytes:
+            raise _lost_catalog(settings, "it is missing" if n_bytes is None else "it is empty")
+    return settings.lake_catalog.exists()
+
+
+def _n_bytes(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _has_data_files(settings: Settings) -> bool:
+    """Whether a Parquet file lies in the lake's directory; an object store is not searched for one."""
+    return "://" not in settings.lake_data and any(Path(settings.lake_data).rglob("*.parquet"))
+
+
+def _lost_catalog(settings: Settings, found: str) -> LakeError:
+    place, files = ("LOANLAKE_CATALOG", "it") if settings.catalog else (settings.lake_catalog, "it with its -wal file")
+    return LakeError(
+        f"the lake's catalog, {place}, must know the files of {settings.lake_data}: {found}, and a lake was here, so "
+        f"that none is made anew; nothing was changed. Restore {files} from a backup (docs/runbook.md)"
+    )
 
 
 def connect(settings: Settings | None = None, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:

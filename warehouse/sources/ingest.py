@@ -30,11 +30,15 @@ _Content = tuple[str, str, str]  # source, entity, sha256
 
 
 class _Known(NamedTuple):
-    """A file that the lake has; ``is_erased``: lines of the landing file were erased after it was loaded."""
+    """A file that the lake has, and the name it landed as.
+
+    ``is_erased``: lines of the landing file were erased after it was loaded.
+    """
 
     n_rows: int
     n_rejected: int
     is_erased: bool = False
+    file: str = ""
     n_lost: int = 0
     reasons: tuple[str, ...] = ()
 
@@ -76,7 +80,8 @@ def ingest_files(
 ) -> list[IngestResult]:
     """Land and load files of one source, in order, one transaction a file; ``report`` hears of each as it is done.
 
-    A file whose content was loaded before changes nothing, and where a person was erased from it, is not landed again.
+    A file whose content was loaded before changes nothing, whatever its name now; where its landing file is lost, it is
+    landed again under the first name, unless a person was erased from it.
     ``entity`` may be left out where the source has one. Raises
     SourceFileError for a file that cannot be used, and FileChangedError for one that was written to meanwhile: nothing
     of it is loaded, the files before it stay loaded.
@@ -121,6 +126,8 @@ def _ingest_file(target: Target, path: Path, settings: Settings, known: Mapping[
             counts, status = _load(target, landed, file, columns, settings)
         if counts.is_erased:
             landed.withdraw()  # it holds the lines that were erased from the one that landed first
+        elif counts.file != name:
+            landed.land_as(counts.file)
     except BaseException:
         landed.withdraw()
         raise
@@ -153,7 +160,7 @@ def _loaded_before(settings: Settings) -> dict[_Content, _Known]:
         try:
             rows = con.execute(
                 "select source, entity, unnest([sha256, erased_sha256]), n_rows, n_quarantined, "
-                "erased_sha256 is not null from raw.files"
+                "erased_sha256 is not null, file from raw.files"
             ).fetchall()
         except (duckdb.CatalogException, duckdb.BinderException):
             return {}  # a lake that no writer of this version has opened yet
@@ -162,7 +169,7 @@ def _loaded_before(settings: Settings) -> dict[_Content, _Known]:
 
 def _recorded(con: duckdb.DuckDBPyConnection, target: Target, sha256: str) -> _Known | None:
     row = con.execute(
-        "select n_rows, n_quarantined, erased_sha256 is not null from raw.files "
+        "select n_rows, n_quarantined, erased_sha256 is not null, file from raw.files "
         "where source = $1 and entity = $2 and $3 in (sha256, erased_sha256)",
         [target.source, target.entity, sha256],
     ).fetchone()
@@ -197,7 +204,7 @@ def _load(
         con.execute("commit")
         lost = Counter(line.reason for line in rejected if line.reason != NOTE)
         reasons = tuple(f"{reason} ({n:,})" for reason, n in lost.most_common(3))
-        return _Known(n_rows, len(rejected), n_lost=lost.total(), reasons=reasons), "loaded"
+        return _Known(n_rows, len(rejected), file=name, n_lost=lost.total(), reasons=reasons), "loaded"
 
 
 def _no_rows(rejected: Sequence[RejectedLine]) -> str:

@@ -52,6 +52,17 @@ class LandedFile:
         if self.is_new:
             self.path.unlink(missing_ok=True)
 
+    def land_as(self, name: str) -> None:
+        """Keep what :func:`receive` brought under the name that the lake knows its content by, once.
+
+        A file that has that name already stays as it is.
+        """
+        known = self.path.with_name(name)
+        if self.is_new and not known.exists():
+            self.path.rename(known)
+        else:
+            self.withdraw()
+
     def require_unchanged(self) -> None:
         """Raise FileChangedError where the file that was copied has been written to since.
 

@@ -54,6 +54,17 @@ def test_a_lake_that_cannot_be_read_is_not_said_to_be_missing(
     assert "served       default_risk_bank version 3" in text
 
 
+def test_a_lake_whose_catalog_is_lost_is_said_to_be_so(home: Settings) -> None:
+    (home.home / "lake" / "data" / "raw").mkdir(parents=True)
+    (home.home / "lake" / "data" / "raw" / "rows.parquet").write_bytes(b"rows")
+
+    text = status_text(home, now=NOW)
+
+    assert f"\ndata         the lake's catalog, {home.lake_catalog}, must know the files of" in text
+    assert "it is missing, and a lake was here" in text
+    assert "no lake yet" not in text
+
+
 def test_a_home_at_work_shows_data_model_and_predictions(home: Settings, in_service: Callable[..., Deployment]) -> None:
     in_service(3, auc=0.7066)
     with writer("test", home) as con:

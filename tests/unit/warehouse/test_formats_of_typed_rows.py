@@ -1,5 +1,6 @@
 """Rows of a raw table are typed or explained, whatever its columns are called and whichever of them is the key."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import duckdb
 import pytest
 
 from tests.unit.warehouse.macros import macros
+from warehouse.settings import REPOSITORY
 
 LOADED = "timestamp '2026-01-01'"
 READINGS = [
@@ -55,6 +57,28 @@ def test_what_is_left_out_is_explained_by_the_name_in_the_file(con: duckdb.DuckD
 def test_a_file_without_ids_has_its_lines_for_key(con: duckdb.DuckDBPyConnection) -> None:
     assert typed(con, ["_file", "_line"]) == [(1, "a", 2), (1, "a", 4)]
     assert rejected(con, ["_file", "_line"]) == [(3, "90_days_late", "many", "must be a whole number")]
+
+
+def test_a_corrected_file_without_ids_counts_beside_the_first_until_that_is_left_out(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    """As docs/formats.md says; the statement there is the one that is run here."""
+    con.execute(f"insert into raw.mybank_loans values ('2', 'a', 'f-1a2b3c4d.csv', 2, {LOADED})")
+    con.execute("create table rows_set_aside (source varchar, entity varchar, file varchar, is_replaced boolean)")
+    con.execute(
+        "insert into rows_set_aside values ('mybank', 'loans', 'f.csv', true), "
+        "('mybank', 'loans', 'f-1a2b3c4d.csv', false), ('other', 'loans', 'f-1a2b3c4d.csv', true)"
+    )
+    text = (REPOSITORY / "docs" / "formats.md").read_text()
+    (statement,) = re.findall(r"^select \* from typed\n.*?(?=^```)", text, re.DOTALL | re.MULTILINE)
+    statement = statement.replace("{{ ref('rows_set_aside') }}", "rows_set_aside")
+
+    sql = macros()["typed_rows"]("raw.mybank_loans", READINGS, ["_file", "_line"])
+    both = con.execute(f"select _file, _line from ({sql}) order by all").fetchall()
+    left = con.execute(f"with typed as ({sql}) {statement}").fetchall()
+
+    assert both == [("f-1a2b3c4d.csv", 2), ("f.csv", 2), ("f.csv", 4)]
+    assert [row[:2] for row in left] == [(2, "a")]
 
 
 def test_an_unknown_format_is_named_when_the_project_is_parsed(con: duckdb.DuckDBPyConnection) -> None:

@@ -1,10 +1,13 @@
 """Readers read, writers write in turn, and a home holds nothing but its own."""
 
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -12,6 +15,7 @@ import pytest
 
 from warehouse.errors import LakeError, NoLakeError
 from warehouse.lake import connect, current_snapshot, extension_path, prepare, writer
+from warehouse.maintenance import maintain
 from warehouse.memory import memory_bytes
 from warehouse.settings import Settings
 from warehouse.sources import PROVENANCE_COLUMNS, raw_columns
@@ -142,6 +146,69 @@ def test_data_put_elsewhere_by_a_setting_is_not_forgotten_with_it(home: Settings
 
     with pytest.raises(LakeError, match="does not match existing data path"), writer("a test", home):
         pass
+
+    with connect(home) as con:
+        assert con.execute("select count(*) from core.t").fetchone() == (1000,)
+
+
+def _with_rows(home: Settings) -> None:
+    with writer("a test", home) as con:
+        con.execute("create table core.t as select range as a from range(1000)")
+
+
+def _files(home: Settings) -> set[tuple[Path, int]]:
+    return {(path, path.stat().st_size) for path in (home.home / "lake").rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_a_lost_catalog_is_not_made_anew(home: Settings, is_empty: bool) -> None:
+    """A new catalog knows none of the data files, and maintenance deletes those that it does not know."""
+    _with_rows(home)
+    home.lake_catalog.unlink()
+    if is_empty:
+        home.lake_catalog.touch()
+    wal = home.lake_catalog.with_name("catalog.sqlite-wal")
+    wal.write_bytes(b"commits that the catalog lacks")
+    before = _files(home)
+    found = "it is empty" if is_empty else "it is missing"
+
+    with pytest.raises(LakeError, match=rf"{found}, and a lake was here.*Restore it with its -wal"):
+        connect(home, read_only=False)
+    with pytest.raises(LakeError, match=found) as refused:
+        connect(home)
+    with pytest.raises(LakeError, match=found):
+        maintain(home, retention=timedelta(0), grace=timedelta(0))
+
+    assert not isinstance(refused.value, NoLakeError)
+    assert _files(home) == before
+
+
+def test_a_log_of_commits_alone_is_a_lost_catalog_too(home: Settings) -> None:
+    home.lake_catalog.parent.mkdir(parents=True)
+    home.lake_catalog.with_name("catalog.sqlite-wal").write_bytes(b"commits")
+
+    with pytest.raises(LakeError, match="it is missing, and a lake was here"):
+        connect(home, read_only=False)
+
+
+def test_a_database_without_a_lake_beside_data_files_is_a_lost_catalog_too(home: Settings) -> None:
+    _with_rows(home)
+    for path in home.lake_catalog.parent.glob("catalog.sqlite*"):
+        path.unlink()
+    with closing(sqlite3.connect(home.lake_catalog)) as con:
+        con.execute("create table other (a)")
+
+    with pytest.raises(LakeError, match="it holds no lake, and a lake was here"):
+        connect(home, read_only=False)
+
+
+def test_a_lake_whose_first_writer_was_killed_is_made_by_the_next(home: Settings) -> None:
+    """Killed at any moment of it, from the first byte of the catalog to before the first table."""
+    home.lake_catalog.parent.mkdir(parents=True)
+    home.lake_catalog.touch()
+    connect(home, read_only=False).close()
+
+    _with_rows(home)
 
     with connect(home) as con:
         assert con.execute("select count(*) from core.t").fetchone() == (1000,)

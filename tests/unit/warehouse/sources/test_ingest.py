@@ -63,6 +63,28 @@ def test_the_same_content_again_changes_nothing_whatever_its_name(home: Settings
     assert (result.status, result.n_rows, result.n_rejected) == ("already_loaded", 2, 1)
 
 
+def test_known_content_under_another_name_brings_a_lost_landing_file_back(home: Settings, truth_file: Path) -> None:
+    """It was landed under its name now, which `loanlake reload` does not look for."""
+    ingest_files("simulated", [truth_file], home, "truth")
+    landing = home.landing / "simulated" / "truth"
+    (landing / "truth.csv").unlink()
+    renamed = truth_file.rename(truth_file.with_name("truth-resent.csv"))
+
+    ingest_files("simulated", [renamed], home, "truth")
+
+    assert [path.name for path in landing.iterdir()] == ["truth.csv"]
+    assert (landing / "truth.csv").read_bytes() == renamed.read_bytes()
+
+
+def test_known_content_under_another_name_is_not_landed_twice(home: Settings, truth_file: Path) -> None:
+    ingest_files("simulated", [truth_file], home, "truth")
+    renamed = truth_file.rename(truth_file.with_name("truth-resent.csv"))
+
+    ingest_files("simulated", [renamed], home, "truth")
+
+    assert [path.name for path in (home.landing / "simulated" / "truth").iterdir()] == ["truth.csv"]
+
+
 def test_the_same_file_twice_in_one_call_is_loaded_once(home: Settings, truth_file: Path) -> None:
     results = ingest_files("simulated", [truth_file, truth_file], home, "truth")
 
