@@ -116,14 +116,18 @@ class BatchService:
             async with self._reading:
                 request = await _kept(self._read, served, body, content_type, batch_id)
             request = msgspec.structs.replace(request, caller_name=caller.name)
-            batch = await _kept(
-                self._states.add,
-                batch_id,
-                request,
-                caller_id=caller.caller_id,
-                body_sha256=digest,
-                key_id=key_id,
-            )
+            try:
+                batch = await _kept(
+                    self._states.add,
+                    batch_id,
+                    request,
+                    caller_id=caller.caller_id,
+                    body_sha256=digest,
+                    key_id=key_id,
+                )
+            except Exception:
+                await _kept(BatchFiles(self._settings, batch_id).remove)
+                raise
             if batch.batch_id != batch_id:  # the same key came twice at once, and the other was first
                 await _kept(BatchFiles(self._settings, batch_id).remove)
         if batch.body_sha256 != digest:

@@ -215,7 +215,7 @@ def naive_utc(time: datetime | None) -> datetime | None:
 
 
 def shown(value: Any) -> Any:
-    """The value as sent, fit to be put back into JSON: objects, times, infinities and what is long become a short text."""
+    """The value as sent, fit for JSON: objects, times, infinities and what is long become a short text."""
     if isinstance(value, str):
         return value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "…"
     if value is None or isinstance(value, bool):
