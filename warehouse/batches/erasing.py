@@ -37,8 +37,8 @@ def held_in_batches(settings: Settings, person: Person) -> list[dict[str, Any]]:
 def erase_from_batches(settings: Settings, person: Person, pattern: str, *, rename: Callable[[str], str] | None) -> int:
     """Take a person out of every batch's files; how many files were changed. ``pattern``: their ids in free text.
 
-    With ``rename`` rows stay, under other ids. A batch that is being scored meanwhile is reached by asking again. Drafts
-    of rows that hold the person are deleted: where a server still writes one, its batch is refused, to be sent again.
+    With ``rename`` rows stay, under other ids. A batch that is being scored meanwhile is reached by asking again.
+    Drafts of rows that hold the person are deleted: where a server still writes one, its batch is refused.
     """
     for directory in settings.batches.glob("*/"):
         remove_abandoned(directory)
