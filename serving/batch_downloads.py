@@ -103,11 +103,14 @@ def file_name(batch_id: str, form: str) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """A value as CSV has it. A text that a spreadsheet would take for a formula begins with an apostrophe there."""
+    """A value as CSV has it. A text that a spreadsheet would take for a formula begins with an apostrophe there.
+
+    So does one that would after apostrophes of its own: whoever removes one apostrophe before a formula has the text.
+    """
     if value is None:
         return ""
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
+        return f"'{value}" if value.lstrip("'").startswith(_FORMULA) else value
     return f"{value.isoformat()}Z" if hasattr(value, "isoformat") else value
 
 

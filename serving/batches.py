@@ -22,7 +22,7 @@ from serving.access import Caller
 from serving.batch_body import MEDIA_TYPES, TableRequest, checked_rows, read_body
 from serving.batch_wire import BatchStatus, batch_status
 from serving.clock import utc_now
-from serving.decision_ids import new_decision_id
+from serving.decision_ids import is_decision_id, new_decision_id
 from serving.deployment_watch import DeploymentWatch
 from serving.json_body import media_type
 from serving.problems import (
@@ -33,6 +33,7 @@ from serving.problems import (
     Unavailable,
     UnknownBatch,
     Violation,
+    unknown_cursor,
 )
 from serving.served_model import ServedDeployment
 from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates, State
@@ -116,14 +117,18 @@ class BatchService:
             async with self._reading:
                 request = await _kept(self._read, served, body, content_type, batch_id)
             request = msgspec.structs.replace(request, caller_name=caller.name)
-            batch = await _kept(
-                self._states.add,
-                batch_id,
-                request,
-                caller_id=caller.caller_id,
-                body_sha256=digest,
-                key_id=key_id,
-            )
+            try:
+                batch = await _kept(
+                    self._states.add,
+                    batch_id,
+                    request,
+                    caller_id=caller.caller_id,
+                    body_sha256=digest,
+                    key_id=key_id,
+                )
+            except Exception:
+                await _kept(BatchFiles(self._settings, batch_id).remove)
+                raise
             if batch.batch_id != batch_id:  # the same key came twice at once, and the other was first
                 await _kept(BatchFiles(self._settings, batch_id).remove)
         if batch.body_sha256 != digest:
@@ -156,7 +161,12 @@ class BatchService:
     async def page(
         self, caller: Caller, *, state: State | None, cursor: str | None, limit: int
     ) -> tuple[list[Batch], str | None]:
-        """Up to ``limit`` batches of this caller, newest first, and the cursor of those that follow, if any do."""
+        """Up to ``limit`` batches of this caller, newest first, and the cursor of those that follow, if any do.
+
+        Raises InvalidRequest for a cursor that this API has not given.
+        """
+        if cursor is not None and not is_decision_id(cursor):
+            raise unknown_cursor(cursor)
         owner = None if caller.may("admin") else caller.caller_id
         found = await _kept(self._states.newest, limit + 1, caller_id=owner, state=state, before=cursor)
         return found[:limit], found[limit - 1].batch_id if len(found) > limit else None

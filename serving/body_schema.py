@@ -215,7 +215,7 @@ def naive_utc(time: datetime | None) -> datetime | None:
 
 
 def shown(value: Any) -> Any:
-    """The value as sent, fit to be put back into JSON: objects, infinities and what is long become a short text."""
+    """The value as sent, fit for JSON: objects, times, infinities and what is long become a short text."""
     if isinstance(value, str):
         return value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "…"
     if value is None or isinstance(value, bool):
@@ -226,10 +226,14 @@ def shown(value: Any) -> Any:
         return value
     if isinstance(value, list | dict) and len(value) > _SHOWN_MEMBERS:
         return f"{_json_type(value)} of {len(value)}"
-    return shown(_text_of(value) if isinstance(value, dict | list | float) else _digits(value))
+    return shown(_digits(value) if isinstance(value, int) else _text_of(value))
 
 
 def _text_of(value: Any) -> str:
+    if isinstance(value, date):  # as read from CSV
+        return value.isoformat()
+    if not isinstance(value, dict | list | float):
+        return str(value)
     try:
         return json.dumps(value)
     except RecursionError:  # nested as deeply as could just be decoded

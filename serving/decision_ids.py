@@ -1,10 +1,12 @@
 """Ids of decisions, and of the keys that name a request which may be sent again."""
 
 import os
+import re
 import time
 import uuid
 
 _NAMESPACE = uuid.UUID("5d8f3a0e-4c1b-5f5e-9c67-0b9a2f6f7e11")
+_DECISION_ID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
 def new_decision_id() -> str:
@@ -14,6 +16,11 @@ def new_decision_id() -> str:
     # version 7 in the first four of the random digits, variant 10 in the next
     random_part = f"{random & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62:020x}"
     return f"{time_part[:8]}-{time_part[8:]}-{random_part[:4]}-{random_part[4:8]}-{random_part[8:]}"
+
+
+def is_decision_id(text: str) -> bool:
+    """Whether a text has the form of these ids."""
+    return _DECISION_ID.fullmatch(text) is not None
 
 
 def key_id(caller_id: str, idempotency_key: str) -> str:

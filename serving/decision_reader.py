@@ -8,10 +8,19 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from serving.access import Caller
+from serving.body_schema import shown
 from serving.outbox import Outbox
-from serving.problems import InvalidRequest, Unavailable, UnknownApplication, UnknownDecision, Violation
+from serving.problems import (
+    InvalidRequest,
+    Unavailable,
+    UnknownApplication,
+    UnknownDecision,
+    Violation,
+    unknown_cursor,
+)
 from warehouse.decision_log import Decision, DecisionQuery, FoundDecision, Place, search_decisions
-from warehouse.errors import LakeError, OutboxError
+from warehouse.errors import FormatError, LakeError, OutboxError
+from warehouse.formats import read_id
 from warehouse.settings import Settings
 
 
@@ -39,18 +48,18 @@ class DecisionReader:
     ) -> tuple[Sequence[FoundDecision], str | None]:
         """Up to ``limit`` decisions, newest first, and the cursor of those that follow; None where none do.
 
-        Raises InvalidRequest for a cursor that this API has not given, and Unavailable.
+        Raises InvalidRequest for what is no id and a cursor that this API has not given, and Unavailable.
         """
         query = DecisionQuery(
             n_rows=limit + 1,
-            application_id=application_id,
-            borrower_id=borrower_id,
+            application_id=_id("application_id", application_id),
+            borrower_id=_id("borrower_id", borrower_id),
             caller_id=self.only_of(caller),
             before=_place(cursor) if cursor is not None else None,
         )
         found = await self._search(query)
-        shown = found[:limit]
-        return shown, _cursor(shown[-1].place) if len(found) > limit else None
+        told = found[:limit]
+        return told, _cursor(told[-1].place) if len(found) > limit else None
 
     async def require_own(self, application_id: str, caller: Caller) -> None:
         """Raise UnknownApplication where this caller may see their own alone, and no decision on it is theirs."""
@@ -75,6 +84,22 @@ class DecisionReader:
                 raise Unavailable(f"The lake cannot be read: {error}", retry_after_seconds=10) from error
 
 
+def _id(name: str, sent: str | None) -> str | None:
+    """An id in the one form that ids are kept in."""
+    if sent is None:
+        return None
+    rule = "an id, and no word for a missing one"
+    try:
+        found = read_id(sent)
+    except FormatError as error:
+        found, rule = None, str(error)
+    if found is None:
+        raise InvalidRequest(
+            f"The {name} cannot be read", (Violation(field=name, rule=f"must be {rule}", found=shown(sent)),)
+        )
+    return found
+
+
 def _cursor(place: Place) -> str:
     return base64.urlsafe_b64encode(f"{place[0].isoformat()} {place[1]}".encode()).decode().rstrip("=")
 
@@ -83,9 +108,9 @@ def _place(cursor: str) -> Place:
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
         moment, _, decision_id = text.partition(" ")
-        return datetime.fromisoformat(moment), decision_id
+        place = datetime.fromisoformat(moment), decision_id
     except (ValueError, binascii.Error):
-        rule = "must be the next_cursor of an answer"
-        raise InvalidRequest(
-            "The cursor cannot be read", (Violation(field="cursor", rule=rule, found=cursor[:100]),)
-        ) from None
+        raise unknown_cursor(cursor) from None
+    if _cursor(place) != cursor or place[0].tzinfo is not None:
+        raise unknown_cursor(cursor)
+    return place

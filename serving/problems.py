@@ -102,6 +102,12 @@ class InvalidRequest(Problem):
         self.violations = violations
 
 
+def unknown_cursor(cursor: str) -> InvalidRequest:
+    """The problem with a cursor that no answer gave."""
+    rule = "must be the next_cursor of an answer"
+    return InvalidRequest("The cursor cannot be read", (Violation(field="cursor", rule=rule, found=cursor[:100]),))
+
+
 class Unauthenticated(Problem):
     """No key or token, or one that is unknown, revoked or expired."""
 

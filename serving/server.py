@@ -38,6 +38,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     from serving.workers import COUNTERS, new_counters
 
     logs.configure()
+    keep_private(settings)
     # worker processes read their settings from the environment they inherit
     os.environ["LOANLAKE_HOME"] = str(settings.home)
     _wait_for_port(host, port)

@@ -13,6 +13,9 @@ from warehouse.failures import explained
 from warehouse.private_files import keep_private
 from warehouse.settings import Settings
 
+#: Its log is JSON from the first line, so it closes the home by itself once it has a log.
+_CLOSES_HOME_ITSELF = "serve"
+
 
 class _Commands(click.Group):
     """Finds subcommands among the installed entry points, in alphabetical order."""
@@ -27,12 +30,14 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="loanlake")
-def loanlake() -> None:
+@click.pass_context
+def loanlake(ctx: click.Context) -> None:
     """Loanlake: raw loan files in, tested features, promoted models and replayable scores out.
 
     All state lives under LOANLAKE_HOME (default: var/ in the repository).
     """
-    keep_private(Settings.from_environment())
+    if ctx.invoked_subcommand != _CLOSES_HOME_ITSELF:
+        keep_private(Settings.from_environment())
 
 
 def main() -> None:

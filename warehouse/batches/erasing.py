@@ -7,12 +7,13 @@ A line of what was sent is a person's where it names their borrower or applicati
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from warehouse.batches.files import SENT, BatchFiles, SentRow, sent_rows
+from warehouse.batches.files import SENT, SENT_DRAFTS, BatchFiles, SentRow, sent_rows
 from warehouse.drafts import remove_abandoned
 from warehouse.file_patterns import parquet
 from warehouse.person import Person
@@ -37,11 +38,13 @@ def erase_from_batches(settings: Settings, person: Person, pattern: str, *, rena
     """Take a person out of every batch's files; how many files were changed. ``pattern``: their ids in free text.
 
     With ``rename`` rows stay, under other ids. A batch that is being scored meanwhile is reached by asking again.
+    Drafts of rows that hold the person are deleted: where a server still writes one, its batch is refused.
     """
     for directory in settings.batches.glob("*/"):
         remove_abandoned(directory)
     sent, results = sorted(settings.batches.glob(SENT)), _results(settings)
     changed = [path for path in sent if _erase_lines(settings, path, person, re.compile(pattern), rename)]
+    changed += [path for path in settings.batches.glob(SENT_DRAFTS) if _erase_draft(path, person, re.compile(pattern))]
     changed += [path for path in results if _erase_rows(settings, path, person, pattern, rename)]
     return len(changed)
 
@@ -71,6 +74,17 @@ def _erase_lines(
     if is_changed:
         _replace(settings, path, lambda draft: draft.write_bytes(b"".join(kept)))
     return is_changed
+
+
+def _erase_draft(path: Path, person: Person, pattern: re.Pattern[str]) -> bool:
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        for line in file:
+            # the last one may not be whole
+            is_theirs = line.endswith(b"\n") and _is_of(msgspec.json.decode(line, type=SentRow), person)
+            if is_theirs or pattern.search(line.decode(errors="replace")):
+                path.unlink(missing_ok=True)
+                return True
+    return False
 
 
 def _renamed(row: SentRow, person: Person, rename: Callable[[str], str]) -> bytes:

@@ -8,7 +8,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -17,8 +17,9 @@ import msgspec
 from warehouse.drafts import draft_file
 from warehouse.settings import Settings
 
-#: Below the directory of all batches: the rows that were sent.
+#: Below the directory of all batches: the rows that were sent, and those that are being written or were left so.
 SENT = "*/rows.jsonl"
+SENT_DRAFTS = "*/.rows.jsonl.*"
 
 
 class SentRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -48,12 +49,16 @@ class BatchFiles:
         self.decisions = self.directory / "decisions.parquet"
 
     def write_rows(self, rows: Iterable[SentRow]) -> None:
-        """Make the rows durable."""
+        """Make the rows of a new batch durable; whatever fails, nothing of them is left."""
         encoder = msgspec.json.Encoder()
-        with self.draft_of(self.rows).open("wb") as file:
-            file.writelines(encoder.encode(row) + b"\n" for row in rows)
-        self.put(self.rows)
-        _to_disk(self.directory.parent)
+        try:
+            with self.draft_of(self.rows).open("wb") as file:
+                file.writelines(encoder.encode(row) + b"\n" for row in rows)
+            self.put(self.rows)
+            _to_disk(self.directory.parent)
+        except BaseException:
+            self.remove()
+            raise
 
     def read_rows(self, at_once: int) -> Iterator[list[SentRow]]:
         """The rows in their order, so many at a time."""
@@ -109,12 +114,13 @@ class BatchFiles:
 
 
 def sent_rows(settings: Settings) -> Iterator[tuple[str, SentRow]]:
-    """Every row that was sent and is still kept, with the id of its batch."""
+    """Every row that was sent and is still kept, with the id of its batch; whole rows of drafts too."""
     decoder = msgspec.json.Decoder(SentRow)
-    for path in sorted(settings.batches.glob(SENT)):
-        with path.open("rb") as file:
+    for path in sorted((*settings.batches.glob(SENT), *settings.batches.glob(SENT_DRAFTS))):
+        with suppress(FileNotFoundError), path.open("rb") as file:  # a draft has its name by now, or is gone
             for line in file:
-                yield path.parent.name, decoder.decode(line)
+                if line.endswith(b"\n"):
+                    yield path.parent.name, decoder.decode(line)
 
 
 def remove_unknown(settings: Settings, is_known: Callable[[str], bool], *, before: float) -> int:

@@ -199,11 +199,11 @@ class BatchStates:
 
         Raises BatchStateError for one that has ended otherwise or has its results, NotFoundError for none.
         """
-        has_results = BatchFiles(self._settings, batch_id).results.exists()
+        files = BatchFiles(self._settings, batch_id)
         with self._transaction() as con:
-            if has_results and _required(con, batch_id).state == "queued":
+            if files.results.exists() and _required(con, batch_id).state in ("queued", "running"):
                 raise BatchStateError(
-                    "this batch is scored, and only giving out its results is tried again: it cannot be cancelled"
+                    "this batch is scored, and only its results are still to be given out: it cannot be cancelled"
                 )
             con.execute(
                 "update batches set state = 'cancelled', ended_at = ? where batch_id = ? and state = 'queued'",

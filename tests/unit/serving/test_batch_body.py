@@ -90,6 +90,22 @@ def test_a_cell_of_csv_that_a_file_would_put_in_quarantine_is_refused_as_sent(fi
     assert (error["field"], error["found"]) == (field, text)
 
 
+@pytest.mark.parametrize(
+    ("field", "text", "found"),
+    [
+        ("oldest_account_on", "2099-01-01", "2099-01-01"),
+        ("oldest_account_on", "1899-12-31", "1899-12-31"),
+        ("decided_at", "0001-01-01T00:00:00+05:00", "0001-01-01T00:00:00+05:00"),
+        ("decided_at", "1899-12-31 10:00", "1899-12-31T10:00:00"),
+    ],
+)
+def test_a_date_of_csv_out_of_its_range_is_its_rows_problem(field: str, text: str, found: str) -> None:
+    row = read_csv(f"application_id,{field}", f"a,{text}")
+
+    (error,) = json.loads(row.problem or "")["errors"]
+    assert (error["field"], error["found"]) == (field, found)
+
+
 def test_a_refused_row_is_found_by_the_id_that_it_would_have_had() -> None:
     """Its person may ask to be forgotten."""
     row = read_csv("application_id,borrower_id,term_months", "a,1001.0,none at all")

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -458,6 +459,18 @@ def test_of_one_request_sent_twice_at_once_one_batch_is_taken(
 
     assert second.json()["batch_id"] == first.json()["batch_id"]
     assert [path.name for path in own_home.settings.batches.iterdir()] == [first.json()["batch_id"]]
+
+
+def test_a_batch_that_could_not_be_kept_leaves_no_rows(
+    batch_client: Client, own_home: ServingHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> Batch:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(BatchStates, "add", fail)
+
+    assert _send(batch_client, APPLICATION).status_code == 503
+    assert list(own_home.settings.batches.iterdir()) == []
 
 
 def test_a_key_whose_batch_was_forgotten_is_a_new_key(batch_client: Client, own_home: ServingHome) -> None:

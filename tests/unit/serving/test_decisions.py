@@ -1,5 +1,6 @@
 """Decisions by what they are about, and whose they are: lists with a cursor, over the outbox and the lake."""
 
+import base64
 import json
 from collections.abc import Iterator
 from contextlib import closing
@@ -31,6 +32,21 @@ def _listed(client: Client, **query: Any) -> list[str]:
     found = client.get("/v1/decisions", params=query)
     assert found.status_code == 200, found.text
     return [each["decision_id"] for each in found.json()["decisions"]]
+
+
+def _encoded(cursor: str) -> str:
+    return base64.urlsafe_b64encode(cursor.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    ("kept", "asked"), [("2002", "2002.0"), ("2002", " 2002\t"), ("Am\u00e9lie", "Ame\u0301lie"), ("2002.0", "2002")]
+)
+def test_an_id_is_asked_for_as_it_is_kept(own_client: Client, own_home: ServingHome, kept: str, asked: str) -> None:
+    ids = {"application_id": kept, "borrower_id": kept}
+    made = own_client.post("/v1/scores", json=APPLICATION | ids).json()["decision_id"]
+
+    assert _listed(own_client, application_id=asked) == [made]
+    assert _listed(own_client, borrower_id=asked) == [made]
 
 
 def test_decisions_are_found_by_application_and_borrower_before_and_after_they_reach_the_lake(
@@ -75,6 +91,11 @@ def test_a_list_goes_on_at_its_cursor(own_client: Client, own_home: ServingHome)
         ("/v1/decisions?limit=many", "limit", "int"),
         ("/v1/batches?state=done", "state", "must be one of queued, running"),
         ("/v1/decisions?cursor=!", "cursor", "next_cursor"),
+        (f"/v1/decisions?cursor={_encoded('2026-01-01T00:00:00+05:00 x')}", "cursor", "next_cursor"),
+        ("/v1/batches?cursor=zzz", "cursor", "next_cursor"),
+        ("/v1/decisions?application_id=1.2E%2B15", "application_id", "no rounded number"),
+        ("/v1/decisions?borrower_id=n/a", "borrower_id", "no word for a missing one"),
+        ("/v1/decisions?borrower_id=%20", "borrower_id", "no word for a missing one"),
     ],
 )
 def test_a_query_that_cannot_be_followed_is_refused_by_name(client: Client, path: str, field: str, rule: str) -> None:

@@ -1,6 +1,9 @@
 """A person in the files of batches: found, taken out, or called by a pseudonym; nobody else is touched."""
 
+from collections.abc import Iterator
+
 import duckdb
+import msgspec
 import pytest
 
 from warehouse.batches import BatchFiles, SentRow
@@ -47,6 +50,40 @@ def test_an_erased_person_is_in_no_file(home: Settings, files: BatchFiles) -> No
     assert [row.row_number for _, row in sent_rows(home)] == [2]
     assert duckdb.execute(f"select row_number, probability from '{files.results}'").fetchall() == [(2, 0.25)]
     assert erase_from_batches(home, PERSON, PATTERN, rename=None) == 0
+
+
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_a_draft_of_rows_is_found_and_deleted(home: Settings, *, is_renamed: bool) -> None:
+    """One of a living process, whose id another one may have by now; its last line is not whole."""
+    files = BatchFiles(home, "b-2")
+    draft = files.draft_of(files.rows)
+    draft.write_bytes(msgspec.json.encode(SentRow(row_number=1, borrower_id="bank-b1")) + b'\n{"row_number":2,"borr')
+
+    held = held_in_batches(home, PERSON)
+    n_changed = erase_from_batches(home, PERSON, PATTERN, rename=(lambda name: f"x-{name}") if is_renamed else None)
+
+    assert [row["row_number"] for row in held] == [1]
+    assert (n_changed, draft.exists()) == (1, False)
+
+
+def test_a_draft_without_the_person_is_left_to_its_writer(home: Settings) -> None:
+    files = BatchFiles(home, "b-2")
+    draft = files.draft_of(files.rows)
+    draft.write_bytes(msgspec.json.encode(SentRow(row_number=1, borrower_id="bank-b2")) + b"\n")
+
+    assert erase_from_batches(home, PERSON, PATTERN, rename=None) == 0
+    assert draft.exists()
+
+
+def test_rows_that_could_not_be_written_leave_nothing(home: Settings) -> None:
+    def rows() -> Iterator[SentRow]:
+        yield SentRow(row_number=1, borrower_id="bank-b1")
+        raise ValueError("no such row")
+
+    with pytest.raises(ValueError, match="no such row"):
+        BatchFiles(home, "b-2").write_rows(rows())
+
+    assert list(home.batches.iterdir()) == []
 
 
 def test_a_pseudonymised_person_keeps_rows_under_other_names(home: Settings, files: BatchFiles) -> None:

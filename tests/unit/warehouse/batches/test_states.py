@@ -150,11 +150,13 @@ def test_a_batch_that_has_its_results_is_never_cancelled(home: Settings, states:
     states.cancel("b-1")
     files.results.parent.mkdir(exist_ok=True)
     files.results.touch()
+    with pytest.raises(BatchStateError, match="it cannot be cancelled"):
+        states.cancel("b-1")  # its run is about to publish
 
     (put_back,) = states.end_abandoned()
 
     assert (put_back.state, put_back.attempt) == ("queued", 2)
-    with pytest.raises(BatchStateError, match="this batch is scored, and only giving out its results is tried again"):
+    with pytest.raises(BatchStateError, match="this batch is scored, and only its results are still to be given out"):
         states.cancel("b-1")
     assert [batch.batch_id for batch in states.queued()] == ["b-1"]
 
