@@ -215,7 +215,11 @@ class _Reader:
             "history",
             f"{borrower} and {known} and decided_at < {_timestamp(self._as_of)} order by decided_at",
         )
-        mine = f"application_id in (select application_id from core.int_applications{self._at()} where {borrower})"
+        in_order = "int_outcomes.known_at >= decided_at and int_outcomes.outcome_at >= date_trunc('month', decided_at)"
+        mine = (
+            f"application_id in (select application_id from core.int_applications{self._at()} "
+            f"where {borrower} and {in_order})"
+        )
         outcomes = self._rows("core.int_outcomes", "history", f"{mine} and {known} order by known_at")
         self._ids["application"] |= {str(row["application_id"]) for row in earlier.rows}
         self._statements, self._outcomes = statements.rows, outcomes.rows

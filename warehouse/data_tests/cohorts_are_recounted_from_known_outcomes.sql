@@ -30,6 +30,9 @@ known_outcomes as (
     inner join {{ ref('int_outcomes') }} as outcomes on outcomes.application_id = applications.application_id
     where
         outcomes.known_at < days.as_of
+        -- one dated before its own decision counts nowhere
+        and outcomes.known_at >= applications.decided_at
+        and outcomes.outcome_at >= date_trunc('month', applications.decided_at)
         and outcomes.known_at >= {{ months_later('days.as_of', -var('cohort_months')) }}
 ),
 

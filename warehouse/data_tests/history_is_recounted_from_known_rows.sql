@@ -55,7 +55,12 @@ earlier_outcomes as (
     from sampled
     inner join {{ ref('int_applications') }} as earlier on earlier.borrower_id = sampled.borrower_id
     inner join {{ ref('int_outcomes') }} as outcomes on outcomes.application_id = earlier.application_id
-    where outcomes.known_at < sampled.decided_at
+    where
+        outcomes.known_at < sampled.decided_at
+        and earlier.application_id <> sampled.application_id
+        -- one dated before its own decision counts nowhere
+        and outcomes.known_at >= earlier.decided_at
+        and outcomes.outcome_at >= date_trunc('month', earlier.decided_at)
     group by sampled.application_id
 )
 

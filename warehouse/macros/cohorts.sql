@@ -49,6 +49,7 @@ outcomes as (
         outcomes.known_at
     from {{ ref('int_outcomes') }} as outcomes
     inner join {{ ref('int_applications') }} as applications on applications.application_id = outcomes.application_id
+    where {{ is_misdated('outcomes', 'applications') }} is not true
 ),
 
 events as (

@@ -4,6 +4,17 @@
 -#}
 {% macro known_before(rows, points) -%} {{ rows }}.known_at < {{ points }}.as_of {%- endmacro %}
 
+{#-
+    Whether an outcome is dated before the decision on its own loan, which its lender's file must have wrong: it counts
+    nowhere, for a loan would be an earlier one of its own. By the month, where only months of outcomes are published.
+-#}
+{% macro is_misdated(outcomes, applications) -%}
+    (
+        {{ outcomes }}.known_at < {{ applications }}.decided_at
+        or {{ outcomes }}.outcome_at < date_trunc('month', {{ applications }}.decided_at)
+    )
+{%- endmacro %}
+
 {#- The borrower × statement columns of the last 3 and 6 months, and the borrower's own earlier loans. In table order. -#}
 {% macro history_columns() -%}
     {{ return([
@@ -68,6 +79,7 @@ outcomes_by_borrower as (
         outcomes.known_at
     from {{ ref('int_outcomes') }} as outcomes
     inner join {{ ref('int_applications') }} as applications on applications.application_id = outcomes.application_id
+    where {{ is_misdated('outcomes', 'applications') }} is not true
 ),
 
 prior_outcomes as (

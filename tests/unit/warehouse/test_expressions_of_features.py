@@ -14,7 +14,7 @@ TYPES = {"requested_amount": "double", "term_months": "integer", "annual_rate": 
 
 def payments(rates: Sequence[float], *, amount: float = 10_000.0, months: int = 36) -> list[float]:
     """The monthly payment at each rate; the feature is its share of a monthly income of the same amount."""
-    select = sqlglot.parse_one(f"select {macros()['application_features']()} from inputs", dialect="duckdb")
+    select = sqlglot.parse_one(f"select {macros()['features_since_1']()} from inputs", dialect="duckdb")
     (payment,) = [column.this.sql("duckdb") for column in select.expressions if column.alias == "payment_to_income"]
     sql = f"select {payment} as payment from inputs"
     rows = [dict(zip(TYPES, (amount, months, rate, 12 * amount), strict=True)) for rate in rates]

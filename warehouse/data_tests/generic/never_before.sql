@@ -1,6 +1,6 @@
-{#- Rows whose later moment comes before the earlier one. -#}
+{#- Rows whose later moment comes before the earlier one, whole: their ids say which. -#}
 {% test never_before(model, earlier, later) %}
-select {{ earlier }}, {{ later }}
+select *
 from {{ model }}
 where {{ later }} < {{ earlier }}
 {% endtest %}

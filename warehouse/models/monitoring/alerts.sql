@@ -1,6 +1,6 @@
 -- One row per thing that deserves a look: a feature or score that drifted, a model that performs worse than it should,
 -- decisions made with other values than the warehouse has, rows that broke the feature contract, a candidate that a
--- gate refused, a file that lost too many of its rows.
+-- gate refused, a file that lost too many of its rows, outcomes dated before their decisions.
 {%- set limits = var('alerts') %}
 with feature_drift as (
     select
@@ -175,6 +175,25 @@ rows_set_aside as (
     where set_aside_share > max_share and not is_accepted
 ),
 
+outcome_dates as (
+    select
+        'outcome_dates' as kind,
+        applications.source,
+        cast(null as {{ dbt.type_string() }}) as model_name,
+        cast(null as integer) as model_version,
+        cast(date_trunc('month', max(applications.decided_at)) as date) as raised_for,
+        'outcomes' as subject,
+        cast(count(*) as double) as value,
+        cast(0 as double) as threshold,
+        true as is_severe,
+        cast(count(*) as {{ dbt.type_string() }}) || ' outcomes are dated before the decision on their loan, and count '
+        || 'neither as labels nor in features; one is of ' || min(applications.application_id) as message
+    from {{ ref('int_outcomes') }} as outcomes
+    inner join {{ ref('int_applications') }} as applications on applications.application_id = outcomes.application_id
+    where {{ is_misdated('outcomes', 'applications') }}
+    group by applications.source
+),
+
 alerts as (
     select * from feature_drift
     union all
@@ -195,6 +214,8 @@ alerts as (
     select * from gate
     union all
     select * from rows_set_aside
+    union all
+    select * from outcome_dates
 )
 
 select

@@ -41,7 +41,9 @@ labelled as (
         -- a loan still unresolved after it and the lag has no label, for neither answer would be true
         {{ in_time if window else 'outcomes.is_default' }} as is_default,
         {{ in_time if window else 'true' }} as is_by_outcome,
-        {{ 'true' if window else 'outcomes.application_id is not null' }} as is_known
+        {{ 'true' if window else 'outcomes.application_id is not null' }}
+        -- nor is a loan good whose default is dated before its decision: what became of it is not known
+        and {{ is_misdated('outcomes', 'mature') }} is not true as is_known
     from mature
     left join {{ ref('int_outcomes') }} as outcomes
         on outcomes.application_id = mature.application_id
