@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 import duckdb
-from sqlglot import exp
 
 from ml.bundle import load_bundle
 from ml.deployment import bundle_directory
@@ -20,7 +19,7 @@ from ml.logged_values import plain
 from warehouse.contract import FeatureContract, InputColumn
 from warehouse.decision_log import Decision, find_decision
 from warehouse.errors import NotFoundError
-from warehouse.expressions.select_text import read_select
+from warehouse.expressions.select_text import inputs_of_columns, read_select
 from warehouse.lake import CATALOG, connect
 from warehouse.raw_keys import RawTable, quoted, raw_tables, read_manifest
 from warehouse.settings import Settings
@@ -40,7 +39,7 @@ _HISTORY_COUNTS = {
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature as logged, the scalar SQL that made it, and the inputs which that reads."""
+    """A feature as logged, the scalar SQL that made it, and the inputs it is made of, through other features too."""
 
     name: str
     value: object
@@ -142,7 +141,7 @@ def trace_decision(settings: Settings, decision_id: str) -> DecisionLineage:
         },
         snapshot=reader.snapshot,
         notes=tuple(reader.notes),
-        features=_features(bundle.contract, json.loads(decision.features)),
+        features=features_of(bundle.contract, json.loads(decision.features)),
         inputs=tuple(_input(column, inputs.get(column.name), decision) for column in bundle.contract.inputs),
         core=core,
         staging=staging,
@@ -153,15 +152,16 @@ def trace_decision(settings: Settings, decision_id: str) -> DecisionLineage:
     )  # fmt: skip
 
 
-def _features(contract: FeatureContract, logged: Mapping[str, object]) -> tuple[Feature, ...]:
+def features_of(contract: FeatureContract, logged: Mapping[str, object]) -> tuple[Feature, ...]:
+    """The contract's features with what was ``logged`` of them, by name."""
     columns = {column.name: column.expression for column in read_select(contract.sql).columns}
-    inputs = {column.name for column in contract.inputs}
+    inputs = inputs_of_columns(contract.sql, [column.name for column in contract.inputs])
     return tuple(
         Feature(
             name,
             logged[name],
             columns[name].sql(dialect="duckdb", comments=False),
-            tuple(sorted({read.name for read in columns[name].find_all(exp.Column)} & inputs)),
+            tuple(sorted(inputs[name])),
         )
         for name in contract.feature_names
     )

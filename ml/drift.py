@@ -53,11 +53,15 @@ class DriftRule:
 
     ``missing_share_change``: a limit for the share of missing values, as an absolute difference, against its normal
     approximation.
+
+    ``min_decisions``: a month of fewer is measured and not judged, so that it has no limits. A few calls of one person
+    who tries the API are no sample of the applicants, whatever a test says of them.
     """
 
     psi: float = 0.2
     missing_share_change: float = 0.1
     among_months: float = 0.05
+    min_decisions: int = 100
 
     def psi_limit(
         self, *, n_reference: int, n_current: int, n_bins: int, reference_months: Sequence[float] | None = None
@@ -72,6 +76,8 @@ class DriftRule:
         >>> DriftRule().psi_limit(n_reference=20_000, n_current=2_000, n_bins=11, reference_months=[1.0, 1.5] * 15)
         1.5
         """
+        if n_current < self.min_decisions:
+            return None
         limit = self.psi
         if n_bins > 1:
             from scipy.special import chdtri
@@ -83,8 +89,15 @@ class DriftRule:
         n_as_far = math.floor(self.among_months * (len(reference_months) + 1)) - 1
         return None if n_as_far < 0 else max(limit, sorted(reference_months, reverse=True)[n_as_far])
 
-    def missing_share_limit(self, reference: float, current: float, *, n_reference: int, n_current: int) -> float:
-        """By how much the shares of missing values must differ to be drift: the limit, or the noise of the samples."""
+    def missing_share_limit(
+        self, reference: float, current: float, *, n_reference: int, n_current: int
+    ) -> float | None:
+        """By how much the shares of missing values must differ to be drift: the limit, or the noise of the samples.
+
+        None for a month of fewer than ``min_decisions``.
+        """
+        if n_current < self.min_decisions:
+            return None
         pooled = (reference * n_reference + current * n_current) / (n_reference + n_current)
         noise = 2.576 * math.sqrt(pooled * (1 - pooled) * (1 / n_reference + 1 / n_current))
         return max(self.missing_share_change, noise)
@@ -95,7 +108,7 @@ class FeatureDrift:
     """One row of ``monitoring.feature_drift``. Counts include missing values; a statistic of another kind is None.
 
     ``psi_limit``: above it the month has drifted; None where nothing can tell. ``missing_share_limit``: the same for
-    the change of the share of missing values, in either direction.
+    the change of the share of missing values, in either direction; None for a month of too few decisions to be judged.
     """
 
     month: date
@@ -112,8 +125,13 @@ class FeatureDrift:
     missing_share_reference: float
     missing_share_current: float
     missing_share_change: float
-    missing_share_limit: float
+    missing_share_limit: float | None
     is_drifted: bool
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the month has enough decisions for a verdict."""
+        return self.missing_share_limit is not None
 
     @property
     def psi_of_limit(self) -> float:
@@ -123,17 +141,26 @@ class FeatureDrift:
 
 @dataclass(frozen=True)
 class ScoreDrift:
-    """One row of ``monitoring.score_drift``."""
+    """One row of ``monitoring.score_drift``.
+
+    ``psi_limit``: above it the scores have drifted; None for a month of too few decisions to be judged.
+    """
 
     month: date
     n_reference: int
     n_current: int
     psi: float
+    psi_limit: float | None
     ks: float | None
     ks_p_value: float | None
     mean_reference: float
     mean_current: float
     is_drifted: bool
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the month has enough decisions for a verdict."""
+        return self.psi_limit is not None
 
 
 def record_feature_drift(
@@ -297,7 +324,8 @@ def _feature_drift(
         missing_share_current=missing_current,
         missing_share_change=missing_current - missing_reference,
         missing_share_limit=missing_limit,
-        is_drifted=(limit is not None and psi > limit) or abs(missing_current - missing_reference) > missing_limit,
+        is_drifted=(limit is not None and psi > limit)
+        or (missing_limit is not None and abs(missing_current - missing_reference) > missing_limit),
     )
 
 
@@ -309,6 +337,7 @@ def _score_drift(row: Mapping[str, Any], rule: DriftRule, *, mean_reference: flo
         n_reference=n_reference,
         n_current=n_current,
         psi=psi,
+        psi_limit=limit,
         ks=row["ks"],
         ks_p_value=_p_value_of_ks(row),
         mean_reference=mean_reference,

@@ -30,7 +30,7 @@ class Figure(msgspec.Struct, frozen=True):
 
 
 class VersionDrift(msgspec.Struct, frozen=True):
-    """Of one version, the newest ``month`` that has decisions of it; ``measured_at`` in UTC."""
+    """Of one version, its newest ``month`` with enough decisions to be judged; ``measured_at`` in UTC."""
 
     model_name: str
     model_version: int
@@ -42,8 +42,9 @@ class VersionDrift(msgspec.Struct, frozen=True):
 def newest_month(
     model: "MonitoredModel", features: "Sequence[FeatureDrift]", scores: "Sequence[ScoreDrift]"
 ) -> VersionDrift | None:
-    """The figures of the newest month measured; None where there is none."""
-    months = {row.month for row in features} | {row.month for row in scores}
+    """The figures of the newest month that can be judged, else of the newest measured; None where there is none."""
+    rows: list[FeatureDrift | ScoreDrift] = [*features, *scores]
+    months = {row.month for row in rows if row.is_judged} or {row.month for row in rows}
     if not months:
         return None
     month = max(months)

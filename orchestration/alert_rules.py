@@ -40,16 +40,17 @@ class Alarm:
 
 
 def drift_alarm(settings: Settings, champion: "Deployment") -> Alarm | None:
-    """The scores have drifted in the newest month measured, or most features have."""
+    """The scores have drifted in the newest month that has enough decisions to be judged, or most features have."""
     scores = _row(
         settings,
-        "select month, psi, is_drifted from monitoring.score_drift where {champion} order by month desc limit 1",
+        "select month, psi, is_drifted from monitoring.score_drift where {champion} and psi_limit is not null "
+        "order by month desc limit 1",
         champion,
     )
     features = _row(
         settings,
         "select month, count(*) filter (where is_drifted), count(*) from monitoring.feature_drift where {champion} "
-        "group by month order by month desc limit 1",
+        "and missing_share_limit is not null group by month order by month desc limit 1",
         champion,
     )
     if scores and (reason := scores_have_drifted(scores[0], psi=scores[1], is_drifted=scores[2])):

@@ -14,6 +14,7 @@ from orchestration.loaded_sources import loaded_sources
 from orchestration.progress import Progress, elapsed
 from orchestration.run_summary import summary_text
 from warehouse.errors import RunRefused
+from warehouse.lenders import lenders_of_project
 from warehouse.settings import Settings
 from warehouse.sources import SOURCES
 
@@ -23,11 +24,12 @@ JOB = "default_risk"
 def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
     """Execute the main job, printing one line a step and the closing table; returns whether it succeeded.
 
-    Raises RunRefused, before anything is built, where the source has no file in the lake and none to load, or the dbt
-    project lacks a version of the features that the run needs.
+    Raises RunRefused, before anything is built, where the source has no file in the lake and none to load, no model of
+    the dbt project reads its files, or the project lacks a version of the features that the run needs.
     """
     started, source = time.monotonic(), str(run_settings["source"])
     _require_files(source, run_settings["files"], settings)
+    _require_models(source)
     require_versions(settings, source, str(run_settings.get("feature_version", "")))
     click.echo(f"loanlake run {source}: {settings.home}")
     progress = Progress(quiet_steps=frozenset(f"ingest_{name}" for name in (*SOURCES, "own_lenders") if name != source))
@@ -53,4 +55,15 @@ def _require_files(source: str, files: Sequence[str], settings: Settings) -> Non
         raise RunRefused(
             f"no file of {source!r} was loaded yet, so there is nothing to build from: "
             f"`loanlake run {source} FILE…`" + (f"; did you mean {near[0]}?" if near and near[0] != source else "")
+        )
+
+
+def _require_models(source: str) -> None:
+    lenders = {*SOURCES, *lenders_of_project()}
+    if source not in lenders:
+        near = difflib.get_close_matches(source, lenders, n=1)
+        raise RunRefused(
+            f"a source must be one whose files the dbt project reads, one of {', '.join(sorted(lenders))}: found "
+            f"{source!r}; "
+            + (f"did you mean {near[0]}?" if near else "docs/bring-your-own-lender.md says how to add a lender")
         )

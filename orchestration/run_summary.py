@@ -122,21 +122,23 @@ def _drift_lines(settings: Settings, source: str) -> list[str]:
     if champion is None:
         return ["drift         not measured yet"]
     of_champion = f"where source = ? and model_version = {champion.model_version:d}"
+    # of those with enough decisions to be judged, which have limits
     newest = "month = max(month) over ()"
     scores = _row(
         settings,
-        f"select max(month), bool_or(is_drifted) from (from monitoring.score_drift {of_champion} qualify {newest})",
+        "select max(month), bool_or(is_drifted) from "
+        f"(from monitoring.score_drift {of_champion} and psi_limit is not null qualify {newest})",
         source,
     )
     features = _row(
         settings,
         "select count(*), count(*) filter (where is_drifted), "
         "string_agg(feature, ', ' order by psi / psi_limit desc) filter (where is_drifted) "
-        f"from (from monitoring.feature_drift {of_champion} qualify {newest})",
+        f"from (from monitoring.feature_drift {of_champion} and missing_share_limit is not null qualify {newest})",
         source,
     )
     if not scores or not scores[0] or not features:
-        return ["drift         not measured yet"]
+        return ["drift         not judged yet: no month of the champion has enough decisions"]
     month, scores_drifted = scores
     n_features, n_drifted, names = features
     return [

@@ -81,6 +81,11 @@ def read_lender(source: str, directory: Path | None = None) -> Lender:
     )
 
 
+def lenders_of_project() -> frozenset[str]:
+    """The lenders whose files the dbt project's models read, as its var ``lenders`` says."""
+    return frozenset(yaml.safe_load((DBT_PROJECT_DIR / "dbt_project.yml").read_text())["vars"]["lenders"])
+
+
 def _moved_limit(value: Any, where: str) -> MovedLimit:
     keys = _mapping(value, where, ("limit", "reason"))
     limit = keys.get("limit")

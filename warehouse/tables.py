@@ -176,6 +176,7 @@ TABLES: dict[str, dict[str, str]] = {
         "n_reference": "bigint",
         "n_current": "bigint",
         "psi": "double",
+        "psi_limit": "double",
         "ks": "double",
         "ks_p_value": "double",
         "mean_reference": "double",

@@ -60,14 +60,14 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
         for version in versions
     ]
     n_features, features = len(versions[0].bundle.contract.features), of_features[0]
-    latest = max((row.month for row in features), default=None)
+    latest = max((row.month for row in features if row.is_judged), default=None)
     drifted = sorted(row.feature for row in features if row.is_drifted and row.month == latest)
     yield dg.MaterializeResult(
         asset_key=FEATURE_DRIFT,
         metadata={
             "summary": f"{latest:%Y-%m}: {len(drifted)} of {n_features} features have drifted"
             if latest
-            else "no decisions yet",
+            else "no month has enough decisions to be judged yet",
             "dagster/row_count": len(features),
             "features_drifted": drifted,
             "greatest PSI for its limit by month": _worst_by_month(features),
@@ -90,7 +90,8 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
     yield dg.MaterializeResult(
         asset_key=SCORE_DRIFT,
         metadata={
-            "summary": f"scores drifted in {sum(row.is_drifted for row in scores)} of {len(scores)} months",
+            "summary": f"scores drifted in {sum(row.is_drifted for row in scores)} of "
+            f"{sum(row.is_judged for row in scores)} months with enough decisions to be judged",
             "dagster/row_count": len(scores),
             "by month": _scores_by_month(scores),
             "seconds": round(time.monotonic() - started, 2),
@@ -224,7 +225,7 @@ def _worst_by_month(features: "Sequence[FeatureDrift]") -> dg.MarkdownMetadataVa
     for month in sorted({row.month for row in features}):
         worst = max((row for row in features if row.month == month), key=lambda row: row.psi_of_limit)
         limit = "–" if worst.psi_limit is None else f"{worst.psi_limit:.3f}"
-        drifted = "yes" if worst.is_drifted else "no"
+        drifted = _verdict(worst)
         rows.append([f"{month:%Y-%m}", worst.feature, f"{worst.psi:.3f}", limit, drifted])
     return pages.table(["month", "feature", "PSI", "limit", "drifted"], rows)
 
@@ -238,11 +239,15 @@ def _scores_by_month(scores: "Sequence[ScoreDrift]") -> dg.MarkdownMetadataValue
                 f"{row.n_current:,}",
                 f"{row.psi:.3f}",
                 f"{row.mean_current:.4f}",
-                "yes" if row.is_drifted else "no",
+                _verdict(row),
             ]
             for row in scores
         ],
     )
+
+
+def _verdict(row: "FeatureDrift | ScoreDrift") -> str:
+    return ("yes" if row.is_drifted else "no") if row.is_judged else "too few decisions"
 
 
 def _skew_by_month(rows: "Sequence[tuple[MonitoredModel, FeatureSkew]]") -> dg.MarkdownMetadataValue:

@@ -111,7 +111,7 @@ def test_not_a_number_and_null_are_both_missing(bank: Bank) -> None:
 def test_a_month_without_a_single_value_has_no_statistic_of_values(bank: Bank) -> None:
     """An all-missing column must be reported as drift, not crash the month."""
     snapshot = bank.train(REFERENCE)
-    bank.decide(datetime(2024, 1, 5), [_row(None, is_renter=None, purpose=None)] * 60)
+    bank.decide(datetime(2024, 1, 5), [_row(None, is_renter=None, purpose=None)] * 100)
 
     found = measure_feature_drift(bank.con, MODEL, CONTRACT, reference_snapshot=snapshot)
 
@@ -228,10 +228,30 @@ def test_an_empty_file_of_scores_is_refused(bank: Bank, tmp_path: Path) -> None:
 
 def test_a_high_psi_of_a_few_decisions_is_noise() -> None:
     """Ten decisions in eleven bins give a PSI near one without any drift."""
-    rule = DriftRule()
+    rule = DriftRule(min_decisions=10)
 
     assert rule.psi_limit(n_reference=10_000, n_current=10, n_bins=11) > 1
     assert rule.psi_limit(n_reference=10_000, n_current=1_000, n_bins=11) == 0.2
+
+
+@pytest.mark.parametrize(("n_decisions", "is_judged"), [(99, False), (100, True)])
+def test_a_month_of_too_few_decisions_is_measured_and_not_judged(
+    bank: Bank, tmp_path: Path, n_decisions: int, is_judged: bool
+) -> None:
+    """A few calls by one who tries the API look like a drift of nearly all, of missing values too."""
+    snapshot = bank.train(REFERENCE)
+    pq.write_table(pa.table({"probability": [n / 1000 for n in range(500)]}), tmp_path / "scores.parquet")
+    trials = [_row(99.0, is_renter=None, purpose="boat")] * n_decisions
+    bank.decide(datetime(2024, 1, 5), trials, probability=[0.9] * n_decisions)
+
+    found = record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
+    (scores,) = record_score_drift(bank.settings, MODEL, reference_scores=tmp_path / "scores.parquet")
+
+    assert all(row.psi > 1 for row in (*found, scores))
+    assert {(row.is_judged, row.is_drifted) for row in (*found, scores)} == {(is_judged, is_judged)}
+    limits = "missing_share_limit is not null, psi_limit is not null"
+    assert set(bank.query(f"select {limits} from monitoring.feature_drift")) == {(is_judged, is_judged)}
+    assert bank.query("select psi_limit is not null from monitoring.score_drift") == [(is_judged,)]
 
 
 def test_the_limits_can_be_set() -> None:

@@ -36,6 +36,7 @@ SCORES = ScoreDrift(
     n_reference=1000,
     n_current=100,
     psi=0.05,
+    psi_limit=0.2,
     ks=0.1,
     ks_p_value=0.5,
     mean_reference=0.1,
@@ -51,6 +52,15 @@ def test_only_the_newest_month_is_told() -> None:
     assert drift is not None
     assert drift.month == JUNE
     assert drift.figures == (Figure("loan_to_income", 0.3, True), Figure(SCORE, 0.05, False))
+
+
+def test_a_month_of_too_few_decisions_does_not_take_the_place_of_one_that_was_judged() -> None:
+    few = replace(FEATURE, month=date(2022, 7, 1), psi_limit=None, missing_share_limit=None, is_drifted=False)
+
+    drift = newest_month(MODEL, [FEATURE, few], [])
+
+    assert drift is not None
+    assert drift.month == JUNE
 
 
 def test_what_is_published_is_read_and_then_replaced(home: Settings) -> None:

@@ -18,8 +18,8 @@ MAY, JUNE = date(2024, 5, 1), date(2024, 6, 1)
 
 def test_drifted_scores_in_the_newest_month_are_an_alarm(home: Settings, in_service: Serve, measured: Measured) -> None:
     champion = in_service(2)
-    measured("monitoring.score_drift", champion, month=MAY, psi=0.05, is_drifted=False)
-    measured("monitoring.score_drift", champion, month=JUNE, psi=0.312, is_drifted=True)
+    measured("monitoring.score_drift", champion, month=MAY, psi=0.05, is_drifted=False, psi_limit=0.2)
+    measured("monitoring.score_drift", champion, month=JUNE, psi=0.312, is_drifted=True, psi_limit=0.2)
 
     alarm = drift_alarm(home, champion)
 
@@ -30,15 +30,29 @@ def test_drifted_scores_in_the_newest_month_are_an_alarm(home: Settings, in_serv
 
 def test_a_drift_that_has_passed_is_no_alarm(home: Settings, in_service: Serve, measured: Measured) -> None:
     champion = in_service()
-    measured("monitoring.score_drift", champion, month=MAY, psi=0.4, is_drifted=True)
-    measured("monitoring.score_drift", champion, month=JUNE, psi=0.05, is_drifted=False)
+    measured("monitoring.score_drift", champion, month=MAY, psi=0.4, is_drifted=True, psi_limit=0.2)
+    measured("monitoring.score_drift", champion, month=JUNE, psi=0.05, is_drifted=False, psi_limit=0.2)
 
     assert drift_alarm(home, champion) is None
 
 
+def test_a_month_of_too_few_decisions_neither_raises_nor_hides_an_alarm(
+    home: Settings, in_service: Serve, measured: Measured
+) -> None:
+    """Four trial scores in a new month say nothing of the applicants."""
+    champion = in_service()
+    measured("monitoring.score_drift", champion, month=MAY, psi=0.4, is_drifted=True, psi_limit=0.2)
+    measured("monitoring.score_drift", champion, month=JUNE, psi=2.0, is_drifted=False, psi_limit=None)
+
+    alarm = drift_alarm(home, champion)
+
+    assert alarm is not None
+    assert alarm.key.endswith("2024-05-01")
+
+
 def test_the_drift_of_an_earlier_version_is_no_alarm(home: Settings, in_service: Serve, measured: Measured) -> None:
     """Prevents one drifted month from starting trainings after the new model is in service."""
-    measured("monitoring.score_drift", in_service(1), month=JUNE, psi=0.4, is_drifted=True)
+    measured("monitoring.score_drift", in_service(1), month=JUNE, psi=0.4, is_drifted=True, psi_limit=0.2)
 
     assert drift_alarm(home, in_service(2)) is None
 
@@ -49,7 +63,8 @@ def test_half_of_the_features_drifting_is_an_alarm_and_fewer_are_not(
 ) -> None:
     champion = in_service()
     for number in range(4):
-        measured("monitoring.feature_drift", champion, month=JUNE, feature=f"f{number}", is_drifted=number < n_drifted)
+        figures = {"is_drifted": number < n_drifted, "missing_share_limit": 0.1}
+        measured("monitoring.feature_drift", champion, month=JUNE, feature=f"f{number}", **figures)
 
     assert (drift_alarm(home, champion) is not None) == is_alarm
 

@@ -33,6 +33,19 @@ def test_a_source_without_any_file_is_refused_before_anything_is_built(tmp_path,
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("lending_clb", r"found 'lending_clb'; did you mean lending_club\?$"), ("mybank", r"bring-your-own-lender")],
+)
+def test_files_of_a_source_that_no_model_reads_are_refused_before_anything_is_built(tmp_path, source, said):
+    settings = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path)})
+
+    with pytest.raises(RunRefused, match=said):
+        run_main_path({"source": source, "files": ["lc.csv"]}, settings)
+
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_version_that_the_project_lacks_is_refused_before_anything_is_built(home: Settings) -> None:
     with pytest.raises(RunRefused, match=r"no version 9: .*ftr_application.yml lists v1, v2; name one of them"):
         run_main_path({"source": "simulated", "files": [], "feature_version": "9"}, home)

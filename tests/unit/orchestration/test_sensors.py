@@ -282,7 +282,8 @@ def test_an_empty_inbox_starts_nothing(home: Settings, instance: dg.DagsterInsta
 
 
 def drift(measured: Callable[..., None], champion: Deployment, *, is_true: bool) -> None:
-    measured("monitoring.score_drift", champion, month=JUNE, psi=0.3 if is_true else 0.01, is_drifted=is_true)
+    figures = {"psi": 0.3 if is_true else 0.01, "psi_limit": 0.2}
+    measured("monitoring.score_drift", champion, month=JUNE, is_drifted=is_true, **figures)
 
 
 def decay(measured: Callable[..., None], champion: Deployment, *, is_true: bool) -> None:

@@ -32,7 +32,8 @@ matters as (
     group by kind, source, model_name, model_version, month, matter
 ),
 
--- the months in which an alert of the kind could have been raised; of other kinds, those in which one was
+-- the months in which an alert of the kind could have been raised (one of too few decisions has no limit of drift);
+-- of other kinds, those in which one was
 measured as (
     select distinct
         'feature_drift' as kind,
@@ -41,6 +42,7 @@ measured as (
         model_version,
         month
     from {{ source('monitoring', 'feature_drift') }}
+    where missing_share_limit is not null
     union
     select distinct
         'score_drift' as kind,
@@ -49,6 +51,7 @@ measured as (
         model_version,
         month
     from {{ source('monitoring', 'score_drift') }}
+    where psi_limit is not null
     union
     select distinct
         'feature_skew' as kind,
