@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.alerts import alert_lines
-from warehouse.errors import LakeError, NoLakeError
+from warehouse.errors import LakeError, LoanlakeError, NoLakeError
 from warehouse.rows_set_aside import losses
 from warehouse.settings import Settings
 
@@ -166,10 +166,23 @@ def _served_lines(settings: Settings, now: datetime) -> list[str]:
     served = read_deployment(settings)
     if served is None:
         return []
-    lines = [f"{served.model_name} version {served.model_version}, {_since(served, now)}"]
+    lines = [f"{served.model_name} version {served.model_version}, {_since(served, now)}", *_unusable(served, settings)]
     if served.challenger is not None:
-        lines.append(f"challenged by {served.challenger.name}, {_since(served.challenger.deployment, now)}")
+        challenger = served.challenger.deployment
+        lines.append(f"challenged by {served.challenger.name}, {_since(challenger, now)}")
+        lines += _unusable(challenger, settings)
     return lines
+
+
+def _unusable(deployment: "Deployment", settings: Settings) -> list[str]:
+    """Why an API that starts now refuses the version; one that has loaded it before goes on with it."""
+    from ml.registered_version import load_registered
+
+    try:
+        load_registered(settings, deployment.model_name, deployment.model_version)
+    except LoanlakeError as error:
+        return [f"an API that starts now does not take version {deployment.model_version}: {error}"]
+    return []
 
 
 def _since(deployment: "Deployment", now: datetime) -> str:
