@@ -72,15 +72,11 @@ def _named(paths: Sequence[Path], settings: Settings) -> str:
 
 
 def _without_models(settings: Settings, source: str) -> str:
-    from warehouse.raw_keys import kept_manifest
-    from warehouse.sources import SOURCES, raw_table
+    from orchestration.loaded_sources import is_read_by_models
 
-    manifest = kept_manifest(settings)
-    if source in SOURCES or manifest is None:
+    if is_read_by_models(settings, source):
         return ""
-    read = (f"{node['schema']}.{node['identifier']}" for node in manifest["sources"].values())
-    has_models = any(table.startswith(raw_table(source, "")) for table in read)
-    return "" if has_models else f"; no dbt model reads the lender {source!r}, so that a run for it is refused"
+    return f"; no dbt model reads the lender {source!r}, so that a run for it is refused"
 
 
 def _lake_lines(settings: Settings, read: Callable[["duckdb.DuckDBPyConnection"], list[str]]) -> list[str]:
