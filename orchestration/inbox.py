@@ -3,7 +3,8 @@
 A file is loaded once it has settled: no process has it open for writing, and it has not changed for a while. The run
 that loads it renames it into ``.claimed/`` beside it first: whatever a sender then puts under its name is another file.
 It is deleted when the lake has its content, to the byte (the landing directory keeps a copy), and goes back under its
-name where the run ends before that, however it ends. A file that cannot be loaded is renamed ``<file>.refused``.
+name where the run ends before that, however it ends. A file that cannot be loaded is renamed ``<file>.refused``,
+and the reason is written to ``<file>.refused.txt`` beside it.
 Everything else that lies in the inbox is passed over, and named with the reason (:attr:`Look.passed_over`).
 """
 
@@ -26,7 +27,9 @@ from warehouse.sources.landing import FileState, checksum
 SETTLED_SECONDS = 5.0
 #: The same where the system cannot say whether a process has the file open for writing.
 SETTLED_SECONDS_UNSEEN = 60.0
-_CLAIMED, _REFUSED = ".claimed", ".refused"
+_CLAIMED, _REFUSED, _REASON = ".claimed", ".refused", ".txt"
+#: Most bytes of a reason that are shown.
+_REASON_BYTES = 2_000
 #: Ends of the names of files that their senders rename once they are complete.
 _UNFINISHED = {".part", ".partial", ".filepart", ".tmp"}
 
@@ -128,6 +131,7 @@ def claim(file: WaitingFile) -> WaitingFile | None:
             f"a file of the inbox must be in a folder that this user may write to: {file.path} cannot be renamed "
             f"({error.strerror})"
         ) from None
+    _forget_reason(file.path.with_name(file.path.name + _REFUSED))  # of a file that was renamed back
     if FileState.of(claimed.path.lstat()) == file.state and not has_writer(claimed.path):
         return claimed
     give_back(claimed)
@@ -139,10 +143,37 @@ def give_back(claimed: WaitingFile) -> Path:
     return _leave(claimed, _dropped_as(claimed.path))
 
 
-def set_aside(claimed: WaitingFile) -> Path:
-    """Rename a file that cannot be loaded, so that no run tries it again."""
+def set_aside(claimed: WaitingFile, why: str) -> Path:
+    """Rename a file that cannot be loaded, so that no run tries it again, and write the reason beside it."""
     dropped = _dropped_as(claimed.path)
-    return _leave(claimed, dropped.with_name(dropped.name + _REFUSED))
+    refused = _leave(claimed, dropped.with_name(dropped.name + _REFUSED))
+    with suppress(OSError):  # a full disk, say: the run gives the reason too
+        reason = _reason_file(refused)
+        reason.unlink(missing_ok=True)
+        with reason.open("x", encoding="utf-8") as file:  # x: not through a link that a sender put there
+            file.write(f"{why}\n")
+    return refused
+
+
+def _reason_file(refused: Path) -> Path:
+    return refused.with_name(refused.name + _REASON)
+
+
+def _forget_reason(refused: Path) -> None:
+    if not os.path.lexists(refused):
+        with suppress(OSError):
+            _reason_file(refused).unlink()
+
+
+def _reason(refused: Path) -> str | None:
+    try:
+        descriptor = os.open(_reason_file(refused), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            words = file.read(_REASON_BYTES).decode(errors="replace").split()
+    except OSError:
+        return None
+    # senders can write here too: nothing that a terminal would obey
+    return "".join(character for character in " ".join(words) if character.isprintable())
 
 
 def delete_loaded(claimed: WaitingFile, sha256: str) -> bool:
@@ -177,6 +208,8 @@ def _entries(inbox: Path, source: str | None) -> Iterator[_Entry | PassedOver]:
 
 def _entries_of(folder: Path, source: str, entity: str | None) -> Iterator[_Entry | PassedOver]:
     for path in _in(folder):
+        if path.name.endswith(_REFUSED + _REASON) and path.with_suffix("").exists():
+            continue  # named with the file that it is about
         if path.name == _CLAIMED and _is_folder(path):
             yield from (_Entry(source, entity, claimed) for claimed in _in(path))
         elif _is_folder(path):
@@ -202,7 +235,11 @@ def _why_passed_over(path: Path) -> str | None:
     if not path.is_file():
         return "it is no file: only files are loaded"
     if path.suffix == _REFUSED:
-        return "it could not be loaded, and the run that tried says why: drop a corrected file, or rename it back"
+        why = _reason(path)
+        how = f": {why}; " if why else ", and the run that tried says why: "
+        return f"it could not be loaded{how}drop a corrected file, or rename it back"
+    if path.name.endswith(_REFUSED + _REASON):
+        return "it says why a file was refused that is not here any more: delete it"
     if path.suffix in _UNFINISHED or path.name.startswith("."):
         return "its name says that it is not complete: its sender renames it when it is"
     return None

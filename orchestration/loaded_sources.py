@@ -1,4 +1,4 @@
-"""Which lenders' files the lake holds."""
+"""Which lenders' files the lake holds, and which lenders dbt models read."""
 
 from warehouse.errors import NoLakeError
 from warehouse.settings import Settings
@@ -17,3 +17,15 @@ def loaded_sources(settings: Settings) -> frozenset[str]:
         return frozenset()
     with con:
         return frozenset(source for (source,) in con.execute("select distinct source from raw.files").fetchall())
+
+
+def is_read_by_models(settings: Settings, source: str) -> bool:
+    """Whether a dbt model reads a raw table of the lender, as of this home's last parse; True before any."""
+    from warehouse.raw_keys import kept_manifest
+    from warehouse.sources import SOURCES, raw_table
+
+    manifest = kept_manifest(settings)
+    if source in SOURCES or manifest is None:
+        return True
+    read = (f"{node['schema']}.{node['identifier']}" for node in manifest["sources"].values())
+    return any(table.startswith(raw_table(source, "")) for table in read)

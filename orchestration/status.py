@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.alerts import alert_lines
-from warehouse.errors import LakeError, NoLakeError
+from warehouse.errors import LakeError, LoanlakeError, NoLakeError
 from warehouse.rows_set_aside import losses
 from warehouse.settings import Settings
 
@@ -72,15 +72,11 @@ def _named(paths: Sequence[Path], settings: Settings) -> str:
 
 
 def _without_models(settings: Settings, source: str) -> str:
-    from warehouse.raw_keys import kept_manifest
-    from warehouse.sources import SOURCES, raw_table
+    from orchestration.loaded_sources import is_read_by_models
 
-    manifest = kept_manifest(settings)
-    if source in SOURCES or manifest is None:
+    if is_read_by_models(settings, source):
         return ""
-    read = (f"{node['schema']}.{node['identifier']}" for node in manifest["sources"].values())
-    has_models = any(table.startswith(raw_table(source, "")) for table in read)
-    return "" if has_models else f"; no dbt model reads the lender {source!r}, so that a run for it is refused"
+    return f"; no dbt model reads the lender {source!r}, so that a run for it is refused"
 
 
 def _lake_lines(settings: Settings, read: Callable[["duckdb.DuckDBPyConnection"], list[str]]) -> list[str]:
@@ -166,10 +162,23 @@ def _served_lines(settings: Settings, now: datetime) -> list[str]:
     served = read_deployment(settings)
     if served is None:
         return []
-    lines = [f"{served.model_name} version {served.model_version}, {_since(served, now)}"]
+    lines = [f"{served.model_name} version {served.model_version}, {_since(served, now)}", *_unusable(served, settings)]
     if served.challenger is not None:
-        lines.append(f"challenged by {served.challenger.name}, {_since(served.challenger.deployment, now)}")
+        challenger = served.challenger.deployment
+        lines.append(f"challenged by {served.challenger.name}, {_since(challenger, now)}")
+        lines += _unusable(challenger, settings)
     return lines
+
+
+def _unusable(deployment: "Deployment", settings: Settings) -> list[str]:
+    """Why an API that starts now refuses the version; one that has loaded it before goes on with it."""
+    from ml.registered_version import load_registered
+
+    try:
+        load_registered(settings, deployment.model_name, deployment.model_version)
+    except LoanlakeError as error:
+        return [f"an API that starts now does not take version {deployment.model_version}: {error}"]
+    return []
 
 
 def _since(deployment: "Deployment", now: datetime) -> str:

@@ -10,6 +10,7 @@ import dagster as dg
 
 from orchestration.defs.pipeline.jobs import refresh
 from orchestration.inbox import Look, look
+from orchestration.loaded_sources import is_read_by_models
 from orchestration.retries import MOST_TRIES, failed_runs, why_not_now
 from warehouse.settings import Settings
 
@@ -40,12 +41,19 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
         source: frozenset(file.identity for file in files)
         for source, files in groupby(ready, key=lambda file: file.source)
     }
+    last_asked = _read(context.cursor)
+    unread = {source for source in {*waiting, *last_asked} if not is_read_by_models(settings, source)}
+    said = [
+        f"the files of {source} are not loaded: no dbt model reads the lender, so that a run for it is refused"
+        for source in sorted(unread & waiting.keys())
+    ]
+    waiting = {source: files for source, files in waiting.items() if source not in unread}
     unsettled = {
         source: asked
-        for source, asked in _read(context.cursor).items()
-        if source in waiting or _has_not_succeeded(context.instance, asked)
+        for source, asked in last_asked.items()
+        if source not in unread and (source in waiting or _has_not_succeeded(context.instance, asked))
     }
-    requests, said, asked_now = [], [], {}
+    requests, asked_now = [], {}
     for source in sorted({*waiting, *unsettled}):
         files, last = waiting.get(source, frozenset()), unsettled.get(source)
         if last is None or not files <= last.files:

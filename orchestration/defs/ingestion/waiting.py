@@ -66,7 +66,7 @@ def _load(
     except FileChangedError as error:
         say(f"{inbox.give_back(claimed).relative_to(settings.home)} stays in the inbox: {error}")
     except SourceFileError as error:
-        refused.append(f"{error} ({inbox.set_aside(claimed).relative_to(settings.home)})")
+        refused.append(f"{error} ({inbox.set_aside(claimed, str(error)).relative_to(settings.home)})")
     except BaseException:
         inbox.give_back(claimed)
         raise

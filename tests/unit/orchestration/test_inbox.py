@@ -207,7 +207,7 @@ def test_nothing_is_replaced_by_a_file_that_goes_back_or_is_set_aside(home: Sett
     back = give_back(taken)
     again = claim(next(file for file in later(home).waiting if file.path == back))
     assert again is not None
-    refused = set_aside(again)
+    refused = set_aside(again, "no\x1b row")
 
     assert (back.name, refused.name) == ("loans-2.csv", "loans-2.csv.refused")
     contents = {path.name: path.read_text() for path in refused.parent.iterdir()}
@@ -215,7 +215,33 @@ def test_nothing_is_replaced_by_a_file_that_goes_back_or_is_set_aside(home: Sett
         "loans.csv": "id\n2\n",
         "loans.csv.refused": "id\n3\n",
         "loans-2.csv.refused": "id\n1\n",
+        "loans-2.csv.refused.txt": "no\x1b row\n",
     }
+
+
+def test_a_file_that_was_set_aside_is_named_with_the_reason_until_it_is_tried_again(home: Settings) -> None:
+    refused = set_aside(claimed(home, "lending_club/loans.csv", "id\n1\n"), "no\x1b row")
+
+    [passed] = later(home).passed_over
+    refused.rename(refused.with_suffix(""))
+    [left] = later(home).passed_over
+    claim(later(home).waiting[0])
+
+    assert passed.path == refused
+    assert passed.why == "it could not be loaded: no row; drop a corrected file, or rename it back"
+    assert left.why.startswith("it says why a file was refused that is not here any more")
+    assert later(home).passed_over == []
+
+
+def test_a_reason_is_not_written_through_a_link(home: Settings, tmp_path: Path) -> None:
+    taken = claimed(home, "lending_club/loans.csv", "id\n1\n")
+    private = tmp_path / "private"
+    private.write_text("as it was")
+    (home.inbox / "lending_club" / "loans.csv.refused.txt").symlink_to(private)
+
+    set_aside(taken, "no row")
+
+    assert private.read_text() == "as it was"
 
 
 def test_a_file_that_a_killed_run_had_claimed_goes_back(home: Settings) -> None:

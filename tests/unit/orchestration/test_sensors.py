@@ -209,6 +209,18 @@ def test_a_refresh_that_failed_is_followed_by_two_more_though_its_files_have_lef
     assert anew.tags != request.tags, "with three tries of its own"
 
 
+def test_no_run_is_asked_for_a_lender_that_no_model_reads(home: Settings, instance: dg.DagsterInstance) -> None:
+    """It would be refused, three times."""
+    drop(home, "bank/loans/2024-01.csv")
+    home.dbt_parsed.mkdir(parents=True)
+    (home.dbt_parsed / "manifest.json").write_text('{"sources": {}}')
+
+    requests, said = tick(new_files, instance)
+
+    assert requests == []
+    assert said == "the files of bank are not loaded: no dbt model reads the lender, so that a run for it is refused"
+
+
 def test_a_refresh_that_succeeded_is_not_repeated(home: Settings, instance: dg.DagsterInstance) -> None:
     file = drop(home, "bank/loans/2024-01.csv")
     (request,), cursor = tick(new_files, instance)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from click.testing import CliRunner
 
-from ml.deployment import Deployment
+from ml.deployment import Deployment, read_deployment
 from orchestration.commands import status
 from orchestration.run_summary import summary_text
 from orchestration.status import status_text
@@ -185,6 +185,21 @@ def test_a_challenger_is_shown_beside_the_champion(home: Settings) -> None:
 
     assert "default_risk_simulated version 1, features v1, since" in served
     assert "challenged by default_risk_simulated version 2, answering 0.1 of the applicants, features v2" in served
+
+
+def test_a_bundle_that_was_changed_is_not_said_to_be_served_as_any_other(home: Settings) -> None:
+    publish_model(home)
+    served = read_deployment(home)
+    assert served is not None
+    assert "does not take" not in status_text(home)
+    policy = served.bundle_directory(home) / "policy.json"
+    policy.chmod(0o600)
+    policy.write_text(policy.read_text() + " ")
+
+    text = status_text(home).partition("served")[2].partition("models")[0]
+
+    assert "an API that starts now does not take version 1: " in text
+    assert "policy.json was changed after the bundle was written" in text
 
 
 def test_the_command_prints_it(home: Settings) -> None:
