@@ -138,6 +138,7 @@ def _value(text: str, field: Field | None) -> Any:
 
 def _of_csv(body: bytes, schema: DeploymentSchema, most_rows: int) -> Iterator[Any]:
     """Rows by the header's names, or an InvalidRequest for a line that has another number of fields."""
+    _require_csv(body)
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -145,6 +146,8 @@ def _of_csv(body: bytes, schema: DeploymentSchema, most_rows: int) -> Iterator[A
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = next(lines, [])
+        if len(header) == 1:
+            _require_commas(header[0])
         names = [name.strip() for name in header]
         if not names or len(set(names)) != len(names) or "" in names:
             raise InvalidRequest("CSV must begin with a line of field names, each of them once")
@@ -164,6 +167,31 @@ def _of_csv(body: bytes, schema: DeploymentSchema, most_rows: int) -> Iterator[A
         raise InvalidRequest(f"Malformed CSV at line {lines.line_num}: {error}") from None
     if not n_rows:
         raise _wrong_number(most_rows, "none")
+
+
+def _require_csv(body: bytes) -> None:
+    """Raise InvalidRequest for a body that is a workbook or another thing than text."""
+    # with the readers of files, which no other body needs
+    from warehouse.sources.text_stream import other_format
+
+    is_gzip = body.startswith(b"\x1f\x8b")
+    found = "a gzipped file" if is_gzip else other_format(body[:4096], io.BytesIO(body))
+    if found:
+        kind = found.partition(":")[0]
+        raise InvalidRequest(f"The body must be a CSV file (UTF-8, commas, a header): it is {kind}. Send it as CSV")
+
+
+def _require_commas(header: str) -> None:
+    """Raise InvalidRequest for a header of one column that is several, separated by something else than commas."""
+    from warehouse.sources.csv_header import HeaderProblem, column_names, other_separator, separator_of
+
+    separator = separator_of(header)
+    try:
+        if separator is not None:
+            raise HeaderProblem(other_separator(separator))
+        column_names(header)
+    except HeaderProblem as problem:
+        raise InvalidRequest(f"The body must be a CSV file (UTF-8, commas, a header): {problem}") from None
 
 
 def _require_fields(names: Sequence[str], schema: DeploymentSchema) -> None:

@@ -105,7 +105,7 @@ class TextStream:
             self._stream.seek(len(_BYTE_ORDER_MARK) if start.startswith(_BYTE_ORDER_MARK) else 0)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise self._damaged(error) from None
-        found = _other_format(start, self.path)
+        found = other_format(start, self.path)
         if found:
             raise self.unusable(f"it is {found}")
         if b"\r" in start and b"\n" not in start:
@@ -141,9 +141,10 @@ class _OldMacLines(io.RawIOBase):
         super().close()
 
 
-def _other_format(start: bytes, path: Path) -> str | None:
+def other_format(start: bytes, whole: Path | BinaryIO) -> str | None:
+    """What begins like this and is no CSV, with what to do about it after a colon; None where it may be CSV."""
     if start.startswith(b"PK\x03\x04"):
-        return _zip(path)
+        return _zip(whole)
     for beginning, found in _NOT_TEXT.items():
         if start.startswith(beginning):
             return found
@@ -157,10 +158,10 @@ def _other_format(start: bytes, path: Path) -> str | None:
     return "a binary file (a NUL byte near its beginning)"
 
 
-def _zip(path: Path) -> str:
+def _zip(whole: Path | BinaryIO) -> str:
     """A workbook is a zip archive too."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(whole) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError):
         names = []

@@ -1,12 +1,15 @@
 """Rows of a queued batch are checked one by one, for no more than a row should cost."""
 
+import io
 import json
+import zipfile
 
 import pytest
 
 from serving.batch_body import CSV, checked_rows, read_body
 from serving.clock import utc_now
 from serving.deployment_schema import DeploymentSchema, Version
+from serving.problems import InvalidRequest
 from serving.score_request import score_request_schema
 from warehouse.batches import SentRow
 from warehouse.contract import FeatureContract, InputColumn
@@ -104,6 +107,31 @@ def test_a_date_of_csv_out_of_its_range_is_its_rows_problem(field: str, text: st
 
     (error,) = json.loads(row.problem or "")["errors"]
     assert (error["field"], error["found"]) == (field, found)
+
+
+def _workbook() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("xl/workbook.xml", "")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b"application_id;term_months\na;36\n", "its fields are separated by semicolons: write it with commas"),
+        (b"\xef\xbb\xbfapplication_id\tterm_months\na\t36\n", "separated by tabs: write it with commas"),
+        (b"sep=;\napplication_id;term_months\na;36\n", "separated by semicolons: write it with commas"),
+        (_workbook(), "it is an Excel workbook (.xlsx). Send it as CSV"),
+        (b"\x1f\x8b\x08", "it is a gzipped file"),
+        ("application_id".encode("utf-16"), "it is UTF-16 text"),
+    ],
+)
+def test_a_body_that_is_no_csv_is_refused_by_what_it_is(body: bytes, found: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        read_body(body, CSV, FIELDS, most_rows=5)
+
+    assert found in str(refused.value.detail)
 
 
 def test_a_refused_row_is_found_by_the_id_that_it_would_have_had() -> None:
