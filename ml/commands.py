@@ -36,10 +36,15 @@ def promote(*, version: int, reason: str, by: str, source: str | None) -> None:
         loanlake promote 3 --reason "Compared in shadow for two weeks, minutes 2026-11"
         loanlake promote 1 --source lending_club --reason "Goes live today"
     """
+    from ml.deployment import read_deployment
     from ml.promotion import promote as promote_version
 
-    why = _stated(reason)
-    deployment = promote_version(Settings.from_environment(), version, source=source, by=by, why=why)
+    why, settings = _stated(reason), Settings.from_environment()
+    before = read_deployment(settings)
+    deployment = promote_version(settings, version, source=source, by=by, why=why)
+    if deployment == before:
+        click.echo(f"{_named(deployment)} is already served; nothing was changed or recorded")
+        return
     _print_served(deployment)
 
 
@@ -64,6 +69,7 @@ def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple
         loanlake approve 9 --override brier_beats_base_rate --reason "Test months hold the shock"
     """
     from ml.approval import approve as approve_version
+    from ml.deployment import read_deployment
     from ml.promotion import promote as promote_version
 
     settings = Settings.from_environment()
@@ -74,7 +80,12 @@ def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple
             f"--canary --reason …` rolls it out, `loanlake promote {version} --reason …` serves it immediately"
         )
         return
-    _print_served(promote_version(settings, version, source=approved.source, by=by, why=approved.why))
+    before = read_deployment(settings)
+    deployment = promote_version(settings, version, source=approved.source, by=by, why=approved.why)
+    if deployment == before:
+        click.echo(f"{_named(deployment)} is already served; nothing was changed but that your approval is recorded")
+        return
+    _print_served(deployment)
 
 
 @click.command()
@@ -315,9 +326,13 @@ def _stated(reason: str) -> str:
     return reason.strip()
 
 
+def _named(deployment: "Deployment") -> str:
+    return f"{deployment.model_name} version {deployment.model_version}"
+
+
 def _print_served(deployment: "Deployment") -> None:
     click.echo(
-        f"serving {deployment.model_name} version {deployment.model_version} "
+        f"serving {_named(deployment)} "
         f"(features {deployment.feature_version}), published {deployment.published_at} by {deployment.published_by}"
     )
     if deployment.challenger:

@@ -120,18 +120,18 @@ def sql(*, query: str | None, form: "Format") -> None:
         loanlake sql "select source, count(*) from core.int_applications group by all"
         loanlake sql --format csv "from serving.predictions" > predictions.csv
         loanlake sql "from dev.features.ftr_application_v2 limit 10"
+        loanlake sql ".schema core.int_applications"
     """
     from warehouse import lake
     from warehouse.dev_lakes import dev_lakes, of_dev_lake
-    from warehouse.query import run_query
-    from warehouse.sql_shell import run_script, run_shell
+    from warehouse.sql_shell import run_script, run_shell, run_statements
 
     settings = Settings.from_environment()
     with lake.connect(settings) as con:
         if settings.dev_name in dev_lakes(settings):
             lake.attach(con, of_dev_lake(settings, settings.dev_name), read_only=True, name=lake.DEV)
         if query is not None:
-            run_query(con, query, sys.stdout, form=form)
+            run_statements(con, query, sys.stdout, form=form)
         elif sys.stdin.isatty():
             run_shell(con, form=form, history=settings.sql_history)
         else:

@@ -20,11 +20,19 @@ _LONGEST_CELL = 80
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-def run_query(con: duckdb.DuckDBPyConnection, query: str, output: TextIO, *, form: Format = "table") -> None:
+def run_query(
+    con: duckdb.DuckDBPyConnection,
+    query: str,
+    output: TextIO,
+    *,
+    form: Format = "table",
+    longest_cell: int | None = _LONGEST_CELL,
+) -> None:
     """Run every statement of ``query`` and print the rows of those that have any.
 
     A result is printed while it is computed, so its size is not limited by memory. Raises QueryError with DuckDB's own
-    words, or saying how to write where the query would.
+    words, or saying how to write where the query would. In a table, longer texts than ``longest_cell`` are cut; None
+    cuts none.
     """
     try:
         statements = con.extract_statements(query)
@@ -33,7 +41,7 @@ def run_query(con: duckdb.DuckDBPyConnection, query: str, output: TextIO, *, for
         for statement in statements:
             con.execute(statement)
             if con.description is not None:
-                _print_rows(con, output, form)
+                _print_rows(con, output, form, longest_cell)
     except duckdb.InterruptException:
         raise QueryError("interrupted") from None
     except duckdb.Error as error:
@@ -52,7 +60,7 @@ def _query_error(error: duckdb.Error) -> QueryError:
     return QueryError(text)
 
 
-def _print_rows(con: duckdb.DuckDBPyConnection, output: TextIO, form: Format) -> None:
+def _print_rows(con: duckdb.DuckDBPyConnection, output: TextIO, form: Format, longest_cell: int | None) -> None:
     description = con.description or []
     rows = _rows(con)
     if form == "csv":
@@ -63,7 +71,8 @@ def _print_rows(con: duckdb.DuckDBPyConnection, output: TextIO, form: Format) ->
         _print_json(_distinct([column[0] for column in description]), rows, output)
     else:
         is_number = [_is_number(str(column[1])) for column in description]
-        _print_table([_cell(column[0]) for column in description], is_number, rows, output)
+        names = [_cell(column[0], _LONGEST_CELL) for column in description]
+        _print_table(names, is_number, ([_cell(value, longest_cell) for value in row] for row in rows), output)
 
 
 def _rows(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
@@ -92,13 +101,11 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return keys
 
 
-def _print_table(
-    names: Sequence[str], is_number: Sequence[bool], rows: Iterator[tuple[Any, ...]], output: TextIO
-) -> None:
-    first = [[_cell(value) for value in row] for row in islice(rows, GROUP)]
+def _print_table(names: Sequence[str], is_number: Sequence[bool], rows: Iterator[list[str]], output: TextIO) -> None:
+    first = list(islice(rows, GROUP))
     widths = [max(map(len, column)) for column in zip(names, *first, strict=True)]
     if output.isatty() and sum(widths) + 2 * len(widths) > shutil.get_terminal_size().columns:
-        _print_records(names, chain(first, ([_cell(value) for value in row] for row in rows)), output)
+        _print_records(names, chain(first, rows), output)
         return
 
     def line(cells: Sequence[str]) -> str:
@@ -111,7 +118,7 @@ def _print_table(
     output.write(line(names))
     output.write("  ".join("-" * width for width in widths) + "\n")
     n_rows = 0
-    for cells in chain(first, ([_cell(value) for value in row] for row in rows)):
+    for cells in chain(first, rows):
         output.write(line(cells))
         n_rows += 1
     output.write(_n_rows(n_rows))
@@ -130,9 +137,9 @@ def _n_rows(n_rows: int) -> str:
     return f"({n_rows:,} row{'' if n_rows == 1 else 's'})\n"
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, longest: int | None) -> str:
     text = _text(value, null="NULL").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
-    return text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"
+    return text if longest is None or len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _text(value: Any, *, null: str) -> str:

@@ -72,6 +72,14 @@ def run_shell(con: duckdb.DuckDBPyConnection, *, form: Format, history: Path) ->
                 pending = ""
 
 
+def run_statements(con: duckdb.DuckDBPyConnection, text: str, output: TextIO, *, form: Format) -> None:
+    """Run statements, or one dot command, that were given as one text; raises QueryError at the first that fails."""
+    if text.strip().startswith("."):
+        _dot_command(con, text.strip(), output, form)
+    else:
+        run_query(con, text, output, form=form)
+
+
 def run_script(con: duckdb.DuckDBPyConnection, script: TextIO, output: TextIO, *, form: Format) -> None:
     """Run statements that were piped in; raises QueryError at the first that fails."""
     pending = ""
@@ -116,7 +124,9 @@ def _dot_command(con: duckdb.DuckDBPyConnection, line: str, output: TextIO, form
         run_query(con, _TABLES, output, form=form)
     elif command == ".schema" and argument:
         table = argument.rstrip("; ")
-        run_query(con, _SCHEMA.format(table=table, name=table.replace("'", "''")), output, form=form)
+        # descriptions are what it was asked for
+        query = _SCHEMA.format(table=table, name=table.replace("'", "''"))
+        run_query(con, query, output, form=form, longest_cell=None)
     elif command == ".help":
         output.write(HELP)
     else:

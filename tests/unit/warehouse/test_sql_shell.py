@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from warehouse.errors import QueryError
-from warehouse.sql_shell import run_script, take_line
+from warehouse.sql_shell import run_script, run_statements, take_line
 
 
 def script(text: str) -> str:
@@ -62,3 +62,14 @@ def test_a_schema_says_what_each_column_is(relation: str) -> None:
         take_line(con, "", f".schema main.{relation};", output, form="csv")
 
     assert output.getvalue() == "column,type,description\nid,VARCHAR,The loan.\n"
+
+
+def test_a_schema_shows_long_descriptions_whole_and_needs_no_shell() -> None:
+    output, description = io.StringIO(), "The rate of the loan, " * 10 + "a year."
+    with duckdb.connect() as con:
+        con.execute("attach ':memory:' as lake; use lake; create table loans (id varchar)")
+        con.execute(f"comment on column loans.id is '{description}'")
+
+        run_statements(con, ".schema main.loans", output, form="table")
+
+    assert description in output.getvalue()
