@@ -38,7 +38,7 @@ def server(serving_home: ServingHome) -> Iterator[Server]:
 
 @pytest.mark.parametrize(
     ("examples", "cases"),
-    [(10, 200), pytest.param(580, 10_000, marks=pytest.mark.extended)],
+    [(10, 200), pytest.param(720, 10_000, marks=pytest.mark.extended)],
 )
 def test_every_answer_is_as_described(
     server: Server, serving_home: ServingHome, tmp_path: Path, examples: int, cases: int

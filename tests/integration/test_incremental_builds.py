@@ -178,7 +178,7 @@ def test_an_edited_feature_is_never_half_old_half_new(settings: Settings, tmp_pa
     """Its table is made anew, and those made of it; all others are left as they are, without a snapshot."""
     project = tmp_path / "warehouse"
     shutil.copytree(DBT_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs", "__pycache__", "*.py"))
-    feature = project / "models" / "features" / "ftr_application_v2.sql"
+    feature = project / "macros" / "features" / "features_since_2.sql"
     ratio = "within('n_inquiries_6m / nullif(n_open_accounts, 0)', {})"
     feature.write_text(feature.read_text().replace(ratio.format("0, 100"), ratio.format("70, 100")))
     with connect(settings) as con:
