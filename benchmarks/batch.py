@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.comparison import Comparison
-from ml.batch_runs import run_batch
-from ml.bundle import Bundle, write_bundle
-from ml.promotion import publish
-from ml.registered_version import RegisteredVersion, keep_version
-from ml.training import TrainingSettings
+from ml.batches.runs import run_batch
+from ml.bundle.bundle import Bundle, write_bundle
+from ml.registry.registered_version import RegisteredVersion, keep_version
+from ml.rollout.promotion import publish
+from ml.training.fitting import TrainingSettings
 from warehouse.batches import BatchRequest, BatchStates
-from warehouse.contract import FeatureColumn, FeatureContract
-from warehouse.lake import connect, writer
+from warehouse.features.contract import FeatureColumn, FeatureContract
+from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 
 ROWS = int(os.environ.get("LOANLAKE_BENCHMARK_BATCH_ROWS") or 1_000_000)
@@ -79,12 +79,12 @@ def run() -> list[Comparison]:
 
 def _furnish(settings: Settings, directory: Path) -> Bundle:
     """A table to score, and a model that was trained on rows like it."""
-    from ml.estimators import GradientBoosting
-    from ml.evaluation import evaluate
-    from ml.lineage import collect_lineage
-    from ml.reference import build_reference
-    from ml.training import train
-    from ml.training_set import read_training_set
+    from ml.judging.evaluation import evaluate
+    from ml.training.estimators import GradientBoosting
+    from ml.training.fitting import train
+    from ml.training.lineage import collect_lineage
+    from ml.training.reference import build_reference
+    from ml.training.training_set import read_training_set
 
     with writer("benchmark", settings) as con:
         con.execute("select setseed(0.5)")

@@ -15,10 +15,10 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.comparison import Comparison
-from ml.drift import measure_feature_drift
-from ml.monitoring import CURRENT, REFERENCE, MonitoredModel, load_decisions, load_reference
-from warehouse.contract import FeatureColumn, FeatureContract
-from warehouse.lake import current_snapshot, writer
+from ml.monitoring.drift import measure_feature_drift
+from ml.monitoring.samples import CURRENT, REFERENCE, MonitoredModel, load_decisions, load_reference
+from warehouse.features.contract import FeatureColumn, FeatureContract
+from warehouse.lake.connection import current_snapshot, writer
 from warehouse.settings import Settings
 
 MONTH = date(2024, 1, 1)

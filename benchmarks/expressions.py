@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from benchmarks.comparison import Comparison
-from warehouse.expressions import compile_select
+from warehouse.features.expressions import compile_select
 
 N_GROUPS = 10
 PROMISED_MICROSECONDS = 50.0

@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.comparison import Comparison
-from warehouse.lake import connect
+from warehouse.lake.connection import connect
 from warehouse.memory import memory_bytes
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 from warehouse.sources import ingest_files

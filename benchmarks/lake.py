@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.comparison import Comparison
-from warehouse.lake import connect, lease, writer
+from warehouse.lake.connection import connect, lease, writer
 from warehouse.settings import Settings
 
 PROCESSES = 6

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.comparison import Comparison
-from ml.explain import Explainer
-from ml.forest import Forest
+from ml.trees.explain import Explainer
+from ml.trees.forest import Forest
 
 N_TREES, DEPTH, N_COLUMNS = 400, 5, 40
 _N_ROWS = 200

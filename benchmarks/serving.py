@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.comparison import Comparison
 from benchmarks.http_load import Load, free_port, is_up, put_load
 from benchmarks.serving_home import BenchmarkHome, benchmark_home
-from ml.bundle import Bundle, load_bundle
+from ml.bundle.bundle import Bundle, load_bundle
 from warehouse.sqlite_uri import sqlite_uri
 
 CONNECTIONS = 16
@@ -102,7 +102,7 @@ def _measure_bare(home: BenchmarkHome) -> Served:
 def _save_for_mlflow(bundle: Bundle, directory: Path) -> Path:
     import mlflow
 
-    from ml import pyfunc_model, pyfunc_signature
+    from ml.bundle import pyfunc_model, pyfunc_signature
 
     model = directory / "mlflow-model"
     mlflow.pyfunc.save_model(
@@ -135,8 +135,8 @@ def _features(bundle: Bundle, requests: list[str]) -> Iterator[tuple[object, ...
     """Feature vectors of requests without history: their number and types are what a peer's work depends on."""
     from datetime import UTC, datetime
 
-    from ml.scorer import Scorer
-    from serving.score_request import score_request_schema
+    from ml.bundle.scorer import Scorer
+    from serving.deployed.score_request import score_request_schema
 
     scorer, schema = Scorer(bundle), score_request_schema(bundle.contract)
     nothing = dict.fromkeys(bundle.contract.input_names)
@@ -177,8 +177,8 @@ def bare_app() -> Any:
     from litestar import Litestar, get, post
     from litestar.params import JSONBody
 
-    from ml.scorer import Score, Scorer
-    from serving.score_request import score_request_schema
+    from ml.bundle.scorer import Score, Scorer
+    from serving.deployed.score_request import score_request_schema
 
     bundle = load_bundle(Path(os.environ[_BUNDLE]))
     scorer, body = Scorer(bundle), score_request_schema(bundle.contract).struct

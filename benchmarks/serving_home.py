@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml.bundle import Bundle, load_bundle
-from ml.deployment import Deployment, read_deployment
-from serving.keys import MOST_REQUESTS, KeyStore
-from serving.score_request import ALWAYS
-from warehouse.lake import connect
+from ml.bundle.bundle import Bundle, load_bundle
+from ml.registry.deployment import Deployment, read_deployment
+from serving.access.keys import MOST_REQUESTS, KeyStore
+from serving.deployed.score_request import ALWAYS
+from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
 #: Applications that a load is made of, one after another.

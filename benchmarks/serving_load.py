@@ -24,8 +24,8 @@ from benchmarks.arrivals import Arrivals, put_arrivals
 from benchmarks.http_load import free_port
 from benchmarks.serving import server
 from benchmarks.serving_home import BenchmarkHome, benchmark_home
-from ml.deployment import replace_deployment
-from ml.registered_version import RegisteredVersion, deployment_of, keep_version
+from ml.registry.deployment import replace_deployment
+from ml.registry.registered_version import RegisteredVersion, deployment_of, keep_version
 from warehouse import decision_log
 
 PER_SECOND = 500

@@ -2,19 +2,17 @@
 
 import getpass
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from warehouse.id_argument import IdArgument
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from ml.deployment import CanaryPlan, Deployment
-    from ml.replay import Replay
+    from ml.decisions.replay import Replay
+    from ml.registry.deployment import CanaryPlan, Deployment
 
 
 _by = click.option("--by", default=getpass.getuser, help="Your name, if not the user of this machine; it is kept.")
@@ -36,8 +34,8 @@ def promote(*, version: int, reason: str, by: str, source: str | None) -> None:
         loanlake promote 3 --reason "Compared in shadow for two weeks, minutes 2026-11"
         loanlake promote 1 --source lending_club --reason "Goes live today"
     """
-    from ml.deployment import read_deployment
-    from ml.promotion import promote as promote_version
+    from ml.registry.deployment import read_deployment
+    from ml.rollout.promotion import promote as promote_version
 
     why, settings = _stated(reason), Settings.from_environment()
     before = read_deployment(settings)
@@ -68,9 +66,9 @@ def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple
         loanlake approve 8 --no-serve --reason "May be tried on applicants"
         loanlake approve 9 --override brier_beats_base_rate --reason "Test months hold the shock"
     """
-    from ml.approval import approve as approve_version
-    from ml.deployment import read_deployment
-    from ml.promotion import promote as promote_version
+    from ml.registry.approval import approve as approve_version
+    from ml.registry.deployment import read_deployment
+    from ml.rollout.promotion import promote as promote_version
 
     settings = Settings.from_environment()
     approved = approve_version(settings, version, source=source, reason=reason, overrides=overrides, serve=serve, by=by)
@@ -127,8 +125,8 @@ def challenge(  # its options
         loanlake challenge 8 --canary --steps 10,25,50 --dwell 60 --reason "Minutes 2026-11"
         loanlake challenge --end --reason "Declines too many"
     """
-    from ml.challenge import challenge as start
-    from ml.challenge import end_challenge, needed_by_challenger
+    from ml.rollout.challenge import challenge as start
+    from ml.rollout.challenge import end_challenge, needed_by_challenger
 
     settings = Settings.from_environment()
     if (version is not None, shadow + (share is not None) + canary, end) not in ((True, 1, False), (False, 0, True)):
@@ -150,7 +148,7 @@ def challenge(  # its options
 
 
 def _canary_plan(steps: str | None, dwell: float | None, decisions: int | None) -> "CanaryPlan":
-    from ml.deployment import CanaryPlan
+    from ml.registry.deployment import CanaryPlan
 
     given: dict[str, Any] = {"dwell_minutes": dwell, "min_decisions": decisions}
     if steps is not None:
@@ -171,7 +169,7 @@ def canary(*, move: bool, by: str) -> None:
 
     The bounds hold however often they are looked at. `loanlake challenge --end` takes the canary back at any time.
     """
-    from ml.canary import judge_canary, move_canary
+    from ml.rollout.canary import judge_canary, move_canary
 
     settings = Settings.from_environment()
     verdict = move_canary(settings, by=by) if move else judge_canary(settings)
@@ -199,7 +197,7 @@ def rollback(*, reason: str, by: str) -> None:
     \b
         loanlake rollback --reason "Declines twice as many since this morning"
     """
-    from ml.promotion import rollback as roll_back
+    from ml.rollout.promotion import rollback as roll_back
 
     _print_served(roll_back(Settings.from_environment(), by=by, why=_stated(reason)))
 
@@ -213,7 +211,7 @@ def archive(*, version: int, source: str | None, undo: bool) -> None:
 
     `loanlake maintain` may then expire the lake snapshot it was trained on. Its decisions can still be replayed.
     """
-    from ml.promotion import archive as archive_version
+    from ml.rollout.promotion import archive as archive_version
 
     name = archive_version(Settings.from_environment(), version, source=source, undo=undo)
     if undo:
@@ -230,7 +228,7 @@ def replay(*, decision_id: str) -> None:
     Works on online and batch decisions, from the API's log before they reach the lake or from the lake. Exit code 0
     when they are equal, 1 when anything differs.
     """
-    from ml.replay import replay as replay_logged
+    from ml.decisions.replay import replay as replay_logged
 
     found = replay_logged(Settings.from_environment(), decision_id)
     click.echo("\n".join(_report(found)))
@@ -248,13 +246,13 @@ def lineage(*, decision_id: str, form: str, full: bool) -> None:
     Works on online and batch decisions. Rows are those known before the decision, at the lake snapshot it names while
     that is kept. With --full, and as JSON, every step carries the SQL that reads it again.
     """
-    from ml.decision_lineage import trace_decision
+    from ml.decisions.lineage import trace_decision
 
     found = trace_decision(Settings.from_environment(), decision_id)
     if form == "json":
         click.echo(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
         return
-    from ml.decision_lineage_text import lineage_summary, lineage_text
+    from ml.decisions.lineage_text import lineage_summary, lineage_text
 
     if not full:
         click.echo(lineage_summary(found))
@@ -262,30 +260,6 @@ def lineage(*, decision_id: str, form: str, full: bool) -> None:
     from rich.console import Console
 
     Console(soft_wrap=False, width=None if sys.stdout.isatty() else 160).print(lineage_text(found))
-
-
-@click.command("export-borrower")
-@click.argument("borrower_id", type=IdArgument())
-@click.option("--to", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of printing.")
-def export_borrower(*, borrower_id: str, to: Path | None) -> None:
-    """Print everything that is held of BORROWER_ID, as JSON: a person's right to see their data.
-
-    All tables of the lake as they stand (raw rows with their file and line), the API's decision log, the online store,
-    and the models that learnt from them. That it was asked is a row of serving.person_requests, without the person.
-    """
-    from ml.person_export import export_person
-
-    found = export_person(Settings.from_environment(), borrower_id, by=getpass.getuser())
-    text = json.dumps(found, indent=1, ensure_ascii=False)
-    if to is None:
-        click.echo(text)
-        return
-    # readable by its owner alone from its first byte on, also where the file was there before
-    with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(text + "\n")
-    n_rows = sum(len(rows) for rows in found["lake"].values())
-    click.echo(f"wrote {n_rows:,} rows of {len(found['lake'])} tables to {to}")
 
 
 @click.command("training-set")
@@ -305,7 +279,7 @@ def training_set(*, version: int, source: str | None, to: Path | None) -> None:
         loanlake training-set 3
         loanlake training-set 1 --source lending_club --to rows.parquet
     """
-    from ml.training_set_export import export_training_set
+    from ml.registry.training_set_export import export_training_set
 
     found = export_training_set(Settings.from_environment(), version, source=source, to=to)
     splits = ", ".join(f"{name} {n:,}" for name, n in found.rows_by_split.items())

@@ -72,7 +72,7 @@ def run(source: str | None, files: tuple[Path, ...], **options: Any) -> None:
     Exit code 0: the run came to its end; its answer says which model is served, and what waits. 1: a check or gate
     stopped the run, or it failed; the last line says which. 130: interrupted.
     """
-    from orchestration.main_run import run_main_path
+    from orchestration.running.main_run import run_main_path
 
     if options["publish"] == "always" and not options["reason"].strip():
         raise click.UsageError("--publish always needs --reason, which is kept with your name")
@@ -124,8 +124,8 @@ def up(dagster_port: int, api_port: int, mlflow_port: int, reports_port: int) ->
     from dagster import DagsterInstance
 
     from orchestration.doors import door_address
-    from orchestration.instance import end_orphaned_runs, prepare_dagster_home
-    from orchestration.services import run_together, services
+    from orchestration.running.instance import end_orphaned_runs, prepare_dagster_home
+    from orchestration.services.processes import run_together, services
 
     settings = Settings.from_environment()
     prepare_dagster_home(settings)
@@ -172,7 +172,7 @@ def _sign_in_line(settings: Settings) -> str:
 @click.command()
 def status() -> None:
     """Show data, models, what is served, waiting decisions, runs and alerts of this home at a glance."""
-    from orchestration.status import status_text
+    from orchestration.services.status import status_text
 
     click.echo(status_text(Settings.from_environment()))
 
@@ -191,7 +191,7 @@ def maintain(retention_days: float | None, grace_hours: float | None) -> None:
 
     Decisions leave the API's log once the lake has them and they are older than LOANLAKE_DECISION_LOG_DAYS (30).
     """
-    from orchestration.maintenance import maintain_home
+    from orchestration.defs.maintenance.upkeep import maintain_home
 
     upkeep = maintain_home(Settings.from_environment(), retention_days=retention_days, grace_hours=grace_hours)
     done, log = upkeep.lake, upkeep.log

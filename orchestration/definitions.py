@@ -8,9 +8,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from orchestration.dbt_project import dbt_resource, prepared_manifest
-from orchestration.run_settings import RunSettings
-from warehouse.private_files import keep_private
+from orchestration.lib.dbt_project import dbt_resource, prepared_manifest
+from orchestration.lib.run_settings import RunSettings
+from warehouse.files.private_files import keep_private
 from warehouse.settings import Settings
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from warehouse.lenders import read_lender
+from warehouse.lenders.rules import read_lender
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -63,11 +63,11 @@ def walk_forward(
         loanlake walk-forward lending_club --from 2009-01 --to 2011-12
         loanlake walk-forward simulated --from 2024-01 --to 2025-06 --policy monthly --plot monthly.png
     """
-    from ml.gate_limits import limits_of
-    from ml.training import TrainingSettings
+    from ml.judging.gate_limits import limits_of
+    from ml.training.fitting import TrainingSettings
     from ml.walk_forward.plan import WalkPlan, parse_month, parse_policies
     from ml.walk_forward.summary import summarise
-    from orchestration.walk_forward import run_walk
+    from orchestration.defs.walk_forward.walking import run_walk
 
     plan = WalkPlan(
         source=source,

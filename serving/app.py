@@ -11,37 +11,37 @@ from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
-from serving import problems
-from serving.access import ANY, OPEN, SCOPE, Authentication, Guards, require_scope
-from serving.allowed_methods import AllowedMethods
-from serving.approvals import APPROVAL_REQUEST
-from serving.batch_body import TABLE_SCHEMA
-from serving.call_counts import open_counts
+from serving.access.guards import ANY, OPEN, SCOPE, Authentication, Guards, require_scope
+from serving.access.keys import KeyRing, KeyStore
+from serving.batches.body import TABLE_SCHEMA
 from serving.controllers.batches import BatchesController
 from serving.controllers.decisions import DecisionsController
 from serving.controllers.health import HealthController, metrics_page
 from serving.controllers.model import ModelController
 from serving.controllers.models import ModelsController
+from serving.controllers.openapi import openapi_config
 from serving.controllers.outcomes import OutcomesController
 from serving.controllers.scores import ScoresController
-from serving.deployment_watch import DeploymentWatch
-from serving.keys import KeyRing, KeyStore
-from serving.load_shedding import RequestsAtOnce
-from serving.openapi import openapi_config
+from serving.decisions.outcome_report import OUTCOME_REPORT
+from serving.deployed.approvals import APPROVAL_REQUEST
+from serving.deployed.deployment_watch import DeploymentWatch
+from serving.http import problems
+from serving.http.allowed_methods import AllowedMethods
+from serving.http.query_names import require_known_parameters
+from serving.http.response_headers import add_security_headers
 from serving.options import ServingOptions
-from serving.outcome_report import OUTCOME_REPORT
+from serving.overload.load_shedding import RequestsAtOnce
+from serving.overload.opening import open_counts
+from serving.overload.rate_limits import DOCUMENTED_HEADERS, RateLimit, add_rate_limit
 from serving.page.controller import PageController
-from serving.plain_scores import PlainScores
-from serving.query_names import require_known_parameters
-from serving.rate_limits import DOCUMENTED_HEADERS, RateLimit, add_rate_limit
-from serving.request_log import RequestLog
-from serving.request_trace import REQUEST_ID_HEADER, Traced
-from serving.response_headers import add_security_headers
+from serving.scoring.plain_scores import PlainScores
 from serving.services import build_services
+from serving.telemetry.request_log import RequestLog
+from serving.telemetry.request_trace import REQUEST_ID_HEADER, Traced
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from serving.tokens import TokenVerifier
+    from serving.access.tokens import TokenVerifier
 
 
 def create_app(settings: Settings | None = None, options: ServingOptions | None = None) -> Litestar:
@@ -79,7 +79,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
         plugins=[problems.plugin(settings.home)],
         openapi_config=openapi_config(schemas, version=version("loanlake"), scope=docs_scope),
         request_max_body_size=options.body_bytes,
-        logging_config=None,  # serving.logs sets handlers up; the problems plugin logs what is unexpected
+        logging_config=None,  # serving.telemetry.logs sets handlers up; the problems plugin logs what is unexpected
         debug=False,
     )
 
@@ -120,7 +120,7 @@ def _token_verifier(options: ServingOptions) -> "TokenVerifier | None":
     if options.tokens is None:
         return None
     # 0.13 s of start that only those pay who take tokens
-    from serving.tokens import TokenVerifier
+    from serving.access.tokens import TokenVerifier
 
     return TokenVerifier(options.tokens, poll_seconds=options.poll_seconds)
 

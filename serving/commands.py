@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from serving.keys import MOST_REQUESTS, SCOPES, ApiKey, KeyStore
+from serving.access.keys import SCOPES, ApiKey, KeyStore
+from serving.options import MOST_REQUESTS
 from warehouse.settings import Settings
 
 _DEFAULT_SCOPES = ("score",)

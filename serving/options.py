@@ -8,13 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from ml.freshness import USUAL_MAX_AGE, HistoryPolicy, StaleWord, UnavailableWord
-from serving.keys import MOST_REQUESTS
+from ml.decisions.freshness import USUAL_MAX_AGE, HistoryPolicy, StaleWord, UnavailableWord
 from warehouse.errors import SettingError
 
 #: A century: beyond it somebody meant another unit.
 _MOST_HOURS = 876_000
 _MOST_SECONDS = 3600
+#: Requests a minute that a caller may be given.
+MOST_REQUESTS = 10_000_000
 _URL = re.compile(r"https?://[^\s\"'<>]+")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 

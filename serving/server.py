@@ -13,7 +13,7 @@ import time
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from warehouse.private_files import keep_private
+from warehouse.files.private_files import keep_private
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """Serve until stopped; with several workers each has its own outbox writer, and ``/metrics`` adds them up."""
     import uvicorn
 
-    from serving import logs
-    from serving.workers import COUNTERS, new_counters
+    from serving.telemetry import logs
+    from serving.telemetry.workers import COUNTERS, new_counters
 
     logs.configure()
     keep_private(settings)
@@ -56,7 +56,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
             server_header=False,
             log_config=None,
             timeout_graceful_shutdown=_GRACE_SECONDS,
-            http="serving.slow_clients:PunctualProtocol",
+            http="serving.overload.slow_clients:PunctualProtocol",
             ws="none",  # nothing here speaks WebSocket
         )
     finally:
@@ -66,7 +66,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
 
 def worker_app() -> "Litestar":
     """The application of one process, which says what it does as this one has: a worker inherits no logging."""
-    from serving import logs
+    from serving.telemetry import logs
 
     logs.configure()
     parent, is_made = multiprocessing.process.parent_process(), Event()

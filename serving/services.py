@@ -6,21 +6,21 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
-from serving.approvals import ApprovalService
-from serving.batches import BatchService
-from serving.decision_reader import DecisionReader
-from serving.deployment_watch import DeploymentWatch
-from serving.metrics import Metrics
-from serving.observation import Observation
+from serving.batches.queue import BatchService
+from serving.decisions.outcome_report import OutcomeService
+from serving.decisions.reader import DecisionReader
+from serving.deployed.approvals import ApprovalService
+from serving.deployed.deployment_watch import DeploymentWatch
+from serving.deployed.served_model import load_served_model
+from serving.health.observation import Observation
+from serving.health.readiness import ReadinessCheck
 from serving.options import ServingOptions
-from serving.outbox import Outbox
-from serving.outcome_report import OutcomeService
 from serving.page.controller import PageLinks, page_links
 from serving.page.overview import OverviewPage
-from serving.readiness import ReadinessCheck
-from serving.scoring import ScoringService
-from serving.served_model import load_served_model
-from serving.shadow import ShadowScorer
+from serving.scoring.outbox import Outbox
+from serving.scoring.scoring import ScoringService
+from serving.scoring.shadow import ShadowScorer
+from serving.telemetry.metrics import Metrics
 from warehouse.online_store import OnlineStore, open_store
 from warehouse.settings import Settings
 

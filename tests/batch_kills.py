@@ -11,11 +11,11 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from ml import batch_runs
-from ml.batch_rows import batch_row_decision_id
+from ml.batches import runs as batch_runs
+from ml.batches.rows import batch_row_decision_id
 from warehouse import decision_log
 from warehouse.batches import Batch, BatchFiles, BatchStates
-from warehouse.lake import connect
+from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
 

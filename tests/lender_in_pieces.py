@@ -5,8 +5,9 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse.raw import SOURCES
 from warehouse.settings import Settings
-from warehouse.sources import SOURCES, ingest_files
+from warehouse.sources import ingest_files
 from warehouse.sources.simulated.generate import generate
 from warehouse.sources.simulated.simulation import Simulation
 

@@ -15,18 +15,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ml.bundle import Bundle, write_bundle
-from ml.deployment import Deployment
-from ml.estimators import GradientBoosting
-from ml.evaluation import Evaluation, evaluate
-from ml.lineage import collect_lineage
-from ml.promotion import publish
-from ml.reference import build_reference
-from ml.registered_version import RegisteredVersion, keep_version
-from ml.training import Candidate, TrainingSettings, train
-from ml.training_set import TrainingSet, read_training_set
-from warehouse.contract import FeatureColumn, FeatureContract, InputColumn
-from warehouse.lake import connect, current_snapshot, writer
+from ml.bundle.bundle import Bundle, write_bundle
+from ml.judging.evaluation import Evaluation, evaluate
+from ml.registry.deployment import Deployment
+from ml.registry.registered_version import RegisteredVersion, keep_version
+from ml.rollout.promotion import publish
+from ml.training.estimators import GradientBoosting
+from ml.training.fitting import Candidate, TrainingSettings, train
+from ml.training.lineage import collect_lineage
+from ml.training.reference import build_reference
+from ml.training.training_set import TrainingSet, read_training_set
+from warehouse.features.contract import FeatureColumn, FeatureContract, InputColumn
+from warehouse.lake.connection import connect, current_snapshot, writer
 from warehouse.settings import Settings
 
 SOURCE = "simulated"

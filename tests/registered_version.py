@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from ml.registered_version import RegisteredVersion
+from ml.registry.registered_version import RegisteredVersion
 
 
 def registered_version(**changed: Any) -> RegisteredVersion:

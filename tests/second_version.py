@@ -10,17 +10,17 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from ml.bundle import Bundle, write_bundle
-from ml.challenge import start_challenge
-from ml.deployment import CanaryPlan, Deployment, read_deployment
-from ml.evaluation import evaluate
-from ml.lineage import collect_lineage
-from ml.reference import build_reference
-from ml.training import train
-from ml.training_set import read_training_set
+from ml.bundle.bundle import Bundle, write_bundle
+from ml.judging.evaluation import evaluate
+from ml.registry.deployment import CanaryPlan, Deployment, read_deployment
+from ml.rollout.challenge import start_challenge
+from ml.training.fitting import train
+from ml.training.lineage import collect_lineage
+from ml.training.reference import build_reference
+from ml.training.training_set import read_training_set
 from tests.model_factory import CONTRACT, SETTINGS, SOURCE, fill_lake, register_model
-from warehouse.contract import FeatureColumn, FeatureContract, InputColumn
-from warehouse.lake import connect, writer
+from warehouse.features.contract import FeatureColumn, FeatureContract, InputColumn
+from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 
 INPUTS = (

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pyarrow as pa
 
-from serving.keys import MOST_REQUESTS, KeyStore
+from serving.access.keys import MOST_REQUESTS, KeyStore
 from tests.model_factory import PURPOSES, SOURCE, publish_model
 from warehouse.online_store import open_store
 from warehouse.settings import Settings

@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 import click
 
 from warehouse.failures import explained
-from warehouse.private_files import keep_private
+from warehouse.files.private_files import keep_private
 from warehouse.settings import Settings
 
 #: Its log is JSON from the first line, so it closes the home by itself once it has a log.

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from warehouse.rows_set_aside import max_set_aside_share
+from warehouse.raw import SOURCES
 from warehouse.settings import Settings
-from warehouse.sources import SOURCES, ingest_files, ingest_simulated
+from warehouse.sources import ingest_files, ingest_simulated
+from warehouse.sources.rows_set_aside import max_set_aside_share
 from warehouse.sources.simulated.simulation import Simulation
 
 if TYPE_CHECKING:
-    from warehouse.query import Format
     from warehouse.sources.ingest import IngestResult
+    from warehouse.sql.query import Format
 
 _AFTER_LOADING = (
     "lines were split into columns, and values are not read yet: after the next build (`loanlake run`, or `dbt build`) "
@@ -122,9 +123,9 @@ def sql(*, query: str | None, form: "Format") -> None:
         loanlake sql "from dev.features.ftr_application_v2 limit 10"
         loanlake sql ".schema core.int_applications"
     """
-    from warehouse import lake
-    from warehouse.dev_lakes import dev_lakes, of_dev_lake
-    from warehouse.sql_shell import run_script, run_shell, run_statements
+    from warehouse.lake import connection as lake
+    from warehouse.lake.dev_lakes import dev_lakes, of_dev_lake
+    from warehouse.sql.shell import run_script, run_shell, run_statements
 
     settings = Settings.from_environment()
     with lake.connect(settings) as con:
@@ -164,7 +165,7 @@ def new_feature_version() -> None:
     Writes its SQL, its training rows and its lines in the YAML of the dbt project, and closes the version before, which
     models may have been trained on.
     """
-    from warehouse.feature_version import create_version
+    from warehouse.features.new_version import create_version
     from warehouse.settings import DBT_PROJECT_DIR
 
     created = create_version(DBT_PROJECT_DIR)

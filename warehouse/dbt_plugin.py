@@ -13,10 +13,10 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.flags import get_flags
 from dbt_common.exceptions import DbtRuntimeError
 
-from warehouse.dev_lakes import of_dev_lake
 from warehouse.errors import NoLakeError
 from warehouse.failures import explained
-from warehouse.lake import (
+from warehouse.files.private_files import keep_private
+from warehouse.lake.connection import (
     CATALOG,
     DEV,
     attach,
@@ -28,7 +28,7 @@ from warehouse.lake import (
     prepare,
     writer,
 )
-from warehouse.private_files import keep_private
+from warehouse.lake.dev_lakes import of_dev_lake
 from warehouse.settings import Settings
 
 WRITING_COMMANDS = {"build", "clone", "run", "run-operation", "seed", "snapshot"}

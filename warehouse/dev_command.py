@@ -17,7 +17,7 @@ def dev() -> None:
 @dev.command("list")
 def list_lakes() -> None:
     """Show whose lakes there are."""
-    from warehouse.dev_lakes import dev_lakes
+    from warehouse.lake.dev_lakes import dev_lakes
 
     settings = Settings.from_environment()
     names = dev_lakes(settings)
@@ -31,7 +31,7 @@ def list_lakes() -> None:
 @click.argument("name", required=False)
 def drop(*, name: str | None) -> None:
     """Delete your lake, or that of NAME, with its files; `dbt build` makes it again."""
-    from warehouse.dev_lakes import drop_dev_lake
+    from warehouse.lake.dev_lakes import drop_dev_lake
 
     settings = Settings.from_environment()
     drop_dev_lake(settings, name or settings.dev_name)

@@ -39,7 +39,8 @@ class Settings:
     results and a few operators, comes on top.
     ``approval_required``: whether a person must approve a version before it answers anybody (``LOANLAKE_APPROVAL``,
     ``none`` or ``required``).
-    ``publish``: whether a run may put a model in service by the rule of :mod:`ml.publication` (``LOANLAKE_PUBLISH``,
+    ``publish``: whether a run may put a model in service by the rule of :mod:`ml.judging.publication`
+    (``LOANLAKE_PUBLISH``,
     ``auto`` or ``never``), where neither the run nor the lender's file says so.
     ``skew_since``: no earlier decision counts against a promotion (``LOANLAKE_SKEW_SINCE``); None: those of the last
     30 days do.

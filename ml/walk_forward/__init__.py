@@ -15,3 +15,12 @@ month's applications. Nothing of it touches what the home serves, its prediction
     walk.py        the months, one after another
     picture.py     the policies side by side, as PNG
 """
+
+#: The modules that other rooms may import.
+__all__ = [
+    "picture",
+    "plan",
+    "results",
+    "summary",
+    "walk",
+]

@@ -12,19 +12,19 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.bundle import Bundle, load_bundle, write_bundle
-from ml.evaluation import CHAMPION, ChampionScores, Evaluation, beside_champion, evaluate
-from ml.gate_limits import GateLimits
-from ml.gates import GateResult, refused, run_gates
-from ml.leakage import feature_signals
-from ml.lineage import collect_lineage, training_fingerprint
-from ml.parity import check_parity
-from ml.publication import Publication, Rival, decide
-from ml.reference import build_reference
-from ml.scorer import Scorer
-from ml.training import TrainingSettings, train
-from ml.training_set import TrainingSet
-from warehouse.contract import FeatureContract
+from ml.bundle.bundle import Bundle, load_bundle, write_bundle
+from ml.bundle.parity import check_parity
+from ml.bundle.scorer import Scorer
+from ml.judging.evaluation import CHAMPION, ChampionScores, Evaluation, beside_champion, evaluate
+from ml.judging.gate_limits import GateLimits
+from ml.judging.gates import GateResult, refused, run_gates
+from ml.judging.leakage import feature_signals
+from ml.judging.publication import Publication, Rival, decide
+from ml.training.fitting import TrainingSettings, train
+from ml.training.lineage import collect_lineage, training_fingerprint
+from ml.training.reference import build_reference
+from ml.training.training_set import TrainingSet
+from warehouse.features.contract import FeatureContract
 from warehouse.settings import Settings
 
 Floats = NDArray[np.float64]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import duckdb
 import numpy as np
 
-from ml.drift import compare_features, compare_scores
-from ml.feature_rows import offline_frame
-from ml.monitoring import CURRENT, REFERENCE, present, quoted
+from ml.bundle.feature_rows import offline_frame
+from ml.monitoring.drift import compare_features, compare_scores
+from ml.monitoring.samples import CURRENT, REFERENCE, present, quoted
 from ml.walk_forward.candidates import Champion
 from ml.walk_forward.rows import KnownRows
-from warehouse.file_patterns import parquet
+from warehouse.files.patterns import parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.drift import DriftRule
-from ml.plots import FAINT, open_figure, percent, png
-from ml.retraining import MIN_MATURE
+from ml.judging.plots import FAINT, open_figure, percent, png
+from ml.monitoring.drift import DriftRule
+from ml.monitoring.retraining import MIN_MATURE
 from ml.walk_forward.plan import POLICIES, Policy
 from ml.walk_forward.results import WalkedMonth
 from ml.walk_forward.summary import PolicySummary, summarise

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, get_args
 
-from ml.gate_limits import GateLimits
-from ml.training import TrainingSettings
+from ml.judging.gate_limits import GateLimits
+from ml.training.fitting import TrainingSettings
 from warehouse.errors import SettingError
 
 Policy = Literal["never", "monthly", "drift"]

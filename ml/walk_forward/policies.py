@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ml.performance import Performance
-from ml.retraining import (
+from ml.monitoring.performance import Performance
+from ml.monitoring.retraining import (
     MIN_DEFAULTS,
     MIN_MATURE,
     PromotedAuc,

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from ml.performance import Performance
+from ml.monitoring.performance import Performance
 from ml.walk_forward.plan import Policy, WalkPlan, next_month
-from warehouse.lake import connect, writer
+from warehouse.lake.connection import connect, writer
+from warehouse.lake.tables import TABLES
 from warehouse.settings import Settings
-from warehouse.tables import TABLES
 
 if TYPE_CHECKING:
     import pyarrow as pa

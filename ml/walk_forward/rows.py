@@ -1,9 +1,9 @@
 """A source's applications, features and labels at one lake snapshot, as they were known on a day.
 
-Labels and splits come from the dbt project's own rule (:class:`warehouse.label_rule.LabelRule`), asked as of the day.
-Features need no asking: they are point in time by construction, so the rows of decisions before the day are read as
-they are. Each month reads the columns it needs from the lake again; nothing but a training set, which training needs
-in memory anyway, and a month's decisions is held.
+Labels and splits come from the dbt project's own rule (:class:`warehouse.lenders.label_rule.LabelRule`), asked as of
+the day. Features need no asking: they are point in time by construction, so the rows of decisions before the day are
+read as they are. Each month reads the columns it needs from the lake again; nothing but a training set, which training
+needs in memory anyway, and a month's decisions is held.
 """
 
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from ml.feature_rows import offline_columns
-from ml.monitoring import quoted
-from ml.training_set import KEY_COLUMNS, SPLITS, TrainingSet, collect_training_set
+from ml.bundle.feature_rows import offline_columns
+from ml.monitoring.samples import quoted
+from ml.training.training_set import KEY_COLUMNS, SPLITS, TrainingSet, collect_training_set
 from ml.walk_forward.plan import next_month
-from warehouse.contract import FeatureContract
 from warehouse.errors import NotFoundError, TrainingSetError
-from warehouse.label_rule import RULE_INPUTS, LabelRule
+from warehouse.features.contract import FeatureContract
+from warehouse.lenders.label_rule import RULE_INPUTS, LabelRule
 
 if TYPE_CHECKING:
     import pyarrow as pa

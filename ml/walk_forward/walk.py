@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from ml.performance import Performance, measure_labelled
-from ml.retraining import tested_auc
-from ml.training_set import TrainingSet
+from ml.monitoring.performance import Performance, measure_labelled
+from ml.monitoring.retraining import tested_auc
+from ml.training.training_set import TrainingSet
 from ml.walk_forward.candidates import Candidates, Champion
 from ml.walk_forward.measures import MonthDrift, decide_month, measure_drift, no_decisions
 from ml.walk_forward.plan import Policy, WalkPlan, previous_month
@@ -23,10 +23,10 @@ from ml.walk_forward.results import (
     write_performance,
 )
 from ml.walk_forward.rows import FINAL_LABELS, LABELS, KnownRows
-from warehouse.contract import FeatureContract
 from warehouse.errors import SettingError, TrainingSetError
-from warehouse.label_rule import LabelRule
-from warehouse.lake import connect, current_snapshot, writer
+from warehouse.features.contract import FeatureContract
+from warehouse.lake.connection import connect, current_snapshot, writer
+from warehouse.lenders.label_rule import LabelRule
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:

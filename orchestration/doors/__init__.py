@@ -7,4 +7,10 @@ person on the page itself, and passes the rest on. docs/interfaces.md says what 
 
 from orchestration.doors.sign_in import SignIn, door_address, sign_in_url
 
-__all__ = ["SignIn", "door_address", "sign_in_url"]
+__all__ = [
+    "SignIn",
+    "backend",
+    "door",
+    "door_address",
+    "sign_in_url",
+]

@@ -12,7 +12,7 @@ from orchestration.doors.door import Door
 from orchestration.doors.reports import reports_app
 from orchestration.doors.rules import dagster_rule, mlflow_rule, reading_only
 from orchestration.doors.sign_in import SignIn
-from warehouse.private_files import keep_private
+from warehouse.files.private_files import keep_private
 from warehouse.settings import Settings
 
 

@@ -1,1 +1,13 @@
 """HTTP handlers by area: each reads the request, calls one service and names its answers."""
+
+#: The modules that other rooms may import.
+__all__ = [
+    "batches",
+    "decisions",
+    "health",
+    "model",
+    "models",
+    "openapi",
+    "outcomes",
+    "scores",
+]

@@ -9,15 +9,15 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
-from serving.access import SCOPE, caller
-from serving.batch_downloads import accepted_form, file_name, streamed
-from serving.batch_wire import BatchList, BatchResults, BatchStatus, batch_location
-from serving.batches import BatchService
+from serving.access.guards import SCOPE, caller
+from serving.batches.downloads import accepted_form, file_name, streamed
+from serving.batches.queue import BatchService
+from serving.batches.wire import BatchList, BatchResults, BatchStatus, batch_location
+from serving.controllers.openapi import Cursor, Limit, key_or_token, problems, takes
 from serving.controllers.scores import IdempotencyKey
-from serving.json_body import receive
-from serving.openapi import Cursor, Limit, key_or_token, problems, takes
-from serving.problem_examples import BATCH, CANCEL, LISTED, RESULTS
-from serving.problems import InvalidRequest, Violation
+from serving.http.json_body import receive
+from serving.http.problem_examples import BATCH, CANCEL, LISTED, RESULTS
+from serving.http.problems import InvalidRequest, Violation
 from warehouse.batches import State
 
 # as text: Litestar keeps the word `state` for itself, and would name its own word for it in an error

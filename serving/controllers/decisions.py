@@ -6,13 +6,22 @@ from litestar import Controller, Request, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from serving.access import SCOPE, caller
-from serving.decide import decision_summary, logged_decision
-from serving.decision_reader import DecisionReader
-from serving.openapi import LIST_DECISIONS, READ_DECISION, TO_OUTCOME, Cursor, Limit, gives, key_or_token, problems
-from serving.problem_examples import DECISION, LISTED
-from serving.request_trace import note_decision
-from serving.wire import DecisionList, LoggedDecision
+from serving.access.guards import SCOPE, caller
+from serving.controllers.openapi import (
+    LIST_DECISIONS,
+    READ_DECISION,
+    TO_OUTCOME,
+    Cursor,
+    Limit,
+    gives,
+    key_or_token,
+    problems,
+)
+from serving.decisions.reader import DecisionReader
+from serving.http.problem_examples import DECISION, LISTED
+from serving.http.wire import DecisionList, LoggedDecision
+from serving.scoring.decide import decision_summary, logged_decision
+from serving.telemetry.request_trace import note_decision
 
 ApplicationId = Annotated[
     str | None,

@@ -4,12 +4,12 @@ from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
-from serving.access import OPEN, SCOPE
-from serving.metrics import CONTENT_TYPE, Metrics
-from serving.observation import Observation
-from serving.openapi import problems
-from serving.readiness import ReadinessCheck
-from serving.wire import Liveness, Readiness
+from serving.access.guards import OPEN, SCOPE
+from serving.controllers.openapi import problems
+from serving.health.observation import Observation
+from serving.health.readiness import ReadinessCheck
+from serving.http.wire import Liveness, Readiness
+from serving.telemetry.metrics import CONTENT_TYPE, Metrics
 
 
 class HealthController(Controller):

@@ -3,11 +3,11 @@
 from litestar import Controller, get
 from litestar.di import NamedDependency
 
-from serving.access import ANY, SCOPE
-from serving.deployment_watch import DeploymentWatch
-from serving.openapi import key_or_token, problems
-from serving.problem_examples import MODEL
-from serving.wire import ModelDescription
+from serving.access.guards import ANY, SCOPE
+from serving.controllers.openapi import key_or_token, problems
+from serving.deployed.deployment_watch import DeploymentWatch
+from serving.http.problem_examples import MODEL
+from serving.http.wire import ModelDescription
 
 
 class ModelController(Controller):

@@ -7,12 +7,12 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
-from serving.access import SCOPE, caller
-from serving.approvals import ApprovalService
-from serving.json_body import read_json
-from serving.openapi import key_or_token, problems, takes
-from serving.problem_examples import APPROVAL, VERSIONS
-from serving.wire import ApprovalReceipt, ModelVersions
+from serving.access.guards import SCOPE, caller
+from serving.controllers.openapi import key_or_token, problems, takes
+from serving.deployed.approvals import ApprovalService
+from serving.http.json_body import read_json
+from serving.http.problem_examples import APPROVAL, VERSIONS
+from serving.http.wire import ApprovalReceipt, ModelVersions
 
 Source = Annotated[
     str | None,

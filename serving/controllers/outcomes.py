@@ -6,12 +6,12 @@ from litestar import Controller, Request, post
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter
 
-from serving.access import SCOPE, caller
-from serving.json_body import read_json
-from serving.openapi import REPORT_OUTCOME, key_or_token, problems, takes
-from serving.outcome_report import OutcomeService
-from serving.problem_examples import OUTCOME
-from serving.wire import OutcomeReceipt
+from serving.access.guards import SCOPE, caller
+from serving.controllers.openapi import REPORT_OUTCOME, key_or_token, problems, takes
+from serving.decisions.outcome_report import OutcomeService
+from serving.http.json_body import read_json
+from serving.http.problem_examples import OUTCOME
+from serving.http.wire import OutcomeReceipt
 
 ReportKey = Annotated[
     str | None,

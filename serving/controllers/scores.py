@@ -7,12 +7,12 @@ from litestar import Controller, Request, post
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter
 
-from serving.access import SCOPE, caller
-from serving.json_body import read_json
-from serving.openapi import TO_DECISION, TO_OUTCOME, key_or_token, problems, takes
-from serving.request_trace import note_decision
-from serving.scoring import ScoringService
-from serving.wire import ScoredApplication, ScoreList
+from serving.access.guards import SCOPE, caller
+from serving.controllers.openapi import TO_DECISION, TO_OUTCOME, key_or_token, problems, takes
+from serving.http.json_body import read_json
+from serving.http.wire import ScoredApplication, ScoreList
+from serving.scoring.scoring import ScoringService
+from serving.telemetry.request_trace import note_decision
 from warehouse.settings import KEY_LIFE
 
 IdempotencyKey = Annotated[

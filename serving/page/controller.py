@@ -10,17 +10,18 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from ml.tracking import TRAINING_PAGE
-from serving.access import ANY, SCOPE, Caller, caller
-from serving.decision_reader import DecisionReader
-from serving.deployment_watch import DeploymentWatch
+from ml.registry.tracking import TRAINING_PAGE
+from serving.access.caller import Caller
+from serving.access.guards import ANY, SCOPE, caller
+from serving.decisions.reader import DecisionReader
+from serving.deployed.deployment_watch import DeploymentWatch
+from serving.http.problems import Problem, UnknownDecision
+from serving.http.public_text import without_paths
 from serving.options import PageUrls
 from serving.page.lookup import decision_view
 from serving.page.overview import OverviewPage
 from serving.page.rendering import POLICY, STATIC, render, static_file
 from serving.page.views import Frame, Link
-from serving.problems import Problem, UnknownDecision
-from serving.public_text import without_paths
 from warehouse.errors import LoanlakeError
 
 _MOST_SHOWN = 100

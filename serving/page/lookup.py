@@ -3,9 +3,9 @@
 import json
 import math
 
-from serving.decide import logged_decision
+from serving.deployed.served_model import ServedDeployment
 from serving.page.views import DecisionView, ReasonBar
-from serving.served_model import ServedDeployment
+from serving.scoring.decide import logged_decision
 from warehouse.decision_log import Decision
 
 

@@ -5,23 +5,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ml.deployment import Challenger, Change, read_deployment, read_history
-from serving.access import Caller
-from serving.approvals import ApprovalService
-from serving.clock import utc_now
-from serving.decision_reader import DecisionReader
-from serving.deployment_watch import DeploymentWatch
+from ml.registry.deployment import Challenger, Change, read_deployment, read_history
+from serving.access.caller import Caller
+from serving.decisions.reader import DecisionReader
+from serving.deployed.approvals import ApprovalService
+from serving.deployed.deployment_watch import DeploymentWatch
+from serving.health.readiness import ReadinessCheck
+from serving.http.clock import utc_now
+from serving.http.problems import Problem
+from serving.http.wire import ReadinessWord, VersionOnItsWay
 from serving.page.recent import RecentDecisions
 from serving.page.views import Canary, Listed, Overview, Serving, State, Version, Waiting
-from serving.problems import Problem
-from serving.readiness import ReadinessCheck
-from serving.wire import ReadinessWord, VersionOnItsWay
-from serving.workers import live_workers
+from serving.telemetry.workers import live_workers
 from warehouse.errors import LoanlakeError
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from serving.served_model import ServedDeployment, ServedModel
+    from serving.deployed.served_model import ServedDeployment, ServedModel
 
 _N_CHANGES = 5
 _N_WAITING = 3

@@ -5,8 +5,8 @@ import sqlite3
 import time
 from collections.abc import Sequence
 
+from serving.http.public_text import without_paths
 from serving.page.views import Listed, RecentDecision
-from serving.public_text import without_paths
 from warehouse import decision_log
 from warehouse.decision_log import Decision, DecisionQuery, FoundDecision, search_decisions
 from warehouse.errors import LoanlakeError

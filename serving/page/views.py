@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ml.deployment import Change
-from serving.wire import ReadinessWord, VersionOnItsWay
+from ml.registry.deployment import Change
+from serving.http.wire import ReadinessWord, VersionOnItsWay
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ml.retraining import DRIFTED_FEATURE_SHARE
+from ml.monitoring.retraining import DRIFTED_FEATURE_SHARE
 from warehouse.settings import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy" / "prometheus"
@@ -29,7 +29,7 @@ def names(expression: str) -> set[str]:
 
 @each_rule
 def test_a_rule_asks_for_metrics_that_there_are(rule: dict[str, Any]) -> None:
-    """The page lists what `/metrics` shows, which tests/unit/serving/test_metrics.py makes sure of."""
+    """The page lists what `/metrics` shows, which tests/unit/serving/telemetry/test_metrics.py makes sure of."""
     listed = set(re.findall(r"^\| `(\w+)` \| (?:counter|gauge|histogram) \|", PAGE, re.MULTILINE))
 
     assert names(rule["expr"]) <= listed

@@ -12,9 +12,14 @@ from warehouse.settings import REPOSITORY
 
 SOURCE = ("warehouse", "ml", "serving", "orchestration", "benchmarks")
 #: Opens the catalog by Python's SQLite, in a process in which nothing is attached.
-IN_A_PROCESS_OF_ITS_OWN = "warehouse/catalog_pages.py"
+IN_A_PROCESS_OF_ITS_OWN = "warehouse/lake/catalog_pages.py"
 #: Names the catalog, and hands it to DuckDB or asks whether it is there.
-HAND_IT_TO_DUCKDB = {"warehouse/settings.py", "warehouse/lake.py", "warehouse/maintenance.py", "warehouse/dev_lakes.py"}
+HAND_IT_TO_DUCKDB = {
+    "warehouse/settings.py",
+    "warehouse/lake/connection.py",
+    "warehouse/lake/maintenance.py",
+    "warehouse/lake/dev_lakes.py",
+}
 #: Modules that bring, or lead to, a copy of SQLite, and calls that open a file or copy it.
 OTHER_COPIES = {"sqlite3", "sqlalchemy", "aiosqlite", "mlflow", "dagster"}
 OPENING = {"open", "read_bytes", "read_text", "write_bytes", "copy", "copy2", "copyfile", "copytree", "move"}
@@ -51,7 +56,7 @@ def test_what_opens_the_catalog_runs_only_as_a_program() -> None:
         alias.name
         for _, other in _modules()
         for node in ast.walk(other)
-        if isinstance(node, ast.ImportFrom) and node.module == "warehouse.catalog_pages"
+        if isinstance(node, ast.ImportFrom) and node.module == "warehouse.lake.catalog_pages"
         for alias in node.names
     }
     calls = {

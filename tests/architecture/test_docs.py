@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from warehouse import errors
-from warehouse.lake import writer
+from warehouse.lake.connection import writer
 from warehouse.settings import REPOSITORY, Settings
 
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from warehouse.lake.tables import TABLES
 from warehouse.settings import DBT_PROJECT_DIR
-from warehouse.tables import TABLES
 
 Node = Mapping[str, Any]
 

@@ -53,7 +53,7 @@ def test_modules_fit_on_a_few_screens(tracked: list[PurePosixPath]) -> None:
 
 
 def test_unit_tests_mirror_the_source(tracked: list[PurePosixPath]) -> None:
-    """``test_drift.py``, or ``test_drift_of_a_month.py``, in ``tests/unit/ml`` is about the module ``ml.drift``."""
+    """``test_drift.py``, or ``test_drift_of_a_month.py``, in ``tests/unit/ml/monitoring`` is about ``drift`` there."""
     lost = [
         str(path)
         for path in tracked

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
-from orchestration.status import status_text
+from orchestration.services.status import status_text
 from tests.failure.test_ingestion_kills import a_decision
 from warehouse import decision_log
 from warehouse.batches.tables import application_table
 from warehouse.decision_log import find_decision, ingest_into_lake, newest_in_lake
 from warehouse.errors import NotFoundError
-from warehouse.lake import connect, writer
+from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 
 #: Decisions that one ingestion moves into the lake.

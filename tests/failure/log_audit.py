@@ -5,7 +5,7 @@ from contextlib import closing
 
 from tests.failure.callers import Told
 from warehouse import decision_log
-from warehouse.lake import connect
+from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
 

@@ -12,16 +12,16 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from ml.deployment import serve
-from ml.freshness import HistoryPolicy
-from ml.registered_version import deployment_of
+from ml.decisions.freshness import HistoryPolicy
+from ml.registry.deployment import serve
+from ml.registry.registered_version import deployment_of
 from serving.app import create_app
 from serving.options import ServingOptions
 from tests.model_factory import publish_model, register_model, shared_bundle
 from tests.serving_home import APPLICATION, ServingHome, fill_online_store, furnish, until_ready_says
 from warehouse import decision_log
 from warehouse.errors import LakeBusyError
-from warehouse.lake import writer
+from warehouse.lake.connection import writer
 from warehouse.settings import Settings
 
 Client = TestClient[Litestar]

@@ -13,7 +13,7 @@ import pytest
 
 from warehouse import decision_log
 from warehouse.decision_log import Decision
-from warehouse.lake import connect, writer
+from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 
 #: Decisions, and how many of them one transaction of the lake takes in.

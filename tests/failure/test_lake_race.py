@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from warehouse.lake import connect
+from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
 #: With the catalog opened and closed by a second copy of SQLite a bus error came within 75 s, in each of two runs.

@@ -13,7 +13,7 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from ml.freshness import HistoryPolicy
+from ml.decisions.freshness import HistoryPolicy
 from serving.app import create_app
 from serving.options import ServingOptions
 from tests.serving_home import APPLICATION, ServingHome, furnish

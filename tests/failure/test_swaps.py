@@ -15,7 +15,7 @@ from threading import Event, Thread
 
 import pytest
 
-from ml.deployment import read_deployment, read_history
+from ml.registry.deployment import read_deployment, read_history
 from tests.failure.callers import calling
 from tests.failure.log_audit import assert_each_is_logged_once
 from tests.model_factory import publish_model, shared_bundle
@@ -28,8 +28,8 @@ WORKERS = 4
 PUBLISHER = """
 import sys
 from pathlib import Path
-from ml.bundle import load_bundle
-from ml.promotion import publish
+from ml.bundle.bundle import load_bundle
+from ml.rollout.promotion import publish
 from tests.model_factory import register_model
 from warehouse.settings import Settings
 settings, bundles = Settings.from_environment(), [load_bundle(Path(path)) for path in sys.argv[2:]]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from warehouse.lake import writer
+from warehouse.lake.connection import writer
 from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
 
 pytestmark = pytest.mark.slow

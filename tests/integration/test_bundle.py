@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ml.bundle import FILES, MANIFEST, copy_bundle, load_bundle
+from ml.bundle.bundle import FILES, MANIFEST, copy_bundle, load_bundle
 from tests import model_factory
 from tests.model_factory import CONTRACT, shared_bundle
 from warehouse.errors import BundleError

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.dbt_project import dbt_of, prepared_manifest
+from orchestration.lib.dbt_project import dbt_of, prepared_manifest
 from warehouse.errors import DbtProjectError
 from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
 

@@ -19,15 +19,16 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from ml.feature_skew import compare_history
-from ml.monitoring import MonitoredModel
+from ml.monitoring.feature_skew import compare_history
+from ml.monitoring.samples import MonitoredModel
 from tests.failure.test_ingestion_kills import a_decision
 from warehouse import decision_log
-from warehouse.contract import FeatureContract
-from warehouse.dev_lakes import of_dev_lake
-from warehouse.lake import connect, current_snapshot, writer
+from warehouse.features.contract import FeatureContract
+from warehouse.lake.connection import connect, current_snapshot, writer
+from warehouse.lake.dev_lakes import of_dev_lake
+from warehouse.raw import SOURCES
 from warehouse.settings import DBT_PROJECT_DIR, Settings
-from warehouse.sources import SOURCES, ingest_files, ingest_simulated
+from warehouse.sources import ingest_files, ingest_simulated
 
 pytestmark = pytest.mark.slow
 

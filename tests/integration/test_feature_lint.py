@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from warehouse.contract import FeatureContract
-from warehouse.feature_lint import check_versions
-from warehouse.feature_version import create_version
+from warehouse.features.contract import FeatureContract
+from warehouse.features.lint import check_versions
+from warehouse.features.new_version import create_version
 from warehouse.settings import DBT_PROJECT_DIR
 
 Manifest = dict[str, Any]

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.lender_in_pieces import load_pieces
-from warehouse.lake import connect, current_snapshot, writer
-from warehouse.maintenance import maintain
+from warehouse.lake.connection import connect, current_snapshot, writer
+from warehouse.lake.maintenance import maintain
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 
 pytestmark = pytest.mark.extended
@@ -123,8 +123,8 @@ def test_a_backfill_is_one_run_that_replaces_its_months_whole(settings: Settings
     """Months of features and training rows are made again, each once; other months are not touched."""
     import dagster as dg
 
-    from orchestration.dbt_project import dbt_resource
     from orchestration.defs.warehouse.months import rebuilt_months
+    from orchestration.lib.dbt_project import dbt_resource
 
     with connect(settings) as con:
         snapshot = current_snapshot(con)

@@ -13,14 +13,14 @@ from dataclasses import replace
 import pytest
 
 from warehouse.errors import LakeBusyError
-from warehouse.lake import connect, lease, writer
+from warehouse.lake.connection import connect, lease, writer
 from warehouse.settings import Settings
 
 N_WRITERS, N_READERS, N_COMMITS, N_READS = 3, 3, 4, 15
 
 HOLDER = """
 import time
-from warehouse.lake import writer
+from warehouse.lake.connection import writer
 with writer("a writer to be killed") as con:
     con.execute("begin")
     con.execute("insert into core.t select 1")

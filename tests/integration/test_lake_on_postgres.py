@@ -16,9 +16,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from warehouse.dev_lakes import dev_lakes, drop_dev_lake, of_dev_lake
 from warehouse.errors import LakeBusyError, LakeError, NoLakeError
-from warehouse.lake import DEV, attach, connect, lease, writer
+from warehouse.lake.connection import DEV, attach, connect, lease, writer
+from warehouse.lake.dev_lakes import dev_lakes, drop_dev_lake, of_dev_lake
 from warehouse.settings import Settings
 from warehouse.sources import ingest_files
 

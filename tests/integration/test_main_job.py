@@ -14,19 +14,19 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ml.bundle import Bundle, load_bundle
-from ml.drift_figures import SCORE, read_drift
-from ml.gate_names import LOGGED_FEATURES
-from ml.gates import GateResult, run_gates
-from ml.registered_version import get_version
-from orchestration import training
-from orchestration.candidates import current_candidate
+from ml.bundle.bundle import Bundle, load_bundle
+from ml.judging.gate_names import LOGGED_FEATURES
+from ml.judging.gates import GateResult, run_gates
+from ml.monitoring.drift_figures import SCORE, read_drift
+from ml.registry.registered_version import get_version
 from orchestration.defs.pipeline.jobs import MAIN_PATH
-from orchestration.instance import prepare_dagster_home
-from orchestration.layers import CANDIDATE, EVALUATION, REGISTERED_MODEL, TRAINING_SET
+from orchestration.defs.training import steps as training
+from orchestration.defs.training.candidates import current_candidate
+from orchestration.lib.layers import CANDIDATE, EVALUATION, REGISTERED_MODEL, TRAINING_SET
+from orchestration.running.instance import prepare_dagster_home
 from tests.bytes_of_home import open_to_others
 from warehouse.errors import GateRefusal
-from warehouse.lake import connect, writer
+from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -246,8 +246,8 @@ def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home
 
 def test_a_refused_candidate_says_why_everywhere_and_is_not_published(home: Home) -> None:
     """A model of one feature loses to the champion."""
-    from ml.promotion import promote
-    from orchestration.feature_contract import feature_contract
+    from ml.rollout.promotion import promote
+    from orchestration.lib.feature_contract import feature_contract
 
     served = home.served
     home.run(

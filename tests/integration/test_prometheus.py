@@ -22,7 +22,7 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from ml.drift_figures import SCORE, Figure, VersionDrift, publish_drift
+from ml.monitoring.drift_figures import SCORE, Figure, VersionDrift, publish_drift
 from tests.model_factory import MODEL_NAME, SOURCE
 from tests.serving_home import APPLICATION, RISKY, furnish
 from tests.serving_process import running

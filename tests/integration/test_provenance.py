@@ -19,32 +19,32 @@ import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
 
-from ml.batch_rows import request_fields
-from ml.batch_runs import run_batch
-from ml.batch_scoring import score_applications
-from ml.bundle import load_bundle, write_bundle
-from ml.commands import export_borrower, lineage
-from ml.decision_lineage import trace_decision
-from ml.deployment import read_deployment
-from ml.evaluation import evaluate
-from ml.lineage import collect_lineage
-from ml.person_export import export_person
-from ml.promotion import publish
-from ml.reference import build_reference
-from ml.training import train
-from ml.training_set import read_training_set
-from ml.training_set_export import export_training_set
-from orchestration.erasure import erase_person
-from orchestration.erasure_command import erase_borrower
+from ml.batches.backfill import score_applications
+from ml.batches.rows import request_fields
+from ml.batches.runs import run_batch
+from ml.bundle.bundle import load_bundle, write_bundle
+from ml.commands import lineage
+from ml.decisions.lineage import trace_decision
+from ml.judging.evaluation import evaluate
+from ml.registry.deployment import read_deployment
+from ml.registry.training_set_export import export_training_set
+from ml.rollout.promotion import publish
+from ml.training.fitting import train
+from ml.training.lineage import collect_lineage
+from ml.training.reference import build_reference
+from ml.training.training_set import read_training_set
+from orchestration.people.commands import erase_borrower, export_borrower
+from orchestration.people.erasure import erase_person
+from orchestration.people.export import export_person
 from tests.bytes_of_home import files_that_name
 from tests.model_factory import MODEL_NAME, SETTINGS, SOURCE, register_model
 from warehouse.batches import BatchFiles, BatchRequest, BatchStates, SentRow
-from warehouse.contract import FeatureContract
 from warehouse.decision_log import Decision, ScoringFailure, append, create
-from warehouse.dev_lakes import of_dev_lake
 from warehouse.errors import NotFoundError
-from warehouse.lake import DEV, attach, connect, current_snapshot, writer
-from warehouse.maintenance import maintain
+from warehouse.features.contract import FeatureContract
+from warehouse.lake.connection import DEV, attach, connect, current_snapshot, writer
+from warehouse.lake.dev_lakes import of_dev_lake
+from warehouse.lake.maintenance import maintain
 from warehouse.online_store import refresh
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 from warehouse.sources import ingest_files, ingest_simulated
@@ -509,7 +509,7 @@ def test_no_byte_of_an_erased_person_is_left_in_the_home(
     assert {"bundles", "candidates"} <= {path.split("/")[0] for path in named}
     others = _rows(settings, f"select count(*) from core.int_statements where borrower_id <> '{borrower}'")
 
-    for step in ("warehouse.sources.erasing.RewrittenFile.put", "orchestration.erasure.erase_from_bundles"):
+    for step in ("warehouse.sources.erasing.RewrittenFile.put", "orchestration.people.erasure.erase_from_bundles"):
         with monkeypatch.context() as killed:
             killed.setattr(step, _kill)
             with pytest.raises(KeyboardInterrupt):

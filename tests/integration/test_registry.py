@@ -19,28 +19,28 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from ml import registry
-from ml.approval import approve_once
-from ml.bundle import Bundle, load_bundle
-from ml.challenge import challenge
+from ml.bundle.bundle import Bundle, load_bundle
+from ml.bundle.scorer import Scorer
 from ml.commands import approve as approve_command
 from ml.commands import canary as canary_command
 from ml.commands import challenge as challenge_command
 from ml.commands import promote as promote_command
-from ml.deployment import read_deployment, read_history
-from ml.evaluation import Evaluation, evaluate
-from ml.gates import GateResult
-from ml.live_models import live_models
-from ml.promotion import archive, promote, promote_approved, rollback
-from ml.registered_version import RegisteredVersion, list_versions, load_registered, record_version
-from ml.scorer import Scorer
-from ml.tracking import SILENT, open_client
-from ml.training_set import TrainingSet
+from ml.judging.evaluation import Evaluation, evaluate
+from ml.judging.gates import GateResult
+from ml.registry import registry
+from ml.registry.approval import approve_once
+from ml.registry.deployment import read_deployment, read_history
+from ml.registry.live_models import live_models
+from ml.registry.registered_version import RegisteredVersion, list_versions, load_registered, record_version
+from ml.registry.tracking import SILENT, open_client
+from ml.rollout.challenge import challenge
+from ml.rollout.promotion import archive, promote, promote_approved, rollback
+from ml.training.training_set import TrainingSet
 from tests import model_factory
 from tests.altered_bundle import approve_everybody
 from tests.model_factory import CONTRACT, MODEL_NAME, SOURCE
 from warehouse.errors import ApprovalMissing, GateRefusal, NotFoundError
-from warehouse.lake import writer
+from warehouse.lake.connection import writer
 from warehouse.settings import Settings
 
 REASON = ("--reason", "a test")

@@ -14,14 +14,14 @@ from threading import Event
 
 import pytest
 
-from ml.replay import replay
-from serving.keys import KeyStore
+from ml.decisions.replay import replay
+from serving.access.keys import KeyStore
 from tests.model_factory import publish_model
 from tests.second_version import MORE, challenge_with_second
 from tests.serving_home import APPLICATION, RISKY, ServingHome, furnish
 from tests.serving_process import Server, running
 from warehouse import decision_log
-from warehouse.lake import connect
+from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
 CONNECTIONS = 8

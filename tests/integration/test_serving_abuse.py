@@ -15,7 +15,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from serving.keys import KeyStore
+from serving.access.keys import KeyStore
 from tests.serving_home import APPLICATION, ServingHome, furnish
 from tests.serving_process import Server, running
 from warehouse.settings import Settings

@@ -8,11 +8,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from warehouse import lake
+from warehouse.lake import connection as lake
 from warehouse.settings import Settings
 
 #: These are about how a lake comes to be.
-_MAKE_THEIR_OWN = ("test_comments", "test_lake", "test_lease")
+_MAKE_THEIR_OWN = ("test_comments", "test_connection", "test_lease")
 
 
 @pytest.fixture(scope="session")

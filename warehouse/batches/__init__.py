@@ -3,11 +3,21 @@
 ``states`` is one SQLite file of requests and how far each has come, written with ``synchronous=full``: what was
 accepted survives ``kill -9``, and each change of state is one transaction, whoever makes it. ``files`` are a batch's
 own rows and results, in a directory of its id. The API (``serving``) accepts, cancels and hands out; a run
-(``ml.batch_runs``, in Dagster) claims, scores and finishes.
+(``ml.batches.runs``, in Dagster) claims, scores and finishes.
 """
 
 from warehouse.batches.batch import Batch, BatchRequest, State
 from warehouse.batches.files import BatchFiles, SentRow
 from warehouse.batches.states import BatchStates
 
-__all__ = ["Batch", "BatchFiles", "BatchRequest", "BatchStates", "SentRow", "State"]
+__all__ = [
+    "Batch",
+    "BatchFiles",
+    "BatchRequest",
+    "BatchStates",
+    "SentRow",
+    "State",
+    "files",
+    "sent_again",
+    "tables",
+]

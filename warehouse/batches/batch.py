@@ -13,7 +13,7 @@ class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     ``lake_snapshot``: where the rows were taken from a table, the state that it was read in. ``with_reasons``: whether
     declined rows of a table of features get theirs. ``request_fields``: which fields the rows were checked against
-    (``ml.batch_rows``), those of the version ``checked_by``; None for a table of features, which the run reads.
+    (``ml.batches.rows``), those of the version ``checked_by``; None for a table of features, which the run reads.
     ``history_*``: the policy of the server that took the rows, for look-ups. ``caller_name``: of the key or token that
     asked, for people; ``Batch.caller_id`` is what it is known by.
     """

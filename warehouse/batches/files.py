@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from warehouse.drafts import draft_file
+from warehouse.files.drafts import draft_file
 from warehouse.settings import Settings
 
 #: Below the directory of all batches: the rows that were sent, and those that are being written or were left so.

@@ -25,8 +25,8 @@ import msgspec
 
 from warehouse.batches.batch import Batch, BatchRequest, State
 from warehouse.batches.files import BatchFiles
-from warehouse.drafts import remove_abandoned
 from warehouse.errors import BatchStateError, NotFoundError
+from warehouse.files.drafts import remove_abandoned
 from warehouse.settings import Settings
 
 ENDED = ("succeeded", "failed", "cancelled")

@@ -9,8 +9,8 @@ import duckdb
 import msgspec
 
 from warehouse.errors import BatchTableError
-from warehouse.lake import CATALOG, current_snapshot
-from warehouse.raw_keys import quoted_name
+from warehouse.lake.connection import CATALOG, current_snapshot
+from warehouse.raw.keys import quoted_name
 
 #: Schemas that hold rows as received, what was decided, and what is kept about the program's own work.
 PRIVATE_SCHEMAS = frozenset({"raw", "staging", "serving", "monitoring"})

@@ -50,6 +50,7 @@ __all__ = [
     "connect",
     "count_pending",
     "create",
+    "entries",
     "erase_entries",
     "find_by_key",
     "find_decision",
@@ -58,6 +59,7 @@ __all__ = [
     "ingest_into_lake",
     "newest_in_lake",
     "newest_in_outbox",
+    "outbox",
     "prune",
     "search_decisions",
 ]

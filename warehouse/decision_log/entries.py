@@ -19,9 +19,10 @@ RouteWord = Literal["online", "inline_batch", "file_batch", "table_batch", "back
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """One decision, column for column ``serving.predictions`` without ``ingested_at``; times are naive UTC.
 
-    ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.logged_values``). ``role``: whether the champion or the
-    challenger answered, or the champion as ``fallback`` of a challenger that failed; ``batch`` and ``shadow`` answered
-    nobody. ``history``: what was looked up online, a :data:`HistoryWord`; None where features came from the lake.
+    ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.bundle.logged_values``). ``role``: whether the
+    champion or the challenger answered, or the champion as ``fallback`` of a challenger that failed; ``batch`` and
+    ``shadow`` answered nobody. ``history``: what was looked up online, a :data:`HistoryWord`; None where features came
+    from the lake.
     ``route``: a :data:`RouteWord`. ``caller_id`` and ``caller_name``: who asked, by the id that stays the same when a
     key is rotated, and the name of the key or the token's subject; None for ``backfill``.
     """

@@ -47,7 +47,7 @@ def ingest_into_lake(settings: Settings, *, batch_rows: int = 50_000) -> Ingeste
     with closing(connection):
         if not any(n_pending(connection, entries) for entries in KINDS):
             return Ingested(0, 0)
-        from warehouse.lake import writer
+        from warehouse.lake.connection import writer
 
         with writer("ingest decisions", settings) as con:
             gained = {kind.table: _ingest(connection, con, kind, batch_rows) for kind in KINDS}
@@ -123,8 +123,8 @@ def newest_in_lake(settings: Settings, n: int) -> list[Decision]:
     """The API's decisions of the lake that were made last, newest first; none where there is no lake."""
     import duckdb
 
-    from warehouse.lake import connect as connect_to_lake
-    from warehouse.lake import lake_exists
+    from warehouse.lake.connection import connect as connect_to_lake
+    from warehouse.lake.connection import lake_exists
 
     if not lake_exists(settings):  # not yet
         return []
@@ -161,8 +161,8 @@ def _decision(description: Sequence[tuple[Any, ...]], row: tuple[Any, ...], kind
 def _find_in_lake(settings: Settings, decision_id: str) -> Decision:
     import duckdb
 
-    from warehouse.lake import connect as connect_to_lake
-    from warehouse.lake import lake_exists
+    from warehouse.lake.connection import connect as connect_to_lake
+    from warehouse.lake.connection import lake_exists
 
     if not lake_exists(settings):  # not yet
         raise _not_found(settings, decision_id)

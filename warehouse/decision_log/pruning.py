@@ -64,7 +64,7 @@ def prune(settings: Settings, *, older_than: timedelta) -> Pruned:
 
 def _prune(settings: Settings, connection: sqlite3.Connection, entries: Entries, before: float) -> tuple[int, int]:
     """How many were deleted, and how many the lake did not have."""
-    from warehouse.lake import connect as connect_to_lake
+    from warehouse.lake.connection import connect as connect_to_lake
 
     n_deleted = 0
     while rows := _oldest(connection, entries, before):

@@ -109,8 +109,8 @@ def _matching(connection: "sqlite3.Connection", query: DecisionQuery) -> Iterato
 def _in_lake(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:
     import duckdb
 
-    from warehouse.lake import connect as connect_to_lake
-    from warehouse.lake import lake_exists
+    from warehouse.lake.connection import connect as connect_to_lake
+    from warehouse.lake.connection import lake_exists
 
     if not lake_exists(settings):  # not yet
         return []

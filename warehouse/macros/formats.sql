@@ -3,7 +3,7 @@
     expression in the syntax that RE2, Java and Python share. It is applied before any cast, so what an engine's cast
     would tolerate (50_00, "epoch", a date followed by anything) never becomes a value.
 
-    warehouse/formats.py states those that the API's doors read by too; a test compares the two, character by character.
+    warehouse/values/formats.py states those that the API's doors read by too; a test compares the two, character by character.
 -#}
 {% macro grammars() -%}
     {%- set number = '[+-]?(?:[0-9]+(?:[.][0-9]*)?|[.][0-9]+)(?:[eE][+-]?[0-9]{1,3})?' -%}

@@ -24,5 +24,7 @@ __all__ = [
     "borrower_key",
     "cohort_key",
     "open_store",
+    "redis_connection",
     "refresh",
+    "refreshing",
 ]

@@ -8,17 +8,13 @@ it each table has a sorted set of its keys, for refreshes alone (``redis_writing
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import msgspec
 
 from warehouse.errors import OnlineStoreUnavailable
 from warehouse.online_store.interface import WriteResult
 from warehouse.online_store.records import (
     Freshness,
-    Layout,
     Record,
     RecordKey,
     TableName,
@@ -26,45 +22,12 @@ from warehouse.online_store.records import (
     layout_number,
     source_key,
 )
-from warehouse.redis_connection import RedisError, connect
+from warehouse.online_store.redis_connection import RedisError, connect
+from warehouse.online_store.redis_records import META, Meta, record_field
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import redis.asyncio
-
-META = b"meta"
-
-
-@dataclass
-class Meta:
-    """What a home's records need beside themselves; ``is_complete``: some pass over a table has ended."""
-
-    is_complete: bool = False
-    layouts: dict[int, Layout] = field(default_factory=dict)
-    sources: dict[bytes, Freshness] = field(default_factory=dict)
-
-    def to_bytes(self) -> bytes:
-        """For the field ``meta``."""
-        layouts = {number: layout.to_bytes() for number, layout in self.layouts.items()}
-        sources = {key: fresh.to_bytes() for key, fresh in self.sources.items()}
-        return msgspec.msgpack.encode([self.is_complete, layouts, sources])
-
-    @classmethod
-    def from_bytes(cls, data: bytes | None) -> "Meta":
-        """The inverse of :meth:`to_bytes`; no data is a store that nothing was written to."""
-        if data is None:
-            return cls()
-        is_complete, layouts, sources = msgspec.msgpack.decode(data)
-        return cls(
-            is_complete,
-            {number: Layout.from_bytes(layout) for number, layout in layouts.items()},
-            {key: Freshness.from_bytes(fresh) for key, fresh in sources.items()},
-        )
-
-
-def record_field(table: TableName, key: bytes) -> bytes:
-    """The field of a record in the hash; no table's begins as ``meta`` does."""
-    return table[:1].encode() + key
 
 
 class RedisStore:
@@ -111,7 +74,7 @@ class RedisStore:
         """See :class:`OnlineStore`."""
         import redis
 
-        from warehouse.online_store.redis_writing import write_table
+        from warehouse.online_store.redis_writing import write_table  # redis is an extra
 
         # a refresh may wait longer than a request: a busy server answers a page of 10,000 keys in its own time
         client = redis.Redis.from_url(self._url, socket_timeout=30.0, socket_connect_timeout=5.0)

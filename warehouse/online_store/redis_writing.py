@@ -27,7 +27,7 @@ from warehouse.online_store.records import (
     source_key,
     to_datetime,
 )
-from warehouse.online_store.redis_store import META, Meta, record_field
+from warehouse.online_store.redis_records import META, Meta, record_field
 from warehouse.online_store.rows import Row, read_rows
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ def refresh(settings: Settings, *, anew: bool = False) -> RefreshResult:
     is left. Raises LakeError where dbt has not built the models yet, OnlineStoreUnavailable where the store does not
     answer.
     """
-    from warehouse.lake import connect
+    from warehouse.lake.connection import connect
 
     started = time.monotonic()
     store = open_store(settings)
@@ -60,7 +60,7 @@ def _turn(settings: Settings) -> Iterator[None]:
 def _refreshed(con: "duckdb.DuckDBPyConnection", store: OnlineStore, started: float, *, anew: bool) -> RefreshResult:
     import duckdb
 
-    from warehouse.lake import current_snapshot
+    from warehouse.lake.connection import current_snapshot
 
     try:
         con.execute("begin transaction")  # both tables of one snapshot

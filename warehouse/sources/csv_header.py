@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Sequence
 
-from warehouse.sources.declaration import column_name
+from warehouse.raw import column_name
 
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 #: The catalog keeps a row for each column of each table: 10,000 take 16 s.

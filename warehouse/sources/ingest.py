@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import duckdb
 import pyarrow as pa
 
-from warehouse import lake
 from warehouse.errors import LakeError, SourceFileError
+from warehouse.lake import connection as lake
+from warehouse.raw import SOURCES
 from warehouse.settings import Settings
-from warehouse.sources import SOURCES
 from warehouse.sources.csv_file import CsvFile, RejectedLine
 from warehouse.sources.csv_lines import NOTE
 from warehouse.sources.landing import LandedFile, receive

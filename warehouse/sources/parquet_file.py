@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.errors import SourceFileError
-from warehouse.file_patterns import parquet
+from warehouse.files.patterns import parquet
+from warehouse.raw import column_name
 from warehouse.sources.csv_header import MOST_COLUMNS
-from warehouse.sources.declaration import column_name
 from warehouse.sources.limits import Limits, require_bytes, require_rows
 
 

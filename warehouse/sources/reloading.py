@@ -6,9 +6,9 @@ from datetime import datetime
 
 import duckdb
 
-from warehouse.data_files import lost_files
 from warehouse.errors import SourceFileError
-from warehouse.lake import CATALOG, connect, writer
+from warehouse.lake.connection import CATALOG, connect, writer
+from warehouse.lake.data_files import lost_files
 from warehouse.settings import Settings
 from warehouse.sources.csv_file import CsvFile
 from warehouse.sources.ingest import insert_rows

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import duckdb
 
-from warehouse.comments import write_comments
 from warehouse.errors import SourceFileError
-from warehouse.sources import SOURCES, raw_columns
-from warehouse.sources.declaration import PROVENANCE_COLUMNS, create_raw_table, is_name, raw_table
-from warehouse.tables import TABLES
+from warehouse.lake.comments import write_comments
+from warehouse.lake.tables import TABLES
+from warehouse.raw import PROVENANCE_COLUMNS, SOURCES, create_raw_table, is_name, raw_columns, raw_table
 
 _NOT_FOR_FILES = {*TABLES, *raw_columns(), "raw.quarantine"}
 _SHOWN_COLUMNS = 20

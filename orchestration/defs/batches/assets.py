@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration.layers import BATCH_SCORES, DEPLOYMENT
+from orchestration.lib.layers import BATCH_SCORES, DEPLOYMENT
 from warehouse.settings import Settings
 
 
@@ -27,7 +27,7 @@ class BatchToScore(dg.Config):
 )
 def batch_scores(context: dg.AssetExecutionContext, config: BatchToScore) -> Iterator[dg.MaterializeResult[None]]:
     """The newest batch of the API that was scored: a row of `serving.batch_scores` for each of its rows."""
-    from ml.batch_runs import run_batch
+    from ml.batches.runs import run_batch
 
     if config.batch_id is None:
         context.log.info("nothing to do: no batch was named")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from orchestration.defs.pipeline.jobs import score_batch
-from orchestration.layers import BATCH_SCORES
+from orchestration.lib.layers import BATCH_SCORES
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from orchestration.dbt_project import prepared_manifest
+from orchestration.defs.ingestion.loaded_sources import loaded_sources
 from orchestration.defs.ingestion.waiting import load_waiting
-from orchestration.layers import LAKE_WRITER
-from orchestration.loaded_sources import loaded_sources
-from orchestration.run_settings import RunSettings
+from orchestration.lib.dbt_project import prepared_manifest
+from orchestration.lib.layers import LAKE_WRITER
+from orchestration.lib.run_settings import RunSettings
 from warehouse.errors import SourceFileError
+from warehouse.lake.tables import TABLES
+from warehouse.raw import SOURCES, raw_columns, raw_table
 from warehouse.settings import Settings
-from warehouse.sources import SOURCES, ingest_files, ingest_simulated, raw_columns, raw_table
-from warehouse.tables import TABLES
+from warehouse.sources import ingest_files, ingest_simulated
 
 if TYPE_CHECKING:
     from warehouse.sources.ingest import IngestResult

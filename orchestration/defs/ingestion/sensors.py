@@ -8,10 +8,10 @@ from itertools import groupby
 
 import dagster as dg
 
+from orchestration.defs.ingestion.inbox import Look, look
+from orchestration.defs.ingestion.loaded_sources import is_read_by_models
 from orchestration.defs.pipeline.jobs import refresh
-from orchestration.inbox import Look, look
-from orchestration.loaded_sources import is_read_by_models
-from orchestration.retries import MOST_TRIES, failed_runs, why_not_now
+from orchestration.lib.retries import MOST_TRIES, failed_runs, why_not_now
 from warehouse.settings import Settings
 
 _INBOX_TAG = "loanlake/inbox"

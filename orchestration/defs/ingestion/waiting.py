@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from orchestration import inbox
+from orchestration.defs.ingestion import inbox
 from warehouse.errors import FileChangedError, SourceFileError
 from warehouse.settings import Settings
 from warehouse.sources import ingest_files

@@ -2,14 +2,14 @@
 
 import dagster as dg
 
-from orchestration.layers import LAKE_WRITER, MAINTENANCE
+from orchestration.lib.layers import LAKE_WRITER, MAINTENANCE
 from warehouse.settings import Settings
 
 
 @dg.asset(key=MAINTENANCE, group_name="maintenance", kinds={"duckdb"}, pool=LAKE_WRITER)
 def lake_maintenance() -> dg.MaterializeResult[None]:
     """Small files merged, old snapshots expired that no live model names, decisions pruned from the API's log."""
-    from orchestration.maintenance import maintain_home
+    from orchestration.defs.maintenance.upkeep import maintain_home
 
     upkeep = maintain_home(Settings.from_environment())
     done, log = upkeep.lake, upkeep.log

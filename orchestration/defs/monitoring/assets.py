@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from orchestration import links, pages
-from orchestration.layers import (
+from orchestration.lib import links, pages
+from orchestration.lib.layers import (
     DECISION_HISTORY,
     DRIFT_REPORT,
     FEATURE_DRIFT,
@@ -18,13 +18,13 @@ from orchestration.layers import (
     PREDICTIONS,
     SCORE_DRIFT,
 )
-from orchestration.run_settings import RunSettings
+from orchestration.lib.run_settings import RunSettings
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from ml.drift import FeatureDrift, ScoreDrift
-    from ml.monitoring import MonitoredModel
-    from ml.skew_sql import FeatureSkew
+    from ml.monitoring.drift import FeatureDrift, ScoreDrift
+    from ml.monitoring.samples import MonitoredModel
+    from ml.monitoring.skew_sql import FeatureSkew
 
 
 @dg.multi_asset(
@@ -48,9 +48,9 @@ if TYPE_CHECKING:
 )
 def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
     """Measured in SQL over every decision."""
-    from ml.drift import record_feature_drift, record_score_drift
-    from ml.drift_figures import newest_month, publish_drift
-    from orchestration.monitoring import monitored_versions
+    from ml.monitoring.drift import record_feature_drift, record_score_drift
+    from ml.monitoring.drift_figures import newest_month, publish_drift
+    from orchestration.defs.monitoring.measuring import monitored_versions
 
     settings, started = Settings.from_environment(), time.monotonic()
     source = run_settings.active_source(settings)
@@ -111,8 +111,8 @@ def feature_skew(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 
     Only months in which something is new are measured.
     """
-    from ml.feature_skew import record_feature_skew
-    from ml.skew_sql import ANY, columns_that_differ
+    from ml.monitoring.feature_skew import record_feature_skew
+    from ml.monitoring.skew_sql import ANY, columns_that_differ
 
     settings, started = Settings.from_environment(), time.monotonic()
     measured = record_feature_skew(settings, run_settings.active_source(settings))
@@ -148,8 +148,8 @@ def feature_skew(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 @dg.asset(key=PERFORMANCE, deps=[PREDICTIONS], group_name="monitoring", kinds={"duckdb"}, pool=LAKE_WRITER)
 def performance(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """How good decisions turned out to be, by month, where their labels are mature."""
-    from ml.performance import record_performance
-    from orchestration.monitoring import monitored_versions
+    from ml.monitoring.performance import record_performance
+    from orchestration.defs.monitoring.measuring import monitored_versions
 
     settings, started = Settings.from_environment(), time.monotonic()
     champion, *challengers = monitored_versions(settings, run_settings.active_source(settings))
@@ -184,8 +184,8 @@ def performance(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 @dg.asset(key=DRIFT_REPORT, deps=[PREDICTIONS], group_name="monitoring", kinds={"evidently", "html"})
 def drift_report(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """Evidently's drift report, HTML and JSON, for the months asked for, else for the newest month scored."""
-    from ml.drift_report import write_drift_report
-    from orchestration.monitoring import monitored_champion, newest_month
+    from ml.monitoring.drift_report import write_drift_report
+    from orchestration.defs.monitoring.measuring import monitored_champion, newest_month
 
     settings, started = Settings.from_environment(), time.monotonic()
     champion = monitored_champion(settings, run_settings.active_source(settings))

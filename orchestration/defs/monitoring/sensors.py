@@ -14,14 +14,14 @@ from orchestration.defs.pipeline.jobs import retrain
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from ml.deployment import Deployment
-    from orchestration.alert_rules import Alarm
+    from ml.registry.deployment import Deployment
+    from orchestration.defs.monitoring.alert_rules import Alarm
 
 
 @dg.sensor(job=retrain, minimum_interval_seconds=300)
 def drift_found() -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Train when scores, or most features, have drifted in the newest month measured."""
-    from orchestration.alert_rules import drift_alarm
+    from orchestration.defs.monitoring.alert_rules import drift_alarm
 
     yield from _requests(drift_alarm)
 
@@ -29,7 +29,7 @@ def drift_found() -> Iterator[dg.RunRequest | dg.SkipReason]:
 @dg.sensor(job=retrain, minimum_interval_seconds=300)
 def performance_decayed() -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Train when mature labels show the champion ranking worse, or expecting less risk, than it was tested."""
-    from orchestration.alert_rules import decay_alarm
+    from orchestration.defs.monitoring.alert_rules import decay_alarm
 
     yield from _requests(decay_alarm)
 
@@ -37,7 +37,7 @@ def performance_decayed() -> Iterator[dg.RunRequest | dg.SkipReason]:
 @dg.sensor(job=retrain, minimum_interval_seconds=300)
 def labels_matured() -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Train when enough labels have matured that the champion has not seen."""
-    from orchestration.alert_rules import new_labels_alarm
+    from orchestration.defs.monitoring.alert_rules import new_labels_alarm
 
     yield from _requests(new_labels_alarm)
 
@@ -45,7 +45,7 @@ def labels_matured() -> Iterator[dg.RunRequest | dg.SkipReason]:
 def _requests(
     rule: "Callable[[Settings, Deployment], Alarm | None]",
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    from orchestration.champions import champions, refresh_config
+    from orchestration.lib.champions import champions, refresh_config
     from warehouse.errors import LakeError
 
     settings = Settings.from_environment()

@@ -5,7 +5,7 @@ Assets are chosen by key and group, so that a dbt model added to a layer joins t
 
 import dagster as dg
 
-from orchestration.layers import (
+from orchestration.lib.layers import (
     APPROVED_VERSION,
     BATCH_DECISIONS,
     BATCH_SCORES,

@@ -17,7 +17,7 @@ def for_each_lender(_context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRe
 
     A training is one that refreshes the champion: of its features and settings.
     """
-    from orchestration.champions import champions, refresh_config
+    from orchestration.lib.champions import champions, refresh_config
 
     settings = Settings.from_environment()
     sources = {champion.source for champion in champions(settings)} | ({settings.source} if settings.source else set())

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration import pages
-from orchestration.champions import champion_of
-from orchestration.feature_versions import feature_tables
-from orchestration.layers import (
+from orchestration.lib import pages
+from orchestration.lib.champions import champion_of
+from orchestration.lib.feature_versions import feature_tables
+from orchestration.lib.layers import (
     APPROVED_VERSION,
     BATCH_DECISIONS,
     CANARY,
@@ -20,8 +20,8 @@ from orchestration.layers import (
     PREDICTIONS,
     REGISTERED_MODEL,
 )
-from orchestration.retries import lake_awaited
-from orchestration.run_settings import RunSettings
+from orchestration.lib.retries import lake_awaited
+from orchestration.lib.run_settings import RunSettings
 from warehouse.settings import Settings
 
 _ONLINE_TABLES = (dg.AssetKey(["features", "ftr_online_borrowers"]), dg.AssetKey(["features", "ftr_online_cohorts"]))
@@ -57,12 +57,12 @@ def online_store() -> dg.MaterializeResult[None]:
 def deployment(context: dg.AssetExecutionContext, run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
     """The version that is served: ``deployment.json`` and its bundle, which the API picks up within seconds.
 
-    The rule of ``ml.publication`` decides whether the candidate takes the champion's place. Where it waits, what is
-    served goes on; where nothing of the source is served, nothing downstream runs.
+    The rule of ``ml.judging.publication`` decides whether the candidate takes the champion's place. Where it waits,
+    what is served goes on; where nothing of the source is served, nothing downstream runs.
     """
-    from ml.deployment import read_deployment
-    from ml.publication import RULE
-    from orchestration.publishing import publish_candidate
+    from ml.judging.publication import RULE
+    from ml.registry.deployment import read_deployment
+    from orchestration.defs.serving.publishing import publish_candidate
 
     settings = Settings.from_environment()
     source = run_settings.active_source(settings)
@@ -108,7 +108,7 @@ def batch_decisions(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 
     None where no model of the source is served yet: a lender's first files are loaded before there is one.
     """
-    from ml.batch_scoring import score_applications
+    from ml.batches.backfill import score_applications
 
     settings = Settings.from_environment()
     source = run_settings.active_source(settings)
@@ -153,7 +153,7 @@ def online_decisions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[
 @dg.asset(key=PREDICTIONS, deps=[BATCH_DECISIONS, ONLINE_DECISIONS], group_name="serving", kinds={"duckdb"})
 def predictions() -> dg.MaterializeResult[None]:
     """One row per decision, online or batch: inputs, features, probability, decision, reasons, model version."""
-    from warehouse.lake import connect
+    from warehouse.lake.connection import connect
 
     with connect(Settings.from_environment()) as con:
         found = con.execute(
@@ -174,7 +174,7 @@ def predictions() -> dg.MaterializeResult[None]:
 @dg.asset(key=CANARY, deps=[PREDICTIONS], group_name="serving", kinds={"python"})
 def canary() -> dg.MaterializeResult[None]:
     """The canary's step, judged by what it and the champion answered: on to a larger share, back, or left to go on."""
-    from ml.canary import move_canary
+    from ml.rollout.canary import move_canary
 
     verdict = move_canary(Settings.from_environment(), by="dagster")
     evidence = verdict.evidence
@@ -204,7 +204,7 @@ def canary() -> dg.MaterializeResult[None]:
 @dg.asset(key=APPROVED_VERSION, deps=[REGISTERED_MODEL], group_name="serving", kinds={"python"})
 def approved_version() -> dg.MaterializeResult[None]:
     """The version that a person approved over HTTP, put in service; its gates are asked once more."""
-    from ml.promotion import promote_approved
+    from ml.rollout.promotion import promote_approved
 
     served = promote_approved(Settings.from_environment())
     if served is None:
@@ -226,7 +226,7 @@ def approved_version() -> dg.MaterializeResult[None]:
 )
 def deployment_changes(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """One row per change of what is served, by whom or what, why, and on which figures; and one per approval."""
-    from ml.deployment_changes import record_changes
+    from ml.registry.deployment_changes import record_changes
 
     with lake_awaited(context):
         n_gained = record_changes(Settings.from_environment())

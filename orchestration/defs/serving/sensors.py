@@ -5,7 +5,7 @@ what is served a person's approval.
 import dagster as dg
 
 from orchestration.defs.pipeline.jobs import ingest_decisions, move_canary, publish_approved
-from orchestration.retries import MOST_TRIES, failed_runs, why_not_now
+from orchestration.lib.retries import MOST_TRIES, failed_runs, why_not_now
 from warehouse.settings import Settings
 
 _APPROVAL_TAG = "loanlake/approval"
@@ -30,7 +30,7 @@ def canary_to_move(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
     Without a run key: a run that failed, or that found the figures changed, would use it up, and a canary that is to go
     back would answer for ever.
     """
-    from ml.canary import judge_canary
+    from ml.rollout.canary import judge_canary
     from warehouse.errors import LakeError, NotFoundError
 
     try:
@@ -50,7 +50,7 @@ def canary_to_move(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
 @dg.sensor(job=publish_approved, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def version_approved(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Start a run for an approval that came over HTTP, and up to two more where one fails: the lake may be busy."""
-    from ml.approval import unserved_approval
+    from ml.registry.approval import unserved_approval
     from warehouse.errors import LoanlakeError
 
     try:

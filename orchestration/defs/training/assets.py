@@ -5,8 +5,7 @@ import time
 
 import dagster as dg
 
-from orchestration import links, pages
-from orchestration.candidates import (
+from orchestration.defs.training.candidates import (
     CandidateDirectory,
     TrainingSetRecord,
     candidate_directory,
@@ -15,13 +14,14 @@ from orchestration.candidates import (
     set_current,
     write_training_set,
 )
+from orchestration.defs.training.model_page import write_model_page
 from orchestration.defs.warehouse.assets import training_models, warehouse_models
 from orchestration.defs.warehouse.checks import require_few_set_aside, rows_keep_the_contract
-from orchestration.feature_versions import training_tables
-from orchestration.layers import CANDIDATE, EVALUATION, LAKE_WRITER, REGISTERED_MODEL, TRAINING_SET
-from orchestration.model_page import write_model_page
-from orchestration.run_settings import RunSettings
-from orchestration.upstream_checks import require_green
+from orchestration.lib import links, pages
+from orchestration.lib.feature_versions import training_tables
+from orchestration.lib.layers import CANDIDATE, EVALUATION, LAKE_WRITER, REGISTERED_MODEL, TRAINING_SET
+from orchestration.lib.run_settings import RunSettings
+from orchestration.lib.upstream_checks import require_green
 from warehouse.settings import Settings
 
 
@@ -37,9 +37,9 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     Refused while any blocking check upstream is not green, whichever run evaluated it, and where too many of the
     lender's rows were set aside.
     """
-    from ml.training_set import SPLITS, read_training_set
-    from orchestration.feature_contract import feature_contract
-    from warehouse.lake import connect
+    from ml.training.training_set import SPLITS, read_training_set
+    from orchestration.lib.feature_contract import feature_contract
+    from warehouse.lake.connection import connect
 
     settings, started = Settings.from_environment(), time.monotonic()
     n_checks = require_green(context.instance, settings, upstream_checks(), before="the training set")
@@ -78,10 +78,10 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
 
     Nothing is trained where a model was made of the same rows, feature contract and settings before.
     """
-    from ml.lineage import training_fingerprint
-    from ml.training import TrainingSettings
-    from orchestration.feature_contract import feature_contract
-    from orchestration.training import is_trained, train_candidate
+    from ml.training.fitting import TrainingSettings
+    from ml.training.lineage import training_fingerprint
+    from orchestration.defs.training.steps import is_trained, train_candidate
+    from orchestration.lib.feature_contract import feature_contract
 
     settings, started = Settings.from_environment(), time.monotonic()
     source = run_settings.active_source(settings)
@@ -117,7 +117,7 @@ def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     Gates are decided once per candidate, and again where the lender moved a limit since, or where the candidate was
     refused because of what is served, which may since have been fixed.
     """
-    from orchestration.training import is_judged, judge_candidate
+    from orchestration.defs.training.steps import is_judged, judge_candidate
 
     settings, started = Settings.from_environment(), time.monotonic()
     source = run_settings.active_source(settings)
@@ -153,7 +153,7 @@ def registered_model(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 
     A refused candidate is registered too, so that its reasons can be read there; it cannot be deployed.
     """
-    from orchestration.training import register_candidate
+    from orchestration.defs.training.steps import register_candidate
 
     settings, started = Settings.from_environment(), time.monotonic()
     source = run_settings.active_source(settings)

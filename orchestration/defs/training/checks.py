@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration.candidates import current_candidate
-from orchestration.layers import REGISTERED_MODEL
-from orchestration.run_settings import RunSettings
+from orchestration.defs.training.candidates import current_candidate
+from orchestration.lib.layers import REGISTERED_MODEL
+from orchestration.lib.run_settings import RunSettings
 from warehouse.settings import Settings
 
-#: The gates of ``ml.gates``, in its order, which a test compares; not imported from there, since that imports the
-#: numerical libraries and every process that loads the definitions would wait for them.
+#: The gates of ``ml.judging.gates``, in its order, which a test compares; not imported from there, since that imports
+#: the numerical libraries and every process that loads the definitions would wait for them.
 GATES = {
     "test_has_enough_loans": "There are enough test loans, and defaults among them, for the figures to mean something.",
     "auc_reaches_floor": "The model ranks defaults better than the floor for any model.",
@@ -34,7 +34,7 @@ GATES = {
     ],
 )
 def gates(run_settings: RunSettings) -> Iterator[dg.AssetCheckResult]:
-    """What ``ml.gates`` decided on the candidate."""
+    """What ``ml.judging.gates`` decided on the candidate."""
     settings = Settings.from_environment()
     judgement = current_candidate(settings, run_settings.active_source(settings)).read_judgement()
     if judgement is None:

@@ -6,12 +6,12 @@ from datetime import date
 import dagster as dg
 from pydantic import Field
 
-from orchestration import pages
-from orchestration.feature_versions import feature_tables
-from orchestration.layers import LAKE_WRITER, OUTCOMES, WALK_FORWARD
-from orchestration.months import month_partitions
-from orchestration.run_settings import RunSettings
-from warehouse.lenders import read_lender
+from orchestration.lib import pages
+from orchestration.lib.feature_versions import feature_tables
+from orchestration.lib.layers import LAKE_WRITER, OUTCOMES, WALK_FORWARD
+from orchestration.lib.months import month_partitions
+from orchestration.lib.run_settings import RunSettings
+from warehouse.lenders.rules import read_lender
 from warehouse.settings import Settings
 
 #: Of all lenders; a month without applications of the lender walked is refused.
@@ -43,11 +43,11 @@ def walk_forward(
     A backfill walks its months in one run, each as the month before left it; select a stretch without gaps. A month
     walked again is replaced, and the months after it are removed where it ends with another champion.
     """
-    from ml.gate_limits import limits_of
-    from ml.training import TrainingSettings
+    from ml.judging.gate_limits import limits_of
+    from ml.training.fitting import TrainingSettings
     from ml.walk_forward.plan import WalkPlan, parse_policies
     from ml.walk_forward.summary import summarise
-    from orchestration.walk_forward import run_walk
+    from orchestration.defs.walk_forward.walking import run_walk
 
     settings, started = Settings.from_environment(), time.monotonic()
     window = context.partition_key_range

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
-from orchestration.build_stamp import StampedBuild
-from orchestration.dbt_project import LayeredTranslator, asset_key, failures_named, prepared_manifest
-from orchestration.feature_versions import feature_tables
-from orchestration.layers import LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL
-from orchestration.upstream_checks import latest_result
-from warehouse.lake import connect
+from orchestration.defs.warehouse.build_stamp import StampedBuild
+from orchestration.lib.dbt_project import LayeredTranslator, asset_key, failures_named, prepared_manifest
+from orchestration.lib.feature_versions import feature_tables
+from orchestration.lib.layers import LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL
+from orchestration.lib.upstream_checks import latest_result
+from warehouse.lake.connection import connect
+from warehouse.lake.tables import TABLES
 from warehouse.settings import Settings
-from warehouse.tables import TABLES
 
 if TYPE_CHECKING:
     import duckdb

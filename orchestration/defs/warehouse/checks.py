@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from orchestration import pages
-from orchestration.feature_versions import feature_tables
-from orchestration.layers import LAKE_WRITER, ROWS_SET_ASIDE
-from orchestration.months import note_months
-from orchestration.progress import SUMMARY
-from orchestration.run_settings import RunSettings
+from orchestration.lib import pages
+from orchestration.lib.feature_versions import feature_tables
+from orchestration.lib.layers import LAKE_WRITER, ROWS_SET_ASIDE
+from orchestration.lib.months import note_months
+from orchestration.lib.progress import SUMMARY
+from orchestration.lib.run_settings import RunSettings
 from warehouse.errors import RunRefused
-from warehouse.rows_set_aside import losses, too_much_text
 from warehouse.settings import Settings
+from warehouse.sources.rows_set_aside import losses, too_much_text
 
 if TYPE_CHECKING:
-    from warehouse.feature_checks import CheckResult
-    from warehouse.rows_set_aside import Loss
+    from warehouse.features.checks import CheckResult
+    from warehouse.sources.rows_set_aside import Loss
 
 _CHECK = "rows_keep_the_contract"
 
@@ -64,9 +64,9 @@ def _evaluate(version: str, table: dg.AssetKey) -> dg.AssetCheckResult:
 
 def check_contract(settings: Settings, version: str) -> "CheckResult":
     """Check every row of a version of the feature table, and record what breaks a rule."""
-    from orchestration.feature_contract import feature_contract
-    from warehouse.feature_checks import check_features, record_violations
-    from warehouse.lake import connect, writer
+    from orchestration.lib.feature_contract import feature_contract
+    from warehouse.features.checks import check_features, record_violations
+    from warehouse.lake.connection import connect, writer
 
     with connect(settings) as con:
         result = check_features(con, feature_contract(settings, version))
@@ -105,7 +105,7 @@ def few_rows_are_set_aside(run_settings: RunSettings) -> dg.AssetCheckResult:
 
 def rows_set_aside(settings: Settings, source: str) -> "list[Loss]":
     """What was set aside of a lender's files."""
-    from warehouse.lake import connect
+    from warehouse.lake.connection import connect
 
     with connect(settings) as con:
         return losses(con, source)

@@ -11,13 +11,13 @@ from pathlib import Path
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
-from orchestration import pages
-from orchestration.dbt_project import failures_named
 from orchestration.defs.warehouse.checks import check_contract
-from orchestration.feature_versions import feature_tables, training_tables
-from orchestration.layers import LAKE_WRITER, REBUILT_MONTHS
-from orchestration.months import month_partitions
-from warehouse.lake import connect
+from orchestration.lib import pages
+from orchestration.lib.dbt_project import failures_named
+from orchestration.lib.feature_versions import feature_tables, training_tables
+from orchestration.lib.layers import LAKE_WRITER, REBUILT_MONTHS
+from orchestration.lib.months import month_partitions
+from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
 MONTHS = month_partitions(Settings.from_environment(), fmt="%Y-%m", with_running_month=True)

@@ -8,11 +8,11 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
-from ml.monitoring import MonitoredModel
-from warehouse.contract import FeatureColumn, FeatureContract
-from warehouse.lake import current_snapshot
+from ml.monitoring.samples import MonitoredModel
+from warehouse.features.contract import FeatureColumn, FeatureContract
+from warehouse.lake.connection import current_snapshot
+from warehouse.lake.tables import TABLES
 from warehouse.settings import Settings
-from warehouse.tables import TABLES
 
 MODEL = MonitoredModel(source="bank", name="default_risk_bank", version=3)
 

@@ -6,9 +6,9 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from ml.estimators import GradientBoosting
-from ml.training import Candidate, TrainingSettings, train
-from ml.training_set import TrainingSet
+from ml.training.estimators import GradientBoosting
+from ml.training.fitting import Candidate, TrainingSettings, train
+from ml.training.training_set import TrainingSet
 from tests.model_factory import CONTRACT, PURPOSES, SOURCE
 
 SETTINGS = TrainingSettings(boosting=GradientBoosting(max_trees=60, learning_rate=0.1, max_depth=3, patience=15))

@@ -7,10 +7,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from ml import approval, promotion
-from ml.approval import Approval
 from ml.commands import approve, promote
-from ml.deployment import Deployment, read_deployment
+from ml.registry import approval
+from ml.registry.approval import Approval
+from ml.registry.deployment import Deployment, read_deployment
+from ml.rollout import promotion
 from warehouse.settings import Settings
 
 ENTRY = {

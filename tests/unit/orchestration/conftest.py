@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from ml.deployment import Deployment
-from warehouse.lake import writer
+from ml.registry.deployment import Deployment
+from warehouse.lake.connection import writer
 from warehouse.settings import Settings
 
 

@@ -4,9 +4,9 @@ import dagster as dg
 import pytest
 
 from orchestration.defs.warehouse.checks import few_rows_are_set_aside, require_few_set_aside
-from orchestration.run_settings import RunSettings
+from orchestration.lib.run_settings import RunSettings
 from warehouse.errors import RunRefused
-from warehouse.lake import writer
+from warehouse.lake.connection import writer
 from warehouse.settings import Settings
 
 

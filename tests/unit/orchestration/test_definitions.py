@@ -13,10 +13,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ml.evaluation import Evaluation
-from ml.gates import ParityEvidence, run_gates
+from ml.judging.evaluation import Evaluation
+from ml.judging.gates import ParityEvidence, run_gates
 from orchestration.defs.training.checks import GATES
-from orchestration.layers import LAKE_WRITER, LAYERS
+from orchestration.lib.layers import LAKE_WRITER, LAYERS
 from tests.model_factory import shared_bundle
 from warehouse.settings import REPOSITORY, Settings
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
-from ml.deployment import Deployment
+from ml.registry.deployment import Deployment
 from orchestration.defs.pipeline.schedules import daily_monitor, daily_refresh, monthly_drift_report, monthly_retrain
 from warehouse.settings import Settings
 

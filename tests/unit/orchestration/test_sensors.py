@@ -11,17 +11,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ml.approval import approve_once
-from ml.deployment import CanaryPlan, Challenger, Deployment
-from orchestration import inbox
+from ml.registry.approval import approve_once
+from ml.registry.deployment import CanaryPlan, Challenger, Deployment
 from orchestration.defs.batches.sensors import BATCH_TAG, batches_to_score
+from orchestration.defs.ingestion import inbox
 from orchestration.defs.ingestion.sensors import new_files
 from orchestration.defs.monitoring.sensors import drift_found, labels_matured, performance_decayed
 from orchestration.defs.serving.sensors import canary_to_move, decisions_to_ingest, version_approved
 from tests.registered_version import registered_version
 from warehouse import decision_log
 from warehouse.batches import BatchFiles, BatchRequest, BatchStates
-from warehouse.lake import writer
+from warehouse.lake.connection import writer
 from warehouse.settings import Settings
 
 JUNE = date(2024, 6, 1)
@@ -145,7 +145,7 @@ def test_a_canary_starts_a_run_only_when_its_step_calls_for_a_move(
     on_its_way = tick(canary_to_move, instance)
     instance.report_run_failed(run)
     failed = tick(canary_to_move, instance)
-    monkeypatch.setattr("orchestration.retries.RETRY_SECONDS", 0)
+    monkeypatch.setattr("orchestration.lib.retries.RETRY_SECONDS", 0)
     (again,), _ = tick(canary_to_move, instance)
 
     assert waiting[0] == []
@@ -191,7 +191,7 @@ def test_a_refresh_that_failed_is_followed_by_two_more_though_its_files_have_lef
     file.unlink()
     instance.report_run_failed(run)
     soon = tick(new_files, instance, cursor)
-    monkeypatch.setattr("orchestration.retries.RETRY_SECONDS", 0)
+    monkeypatch.setattr("orchestration.lib.retries.RETRY_SECONDS", 0)
     for _ in range(2):
         (again,), cursor = tick(new_files, instance, cursor)
         instance.report_run_failed(of_request(instance, "refresh", again))
@@ -400,7 +400,7 @@ def test_an_approval_that_could_not_be_followed_is_tried_three_times(
         (request,), _ = tick(version_approved, instance)
         instance.report_run_failed(of_request(instance, "publish_approved", request))
         said.append(tick(version_approved, instance)[1])
-        monkeypatch.setattr("orchestration.retries.RETRY_SECONDS", 0)
+        monkeypatch.setattr("orchestration.lib.retries.RETRY_SECONDS", 0)
     approve_once(home, registered_version(version=5), reason="minutes", by="key 1")
 
     assert said[0].startswith("default_risk_bank version 4 is approved; the last run failed, the next is tried in ")

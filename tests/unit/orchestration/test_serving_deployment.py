@@ -7,12 +7,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ml.approval import approve_once
-from ml.deployment import Deployment, read_deployment
-from ml.registered_version import record_version
-from orchestration.candidates import candidate_directory, current_candidate, set_current
+from ml.registry.approval import approve_once
+from ml.registry.deployment import Deployment, read_deployment
+from ml.registry.registered_version import record_version
 from orchestration.defs.serving.assets import batch_decisions, deployment
-from orchestration.run_settings import RunSettings
+from orchestration.defs.training.candidates import candidate_directory, current_candidate, set_current
+from orchestration.lib.run_settings import RunSettings
 from tests.registered_version import registered_version
 from warehouse.settings import Settings
 
@@ -109,7 +109,7 @@ def test_a_run_that_only_registers_a_first_model_succeeds_and_serves_nothing(
     """What is downstream of a model in service is skipped: there is nothing to score or to measure."""
     monkeypatch.setenv("LOANLAKE_APPROVAL", "none")
     lineage = SimpleNamespace(lineage=None, metrics={})
-    monkeypatch.setattr("orchestration.publishing.load_bundle", lambda _: lineage)
+    monkeypatch.setattr("orchestration.defs.serving.publishing.load_bundle", lambda _: lineage)
 
     result = publish(publish="never")
 

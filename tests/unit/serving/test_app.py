@@ -14,16 +14,16 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from ml.deployment import serve
-from ml.registered_version import deployment_of
+from ml.registry.deployment import serve
+from ml.registry.registered_version import deployment_of
+from serving.access.keys import KeyStore
 from serving.app import create_app
-from serving.keys import KeyStore
-from serving.scoring import ScoringService
+from serving.scoring.scoring import ScoringService
 from tests.model_factory import publish_model, register_model, shared_bundle
 from tests.serving_home import APPLICATION, RISKY, ServingHome, furnish, until_ready_says
 from warehouse import decision_log
 from warehouse.decision_log import ingest_into_lake
-from warehouse.lake import connect
+from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
 Client = TestClient[Litestar]

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
+from serving.access.keys import KeyRing, KeyStore
 from serving.commands import key, serve
-from serving.keys import KeyRing, KeyStore
 from warehouse.errors import NotFoundError
 from warehouse.settings import Settings
 

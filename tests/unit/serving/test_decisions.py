@@ -11,14 +11,14 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from ml.batch_runs import run_batch
+from ml.batches.runs import run_batch
+from serving.access.keys import KeyStore
 from serving.app import create_app
-from serving.keys import KeyStore
 from serving.options import ServingOptions
 from tests.serving_home import APPLICATION, RISKY, ServingHome
 from warehouse import decision_log
 from warehouse.decision_log import ingest_into_lake
-from warehouse.lake import connect, writer
+from warehouse.lake.connection import connect, writer
 
 Client = TestClient[Litestar]
 OUTCOME = {"application_id": "app-1", "is_default": True, "outcome_at": "2022-06-01T00:00:00Z"}

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from ml.bundle import load_bundle
-from ml.deployment import read_deployment
-from ml.replay import replay
-from ml.scorer import Scorer
+from ml.bundle.bundle import load_bundle
+from ml.bundle.scorer import Scorer
+from ml.decisions.replay import replay
+from ml.registry.deployment import read_deployment
 from serving.app import create_app
-from serving.clock import utc_now
+from serving.deployed.served_model import ServedDeployment
+from serving.http.clock import utc_now
 from serving.options import ServingOptions
-from serving.outbox import Outbox
-from serving.served_model import ServedDeployment
+from serving.scoring.outbox import Outbox
 from tests.serving_home import APPLICATION, AS_OF, RISKY, ServingHome
 from warehouse import decision_log
 from warehouse.settings import KEY_LIFE, REPOSITORY

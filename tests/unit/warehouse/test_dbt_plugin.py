@@ -9,9 +9,9 @@ import pytest
 
 from warehouse import dbt_plugin
 from warehouse.dbt_plugin import Plugin
-from warehouse.dev_lakes import of_dev_lake
 from warehouse.errors import LakeBusyError
-from warehouse.lake import lease, writer
+from warehouse.lake.connection import lease, writer
+from warehouse.lake.dev_lakes import of_dev_lake
 from warehouse.settings import Settings
 
 Connect = Callable[..., duckdb.DuckDBPyConnection]

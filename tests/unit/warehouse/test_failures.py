@@ -11,7 +11,7 @@ import pytest
 from warehouse import cli
 from warehouse.errors import LakeBusyError
 from warehouse.failures import explained
-from warehouse.lake import connect, writer
+from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from warehouse.sources.simulated import SIMULATED
+from warehouse.raw import SIMULATED
 from warehouse.sources.simulated.accounts import draw_accounts, statements
 from warehouse.sources.simulated.applications import application_columns, draw_applications, draw_times
 from warehouse.sources.simulated.borrowers import EDUCATIONS, Borrowers, draw_borrowers

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from ml.gate_limits import GateLimits
+from ml.judging.gate_limits import GateLimits
 from ml.walk_forward.plan import WalkPlan
 from ml.walk_forward.results import WalkedMonth
 from ml.walk_forward.walk import Report, walk_forward
-from orchestration.label_rule import label_rule
+from orchestration.defs.walk_forward.label_rule import label_rule
 from tests.model_factory import CONTRACT, SETTINGS, SOURCE, fill_lake
-from warehouse.contract import FeatureContract
-from warehouse.label_rule import LabelRule
-from warehouse.lake import connect, writer
+from warehouse.features.contract import FeatureContract
+from warehouse.lake.connection import connect, writer
+from warehouse.lenders.label_rule import LabelRule
 from warehouse.settings import Settings
 
 N_APPLICATIONS = 2_000

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ml.performance import Performance
-from ml.retraining import PromotedAuc
+from ml.monitoring.performance import Performance
+from ml.monitoring.retraining import PromotedAuc
 from ml.walk_forward.policies import Wish, find_alarm, wish
 from tests.unit.ml.walk_forward.walked_months import walked_month
 

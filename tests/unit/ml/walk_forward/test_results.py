@@ -4,7 +4,7 @@ from ml.walk_forward.measures import no_decisions
 from ml.walk_forward.plan import WalkPlan
 from ml.walk_forward.results import read_month, read_walk, write_month
 from tests.unit.ml.walk_forward.walked_months import walked_month
-from warehouse.lake import connect, writer
+from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 
 

@@ -6,9 +6,9 @@ from datetime import date
 import numpy as np
 import pytest
 
-from ml import metrics
-from ml.gate_limits import GateLimits
-from ml.training import TrainingSettings
+from ml.judging import metrics
+from ml.judging.gate_limits import GateLimits
+from ml.training.fitting import TrainingSettings
 from ml.walk_forward import candidates
 from ml.walk_forward.results import WalkedMonth
 from tests.model_factory import CONTRACT, SETTINGS, SOURCE

@@ -8,11 +8,11 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from ml.challenge import start_challenge
-from ml.deployment import CanaryPlan, read_deployment
-from ml.registered_version import record_version
+from ml.registry.deployment import CanaryPlan, read_deployment
+from ml.registry.registered_version import record_version
+from ml.rollout.challenge import start_challenge
+from serving.access.keys import KeyStore
 from serving.app import create_app
-from serving.keys import KeyStore
 from serving.options import PageUrls, ServingOptions
 from tests.model_factory import MODEL_NAME, SOURCE, register_model, shared_bundle
 from tests.registered_version import registered_version

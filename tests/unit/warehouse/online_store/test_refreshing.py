@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.warehouse.online_store.opened_store import LATER, Opened
 from warehouse.errors import LakeError
-from warehouse.lake import current_snapshot, writer
+from warehouse.lake.connection import current_snapshot, writer
 from warehouse.online_store import WriteResult, open_store, refresh
 from warehouse.settings import Settings
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from warehouse.lake import writer
+from warehouse.lake.connection import writer
 from warehouse.settings import Settings
 
 

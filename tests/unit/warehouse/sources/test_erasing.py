@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from warehouse.lake import connect, writer
+from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 from warehouse.sources import ingest_files
 from warehouse.sources.csv_file import CsvFile

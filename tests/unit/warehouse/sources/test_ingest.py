@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from warehouse.errors import LakeError, SourceFileError
-from warehouse.lake import connect, current_snapshot, writer
+from warehouse.lake.connection import connect, current_snapshot, writer
+from warehouse.raw import SOURCES
 from warehouse.settings import Settings
-from warehouse.sources import SOURCES, ingest_files
+from warehouse.sources import ingest_files
 from warehouse.sources.parquet_file import ParquetFile
 
 

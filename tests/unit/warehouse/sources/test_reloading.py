@@ -8,16 +8,16 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from orchestration.status import status_text
+from orchestration.services.status import status_text
 from warehouse.commands import reload
-from warehouse.data_files import lost_files
 from warehouse.errors import QueryError, SourceFileError
-from warehouse.lake import connect
-from warehouse.maintenance import maintain
-from warehouse.query import run_query
+from warehouse.lake.connection import connect
+from warehouse.lake.data_files import lost_files
+from warehouse.lake.maintenance import maintain
 from warehouse.settings import Settings
 from warehouse.sources import ingest_files
 from warehouse.sources.reloading import damaged_raw_tables, reload_table
+from warehouse.sql.query import run_query
 
 TABLE = "raw.mybank_loans"
 ROWS = f"select * from {TABLE} order by all"

@@ -1,6 +1,6 @@
 """The simulated lender in the lake."""
 
-from warehouse.lake import connect, current_snapshot
+from warehouse.lake.connection import connect, current_snapshot
 from warehouse.settings import Settings
 from warehouse.sources import ingest_simulated
 

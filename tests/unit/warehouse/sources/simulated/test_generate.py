@@ -9,7 +9,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from warehouse.errors import SettingError
-from warehouse.sources.simulated import SIMULATED, generate
+from warehouse.raw import SIMULATED
+from warehouse.sources.simulated import generate
 from warehouse.sources.simulated.simulation import Simulation
 
 SMALL = Simulation(applications=3_000, months=24, seed=3)

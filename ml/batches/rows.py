@@ -1,0 +1,211 @@
+"""Score the rows of a batch as ``POST /v1/scores`` scores one: the same look-ups, compiled features, scorer and log.
+
+Each row is a decision, with an id that follows from batch and row: whoever makes the batch again, in whatever process,
+makes the same ids, and the decision log keeps the first entry of an id.
+"""
+
+import asyncio
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from ml.batches.results import ResultColumns, of_few_values, result_file
+from ml.batches.row_problems import RowProblem, invalid_row, not_scorable, stale_history
+from ml.bundle.bundle import Bundle
+from ml.bundle.logged_values import load_inputs
+from ml.bundle.scorer import Scorer
+from ml.decisions.decision import Channel, Occasion, decide_columns
+from ml.decisions.freshness import Found, HistoryPolicy, HistoryTooOld, StaleWord, UnavailableWord, rule_of_time
+from ml.decisions.online_inputs import Keys, OnlineInputs, find_records
+from ml.registry.deployment import Deployment
+from warehouse.batches import Batch, BatchFiles, SentRow
+from warehouse.decision_log import Decision, RouteWord
+from warehouse.errors import ExpressionDomainError
+from warehouse.features.contract import FeatureContract
+from warehouse.lake.rows import arrow_schema
+from warehouse.online_store import OnlineStore, open_store
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Rows looked up, scored and reported at a time.
+ROWS_AT_ONCE = 500
+_NAMESPACE = uuid.UUID("c2f0f0a4-93d8-5f7e-8a53-3f0b1c5d7e64")
+_DECISIONS = "serving.predictions"
+
+
+def batch_row_decision_id(batch_id: str, row_number: int) -> str:
+    """The id of the decision on a row: the same whenever it is made."""
+    return str(uuid.uuid5(_NAMESPACE, f"{batch_id}/{row_number}"))
+
+
+def request_fields(contract: FeatureContract) -> str:
+    """A fingerprint of what a request may hold by this contract, and under which rules."""
+    rules = [
+        (column.name, column.data_type, column.required, column.range, column.values)
+        for column in contract.inputs_of("request")
+    ]
+    return hashlib.sha256(json.dumps(rules).encode()).hexdigest()
+
+
+def history_policy(batch: Batch) -> HistoryPolicy:
+    """How old history may be: as the server said that took the batch."""
+    request = batch.request
+    hours = request.history_max_age_hours
+    return HistoryPolicy(
+        max_age=timedelta(hours=hours) if hours is not None else None,
+        stale=cast(StaleWord, request.history_stale),
+        unavailable=cast(UnavailableWord, request.history_unavailable),
+    )
+
+
+def channel_of(batch: Batch) -> Channel:
+    """Who asked for a batch, and whether its rows were sent or a table held them."""
+    route: RouteWord = "file_batch" if batch.request.table is None else "table_batch"
+    return Channel(route, batch.caller_id, batch.request.caller_name)
+
+
+def score_rows(
+    settings: Settings,
+    batch: Batch,
+    bundle: Bundle,
+    deployment: Deployment,
+    *,
+    common: ResultColumns,
+    scored: Callable[[int], None] | None = None,
+) -> None:
+    """Write results, and the decisions behind them, to drafts of the batch's files.
+
+    ``scored`` is told the rows done so far, and may raise. Raises OnlineStoreUnavailable where history cannot be looked
+    up and the policy says to refuse then.
+    """
+    from pyarrow.parquet import ParquetWriter
+
+    files, n_done = BatchFiles(settings, batch.batch_id), 0
+    rows = RowScorer(Scorer(bundle), deployment, history_policy(batch), batch.batch_id, channel_of(batch))
+    with (
+        asyncio.Runner() as runner,
+        _open_store(settings, runner) as store,
+        result_file(files.draft_of(files.results)) as results,
+        ParquetWriter(files.draft_of(files.decisions), _decision_schema()) as decisions,
+    ):
+        for some in files.read_rows(ROWS_AT_ONCE):
+            outcomes = runner.run(rows.score(some, store))
+            made = [found for found in outcomes if isinstance(found, Decision)]
+            decisions.write_table(_decision_table(made))
+            results.write_table(_result_table(common, some, outcomes, bundle))
+            n_done += len(some)
+            if scored is not None:
+                scored(n_done)
+
+
+@contextmanager
+def _open_store(settings: Settings, runner: asyncio.Runner) -> Iterator[OnlineStore]:
+    """The online store, closed in the loop that it was used in."""
+    store = open_store(settings)
+    try:
+        yield store
+    finally:
+        runner.run(store.close())
+
+
+@dataclass(frozen=True)
+class RowScorer:
+    """Scores sent rows with one version."""
+
+    scorer: Scorer
+    deployment: Deployment
+    policy: HistoryPolicy
+    batch_id: str
+    channel: Channel
+
+    async def score(self, rows: Sequence[SentRow], store: OnlineStore) -> list[Decision | RowProblem | None]:
+        """What came of each row: a decision, a problem, or None where the row came with its problem."""
+        online = self._online_inputs
+        requests = [load_inputs(row.request, self.scorer.contract) if row.request else None for row in rows]
+        keys = [
+            online.keys(row.borrower_id, request) if request else {}
+            for row, request in zip(rows, requests, strict=True)
+        ]
+        found = await find_records(store, keys, self.policy)
+        return [
+            self._decide(row, request, wanted, found) if request else None
+            for row, request, wanted in zip(rows, requests, keys, strict=True)
+        ]
+
+    @cached_property
+    def _online_inputs(self) -> OnlineInputs:
+        return OnlineInputs(self.deployment.source, self.scorer.contract)
+
+    def _decide(self, row: SentRow, request: Mapping[str, Any], keys: Keys, found: Found) -> Decision | RowProblem:
+        given: datetime | None = request["decided_at"]
+        decided_at = given or datetime.now(UTC).replace(tzinfo=None)
+        own = {key: found.records[key] for key in keys.values() if key in found.records}
+        try:
+            allowed = self.policy.allowed(Found(own, found.history), decided_at)
+            if given is not None and (rule := rule_of_time(given, allowed.records)) is not None:
+                return invalid_row([{"field": "decided_at", "rule": rule, "found": f"{given.isoformat()}Z"}])
+            occasion = Occasion(request, self._online_inputs.take(keys, allowed), decided_at, self.channel)
+            columns, _ = decide_columns(self.scorer, self.deployment, occasion)
+        except HistoryTooOld as error:
+            return stale_history(str(error))
+        except ExpressionDomainError as error:
+            return not_scorable(str(error))
+        return Decision(decision_id=batch_row_decision_id(self.batch_id, row.row_number), role="batch", **columns)
+
+
+def read_decisions(files: BatchFiles) -> Iterator[list[Decision]]:
+    """The decisions of a batch that the decision log has not yet, some at a time."""
+    import pyarrow.parquet as pq
+
+    if not files.decisions.exists():
+        return
+    with pq.ParquetFile(files.decisions) as file:
+        for some in file.iter_batches(batch_size=ROWS_AT_ONCE):
+            yield [msgspec.convert(row, Decision) for row in some.to_pylist()]
+
+
+def _decision_schema() -> "pa.Schema":
+    schema = arrow_schema(_DECISIONS)
+    return schema.remove(schema.get_field_index("ingested_at"))
+
+
+def _decision_table(decisions: Sequence[Decision]) -> "pa.Table":
+    import pyarrow as pa
+
+    schema = _decision_schema()
+    return pa.table([[getattr(row, name) for row in decisions] for name in schema.names], schema=schema)
+
+
+def _result_table(
+    common: ResultColumns, rows: Sequence[SentRow], outcomes: Sequence[Decision | RowProblem | None], bundle: Bundle
+) -> "pa.Table":
+    decisions = [found if isinstance(found, Decision) else None for found in outcomes]
+    bands = [band.name for band in bundle.policy.bands]
+    words = ["approve", "decline"]
+    plain = ("raw_score", "probability", "reasons", "decision_id", "lake_snapshot")
+    return common.table(
+        len(rows),
+        row_number=[row.row_number for row in rows],
+        application_id=[row.application_id for row in rows],
+        borrower_id=[row.borrower_id for row in rows],
+        band=of_few_values([bands.index(made.band) if made else None for made in decisions], bands),
+        decision=of_few_values([words.index(made.decision) if made else None for made in decisions], words),
+        problem=[_problem(row, found) for row, found in zip(rows, outcomes, strict=True)],
+        **{name: [getattr(made, name) if made else None for made in decisions] for name in plain},
+    )
+
+
+def _problem(row: SentRow, outcome: Decision | RowProblem | None) -> str | None:
+    if isinstance(outcome, RowProblem):
+        return outcome.to_json()
+    return row.problem

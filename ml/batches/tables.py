@@ -1,0 +1,203 @@
+"""Score a table of features, lake to file: any number of rows in bounded memory, as fast as the trees allow.
+
+Rows stream out of DuckDB in Arrow batches; each worker thread encodes and scores a batch by itself, with the booster on
+one thread: no thread waits for another inside a prediction, and a batch of 20,000 rows stays in the processor's cache.
+The booster's raw scores are those of its ONNX twin to the bit (a gate on every promotion), so a row of a table gets the
+score that the same features get alone.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml.batches.results import ResultColumns, of_few_values, result_file
+from ml.batches.row_problems import invalid_row
+from ml.bundle.bundle import Bundle
+from ml.bundle.feature_rows import model_columns
+from ml.bundle.logged_values import dump_reasons
+from ml.bundle.scorer import Scorer, uncalibrated
+from warehouse.batches.tables import scorable_table
+from warehouse.lake.connection import connect, current_snapshot
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+    from xgboost import Booster
+
+BATCH_ROWS = 20_480
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+_DECISIONS = ["approve", "decline"]
+
+
+@dataclass(frozen=True)
+class TableToScore:
+    """A table as it stands: ``rows`` is SQL for a from clause, of one snapshot."""
+
+    rows: str
+    n_rows: int
+    lake_snapshot: int
+
+
+def find_table(con: "duckdb.DuckDBPyConnection", name: str, bundle: Bundle) -> TableToScore:
+    """The table as of now; raises BatchTableError where the model cannot score it."""
+    quoted = scorable_table(con, name, model_columns(bundle))
+    snapshot = current_snapshot(con)
+    rows = f"{quoted} at (version => {snapshot:d})"
+    ((n_rows,),) = con.execute(f"select count(*) from {rows}").fetchall()
+    return TableToScore(rows, int(n_rows), snapshot)
+
+
+def score_table(
+    settings: Settings,
+    table: TableToScore,
+    bundle: Bundle,
+    *,
+    common: ResultColumns,
+    path: Path,
+    with_reasons: bool = False,
+    scored: Callable[[int], None] | None = None,
+    threads: int | None = None,
+) -> None:
+    """Write a result for each row of the table to ``path``; ``scored`` is told the rows done so far, and may raise.
+
+    ``threads``: those that score; default: one a processor. ``with_reasons``: declined rows get theirs, at some
+    milliseconds each.
+    """
+    booster = bundle.read_booster()
+    booster.set_param({"nthread": 1})
+    explaining = Scorer(bundle) if with_reasons else None
+    scorer = TableScorer(bundle, booster, common, table.lake_snapshot, explaining)
+    threads = threads or len(os.sched_getaffinity(0))
+    n_done = 0
+    with connect(settings) as con, result_file(path) as results:
+        # DuckDB keeps what it read of files as long as there is room: every row is read once
+        con.execute("set enable_external_file_cache = false")
+        for result in _in_order(scorer.score, _batches(con, table, bundle), threads):
+            results.write_table(result)
+            n_done += result.num_rows
+            if scored is not None:
+                scored(n_done)
+
+
+@dataclass(frozen=True)
+class TableScorer:
+    """Scores Arrow batches of features; for any number of threads. ``explaining``: what gives reasons, where wanted."""
+
+    bundle: Bundle
+    booster: "Booster"
+    common: ResultColumns
+    lake_snapshot: int
+    explaining: Scorer | None = None
+
+    def score(self, first_row: int, batch: "pa.RecordBatch") -> "pa.Table":
+        """The results of a batch whose first row has this number."""
+        import pyarrow as pa
+
+        problems = self._problems(batch)
+        matrix = self.bundle.design_matrix.encode_batch(batch)
+        raw = self.booster.inplace_predict(matrix, predict_type="margin")
+        probability = self.bundle.calibrator.apply(uncalibrated(raw))
+        declined = self.bundle.policy.declines(probability)
+        bands = self.bundle.policy.band_codes(probability)
+        columns: dict[str, Any] = {
+            "row_number": np.arange(first_row, first_row + batch.num_rows, dtype=np.int64),
+            "application_id": batch.column("application_id"),
+            "raw_score": raw.astype(np.float64),
+            "probability": probability,
+            "band": of_few_values(bands.astype(np.int8), [band.name for band in self.bundle.policy.bands]),
+            "decision": of_few_values(declined.astype(np.int8), _DECISIONS),
+            "lake_snapshot": pa.repeat(self.lake_snapshot, batch.num_rows),
+        }
+        if self.explaining is not None:
+            reasons = [
+                dump_reasons(self.explaining.reasons_of_row(row)) if is_declined else None
+                for row, is_declined in zip(matrix, declined, strict=True)
+            ]
+            columns["reasons"] = pa.array(reasons, pa.string())
+        if problems:
+            _refuse(columns, problems)
+        return self.common.table(batch.num_rows, **columns)
+
+    def _problems(self, batch: "pa.RecordBatch") -> dict[int, str]:
+        """Row → why it gets no score: no id to give it to, an infinite number, or a category the model lacks."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        violations: dict[int, list[dict[str, Any]]] = {}
+        ids = batch.column("application_id")
+        if ids.null_count:
+            for row in np.flatnonzero(pc.is_null(ids).to_numpy(zero_copy_only=False)):
+                violations.setdefault(int(row), []).append({"field": "application_id", "rule": "is required"})
+        for feature in self.bundle.design_matrix.features:
+            values = batch.column(feature.name)
+            if feature.kind == "numeric" and pa.types.is_floating(values.type):
+                # float32 would hold it as infinite, and the model would take it for a missing one
+                is_beyond = pc.fill_null(pc.greater(pc.abs(values), _FLOAT32_MAX), False)
+                if pc.any(is_beyond).as_py():
+                    for row in np.flatnonzero(is_beyond.to_numpy(zero_copy_only=False)):
+                        found = str(values[int(row)].as_py())
+                        violation = {"field": feature.name, "rule": "must be a finite number, or null", "found": found}
+                        violations.setdefault(int(row), []).append(violation)
+            if feature.kind != "categorical":
+                continue
+            is_known = pc.is_in(values, value_set=pa.array([*feature.values, None], values.type))
+            if pc.all(is_known).as_py() is False:
+                rule = f"must be one of {', '.join(feature.values)}, or null"
+                for row in np.flatnonzero(~is_known.to_numpy(zero_copy_only=False)):
+                    found = str(values[int(row)].as_py())[:100]
+                    violation = {"field": feature.name, "rule": rule, "found": found}
+                    violations.setdefault(int(row), []).append(violation)
+        return {row: invalid_row(broken).to_json() for row, broken in violations.items()}
+
+
+def _batches(
+    con: "duckdb.DuckDBPyConnection", table: TableToScore, bundle: Bundle
+) -> Iterator[tuple[int, "pa.RecordBatch"]]:
+    names = ", ".join(f'"{name}"' for name in model_columns(bundle))
+    first_row = 1
+    reader = con.execute(f"select application_id, {names} from {table.rows}").to_arrow_reader(batch_size=BATCH_ROWS)
+    for batch in reader:
+        yield first_row, batch
+        first_row += batch.num_rows
+
+
+def _in_order(
+    score: Callable[[int, "pa.RecordBatch"], "pa.Table"],
+    batches: Iterator[tuple[int, "pa.RecordBatch"]],
+    threads: int,
+) -> Iterator["pa.Table"]:
+    """Results in the order of the batches, with one batch more in memory than threads work on."""
+    waiting: deque[Future[pa.Table]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="score") as pool:
+        try:
+            for first_row, batch in batches:
+                waiting.append(pool.submit(score, first_row, batch))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _refuse(columns: dict[str, Any], problems: dict[int, str]) -> None:
+    """Take the scores of refused rows away, and say why."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    n_rows = len(columns["row_number"])
+    is_scored = np.ones(n_rows, dtype=bool)
+    is_scored[list(problems)] = False
+    for name in ("raw_score", "probability", "band", "decision", "reasons", "lake_snapshot"):
+        if name in columns:
+            values = columns[name] if isinstance(columns[name], pa.Array) else pa.array(columns[name])
+            columns[name] = pc.if_else(is_scored, values, pa.scalar(None, values.type))
+    columns["problem"] = [problems.get(row) for row in range(n_rows)]

@@ -1,0 +1,256 @@
+"""A model bundle: one immutable directory that holds all a score needs, each file under its checksum.
+
+::
+
+    booster.ubj        the trees, in XGBoost's own format
+    model.onnx         their ONNX twin, which requests are scored with
+    explainer.npz      what each way through the trees contributes, which reason codes come from
+    calibrator.json    policy.json    design_matrix.json    contract.json    features.sql
+    metrics.json       the evaluation, by split and month, with the baselines
+    lineage.json       snapshots, hashes, settings, data range, who, when, how long
+    reference.json     the training rows' score quantiles; reference_sample.parquet, reference_scores.parquet
+    bundle.json        format, and the SHA-256 of every file above
+
+It is written beside its place and renamed into it, so that a directory at that place is always whole.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from ml.training.calibration import Calibrator, calibrator_from_dict
+from ml.training.design_matrix import DesignMatrix
+from ml.training.lineage import Lineage
+from ml.training.policy import Policy
+from ml.trees.explain import Explainer
+from warehouse.errors import BundleError, LoanlakeError
+from warehouse.features.contract import FeatureContract
+from warehouse.files.drafts import draft_directory
+
+if TYPE_CHECKING:
+    from xgboost import Booster
+
+    from ml.judging.evaluation import Evaluation
+    from ml.training.fitting import Candidate
+    from ml.training.reference import Reference
+
+FORMAT = 2
+MANIFEST = "bundle.json"
+BOOSTER, TWIN, EXPLAINER = "booster.ubj", "model.onnx", "explainer.npz"
+CALIBRATOR, MATRIX, CONTRACT, FEATURES_SQL = "calibrator.json", "design_matrix.json", "contract.json", "features.sql"
+POLICY, METRICS, LINEAGE = "policy.json", "metrics.json", "lineage.json"
+REFERENCE, REFERENCE_SAMPLE, REFERENCE_SCORES = "reference.json", "reference_sample.parquet", "reference_scores.parquet"
+FILES = (
+    BOOSTER, TWIN, EXPLAINER, CALIBRATOR, MATRIX, CONTRACT, FEATURES_SQL,
+    POLICY, METRICS, LINEAGE, REFERENCE, REFERENCE_SAMPLE, REFERENCE_SCORES,
+)  # fmt: skip
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle; its parts that every score needs are read, the others on demand.
+
+    ``digest``: SHA-256 of ``bundle.json``, hence of the whole content.
+    """
+
+    directory: Path
+    digest: str
+    contract: FeatureContract
+    design_matrix: DesignMatrix
+    calibrator: Calibrator
+    policy: Policy
+    lineage: Lineage
+
+    @property
+    def feature_version(self) -> str:
+        """The version of the feature table it reads, such as ``v1``."""
+        return self.contract.version
+
+    @property
+    def reference_sample(self) -> Path:
+        """Parquet: features of a sample of the training rows, for reports."""
+        return self.directory / REFERENCE_SAMPLE
+
+    @property
+    def reference_scores(self) -> Path:
+        """Parquet: ``application_id`` and ``probability`` of every training row."""
+        return self.directory / REFERENCE_SCORES
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """The evaluation it was judged by, as plain JSON types."""
+        return dict(_read_json(self.directory, METRICS))
+
+    @cached_property
+    def reference(self) -> dict[str, Any]:
+        """Number of training rows, sample size and score quantiles."""
+        return dict(_read_json(self.directory, REFERENCE))
+
+    def read_onnx(self) -> bytes:
+        """The serialised ONNX twin."""
+        return (self.directory / TWIN).read_bytes()
+
+    def read_explainer(self) -> Explainer:
+        """What reasons are computed with; raises BundleError where this version of Loanlake cannot read it."""
+        with np.load(self.directory / EXPLAINER, allow_pickle=False) as arrays:
+            return _parsed(self.directory, EXPLAINER, lambda: Explainer.from_arrays(arrays))
+
+    def read_booster(self) -> "Booster":
+        """The XGBoost booster itself; imports XGBoost."""
+        from xgboost import Booster
+
+        return Booster(model_file=str(self.directory / BOOSTER))
+
+
+def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
+    directory: Path,
+    candidate: "Candidate",
+    contract: FeatureContract,
+    evaluation: "Evaluation",
+    lineage: Lineage,
+    reference: "Reference",
+) -> Bundle:
+    """Write a bundle at ``directory``, which must not exist yet, and read it back verified.
+
+    Raises BundleError where something lies there already.
+    """
+    from ml.trees.forest import Forest
+    from ml.trees.onnx_twin import to_onnx
+
+    _require_absent(directory)
+    forest = Forest.from_booster(candidate.trees.booster)
+    with draft_directory(directory) as draft:
+        candidate.trees.booster.save_model(str(draft / BOOSTER))
+        (draft / TWIN).write_bytes(to_onnx(forest))
+        with (draft / EXPLAINER).open("wb") as file:
+            # a megabyte or more, read at every start and swap: not compressed
+            np.savez(file, allow_pickle=False, **Explainer.from_forest(forest).to_arrays())
+        (draft / FEATURES_SQL).write_text(contract.sql)
+        for name, content in (
+            (CALIBRATOR, candidate.calibrator.to_dict()),
+            (MATRIX, candidate.design_matrix.to_dict()),
+            (CONTRACT, contract.to_dict()),
+            (POLICY, candidate.policy.to_dict()),
+            (METRICS, evaluation.to_dict()),
+            (LINEAGE, lineage.to_dict()),
+            (REFERENCE, reference.to_dict()),
+        ):
+            _write_json(draft / name, content)
+        reference.write(draft / REFERENCE_SAMPLE, draft / REFERENCE_SCORES)
+        checksums = {name: _sha256(draft / name) for name in FILES}
+        _write_json(draft / MANIFEST, {"format": FORMAT, "feature_version": contract.version, "files": checksums})
+        load_bundle(draft)
+        _rename(draft, directory)
+    return load_bundle(directory)
+
+
+def load_bundle(directory: Path) -> Bundle:
+    """Read a bundle and verify every checksum; raises BundleError naming the file that is missing or was changed."""
+    try:
+        manifest_bytes = (directory / MANIFEST).read_bytes()
+    except OSError as error:
+        raise BundleError(f"{directory} is no model bundle: it must hold {MANIFEST}: {error.strerror}") from error
+    manifest = _parsed(directory, MANIFEST, lambda: json.loads(manifest_bytes))
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else manifest
+        raise BundleError(
+            f"{directory / MANIFEST} must be of format {FORMAT}: found {found!r}, of another version of "
+            "Loanlake: serve it with that one, or begin a new home and train the model again"
+        )
+    _verify(directory, manifest.get("files") or {})
+    return Bundle(
+        directory=directory,
+        digest=hashlib.sha256(manifest_bytes).hexdigest(),
+        contract=_parsed(directory, CONTRACT, lambda: FeatureContract.from_dict(_read_json(directory, CONTRACT))),
+        design_matrix=_parsed(directory, MATRIX, lambda: DesignMatrix.from_dict(_read_json(directory, MATRIX))),
+        calibrator=_parsed(directory, CALIBRATOR, lambda: calibrator_from_dict(_read_json(directory, CALIBRATOR))),
+        policy=_parsed(directory, POLICY, lambda: Policy.from_dict(_read_json(directory, POLICY))),
+        lineage=_parsed(directory, LINEAGE, lambda: Lineage.from_dict(_read_json(directory, LINEAGE))),
+    )
+
+
+def copy_bundle(bundle: Bundle, directory: Path) -> Bundle:
+    """Copy a bundle to ``directory``, whole or not at all; where the same bundle lies there already, nothing is done.
+
+    Raises BundleError when another bundle lies there.
+    """
+    if directory.exists():
+        found = load_bundle(directory)
+        if found.digest != bundle.digest:
+            raise BundleError(
+                f"{directory} must hold the bundle {bundle.digest[:12]}: found another, {found.digest[:12]}; "
+                "bundles are never overwritten: register a new version"
+            )
+        return found
+    with draft_directory(directory) as draft:
+        for name in (*FILES, MANIFEST):
+            shutil.copyfile(bundle.directory / name, draft / name)
+        load_bundle(draft)
+        _rename(draft, directory)
+    return load_bundle(directory)
+
+
+def _verify(directory: Path, checksums: dict[str, str]) -> None:
+    unlisted = sorted(set(FILES) - set(checksums))
+    if unlisted:
+        raise BundleError(f"{directory / MANIFEST} must list every file of a bundle: it lacks {', '.join(unlisted)}")
+    for name in FILES:
+        try:
+            found = _sha256(directory / name)
+        except OSError as error:
+            raise BundleError(f"the bundle {directory} is incomplete: {name}: {error.strerror}") from error
+        if found != checksums[name]:
+            raise BundleError(
+                f"{directory / name} was changed after the bundle was written: its SHA-256 must be "
+                f"{checksums[name]}: found {found}; publish the version again"
+            )
+
+
+def _rename(draft: Path, directory: Path) -> None:
+    for path in draft.iterdir():
+        path.chmod(0o400)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())  # a deployment may point here right after
+    draft.chmod(0o700)
+    try:
+        draft.rename(directory)
+    except OSError as error:
+        raise BundleError(
+            f"a bundle is written once, to a directory that is not there yet: {directory}: {error.strerror}"
+        ) from error
+
+
+def _require_absent(directory: Path) -> None:
+    if directory.exists():
+        raise BundleError(f"a bundle is written once, to a directory that is not there yet: {directory} exists")
+
+
+def _parsed(directory: Path, name: str, read: Callable[[], _T]) -> _T:
+    # the checksum held, so whoever wrote the file was another version of this program
+    try:
+        return read()
+    except (ValueError, KeyError, TypeError, LoanlakeError) as error:
+        raise BundleError(f"{directory / name} cannot be read by this version of Loanlake: {error!r}") from error
+
+
+def _read_json(directory: Path, name: str) -> Any:
+    return json.loads((directory / name).read_text(encoding="utf-8"))
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

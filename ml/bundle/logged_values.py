@@ -1,0 +1,102 @@
+"""Inputs, features and reasons as the JSON text of the decision log, and back without losing a bit.
+
+Every writer of decisions (API and batch) and the replay go through here. A double is written so that it reads back
+exactly; a timestamp or date is ISO 8601 text; a missing value is null. JSON has no infinity or NaN: they are
+written as the strings ``Infinity``, ``-Infinity`` and ``NaN``, which DuckDB and Python both read as numbers.
+"""
+
+import json
+import math
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import msgspec
+
+from warehouse.features.contract import FeatureContract
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why an application was declined, in the contract's words; ``contribution`` to the raw score, in log-odds."""
+
+    feature: str
+    text: str
+    contribution: float
+
+
+_ENCODER = msgspec.json.Encoder()
+_REASONS = msgspec.json.Decoder(tuple[Reason, ...])
+_READERS: dict[str, Callable[[str], object]] = {
+    "timestamp": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "double": float,
+    "float": float,
+}
+
+
+def dump_inputs(inputs: Mapping[str, object]) -> str:
+    """The inputs of a decision, by name."""
+    return _dump(inputs)
+
+
+def load_inputs(text: str, contract: FeatureContract) -> dict[str, object]:
+    """The inverse of :func:`dump_inputs`; the contract tells which texts are times."""
+    types = {column.name: column.data_type for column in contract.inputs}
+    return {name: _typed(value, types.get(name, "varchar")) for name, value in json.loads(text).items()}
+
+
+def dump_features(features: Sequence[object], contract: FeatureContract) -> str:
+    """A feature vector in contract order, as an object by name."""
+    return _dump(dict(zip(contract.feature_names, features, strict=True)))
+
+
+def load_features(text: str, contract: FeatureContract) -> tuple[object, ...]:
+    """The inverse of :func:`dump_features`; raises KeyError where the text lacks a feature of the contract."""
+    logged = json.loads(text)
+    return tuple(_typed(logged[feature.name], feature.data_type) for feature in contract.features)
+
+
+def dump_reasons(reasons: Iterable[Reason]) -> str:
+    """Reasons, weightiest first."""
+    return _ENCODER.encode(list(reasons)).decode()
+
+
+def load_reasons(text: str | None) -> tuple[Reason, ...]:
+    """The inverse of :func:`dump_reasons`; no text is no reasons."""
+    return _REASONS.decode(text) if text else ()
+
+
+def same_bits(offline: object, online: object) -> bool:
+    """Whether two values are one: the same type and, for doubles, the same 64 bits; every NaN is one NaN.
+
+    >>> same_bits(0.1 + 0.2, 0.3), same_bits(0.0, -0.0), same_bits(1, 1.0), same_bits(None, None)
+    (False, False, False, True)
+    """
+    if isinstance(offline, float) and isinstance(online, float):
+        if offline != offline or online != online:  # noqa: PLR0124  # NaN
+            return offline != offline and online != online  # noqa: PLR0124
+        return struct.pack("<d", offline) == struct.pack("<d", online)
+    return type(offline) is type(online) and offline == online
+
+
+def _dump(values: Mapping[str, object]) -> str:
+    # msgspec writes infinities and NaN as null; a sum that is finite has none (one that overflows only costs time)
+    if not math.isfinite(sum([value for value in values.values() if type(value) is float])):
+        values = {name: plain(value) for name, value in values.items()}
+    return _ENCODER.encode(values).decode()
+
+
+def plain(value: object) -> object:
+    """A value as JSON takes it: times as ISO 8601, infinity and NaN as words."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, date):  # datetime is one too
+        return value.isoformat()
+    return value
+
+
+def _typed(value: object, data_type: str) -> object:
+    reader = _READERS.get(data_type)
+    return reader(value) if reader is not None and isinstance(value, str) else value

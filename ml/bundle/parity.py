@@ -1,0 +1,175 @@
+"""Is what a request computes what dbt computed? Compared to the bit, on the lake's own rows, before every promotion.
+
+Offline: the rows of ``features.ftr_application_vN``, as dbt's SQL made them. Online: the compiled form of the same SQL,
+fed with the same inputs, as the API runs it. Then both encodings of each row, and the ONNX twin beside the booster.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.bundle.bundle import Bundle
+from ml.bundle.feature_rows import offline_columns, offline_frame, offline_name
+from ml.bundle.logged_values import same_bits
+from ml.bundle.scorer import Scorer, uncalibrated
+from ml.judging.gates import ParityEvidence
+from warehouse.errors import ExpressionDomainError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Up to so many rows all are compared (42,535 Lending Club loans take 3 s of one core); beyond it, some of every month.
+SAMPLE_ROWS = 50_000
+_BATCH_ROWS = 10_000
+_MOST_EXAMPLES = 3
+
+
+@dataclass
+class FeatureMismatch:
+    """Rows in which one feature differs, and a few of them as ``application_id: offline …, online …``."""
+
+    feature: str
+    n_rows: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, application_id: object, offline: object, online: object) -> None:
+        """Count a row."""
+        self.n_rows += 1
+        if len(self.examples) < _MOST_EXAMPLES:
+            self.examples.append(f"{application_id}: offline {offline!r}, online {online!r}")
+
+
+@dataclass
+class Parity:
+    """The comparison so far; ``mismatches`` by feature, ``n_mismatches`` rows with any."""
+
+    n_rows: int = 0
+    n_mismatches: int = 0
+    max_onnx_difference: float = 0.0
+    mismatches: dict[str, FeatureMismatch] = field(default_factory=dict)
+
+    def add(self, feature: str, application_id: object, offline: object, online: object) -> None:
+        """Count a feature that differs in a row."""
+        self.mismatches.setdefault(feature, FeatureMismatch(feature)).add(application_id, offline, online)
+
+    @property
+    def evidence(self) -> ParityEvidence:
+        """What the gate judges."""
+        worst = max(self.mismatches.values(), key=lambda found: found.n_rows, default=None)
+        text = None if worst is None else f"{worst.feature} in {worst.n_rows:,} rows, such as {worst.examples[0]}"
+        return ParityEvidence(self.n_rows, self.n_mismatches, self.max_onnx_difference, text)
+
+
+def check_parity(
+    con: duckdb.DuckDBPyConnection,
+    bundle: Bundle,
+    *,
+    sample_rows: int | None = SAMPLE_ROWS,
+    snapshot: int | None = None,
+) -> ParityEvidence:
+    """What the gate ``offline_equals_online`` judges; see :func:`measure_parity`."""
+    return measure_parity(con, bundle, sample_rows=sample_rows, snapshot=snapshot).evidence
+
+
+def measure_parity(
+    con: duckdb.DuckDBPyConnection,
+    bundle: Bundle,
+    *,
+    sample_rows: int | None = SAMPLE_ROWS,
+    snapshot: int | None = None,
+) -> Parity:
+    """Compare the source's rows as of ``snapshot``, by default the one the bundle was trained from.
+
+    ``sample_rows``: about so many at most, the same number from each month of decision, chosen by a hash of their id;
+    None compares all.
+    """
+    scorer, booster = Scorer(bundle), bundle.read_booster()
+    parity = Parity()
+    for batch in _rows(con, bundle, sample_rows, bundle.lineage.lake_snapshot if snapshot is None else snapshot):
+        features = _compare_features(parity, scorer, batch)
+        offline = scorer.bundle.design_matrix.encode(offline_frame(batch, bundle.contract))
+        _compare_encodings(parity, batch, offline, features, scorer)
+        booster_margin = booster.inplace_predict(offline, predict_type="margin")
+        difference = np.abs(uncalibrated(booster_margin) - uncalibrated(scorer.score_matrix(offline).raw))
+        parity.max_onnx_difference = max(parity.max_onnx_difference, float(difference.max()))
+    return parity
+
+
+def _compare_features(parity: Parity, scorer: Scorer, batch: "pa.RecordBatch") -> list[tuple[object, ...] | None]:
+    names = scorer.contract.feature_names
+    inputs = batch.select([column.name for column in scorer.contract.inputs]).to_pylist()
+    offline_rows = zip(*(batch.column(offline_name(name)).to_pylist() for name in names), strict=True)
+    computed: list[tuple[object, ...] | None] = []
+    for given, present, offline in zip(inputs, batch.column("_present").to_pylist(), offline_rows, strict=True):
+        parity.n_rows += 1
+        application_id = given.get("application_id")
+        online = _online(scorer, given)
+        if not present or isinstance(online, str):
+            reason = "no row in the feature table" if not present else online
+            parity.add("(row)", application_id, "present" if present else "absent", reason)
+            parity.n_mismatches += 1
+            computed.append(None)
+            continue
+        differing = [place for place in range(len(names)) if not same_bits(offline[place], online[place])]
+        for place in differing:
+            parity.add(names[place], application_id, offline[place], online[place])
+        parity.n_mismatches += bool(differing)
+        computed.append(None if differing else online)
+    return computed
+
+
+def _online(scorer: Scorer, inputs: dict[str, object]) -> tuple[object, ...] | str:
+    try:
+        return scorer.features(inputs)
+    except ExpressionDomainError as error:
+        return str(error)
+
+
+def _compare_encodings(
+    parity: Parity,
+    batch: "pa.RecordBatch",
+    offline: NDArray[np.float32],
+    features: Sequence[tuple[object, ...] | None],
+    scorer: Scorer,
+) -> None:
+    """Rows whose features are equal must be encoded equally by the batch path and the request path too."""
+    for number, row in enumerate(features):
+        online = None if row is None else scorer.bundle.design_matrix.encode_row(row)
+        if online is not None and online.tobytes() != offline[number].tobytes():
+            application_id = batch.column("application_id")[number].as_py()
+            parity.add("(encoding)", application_id, offline[number].tolist(), online[0].tolist())
+            parity.n_mismatches += 1
+
+
+def _rows(
+    con: duckdb.DuckDBPyConnection, bundle: Bundle, sample_rows: int | None, snapshot: int
+) -> "Iterator[pa.RecordBatch]":
+    contract, lineage = bundle.contract, bundle.lineage
+    inputs = ", ".join(f'inputs."{column.name}"' for column in contract.inputs)
+    sample = ""
+    if sample_rows is not None:
+        sample = (
+            f"qualify n_rows <= {sample_rows:d} or row_number() over ("
+            "partition by date_trunc('month', inputs.decided_at) order by hash(inputs.application_id)"
+            f") <= ceil({sample_rows:d} / n)"
+        )
+    reader = con.execute(
+        f"""
+        with inputs as (
+            from features.ftr_application_inputs at (version => {snapshot:d}) where source = $1
+        ), features as (
+            from features.ftr_application_{contract.version} at (version => {snapshot:d})
+        ), months as (
+            select count(distinct date_trunc('month', decided_at)) as n, count(*) as n_rows from inputs
+        )
+        select {inputs}, features.application_id is not null as _present, {offline_columns(contract, "features")}
+        from inputs cross join months left join features on features.application_id = inputs.application_id
+        {sample}
+        """,
+        [lineage.source],
+    ).to_arrow_reader(batch_size=_BATCH_ROWS)
+    yield from reader

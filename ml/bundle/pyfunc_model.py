@@ -1,0 +1,72 @@
+"""The bundle as an MLflow model: feature rows in, scores out; what ``mlflow models serve`` runs.
+
+MLflow stores this file with the model and runs it when the model is loaded ("models from code"): nothing is pickled. It
+needs the package ``loanlake`` of the version in the model's requirements.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd  # MLflow reads the hint of predict, and warns of one it cannot resolve
+from mlflow.exceptions import MlflowException
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from ml.bundle.bundle import load_bundle
+from ml.bundle.feature_violations import find_violations
+from ml.bundle.logged_values import dump_reasons
+from ml.bundle.scorer import Scorer
+
+
+class BundleModel(PythonModel):
+    """Scores rows of the feature table as the API does, to the bit."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Load and verify the bundle beside this file."""
+        self._scorer = Scorer(load_bundle(Path(context.artifacts["bundle"])))
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """For each row ``raw_score`` (log-odds), ``probability``, ``band``, ``decision``, ``reasons`` (JSON, if owed).
+
+        A feature that the input lacks counts as missing. Raises MlflowException, which ``mlflow models serve`` answers
+        with 400, for a name that is none of the contract's and for a value that the API would refuse.
+        """
+        rows = _frame(model_input)
+        violations = find_violations(rows, self._scorer.contract)
+        if violations:
+            raise MlflowException.invalid_parameter_value(
+                f"The rows are not those of the feature contract {self._scorer.contract.version}: "
+                + "; ".join(violations)
+            )
+        frame = rows.reindex(columns=list(self._scorer.contract.feature_names))
+        matrix = self._scorer.bundle.design_matrix.encode(frame)
+        scores = self._scorer.score_matrix(matrix)
+        return pd.DataFrame(
+            {
+                "raw_score": scores.raw.astype(float),
+                "probability": scores.probability,
+                "band": scores.bands,
+                "decision": [scores.decision(row) for row in range(len(scores))],
+                "reasons": [
+                    dump_reasons(self._scorer.reasons_of_row(row)) if declined else "[]"
+                    for row, declined in zip(matrix, scores.declined, strict=True)
+                ],
+            }
+        )
+
+
+def _frame(given: Any) -> pd.DataFrame:
+    """Rows as MLflow hands them on: a frame, or a record or list of records as JSON has them."""
+    if isinstance(given, pd.DataFrame):
+        return given
+    records = [given] if isinstance(given, dict) else given
+    if isinstance(records, list) and all(isinstance(record, dict) for record in records):
+        return pd.DataFrame(records)
+    raise MlflowException.invalid_parameter_value(
+        f"The model takes rows of named features, as a data frame or as records: found {type(given).__name__}"
+    )
+
+
+set_model(BundleModel())

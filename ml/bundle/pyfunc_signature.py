@@ -1,0 +1,61 @@
+"""What the bundle's MLflow model takes and gives: the contract's features in, scores out."""
+
+from typing import TYPE_CHECKING, Any
+
+from ml.bundle.bundle import Bundle
+from warehouse.features.contract import FeatureContract, Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema
+
+
+def signature() -> "ModelSignature":
+    """What the model gives. What it takes is left out: MLflow would drop every column that it does not name there.
+
+    A misspelt feature would then be scored as a missing one; the model itself checks its input by the contract.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    outputs: list[Any] = [
+        ColSpec(DataType.double, "raw_score"),
+        ColSpec(DataType.double, "probability"),
+        ColSpec(DataType.string, "band"),
+        ColSpec(DataType.string, "decision"),
+        ColSpec(DataType.string, "reasons"),
+    ]
+    return ModelSignature(outputs=Schema(outputs))
+
+
+def features_schema(contract: FeatureContract) -> "Schema":
+    """The features as MLflow describes columns, each of them optional."""
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import AnyType
+
+    # integers too are double, and booleans any: MLflow's own integer and boolean columns refuse nulls
+    anything: Any = AnyType  # untyped in MLflow
+    types: dict[Kind, Any] = {"numeric": DataType.double, "boolean": anything(), "categorical": DataType.string}
+    columns: list[Any] = [ColSpec(types[feature.kind], feature.name, required=False) for feature in contract.features]
+    return Schema(columns)
+
+
+def input_example(bundle: Bundle) -> "pd.DataFrame":
+    """One row, typed as the features are: the middle of the training rows, which is nobody's own.
+
+    A row of a person would stay in the artifact store after the person's rows were erased.
+    """
+    import pandas as pd
+
+    rows = pd.read_parquet(bundle.reference_sample)
+    example = pd.DataFrame(index=range(1))
+    for feature in bundle.contract.features:
+        values = rows[feature.name].dropna()
+        if feature.kind == "numeric":
+            example[feature.name] = float(values.astype("float64").median()) if len(values) else float("nan")
+        else:
+            common = values.mode().iloc[0] if len(values) else None
+            value = bool(common) if feature.kind == "boolean" and common is not None else common
+            example[feature.name] = pd.Series([value], dtype="object")
+    return example

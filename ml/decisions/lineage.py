@@ -1,0 +1,340 @@
+"""A decision's origin: from its score back through features, inputs and core rows to lines of files, with their SQL.
+
+What was logged is the truth of features and inputs. The rows below them are read from the snapshot that the decision
+names; once that has expired, from the tables as they stand, and it says so. Rows count as they did for the decision:
+known before the moment its history stands for.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from ml.bundle.bundle import load_bundle
+from ml.bundle.logged_values import plain
+from ml.registry.deployment import bundle_directory
+from warehouse.decision_log import Decision, find_decision
+from warehouse.errors import NotFoundError
+from warehouse.features.contract import FeatureContract, InputColumn
+from warehouse.features.expressions.select_text import inputs_of_columns, read_select
+from warehouse.lake.connection import CATALOG, connect
+from warehouse.raw.keys import RawTable, quoted, raw_tables, read_manifest
+from warehouse.settings import Settings
+
+_ORIGINS = {
+    "key": "names the row",
+    "context": "set by the platform",
+    "history": "rows of the borrower known before the decision",
+    "cohort": "outcomes of its cohort known before the decision",
+}
+_HISTORY_COUNTS = {
+    "n_statements_6m": "core.int_statements",
+    "n_prior_applications": "core.int_applications",
+    "n_prior_outcomes": "core.int_outcomes",
+}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature as logged, the scalar SQL that made it, and the inputs it is made of, through other features too."""
+
+    name: str
+    value: object
+    sql: str
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input as logged, and where it came from."""
+
+    name: str
+    value: object
+    origin: str
+    came_from: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table that the decision stands on, the SQL that reads them again, and what they are to it."""
+
+    table: str
+    role: str
+    sql: str
+    rows: tuple[dict[str, object], ...]
+
+
+@dataclass(frozen=True)
+class HistoryCheck:
+    """Whether as many rows were found as the logged input counts."""
+
+    name: str
+    logged: object
+    found: int
+
+    @property
+    def agrees(self) -> bool:
+        """An input that is null, as for a borrower without history, counts nothing."""
+        return (self.logged or 0) == self.found
+
+
+@dataclass(frozen=True)
+class DecisionLineage:
+    """All steps, last to first. ``snapshot``: what rows were read at, None for the tables as they stand."""
+
+    decision: dict[str, object]
+    model: dict[str, object]
+    snapshot: int | None
+    notes: tuple[str, ...]
+    features: tuple[Feature, ...]
+    inputs: tuple[Input, ...]
+    core: tuple[Rows, ...]
+    staging: tuple[Rows, ...]
+    raw: tuple[Rows, ...]
+    checks: tuple[HistoryCheck, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        data = asdict(self)
+        for check, found in zip(data["checks"], self.checks, strict=True):
+            check["agrees"] = found.agrees
+        plain_data: dict[str, Any] = json.loads(json.dumps(data, default=_json_value))
+        return plain_data
+
+
+def trace_decision(settings: Settings, decision_id: str) -> DecisionLineage:
+    """The lineage of a decision, online or batch, from the outbox or the lake.
+
+    Raises NotFoundError where no such decision was logged, or its bundle or dbt's manifest is gone.
+    """
+    decision = find_decision(settings, decision_id)
+    directory = bundle_directory(settings, decision.model_name, decision.model_version)
+    if not directory.exists():
+        raise NotFoundError(f"the lineage of {decision_id} needs the bundle at {directory}: restore it from a backup")
+    bundle = load_bundle(directory)
+    tables = raw_tables(read_manifest(settings), decision.source)
+    with connect(settings) as con:
+        reader = _Reader(con, decision)
+        core = reader.core() + reader.cohorts(bundle.contract.inputs_of("cohort"))
+        staging, raw = reader.staging(tables), reader.raw(tables)
+    inputs = json.loads(decision.inputs)
+    found = {rows.table: len(rows.rows) for rows in core if rows.role == "history"}
+    return DecisionLineage(
+        decision={
+            name: plain(getattr(decision, name))
+            for name in (
+                "decision_id", "decided_at", "source", "application_id", "borrower_id", "route", "caller_name",
+                "status", "raw_score", "probability", "band", "decision", "features_as_of", "lake_snapshot",
+            )
+        }
+        | {"reasons": json.loads(decision.reasons or "[]")},
+        model={
+            "model_name": decision.model_name,
+            "model_version": decision.model_version,
+            "feature_version": decision.feature_version,
+            "training_snapshot": bundle.lineage.lake_snapshot,
+            "training_set_sha256": bundle.lineage.training_set_sha256,
+            "git_commit": bundle.lineage.git_commit,
+        },
+        snapshot=reader.snapshot,
+        notes=tuple(reader.notes),
+        features=features_of(bundle.contract, json.loads(decision.features)),
+        inputs=tuple(_input(column, inputs.get(column.name), decision) for column in bundle.contract.inputs),
+        core=core,
+        staging=staging,
+        raw=raw,
+        checks=tuple(
+            HistoryCheck(name, inputs[name], found[table]) for name, table in _HISTORY_COUNTS.items() if name in inputs
+        ),
+    )  # fmt: skip
+
+
+def features_of(contract: FeatureContract, logged: Mapping[str, object]) -> tuple[Feature, ...]:
+    """The contract's features with what was ``logged`` of them, by name."""
+    columns = {column.name: column.expression for column in read_select(contract.sql).columns}
+    inputs = inputs_of_columns(contract.sql, [column.name for column in contract.inputs])
+    return tuple(
+        Feature(
+            name,
+            logged[name],
+            columns[name].sql(dialect="duckdb", comments=False),
+            tuple(sorted(inputs[name])),
+        )
+        for name in contract.feature_names
+    )
+
+
+def _input(column: InputColumn, value: object, decision: Decision) -> Input:
+    if column.origin == "request":
+        came_from = "core.int_applications" if decision.route == "backfill" else "given by the caller"
+    elif column.origin in {"history", "cohort"} and decision.route != "backfill":
+        came_from = f"the online store, {_ORIGINS[column.origin]}"
+    else:
+        came_from = _ORIGINS[column.origin]
+    return Input(column.name, value, column.origin, came_from)
+
+
+class _Reader:
+    """Reads what lies below the inputs, at the decision's snapshot where that is kept."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, decision: Decision) -> None:
+        self._con, self._decision = con, decision
+        self.notes: list[str] = []
+        self.snapshot = self._kept_snapshot()
+        self._statements: tuple[dict[str, object], ...] = ()
+        self._outcomes: tuple[dict[str, object], ...] = ()
+        self._as_of = decision.features_as_of or decision.decided_at
+        self._ids: dict[Any, set[str]] = {
+            "application": {decision.application_id},
+            "borrower": {decision.borrower_id} if decision.borrower_id else set(),
+        }
+
+    def core(self) -> tuple[Rows, ...]:
+        """The application, where the lake has it, and the borrower's rows that were known before."""
+        application = self._rows(
+            "core.int_applications", "the application", f"application_id = {quoted(self._decision.application_id)}"
+        )
+        if not application.rows:
+            self.notes.append("the application itself is not in the lake: its inputs are the caller's")
+        if self._decision.borrower_id is None:
+            self.notes.append("the caller named no borrower, so there is no history")
+            return (application,)
+        borrower = f"borrower_id = {quoted(self._decision.borrower_id)}"
+        known = f"known_at < {_timestamp(self._as_of)}"
+        statements = self._rows(
+            "core.int_statements",
+            "history",
+            f"{borrower} and {known} and statement_on >= {_timestamp(self._as_of)} - interval 6 months "
+            "order by statement_on",
+        )
+        earlier = self._rows(
+            "core.int_applications",
+            "history",
+            f"{borrower} and {known} and decided_at < {_timestamp(self._as_of)} order by decided_at",
+        )
+        in_order = "int_outcomes.known_at >= decided_at and int_outcomes.outcome_at >= date_trunc('month', decided_at)"
+        mine = (
+            f"application_id in (select application_id from core.int_applications{self._at()} "
+            f"where {borrower} and {in_order})"
+        )
+        outcomes = self._rows("core.int_outcomes", "history", f"{mine} and {known} order by known_at")
+        self._ids["application"] |= {str(row["application_id"]) for row in earlier.rows}
+        self._statements, self._outcomes = statements.rows, outcomes.rows
+        return (application, statements, earlier, outcomes)
+
+    def cohorts(self, columns: Sequence[InputColumn]) -> tuple[Rows, ...]:
+        """The row of each cohort that an input was taken from: how many outcomes were known, and how many defaults."""
+        inputs = json.loads(self._decision.inputs)
+        found = []
+        for column in columns:
+            value = "all" if column.segment == "all" else inputs.get(str(column.segment))
+            if value is None:
+                continue  # an application that names no cohort has no rate of one
+            condition = (
+                f"source = {quoted(self._decision.source)} and segment = {quoted(str(column.segment))} "
+                f"and segment_value = {quoted(str(value))}"
+            )
+            if self._decision.route != "backfill":
+                found.append(self._rows("features.ftr_online_cohorts", f"cohort, {column.name}", condition))
+            else:
+                condition += f" and as_of = date_trunc('day', {_timestamp(self._as_of)})"
+                found.append(self._rows("features.ftr_cohort_rates", f"cohort, {column.name}", condition))
+        return tuple(found)
+
+    def staging(self, tables: Sequence[RawTable]) -> tuple[Rows, ...]:
+        """The same rows as the lender's staging models have them, as they stand."""
+        found = []
+        lender, feeds = self._decision.source, {entity for table in tables for entity in table.feeds}
+        for entity, key in {"applications": "application", "statements": "borrower", "outcomes": "application"}.items():
+            ids = sorted(self._ids[key])
+            if entity in feeds and ids:
+                table = f"staging.stg_{lender}__{entity}"
+                sql = f"select * from {table} where {key}_id in ({', '.join(map(quoted, ids))})"
+                if entity == "statements":
+                    sql += f" and statement_on >= {_timestamp(self._as_of)} - interval 6 months"
+                if entity != "applications":
+                    sql += f" and known_at < {_timestamp(self._as_of)}"
+                found.append(Rows(table, "typed by dbt", sql, self._fetch(sql)))
+        return tuple(found)
+
+    def raw(self, tables: Sequence[RawTable]) -> tuple[Rows, ...]:
+        """Lines of files, each with the checksum its file came with; newest first where a later file restates one."""
+        found = []
+        for table in tables:
+            condition = self._raw_condition(table)
+            if condition is None:
+                continue
+            lender, entity = table.lender, table.name.removeprefix(f"raw.{table.lender}_")
+            sql = (
+                f"select _file as file, _line as line, files.sha256, _loaded_at as loaded_at, "
+                f"raw_rows.* exclude (_file, _line, _loaded_at) "
+                f"from (from {table.name}{self._at()} where {condition}) as raw_rows "
+                f"left join (from raw.files{self._at()}) as files "
+                f"on files.file = _file and files.source = {quoted(lender)} and files.entity = {quoted(entity)} "
+                "order by _loaded_at desc, _file, _line"
+            )
+            found.append(Rows(table.name, "as received", sql, self._fetch(sql)))
+        return tuple(found)
+
+    def _raw_condition(self, table: RawTable) -> str | None:
+        """Of a table that applications come from, the application and the earlier ones; of others, what counted."""
+        ids: dict[Any, set[str]] = {"application": set(), "borrower": set()}
+        if "applications" in table.feeds:
+            ids["application"] = self._ids["application"]
+        elif "outcomes" in table.feeds:
+            ids["application"] = {str(row["application_id"]) for row in self._outcomes}
+        elif "statements" in table.feeds and self._statements:
+            ids["borrower"] = self._ids["borrower"]
+        condition = table.rows_of(ids)
+        if condition is None or "applications" in table.feeds or "statements" not in table.feeds:
+            return condition
+        columns = {row[0] for row in self._con.execute(f"describe {table.name}").fetchall()}
+        if "statement_on" not in columns:
+            return condition  # a row of several statements, or one that names its day otherwise
+        days = ", ".join(quoted(str(row["statement_on"])) for row in self._statements)
+        return f"({condition}) and try_cast(statement_on as date) in ({days})"
+
+    def _rows(self, table: str, role: str, condition: str) -> Rows:
+        sql = f"select * from {table}{self._at()} where {condition}"
+        return Rows(table, role, sql, self._fetch(sql))
+
+    def _fetch(self, sql: str) -> tuple[dict[str, object], ...]:
+        try:
+            result = self._con.execute(sql)
+        except duckdb.CatalogException as error:
+            self.notes.append(f"a table is missing: {str(error).splitlines()[0]}")
+            return ()
+        names = [column[0] for column in result.description or []]
+        # a raw row's empty columns say nothing, and there may be 150 of them
+        return tuple(
+            {name: value for name, value in zip(names, row, strict=True) if value is not None}
+            for row in result.fetchall()
+        )
+
+    def _at(self) -> str:
+        return "" if self.snapshot is None else f" at (version => {self.snapshot})"
+
+    def _kept_snapshot(self) -> int | None:
+        named = self._decision.lake_snapshot
+        if named is None:
+            self.notes.append("the decision names no lake snapshot: rows are shown as they stand")
+            return None
+        kept = self._con.execute(
+            f"select count(*) from ducklake_snapshots('{CATALOG}') where snapshot_id = $1", [named]
+        ).fetchone()
+        if kept and kept[0]:
+            return named
+        self.notes.append(f"lake snapshot {named} has expired: rows are shown as they stand, restatements included")
+        return None
+
+
+def _timestamp(moment: datetime) -> str:
+    return f"timestamp '{moment.isoformat(sep=' ')}'"
+
+
+def _json_value(value: object) -> object:
+    found = plain(value)
+    return found if found is not value else str(value)

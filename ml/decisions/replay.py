@@ -1,0 +1,102 @@
+"""Make a logged decision again from what was logged and the bundle that made it, and compare the two to the bit."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ml.bundle.bundle import Bundle
+from ml.bundle.logged_values import Reason, load_features, load_inputs, load_reasons, same_bits
+from ml.bundle.scorer import Score, Scorer
+from ml.registry.deployment import bundle_directory
+from ml.registry.registered_version import load_registered
+from warehouse.decision_log import Decision, find_decision
+from warehouse.errors import NotFoundError
+from warehouse.features.contract import FeatureContract
+from warehouse.settings import Settings
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """What the bundle says now of the logged inputs; features in contract order."""
+
+    features: tuple[object, ...]
+    score: Score
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that came out differently; ``what`` is ``features.<name>`` or a column of the log."""
+
+    what: str
+    logged: object
+    recomputed: object
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A decision, the same decision made again, and where they differ."""
+
+    decision: Decision
+    recomputed: Recomputed
+    differences: tuple[Difference, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether every feature, the score, the decision and its reasons are equal to the bit."""
+        return not self.differences
+
+
+def replay(settings: Settings, decision_id: str) -> Replay:
+    """Replay a decision from the outbox or the lake, online or batch.
+
+    Raises NotFoundError where no such decision was logged or its bundle is gone, BundleError where the bundle was
+    changed since.
+    """
+    decision = find_decision(settings, decision_id)
+    return replay_decision(decision, Scorer(_bundle_of(settings, decision)))
+
+
+def replay_decision(decision: Decision, scorer: Scorer) -> Replay:
+    """Replay a decision at hand, with the scorer of its model version."""
+    features = scorer.features(load_inputs(decision.inputs, scorer.contract))
+    score = scorer.score(features)
+    reasons = tuple(scorer.reasons(features)) if score.decision == "decline" else ()
+    recomputed = Recomputed(features, score, reasons)
+    return Replay(decision, recomputed, tuple(_differences(decision, recomputed, scorer.contract)))
+
+
+def _bundle_of(settings: Settings, decision: Decision) -> Bundle:
+    directory = bundle_directory(settings, decision.model_name, decision.model_version)
+    if not directory.exists():
+        raise NotFoundError(
+            f"replaying {decision.decision_id} needs the bundle of {decision.model_name} version "
+            f"{decision.model_version}, which is not at {directory}; restore it from a backup"
+        )
+    return load_registered(settings, decision.model_name, decision.model_version)
+
+
+def _differences(decision: Decision, recomputed: Recomputed, contract: FeatureContract) -> Iterator[Difference]:
+    logged = load_features(decision.features, contract)
+    for name, before, now in zip(contract.feature_names, logged, recomputed.features, strict=True):
+        if not same_bits(before, now):
+            yield Difference(f"features.{name}", before, now)
+    score = recomputed.score
+    for what, before, now in (
+        ("raw_score", decision.raw_score, score.raw),
+        ("probability", decision.probability, score.probability),
+        ("band", decision.band, score.band),
+        ("decision", decision.decision, score.decision),
+        ("feature_version", decision.feature_version, contract.version),
+    ):
+        if not same_bits(before, now):
+            yield Difference(what, before, now)
+    before_reasons = load_reasons(decision.reasons)
+    if not _same_reasons(before_reasons, recomputed.reasons):
+        yield Difference("reasons", before_reasons, recomputed.reasons)
+
+
+def _same_reasons(logged: Sequence[Reason], recomputed: Sequence[Reason]) -> bool:
+    return len(logged) == len(recomputed) and all(
+        (before.feature, before.text) == (now.feature, now.text) and same_bits(before.contribution, now.contribution)
+        for before, now in zip(logged, recomputed, strict=True)
+    )

@@ -1,0 +1,13 @@
+"""Is a candidate good enough? Metrics, evaluation by split, gates, and the rule of automatic publication."""
+
+#: The modules that other rooms may import.
+__all__ = [
+    "evaluation",
+    "gate_limits",
+    "gate_names",
+    "gates",
+    "leakage",
+    "metrics",
+    "plots",
+    "publication",
+]

@@ -1,0 +1,241 @@
+"""Judge a candidate on every split, overall and by month of decision, beside the baselines it must beat."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from math import isnan
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.judging.metrics import Difference, Metrics, auc_difference, brier_difference, measure
+from ml.training.fitting import Candidate
+from ml.training.training_set import SPLITS, Split, TrainingSet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = NDArray[np.float64]
+#: The candidate's own name among the models of an evaluation.
+CANDIDATE = "candidate"
+CHAMPION = "champion"
+BASE_RATE = "base_rate"
+#: What people look at first, of the candidate, and what they compare with the other models.
+_HEADLINES = ("auc", "auc_low", "auc_high", "gini", "ks", "brier", "ece", "default_rate", "decline_rate", "n")
+_COMPARED = ("auc", "ks", "brier", "ece")
+
+
+@dataclass(frozen=True)
+class ChampionScores:
+    """What the model in service says of the same test rows, in their order."""
+
+    version: int
+    probabilities: Floats
+
+
+@dataclass(frozen=True)
+class SplitScores:
+    """A split's outcomes, months of decision ("2011-07") and each model's probabilities: what figures are made of."""
+
+    defaulted: NDArray[np.bool_]
+    months: NDArray[np.object_]
+    probabilities: Mapping[str, Floats]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model's metrics on a split, or on one month of it (``month`` None: all of it)."""
+
+    split: Split
+    month: str | None
+    model: str
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The candidate's figures less another model's on the same test loans; a better one has more AUC and less Brier."""
+
+    auc: Difference
+    brier: Difference
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All measurements of a candidate.
+
+    ``models``: ``candidate``, ``logistic``, ``lender_rate`` where the lender has one, ``base_rate``, and on test rows
+    ``champion`` where one was given. ``comparisons``: the candidate with each of them but the base rate.
+    """
+
+    measured: tuple[Measured, ...]
+    comparisons: Mapping[str, Comparison]
+    champion_version: int | None
+    feature_importance: Mapping[str, float]
+
+    def overall(self, split: Split, model: str = CANDIDATE) -> Metrics:
+        """A model's metrics on a whole split; KeyError where it was not measured."""
+        for row in self.measured:
+            if (row.split, row.month, row.model) == (split, None, model):
+                return row.metrics
+        raise KeyError(f"{model} was not measured on {split}")
+
+    def models(self, split: Split) -> tuple[str, ...]:
+        """The models measured on a split, the candidate first."""
+        return tuple(row.model for row in self.measured if row.split == split and row.month is None)
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """One flat record per split × month (None: all) × model; missing figures are None."""
+        return [
+            {"split": row.split, "month": row.month, "model": row.model, **row.metrics.to_dict()}
+            for row in self.measured
+        ]
+
+    def to_metrics(self) -> dict[str, float]:
+        """The figures that MLflow charts and compares, by name; those that could not be measured are left out.
+
+        MLflow groups them by what stands before the slash, in alphabetical order: ``candidate_on_test/auc`` is first,
+        then ``candidate_on_train/auc``, ``gains_on_test/auc_over_logistic`` and ``others_on_test/logistic_auc``. All
+        figures, months included, are in :meth:`to_dict`, which is logged beside them.
+        """
+        flat: dict[str, float] = {}
+        for row in self.measured:
+            figures = asdict(row.metrics)
+            if row.month is None and row.model == CANDIDATE:
+                flat |= {f"candidate_on_{row.split}/{name}": float(figures[name]) for name in _HEADLINES}
+            elif row.month is None and row.split == "test":
+                flat |= {f"others_on_test/{row.model}_{name}": float(figures[name]) for name in _COMPARED}
+        for other, comparison in self.comparisons.items():
+            flat[f"gains_on_test/auc_over_{other}"] = comparison.auc.value
+            flat[f"gains_on_test/auc_over_{other}_p_value"] = comparison.auc.p_value
+        return {name: value for name, value in flat.items() if not isnan(value)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; what a model bundle carries as ``metrics.json``."""
+        return {
+            "measured": self.to_rows(),
+            "comparisons": {
+                other: {"auc": _none_for_nan(comparison.auc), "brier": _none_for_nan(comparison.brier)}
+                for other, comparison in self.comparisons.items()
+            },
+            "champion_version": self.champion_version,
+            "feature_importance": dict(self.feature_importance),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of :meth:`to_dict`, also after a trip through JSON."""
+        measured = []
+        for row in data["measured"]:
+            figures = {name: value for name, value in row.items() if name not in ("split", "month", "model")}
+            measured.append(Measured(row["split"], row["month"], row["model"], Metrics(**_nan_for_none(figures))))
+        return cls(
+            measured=tuple(measured),
+            comparisons={
+                other: Comparison(
+                    auc=Difference(**_nan_for_none(figures["auc"])), brier=Difference(**_nan_for_none(figures["brier"]))
+                )
+                for other, figures in data["comparisons"].items()
+            },
+            champion_version=data["champion_version"],
+            feature_importance=data["feature_importance"],
+        )
+
+
+def compare(defaulted: NDArray[np.bool_], ours: Floats, theirs: Floats) -> Comparison:
+    """The first model's figures less the second's, on the same loans."""
+    return Comparison(auc=auc_difference(defaulted, ours, theirs), brier=brier_difference(defaulted, ours, theirs))
+
+
+def score_splits(
+    candidate: Candidate, training_set: TrainingSet, champion: ChampionScores | None = None
+) -> dict[Split, SplitScores]:
+    """Every model's probabilities on every split.
+
+    Raises ValueError when the champion's probabilities are not one for each test row.
+    """
+    scores: dict[Split, SplitScores] = {}
+    for split in SPLITS:
+        rows = training_set.rows(split)
+        probabilities = {CANDIDATE: candidate.probabilities(rows)}
+        probabilities |= {name: baseline.probabilities(rows) for name, baseline in candidate.baselines.items()}
+        probabilities[BASE_RATE] = np.full(len(rows), candidate.base_rate)
+        if champion is not None and split == "test":
+            if champion.probabilities.shape != (len(rows),):
+                raise ValueError(
+                    f"the champion must have scored each of the {len(rows)} test rows: "
+                    f"found {champion.probabilities.shape}"
+                )
+            probabilities[CHAMPION] = champion.probabilities
+        scores[split] = SplitScores(training_set.defaulted(split), _months(rows), probabilities)
+    return scores
+
+
+def evaluate(candidate: Candidate, training_set: TrainingSet, champion: ChampionScores | None = None) -> Evaluation:
+    """Measure a candidate on all splits; see :func:`score_splits` for the arrays behind the figures."""
+    return evaluate_scores(candidate, score_splits(candidate, training_set, champion), champion)
+
+
+def evaluate_scores(
+    candidate: Candidate, scores: Mapping[Split, SplitScores], champion: ChampionScores | None = None
+) -> Evaluation:
+    """:func:`evaluate` from scores at hand, for callers that also plot them."""
+    test = scores["test"]
+    others = [name for name in test.probabilities if name not in (CANDIDATE, BASE_RATE)]
+    return Evaluation(
+        measured=tuple(
+            row for split in SPLITS for row in _measure_split(split, scores[split], candidate.policy.cut_off)
+        ),
+        comparisons={
+            other: compare(test.defaulted, test.probabilities[CANDIDATE], test.probabilities[other]) for other in others
+        },
+        champion_version=None if champion is None else champion.version,
+        feature_importance=candidate.feature_importance(),
+    )
+
+
+def beside_champion(
+    evaluation: Evaluation,
+    champion: ChampionScores,
+    *,
+    defaulted: NDArray[np.bool_],
+    probabilities: Floats,
+    cut_off: float,
+) -> Evaluation:
+    """An evaluation made without a champion, with one added: overall, on test rows, in their order.
+
+    ``defaulted``, ``probabilities``: of the same test rows, what became of them and what the candidate says.
+    """
+    of_champion = measure(defaulted, champion.probabilities, cut_off=cut_off)
+    comparison = compare(defaulted, probabilities, champion.probabilities)
+    return replace(
+        evaluation,
+        measured=(*evaluation.measured, Measured("test", None, CHAMPION, of_champion)),
+        comparisons={**evaluation.comparisons, CHAMPION: comparison},
+        champion_version=champion.version,
+    )
+
+
+def _measure_split(split: Split, scores: SplitScores, cut_off: float) -> Iterator[Measured]:
+    for model, probabilities in scores.probabilities.items():
+        yield Measured(split, None, model, measure(scores.defaulted, probabilities, cut_off=cut_off))
+    for month in sorted(set(scores.months)):
+        of_month = scores.months == month
+        for model, probabilities in scores.probabilities.items():
+            yield Measured(
+                split, month, model, measure(scores.defaulted[of_month], probabilities[of_month], cut_off=cut_off)
+            )
+
+
+def _months(rows: "pd.DataFrame") -> NDArray[np.object_]:
+    months, place = np.unique(rows["decided_at"].to_numpy().astype("datetime64[M]"), return_inverse=True)
+    # one text a month, which its rows share
+    return np.array(np.datetime_as_string(months), dtype=np.object_)[place]
+
+
+def _none_for_nan(difference: Difference) -> dict[str, float | None]:
+    return {name: None if isnan(value) else value for name, value in asdict(difference).items()}
+
+
+def _nan_for_none(figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: float("nan") if value is None else value for name, value in figures.items()}

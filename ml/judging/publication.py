@@ -1,0 +1,118 @@
+"""Whether a run may put what it trained in service by itself: the rule beside the gates.
+
+The gates (:mod:`ml.judging.gates`) say whether a version may be served at all. This rule says whether it takes the
+champion's place without a person's word. A candidate that passed its gates is
+
+- a **first model**, where its lender has no champion: the gates alone decide, and it is published;
+- a **refresh**, where its features (their version and definitions), its family and its settings are the champion's
+  and its newest labelled decision is not older than the champion's. It is published when it is no worse on the newest
+  mature loans, the out-of-time test rows, as the gate against the champion defines it. To require a gain of a refresh
+  would keep an ageing model for want of proof;
+- a **change** otherwise. It is published only when it is better: the 95 % interval of the difference of AUC on the same
+  loans (DeLong's, paired) lies above zero, and its Brier score is no worse. A change that is not shown to be better is
+  registered and waits for a person: ``loanlake promote`` or ``loanlake approve``, with name and reason. One with
+  another version of the features begins as challenger in shadow, unless a challenger runs already.
+
+What lies upstream of the features (a lender's staging SQL, label rules of the dbt project) is not compared: a change
+there is a refresh, judged by the gates.
+
+``always`` publishes what passed its gates by the word of a named person who gives a reason; ``never`` only registers.
+Approval, where ``LOANLAKE_APPROVAL`` requires it, comes before any of this.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from ml.judging.evaluation import Comparison
+from ml.judging.gate_limits import GateLimits
+from ml.judging.gates import against, is_no_worse
+from ml.training.lineage import Lineage
+from warehouse.lenders.rules import PublishMode
+
+Action = Literal["publish", "shadow", "wait"]
+#: The rule in one line, for the answers of a run.
+RULE = (
+    "a refresh (features, family and settings of the champion) is published when it is no worse on the newest mature "
+    "loans; a change only when it is better by a paired 95 % interval, or by a person's word"
+)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What the rule decided on a candidate that passed its gates, and why, in a sentence that goes into the history."""
+
+    action: Action
+    why: str
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The champion that a candidate would replace, and the candidate's figures less its own on the same test loans."""
+
+    version: int
+    lineage: Lineage
+    comparison: Comparison
+
+
+def decide(
+    candidate: Lineage,
+    rival: Rival | None,
+    *,
+    mode: PublishMode = "auto",
+    reason: str = "",
+    limits: GateLimits | None = None,
+) -> Publication:
+    """Apply the rule of the module; ``rival``: None where the lender has no champion; ``reason``: of ``always``."""
+    if mode == "never":
+        return Publication("wait", "since this run only registers (publish: never)")
+    if mode == "always":
+        return Publication("publish", f"by a person's word: {reason}")
+    if rival is None:
+        return Publication("publish", "first model of its lender: the gates alone decide")
+    return _beside(candidate, rival, limits or GateLimits())
+
+
+def _beside(candidate: Lineage, rival: Rival, limits: GateLimits) -> Publication:
+    found = f"AUC {against(rival.comparison.auc)} against version {rival.version}"
+    changed, no_worse = changes(candidate, rival.lineage), is_no_worse(rival.comparison, limits)
+    if not changed:
+        if no_worse:
+            return Publication("publish", f"refresh of version {rival.version}, no worse: {found}")
+        return Publication("wait", f"refresh of version {rival.version}, not shown to be no worse: {found}")
+    what = ", ".join(changed)
+    if rival.comparison.auc.low > 0 and no_worse:
+        return Publication("publish", f"better by a paired 95 % interval: {found} ({what})")
+    why = f"not shown to be better: {found} ({what})"
+    is_version = candidate.feature_version != rival.lineage.feature_version
+    return Publication("shadow" if is_version else "wait", why)
+
+
+def changes(candidate: Lineage, champion: Lineage) -> tuple[str, ...]:
+    """What makes a candidate more than a refresh of the champion, in words; nothing for a refresh."""
+    found = []
+    if candidate.feature_version != champion.feature_version:
+        found.append(f"features {candidate.feature_version} in place of {champion.feature_version}")
+    elif candidate.contract_fingerprint != champion.contract_fingerprint:
+        found.append(f"another definition of features {candidate.feature_version}")
+    before, after = _flat(champion.settings), _flat(candidate.settings)
+    found += [
+        f"setting {name}: {_shown(after.get(name))} in place of {_shown(before.get(name))}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+    if datetime.fromisoformat(candidate.decided_to) < datetime.fromisoformat(champion.decided_to):
+        found.append(f"labels to {candidate.decided_to[:10]} only, the champion's to {champion.decided_to[:10]}")
+    return tuple(found)
+
+
+def _shown(value: object) -> str:
+    return (", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)) or "none"
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= {f"{name}.{inner}": each for inner, each in value.items()} if isinstance(value, dict) else {name: value}
+    return flat

@@ -1,0 +1,14 @@
+"""Compare decisions with training rows and with outcomes, month by month: drift, skew, performance, retraining."""
+
+#: The modules that other rooms may import.
+__all__ = [
+    "drift",
+    "drift_figures",
+    "drift_report",
+    "drift_sql",
+    "feature_skew",
+    "performance",
+    "retraining",
+    "samples",
+    "skew_sql",
+]

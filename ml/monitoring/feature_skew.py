@@ -1,0 +1,215 @@
+"""Feature skew: what decisions were made with, against what the warehouse says they should have been made with.
+
+Two kinds, both of what was scored online, decisions and the scores of a challenger in shadow alike:
+
+- ``logged_features``: the features that were logged against those the version's own SQL makes of the logged inputs.
+  Any difference means that the request path computes something else than the warehouse; see
+  ``ml.monitoring.logged_features``.
+- ``history_freshness``: the history and cohort inputs that the online store gave against those that were known before
+  the decision, by all the lake has learnt since (``monitoring.decision_history``). Differences come from a store that
+  was not refreshed, and from rows that reached the lake late.
+
+Only months are measured in which something can have changed since they were measured last; see
+``ml.monitoring.skew_months``.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from json import dumps
+
+import duckdb
+
+from ml.bundle.bundle import load_bundle
+from ml.judging.gates import LoggedEvidence
+from ml.monitoring.logged_features import compare_logged_features, read_json
+from ml.monitoring.samples import SCORED_ONLINE, MonitoredModel, decisions_of, quoted
+from ml.monitoring.skew_months import HISTORY, months_to_measure
+from ml.monitoring.skew_sql import ANY, FeatureSkew, Pair, Tallies, columns_that_differ, rows_of, tally
+from ml.monitoring.tables import replace_months
+from ml.registry.deployment import bundle_directory
+from warehouse.features.contract import FeatureContract
+from warehouse.lake.connection import connect, current_snapshot
+from warehouse.settings import Settings
+
+TABLE = "monitoring.feature_skew"
+
+
+@dataclass(frozen=True)
+class MeasuredSkew:
+    """What ``monitoring.feature_skew`` says of each version of a source, and what this pass did for it.
+
+    ``months``: those measured in this pass; a version that is missing had nothing new. ``without_bundle``: versions
+    that can't be measured, since their bundle is no longer here.
+    """
+
+    rows: dict[MonitoredModel, tuple[FeatureSkew, ...]]
+    months: dict[MonitoredModel, tuple[date, ...]]
+    without_bundle: tuple[MonitoredModel, ...]
+
+
+def record_feature_skew(settings: Settings, source: str) -> MeasuredSkew:
+    """Measure every version that scored online, where something is new, and make ``monitoring.feature_skew`` say so.
+
+    Rows of versions whose bundle is gone stay as they are.
+    """
+    measured: dict[MonitoredModel, tuple[Sequence[date] | None, tuple[FeatureSkew, ...]]] = {}
+    without_bundle = []
+    with connect(settings) as con:
+        # before anything is read: what comes in meanwhile is measured again the next time
+        snapshot = current_snapshot(con)
+        for model in _scorers(con, source, None):
+            contract = _contract_of(settings, model)
+            if contract is None:
+                without_bundle.append(model)
+                continue
+            months = months_to_measure(con, model, since=_last_measured(con, model))
+            if months is None or months:
+                measured[model] = months, measure_feature_skew(con, contract, model, snapshot=snapshot, months=months)
+    for model, (months, rows) in measured.items():
+        replace_months(settings, TABLE, model, rows, months=months)
+    with connect(settings) as con:
+        recorded = {model: _recorded(con, model) for model in _scorers(con, source, None)}
+    return MeasuredSkew(
+        rows={model: rows for model, rows in recorded.items() if rows},
+        months={model: tuple(sorted({row.month for row in rows})) for model, (_, rows) in measured.items()},
+        without_bundle=tuple(without_bundle),
+    )
+
+
+def measure_feature_skew(
+    con: duckdb.DuckDBPyConnection,
+    contract: FeatureContract,
+    model: MonitoredModel,
+    *,
+    snapshot: int,
+    months: Sequence[date] | None = None,
+) -> tuple[FeatureSkew, ...]:
+    """Both kinds, of what one model version scored online.
+
+    ``snapshot``: the lake's, at or before what is read; the rows say that they hold until then.
+    """
+    logged = compare_logged_features(con, contract, model, months=months)
+    freshness = compare_history(con, contract, model, months=months)
+    return (
+        *rows_of(logged, "logged_features", lake_snapshot=snapshot),
+        *rows_of(freshness, "history_freshness", lake_snapshot=snapshot),
+    )
+
+
+def compare_history(
+    con: duckdb.DuckDBPyConnection,
+    contract: FeatureContract,
+    model: MonitoredModel,
+    *,
+    months: Sequence[date] | None = None,
+) -> Tallies:
+    """By month, each history or cohort input that the warehouse still computes: how many were given otherwise."""
+    kept = {row[0] for row in con.execute(f"describe {HISTORY}").fetchall()}
+    looked_up = [column for column in contract.inputs_of("history", "cohort") if column.name in kept]
+    if not looked_up:
+        return {}
+    types = dumps({column.name: column.data_type.upper() for column in looked_up})
+    pairs = [
+        Pair(
+            column.name,
+            column.data_type,
+            f"decisions.given.{quoted(column.name)}",
+            f"known.{quoted(column.name)}::{column.data_type}",
+        )
+        for column in looked_up
+    ]
+    where, parameters = decisions_of(model, months)
+    decisions = f"""(
+        select decision_id, decided_at, features_as_of, date_trunc('month', decided_at)::date as month,
+            {read_json("inputs", types)} as given
+        from {SCORED_ONLINE} where {where}
+    ) as decisions join (select decision_id as known_for, * exclude (decision_id, decided_at) from {HISTORY}) as known
+        on known.known_for = decisions.decision_id"""
+    age = "(epoch(decided_at) - epoch(features_as_of)) / 86400"
+    with _history_of(con, months):
+        return tally(con, decisions, pairs, parameters=parameters, age_days=age)
+
+
+def logged_evidence(settings: Settings, source: str, *, since: datetime) -> LoggedEvidence:
+    """What the gate ``logged_features_equal_recomputed`` judges: all that came into the lake since a moment."""
+    n_decisions = n_different = n_without_bundle = 0
+    worst: list[tuple[FeatureSkew, MonitoredModel]] = []
+    with connect(settings) as con:
+        snapshot = current_snapshot(con)
+        for model in _scorers(con, source, since):
+            contract = _contract_of(settings, model)
+            if contract is None:
+                n_without_bundle += _count(con, model, since)
+                continue
+            rows = rows_of(
+                compare_logged_features(con, contract, model, ingested_since=since),
+                "logged_features",
+                lake_snapshot=snapshot,
+            )
+            n_decisions += sum(row.n_decisions for row in rows if row.column_name == ANY)
+            n_different += sum(row.n_different for row in rows if row.column_name == ANY)
+            worst += [(row, model) for row in columns_that_differ(rows)[:1]]
+    first = max(worst, key=lambda found: found[0].n_different, default=None)
+    text = None if first is None else _described(*first)
+    return LoggedEvidence(n_decisions, n_different, n_without_bundle, text)
+
+
+def _described(row: FeatureSkew, model: MonitoredModel) -> str:
+    return (
+        f"{row.column_name} in {row.n_different:,} decisions of {model.name} version {model.version} "
+        f"in {row.month:%Y-%m}, such as {', '.join(row.examples.strip('[]').replace(chr(34), '').split(', ')[:1])}"
+    )
+
+
+@contextmanager
+def _history_of(con: duckdb.DuckDBPyConnection, months: Sequence[date] | None) -> Iterator[None]:
+    """Make the view of history compute these months alone; None: all."""
+    if months is None:
+        yield
+        return
+    con.execute("set variable built_months = $1::date[]", [list(months)])
+    try:
+        yield
+    finally:
+        con.execute("reset variable built_months")
+
+
+def _scorers(con: duckdb.DuckDBPyConnection, source: str, since: datetime | None) -> list[MonitoredModel]:
+    """The versions that scored online, as champion or as challenger."""
+    rows = con.execute(
+        f"select distinct model_name, model_version from {SCORED_ONLINE} "
+        "where source = $1 and ($2 is null or ingested_at >= $2) order by all",
+        [source, since],
+    ).fetchall()
+    return [MonitoredModel(source, name, version) for name, version in rows]
+
+
+def _count(con: duckdb.DuckDBPyConnection, model: MonitoredModel, since: datetime) -> int:
+    where, parameters = decisions_of(model, None)
+    row = con.execute(
+        f"select count(*) from {SCORED_ONLINE} where {where} and ingested_at >= $4", [*parameters, since]
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _contract_of(settings: Settings, model: MonitoredModel) -> FeatureContract | None:
+    directory = bundle_directory(settings, model.name, model.version)
+    return load_bundle(directory).contract if directory.exists() else None
+
+
+def _last_measured(con: duckdb.DuckDBPyConnection, model: MonitoredModel) -> int | None:
+    """The snapshot until which every month of the version is measured; None where none is."""
+    where, parameters = decisions_of(model, None)
+    row = con.execute(f"select max(lake_snapshot) from {TABLE} where {where}", parameters).fetchone()
+    return row[0] if row else None
+
+
+def _recorded(con: duckdb.DuckDBPyConnection, model: MonitoredModel) -> tuple[FeatureSkew, ...]:
+    names = ", ".join(field.name for field in fields(FeatureSkew))
+    where, parameters = decisions_of(model, None)
+    rows = con.execute(
+        f"select {names} from {TABLE} where {where} order by month, kind desc, column_name", parameters
+    ).fetchall()
+    return tuple(FeatureSkew(*row) for row in rows)

@@ -1,0 +1,164 @@
+"""How good a month's decisions turned out to be, once their labels are mature: computed in SQL, over every row.
+
+The same measures as ``ml.judging.metrics``, which judges candidates before they are promoted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+
+from ml.judging.metrics import ECE_BINS
+from ml.monitoring.samples import MonitoredModel, decisions_of
+from ml.monitoring.tables import replace_months
+from warehouse.lake.connection import connect
+from warehouse.settings import Settings
+
+#: Probabilities are kept this far from 0 and 1 in the log loss, as ``ml.judging.metrics.log_loss`` keeps them.
+_LOG_EDGE = 1e-15
+
+
+@dataclass(frozen=True)
+class Performance:
+    """One row of ``monitoring.model_performance``.
+
+    ``auc``, ``gini`` and ``ks`` are None where all mature decisions ended the same way. ``ece`` is over ten bins of
+    equal numbers of decisions.
+    """
+
+    month: date
+    n_decisions: int
+    n_mature: int
+    n_defaults: int
+    default_rate: float
+    mean_probability: float
+    auc: float | None
+    gini: float | None
+    ks: float | None
+    brier: float
+    log_loss: float
+    ece: float
+
+
+def record_performance(
+    settings: Settings, model: MonitoredModel, *, months: Sequence[date] | None = None
+) -> tuple[Performance, ...]:
+    """Measure, and make ``monitoring.model_performance`` say so; months whose figures did not change stay."""
+    with connect(settings) as con:
+        rows = measure_performance(con, model, months=months)
+    replace_months(settings, "monitoring.model_performance", model, rows, months=months)
+    return rows
+
+
+def measure_performance(
+    con: duckdb.DuckDBPyConnection, model: MonitoredModel, *, months: Sequence[date] | None = None
+) -> tuple[Performance, ...]:
+    """One row for each month with a mature decision.
+
+    A label is the warehouse's mature one (``training.lbl_default``), else the outcome last reported over HTTP for that
+    application. Every decision counts, also the second one on the same application.
+    """
+    where, parameters = decisions_of(model, months)
+    return measure_labelled(con, _LABELLED.format(decisions=model.decisions, where=where), parameters)
+
+
+def measure_labelled(
+    con: duckdb.DuckDBPyConnection, labelled: str, parameters: Sequence[object] = ()
+) -> tuple[Performance, ...]:
+    """One row for each month in which a decision has a label.
+
+    ``labelled``: a query of ``month``, ``p`` (the probability given) and ``is_default`` (null where not known), one row
+    a decision.
+    """
+    return tuple(Performance(*row) for row in con.execute(_SQL.format(labelled=labelled), list(parameters)).fetchall())
+
+
+_LABELLED = """
+with decisions as (
+    select date_trunc('month', decided_at)::date as month, application_id, probability
+    from {decisions} where {where}
+),
+reported as (
+    select application_id, max_by(is_default, known_at) as is_default
+    from serving.reported_outcomes where source = $1 group by application_id
+)
+select decisions.month, decisions.probability as p, coalesce(labels.is_default, reported.is_default) as is_default
+from decisions
+left join training.lbl_default as labels
+    on labels.application_id = decisions.application_id and labels.source = $1
+left join reported on reported.application_id = decisions.application_id
+"""
+
+_SQL = f"""
+with labelled as ({{labelled}}),
+months as (
+    select
+        month,
+        count(*) as n_decisions,
+        count(is_default) as n_mature,
+        count(*) filter (where is_default) as n_defaults,
+        avg(p) filter (where is_default is not null) as mean_probability,
+        avg(pow(p - is_default::integer, 2)) as brier,
+        -avg(if(is_default, ln(greatest(p, {_LOG_EDGE})), ln(greatest(1 - p, {_LOG_EDGE})))) filter (
+            where is_default is not null
+        ) as log_loss
+    from labelled group by month
+),
+-- one row a distinct probability: decisions of equal probability share a rank, a bin and a step of the curve
+scores as (
+    select month, p, count(*) as n, count(*) filter (where is_default) as n_bad
+    from labelled where is_default is not null group by all
+),
+ranked as (
+    select
+        *,
+        n - n_bad as n_good,
+        sum(n) over up_to as n_up_to,
+        sum(n_bad) over up_to as bad_up_to,
+        sum(n - n_bad) over up_to as good_up_to,
+        sum(n) over everything as n_all,
+        sum(n_bad) over everything as bad_all,
+        sum(n - n_bad) over everything as good_all
+    from scores
+    window up_to as (partition by month order by p), everything as (partition by month)
+),
+discrimination as (
+    select
+        month,
+        -- a defaulter beats every repayer below it, and half of those beside it
+        sum(n_bad * (good_up_to - n_good / 2)) / any_value(bad_all * good_all) as auc,
+        max(abs(bad_up_to / bad_all - good_up_to / good_all)) as ks
+    from ranked where bad_all > 0 and good_all > 0 group by month
+),
+bins as (
+    select
+        month,
+        least(floor((n_up_to - (n - 1) / 2 - 0.5) / n_all * {ECE_BINS}), {ECE_BINS} - 1) as bin,
+        sum(n) as n,
+        sum(n_bad) as n_bad,
+        sum(n * p) as sum_p
+    from ranked group by all
+),
+calibration as (
+    select month, sum(abs(n_bad - sum_p)) / sum(n) as ece from bins group by month
+)
+select
+    months.month,
+    n_decisions,
+    n_mature,
+    n_defaults,
+    n_defaults / n_mature as default_rate,
+    mean_probability,
+    auc,
+    2 * auc - 1 as gini,
+    ks,
+    brier,
+    log_loss,
+    ece
+from months
+left join discrimination using (month)
+left join calibration using (month)
+where n_mature > 0
+order by months.month
+"""

@@ -1,0 +1,144 @@
+"""The two sides of every comparison over time: a model's training rows, and its decisions by month.
+
+Both become temporary tables of the reader's own connection, one typed column a feature, missing and NaN alike as null.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from json import dumps
+
+import duckdb
+
+from ml.training.training_set import training_table
+from warehouse.errors import MonitoringError
+from warehouse.features.contract import FeatureColumn, FeatureContract, Kind
+from warehouse.lake.training_rows import rows_at
+
+#: Names of the temporary tables that :func:`load_reference` and :func:`load_decisions` make.
+REFERENCE, CURRENT = "monitored_reference", "monitored_current"
+
+PREDICTIONS, SHADOW_PREDICTIONS = "serving.predictions", "serving.shadow_predictions"
+#: For a from clause: all that was scored with what the online store held, the decisions of callers and what a
+#: challenger in shadow would have decided.
+SCORED_ONLINE = f"""(
+    select * from {PREDICTIONS} where route <> 'backfill'
+    union all by name
+    select * exclude (answered_decision_id) from {SHADOW_PREDICTIONS}
+) as scored"""
+
+_TYPES: dict[Kind, str] = {"numeric": "double", "boolean": "boolean", "categorical": "varchar"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """At most ``n_rows`` rows, drawn by the hash of each row's id and ``seed``: the same rows whenever it is drawn."""
+
+    n_rows: int
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class MonitoredModel:
+    """The model version whose decisions are measured, and the source whose borrowers they are about.
+
+    ``decisions``: the table they are in; of a challenger in shadow, what it would have decided.
+    """
+
+    source: str
+    name: str
+    version: int
+    decisions: str = PREDICTIONS
+
+
+def load_reference(
+    con: duckdb.DuckDBPyConnection,
+    contract: FeatureContract,
+    *,
+    source: str,
+    snapshot: int,
+    sample: Sample | None = None,
+) -> int:
+    """Load the rows the model was fitted on, with the ``month`` of each, as the lake's ``snapshot`` holds them.
+
+    Returns their number.
+
+    Raises MonitoringError where the snapshot holds no training rows of the source.
+    """
+    table = training_table(contract.version)
+    columns = ", ".join(present(feature, quoted(feature.name)) for feature in contract.features)
+    con.execute(
+        f"create or replace temp table {REFERENCE} as select date_trunc('month', decided_at)::date as month, {columns} "
+        f"from {rows_at(con, table, snapshot)} where source = $1 and split = 'train' "
+        f"{_drawn_by('application_id', sample)}",
+        [source],
+    )
+    n_rows = count(con, REFERENCE)
+    if n_rows == 0:
+        raise MonitoringError(
+            f"drift is measured against training rows, and {table} at snapshot {snapshot} has none of "
+            f"source {source!r}: check the snapshot in the model's lineage"
+        )
+    return n_rows
+
+
+def load_decisions(
+    con: duckdb.DuckDBPyConnection,
+    contract: FeatureContract,
+    model: MonitoredModel,
+    *,
+    months: Sequence[date] | None = None,
+    sample: Sample | None = None,
+) -> int:
+    """Load the features the model saw, with the ``month`` of each decision; returns the number of decisions.
+
+    ``months``: first days of months; None for all.
+    """
+    types = dumps({feature.name: _TYPES[feature.kind].upper() for feature in contract.features})
+    columns = ", ".join(present(feature, f"seen.{quoted(feature.name)}") for feature in contract.features)
+    where, parameters = decisions_of(model, months)
+    # the whole text is parsed once: 40 features of 1,000,000 decisions take 1.7 s so, 12.9 s with one extraction each
+    con.execute(
+        f"create or replace temp table {CURRENT} as select month, {columns} from ("
+        "select date_trunc('month', decided_at)::date as month, "
+        f"from_json(features, '{types}') as seen from {model.decisions} where {where} "
+        f"{_drawn_by('decision_id', sample)})",
+        parameters,
+    )
+    return count(con, CURRENT)
+
+
+def decisions_of(model: MonitoredModel, months: Sequence[date] | None) -> tuple[str, list[object]]:
+    """The condition on ``model.decisions`` that selects the model's decisions, and its parameters."""
+    where = "source = $1 and model_name = $2 and model_version = $3"
+    parameters: list[object] = [model.source, model.name, model.version]
+    if months is not None:
+        # the bounds let whole files be skipped by their statistics, which the list alone would not
+        where += (
+            " and list_contains($4::date[], date_trunc('month', decided_at)::date)"
+            " and decided_at >= list_min($4::date[]) and decided_at < list_max($4::date[]) + interval 1 month"
+        )
+        parameters.append(list(months))
+    return where, parameters
+
+
+def count(con: duckdb.DuckDBPyConnection, table: str) -> int:
+    """Rows of a table."""
+    return int(con.execute(f"select count(*) from {table}").fetchall()[0][0])
+
+
+def quoted(name: str) -> str:
+    """The name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _drawn_by(row_id: str, sample: Sample | None) -> str:
+    return f"order by md5({row_id} || '{sample.seed:d}') limit {sample.n_rows:d}" if sample else ""
+
+
+def present(feature: FeatureColumn, value: str) -> str:
+    """A select item: the feature's value typed and under its name, NaN as null."""
+    name = quoted(feature.name)
+    if feature.kind == "numeric":
+        return f"case when isnan({value}::double) then null else {value}::double end as {name}"
+    return f"{value}::{_TYPES[feature.kind]} as {name}"

@@ -1,0 +1,194 @@
+"""Two values of each column of each decision, online and offline: where they differ and how far, counted in one pass.
+
+Differing means by a bit: null is not zero, ``0.0`` is not ``-0.0``; every NaN is one NaN. In Python the same rule is
+``ml.bundle.logged_values.same_bits``.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import duckdb
+
+Kind = Literal["logged_features", "history_freshness"]
+
+#: The column of the row that counts decisions in which any column differs.
+ANY = "(any)"
+_MOST_EXAMPLES = 3
+_DOUBLES = {"double", "float"}
+_WHOLE_NUMBERS = {"integer", "bigint", "smallint"}
+_TIMES = {"timestamp", "date"}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A column, its type in the contract, and the SQL of its two values."""
+
+    name: str
+    data_type: str
+    online: str
+    offline: str
+
+    @property
+    def differs(self) -> str:
+        """SQL that is true where the two differ, and false or null where they are equal."""
+        differs = f"{self.online} is distinct from {self.offline}"
+        if self.data_type in _DOUBLES:
+            differs += f" or (not isnan({self.online}) and signbit({self.online}) <> signbit({self.offline}))"
+        return f"({differs})"
+
+    @property
+    def distance(self) -> str:
+        """SQL of how far apart two present values are, times in days; null where no distance is defined."""
+        if self.data_type in _TIMES:
+            distance = f"abs(epoch({self.online}) - epoch({self.offline})) / 86400"
+        elif self.data_type in _DOUBLES | _WHOLE_NUMBERS:
+            distance = f"abs({self.online}::double - {self.offline}::double)"
+        else:
+            return "null::double"
+        return f"case when isfinite({distance}) then {distance} end"
+
+
+@dataclass(frozen=True)
+class FeatureSkew:
+    """One row of ``monitoring.feature_skew``, without its owner and time.
+
+    ``n_missing_online``, ``n_missing_offline``: decisions that have the value on the other side only. Distances are
+    over the decisions whose values are both present and differ, times in days; None where there are none.
+    ``mean_age_days``: how old the history used was, for the row of any column of ``history_freshness``.
+    ``lake_snapshot``: until which it holds.
+    """
+
+    month: date
+    kind: Kind
+    column_name: str
+    n_decisions: int
+    n_different: int
+    different_share: float
+    n_missing_online: int
+    n_missing_offline: int
+    mean_absolute_difference: float | None
+    max_absolute_difference: float | None
+    mean_age_days: float | None
+    examples: str
+    lake_snapshot: int
+
+
+@dataclass
+class Tally:
+    """Counts of one column and month, to which batches add."""
+
+    n_decisions: int = 0
+    n_different: int = 0
+    n_missing_online: int = 0
+    n_missing_offline: int = 0
+    n_distances: int = 0
+    total_distance: float = 0.0
+    max_distance: float | None = None
+    total_age_days: float | None = None
+    examples: tuple[str, ...] = ()
+
+    def add(self, other: "Tally") -> None:
+        """Count the decisions of another batch too."""
+        self.n_decisions += other.n_decisions
+        self.n_different += other.n_different
+        self.n_missing_online += other.n_missing_online
+        self.n_missing_offline += other.n_missing_offline
+        self.n_distances += other.n_distances
+        self.total_distance += other.total_distance
+        self.max_distance = max((d for d in (self.max_distance, other.max_distance) if d is not None), default=None)
+        if other.total_age_days is not None:
+            self.total_age_days = (self.total_age_days or 0.0) + other.total_age_days
+        self.examples = tuple(sorted({*self.examples, *other.examples})[:_MOST_EXAMPLES])
+
+    def row(self, month: date, kind: Kind, column_name: str, lake_snapshot: int) -> FeatureSkew:
+        """What the monitoring table says of it."""
+        return FeatureSkew(
+            month=month,
+            kind=kind,
+            column_name=column_name,
+            n_decisions=self.n_decisions,
+            n_different=self.n_different,
+            different_share=self.n_different / self.n_decisions,
+            n_missing_online=self.n_missing_online,
+            n_missing_offline=self.n_missing_offline,
+            mean_absolute_difference=self.total_distance / self.n_distances if self.n_distances else None,
+            max_absolute_difference=self.max_distance,
+            mean_age_days=None if self.total_age_days is None else self.total_age_days / self.n_decisions,
+            examples=json.dumps(list(self.examples)),
+            lake_snapshot=lake_snapshot,
+        )
+
+
+#: By month and column.
+Tallies = dict[tuple[date, str], Tally]
+
+
+def tally(
+    con: duckdb.DuckDBPyConnection,
+    relation: str,
+    pairs: Sequence[Pair],
+    *,
+    parameters: Sequence[object] = (),
+    age_days: str = "null::double",
+) -> Tallies:
+    """Compare every pair over every row of ``relation``, which has ``decision_id`` and ``month``.
+
+    ``relation``: what follows ``from``. ``age_days``: SQL of the age of the history that a decision used.
+    """
+    anything = " or ".join(pair.differs for pair in pairs)
+    members = [
+        _member(anything, "null::double", "false", "false", age_days),
+        *(
+            _member(
+                pair.differs,
+                pair.distance,
+                f"({pair.online} is null and {pair.offline} is not null)",
+                f"({pair.online} is not null and {pair.offline} is null)",
+                "null::double",
+            )
+            for pair in pairs
+        ),
+    ]
+    rows = con.execute(
+        f"select month, count(*), {', '.join(members)} from {relation} group by month order by month", list(parameters)
+    ).fetchall()
+    names = [ANY, *(pair.name for pair in pairs)]
+    return {
+        (month, name): Tally(**{**found, "n_decisions": n_decisions, "examples": tuple(found["examples"] or ())})
+        for month, n_decisions, *columns in rows
+        for name, found in zip(names, columns, strict=True)
+    }
+
+
+def merge(into: Tallies, other: Tallies) -> None:
+    """Add one batch's counts to those before it."""
+    for key, found in other.items():
+        into.setdefault(key, Tally()).add(found)
+
+
+def rows_of(tallies: Tallies, kind: Kind, *, lake_snapshot: int) -> tuple[FeatureSkew, ...]:
+    """The table's rows, by month, the row of any column first and the columns in contract order."""
+    return tuple(found.row(month, kind, name, lake_snapshot) for (month, name), found in tallies.items())
+
+
+def columns_that_differ(rows: Iterable[FeatureSkew]) -> list[FeatureSkew]:
+    """Rows of single columns that differ anywhere, the most frequent first."""
+    found = [row for row in rows if row.n_different and row.column_name != ANY]
+    return sorted(found, key=lambda row: (-row.n_different, row.column_name, row.month))
+
+
+def _member(differs: str, distance: str, missing_online: str, missing_offline: str, age_days: str) -> str:
+    """One struct a column, its fields those of :class:`Tally`."""
+    return f"""{{
+        'n_different': count(*) filter (where {differs}),
+        'n_missing_online': count(*) filter (where {missing_online}),
+        'n_missing_offline': count(*) filter (where {missing_offline}),
+        'n_distances': count({distance}) filter (where {differs}),
+        'total_distance': coalesce(sum({distance}) filter (where {differs}), 0),
+        'max_distance': max({distance}) filter (where {differs}),
+        'total_age_days': sum({age_days}),
+        'examples': min(decision_id, {_MOST_EXAMPLES}) filter (where {differs})
+    }}"""

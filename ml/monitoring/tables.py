@@ -1,0 +1,118 @@
+"""Monitoring tables: a month's rows are replaced as a whole, in one transaction, and only when a figure changed.
+
+Measuring again writes no snapshot.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from typing import Any, ClassVar, Protocol
+
+from ml.monitoring.samples import MonitoredModel
+from warehouse.lake.connection import connect, writer
+from warehouse.lake.tables import TABLES
+from warehouse.settings import Settings
+
+#: What tells a table's rows of one month apart, where it has it.
+_KEYS = ("feature", "kind", "column_name")
+_OWNER = ("source", "model_name", "model_version")
+# DuckDB adds doubles in whatever order its threads finish, so the last digits of a sum differ between two runs
+_RELATIVE_TOLERANCE = 1e-9
+
+
+class Measurement(Protocol):
+    """A row of a monitoring table without its owner and time: a frozen dataclass with the table's column names."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def month(self) -> date:
+        """First day of the month of the decisions."""
+
+
+def replace_months(
+    settings: Settings,
+    table: str,
+    model: MonitoredModel,
+    rows: Sequence[Measurement],
+    *,
+    months: Sequence[date] | None = None,
+) -> tuple[date, ...]:
+    """Make ``table`` hold exactly ``rows`` for this model and these months; returns the months that were rewritten.
+
+    ``months`` None means all: stored months that ``rows`` lacks are removed. Nothing is written, and no lease taken,
+    when the stored figures already equal ``rows``.
+    """
+    columns = [column for column in TABLES[table] if column not in (*_OWNER, "measured_at")]
+    measured = _by_month(asdict(row) for row in rows)
+    stored = _by_month(_stored(settings, table, model, columns))
+    asked = (measured.keys() | stored.keys()) if months is None else set(months)
+    changed = sorted(month for month in asked if not _equal(stored.get(month, []), measured.get(month, [])))
+    if changed:
+        _write(settings, table, model, changed, [row for month in changed for row in measured.get(month, [])])
+    return tuple(changed)
+
+
+def _stored(settings: Settings, table: str, model: MonitoredModel, columns: Sequence[str]) -> list[dict[str, object]]:
+    with connect(settings) as con:
+        rows = con.execute(
+            f"select {', '.join(columns)} from {table} where source = $1 and model_name = $2 and model_version = $3",
+            [model.source, model.name, model.version],
+        ).fetchall()
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _write(
+    settings: Settings,
+    table: str,
+    model: MonitoredModel,
+    months: Sequence[date],
+    rows: Sequence[Mapping[str, object]],
+) -> None:
+    import pyarrow as pa
+
+    stamp = {
+        "source": model.source,
+        "model_name": model.name,
+        "model_version": model.version,
+        "measured_at": datetime.now(UTC).replace(tzinfo=None),
+    }
+    complete = [{**row, **stamp} for row in rows]
+    with writer(f"measure {table} of {model.name} version {model.version}", settings) as con:
+        con.execute("begin")
+        con.execute(
+            f"delete from {table} where source = $1 and model_name = $2 and model_version = $3 "
+            "and list_contains($4::date[], month)",
+            [model.source, model.name, model.version, list(months)],
+        )
+        if complete:
+            # one statement: a lake writes a file for each insert
+            con.register("measured", pa.Table.from_pylist(complete))
+            casts = ", ".join(f"{column}::{data_type} as {column}" for column, data_type in TABLES[table].items())
+            con.execute(f"insert into {table} by name select {casts} from measured")
+        con.execute("commit")
+
+
+def _by_month(rows: Iterable[dict[str, object]]) -> dict[date, list[dict[str, object]]]:
+    months: dict[date, list[dict[str, object]]] = {}
+    for row in rows:
+        month = row["month"]
+        if isinstance(month, date):
+            months.setdefault(month, []).append(row)
+    for group in months.values():
+        group.sort(key=lambda row: [str(row.get(name, "")) for name in _KEYS])
+    return months
+
+
+def _equal(stored: Sequence[Mapping[str, object]], measured: Sequence[Mapping[str, object]]) -> bool:
+    return len(stored) == len(measured) and all(
+        old.keys() == new.keys() and all(_same(old[column], new[column]) for column in new)
+        for old, new in zip(stored, measured, strict=True)
+    )
+
+
+def _same(old: object, new: object) -> bool:
+    if isinstance(old, float) and isinstance(new, float):
+        return math.isclose(old, new, rel_tol=_RELATIVE_TOLERANCE, abs_tol=1e-12)
+    return old == new

@@ -1,0 +1,116 @@
+"""Erase a person from model bundles: their rows of the reference, under the checksums that follow.
+
+A bundle's own copies (candidate, published, in MLflow) stay equal to each other: the same rows leave each.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from ml.bundle.bundle import FILES, MANIFEST, REFERENCE_SAMPLE, REFERENCE_SCORES, load_bundle
+from ml.registry.registered_version import note_changed_bundle
+from warehouse.files.drafts import remove_abandoned
+from warehouse.settings import Settings
+
+_DRAFT, _OLD = ".erasing", ".erased"
+
+
+def erase_from_bundles(
+    settings: Settings, application_ids: Collection[str], *, rename: Callable[[str], str] | None
+) -> dict[str, str]:
+    """Take applications out of every bundle of the home, or rename them; digest before → after, where one changed.
+
+    What the model learnt stays: no tree can be made to forget but by training again.
+    """
+    roots = (settings.bundles, settings.candidates, settings.walk_forward, settings.mlflow_artifacts)
+    changed = {}
+    for root in roots:
+        _end_interrupted(root)
+    for manifest in sorted(path for root in roots for path in root.glob(f"**/{MANIFEST}")):
+        before = hashlib.sha256(manifest.read_bytes()).hexdigest()
+        if _erase_from_bundle(settings, manifest.parent, frozenset(application_ids), rename):
+            changed[before] = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    for model in settings.mlflow_artifacts.glob("**/MLmodel") if changed else ():
+        text = model.read_text()
+        for before, after in changed.items():
+            text = text.replace(before, after)
+        model.write_text(text)
+    return changed
+
+
+def _end_interrupted(root: Path) -> None:
+    """Put back, or take away, what an erasure or a publisher that was killed left beside a bundle."""
+    for old in sorted(root.glob(f"**/.*{_OLD}")):
+        directory = old.with_name(old.name[1:].removesuffix(_OLD))
+        if directory.exists():
+            shutil.rmtree(old)
+        else:
+            old.rename(directory)
+    for draft in sorted(root.glob(f"**/.*{_DRAFT}")):
+        shutil.rmtree(draft)
+    for directory in {draft.parent for draft in root.glob("**/.*")}:
+        remove_abandoned(directory)
+
+
+def _erase_from_bundle(
+    settings: Settings, directory: Path, application_ids: frozenset[str], rename: Callable[[str], str] | None
+) -> bool:
+    draft, old = (directory.with_name(f".{directory.name}{which}") for which in (_DRAFT, _OLD))
+    if not any(_names_any(directory / name, application_ids) for name in (REFERENCE_SAMPLE, REFERENCE_SCORES)):
+        return False
+    shutil.copytree(directory, draft)
+    for name in (REFERENCE_SAMPLE, REFERENCE_SCORES):
+        _rewrite(draft / name, application_ids, rename)
+    manifest = json.loads((draft / MANIFEST).read_text())
+    manifest["files"] = {name: _sha256(draft / name) for name in FILES}
+    _replace(draft / MANIFEST, (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
+    # recorded before the bundle is replaced: one of a digest that no record has is not served
+    note_changed_bundle(settings, before=_sha256(directory / MANIFEST), after=load_bundle(draft).digest)
+    # two renames: a directory that is not empty cannot be replaced in one
+    directory.rename(old)
+    draft.rename(directory)
+    shutil.rmtree(old)
+    return True
+
+
+def _names_any(path: Path, application_ids: frozenset[str]) -> bool:
+    import pyarrow.parquet as pq
+
+    ids = pq.read_table(path, columns=["application_id"])["application_id"]
+    return not application_ids.isdisjoint(ids.to_pylist())
+
+
+def _rewrite(path: Path, application_ids: frozenset[str], rename: Callable[[str], str] | None) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(path)
+    place = rows.schema.get_field_index("application_id")
+    if rename is None:
+        rows = rows.filter(pc.invert(pc.is_in(rows.column(place), pa.array(sorted(application_ids)))))
+    else:
+        ids = [rename(name) if name in application_ids else name for name in rows.column(place).to_pylist()]
+        rows = rows.set_column(place, rows.schema.field(place), pa.array(ids, rows.schema.field(place).type))
+    draft = path.with_name(f".{path.name}.new")
+    pq.write_table(rows, draft)
+    draft.chmod(0o400)
+    draft.replace(path)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}.new")
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.chmod(0o400)
+    draft.replace(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,274 @@
+"""What is served: ``deployment.json``, the history beside it, and one process at a time that replaces them.
+
+``deployment.json`` is the one truth, replaced atomically; it carries the deployments under it as a chain, so a
+rollback needs no other file. ``history.jsonl`` beside it is for people: who changed what when. The API reads the
+file; it never asks MLflow, whose aliases follow the deployment and not the other way round.
+
+What is done with it is in :mod:`ml.rollout.promotion` and :mod:`ml.rollout.challenge`.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from warehouse.errors import BundleError, NotFoundError, SettingError
+from warehouse.files.drafts import draft_file, remove_abandoned
+from warehouse.files.json_lines import append_line, read_lines
+from warehouse.settings import Settings
+
+Mode = Literal["shadow", "ab", "canary"]
+Action = Literal["publish", "rollback", "challenge", "advance", "end_challenge"]
+
+#: The fewest decisions of a version that say anything of it.
+MIN_DECISIONS = 100
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One model version being served; ``bundle`` is relative to the home, ``published_at`` ISO 8601 in UTC.
+
+    ``challenger``: another version of the same model tried beside it.
+    """
+
+    source: str
+    model_name: str
+    model_version: int
+    feature_version: str
+    bundle: str
+    published_at: str
+    published_by: str
+    challenger: "Challenger | None" = None
+    previous: "Deployment | None" = None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Deployment":
+        """The inverse of :meth:`to_dict`, also of a file from before there were challengers.
+
+        Raises KeyError, TypeError or ValueError where a field is missing, unknown or cannot be.
+        """
+        previous, challenger = data["previous"], data.get("challenger")
+        return cls(
+            **{
+                **data,
+                "challenger": Challenger.from_dict(challenger) if challenger else None,
+                "previous": cls.from_dict(previous) if previous else None,
+            }
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; what ``deployment.json`` holds."""
+        return asdict(self)
+
+    def bundle_directory(self, settings: Settings) -> Path:
+        """Where the bundle lies under this home."""
+        return settings.home / self.bundle
+
+    def is_version(self, model_name: str, model_version: int) -> bool:
+        """Whether this is that version of that model."""
+        return (self.model_name, self.model_version) == (model_name, model_version)
+
+
+@dataclass(frozen=True)
+class CanaryPlan:
+    """How a canary goes on: the shares of the applicants it answers, one after the other, and then all, as champion.
+
+    ``steps``: rising shares, in (0, 1). ``dwell_minutes``: the least time on each. ``min_decisions``: how many each
+    version must have answered on a step before anything is concluded from it.
+    """
+
+    steps: tuple[float, ...] = (0.1, 0.25, 0.5)
+    dwell_minutes: float = 60.0
+    min_decisions: int = 300
+
+    def __post_init__(self) -> None:
+        are_shares = all(isinstance(step, float | int) and 0 < step < 1 for step in self.steps)
+        if not self.steps or not are_shares or list(self.steps) != sorted(set(self.steps)):
+            raise SettingError(f"the steps of a canary must be rising shares within (0, 1): found {self.steps!r}")
+        if self.dwell_minutes < 0 or self.min_decisions < MIN_DECISIONS:
+            raise SettingError(
+                f"a step of a canary lasts at least 0 minutes and {MIN_DECISIONS} decisions of each version: found "
+                f"{self.dwell_minutes!r} and {self.min_decisions!r}"
+            )
+
+    def after(self, share: float) -> float | None:
+        """The next share; None after the last."""
+        return next((step for step in self.steps if step > share), None)
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A version on trial; its ``published_at`` and ``published_by`` say when and by whom the trial was begun.
+
+    ``shadow``: it scores every application off the answer path, and nobody is told. ``ab``: it answers a ``share`` of
+    the applicants, in (0, 1), always the same ones. ``canary``: the same, with a share that follows its ``plan``, and
+    ``step_began_at`` since when it is the present one.
+    """
+
+    mode: Mode
+    share: float | None
+    deployment: Deployment
+    plan: CanaryPlan | None = None
+    step_began_at: str | None = None
+
+    def __post_init__(self) -> None:
+        is_share = isinstance(self.share, float | int) and 0 < self.share < 1
+        if self.mode not in ("shadow", "ab", "canary") or is_share is not (self.mode != "shadow"):
+            raise SettingError(
+                "a challenger runs in shadow, or answers a share of the applicants within (0, 1): "
+                f"found mode {self.mode!r} and share {self.share!r}"
+            )
+        if (self.plan is not None and self.step_began_at is not None) is not (self.mode == "canary"):
+            raise SettingError(f"a canary, and nothing else, has a plan and a step: found mode {self.mode!r}")
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Challenger":
+        """The inverse of ``dataclasses.asdict``, also of a file from before there were canaries."""
+        plan = data.get("plan")
+        return cls(
+            **{
+                **data,
+                "deployment": Deployment.from_dict(data["deployment"]),
+                "plan": CanaryPlan(**{**plan, "steps": tuple(plan["steps"])}) if plan else None,
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        """How people and this module's messages call it, and in which mode it runs."""
+        how = "in shadow" if self.share is None else f"answering {self.share:.4g} of the applicants"
+        canary = ", as a canary" if self.mode == "canary" else ""
+        return f"{self.deployment.model_name} version {self.deployment.model_version}, {how}{canary}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of the deployment history: what was served after it, without the chain below.
+
+    ``why``: what a canary's move was decided on, or the reason of an approval, else empty; ``figures``: what a canary's
+    versions were compared by.
+    """
+
+    action: Action
+    at: str
+    by: str
+    deployment: Deployment
+    why: str = ""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> "Change":
+        """What :func:`serve` wrote, or an earlier version; raises as :meth:`Deployment.from_dict`."""
+        own = {"action", "at", "by", "why", "figures"}
+        deployment = {name: value for name, value in entry.items() if name not in own}
+        found = Deployment.from_dict({**deployment, "previous": None})
+        at, by = entry.get("at") or found.published_at, entry.get("by") or found.published_by
+        return cls(entry["action"], at, by, found, entry.get("why", ""), entry.get("figures", {}))
+
+
+def read_deployment(settings: Settings) -> Deployment | None:
+    """What is served now, or None when nothing was ever published. Raises BundleError on an unreadable file."""
+    try:
+        text = settings.deployment.read_text()
+    except FileNotFoundError:
+        return None
+    try:
+        return Deployment.from_dict(json.loads(text))
+    except (ValueError, KeyError, TypeError, SettingError) as error:
+        raise BundleError(
+            f"{settings.deployment} must hold one deployment: {error!r}; restore it from a backup, or remove it and "
+            "promote a version again"
+        ) from error
+
+
+def read_history(settings: Settings) -> list[Change]:
+    """Every change of what is served, oldest first. Raises SettingError naming the line that is none."""
+    return read_lines(settings.deployment_history, Change.from_dict, what="change of what is served")
+
+
+def bundle_directory(settings: Settings, model_name: str, model_version: int) -> Path:
+    """Where a model version's published bundle lies, whether or not it is there."""
+    return settings.bundles / model_name / str(model_version)
+
+
+def champions(settings: Settings) -> dict[str, Deployment]:
+    """What last put a model of each source in service, by publishing or rolling back, with its challenger."""
+    return {change.deployment.source: change.deployment for change in read_history(settings)}
+
+
+def now() -> str:
+    """The time, as deployments and their history state it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def require_challenger(deployment: Deployment | None, challenger: Challenger) -> None:
+    """Raise NotFoundError where another challenger runs, or none: what was concluded of this one holds no longer.
+
+    Only in a deployment turn does it hold until the next line.
+    """
+    running = deployment.challenger if deployment is not None else None
+    if running != challenger:
+        raise NotFoundError(
+            f"{challenger.name}, changed while it was judged: {running.name if running else 'no challenger'} runs now, "
+            "ask again"
+        )
+
+
+@contextmanager
+def deployment_turn(settings: Settings) -> Iterator[None]:
+    """One process at a time reads the deployment and replaces it: hold this around both."""
+    with file_turn(settings.deployment.parent / "deployment.lock"):
+        yield
+
+
+@contextmanager
+def file_turn(path: Path) -> Iterator[None]:
+    """One process, and one thread of it, at a time holds the lock file ``path``; not to be entered twice."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def serve(
+    settings: Settings,
+    deployment: Deployment,
+    *,
+    action: Action,
+    by: str,
+    why: str = "",
+    figures: Mapping[str, Any] | None = None,
+) -> None:
+    """Serve this from now on, and write it into the history as ``action``, with why and on which figures."""
+    replace_deployment(settings, deployment)
+    entry = {"action": action, "at": now(), "by": by, **deployment.to_dict()}
+    entry |= {"why": why, "figures": dict(figures or {})} if why else {}
+    del entry["previous"]
+    append_line(settings.deployment_history, entry)
+
+
+def replace_deployment(settings: Settings, deployment: Deployment) -> None:
+    """Write ``deployment.json`` alone: for a change of what lies under what is served."""
+    replace_file(settings.deployment, json.dumps(deployment.to_dict(), indent=2) + "\n")
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file anew so that readers see the old text or the new one, and a power cut leaves one of them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(path.parent)
+    draft = draft_file(path)
+    with draft.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)  # the rename itself must survive a power cut
+    finally:
+        os.close(descriptor)

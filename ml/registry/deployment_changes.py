@@ -1,0 +1,94 @@
+"""What changed what is served, as rows of the lake: ``serving.deployment_changes`` and ``serving.approvals``.
+
+They follow the deployment's history and the approvals beside it. Those files are written with the change, so that a
+rollback never waits for the lake; the rows come after it, each once, whoever brings them.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+
+from ml.registry.approval import Approval, read_approvals
+from ml.registry.deployment import Change, read_history
+from warehouse.errors import LakeError
+from warehouse.lake.connection import connect, writer
+from warehouse.lake.tables import TABLES
+from warehouse.settings import Settings
+
+#: By table: all rows there should be, each after its number.
+_Rows = Mapping[str, Sequence[list[Any]]]
+
+
+def record_changes(settings: Settings) -> int:
+    """Bring the lake's tables up to the files; the number of rows they gained. Takes the writer lease only for some."""
+    rows: _Rows = {
+        "serving.deployment_changes": [
+            [number, *_change(change)] for number, change in enumerate(read_history(settings), start=1)
+        ],
+        "serving.approvals": [
+            [number, *_approval(approval)] for number, approval in enumerate(read_approvals(settings), start=1)
+        ],
+    }
+    if not _any_missing(settings, rows):
+        return 0
+    n_gained = 0
+    with writer("deployment changes and approvals", settings) as con:
+        for table, of_table in rows.items():
+            newest = _newest(con, table)
+            missing = [row for row in of_table if row[0] > newest]
+            if missing:
+                places = ", ".join("?" for _ in TABLES[table])
+                con.executemany(f"insert into {table} ({', '.join(TABLES[table])}) values ({places})", missing)
+            n_gained += len(missing)
+    return n_gained
+
+
+def _any_missing(settings: Settings, rows: _Rows) -> bool:
+    try:
+        with closing(connect(settings)) as con:
+            return any(row[0] > _newest(con, table) for table, of_table in rows.items() for row in of_table[-1:])
+    except (LakeError, duckdb.CatalogException):
+        return any(rows.values())  # the writer makes what is not there yet
+
+
+def _newest(con: duckdb.DuckDBPyConnection, table: str) -> int:
+    number = next(iter(TABLES[table]))
+    return int(con.execute(f"select coalesce(max({number}), 0) from {table}").fetchall()[0][0])
+
+
+def _change(change: Change) -> list[Any]:
+    served, challenger = change.deployment, change.deployment.challenger
+    return [
+        change.action,
+        _naive_utc(change.at),
+        change.by,
+        served.source,
+        served.model_name,
+        served.model_version,
+        challenger.deployment.model_version if challenger else None,
+        challenger.mode if challenger else None,
+        challenger.share if challenger else None,
+        change.why,
+        json.dumps(change.figures),
+    ]
+
+
+def _approval(approval: Approval) -> list[Any]:
+    return [
+        _naive_utc(approval.at),
+        approval.by,
+        approval.source,
+        approval.model_name,
+        approval.model_version,
+        list(approval.overridden),
+        approval.reason,
+        approval.serve,
+    ]
+
+
+def _naive_utc(at: str) -> datetime:
+    return datetime.fromisoformat(at).astimezone(UTC).replace(tzinfo=None)

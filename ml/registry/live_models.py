@@ -1,0 +1,65 @@
+"""Which models still need the lake snapshot they were trained on, so that maintenance keeps it.
+
+Live is a version that is deployed or on trial, or that a rollback would come back to; the champion of its source; one
+that passed its gates and was not archived (``loanlake archive``), for it may be promoted any day; and one that a
+gate refused, for as long as the retention, while people look why. A decision needs no snapshot to be replayed: its log
+and its bundle suffice.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ml.registry.deployment import Deployment, champions, read_deployment
+from ml.registry.registered_version import read_versions
+from warehouse.settings import Settings
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """A version whose training set must stay readable, and why."""
+
+    model_name: str
+    model_version: int
+    snapshot: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.model_name} version {self.model_version} ({self.why})"
+
+
+def live_models(settings: Settings, *, retention: timedelta) -> list[LiveModel]:
+    """Every live version, each once, with the first reason that applies."""
+    found: dict[tuple[str, int], LiveModel] = {}
+    for model in (*_deployed(settings), *_registered(settings, datetime.now(UTC) - retention)):
+        found.setdefault((model.model_name, model.model_version), model)
+    return list(found.values())
+
+
+def _deployed(settings: Settings) -> Iterator[LiveModel]:
+    deployment, why = read_deployment(settings), "deployed"
+    if deployment is not None and deployment.challenger is not None:
+        yield _live(settings, deployment.challenger.deployment, "on trial")
+    while deployment is not None:
+        yield _live(settings, deployment, why)
+        deployment, why = deployment.previous, "a rollback would serve it"
+
+
+def _live(settings: Settings, deployment: Deployment, why: str) -> LiveModel:
+    lineage = json.loads((deployment.bundle_directory(settings) / "lineage.json").read_text())
+    return LiveModel(deployment.model_name, deployment.model_version, lineage["lake_snapshot"], why)
+
+
+def _registered(settings: Settings, since: datetime) -> Iterator[LiveModel]:
+    in_service = champions(settings)
+    for version in read_versions(settings):
+        why, champion = None, in_service.get(version.source)
+        if champion is not None and champion.is_version(version.name, version.version):
+            why = f"champion of {version.source}"
+        elif version.passed and not version.archived:
+            why = "passed its gates and is not archived"
+        elif not version.passed and version.created_at >= since:
+            why = "refused, and younger than the retention"
+        if why is not None:
+            yield LiveModel(version.name, version.version, version.lake_snapshot, why)

@@ -1,0 +1,201 @@
+"""A registered version of a source's model: the home's own record of it, with its bundle beside it.
+
+The record (``deployment/versions/<source>.json``) and the bundle (``bundles/<model>/<version>``) are written when a
+version is registered, and decide what may be served: which content the version has, what each gate said of it, whether
+it was archived. MLflow shows the same to people. Nothing is read back from MLflow: everyone who reaches its port can
+change its tags and its files. Every bundle that enters service, or replays a decision, comes from
+:func:`load_registered`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from ml.bundle.bundle import Bundle, copy_bundle, load_bundle
+from ml.registry.deployment import Deployment, bundle_directory, file_turn, now, replace_file
+from warehouse.errors import BundleError, NotFoundError
+from warehouse.settings import Settings
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """A version of a source's model; ``refused_by`` names the gates that refused it, ``gate_messages`` says why.
+
+    ``digests``: those of its bundle, oldest first; there are several where persons were erased from its reference rows.
+    ``lake_snapshot`` holds its training set; ``archived``: it is not needed any more, so the snapshot may expire.
+    """
+
+    source: str
+    name: str
+    version: int
+    feature_version: str
+    run_id: str
+    fingerprint: str
+    digests: tuple[str, ...]
+    passed_gates: tuple[str, ...]
+    refused_by: tuple[str, ...]
+    gate_messages: tuple[str, ...]
+    lake_snapshot: int
+    created_at: datetime
+    archived: bool = False
+
+    @classmethod
+    def of_bundle(cls, bundle: Bundle, *, name: str, version: int, run_id: str = "") -> Self:
+        """A version that was just trained and that no gate has judged yet."""
+        lineage = bundle.lineage
+        return cls(
+            source=lineage.source,
+            name=name,
+            version=version,
+            feature_version=lineage.feature_version,
+            run_id=run_id,
+            fingerprint=lineage.fingerprint,
+            digests=(bundle.digest,),
+            passed_gates=(),
+            refused_by=(),
+            gate_messages=(),
+            lake_snapshot=lineage.lake_snapshot,
+            created_at=datetime.now(UTC),
+        )
+
+    @property
+    def passed(self) -> bool:
+        """Whether no gate refused it."""
+        return not self.refused_by
+
+    @property
+    def bundle_digest(self) -> str:
+        """The digest of its bundle as it is now."""
+        return self.digests[-1]
+
+
+def read_versions(settings: Settings) -> list[RegisteredVersion]:
+    """The versions of every source's model, each source's oldest first; none before a registration.
+
+    Raises BundleError naming the file that cannot be read.
+    """
+    return [version for path in sorted(settings.versions.glob("*.json")) for version in _read(path)]
+
+
+def list_versions(settings: Settings, source: str) -> list[RegisteredVersion]:
+    """The versions of a source's model, oldest first; none where nothing was registered."""
+    path = _record(settings, source)
+    return _read(path) if path.exists() else []
+
+
+def get_version(settings: Settings, source: str, version: int) -> RegisteredVersion:
+    """One version; raises NotFoundError naming those that exist."""
+    versions = list_versions(settings, source)
+    for found in versions:
+        if found.version == version:
+            return found
+    existing = ", ".join(str(found.version) for found in versions) or "none"
+    raise NotFoundError(
+        f"the model of {source!r} has no version {version}: registered are {existing}; "
+        "`loanlake status` shows the versions, LOANLAKE_SOURCE or --source picks another lender's model"
+    )
+
+
+def keep_version(settings: Settings, version: RegisteredVersion, bundle: Bundle) -> None:
+    """Record a new version and keep its bundle in the home.
+
+    Raises BundleError where this home holds another version under that number.
+    """
+    known = [each for each in list_versions(settings, version.source) if each.version == version.version]
+    if known and known[0].fingerprint != version.fingerprint:
+        raise BundleError(
+            f"{version.name} version {version.version} must be a new number: this home has registered another training "
+            "under it, so MLflow's store is not the one it was registered in; restore both from the same backup"
+        )
+    copy_bundle(bundle, bundle_directory(settings, version.name, version.version))
+    record_version(settings, version)
+
+
+def record_version(settings: Settings, version: RegisteredVersion) -> None:
+    """Record a version, in the place of what was recorded of it before."""
+    with _record_turn(settings):
+        others = [each for each in list_versions(settings, version.source) if each.version != version.version]
+        _write(settings, version.source, [*others, version])
+
+
+def note_changed_bundle(settings: Settings, before: str, after: str) -> None:
+    """Accept another digest of the versions that have this one, before their bundles are rewritten.
+
+    The digest before stays accepted: an erasure that is killed leaves some copies as they were.
+    """
+    with _record_turn(settings):
+        for source in {version.source for version in read_versions(settings) if before in version.digests}:
+            _write(
+                settings,
+                source,
+                [
+                    replace(version, digests=tuple(dict.fromkeys((*version.digests, after))))
+                    if before in version.digests
+                    else version
+                    for version in list_versions(settings, source)
+                ],
+            )
+
+
+def load_registered(settings: Settings, name: str, version: int) -> Bundle:
+    """The bundle of a registered version, verified against the home's record of it.
+
+    Raises NotFoundError where no such version is recorded, and BundleError where its bundle is missing or is not the
+    one that was registered.
+    """
+    found = next((each for each in read_versions(settings) if (each.name, each.version) == (name, version)), None)
+    if found is None:
+        raise NotFoundError(
+            f"{name} version {version} must be recorded in {settings.versions}: found no such version; restore the "
+            "directory from a backup, or train and register a version again"
+        )
+    bundle = load_bundle(bundle_directory(settings, name, version))
+    if bundle.digest not in found.digests:
+        raise BundleError(
+            f"{bundle.directory} must hold the bundle that was registered as {name} version {version}, of digest "
+            f"{found.bundle_digest[:12]}: found {bundle.digest[:12]}; it was changed since, restore it from a backup"
+        )
+    return bundle
+
+
+def deployment_of(settings: Settings, version: RegisteredVersion, *, by: str) -> Deployment:
+    """The deployment of a registered version as of now, which is not served yet; raises as :func:`load_registered`."""
+    bundle = load_registered(settings, version.name, version.version)
+    return Deployment(
+        source=version.source,
+        model_name=version.name,
+        model_version=version.version,
+        feature_version=bundle.feature_version,
+        bundle=str(bundle.directory.relative_to(settings.home)),
+        published_at=now(),
+        published_by=by,
+    )
+
+
+@contextmanager
+def _record_turn(settings: Settings) -> Iterator[None]:
+    with file_turn(settings.versions / "versions.lock"):
+        yield
+
+
+def _record(settings: Settings, source: str) -> Path:
+    return settings.versions / f"{source}.json"
+
+
+def _read(path: Path) -> list[RegisteredVersion]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[RegisteredVersion])
+    except msgspec.MsgspecError as error:
+        raise BundleError(
+            f"{path} must hold the registered versions of a lender's model: {error}; restore it from a backup"
+        ) from error
+
+
+def _write(settings: Settings, source: str, versions: Iterable[RegisteredVersion]) -> None:
+    ordered: Sequence[RegisteredVersion] = sorted(versions, key=lambda version: version.version)
+    replace_file(_record(settings, source), msgspec.json.format(msgspec.json.encode(ordered), indent=1).decode() + "\n")

@@ -1,0 +1,198 @@
+"""Have the rows again that trained a registered version: streamed from its snapshot, proven by the hash in its lineage.
+
+A file appears under its name only once every row is in it and the hash is equal; until then it is hidden beside its
+place, and any other end takes it away.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from ml.bundle.bundle import Bundle
+from ml.bundle.logged_values import plain
+from ml.registry.registered_version import get_version, load_registered
+from ml.training.training_set import ContentHash, statement_now, stream_training_set, training_table
+from warehouse.errors import LakeError, SettingError, TrainingSetError
+from warehouse.lake.connection import connect
+from warehouse.lake.training_rows import is_kept
+from warehouse.settings import Settings
+
+#: Rows in memory at once: of 60 columns, some 25 MB.
+BATCH_ROWS = 50_000
+
+
+@dataclass(frozen=True)
+class ExportedTrainingSet:
+    """What was read: ``sha256`` is of the rows just read; ``statement`` reads them again.
+
+    It equals the lineage's unless rows of persons were erased since (``is_erased``): ``n_trained`` says how many there
+    were. What is left cannot be proven any more.
+    """
+
+    model_name: str
+    model_version: int
+    n_rows: int
+    rows_by_split: dict[str, int]
+    snapshot: int
+    sha256: str
+    statement: str
+    n_trained: int
+    is_erased: bool
+    path: Path | None
+
+
+def export_training_set(
+    settings: Settings, version: int, *, source: str | None = None, to: Path | None = None
+) -> ExportedTrainingSet:
+    """Read a version's training set, check its hash, and write it ``to`` a .parquet, .csv or .json file, if any.
+
+    The order is the table's; Parquet keeps every type and bit, CSV and JSON write doubles so that they read back
+    exactly (JSON has no infinity or NaN: they are the texts of :mod:`ml.bundle.logged_values`).
+
+    Raises NotFoundError where the version or its snapshot is gone, SettingError for another kind of file, and
+    TrainingSetError with both hashes where the rows are not those of the lineage; then no file is left.
+    """
+    source = source or settings.active_source()
+    open_rows = _writer_of(to) if to is not None else None
+    name, bundle = _registered_bundle(settings, source, version)
+    lineage, digest, n_rows = bundle.lineage, ContentHash(), 0
+    with connect(settings) as con, _beside(to) as draft:
+        # before the reader: the next query of a connection ends the one before
+        may_differ = is_kept(con, training_table(lineage.feature_version), lineage.lake_snapshot)
+        query = statement_now(con, lineage.source, lineage.feature_version, lineage.lake_snapshot)
+        reader = stream_training_set(
+            con,
+            lineage.source,
+            feature_version=lineage.feature_version,
+            snapshot=lineage.lake_snapshot,
+            batch_rows=BATCH_ROWS,
+        )
+        rows = open_rows(draft, reader.schema) if open_rows is not None and draft is not None else _Nowhere()
+        try:
+            for batch in digest.over(reader):
+                n_rows += batch.num_rows
+                rows.write_batch(batch)
+        except (duckdb.Error, pa.ArrowException) as error:
+            raise LakeError(
+                f"the rows at snapshot {lineage.lake_snapshot} cannot be read to their end: {error}"
+            ) from None
+        finally:
+            rows.close()
+        differs = digest.hexdigest() != lineage.training_set_sha256
+        if differs and not may_differ:
+            raise TrainingSetError(
+                f"the rows at snapshot {lineage.lake_snapshot} must be those that trained {name} version {version}, "
+                f"{sum(lineage.rows.values()):,} rows of SHA-256 {lineage.training_set_sha256}: found {n_rows:,} rows "
+                f"of {digest.hexdigest()}; the lake's files were changed behind its catalog, restore a backup"
+            )
+        if draft is not None and to is not None:
+            draft.replace(to)
+    return ExportedTrainingSet(
+        model_name=name,
+        model_version=version,
+        n_rows=n_rows,
+        rows_by_split=dict(lineage.rows),
+        snapshot=lineage.lake_snapshot,
+        sha256=digest.hexdigest(),
+        statement=query,
+        n_trained=sum(lineage.rows.values()),
+        is_erased=differs,
+        path=to,
+    )
+
+
+class _Rows(Protocol):
+    def write_batch(self, batch: pa.RecordBatch) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Nowhere:
+    """For a check of the hash alone."""
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Let it go."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _JsonRows:
+    """A list of objects, one a line."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: IO[str] = path.open("w", encoding="utf-8")
+        self._separator = "[\n"
+        self._encoder = msgspec.json.Encoder()
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Append its rows."""
+        for row in batch.to_pylist():
+            text = self._encoder.encode({name: plain(value) for name, value in row.items()}).decode()
+            self._file.write(self._separator + text)
+            self._separator = ",\n"
+
+    def close(self) -> None:
+        """End the list."""
+        self._file.write("[]\n" if self._separator == "[\n" else "\n]\n")
+        self._file.close()
+
+
+def _writer_of(path: Path) -> Callable[[Path, pa.Schema], _Rows]:
+    if path.suffix not in _WRITERS:
+        raise SettingError(f"a training set is written to {', '.join(_WRITERS)}: found {path.name!r}")
+    if not path.parent.is_dir():
+        raise SettingError(f"the directory of {path} must exist: {path.parent.absolute()} does not")
+    return _WRITERS[path.suffix]
+
+
+def _parquet(path: Path, schema: pa.Schema) -> _Rows:
+    from pyarrow.parquet import ParquetWriter
+
+    rows: Any = ParquetWriter(path, schema)
+    return _Closing(rows.write_batch, rows.close)
+
+
+def _csv(path: Path, schema: pa.Schema) -> _Rows:
+    from pyarrow.csv import CSVWriter
+
+    rows: Any = CSVWriter(str(path), schema)
+    return _Closing(rows.write_batch, rows.close)
+
+
+@dataclass(frozen=True)
+class _Closing:
+    write_batch: Callable[[pa.RecordBatch], None]
+    close: Callable[[], None]
+
+
+_WRITERS: dict[str, Callable[[Path, pa.Schema], _Rows]] = {
+    ".parquet": _parquet,
+    ".csv": _csv,
+    ".json": lambda path, _schema: _JsonRows(path),
+}
+
+
+@contextmanager
+def _beside(path: Path | None) -> Iterator[Path | None]:
+    """A hidden file on the same file system, so that renaming it into place is atomic; gone in any other case."""
+    if path is None:
+        yield None
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _registered_bundle(settings: Settings, source: str, version: int) -> tuple[str, Bundle]:
+    found = get_version(settings, source, version)
+    return found.name, load_registered(settings, found.name, found.version)

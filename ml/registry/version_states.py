@@ -1,0 +1,53 @@
+"""Where each registered version stands on its way into service, told without MLflow."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ml.registry.approval import Approval, read_approvals, standing_refusals, unserved_approval
+from ml.registry.deployment import read_deployment, read_history
+from ml.registry.registered_version import RegisteredVersion, read_versions
+from warehouse.settings import Settings
+
+#: ``served``: the champion. ``on_trial``: the challenger. ``approved``: about to be served, for a person approved it.
+#: ``refused``: a gate refused it, and nobody overrode that. ``waiting``: it passed and was never in service.
+#: ``replaced``: it was in service before. ``archived``: let go of.
+StateWord = Literal["served", "on_trial", "approved", "refused", "waiting", "replaced", "archived"]
+
+
+@dataclass(frozen=True)
+class VersionState:
+    """A registered version, where it stands, and the latest approval it was given."""
+
+    version: RegisteredVersion
+    state: StateWord
+    approval: Approval | None
+
+
+def version_states(settings: Settings) -> list[VersionState]:
+    """Every version of every source's model, each source's oldest first, as the home's record has them.
+
+    Raises BundleError where the deployment, and SettingError where an approval, cannot be read.
+    """
+    served, unserved = read_deployment(settings), unserved_approval(settings)
+    challenger = served.challenger.deployment if served is not None and served.challenger is not None else None
+    approvals = {(each.model_name, each.model_version): each for each in read_approvals(settings)}
+    before = {(change.deployment.model_name, change.deployment.model_version) for change in read_history(settings)}
+    states = []
+    for version in read_versions(settings):
+        key = (version.name, version.version)
+        approval = approvals.get(key)
+        state: StateWord
+        if served is not None and served.is_version(*key):
+            state = "served"
+        elif challenger is not None and challenger.is_version(*key):
+            state = "on_trial"
+        elif version.archived:
+            state = "archived"
+        elif unserved is not None and unserved.is_of(*key):
+            state = "approved"
+        elif key in before:
+            state = "replaced"
+        else:
+            state = "refused" if standing_refusals(version, approval) else "waiting"
+        states.append(VersionState(version, state, approval))
+    return states

@@ -1,0 +1,262 @@
+"""What a canary's step shows: champion and challenger side by side, by SQL over what both answered and failed on.
+
+Applicants are split by a hash, so the two groups differ in nothing but their version and chance. Each check compares
+an estimate with a limit, by an interval that holds however often it is looked at (:mod:`ml.rollout.sequential`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from math import log
+from typing import Any
+
+import duckdb
+
+from ml.monitoring.drift_sql import PSEUDO_COUNT
+from ml.registry.deployment import CanaryPlan, Challenger, Deployment
+from ml.rollout.sequential import half_width
+
+#: How much worse than the champion a challenger may be.
+MOST_LATENCY, MOST_ERRORS, MOST_PSI, MOST_SHIFT = 0.20, 0.05, 0.10, 0.15
+#: The chance that a challenger no worse than that is ever sent back, over all steps, checks and looks.
+ALPHA = 0.05
+_N_BINS = 10
+_N_CHECKS = 4
+
+_ARMS = f"""
+with decisions as (
+    select role, probability, latency_ms
+    from serving.predictions
+    where source = $1
+        and model_name = $2
+        and route in ('online', 'inline_batch')
+        and ((role = 'champion' and model_version = $3) or (role = 'challenger' and model_version = $4))
+        and ingested_at >= $5
+),
+cuts as (
+    select quantile_disc(probability, {[tenth / _N_BINS for tenth in range(1, _N_BINS)]}) as above
+    from decisions where role = 'champion'
+),
+binned as (
+    select decisions.*, len(list_filter(above, lambda cut: probability > cut)) as bin from decisions cross join cuts
+)
+select
+    role,
+    count(*) as n,
+    avg(latency_ms) as latency_mean,
+    var_samp(latency_ms) as latency_variance,
+    avg(probability) as probability_mean,
+    var_samp(probability) as probability_variance,
+    [{", ".join(f"count(*) filter (bin = {number})" for number in range(_N_BINS))}] as bins
+from binned
+group by role
+"""
+_FAILURES = """
+select role, count(*)
+from serving.scoring_failures
+where source = $1
+    and model_name = $2
+    and ((role = 'champion' and model_version = $3) or (role = 'challenger' and model_version = $4))
+    and ingested_at >= $5
+group by role
+"""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and sample variance of a figure over one version's decisions."""
+
+    mean: float = 0.0
+    variance: float = 0.0
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What one version answered and failed on since the step began.
+
+    ``latency`` in milliseconds. ``bins``: its decisions by the deciles of the champion's probabilities.
+    """
+
+    n: int = 0
+    n_failed: int = 0
+    latency: Moments = Moments()
+    probability: Moments = Moments()
+    bins: tuple[int, ...] = (0,) * _N_BINS
+
+    @property
+    def n_asked(self) -> int:
+        """Applications that it was to answer."""
+        return self.n + self.n_failed
+
+    @property
+    def error_rate(self) -> float:
+        """Share of those that it could not score."""
+        return self.n_failed / self.n_asked
+
+
+@dataclass(frozen=True)
+class Check:
+    """How much worse the challenger is in one respect, with bounds that hold at every look, and how much it may be."""
+
+    name: str
+    estimate: float
+    low: float
+    high: float
+    limit: float
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it is worse than it may be, beyond doubt."""
+        return self.low > self.limit
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is not, beyond doubt."""
+        return self.high < self.limit
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.estimate:+.3f} ({self.low:+.3f} to {self.high:+.3f}; limit {self.limit:g})"
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """How much worse the challenger seems in one respect, from ``n`` applications of both."""
+
+    name: str
+    value: float
+    variance: float
+    n: int
+    limit: float
+
+    def checked(self, *, alpha: float, tuned_for: int) -> Check:
+        width = half_width(self.variance, self.n, alpha=alpha, tuned_for=tuned_for)
+        return Check(self.name, self.value, self.value - width, self.value + width, self.limit)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Both versions since the step began.
+
+    ``checks``: none while either was asked too seldom; that of errors alone while either answered too few to be
+    compared by anything else.
+    """
+
+    since: datetime
+    champion: Arm
+    challenger: Arm
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the versions could be compared in every respect."""
+        return len(self.checks) == _N_CHECKS
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, for the audit."""
+        return {**asdict(self), "since": self.since.isoformat()}
+
+
+def collect_evidence(con: duckdb.DuckDBPyConnection, champion: Deployment, canary: Challenger) -> Evidence:
+    """What the lake holds of the canary's present step; raises ValueError for a challenger that is no canary."""
+    if canary.plan is None or canary.step_began_at is None:
+        raise ValueError(f"a canary has a plan and a step: {canary.name} has none")
+    since = datetime.fromisoformat(canary.step_began_at).replace(tzinfo=None)
+    parameters = [
+        champion.source,
+        champion.model_name,
+        champion.model_version,
+        canary.deployment.model_version,
+        since,
+    ]
+    try:
+        failed = dict(con.execute(_FAILURES, parameters).fetchall())
+        answered = {role: figures for role, *figures in con.execute(_ARMS, parameters).fetchall()}
+    except duckdb.CatalogException:  # a lake that no writer of this version has opened yet
+        failed, answered = {}, {}
+    champion_arm, canary_arm = (_arm(answered.get(role), failed.get(role, 0)) for role in ("champion", "challenger"))
+    return weigh(since, champion_arm, canary_arm, canary.plan)
+
+
+def weigh(since: datetime, champion: Arm, challenger: Arm, plan: CanaryPlan) -> Evidence:
+    """Check the challenger against the champion once both were asked often enough."""
+    if min(champion.n_asked, challenger.n_asked) < plan.min_decisions:
+        return Evidence(since, champion, challenger)
+    estimates = [_errors(champion, challenger)]
+    # one that fails on most has nothing else to be compared by
+    if min(champion.n, challenger.n) >= plan.min_decisions / 2:
+        estimates += [_latency(champion, challenger), _psi(champion, challenger), _shift(champion, challenger)]
+    alpha = ALPHA / (_N_CHECKS * len(plan.steps))
+    checks = tuple(estimate.checked(alpha=alpha, tuned_for=4 * plan.min_decisions) for estimate in estimates)
+    return Evidence(since, champion, challenger, checks)
+
+
+def _arm(answered: Sequence[Any] | None, n_failed: int) -> Arm:
+    if answered is None:
+        return Arm(n_failed=n_failed)
+    n, latency_mean, latency_variance, probability_mean, probability_variance, bins = answered
+    return Arm(
+        n=n,
+        n_failed=n_failed,
+        # of a single decision there is no variance
+        latency=Moments(latency_mean, latency_variance or 0.0),
+        probability=Moments(probability_mean, probability_variance or 0.0),
+        bins=tuple(bins),
+    )
+
+
+def _errors(champion: Arm, challenger: Arm) -> _Estimate:
+    """Difference of the shares that could not be scored."""
+    variance = 0.0
+    for arm in (champion, challenger):
+        # as if half an application more had failed, and half a one had not: none of many is not certainty
+        rate = (arm.n_failed + 0.5) / (arm.n_asked + 1)
+        variance += rate * (1 - rate) / arm.n_asked
+    n = champion.n_asked + challenger.n_asked
+    return _Estimate("errors", challenger.error_rate - champion.error_rate, variance, n, MOST_ERRORS)
+
+
+def _latency(champion: Arm, challenger: Arm) -> _Estimate:
+    """Mean milliseconds over the champion's, less one."""
+    ratio, variance = _ratio(challenger.latency, challenger.n, champion.latency, champion.n)
+    return _Estimate("latency", ratio - 1, variance, champion.n + challenger.n, MOST_LATENCY)
+
+
+def _shift(champion: Arm, challenger: Arm) -> _Estimate:
+    """Distance of the mean probability from the champion's, over the champion's."""
+    ratio, variance = _ratio(challenger.probability, challenger.n, champion.probability, champion.n)
+    return _Estimate("mean probability", abs(ratio - 1), variance, champion.n + challenger.n, MOST_SHIFT)
+
+
+def _psi(champion: Arm, challenger: Arm) -> _Estimate:
+    """Population stability index of the probabilities, less what chance alone makes of two equal versions.
+
+    Of n and m decisions in B bins chance makes (B - 1)(1/n + 1/m), with a variance of 2 (B - 1)(1/n + 1/m)²: Yurdakul
+    and Naranjo, "Statistical properties of the population stability index", Journal of Risk Model Validation 14 (2020).
+    Away from equality the delta method gives the variance.
+    """
+    n, m = challenger.n, champion.n
+    now, before = _shares(challenger.bins), _shares(champion.bins)
+    pairs = list(zip(now, before, strict=True))
+    psi = sum((p - q) * log(p / q) for p, q in pairs)
+    by_chance = 1 / n + 1 / m
+    variance = 2 * (_N_BINS - 1) * by_chance**2
+    variance += _variance_of_sum(now, [log(p / q) + 1 - q / p for p, q in pairs]) / n
+    variance += _variance_of_sum(before, [log(q / p) + 1 - p / q for p, q in pairs]) / m
+    return _Estimate("score PSI", psi - (_N_BINS - 1) * by_chance, variance, n + m, MOST_PSI)
+
+
+def _ratio(of: Moments, n: int, base: Moments, n_base: int) -> tuple[float, float]:
+    """The ratio of two independent means, and its variance by the delta method."""
+    ratio = of.mean / base.mean
+    return ratio, (of.variance / n + ratio**2 * base.variance / n_base) / base.mean**2
+
+
+def _variance_of_sum(shares: Sequence[float], weights: Sequence[float]) -> float:
+    """Of a weighted sum of one observation's bins."""
+    mean = sum(share * weight for share, weight in zip(shares, weights, strict=True))
+    return sum(share * (weight - mean) ** 2 for share, weight in zip(shares, weights, strict=True))
+
+
+def _shares(bins: Sequence[int]) -> list[float]:
+    total = sum(bins) + PSEUDO_COUNT * len(bins)
+    return [(count + PSEUDO_COUNT) / total for count in bins]

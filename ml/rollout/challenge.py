@@ -1,0 +1,146 @@
+"""A version tried beside the champion: in shadow, or answering a share of the applicants.
+
+A challenge is of one version against one champion: it ends when it is ended, and when the champion changes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ml.registry.approval import require_approved, require_passed
+from ml.registry.built_features import load_built
+from ml.registry.deployment import (
+    CanaryPlan,
+    Challenger,
+    Deployment,
+    Mode,
+    deployment_turn,
+    now,
+    read_deployment,
+    require_challenger,
+    serve,
+)
+from ml.registry.registered_version import RegisteredVersion, deployment_of, get_version, load_registered
+from warehouse.errors import NotFoundError, SettingError
+from warehouse.settings import Settings
+
+
+def challenge(
+    settings: Settings,
+    version: int,
+    *,
+    share: float | None = None,
+    plan: CanaryPlan | None = None,
+    by: str,
+    why: str = "",
+) -> Deployment:
+    """Try a registered version beside the champion; it takes the place of another challenger. Works while the API runs.
+
+    Without ``share`` it scores in shadow; with one, it answers that share of the applicants; with a ``plan`` it is a
+    canary on the first of its steps. It is MLflow's challenger then. ``why`` goes into the history. A challenge that
+    runs already is left as it is. Raises NotFoundError where nothing is served or no such version is registered,
+    GateRefusal where its gates refused it, ApprovalMissing where it is to answer and still needs one, BundleError where
+    its bundle was changed, and SettingError where it is the champion itself.
+    """
+    from ml.registry.registry import set_challenger
+
+    champion = read_deployment(settings)
+    if champion is None:
+        raise NotFoundError("a challenger is tried beside a champion, and nothing is served: promote a version first")
+    found = get_version(settings, champion.source, version)
+    require_passed(settings, found)
+    if share is not None or plan is not None:  # in shadow it answers nobody
+        require_approved(settings, found)
+    load_built(settings, found)
+    deployment = start_challenge(settings, found, against=champion, share=share, plan=plan, by=by, why=why)
+    set_challenger(settings, found.name, version)
+    return deployment
+
+
+def start_challenge(
+    settings: Settings,
+    version: RegisteredVersion,
+    *,
+    against: Deployment,
+    share: float | None,
+    plan: CanaryPlan | None = None,
+    by: str,
+    why: str = "",
+) -> Deployment:
+    """:func:`challenge` without gates, approvals and MLflow; raises also where the champion changed meanwhile."""
+    if against.is_version(version.name, version.version):
+        raise SettingError(
+            f"a challenger must be another version than the champion: found {version.name} version "
+            f"{version.version}, which is served"
+        )
+    placed = deployment_of(settings, version, by=by)
+    challenger = _challenger(placed, share, plan)
+    with deployment_turn(settings):
+        current = read_deployment(settings)
+        if current is None or not current.is_version(against.model_name, against.model_version):
+            raise NotFoundError(
+                f"the challenge was to be against {against.model_name} version {against.model_version}, which is no "
+                "longer served: look at `loanlake status` and ask again"
+            )
+        if current.challenger is not None and _is_same(current.challenger, challenger):
+            return current
+        deployment = replace(current, challenger=challenger)
+        serve(settings, deployment, action="challenge", by=by, why=why)
+    return deployment
+
+
+def _challenger(placed: Deployment, share: float | None, plan: CanaryPlan | None) -> Challenger:
+    if plan is not None:
+        return Challenger("canary", plan.steps[0], placed, plan, now())
+    mode: Mode = "shadow" if share is None else "ab"
+    return Challenger(mode, share, placed)
+
+
+def _is_same(running: Challenger, asked: Challenger) -> bool:
+    """Whether what is asked for is so already; a canary on a later step of the plan asked for is."""
+    of_version = running.deployment.is_version(asked.deployment.model_name, asked.deployment.model_version)
+    same_share = running.share == asked.share or running.mode == "canary"
+    return of_version and same_share and (running.mode, running.plan) == (asked.mode, asked.plan)
+
+
+def end_challenge(
+    settings: Settings,
+    *,
+    by: str,
+    why: str = "",
+    figures: Mapping[str, Any] | None = None,
+    judged: Challenger | None = None,
+) -> Deployment:
+    """Let the champion answer alone again; its decisions stay. Raises NotFoundError where no challenge runs.
+
+    ``judged``: the only challenger to end; NotFoundError too where another one runs by now.
+    """
+    from ml.registry.registry import drop_challenger
+
+    with deployment_turn(settings):
+        current = read_deployment(settings)
+        if current is None or current.challenger is None:
+            raise NotFoundError("no challenge is running: `loanlake status` shows what is served")
+        if judged is not None:
+            require_challenger(current, judged)
+        ended = current.challenger.deployment
+        deployment = replace(current, challenger=None)
+        serve(settings, deployment, action="end_challenge", by=by, why=why, figures=figures)
+    # last: an unreachable registry must not keep a bad model answering
+    drop_challenger(settings, ended.model_name, ended.model_version)
+    return deployment
+
+
+def needed_by_challenger(settings: Settings, deployment: Deployment) -> tuple[str, ...]:
+    """Request inputs that the challenger requires and the champion does not."""
+    if deployment.challenger is None:
+        return ()
+    champion, challenger = (
+        {
+            column.name
+            for column in load_registered(settings, each.model_name, each.model_version).contract.inputs_of("request")
+            if column.required
+        }
+        for each in (deployment, deployment.challenger.deployment)
+    )
+    return tuple(sorted(challenger - champion))

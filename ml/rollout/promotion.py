@@ -1,0 +1,187 @@
+"""Which version is served: published, promoted with MLflow's alias, rolled back, archived."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ml.registry.approval import (
+    Approval,
+    require_approved,
+    require_passed,
+    require_unserved,
+    tag_approval,
+    unserved_approval,
+)
+from ml.registry.built_features import load_built
+from ml.registry.deployment import (
+    Challenger,
+    Deployment,
+    champions,
+    deployment_turn,
+    now,
+    read_deployment,
+    replace_deployment,
+    require_challenger,
+    serve,
+)
+from ml.registry.registered_version import (
+    RegisteredVersion,
+    deployment_of,
+    get_version,
+    load_registered,
+    record_version,
+)
+from warehouse.errors import GateRefusal, NotFoundError
+from warehouse.settings import Settings
+
+#: Deployments remembered under the one served; older ones stay in the history and can be promoted again.
+_ROLLBACKS = 20
+
+
+def publish(
+    settings: Settings,
+    version: RegisteredVersion,
+    *,
+    by: str,
+    why: str = "",
+    figures: Mapping[str, Any] | None = None,
+    judged: Challenger | None = None,
+    approved: Approval | None = None,
+) -> Deployment:
+    """Serve a registered version from now on; returns what is served.
+
+    Publishing what is served already changes nothing. Raises BundleError when its bundle is not the one that was
+    registered, and NotFoundError where it holds no longer what it is published for: ``judged``, a challenger, must
+    still run, and since ``approved``, a person's approval, nothing may have been put in service.
+    """
+    placed = deployment_of(settings, version, by=by)
+    with deployment_turn(settings):
+        current = read_deployment(settings)
+        if current is not None and current.is_version(version.name, version.version):
+            return current
+        if judged is not None:
+            require_challenger(current, judged)
+        if approved is not None:
+            require_unserved(settings, approved)
+        deployment = replace(placed, previous=_shortened(current, _ROLLBACKS))
+        serve(settings, deployment, action="publish", by=by, why=why, figures=figures)
+    return deployment
+
+
+def promote(
+    settings: Settings,
+    version: int,
+    *,
+    source: str | None = None,
+    by: str,
+    why: str = "",
+    figures: Mapping[str, Any] | None = None,
+    judged: Challenger | None = None,
+    approved: Approval | None = None,
+) -> Deployment:
+    """Serve a registered version and make it MLflow's champion; works while the API runs.
+
+    ``source`` defaults to the active one; ``why`` and ``figures`` go into the history; ``judged`` and ``approved`` as
+    :func:`publish`. Raises NotFoundError for one that does not hold, and for a version that is not registered,
+    GateRefusal with each reason when its gates refused it, ApprovalMissing where it still needs one, BundleError when
+    its bundle was changed, and ContractError when the dbt project no longer builds its features.
+    """
+    from ml.registry.registry import set_champion
+
+    found = get_version(settings, source or settings.active_source(), version)
+    require_passed(settings, found)
+    require_approved(settings, found)
+    load_built(settings, found)
+    deployment = publish(settings, found, by=by, why=why, figures=figures, judged=judged, approved=approved)
+    set_champion(settings, found.name, version)
+    return deployment
+
+
+def promote_approved(settings: Settings) -> Deployment | None:
+    """Serve the version that was approved over HTTP, where that is still to be done; None where nothing is.
+
+    MLflow then shows the approval too. Raises as :func:`promote`.
+    """
+    approval = unserved_approval(settings)
+    if approval is None:
+        return None
+    deployment = promote(
+        settings, approval.model_version, source=approval.source, by=approval.by, why=approval.why, approved=approval
+    )
+    tag_approval(settings, approval)
+    return deployment
+
+
+def rollback(settings: Settings, *, by: str, why: str = "") -> Deployment:
+    """Serve again what was served before the current deployment, features included, and move MLflow's alias back.
+
+    A challenge against the current one ends; ``why`` goes into the history. Rolling back twice goes back two
+    deployments. Raises NotFoundError when there is nothing to go back to.
+    """
+    from ml.registry.registry import set_champion
+
+    with deployment_turn(settings):
+        current = read_deployment(settings)
+        if current is None or current.previous is None:
+            served = (
+                "nothing" if current is None else f"{current.model_name} version {current.model_version}, the first"
+            )
+            raise NotFoundError(f"there is no earlier deployment to go back to: served now is {served}")
+        # never serve a bundle that cannot be read, or is another than was registered
+        load_registered(settings, current.previous.model_name, current.previous.model_version)
+        deployment = replace(current.previous, published_at=now(), published_by=by)
+        serve(settings, deployment, action="rollback", by=by, why=why)
+    # last: an unreachable registry must not keep a bad model in service
+    set_champion(settings, deployment.model_name, deployment.model_version)
+    return deployment
+
+
+def archive(settings: Settings, version: int, *, source: str | None = None, undo: bool = False) -> str:
+    """Archive a version: no rollback comes back to it, and maintenance may expire the snapshot it was trained on.
+
+    Its bundle stays, so its decisions can still be replayed; ``undo`` makes it a version that can be served again.
+    Returns the model's name. Raises GateRefusal for a version that is served, here or as its source's champion, or is
+    on trial.
+    """
+    from ml.registry.registry import tag_archived
+
+    found = get_version(settings, source or settings.active_source(), version)
+    changed = replace(found, archived=not undo)
+    if undo:
+        record_version(settings, changed)
+    else:
+        with deployment_turn(settings):
+            current = read_deployment(settings)
+            _require_out_of_service(settings, found, current)
+            record_version(settings, changed)
+            if current is not None:
+                replace_deployment(settings, _without(current, found.name, version))
+    tag_archived(settings, changed)
+    return found.name
+
+
+def _require_out_of_service(settings: Settings, found: RegisteredVersion, current: Deployment | None) -> None:
+    name = f"{found.name} version {found.version}"
+    if current is not None and current.is_version(found.name, found.version):
+        raise GateRefusal(f"{name} is served: promote another version first")
+    challenger = current.challenger if current is not None else None
+    if challenger is not None and challenger.deployment.is_version(found.name, found.version):
+        raise GateRefusal(f"{name} is on trial: `loanlake challenge --end` first")
+    champion = champions(settings).get(found.source)
+    if champion is not None and champion.is_version(found.name, found.version):
+        raise GateRefusal(f"{name} is the champion of {found.source}: promote another version first")
+
+
+def _without(deployment: Deployment, model_name: str, model_version: int) -> Deployment:
+    """The chain without a version that lies under its first."""
+    below = deployment.previous
+    while below is not None and below.is_version(model_name, model_version):
+        below = below.previous
+    return replace(deployment, previous=_without(below, model_name, model_version) if below else None)
+
+
+def _shortened(deployment: Deployment | None, length: int) -> Deployment | None:
+    if deployment is None or length == 0:
+        return None
+    # a challenge is of the deployment's own time: going back does not begin it again
+    return replace(deployment, challenger=None, previous=_shortened(deployment.previous, length - 1))

@@ -1,0 +1,252 @@
+"""The contract's features as the numbers a model reads: one definition for training, batches and single requests.
+
+Numeric features keep their value, booleans become 0 and 1, a categorical feature becomes one column for each value its
+contract lists. Missing is NaN everywhere: trees send it the way that fitted best, the logistic baseline imputes it. A
+category outside the contract's list, and a number that float32 cannot hold (infinite, or beyond 3.4e38), count as
+missing: the contract's checks refuse both earlier, and a score must not depend on how a library treats them.
+"""
+
+import math
+from array import array
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warehouse.errors import ContractError
+from warehouse.features.contract import FeatureContract, Kind, Monotone
+
+if TYPE_CHECKING:  # the request path encodes rows without pandas
+    import pandas as pd
+    import pyarrow as pa
+
+#: Rows × columns, float32: what XGBoost and ONNX Runtime compute in.
+Matrix = NDArray[np.float32]
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+#: Rows turned from columns into lines at a time: a block of 2,048 stays in the processor's cache.
+_BLOCK_ROWS = 2048
+_DIRECTION: dict[Monotone, int] = {"increasing": 1, "decreasing": -1, "none": 0}
+
+
+@dataclass(frozen=True)
+class EncodedFeature:
+    """A feature that the model reads; ``position`` is its place in the contract's feature vector."""
+
+    name: str
+    position: int
+    kind: Kind
+    monotone: Monotone = "none"
+    values: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The matrix columns it becomes: ``name``, or ``name=value`` for each value."""
+        return tuple(f"{self.name}={value}" for value in self.values) if self.kind == "categorical" else (self.name,)
+
+
+@dataclass(frozen=True)
+class DesignMatrix:
+    """How a feature vector becomes a row of the model's matrix.
+
+    ``contract_features`` are all features of the contract in its order: the order of the values that
+    :meth:`encode_row` takes, also where the model leaves some of them out.
+    """
+
+    contract_features: tuple[str, ...]
+    features: tuple[EncodedFeature, ...]
+
+    @classmethod
+    def from_contract(cls, contract: FeatureContract, exclude: Collection[str] = ()) -> Self:
+        """All features of the contract but those named in ``exclude``.
+
+        Raises ContractError when ``exclude`` names no feature of the contract, or leaves none.
+        """
+        unknown = sorted(set(exclude) - set(contract.feature_names))
+        if unknown:
+            raise ContractError(
+                f"features to exclude must be features of the contract {contract.version}: found {', '.join(unknown)}; "
+                f"it has {', '.join(contract.feature_names)}"
+            )
+        features = tuple(
+            EncodedFeature(
+                name=feature.name,
+                position=position,
+                kind=feature.kind,
+                # a direction of risk has no meaning for a category's own column
+                monotone="none" if feature.kind == "categorical" else feature.monotone,
+                values=(feature.values or ()) if feature.kind == "categorical" else (),
+            )
+            for position, feature in enumerate(contract.features)
+            if feature.name not in exclude
+        )
+        if not features:
+            raise ContractError(f"a model needs at least one feature: all {len(contract.features)} are excluded")
+        return cls(contract.feature_names, features)
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """The features the model reads, in contract order."""
+        return tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Column names, in matrix order."""
+        return tuple(column for feature in self.features for column in feature.columns)
+
+    @cached_property
+    def feature_of_column(self) -> tuple[str, ...]:
+        """For each column the feature it encodes: the way from column-level weights back to features."""
+        return tuple(feature.name for feature in self.features for _ in feature.columns)
+
+    @cached_property
+    def monotone_constraints(self) -> tuple[int, ...]:
+        """For each column: 1 where risk may only rise with the value, -1 where it may only fall, 0 where it is free."""
+        return tuple(_DIRECTION[feature.monotone] for feature in self.features for _ in feature.columns)
+
+    def encode(self, frame: "pd.DataFrame") -> Matrix:
+        """Rows of a feature table as a matrix; other columns of the frame are ignored.
+
+        Raises ContractError naming the columns that the frame lacks.
+        """
+        missing = [name for name in self.feature_names if name not in frame.columns]
+        if missing:
+            raise ContractError(
+                f"the frame must have every feature the model reads: it lacks {len(missing)} of "
+                f"{len(self.features)} ({', '.join(missing[:5])}{', …' if len(missing) > 5 else ''})"
+            )
+        matrix = np.full((len(frame), len(self.columns)), np.nan, dtype=np.float32, order="C")
+        column = 0
+        for feature in self.features:
+            if feature.kind == "categorical":
+                codes = _codes(frame[feature.name], feature.values)
+                known = codes >= 0
+                block = matrix[:, column : column + len(feature.values)]
+                block[known] = 0.0
+                block[known, codes[known]] = 1.0
+            else:
+                matrix[:, column] = _numbers(frame[feature.name])
+            column += len(feature.columns)
+        return matrix
+
+    def encode_batch(self, batch: "pa.RecordBatch") -> Matrix:
+        """Rows of a feature table in Arrow, whose columns have the contract's types; other columns are ignored.
+
+        Equal to the bit to :meth:`encode` of the same rows, at a fifth of the time: nothing goes through Python objects
+        or float64 copies. Raises KeyError where a column is missing.
+        """
+        columns: list[NDArray[np.float32]] = []
+        for feature in self.features:
+            values = batch.column(feature.name)
+            columns += _one_hot(values, feature.values) if feature.kind == "categorical" else [_float32(values)]
+        matrix = np.empty((batch.num_rows, len(columns)), dtype=np.float32)
+        for begin in range(0, batch.num_rows, _BLOCK_ROWS):
+            block = matrix[begin : begin + _BLOCK_ROWS]
+            for number, column in enumerate(columns):
+                block[:, number] = column[begin : begin + _BLOCK_ROWS]
+        return matrix
+
+    def encode_row(self, values: Sequence[object]) -> Matrix:
+        """One feature vector, in the contract's order with None for missing, as a matrix of one row.
+
+        Equal to the bit to :meth:`encode` of the same row. Raises ContractError when the vector has another length.
+        """
+        if len(values) != len(self.contract_features):
+            raise ContractError(
+                f"a feature vector must have {len(self.contract_features)} values, one for each feature: "
+                f"found {len(values)}"
+            )
+        row = array("f", self._empty_row)
+        for position, column, codes in self._plan:
+            value = values[position]
+            if value is None:
+                continue
+            if codes is None:
+                if -_FLOAT32_MAX <= value <= _FLOAT32_MAX:  # type: ignore[operator]  # the contract says so
+                    row[column] = value  # type: ignore[call-overload]  # a number, as above
+            elif value in codes:
+                row[column : column + len(codes)] = codes[value]
+        return np.frombuffer(row, dtype=np.float32).reshape(1, -1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; what a model bundle carries as ``design_matrix.json``."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of :meth:`to_dict`, also after a trip through JSON."""
+        return cls(
+            contract_features=tuple(data["contract_features"]),
+            features=tuple(
+                EncodedFeature(**{**feature, "values": tuple(feature["values"])}) for feature in data["features"]
+            ),
+        )
+
+    @cached_property
+    def _empty_row(self) -> "array[float]":
+        return array("f", [math.nan]) * len(self.columns)
+
+    @cached_property
+    def _plan(self) -> "tuple[tuple[int, int, dict[object, array[float]] | None], ...]":
+        """For each feature: its place in the vector, its first column, and for a category what each value becomes."""
+        plan, column = [], 0
+        for feature in self.features:
+            codes: dict[object, array[float]] | None = None
+            if feature.kind == "categorical":
+                codes = {
+                    value: array("f", [float(value == each) for each in feature.values]) for value in feature.values
+                }
+            plan.append((feature.position, column, codes))
+            column += len(feature.columns)
+        return tuple(plan)
+
+
+def _numbers(values: "pd.Series[Any]") -> NDArray[np.float64]:
+    # through float64 also for integers, as the row path does: straight to float32 would round differently
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.abs(numbers) <= _FLOAT32_MAX, numbers, np.nan)
+
+
+def _codes(values: "pd.Series[Any]", known: tuple[str, ...]) -> NDArray[np.intp]:
+    import pandas as pd
+
+    return pd.Categorical(values, categories=list(known)).codes.astype(np.intp)
+
+
+def _float32(values: "pa.Array") -> NDArray[np.float32]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not len(values):
+        return np.empty(0, np.float32)
+    if pa.types.is_boolean(values.type):
+        values = pc.cast(values, pa.uint8())
+    # the values as they lie in memory: what stands where one is missing is any number
+    width = values.type.bit_width // 8
+    data = np.frombuffer(values.buffers()[1], values.type.to_pandas_dtype(), len(values), values.offset * width)
+    if data.dtype == np.int64:
+        data = data.astype(np.float64)  # as the row path does: straight to float32 would round differently
+    beyond: NDArray[np.intp] | None = None
+    if data.dtype.kind == "f" and not (data.min() >= -_FLOAT32_MAX and data.max() <= _FLOAT32_MAX):
+        beyond = np.flatnonzero(~(np.abs(data) <= _FLOAT32_MAX))
+    with np.errstate(over="ignore", invalid="ignore"):
+        numbers: NDArray[np.float32] = data.astype(np.float32)
+    if beyond is not None:
+        numbers[beyond] = np.nan
+    if values.null_count:
+        bits = np.frombuffer(values.buffers()[0], np.uint8)
+        is_there = np.unpackbits(bits, count=values.offset + len(values), bitorder="little")[values.offset :]
+        numbers[is_there == 0] = np.nan
+    return numbers
+
+
+def _one_hot(values: "pa.Array", known: tuple[str, ...]) -> list[NDArray[np.float32]]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    codes = pc.fill_null(pc.index_in(values, value_set=pa.array(known, pa.string())), len(known))
+    # one line more than values, for what is missing or none of them
+    lines = np.vstack([np.eye(len(known)), np.full(len(known), np.nan)]).astype(np.float32)
+    return list(np.ascontiguousarray(lines.T)[:, codes.to_numpy(zero_copy_only=False)])

@@ -1,0 +1,124 @@
+"""What made a model: enough to find its rows, code and settings again, and to know a training that was done before."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from warehouse.features.contract import FeatureContract
+from warehouse.settings import REPOSITORY
+
+if TYPE_CHECKING:
+    from ml.training.fitting import Candidate, TrainingSettings
+    from ml.training.training_set import TrainingSet
+
+_PACKAGES = ("loanlake", "duckdb", "numpy", "onnxruntime", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The origin of one trained model.
+
+    ``lake_snapshot``: ``training.trn_default_vN at (version => …)``, of ``feature_version`` vN, is its training set
+    again. ``decided_from``, ``decided_to``: first and last decision in it, ISO 8601. ``rows``: rows by split.
+    ``git_commit`` ends in ``+changes`` where the working tree differed from it; None outside a repository.
+    ``fingerprint``: equal exactly when training set, contract and settings are equal, so a second training would give
+    the same model.
+    """
+
+    source: str
+    fingerprint: str
+    lake_snapshot: int
+    training_set_sha256: str
+    feature_version: str
+    contract_fingerprint: str
+    settings: dict[str, Any]
+    rows: dict[str, int]
+    decided_from: str
+    decided_to: str
+    trained_at: str
+    trained_by: str
+    seconds: float
+    dbt_manifest_sha256: str | None = None
+    git_commit: str | None = None
+    packages: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; what a bundle carries as ``lineage.json``."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of :meth:`to_dict`."""
+        return cls(**data)
+
+
+def collect_lineage(
+    candidate: "Candidate",
+    training_set: "TrainingSet",
+    contract: FeatureContract,
+    *,
+    by: str,
+    manifest: Path | None = None,
+) -> Lineage:
+    """Lineage of a candidate that was trained just now, on this training set; ``manifest``: dbt's, if there is one."""
+    decided_at = training_set.frame["decided_at"]
+    return Lineage(
+        source=training_set.source,
+        fingerprint=training_fingerprint(training_set.sha256, contract, candidate.settings),
+        lake_snapshot=training_set.snapshot,
+        training_set_sha256=training_set.sha256,
+        feature_version=contract.version,
+        contract_fingerprint=contract.fingerprint,
+        settings=_plain(candidate.settings),
+        rows={str(split): int(n) for split, n in training_set.frame["split"].value_counts(sort=False).items()},
+        decided_from=decided_at.min().isoformat(),
+        decided_to=decided_at.max().isoformat(),
+        trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        trained_by=by,
+        seconds=round(candidate.training_seconds, 3),
+        dbt_manifest_sha256=hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest else None,
+        git_commit=git_commit(),
+        packages={**{name: version(name) for name in _PACKAGES}, "xgboost": _xgboost_version()},
+    )
+
+
+def training_fingerprint(training_set_sha256: str, contract: FeatureContract, settings: "TrainingSettings") -> str:
+    """SHA-256 over the three things a training depends on: its rows, the contract and the settings."""
+    text = json.dumps([training_set_sha256, contract.fingerprint, _plain(settings)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def git_commit(repository: Path = REPOSITORY) -> str | None:
+    """The commit this code was run from, ``+changes`` where tracked files differ from it; None where git knows none."""
+    commit = _git(repository, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    return commit + ("+changes" if _git(repository, "status", "--porcelain", "--untracked-files=no") else "")
+
+
+def _plain(settings: "TrainingSettings") -> dict[str, Any]:
+    # through JSON, so that what is hashed and compared is what a bundle reads back: lists, not tuples
+    plain: dict[str, Any] = json.loads(json.dumps(settings.to_dict()))
+    return plain
+
+
+def _git(repository: Path, *arguments: str) -> str | None:
+    git = shutil.which("git")
+    if git is None or not (repository / ".git").exists():
+        return None
+    command = [git, "-C", str(repository), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # fixed arguments
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _xgboost_version() -> str:
+    import xgboost  # its distribution is named xgboost or xgboost-cpu, by platform
+
+    return str(xgboost.__version__)

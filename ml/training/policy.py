@@ -1,0 +1,162 @@
+"""From a probability of default to a decision: the cut-off, and the risk bands that people speak in.
+
+The default cut-off is where lending stops paying: a good loan earns ``margin``, a bad one loses
+``loss_given_default`` (both fractions of the amount lent), so the expected profit of a loan,
+``(1 − p)·margin − p·loss_given_default``, is positive exactly below ``margin / (margin + loss_given_default)``
+(Elkan 2001, "The foundations of cost-sensitive learning", eq. 2). With calibrated probabilities no search over tune
+rows can do better in expectation, and none of its noise enters the policy. A lender who steers by volume sets an
+approval rate instead.
+
+Bands are fixed on the probability scale, as a bank's master scale is: a band means the same for every model and month.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ml.trees.explain import LEAST_REASON_SHARE
+from warehouse.errors import SettingError
+
+Decision = Literal["approve", "decline"]
+Rule = Literal["expected_profit", "approval_rate", "fixed"]
+#: Of a cut-off: 0.15 / 0.75 is 0.19999999999999998 in floating point, which nobody meant or can read.
+_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class CutOffRule:
+    """How the cut-off is found.
+
+    ``expected_profit`` uses ``margin`` and ``loss_given_default``, lifetime fractions of the amount lent;
+    ``approval_rate`` approves that share of the tune rows; ``fixed`` takes ``probability`` as it is.
+    The defaults (0.15 earned, 0.60 lost) put the cut-off at 0.20; they are an unsecured lender's round figures: set
+    your own.
+    """
+
+    rule: Rule = "expected_profit"
+    margin: float = 0.15
+    loss_given_default: float = 0.60
+    approval_rate: float = 0.80
+    probability: float = 0.20
+
+    def __post_init__(self) -> None:
+        if self.rule not in ("expected_profit", "approval_rate", "fixed"):
+            raise SettingError(f"a cut-off rule must be expected_profit, approval_rate or fixed: found {self.rule!r}")
+        for name in ("margin", "loss_given_default"):
+            fraction = getattr(self, name)
+            if not 0 < fraction < float("inf"):
+                raise SettingError(f"{name} must be a positive fraction of the amount lent: found {fraction}")
+        for name in ("approval_rate", "probability"):
+            share = getattr(self, name)
+            if not 0 < share < 1:
+                raise SettingError(f"{name} must be within (0, 1): found {share}")
+
+    def cut_off(self, tune_probabilities: ArrayLike) -> float:
+        """The probability from which on an application is declined.
+
+        >>> CutOffRule(margin=0.15, loss_given_default=0.6).cut_off([])
+        0.2
+        """
+        if self.rule == "expected_profit":
+            return round(self.margin / (self.margin + self.loss_given_default), _DIGITS)
+        if self.rule == "fixed":
+            return self.probability
+        return round(float(np.quantile(np.asarray(tune_probabilities, dtype=np.float64), self.approval_rate)), _DIGITS)
+
+
+@dataclass(frozen=True)
+class Band:
+    """Probabilities below ``upper`` that no safer band holds."""
+
+    name: str
+    upper: float
+
+
+#: About a doubling of risk a step, from prime to what an unsecured lender hardly ever approves.
+DEFAULT_BANDS = (
+    Band("very_low", 0.02),
+    Band("low", 0.05),
+    Band("moderate", 0.10),
+    Band("elevated", 0.20),
+    Band("high", 0.35),
+    Band("very_high", 1.0),
+)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A cut-off, the rule it came from, and the bands from safest to riskiest; the last band holds everything above.
+
+    ``least_reason_share``: the share of all adverse contributions from which on a reason is told
+    (``ml.trees.explain``).
+    """
+
+    cut_off: float
+    rule: CutOffRule = CutOffRule()
+    bands: tuple[Band, ...] = DEFAULT_BANDS
+    least_reason_share: float = LEAST_REASON_SHARE
+
+    def __post_init__(self) -> None:
+        if not 0 < self.cut_off <= 1:
+            raise SettingError(f"a cut-off must be within (0, 1]: found {self.cut_off}")
+        uppers = [band.upper for band in self.bands]
+        rising = all(low < high for low, high in pairwise([0.0, *uppers]))
+        if not uppers or not rising or uppers[-1] != 1.0:
+            raise SettingError(f"risk bands must have rising upper bounds that end at 1: found {uppers}")
+        if not 0 <= self.least_reason_share <= 1:
+            raise SettingError(f"least_reason_share must be within [0, 1]: found {self.least_reason_share}")
+        if len({band.name for band in self.bands}) != len(self.bands):
+            raise SettingError(f"risk bands must have different names: found {[band.name for band in self.bands]}")
+
+    def decide(self, probability: float) -> Decision:
+        """``decline`` from the cut-off on.
+
+        >>> Policy(cut_off=0.2).decide(0.2)
+        'decline'
+        """
+        return "decline" if probability >= self.cut_off else "approve"
+
+    def band(self, probability: float) -> str:
+        """The name of the band that holds the probability; a bound belongs to the riskier band.
+
+        >>> Policy(cut_off=0.2).band(0.05)
+        'moderate'
+        """
+        return self.bands[bisect_right(self._inner_bounds, probability)].name
+
+    def declines(self, probabilities: ArrayLike) -> NDArray[np.bool_]:
+        """Where :meth:`decide` says decline, for many at once."""
+        return np.asarray(np.asarray(probabilities, dtype=np.float64) >= self.cut_off)
+
+    def bands_of(self, probabilities: ArrayLike) -> list[str]:
+        """:meth:`band` for many at once."""
+        return [self.bands[code].name for code in self.band_codes(probabilities)]
+
+    def band_codes(self, probabilities: ArrayLike) -> NDArray[np.intp]:
+        """The places of :meth:`bands_of` in ``bands``."""
+        return np.searchsorted(self._inner_bounds, np.asarray(probabilities, dtype=np.float64), side="right")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; what a model bundle carries as ``policy.json``."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of :meth:`to_dict`, also after a trip through JSON."""
+        return cls(
+            cut_off=float(data["cut_off"]),
+            rule=CutOffRule(**data["rule"]),
+            bands=tuple(Band(**band) for band in data["bands"]),
+            # a bundle that was written without it told every reason, and its decisions must replay so
+            least_reason_share=float(data.get("least_reason_share", 0.0)),
+        )
+
+    @cached_property
+    def _inner_bounds(self) -> tuple[float, ...]:
+        return tuple(band.upper for band in self.bands[:-1])

@@ -1,0 +1,311 @@
+"""Read the rows a model is trained and judged on, from one lake snapshot, with a hash that covers every bit of them.
+
+Each version of the features has its training table, ``training.trn_default_vN``: the same applications, labels and
+splits. A model names its training set by source, feature version, snapshot and content hash;
+:attr:`TrainingSet.statement` reads it again, identical, however often dbt has rebuilt the table since.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.training.mapped_rows import MappedRows, map_rows
+from warehouse.errors import LakeError, NotFoundError, TrainingSetError
+from warehouse.lake.connection import current_snapshot
+from warehouse.lake.training_rows import rows_at
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+Split = Literal["train", "tune", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+#: Columns of a training table that are no features.
+KEY_COLUMNS = ("application_id", "borrower_id", "source", "decided_at", "split", "is_default", "label_known_at")
+_BATCH_ROWS, _MAPPED_BATCH_ROWS = 1_000_000, 200_000
+#: What training takes of memory for each value of the table: it as float64 (8), its columns as float32 (4), XGBoost's
+#: copy while it finds quantiles (4), the baseline's copy and its imputed and scaled ones (24).
+_BYTES_A_VALUE = 40
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """One source's rows of a version's training table as of a snapshot, ordered by application.
+
+    ``feature_version``: whose features it holds, such as ``v1``. ``frame``: keys as in the table; ``is_default`` bool;
+    numeric and boolean features float64 with NaN for missing, categorical ones and ``split`` pandas categories.
+    ``sha256`` covers values, types and column names. ``mapped``: where they are too many to hold; the frame then lies
+    in files, split by split, and is read as if it were held.
+    """
+
+    frame: "pd.DataFrame"
+    source: str
+    feature_version: str
+    snapshot: int
+    sha256: str
+    mapped: MappedRows | None = None
+
+    def rows(self, split: Split) -> "pd.DataFrame":
+        """The rows of a split, in the order of the whole."""
+        if self.mapped is not None:
+            return self.mapped.rows(split)
+        return self.frame[self.frame["split"] == split]
+
+    def defaulted(self, split: Split) -> NDArray[np.bool_]:
+        """The outcomes of a split, in the order of :meth:`rows`."""
+        return self.rows(split)["is_default"].to_numpy(dtype=np.bool_)
+
+    @property
+    def statement(self) -> str:
+        """The SQL that reads these rows again."""
+        return statement(self.source, self.feature_version, self.snapshot)
+
+
+def training_table(feature_version: str) -> str:
+    """The training table of a version of the features.
+
+    >>> training_table("v1")
+    'training.trn_default_v1'
+    """
+    return f"training.trn_default_{feature_version}"
+
+
+def read_training_set(
+    con: duckdb.DuckDBPyConnection,
+    source: str,
+    *,
+    feature_version: str,
+    snapshot: int | None = None,
+    most_bytes: int | None = None,
+) -> TrainingSet:
+    """Read a source's training set from the lake, by default as of the newest snapshot.
+
+    ``most_bytes``: what training may take of memory; a set that would take more is mapped from files under DuckDB's
+    temporary directory (``ml.training.mapped_rows``). None holds any set.
+
+    Raises NotFoundError where the table or the source's rows do not exist at that snapshot, and TrainingSetError
+    where a split is empty, has one outcome only, or an application occurs twice.
+    """
+    snapshot, table = current_snapshot(con) if snapshot is None else snapshot, training_table(feature_version)
+    where = f"{table} of source {source!r} at snapshot {snapshot}"
+    digest, mapped = ContentHash(), None
+    n_by_split, n_columns = _size(con, source, feature_version, snapshot)
+    if most_bytes is not None and sum(n_by_split.values()) * n_columns * _BYTES_A_VALUE > most_bytes:
+        spill = _spill(con)  # before the reader: the next query of a connection ends the one before
+        reader = stream_training_set(
+            con, source, feature_version=feature_version, snapshot=snapshot, batch_rows=_MAPPED_BATCH_ROWS
+        )
+        rows = digest.over(_unique(reader, where))
+        mapped = map_rows(rows, reader.schema, n_by_split=n_by_split, keys=KEY_COLUMNS, within=spill)
+        frame = mapped.frame
+    else:
+        reader = stream_training_set(
+            con, source, feature_version=feature_version, snapshot=snapshot, batch_rows=_BATCH_ROWS
+        )
+        frame = _frame(digest.over(_unique(reader, where)), reader.schema)
+    if frame.empty:
+        raise NotFoundError(
+            f"{table} has no rows of source {source!r} at snapshot {snapshot}: ingest its files and run `dbt build`; "
+            "an application trains a model once its label is mature"
+        )
+    _check_trainable(frame, where)
+    return TrainingSet(frame, source, feature_version, snapshot, digest.hexdigest(), mapped)
+
+
+def rows_seen_by(
+    con: duckdb.DuckDBPyConnection, training_set: TrainingSet, split: Split, *, feature_version: str
+) -> "pd.DataFrame":
+    """A split's applications as of the same snapshot, with another version's features: as a model of that sees them.
+
+    Raises NotFoundError where that version's training table does not hold the same applications in that split.
+    """
+    rows = training_set.rows(split)
+    if feature_version == training_set.feature_version:
+        return rows
+    table, snapshot = training_table(feature_version), training_set.snapshot
+    every_split = statement_now(con, training_set.source, feature_version, snapshot)
+    query = f"select * from ({every_split}) where split = '{split}' order by application_id"
+    reader = _execute(con, query, table, snapshot).to_arrow_reader(batch_size=_BATCH_ROWS)
+    seen = _frame(reader, reader.schema)
+    if seen["application_id"].tolist() != rows["application_id"].tolist():
+        raise NotFoundError(
+            f"{table} must hold the same {split} applications as "
+            f"{training_table(training_set.feature_version)} at snapshot {snapshot}: found {len(seen):,} beside "
+            f"{len(rows):,}; build both with `loanlake run`"
+        )
+    return seen
+
+
+def collect_training_set(
+    rows: "pa.RecordBatchReader", source: str, *, feature_version: str, snapshot: int, where: str
+) -> TrainingSet | None:
+    """Rows with the columns of a version's training table, ordered by application, as a training set; None of no rows.
+
+    Raises TrainingSetError as :func:`read_training_set` does, naming the rows by ``where``.
+    """
+    digest = ContentHash()
+    frame = _frame(digest.over(_unique(rows, where)), rows.schema)
+    if frame.empty:
+        return None
+    _check_trainable(frame, where)
+    return TrainingSet(frame, source, feature_version, snapshot, digest.hexdigest())
+
+
+def stream_training_set(
+    con: duckdb.DuckDBPyConnection, source: str, *, feature_version: str, snapshot: int, batch_rows: int
+) -> "pa.RecordBatchReader":
+    """The rows of a training set as the table has them, in its fixed order, a batch at a time.
+
+    Raises NotFoundError where the snapshot, or the table in it, does not exist.
+    """
+    query = statement_now(con, source, feature_version, snapshot)
+    return _execute(con, query, training_table(feature_version), snapshot).to_arrow_reader(batch_size=batch_rows)
+
+
+def _size(
+    con: duckdb.DuckDBPyConnection, source: str, feature_version: str, snapshot: int
+) -> tuple[dict[str, int], int]:
+    """Rows by split, and the number of columns."""
+    rows, table = statement_now(con, source, feature_version, snapshot), training_table(feature_version)
+    found = dict(_execute(con, f"select split, count(*) from ({rows}) group by split", table, snapshot).fetchall())
+    return {split: found.get(split, 0) for split in SPLITS}, len(con.execute(f"describe {rows}").fetchall())
+
+
+def _spill(con: duckdb.DuckDBPyConnection) -> Path:
+    return Path(con.execute("select current_setting('temp_directory')").fetchall()[0][0])
+
+
+def _execute(con: duckdb.DuckDBPyConnection, query: str, table: str, snapshot: int) -> duckdb.DuckDBPyConnection:
+    try:
+        return con.execute(query)
+    except duckdb.Error as error:
+        text = str(error).splitlines()[0]
+        if not isinstance(error, duckdb.CatalogException) and "No snapshot found" not in text:
+            raise LakeError(f"{table} at snapshot {snapshot} cannot be read: {text}; restore its files") from None
+        raise NotFoundError(
+            f"{table} must exist at snapshot {snapshot}: it does not ({text}); build it with `loanlake run` or "
+            "`dbt build`. A snapshot that `loanlake maintain` has expired is gone"
+        ) from None
+
+
+class ContentHash:
+    """SHA-256 over a table's columns, fed batch by batch: memory does not grow with rows.
+
+    Each column is hashed as one long run of values, so that the result does not depend on how rows were cut into
+    batches; nulls enter by a mask of their own. Rows must come in a fixed order.
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, tuple[str, list[Any]]] = {}
+        self._n_rows = 0
+
+    def over(self, batches: Iterable["pa.RecordBatch"]) -> Iterator["pa.RecordBatch"]:
+        """Pass batches through, hashing them on the way."""
+        for batch in batches:
+            self.update(batch)
+            yield batch
+
+    def update(self, batch: "pa.RecordBatch") -> None:
+        """Add the next rows."""
+        self._n_rows += batch.num_rows
+        for field, column in zip(batch.schema, batch.columns, strict=True):
+            parts = _canonical_bytes(column)
+            _, hashes = self._columns.setdefault(field.name, (str(field.type), [hashlib.sha256() for _ in parts]))
+            for part, running in zip(parts, hashes, strict=True):
+                running.update(part)
+
+    def hexdigest(self) -> str:
+        """The hash of everything so far, 64 hexadecimal digits."""
+        total = hashlib.sha256(f"{self._n_rows} rows".encode())
+        for name, (data_type, hashes) in self._columns.items():
+            total.update(f"\n{name} {data_type} {' '.join(running.hexdigest() for running in hashes)}".encode())
+        return total.hexdigest()
+
+
+def statement(source: str, feature_version: str, snapshot: int) -> str:
+    """The SQL that reads a source's training set as of a snapshot: the one definition of which rows and what order."""
+    return _rows_of(source, f"{training_table(feature_version)} at (version => {snapshot})")
+
+
+def statement_now(con: duckdb.DuckDBPyConnection, source: str, feature_version: str, snapshot: int) -> str:
+    """:func:`statement`, or where rows of persons were erased since, the SQL that reads what was kept without them."""
+    return _rows_of(source, rows_at(con, training_table(feature_version), snapshot))
+
+
+def _rows_of(source: str, relation: str) -> str:
+    literal = source.replace("'", "''")
+    return f"select * from {relation} where source = '{literal}' order by application_id"
+
+
+def _canonical_bytes(column: "pa.Array") -> list[Any]:
+    """A column's presence mask, its values (null: zero), and for text the lengths that separate them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    present = pc.is_valid(column).cast(pa.uint8()).to_numpy(zero_copy_only=False)
+    if pa.types.is_boolean(column.type):
+        return [present, column.fill_null(False).cast(pa.uint8()).to_numpy(zero_copy_only=False)]
+    if pa.types.is_temporal(column.type):
+        column = column.cast(pa.int32() if pa.types.is_date32(column.type) else pa.int64())
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        return [present, np.ascontiguousarray(column.fill_null(0).to_numpy(zero_copy_only=False))]
+    # text, and anything rarer by its text
+    text = column.cast(pa.large_string()).fill_null("")
+    _, offsets_buffer, data = text.buffers()
+    offsets = np.frombuffer(offsets_buffer, dtype=np.int64)[text.offset : text.offset + len(text) + 1]
+    characters = memoryview(data)[offsets[0] : offsets[-1]] if data is not None else b""
+    return [present, np.diff(offsets), characters]
+
+
+def _frame(batches: Iterable["pa.RecordBatch"], schema: "pa.Schema") -> "pd.DataFrame":
+    import pandas as pd
+    import pyarrow as pa
+
+    table = pa.Table.from_batches(batches, schema=schema)
+    for position, field in enumerate(schema):
+        if field.name in KEY_COLUMNS and field.name != "split":
+            continue
+        if pa.types.is_boolean(field.type):
+            table = table.set_column(position, field.name, table[field.name].cast(pa.uint8()).cast(pa.float64()))
+        elif pa.types.is_integer(field.type) or pa.types.is_floating(field.type):
+            table = table.set_column(position, field.name, table[field.name].cast(pa.float64()))
+        elif pa.types.is_string(field.type):
+            table = table.set_column(position, field.name, table[field.name].dictionary_encode())
+    frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
+    return frame
+
+
+def _unique(batches: Iterable["pa.RecordBatch"], where: str) -> Iterator["pa.RecordBatch"]:
+    """Pass batches through; raises TrainingSetError where an application occurs twice: their order puts it together."""
+    last = None
+    for batch in batches:
+        ids = batch["application_id"].to_numpy(zero_copy_only=False)
+        repeated = np.append(ids[:1] == last, ids[1:] == ids[:-1])
+        if repeated.any():
+            raise TrainingSetError(
+                f"{where} must have one row per application: found {int(repeated.sum())} more "
+                f"(application_id {ids[repeated][0]}, …)"
+            )
+        last = ids[-1] if len(ids) else last
+        yield batch
+
+
+def _check_trainable(frame: "pd.DataFrame", where: str) -> None:
+    unlabelled = int(frame["is_default"].isna().sum())
+    if unlabelled:
+        raise TrainingSetError(f"{where} must have a label in every row: {unlabelled} have none")
+    for split in SPLITS:
+        defaulted = frame.loc[frame["split"] == split, "is_default"]
+        n, n_defaults = len(defaulted), int(defaulted.sum())
+        if n_defaults in (0, n):
+            raise TrainingSetError(
+                f"{where} needs loans that defaulted and loans that did not in each of {', '.join(SPLITS)}: "
+                f"found {n_defaults} defaults in {n} rows of {split}; ingest more months, or change the dbt variables "
+                "tune_months and test_months"
+            )

@@ -1,0 +1,189 @@
+"""A forest cut into branches of at most four leaves: the tests that send a row to one of them, and their values.
+
+What a row's way through a branch depends on is the outcome of the tests above it and in it: a pattern of bits.
+"""
+
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.trees.forest import Forest, Tree
+
+#: Tests in a row below the first of a branch; with three the table of outcomes outgrows what look-ups it saves.
+_HEIGHT = 2
+
+
+@dataclass(frozen=True)
+class Tests:
+    """The distinct tests of a forest, ``value < threshold`` of a column, and those of each branch.
+
+    ``column``, ``threshold``, ``missing``, shape (n_tests,): the last says whether a missing value passes.
+    ``of_branch``, shape (n_branches, n_bits): indices of tests; the outcome of the first is bit 0 of a branch's
+    pattern. A branch with fewer tests repeats one, in bits that none of its leaves asks for.
+    """
+
+    column: NDArray[np.intp]
+    threshold: NDArray[np.float32]
+    missing: NDArray[np.bool_]
+    of_branch: NDArray[np.intp]
+
+    def patterns(self, row: NDArray[np.float32]) -> NDArray[np.intp]:
+        """The outcomes of each branch's tests, shape (n_branches,), for an encoded row, shape (n_columns,)."""
+        value = row.take(self.column)
+        passed = (value < self.threshold) | (np.isnan(value) & self.missing)
+        # doubles hold whole numbers up to 2^53, and their product is one call of BLAS
+        return (passed.astype(np.float64).take(self.of_branch) @ self._powers).astype(np.intp)
+
+    @cached_property
+    def _powers(self) -> NDArray[np.float64]:
+        return np.exp2(np.arange(self.of_branch.shape[1]))
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """Every leaf of a forest, the tests on its path merged by column.
+
+    ``branch``, ``value``, shape (n_leaves,): where it is, and its log-odds. ``column``, ``passes``, ``fails``,
+    ``share``, shape (n_leaves, depth): the columns tested; which bits of the branch's pattern must be 1 and which 0 for
+    a row to follow; and the share of the training cover that does. Padding asks for no bit and has a share of 1.
+    """
+
+    branch: NDArray[np.intp]
+    value: NDArray[np.float64]
+    column: NDArray[np.intp]
+    passes: NDArray[np.int64]
+    fails: NDArray[np.int64]
+    share: NDArray[np.float64]
+
+    def follows(self, patterns: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Whether a row passes all tests of each column on a leaf's path, shape (n_leaves, n, depth).
+
+        ``patterns``: shape (n,), or (n_leaves, n) for some of its own for each leaf.
+        """
+        bits, passes, fails = patterns[..., None], self.passes[:, None, :], self.fails[:, None, :]
+        follows: NDArray[np.bool_] = (bits & passes == passes) & (bits & fails == 0)
+        return follows
+
+    def some(self, begin: int, end: int) -> "Leaves":
+        """Those from one place up to another."""
+        return Leaves(**{part.name: getattr(self, part.name)[begin:end] for part in fields(self)})
+
+
+def read_branches(forest: Forest) -> tuple[Tests, Leaves]:
+    """Walk every tree once."""
+    reader = _Reader()
+    for tree in forest.trees:
+        reader.read(tree)
+    return reader.tests(), reader.leaves()
+
+
+@dataclass
+class _Merged:
+    """The tests of one column on a path."""
+
+    passes: int = 0
+    fails: int = 0
+    share: float = 1.0
+
+
+@dataclass
+class _Reader:
+    numbers: dict[tuple[int, float, bool], int] = field(default_factory=dict)
+    branches: list[list[int]] = field(default_factory=list)
+    paths: list[tuple[int, float, dict[int, _Merged]]] = field(default_factory=list)
+
+    def read(self, tree: Tree) -> None:
+        """Cut a tree into branches: subtrees of the height, below a path from the root."""
+        heights = _heights(tree)
+        waiting: list[tuple[int, list[tuple[int, bool]]]] = [(0, [])]
+        while waiting:
+            node, path = waiting.pop()
+            if heights[node] > _HEIGHT:
+                for child, passes in ((int(tree.left[node]), True), (int(tree.right[node]), False)):
+                    waiting.append((child, [*path, (node, passes)]))
+            else:
+                self._add_branch(tree, node, path)
+
+    def _add_branch(self, tree: Tree, root: int, above: list[tuple[int, bool]]) -> None:
+        bits = {node: bit for bit, (node, _) in enumerate(above)}
+        waiting = [(root, above)]
+        while waiting:
+            node, path = waiting.pop()
+            if tree.is_leaf(node):
+                merged = _merged(tree, node, path, bits)
+                self.paths.append((len(self.branches), float(tree.threshold[node]), merged))
+                continue
+            bits[node] = len(bits)
+            for child, passes in ((int(tree.left[node]), True), (int(tree.right[node]), False)):
+                waiting.append((child, [*path, (node, passes)]))
+        self.branches.append([self._number(tree, node) for node in bits])
+
+    def _number(self, tree: Tree, node: int) -> int:
+        test = int(tree.feature[node]), float(tree.threshold[node]), bool(tree.missing_goes_left[node])
+        return self.numbers.setdefault(test, len(self.numbers))
+
+    def tests(self) -> Tests:
+        """All tests met."""
+        n_bits = max(map(len, self.branches), default=0)
+        of_branch = np.zeros((len(self.branches), n_bits), dtype=np.intp)
+        for number, tests in enumerate(self.branches):
+            of_branch[number, : len(tests)] = tests
+        # a forest of bare leaves tests nothing
+        columns, thresholds, missing = zip(*self.numbers, strict=True) if self.numbers else ((), (), ())
+        return Tests(
+            column=np.asarray(columns, dtype=np.intp),
+            threshold=np.asarray(thresholds, dtype=np.float32),
+            missing=np.asarray(missing, dtype=bool),
+            of_branch=of_branch,
+        )
+
+    def leaves(self) -> Leaves:
+        """All leaves met."""
+        n_leaves, depth = len(self.paths), max((len(merged) for _, _, merged in self.paths), default=0)
+        column = np.zeros((n_leaves, depth), dtype=np.intp)
+        passes, fails = np.zeros((2, n_leaves, depth), dtype=np.int64)
+        share = np.ones((n_leaves, depth))
+        for leaf, (_, _, path) in enumerate(self.paths):
+            for place, (tested, merged) in enumerate(sorted(path.items())):
+                column[leaf, place] = tested
+                passes[leaf, place], fails[leaf, place] = merged.passes, merged.fails
+                share[leaf, place] = merged.share
+        return Leaves(
+            branch=np.asarray([branch for branch, _, _ in self.paths], dtype=np.intp),
+            value=np.asarray([value for _, value, _ in self.paths], dtype=np.float64),
+            column=column,
+            passes=passes,
+            fails=fails,
+            share=share,
+        )
+
+
+def _merged(tree: Tree, leaf: int, path: list[tuple[int, bool]], bits: dict[int, int]) -> dict[int, _Merged]:
+    merged: dict[int, _Merged] = {}
+    for (node, passes), (child, _) in pairwise([*path, (leaf, True)]):
+        column = merged.setdefault(int(tree.feature[node]), _Merged())
+        if passes:
+            column.passes |= 1 << bits[node]
+        else:
+            column.fails |= 1 << bits[node]
+        cover = float(tree.cover[node])
+        column.share *= float(tree.cover[child]) / cover if cover > 0 else 0.0
+    return merged
+
+
+def _heights(tree: Tree) -> list[int]:
+    """For each node the tests in a row from it down to its furthest leaf."""
+    heights = [0] * len(tree.left)
+    order, waiting = [], [0]
+    while waiting:
+        node = waiting.pop()
+        order.append(node)
+        if not tree.is_leaf(node):
+            waiting += [int(tree.left[node]), int(tree.right[node])]
+    for node in reversed(order):
+        if not tree.is_leaf(node):
+            heights[node] = 1 + max(heights[int(tree.left[node])], heights[int(tree.right[node])])
+    return heights

@@ -1,0 +1,96 @@
+"""The upkeep of a home: its lake, with the snapshots of live models and models in the making, batches, decision log."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from orchestration.defs.training.candidates import named_snapshots as named_by_candidates
+from warehouse.settings import KEY_LIFE, Settings
+
+if TYPE_CHECKING:
+    from warehouse.decision_log import Pruned
+    from warehouse.lake.maintenance import Maintained
+
+_DEV_LEASE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What was done. ``kept``: old snapshots that something names, and who names them.
+
+    ``dev_lakes``: whose own lakes were maintained too, and why one was not.
+    """
+
+    lake: "Maintained"
+    kept: dict[int, str]
+    log: "Pruned"
+    dev_lakes: Mapping[str, str]
+
+
+def maintain_home(
+    settings: Settings, *, retention_days: float | None = None, grace_hours: float | None = None
+) -> Upkeep:
+    """Maintain the lake, with the home's settings unless given, and let go of old batches and logged decisions."""
+    from warehouse.decision_log import prune
+    from warehouse.lake.connection import connect
+    from warehouse.lake.maintenance import maintain
+    from warehouse.lake.training_rows import kept_snapshots
+
+    retention = timedelta(days=settings.retention_days if retention_days is None else retention_days)
+    grace = timedelta(hours=settings.grace_hours if grace_hours is None else grace_hours)
+    named: dict[int, str] = {}
+
+    def ask() -> dict[int, str]:
+        named.update(snapshots_in_use(settings, retention=retention))
+        return named
+
+    done = maintain(settings, named_snapshots=ask, retention=retention, grace=grace)
+    _remove_old_batches(settings, before=datetime.now(UTC) - max(retention, grace, KEY_LIFE))
+    pruned = prune(settings, older_than=timedelta(days=settings.decision_log_days))
+    with connect(settings) as con:
+        # what an erasure kept of a snapshot is a table: the snapshot itself is kept for nobody
+        kept_elsewhere = kept_snapshots(con)
+    kept = {snapshot: why for snapshot, why in named.items() if snapshot not in kept_elsewhere}
+    return Upkeep(done, kept, pruned, _maintain_dev_lakes(settings, retention=retention, grace=grace))
+
+
+def _maintain_dev_lakes(settings: Settings, *, retention: timedelta, grace: timedelta) -> dict[str, str]:
+    """Name → what was done; a lake that its owner is building now is left for the next time."""
+    from warehouse.errors import LakeError
+    from warehouse.lake.dev_lakes import dev_lakes, of_dev_lake
+    from warehouse.lake.maintenance import maintain
+
+    found = {}
+    for name in dev_lakes(settings):
+        own = replace(of_dev_lake(settings, name), lease_seconds=_DEV_LEASE_SECONDS)
+        try:
+            done = maintain(own, retention=retention, grace=grace)
+        except LakeError as error:
+            found[name] = f"left as it is: {error}"
+        else:
+            found[name] = f"{done.n_snapshots_expired:,} snapshots expired, {done.n_files_deleted:,} files deleted"
+    return found
+
+
+def _remove_old_batches(settings: Settings, *, before: datetime) -> None:
+    """Forget what was sent in batches that ended before then, and what became no batch; scores stay in the lake."""
+    from warehouse.batches import BatchStates
+    from warehouse.batches.files import remove_unknown
+
+    states = BatchStates(settings)
+    states.remove_ended_before(before.replace(tzinfo=None))
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    remove_unknown(settings, lambda batch_id: states.find(batch_id) is not None, before=yesterday.timestamp())
+
+
+def snapshots_in_use(settings: Settings, *, retention: timedelta) -> dict[int, str]:
+    """Every snapshot that must stay however old it is, and who names it."""
+    from ml.registry.live_models import live_models
+
+    found: dict[int, list[str]] = {}
+    for model in live_models(settings, retention=retention):
+        found.setdefault(model.snapshot, []).append(str(model))
+    for snapshot, who in named_by_candidates(settings):
+        found.setdefault(snapshot, []).append(who)
+    return {snapshot: "; ".join(who) for snapshot, who in sorted(found.items())}

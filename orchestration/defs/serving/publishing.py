@@ -1,0 +1,160 @@
+"""What a run does with the version it registered: publish it, try it in shadow, or let it wait, and say why.
+
+Apart from the asset, so that it can be tested and used without Dagster. Importing this module imports ``ml``.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ml.bundle.bundle import load_bundle
+from ml.judging.evaluation import CHAMPION, Evaluation
+from ml.judging.gate_limits import limits_of
+from ml.judging.publication import RULE, Publication, Rival, decide
+from ml.registry.approval import find_approval, require_approved, require_passed, unserved_approval
+from ml.registry.deployment import read_deployment
+from ml.registry.registered_version import get_version, load_registered
+from ml.rollout.challenge import challenge
+from ml.rollout.promotion import promote, promote_approved
+from orchestration.defs.training.candidates import CandidateDirectory, current_candidate
+from orchestration.defs.training.steps import compare_with_champion
+from orchestration.lib.champions import champion_of, was_in_service
+from warehouse.errors import ApprovalMissing, NotFoundError
+from warehouse.lenders.rules import PublishMode, PublishSetting, read_lender
+from warehouse.settings import Settings
+
+#: Who changes what is served where no person is named: schedules, sensors, and runs that somebody started in the UI.
+AUTOMATION = "dagster"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the registered version; ``text``: a sentence for whoever reads the run's answer."""
+
+    word: Literal["published", "in shadow", "waiting", "unchanged"]
+    text: str
+
+
+def publish_candidate(
+    settings: Settings, source: str, *, mode: PublishMode | None, reason: str, by: str, takes_over: bool
+) -> Outcome:
+    """Decide on the source's candidate by :mod:`ml.judging.publication`, act on it, and record the outcome.
+
+    ``mode``: None for the lender's or the platform's. ``by``: the person who asked for the run, empty for none.
+    A version that was champion or challenger before is left as it is: a person took it back, or is trying it. So is one
+    that waits for a person's approval, or was approved for a person to roll out, and one of another lender than is
+    served unless the run ``takes_over``. Raises NotFoundError where the candidate is not registered yet.
+    """
+    directory = current_candidate(settings, source)
+    registration = directory.read_registration()
+    if registration is None:
+        raise NotFoundError("the candidate is not registered yet: materialise model/registered_model first")
+    run = _Run(settings, source, directory, registration["model_name"], int(registration["model_version"]), by)
+    outcome = run.left_alone(takes_over=takes_over) or run.follow(mode, reason)
+    directory.write_publication({"word": outcome.word, "text": outcome.text, "rule": RULE})
+    return outcome
+
+
+@dataclass(frozen=True)
+class _Run:
+    settings: Settings
+    source: str
+    directory: CandidateDirectory
+    name: str
+    version: int
+    by: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} version {self.version}"
+
+    @property
+    def promotion(self) -> str:
+        return f"`loanlake promote {self.version} --source {self.source} --reason …`"
+
+    def left_alone(self, *, takes_over: bool) -> Outcome | None:
+        """Why nothing is decided, None where something is."""
+        if was_in_service(self.settings, self.name, self.version):
+            return Outcome("unchanged", "nothing new to publish")
+        approval = find_approval(self.settings, self.name, self.version)
+        if approval is not None and not approval.serve:
+            return Outcome(
+                "waiting",
+                f"{self.title} was approved, to be rolled out by hand: "
+                f"`loanlake challenge {self.version} --canary --reason …`",
+            )
+        served = read_deployment(self.settings)
+        if not takes_over and served is not None and served.source != self.source:
+            return Outcome(
+                "waiting",
+                f"{self.title} passed its gates, and another lender's model is served: "
+                f"{self.promotion} takes its place",
+            )
+        return None
+
+    def follow(self, mode: PublishMode | None, reason: str) -> Outcome:
+        """Decide and act; raises GateRefusal for a refused version, whatever Dagster knows of its checks."""
+        found = get_version(self.settings, self.source, self.version)
+        require_passed(self.settings, found)
+        try:
+            require_approved(self.settings, found)
+        except ApprovalMissing as missing:
+            return Outcome("waiting", str(missing))
+        approval = unserved_approval(self.settings)
+        if approval is not None and approval.is_of(self.name, self.version):
+            promote_approved(self.settings)
+            return Outcome("published", f"published now, {approval.why}")
+        wanted = self._wanted(mode, reason)
+        decided = decide(
+            load_bundle(self.directory.bundle).lineage,
+            self._rival(),
+            mode=wanted.mode,
+            reason=wanted.reason,
+            limits=limits_of(read_lender(self.source)),
+        )
+        if decided.action == "publish":
+            return self._publish(decided, by=wanted.by or AUTOMATION)
+        if decided.action == "shadow":
+            return self._try_in_shadow(decided, by=wanted.by or AUTOMATION)
+        return Outcome("waiting", f"{self.title} waits, {decided.why}; {self.promotion} serves it")
+
+    def _wanted(self, mode: PublishMode | None, reason: str) -> PublishSetting:
+        """What the run says, else the lender's file, else the platform's setting; of the first that says anything."""
+        if mode is not None:
+            return PublishSetting(mode, reason, self.by)
+        of_lender = read_lender(self.source).publish
+        if of_lender is not None:
+            by = of_lender.by if of_lender.mode == "always" else self.by
+            return PublishSetting(of_lender.mode, of_lender.reason, by)
+        return PublishSetting(self.settings.publish, by=self.by)
+
+    def _rival(self) -> Rival | None:
+        champion = champion_of(self.settings, self.source)
+        if champion is None:
+            return None
+        evaluation = Evaluation.from_dict(load_bundle(self.directory.bundle).metrics)
+        if evaluation.champion_version == champion.model_version:
+            comparison = evaluation.comparisons[CHAMPION]
+        else:  # it was trained beside another champion, or before there was one
+            comparison = compare_with_champion(self.settings, self.directory)
+        lineage = load_registered(self.settings, champion.model_name, champion.model_version).lineage
+        return Rival(champion.model_version, lineage, comparison)
+
+    def _publish(self, decided: Publication, *, by: str) -> Outcome:
+        before = read_deployment(self.settings)
+        promote(self.settings, self.version, source=self.source, by=by, why=decided.why)
+        is_other = before is not None and before.source != self.source
+        instead = f", in the place of {before.model_name}" if before is not None and is_other else ""
+        return Outcome("published", f"published now{instead}, {decided.why}")
+
+    def _try_in_shadow(self, decided: Publication, *, by: str) -> Outcome:
+        served = read_deployment(self.settings)
+        if served is None or served.source != self.source or served.challenger is not None:
+            beside = "a challenger runs already" if served and served.challenger else "its lender is not served"
+            return Outcome("waiting", f"{self.title} waits, {decided.why}, and {beside}; {self.promotion} serves it")
+        challenge(self.settings, self.version, by=by, why=decided.why)
+        return Outcome(
+            "in shadow",
+            f"{self.title} began as challenger in shadow, {decided.why}; compare the two in monitoring.swap_set, "
+            f"{self.promotion} serves it, and `loanlake run {self.source} --feature-version "
+            f"{served.feature_version}` refreshes the champion",
+        )

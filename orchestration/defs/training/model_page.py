@@ -1,0 +1,115 @@
+"""A candidate on one page: headline figures and plots first, then gates and tables; HTML under the home's reports.
+
+Dagster shows Markdown only after a click, and MLflow a plot at a time: this page is what both link to.
+"""
+
+import base64
+import json
+import os
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from orchestration.defs.training.candidates import CandidateDirectory, Judgement
+from orchestration.lib import pages
+from warehouse.settings import Settings
+
+#: The order of the plots, those that answer the most frequent questions first; others follow.
+_PLOTS = ("roc", "calibration", "score_distribution", "feature_importance")
+
+
+def write_model_page(settings: Settings, source: str, directory: CandidateDirectory, judgement: Judgement) -> Path:
+    """Write the page of a judged candidate, and beside it what the index says of it; returns where the page is."""
+    measured = json.loads((directory.bundle / "metrics.json").read_text())["measured"]
+    lineage = json.loads((directory.bundle / "lineage.json").read_text())
+    test = next(row for row in measured if (row["split"], row["month"], row["model"]) == ("test", None, "candidate"))
+    path = settings.reports / "models" / source / f"{directory.fingerprint[:12]}.html"
+    about = {
+        "source": source,
+        "trained_at": str(lineage["trained_at"])[:16].replace("T", " "),
+        "auc": test["auc"],
+        "refused_by": list(judgement.refused),
+    }
+    _write(path, _page(about, measured, test, judgement, directory.read_plots()))
+    _write(path.with_suffix(".json"), json.dumps({"about": about}))
+    return path
+
+
+def _page(
+    about: dict[str, Any],
+    measured: Sequence[dict[str, Any]],
+    test: dict[str, Any],
+    judgement: Judgement,
+    plots: dict[str, bytes],
+) -> str:
+    title = f"{about['source']}, trained {about['trained_at']}"
+    headline = [
+        (
+            "AUC on test",
+            f"{pages.figure(test['auc'])} ({pages.figure(test['auc_low'])}–{pages.figure(test['auc_high'])})",
+        ),
+        *(
+            (name.upper() if name == "ks" else name.title(), pages.figure(test[name]))
+            for name in ("ks", "gini", "brier")
+        ),
+        ("Loans in test", f"{test['n']:,}"),
+        ("Gates", f"refused by {', '.join(judgement.refused)}" if judgement.refused else "all passed"),
+    ]
+    names = sorted(plots, key=lambda name: (_PLOTS.index(name) if name in _PLOTS else len(_PLOTS), name))
+    pictures = "".join(
+        f'<img alt="{escape(name.replace("_", " "))}" src="data:image/png;base64,'
+        f'{base64.b64encode(plots[name]).decode()}">\n'
+        for name in names
+    )
+    gates = [
+        [gate["gate"].replace("_", " "), "passed" if gate["passed"] else "refused", str(gate["message"])]
+        for gate in judgement.gates
+    ]
+    return _HTML.format(
+        title=escape(title),
+        headline="".join(f"<div><dt>{escape(name)}<dd>{escape(value)}</div>\n" for name, value in headline),
+        pictures=pictures,
+        gates=_table(["gate", "", "message"], gates),
+        splits=_table(pages.SPLIT_HEADER, pages.split_rows(measured)),
+        months=_table(pages.MONTH_HEADER, pages.month_rows(measured)),
+    )
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"<tr>{''.join(f'<th>{escape(name)}' for name in header)}"]
+    lines += [f"<tr>{''.join(f'<td>{escape(cell)}' for cell in row)}" for row in rows]
+    return "<table>\n" + "\n".join(lines) + "\n</table>"
+
+
+def _write(path: Path, text: str) -> None:
+    # renamed into place: a reader never sees half a page
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f"{path.suffix}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+
+
+_HTML = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title} · Loanlake</title>
+<style>
+body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; color: #16202a }}
+dl {{ display: flex; flex-wrap: wrap; gap: 1rem 2.5rem }} dt {{ color: #51606e }} dd {{ margin: 0; font-size: 1.3rem }}
+img {{ width: min(100%, 36rem); height: auto; margin: .5rem .5rem 0 0 }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
+th, td {{ text-align: left; padding: .2rem 1.2rem .2rem 0; border-bottom: 1px solid #8886 }}
+</style>
+<h1>{title}</h1>
+<dl>
+{headline}</dl>
+{pictures}
+<h2>Gates</h2>
+{gates}
+<h2>Splits and other models</h2>
+{splits}
+<h2>Months of decision</h2>
+{months}
+</html>
+"""

@@ -1,0 +1,216 @@
+"""The effects around a training: read rows, call ``ml``, leave files in the candidate's directory.
+
+Apart from the assets, so that they can be tested and used from a notebook without Dagster. Importing this module
+imports ``ml`` with all it needs: assets import it inside their functions.
+"""
+
+import getpass
+import json
+import shutil
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ml.bundle.bundle import Bundle, load_bundle, write_bundle
+from ml.bundle.parity import check_parity
+from ml.bundle.scorer import Scorer
+from ml.judging.evaluation import ChampionScores, Comparison, Evaluation, compare, evaluate_scores, score_splits
+from ml.judging.gate_limits import GateLimits, limits_of
+from ml.judging.gate_names import LOGGED_FEATURES
+from ml.judging.gates import GateResult, run_gates
+from ml.judging.leakage import feature_signals
+from ml.judging.plots import draw_all
+from ml.monitoring.feature_skew import logged_evidence
+from ml.registry import registry
+from ml.registry.registered_version import RegisteredVersion, load_registered
+from ml.registry.tracking import open_experiment
+from ml.training.fitting import TrainingSettings, train
+from ml.training.lineage import collect_lineage
+from ml.training.reference import build_reference
+from ml.training.training_set import TrainingSet, read_training_set, rows_seen_by
+from orchestration.defs.training.candidates import CandidateDirectory, Judgement, TrainingSetRecord
+from orchestration.lib.champions import champion_of
+from warehouse.errors import NotFoundError
+from warehouse.features.contract import FeatureContract
+from warehouse.lake.connection import connect, writer
+from warehouse.lenders.rules import read_lender
+from warehouse.settings import Settings
+
+#: Online decisions that came into the lake in this time count against a promotion when their features were wrong.
+RECENT_DECISIONS = timedelta(days=30)
+
+
+def is_trained(settings: Settings, source: str, directory: CandidateDirectory) -> bool:
+    """Whether a training of the same rows, contract and settings would tell nothing new.
+
+    So it is for a version that passed its gates, and for one that was compared with the champion there is now.
+    """
+    if not directory.bundle.exists():
+        return False
+    judgement, champion = directory.read_judgement(), champion_of(settings, source)
+    if judgement is not None and judgement.passed:
+        return True
+    compared_with = load_bundle(directory.bundle).metrics["champion_version"]
+    return bool(compared_with == (champion.model_version if champion else None))
+
+
+def is_judged(source: str, directory: CandidateDirectory) -> bool:
+    """Whether judging again would say the same.
+
+    It may not where the lender moved a limit since, or where what is served, for which it was refused, was mended.
+    """
+    judgement = directory.read_judgement()
+    if judgement is None or LOGGED_FEATURES in judgement.refused:
+        return False
+    return judgement.limits == plain_limits(limits_of(read_lender(source)))
+
+
+def train_candidate(
+    settings: Settings,
+    record: TrainingSetRecord,
+    contract: FeatureContract,
+    training_settings: TrainingSettings,
+    directory: CandidateDirectory,
+) -> Bundle:
+    """Train, measure, plot and bundle; what lay in ``directory`` before is replaced."""
+    rows = read_rows(settings, record)
+    champion = champion_scores(settings, rows)
+    candidate = train(rows, contract, training_settings)
+    scores = score_splits(candidate, rows, champion)
+    evaluation = evaluate_scores(candidate, scores, champion)
+    lineage = collect_lineage(
+        candidate, rows, contract, by=getpass.getuser(), manifest=settings.dbt_target / "manifest.json"
+    )
+    shutil.rmtree(directory.path, ignore_errors=True)
+    directory.plots.mkdir(parents=True)
+    for name, image in draw_all(evaluation, scores).items():
+        (directory.plots / f"{name}.png").write_bytes(image)
+    return write_bundle(directory.bundle, candidate, contract, evaluation, lineage, build_reference(candidate, rows))
+
+
+def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: CandidateDirectory) -> Judgement:
+    """Decide every gate, and keep the decisions in the candidate's directory.
+
+    Where they are others than before, the version that it was registered as has to be told: its registration is due
+    again.
+    """
+    bundle, limits = load_bundle(directory.bundle), limits_of(read_lender(record.source))
+    evaluation = Evaluation.from_dict(bundle.metrics)
+    with connect(settings) as con:
+        parity = check_parity(con, bundle)
+    results = run_gates(
+        evaluation,
+        signals=feature_signals(read_rows(settings, record), bundle.contract),
+        parity=parity,
+        logged=logged_evidence(settings, record.source, since=skew_since(settings)),
+        limits=limits,
+    )
+    judgement = Judgement(
+        evaluation.champion_version, tuple(asdict(result) for result in results), plain_limits(limits)
+    )
+    before = directory.read_judgement()
+    if before is not None and (before.refused, before.limits) != (judgement.refused, judgement.limits):
+        directory.forget_registration()
+    directory.write_judgement(judgement)
+    return judgement
+
+
+def skew_since(settings: Settings) -> datetime:
+    """From when on decisions that came into the lake count against a promotion, naive UTC."""
+    return settings.skew_since or datetime.now(UTC).replace(tzinfo=None) - RECENT_DECISIONS
+
+
+def register_candidate(settings: Settings, record: TrainingSetRecord, directory: CandidateDirectory) -> dict[str, Any]:
+    """Register the judged candidate with MLflow, refused or not, and record the gates' decisions in the lake.
+
+    Returns what is kept of it: ``model_name``, ``model_version``, ``run_id``, ``experiment_id``.
+    """
+    bundle, judgement = load_bundle(directory.bundle), directory.read_judgement()
+    if judgement is None:
+        raise NotFoundError(f"{directory.path} holds no judgement: materialise model/evaluation first")
+    version = registry.register(
+        settings,
+        bundle,
+        training_set=read_rows(settings, record),
+        evaluation=Evaluation.from_dict(bundle.metrics),
+        gates=[GateResult(**gate) for gate in judgement.gates],
+        plots=directory.read_plots(),
+    )
+    record_gates(settings, version, judgement)
+    registration = {
+        "model_name": version.name,
+        "model_version": version.version,
+        "run_id": version.run_id,
+        "experiment_id": open_experiment(settings, version.source),
+    }
+    directory.write_registration(registration)
+    return registration
+
+
+def record_gates(settings: Settings, version: RegisteredVersion, judgement: Judgement) -> None:
+    """Make ``monitoring.gate_results`` hold this version's decisions; nothing is written where it does."""
+    columns = ("gate", "passed", "required", "found", "message")
+    rows = [tuple(gate[column] for column in columns) for gate in judgement.gates]
+    of_version = "where model_name = ? and model_version = ?"
+    with connect(settings) as con:
+        stored = con.execute(
+            f"select {', '.join(columns)} from monitoring.gate_results {of_version}", [version.name, version.version]
+        ).fetchall()
+    if sorted(stored) == sorted(rows):
+        return
+    with writer(f"gates of {version.name} version {version.version}", settings) as con:
+        con.execute("begin")
+        con.execute(f"delete from monitoring.gate_results {of_version}", [version.name, version.version])
+        con.executemany(
+            "insert into monitoring.gate_results values (?, ?, ?, ?, ?, ?, ?, ?, now()::timestamp)",
+            [(version.source, version.name, version.version, *row) for row in rows],
+        )
+        con.execute("commit")
+
+
+def champion_scores(settings: Settings, rows: TrainingSet) -> ChampionScores | None:
+    """What the source's champion says of the same test rows, by its own features; None where the source has none."""
+    champion = champion_of(settings, rows.source)
+    if champion is None:
+        return None
+    scorer = Scorer(load_registered(settings, champion.model_name, champion.model_version))
+    with connect(settings) as con:
+        test_rows = rows_seen_by(con, rows, "test", feature_version=scorer.contract.version)
+    matrix = scorer.bundle.design_matrix.encode(test_rows)
+    return ChampionScores(champion.model_version, scorer.score_matrix(matrix).probability)
+
+
+def compare_with_champion(settings: Settings, directory: CandidateDirectory) -> Comparison:
+    """The candidate's figures less those of its source's present champion, on the test rows of the candidate.
+
+    Raises NotFoundError where the source has no champion.
+    """
+    bundle = load_bundle(directory.bundle)
+    lineage = bundle.lineage
+    record = TrainingSetRecord(
+        lineage.source, lineage.feature_version, lineage.lake_snapshot, lineage.training_set_sha256
+    )
+    rows = read_rows(settings, record)
+    champion = champion_scores(settings, rows)
+    if champion is None:
+        raise NotFoundError(f"no model of {lineage.source} is in service to compare {directory.path} with")
+    ours = Scorer(bundle).score_matrix(bundle.design_matrix.encode(rows.rows("test"))).probability
+    return compare(rows.defaulted("test"), ours, champion.probabilities)
+
+
+def plain_limits(limits: GateLimits) -> dict[str, Any]:
+    """Limits as a judgement keeps them: what JSON gives back of them."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(limits)))
+    return plain
+
+
+def read_rows(settings: Settings, record: TrainingSetRecord) -> TrainingSet:
+    """The training set that a record names, as of its snapshot."""
+    with connect(settings) as con:
+        return read_training_set(
+            con,
+            record.source,
+            feature_version=record.feature_version,
+            snapshot=record.snapshot,
+            most_bytes=settings.training_bytes,
+        )

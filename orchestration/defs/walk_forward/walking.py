@@ -1,0 +1,44 @@
+"""A walk through history, for the command and the asset: dbt's label rule, the walk, its picture among the reports."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml.walk_forward.picture import draw_walk
+from ml.walk_forward.plan import WalkPlan
+from ml.walk_forward.results import WalkedMonth
+from ml.walk_forward.walk import Report, walk_forward
+from orchestration.defs.walk_forward.label_rule import label_rule
+from orchestration.lib.feature_contract import feature_contract
+from warehouse.settings import Settings
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Every month of the run so far, and the picture of them."""
+
+    months: list[WalkedMonth]
+    png: bytes
+    plot: Path
+
+
+def run_walk(
+    settings: Settings,
+    plan: WalkPlan,
+    report: Report | None = None,
+    *,
+    feature_version: str = "",
+    plot: Path | None = None,
+) -> Walk:
+    """Walk the plan and draw the whole run.
+
+    ``feature_version``: what models are trained on, by default the latest. ``plot``: where to draw, by default among
+    the home's reports.
+    """
+    contract = feature_contract(settings, feature_version)
+    rule = label_rule(settings, window_months=plan.label_window_months)
+    months = walk_forward(settings, plan, rule, contract, report)
+    path = plot or settings.reports / "walk_forward" / f"{plan.source}-{plan.run}.png"
+    png = draw_walk(months)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png)
+    return Walk(months, png, path)

@@ -1,0 +1,17 @@
+"""What several concerns of :mod:`orchestration.defs` share."""
+
+#: The modules that other rooms may import.
+__all__ = [
+    "champions",
+    "dbt_project",
+    "feature_contract",
+    "feature_versions",
+    "layers",
+    "links",
+    "months",
+    "pages",
+    "progress",
+    "retries",
+    "run_settings",
+    "upstream_checks",
+]

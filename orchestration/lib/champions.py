@@ -1,0 +1,66 @@
+"""Which version of each source's model was last put in service: read from the deployment history, without MLflow."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from ml.registry.deployment import Challenger, Deployment
+
+
+def champion_of(settings: Settings, source: str) -> "Deployment | None":
+    """The deployment that last put a model of this source in service, by publishing or rolling back; None if none did.
+
+    ``deployment.json`` names one model, whatever its source; a lender trained earlier keeps its champion all the same.
+    """
+    return next((champion for champion in champions(settings) if champion.source == source), None)
+
+
+def challenger_of(settings: Settings, source: str) -> "Challenger | None":
+    """What is on trial beside the source's champion; None where no challenge runs."""
+    from ml.registry.deployment import read_deployment
+
+    served = read_deployment(settings)
+    return served.challenger if served is not None and served.source == source else None
+
+
+def champions(settings: Settings) -> "list[Deployment]":
+    """The champion of every source that has one, with its challenger, by name of the source."""
+    from ml.registry import deployment
+
+    found = deployment.champions(settings)
+    return [found[source] for source in sorted(found)]
+
+
+def refresh_config(settings: Settings, source: str) -> dict[str, Any]:
+    """Run settings of a training that refreshes a source's champion: its features, nothing left out but what it lacks.
+
+    Of a source without a champion: nothing but its name.
+    """
+    champion = champion_of(settings, source)
+    if champion is None:
+        return {"source": source}
+    lineage = json.loads((champion.bundle_directory(settings) / "lineage.json").read_text())
+    return {
+        "source": source,
+        "feature_version": champion.feature_version,
+        "exclude": lineage["settings"]["exclude"],
+    }
+
+
+def was_in_service(settings: Settings, name: str, version: int) -> bool:
+    """Whether this version was ever champion or challenger.
+
+    A run does not publish such a version: where it is no champion, a person took it back, or is trying it.
+    """
+    from ml.registry.deployment import read_history
+
+    return any(
+        deployment is not None and deployment.is_version(name, version)
+        for change in read_history(settings)
+        for deployment in (
+            change.deployment,
+            change.deployment.challenger.deployment if change.deployment.challenger else None,
+        )
+    )

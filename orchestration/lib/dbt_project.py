@@ -1,0 +1,220 @@
+"""The dbt project as Dagster sees it: its manifest, and how its nodes are named and run.
+
+Dagster draws the asset graph from a manifest made by ``dbt parse``. Parsing takes seconds, so it happens only when a
+file of the dbt project has changed since, never at each load.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliInvocation, DbtCliResource, DbtProject
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
+from packaging.version import Version
+
+from orchestration.lib.layers import DECISION_HISTORY, PREDICTIONS, SHADOW_PREDICTIONS
+from warehouse.errors import DbtProjectError
+from warehouse.settings import DBT_PROJECT_DIR, Settings
+
+_SOURCE_SUFFIXES = {".sql", ".yml", ".yaml", ".csv", ".md"}
+_PARTIAL_PARSE = "partial_parse.msgpack"
+#: The platform builds production's lake; people build their own unless they name this target.
+_TARGET = "prod"
+DBT = Path(sys.executable).with_name("dbt")
+
+
+def prepared_manifest(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR) -> Path:
+    """The manifest of the dbt project as its files stand now; runs ``dbt parse`` only when they have changed.
+
+    Raises DbtProjectError with dbt's own words when the project cannot be parsed.
+    """
+    manifest, stamp = settings.dbt_parsed / "manifest.json", settings.dbt_parsed / "project.sha256"
+    settings.dbt_parsed.mkdir(parents=True, exist_ok=True)
+    # the webserver, the daemon and every run load the definitions, at times together: one parses, the others wait
+    with _exclusively(settings.dbt_parsed / "parse.lock"):
+        fingerprint = project_fingerprint(project_dir)
+        if manifest.exists() and stamp.exists() and stamp.read_text() == fingerprint:
+            return manifest
+        _parse(settings, settings.dbt_parsed, project_dir)
+        stamp.write_text(fingerprint)
+    return manifest
+
+
+def run_dbt(arguments: Sequence[str], settings: Settings, *, target: Path, project_dir: Path, doing: str) -> None:
+    """Run a dbt command for this home and wait for its end; what it writes goes to ``target``.
+
+    Raises DbtProjectError with dbt's own words, that it cannot do what ``doing`` says ("parse the project").
+    """
+    command = [str(DBT), "--quiet", *arguments, "--no-use-colors"]
+    command += ["--project-dir", str(project_dir), "--profiles-dir", str(project_dir), "--target", _TARGET]
+    command += ["--target-path", str(target), "--log-path", str(target)]
+    environment = {**os.environ, "LOANLAKE_HOME": str(settings.home), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+    # this environment's own dbt, a list and no shell: the arguments are ours and the paths are the operator's
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=project_dir)  # noqa: S603
+    if done.returncode != 0:
+        raise DbtProjectError(f"dbt cannot {doing} in {project_dir}:\n{done.stdout.strip()}{done.stderr.strip()}")
+
+
+def project_fingerprint(project_dir: Path) -> str:
+    """SHA-256 over the names and contents of the project's own files (not of what dbt writes beside them)."""
+    digest = hashlib.sha256()
+    for path in sorted(_project_files(project_dir)):
+        digest.update(f"{path.relative_to(project_dir)}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def failures_named(target: Path) -> Iterator[None]:
+    """Run dbt with its artefacts in ``target``; what went wrong is a Failure with the names of what failed.
+
+    An invocation that ended before it ran anything leaves the results of the one before: its own words, in the error of
+    dagster-dbt, are all there is.
+    """
+    before = _invocation(target)
+    try:
+        yield
+    except DagsterDbtCliRuntimeError:
+        failures = build_failures(target) if _invocation(target) != before else []
+        if not failures:
+            raise
+        raise dg.Failure(f"dbt build: {len(failures)} failed: {'; '.join(failures)}", allow_retries=False) from None
+
+
+def build_failures(target: Path) -> list[str]:
+    """What went wrong in the dbt invocation whose artefacts are in ``target``: "name (why)" each; empty if nothing.
+
+    Covers what dbt does not report as an asset check: models that failed to build, and tests of several models.
+    """
+    found = _run_results(target)
+    results = found["results"] if found else []
+    return [
+        f"{result['unique_id'].split('.')[2]} ({_one_line(result.get('message') or result['status'])})"
+        for result in results
+        if result["status"] in {"error", "fail", "runtime error"}
+    ]
+
+
+def _invocation(target: Path) -> str | None:
+    """Which invocation of dbt left its results: times of files and of this process are of two clocks."""
+    found = _run_results(target)
+    return str(found["metadata"]["invocation_id"]) if found else None
+
+
+def _run_results(target: Path) -> Mapping[str, Any] | None:
+    path = target / "run_results.json"
+    if not path.exists():
+        return None
+    found: Mapping[str, Any] = json.loads(path.read_text())
+    return found
+
+
+class LayeredTranslator(DagsterDbtTranslator):
+    """Names every dbt node ``<layer>/<table>``, as SQL does, and groups it by its layer."""
+
+    def __init__(self) -> None:
+        super().__init__(DagsterDbtTranslatorSettings(enable_asset_checks=True, enable_source_tests_as_checks=True))
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        """The spec of one node; sources get the keys of the assets that fill them."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        node = self.get_resource_props(manifest, unique_id)
+        key = asset_key(node)
+        # a view needs the tables to be there, not their rows: they are written by steps that come after this one
+        deps = [
+            dep
+            for dep in spec.deps
+            if key != DECISION_HISTORY or dep.asset_key not in (PREDICTIONS, SHADOW_PREDICTIONS)
+        ]
+        return spec.replace_attributes(key=key, group_name=key.path[0], kinds={"dbt", "duckdb"}, deps=deps)
+
+
+def asset_key(node: Mapping[str, Any]) -> dg.AssetKey:
+    """``<schema>/<table>`` of a dbt model or source."""
+    if node["resource_type"] == "source":
+        return dg.AssetKey([node["schema"], node["identifier"]])
+    return dg.AssetKey([node["config"]["schema"], node["alias"]])
+
+
+class Dbt(DbtCliResource):
+    """dbt as a subprocess, its artefacts under the home, begun from what the parse for the asset graph has found."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        # dagster-dbt would run `dbt --version` (3.7 s), which asks PyPI for newer releases
+        return Version(installed_version("dbt-core"))
+
+    def cli(self, args: Sequence[str], *, target_path: Path | None = None, **options: Any) -> DbtCliInvocation:
+        """Run a dbt command; see the base class."""
+        parsed = Settings.from_environment().dbt_parsed / "working" / _PARTIAL_PARSE
+        # parsing the whole project takes 3 s of CPU, and each step of a first run has a target of its own
+        if target_path is not None and parsed.exists() and not (target_path / _PARTIAL_PARSE).exists():
+            target_path.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(parsed, target_path)
+        return super().cli(args, target_path=target_path, **options)
+
+
+def dbt_resource() -> Dbt:
+    """The resource that runs this environment's dbt in the repository's project."""
+    return dbt_of(DBT_PROJECT_DIR)
+
+
+def dbt_of(project_dir: Path) -> Dbt:
+    """The resource that runs this environment's dbt in a project, on production's lake."""
+    project = str(project_dir)
+    return Dbt(project_dir=project, profiles_dir=project, dbt_executable=str(DBT), target=_TARGET)
+
+
+def _one_line(message: str) -> str:
+    # dbt repeats the model's name in the first line of an error, and points at the SQL in the last ones
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return " ".join(lines[1:3]) if len(lines) > 1 else "".join(lines)
+
+
+def _parse(settings: Settings, directory: Path, project_dir: Path) -> None:
+    working = directory / "working"
+    run_dbt(["parse"], settings, target=working, project_dir=project_dir, doing="parse the project")
+    _refuse_cycle(json.loads((working / "manifest.json").read_text()))
+    # readers of the manifest see the old one or the new one, never half of it
+    shutil.copy2(working / "manifest.json", directory / "manifest.new")
+    (directory / "manifest.new").replace(directory / "manifest.json")
+
+
+def _refuse_cycle(manifest: Mapping[str, Any]) -> None:
+    """dbt parses models that select from each other in a circle, and refuses them only as it builds."""
+    nodes = manifest["nodes"]
+    try:
+        TopologicalSorter({key: node["depends_on"].get("nodes", ()) for key, node in nodes.items()}).prepare()
+    except CycleError as error:
+        circle = " → ".join(nodes[key]["original_file_path"] for key in error.args[1])
+        raise DbtProjectError(
+            f"models select from each other in a circle, each read by the next: {circle}; take one of these refs out"
+        ) from None
+
+
+def _project_files(project_dir: Path) -> Iterator[Path]:
+    written_by_dbt = {"target", "logs", "dbt_packages"}
+    for root, directories, names in os.walk(project_dir):
+        directories[:] = [
+            name for name in directories if name not in written_by_dbt and not name.startswith((".", "_"))
+        ]
+        yield from (Path(root, name) for name in names if Path(name).suffix in _SOURCE_SUFFIXES and name[0] != ".")
+
+
+@contextmanager
+def _exclusively(lock: Path) -> Iterator[None]:
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

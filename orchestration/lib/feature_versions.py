@@ -1,0 +1,65 @@
+"""The versions of the features that the dbt project has: a table of features each, and a table of training rows."""
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from orchestration.lib.champions import challenger_of, champion_of
+from orchestration.lib.dbt_project import asset_key, prepared_manifest
+from warehouse.errors import RunRefused
+from warehouse.features.contract import FEATURES_MODEL, TRAINING_MODEL
+from warehouse.settings import DBT_PROJECT_DIR, Settings
+
+if TYPE_CHECKING:
+    from ml.registry.deployment import Deployment
+
+_FEATURES_YAML = DBT_PROJECT_DIR / "models" / "features" / f"{FEATURES_MODEL}.yml"
+
+
+def feature_tables() -> dict[str, dg.AssetKey]:
+    """Every version's feature table, such as ``v1`` → ``features/ftr_application_v1``, oldest version first."""
+    return _tables(FEATURES_MODEL)
+
+
+def training_tables() -> dict[str, dg.AssetKey]:
+    """Every version's training table, such as ``v1`` → ``training/trn_default_v1``, oldest version first."""
+    return _tables(TRAINING_MODEL)
+
+
+def require_versions(settings: Settings, source: str, wanted: str = "") -> None:
+    """Raise RunRefused where the project lacks the version ``wanted`` (``2`` or ``v2``), or one that is served.
+
+    A champion scores applications by the table of its version and is compared with every candidate by it, and drift
+    beside a challenger is measured on the table of its own; dbt would leave a table that it no longer builds as it was,
+    and nobody would be told that its rows have stopped.
+    """
+    existing = feature_tables()
+    if wanted and f"v{wanted.removeprefix('v')}" not in existing:
+        raise RunRefused(
+            f"{FEATURES_MODEL} has no version {wanted}: {_FEATURES_YAML} lists {', '.join(existing)}; name one of them"
+        )
+    champion, challenger = champion_of(settings, source), challenger_of(settings, source)
+    if champion is not None:
+        _require_built(champion, "in service", "put a model of another version in service with `loanlake promote`")
+    if challenger is not None:
+        _require_built(challenger.deployment, "on trial", "end the trial with `loanlake challenge --end`")
+
+
+def _require_built(deployment: "Deployment", state: str, way_out: str) -> None:
+    existing, version = feature_tables(), deployment.feature_version
+    if version not in existing:
+        raise RunRefused(
+            f"{deployment.model_name} version {deployment.model_version} is {state} and needs {FEATURES_MODEL} "
+            f"{version}, which the dbt project no longer has ({_FEATURES_YAML} lists {', '.join(existing)}): bring "
+            f"{FEATURES_MODEL}_{version}.sql, {TRAINING_MODEL}_{version}.sql and their lines under `versions:` back, "
+            f"or {way_out} and then delete it"
+        )
+
+
+@cache
+def _tables(name: str) -> dict[str, dg.AssetKey]:
+    manifest = json.loads(prepared_manifest(Settings.from_environment()).read_text())
+    nodes = [node for node in manifest["nodes"].values() if node["resource_type"] == "model" and node["name"] == name]
+    return {f"v{node['version']}": asset_key(node) for node in sorted(nodes, key=lambda node: int(node["version"]))}

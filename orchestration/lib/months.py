@@ -1,0 +1,67 @@
+"""The months that Dagster offers for backfills: those with decisions, so that none is shown as missing without reason.
+
+Partitions are defined when Dagster loads the code, in every process of it, where opening the lake would cost a second:
+they come from a small file that each build of the features leaves.
+"""
+
+import json
+import os
+from contextlib import closing
+from datetime import date, datetime
+
+import dagster as dg
+
+from warehouse.lake.connection import connect
+from warehouse.settings import Settings
+
+#: Before the decisions of any lender; where nothing was built yet, all months since are offered.
+_EARLIEST = date(2000, 1, 1)
+#: A newest decision of this age or less: decisions are still being made, and each new month is offered as it begins.
+_OPEN_MONTHS = 2
+
+
+def month_partitions(
+    settings: Settings, *, fmt: str = "%Y-%m-%d", with_running_month: bool = False, today: date | None = None
+) -> dg.MonthlyPartitionsDefinition:
+    """From the first month with a decision to the last; where decisions are still made, to the last complete month.
+
+    ``with_running_month``: in that case to the month that is running.
+    """
+    first, last = _read(settings)
+    running = (today or datetime.now().date()).replace(day=1)
+    if last is None or _months(last, running) <= _OPEN_MONTHS:
+        return dg.MonthlyPartitionsDefinition(
+            start_date=first.strftime(fmt), fmt=fmt, end_offset=int(with_running_month)
+        )
+    return dg.MonthlyPartitionsDefinition(
+        start_date=first.strftime(fmt), end_date=_next_month(last).strftime(fmt), fmt=fmt
+    )
+
+
+def note_months(settings: Settings) -> None:
+    """Leave the first and last month with a decision for the next start of Dagster."""
+    with closing(connect(settings)) as con:
+        [(first, last)] = con.execute("select min(decided_at), max(decided_at) from core.int_applications").fetchall()
+    if first is None:
+        return
+    path = settings.months
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps({"first": f"{first:%Y-%m-01}", "last": f"{last:%Y-%m-01}"}))
+    draft.replace(path)
+
+
+def _read(settings: Settings) -> tuple[date, date | None]:
+    try:
+        noted = json.loads(settings.months.read_text())
+    except FileNotFoundError:
+        return _EARLIEST, None
+    return date.fromisoformat(noted["first"]), date.fromisoformat(noted["last"])
+
+
+def _months(earlier: date, later: date) -> int:
+    return 12 * (later.year - earlier.year) + later.month - earlier.month
+
+
+def _next_month(month: date) -> date:
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)

@@ -1,0 +1,77 @@
+"""What a run is asked to do: one resource, configured at launch, read by every asset that needs it."""
+
+from typing import Self, cast, get_args
+
+import dagster as dg
+from pydantic import Field, field_validator, model_validator
+
+from warehouse.lenders.rules import PublishMode
+from warehouse.settings import Settings
+from warehouse.sources.simulated.simulation import Simulation
+
+
+class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The source a run is about, and how to ingest, train and report. Every field has a default."""
+
+    source: str = Field(
+        default="",
+        description="Whose applications to train on, score and monitor. Empty: LOANLAKE_SOURCE, else the source of the "
+        "deployed model, else simulated.",
+    )
+    files: list[str] = Field(default=[], description="Files of that source to load before what waits in the inbox.")
+    entity: str = Field(
+        default="", description="Which raw table the files fill, where the source has several or is your own."
+    )
+    simulate: bool = Field(
+        default=False,
+        description="Write and load the simulated lender below even if the lake holds one; without it, only the first.",
+    )
+    simulated_applications: int = Field(
+        default=Simulation.applications, gt=0, description="Size of the simulated lender."
+    )
+    simulated_months: int = Field(default=Simulation.months, gt=0, description="Months of simulated decisions.")
+    simulated_seed: int = Field(default=Simulation.seed, description="Equal seeds give equal lenders.")
+    exclude: list[str] = Field(default=[], description="Features that the model must not use.")
+    feature_version: str = Field(
+        default="", description="Version of the features to train on, such as v1. Empty: the latest."
+    )
+    force_training: bool = Field(
+        default=False, description="Train even if a model was already made from the same rows, features and settings."
+    )
+    takes_over: bool = Field(
+        default=False,
+        description="Whether what this run makes of its source may be served in the place of another lender's model.",
+    )
+    publish: str = Field(
+        default="",
+        description="auto: put what passed its gates in service by the rule of ml/judging/publication.py. never: only "
+        "register it. always: publish it by your word, with by and reason. Empty: as the lender's file or "
+        "LOANLAKE_PUBLISH says.",
+    )
+    reason: str = Field(default="", description="Why it is to be published: kept in the history, needed for always.")
+    by: str = Field(default="", description="Your name, for the history. Empty for schedules and sensors.")
+    report_months: list[str] = Field(
+        default=[], description="Months (YYYY-MM) to write Evidently reports for. Empty: the newest month scored."
+    )
+
+    @field_validator("publish")
+    @classmethod
+    def _is_a_mode(cls, publish: str) -> str:
+        if publish not in ("", *get_args(PublishMode)):
+            raise ValueError(f"publish must be one of {', '.join(get_args(PublishMode))}, or empty: found {publish!r}")
+        return publish
+
+    @model_validator(mode="after")
+    def _always_has_a_person_and_a_reason(self) -> Self:
+        if self.publish == "always" and not (self.by.strip() and self.reason.strip()):
+            raise ValueError(f"publish: always needs by and reason: found {self.by!r} and {self.reason!r}")
+        return self
+
+    @property
+    def mode(self) -> PublishMode | None:
+        """What the run says of publishing; None where it says nothing."""
+        return cast(PublishMode, self.publish) if self.publish else None
+
+    def active_source(self, settings: Settings) -> str:
+        """The source of this run."""
+        return self.source or settings.active_source()

@@ -1,0 +1,83 @@
+"""``loanlake export-borrower`` and ``erase-borrower``: a person's rights to their data."""
+
+import getpass
+import json
+import os
+from pathlib import Path
+
+import click
+
+from warehouse.settings import Settings
+from warehouse.values.id_argument import IdArgument
+
+
+@click.command("export-borrower")
+@click.argument("borrower_id", type=IdArgument())
+@click.option("--to", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of printing.")
+def export_borrower(*, borrower_id: str, to: Path | None) -> None:
+    """Print everything that is held of BORROWER_ID, as JSON: a person's right to see their data.
+
+    All tables of the lake as they stand (raw rows with their file and line), the API's decision log, the online store,
+    and the models that learnt from them. That it was asked is a row of serving.person_requests, without the person.
+    """
+    from orchestration.people.export import export_person
+
+    found = export_person(Settings.from_environment(), borrower_id, by=getpass.getuser())
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    if to is None:
+        click.echo(text)
+        return
+    # readable by its owner alone from its first byte on, also where the file was there before
+    with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text + "\n")
+    n_rows = sum(len(rows) for rows in found["lake"].values())
+    click.echo(f"wrote {n_rows:,} rows of {len(found['lake'])} tables to {to}")
+
+
+@click.command("erase-borrower")
+@click.argument("borrower_id", type=IdArgument())
+@click.option("--reason", required=True, help="Why, for the record of requests; kept as given, so name nobody.")
+@click.option("--yes", is_flag=True, help="Do not ask before erasing.")
+@click.option(
+    "--now", is_flag=True, help="Expire earlier snapshots at once and delete their files; only while nobody reads."
+)
+def erase_borrower(*, borrower_id: str, reason: str, yes: bool, now: bool) -> None:
+    """Erase BORROWER_ID from the lake, landing files, decision log, online store and models' references.
+
+    LOANLAKE_ERASURE=delete (the default) removes every row of theirs; pseudonymise keeps the rows and puts in the place
+    of each id a pseudonym that only the key in the home, or LOANLAKE_ERASURE_KEY, leads back to. It can't be undone.
+    Models that learnt from them are listed: what those learnt stays until they are trained again. Lakes that
+    people built for themselves are dropped. Snapshots from before
+    go with the retention, or with --now. Where it is interrupted, the same command finishes it.
+
+    \b
+        loanlake erase-borrower lc-member-123 --reason "request of 3 March"
+        loanlake erase-borrower lc-member-123 --reason "request of 3 March" --yes --now
+    """
+    from orchestration.people.erasure import erase_person
+
+    if not reason.strip():
+        raise click.UsageError("--reason must not be empty")
+    settings = Settings.from_environment()
+    if not yes:
+        click.confirm(
+            f"{settings.erasure} everything that {settings.home} holds of {borrower_id}? This can't be undone",
+            abort=True,
+        )
+    done = erase_person(settings, borrower_id, reason=reason, by=getpass.getuser(), at_once=now)
+    if done.erased_before is not None:
+        click.echo(f"nothing is held of {borrower_id}: erased on {done.erased_before:%Y-%m-%d %H:%M} UTC")
+    for place, n_rows in sorted(done.counts.items()):
+        click.echo(f"  {place:<40} {n_rows:>8,}")
+    if done.erased_before is None:
+        click.echo("erased" if done.treatment == "delete" else "kept under pseudonyms")
+    for model in done.models:
+        click.echo(f"{model} learnt from them: train again for a model that did not")
+    for name in done.dev_lakes:
+        click.echo(f"the dev lake of {name} is dropped, a copy from before: `dbt build` makes it again")
+    if done.n_snapshots:
+        click.echo(
+            f"{done.n_snapshots:,} earlier snapshots of the lake stay readable for {settings.retention_days:g} days: "
+            "`loanlake maintain` expires them then, the same command with --now does at once"
+        )

@@ -1,0 +1,88 @@
+"""Erase ids from what was written for people to read: logs, reports, gate messages, the stores of Dagster and MLflow.
+
+A text keeps its length, so that a service that is just writing to its log goes on where it was. Texts of a database are
+changed by SQL, and the file is then written anew, since SQLite keeps what was deleted in free pages.
+"""
+
+import mmap
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from warehouse.people.erasure import ERASED
+from warehouse.settings import Settings
+
+_SQLITE = b"SQLite format 3\0"
+_BUSY_SECONDS = 20.0
+#: Of what lies in a bundle or is a picture, nothing is text that could name a person.
+_NO_TEXTS = {".parquet", ".npz", ".onnx", ".ubj", ".png"}
+
+
+def erase_texts(settings: Settings, pattern: str) -> int:
+    """Erase what matches from every file of the home that holds texts; how many files were changed.
+
+    Left to others: the lake, landing files, inbox, decision log and online store.
+    """
+    found = re.compile(pattern)
+    return sum(_erase_from_file(path, found) for path in _files(settings))
+
+
+def _files(settings: Settings) -> Iterator[Path]:
+    roots = (
+        settings.logs,
+        settings.reports,
+        settings.candidates,
+        settings.versions,
+        settings.walk_forward,
+        settings.dagster_home,
+        settings.dbt_target.parent,
+        settings.mlflow_database.parent,
+    )
+    for root in roots:
+        yield from (path for path in sorted(root.rglob("*")) if path.is_file() and path.suffix not in _NO_TEXTS)
+    if settings.sql_history.exists():
+        yield settings.sql_history
+
+
+def _erase_from_file(path: Path, pattern: re.Pattern[str]) -> bool:
+    with path.open("rb") as file:
+        is_database = file.read(len(_SQLITE)) == _SQLITE
+    if is_database:
+        return _erase_from_database(path, pattern)
+    if path.name.endswith(("-wal", "-shm")):
+        return False  # a database's own
+    if path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        places = [found.span() for found in re.finditer(pattern.pattern.encode(), content)]
+    if not places:
+        return False
+    with path.open("r+b") as to_change:
+        for begin, end in places:
+            to_change.seek(begin)
+            to_change.write(b"*" * (end - begin))
+    return True
+
+
+def _erase_from_database(path: Path, pattern: re.Pattern[str]) -> bool:
+    with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:
+        connection.create_function("names", 1, lambda text: _searched(pattern, text), deterministic=True)
+        connection.create_function("erased", 1, lambda text: pattern.sub(ERASED, text), deterministic=True)
+        tables = connection.execute("select name from sqlite_master where type = 'table' and name not like 'sqlite%'")
+        n_changed = 0
+        for (table,) in tables.fetchall():
+            for _, column, kind, *_ in connection.execute(f'pragma table_info("{table}")').fetchall():
+                if any(word in kind.upper() for word in ("CHAR", "TEXT", "CLOB", "JSON")):
+                    n_changed += connection.execute(
+                        f'update "{table}" set "{column}" = erased("{column}") where names("{column}")'
+                    ).rowcount
+        if n_changed:
+            connection.execute("vacuum")
+            connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+    return n_changed > 0
+
+
+def _searched(pattern: re.Pattern[str], text: object) -> bool:
+    return isinstance(text, str) and pattern.search(text) is not None

@@ -1,0 +1,236 @@
+"""Erase a person from the home: lake, landing files, decision log, batches, online store, bundles and texts.
+
+What is to be done is kept in a file until it is done (``erasures/``, readable by the owner alone), so that an erasure
+that was killed is finished where it is asked for again. Each step changes nothing where it was done before.
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import msgspec
+
+from ml.registry.bundle_erasure import erase_from_bundles
+from ml.registry.registry import tag_changed_bundles
+from orchestration.defs.maintenance.upkeep import maintain_home, snapshots_in_use
+from orchestration.people.erased_texts import erase_texts
+from orchestration.people.export import trained_on
+from warehouse.decision_log import erase_entries
+from warehouse.errors import NotFoundError
+from warehouse.lake.connection import CATALOG, connect, writer
+from warehouse.lake.dev_lakes import dev_lakes, drop_dev_lake
+from warehouse.online_store import refresh
+from warehouse.online_store.refreshing import BORROWERS as ONLINE_BORROWERS
+from warehouse.people.batches import erase_from_batches
+from warehouse.people.erasure import (
+    LakeErasure,
+    LandingLines,
+    erase,
+    landing_lines,
+    naming_pattern,
+    rewrite_landing,
+    rows_to_keep,
+)
+from warehouse.people.person import Person, find_person, logged_entries, rows_held
+from warehouse.people.pseudonyms import Pseudonyms, pseudonyms
+from warehouse.people.requests import ErasureRecord, last_erasure, record_request
+from warehouse.raw.keys import raw_tables, read_manifest
+from warehouse.settings import Erasure, Settings
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What an erasure did: rows by table and store, and ``models``: versions that learnt from the person.
+
+    ``dev_lakes``: whose own lakes were dropped, since they are older copies. ``n_snapshots``: earlier snapshots of
+    the lake, which still hold the rows. ``erased_before``: when the person was erased, UTC, where nothing of them was
+    left.
+    """
+
+    treatment: Erasure
+    counts: Mapping[str, int] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
+    dev_lakes: tuple[str, ...] = ()
+    n_snapshots: int = 0
+    erased_before: datetime | None = None
+
+
+class _Plan(msgspec.Struct):
+    """What an erasure that has begun needs to be finished."""
+
+    request_id: str
+    treatment: Erasure
+    borrower_id: str
+    application_ids: set[str] = msgspec.field(default_factory=set)
+    decision_ids: set[str] = msgspec.field(default_factory=set)
+    sources: set[str] = msgspec.field(default_factory=set)
+    lines: LandingLines = msgspec.field(default_factory=dict)
+    models: list[str] = msgspec.field(default_factory=list)
+
+    @property
+    def person(self) -> Person:
+        """Their ids as far as they are known."""
+        return Person(self.borrower_id, set(self.application_ids), set(self.decision_ids), set(self.sources))
+
+    def learn(self, person: Person) -> None:
+        """Add ids that were found since."""
+        self.application_ids |= person.application_ids
+        self.decision_ids |= person.decision_ids
+        self.sources |= person.sources
+
+    def learn_lines(self, lines: LandingLines) -> None:
+        """Add lines that were found since."""
+        for name, numbers in lines.items():
+            self.lines[name] = sorted({*self.lines.get(name, []), *numbers})
+
+
+def erase_person(settings: Settings, borrower_id: str, *, reason: str, by: str, at_once: bool = False) -> Erased:
+    """Erase a borrower, or put pseudonyms in the place of their ids, as ``settings.erasure`` says.
+
+    A person who was erased before is told so, and nothing changes. ``at_once`` also expires every earlier snapshot that
+    no live model names, and deletes its files: only while nobody reads the lake. Raises NotFoundError for a borrower
+    that nothing names or named, and LakeBusyError where another writer keeps its turn.
+    """
+    with connect(settings) as con:
+        try:
+            person = find_person(settings, con, borrower_id)
+        except NotFoundError as error:
+            person, unknown = None, error
+        marks = pseudonyms(settings)
+        path = settings.erasures / f"{marks.mark(borrower_id)}.json"
+        before = last_erasure(con, marks.mark(borrower_id))
+    if path.exists():
+        plan = msgspec.json.decode(path.read_bytes(), type=_Plan)
+    elif person is not None:
+        plan = _Plan(str(uuid.uuid4()), settings.erasure, borrower_id)
+    elif before is not None:
+        return Erased(settings.erasure, n_snapshots=_earlier_snapshots(settings, at_once=at_once), erased_before=before)
+    else:
+        raise unknown
+    erasure = _Erasure(settings, plan, path, mark=marks.mark(borrower_id))
+    counts = erasure.erase_rows(reason=reason, by=by)
+    dropped = erasure.erase_elsewhere()
+    n_snapshots = _earlier_snapshots(settings, at_once=at_once)
+    path.unlink()
+    return Erased(plan.treatment, counts, tuple(plan.models), dropped, n_snapshots)
+
+
+@dataclass(frozen=True)
+class _Erasure:
+    """One erasure on its way. ``mark``: what the record of requests calls the person."""
+
+    settings: Settings
+    plan: _Plan
+    path: Path
+    mark: str
+
+    def erase_rows(self, *, reason: str, by: str) -> dict[str, int]:
+        """Change lake, landing files and decision log under the writer lease; rows by place.
+
+        Whoever moves decisions to the lake waits meanwhile, and finds none of the person afterwards.
+        """
+        settings, plan = self.settings, self.plan
+        named = snapshots_in_use(settings, retention=timedelta(days=settings.retention_days))
+        with writer("erase a person", settings) as con:
+            what = self._learn(con, named)
+            entries = list(logged_entries(settings, what.person))
+            erase_entries(settings, entries, rename=self._rename)
+            rewritten = rewrite_landing(settings, plan.lines)
+
+            def record(counts: Mapping[str, int]) -> None:
+                elsewhere = {"decision log": len(entries), "landing lines": sum(map(len, plan.lines.values()))}
+                record_request(
+                    con,
+                    "erase",
+                    by=by,
+                    reason=reason,
+                    counts={**counts, **elsewhere},
+                    erasure=ErasureRecord(self.mark, plan.treatment, plan.models),
+                    request_id=plan.request_id,
+                )
+
+            counts = erase(con, what, lines=plan.lines, rewritten=rewritten, record=record)
+            for file in rewritten.values():
+                file.put()
+        return {**counts, "decision log": len(entries)}
+
+    def erase_elsewhere(self) -> tuple[str, ...]:
+        """Follow in everything that was made of the lake: online store, bundles, texts, and people's own lakes.
+
+        Those are dropped, with all their snapshots, whoever they hold; returns whose. `dbt build` makes them again.
+        """
+        settings, plan = self.settings, self.plan
+        if _has_table(settings, ONLINE_BORROWERS):
+            refresh(settings, anew=True)
+        changed = erase_from_bundles(settings, plan.application_ids, rename=self._rename)
+        tag_changed_bundles(settings, changed)
+        erase_from_batches(settings, plan.person, naming_pattern(plan.person), rename=self._rename)
+        erase_texts(settings, naming_pattern(plan.person))
+        dropped = tuple(dev_lakes(settings))
+        for name in dropped:
+            drop_dev_lake(settings, name)
+        return dropped
+
+    def _learn(self, con: duckdb.DuckDBPyConnection, named: Collection[int]) -> LakeErasure:
+        """What there is to erase now, and what an earlier attempt knew: written down before anything changes."""
+        settings, plan = self.settings, self.plan
+        with suppress(NotFoundError):  # an earlier attempt came as far as the lake
+            plan.learn(find_person(settings, con, plan.borrower_id))
+        person = plan.person
+        held = tuple(rows_held(settings, con, person))
+        plan.learn(person)
+        plan.learn_lines(landing_lines(settings, con, held, person))
+        plan.models = plan.models or [
+            f"{version.model_name} version {version.model_version}" for version in trained_on(settings, con, person)
+        ]
+        kept = rows_to_keep(con, held, named)
+        _write_for_owner(self.path, msgspec.json.encode(plan))
+        return LakeErasure(person, held, self._names, kept)
+
+    @property
+    def _names(self) -> Pseudonyms | None:
+        if self.plan.treatment == "delete":
+            return None
+        prefixes: set[str] = set()
+        for source in self.plan.sources:
+            prefixes.update(*(table.prefixes for table in raw_tables(read_manifest(self.settings), source)))
+        return pseudonyms(self.settings, prefixes)
+
+    @property
+    def _rename(self) -> Callable[[str], str] | None:
+        names = self._names
+        return None if names is None else names.of
+
+
+def _earlier_snapshots(settings: Settings, *, at_once: bool) -> int:
+    """How many snapshots from before now are left to expire; with ``at_once`` they are gone."""
+    if at_once:
+        maintain_home(settings, retention_days=0, grace_hours=0)
+        return 0
+    with connect(settings) as con:
+        ((n_snapshots,),) = con.execute(f"select count(*) from ducklake_snapshots('{CATALOG}')").fetchall()
+    return int(n_snapshots) - 1
+
+
+def _has_table(settings: Settings, table: str) -> bool:
+    with connect(settings) as con:
+        found = con.execute(
+            "select 1 from duckdb_tables() where database_name = $1 and schema_name = $2 and table_name = $3",
+            [CATALOG, *table.split(".")],
+        ).fetchall()
+    return bool(found)
+
+
+def _write_for_owner(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}.new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

@@ -1,0 +1,150 @@
+"""Execute a job on the home's Dagster instance in a process of its own, and follow it.
+
+The child's output (Dagster's log, warnings of libraries, progress bars) goes to a file; the parent reads the events
+that the run stores, which are those that the UI shows.
+
+``python -m orchestration.running.execution JOB RUN_ID CONFIG`` is the child.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+from uuid import uuid4
+
+from orchestration.running.instance import PROCESS_TAG, end_orphaned_runs, prepare_dagster_home
+from warehouse.errors import RunRefused
+from warehouse.settings import REPOSITORY, Settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance, EventLogEntry
+
+#: Makes the run show under its job in the UI, as runs launched there do.
+_REPOSITORY_TAG = {".dagster/repository": "__repository__@loanlake"}
+_POLL_SECONDS = 0.4
+_PAGE = 500
+
+
+@dataclass(frozen=True)
+class Execution:
+    """A finished run: whether it succeeded, how long it took, and where its raw log is."""
+
+    run_id: str
+    succeeded: bool
+    seconds: float
+    log: Path
+
+
+def execute(
+    job: str, run_settings: Mapping[str, Any], settings: Settings, on_event: Callable[["EventLogEntry"], None]
+) -> Execution:
+    """Run ``job`` with these run settings, calling ``on_event`` for every event in order as it is stored.
+
+    A KeyboardInterrupt in the parent interrupts the child, waits for Dagster to record it, and is raised again.
+    Raises RunRefused when the child ends before the run exists, with the last lines it printed.
+    """
+    from dagster import DagsterInstance
+
+    prepare_dagster_home(settings)
+    run_id, started = str(uuid4()), time.monotonic()
+    settings.logs.mkdir(parents=True, exist_ok=True)
+    log = settings.logs / f"run-{time.strftime('%Y%m%d-%H%M%S')}-{run_id[:8]}.log"
+    config = json.dumps({"resources": {"run_settings": {"config": dict(run_settings)}}})
+    with DagsterInstance.get() as instance, log.open("w") as output:
+        end_orphaned_runs(instance)
+        child = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "orchestration.running.execution", job, run_id, config],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=REPOSITORY,
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which passes it on once
+        )
+        interrupted = _interrupts()
+        try:
+            for event in _events(instance, run_id, child, interrupted):
+                on_event(event)
+        except BaseException:
+            _interrupt(child)
+            raise
+        run = instance.get_run_by_id(run_id)
+        if run is None:
+            raise RunRefused(f"the run did not start; the last lines of {log}:\n{last_lines(log)}")
+        return Execution(run_id, run.is_success, time.monotonic() - started, log)
+
+
+def last_lines(log: Path, n_lines: int = 15) -> str:
+    """The end of a log file, for a message."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-n_lines:])
+
+
+def _interrupts() -> threading.Event:
+    """Ctrl-C raises at once, and sets the event too: an exception raised inside a finaliser is lost."""
+    interrupted = threading.Event()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    return interrupted
+
+
+def _events(
+    instance: "DagsterInstance", run_id: str, child: subprocess.Popen[bytes], interrupted: threading.Event
+) -> Iterator["EventLogEntry"]:
+    cursor = None
+    while True:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        ended = child.poll() is not None  # asked before reading: what the child stored until then is read below
+        while True:
+            page = instance.get_records_for_run(run_id, cursor=cursor, limit=_PAGE)
+            yield from (record.event_log_entry for record in page.records)
+            cursor = page.cursor
+            if not page.has_more:
+                break
+        if ended:
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+def _interrupt(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.send_signal(signal.SIGINT)
+    try:
+        child.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def _execute_here(job: str, run_id: str, config: str) -> bool:
+    from dagster import DagsterInstance
+
+    from orchestration.definitions import definitions
+
+    with DagsterInstance.get() as instance:
+        result = (
+            definitions()
+            .resolve_job_def(job)
+            .execute_in_process(
+                instance=instance,
+                run_id=run_id,
+                run_config=json.loads(config),
+                tags={**_REPOSITORY_TAG, PROCESS_TAG: str(os.getpid())},
+                raise_on_error=False,
+            )
+        )
+    return result.success
+
+
+if __name__ == "__main__":
+    sys.exit(0 if _execute_here(*sys.argv[1:4]) else 1)

@@ -1,0 +1,69 @@
+"""Dagster's instance of a home: DAGSTER_HOME, and the runs that a killed process left behind."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from warehouse.files.private_files import keep_private
+from warehouse.files.processes import is_alive
+from warehouse.settings import REPOSITORY, Settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+PROCESS_TAG = "loanlake/process"
+#: Given in dagster.yaml only for a Dagster started without DAGSTER_HOME; with one, its default is the same place.
+_STORAGE_KEYS = ("storage", "compute_logs", "local_artifact_storage")
+
+
+def prepare_dagster_home(settings: Settings) -> Path:
+    """Create ``<home>/dagster`` with the repository's dagster.yaml, and point DAGSTER_HOME of this process there."""
+    keep_private(settings)
+    directory = settings.dagster_home
+    directory.mkdir(parents=True, exist_ok=True)
+    config = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())
+    for key in _STORAGE_KEYS:
+        config.pop(key, None)
+    text = yaml.safe_dump(config, sort_keys=False)
+    path = directory / "dagster.yaml"
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+    os.environ["DAGSTER_HOME"] = str(directory)
+    os.environ["LOANLAKE_HOME"] = str(settings.home)
+    return directory
+
+
+def end_orphaned_runs(instance: "DagsterInstance", *, of_daemon: bool = False) -> list[str]:
+    """Mark runs whose process is gone as failed, and free their places in the pool; the ids of the runs ended.
+
+    A run that was killed together with what started it stays "started" for Dagster: the next run would wait for its
+    place in the pool for ever, and sensors for its end. Runs of ``loanlake run`` name their process; those of Dagster's
+    daemon (``of_daemon``) are judged by the process that their events name, which must be one of this machine.
+    """
+    from dagster import DagsterRunStatus, RunsFilter
+
+    unfinished = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+    ended = []
+    for run in instance.get_runs(RunsFilter(statuses=unfinished)):
+        process = run.tags.get(PROCESS_TAG)
+        if process is None and of_daemon:
+            process = _process_of_events(instance, run.run_id)
+        if process is None or is_alive(int(process)):
+            continue
+        instance.report_run_failed(run, "the process that executed this run is gone")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        ended.append(run.run_id)
+    return ended
+
+
+def _process_of_events(instance: "DagsterInstance", run_id: str) -> str | None:
+    """The process that began to execute a run; None while none has."""
+    from dagster import DagsterEventType
+
+    for entry in instance.all_logs(run_id, of_type=DagsterEventType.ENGINE_EVENT):
+        event = entry.dagster_event
+        if event is not None and "pid" in event.engine_event_data.metadata:
+            return str(event.engine_event_data.metadata["pid"].value)
+    return None

@@ -1,0 +1,69 @@
+"""``loanlake run``: the main path with its progress, and a closing table of what it came to."""
+
+import difflib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from orchestration.defs.ingestion.inbox import look
+from orchestration.defs.ingestion.loaded_sources import loaded_sources
+from orchestration.lib.feature_versions import require_versions
+from orchestration.lib.progress import Progress, elapsed
+from orchestration.running.execution import execute
+from orchestration.running.summary import summary_text
+from warehouse.errors import RunRefused
+from warehouse.lenders.rules import lenders_of_project
+from warehouse.raw import SOURCES
+from warehouse.settings import Settings
+
+JOB = "default_risk"
+
+
+def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
+    """Execute the main job, printing one line a step and the closing table; returns whether it succeeded.
+
+    Raises RunRefused, before anything is built, where the source has no file in the lake and none to load, no model of
+    the dbt project reads its files, or the project lacks a version of the features that the run needs.
+    """
+    started, source = time.monotonic(), str(run_settings["source"])
+    _require_files(source, run_settings["files"], settings)
+    _require_models(source)
+    require_versions(settings, source, str(run_settings.get("feature_version", "")))
+    click.echo(f"loanlake run {source}: {settings.home}")
+    progress = Progress(quiet_steps=frozenset(f"ingest_{name}" for name in (*SOURCES, "own_lenders") if name != source))
+    execution = execute(JOB, run_settings, settings, progress)
+    click.echo()
+    click.echo(summary_text(settings, source))
+    click.echo()
+    if execution.succeeded:
+        click.echo(f"done in {elapsed(started)}; log {execution.log}")
+    else:
+        click.echo(f"loanlake: stopped after {elapsed(started)} by {progress.reason}; log {execution.log}", err=True)
+    return execution.succeeded
+
+
+def _require_files(source: str, files: Sequence[str], settings: Settings) -> None:
+    waiting = look(settings, source)
+    # the simulated lender writes its own
+    if source == "simulated" or files or waiting.waiting or waiting.unsettled:
+        return
+    loaded = loaded_sources(settings)
+    if source not in loaded:
+        near = difflib.get_close_matches(source, {*SOURCES, *loaded}, n=1)
+        raise RunRefused(
+            f"no file of {source!r} was loaded yet, so there is nothing to build from: "
+            f"`loanlake run {source} FILE…`" + (f"; did you mean {near[0]}?" if near and near[0] != source else "")
+        )
+
+
+def _require_models(source: str) -> None:
+    lenders = {*SOURCES, *lenders_of_project()}
+    if source not in lenders:
+        near = difflib.get_close_matches(source, lenders, n=1)
+        raise RunRefused(
+            f"a source must be one whose files the dbt project reads, one of {', '.join(sorted(lenders))}: found "
+            f"{source!r}; "
+            + (f"did you mean {near[0]}?" if near else "docs/bring-your-own-lender.md says how to add a lender")
+        )

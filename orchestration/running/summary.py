@@ -1,0 +1,182 @@
+"""The closing table of ``loanlake run``: rows, figures beside the baselines, gates, drift, and where to look next."""
+
+import json
+from typing import Any
+
+from orchestration.defs.monitoring.alerts import alert_lines
+from orchestration.defs.training.candidates import current_candidate
+from orchestration.lib.champions import champion_of
+from warehouse.errors import LakeError, NotFoundError
+from warehouse.settings import Settings
+from warehouse.sources.rows_set_aside import losses
+
+_MODELS = {
+    "candidate": "the model",
+    "champion": "champion before it",
+    "logistic": "logistic regression",
+    "lender_rate": "the lender's own rate",
+    "base_rate": "base rate",
+}
+_NEXT = """where to look next
+  loanlake status                                  this home at a glance
+  loanlake up                                      Dagster, API, MLflow and drift reports in the browser
+  loanlake sql "from monitoring.score_drift"       any table; without a query a shell
+  loanlake replay DECISION_ID                      any score again, to the bit"""
+
+
+def summary_text(settings: Settings, source: str) -> str:
+    """The table for a source, as far as the run came."""
+    lines = [
+        *_row_lines(settings, source),
+        *_set_aside_lines(settings, source),
+        "",
+        *_model_lines(settings, source),
+        "",
+        *_drift_lines(settings, source),
+        *_alert_lines(settings, source),
+        "",
+        _NEXT,
+    ]
+    return "\n".join(lines)
+
+
+def _row_lines(settings: Settings, source: str) -> list[str]:
+    counts = {
+        "raw": ("sum(n_rows)", "raw.files"),
+        "applications": ("count(*)", "core.int_applications"),
+        "training rows": ("count(*)", "training.trn_default"),
+        "predictions": ("count(*)", "serving.predictions"),
+    }
+    found = {
+        name: _value(settings, f"select {what} from {table} where source = ?", source)
+        for name, (what, table) in counts.items()
+    }
+    return ["rows          " + ", ".join(f"{name} {int(n or 0):,}" for name, n in found.items())]
+
+
+def _set_aside_lines(settings: Settings, source: str) -> list[str]:
+    from warehouse.lake.connection import connect
+
+    try:
+        con = connect(settings)
+    except LakeError:
+        return []
+    with con:
+        return [f"set aside     {loss}" for loss in losses(con, source)]
+
+
+def _model_lines(settings: Settings, source: str) -> list[str]:
+    try:
+        directory = current_candidate(settings, source)
+        metrics = json.loads((directory.bundle / "metrics.json").read_text())
+    except (NotFoundError, FileNotFoundError):
+        return ["model         none was trained"]
+    lines = [f"{'out of time':<24}{'AUC':>8}{'95 %':>18}{'Gini':>8}{'KS':>8}{'Brier':>8}"]
+    overall = {row["model"]: row for row in metrics["measured"] if row["split"] == "test" and row["month"] is None}
+    for model, title in _MODELS.items():
+        if model in overall:
+            lines.append(_figures_line(title, overall[model]))
+    lines += _logistic_lines(metrics)
+    registration, judgement = directory.read_registration(), directory.read_judgement()
+    version = (
+        f"{registration['model_name']} version {registration['model_version']}" if registration else "not registered"
+    )
+    lines.append("")
+    lines.append(f"model         {version}")
+    if judgement:
+        refused = [gate for gate in judgement.gates if not gate["passed"]]
+        passed = len(judgement.gates) - len(refused)
+        lines.append(f"gates         {passed} of {len(judgement.gates)} passed")
+        lines += [f"  refused     {gate['gate']}: {gate['message']}" for gate in refused]
+        lines += [f"  moved       {name} by the lender: {why}" for name, why in judgement.moved.items()]
+    publication = directory.read_publication()
+    if publication:
+        lines += [f"outcome       {publication['text']}", f"  rule        {publication['rule']}"]
+    if settings.deployment.exists():
+        served = json.loads(settings.deployment.read_text())
+        lines.append(f"served        {served['model_name']} version {served['model_version']}")
+    return lines
+
+
+def _logistic_lines(metrics: dict[str, Any]) -> list[str]:
+    """Says so where the baseline ranked better: it is measured, and cannot be served."""
+    gain = metrics["comparisons"].get("logistic", {}).get("auc", {})
+    if gain.get("value") is None or gain["value"] >= 0:
+        return []
+    interval = "" if gain["low"] is None else f" (95 % interval {-gain['high']:+.4f} to {-gain['low']:+.4f})"
+    return [
+        f"logistic regression ranks better by {-gain['value']:.4f}{interval}: only trees can be served, so a "
+        "lender this small may decide better by rules until more loans have matured"
+    ]
+
+
+def _figures_line(title: str, row: dict[str, Any]) -> str:
+    interval = "" if row["auc_low"] is None else f"{row['auc_low']:.4f}–{row['auc_high']:.4f}"
+    shown = "".join(f"{'–' if row[name] is None else format(row[name], '.4f'):>8}" for name in ("gini", "ks", "brier"))
+    auc = "–" if row["auc"] is None else f"{row['auc']:.4f}"
+    return f"{title:<24}{auc:>8}{interval:>18}{shown}"
+
+
+def _drift_lines(settings: Settings, source: str) -> list[str]:
+    champion = champion_of(settings, source)
+    if champion is None:
+        return ["drift         not measured yet"]
+    of_champion = f"where source = ? and model_version = {champion.model_version:d}"
+    # of those with enough decisions to be judged, which have limits
+    newest = "month = max(month) over ()"
+    scores = _row(
+        settings,
+        "select max(month), bool_or(is_drifted) from "
+        f"(from monitoring.score_drift {of_champion} and psi_limit is not null qualify {newest})",
+        source,
+    )
+    features = _row(
+        settings,
+        "select count(*), count(*) filter (where is_drifted), "
+        "string_agg(feature, ', ' order by psi / psi_limit desc) filter (where is_drifted) "
+        f"from (from monitoring.feature_drift {of_champion} and missing_share_limit is not null qualify {newest})",
+        source,
+    )
+    if not scores or not scores[0] or not features:
+        return ["drift         not judged yet: no month of the champion has enough decisions"]
+    month, scores_drifted = scores
+    n_features, n_drifted, names = features
+    return [
+        f"drift         {month:%Y-%m}: {n_drifted} of {n_features} features{f' ({names})' if names else ''}; "
+        f"the scores {'have' if scores_drifted else 'have not'} drifted"
+    ]
+
+
+def _alert_lines(settings: Settings, source: str) -> list[str]:
+    import duckdb
+
+    from warehouse.lake.connection import connect
+
+    try:
+        with connect(settings) as con:
+            first, *rest = alert_lines(con, source)
+    except (LakeError, duckdb.CatalogException):
+        return []  # the run stopped before the view was built
+    return [f"alerts        {first}", *(f"              {line}" for line in rest)]
+
+
+def _value(settings: Settings, query: str, source: str) -> Any:
+    row = _row(settings, query, source)
+    return row[0] if row else None
+
+
+def _row(settings: Settings, query: str, source: str) -> tuple[Any, ...] | None:
+    import duckdb
+
+    from warehouse.lake.connection import connect
+
+    try:
+        con: duckdb.DuckDBPyConnection = connect(settings)
+    except LakeError:
+        return None
+    try:
+        return con.execute(query, [source]).fetchone()
+    except duckdb.CatalogException:
+        return None  # the run stopped before this table was first built
+    finally:
+        con.close()

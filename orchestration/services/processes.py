@@ -1,0 +1,257 @@
+"""Start the long-running parts of Loanlake together, say when each answers, and stop all of them together.
+
+Each service is a process group of its own with a log file of its own: one signal to the parent ends every child and
+whatever the children started (Dagster's daemon and webserver start code servers).
+"""
+
+import contextlib
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from ml.registry.tracking import SILENT, TRAINING_PAGE
+from orchestration.doors.backend import NO_HOST
+from orchestration.doors.door import HEALTH_PATH
+from orchestration.services.readiness import decisions_become_rows
+from warehouse.errors import LoanlakeError, ServiceError, SettingError
+from warehouse.settings import REPOSITORY, Settings
+
+_STOP_SECONDS = 15.0
+_POLL_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Service:
+    """One child process.
+
+    ``port`` and ``health`` (a path that answers 2xx when it is up) are None where it serves nothing; ``setting`` names
+    the option by which the port is chosen. ``readiness``: of one that serves nothing, what it does from now on, None
+    while it does not yet; ``purpose``: what waits for that. ``landing``: the path of the page to open first.
+    """
+
+    name: str
+    command: Sequence[str]
+    port: int | None = None
+    health: str | None = None
+    setting: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+    readiness: Callable[[], str | None] | None = None
+    purpose: str = ""
+    landing: str = ""
+
+    @property
+    def url(self) -> str | None:
+        """Where it answers."""
+        return None if self.port is None else f"http://127.0.0.1:{self.port}"
+
+
+#: Its runners of GenAI jobs, which nothing here submits, are eight processes of 260 MB each.
+_WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
+def services(
+    settings: Settings, sockets: Path, *, dagster_port: int, api_port: int, mlflow_port: int, reports_port: int
+) -> list[Service]:
+    """What ``loanlake up`` starts; the environment is the parent's, with DAGSTER_HOME set already.
+
+    ``sockets``: a directory that only this user can open, where Dagster and MLflow listen behind the doors.
+    """
+    python, workspace = sys.executable, str(REPOSITORY / "workspace.yaml")
+    scripts = Path(python).parent
+    dagster_socket, mlflow_socket = sockets / "dagster", sockets / "mlflow"
+    links = {
+        "LOANLAKE_DAGSTER_URL": f"http://127.0.0.1:{dagster_port}",
+        "LOANLAKE_MLFLOW_URL": f"http://127.0.0.1:{mlflow_port}",
+        "LOANLAKE_REPORTS_URL": f"http://127.0.0.1:{reports_port}",
+    }
+    webserver = [python, "-m", "orchestration.doors.dagster_on_socket", str(dagster_socket), "-w", workspace]
+    mlflow = [python, "-m", "mlflow", "server", "--backend-store-uri", settings.mlflow_uri]
+    mlflow += ["--artifacts-destination", str(settings.mlflow_artifacts), "--workers", "1"]
+    # a host that never resolves: should the socket be ignored, MLflow ends, and opens no port without a door
+    mlflow += ["--uvicorn-opts", shlex.join(["--uds", str(mlflow_socket)]), "--host", NO_HOST]
+    doors = [python, "-m", "orchestration.doors", "--dagster", str(dagster_port), str(dagster_socket)]
+    doors += ["--mlflow", str(mlflow_port), str(mlflow_socket), "--reports", str(reports_port)]
+    return [
+        Service(
+            "API",
+            [str(scripts / "loanlake"), "serve", "--port", str(api_port)],
+            api_port,
+            "/healthz",
+            "--api-port",
+            links,
+        ),
+        Service("Reports", doors, reports_port, HEALTH_PATH, "--reports-port"),
+        Service("Dagster", webserver, dagster_port, HEALTH_PATH, "--dagster-port", links),
+        Service(
+            "MLflow", mlflow, mlflow_port, HEALTH_PATH, "--mlflow-port", SILENT | _WITHOUT_JOBS, landing=TRAINING_PAGE
+        ),
+        Service(
+            "Dagster daemon",
+            [str(scripts / "dagster-daemon"), "run", "-w", workspace],
+            environment=links,
+            readiness=partial(decisions_become_rows, dagster_socket, since=time.time()),
+            purpose="decisions become rows of serving.predictions once it runs",
+        ),
+    ]
+
+
+def require_free_ports(wanted: Sequence[Service]) -> None:
+    """Raise SettingError naming each port that something else already listens on, and the option that changes it."""
+    taken = []
+    for service in wanted:
+        if service.port is None:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", service.port))
+            except OSError:
+                taken.append(f"{service.port} for {service.name} (choose another with {service.setting})")
+    if taken:
+        raise SettingError(f"ports must be free: something already listens on {'; '.join(taken)}")
+
+
+def run_together(
+    wanted: Sequence[Service],
+    settings: Settings,
+    say: Callable[[str], None],
+    *,
+    when_pages_answer: Callable[[], str] | None = None,
+) -> None:
+    """Start every service, ``say`` what is ready and what is waited for, and stop them all at SIGINT or SIGTERM.
+
+    ``when_pages_answer``: one line more, said once all URLs answer. Raises ServiceError with the last lines of its log
+    when a service ends by itself.
+    """
+    require_free_ports(wanted)
+    settings.logs.mkdir(parents=True, exist_ok=True)
+    children: dict[str, subprocess.Popen[bytes]] = {}
+    with _stop_requested() as stop:
+        try:
+            for service in wanted:
+                children[service.name] = _start(service, settings)
+            progress = _Progress(wanted, say, when_pages_answer)
+            while not stop():
+                for service in wanted:
+                    if children[service.name].poll() is not None:
+                        raise _ended(service, children[service.name].returncode, settings)
+                if progress.look():
+                    say(f"all ready; logs in {settings.logs}; Ctrl-C stops all")
+                time.sleep(_POLL_SECONDS)
+        finally:
+            say("stopping …")
+            _stop(list(children.values()))
+
+
+def log_of(service: Service, settings: Settings) -> Path:
+    """Where a service's output goes."""
+    return settings.logs / f"{service.name.lower().replace(' ', '-')}.log"
+
+
+def _start(service: Service, settings: Settings) -> subprocess.Popen[bytes]:
+    with log_of(service, settings).open("w") as log:
+        return subprocess.Popen(  # noqa: S603
+            list(service.command),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            cwd=REPOSITORY,
+            env={**os.environ, **service.environment},
+            start_new_session=True,
+        )
+
+
+class _Progress:
+    """What answers already, said as it comes: first the pages, then what serves none."""
+
+    def __init__(
+        self, wanted: Sequence[Service], say: Callable[[str], None], when_pages_answer: Callable[[], str] | None
+    ) -> None:
+        self._pages = [service for service in wanted if service.port is not None]
+        self._others = [service for service in wanted if service.readiness is not None]
+        self._say, self._when_pages_answer = say, when_pages_answer
+        self._is_done = False
+
+    def look(self) -> bool:
+        """Say what has become ready since the last look; True once, when nothing is left to wait for."""
+        if self._is_done:
+            return False
+        if self._pages:
+            for service in [service for service in self._pages if _answers(service)]:
+                self._pages.remove(service)
+                self._say(f"{service.name:<15}{service.url}{service.landing}")
+            if not self._pages:
+                self._say_that_pages_answer()
+            return self._is_done
+        for service in list(self._others):
+            ready = service.readiness() if service.readiness else None
+            if ready is not None:
+                self._others.remove(service)
+                self._say(f"{service.name:<15}{ready}")
+        self._is_done = not self._others
+        return self._is_done
+
+    def _say_that_pages_answer(self) -> None:
+        if self._when_pages_answer is not None:
+            self._say(self._when_pages_answer())
+        for service in self._others:
+            self._say(f"waiting for {service.name}: {service.purpose}")
+        self._is_done = not self._others
+
+
+def _answers(service: Service) -> bool:
+    try:
+        with urllib.request.urlopen(f"{service.url}{service.health}", timeout=2):  # noqa: S310  # our own http address
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _ended(service: Service, code: int, settings: Settings) -> LoanlakeError:
+    log = log_of(service, settings)
+    end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    return ServiceError(f"{service.name} ended by itself with exit code {code}; the last lines of {log}:\n{end}")
+
+
+def _stop(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    for child in children:
+        _signal(child, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
+    for child in children:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=max(0.1, deadline - time.monotonic()))
+    for child in children:
+        # also where the leader has gone: what it started may be left in its group
+        _signal(child, signal.SIGKILL)
+        child.wait()
+
+
+def _signal(child: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
+
+
+@contextlib.contextmanager
+def _stop_requested() -> Iterator[Callable[[], bool]]:
+    received: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+
+    previous = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,312 @@
+"""``loanlake status``: what is in this home, read from the lake, the deployment file, the outbox and Dagster's storage.
+
+Reads only; a part that does not exist yet says so in a word. MLflow is not imported (9 s): versions come from the
+home's own record.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestration.defs.monitoring.alerts import alert_lines
+from warehouse.errors import LakeError, LoanlakeError, NoLakeError
+from warehouse.settings import Settings
+from warehouse.sources.rows_set_aside import losses
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ml.registry.deployment import Deployment
+    from warehouse.batches import BatchStates
+
+Row = tuple[Any, ...]
+#: Files named in a line.
+_SHOWN = 3
+
+
+def status_text(settings: Settings, *, now: datetime | None = None) -> str:
+    """The whole page, for printing."""
+    now = now or datetime.now(UTC)
+    sections: tuple[tuple[str, Callable[[], list[str]]], ...] = (
+        ("home", lambda: [str(settings.home)]),
+        ("data", lambda: _lake_lines(settings, lambda con: [*_data_lines(con), *_lost_lines(con, settings)])),
+        ("inbox", lambda: _inbox_lines(settings, now)),
+        ("served", lambda: _served_lines(settings, now)),
+        ("models", lambda: _model_lines(settings)),
+        ("predictions", lambda: _lake_lines(settings, _prediction_lines) + _waiting_lines(settings)),
+        ("alerts", lambda: _lake_lines(settings, alert_lines)),
+        ("runs", lambda: _run_lines(settings, now)),
+    )
+    lines = []
+    for title, read in sections:
+        first, *rest = read() or ["none"]
+        lines.append(f"{title:<13}{first}")
+        lines += [f"{'':<13}{line}" for line in rest]
+    return "\n".join(lines)
+
+
+def _inbox_lines(settings: Settings, now: datetime) -> list[str]:
+    from orchestration.defs.ingestion.inbox import look
+
+    found = look(settings, now=now.timestamp())
+    lines = []
+    for source in dict.fromkeys(file.source for file in found.waiting):
+        paths = [file.path for file in found.waiting if file.source == source]
+        waits = "waits" if len(paths) == 1 else "wait"
+        lines.append(f"{source}: {_named(paths, settings)} {waits} for a run{_without_models(settings, source)}")
+    if found.unsettled:
+        lines.append(f"may still be written: {_named([file.path for file in found.unsettled], settings)}")
+    for why in dict.fromkeys(passed.why for passed in found.passed_over):
+        paths = [passed.path for passed in found.passed_over if passed.why == why]
+        lines.append(f"not loaded: {_named(paths, settings)}: {why}")
+    return lines or ["empty"]
+
+
+def _named(paths: Sequence[Path], settings: Settings) -> str:
+    more = f" and {len(paths) - _SHOWN:,} more" if len(paths) > _SHOWN else ""
+    return ", ".join(str(path.relative_to(settings.inbox)) for path in paths[:_SHOWN]) + more
+
+
+def _without_models(settings: Settings, source: str) -> str:
+    from orchestration.defs.ingestion.loaded_sources import is_read_by_models
+
+    if is_read_by_models(settings, source):
+        return ""
+    return f"; no dbt model reads the lender {source!r}, so that a run for it is refused"
+
+
+def _lake_lines(settings: Settings, read: Callable[["duckdb.DuckDBPyConnection"], list[str]]) -> list[str]:
+    import duckdb
+
+    from warehouse.lake.connection import connect
+
+    try:
+        con = connect(settings)
+    except NoLakeError:
+        return ["no lake yet: start with `loanlake run`"]
+    except LakeError as error:
+        return [" ".join(str(error).split())]  # the driver's words are of several lines
+    try:
+        return read(con)
+    except duckdb.CatalogException:
+        return ["nothing yet"]  # the lake is younger than the table
+    finally:
+        con.close()
+
+
+def _data_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
+    loaded = con.execute(
+        "select source, count(*), sum(n_rows), max(loaded_at) from raw.files group by source order by source"
+    ).fetchall()
+    rows: list[Sequence[str]] = [
+        ("source", "files", "raw rows", "loaded", "applications", "decided until", "known until")
+    ]
+    clocks = _clocks(con)
+    for source, n_files, n_rows, loaded_at in loaded:
+        n_applications, decided_until, known_until = clocks.get(source, (0, None, None))
+        rows.append(
+            (
+                source,
+                f"{n_files:,}",
+                f"{int(n_rows):,}",
+                f"{loaded_at:%Y-%m-%d %H:%M}",
+                f"{n_applications:,}",
+                _day(decided_until),
+                _day(known_until),
+            )
+        )
+    if not loaded:
+        return ["nothing loaded: start with `loanlake run` or `loanlake ingest`"]
+    return [*_table(rows), *map(str, losses(con))]
+
+
+def _lost_lines(con: "duckdb.DuckDBPyConnection", settings: Settings) -> list[str]:
+    """By table, and what brings their rows back."""
+    from warehouse.lake.data_files import lost_files
+
+    tables = Counter(lost.table for lost in lost_files(con, settings))
+    remedies = {
+        "raw": "`loanlake reload` loads them again from the landing files",
+        "serving": "restore them from a backup",
+        "monitoring": "restore them from a backup",
+    }
+    build = "`dbt build --target prod --full-refresh` in warehouse/ builds them again"
+    return [
+        f"{table}: {n:,} data files are missing or cut short; {remedies.get(table.partition('.')[0], build)}"
+        for table, n in sorted(tables.items())
+    ]
+
+
+def _clocks(con: "duckdb.DuckDBPyConnection") -> dict[str, Row]:
+    import duckdb
+
+    try:
+        found = con.execute(
+            "select source, count(*), max(decided_at), clock_at "
+            "from core.int_applications left join core.int_clocks using (source) group by all"
+        ).fetchall()
+    except duckdb.CatalogException:
+        return {}
+    return {source: tuple(figures) for source, *figures in found}
+
+
+def _served_lines(settings: Settings, now: datetime) -> list[str]:
+    if not settings.deployment.exists():
+        return ["no model: the API answers 503 until one passes its gates"]
+    from ml.registry.deployment import read_deployment
+
+    served = read_deployment(settings)
+    if served is None:
+        return []
+    lines = [f"{served.model_name} version {served.model_version}, {_since(served, now)}", *_unusable(served, settings)]
+    if served.challenger is not None:
+        challenger = served.challenger.deployment
+        lines.append(f"challenged by {served.challenger.name}, {_since(challenger, now)}")
+        lines += _unusable(challenger, settings)
+    return lines
+
+
+def _unusable(deployment: "Deployment", settings: Settings) -> list[str]:
+    """Why an API that starts now refuses the version; one that has loaded it before goes on with it."""
+    from ml.registry.registered_version import load_registered
+
+    try:
+        load_registered(settings, deployment.model_name, deployment.model_version)
+    except LoanlakeError as error:
+        return [f"an API that starts now does not take version {deployment.model_version}: {error}"]
+    return []
+
+
+def _since(deployment: "Deployment", now: datetime) -> str:
+    published = datetime.fromisoformat(deployment.published_at)
+    return (
+        f"features {deployment.feature_version}, since {published:%Y-%m-%d %H:%M} UTC "
+        f"({_ago((now - published).total_seconds())}), by {deployment.published_by}"
+    )
+
+
+def _model_lines(settings: Settings) -> list[str]:
+    from ml.registry.version_states import version_states
+
+    states = {(each.version.name, each.version.version): each.state for each in version_states(settings)}
+    rows: list[Sequence[str]] = [("model", "version", "state", "trained", "test AUC", "gini", "ks", "brier")]
+    for lineage_path in sorted(
+        settings.bundles.glob("*/*/lineage.json"), key=lambda path: (path.parts[-3], int(path.parts[-2]))
+    ):
+        lineage = json.loads(lineage_path.read_text())
+        measured = json.loads((lineage_path.parent / "metrics.json").read_text())["measured"]
+        figures = next(
+            row for row in measured if (row["split"], row["month"], row["model"]) == ("test", None, "candidate")
+        )
+        shown = [f"{figures[name]:.4f}" for name in ("auc", "gini", "ks", "brier")]
+        name, version = lineage_path.parts[-3], lineage_path.parts[-2]
+        state = states.get((name, int(version)), "not recorded").replace("_", " ")
+        rows.append((name, version, state, lineage["trained_at"][:16], *shown))
+    return [*_table(rows), *_waiting_versions(settings)] if len(rows) > 1 else ["none registered"]
+
+
+def _waiting_versions(settings: Settings) -> list[str]:
+    """Why the newest candidate of each lender is not the champion, where it passed its gates."""
+    from orchestration.defs.training.candidates import current_candidate
+
+    lines = []
+    for path in sorted(settings.candidates.glob("*/current")):
+        found = current_candidate(settings, path.parent.name).read_publication()
+        if found is not None and found["word"] in ("waiting", "in shadow"):
+            lines.append(found["text"])
+    return lines
+
+
+def _prediction_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
+    found = con.execute(
+        "select source, route, count(*), max(decided_at) from serving.predictions group by all order by all"
+    ).fetchall()
+    lines = [f"{source} {route}: {n:,}, the latest decided {_day(latest)}" for source, route, n, latest in found]
+    return lines + _shadow_lines(con)
+
+
+def _waiting_lines(settings: Settings) -> list[str]:
+    from warehouse.batches import BatchStates
+
+    states = BatchStates(settings)
+    queued, n_running = states.queued(), states.count("running")
+    batches = [f"{len(queued):,} batches wait for a run, {n_running:,} are being scored"] if queued or n_running else []
+    postponed = [batch for batch in queued if batch.n_postponed]
+    if postponed:
+        batches.append(
+            f"{len(postponed):,} of them were put back into the queue, the first since: {postponed[0].reason}"
+        )
+    return _outbox_lines(settings) + batches + _failed_batches(states)
+
+
+def _failed_batches(states: "BatchStates") -> list[str]:
+    """How many failed and stand so, and why the newest did."""
+    n_failed = states.count("failed")
+    if not n_failed:
+        return []
+    [newest] = states.newest(1, state="failed")
+    when = f"{newest.ended_at:%Y-%m-%d %H:%M} UTC" if newest.ended_at else "at no known time"
+    many = f"{n_failed:,} batches failed, the newest" if n_failed > 1 else "1 batch failed,"
+    return [f"{many} {newest.batch_id} {when}: {newest.reason}"]
+
+
+def _shadow_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
+    import duckdb
+
+    try:
+        found = con.execute(
+            "select source, model_version, count(*) from serving.shadow_predictions group by all order by all"
+        ).fetchall()
+    except duckdb.CatalogException:  # a lake from before there were shadows
+        return []
+    return [f"{source} in shadow: {n:,} by version {version}" for source, version, n in found]
+
+
+def _outbox_lines(settings: Settings) -> list[str]:
+    if not settings.outbox.exists():
+        return []
+    from warehouse.decision_log import count_pending
+
+    try:
+        pending = count_pending(settings)
+    except sqlite3.Error as error:
+        return [f"the decision log cannot be read: {error}"]
+    return [f"{pending:,} decisions and outcomes wait to be taken into the lake"]
+
+
+def _run_lines(settings: Settings, now: datetime) -> list[str]:
+    """The newest runs from Dagster's own storage; read with SQLite, since importing Dagster takes 2 s."""
+    runs = settings.dagster_home / "history" / "runs.db"
+    if not runs.exists():
+        return ["none"]
+    with sqlite3.connect(f"{runs.as_uri()}?mode=ro", uri=True) as con:
+        found = con.execute(
+            "select run_id, pipeline_name, status, start_time, end_time from runs order by id desc limit 5"
+        ).fetchall()
+    lines = []
+    for run_id, job, state, start, end in found:
+        began = _ago(now.timestamp() - start) if start else ""
+        took = f", {end - start:.0f} s" if start and end else ""
+        word = state.lower().replace("_", " ")
+        lines.append(f"{run_id[:8]}  {job:<18}{word:<13}{began}{took}")
+    return lines
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _day(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d}" if moment else "-"
+
+
+def _ago(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return "just now"

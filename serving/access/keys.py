@@ -1,0 +1,340 @@
+"""API keys: created by a command, shown once, kept only as a hash.
+
+A key is ``ll_<key id>_<secret>``. The secret is 256 random bits, so one SHA-256 of it is as safe to store as a slow
+password hash would be (there is nothing to guess), and costs a request microseconds.
+
+A key that is rotated has a successor for the same caller: what a caller may do in a minute, and what their
+Idempotency-Keys stand for, go by the caller, so that neither doubles while both keys work.
+"""
+
+import hashlib
+import hmac
+import logging
+import math
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from serving.options import MOST_REQUESTS
+from warehouse.errors import LoanlakeError, NotFoundError, SettingError
+
+log = logging.getLogger("loanlake.serving")
+
+#: What a key may be allowed to do.
+SCOPES = {
+    "score": "ask for scores",
+    "batch": "have files and lake tables scored",
+    "decisions": "read decisions already made, with what the applicant sent",
+    "outcomes": "report how applications ended",
+    "approve": "approve a model for promotion",
+    "metrics": "read /metrics where LOANLAKE_METRICS=key",
+    "admin": "all of these",
+}
+#: How long keys that were read before stay in force while their file cannot be read. A file that a command is writing,
+#: or a backup is putting back, is readable again within a second; a revoked key must not outlast a flood.
+MOST_SECONDS_UNREAD = 10.0
+#: How long a request waits for a command that is writing keys.
+_SECONDS_BUSY = 0.05
+PREFIX = "ll_"
+_SCHEMA = """
+create table if not exists api_keys (
+    key_id text primary key,
+    name text not null,
+    secret_sha256 text not null,
+    scopes text not null,
+    created_at text not null,
+    expires_at text,
+    revoked_at text,
+    caller_id text not null,
+    rate_limit integer
+) strict
+"""
+_COLUMNS = "key_id, name, secret_sha256, scopes, created_at, expires_at, revoked_at, caller_id, rate_limit"
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A key as stored; times are UTC. ``secret_sha256`` is hexadecimal.
+
+    ``caller_id``: the id of the first key in its line of rotations. ``rate_limit``: requests a minute, None for the
+    server's default.
+    """
+
+    key_id: str
+    name: str
+    secret_sha256: str
+    scopes: frozenset[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    caller_id: str
+    rate_limit: int | None
+
+    def state(self, now: datetime) -> str:
+        """``active``, ``expired`` or ``revoked`` at ``now``."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "active"
+
+
+class KeyStore:
+    """The keys of one home, in a SQLite file; every call opens it anew, as commands do."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def create(
+        self,
+        name: str,
+        scopes: Iterable[str],
+        *,
+        expires_after: timedelta | None = None,
+        rate_limit: int | None = None,
+    ) -> str:
+        """Store a new key and return the only copy of its text.
+
+        Raises SettingError where a scope does not exist or the limit is not within 1 to MOST_REQUESTS.
+        """
+        wanted = sorted(set(scopes))
+        unknown = [scope for scope in wanted if scope not in SCOPES]
+        if unknown or not wanted:
+            raise SettingError(f"a scope must be one of {', '.join(SCOPES)}: found {', '.join(unknown) or 'none'}")
+        _require_rate_limit(rate_limit)
+        key_id, secret, now = secrets.token_hex(6), secrets.token_hex(32), datetime.now(UTC)
+        key = ApiKey(
+            key_id=key_id,
+            name=name,
+            secret_sha256=_hash(secret),
+            scopes=frozenset(wanted),
+            created_at=now,
+            expires_at=now + expires_after if expires_after else None,
+            revoked_at=None,
+            caller_id=key_id,
+            rate_limit=rate_limit,
+        )
+        with self._transaction() as con:
+            _insert(con, key)
+        return f"{PREFIX}{key_id}_{secret}"
+
+    def rotate(self, key_id: str, *, overlap: timedelta, expires_after: timedelta | None = None) -> str:
+        """Store the successor of an active key and return its text; the old key ends once ``overlap`` has passed.
+
+        The successor has the same name, scopes, limit and caller, and lasts as long as its predecessor was made to
+        unless ``expires_after`` says otherwise. Raises NotFoundError where no active key has that id.
+        """
+        new_id, secret, now = secrets.token_hex(6), secrets.token_hex(32), datetime.now(UTC)
+        with self._transaction() as con:
+            old = _one(con, key_id)
+            if old is None or old.state(now) != "active":
+                state = f": it is {old.state(now)}" if old else ""
+                raise NotFoundError(f"no active key {key_id!r} to rotate{state}; `loanlake key list` shows their ids")
+            lifetime = expires_after or (old.expires_at - old.created_at if old.expires_at else None)
+            ends_at = min(now + overlap, old.expires_at or now + overlap)
+            con.execute("update api_keys set expires_at = ? where key_id = ?", [ends_at.isoformat(), key_id])
+            successor = replace(
+                old,
+                key_id=new_id,
+                secret_sha256=_hash(secret),
+                created_at=now,
+                expires_at=now + lifetime if lifetime else None,
+            )
+            _insert(con, successor)
+        return f"{PREFIX}{new_id}_{secret}"
+
+    def set_rate_limit(self, key_id: str, rate_limit: int | None) -> ApiKey:
+        """Let a key's caller send so many requests a minute, None for the server's default.
+
+        Raises SettingError for a number out of range, NotFoundError where no key has that id.
+        """
+        _require_rate_limit(rate_limit)
+        with self._transaction() as con:
+            key = _one(con, key_id)
+            if key is None:
+                raise _unknown(key_id, "whose limit could be set")
+            # of the whole line of rotations: two keys of one caller that overlap share one count
+            con.execute("update api_keys set rate_limit = ? where caller_id = ?", [rate_limit, key.caller_id])
+        return replace(key, rate_limit=rate_limit)
+
+    def all(self) -> list[ApiKey]:
+        """Every key, oldest first, revoked and expired ones included."""
+        if not self.path.exists():
+            return []
+        with self._transaction() as con:
+            return [_key(row) for row in con.execute(f"select {_COLUMNS} from api_keys order by created_at, key_id")]
+
+    def revoke(self, key_id: str) -> ApiKey:
+        """End a key for good; raises NotFoundError where there is none of that id, or it was revoked before."""
+        with self._transaction() as con:
+            row = con.execute(
+                f"update api_keys set revoked_at = ? where key_id = ? and revoked_at is null returning {_COLUMNS}",
+                [datetime.now(UTC).isoformat(), key_id],
+            ).fetchone()
+        if row is None:
+            raise _unknown(key_id, "that could be revoked")
+        return _key(row)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(self.path, timeout=10)) as con, con:
+            self.path.chmod(0o600)
+            con.execute("begin immediate")  # two commands at once must not rotate one key both
+            con.execute(_SCHEMA)
+            yield con
+
+
+class KeysUnreadable(LoanlakeError):
+    """The keys have not been readable for longer than revoked ones may stay in force."""
+
+
+class KeyRing:
+    """Keys in memory for requests, read again when the file changes: a revoked key stops within ``poll_seconds``.
+
+    While the file cannot be read, the keys in memory stay in force, each with its own expiry, for
+    ``MOST_SECONDS_UNREAD`` after the last reading; then no key is accepted until it can be read again.
+    """
+
+    def __init__(self, store: KeyStore, *, poll_seconds: float):
+        self._file = _KeyFile(store.path)
+        self._poll_seconds = poll_seconds
+        self._keys: dict[str, ApiKey] = {}
+        self._next_look = 0.0
+        self._read_at = -math.inf
+        self._is_readable = True
+        self._refresh(at_once=True)  # the file is open from now on, whatever descriptors are left later
+
+    def find(self, text: str) -> ApiKey | None:
+        """The key that ``text`` proves knowledge of, whatever its state; None where there is none.
+
+        Raises KeysUnreadable.
+        """
+        key_id, _, secret = text.removeprefix(PREFIX).partition("_")
+        # a key made a moment ago works at once: an id that is not known is looked for without waiting
+        self._refresh(at_once=key_id not in self._keys)
+        if not self._is_readable and time.monotonic() - self._read_at > MOST_SECONDS_UNREAD:
+            raise KeysUnreadable(f"keys could not be read for more than {MOST_SECONDS_UNREAD:g} s")
+        key = self._keys.get(key_id) if text.startswith(PREFIX) else None
+        # an unknown id costs the same comparison as a wrong secret
+        expected = key.secret_sha256 if key is not None else _hash("")
+        return key if hmac.compare_digest(_hash(secret), expected) and key is not None else None
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
+
+    def _refresh(self, *, at_once: bool) -> None:
+        now = time.monotonic()
+        if now < self._next_look and not at_once:
+            return
+        self._next_look = now + self._poll_seconds
+        try:
+            changed = self._file.changed_keys()
+        except (OSError, sqlite3.Error) as error:
+            if self._is_readable:  # one line for each time that it begins
+                log.error("keys cannot be read", extra={"error": str(error)})
+            self._is_readable = False
+            return
+        if changed is not None:
+            self._keys = {key.key_id: key for key in changed}
+        self._read_at, self._is_readable = now, True
+
+
+class _KeyFile:
+    """The file of the keys, kept open: to look for a change needs no descriptor, of which a flood leaves none.
+
+    SQLite alone opens it. A second opening by this process would, when it is closed, release SQLite's locks.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path.absolute()
+        self._con: sqlite3.Connection | None = None
+        self._seen: tuple[int, int] | None = None
+        self._inode: int | None = None
+
+    def changed_keys(self) -> list[ApiKey] | None:
+        """All keys, if they may have changed since the last call, else None; raises OSError or sqlite3.Error."""
+        inode = self._inode_now()
+        if inode is None:
+            self.close()
+            return []
+        if self._con is None or inode != self._inode:
+            self.close()
+            # not created where it is missing; a busy file is looked at again, and keeps no request waiting
+            uri = f"{self._path.as_uri()}?mode=rw"
+            self._con = sqlite3.connect(
+                uri, uri=True, timeout=_SECONDS_BUSY, isolation_level=None, check_same_thread=False
+            )
+            self._inode = inode
+        # grows with every commit of another connection
+        ((version,),) = self._con.execute("pragma data_version").fetchall()
+        if (inode, version) == self._seen:
+            return None
+        keys = [_key(row) for row in self._con.execute(f"select {_COLUMNS} from api_keys")]
+        self._seen = (inode, version)
+        return keys
+
+    def close(self) -> None:
+        if self._con is not None:
+            self._con.close()
+        self._con = self._seen = self._inode = None
+
+    def _inode_now(self) -> int | None:
+        try:
+            return self._path.stat().st_ino
+        except FileNotFoundError:
+            return None
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _require_rate_limit(rate_limit: int | None) -> None:
+    if rate_limit is not None and not 1 <= rate_limit <= MOST_REQUESTS:
+        raise SettingError(f"a rate limit must be within 1..{MOST_REQUESTS:,} requests a minute: found {rate_limit}")
+
+
+def _unknown(key_id: str, purpose: str) -> NotFoundError:
+    return NotFoundError(f"no key {key_id!r} {purpose}: `loanlake key list` shows their ids")
+
+
+def _insert(con: sqlite3.Connection, key: ApiKey) -> None:
+    con.execute(
+        f"insert into api_keys ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, null, ?, ?)",
+        [
+            key.key_id,
+            key.name,
+            key.secret_sha256,
+            " ".join(sorted(key.scopes)),
+            key.created_at.isoformat(),
+            key.expires_at.isoformat() if key.expires_at else None,
+            key.caller_id,
+            key.rate_limit,
+        ],
+    )
+
+
+def _one(con: sqlite3.Connection, key_id: str) -> ApiKey | None:
+    row = con.execute(f"select {_COLUMNS} from api_keys where key_id = ?", [key_id]).fetchone()
+    return _key(row) if row else None
+
+
+def _key(row: tuple[Any, ...]) -> ApiKey:
+    key_id, name, secret_sha256, scopes, created_at, expires_at, revoked_at, caller_id, rate_limit = row
+    return ApiKey(
+        key_id=key_id,
+        name=name,
+        secret_sha256=secret_sha256,
+        scopes=frozenset(scopes.split()),
+        created_at=datetime.fromisoformat(created_at),
+        expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
+        revoked_at=datetime.fromisoformat(revoked_at) if revoked_at else None,
+        caller_id=caller_id,
+        rate_limit=rate_limit,
+    )

@@ -1,0 +1,286 @@
+"""Take batches, say how far they are, cancel them, try them again: all that the API does with them but score.
+
+Whatever touches a file happens in a thread, and reading a body one at a time: tens of thousands of rows take a second,
+and scores must go on meanwhile.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import msgspec
+
+from ml.batches.rows import request_fields
+from ml.bundle.feature_rows import model_columns
+from ml.decisions.freshness import HistoryPolicy
+from serving.access.caller import Caller
+from serving.batches.body import MEDIA_TYPES, TableRequest, checked_rows, read_body
+from serving.batches.wire import BatchStatus, batch_status
+from serving.deployed.deployment_watch import DeploymentWatch
+from serving.deployed.served_model import ServedDeployment
+from serving.http.clock import utc_now
+from serving.http.json_body import media_type
+from serving.http.problems import (
+    BatchConflict,
+    InvalidRequest,
+    KeyReused,
+    TooManyRequests,
+    Unavailable,
+    UnknownBatch,
+    Violation,
+    unknown_cursor,
+)
+from serving.scoring.decision_ids import is_decision_id, new_decision_id
+from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates, State
+from warehouse.batches.sent_again import batch_key_id, body_digest
+from warehouse.errors import BatchStateError, BatchTableError, LakeError
+from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    import duckdb
+
+log = logging.getLogger("loanlake.serving")
+
+#: Bodies of batches in memory at the same time, arriving or waiting to be read, each of up to 16 MB; and how many of
+#: them may be one caller's, whose slow sending must not keep the others out.
+_MOST_BODIES = 8
+_MOST_BODIES_OF_CALLER = 2
+
+_Given = ParamSpec("_Given")
+_Found = TypeVar("_Found")
+
+
+class BatchService:
+    """The batches of one home, as callers may see them: each its own, ``admin`` all."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        deployments: DeploymentWatch,
+        history_policy: HistoryPolicy,
+        most_rows: int,
+        most_queued: int,
+        most_queued_of_caller: int,
+        clock: Callable[[], datetime] = utc_now,
+    ):
+        self._settings = settings
+        self._states = BatchStates(settings)
+        self._deployments = deployments
+        self._policy = history_policy
+        self._most_rows = most_rows
+        self._most_queued = most_queued
+        self._most_queued_of_caller = most_queued_of_caller
+        self._clock = clock
+        self._reading = asyncio.Lock()
+        self._bodies: Counter[str] = Counter()
+
+    @contextmanager
+    def place_for_a_body(self, caller: Caller) -> Iterator[None]:
+        """Entered before a body is received, left when it is taken.
+
+        Raises TooManyRequests where this caller sends too many, Unavailable where all callers together do.
+        """
+        if self._bodies[caller.caller_id] >= _MOST_BODIES_OF_CALLER:
+            raise TooManyRequests(
+                f"{_MOST_BODIES_OF_CALLER} batches of this caller are being received here: send one after the other",
+                retry_after_seconds=1,
+            )
+        if self._bodies.total() >= _MOST_BODIES:
+            raise Unavailable(f"{_MOST_BODIES} batches are being received here, and memory is kept for scores")
+        self._bodies[caller.caller_id] += 1
+        try:
+            yield
+        finally:
+            self._bodies[caller.caller_id] -= 1
+            self._bodies += Counter()  # forget callers with none
+
+    async def accept(self, body: bytes, content_type: str | None, caller: Caller, key: str | None) -> Batch:
+        """A batch that is durable and waits for its run; the same again for the same body under the same key.
+
+        Raises InvalidRequest for a body that is no batch and a table that cannot be scored, KeyReused for another body
+        under the key, TooManyRequests where too many of this caller wait, and Unavailable where too many of all callers
+        do, nothing is deployed or nothing can be kept.
+        """
+        digest = body_digest(body, media_type(content_type, *MEDIA_TYPES))
+        key_id = batch_key_id(caller.caller_id, key) if key is not None else None
+        batch = await _kept(self._states.find_by_key, key_id) if key_id is not None else None
+        if batch is None:
+            served = self._deployments.served()
+            await self._require_place_in_queue(caller)
+            batch_id = new_decision_id()
+            async with self._reading:
+                request = await _kept(self._read, served, body, content_type, batch_id)
+            request = msgspec.structs.replace(request, caller_name=caller.name)
+            try:
+                batch = await _kept(
+                    self._states.add,
+                    batch_id,
+                    request,
+                    caller_id=caller.caller_id,
+                    body_sha256=digest,
+                    key_id=key_id,
+                )
+            except Exception:
+                await _kept(BatchFiles(self._settings, batch_id).remove)
+                raise
+            if batch.batch_id != batch_id:  # the same key came twice at once, and the other was first
+                await _kept(BatchFiles(self._settings, batch_id).remove)
+        if batch.body_sha256 != digest:
+            raise KeyReused("Send another Idempotency-Key with another batch, or the same batch with this one")
+        return batch
+
+    async def _require_place_in_queue(self, caller: Caller) -> None:
+        if await _kept(self._states.count, caller_id=caller.caller_id) >= self._most_queued_of_caller:
+            raise TooManyRequests(
+                f"{self._most_queued_of_caller} batches of this caller wait already "
+                "(LOANLAKE_QUEUED_BATCHES_OF_CALLER)",
+                retry_after_seconds=60,
+            )
+        if await _kept(self._states.count) >= self._most_queued:
+            raise Unavailable(
+                f"{self._most_queued} batches wait already (LOANLAKE_QUEUED_BATCHES)", retry_after_seconds=60
+            )
+
+    async def find(self, batch_id: str, caller: Caller) -> Batch:
+        """A batch of this caller; raises UnknownBatch."""
+        batch = await _kept(self._states.find, batch_id)
+        if batch is None or not (batch.caller_id == caller.caller_id or caller.may("admin")):
+            raise UnknownBatch("No batch of this caller has that id")
+        return batch
+
+    def status(self, batch: Batch) -> BatchStatus:
+        """What callers see of a batch."""
+        return batch_status(batch, self._settings.home)
+
+    async def page(
+        self, caller: Caller, *, state: State | None, cursor: str | None, limit: int
+    ) -> tuple[list[Batch], str | None]:
+        """Up to ``limit`` batches of this caller, newest first, and the cursor of those that follow, if any do.
+
+        Raises InvalidRequest for a cursor that this API has not given.
+        """
+        if cursor is not None and not is_decision_id(cursor):
+            raise unknown_cursor(cursor)
+        owner = None if caller.may("admin") else caller.caller_id
+        found = await _kept(self._states.newest, limit + 1, caller_id=owner, state=state, before=cursor)
+        return found[:limit], found[limit - 1].batch_id if len(found) > limit else None
+
+    async def cancel(self, batch_id: str, caller: Caller) -> Batch:
+        """Cancel it, at once or as soon as its run hears of it; raises UnknownBatch or BatchConflict."""
+        await self.find(batch_id, caller)
+        return await _kept(self._states.cancel, batch_id)
+
+    async def retry(self, batch_id: str, caller: Caller) -> Batch:
+        """Put it back into the queue; raises UnknownBatch or BatchConflict."""
+        await self.find(batch_id, caller)
+        return await _kept(self._states.retry, batch_id)
+
+    async def results(self, batch_id: str, caller: Caller) -> BatchFiles:
+        """Where the results are; raises UnknownBatch, or BatchConflict before there are any."""
+        batch = await self.find(batch_id, caller)
+        files = BatchFiles(self._settings, batch_id)
+        if batch.state != "succeeded":
+            raise BatchConflict(f"Results are there once a batch has succeeded: this one is {batch.state}")
+        if not files.results.exists():
+            raise UnknownBatch("The results of this batch have been removed; serving.batch_scores has its scores")
+        return files
+
+    def _read(self, served: ServedDeployment, body: bytes, content_type: str | None, batch_id: str) -> BatchRequest:
+        """What is asked for, its rows made durable."""
+        found = read_body(body, content_type, served.request_schema, most_rows=self._most_rows)
+        if isinstance(found, TableRequest):
+            with self._lake(found.table) as con:
+                if found.of_applications:
+                    return self._take_table(con, found.table, served, batch_id)
+                self._check_table(con, found.table, served)
+            return BatchRequest(table=found.table, with_reasons=found.reasons)
+        return self._take_rows(found, self._request(served, n_rows=len(found)), served, batch_id)
+
+    def _take_table(
+        self, con: "duckdb.DuckDBPyConnection", name: str, served: ServedDeployment, batch_id: str
+    ) -> BatchRequest:
+        """The rows of a table of applications, taken as if they had been sent."""
+        from warehouse.batches.tables import application_table
+
+        schema = served.request_schema
+        required = [field for field in schema.fields if schema.is_required(field)]
+        table = application_table(con, name, schema.fields, required=required)
+        if not 0 < table.n_rows <= self._most_rows:
+            raise BatchTableError(
+                f"a table of applications must hold 1 to {self._most_rows:,} rows (LOANLAKE_QUEUED_BATCH_ROWS): "
+                f"{name} holds {table.n_rows:,}"
+            )
+        request = self._request(served, table=name, n_rows=table.n_rows, lake_snapshot=table.lake_snapshot)
+        return self._take_rows(table.rows, request, served, batch_id)
+
+    def _take_rows(
+        self, rows: Iterable[Any], request: BatchRequest, served: ServedDeployment, batch_id: str
+    ) -> BatchRequest:
+        checked = checked_rows(rows, served.request_schema, self._clock())
+        BatchFiles(self._settings, batch_id).write_rows(checked)
+        return request
+
+    def _request(self, served: ServedDeployment, **of_rows: Any) -> BatchRequest:
+        """A batch whose rows lie beside it, each a decision by this server's policy."""
+        age = self._policy.max_age
+        return BatchRequest(
+            request_fields=request_fields(served.champion.contract),
+            checked_by=served.champion.name,
+            history_max_age_hours=age.total_seconds() / 3600 if age is not None else None,
+            history_stale=self._policy.stale,
+            history_unavailable=self._policy.unavailable,
+            **of_rows,
+        )
+
+    def _check_table(self, con: "duckdb.DuckDBPyConnection", name: str, served: ServedDeployment) -> None:
+        from warehouse.batches.tables import scorable_table
+
+        try:
+            scorable_table(con, name, model_columns(served.champion.scorer.bundle))
+        except BatchTableError as error:
+            raise BatchTableError(f'{error}. A table of applications is named with "rows": "applications"') from None
+
+    @contextmanager
+    def _lake(self, table: str) -> Iterator["duckdb.DuckDBPyConnection"]:
+        """The lake, to look at a table; raises what callers are told where it cannot be scored or read."""
+        # DuckDB, which no score needs
+        import duckdb
+
+        from warehouse.lake.connection import connect, lake_exists
+
+        try:
+            if not lake_exists(self._settings):
+                raise BatchTableError(
+                    f"a batch's table must be a table of the lake: found {table[:100]!r}, and no lake"
+                )
+            with connect(self._settings) as con:
+                yield con
+        except BatchTableError as error:
+            detail = str(error)
+            raise InvalidRequest(
+                f"{detail[0].upper()}{detail[1:]}",
+                (Violation(field="table", rule="must be a table that the model can score", found=table[:100]),),
+            ) from None
+        except LakeError as error:
+            raise Unavailable(f"The lake cannot be read: {error}", retry_after_seconds=10) from None
+        except duckdb.Error as error:
+            log.error("a table cannot be read", extra={"reason": str(error)})
+            raise Unavailable("The table cannot be read now: try again", retry_after_seconds=10) from None
+
+
+async def _kept(call: Callable[_Given, _Found], *args: _Given.args, **kwargs: _Given.kwargs) -> _Found:
+    """What a call in a thread gives; raises what callers are told instead of what the disk said."""
+    try:
+        return await asyncio.to_thread(call, *args, **kwargs)
+    except BatchStateError as error:
+        text = str(error)
+        raise BatchConflict(f"{text[0].upper()}{text[1:]}") from None
+    except (sqlite3.Error, OSError) as error:
+        log.error("batches cannot be kept", extra={"reason": str(error)})
+        raise Unavailable("Batches cannot be kept or read now, and nothing was changed: try again") from error

@@ -1,0 +1,113 @@
+"""What the API answers about batches."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from serving.http.clock import in_utc
+from serving.http.problems import ProblemDocument
+from serving.http.public_text import without_paths
+from serving.http.wire import DecisionWord, ModelVersion, ReasonCode
+from warehouse.batches import Batch, State
+
+
+class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch as it stands.
+
+    ``share_done``: of its rows, from 0 to 1. ``n_rows``: null until a table's rows were counted. ``reason``: why it
+    failed. ``model``: the version that scores it, chosen when its run began. ``lake_snapshot``: the state of the lake
+    that a table was read from. ``run_id``: its run in Dagster. ``results``: where they are, once it has succeeded.
+    """
+
+    batch_id: str
+    state: State
+    share_done: float
+    n_rows: int | None
+    n_done: int
+    n_scored: int
+    n_refused: int
+    attempt: int
+    is_cancelling: bool
+    table: str | None
+    reason: str | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    model: ModelVersion | None
+    lake_snapshot: int | None
+    run_id: str | None
+    results: str | None
+
+
+class BatchList(msgspec.Struct, frozen=True):
+    """Batches, newest first; ``next_cursor``: what to send as ``cursor`` for those that follow, null after the last."""
+
+    batches: tuple[BatchStatus, ...]
+    next_cursor: str | None
+
+
+class BatchScore(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a batch; without a score where ``problem`` says why.
+
+    ``row_number``: its place in what was sent, or in the table as it was read, from 1. ``borrower_id``: null for a row
+    of features, and where none could be read. ``decision_id``: of a row that was sent, or taken from a table of
+    applications; null for a row of features. ``reasons``: null where none were asked for.
+    """
+
+    row_number: int
+    application_id: str | None
+    borrower_id: str | None
+    probability: float | None
+    raw_score: float | None
+    band: str | None
+    decision: DecisionWord | None
+    reasons: tuple[ReasonCode, ...] | None
+    decision_id: str | None
+    model_name: str
+    model_version: int
+    feature_version: str
+    lake_snapshot: int | None
+    scored_at: datetime
+    problem: ProblemDocument | None
+
+
+class BatchResults(msgspec.Struct, frozen=True):
+    """All rows of a batch, in their order."""
+
+    batch_id: str
+    results: tuple[BatchScore, ...]
+
+
+def batch_location(batch_id: str) -> str:
+    """The batch's own path."""
+    return f"/v1/batches/{batch_id}"
+
+
+def batch_status(batch: Batch, home: Path) -> BatchStatus:
+    """What callers see of a batch of that home."""
+    done = batch.n_done / batch.n_rows if batch.n_rows else 0.0
+    has_succeeded = batch.state == "succeeded"
+    model = None
+    if batch.model_name is not None and batch.model_version is not None and batch.feature_version is not None:
+        model = ModelVersion(batch.model_name, batch.model_version, batch.feature_version)
+    return BatchStatus(
+        batch_id=batch.batch_id,
+        state=batch.state,
+        share_done=1.0 if has_succeeded else round(done, 4),
+        n_rows=batch.n_rows,
+        n_done=batch.n_done,
+        n_scored=batch.n_scored,
+        n_refused=batch.n_refused,
+        attempt=batch.attempt,
+        is_cancelling=batch.is_cancelling,
+        table=batch.request.table,
+        reason=without_paths(batch.reason, home) if batch.reason is not None else None,
+        created_at=batch.created_at.replace(tzinfo=UTC),
+        started_at=in_utc(batch.started_at),
+        ended_at=in_utc(batch.ended_at),
+        model=model,
+        lake_snapshot=batch.lake_snapshot,
+        run_id=batch.run_id,
+        results=f"{batch_location(batch.batch_id)}/results" if has_succeeded else None,
+    )

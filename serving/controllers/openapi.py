@@ -1,0 +1,270 @@
+"""The API's description: Litestar writes it, the deployed contract fills in the score request, Swagger UI shows it.
+
+The page works without a network: its script and style come from the package ``swagger-ui-py``, which carries them.
+"""
+
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+from litestar import MediaType, Request, Response, Router, get
+from litestar.exceptions import NotFoundException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin, SwaggerRenderPlugin, YamlRenderPlugin
+from litestar.openapi.spec import (
+    Components,
+    Example,
+    Link,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Reference,
+    RequestBody,
+    Schema,
+    SecurityScheme,
+    Tag,
+)
+from litestar.params import FromPath, QueryParameter
+from litestar.types import ControllerRouterHandler
+
+from serving.access.guards import ANY, OPEN, SCOPE
+from serving.http.problem_examples import problem_example
+from serving.http.problems import Problem, ProblemDocument
+from serving.http.response_headers import PAGE_POLICY
+
+_ASSETS = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui-standalone-preset.js": "text/javascript",
+}
+_EXAMPLES: dict[str, dict[str, Any]] = {
+    "ScoredApplication": {
+        "decision_id": "01a1fbc7-10c9-764a-befc-bcb749407f00",
+        "application_id": "app-2026-000123",
+        "decided_at": "2026-01-31T09:30:00.123456Z",
+        "probability": 0.2731,
+        "band": "high",
+        "decision": "decline",
+        "reasons": [{"feature": "loan_to_income", "text": "The amount requested is high …", "contribution": 0.61}],
+        "model": {"name": "default_risk_simulated", "version": 7, "feature_version": "v1"},
+        "features_as_of": "2026-01-31T00:00:00Z",
+        "status": "scored",
+        "warnings": [],
+    },
+}
+LIST_DECISIONS, READ_DECISION, REPORT_OUTCOME = "listDecisions", "getDecision", "reportOutcome"
+Cursor = Annotated[
+    str | None, QueryParameter(description="`next_cursor` of the answer before.", min_length=1, max_length=400)
+]
+Limit = Annotated[int, QueryParameter(description="How many of them, at most.", ge=1, le=200)]
+#: From an answer that names a decision to the decision, with all that made it.
+TO_DECISION = Link(
+    operation_id=READ_DECISION,
+    parameters={"decision_id": "$response.body#/decision_id"},
+    description="The decision as it was logged.",
+)
+#: From an answer that names an application to the report of how it ended.
+TO_OUTCOME = Link(
+    operation_id=REPORT_OUTCOME,
+    request_body={"application_id": "$response.body#/application_id"},
+    description="How the application ended, once that is known.",
+)
+#: JSON Schemas that replace components of the same name.
+LiveSchemas = Callable[[], dict[str, dict[str, Any]]]
+
+
+def key_or_token(scope: str) -> list[dict[str, list[str]]]:
+    """What a handler asks callers for; ANY needs no scope."""
+    roles = [] if scope == ANY else [scope]
+    return [{"key": roles}, {"token": roles}]
+
+
+def problems(
+    *statuses: int, scope: str = OPEN, examples: Mapping[int, Problem] | None = None
+) -> dict[int, ResponseSpec]:
+    """The error answers of a handler, as problem documents; one that is not OPEN may also refuse who calls.
+
+    ``examples``: the operation's own, where they differ from what is usual for a status.
+    """
+    descriptions = {status: HTTPStatus(status).phrase for status in statuses}
+    if scope not in (OPEN, "metrics"):  # a monitor may send parameters that mean nothing here
+        descriptions.setdefault(400, "The query has a parameter that this path does not have")
+    if scope != OPEN:
+        descriptions[401] = "No valid key or token was sent"
+        descriptions[429] = "The caller's minute is used up; `Retry-After` says in how many seconds the next begins"
+        descriptions.setdefault(
+            503, "More requests are under way than are taken at once; `Retry-After` says when to come"
+        )
+    if scope not in (OPEN, ANY):
+        descriptions[403] = f"The caller lacks the scope `{scope}`"
+    return {
+        status: ResponseSpec(
+            ProblemDocument,
+            description=description,
+            media_type="application/problem+json",
+            generate_examples=False,
+            examples=[Example(value=problem_example(status, scope=scope, own=examples or {}))],
+        )
+        for status, description in sorted(descriptions.items())
+    }
+
+
+def takes(schema: str, *texts: str, leads_to: Mapping[str, Link] | None = None) -> type[Operation]:
+    """An operation whose body is the live schema of that name, or text of these media types; handlers decode it.
+
+    ``leads_to``: what a caller can do with its answer.
+    """
+
+    @dataclass
+    class TakesBody(Operation):
+        def __post_init__(self) -> None:
+            content = {"application/json": OpenAPIMediaType(schema=Reference(ref=f"#/components/schemas/{schema}"))}
+            content |= {text: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING)) for text in texts}
+            self.request_body = RequestBody(content=content, required=True)
+            _add_links(self, leads_to or {})
+
+    return TakesBody
+
+
+def gives(*, leads_to: Mapping[str, Link]) -> type[Operation]:
+    """An operation without a body, and what a caller can do with its answer."""
+
+    @dataclass
+    class GivesAnswer(Operation):
+        def __post_init__(self) -> None:
+            _add_links(self, leads_to)
+
+    return GivesAnswer
+
+
+def _add_links(operation: Operation, links: Mapping[str, Link]) -> None:
+    answer = (operation.responses or {}).get("200")
+    if links and isinstance(answer, OpenAPIResponse):
+        answer.links = dict(links)
+
+
+def openapi_config(live_schemas: LiveSchemas, *, version: str, scope: str) -> OpenAPIConfig:
+    """Description at ``/schema/openapi.json`` and ``.yaml``, page at ``/schema``, for those with ``scope``."""
+    return OpenAPIConfig(
+        title="Loanlake",
+        version=version,
+        description="Scores of default risk: each durable before it is answered, and replayable from its id.",
+        components=Components(
+            security_schemes={
+                "key": SecurityScheme(
+                    type="http", scheme="bearer", description="An API key: `loanlake key create NAME` makes one"
+                ),
+                "token": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    bearer_format="JWT",
+                    description="A token of the identity provider that this server was told of",
+                ),
+            }
+        ),
+        tags=[
+            Tag(name="Scores", description="Score applications"),
+            Tag(name="Batches", description="Score files and lake tables, in a run that is asked after"),
+            Tag(name="Decisions", description="Read decisions already made"),
+            Tag(name="Outcomes", description="Report how applications ended"),
+            Tag(name="Model", description="What scores now"),
+            Tag(name="Health", description="For load balancers and monitors"),
+        ],
+        use_handler_docstrings=True,
+        render_plugins=[_Page(live_schemas), _Json(live_schemas), _Yaml(live_schemas)],
+        openapi_router=_Documentation(
+            path="/schema",
+            route_handlers=[asset],
+            include_in_schema=False,
+            opt={SCOPE: scope},
+            response_headers={"Content-Security-Policy": PAGE_POLICY},
+        ),
+    )
+
+
+@get("/assets/{name:str}", include_in_schema=False, sync_to_thread=False)
+def asset(name: FromPath[str]) -> Response[bytes]:
+    """A file of Swagger UI, from its package."""
+    if name not in _ASSETS:
+        raise NotFoundException
+    return Response(
+        (_swagger_ui() / name).read_bytes(), media_type=_ASSETS[name], headers={"Cache-Control": "max-age=86400"}
+    )
+
+
+class _Documentation(Router):
+    """Litestar's own router for documentation, without its HTML page for unknown paths: those are problems here too."""
+
+    def register(self, value: ControllerRouterHandler) -> list[Any]:
+        if "/{path:str}" in getattr(value, "paths", ()):
+            return []
+        return list(super().register(value))
+
+
+class _Live:
+    """Puts the deployed contract's schemas into the description before it is rendered."""
+
+    live_schemas: LiveSchemas
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        document = deepcopy(openapi_schema)
+        schemas = document["components"].setdefault("schemas", {})
+        schemas |= self.live_schemas()
+        for name, example in _EXAMPLES.items():
+            schemas[name]["examples"] = [example]
+        for header in _headers(document):
+            header.setdefault("schema", {"type": "string"})
+        return cast("OpenAPIRenderPlugin", super()).render(request, document)
+
+
+def _headers(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The headers of all answers; Litestar leaves out what type they are."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for answer in operation["responses"].values():
+                yield from answer.get("headers", {}).values()
+
+
+class _Json(_Live, JsonRenderPlugin):
+    def __init__(self, live_schemas: LiveSchemas):
+        super().__init__()
+        self.live_schemas = live_schemas
+
+
+class _Yaml(_Live, YamlRenderPlugin):
+    def __init__(self, live_schemas: LiveSchemas):
+        super().__init__()
+        self.live_schemas = live_schemas
+
+
+class _Page(_Live, SwaggerRenderPlugin):
+    def __init__(self, live_schemas: LiveSchemas):
+        super().__init__(
+            path="/swagger",
+            js_url="/schema/assets/swagger-ui-bundle.js",
+            css_url="/schema/assets/swagger-ui.css",
+            standalone_preset_js_url="/schema/assets/swagger-ui-standalone-preset.js",
+            favicon="<link rel='icon' href='data:,'>",
+            media_type=MediaType.HTML,
+        )
+        self.live_schemas = live_schemas
+
+    @staticmethod
+    def render_json(request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        # the description is set inside a script element, which a "</script>" in a lender's own texts would end
+        return SwaggerRenderPlugin.render_json(request, openapi_schema).replace(b"</", b"<\\/")
+
+
+def _swagger_ui() -> Path:
+    # found, not imported: importing the package brings web frameworks' glue that nothing here needs
+    spec = importlib.util.find_spec("swagger_ui")
+    locations: Sequence[str] = (spec.submodule_search_locations or ()) if spec else ()
+    for location in locations:
+        return Path(location) / "static"
+    raise NotFoundException("The page needs the package swagger-ui-py: install requirements.lock again")

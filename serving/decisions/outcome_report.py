@@ -1,0 +1,117 @@
+"""Outcome reports: how an application ended, told once or told twice with the same effect."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from serving.access.caller import Caller
+from serving.decisions.reader import DecisionReader
+from serving.deployed.deployment_watch import DeploymentWatch
+from serving.deployed.score_request import IDENTIFIER_RULE, TIME_RULE, Identifier, Time, since_1900
+from serving.http.body_schema import BodySchema, Field, invalid
+from serving.http.clock import future_violation, utc_now
+from serving.http.wire import OutcomeReceipt
+from serving.scoring.outbox import Outbox
+from warehouse.decision_log import ReportedOutcome
+from warehouse.values.formats import read_id
+
+_NAMESPACE = uuid.UUID("0f6c2c5e-7c38-5b0a-8a43-2b9f3c9d9a51")
+
+OUTCOME_REPORT = BodySchema(
+    "OutcomeReport",
+    (
+        Field(
+            name="application_id",
+            type=Identifier,
+            rule=IDENTIFIER_RULE,
+            reads=read_id,
+            description="The application that ended, as it was named when it was scored.",
+            example="app-2026-000123",
+        ),
+        Field(
+            name="is_default",
+            type=bool,
+            rule="true or false",
+            description="Whether it defaulted, by the lender's own definition.",
+            example=False,
+        ),
+        Field(
+            name="outcome_at",
+            type=Time,
+            rule=f"{TIME_RULE}, not in the future",
+            reads=since_1900,
+            description="When it defaulted, or was repaid.",
+            example="2026-06-30T00:00:00Z",
+        ),
+        Field(
+            name="loss_amount",
+            # what core.int_outcomes takes: beyond it, the build of a lender whose staging reads reports would fail
+            type=Annotated[float, msgspec.Meta(ge=0, le=1e9)],
+            rule="a number from 0 to 1e9",
+            required=False,
+            description="What was lost, in the currency of the loan.",
+            example=0,
+        ),
+    ),
+)
+
+
+def outcome_id(source: str, report: Mapping[str, Any], key: tuple[str, str] | None = None) -> str:
+    """The same for the same report, whenever and by whomever it is sent.
+
+    With a ``key``, the caller's id and one of their own, the same for their reports with this key alone.
+    """
+    loss = report["loss_amount"]
+    content = [source, report["application_id"], report["is_default"], report["outcome_at"].isoformat(), loss]
+    content += key or ()
+    return str(uuid.uuid5(_NAMESPACE, msgspec.json.encode(content).decode()))
+
+
+class OutcomeService:
+    """Keeps reports in the decision log, from where they reach ``serving.reported_outcomes``."""
+
+    def __init__(
+        self,
+        *,
+        deployments: DeploymentWatch,
+        outbox: Outbox,
+        decisions: DecisionReader,
+        clock: Callable[[], datetime] = utc_now,
+    ):
+        self._deployments = deployments
+        self._outbox = outbox
+        self._decisions = decisions
+        self._clock = clock
+
+    async def report(self, body: Any, caller: Caller, idempotency_key: str | None = None) -> OutcomeReceipt:
+        """Make a report durable; raises InvalidRequest, or Unavailable where it could not be kept.
+
+        Raises UnknownApplication where callers may see their own decisions alone, and this one has none on it.
+
+        A later report about the same application with other content is kept too: outcomes are corrected, not edited.
+        ``idempotency_key``: the caller's own, by which this report is another than the same one before it.
+        """
+        report = OUTCOME_REPORT.validate(body)
+        now = self._clock()
+        violation = future_violation("outcome_at", report["outcome_at"], now)
+        if violation is not None:
+            raise invalid((violation,))
+        await self._decisions.require_own(report["application_id"], caller)
+        key = (caller.caller_id, idempotency_key) if idempotency_key is not None else None
+        source = self._deployments.served().champion.deployment.source
+        outcome = ReportedOutcome(
+            outcome_id=outcome_id(source, report, key),
+            source=source,
+            application_id=report["application_id"],
+            is_default=report["is_default"],
+            outcome_at=report["outcome_at"],
+            known_at=now,
+            loss_amount=report["loss_amount"],
+            caller_id=caller.caller_id,
+            caller_name=caller.name,
+        )
+        await self._outbox.add_outcome(outcome)
+        return OutcomeReceipt(outcome_id=outcome.outcome_id, application_id=outcome.application_id)

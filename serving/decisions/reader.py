@@ -1,0 +1,116 @@
+"""Decisions already made, as callers may see them: all, or, with ``LOANLAKE_DECISIONS=own``, those they asked for."""
+
+import asyncio
+import base64
+import binascii
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+
+from serving.access.caller import Caller
+from serving.http.body_schema import shown
+from serving.http.problems import (
+    InvalidRequest,
+    Unavailable,
+    UnknownApplication,
+    UnknownDecision,
+    Violation,
+    unknown_cursor,
+)
+from serving.scoring.outbox import Outbox
+from warehouse.decision_log import Decision, DecisionQuery, FoundDecision, Place, search_decisions
+from warehouse.errors import FormatError, LakeError, OutboxError
+from warehouse.settings import Settings
+from warehouse.values.formats import read_id
+
+
+class DecisionReader:
+    """Reads the outbox and the lake, queries of the lake in a thread and one at a time: never for a score."""
+
+    def __init__(self, settings: Settings, *, outbox: Outbox, own_only: bool):
+        self._settings = settings
+        self._outbox = outbox
+        self._own_only = own_only
+        self._turn = asyncio.Lock()
+
+    async def find(self, decision_id: str, caller: Caller) -> Decision:
+        """One decision; raises UnknownDecision, and Unavailable where nobody knows whether there is such a decision."""
+        found = await self._outbox.find_anywhere(decision_id)
+        owner = self.only_of(caller)
+        if found is None or (owner is not None and found.caller_id != owner):
+            raise UnknownDecision(
+                "No decision of this API has that id" if owner is None else "No decision of this caller has that id"
+            )
+        return found
+
+    async def page(
+        self, caller: Caller, *, application_id: str | None, borrower_id: str | None, cursor: str | None, limit: int
+    ) -> tuple[Sequence[FoundDecision], str | None]:
+        """Up to ``limit`` decisions, newest first, and the cursor of those that follow; None where none do.
+
+        Raises InvalidRequest for what is no id and a cursor that this API has not given, and Unavailable.
+        """
+        query = DecisionQuery(
+            n_rows=limit + 1,
+            application_id=_id("application_id", application_id),
+            borrower_id=_id("borrower_id", borrower_id),
+            caller_id=self.only_of(caller),
+            before=_place(cursor) if cursor is not None else None,
+        )
+        found = await self._search(query)
+        told = found[:limit]
+        return told, _cursor(told[-1].place) if len(found) > limit else None
+
+    async def require_own(self, application_id: str, caller: Caller) -> None:
+        """Raise UnknownApplication where this caller may see their own alone, and no decision on it is theirs."""
+        owner = self.only_of(caller)
+        if owner is None:
+            return
+        query = DecisionQuery(n_rows=1, application_id=application_id, caller_id=owner)
+        if not await self._search(query):
+            raise UnknownApplication("This caller has had no application of that id scored")
+
+    def only_of(self, caller: Caller) -> str | None:
+        """Whose decisions alone this caller may see; None for all."""
+        return caller.caller_id if self._own_only and not caller.may("admin") else None
+
+    async def _search(self, query: DecisionQuery) -> list[FoundDecision]:
+        async with self._turn:
+            try:
+                return await asyncio.to_thread(search_decisions, self._settings, query)
+            except (sqlite3.Error, OutboxError) as error:
+                raise Unavailable(f"The decision log cannot be read: {error}") from error
+            except LakeError as error:
+                raise Unavailable(f"The lake cannot be read: {error}", retry_after_seconds=10) from error
+
+
+def _id(name: str, sent: str | None) -> str | None:
+    """An id in the one form that ids are kept in."""
+    if sent is None:
+        return None
+    rule = "an id, and no word for a missing one"
+    try:
+        found = read_id(sent)
+    except FormatError as error:
+        found, rule = None, str(error)
+    if found is None:
+        raise InvalidRequest(
+            f"The {name} cannot be read", (Violation(field=name, rule=f"must be {rule}", found=shown(sent)),)
+        )
+    return found
+
+
+def _cursor(place: Place) -> str:
+    return base64.urlsafe_b64encode(f"{place[0].isoformat()} {place[1]}".encode()).decode().rstrip("=")
+
+
+def _place(cursor: str) -> Place:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        moment, _, decision_id = text.partition(" ")
+        place = datetime.fromisoformat(moment), decision_id
+    except (ValueError, binascii.Error):
+        raise unknown_cursor(cursor) from None
+    if _cursor(place) != cursor or place[0].tzinfo is not None:
+        raise unknown_cursor(cursor)
+    return place

@@ -1,0 +1,163 @@
+"""Approvals over HTTP: which versions wait for a person's word, and that word kept; Dagster puts them in service."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+
+from ml.judging.gate_names import NEVER_OVERRIDDEN
+from ml.registry.approval import Approval, approve_once
+from ml.registry.registered_version import RegisteredVersion
+from ml.registry.version_states import StateWord, VersionState, version_states
+from serving.http.body_schema import BodySchema, Field, invalid
+from serving.http.problems import NotApprovable, Unavailable, UnknownSource, UnknownVersion, Violation
+from serving.http.wire import ApprovalReceipt, Gate, KeptApproval, ModelVersions, VersionOnItsWay
+from warehouse.errors import GateRefusal, LoanlakeError
+from warehouse.settings import Settings
+
+_MOST_GATES = 50
+_Reason = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$")
+]
+_Gates = Annotated[
+    list[Annotated[str, msgspec.Meta(min_length=1, max_length=100)]], msgspec.Meta(max_length=_MOST_GATES)
+]
+
+APPROVAL_REQUEST = BodySchema(
+    "ApprovalRequest",
+    (
+        Field(
+            name="reason",
+            type=_Reason,
+            rule="a text of at most 1,000 characters, not blank, in one line",
+            description="Why; it is kept with the approval, and goes into the history of what was served.",
+            example="Reviewed with the committee, minutes 2026-11",
+        ),
+        Field(
+            name="override",
+            type=_Gates,
+            rule=f"a list of at most {_MOST_GATES} names of gates",
+            required=False,
+            description="Gates that refused the version and shall not count. Parity and leakage always do.",
+            example=["brier_beats_base_rate"],
+        ),
+        Field(
+            name="serve",
+            type=bool,
+            rule="true or false",
+            required=False,
+            description="Whether to put it in service, which is so unless false; else a person rolls it out.",
+            example=True,
+        ),
+    ),
+)
+_WHAT_FOLLOWS = "Dagster puts the version in service, as a rule within a minute; GET /v1/models tells when it has"
+_TO_ROLL_OUT = (
+    "It may be served: `loanlake challenge {0} --canary --reason …` rolls it out, `loanlake promote {0} --reason …` "
+    "serves it immediately"
+)
+
+
+@dataclass(frozen=True)
+class Given:
+    """An approval that was kept now, or (``is_new`` false) one that stood already."""
+
+    receipt: ApprovalReceipt
+    is_new: bool
+
+
+class ApprovalService:
+    """Reads and writes files of the home, in a thread; never for a score."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+
+    async def versions(self, source: str | None) -> ModelVersions:
+        """Every registered version of a source's model, newest first; raises UnknownSource and Unavailable."""
+        states = await asyncio.to_thread(self._states, source)
+        if source is not None and not states:
+            raise UnknownSource(f"No model of the source {source[:100]!r} is registered")
+        return ModelVersions(tuple(_described(each) for each in reversed(states)))
+
+    async def approve(self, version: int, body: Any, *, source: str | None, by: str) -> Given:
+        """Keep a person's approval. What is served changes only by a run of Dagster's, which checks the gates again.
+
+        Raises InvalidRequest, UnknownVersion, NotApprovable where a refusal stands, and Unavailable where nothing
+        could be kept.
+        """
+        request = APPROVAL_REQUEST.validate(body)
+        return await asyncio.to_thread(self._approve, version, request, source, by)
+
+    def _approve(self, number: int, request: Mapping[str, Any], source: str | None, by: str) -> Given:
+        found = self._find(number, source)
+        overrides, serve = tuple(dict.fromkeys(request["override"] or ())), request["serve"] is not False
+        _require_refusals(found, overrides)
+        try:
+            approval, is_new = approve_once(
+                self._settings, found, reason=request["reason"], overrides=overrides, serve=serve, by=by
+            )
+        except GateRefusal as refusal:
+            raise NotApprovable(str(refusal)) from None
+        except (LoanlakeError, OSError) as error:
+            raise Unavailable(f"The approval could not be kept, so none was given: {error}") from error
+        [now] = [each for each in self._states(found.source) if each.version.version == number]
+        receipt = ApprovalReceipt(
+            model=found.name, version=number, state=now.state, approval=_kept(approval), next=_next(now.state, number)
+        )
+        return Given(receipt, is_new)
+
+    def _find(self, number: int, source: str | None) -> RegisteredVersion:
+        known = [each.version for each in self._states(source)]
+        for version in known:
+            if version.version == number:
+                return version
+        numbers = ", ".join(str(version.version) for version in known) or "none"
+        raise UnknownVersion(f"No version {number} of a model of this source is registered; registered: {numbers}")
+
+    def _states(self, source: str | None) -> list[VersionState]:
+        try:
+            source = source or self._settings.active_source()
+            return [each for each in version_states(self._settings) if each.version.source == source]
+        except (LoanlakeError, OSError, msgspec.MsgspecError) as error:
+            raise Unavailable(f"What is registered and approved cannot be read: {error}") from error
+
+
+def _require_refusals(found: RegisteredVersion, overrides: Sequence[str]) -> None:
+    """Raise InvalidRequest for each gate that is to be overridden and did not refuse."""
+    allowed = ", ".join(found.refused_by) or "none"
+    needless = [gate for gate in overrides if gate not in found.refused_by]
+    if needless:
+        rule = f"must name gates that refused version {found.version} ({allowed})"
+        raise invalid(tuple(Violation(field="override", rule=rule, found=gate) for gate in needless))
+
+
+def _described(each: VersionState) -> VersionOnItsWay:
+    version = each.version
+    refused = [
+        Gate(gate, passed=False, message=message, can_be_overridden=gate not in NEVER_OVERRIDDEN)
+        for gate, message in zip(version.refused_by, version.gate_messages, strict=True)
+    ]
+    return VersionOnItsWay(
+        model=version.name,
+        version=version.version,
+        source=version.source,
+        feature_version=version.feature_version,
+        registered_at=version.created_at,
+        state=each.state,
+        gates=(*refused, *(Gate(gate, passed=True) for gate in version.passed_gates)),
+        approval=_kept(each.approval) if each.approval is not None else None,
+    )
+
+
+def _next(state: StateWord, number: int) -> str:
+    if state == "approved":
+        return _WHAT_FOLLOWS
+    return _TO_ROLL_OUT.format(number) if state in ("waiting", "replaced") else ""
+
+
+def _kept(approval: Approval) -> KeptApproval:
+    return KeptApproval(
+        reason=approval.reason, overridden=approval.overridden, by=approval.by, at=approval.at, serve=approval.serve
+    )

@@ -1,0 +1,209 @@
+"""A deployed bundle, loaded and proven able to score; and a deployment: the champion, and a challenger beside it.
+
+Both are immutable: requests in flight finish on what they began with.
+"""
+
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from ml.bundle.scorer import Scorer
+from ml.decisions.online_inputs import Keys, OnlineInputs
+from ml.registry.deployment import Deployment, Mode
+from ml.registry.registered_version import load_registered
+from serving.deployed.assignment import is_challenged
+from serving.deployed.deployment_schema import DeploymentSchema, Version
+from serving.deployed.score_request import score_request_schema
+from serving.http.body_schema import BodySchema, Field
+from serving.http.wire import ChallengerDescription, InputDescription, ModelDescription, ModelVersion, Role
+from warehouse.errors import ExpressionDomainError
+from warehouse.features.contract import FeatureContract
+from warehouse.settings import Settings
+
+#: A feature that fewer training rows lacked than this is usually known: a lender who never has one is not warned of it.
+_SELDOM_MISSING = 0.5
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """What requests are answered with."""
+
+    deployment: Deployment
+    scorer: Scorer
+    request_schema: BodySchema
+    online_inputs: OnlineInputs
+
+    @property
+    def contract(self) -> FeatureContract:
+        """The inputs and features of this model; they travel with it."""
+        return self.scorer.contract
+
+    @cached_property
+    def name(self) -> str:
+        """How people and messages call it."""
+        return f"{self.deployment.model_name} version {self.deployment.model_version}"
+
+    @cached_property
+    def usually_known(self) -> tuple[int, ...]:
+        """Places, in the feature vector, of what is made of the request alone and most training rows had a value of."""
+        missing: Mapping[str, float] = self.scorer.bundle.reference.get("missing_share", {})
+        of_request = self.contract.features_made_of("request") - self.contract.features_made_of("history", "cohort")
+        return tuple(
+            place
+            for place, name in enumerate(self.contract.feature_names)
+            if name in of_request and missing.get(name, 1.0) < _SELDOM_MISSING
+        )
+
+    @cached_property
+    def version(self) -> ModelVersion:
+        """How answers name it."""
+        deployment = self.deployment
+        return ModelVersion(
+            name=deployment.model_name, version=deployment.model_version, feature_version=deployment.feature_version
+        )
+
+    def keys(self, request: Mapping[str, Any]) -> Keys:
+        """The records that it asks the online store for."""
+        return self.online_inputs.keys(request["borrower_id"], request)
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """What it, and each baseline, did on the out-of-time test rows."""
+        return _out_of_time(self.scorer.bundle.metrics)
+
+
+@dataclass(frozen=True)
+class ServedDeployment:
+    """What requests are answered with; ``challenger`` and ``mode`` are None where the champion is alone."""
+
+    champion: ServedModel
+    challenger: ServedModel | None = None
+    mode: Mode | None = None
+    share: float | None = None
+
+    @property
+    def shadow(self) -> ServedModel | None:
+        """The challenger that scores without answering."""
+        return self.challenger if self.mode == "shadow" else None
+
+    @cached_property
+    def request_schema(self) -> DeploymentSchema:
+        """The union of what its versions take."""
+        champion = Version(f"{self.champion.name}, the champion", self.champion.request_schema)
+        if self.challenger is None:
+            return DeploymentSchema(champion)
+        name = f"{self.challenger.name}, the challenger"
+        challenger = Version(name, self.challenger.request_schema, answers=self.mode != "shadow")
+        return DeploymentSchema(champion, challenger)
+
+    def answering(self, request: Mapping[str, Any]) -> tuple[tuple[Role, ServedModel], ...]:
+        """Who answers this application: by the borrower, or by the application where no borrower is named.
+
+        Behind the challenger stands the champion: an applicant is not refused because a version on trial fails.
+        """
+        champion: tuple[Role, ServedModel] = ("champion", self.champion)
+        if self.challenger is None or self.share is None:
+            return (champion,)
+        applicant = str(request["borrower_id"] or request["application_id"])
+        if is_challenged(applicant, trial=self.challenger.name, share=self.share):
+            return ("challenger", self.challenger), ("fallback", self.champion)
+        return (champion,)
+
+    def roles(self) -> tuple[tuple[ServedModel, tuple[str, ...]], ...]:
+        """Each version with what its scores may be called."""
+        if self.challenger is None:
+            return ((self.champion, ("champion",)),)
+        if self.mode == "shadow":
+            return (self.champion, ("champion",)), (self.challenger, ("shadow",))
+        return (self.champion, ("champion", "fallback")), (self.challenger, ("challenger",))
+
+    def model_of(self, model_name: str, model_version: int) -> ServedModel:
+        """The model that made a decision, or else the champion."""
+        for model in (self.champion, self.challenger):
+            if model is not None and model.deployment.is_version(model_name, model_version):
+                return model
+        return self.champion
+
+    @cached_property
+    def description(self) -> ModelDescription:
+        """What ``/v1/model`` answers."""
+        deployment, schema = self.champion.deployment, self.request_schema
+        return ModelDescription(
+            name=deployment.model_name,
+            version=deployment.model_version,
+            source=deployment.source,
+            feature_version=deployment.feature_version,
+            published_at=deployment.published_at,
+            published_by=deployment.published_by,
+            cut_off=self.champion.scorer.bundle.policy.cut_off,
+            metrics=self.champion.metrics,
+            inputs=tuple(_described(field, schema) for field in schema.fields.values()),
+            challenger=self._challenger_description,
+        )
+
+    @property
+    def _challenger_description(self) -> ChallengerDescription | None:
+        if self.challenger is None or self.mode is None:
+            return None
+        deployment = self.challenger.deployment
+        return ChallengerDescription(
+            name=deployment.model_name,
+            version=deployment.model_version,
+            feature_version=deployment.feature_version,
+            mode=self.mode,
+            share=self.share,
+            challenging_since=deployment.published_at,
+            challenged_by=deployment.published_by,
+            cut_off=self.challenger.scorer.bundle.policy.cut_off,
+            metrics=self.challenger.metrics,
+        )
+
+
+def load_served_model(
+    settings: Settings, deployment: Deployment, *, required_fields: Collection[str] = ()
+) -> ServedModel:
+    """Load a deployment's bundle and score one row of nulls with it; ``required_fields`` as in ServingOptions.
+
+    Raises BundleError, ContractError or ExpressionError where it cannot be served. Takes a fraction of a second: call
+    it off the event loop.
+    """
+    scorer = Scorer(load_registered(settings, deployment.model_name, deployment.model_version))
+    nothing: dict[str, object] = dict.fromkeys(column.name for column in scorer.contract.inputs)
+    nothing["decided_at"] = datetime.now(UTC).replace(tzinfo=None)
+    # the first run of an ONNX session is slow, and a bundle that cannot score must not be swapped in
+    with suppress(ExpressionDomainError):  # a formula may have no result for nulls alone
+        features = scorer.features(nothing)
+        scorer.score(features)
+        scorer.reasons(features)
+    model = ServedModel(
+        deployment=deployment,
+        scorer=scorer,
+        request_schema=score_request_schema(scorer.contract, required=required_fields),
+        online_inputs=OnlineInputs(deployment.source, scorer.contract),
+    )
+    _ = model.usually_known  # read from the bundle now, not by the first request
+    return model
+
+
+def _out_of_time(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        row["model"]: {name: value for name, value in row.items() if name not in ("split", "month", "model")}
+        for row in metrics["measured"]
+        if row["split"] == "test" and row["month"] is None
+    }
+
+
+def _described(field: Field, schema: DeploymentSchema) -> InputDescription:
+    return InputDescription(
+        name=field.name,
+        required=schema.is_required(field.name),
+        rule=field.rule,
+        description=field.description,
+        example=msgspec.UNSET if field.example is None else field.example,
+        needed_by=schema.needed_by(field.name),
+    )

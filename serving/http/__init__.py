@@ -1,0 +1,15 @@
+"""What HTTP requests and answers look like: bodies, problems, headers, and the types that travel."""
+
+#: The modules that other rooms may import.
+__all__ = [
+    "allowed_methods",
+    "body_schema",
+    "clock",
+    "json_body",
+    "problem_examples",
+    "problems",
+    "public_text",
+    "query_names",
+    "response_headers",
+    "wire",
+]

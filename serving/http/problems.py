@@ -1,0 +1,327 @@
+"""Every error of the API is a problem document of RFC 9457, ``application/problem+json``; no traceback leaves it.
+
+::
+
+    Problem
+    ├── InvalidRequest        400  the body breaks its schema; ``errors`` lists every violation, not only the first
+    ├── Unauthenticated       401  no key or token, or one that is unknown, revoked or expired
+    ├── NotPermitted          403  the caller lacks the scope
+    ├── UnknownDecision       404
+    ├── UnknownApplication    404  no decision of this caller is about it
+    ├── UnknownSource         404
+    ├── UnknownVersion        404
+    ├── NotApprovable         409  a gate's refusal stands, or the version was archived
+    ├── UnknownBatch          404
+    ├── NotAcceptable         406  results are asked for in a form that there is none of
+    ├── BatchConflict         409  a batch is not in the state for what is asked of it
+    ├── UnsupportedMediaType  415
+    ├── NotScorable           422  valid values for which a feature's formula has no result, such as ln(0)
+    ├── KeyReused             422  an Idempotency-Key sent before, with another request
+    ├── TooManyRequests       429  the caller's minute is used up
+    ├── StaleHistory          503  history is older than the lender allows a score to be made on
+    └── Unavailable           503  no model is deployed, or history or the decision log cannot be reached
+"""
+
+import logging
+import traceback
+import uuid
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
+from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
+
+from serving.http.public_text import without_paths
+
+log = logging.getLogger("loanlake.serving")
+
+_TYPE = "urn:loanlake:problem:"
+
+
+class Violation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One broken rule: ``found`` is the value as sent (long values shortened), absent where nothing was sent."""
+
+    field: str
+    rule: str
+    found: Any = msgspec.UNSET
+
+
+class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """RFC 9457's members, ``errors`` for a body that breaks its schema, and ``scope`` for one that the caller lacks."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: tuple[Violation, ...] = ()
+    scope: str = ""
+    incident: str = ""
+
+
+class Problem(ProblemDetailsException):
+    """Base of the API's own problems; subclasses fix status, name and title."""
+
+    status_code = 500
+    name = "internal"
+    heading = "The request could not be answered"
+    violations: tuple[Violation, ...] = ()
+
+    def __init__(self, detail: str, *, headers: dict[str, str] | None = None, extra: dict[str, Any] | None = None):
+        super().__init__(
+            detail=detail,
+            status_code=self.status_code,
+            headers=headers,
+            extra=extra,
+            type_=_TYPE + self.name,
+            title=self.heading,
+        )
+
+    def document(self) -> ProblemDocument:
+        """The same problem as one row of a batch's answer."""
+        return ProblemDocument(
+            type=_TYPE + self.name,
+            title=self.heading,
+            status=self.status_code,
+            detail=self.detail,
+            errors=self.violations,
+        )
+
+
+class InvalidRequest(Problem):
+    """The body breaks its schema; all violations are listed."""
+
+    status_code = 400
+    name = "invalid-request"
+    heading = "The request is not valid"
+
+    def __init__(self, detail: str, violations: tuple[Violation, ...] = ()):
+        super().__init__(detail, extra={"errors": violations} if violations else None)
+        self.violations = violations
+
+
+def unknown_cursor(cursor: str) -> InvalidRequest:
+    """The problem with a cursor that no answer gave."""
+    rule = "must be the next_cursor of an answer"
+    return InvalidRequest("The cursor cannot be read", (Violation(field="cursor", rule=rule, found=cursor[:100]),))
+
+
+class Unauthenticated(Problem):
+    """No key or token, or one that is unknown, revoked or expired."""
+
+    status_code = 401
+    name = "unauthenticated"
+    heading = "A valid API key or token is required"
+
+    def __init__(self, detail: str, *, challenge: str = ""):
+        super().__init__(detail, headers={"WWW-Authenticate": challenge or 'Bearer realm="loanlake"'})
+
+
+class NotPermitted(Problem):
+    """The caller lacks the scope."""
+
+    status_code = 403
+    name = "not-permitted"
+    heading = "This caller may not do that"
+
+    def __init__(self, detail: str, *, scope: str):
+        challenge = f'Bearer realm="loanlake", error="insufficient_scope", scope="{scope}"'
+        super().__init__(detail, headers={"WWW-Authenticate": challenge}, extra={"scope": scope})
+
+
+class UnknownDecision(Problem):
+    """No decision of that id."""
+
+    status_code = 404
+    name = "unknown-decision"
+    heading = "No such decision"
+
+
+class UnknownApplication(Problem):
+    """No application of that id was scored for this caller, who may see their own alone."""
+
+    status_code = 404
+    name = "unknown-application"
+    heading = "No such application"
+
+
+class UnknownSource(Problem):
+    """No model of that source is registered."""
+
+    status_code = 404
+    name = "unknown-source"
+    heading = "No such source"
+
+
+class UnknownVersion(Problem):
+    """No version of that number is registered."""
+
+    status_code = 404
+    name = "unknown-version"
+    heading = "No such model version"
+
+
+class UnknownBatch(Problem):
+    """No batch of that id, or one of another caller."""
+
+    status_code = 404
+    name = "unknown-batch"
+    heading = "No such batch"
+
+
+class NotAcceptable(Problem):
+    """Results are asked for in a form that there is none of."""
+
+    status_code = 406
+    name = "not-acceptable"
+    heading = "There are no results in that form"
+
+
+class NotApprovable(Problem):
+    """A gate's refusal stands, or the version was archived."""
+
+    status_code = 409
+    name = "not-approvable"
+    heading = "This version cannot be approved so"
+
+
+class BatchConflict(Problem):
+    """A batch is not in the state for what is asked of it."""
+
+    status_code = 409
+    name = "batch-state"
+    heading = "The batch is not in the state for that"
+
+
+class UnsupportedMediaType(Problem):
+    """The body is declared as what is not taken here, or as nothing."""
+
+    status_code = 415
+    name = "unsupported-media-type"
+    heading = "The body is of another media type than is taken here"
+
+
+class NotScorable(Problem):
+    """Valid values for which a feature's formula has no result."""
+
+    status_code = 422
+    name = "not-scorable"
+    heading = "No score can be computed from these values"
+
+
+class KeyReused(Problem):
+    """An Idempotency-Key sent before, with another request."""
+
+    status_code = 422
+    name = "idempotency-key-reused"
+    heading = "This Idempotency-Key belongs to another request"
+
+
+class TooManyRequests(Problem):
+    """The caller's minute is used up."""
+
+    status_code = 429
+    name = "too-many-requests"
+    heading = "This caller has sent too many requests"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int):
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
+
+
+class StaleHistory(Problem):
+    """History is older than the lender allows a score to be made on; a refresh of the online store mends it."""
+
+    status_code = 503
+    name = "stale-history"
+    heading = "The applicant's history is too old to score with"
+
+    def __init__(self, detail: str):
+        super().__init__(detail, headers={"Retry-After": "60"})
+
+
+class Unavailable(Problem):
+    """No model is deployed, or history or the decision log cannot be reached; worth trying again."""
+
+    status_code = 503
+    name = "unavailable"
+    heading = "Scoring is not available now"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int = 1):
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
+
+
+def plugin(home: Path) -> ProblemDetailsPlugin:
+    """Litestar's plugin, set so that its own errors and unexpected ones become problems too; none names a place of
+    the file system.
+    """
+
+    def answer(request: Request[Any, Any, Any], problem: ProblemDetailsException) -> Response[Any]:
+        if problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            whole = problem.detail
+            problem.detail = without_paths(problem.detail, home)
+            if problem.detail != whole:
+                log.error("problem", extra={"reason": whole})
+        return problem.to_response(request)
+
+    return ProblemDetailsPlugin(
+        ProblemDetailsConfig(
+            exception_handler=answer,
+            exception_to_problem_detail_map={HTTPException: _from_http, Exception: _from_unexpected},
+        )
+    )
+
+
+def _from_http(error: HTTPException) -> ProblemDetailsException:
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _from_unexpected(error)
+    status = HTTPStatus(error.status_code)
+    headers = dict(error.headers or {})
+    detail = error.detail
+    if isinstance(error, ValidationException):
+        return InvalidRequest("The path or query breaks its rules", _violations(error.extra))
+    if isinstance(error, MethodNotAllowedException):
+        detail = f"This path does not take that method{_allowed(headers)}"
+    elif status is HTTPStatus.NOT_FOUND:
+        detail = "Nothing is at this path; /schema lists what there is"
+    elif status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        detail = "The body is larger than this server takes (LOANLAKE_BODY_BYTES; LOANLAKE_BATCH_BYTES for /v1/batches)"
+    document = http_problem(status, detail)
+    return ProblemDetailsException(
+        detail=detail, status_code=status.value, headers=headers, type_=document.type, title=document.title
+    )
+
+
+def http_problem(status: HTTPStatus, detail: str) -> ProblemDocument:
+    """The problem of a status that has none of its own here, named by HTTP's words for it."""
+    return ProblemDocument(_TYPE + status.phrase.lower().replace(" ", "-"), status.phrase, status.value, detail)
+
+
+def _violations(extra: Any) -> tuple[Violation, ...]:
+    """What Litestar found wrong with parameters."""
+    listed = extra if isinstance(extra, list) else []
+    return tuple(
+        Violation(field=str(each.get("key", "")), rule=str(each.get("message", "")))
+        for each in listed
+        if isinstance(each, dict)
+    )
+
+
+def _from_unexpected(error: Exception) -> ProblemDetailsException:
+    incident = uuid.uuid4().hex
+    # frames and type only: the message of an unexpected error may carry what an applicant sent
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    log.error("unexpected error", extra={"incident": incident, "error": type(error).__name__, "frames": frames[-12:]})
+    return ProblemDetailsException(
+        detail="An unexpected error was logged under this incident; nothing was decided",
+        status_code=500,
+        type_=_TYPE + "internal",
+        title="The request could not be answered",
+        extra={"incident": incident},
+    )
+
+
+def _allowed(headers: dict[str, str]) -> str:
+    allowed = next((value for name, value in headers.items() if name.lower() == "allow"), "")
+    return f": use {allowed}" if allowed else ""

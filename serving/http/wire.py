@@ -1,0 +1,237 @@
+"""What the API answers: frozen types, apart from the logic that fills them."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from ml.registry.version_states import StateWord
+from serving.http.problems import ProblemDocument
+from warehouse.decision_log import StatusWord
+
+DecisionWord = Literal["approve", "decline"]
+ReadinessWord = Literal["ready", "degraded", "unavailable"]
+Role = Literal["champion", "challenger", "fallback"]
+
+
+class ModelVersion(msgspec.Struct, frozen=True):
+    """Which model and features made a decision."""
+
+    name: str
+    version: int
+    feature_version: str
+
+
+class ReasonCode(msgspec.Struct, frozen=True):
+    """What weighed most against a declined application; ``contribution`` is in log-odds of default."""
+
+    feature: str
+    text: str
+    contribution: float
+
+
+class ScoredApplication(msgspec.Struct, frozen=True):
+    """A decision: durable in the decision log before it is answered."""
+
+    decision_id: str
+    application_id: str
+    decided_at: datetime
+    probability: float
+    band: str
+    decision: DecisionWord
+    reasons: tuple[ReasonCode, ...]
+    model: ModelVersion
+    features_as_of: datetime | None
+    status: StatusWord
+    warnings: tuple[str, ...] = ()
+
+
+class ScoreListRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One application of a list: its score, or the problem with it."""
+
+    index: int
+    score: ScoredApplication | msgspec.UnsetType = msgspec.UNSET
+    problem: ProblemDocument | msgspec.UnsetType = msgspec.UNSET
+
+
+class ScoreList(msgspec.Struct, frozen=True):
+    """Rows in the order they were sent."""
+
+    n_scored: int
+    n_refused: int
+    results: tuple[ScoreListRow, ...]
+
+
+class LoggedDecision(msgspec.Struct, frozen=True):
+    """A decision as it was logged, with everything that made it.
+
+    ``route``: how it came about, one of online, inline_batch, file_batch, table_batch and backfill. ``caller``: the
+    name of the key, or the subject of the token, that asked; null for a backfill.
+    """
+
+    decision_id: str
+    application_id: str
+    borrower_id: str | None
+    source: str
+    route: str
+    caller: str | None
+    decided_at: datetime
+    probability: float
+    raw_score: float
+    band: str
+    decision: str
+    reasons: tuple[ReasonCode, ...]
+    model: ModelVersion
+    role: str
+    features_as_of: datetime | None
+    history: str | None
+    status: str
+    latency_ms: float | None
+    inputs: msgspec.Raw
+    features: msgspec.Raw
+
+
+class DecisionSummary(msgspec.Struct, frozen=True):
+    """A decision in brief, as a list shows it; ``route`` and ``caller`` as of a :class:`LoggedDecision`."""
+
+    decision_id: str
+    application_id: str
+    borrower_id: str | None
+    source: str
+    route: str
+    caller: str | None
+    decided_at: datetime
+    probability: float
+    band: str
+    decision: str
+    model: ModelVersion
+    role: str
+    history: str | None
+    status: str
+
+
+class DecisionList(msgspec.Struct, frozen=True):
+    """Decisions, newest first; ``next_cursor``: to be sent as ``cursor`` for those that follow, null after the last."""
+
+    decisions: tuple[DecisionSummary, ...]
+    next_cursor: str | None
+
+
+class OutcomeReceipt(msgspec.Struct, frozen=True):
+    """An outcome is durable; the same report has the same id."""
+
+    outcome_id: str
+    application_id: str
+
+
+class InputDescription(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One field of a score request; ``needed_by`` names the versions where not all that are served take it."""
+
+    name: str
+    required: bool
+    rule: str
+    description: str
+    example: Any = msgspec.UNSET
+    needed_by: tuple[str, ...] = ()
+
+
+class ChallengerDescription(msgspec.Struct, frozen=True):
+    """A version on trial: in ``shadow`` it answers nobody, in ``ab`` and ``canary`` a share of the applicants."""
+
+    name: str
+    version: int
+    feature_version: str
+    mode: Literal["shadow", "ab", "canary"]
+    share: float | None
+    challenging_since: str
+    challenged_by: str
+    cut_off: float
+    metrics: dict[str, dict[str, Any]]
+
+
+class ModelDescription(msgspec.Struct, frozen=True):
+    """The champion, and its challenger if there is one; ``inputs``: the union of what both take.
+
+    ``metrics``: what it, and each baseline, did on the out-of-time test rows.
+    """
+
+    name: str
+    version: int
+    source: str
+    feature_version: str
+    published_at: str
+    published_by: str
+    cut_off: float
+    metrics: dict[str, dict[str, Any]]
+    inputs: tuple[InputDescription, ...]
+    challenger: ChallengerDescription | None
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """What a gate decided on a version; ``message`` says why it refused."""
+
+    gate: str
+    passed: bool
+    message: str = ""
+    can_be_overridden: bool = False
+
+
+class KeptApproval(msgspec.Struct, frozen=True):
+    """A person's word for a version; ``overridden``: gates that refused it and do not count.
+
+    ``serve``: it was to be served at once, and not to be rolled out by hand.
+    """
+
+    reason: str
+    overridden: tuple[str, ...]
+    by: str
+    at: str
+    serve: bool
+
+
+class VersionOnItsWay(msgspec.Struct, frozen=True):
+    """A registered version, and where it stands.
+
+    ``state``: ``served`` as champion, ``on_trial`` as challenger, ``approved`` and about to be served, ``refused`` by a
+    gate, ``waiting`` though its gates passed, ``replaced`` by another version, or ``archived``.
+    """
+
+    model: str
+    version: int
+    source: str
+    feature_version: str
+    registered_at: datetime
+    state: StateWord
+    gates: tuple[Gate, ...]
+    approval: KeptApproval | None
+
+
+class ModelVersions(msgspec.Struct, frozen=True):
+    """Registered versions, newest first."""
+
+    versions: tuple[VersionOnItsWay, ...]
+
+
+class ApprovalReceipt(msgspec.Struct, frozen=True):
+    """An approval is durable; ``next`` says what it leads to, empty where the version is in service already."""
+
+    model: str
+    version: int
+    state: StateWord
+    approval: KeptApproval
+    next: str
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """``ready``; ``degraded`` while it scores with something amiss; ``unavailable`` (503) when it cannot score."""
+
+    status: ReadinessWord
+    reasons: tuple[str, ...]
+    model: ModelVersion | None
+    challenger: ModelVersion | None = None
+
+
+class Liveness(msgspec.Struct, frozen=True):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"

@@ -1,0 +1,110 @@
+"""How many requests a caller has sent in their running minute, counted once for all workers.
+
+::
+
+    MachineCounts   a file of the home that the workers of this machine map into memory; needs no server
+    RedisCounts     a Redis server, for API processes on several machines
+
+A window is fixed and the caller's own: it opens with their first request and lasts a minute, whoever counts.
+"""
+
+import fcntl
+import math
+import mmap
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import msgspec
+
+WINDOW_SECONDS = 60
+#: Bytes that stand for a caller.
+CALLER_BYTES = 16
+
+_SLOTS = 8
+_BUCKETS = 8192
+_SLOT = struct.Struct(f"<{CALLER_BYTES}sdQ")  # who, when their window opened, how many requests since
+_BUCKET = struct.Struct("<" + f"{CALLER_BYTES}sdQ" * _SLOTS)
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """The caller's requests of this window, this one included, and how long it stays open."""
+
+    n: int
+    seconds_left: float
+
+
+class CallCounts(Protocol):
+    """Counts the requests of callers, for every process that opens the same counts."""
+
+    async def count(self, caller: bytes) -> Counted:
+        """Count one more request of a caller, CALLER_BYTES of their own. Raises OSError where it cannot be counted."""
+
+    async def close(self) -> None:
+        """Let go of what it holds."""
+
+
+class MachineCounts:
+    """Counts in a table of fixed size, 2 MB, shared by mapping the file and by a lock held for a microsecond.
+
+    A caller has a slot in the bucket that their bytes point to; who finds none takes the one whose window opened first.
+    Any bytes are a valid table, so nothing a crash leaves behind can be corrupt, and old windows need no clearing away.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic):
+        # one monotonic clock serves all processes of a machine, and no step of the wall clock reaches it
+        self._clock = clock
+        self._path = path
+        self._file: BinaryIO | None = None
+        self._table: mmap.mmap | None = None
+
+    async def count(self, caller: bytes) -> Counted:
+        """See :class:`CallCounts`; awaits nothing."""
+        file, table = self._opened()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            now = self._clock()
+            at, opened, n = _find(table, caller, now)
+            if not n or not opened <= now < opened + WINDOW_SECONDS:
+                opened, n = now, 0
+            _SLOT.pack_into(table, at, caller, opened, n + 1)
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)
+        return Counted(n + 1, opened + WINDOW_SECONDS - now)
+
+    async def close(self) -> None:
+        """See :class:`CallCounts`."""
+        if self._table is not None and self._file is not None:
+            self._table.close()
+            self._file.close()
+            self._table = self._file = None
+
+    def _opened(self) -> tuple[BinaryIO, mmap.mmap]:
+        if self._file is None or self._table is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("a+b")
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                missing = _BUCKETS * _BUCKET.size - self._file.seek(0, 2)
+                # written, not only lengthened: a hole that a full disk cannot fill kills the process that touches it
+                self._file.write(bytes(max(0, missing)))
+                self._file.flush()
+                self._table = mmap.mmap(self._file.fileno(), _BUCKETS * _BUCKET.size)
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+        return self._file, self._table
+
+
+def _find(table: mmap.mmap, caller: bytes, now: float) -> tuple[int, float, int]:
+    """The caller's slot: where it is, when the window in it opened, and its requests; none for one taken over."""
+    bucket = int.from_bytes(caller[:4], "little") % _BUCKETS * _BUCKET.size
+    slots = _BUCKET.unpack_from(table, bucket)
+    who, opened, n = slots[0::3], slots[1::3], slots[2::3]
+    if caller in who:
+        slot = who.index(caller)
+        return bucket + slot * _SLOT.size, opened[slot], n[slot]
+    # a time to come is one of before the machine started anew
+    slot = min(range(_SLOTS), key=lambda slot: opened[slot] if opened[slot] <= now else -math.inf)
+    return bucket + slot * _SLOT.size, now, 0

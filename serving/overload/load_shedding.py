@@ -1,0 +1,46 @@
+"""Refuse at once what could only wait: a caller who is told to come again is better off than one who is kept waiting.
+
+Without a limit a crowd is answered too, but each of them as late as all of them.
+"""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+
+from serving.access.guards import OPEN, SCOPE
+from serving.http.problems import Unavailable
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, Receive, Scope, Send
+
+
+class RequestsAtOnce(ASGIMiddleware):
+    """Lets ``most`` requests of a process be under way; whoever asks for a process's health always gets in."""
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, most: int):
+        self._most = most
+        self._n_under_way = 0
+        problem = Unavailable(f"{most} requests are under way here, and more would only wait")
+        # made once: the less a refusal costs, the more of a crowd can be told
+        self._refusal = msgspec.json.encode(problem.document())
+        self._headers = [
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", b"%d" % len(self._refusal)),
+            *((name.lower().encode(), value.encode()) for name, value in (problem.headers or {}).items()),
+        ]
+
+    async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
+        """Pass on, or answer 503 with the seconds after which to come again."""
+        if self._n_under_way >= self._most and scope["route_handler"].opt.get(SCOPE) != OPEN:
+            await send({"type": "http.response.start", "status": 503, "headers": self._headers})
+            await send({"type": "http.response.body", "body": self._refusal, "more_body": False})
+            return
+        self._n_under_way += 1
+        try:
+            await next_app(scope, receive, send)
+        finally:
+            self._n_under_way -= 1

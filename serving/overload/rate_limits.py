@@ -1,0 +1,81 @@
+"""How often a caller may call: so many requests a minute, said in the headers of every answer.
+
+The headers are those of the IETF's draft "RateLimit header fields for HTTP": ``RateLimit-Policy`` is the rule,
+``RateLimit`` what is left of it and when it is whole again.
+"""
+
+import logging
+import math
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from litestar.datastructures import ResponseHeader
+from litestar.handlers.base import BaseRouteHandler
+
+from serving.access.caller import Caller
+from serving.http.problems import TooManyRequests
+from serving.overload.call_counts import CALLER_BYTES, WINDOW_SECONDS, CallCounts
+
+if TYPE_CHECKING:
+    from litestar.types import Message, Scope
+
+log = logging.getLogger("loanlake.serving")
+
+#: For the description of every answer to a caller.
+DOCUMENTED_HEADERS = (
+    ResponseHeader(
+        name="RateLimit-Policy",
+        description=f'Requests (`q`) that the caller may send in `w` seconds: `"caller";q=100;w={WINDOW_SECONDS}`',
+        documentation_only=True,
+    ),
+    ResponseHeader(
+        name="RateLimit",
+        description='Requests left (`r`), and the seconds until all are there again (`t`): `"caller";r=42;t=17`',
+        documentation_only=True,
+    ),
+)
+_STATE = "loanlake_rate_limit"
+
+
+class RateLimit:
+    """A guard behind :class:`serving.access.guards.Authentication`: counts each request of a caller it found."""
+
+    def __init__(self, counts: CallCounts, *, default: int):
+        self._counts = counts
+        self._default = default
+
+    async def __call__(self, scope: "Scope", handler: BaseRouteHandler) -> None:
+        """Raise TooManyRequests where the caller's minute is used up."""
+        caller: Caller | None = scope.get("auth")
+        if caller is None:
+            return
+        try:
+            counted = await self._counts.count(_bytes(caller.caller_id))
+        except OSError as error:
+            # a count that cannot be kept must not stop a lender from deciding
+            log.warning("calls cannot be counted, so none is refused", extra={"error": str(error)})
+            return
+        limit, seconds = caller.rate_limit or self._default, math.ceil(counted.seconds_left)
+        scope["state"][_STATE] = [
+            (b"ratelimit-policy", b'"caller";q=%d;w=%d' % (limit, WINDOW_SECONDS)),
+            (b"ratelimit", b'"caller";r=%d;t=%d' % (max(0, limit - counted.n), seconds)),
+        ]
+        if counted.n > limit:
+            raise TooManyRequests(
+                f"{limit} requests a minute are allowed; the next may come in {seconds} s", retry_after_seconds=seconds
+            )
+
+
+async def add_rate_limit(message: "Message", scope: "Scope") -> None:
+    """Litestar's hook before every message sent: says in the answer what the guard found, refusals included."""
+    if message["type"] == "http.response.start":
+        found = scope["state"].get(_STATE)
+        if found is not None:
+            message["headers"] = [*message["headers"], *found]
+
+
+@lru_cache(maxsize=1024)
+def _bytes(caller_id: str) -> bytes:
+    # hashed for its length, and because the subject of a token may name a person
+    return blake2b(caller_id.encode(), digest_size=CALLER_BYTES).digest()

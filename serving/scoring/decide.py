@@ -1,0 +1,160 @@
+"""From an occasion to a decision and its answer, and from a logged decision to the same answer again. No effects."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC
+from typing import Any, cast
+
+import msgspec
+
+from ml.bundle.logged_values import load_features, load_reasons
+from ml.decisions.decision import Occasion, decide_columns
+from ml.decisions.freshness import age_text
+from serving.deployed.served_model import ServedModel
+from serving.http.clock import in_utc
+from serving.http.wire import (
+    DecisionSummary,
+    DecisionWord,
+    LoggedDecision,
+    ModelVersion,
+    ReasonCode,
+    Role,
+    ScoredApplication,
+)
+from serving.scoring.decision_ids import shadow_decision_id
+from warehouse.decision_log import Decision, FoundDecision, ShadowDecision, StatusWord
+
+#: A score is said to rest on little where more than this share of what requests usually tell is missing: of the
+#: features made of the request alone, since a borrower without history has a warning of their own.
+MUCH_MISSING = 0.5
+_WITHOUT_HISTORY = {
+    "left_out": "history is older than this server allows and was left out: scored without history",
+    "unavailable": "history could not be looked up: scored without history",
+}
+
+
+def decide(
+    model: ServedModel, occasion: Occasion, *, decision_id: str, role: Role
+) -> tuple[Decision, ScoredApplication]:
+    """Score: what to log, and what to answer once that is durable."""
+    columns, features = decide_columns(model.scorer, model.deployment, occasion)
+    decision = Decision(decision_id=decision_id, role=role, **columns)
+    return decision, _answer(decision, features, model)
+
+
+def decide_in_shadow(model: ServedModel, occasion: Occasion, *, answered_decision_id: str) -> ShadowDecision:
+    """What this model would have decided on the occasion of a decision that another one answered."""
+    columns, _ = decide_columns(model.scorer, model.deployment, occasion)
+    decision_id = shadow_decision_id(answered_decision_id)
+    return ShadowDecision(decision_id=decision_id, role="shadow", answered_decision_id=answered_decision_id, **columns)
+
+
+def answer_again(decision: Decision, model: ServedModel) -> ScoredApplication:
+    """What was answered when this decision was made, from the log alone; ``model``: the one that made it, if served."""
+    same = decision.feature_version == model.contract.version
+    return _answer(decision, load_features(decision.features, model.contract) if same else (), model)
+
+
+def logged_decision(decision: Decision) -> LoggedDecision:
+    """Everything that made a decision, as it was logged."""
+    return LoggedDecision(
+        decision_id=decision.decision_id,
+        application_id=decision.application_id,
+        borrower_id=decision.borrower_id,
+        source=decision.source,
+        route=decision.route,
+        caller=decision.caller_name,
+        decided_at=decision.decided_at.replace(tzinfo=UTC),
+        probability=decision.probability,
+        raw_score=decision.raw_score,
+        band=decision.band,
+        decision=decision.decision,
+        reasons=reason_codes(decision),
+        model=model_version(decision),
+        role=decision.role,
+        features_as_of=in_utc(decision.features_as_of),
+        history=decision.history,
+        status=decision.status,
+        latency_ms=decision.latency_ms,
+        inputs=msgspec.Raw(decision.inputs.encode()),
+        features=msgspec.Raw(decision.features.encode()),
+    )
+
+
+def decision_summary(found: FoundDecision) -> DecisionSummary:
+    """A decision in brief, as a list shows it."""
+    return DecisionSummary(
+        decision_id=found.decision_id,
+        application_id=found.application_id,
+        borrower_id=found.borrower_id,
+        source=found.source,
+        route=found.route,
+        caller=found.caller_name,
+        decided_at=found.decided_at.replace(tzinfo=UTC),
+        probability=found.probability,
+        band=found.band,
+        decision=found.decision,
+        model=ModelVersion(found.model_name, found.model_version, found.feature_version),
+        role=found.role,
+        history=found.history,
+        status=found.status,
+    )
+
+
+def reason_codes(decision: Decision) -> tuple[ReasonCode, ...]:
+    """The logged reasons, weightiest first."""
+    return tuple(
+        ReasonCode(feature=reason.feature, text=reason.text, contribution=reason.contribution)
+        for reason in load_reasons(decision.reasons)
+    )
+
+
+def model_version(decision: Decision) -> ModelVersion:
+    """Which model and features made it."""
+    return ModelVersion(
+        name=decision.model_name, version=decision.model_version, feature_version=decision.feature_version
+    )
+
+
+def _answer(decision: Decision, features: Sequence[object], model: ServedModel) -> ScoredApplication:
+    return ScoredApplication(
+        decision_id=decision.decision_id,
+        application_id=decision.application_id,
+        decided_at=decision.decided_at.replace(tzinfo=UTC),
+        probability=decision.probability,
+        band=decision.band,
+        decision=cast("DecisionWord", decision.decision),
+        reasons=reason_codes(decision),
+        model=model_version(decision),
+        features_as_of=in_utc(decision.features_as_of),
+        status=cast("StatusWord", decision.status),
+        warnings=tuple(_warnings(decision, features, model)),
+    )
+
+
+def _warnings(decision: Decision, features: Sequence[object], model: ServedModel) -> Iterator[str]:
+    contract = model.contract
+    if decision.status == "scored_without_history" and contract.inputs_of("history"):
+        yield _WITHOUT_HISTORY.get(str(decision.history)) or (
+            "no borrower_id was given: scored without history"
+            if decision.borrower_id is None
+            else "this borrower is not known here: scored without history"
+        )
+    as_of = decision.features_as_of
+    if decision.history == "stale" and as_of is not None:
+        age = age_text(decision.decided_at - as_of)
+        yield f"history is stale: it is as of {as_of.isoformat()}Z, {age} before this decision"
+    if as_of is not None and as_of > decision.decided_at:
+        yield f"history is as of {as_of.isoformat()}Z, later than this decision: one of the two clocks is wrong"
+    usual = model.usually_known
+    # counted for all features first, at the speed of C: those that are usually known are then seldom looked at
+    if usual and features and features.count(None) > len(usual) * MUCH_MISSING:
+        n_missing = sum([features[place] is None for place in usual])
+        if n_missing > len(usual) * MUCH_MISSING:
+            yield (
+                f"{n_missing} of {len(usual)} features that are usually known from the request are missing: "
+                "this score rests on little information"
+            )
+    for place, name, low, high in contract.plausible_ranges if features else ():
+        value: Any = features[place]  # a number: a range is declared of nothing else
+        if value is not None and not low <= value <= high:
+            yield f"{name} is {value:.6g}, outside its plausible range {low:g} to {high:g}"

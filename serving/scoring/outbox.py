@@ -1,0 +1,205 @@
+"""The API's side of the decision log: what it hands in is durable when the call returns, or the call raises."""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from serving.http.problems import Unavailable
+from serving.scoring.group_commit import GroupCommit, TooManyWaiting
+from serving.telemetry.metrics import Metrics
+from warehouse import decision_log
+from warehouse.decision_log import Backlog, Decision, ReportedOutcome, ScoringFailure, ShadowDecision
+from warehouse.errors import LakeError, NotFoundError
+from warehouse.settings import Settings
+
+log = logging.getLogger("loanlake.serving")
+
+
+class _Keyed(msgspec.Struct, frozen=True):
+    """A decision on a request that came with a key."""
+
+    key_id: str
+    decision: Decision
+
+
+Entry = Decision | ReportedOutcome | ScoringFailure | _Keyed
+
+
+class Outbox:
+    """Appends from the event loop by group commit; reads without a thread's hop, which would cost more than the read.
+
+    ``problem``: why the last transaction failed; None while they succeed.
+    """
+
+    def __init__(self, settings: Settings, *, metrics: Metrics, most_waiting: int):
+        self._settings = settings
+        self._metrics = metrics
+        self._commits: GroupCommit[Entry] = GroupCommit(self._commit, most_waiting=most_waiting)
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._lake_turn = asyncio.Lock()
+        self._written: int | None = None
+        self.problem: str | None = None
+
+    @property
+    def n_waiting(self) -> int:
+        """Rows handed in and not yet durable."""
+        return self._commits.n_waiting
+
+    async def add_decisions(self, decisions: Sequence[Decision]) -> None:
+        """Return when all of them are durable; raises Unavailable, and then none was answered for."""
+        await self._add(decisions)
+        for decision in decisions:
+            self._metrics.count_prediction(decision)
+
+    async def add_keyed(self, key_id: str, decision: Decision) -> Decision:
+        """Return, when it is durable, the decision that the key stands for: another one where that came first.
+
+        Raises Unavailable.
+        """
+        await self._add([_Keyed(key_id, decision)])
+        kept = self.find_by_key(key_id) or decision
+        if kept.decision_id == decision.decision_id:
+            self._metrics.count_prediction(decision)
+        return kept
+
+    async def add_shadows(self, shadows: Sequence[ShadowDecision]) -> None:
+        """Return when these are durable; raises Unavailable."""
+        if shadows:
+            await self._add(shadows)
+        for shadow in shadows:
+            self._metrics.count_prediction(shadow)
+
+    async def add_outcome(self, outcome: ReportedOutcome) -> None:
+        """Return when it is durable; raises Unavailable."""
+        await self._add([outcome])
+
+    async def add_failure(self, failure: ScoringFailure) -> None:
+        """Return when it is durable; raises Unavailable."""
+        await self._add([failure])
+
+    def find(self, decision_id: str) -> Decision | None:
+        """A decision that the outbox still holds; raises Unavailable where it cannot be read. About 20 microseconds."""
+        return self._find(decision_log.find_in_outbox, decision_id)
+
+    def find_by_key(self, key_id: str) -> Decision | None:
+        """The decision that a key stands for, while the outbox holds it; as :meth:`find`."""
+        return self._find(decision_log.find_by_key, key_id)
+
+    def _find(self, find: Callable[[sqlite3.Connection, str], Decision | None], name: str) -> Decision | None:
+        try:
+            if self._reader is None:
+                self._reader = decision_log.connect(self._settings)
+            return find(self._reader, name) if self._reader else None
+        except sqlite3.Error as error:
+            self._reader = None
+            raise Unavailable(f"The decision log cannot be read: {error}") from error
+
+    async def find_anywhere(self, decision_id: str) -> Decision | None:
+        """A decision from the outbox, or else from the lake: a query in a thread, one at a time, never for a score.
+
+        Raises Unavailable where either cannot be read: then nobody knows whether there is such a decision.
+        """
+        found = self.find(decision_id)
+        if found is not None:
+            return found
+        async with self._lake_turn:
+            try:
+                found = await asyncio.to_thread(decision_log.find_decision, self._settings, decision_id)
+            except NotFoundError:
+                return None
+            except LakeError as error:
+                raise Unavailable(f"The lake cannot be read: {error}", retry_after_seconds=10) from error
+        # what a challenger in shadow would have decided is no decision, and no caller is told of it
+        return None if isinstance(found, ShadowDecision) else found
+
+    def backlog(self) -> Mapping[str, Backlog]:
+        """What the lake lacks, by kind of entry; raises sqlite3.Error where it cannot be read. 50 microseconds."""
+        if self._reader is None:
+            self._reader = decision_log.connect(self._settings)
+        return decision_log.backlog(self._reader) if self._reader else {}
+
+    async def check(self) -> str | None:
+        """Why decisions cannot be made durable now, or None; writes only where the last transaction failed."""
+        is_settled = self.problem is None and self._writer is not None and self._is_in_place()
+        if not is_settled:
+            try:
+                await self._commits.add([])
+            except (sqlite3.Error, OSError):
+                return self.problem
+        return None
+
+    async def close(self) -> None:
+        """Make durable what still waits, then let go of the file."""
+        await self._commits.close()
+        for connection in (self._writer, self._reader):
+            if connection is not None:
+                connection.close()
+
+    async def _add(self, rows: Sequence[Entry]) -> None:
+        try:
+            await self._commits.add(rows)
+        except TooManyWaiting as error:
+            raise Unavailable(f"More requests than the disk can keep up with: {error}") from None
+        except (sqlite3.Error, OSError) as error:
+            raise Unavailable("The decision could not be made durable, so none was made: try again") from error
+
+    def _commit(self, rows: list[Entry]) -> None:
+        """In the writer's thread."""
+        started = time.perf_counter()
+        try:
+            if self._writer is None:
+                # closed by the event loop's thread, when this one has ended
+                self._writer = decision_log.create(self._settings, check_same_thread=False)
+                self._written = _inode(self._settings.outbox)
+            if not self._is_in_place():
+                raise _NotInPlace(
+                    "it was removed or replaced while the API wrote to it: put it back and restart the API"
+                )
+            if rows:
+                decision_log.append(
+                    self._writer,
+                    [row for row in rows if isinstance(row, Decision) and not isinstance(row, ShadowDecision)],
+                    [row for row in rows if isinstance(row, ReportedOutcome)],
+                    [row for row in rows if isinstance(row, ShadowDecision)],
+                    [row for row in rows if isinstance(row, ScoringFailure)],
+                    keyed=[(row.key_id, row.decision) for row in rows if isinstance(row, _Keyed)],
+                )
+            else:
+                _write_nothing(self._writer)
+        except (sqlite3.Error, OSError) as error:
+            self.problem = f"the decision log {self._settings.outbox} cannot be written: {error}"
+            self._metrics.commit_failures.inc()
+            log.error("commit failed", extra={"reason": str(error), "rows": len(rows)})
+            if not isinstance(error, _NotInPlace):  # its file, out of sight, is all there is of the last decisions
+                self._writer = None
+            raise
+        self.problem = None
+        self._metrics.commit_seconds.observe(time.perf_counter() - started)
+        self._metrics.commit_rows.observe(len(rows))
+
+    def _is_in_place(self) -> bool:
+        """SQLite goes on writing to a file that was removed, or that another was moved over."""
+        return _inode(self._settings.outbox) == self._written
+
+
+class _NotInPlace(OSError):
+    """What was appended now would be in a file that nobody finds."""
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _write_nothing(connection: sqlite3.Connection) -> None:
+    """A transaction that reaches the disk and changes nothing: the way to know that it would."""
+    (version,) = connection.execute("pragma user_version").fetchone()
+    connection.execute(f"pragma user_version = {int(version)}")

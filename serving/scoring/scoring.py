@@ -1,0 +1,323 @@
+"""Answer score requests: validate, decide, make durable, and only then answer."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated, Any
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from ml.bundle.logged_values import dump_inputs
+from ml.decisions.decision import Channel, Occasion
+from ml.decisions.freshness import Found, HistoryPolicy, HistoryTooOld, rule_of_time
+from ml.decisions.online_inputs import Keys, find_records
+from serving.deployed.deployment_schema import Requests
+from serving.deployed.deployment_watch import DeploymentWatch
+from serving.deployed.served_model import ServedDeployment, ServedModel
+from serving.http.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid, naive_utc
+from serving.http.clock import future_violation, utc_now, wrong_time
+from serving.http.problems import InvalidRequest, KeyReused, NotScorable, Problem, StaleHistory, Unavailable
+from serving.http.wire import Role, ScoredApplication, ScoreList, ScoreListRow
+from serving.scoring.decide import answer_again, decide
+from serving.scoring.decision_ids import key_id, new_decision_id
+from serving.scoring.outbox import Outbox
+from serving.scoring.shadow import Shadowed, ShadowScorer
+from serving.telemetry.metrics import Metrics
+from warehouse.decision_log import Decision, ScoringFailure
+from warehouse.errors import ExpressionDomainError, OnlineStoreUnavailable
+from warehouse.online_store import OnlineStore
+
+log = logging.getLogger("loanlake.serving")
+
+#: Rows of a batch scored before other requests get a turn: 16 take a few milliseconds.
+_ROWS_A_TURN = 16
+
+
+def batch_schema(most_rows: int) -> BodySchema:
+    """The body of a batch; its applications are validated one by one, so that a bad one spares the others."""
+    field = Field(
+        name="applications",
+        type=Annotated[list[Any], msgspec.Meta(min_length=1, max_length=most_rows)],
+        rule=f"a list of 1 to {most_rows} applications",
+    )
+    return BodySchema("ScoreListRequest", (field,))
+
+
+class _Decided(msgspec.Struct, frozen=True):
+    """A decision to make durable, its answer, and what a challenger in shadow then scores."""
+
+    decision: Decision
+    answer: ScoredApplication
+    shadowed: Shadowed | None
+
+
+class LookUp(msgspec.Struct, frozen=True):
+    """The records found for an application, and the decision's time; ``given``: the caller's own.
+
+    ``keys``: which of them each version reads, by its name. ``away``: why there are none, where the policy refuses a
+    score without.
+    """
+
+    keys: Mapping[str, Keys]
+    found: Found
+    policy: HistoryPolicy
+    given: datetime | None
+    decided_at: datetime
+    channel: Channel
+    away: OnlineStoreUnavailable | None = None
+
+    def occasion(self, model: ServedModel, request: Mapping[str, Any], started: float) -> Occasion:
+        """What this model decides on: what it reads itself, whatever another version's records are like.
+
+        Raises OnlineStoreUnavailable, HistoryTooOld, or InvalidRequest where the caller's time lies before the history.
+        """
+        keys = self.keys[model.name]
+        if self.away is not None and keys:
+            raise self.away
+        found = self.policy.allowed(self._of(keys), self.decided_at)
+        rule = rule_of_time(self.given, found.records) if self.given is not None else None
+        if self.given is not None and rule is not None:
+            raise invalid((wrong_time("decided_at", self.given, rule),))
+        return Occasion(request, model.online_inputs.take(keys, found), self.decided_at, self.channel, started)
+
+    def _of(self, keys: Keys) -> Found:
+        if len(self.keys) == 1:
+            return self.found
+        records = self.found.records
+        own = {key: records[key] for key in keys.values() if key in records}
+        return Found(own, self.found.history if keys else "fresh")
+
+
+class ScoringService:
+    """Scores with whatever is deployed when a request arrives."""
+
+    def __init__(
+        self,
+        *,
+        deployments: DeploymentWatch,
+        store: OnlineStore,
+        outbox: Outbox,
+        shadows: ShadowScorer,
+        metrics: Metrics,
+        batch_rows: int,
+        history_policy: HistoryPolicy,
+        clock: Callable[[], datetime] = utc_now,
+    ):
+        self._deployments = deployments
+        self._store = store
+        self._outbox = outbox
+        self._shadows = shadows
+        self._metrics = metrics
+        self._batch = batch_schema(batch_rows)
+        self._policy = history_policy
+        self._clock = clock
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def score(self, body: Any, channel: Channel) -> ScoredApplication:
+        """A decision on one application, durable.
+
+        Raises InvalidRequest with all violations, StaleHistory or Unavailable, after which nothing was decided.
+        """
+        decided = await self._decide(self._deployments.served(), body, new_decision_id(), channel)
+        await self._keep([decided])
+        return decided.answer
+
+    async def score_once(self, body: Any, channel: Channel, idempotency_key: str) -> ScoredApplication:
+        """As :meth:`score`, but the same request sent again with this key gets the decision made the first time.
+
+        Raises KeyReused where the key came with another request. Holds in all workers and after a restart, for the log
+        keeps the first decision of a key; and for as long as the log keeps that: then the key is a new one.
+        """
+        key = key_id(channel.caller_id, idempotency_key)
+        async with self._turns.setdefault(key, asyncio.Lock()):
+            served = self._deployments.served()
+            logged = self._outbox.find_by_key(key)
+            if logged is None:
+                decided = await self._decide(served, body, new_decision_id(), channel)
+                logged = await self._outbox.add_keyed(key, decided.decision)
+                if logged.decision_id == decided.decision.decision_id:
+                    self._shadow([decided])
+        if not _is_sent_again(served, body, logged):
+            raise KeyReused("Send another Idempotency-Key with another request, or the same request with this one")
+        return answer_again(logged, served.model_of(logged.model_name, logged.model_version))
+
+    async def score_batch(self, body: Any, channel: Channel) -> ScoreList:
+        """A decision on each application, all in one transaction; raises Unavailable where none could be durable."""
+        served = self._deployments.served()
+        made: list[_Decided] = []
+        rows: list[ScoreListRow] = []
+        for index, application in enumerate(self._batch.validate(body)["applications"]):
+            if index % _ROWS_A_TURN == _ROWS_A_TURN - 1:
+                await asyncio.sleep(0)
+            try:
+                suggests = len(rows) - len(made) < MOST_SUGGESTED
+                decided = await self._decide(served, application, new_decision_id(), channel, suggests=suggests)
+            except (InvalidRequest, NotScorable, StaleHistory) as problem:
+                rows.append(ScoreListRow(index=index, problem=problem.document()))
+            else:
+                made.append(decided)
+                rows.append(ScoreListRow(index=index, score=decided.answer))
+        await self._keep(made)
+        return ScoreList(n_scored=len(made), n_refused=len(rows) - len(made), results=tuple(rows))
+
+    async def _keep(self, made: Sequence[_Decided]) -> None:
+        """Make decisions durable; only then is a challenger in shadow given what they were made of."""
+        if not made:
+            return
+        await self._outbox.add_decisions([decided.decision for decided in made])
+        self._shadow(made)
+
+    def _shadow(self, made: Sequence[_Decided]) -> None:
+        for decided in made:
+            if decided.shadowed is not None:
+                self._shadows.offer(decided.shadowed)
+
+    async def _decide(
+        self, served: ServedDeployment, body: Any, decision_id: str, channel: Channel, *, suggests: bool = True
+    ) -> _Decided:
+        started = time.perf_counter()
+        try:
+            requests = served.request_schema.validate(body, suggests=suggests)
+            look_up = await self._look_up(served, requests, channel)
+            decision, answer = await self._answered(served, requests, look_up, decision_id, started)
+        except InvalidRequest as problem:
+            self._metrics.count_violations(problem, served.request_schema.fields)
+            raise
+        return _Decided(decision, answer, _shadowed(served, requests, look_up, decision_id))
+
+    async def _answered(
+        self, served: ServedDeployment, requests: Requests, look_up: LookUp, decision_id: str, started: float
+    ) -> tuple[Decision, ScoredApplication]:
+        """The decision of the version that answers this applicant, or of the champion where a challenger fails.
+
+        What fails is kept, for it counts against the version; what the store has, or the caller's time, does not.
+        Raises InvalidRequest, Unavailable, StaleHistory, NotScorable, or what the champion raised.
+        """
+        for role, model in served.answering(requests.champion):
+            of_challenger = requests.challenger if role == "challenger" else None
+            try:
+                occasion = look_up.occasion(model, of_challenger or requests.champion, started)
+                return decide(model, occasion, decision_id=decision_id, role=role)
+            except InvalidRequest:
+                if role != "challenger":
+                    raise
+            except (OnlineStoreUnavailable, HistoryTooOld) as error:
+                if role != "challenger":
+                    raise self._refusal(error) from error
+            except Exception as error:
+                await self._keep_failure(model, role, error)
+                if role == "challenger":
+                    continue  # a version on trial may fail in ways nobody foresaw
+                if isinstance(error, ExpressionDomainError):
+                    raise NotScorable(str(error)) from None
+                raise
+        raise AssertionError("the champion stands behind every challenger")
+
+    def _refusal(self, error: OnlineStoreUnavailable | HistoryTooOld) -> Problem:
+        """What the caller is told, and counted."""
+        if isinstance(error, HistoryTooOld):
+            self._metrics.count_history_refusal("stale")
+            return StaleHistory(str(error))
+        self._metrics.count_history_refusal("unavailable")
+        return Unavailable(f"History cannot be looked up: {error}", retry_after_seconds=10)
+
+    async def _keep_failure(self, model: ServedModel, role: Role, error: Exception) -> None:
+        deployment = model.deployment
+        failure = ScoringFailure(
+            failure_id=new_decision_id(),
+            failed_at=self._clock(),
+            source=deployment.source,
+            model_name=deployment.model_name,
+            model_version=deployment.model_version,
+            feature_version=deployment.feature_version,
+            role=role,
+            reason="not_scorable" if isinstance(error, ExpressionDomainError) else type(error).__name__,
+        )
+        self._metrics.count_failure(
+            deployment, role, "not_scorable" if isinstance(error, ExpressionDomainError) else "failed"
+        )
+        if role == "challenger":  # what the champion fails with is the answer
+            log.error("challenger failed", extra={"model": model.name, "error": type(error).__name__})
+        await self._outbox.add_failure(failure)
+
+    async def _look_up(self, served: ServedDeployment, requests: Requests, channel: Channel) -> LookUp:
+        """What all versions ask the store for, in one read of one moment; raises InvalidRequest for a time to come."""
+        given: datetime | None = requests.champion["decided_at"]
+        violation = future_violation("decided_at", given, self._clock()) if given is not None else None
+        if violation is not None:
+            raise invalid((violation,))
+        keys = {served.champion.name: served.champion.keys(requests.champion)}
+        if served.challenger is not None and requests.challenger is not None:
+            keys[served.challenger.name] = served.challenger.keys(requests.challenger)
+        decided_at = given or self._clock()
+        try:
+            found = await find_records(self._store, keys.values(), self._policy)
+        except OnlineStoreUnavailable as error:
+            return LookUp(keys, Found({}, "unavailable"), self._policy, given, decided_at, channel, away=error)
+        return LookUp(keys, found, self._policy, given, decided_at, channel)
+
+
+def _shadowed(
+    served: ServedDeployment, requests: Requests, look_up: LookUp, answered_decision_id: str
+) -> Shadowed | None:
+    if served.shadow is None:
+        return None
+    occasion = None
+    if requests.challenger is not None:
+        with suppress(OnlineStoreUnavailable, HistoryTooOld, InvalidRequest):
+            occasion = look_up.occasion(served.shadow, requests.challenger, time.perf_counter())
+    return Shadowed(served.shadow, occasion, answered_decision_id)
+
+
+def _is_sent_again(served: ServedDeployment, body: Any, logged: Decision) -> bool:
+    """Whether a body is the one that a decision was made on.
+
+    One that the versions served now would not take, since they ask for other fields, is asked whether it names that
+    application and contradicts nothing of what was decided on. Raises InvalidRequest where it does.
+    """
+    try:
+        request = served.request_schema.validate(body)
+    except InvalidRequest:
+        if isinstance(body, dict) and _agrees(body, logged):
+            return True
+        raise
+    return _is_same_request(request.given(), logged)
+
+
+def _agrees(body: Mapping[str, Any], logged: Decision) -> bool:
+    kept = _kept(logged)
+    sent = {"borrower_id": None, **body}
+    ids_agree = all(sent.get(name) == kept[name] for name in ("application_id", "borrower_id"))
+    # a field that another version took is not in the inputs of the one that answered, and times are kept in UTC
+    return ids_agree and all(
+        name not in kept or kept[name] in (value, _in_utc(value)) or (name, value) == ("decided_at", None)
+        for name, value in sent.items()
+    )
+
+
+def _in_utc(value: Any) -> Any:
+    """A time in the words that the log has for it; anything else as it is."""
+    with suppress(msgspec.ValidationError):
+        time = naive_utc(msgspec.convert(value, datetime)) if isinstance(value, str) else None
+        return time.isoformat() if time is not None else value
+    return value
+
+
+def _kept(logged: Decision) -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads(logged.inputs)
+    return kept | {"application_id": logged.application_id, "borrower_id": logged.borrower_id}
+
+
+def _is_same_request(request: Mapping[str, Any], logged: Decision) -> bool:
+    """Whether a request is the one that a decision was made on, by all that decided it."""
+    sent: dict[str, Any] = json.loads(dump_inputs(request))
+    kept = _kept(logged)
+    if sent["decided_at"] is None:
+        sent.pop("decided_at")
+    # a field that another version takes is not in the inputs of the one that answered
+    return all(kept[name] == value for name, value in sent.items() if name in kept)

@@ -1,0 +1,101 @@
+"""Score with a challenger in shadow: after the answer, one application at a time, and never at its expense.
+
+What waits is bounded: where the challenger cannot keep up, applications are left out and counted, not queued for ever.
+A process that is killed loses what waits; nobody was promised it.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from contextvars import Context
+from dataclasses import dataclass
+
+from ml.decisions.decision import Occasion
+from serving.deployed.served_model import ServedModel
+from serving.http.problems import Unavailable
+from serving.scoring.decide import decide_in_shadow
+from serving.scoring.outbox import Outbox
+from serving.telemetry.metrics import Metrics
+from warehouse.decision_log import ShadowDecision
+from warehouse.errors import ExpressionDomainError
+
+log = logging.getLogger("loanlake.serving")
+
+MOST_WAITING = 2_000
+#: Rows of one hand-over to the decision log: they wait beside decisions, which must not be refused for their sake.
+_ROWS_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Shadowed:
+    """A decision that was answered, and what the challenger needs to score the same; ``occasion`` None: it cannot."""
+
+    model: ServedModel
+    occasion: Occasion | None
+    answered_decision_id: str
+
+
+class ShadowScorer:
+    """Takes what was answered, and logs what the challenger would have."""
+
+    def __init__(self, *, outbox: Outbox, metrics: Metrics, most_waiting: int = MOST_WAITING):
+        self._outbox = outbox
+        self._metrics = metrics
+        self._most_waiting = most_waiting
+        self._waiting: deque[Shadowed] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def offer(self, shadowed: Shadowed) -> None:
+        """Score it soon; costs the caller an append."""
+        if shadowed.occasion is None:
+            self._metrics.count_failure(shadowed.model.deployment, "shadow", "not_scorable")
+            return
+        if len(self._waiting) >= self._most_waiting:
+            self._metrics.count_failure(shadowed.model.deployment, "shadow", "left_out")
+            return
+        self._waiting.append(shadowed)
+        if self._task is None or self._task.done():
+            # of no request: this one's name must not stand on lines about others
+            self._task = asyncio.create_task(self._drain(), context=Context())
+
+    async def close(self) -> None:
+        """Score what waits, then end."""
+        while self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            scored: list[tuple[ServedModel, ShadowDecision]] = []
+            while self._waiting and len(scored) < _ROWS_AT_ONCE:
+                await asyncio.sleep(0)  # whoever waits for an answer goes first
+                shadowed = self._waiting.popleft()
+                decision = self._scored(shadowed)
+                if decision is not None:
+                    scored.append((shadowed.model, decision))
+            try:
+                await self._outbox.add_shadows([decision for _, decision in scored])
+            except Unavailable:
+                for model, _ in scored:
+                    self._metrics.count_failure(model.deployment, "shadow", "left_out")
+
+    def _scored(self, shadowed: Shadowed) -> ShadowDecision | None:
+        if shadowed.occasion is None:
+            return None
+        try:
+            return decide_in_shadow(
+                shadowed.model, shadowed.occasion, answered_decision_id=shadowed.answered_decision_id
+            )
+        except ExpressionDomainError:
+            self._metrics.count_failure(shadowed.model.deployment, "shadow", "not_scorable")
+        except Exception as error:
+            # a version on trial may fail in ways nobody foresaw; the ones behind it are scored all the same
+            self._metrics.count_failure(shadowed.model.deployment, "shadow", "failed")
+            log.error(
+                "shadow failed",
+                extra={
+                    "model": shadowed.model.name,
+                    "error": type(error).__name__,
+                    "decision_id": shadowed.answered_decision_id,
+                },
+            )
+        return None

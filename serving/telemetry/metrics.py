@@ -1,0 +1,188 @@
+"""What Prometheus reads at ``/metrics``. Every label has a bounded set of values: routes are templates, never paths."""
+
+import os
+from collections.abc import Collection, Iterable
+from http import HTTPMethod
+from typing import Literal, TypeVar, get_args
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from ml.registry.deployment import Deployment
+from serving.http.problems import InvalidRequest
+from serving.telemetry.workers import COUNTERS
+from warehouse.decision_log import Decision
+
+# else each counter has a second series, for when it began, where one worker runs and not where several do
+disable_created_metrics()
+
+#: Why a version did not score: a formula has no result for the values, an error, or too many waited for a shadow.
+FailureWord = Literal["not_scorable", "failed", "left_out"]
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+#: Stands for the route of a request that none takes: its path must not become a label.
+UNMATCHED = "unmatched"
+_METHODS = frozenset(HTTPMethod)
+# 16 connections are answered within 5–10 ms, a commit takes 1–2 ms: finer than the client's defaults there
+_SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_M = TypeVar("_M", Counter, Histogram)
+
+
+class _Children(dict[tuple[str | int, ...], _M]):
+    """A metric's children by their labels: found in 0.1 µs, where the metric's own look-up takes 1 to 2."""
+
+    def __init__(self, metric: _M):
+        super().__init__()
+        self._metric: _M = metric
+
+    def __missing__(self, labels: tuple[str | int, ...]) -> _M:
+        child = self[labels] = self._metric.labels(*labels)
+        return child
+
+
+class _Told(Collector):
+    """What is told of the moment, as generate_latest takes it."""
+
+    def __init__(self, metrics: Iterable[Metric]):
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
+
+
+class Metrics:
+    """The counters of one app, in a registry of their own: two apps in a process do not share numbers.
+
+    ``loan_*`` is about models and what they decided, ``loanlake_*`` about the service; docs/metrics.md lists them.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._predictions = self._counter(
+            "loan_predictions",
+            "Scores made durable: decisions, and what a challenger in shadow would have decided",
+            ("model", "version", "role", "route", "history"),
+        )
+        self._prediction_seconds = self._histogram(
+            "loan_prediction_duration_seconds",
+            "From a request's validation to its score and reasons; not its commit",
+            ("model", "version", "role"),
+        )
+        self._results = self._counter(
+            "loan_prediction_result",
+            "The same scores by what they came to",
+            ("model", "version", "role", "decision", "band"),
+        )
+        self._failures = self._counter(
+            "loan_prediction_failures",
+            "Applications that a version was to score and did not: not_scorable, failed, or left_out in shadow",
+            ("model", "version", "role", "reason"),
+        )
+        self._history_refusals = self._counter(
+            "loanlake_history_refusals", "Scores refused because history was stale or unavailable", ("reason",)
+        )
+        self._violations = self._counter(
+            "loanlake_request_violations", "Broken rules by field of the contract", ("field",)
+        )
+        self._requests = self._counter("loanlake_http_requests", "Requests answered", ("method", "route", "status"))
+        self._request_seconds = self._histogram(
+            "loanlake_http_request_duration_seconds", "From routing to the first byte of the answer", ("route",)
+        )
+        self.commit_seconds = Histogram(
+            "loanlake_outbox_commit_duration_seconds",
+            "One transaction of the decision log",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.commit_rows = Histogram(
+            "loanlake_outbox_commit_rows",
+            "Rows in one transaction of the decision log",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+            registry=self.registry,
+        )
+        self.commit_failures = Counter(
+            "loanlake_outbox_commit_failures", "Transactions of the decision log that failed", registry=self.registry
+        )
+        self.waiting = Gauge(
+            "loanlake_outbox_waiting_rows",
+            "Rows scored and not yet durable",
+            multiprocess_mode="livesum",
+            registry=self.registry,
+        )
+        self.refused_deployment = Gauge(
+            "loanlake_deployment_refused",
+            "Workers that cannot serve the newest deployment, or its challenger, and go on with what they have",
+            multiprocess_mode="livesum",
+            registry=self.registry,
+        )
+        self._swaps = self._counter(
+            "loan_model_swaps", "Deployments that a worker took into service, and tries that failed", ("result",)
+        )
+        # told as 0 before the first: Prometheus sees no increase in a series that begins with 1
+        for reason in ("stale", "unavailable"):
+            self._history_refusals[(reason,)].inc(0)
+        for result in ("served", "refused"):
+            self._swaps[(result,)].inc(0)
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> _Children[Counter]:
+        return _Children(Counter(name, text, labels, registry=self.registry))
+
+    def _histogram(self, name: str, text: str, labels: tuple[str, ...]) -> _Children[Histogram]:
+        return _Children(Histogram(name, text, labels, buckets=_SECONDS, registry=self.registry))
+
+    def exposition(self, told: Iterable[Metric] = ()) -> bytes:
+        """Prometheus's text format, of all workers where there are several; then what else is ``told``."""
+        counted = self.registry
+        if COUNTERS in os.environ:
+            from prometheus_client.multiprocess import MultiProcessCollector
+
+            counted = CollectorRegistry()
+            MultiProcessCollector(counted)
+        return generate_latest(counted) + generate_latest(_Told(told))
+
+    def count_prediction(self, decision: Decision) -> None:
+        """Count a score that is durable."""
+        model, version, role = decision.model_name, decision.model_version, decision.role
+        self._predictions[model, version, role, decision.route, decision.history or "unknown"].inc()
+        self._results[model, version, role, decision.decision, decision.band].inc()
+        if decision.latency_ms is not None:
+            self._prediction_seconds[model, version, role].observe(decision.latency_ms / 1000)
+
+    def count_swap(self, result: Literal["served", "refused"]) -> None:
+        """Count a deployment that was taken into service, or a try that failed."""
+        self._swaps[(result,)].inc()
+
+    def begin(self, deployment: Deployment, roles: Collection[str]) -> None:
+        """Tell the failures of a version from 0 on, as long as it has these roles."""
+        for role in roles:
+            for reason in get_args(FailureWord) if role == "shadow" else ("not_scorable", "failed"):
+                self._failures[deployment.model_name, deployment.model_version, role, reason].inc(0)
+
+    def count_failure(self, deployment: Deployment, role: str, reason: FailureWord) -> None:
+        """Count an application that a version was to score and did not."""
+        self._failures[deployment.model_name, deployment.model_version, role, reason].inc()
+
+    def count_history_refusal(self, reason: Literal["stale", "unavailable"]) -> None:
+        """Count a score that was refused for want of history."""
+        self._history_refusals[(reason,)].inc()
+
+    def count_violations(self, problem: InvalidRequest, fields: Collection[str]) -> None:
+        """Count each broken rule under its field; names that callers made up are counted together."""
+        for violation in problem.violations:
+            self._violations[(violation.field if violation.field in fields else "unknown field",)].inc()
+
+    def count_request(self, method: str, route: str, status: int, seconds: float | None) -> None:
+        """Count an answer under its route; ``seconds``: None where nothing was tried."""
+        # made-up methods must not become labels
+        self._requests[method if method in _METHODS else "other", route, status].inc()
+        if seconds is not None:
+            self._request_seconds[(route,)].observe(seconds)

@@ -1,0 +1,86 @@
+"""What names a request: in every line of the log that is about it, and to its caller.
+
+``X-Request-ID`` is the caller's where it is well formed, else made here. ``traceparent`` (W3C Trace Context, level 1)
+goes back as it came: this API calls nobody else, and its part of a trace is what the caller sees of it.
+"""
+
+import os
+import re
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+from litestar.datastructures import ResponseHeader
+from litestar.middleware import ASGIMiddleware
+
+from serving.telemetry.logs import request_fields
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, Receive, Scope, Send
+
+#: For the description of every answer.
+REQUEST_ID_HEADER = ResponseHeader(
+    name="X-Request-ID",
+    description="Names this request in the server's log; the one sent, where it has 16 to 64 letters, digits, - and _",
+    documentation_only=True,
+)
+_STATE = "loanlake_trace"
+# shorter ones are not unique enough to find a line by, and may be the number of something, or of somebody
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{16,64}")
+_TRACEPARENT = re.compile(
+    rb"(?!ff)(?P<version>[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+    rb"(?P<later>-[!-~]{0,200})?"
+)
+
+
+class RequestTrace(msgspec.Struct):
+    """``started``: by ``time.perf_counter``. ``decision_id``: once there is one decision that the answer is about."""
+
+    request_id: str
+    started: float
+    traceparent: bytes | None = None
+    trace_id: str | None = None
+    decision_id: str | None = None
+
+
+class Traced(ASGIMiddleware):
+    """Begins the trace of each request that has a route."""
+
+    async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
+        """Pass the request on with its trace."""
+        trace = scope["state"][_STATE] = begun(scope["headers"])
+        fields = {"request_id": trace.request_id}
+        if trace.trace_id is not None:
+            fields["trace_id"] = trace.trace_id
+        # left set: an error's line is written after this has ended, and each request has a context of its own
+        request_fields.set(fields)
+        await next_app(scope, receive, send)
+
+
+def trace_of(scope: "Scope") -> RequestTrace | None:
+    """The trace of a request; None where none was begun: no route took it, or it was refused with a crowd."""
+    return scope["state"].get(_STATE)
+
+
+def note_decision(scope: "Scope", decision_id: str) -> None:
+    """Say that a request is about this decision."""
+    trace = trace_of(scope)
+    if trace is not None:
+        trace.decision_id = decision_id
+
+
+def begun(headers: Iterable[tuple[bytes, bytes]]) -> RequestTrace:
+    """The trace of a request with these headers, as of now."""
+    started, request_id, parents = time.perf_counter(), None, []
+    for name, value in headers:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            request_id = value.decode()
+        elif name == b"traceparent":
+            parents.append(value)
+    trace = RequestTrace(request_id or os.urandom(16).hex(), started)
+    # of two, nobody knows which is the caller's
+    found = _TRACEPARENT.fullmatch(parents[0]) if len(parents) == 1 else None
+    if found and not (found["version"] == b"00" and found["later"]):
+        trace.traceparent, trace.trace_id = parents[0], found["trace"].decode()
+    return trace

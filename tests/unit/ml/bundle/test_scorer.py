@@ -1,0 +1,151 @@
+"""One scorer for requests, batches and replays: the same bits from each way in, and reasons that add up."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml.bundle.bundle import load_bundle
+from ml.bundle.scorer import MOST_REASONS, Scorer
+from ml.training.policy import Policy
+from tests.model_factory import CONTRACT, input_rows, shared_bundle
+
+#: What an API process must not pay for: seconds of import each, and hundreds of megabytes together.
+HEAVY = ("pandas", "mlflow", "duckdb", "dagster", "xgboost", "sklearn", "scipy", "pyarrow", "matplotlib", "onnx")
+
+
+@pytest.fixture(scope="module")
+def scorer() -> Scorer:
+    return Scorer(shared_bundle())
+
+
+@pytest.fixture(scope="module")
+def vectors(scorer) -> list[tuple[object, ...]]:
+    return [scorer.features(row) for row in input_rows(400, seed=11)]
+
+
+def test_features_are_the_contracts_in_its_order(scorer):
+    inputs = {
+        **dict.fromkeys((column.name for column in CONTRACT.inputs), None),
+        "decided_at": pd.Timestamp("2024-03-15").to_pydatetime(),
+        "requested_amount": 9000.0,
+        "annual_income": 36000.0,
+        "term_months": 36,
+        "purpose": "car",
+        "oldest_account_on": pd.Timestamp("2014-03-01").date(),
+    }
+
+    assert scorer.features(inputs) == (9000.0, 0.25, 36, "car", None, 120, None, None)
+
+
+def test_the_batch_path_scores_as_requests_do(scorer, vectors):
+    frame = pd.DataFrame(vectors, columns=list(CONTRACT.feature_names))
+
+    scores = scorer.score_matrix(scorer.bundle.design_matrix.encode(frame))
+
+    alone = [scorer.score(vector) for vector in vectors]
+    assert scores.raw.astype(float).tolist() == [score.raw for score in alone]
+    assert scores.probability.tolist() == [score.probability for score in alone]
+    assert scores.bands == [score.band for score in alone]
+    assert [scores.decision(row) for row in range(len(scores))] == [score.decision for score in alone]
+
+
+def test_probabilities_are_those_of_the_booster_and_calibrator(scorer, vectors):
+    booster, bundle = scorer.bundle.read_booster(), scorer.bundle
+    matrix = np.concatenate([bundle.design_matrix.encode_row(vector) for vector in vectors])
+
+    expected = bundle.calibrator.apply(booster.inplace_predict(matrix))
+
+    found = np.array([scorer.score(vector).probability for vector in vectors])
+    assert np.abs(found - expected).max() < 1e-6
+
+
+def test_reasons_are_the_heaviest_contributions_towards_default(scorer, vectors):
+    texts = {feature.name: feature.reason for feature in CONTRACT.features}
+    complete = [vector for vector in vectors if None not in vector]
+    for vector in complete[:50]:
+        row = scorer.bundle.design_matrix.encode_row(vector)[0]
+        contributions = sorted(scorer.contributions(row).values(), reverse=True)
+        adverse = sum(value for value in contributions if value > 0)
+        told = [value for value in contributions if value > 0 and value >= 0.05 * adverse] or contributions[:1]
+
+        reasons = scorer.reasons(vector)
+
+        assert [reason.contribution for reason in reasons] == told[:MOST_REASONS]
+        assert all(reason.text == texts[reason.feature] for reason in reasons)
+
+
+def test_a_bundle_from_before_the_least_share_tells_what_it_told(scorer, vectors):
+    """Prevents an old decision from replaying with other reasons than its applicant was given."""
+    before = {name: value for name, value in scorer.bundle.policy.to_dict().items() if name != "least_reason_share"}
+    old = Scorer(replace(scorer.bundle, policy=Policy.from_dict(before)))
+    declined = [vector for vector in vectors if scorer.score(vector).decision == "decline"]
+
+    n_reasons = [(len(old.reasons(vector)), len(scorer.reasons(vector))) for vector in declined]
+
+    assert all(n_before >= n_now for n_before, n_now in n_reasons)
+    assert any(n_before > n_now for n_before, n_now in n_reasons)
+
+
+def test_contributions_by_feature_add_up_to_the_raw_score(scorer, vectors):
+    for vector in vectors[:50]:
+        row = scorer.bundle.design_matrix.encode_row(vector)[0]
+
+        total = scorer.expected + sum(scorer.contributions(row).values())
+
+        assert total == pytest.approx(scorer.score(vector).raw, abs=1e-5)
+
+
+def test_a_missing_value_is_not_told_as_a_fault(scorer):
+    """Prevents "Recent statements were past due" to somebody whose statements nobody has."""
+    unknown = (90_000.0, None, 60, "other", None, None, None, None)
+
+    reasons = {reason.feature: reason.text for reason in scorer.reasons(unknown)}
+
+    assert reasons["max_months_past_due_6m"] == "Information is missing: max months past due 6m"
+
+
+def test_features_that_share_a_text_are_told_once(vectors):
+    """Prevents a notice that gives the same reason twice and so hides a third."""
+    bundle = shared_bundle()
+    features = tuple(replace(feature, reason="One reason") for feature in CONTRACT.features)
+    scorer = Scorer(replace(bundle, contract=replace(CONTRACT, features=features)))
+    vector = max((each for each in vectors if None not in each), key=lambda each: scorer.score(each).raw)
+
+    reasons = scorer.reasons(vector)
+
+    assert [reason.text for reason in reasons] == ["One reason"]
+
+
+def test_a_process_scores_without_the_heavy_packages(scorer, vectors):
+    """Prevents a slow start and a fat API process: a fresh interpreter loads, scores and explains."""
+    declined = max(vectors, key=lambda each: scorer.score(each).raw)
+    program = (
+        "import sys, pathlib\n"
+        "from datetime import date, datetime\n"
+        "from ml.bundle.bundle import load_bundle\n"
+        "from ml.bundle.scorer import Scorer\n"
+        "import ml.registry.deployment, ml.commands\n"
+        f"scorer = Scorer(load_bundle(pathlib.Path({str(scorer.bundle.directory)!r})))\n"
+        f"features = {declined!r}\n"
+        "print(repr(scorer.score(features).probability), len(scorer.reasons(features)))\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={**os.environ}, timeout=60
+    )
+
+    scored, heavy = done.stdout.splitlines()
+    assert heavy == "[]"
+    assert scored == f"{scorer.score(declined).probability!r} {len(scorer.reasons(declined))}"
+
+
+def test_a_bundle_loaded_again_scores_the_same(scorer, vectors):
+    again = Scorer(load_bundle(scorer.bundle.directory))
+
+    assert [again.score(vector) for vector in vectors] == [scorer.score(vector) for vector in vectors]

@@ -1,0 +1,55 @@
+"""What `loanlake lineage` prints unless more is asked for."""
+
+from ml.decisions.lineage import DecisionLineage, Feature, HistoryCheck, Input, Rows
+from ml.decisions.lineage_text import lineage_summary
+
+STATEMENTS = tuple({"file": "statements.csv", "line": line} for line in range(2, 14))
+FOUND = DecisionLineage(
+    decision={
+        "decision_id": "d-1",
+        "decided_at": "2025-01-31T10:00:00",
+        "source": "lender",
+        "application_id": "a-1",
+        "borrower_id": "b-1",
+        "route": "online",
+        "probability": 0.3,
+        "band": "high",
+        "decision": "decline",
+        "features_as_of": "2025-01-31T10:00:00",
+        "reasons": [{"feature": "loan_to_income", "text": "The loan is high for the income", "contribution": 0.4}],
+    },
+    model={"model_name": "m", "model_version": 1, "feature_version": "v1", "training_snapshot": 7},
+    snapshot=9,
+    notes=(),
+    features=tuple(
+        Feature(name, value, "requested_amount / annual_income", ("annual_income", "requested_amount"))
+        for name, value in [("loan_to_income", 0.5), *((f"feature_{n}", None) for n in range(59))]
+    ),
+    inputs=tuple(Input(f"input_{n}", n, "request", "the caller") for n in range(50)),
+    core=(Rows("core.int_statements", "history", "select …", STATEMENTS),),
+    staging=(),
+    raw=(Rows("raw.lender_statements", "as received", "select …", STATEMENTS),),
+    checks=(HistoryCheck("n_statements_6m", 12, 12),),
+)
+
+
+def test_a_lineage_is_a_screenful() -> None:
+    text = lineage_summary(FOUND)
+
+    assert len(text.splitlines()) <= 24
+    assert "select" not in text
+    assert text.endswith("--full, or --format json")
+
+
+def test_a_reason_is_traced_to_its_inputs() -> None:
+    assert (
+        "reason: The loan is high for the income (loan_to_income = 0.5, of annual_income, requested_amount)"
+        in lineage_summary(FOUND).splitlines()
+    )
+
+
+def test_the_lines_of_a_file_are_named_and_then_counted() -> None:
+    assert (
+        "  raw.lender_statements: lines 2, 3, 4, 5, 6, 7, 8, 9 and 4 more of statements.csv"
+        in lineage_summary(FOUND).splitlines()
+    )

@@ -1,0 +1,246 @@
+"""Each gate made true and false, by evaluations with the figures in question."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from ml.judging.evaluation import Comparison, Evaluation, Measured
+from ml.judging.gate_limits import GateLimits
+from ml.judging.gates import GateResult, LoggedEvidence, ParityEvidence, refused, run_gates
+from ml.judging.leakage import FeatureSignal
+from ml.judging.metrics import Difference, Metrics
+
+GOOD = Metrics(
+    n=4000, n_defaults=600, default_rate=0.15, mean_probability=0.15, auc=0.70, auc_low=0.68, auc_high=0.72, gini=0.40,
+    ks=0.30, brier=0.120, log_loss=0.40, ece=0.010, ece_by_chance=0.012, cut_off=0.2, decline_rate=0.2, precision=0.3,
+    recall=0.4, f1=0.34, true_positives=240, false_positives=560, true_negatives=2840, false_negatives=360,
+)  # fmt: skip
+HONEST = FeatureSignal("loan_to_income", auc=0.62, missing_auc=0.51, isolated=0.0)
+WRONG = LoggedEvidence(n_decisions=9, n_different=1)
+PARITY = ParityEvidence(n_rows=1000, n_mismatches=0, max_onnx_difference=3e-8)
+
+
+def _difference(value: float, error: float) -> Difference:
+    return Difference(value, error, value - 1.96 * error, value + 1.96 * error, p_value=0.5)
+
+
+SAME = Comparison(auc=_difference(0.0, 0.0), brier=_difference(0.0, 0.0))
+
+
+def _evaluation(
+    test: Metrics = GOOD,
+    *,
+    train: Metrics | None = None,
+    base: Metrics | None = None,
+    comparisons: Mapping[str, Comparison] | None = None,
+) -> Evaluation:
+    comparisons = {"logistic": SAME} | dict(comparisons or {})
+    measured = [
+        Measured("train", None, "candidate", train or replace(GOOD, auc=0.73)),
+        Measured("test", None, "candidate", test),
+        Measured("test", None, "base_rate", base or replace(GOOD, auc=0.5, brier=0.1275)),
+        *(Measured("test", None, model, GOOD) for model in comparisons),
+    ]
+    version = 3 if "champion" in comparisons else None
+    return Evaluation(tuple(measured), comparisons, version, feature_importance={})
+
+
+def _gate(name: str, evaluation: Evaluation | None = None, **evidence: object) -> GateResult:
+    arguments: dict[str, object] = {"signals": (HONEST,), "parity": PARITY} | evidence
+    results = run_gates(evaluation or _evaluation(), **arguments)  # type: ignore[arg-type]
+    return next(result for result in results if result.gate == name)
+
+
+def test_a_good_first_model_passes_every_gate() -> None:
+    assert refused(run_gates(_evaluation(), signals=(HONEST,), parity=PARITY)) == ()
+
+
+def test_all_gates_are_decided_whatever_the_first_one_says() -> None:
+    """One run must show everything that is wrong, not the first of it."""
+    bad = replace(GOOD, n=10, n_defaults=2, auc=0.55, ece=0.2, mean_probability=0.5)
+
+    results = run_gates(_evaluation(bad), signals=(), parity=replace(PARITY, n_mismatches=1), logged=WRONG)
+
+    assert [result.gate for result in refused(results)] == [
+        "test_has_enough_loans",
+        "auc_reaches_floor",
+        "mean_probability_matches_default_rate",
+        "calibration_error_is_small",
+        "auc_is_plausible",
+        "offline_equals_online",
+        "logged_features_equal_recomputed",
+    ]
+
+
+def test_a_refusal_says_required_found_and_what_to_do() -> None:
+    result = _gate("test_has_enough_loans", _evaluation(replace(GOOD, n=4000, n_defaults=49)))
+
+    assert not result.passed
+    assert result.required == "at least 500 test loans, 50 of them defaults"
+    assert result.found == "4,000 test loans, 49 of them defaults"
+    assert result.message.startswith(f"Required {result.required}; found {result.found}. Refused: ")
+    assert "test_months" in result.message
+
+
+def test_a_pass_says_what_was_found_and_no_more() -> None:
+    assert _gate("auc_reaches_floor").message == ("Required test AUC at least 0.600; found 0.7000 (0.6800 to 0.7200).")
+
+
+@pytest.mark.parametrize(
+    ("gate", "metrics"),
+    [
+        ("test_has_enough_loans", {"n": 499}),
+        ("auc_reaches_floor", {"auc": 0.599}),
+        ("auc_reaches_floor", {"auc": float("nan")}),
+        ("brier_beats_base_rate", {"brier": 0.1275}),
+        ("mean_probability_matches_default_rate", {"mean_probability": 0.11}),
+        ("mean_probability_matches_default_rate", {"mean_probability": 0.201}),
+        ("mean_probability_matches_default_rate", {"default_rate": 0.0}),
+        ("calibration_error_is_small", {"ece": 0.043}),
+        ("auc_is_plausible", {"auc": 0.951}),
+        ("auc_is_plausible", {"auc": 0.609}),
+    ],
+)
+def test_a_figure_beyond_its_limit_is_refused(gate: str, metrics: dict[str, float]) -> None:
+    """The last: train at .73 is more than .12 above."""
+    assert not _gate(gate, _evaluation(replace(GOOD, **metrics))).passed  # type: ignore[arg-type]
+
+
+def test_calibration_is_judged_beyond_what_chance_explains() -> None:
+    """On few loans even a perfect model has an ECE of .04; the same figure on many loans is a fault."""
+    few, many = replace(GOOD, ece=0.05, ece_by_chance=0.04), replace(GOOD, ece=0.05, ece_by_chance=0.005)
+
+    assert _gate("calibration_error_is_small", _evaluation(few)).passed
+    assert not _gate("calibration_error_is_small", _evaluation(many)).passed
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "passed"),
+    [
+        (0.0, 0.0, True),
+        (-0.004, 0.003, True),
+        (-0.006, 0.004, False),
+        (-0.004, 0.001, False),
+        (-0.010, 0.011, True),
+        (-0.012, 0.011, False),
+        (+0.020, 0.005, True),
+        (float("nan"), float("nan"), False),
+    ],
+    ids=[
+        "the same model",
+        "a little worse, within margin",
+        "worse than the margin",
+        "within margin, but significantly worse",
+        "a small test: within its noise",
+        "a small test: worse than its noise",
+        "better",
+        "not measurable",
+    ],
+)
+@pytest.mark.parametrize(
+    ("gate", "model"),
+    [("no_worse_than_champion_out_of_time", "champion"), ("no_worse_than_logistic_baseline", "logistic")],
+)
+def test_no_worse_means_neither_visibly_nor_significantly(
+    gate: str, model: str, value: float, error: float, passed: bool
+) -> None:
+    comparison = Comparison(auc=_difference(value, error), brier=_difference(0.0, 0.0))
+
+    assert _gate(gate, _evaluation(comparisons={model: comparison})).passed is passed
+
+
+@pytest.mark.parametrize(("loss", "passed"), [(-0.01, True), (0.0009, True), (0.0011, False)])
+def test_a_champion_is_not_replaced_by_worse_probabilities(loss: float, passed: bool) -> None:
+    """A candidate that ranks as well but is off in level would misprice every loan."""
+    comparison = Comparison(auc=_difference(0.0, 0.0), brier=_difference(loss, 0.0008))
+
+    result = _gate("no_worse_than_champion_out_of_time", _evaluation(comparisons={"champion": comparison}))
+
+    assert result.passed is passed
+    assert "(version 3)" in result.required
+
+
+def test_a_small_tests_allowance_is_stated() -> None:
+    comparison = Comparison(auc=_difference(-0.02, 0.011), brier=_difference(0.0, 0.0))
+
+    result = _gate("no_worse_than_logistic_baseline", _evaluation(comparisons={"logistic": comparison}))
+
+    assert "at most 0.0110 (one standard error) below" in result.required
+
+
+@pytest.mark.parametrize(
+    ("signal", "text"),
+    [
+        (replace(HONEST, auc=0.86), "loan_to_income alone has AUC 0.860"),
+        (replace(HONEST, missing_auc=0.76), "absence of loan_to_income alone has AUC 0.760"),
+        (replace(HONEST, isolated=0.4), "loan_to_income sets apart 40% of defaults almost pure"),
+    ],
+)
+def test_a_feature_that_knows_the_outcome_is_named(signal: FeatureSignal, text: str) -> None:
+    result = _gate("no_feature_knows_the_outcome", signals=(HONEST, signal))
+
+    assert not result.passed
+    assert result.found == text
+
+
+@pytest.mark.parametrize(
+    "parity",
+    [
+        replace(PARITY, n_mismatches=1, first_mismatch="sim-7: loan_to_income 0.1 online, 0.2 offline"),
+        replace(PARITY, max_onnx_difference=2e-6),
+        replace(PARITY, n_rows=0),
+        replace(PARITY, max_onnx_difference=float("nan")),
+    ],
+    ids=["a feature differs", "ONNX differs", "nothing compared", "ONNX gave nan"],
+)
+def test_a_model_that_would_be_served_otherwise_than_trained_is_refused(parity: ParityEvidence) -> None:
+    result = _gate("offline_equals_online", parity=parity)
+
+    assert not result.passed
+    assert (parity.first_mismatch or "") in result.found
+
+
+def test_a_lender_may_move_a_limit() -> None:
+    limits = GateLimits(min_test_rows=100, min_test_defaults=10)
+
+    few = _evaluation(replace(GOOD, n=150, n_defaults=20))
+
+    assert not _gate("test_has_enough_loans", few).passed
+    assert _gate("test_has_enough_loans", few, limits=limits).passed
+
+
+def test_an_honest_feature_refuses_nothing_and_is_shown_with_the_statement() -> None:
+    """A bureau score of AUC .93 was refused for good."""
+    bureau = FeatureSignal("bureau_score", auc=0.93, missing_auc=0.5, isolated=0.0)
+    limits = GateLimits(honest_features={"bureau_score": "bought before the decision"})
+
+    refusal = _gate("no_feature_knows_the_outcome", signals=(HONEST, bureau))
+    stated = _gate("no_feature_knows_the_outcome", signals=(HONEST, bureau), limits=limits)
+
+    assert not refusal.passed
+    assert "say why under honest_features" in refusal.message
+    assert stated.passed
+    assert "bureau_score (AUC 0.930) is stated to be honest: bought before the decision" in stated.message
+
+
+def test_a_statement_about_one_feature_says_nothing_of_another() -> None:
+    leak = FeatureSignal("recoveries", auc=0.93, missing_auc=0.5, isolated=0.6)
+    limits = GateLimits(honest_features={"bureau_scor": "misspelt"})
+
+    result = _gate("no_feature_knows_the_outcome", signals=(HONEST, leak), limits=limits)
+
+    assert not result.passed
+    assert "bureau_scor (not a feature of this version)" in result.found
+
+
+def test_a_moved_limit_is_in_the_message_with_its_reason() -> None:
+    limits = GateLimits(max_auc=0.98, moved={"max_auc": "minutes 2026-11"})
+    high = _evaluation(replace(GOOD, auc=0.96), train=replace(GOOD, auc=0.97))
+
+    result = _gate("auc_is_plausible", high, limits=limits)
+
+    assert result.passed
+    assert "max_auc moved to 0.98 by the lender: minutes 2026-11" in result.required
+    assert result.required in result.message
+    assert "moved" not in _gate("auc_reaches_floor", high, limits=limits).message

@@ -1,0 +1,215 @@
+"""Figures against hand computation, scikit-learn, scipy, the bootstrap, and their own degenerate cases."""
+
+import math
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import ks_2samp, ttest_rel
+
+from ml.judging import metrics
+from ml.judging.metrics import auc_difference, brier_difference, ece, ece_by_chance, measure, reliability, roc_auc
+
+Y = [False, True, False, True, False]
+P = [0.1, 0.3, 0.3, 0.8, 0.2]
+
+
+@st.composite
+def _loans(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """Two to sixty loans with both outcomes, probabilities with many ties."""
+    n = draw(st.integers(2, 60))
+    y = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    y[:2] = [True, False]
+    p = np.array(draw(st.lists(st.integers(0, 12).map(lambda step: step / 12), min_size=n, max_size=n)))
+    return y, p
+
+
+def _simulated(n: int, *, seed: int, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Outcomes, the probabilities they were drawn from, and a noisier model of them."""
+    random = np.random.default_rng(seed)
+    log_odds = random.normal(-1.5, 1.0, n)
+    p = 1 / (1 + np.exp(-log_odds))
+    return random.random(n) < p, p, 1 / (1 + np.exp(-(log_odds + random.normal(0, noise, n))))
+
+
+def test_auc_counts_pairs_and_halves_ties() -> None:
+    """Pairs: 0.3 beats 0.1 and 0.2 and ties 0.3, 0.8 beats three: 5.5 of 6."""
+    assert roc_auc(Y, P).value == pytest.approx(5.5 / 6)
+
+
+def test_delong_by_hand() -> None:
+    """Placements of the two defaults 5/6 and 1, of the three good 1, 3/4 and 1: variance (1/72)/2 + (1/48)/3."""
+    assert roc_auc(Y, P).standard_error == pytest.approx(math.sqrt((1 / 72) / 2 + (1 / 48) / 3))
+
+
+# scipy warns of the p-value of a handful of loans; only its statistic is compared
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@settings(deadline=None)
+@given(_loans())
+def test_figures_agree_with_scikit_learn_and_scipy(loans: tuple[np.ndarray, np.ndarray]) -> None:
+    y, p = loans
+
+    found = measure(y, p, cut_off=0.5)
+
+    assert found.auc == pytest.approx(sklearn.metrics.roc_auc_score(y, p), abs=1e-12)
+    assert found.gini == pytest.approx(2 * sklearn.metrics.roc_auc_score(y, p) - 1, abs=1e-12)
+    assert found.brier == pytest.approx(sklearn.metrics.brier_score_loss(y, p), abs=1e-12)
+    assert found.ks == pytest.approx(ks_2samp(p[y], p[~y], method="asymp").statistic, abs=1e-12)
+    declined = p >= 0.5
+    cells = (found.true_negatives, found.false_positives, found.false_negatives, found.true_positives)
+    assert cells == tuple(sklearn.metrics.confusion_matrix(y, declined, labels=[False, True]).ravel())
+    assert found.recall == pytest.approx(sklearn.metrics.recall_score(y, declined))
+    assert found.f1 == pytest.approx(sklearn.metrics.f1_score(y, declined, zero_division=0))
+    if declined.any():
+        assert found.precision == pytest.approx(sklearn.metrics.precision_score(y, declined))
+
+
+@settings(deadline=None)
+@given(_loans())
+def test_log_loss_agrees_with_scikit_learn(loans: tuple[np.ndarray, np.ndarray]) -> None:
+    y, p = loans
+    p = np.clip(p, 0.001, 0.999)
+
+    assert metrics.log_loss(y, p) == pytest.approx(sklearn.metrics.log_loss(y, p, labels=[False, True]), abs=1e-12)
+
+
+def test_delong_interval_agrees_with_the_bootstrap() -> None:
+    y, p, _ = _simulated(2000, seed=11)
+    random = np.random.default_rng(0)
+
+    draws = [roc_auc(y[index], p[index]).value for index in (random.integers(0, 2000, 2000) for _ in range(400))]
+
+    assert roc_auc(y, p).standard_error == pytest.approx(np.std(draws), rel=0.12)
+
+
+def test_paired_difference_agrees_with_the_bootstrap() -> None:
+    """The pairing is the point: unpaired, the standard error would be more than twice as large."""
+    y, p, q = _simulated(2000, seed=12, noise=0.5)
+    random = np.random.default_rng(0)
+    draws = []
+    for _ in range(400):
+        index = random.integers(0, 2000, 2000)
+        draws.append(roc_auc(y[index], p[index]).value - roc_auc(y[index], q[index]).value)
+
+    difference = auc_difference(y, p, q)
+
+    assert difference.value == pytest.approx(roc_auc(y, p).value - roc_auc(y, q).value)
+    assert difference.standard_error == pytest.approx(np.std(draws), rel=0.12)
+    assert difference.standard_error < math.hypot(roc_auc(y, p).standard_error, roc_auc(y, q).standard_error) / 2
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    """Scores of bad and good loans one standard deviation apart: the true AUC is Φ(1/√2) = 0.7602."""
+    random = np.random.default_rng(2)
+    y = np.arange(300) < 60
+    covered = 0
+    for _ in range(400):
+        estimate = roc_auc(y, random.normal(y * 1.0, 1.0))
+        covered += estimate.low <= 0.76025 <= estimate.high
+
+    assert 0.92 <= covered / 400 <= 0.975
+
+
+def test_models_that_order_alike_do_not_differ() -> None:
+    """A retraining on unchanged data: the champion's equal must not fail on rounding."""
+    y, p, _ = _simulated(500, seed=3)
+
+    difference = auc_difference(y, p, p**2)
+
+    assert (difference.value, difference.standard_error, difference.p_value) == (0.0, 0.0, 1.0)
+
+
+def test_a_clear_difference_has_a_small_p_value_whichever_comes_first() -> None:
+    y, p, q = _simulated(3000, seed=4, noise=3.0)
+
+    forth, back = auc_difference(y, p, q), auc_difference(y, q, p)
+
+    assert forth.low > 0
+    assert forth.p_value < 1e-6
+    assert (back.value, back.p_value) == pytest.approx((-forth.value, forth.p_value))
+
+
+def test_brier_difference_agrees_with_the_paired_t_statistic() -> None:
+    y, p, q = _simulated(500, seed=6)
+
+    difference = brier_difference(y, p, q)
+
+    assert difference.value == pytest.approx(metrics.brier(y, p) - metrics.brier(y, q))
+    t = ttest_rel((p - y) ** 2, (q - y) ** 2).statistic
+    assert difference.value / difference.standard_error == pytest.approx(t)
+
+
+def test_ece_averages_the_gaps_of_equal_bins() -> None:
+    """Two bins of two: mean 0.15 against rate 0.5, mean 0.7 against rate 0.5; ECE (0.35 + 0.20) / 2."""
+    assert ece([False, True, True, False], [0.1, 0.2, 0.6, 0.8], n_bins=2) == pytest.approx(0.275)
+
+
+@settings(deadline=None)
+@given(_loans(), st.randoms(use_true_random=False))
+def test_ece_does_not_depend_on_row_order(loans: tuple[np.ndarray, np.ndarray], random: object) -> None:
+    """Tied probabilities cut by position would make it a figure of the sort, not of the model."""
+    y, p = loans
+    order = np.arange(len(y))
+    random.shuffle(order)  # type: ignore[attr-defined]
+
+    assert ece(y[order], p[order]) == pytest.approx(ece(y, p), abs=1e-12)
+
+
+def test_chance_alone_explains_the_ece_of_a_calibrated_model() -> None:
+    found = [ece(y, p) for y, p, _ in (_simulated(1000, seed=seed) for seed in range(200))]
+
+    _, p, _ = _simulated(1000, seed=0)
+    assert ece_by_chance(p) == pytest.approx(np.mean(found), rel=0.05)
+
+
+def test_bins_hold_equal_numbers_of_loans() -> None:
+    y, p, _ = _simulated(1000, seed=5)
+
+    assert reliability(y, p).n.tolist() == [100] * 10
+
+
+@pytest.mark.parametrize("outcome", [True, False])
+def test_what_one_outcome_cannot_tell_is_nan(outcome: bool) -> None:
+    """A month without a default must not stop a table by month."""
+    found = measure([outcome] * 3, [0.1, 0.2, 0.3], cut_off=0.25)
+
+    assert all(math.isnan(value) for value in (found.auc, found.auc_low, found.auc_high, found.gini, found.ks))
+    assert found.brier == pytest.approx(np.mean((np.array([0.1, 0.2, 0.3]) - outcome) ** 2))
+    assert math.isnan(found.recall) is not outcome
+    assert found.precision == float(outcome)
+
+
+def test_no_loans_at_all_leave_counts_of_nought() -> None:
+    found = measure([], [], cut_off=0.2)
+
+    assert (found.n, found.n_defaults, found.true_positives, found.true_negatives) == (0, 0, 0, 0)
+    assert math.isnan(found.brier)
+    assert math.isnan(found.ece)
+    assert math.isnan(found.ece_by_chance)
+
+
+def test_a_single_default_has_an_auc_but_no_interval() -> None:
+    found = roc_auc([True, False, False], [0.3, 0.1, 0.2])
+
+    assert found.value == 1.0
+    assert math.isnan(found.low)
+
+
+def test_nan_is_null_in_json() -> None:
+    found = measure([False], [0.1], cut_off=0.2).to_dict()
+
+    assert found["auc"] is None
+    assert found["n"] == 1
+
+
+def test_a_missing_probability_is_refused() -> None:
+    """Sorting would put it last and score the loan as the riskiest of all."""
+    with pytest.raises(ValueError, match="found nan in 1 of 2"):
+        roc_auc([True, False], [0.1, float("nan")])
+
+
+def test_outcomes_and_probabilities_of_different_length_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"found \(2,\) and \(3,\)"):
+        measure([True, False], [0.1, 0.2, 0.3], cut_off=0.5)

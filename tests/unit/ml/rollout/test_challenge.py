@@ -1,0 +1,124 @@
+"""A challenge is of one version against one champion, and ends with either."""
+
+import pytest
+from click.testing import CliRunner
+
+from ml.bundle.bundle import load_bundle
+from ml.commands import challenge as challenge_command
+from ml.registry.deployment import MIN_DECISIONS, read_deployment, read_history
+from ml.rollout.challenge import end_challenge, start_challenge
+from ml.rollout.promotion import rollback
+from tests.model_factory import MODEL_NAME, publish_model, register_model, shared_bundle
+from warehouse.errors import NotFoundError, SettingError
+
+pytestmark = pytest.mark.usefixtures("aliases")
+
+
+def challenge(home, version=2, *, share=None):
+    registered = register_model(home, shared_bundle(seed=8), version=version)
+    return start_challenge(home, registered, against=read_deployment(home), share=share, by="someone")
+
+
+def test_a_challenger_is_served_beside_the_champion(home):
+    publish_model(home, version=1)
+
+    challenge(home, share=0.25)
+
+    served = read_deployment(home)
+    assert served.model_version == 1
+    assert (served.challenger.mode, served.challenger.share) == ("ab", 0.25)
+    assert served.challenger.deployment.bundle_directory(home) == home.bundles / MODEL_NAME / "2"
+    assert load_bundle(served.challenger.deployment.bundle_directory(home)).digest == shared_bundle(seed=8).digest
+
+
+def test_the_history_tells_of_challenges_and_who_began_them(home):
+    publish_model(home, version=1)
+    challenge(home)
+    challenge(home)
+    challenge(home, share=0.1)
+    challenge(home, share=0.2)
+    end_challenge(home, by="someone else")
+
+    changes = read_history(home)
+
+    assert [(change.action, change.by) for change in changes] == [
+        ("publish", "tests"),
+        ("challenge", "someone"),
+        ("challenge", "someone"),
+        ("challenge", "someone"),
+        ("end_challenge", "someone else"),
+    ]
+    assert [change.deployment.challenger and change.deployment.challenger.share for change in changes] == [
+        None, None, 0.1, 0.2, None,
+    ]  # fmt: skip
+    assert {change.deployment.model_version for change in changes} == {1}
+
+
+def test_a_promotion_ends_the_challenge_and_a_rollback_does_not_begin_it_again(home):
+    """A trial is of one version against one champion; what it would say of another one was never asked."""
+    publish_model(home, version=1)
+    challenge(home)
+
+    promoted = publish_model(home, version=3)
+    back = rollback(home, by="someone")
+
+    assert promoted.challenger is None
+    assert (back.model_version, back.challenger) == (1, None)
+
+
+def test_a_rollback_ends_the_challenge_of_what_is_rolled_back(home):
+    publish_model(home, version=1)
+    publish_model(home, version=3)
+    challenge(home)
+
+    assert rollback(home, by="someone").challenger is None
+
+
+def test_publishing_the_champion_again_leaves_the_challenge_alone(home):
+    publish_model(home, version=1)
+    challenged = challenge(home)
+
+    assert publish_model(home, version=1) == challenged
+
+
+def test_a_champion_cannot_challenge_itself(home):
+    publish_model(home, version=2, seed=8)
+
+    with pytest.raises(SettingError, match="must be another version than the champion"):
+        challenge(home, version=2)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
+def test_a_share_is_a_share(home, share):
+    publish_model(home, version=1)
+
+    with pytest.raises(SettingError, match=r"a share of the applicants within \(0, 1\)"):
+        challenge(home, share=share)
+    assert read_deployment(home).challenger is None
+
+
+def test_a_challenge_against_a_champion_that_is_gone_is_refused(home):
+    """Two people at once: one promotes while the other begins a trial against what was served before."""
+    against = publish_model(home, version=1)
+    publish_model(home, version=3)
+
+    other = register_model(home, shared_bundle(seed=8), version=2)
+
+    with pytest.raises(NotFoundError, match=f"{MODEL_NAME} version 1, which is no longer served"):
+        start_challenge(home, other, against=against, share=None, by="someone")
+
+
+def test_ending_no_challenge_says_so(home):
+    publish_model(home, version=1)
+
+    with pytest.raises(NotFoundError, match="no challenge is running"):
+        end_challenge(home, by="someone")
+
+
+def test_the_command_names_the_fewest_decisions_of_a_step():
+    result = CliRunner().invoke(
+        challenge_command, ["2", "--canary", "--decisions", str(MIN_DECISIONS - 1), "--reason", "a try"]
+    )
+
+    assert result.exit_code == 2
+    assert f"{MIN_DECISIONS - 1} is not in the range x>={MIN_DECISIONS}" in result.output

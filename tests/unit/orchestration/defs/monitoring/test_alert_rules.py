@@ -1,0 +1,130 @@
+"""When a champion should be trained again."""
+
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+
+from ml.registry.deployment import Deployment
+from orchestration.defs.monitoring.alert_rules import Alarm, decay_alarm, drift_alarm, new_labels_alarm
+from warehouse.errors import LakeError
+from warehouse.lake.connection import writer
+from warehouse.settings import Settings
+
+Serve = Callable[..., Deployment]
+Measured = Callable[..., None]
+MAY, JUNE = date(2024, 5, 1), date(2024, 6, 1)
+
+
+def test_drifted_scores_in_the_newest_month_are_an_alarm(home: Settings, in_service: Serve, measured: Measured) -> None:
+    champion = in_service(2)
+    measured("monitoring.score_drift", champion, month=MAY, psi=0.05, is_drifted=False, psi_limit=0.2)
+    measured("monitoring.score_drift", champion, month=JUNE, psi=0.312, is_drifted=True, psi_limit=0.2)
+
+    alarm = drift_alarm(home, champion)
+
+    assert alarm is not None
+    assert alarm.key == "drift-default_risk_bank-2-2024-06-01"
+    assert alarm.reason == "default_risk_bank version 2: scores drifted in 2024-06, PSI 0.312"
+
+
+def test_a_drift_that_has_passed_is_no_alarm(home: Settings, in_service: Serve, measured: Measured) -> None:
+    champion = in_service()
+    measured("monitoring.score_drift", champion, month=MAY, psi=0.4, is_drifted=True, psi_limit=0.2)
+    measured("monitoring.score_drift", champion, month=JUNE, psi=0.05, is_drifted=False, psi_limit=0.2)
+
+    assert drift_alarm(home, champion) is None
+
+
+def test_a_month_of_too_few_decisions_neither_raises_nor_hides_an_alarm(
+    home: Settings, in_service: Serve, measured: Measured
+) -> None:
+    """Four trial scores in a new month say nothing of the applicants."""
+    champion = in_service()
+    measured("monitoring.score_drift", champion, month=MAY, psi=0.4, is_drifted=True, psi_limit=0.2)
+    measured("monitoring.score_drift", champion, month=JUNE, psi=2.0, is_drifted=False, psi_limit=None)
+
+    alarm = drift_alarm(home, champion)
+
+    assert alarm is not None
+    assert alarm.key.endswith("2024-05-01")
+
+
+def test_the_drift_of_an_earlier_version_is_no_alarm(home: Settings, in_service: Serve, measured: Measured) -> None:
+    """Prevents one drifted month from starting trainings after the new model is in service."""
+    measured("monitoring.score_drift", in_service(1), month=JUNE, psi=0.4, is_drifted=True, psi_limit=0.2)
+
+    assert drift_alarm(home, in_service(2)) is None
+
+
+@pytest.mark.parametrize(("n_drifted", "is_alarm"), [(1, False), (2, True)])
+def test_half_of_the_features_drifting_is_an_alarm_and_fewer_are_not(
+    home: Settings, in_service: Serve, measured: Measured, n_drifted: int, is_alarm: bool
+) -> None:
+    champion = in_service()
+    for number in range(4):
+        figures = {"is_drifted": number < n_drifted, "missing_share_limit": 0.1}
+        measured("monitoring.feature_drift", champion, month=JUNE, feature=f"f{number}", **figures)
+
+    assert (drift_alarm(home, champion) is not None) == is_alarm
+
+
+@pytest.mark.parametrize(
+    ("auc", "default_rate", "reason"),
+    [
+        (0.65, 0.10, "AUC 0.6500 in 2024-06 against 0.7000 when tested"),
+        (0.70, 0.16, "default rate 16.0% in 2024-06 against a mean probability of 10.0%"),
+        (0.67, 0.14, None),
+    ],
+)
+def test_a_month_is_judged_by_its_auc_and_its_default_rate(
+    home: Settings, in_service: Serve, measured: Measured, auc: float, default_rate: float, reason: str | None
+) -> None:
+    """Tested at .70 with a lower end of .68: an alarm below .66, or at 1.5 times the expected defaults."""
+    champion = in_service(auc=0.70, auc_low=0.68)
+    figures = {"n_mature": 1_000, "n_defaults": 100, "auc": auc, "default_rate": default_rate, "mean_probability": 0.10}
+    measured("monitoring.model_performance", champion, month=JUNE, **figures)
+
+    alarm = decay_alarm(home, champion)
+
+    assert (alarm.reason if alarm else None) == (f"default_risk_bank version 1: {reason}" if reason else None)
+
+
+def test_a_month_with_few_mature_decisions_is_not_judged(home: Settings, in_service: Serve, measured: Measured) -> None:
+    champion = in_service()
+    figures = {"n_mature": 299, "n_defaults": 60, "auc": 0.5, "default_rate": 0.2, "mean_probability": 0.1}
+    measured("monitoring.model_performance", champion, month=JUNE, **figures)
+
+    assert decay_alarm(home, champion) is None
+
+
+@pytest.mark.parametrize(("n_rows", "key"), [(10_499, None), (10_500, "1"), (11_100, "2")])
+def test_labels_count_once_there_are_five_hundred_more_and_again_with_each_five_hundred(
+    home: Settings, in_service: Serve, n_rows: int, key: str | None
+) -> None:
+    """The champion was trained on 10,000 rows; 5 % of them are 500."""
+    champion = in_service(n_trained=10_000)
+    with writer("test", home) as con:
+        con.execute(f"create table training.trn_default as select 'bank' as source from range({n_rows})")
+
+    alarm = new_labels_alarm(home, champion)
+
+    assert (alarm.key if alarm else None) == (f"labels-default_risk_bank-1-{key}" if key else None)
+
+
+def test_a_home_without_a_lake_raises_no_alarm(home: Settings, in_service: Serve) -> None:
+    champion = in_service()
+
+    assert [rule(home, champion) for rule in (drift_alarm, decay_alarm, new_labels_alarm)] == [None, None, None]
+
+
+@pytest.mark.parametrize("rule", [drift_alarm, decay_alarm, new_labels_alarm])
+def test_a_lake_that_cannot_be_read_is_an_error_and_not_a_quiet_month(
+    rule: Callable[..., Alarm | None], home: Settings, in_service: Serve
+) -> None:
+    champion = in_service()
+    home.lake_catalog.parent.mkdir(parents=True)
+    home.lake_catalog.write_bytes(b"not a database, but long enough to be looked at" * 100)
+
+    with pytest.raises(LakeError, match="the lake's catalog cannot be opened"):
+        rule(home, champion)

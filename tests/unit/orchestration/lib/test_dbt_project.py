@@ -1,0 +1,57 @@
+"""What is said of a dbt invocation that went wrong."""
+
+import json
+import os
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
+
+from orchestration.lib.dbt_project import failures_named
+
+
+def leave_results(target: Path, *, of: str, invocation: str = "this one") -> None:
+    """dbt's results with one failure."""
+    target.mkdir(parents=True, exist_ok=True)
+    result = {"unique_id": f"test.loanlake.{of}", "status": "fail", "message": "2 rows"}
+    (target / "run_results.json").write_text(
+        json.dumps({"metadata": {"invocation_id": invocation}, "results": [result]})
+    )
+
+
+def test_what_failed_in_dbt_is_named(tmp_path: Path) -> None:
+    def build() -> None:
+        with failures_named(tmp_path):
+            leave_results(tmp_path, of="ids_are_unique")
+            raise DagsterDbtCliRuntimeError("exit code 1")
+
+    with pytest.raises(dg.Failure, match=r"dbt build: 1 failed: ids_are_unique \(2 rows\)"):
+        build()
+
+
+def test_results_are_an_invocations_own_by_its_id_whatever_the_clocks_say(tmp_path: Path) -> None:
+    """A file's time comes from the kernel's coarse clock, some milliseconds behind that of the process."""
+    leave_results(tmp_path, of="dates_are_dates", invocation="the one before")
+
+    def build() -> None:
+        with failures_named(tmp_path):
+            leave_results(tmp_path, of="ids_are_unique")
+            os.utime(tmp_path / "run_results.json", (1_000_000, 1_000_000))
+            raise DagsterDbtCliRuntimeError("exit code 1")
+
+    with pytest.raises(dg.Failure, match=r"dbt build: 1 failed: ids_are_unique"):
+        build()
+
+
+def test_an_invocation_that_ran_nothing_is_not_told_with_the_results_of_an_earlier_one(tmp_path: Path) -> None:
+    """A project that does not parse was told as the failure of the day before, or as "0 failed"."""
+    leave_results(tmp_path, of="ids_are_unique", invocation="yesterday's")
+
+    with pytest.raises(DagsterDbtCliRuntimeError, match="cannot be parsed"), failures_named(tmp_path):
+        raise DagsterDbtCliRuntimeError("the project cannot be parsed")
+
+
+def test_an_invocation_without_any_results_is_told_in_its_own_words(tmp_path: Path) -> None:
+    with pytest.raises(DagsterDbtCliRuntimeError, match="cannot be parsed"), failures_named(tmp_path):
+        raise DagsterDbtCliRuntimeError("the project cannot be parsed")

@@ -1,0 +1,39 @@
+"""A step that finds the lake busy is tried again by its own run, if nobody waits for an answer."""
+
+import dagster as dg
+import pytest
+
+from orchestration.defs.serving.assets import online_decisions
+from warehouse.decision_log import Ingested
+from warehouse.errors import LakeBusyError
+from warehouse.settings import Settings
+
+
+@pytest.fixture
+def busy_once(home: Settings, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """An ingestion that finds the lake busy the first time; what each try came to."""
+    tries: list[str] = []
+
+    def ingest(_: Settings) -> Ingested:
+        tries.append("done" if tries else "busy")
+        if tries == ["busy"]:
+            raise LakeBusyError("held by 'dbt build'")
+        return Ingested(3, 0)
+
+    monkeypatch.setattr("warehouse.decision_log.ingest_into_lake", ingest)
+    monkeypatch.setattr("orchestration.lib.retries._FIRST_WAIT", 0)
+    return tries
+
+
+def test_a_run_that_a_sensor_started_waits_for_the_lake(busy_once: list[str]) -> None:
+    done = dg.materialize([online_decisions], tags={"dagster/sensor_name": "decisions_to_ingest"})
+
+    assert done.success
+    assert busy_once == ["busy", "done"]
+
+
+def test_a_run_that_a_person_started_says_who_holds_the_lake(busy_once: list[str]) -> None:
+    with pytest.raises(LakeBusyError, match="held by 'dbt build'"):
+        dg.materialize([online_decisions])
+
+    assert busy_once == ["busy"]

@@ -1,0 +1,58 @@
+"""The closing table says what became of the model, by which rule, and what its lender moved."""
+
+import json
+from typing import Any
+
+import pytest
+
+from orchestration.defs.training.candidates import CandidateDirectory, Judgement, candidate_directory, set_current
+from orchestration.running.summary import summary_text
+from warehouse.settings import Settings
+
+FIGURES = dict.fromkeys(("auc", "auc_low", "auc_high", "gini", "ks", "brier"), 0.5)
+
+
+@pytest.fixture
+def candidate(home: Settings) -> CandidateDirectory:
+    directory = candidate_directory(home, "bank", "f")
+    directory.bundle.mkdir(parents=True)
+    _measure(directory, gain=0.01)
+    moved = {"moved": {"max_auc": "minutes 2026-11"}, "honest_features": {"bureau_score": "bought before"}}
+    directory.write_judgement(Judgement(None, (), moved))
+    directory.write_publication({"word": "waiting", "text": "version 4 waits", "rule": "the rule"})
+    set_current(home, "bank", directory)
+    return directory
+
+
+def _measure(directory: CandidateDirectory, *, gain: float) -> None:
+    difference = {"value": gain, "standard_error": 0.02, "low": gain - 0.04, "high": gain + 0.04, "p_value": 0.5}
+    rows: list[dict[str, Any]] = [
+        {"split": "test", "month": None, "model": model, **FIGURES} for model in ("candidate", "logistic")
+    ]
+    metrics = {"measured": rows, "comparisons": {"logistic": {"auc": difference}}}
+    (directory.bundle / "metrics.json").write_text(json.dumps(metrics))
+
+
+@pytest.mark.usefixtures("candidate")
+def test_what_became_of_the_model_stands_with_the_rule(home: Settings) -> None:
+    text = summary_text(home, "bank")
+
+    assert "outcome       version 4 waits\n  rule        the rule" in text
+
+
+@pytest.mark.usefixtures("candidate")
+def test_what_the_lender_moved_stands_with_the_gates(home: Settings) -> None:
+    text = summary_text(home, "bank")
+
+    assert "moved       max_auc by the lender: minutes 2026-11" in text
+    assert "moved       bureau_score by the lender: bought before" in text
+
+
+def test_a_baseline_that_ranks_better_is_not_kept_silent(home: Settings, candidate: CandidateDirectory) -> None:
+    before = summary_text(home, "bank")
+    _measure(candidate, gain=-0.02)
+
+    after = summary_text(home, "bank")
+
+    assert "ranks better" not in before
+    assert "logistic regression ranks better by 0.0200 (95 % interval -0.0200 to +0.0600): only trees" in after

@@ -1,0 +1,329 @@
+"""The feature contract: dbt's column metadata, read once, in one place.
+
+``ftr_application_inputs`` declares what a row-level feature may read and where each value comes from;
+``ftr_application`` (a version of it) declares the features. A version's contract has the inputs that its SQL reads, and
+no others: an input added for a later version changes nothing of an earlier one. Everything else that lists features
+(the Pandera schema, the model's columns and monotone constraints, the request schema, Evidently's definition, reason
+texts) is derived from here.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from warehouse.errors import ContractError, ExpressionError
+from warehouse.features.expressions import columns_made_of, columns_read, inputs_of_columns
+
+Origin = Literal["key", "context", "request", "history", "cohort"]
+Kind = Literal["numeric", "boolean", "categorical"]
+Monotone = Literal["increasing", "decreasing", "none"]
+
+INPUTS_MODEL = "ftr_application_inputs"
+FEATURES_MODEL = "ftr_application"
+TRAINING_MODEL = "trn_default"
+_NUMERIC_TYPES = {"double", "float", "integer", "bigint", "smallint"}
+_KINDS: dict[str, Kind] = {**dict.fromkeys(_NUMERIC_TYPES, "numeric"), "boolean": "boolean", "varchar": "categorical"}
+
+
+@dataclass(frozen=True)
+class InputColumn:
+    """One column of ``ftr_application_inputs``.
+
+    ``origin``: ``key`` (identifies the row), ``context`` (set by the platform, such as ``decided_at``), ``request``
+    (given by the caller), ``history`` (looked up by borrower) or ``cohort`` (looked up by ``segment``, the request
+    column whose value names the cohort; ``all`` for the whole source). ``range`` is inclusive, in the column's unit.
+    ``label``: what an applicant calls it, to go behind "Information is missing:".
+    """
+
+    name: str
+    data_type: str
+    description: str
+    origin: Origin
+    required: bool = False
+    range: tuple[float, float] | None = None
+    values: tuple[str, ...] | None = None
+    segment: str | None = None
+    example: Any = None
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class FeatureColumn:
+    """One model feature of ``ftr_application``.
+
+    ``monotone`` is the direction in which the risk of default may move as the value grows; ``reason`` is what a
+    declined applicant is told when this feature weighed most against them, ``missing`` the same where it has no value:
+    it names the inputs that it is made of, by their labels.
+    """
+
+    name: str
+    data_type: str
+    description: str
+    kind: Kind
+    range: tuple[float, float] | None = None
+    values: tuple[str, ...] | None = None
+    monotone: Monotone = "none"
+    reason: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class FeatureContract:
+    """A version of the feature table: its inputs, its features in table order, and the one SQL text that joins them."""
+
+    version: str
+    inputs: tuple[InputColumn, ...]
+    features: tuple[FeatureColumn, ...]
+    sql: str
+
+    @classmethod
+    def from_manifest(
+        cls, manifest: Path | Mapping[str, Any], *, version: int | str | None = None
+    ) -> "FeatureContract":
+        """Read a version, 2 or ``v2`` (default: the latest), from dbt's manifest, with the SQL that dbt compiled.
+
+        Raises ContractError where a column lacks what the contract needs, dbt has not compiled the model, or its SQL is
+        no row-level select.
+        """
+        nodes = (_read(manifest) if isinstance(manifest, Path) else manifest)["nodes"].values()
+        inputs_node = _node(nodes, INPUTS_MODEL, None)
+        features_node = _node(nodes, FEATURES_MODEL, version)
+        sql = features_node.get("compiled_code")
+        if not sql:
+            raise ContractError(
+                f"{features_node['unique_id']} is not compiled: run `dbt compile` (or `dbt build`) first"
+            )
+
+        inputs = [_input(column, INPUTS_MODEL) for column in inputs_node["columns"].values()]
+        _check_segments(inputs)
+        kept = _inputs_read(inputs, sql)
+        found = inputs_of_columns(sql, [column.name for column in inputs])
+        made_of = {name.lower(): names for name, names in found.items()}
+        labels = {column.name: _label(column) for column in inputs if not (column.required or _is_always_known(column))}
+        contract = cls(
+            version=f"v{features_node['version']}",
+            inputs=kept,
+            features=tuple(
+                _feature(
+                    column,
+                    features_node["name"],
+                    [labels[name] for name in made_of.get(column["name"].lower(), ()) if name in labels],
+                )
+                for column in features_node["columns"].values()
+                if _meta(column).get("role") == "feature"
+            ),
+            sql=sql,
+        )
+        if not contract.features:
+            raise ContractError(f"{FEATURES_MODEL} {contract.version} declares no column with role: feature")
+        return contract
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "FeatureContract":
+        """The inverse of :meth:`to_dict`."""
+        return cls(
+            version=data["version"],
+            inputs=tuple(InputColumn(**_tuples(column)) for column in data["inputs"]),
+            features=tuple(FeatureColumn(**_tuples(column)) for column in data["features"]),
+            sql=data["sql"],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; what a model bundle carries as ``contract.json``."""
+        return asdict(self)
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names in table order, which is the order of every feature vector."""
+        return tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def plausible_ranges(self) -> tuple[tuple[int, str, float, float], ...]:
+        """Of each feature that has one: its place in the feature vector, name, lowest and highest plausible value."""
+        return tuple(
+            (place, feature.name, *feature.range)
+            for place, feature in enumerate(self.features)
+            if feature.kind == "numeric" and feature.range
+        )
+
+    @cached_property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs, in table order."""
+        return tuple(column.name for column in self.inputs)
+
+    def inputs_of(self, *origins: Origin) -> tuple[InputColumn, ...]:
+        """The inputs of these origins, in table order."""
+        return tuple(column for column in self.inputs if column.origin in origins)
+
+    def features_made_of(self, *origins: Origin) -> frozenset[str]:
+        """Names of the features that are made of inputs of these origins, also those that another feature passes on."""
+        inputs = [column.name for column in self.inputs_of(*origins)]
+        return columns_made_of(self.sql, inputs) & set(self.feature_names) if inputs else frozenset()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the whole contract: equal exactly when columns, metadata and SQL are equal."""
+        text = json.dumps(self.to_dict(), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def contract_versions(manifest: Path | Mapping[str, Any]) -> tuple[str, ...]:
+    """The versions of the features in dbt's manifest, oldest first, such as ``("v1", "v2")``."""
+    nodes = (_read(manifest) if isinstance(manifest, Path) else manifest)["nodes"].values()
+    found = [node["version"] for node in nodes if (node["resource_type"], node["name"]) == ("model", FEATURES_MODEL)]
+    return tuple(f"v{version}" for version in sorted(found, key=int))
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        manifest: Mapping[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ContractError(f"the feature contract is read from {path}, which is missing: run `dbt build`") from None
+    return manifest
+
+
+def _inputs_read(declared: Sequence[InputColumn], sql: str) -> tuple[InputColumn, ...]:
+    """Keys, context, what the select reads, and the segments by which its cohort inputs are looked up."""
+    try:
+        read = columns_read(sql)
+    except ExpressionError as error:
+        raise ContractError(f"{FEATURES_MODEL}: {error}") from None
+    kept = [column for column in declared if column.origin in ("key", "context") or column.name.lower() in read]
+    segments = {column.segment for column in kept if column.origin == "cohort"}
+    return tuple(column for column in declared if column in kept or column.name in segments)
+
+
+def _check_segments(inputs: Sequence[InputColumn]) -> None:
+    """A cohort is looked up by a value of the request: a segment that no request gives could never be served."""
+    given = {column.name for column in inputs if column.origin == "request"}
+    for column in inputs:
+        if column.origin == "cohort" and column.segment not in given | {"all"}:
+            raise ContractError(
+                f"{INPUTS_MODEL}.{column.name}: segment {column.segment!r} is no request input; "
+                f"it must be all, or one of {', '.join(sorted(given))}"
+            )
+
+
+def _node(nodes: Any, name: str, version: int | str | None) -> Mapping[str, Any]:
+    models: list[Mapping[str, Any]] = [
+        node for node in nodes if node["resource_type"] == "model" and node["name"] == name
+    ]
+    if version is not None:
+        wanted = str(version).removeprefix("v")
+        found = [node for node in models if str(node.get("version")) == wanted]
+        if models and not found:
+            existing = ", ".join(sorted(f"v{node.get('version')}" for node in models))
+            raise ContractError(
+                f"{name} has no version v{wanted}: the dbt project has {existing}; name one of them, or bring "
+                f"{name}_v{wanted}.sql and its line under `versions:` in {name}.yml back"
+            )
+    else:
+        found = [node for node in models if len(models) == 1 or node.get("version") == node.get("latest_version")]
+    if len(found) != 1:
+        raise ContractError(f"the dbt project must have exactly one model {name}: found {len(found)}")
+    return found[0]
+
+
+def _meta(column: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (column.get("config") or {}).get("meta") or column.get("meta") or {}
+
+
+def _input(column: Mapping[str, Any], model: str) -> InputColumn:
+    meta, where = _meta(column), f"{model}.{column['name']}"
+    origin = _one_of(meta.get("origin"), get_args(Origin), "origin", where)
+    if origin == "cohort" and not meta.get("segment"):
+        raise ContractError(f"{where}: a cohort input must name its segment (a request column, or all)")
+    return InputColumn(
+        name=column["name"],
+        data_type=_data_type(column, where),
+        description=_description(column, where),
+        origin=origin,
+        required=bool(meta.get("required", False)),
+        range=_range(meta, where),
+        values=tuple(meta["values"]) if meta.get("values") else None,
+        segment=meta.get("segment"),
+        example=meta.get("example"),
+        label=str(meta.get("label", "")),
+    )
+
+
+def missing_text(labels: Sequence[str]) -> str:
+    """What an applicant is told where a feature has no value, by the labels of the inputs that it is made of.
+
+    >>> missing_text(["the interest rate of the loan", "the declared income", "the interest rate of the loan"])
+    'Information is missing: the interest rate of the loan, or the declared income'
+    """
+    named = list(dict.fromkeys(labels))
+    return f"Information is missing: {', or '.join(named)}" if named else "Information is missing"
+
+
+def _label(column: InputColumn) -> str:
+    return column.label or column.name.replace("_", " ")
+
+
+def _is_always_known(column: InputColumn) -> bool:
+    return column.origin in ("key", "context")
+
+
+def _feature(column: Mapping[str, Any], model: str, labels: Sequence[str]) -> FeatureColumn:
+    meta, where = _meta(column), f"{model}.{column['name']}"
+    data_type = _data_type(column, where)
+    if data_type not in _KINDS:
+        raise ContractError(f"{where}: a feature must be of type {', '.join(_KINDS)}: found {data_type}")
+    kind = _KINDS[data_type]
+    if kind == "categorical" and not meta.get("values"):
+        raise ContractError(f"{where}: a categorical feature must list its values")
+    if kind == "numeric" and not meta.get("range"):
+        raise ContractError(f"{where}: a numeric feature must state its plausible range, [low, high]")
+    if kind != "numeric" and meta.get("monotone", "none") != "none":
+        raise ContractError(f"{where}: only a numeric feature can be monotone: found {meta['monotone']!r}")
+    if not meta.get("reason"):
+        raise ContractError(f"{where}: a feature must give the reason text that a declined applicant would read")
+    return FeatureColumn(
+        name=column["name"],
+        data_type=data_type,
+        description=_description(column, where),
+        kind=kind,
+        range=_range(meta, where),
+        values=tuple(meta["values"]) if meta.get("values") else None,
+        monotone=_one_of(meta.get("monotone", "none"), get_args(Monotone), "monotone", where),
+        reason=meta["reason"],
+        missing=missing_text(labels),
+    )
+
+
+def _one_of(value: Any, allowed: tuple[Any, ...], name: str, where: str) -> Any:
+    if value not in allowed:
+        raise ContractError(f"{where}: {name} must be one of {', '.join(allowed)}: found {value!r}")
+    return value
+
+
+def _data_type(column: Mapping[str, Any], where: str) -> str:
+    if not column.get("data_type"):
+        raise ContractError(f"{where}: data_type is required")
+    return str(column["data_type"]).lower()
+
+
+def _description(column: Mapping[str, Any], where: str) -> str:
+    if not column.get("description"):
+        raise ContractError(f"{where}: description is required")
+    return str(column["description"]).strip()
+
+
+def _range(meta: Mapping[str, Any], where: str) -> tuple[float, float] | None:
+    bounds = meta.get("range")
+    if bounds is None:
+        return None
+    if any(not isinstance(bound, int | float) for bound in bounds):
+        raise ContractError(f"{where}: range must be two numbers; YAML reads 1e9 as text: found {bounds!r}")
+    if len(bounds) != 2 or not bounds[0] < bounds[1]:
+        raise ContractError(f"{where}: range must be [low, high] with low below high: found {bounds!r}")
+    return float(bounds[0]), float(bounds[1])
+
+
+def _tuples(column: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in column.items()}

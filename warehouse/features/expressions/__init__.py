@@ -1,0 +1,46 @@
+"""Row-level dbt SQL as a Python function: the same text makes the offline table and the online value.
+
+:func:`compile_select` takes the one select that dbt compiled for ``ftr_application_vN`` and returns a function of one
+row. Where it accepts an expression, the function's value equals DuckDB's to the bit; what cannot be proven equal is
+refused with the column, the expression and what to write instead. The proof is
+``tests/unit/warehouse/features/test_expressions_against_duckdb.py`` (generated expressions on generated rows) and, for
+each promotion, real rows.
+
+The row-level subset:
+
+- one ``select`` of named columns from one relation (an import CTE may precede it); no ``*``, join, filter, grouping,
+  window or subquery. A column may use an earlier column of the same select.
+- input types boolean, integer, bigint, double, varchar, date, timestamp. A literal such as ``0.5`` is DECIMAL in
+  DuckDB: together with a double it is a double; arithmetic of decimals and whole numbers alone is refused.
+- ``+ - * /``, ``%``, ``//`` of whole numbers, unary minus; ``abs``, ``sign`` (inside a cast), ``round``, ``floor``,
+  ``ceil``, ``ln``, ``log10`` (``log`` is the same in DuckDB), ``log2``, ``exp``, ``sqrt``, ``pow``, ``greatest``,
+  ``least``.
+- comparisons, ``is [not] distinct from``, ``between``, ``in`` of literals, ``is [not] null|true|false``, ``and``,
+  ``or``, ``not``.
+- ``case``, ``if``, ``coalesce``, ``nullif``; ``cast`` and ``try_cast`` among the types, but not from text.
+- ``date_diff`` in years, quarters, months, days; ``extract`` and ``year()``, ``month()``, …; ``date - date``,
+  ``date ± integer``; ``date '…'`` and ``timestamp '…'``.
+- ``lower``, ``upper``, ``trim``, ``left``, ``length``, ``||``.
+
+Nulls follow SQL's three-valued logic and doubles IEEE 754 as DuckDB has it: ``1.0 / 0`` is infinity, NaN equals itself
+and is the greatest number. Where DuckDB's query stops with an error, the function raises ExpressionDomainError. It
+also raises where DuckDB's optimiser drops the part that fails (``ln(0) // 0``), where a whole number overflows in a
+side of ``and``, ``or`` or ``between`` that DuckDB happens not to reach, where DuckDB wraps a double round its integer
+type, and beyond the year 9999. It never returns another value.
+"""
+
+from warehouse.features.expressions.compiled import CompiledSelect, check_select, compile_select
+from warehouse.features.expressions.select_text import columns_made_of, columns_read, inputs_of_columns, relation_of
+from warehouse.features.expressions.sql_types import SqlType, column_type
+
+__all__ = [
+    "CompiledSelect",
+    "SqlType",
+    "check_select",
+    "column_type",
+    "columns_made_of",
+    "columns_read",
+    "compile_select",
+    "inputs_of_columns",
+    "relation_of",
+]

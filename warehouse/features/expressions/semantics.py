@@ -1,0 +1,258 @@
+"""DuckDB's scalar functions in Python, where one Python expression does not say the same.
+
+Each takes values that are not null and returns what DuckDB 1.5 returns, to the bit; the edges are pinned by
+``tests/unit/warehouse/features/test_expressions_against_duckdb.py``. Where DuckDB's own query would stop with an error
+they raise ExpressionDomainError.
+"""
+
+import math
+from datetime import date, datetime, timedelta
+from typing import Any, NoReturn
+
+from warehouse.errors import ExpressionDomainError
+
+_INFINITY = math.inf
+_NAN = math.nan
+
+
+def divide_by_zero(numerator: float, zero: float) -> float:
+    """``x / 0.0`` of IEEE 754, which Python refuses: an infinity, or NaN for 0/0."""
+    if numerator != numerator or numerator == 0.0:  # noqa: PLR0124 - NaN differs from itself
+        return _NAN
+    return math.copysign(_INFINITY, numerator) * math.copysign(1.0, zero)
+
+
+def remainder(a: float, b: float) -> float:
+    """``%`` of doubles: C's fmod, sign of the dividend; NaN where Python would raise."""
+    try:
+        return math.fmod(a, b)
+    except ValueError:
+        return _NAN
+
+
+def whole_quotient(a: int, b: int) -> int | None:
+    """``//`` of integers: truncated towards zero; null for a zero divisor."""
+    if b == 0:
+        return None
+    quotient = abs(a) // abs(b)
+    return quotient if (a < 0) == (b < 0) else -quotient
+
+
+def whole_remainder(a: int, b: int, lowest: int) -> int | None:
+    """``%`` of integers: sign of the dividend; null for a zero divisor.
+
+    DuckDB divides first, which overflows for the type's lowest number by -1.
+    """
+    if b == 0:
+        return None
+    if b == -1 and a == lowest:
+        raise ExpressionDomainError(f"{a} % {b} overflows; compute it as double")
+    rest = abs(a) % abs(b)
+    return -rest if a < 0 else rest
+
+
+def narrow(value: int, low: int, high: int) -> int:
+    """``cast(bigint as integer)``."""
+    if not low <= value <= high:
+        raise ExpressionDomainError(f"{value} cannot be cast to a whole number within {low}..{high}")
+    return value
+
+
+def overflow(value: int, type_name: str) -> NoReturn:
+    """An integer result outside its type."""
+    raise ExpressionDomainError(f"the result {value} does not fit {type_name}; compute it as double")
+
+
+def logarithm_edge(name: str, x: float) -> float:
+    """``ln``, ``log2`` and ``log10`` of what is not positive: NaN of NaN, an error of the rest."""
+    if x != x:  # noqa: PLR0124 - NaN differs from itself
+        return x
+    raise ExpressionDomainError(f"{name} needs a positive number: found {x!r}")
+
+
+def square_root_edge(x: float) -> float:
+    """``sqrt`` of a negative number or NaN."""
+    if x != x:  # noqa: PLR0124 - NaN differs from itself
+        return x
+    raise ExpressionDomainError(f"sqrt needs a number that is not negative: found {x!r}")
+
+
+def exponential(x: float) -> float:
+    """``exp``: infinity where the result is beyond the greatest double."""
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return _INFINITY
+
+
+def power(x: float, y: float) -> float:
+    """``pow`` of C99: infinities and NaN where Python would raise."""
+    try:
+        return math.pow(x, y)
+    except OverflowError:
+        return -_INFINITY if x < 0.0 and math.fmod(y, 2.0) != 0.0 else _INFINITY
+    except ValueError:
+        if x != 0.0:
+            return _NAN  # a negative base with a fractional exponent
+        odd = math.fmod(y, 2.0) in (1.0, -1.0)
+        return math.copysign(_INFINITY, x) if odd else _INFINITY
+
+
+def floor(x: float) -> float:
+    """The greatest whole number not above x, as a double; keeps -0.0 and infinities."""
+    return x // 1.0 if -_INFINITY < x < _INFINITY else x
+
+
+def ceiling(x: float) -> float:
+    """The smallest whole number not below x, as a double; ``-0.0`` for (-1, 0)."""
+    return -(-x // 1.0) if -_INFINITY < x < _INFINITY else x
+
+
+def round_half_away(x: float) -> float:
+    """C's round: halves go away from zero, and ``-0.2`` to ``-0.0``."""
+    if not -_INFINITY < x < _INFINITY:
+        return x
+    magnitude = abs(x)
+    whole = magnitude // 1.0
+    if magnitude - whole >= 0.5:
+        whole += 1.0
+    return math.copysign(whole, x)
+
+
+def round_to_digits(x: float, modifier: float) -> float:
+    """``round(x, n)`` for n >= 0; ``modifier`` is 10 to the n. Scaled, rounded and scaled back in doubles."""
+    rounded = round_half_away(x * modifier) / modifier
+    return rounded if -_INFINITY < rounded < _INFINITY else x
+
+
+def round_to_tens(x: float, modifier: float) -> float:
+    """``round(x, n)`` for n < 0; ``modifier`` is 10 to the -n. DuckDB returns 0 where scaling leaves the doubles."""
+    rounded = round_half_away(x / modifier) * modifier
+    return rounded if -_INFINITY < rounded < _INFINITY else 0.0
+
+
+def sign(x: float) -> int:
+    """-1, 0 or 1; 0 for NaN."""
+    return (x > 0) - (x < 0)
+
+
+def double_to_integer(x: float, low: int, high: int) -> int:
+    """``cast(double as integer)``: nearest, halves to even; raises where ``try_cast`` gives null.
+
+    DuckDB checks the range before it rounds, so that 2147483647.5 wraps to -2147483648; that we refuse.
+    """
+    whole = try_double_to_integer(x, low, high)
+    if whole is None:
+        raise ExpressionDomainError(f"{x!r} cannot be cast to a whole number within {low}..{high}")
+    return whole
+
+
+def try_double_to_integer(x: float, low: int, high: int) -> int | None:
+    """``try_cast(double as integer)``; null outside the range."""
+    if not low <= x < high + 1:
+        return None
+    whole = round(x)
+    if whole > high:
+        raise ExpressionDomainError(f"{x!r} rounds beyond {high}; DuckDB would wrap it around")
+    return whole
+
+
+def lower(text: str) -> str:
+    """Lower case character by character, as DuckDB does: no rule looks at a neighbour (final sigma) or adds one."""
+    if text.isascii():
+        return text.lower()
+    return "".join(_LOWER.get(character) or character.lower() for character in text)
+
+
+def upper(text: str) -> str:
+    """Upper case character by character, as DuckDB does: what has no capital of one character stays (ŉ), ß has one."""
+    if text.isascii():
+        return text.upper()
+    return "".join(_UPPER.get(character) or _capital(character) for character in text)
+
+
+def _capital(character: str) -> str:
+    capital = character.upper()
+    return capital if len(capital) == 1 else character
+
+
+def trim(text: str) -> str:
+    """Without leading and trailing Unicode spaces; tabs and line ends stay, as in DuckDB."""
+    return text.strip(_SPACES)
+
+
+def timestamp_text(moment: datetime) -> str:
+    """``cast(timestamp as varchar)``: microseconds without trailing zeros."""
+    text = moment.isoformat(" ")
+    return text.rstrip("0") if moment.microsecond else text
+
+
+def midnight(day: date) -> datetime:
+    """``cast(date as timestamp)``."""
+    return datetime(day.year, day.month, day.day)
+
+
+def add_days(day: date, days: int) -> date:
+    """``date + integer``."""
+    try:
+        return day + timedelta(days=days)
+    except OverflowError:
+        raise ExpressionDomainError(f"{day} and {days} days lies outside the years 1 to 9999") from None
+
+
+def months_between(start: date, end: date) -> int:
+    """``date_diff('month', start, end)``: month boundaries crossed, not whole months gone by."""
+    return (end.year - start.year) * 12 + end.month - start.month
+
+
+def quarters_between(start: date, end: date) -> int:
+    """``date_diff('quarter', start, end)``: quarter boundaries crossed."""
+    return (end.year - start.year) * 4 + (end.month - 1) // 3 - (start.month - 1) // 3
+
+
+def checked_input(value: Any, name: str, type_name: str) -> Any:
+    """A row value that is not of the column's Python type, converted where nothing is lost; else ExpressionDomainError.
+
+    A whole number is accepted for a double and a NumPy scalar for its Python equal; a boolean is never a number.
+    """
+    converted: Any = value.item() if hasattr(value, "dtype") and hasattr(value, "item") else value
+    if type_name == "DOUBLE" and type(converted) is int and abs(converted) <= 2**53:
+        converted = float(converted)
+    # exact types: bool is an int, datetime is a date, and pandas' Timestamp is a datetime with nanoseconds
+    required = _PYTHON_TYPES[type_name]
+    if type(converted) is not required or getattr(converted, "tzinfo", None) is not None:
+        raise ExpressionDomainError(
+            f"input {name} must be {required.__name__} for {type_name}, without a time zone: "
+            f"found {type(value).__name__} {value!r}"
+        )
+    if isinstance(converted, int) and type_name in _BOUNDS:
+        low, high = _BOUNDS[type_name]
+        if not low <= converted <= high:
+            raise ExpressionDomainError(f"input {name} must fit {type_name}: found {value!r}")
+    return converted
+
+
+_PYTHON_TYPES: dict[str, type] = {
+    "BOOLEAN": bool,
+    "INTEGER": int,
+    "BIGINT": int,
+    "DOUBLE": float,
+    "VARCHAR": str,
+    "DATE": date,
+    "TIMESTAMP": datetime,
+}
+_BOUNDS = {"INTEGER": (-(2**31), 2**31 - 1), "BIGINT": (-(2**63), 2**63 - 1)}
+# where DuckDB differs from str.lower of one character: İ, and the capitals that came with Unicode 16 (Python 3.14)
+_NEW_CAPITALS = ("\u1c89", "\ua7cb", "\ua7cc", "\ua7da", "\ua7dc", *map(chr, range(0x10D50, 0x10D66)))
+_LOWER = {"İ": "i", **{capital: capital for capital in _NEW_CAPITALS}}
+# where str.upper gives two characters for one that DuckDB has a capital of: ß, and Greek vowels with an iota below; and
+# the small letters whose capitals came with Unicode 16
+_WITH_IOTA = (*range(0x1F80, 0x1F88), *range(0x1F90, 0x1F98), *range(0x1FA0, 0x1FA8), 0x1FB3, 0x1FC3, 0x1FF3)
+_NEW_SMALL = ("\u0264", "\u019b", "\u1c8a", "\ua7cd", "\ua7db", *map(chr, range(0x10D70, 0x10D86)))
+_UPPER = {
+    "ß": "ẞ",
+    **{chr(code): chr(code).title() for code in _WITH_IOTA},
+    **{small: small for small in _NEW_SMALL},
+}
+# the separators of Unicode's category Zs
+_SPACES = "\u0020\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"

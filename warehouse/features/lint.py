@@ -1,0 +1,121 @@
+"""Refuse a version of the features that could not be trained on or served, before anything is built.
+
+dbt itself refuses a cycle or an unknown macro as it parses, and a column of another type as it builds. What it cannot
+see, ``make lint`` finds here, in the manifest that ``dbt compile`` wrote: SQL that no request could run, and columns
+that stand in the SQL or in the contract alone. Run as ``python -m warehouse.features.lint MANIFEST``.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from warehouse.errors import ContractError, ExpressionError
+from warehouse.features.compiled import compile_contract
+from warehouse.features.contract import FEATURES_MODEL, INPUTS_MODEL, TRAINING_MODEL, FeatureContract
+from warehouse.features.expressions import check_select
+from warehouse.features.expressions.select_text import read_select
+from warehouse.features.new_version import macro_file, since
+
+
+def check_versions(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is wrong with each version, as "file: what; what to do"; empty when all can be trained on and served."""
+    versions = sorted(
+        (model for model in _models(manifest) if model["name"] == FEATURES_MODEL),
+        key=lambda model: int(model["version"]),
+    )
+    messages = [message for model in versions for message in _check(model, manifest)]
+    try:
+        messages += _check_since(versions)
+    except ContractError as error:
+        messages.append(str(error))
+    return tuple(messages)
+
+
+def _check(model: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[str]:
+    version, file = model["version"], model["original_file_path"]
+    contract_file = str(model["patch_path"] or "").partition("://")[2]
+    sql = model.get("compiled_code") or ""
+    try:
+        selected = [column.name.lower() for column in read_select(sql).columns]
+    except ExpressionError as error:
+        yield f"{file}: {error}"
+        return
+    declared = [name.lower() for name in model["columns"]]
+    for column in selected:
+        if column not in declared:
+            newest = f" and `since: {version}`" if version == model["latest_version"] else ""
+            yield (
+                f"{file}: column {column} has no line in {contract_file} (version {version}); add one with its "
+                f"data_type, description, range, reason{newest}, or take it out of the SQL"
+            )
+    for column in declared:
+        if column not in selected:
+            yield (
+                f"{contract_file}: column {column} is not selected in {file}; select it there (macros/features/), or "
+                f"say by its `since` that it exists from a version after {version} on"
+            )
+    types = {
+        column["name"]: str(column["data_type"])
+        for inputs in _models(manifest)
+        if inputs["name"] == INPUTS_MODEL
+        for column in inputs["columns"].values()
+    }
+    refused = check_select(sql, types=types)
+    yield from (f"{file}: {message}" for message in refused)
+    if not refused and set(selected) == set(declared):
+        try:
+            compile_contract(FeatureContract.from_manifest(manifest, version=version))
+        except (ContractError, ExpressionError) as error:
+            yield f"{contract_file}: {error}"
+    trained = [str(other["version"]) for other in _models(manifest) if other["name"] == TRAINING_MODEL]
+    if str(version) not in trained:
+        yield (
+            f"{file}: {TRAINING_MODEL} has no version {version}, so no model could be trained on it; add "
+            f"{TRAINING_MODEL}_v{version}.sql with `{{{{ training_rows({version}) }}}}`, and its line in "
+            f"{TRAINING_MODEL}.yml"
+        )
+
+
+def _check_since(versions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Whether each version has the columns that say by their ``since`` that they exist in it."""
+    *closed, newest = versions
+    columns = {name: since(column) for name, column in newest["columns"].items()}
+    version, file = int(newest["version"]), str(newest["patch_path"] or "").partition("://")[2]
+    if closed and version not in columns.values():
+        yield (
+            f"version {version} adds no feature yet: write a line in {macro_file(version)}, and an entry with "
+            f"`since: {version}` at the end of the columns in {file}"
+        )
+    for model in closed:
+        for name, first in columns.items():
+            is_listed = name in model["columns"]
+            if not is_listed and first <= int(model["version"]):
+                yield (
+                    f"{file}: column {name} is not in version {model['version']}, and says it exists since version "
+                    f"{first}; give it `since: {version}` if it is new"
+                )
+            elif is_listed and first > int(model["version"]):
+                yield (
+                    f"{file}: column {name} says it exists since version {first}, but version {model['version']} has "
+                    "it; correct its `since`, or that version's list of columns"
+                )
+
+
+def _models(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    return (node for node in manifest["nodes"].values() if node["resource_type"] == "model")
+
+
+def main() -> None:
+    """Check the manifest named on the command line; exit code 1 where something is wrong."""
+    messages = check_versions(json.loads(Path(sys.argv[1]).read_text()))
+    for message in messages:
+        click.echo(message, err=True)
+    sys.exit(1 if messages else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""``loanlake feature new``: the next version of the features, so that a feature is one line of SQL and one of YAML.
+
+What a column's ``since`` says is the rule; dbt needs it as a list of each closed version's columns, which is written
+here once, when the version is closed. ``make lint`` compares the two.
+"""
+
+import re
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from warehouse.errors import ContractError
+from warehouse.features.contract import FEATURES_MODEL, TRAINING_MODEL
+
+_FEATURES = Path("models/features")
+_TRAINING = Path("models/training")
+FEATURES_YAML = _FEATURES / f"{FEATURES_MODEL}.yml"
+_TRAINING_YAML = _TRAINING / f"{TRAINING_MODEL}.yml"
+_MACRO = """\
+{{#-
+    What version {version} of {model} adds to version {before}, a column a line, with commas between them. Any column of
+    ftr_application_inputs and any feature above may be used; for instance
+    {{{{ within('annual_income / 12', 0, 1000000000) }}}} as monthly_income
+-#}}
+{{% macro features_since_{version}() -%}}
+{{%- endmacro %}}
+"""
+_SELECT = """\
+-- One row per application: the features of version {version}, each a scalar expression over that application's inputs.
+-- Nothing else may stand here (no join, no aggregate, no subquery): the request path runs this same text, compiled.
+select
+    application_id,
+    borrower_id,
+    source,
+    decided_at,
+
+    {{{{ features_of([{blocks}]) }}}}
+from {{{{ ref('ftr_application_inputs') }}}}
+"""
+_ROWS = """\
+-- One row per mature application: the features of version {version}, the label, and which part of training it serves.
+{{{{ training_rows({version}) }}}}
+"""
+_TRAINED = """\
+      - v: {version}
+        data_tests: [carries_the_contract: {{arguments: {{leading: 7, version: {version}}}}}]
+"""
+
+
+@dataclass(frozen=True)
+class NewVersion:
+    """A version that was created: where its features are to be written."""
+
+    version: int
+    sql: Path
+    contract: Path
+
+
+def macro_file(version: int) -> Path:
+    """Where the SQL of the features that exist since a version stands, within the dbt project."""
+    return Path(f"macros/features/features_since_{version}.sql")
+
+
+def since(column: Mapping[str, Any]) -> int:
+    """From which version on a column exists, by its meta: 1 unless it says otherwise."""
+    meta = (column.get("config") or {}).get("meta") or {}
+    value = meta.get("since", 1)
+    if not isinstance(value, int) or value < 1:
+        raise ContractError(f"{FEATURES_MODEL}.{column['name']}: since must be a version, 1 or later: found {value!r}")
+    return value
+
+
+def create_version(project: Path) -> NewVersion:
+    """Close the newest version of the dbt project in ``project``, and create the next one, which adds nothing yet.
+
+    Raises ContractError where the newest version adds nothing itself, or a file of the next one exists.
+    """
+    features, training = ((project / path).read_text() for path in (FEATURES_YAML, _TRAINING_YAML))
+    model = yaml.safe_load(features)["models"][0]
+    newest = int(model["latest_version"])
+    version = newest + 1
+    if newest > 1 and not any(since(column) == newest for column in model["columns"]):
+        raise ContractError(
+            f"version {newest} of {FEATURES_MODEL} has no feature of its own yet: write one in "
+            f"{project / macro_file(newest)} and {project / FEATURES_YAML} before you create another version"
+        )
+    columns = [column["name"] for column in model["columns"] if since(column) <= newest]
+    entry = f"{_included(columns)}      - v: {version}\n"
+    blocks = ", ".join(f"features_since_{each}()" for each in range(1, version + 1))
+    new = {
+        macro_file(version): _MACRO.format(version=version, before=newest, model=FEATURES_MODEL),
+        _FEATURES / f"{FEATURES_MODEL}_v{version}.sql": _SELECT.format(version=version, blocks=blocks),
+        _TRAINING / f"{TRAINING_MODEL}_v{version}.sql": _ROWS.format(version=version),
+    }
+    for path in new:
+        if (project / path).exists():
+            raise ContractError(f"{project / path} exists, though {FEATURES_YAML} has no version {version}: delete it")
+    edited = {
+        FEATURES_YAML: _with_version(features, FEATURES_YAML, version, entry),
+        _TRAINING_YAML: _with_version(training, _TRAINING_YAML, version, _TRAINED.format(version=version)),
+    }
+    for path, text in {**new, **edited}.items():
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
+        (project / path).write_text(text)
+    return NewVersion(version, project / macro_file(version), project / FEATURES_YAML)
+
+
+def _included(columns: list[str]) -> str:
+    """The columns of a version as dbt wants them, to stand under its ``- v:``."""
+    names = textwrap.fill(", ".join(columns), width=100, initial_indent=" " * 16, subsequent_indent=" " * 16)
+    return f"        columns:\n          - include:\n              [\n{names},\n              ]\n"
+
+
+def _with_version(text: str, path: Path, version: int, entry: str) -> str:
+    """The YAML with another latest version, and ``entry`` at the end of its ``versions:``."""
+    latest = re.compile(rf"^    latest_version: {version - 1}$", re.MULTILINE)
+    # the list of versions ends where the model's next key begins
+    versions = re.compile(r"^    versions:\n(?:^ {5,}.*\n|^\n)+", re.MULTILINE)
+    if len(latest.findall(text)) != 1 or len(versions.findall(text)) != 1:
+        raise ContractError(
+            f"{path} must have one line `    latest_version: {version - 1}` and one `    versions:`: found "
+            f"{len(latest.findall(text))} and {len(versions.findall(text))}; restore the file"
+        )
+    text = latest.sub(f"    latest_version: {version}", text)
+    return versions.sub(lambda found: found[0] + entry, text)

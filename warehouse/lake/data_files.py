@@ -1,0 +1,57 @@
+"""Whether the data files that the lake's newest state needs are there, each of the size that its catalog remembers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from warehouse.lake.connection import CATALOG
+from warehouse.settings import Settings
+
+_METADATA = f"__ducklake_metadata_{CATALOG}"
+
+
+@dataclass(frozen=True)
+class LostFile:
+    """A data file that is missing or cut short; ``table`` is ``schema.table``."""
+
+    table: str
+    path: str
+    n_bytes: int
+    n_bytes_found: int | None
+
+    def __str__(self) -> str:
+        found = "it is missing" if self.n_bytes_found is None else f"found {self.n_bytes_found:,} bytes"
+        return f"{self.table}: {self.path} must have {self.n_bytes:,} bytes, {found}"
+
+
+def lost_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> list[LostFile]:
+    """By each file's size, which shows no other damage; none in an object store, which watches over its files."""
+    if "://" in settings.lake_data:
+        return []
+    return [lost for lost in _looked_at(con, settings) if lost.n_bytes_found != lost.n_bytes]
+
+
+def _looked_at(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[LostFile]:
+    found = con.execute(
+        f"""
+        select schemas.schema_name || '.' || tables.table_name, schemas.path, schemas.path_is_relative,
+            tables.path, tables.path_is_relative, files.path, files.path_is_relative, files.file_size_bytes
+        from (
+            select table_id, path, path_is_relative, file_size_bytes
+            from {_METADATA}.ducklake_data_file where end_snapshot is null
+            union all
+            select table_id, path, path_is_relative, file_size_bytes
+            from {_METADATA}.ducklake_delete_file where end_snapshot is null
+        ) as files
+        join {_METADATA}.ducklake_table as tables on tables.table_id = files.table_id and tables.end_snapshot is null
+        join {_METADATA}.ducklake_schema as schemas
+            on schemas.schema_id = tables.schema_id and schemas.end_snapshot is null
+        order by 1, 6"""
+    ).fetchall()
+    for table, *parts, n_bytes in found:
+        place = Path(settings.lake_data)
+        for path, is_relative in zip(parts[::2], parts[1::2], strict=True):
+            place = place / path if is_relative else Path(path)
+        yield LostFile(table, str(place), int(n_bytes), place.stat().st_size if place.exists() else None)

@@ -1,0 +1,140 @@
+"""Keep the lake small: rewrite deleted rows away, merge small files, expire old snapshots, delete what nobody reads.
+
+All of it under the writer lease; readers go on. Merging and rewriting change no row of any snapshot. A data file that
+is no longer needed stays for a grace time, since a query that began before may still read it.
+"""
+
+import time
+from collections.abc import Callable, Collection
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+
+from warehouse.errors import LakeError
+from warehouse.lake.catalog_pages import give_free_pages_back
+from warehouse.lake.connection import CATALOG, connect, lake_exists, lease
+from warehouse.lake.training_rows import drop_unnamed, kept_snapshots
+from warehouse.settings import Settings
+
+#: A file is written anew once this share of its rows has been deleted.
+REWRITE_SHARE = 0.3
+_METADATA = f"__ducklake_metadata_{CATALOG}"
+
+
+@dataclass(frozen=True)
+class Maintained:
+    """What a maintenance did. ``n_kept_for_use``: snapshots older than the retention that something still names."""
+
+    n_files_merged: int
+    n_files_rewritten: int
+    n_snapshots_expired: int
+    n_snapshots: int
+    n_kept_for_use: int
+    n_files_deleted: int
+    n_orphans_deleted: int
+    seconds: float
+
+
+def maintain(
+    settings: Settings,
+    *,
+    named_snapshots: Callable[[], Collection[int]] = frozenset,
+    retention: timedelta,
+    grace: timedelta,
+) -> Maintained:
+    """Rewrite, merge, expire, clean up, in this order; running again finds nothing to do.
+
+    Any state that the lake had within ``retention``, or within ``grace``, can still be read: a snapshot counts as old
+    from the moment it stopped being the newest. Older ones stay where ``named_snapshots`` (asked once the lease is
+    held) gives them, unless an erasure has kept their training rows elsewhere (``warehouse.lake.training_rows``). An
+    open transaction reads the snapshot it began on, and DuckLake 1.0 gives it empty tables once that has expired: none
+    may last longer than the two.
+
+    Files that only expired snapshots read, and files that no snapshot knows, are deleted ``grace`` after they fell out
+    of use, or up to a day later. Zero means immediately, and gives the free pages of the catalog back too: only while
+    nobody reads. Raises LakeBusyError where somebody does; all but the pages is done by then.
+    """
+    if not lake_exists(settings):
+        raise LakeError(f"there is no lake at {settings.lake_catalog} to maintain: `loanlake ingest` makes one")
+    started = time.monotonic()
+    with lease("maintain", settings):
+        with closing(connect(settings, read_only=False)) as con:
+            n_rewritten = _files_processed(
+                con, f"ducklake_rewrite_data_files('{CATALOG}', delete_threshold => {REWRITE_SHARE})"
+            )
+            # second: files with deleted rows are not merged
+            n_merged = _files_processed(con, f"ducklake_merge_adjacent_files('{CATALOG}')")
+            named = set(named_snapshots())
+            drop_unnamed(con, named)
+            named -= kept_snapshots(con)
+            old = superseded_before(con, datetime.now(UTC) - max(retention, grace))
+            _expire(con, sorted(old - named))
+            _forget_inlined_rows(con)
+            n_deleted = len(_call(con, f"ducklake_cleanup_old_files('{CATALOG}', {_until(grace)})"))
+            n_orphans = len(_call(con, f"ducklake_delete_orphaned_files('{CATALOG}', {_until(grace)})"))
+            n_snapshots = len(_call(con, f"ducklake_snapshots('{CATALOG}')"))
+        if not grace:
+            give_free_pages_back(settings)
+    return Maintained(
+        n_files_merged=n_merged,
+        n_files_rewritten=n_rewritten,
+        n_snapshots_expired=len(old - named),
+        n_snapshots=n_snapshots,
+        n_kept_for_use=len(old & named),
+        n_files_deleted=n_deleted,
+        n_orphans_deleted=n_orphans,
+        seconds=time.monotonic() - started,
+    )
+
+
+def superseded_before(con: duckdb.DuckDBPyConnection, moment: datetime) -> set[int]:
+    """Snapshots that another one had followed before ``moment``; never the newest."""
+    rows = con.execute(
+        "select snapshot_id from (select snapshot_id, lead(snapshot_time) over (order by snapshot_id) as superseded_at "
+        f"from ducklake_snapshots('{CATALOG}')) where superseded_at < $1",
+        [moment],
+    )
+    return {int(snapshot) for (snapshot,) in rows.fetchall()}
+
+
+def _expire(con: duckdb.DuckDBPyConnection, snapshots: list[int]) -> None:
+    if snapshots:
+        listed = ", ".join(map(str, snapshots))
+        con.execute(f"call ducklake_expire_snapshots('{CATALOG}', versions => [{listed}])")
+
+
+def _until(grace: timedelta) -> str:
+    """The argument that tells DuckLake which files are old enough.
+
+    In a SQLite catalog DuckLake 1.0 compares the moments as texts that differ in their separator, so that all of the
+    named day counts as older: the last moment of the day before is named.
+    """
+    if not grace:
+        return "cleanup_all => true"
+    day = (datetime.now(UTC) - grace).replace(hour=0, minute=0, second=0, microsecond=0)
+    return f"older_than => timestamptz '{day - timedelta(microseconds=1)}'"
+
+
+def _forget_inlined_rows(con: duckdb.DuckDBPyConnection) -> None:
+    """Delete rows that the catalog itself holds (DuckLake writes no file for a few) and no snapshot can see any more.
+
+    Expiring leaves them: a deleted row would stay in the catalog for ever.
+    """
+    for (table,) in con.execute(f"select table_name from {_METADATA}.ducklake_inlined_data_tables").fetchall():
+        con.execute(
+            f"delete from {_METADATA}.{table} where end_snapshot is not null and not exists ("
+            f"from {_METADATA}.ducklake_snapshot as kept "
+            f"where kept.snapshot_id >= {table}.begin_snapshot and kept.snapshot_id < {table}.end_snapshot)"
+        )
+
+
+def _files_processed(con: duckdb.DuckDBPyConnection, function: str) -> int:
+    return sum(row[2] for row in _call(con, function))  # schema, table, files processed, files created
+
+
+def _call(con: duckdb.DuckDBPyConnection, function: str) -> list[tuple[Any, ...]]:
+    # called, not selected from: of `select sum(…) from ducklake_merge_adjacent_files(…)` nothing is committed
+    return con.execute(f"call {function}").fetchall()

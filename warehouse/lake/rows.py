@@ -1,0 +1,22 @@
+"""Rows on their way to a table that programs write, as Arrow."""
+
+from typing import TYPE_CHECKING
+
+from warehouse.lake.tables import TABLES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def arrow_schema(table: str) -> "pa.Schema":
+    """The table's columns, in its order."""
+    import pyarrow as pa
+
+    types = {
+        "varchar": pa.string(),
+        "double": pa.float64(),
+        "integer": pa.int32(),
+        "bigint": pa.int64(),
+        "timestamp": pa.timestamp("us"),
+    }
+    return pa.schema([(name, types[data_type]) for name, data_type in TABLES[table].items()])

@@ -1,0 +1,41 @@
+"""The fields of the hash that holds a home's records in Redis."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from warehouse.online_store.records import Freshness, Layout, TableName
+
+META = b"meta"
+
+
+@dataclass
+class Meta:
+    """What a home's records need beside themselves; ``is_complete``: some pass over a table has ended."""
+
+    is_complete: bool = False
+    layouts: dict[int, Layout] = field(default_factory=dict)
+    sources: dict[bytes, Freshness] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """For the field ``meta``."""
+        layouts = {number: layout.to_bytes() for number, layout in self.layouts.items()}
+        sources = {key: fresh.to_bytes() for key, fresh in self.sources.items()}
+        return msgspec.msgpack.encode([self.is_complete, layouts, sources])
+
+    @classmethod
+    def from_bytes(cls, data: bytes | None) -> "Meta":
+        """The inverse of :meth:`to_bytes`; no data is a store that nothing was written to."""
+        if data is None:
+            return cls()
+        is_complete, layouts, sources = msgspec.msgpack.decode(data)
+        return cls(
+            is_complete,
+            {number: Layout.from_bytes(layout) for number, layout in layouts.items()},
+            {key: Freshness.from_bytes(fresh) for key, fresh in sources.items()},
+        )
+
+
+def record_field(table: TableName, key: bytes) -> bytes:
+    """The field of a record in the hash; no table's begins as ``meta`` does."""
+    return table[:1].encode() + key

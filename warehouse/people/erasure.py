@@ -1,0 +1,270 @@
+"""Erase a person from the lake as it stands and from the landing files; with pseudonyms, their rows stay without them.
+
+Old snapshots cannot be written to: they go by maintenance. What live models read of them is kept elsewhere, without the
+person (:mod:`warehouse.lake.training_rows`). Everything that changes in the lake changes in one transaction.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from warehouse.errors import SourceFileError
+from warehouse.lake.connection import CATALOG
+from warehouse.lake.training_rows import kept_snapshots, kept_table, training_tables
+from warehouse.people.person import HeldRows, Person
+from warehouse.people.pseudonyms import Pseudonyms
+from warehouse.raw import SOURCES
+from warehouse.raw.keys import id_in, quoted, quoted_name
+from warehouse.settings import Settings
+from warehouse.sources.csv_file import CsvFile
+from warehouse.sources.erasing import RewrittenFile, without_lines
+from warehouse.sources.parquet_file import is_parquet
+
+#: Columns of tables that programs write in which a message or an example may name anyone.
+FREE_TEXTS = {
+    "monitoring.contract_violations": ("examples",),
+    "monitoring.feature_skew": ("examples",),
+    "monitoring.gate_results": ("found", "message"),
+    "monitoring.walk_forward": ("why",),
+    "serving.batch_scores": ("problem",),
+    "serving.person_requests": ("reason",),
+}
+_METADATA = f"__ducklake_metadata_{CATALOG}"
+#: What stands in a text where an id was.
+ERASED = "erased"
+#: Lines of landing files by the file's path below the landing directory.
+LandingLines = dict[str, list[int]]
+
+
+@dataclass(frozen=True)
+class LakeErasure:
+    """What is to be changed in the lake. ``names``: None deletes.
+
+    ``kept``: training tables and snapshots of which the other rows must stay readable (:func:`rows_to_keep`).
+    """
+
+    person: Person
+    held: tuple[HeldRows, ...]
+    names: Pseudonyms | None
+    kept: tuple[tuple[str, int], ...] = ()
+
+
+def naming_pattern(person: Person) -> str:
+    """A regular expression, for Python and DuckDB, of the person's ids in free text.
+
+    Ids that are short numbers are left out: in a text they are other numbers too.
+    """
+    ids = sorted(name for names in person.ids.values() for name in names if not name.isdecimal() or len(name) > 11)
+    return rf"\b(?:{'|'.join(map(re.escape, ids))})\b" if ids else r"a\bb"
+
+
+def landing_lines(
+    settings: Settings, con: duckdb.DuckDBPyConnection, held: Collection[HeldRows], person: Person
+) -> LandingLines:
+    """Where the landing files have rows of the person, and lines that are no row but hold their id in its place."""
+    found: dict[str, set[int]] = {}
+    for rows in held:
+        if rows.raw is None:
+            continue
+        folder = f"{rows.raw.lender}/{rows.raw.entity}"
+        for file, line in con.execute(f"select _file, _line from {rows.relation} where {rows.condition}").fetchall():
+            found.setdefault(f"{folder}/{file}", set()).add(line)
+        for (file,) in con.execute(
+            "select distinct file from raw.rejected_lines where source = $1 and entity = $2",
+            [rows.raw.lender, rows.raw.entity],
+        ).fetchall():
+            condition = _rejected(settings, rows, person, folder=folder, file=file)
+            if condition is not None:
+                lines = con.execute(f"select line from raw.rejected_lines where {condition}").fetchall()
+                found.setdefault(f"{folder}/{file}", set()).update(line for (line,) in lines)
+    return {path: sorted(lines) for path, lines in sorted(found.items()) if lines}
+
+
+def rewrite_landing(settings: Settings, lines: LandingLines) -> dict[str, RewrittenFile]:
+    """The landing files without these lines, each written beside the one it will replace, if that is still there."""
+    return {
+        name: without_lines(path, numbers, notes=_notes(name))
+        for name, numbers in lines.items()
+        if (path := settings.landing / name).exists()
+    }
+
+
+def erase(
+    con: duckdb.DuckDBPyConnection,
+    what: LakeErasure,
+    *,
+    lines: LandingLines,
+    rewritten: Mapping[str, RewrittenFile],
+    record: Callable[[Mapping[str, int]], None],
+) -> dict[str, int]:
+    """Change the lake, in one transaction, and rewrite the files of its newest snapshot; rows by table.
+
+    ``con`` is a writer's. ``record`` is told the rows, and writes to the same transaction that this was done.
+    """
+    con.execute("begin")
+    for table, snapshot in what.kept:
+        _keep_training_rows(con, what, table, snapshot)
+    counts = {rows.table: _erase_rows(con, rows, what) for rows in what.held}
+    for name, numbers in lines.items():
+        source, entity, file = name.split("/", 2)
+        con.execute(
+            "delete from raw.rejected_lines "
+            "where source = $1 and entity = $2 and file = $3 and list_contains($4, line)",
+            [source, entity, file, numbers],
+        )
+    for name, file_written in rewritten.items():
+        con.execute(
+            "update raw.files set erased_sha256 = $4 where source = $1 and entity = $2 and file = $3",
+            [*name.split("/", 2), file_written.sha256],
+        )
+    _erase_texts(con, naming_pattern(what.person))
+    record(counts)
+    con.execute("commit")
+    # called, not selected from, or nothing is committed; every deleted row goes, however few a file has
+    con.execute(f"call ducklake_rewrite_data_files('{CATALOG}', delete_threshold => 0)").fetchall()
+    _forget_bounds(con, what.person)
+    return counts
+
+
+def rows_to_keep(
+    con: duckdb.DuckDBPyConnection, held: Collection[HeldRows], named: Collection[int]
+) -> tuple[tuple[str, int], ...]:
+    """Training tables as of the ``named`` snapshots that have a row of the person, in whatever table."""
+    kept = kept_snapshots(con)
+    holding = [
+        snapshot
+        for snapshot in sorted(set(named) - kept)
+        if any(_has_rows(con, rows.relation, snapshot, rows.condition) for rows in held)
+    ]
+    tables = training_tables(con)
+    return tuple((table, snapshot) for snapshot in holding for table in tables if _has_rows(con, table, snapshot))
+
+
+def _has_rows(con: duckdb.DuckDBPyConnection, table: str, snapshot: int, condition: str = "true") -> bool:
+    try:
+        return bool(
+            con.execute(f"select 1 from {table} at (version => {snapshot}) where {condition} limit 1").fetchall()
+        )
+    except duckdb.Error:  # no such table, column or snapshot
+        return False
+
+
+def _keep_training_rows(con: duckdb.DuckDBPyConnection, what: LakeErasure, table: str, snapshot: int) -> None:
+    ids = {column: names for column, names in what.person.ids.items() if column != "decision_id" and names}
+    if what.names is None:
+        mine = " or ".join(f"{column} in ({', '.join(map(quoted, sorted(names)))})" for column, names in ids.items())
+        rows = f"select * from {table} at (version => {snapshot}) where not ({mine})"
+    else:
+        renamed = [f"{_renamed(column, names, what.names)} as {column}" for column, names in ids.items()]
+        rows = f"select * replace ({', '.join(renamed)}) from {table} at (version => {snapshot})"
+    con.execute(f"create table {kept_table(table, snapshot)} as {rows}")
+
+
+def _erase_rows(con: duckdb.DuckDBPyConnection, rows: HeldRows, what: LakeErasure) -> int:
+    values = _new_values(con, rows, what)
+    if values:
+        changes = ", ".join(f'"{column}" = {value}' for column, value in values.items())
+        statement = f"update {rows.relation} set {changes} where {rows.condition}"
+    else:
+        statement = f"delete from {rows.relation} where {rows.condition}"
+    ((n_rows,),) = con.execute(statement).fetchall()
+    return int(n_rows)
+
+
+def _new_values(con: duckdb.DuckDBPyConnection, rows: HeldRows, what: LakeErasure) -> dict[str, str]:
+    """Column → SQL; nothing where rows are to be deleted, as those are that a build makes of raw rows again."""
+    if what.names is None:
+        return {}
+    if rows.raw is not None:
+        return rows.raw.renamed(what.person.raw_ids, what.names.of)
+    values = {}
+    for column in sorted(rows.ids):
+        found = con.execute(f"select distinct {column} from {rows.relation} where {rows.condition}").fetchall()
+        names = {name for (name,) in found if name is not None}
+        # a decision's or a report's id is made of the application's, or known to who asked for it
+        mine = names & what.person.ids[column] if column in ("application_id", "borrower_id") else names
+        if mine:
+            values[column] = _renamed(column, mine, what.names)
+    for column in rows.json if values else ():
+        values[column] = column
+        for name in sorted({what.person.borrower_id, *what.person.application_ids}):
+            before, after = (json.dumps(text, ensure_ascii=False) for text in (name, what.names.of(name)))
+            values[column] = f"replace({values[column]}, {quoted(before)}, {quoted(after)})"
+    return values
+
+
+def _renamed(column: str, names: Collection[str], pseudonyms: Pseudonyms) -> str:
+    cases = " ".join(f"when {quoted(name)} then {quoted(pseudonyms.of(name))}" for name in sorted(names))
+    return f"case {column} {cases} else {column} end"
+
+
+def _erase_texts(con: duckdb.DuckDBPyConnection, pattern: str) -> None:
+    for table, columns in FREE_TEXTS.items():
+        for column in columns:
+            con.execute(
+                f"update {table} set {column} = regexp_replace({column}, $1, '{ERASED}', 'g') "
+                f"where regexp_matches({column}, $1)",
+                [pattern],
+            )
+
+
+def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
+    """Set the catalog's least and greatest value of a column anew where one of them names the person.
+
+    DuckLake 1.0 does so as it rewrites a file, but not where no row of a table is left to be written.
+    """
+    ids = "|".join(sorted(re.escape(name) for names in person.ids.values() for name in names))
+    columns = con.execute(
+        "select stats.table_id, stats.column_id, schema_name, table_name, column_name "
+        f"from {_METADATA}.ducklake_table_column_stats as stats "
+        f"join {_METADATA}.ducklake_column as columns using (table_id, column_id) "
+        f"join {_METADATA}.ducklake_table as tables using (table_id) "
+        f"join {_METADATA}.ducklake_schema as schemas using (schema_id) "
+        "where columns.end_snapshot is null and tables.end_snapshot is null and schemas.end_snapshot is null "
+        "and lower(columns.column_type) = 'varchar' "
+        "and regexp_matches(concat_ws(chr(10), min_value, max_value), $1)",
+        [rf"\b(?:{ids})\b"],
+    ).fetchall()
+    for table_id, column_id, schema, table, column in columns:
+        # empty, not null, where there is no row: DuckLake can't compare the next insert's values with null
+        text = quoted_name(column)
+        bounds = con.execute(
+            f"select coalesce(min({text}), ''), coalesce(max({text}), '') from {quoted_name(schema, table)}"
+        )
+        con.execute(
+            f"update {_METADATA}.ducklake_table_column_stats set min_value = $1, max_value = $2 "
+            "where table_id = $3 and column_id = $4",
+            [*bounds.fetchall()[0], table_id, column_id],
+        )
+
+
+def _rejected(settings: Settings, rows: HeldRows, person: Person, *, folder: str, file: str) -> str | None:
+    """The condition for refused lines of a file whose field in the place of an id is the person's."""
+    path = settings.landing / folder / file
+    if rows.raw is None or not path.exists() or is_parquet(path):
+        return None
+    try:
+        header = CsvFile(path, notes=_notes(f"{folder}/{file}")).columns
+    except SourceFileError:
+        return None
+    conditions = [
+        id_in(f"trim(split_part(value, ',', {header.index(column) + 1}), ' \"')")
+        + f" in ({', '.join(map(quoted, sorted(texts)))})"
+        for column in rows.raw.identifies
+        if column in header and (texts := rows.raw.texts_of(column, person.raw_ids))
+    ]
+    if not conditions:
+        return None
+    return (
+        f"source = {quoted(rows.raw.lender)} and entity = {quoted(rows.raw.entity)} and file = {quoted(file)} "
+        f"and ({' or '.join(conditions)})"
+    )
+
+
+def _notes(name: str) -> tuple[str, ...]:
+    source = SOURCES.get(Path(name).parts[0])
+    return source.notes if source is not None else ()

@@ -1,0 +1,283 @@
+"""Everything a home holds of one borrower, found by their ids: in the lake as it stands, the decision log and batches.
+
+Rows are found by columns, not by a list of tables: ``borrower_id``, ``application_id`` and ``decision_id`` wherever a
+table has them, raw rows by what the lender declares (:mod:`warehouse.raw.keys`), and what carries only file and line by
+the raw rows that stand there.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import duckdb
+import msgspec
+
+from warehouse.batches.files import sent_rows
+from warehouse.decision_log.entries import KINDS, OUTCOMES, Entries
+from warehouse.decision_log.outbox import connect as connect_to_outbox
+from warehouse.errors import NotFoundError
+from warehouse.lake.connection import CATALOG
+from warehouse.raw.keys import Kind, RawTable, id_in, quoted, quoted_name, raw_tables, read_manifest
+from warehouse.settings import Settings
+from warehouse.values.formats import NULL_WORDS
+
+_ID_COLUMNS = {"borrower_id", "application_id", "decision_id"}
+#: Columns that name a person, though rows need not be looked for by them.
+_NAMING_COLUMNS = _ID_COLUMNS | {"answered_decision_id", "outcome_id"}
+
+
+@dataclass
+class Person:
+    """A borrower's ids over the whole home. ``sources``: the lenders that know them."""
+
+    borrower_id: str
+    application_ids: set[str] = field(default_factory=set)
+    decision_ids: set[str] = field(default_factory=set)
+    sources: set[str] = field(default_factory=set)
+
+    @property
+    def ids(self) -> dict[str, set[str]]:
+        """Column → values that name this person."""
+        return {
+            "borrower_id": {self.borrower_id},
+            "application_id": self.application_ids,
+            "decision_id": self.decision_ids,
+        }
+
+    @property
+    def raw_ids(self) -> dict[Kind, set[str]]:
+        """What :class:`RawTable` looks for."""
+        return {"application": self.application_ids, "borrower": {self.borrower_id}}
+
+
+@dataclass(frozen=True)
+class HeldRows:
+    """Rows of one table that are about the person: the condition that finds them.
+
+    ``ids``: those of the table's columns that hold ids of the platform, ``json``: those of JSON text with ids in it.
+    ``raw``: what a raw table declares.
+    """
+
+    schema: str
+    name: str
+    condition: str
+    ids: frozenset[str] = frozenset()
+    json: frozenset[str] = frozenset()
+    raw: RawTable | None = None
+
+    @property
+    def table(self) -> str:
+        """The table as people call it: ``schema.table``."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def relation(self) -> str:
+        """The table as SQL has it."""
+        return quoted_name(self.schema, self.name)
+
+
+class _Line(NamedTuple):
+    """A raw row of the person: where it was received, and when."""
+
+    lender: str
+    entity: str
+    file: str
+    line: int
+    loaded_at: datetime
+
+
+def find_person(settings: Settings, con: duckdb.DuckDBPyConnection, borrower_id: str) -> Person:
+    """The person's ids; raises NotFoundError where neither the lake nor the decision log knows the borrower."""
+    person, columns = Person(borrower_id), _columns(con)
+    is_known = False
+    for table, names in columns.items():
+        if "borrower_id" not in names:
+            continue
+        kept = [name for name in ("application_id", "decision_id", "source") if name in names]
+        found = con.execute(
+            f"select distinct {', '.join(kept) or 'true'} from {quoted_name(*table)} where borrower_id = $1",
+            [borrower_id],
+        ).fetchall()
+        is_known = is_known or bool(found)
+        for row in found:
+            _remember(person, dict(zip(kept, row, strict=False)))
+    for entries, _, entry in _logged(settings):
+        if entries is not OUTCOMES and entry.borrower_id == borrower_id:
+            is_known = True
+            _remember(person, {name: getattr(entry, name) for name in ("application_id", "decision_id", "source")})
+    for _, sent in sent_rows(settings):
+        if sent.borrower_id == borrower_id:
+            is_known = True
+            _remember(person, {"application_id": sent.application_id})
+    if not is_known:
+        raise NotFoundError(
+            f"no borrower {borrower_id!r}: no table of the lake, entry of the decision log or batch of {settings.home} "
+            "names them; ids are those of core.int_applications, with the lender's prefix"
+        )
+    return person
+
+
+def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person) -> Iterator[HeldRows]:
+    """Where the lake as it stands holds the person; tables without a row of theirs are left out.
+
+    Applications that staging refused, which raw rows alone know, are added to the person's ids on the way.
+    Raises ContractError where a lender's raw tables do not declare whose ids they hold.
+    """
+    columns = _columns(con)
+    lines: set[_Line] = set()
+    raw = [table for source in sorted(person.sources) for table in raw_tables(read_manifest(settings), source)]
+    raw = [received for received in raw if _place(received) in columns]
+    for received in raw:
+        person.application_ids |= _applications_in(con, received, person.borrower_id)
+    for received in raw:
+        condition = received.rows_of(person.raw_ids)
+        if condition is None:
+            continue
+        found = _lines_of(con, received, person)
+        lines |= found
+        if found:
+            yield HeldRows(*_place(received), condition, raw=received)
+    others = {table: names for table, names in columns.items() if not any(table == _place(each) for each in raw)}
+    yield from _rows_of_tables(con, others, person, lines, raw)
+
+
+def _lines_of(con: duckdb.DuckDBPyConnection, raw: RawTable, person: Person) -> set[_Line]:
+    condition = raw.rows_of(person.raw_ids)
+    if condition is None:
+        return set()
+    found = con.execute(f"select _file, _line, _loaded_at from {raw.name} where {condition}").fetchall()
+    return {_Line(raw.lender, raw.entity, *row) for row in found}
+
+
+def _rows_of_tables(
+    con: duckdb.DuckDBPyConnection,
+    columns: Mapping[tuple[str, str], set[str]],
+    person: Person,
+    lines: set[_Line],
+    raw: list[RawTable],
+) -> Iterator[HeldRows]:
+    for (schema, name), names in columns.items():
+        condition = _condition(name, names, person, lines, raw)
+        if condition is None:
+            continue
+        ids, json = frozenset(_NAMING_COLUMNS & names), frozenset({"inputs"} & names)
+        rows = HeldRows(schema, name, condition, ids=ids, json=json)
+        if con.execute(f"select count(*) from {rows.relation} where {condition}").fetchall()[0][0]:
+            yield rows
+
+
+def rows_in_copy(
+    settings: Settings, con: duckdb.DuckDBPyConnection, copy: duckdb.DuckDBPyConnection, person: Person
+) -> Iterator[HeldRows]:
+    """Where a dev lake holds the person, whose raw rows are production's: ``con``."""
+    production = _columns(con)
+    raw = [table for source in sorted(person.sources) for table in raw_tables(read_manifest(settings), source)]
+    raw = [received for received in raw if _place(received) in production]
+    lines: set[_Line] = set()
+    for received in raw:
+        lines |= _lines_of(con, received, person)
+    yield from _rows_of_tables(copy, _columns(copy), person, lines, raw)
+
+
+def logged_entries(settings: Settings, person: Person) -> Iterator[tuple[Entries, str, Any]]:
+    """The person's entries of the decision log that it still holds, each with its kind and id."""
+    for entries, entry_id, entry in _logged(settings):
+        is_mine = getattr(entry, "borrower_id", None) == person.borrower_id
+        if is_mine or entry.application_id in person.application_ids:
+            yield entries, entry_id, entry
+
+
+def _applications_in(con: duckdb.DuckDBPyConnection, raw: RawTable, borrower_id: str) -> set[str]:
+    condition = raw.rows_of({"application": (), "borrower": {borrower_id}})
+    columns = {column: kinds["application"] for column, kinds in raw.identifies.items() if "application" in kinds}
+    if condition is None:
+        return set()
+    return {
+        prefix + text
+        for column, prefix in columns.items()
+        for (text,) in con.execute(
+            f"select distinct {id_in(quoted_name(column))} from {raw.name} where {condition}"
+        ).fetchall()
+        if text and text.lower() not in NULL_WORDS  # the rows of all who lack one are not this person's
+    }
+
+
+def _place(raw: RawTable) -> tuple[str, str]:
+    schema, _, name = raw.name.partition(".")
+    return schema, name
+
+
+def _columns(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], set[str]]:
+    """Schema and name of every table of the lake (no view) → its columns."""
+    rows = con.execute(
+        "select columns.table_schema, columns.table_name, columns.column_name "
+        "from information_schema.columns as columns join information_schema.tables as tables "
+        "using (table_catalog, table_schema, table_name) "
+        f"where columns.table_catalog = {quoted(CATALOG)} and tables.table_type = 'BASE TABLE' order by 1, 2"
+    ).fetchall()
+    found: dict[tuple[str, str], set[str]] = {}
+    for schema, name, column in rows:
+        found.setdefault((schema, name), set()).add(column)
+    return found
+
+
+def _condition(table: str, names: set[str], person: Person, lines: set[_Line], raw: list[RawTable]) -> str | None:
+    conditions = [
+        f"{column} in ({', '.join(map(quoted, sorted(person.ids[column])))})"
+        for column in sorted(_ID_COLUMNS & names)
+        if person.ids[column]
+    ]
+    if not conditions and {"_file", "_line"} <= names:
+        conditions = [
+            f"(_file = {quoted(line.file)} and _line = {line.line}"
+            + (f" and _loaded_at = timestamp '{line.loaded_at}')" if "_loaded_at" in names else ")")
+            for line in _lines_typed_in(table, names, lines, raw)
+        ]
+    if not conditions and {"source", "entity", "file", "line"} <= names:
+        conditions = [
+            f"(source = {quoted(line.lender)} and entity = {quoted(line.entity)} and file = {quoted(line.file)} "
+            f"and line = {line.line})"
+            for line in sorted(lines)
+        ]
+    return " or ".join(conditions) or None
+
+
+def _lines_typed_in(model: str, names: set[str], lines: set[_Line], raw: list[RawTable]) -> list[_Line]:
+    """The lines that may be rows of a typed table, which has the lender's own names for ids.
+
+    Files of two kinds may have one name: only lines of the raw tables that it is made of. A table that no model makes
+    any more can have those of every kind, and is left out unless it tells one file from another by when it was loaded.
+    """
+    made_of = {(each.lender, each.entity) for each in raw if model in each.staging_models}
+    if not made_of and "_loaded_at" not in names:
+        return []
+    return [
+        line
+        for line in sorted(lines)
+        if ((line.lender, line.entity) in made_of if made_of else model.startswith(f"stg_{line.lender}__"))
+    ]
+
+
+def _remember(person: Person, row: dict[str, Any]) -> None:
+    if row.get("application_id"):
+        person.application_ids.add(row["application_id"])
+    if row.get("decision_id"):
+        person.decision_ids.add(row["decision_id"])
+    if row.get("source"):
+        person.sources.add(row["source"])
+
+
+def _logged(settings: Settings) -> Iterator[tuple[Entries, str, Any]]:
+    connection: sqlite3.Connection | None = connect_to_outbox(settings)
+    if connection is None:
+        return
+    with closing(connection):
+        for entries in KINDS:
+            if "application_id" not in entries.columns:
+                continue  # about a model, not a person
+            decoder = msgspec.msgpack.Decoder(entries.struct)
+            for entry_id, payload in connection.execute(f"select id, payload from {entries.table}"):
+                yield entries, entry_id, decoder.decode(payload)

@@ -1,0 +1,50 @@
+"""The raw tables: one a source and entity, the file's columns as text, and where each row came from.
+
+A source is declared by one module (:data:`SOURCES`). :mod:`warehouse.raw.keys` says which rows belong to one key.
+"""
+
+from typing import TYPE_CHECKING
+
+from warehouse.raw.declaration import PROVENANCE_COLUMNS, Source, column_name, create_raw_table, is_name, raw_table
+from warehouse.raw.lending_club import LENDING_CLUB
+from warehouse.raw.simulated import SIMULATED
+from warehouse.raw.uci_credit_card import UCI_CREDIT_CARD
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = [
+    "PROVENANCE_COLUMNS",
+    "SIMULATED",
+    "SOURCES",
+    "Source",
+    "column_name",
+    "create_missing_raw_tables",
+    "create_raw_table",
+    "is_name",
+    "keys",
+    "raw_columns",
+    "raw_table",
+]
+
+#: The sources that Loanlake knows, by name. Any other name is a lender of your own.
+SOURCES: dict[str, Source] = {source.name: source for source in (SIMULATED, LENDING_CLUB, UCI_CREDIT_CARD)}
+
+
+def raw_columns() -> dict[str, tuple[str, ...]]:
+    """The raw tables of the known sources and their files' columns, all text, in table order.
+
+    Each table has :data:`PROVENANCE_COLUMNS` after them.
+    """
+    return {
+        raw_table(source.name, entity): columns
+        for source in SOURCES.values()
+        for entity, columns in source.entities.items()
+    }
+
+
+def create_missing_raw_tables(con: "duckdb.DuckDBPyConnection", existing: set[str]) -> None:
+    """Create, empty, the known sources' raw tables that are not in ``existing`` (``raw.<table>``)."""
+    for table, columns in raw_columns().items():
+        if table not in existing:
+            create_raw_table(con, table, columns)

@@ -1,0 +1,196 @@
+"""From a borrower's and applications' ids back to raw rows: which raw columns hold them, as dbt's project declares.
+
+A lender declares it once, in the YAML of its raw tables: raw column → whose id it becomes, and the prefix before it.
+
+::
+
+    config: {meta: {identifies: {id: {application: lc-}, member_id: {borrower: lc-member-}}, personal: [zip_code]}}
+
+``personal`` columns are emptied where a person's row is kept under a pseudonym; staging must not need them.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from warehouse.errors import ContractError, DbtProjectError
+from warehouse.settings import DBT_PROJECT_DIR, Settings
+from warehouse.values.formats import BLANKS, WHOLE_FLOAT
+
+Kind = Literal["application", "borrower"]
+_STAGING = re.compile(r"stg_(?P<lender>.+)__(?P<entity>\w+)")
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A raw table of a lender; ``identifies``: column → kind → prefix. ``feeds``: models ``stg_<lender>__<feeds>``.
+
+    ``personal``: columns that say more of a person than any model needs.
+    """
+
+    name: str
+    lender: str
+    identifies: Mapping[str, Mapping[Kind, str]]
+    feeds: frozenset[str]
+    personal: tuple[str, ...] = ()
+
+    @property
+    def entity(self) -> str:
+        """The kind of file that fills it."""
+        return self.name.removeprefix(f"raw.{self.lender}_")
+
+    @property
+    def staging_models(self) -> set[str]:
+        """The models that are made of its rows."""
+        return {f"stg_{self.lender}__{entity}" for entity in self.feeds}
+
+    @property
+    def prefixes(self) -> set[str]:
+        """What ids of this table begin with."""
+        return {prefix for kinds in self.identifies.values() for prefix in kinds.values()}
+
+    def rows_of(self, ids: Mapping[Kind, Collection[str]]) -> str | None:
+        """The SQL condition for the rows of these ids; None where no column could hold one."""
+        conditions = [
+            condition
+            for column, kinds in self.identifies.items()
+            for kind, prefix in kinds.items()
+            for condition in _conditions(
+                column, [found[len(prefix) :] for found in ids[kind] if found.startswith(prefix)]
+            )
+        ]
+        return " or ".join(conditions) or None
+
+    def texts_of(self, column: str, ids: Mapping[Kind, Collection[str]]) -> dict[str, str]:
+        """The texts that a column holds for these ids, without their prefix → the id."""
+        return {
+            found[len(prefix) :]: found
+            for kind, prefix in self.identifies.get(column, {}).items()
+            for found in ids[kind]
+            if found.startswith(prefix)
+        }
+
+    def renamed(self, ids: Mapping[Kind, Collection[str]], name: Callable[[str], str]) -> dict[str, str]:
+        """Column → SQL of its value once these ids are called ``name(id)``; personal columns become null."""
+        values = dict.fromkeys(self.personal, "null")
+        for column in self.identifies:
+            cases = [
+                f"when {condition} then {quoted(self._text(column, name(found)))}"
+                for text, found in self.texts_of(column, ids).items()
+                for condition in _conditions(column, [text])
+            ]
+            if cases:
+                values[column] = f'case {" ".join(cases)} else "{column}" end'
+        return values
+
+    def _text(self, column: str, found: str) -> str:
+        prefix = max((each for each in self.identifies[column].values() if found.startswith(each)), key=len)
+        return found[len(prefix) :]
+
+
+def read_manifest(settings: Settings) -> Mapping[str, Any]:
+    """dbt's manifest of the project: the newest of this home, else made by ``dbt parse``, which takes some seconds.
+
+    A home that an analyst built by ``dbt build`` has none: dbt leaves it in the project. Raises DbtProjectError where
+    the project cannot be parsed.
+    """
+    return kept_manifest(settings) or _parsed_manifest(settings)
+
+
+def kept_manifest(settings: Settings) -> Mapping[str, Any] | None:
+    """dbt's manifest as the last build or parse left it in this home; None where there was none."""
+    paths = [directory / "manifest.json" for directory in (settings.dbt_target, settings.dbt_parsed)]
+    written = [path for path in paths if path.exists()]
+    if not written:
+        return None
+    found: Mapping[str, Any] = json.loads(max(written, key=lambda path: path.stat().st_mtime).read_text())
+    return found
+
+
+def _parsed_manifest(settings: Settings) -> Mapping[str, Any]:
+    with tempfile.TemporaryDirectory() as target:
+        command = [str(Path(sys.executable).with_name("dbt")), "--quiet", "parse", "--no-use-colors"]
+        command += ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target", "prod"]
+        command += ["--target-path", target, "--log-path", target]
+        environment = {**os.environ, "LOANLAKE_HOME": str(settings.home), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+        # this environment's own dbt, a list and no shell
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, check=False, env=environment, cwd=DBT_PROJECT_DIR
+        )
+        if done.returncode != 0:
+            raise DbtProjectError(
+                f"dbt cannot parse the project in {DBT_PROJECT_DIR}:\n{done.stdout.strip()}{done.stderr.strip()}"
+            )
+        found: Mapping[str, Any] = json.loads((Path(target) / "manifest.json").read_text())
+        return found
+
+
+def raw_tables(manifest: Mapping[str, Any], lender: str) -> list[RawTable]:
+    """The raw tables that a lender's staging models read; raises ContractError where one hides whose rows it has."""
+    feeds: dict[str, set[str]] = {}
+    for node in manifest["nodes"].values():
+        found = _STAGING.fullmatch(node["name"]) if node["resource_type"] == "model" else None
+        if found and found["lender"] == lender:
+            for source in _sources(manifest, node["unique_id"]):
+                feeds.setdefault(source, set()).add(found["entity"])
+    tables = []
+    for source in sorted(feeds):
+        declared = manifest["sources"][source]
+        name = f"{declared['schema']}.{declared['identifier']}"
+        meta = declared.get("config", {}).get("meta") or declared.get("meta") or {}
+        identifies = meta.get("identifies")
+        if not identifies:
+            raise ContractError(
+                f"{name} must declare which of its columns hold the ids of applications and borrowers, as "
+                "`config: {meta: {identifies: {column: {application: prefix}}}}`: found none; add it to its YAML in "
+                f"{declared['original_file_path']}, then build or `dbt parse` again"
+            )
+        personal = tuple(meta.get("personal", ()))
+        tables.append(RawTable(name, lender, identifies, frozenset(feeds[source]), personal))
+    return tables
+
+
+def quoted(text: str) -> str:
+    """Text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quoted_name(*names: str) -> str:
+    """A name as an SQL identifier, with its schema where that comes first: a developer's schema may be ``dev_anna.k``.
+
+    >>> quoted_name("dev_anna.k_core", "int_applications")
+    '"dev_anna.k_core"."int_applications"'
+    """
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def id_in(text: str) -> str:
+    """SQL of the id in a text, itself SQL: :func:`warehouse.values.formats.read_id` without its refusals."""
+    text = f"trim({text}, {quoted(BLANKS)})"
+    is_whole = f"regexp_full_match({text}, {quoted(WHOLE_FLOAT)})"
+    return f"case when {is_whole} then split_part({text}, '.', 1) else nfc_normalize({text}) end"
+
+
+def _conditions(column: str, values: Collection[str]) -> Iterator[str]:
+    if not values:
+        return
+    yield f"{id_in(quoted_name(column))} in ({', '.join(map(quoted, sorted(values)))})"
+    numbers = [value for value in sorted(values) if value.isdecimal()]
+    if numbers:
+        # ids that staging reads as numbers: '007.0' is 7
+        yield f'try_cast("{column}" as decimal(38, 4)) in ({", ".join(numbers)})'
+
+
+def _sources(manifest: Mapping[str, Any], unique_id: str) -> Iterator[str]:
+    for parent in manifest["nodes"][unique_id]["depends_on"]["nodes"]:
+        if parent.startswith("source."):
+            yield parent
+        elif parent in manifest["nodes"]:
+            yield from _sources(manifest, parent)

@@ -1,0 +1,7 @@
+"""SQL from a person: one read-only query, or a shell."""
+
+#: The modules that other rooms may import.
+__all__ = [
+    "query",
+    "shell",
+]

@@ -1,0 +1,7 @@
+"""What one value means: the format of an input cell, the form of an id."""
+
+#: The modules that other rooms may import.
+__all__ = [
+    "formats",
+    "id_argument",
+]

@@ -1,0 +1,161 @@
+"""What a text means, by format: the one reading behind files, CSV batches, requests and commands.
+
+dbt reads files by the same grammars, ``warehouse/macros/formats.sql``; ``tests/unit/warehouse/values/test_formats.py``
+compares the two, statement by statement and value by value. What a text means depends on that text and its format
+alone. ``docs/formats.md`` is the page for people.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime
+
+import msgspec
+
+from warehouse.errors import FormatError
+
+_NUMBER = r"[+-]?(?:[0-9]+(?:[.][0-9]*)?|[.][0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
+_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]+)?)?"
+_OFFSET = r"(?:[Zz]|UTC|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
+#: Control characters, and those that nobody sees: soft hyphen, zero-width, direction marks.
+UNFIT = r"\x00-\x1f\x7f-\x9f" + "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+#: Format → the grammar of its whole text, without the blanks around it.
+GRAMMARS: Mapping[str, str] = {
+    "text": f"[^{UNFIT}]+",
+    "id": f"[^{UNFIT}]+",
+    "integer": _NUMBER,
+    "double": _NUMBER,
+    "boolean": "[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[01]",
+    "date": f"{_DAY}(?:[Tt ]00:00(?::00(?:[.]0+)?)?)?",
+    "timestamp": f"{_DAY}(?:[Tt ]{_CLOCK}(?: ?{_OFFSET})?)?",
+}
+WHOLE_FLOAT = "([0-9]+)[.]0+"
+ROUNDED_NUMBER = "[0-9]+(?:[.][0-9]+[eE][+]?|[eE][+])[0-9]+"
+NULL_WORDS = ("", "nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "none")
+#: Every blank of Unicode (tab and the space separators), and the zero-width ones, which nobody sees at an end.
+BLANKS = (
+    "\u0009\u0020\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+    "\u200b\u2060\ufeff"
+)
+#: Characters of an id of the platform and of a text that is looked up: 100 fit the online store's keys in any script.
+MOST_CHARACTERS = 100
+#: Characters of an id in a lender's file: what is left of an id of the platform after the lender's prefix (lc-).
+MOST_CHARACTERS_IN_FILE = 80
+#: Numbers beyond this, in either direction, are none: sums and products of them would be infinite.
+GREATEST = 1e300
+
+#: An id as most are: nothing to trim, compose or refuse; longer than any null word. A third of the time of the rest.
+_PLAIN_ID = re.compile("[A-Za-z0-9_-]{5,80}")
+_PATTERNS = {name: re.compile(grammar) for name, grammar in GRAMMARS.items()}
+_WHOLE_FLOAT, _ROUNDED_NUMBER = re.compile(WHOLE_FLOAT), re.compile(ROUNDED_NUMBER)
+_TIME = re.compile(f"({_DAY})(?:[Tt ]([0-9:.]+)(?: ?({_OFFSET}))?)?")
+
+
+def read_id(text: str, *, most: int = MOST_CHARACTERS) -> str | None:
+    """An id as every door has it: in one Unicode form, without blanks around it, 1001 for 1001.0; None for NaN or null.
+
+    Raises FormatError.
+
+    >>> read_id(" 1001.0 "), read_id("Ame\u0301lie") == "Am\u00e9lie", read_id("NaN")
+    ('1001', True, None)
+    """
+    if _PLAIN_ID.fullmatch(text) and len(text) <= most:
+        return text
+    text = text.strip(BLANKS)
+    if text.lower() in NULL_WORDS:
+        return None
+    whole = _WHOLE_FLOAT.fullmatch(text)
+    text = whole[1] if whole else unicodedata.normalize("NFC", text)
+    if len(text) > most or not _PATTERNS["id"].fullmatch(text) or _ROUNDED_NUMBER.fullmatch(text):
+        raise FormatError(
+            f"an id of 1 to {most} characters, none of them a control character or invisible, and no rounded number "
+            "such as 1.2E+15"
+        )
+    return text
+
+
+def read_text(text: str, *, most: int = MOST_CHARACTERS) -> str | None:
+    """A text in one Unicode form, without blanks around it; None for an empty one. Raises FormatError."""
+    text = unicodedata.normalize("NFC", text.strip(BLANKS))
+    if not text:
+        return None
+    if len(text) > most or not _PATTERNS["text"].fullmatch(text):
+        raise FormatError(f"a text of 1 to {most} characters, none of them a control character or invisible")
+    return text
+
+
+def read_number(text: str) -> int | float | None:
+    """A number: an int where digits alone are written. Raises FormatError, also for what no double can hold.
+
+    >>> read_number("-12"), read_number("1e3"), read_number("n/a")
+    (-12, 1000.0, None)
+    """
+    found = _formed(text, "double", "a number")
+    if found is None:
+        return None
+    with _refused_as("a number"):
+        # Python refuses integers of thousands of digits, which are beyond what is taken anyway
+        return checked_number(int(found) if re.fullmatch("[+-]?[0-9]{1,300}", found) else float(found), found)
+
+
+def checked_number(number: int | float, text: str) -> int | float:
+    """The number that ``text`` became; raises FormatError where a double cannot hold what is written.
+
+    >>> checked_number(float("1e-400"), "1e-400")
+    Traceback (most recent call last):
+    ...
+    warehouse.errors.FormatError: a number that is 0 only where 0 is written, and within 1e+300 in size
+    """
+    vanished = number == 0 and re.search("[1-9]", re.split("[eE]", text)[0])
+    if vanished or not abs(number) <= GREATEST:
+        raise FormatError(f"a number that is 0 only where 0 is written, and within {GREATEST:g} in size")
+    return number
+
+
+def read_boolean(text: str) -> bool | None:
+    """True or false, as 1 or 0 too. Raises FormatError."""
+    found = _formed(text, "boolean", "true or false")
+    return None if found is None else found.lower() in ("true", "1")
+
+
+def read_date(text: str) -> date | None:
+    """A day, also one written as its first moment. Raises FormatError."""
+    rule = "a date such as 2026-01-31"
+    found = _formed(text, "date", rule)
+    if found is None:
+        return None
+    with _refused_as(rule):
+        return date.fromisoformat(found[:10])
+
+
+def read_time(text: str) -> datetime | None:
+    """A time, with its offset where one is written; by day alone its first moment. Raises FormatError."""
+    rule = "a time such as 2026-01-31T09:30:00Z (UTC where no offset is given); named time zones are not read"
+    found = _formed(text, "timestamp", rule)
+    parts = _TIME.fullmatch(found) if found is not None else None
+    if parts is None:
+        return None
+    clock, offset = parts[2] or "00:00:00", parts[3] or ""
+    clock += ":00" if len(clock) == len("00:00") else ""
+    offset += ":00" if len(offset) == len("+00") and offset[0] in "+-" else ""
+    with _refused_as(rule):  # a 30th of February; and read as JSON reads it, rounded to the microsecond
+        return msgspec.convert(f"{parts[1]}T{clock}{'Z' if offset == 'UTC' else offset}", datetime)
+
+
+def _formed(text: str, name: str, rule: str) -> str | None:
+    text = text.strip(BLANKS)
+    if text.lower() in NULL_WORDS:
+        return None
+    if not _PATTERNS[name].fullmatch(text):
+        raise FormatError(rule)
+    return text
+
+
+@contextmanager
+def _refused_as(rule: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, msgspec.ValidationError):
+        raise FormatError(rule) from None

@@ -1,0 +1,22 @@
+"""The ids that commands are given, read as files and requests read them."""
+
+import click
+
+from warehouse.errors import FormatError
+from warehouse.values.formats import read_id
+
+
+class IdArgument(click.ParamType[str]):
+    """An id of the platform, such as ``lc-member-123``; with blanks around it, or in another Unicode form, the same."""
+
+    name = "id"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The id; ends the command where there is none."""
+        try:
+            found = read_id(value)
+        except FormatError as error:
+            self.fail(f"must be {error}: found {value[:100]!r}", param, ctx)
+        if found is None:
+            self.fail(f"must be an id: {value[:100]!r} stands for a missing one", param, ctx)
+        return found
