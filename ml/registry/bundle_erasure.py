@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from ml.bundle.bundle import FILES, MANIFEST, REFERENCE_SAMPLE, REFERENCE_SCORES, load_bundle
+from ml.bundle.bundle import MANIFEST, REFERENCE_SAMPLE, REFERENCE_SCORES, load_bundle
 from ml.registry.registered_version import note_changed_bundle
 from warehouse.files.drafts import remove_abandoned
 from warehouse.settings import Settings
@@ -65,7 +65,7 @@ def _erase_from_bundle(
     for name in (REFERENCE_SAMPLE, REFERENCE_SCORES):
         _rewrite(draft / name, application_ids, rename)
     manifest = json.loads((draft / MANIFEST).read_text())
-    manifest["files"] = {name: _sha256(draft / name) for name in FILES}
+    manifest["files"] = {name: _sha256(draft / name) for name in manifest["files"]}
     _replace(draft / MANIFEST, (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
     # recorded before the bundle is replaced: one of a digest that no record has is not served
     note_changed_bundle(settings, before=_sha256(directory / MANIFEST), after=load_bundle(draft).digest)

@@ -51,7 +51,7 @@ def decide_month(rows: KnownRows, month: date, champion: Champion) -> "pa.Table"
             "raw_score": scores.raw.astype(np.float64),
             "probability": scores.probability,
             "band": scores.bands,
-            "decision": np.where(scores.declined, "decline", "approve").tolist(),
+            "decision": scores.decisions,
         }
         decided.append(pa.table(columns, schema=_schema()))
     return pa.concat_tables(decided) if decided else no_decisions()
