@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml.batches.results import ResultColumns, of_few_values, result_file
-from ml.batches.row_problems import invalid_row
 from ml.bundle.bundle import Bundle
 from ml.bundle.feature_rows import model_columns
 from ml.bundle.logged_values import dump_reasons
 from ml.bundle.scorer import Scorer
+from ml.decisions.problems import INVALID, Violation, broken_rules
 from warehouse.batches.tables import scorable_table
 from warehouse.lake.connection import connect, current_snapshot
 from warehouse.settings import Settings
@@ -120,11 +120,11 @@ class TableScorer:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        violations: dict[int, list[dict[str, Any]]] = {}
+        violations: dict[int, list[Violation]] = {}
         ids = batch.column("application_id")
         if ids.null_count:
             for row in np.flatnonzero(pc.is_null(ids).to_numpy(zero_copy_only=False)):
-                violations.setdefault(int(row), []).append({"field": "application_id", "rule": "is required"})
+                violations.setdefault(int(row), []).append(Violation("application_id", "is required"))
         for feature in self.scorer.bundle.design_matrix.features:
             values = batch.column(feature.name)
             if feature.kind == "numeric" and pa.types.is_floating(values.type):
@@ -133,8 +133,8 @@ class TableScorer:
                 if pc.any(is_beyond).as_py():
                     for row in np.flatnonzero(is_beyond.to_numpy(zero_copy_only=False)):
                         found = str(values[int(row)].as_py())
-                        violation = {"field": feature.name, "rule": "must be a finite number, or null", "found": found}
-                        violations.setdefault(int(row), []).append(violation)
+                        broken = Violation(feature.name, "must be a finite number, or null", found)
+                        violations.setdefault(int(row), []).append(broken)
             if feature.kind != "categorical":
                 continue
             is_known = pc.is_in(values, value_set=pa.array([*feature.values, None], values.type))
@@ -142,9 +142,11 @@ class TableScorer:
                 rule = f"must be one of {', '.join(feature.values)}, or null"
                 for row in np.flatnonzero(~is_known.to_numpy(zero_copy_only=False)):
                     found = str(values[int(row)].as_py())[:100]
-                    violation = {"field": feature.name, "rule": rule, "found": found}
-                    violations.setdefault(int(row), []).append(violation)
-        return {row: invalid_row(broken).to_json() for row, broken in violations.items()}
+                    violations.setdefault(int(row), []).append(Violation(feature.name, rule, found))
+        return {
+            row: INVALID.document(broken_rules(broken, of="row"), broken).to_json()
+            for row, broken in violations.items()
+        }
 
 
 def _batches(
