@@ -145,7 +145,7 @@ def test_the_same_training_is_registered_once(registered):
 def test_a_run_tells_settings_figures_data_and_origin(registered):
     run = open_client(registered.settings).get_run(registered.first.run_id)
 
-    assert run.data.params["boosting.max_trees"] == "40"
+    assert run.data.params["model.max_trees"] == "40"
     assert run.data.metrics["candidate_on_test/auc"] == pytest.approx(registered.evaluation.overall("test").auc)
     assert run.data.tags["lake_snapshot"] == str(registered.training_set.snapshot)
     (dataset,) = run.inputs.dataset_inputs
