@@ -32,8 +32,8 @@ from warehouse.settings import sqlite_uri
 CONNECTIONS = 16
 SECONDS = 5.0
 _BIN = Path(sys.executable).parent
-_BUNDLE = "LOANLAKE_BENCHMARK_BUNDLE"
-_FEATURES = "LOANLAKE_BENCHMARK_FEATURES"
+_BUNDLE = "LOANLAKE_BENCH_BUNDLE"
+_FEATURES = "LOANLAKE_BENCH_FEATURES"
 
 
 @dataclass(frozen=True)

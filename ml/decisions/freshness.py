@@ -38,10 +38,7 @@ class Found(msgspec.Struct, frozen=True):
     history: HistoryWord
 
 
-def _age(text: str) -> timedelta | None:
-    """An age in hours; the word ``none`` says that no age is too old."""
-    if text == "none":
-        return None
+def _age(text: str) -> timedelta:
     hours = float(text)
     if not 0 < hours <= _MOST_HOURS:
         raise ValueError(text)
@@ -57,8 +54,9 @@ class HistoryPolicy:
         Variable(
             "Age beyond which history is stale; `none` for no limit.",
             "LOANLAKE_HISTORY_MAX_AGE_HOURS",
+            unit="hours",
+            words={"none": None},
             must=f"a number of hours above 0, at most {_MOST_HOURS:,}, or none",
-            otherwise=f"{USUAL_MAX_AGE / timedelta(hours=1):,.0f}, which is {USUAL_MAX_AGE.days} days",
             parse=_age,
         ),
     ] = USUAL_MAX_AGE

@@ -20,5 +20,7 @@ __all__ = [
     "listed",
     "memory_bytes",
     "read",
+    "registry",
     "sqlite_uri",
+    "variable",
 ]

@@ -16,6 +16,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -37,10 +38,10 @@ class Variable:
     """What a variable sets, in one sentence (``says``), and how its text is read.
 
     ``name``: ``LOANLAKE_`` and the field's name unless given. ``words``: the words that are allowed, with the value of
-    each. ``noun``: what a number is, where "a number of ``unit``" does not say it. ``must``: what is required, where
-    type and range do not say it; ``hint``: what else helps whoever set it wrongly. ``otherwise``: the default in words,
-    where it depends on the machine or is no plain value. ``parse`` reads the text instead of msgspec, and raises
-    ValueError. ``secret``: the value is never shown; passwords inside any value never are.
+    each, beside what ``parse`` reads, if given. ``noun``: what a number is, where "a number of ``unit``" does not say
+    it. ``must``: what is required, where type and range do not say it; ``hint``: what else helps whoever set it
+    wrongly. ``otherwise``: the default in words, where it is no plain value. ``parse`` reads the text instead of
+    msgspec, and raises ValueError. ``secret``: the value is never shown; passwords inside any value never are.
     """
 
     says: str
@@ -72,7 +73,7 @@ class Variable:
     def read(self, text: str) -> Any:
         """The value that a text stands for; raises SettingError with the name, what is required and what was found."""
         try:
-            if self.words:
+            if text in self.words or (self.words and not self.parse):
                 return self.words[text]
             value = self.parse(text) if self.parse else msgspec.convert(text, self._kind, strict=False)
             if isinstance(value, float) and math.isinf(value):
@@ -86,15 +87,16 @@ class Variable:
         """A value as people write it, without what must stay secret."""
         if self.secret and value is not None:
             return _MASK
-        if self.words:
-            return next(word for word, found in self.words.items() if found == value)
+        for word, meant in self.words.items():
+            if meant == value:
+                return word
         if value is None or value == ():
             return "not set"
         if isinstance(value, tuple):
             return ",".join(value)
-        if isinstance(value, float | int):
-            return f"{value:g}" if isinstance(value, float) else f"{value}"
-        return masked(str(value))
+        if isinstance(value, timedelta):
+            value = value / timedelta(hours=1)
+        return f"{value:g}" if isinstance(value, float) else masked(str(value))
 
     @property
     def _plain(self) -> Any:
