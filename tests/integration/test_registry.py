@@ -26,7 +26,7 @@ from ml.commands import canary as canary_command
 from ml.commands import challenge as challenge_command
 from ml.commands import promote as promote_command
 from ml.judging.evaluation import Evaluation, evaluate
-from ml.judging.gates import GateResult
+from ml.judging.gate import GateResult
 from ml.registry import registry
 from ml.registry.approval import approve_once
 from ml.registry.deployment import read_deployment, read_history
