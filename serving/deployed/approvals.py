@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ml.judging.gate_names import NEVER_OVERRIDDEN
+from ml.judging.gates import NEVER_OVERRIDDEN
 from ml.registry.approval import Approval, approve_once
 from ml.registry.registered_version import RegisteredVersion
 from ml.registry.version_states import StateWord, VersionState, version_states

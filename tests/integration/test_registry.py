@@ -25,7 +25,7 @@ from ml.commands import approve as approve_command
 from ml.commands import end_challenge, move_canary, start_canary, start_challenge
 from ml.commands import promote as promote_command
 from ml.judging.evaluation import Evaluation, evaluate
-from ml.judging.gates import GateResult
+from ml.judging.gate import GateResult
 from ml.registry import registry
 from ml.registry.approval import approve_once
 from ml.registry.deployment import read_deployment, read_history
