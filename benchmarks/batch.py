@@ -2,7 +2,7 @@
 
 The same model (400 trees of depth 5, 48 features), the same number of threads. Ours reads features that dbt would have
 built out of Parquet, encodes, scores, calibrates, bands, and puts every row into ``serving.batch_scores``; the peer is
-given float32 arrays, and its raw scores go nowhere. Rows: ``LOANLAKE_BENCHMARK_BATCH_ROWS``, a million unless set. The
+given float32 arrays, and its raw scores go nowhere. Rows: ``LOANLAKE_BENCH_BATCH_ROWS``, a million unless set. The
 two take turns, since other work on the machine is felt by whichever runs.
 """
 
@@ -26,7 +26,7 @@ from warehouse.features.contract import FeatureColumn, FeatureContract
 from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 
-ROWS = int(os.environ.get("LOANLAKE_BENCHMARK_BATCH_ROWS") or 1_000_000)
+ROWS = int(os.environ.get("LOANLAKE_BENCH_BATCH_ROWS") or 1_000_000)
 ROUNDS = 2
 TABLE, SOURCE, MODEL_NAME = "features.portfolio", "bench", "default_risk_bench"
 LABELS = ("a", "b", "c", "d")

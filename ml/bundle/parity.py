@@ -17,7 +17,7 @@ from ml.bundle.bundle import Bundle
 from ml.bundle.feature_rows import offline_columns, offline_frame, offline_name
 from ml.bundle.logged_values import same_bits
 from ml.bundle.scorer import Scorer
-from ml.judging.gates import ParityEvidence
+from ml.judging.gate import ParityEvidence
 from ml.training.calibration import uncalibrated
 from warehouse.errors import ExpressionDomainError
 

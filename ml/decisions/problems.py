@@ -18,7 +18,7 @@ class Violation(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
-    """RFC 9457's members, ``errors`` for a body that breaks its schema, and ``scope`` for one that the caller lacks."""
+    """The members of RFC 9457, ``errors`` for an invalid body, and ``scope`` for a missing scope."""
 
     type: str
     title: str
@@ -45,9 +45,9 @@ class ProblemKind(NamedTuple):
         return ProblemDocument(TYPE + self.name, self.heading, self.status, detail, tuple(errors))
 
 
-INVALID = ProblemKind(400, "invalid-request", "The request is not valid")
+INVALID = ProblemKind(400, "invalid-request", "Invalid request")
 NOT_SCORABLE = ProblemKind(422, "not-scorable", "No score can be computed from these values")
-STALE_HISTORY = ProblemKind(503, "stale-history", "The applicant's history is too old to score with")
+STALE_HISTORY = ProblemKind(503, "stale-history", "The applicant's history is too old")
 
 
 def broken_rules(violations: Sequence[Violation], *, of: str) -> str:

@@ -22,7 +22,7 @@ from json import dumps
 import duckdb
 
 from ml.bundle.bundle import load_bundle
-from ml.judging.gates import LoggedEvidence
+from ml.judging.gate import LoggedEvidence
 from ml.monitoring.logged_features import compare_logged_features, read_json
 from ml.monitoring.samples import SCORED_ONLINE, MonitoredModel, decisions_of
 from ml.monitoring.skew_months import HISTORY, months_to_measure

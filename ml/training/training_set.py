@@ -191,7 +191,7 @@ def _execute(con: duckdb.DuckDBPyConnection, query: str, table: str, snapshot: i
             raise LakeError(f"{table} at snapshot {snapshot} cannot be read: {text}; restore its files") from None
         raise NotFoundError(
             f"{table} must exist at snapshot {snapshot}: it does not ({text}); build it with `loanlake run` or "
-            "`dbt build`. A snapshot that `loanlake maintain` has expired is gone"
+            "`dbt build`. A snapshot that `loanlake data maintain` has expired is gone"
         ) from None
 
 
