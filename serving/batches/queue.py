@@ -209,7 +209,7 @@ class BatchService:
 
         schema = served.request_schema
         required = [field for field in schema.fields if schema.is_required(field)]
-        table = application_table(con, name, schema.fields, required=required)
+        table = application_table(con, name, served.champion.deployment.source, schema.fields, required=required)
         if not 0 < table.n_rows <= self._most_rows:
             raise BatchTableError(
                 f"a table of applications must hold 1 to {self._most_rows:,} rows (LOANLAKE_QUEUED_BATCH_ROWS): "
