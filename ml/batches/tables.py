@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml.batches.results import ResultColumns, of_few_values, result_file
-from ml.batches.row_problems import invalid_row
 from ml.bundle.bundle import Bundle
 from ml.bundle.feature_rows import model_columns
 from ml.bundle.logged_values import dump_reasons
 from ml.bundle.scorer import Scorer
+from ml.decisions.problems import INVALID, Violation, broken_rules
 from warehouse.batches.tables import SOURCE, scorable_table
 from warehouse.lake.connection import connect, current_snapshot
 from warehouse.settings import Settings
@@ -121,13 +121,16 @@ class TableScorer:
 
     def _problems(self, batch: "pa.RecordBatch") -> dict[int, str]:
         """Row → why it gets no score: no id, another lender's, an infinite number, or a category the model lacks."""
-        violations: dict[int, list[dict[str, Any]]] = {}
+        violations: dict[int, list[Violation]] = {}
         for field, rule, is_broken in self._broken(batch):
             for row in np.flatnonzero(is_broken.to_numpy(zero_copy_only=False)):
                 found = batch.column(field)[int(row)].as_py()
-                shown = {} if found is None else {"found": str(found)[:100]}
-                violations.setdefault(int(row), []).append({"field": field, "rule": rule, **shown})
-        return {row: invalid_row(broken).to_json() for row, broken in violations.items()}
+                broken = Violation(field, rule) if found is None else Violation(field, rule, str(found)[:100])
+                violations.setdefault(int(row), []).append(broken)
+        return {
+            row: INVALID.document(broken_rules(broken, of="row"), broken).to_json()
+            for row, broken in violations.items()
+        }
 
     def _broken(self, batch: "pa.RecordBatch") -> Iterator[tuple[str, str, "pa.BooleanArray"]]:
         """Field, rule, and the rows that break it; each rule that every row keeps costs one pass and yields nothing."""
