@@ -12,10 +12,9 @@ month it gives:
 - **chi-squared** for categorical and boolean features, over the values present, without continuity correction.
 - the change in the share of missing values.
 
-Whether a PSI is drift depends on what it would be without any: see :class:`DriftRule`.
+Whether a PSI is drift depends on what it would be without any: see :class:`ml.monitoring.limits.DriftRule`.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -25,6 +24,7 @@ from typing import Any
 import duckdb
 
 from ml.monitoring.drift_sql import Cuts, feature_sql, number_sql, read_cuts, reference_months_sql
+from ml.monitoring.limits import DriftRule
 from ml.monitoring.samples import (
     CURRENT,
     REFERENCE,
@@ -45,78 +45,12 @@ _SCORE = "probability"
 
 
 @dataclass(frozen=True)
-class DriftRule:
-    """When a feature or score counts as drifted.
-
-    ``psi``: above it, and above what sampling alone would give in 1 of 100 months, is drift. PSI of two samples from
-    one distribution is close to ``(1/n + 1/m)`` times chi-squared with ``bins - 1`` degrees of freedom (Yurdakul and
-    Naranjo, Statistical properties of the population stability index, Journal of Risk Model Validation 14(4), 2020),
-    which a month of 50 decisions often takes above 0.2.
-
-    That holds for rows drawn one by one. A feature made of cohort inputs has one value for all loans of a segment and
-    day: a month of 2,000 loans is a dozen draws. Such a month must also stand out among the reference's own months:
-    the share of them, and of itself, whose PSI is as great is at most ``among_months`` (the p-value of a Monte Carlo
-    test: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 4.2). Fewer than
-    ``1 / among_months - 1`` months of reference can't tell.
-
-    ``missing_share_change``: a limit for the share of missing values, as an absolute difference, against its normal
-    approximation.
-
-    ``min_decisions``: a month of fewer is measured and not judged, so that it has no limits. A few calls of one person
-    who tries the API are no sample of the applicants, whatever a test says of them.
-    """
-
-    psi: float = 0.2
-    missing_share_change: float = 0.1
-    among_months: float = 0.05
-    min_decisions: int = 100
-
-    def psi_limit(
-        self, *, n_reference: int, n_current: int, n_bins: int, reference_months: Sequence[float] | None = None
-    ) -> float | None:
-        """The PSI above which a month of these sizes has drifted; None where nothing can tell.
-
-        ``reference_months``: for a feature made of cohort inputs, the PSI of each of the reference's months against the
-        others.
-
-        >>> DriftRule().psi_limit(n_reference=20_000, n_current=2_000, n_bins=11)
-        0.2
-        >>> DriftRule().psi_limit(n_reference=20_000, n_current=2_000, n_bins=11, reference_months=[1.0, 1.5] * 15)
-        1.5
-        """
-        if n_current < self.min_decisions:
-            return None
-        limit = self.psi
-        if n_bins > 1:
-            from scipy.special import chdtri
-
-            limit = max(limit, (1 / n_reference + 1 / n_current) * float(chdtri(n_bins - 1, 0.01)))
-        if reference_months is None:
-            return limit
-        # at most so many of the reference's months may be as far from the others
-        n_as_far = math.floor(self.among_months * (len(reference_months) + 1)) - 1
-        return None if n_as_far < 0 else max(limit, sorted(reference_months, reverse=True)[n_as_far])
-
-    def missing_share_limit(
-        self, reference: float, current: float, *, n_reference: int, n_current: int
-    ) -> float | None:
-        """By how much the shares of missing values must differ to be drift: the limit, or the noise of the samples.
-
-        None for a month of fewer than ``min_decisions``.
-        """
-        if n_current < self.min_decisions:
-            return None
-        pooled = (reference * n_reference + current * n_current) / (n_reference + n_current)
-        noise = 2.576 * math.sqrt(pooled * (1 - pooled) * (1 / n_reference + 1 / n_current))
-        return max(self.missing_share_change, noise)
-
-
-@dataclass(frozen=True)
 class FeatureDrift:
     """One row of ``monitoring.feature_drift``. Counts include missing values; a statistic of another kind is None.
 
     ``psi_limit``: above it the month has drifted; None where nothing can tell. ``missing_share_limit``: the same for
     the change of the share of missing values, in either direction; None for a month of too few decisions to be judged.
+    ``is_severe``: the PSI is far beyond its limit.
     """
 
     month: date
@@ -135,6 +69,7 @@ class FeatureDrift:
     missing_share_change: float
     missing_share_limit: float | None
     is_drifted: bool
+    is_severe: bool
 
     @property
     def is_judged(self) -> bool:
@@ -164,6 +99,7 @@ class ScoreDrift:
     mean_reference: float
     mean_current: float
     is_drifted: bool
+    is_severe: bool
 
     @property
     def is_judged(self) -> bool:
@@ -334,6 +270,7 @@ def _feature_drift(
         missing_share_limit=missing_limit,
         is_drifted=(limit is not None and psi > limit)
         or (missing_limit is not None and abs(missing_current - missing_reference) > missing_limit),
+        is_severe=rule.is_severe(psi, limit),
     )
 
 
@@ -351,6 +288,7 @@ def _score_drift(row: Mapping[str, Any], rule: DriftRule, *, mean_reference: flo
         mean_reference=mean_reference,
         mean_current=mean_current,
         is_drifted=limit is not None and psi > limit,
+        is_severe=rule.is_severe(psi, limit),
     )
 
 

@@ -12,6 +12,8 @@ from typing import Literal
 
 import duckdb
 
+from ml.monitoring.limits import SkewRule
+
 Kind = Literal["logged_features", "history_freshness"]
 
 #: The column of the row that counts decisions in which any column differs.
@@ -58,7 +60,8 @@ class FeatureSkew:
     ``n_missing_online``, ``n_missing_offline``: decisions that have the value on the other side only. Distances are
     over the decisions whose values are both present and differ, times in days; None where there are none.
     ``mean_age_days``: how old the history used was, for the row of any column of ``history_freshness``.
-    ``lake_snapshot``: until which it holds.
+    ``different_share_limit``: above it the share is an alert; None where it is not judged. ``lake_snapshot``: until
+    which it holds.
     """
 
     month: date
@@ -67,6 +70,7 @@ class FeatureSkew:
     n_decisions: int
     n_different: int
     different_share: float
+    different_share_limit: float | None
     n_missing_online: int
     n_missing_offline: int
     mean_absolute_difference: float | None
@@ -112,6 +116,7 @@ class Tally:
             n_decisions=self.n_decisions,
             n_different=self.n_different,
             different_share=self.n_different / self.n_decisions,
+            different_share_limit=_limit(kind, column_name, self.n_decisions),
             n_missing_online=self.n_missing_online,
             n_missing_offline=self.n_missing_offline,
             mean_absolute_difference=self.total_distance / self.n_distances if self.n_distances else None,
@@ -120,6 +125,13 @@ class Tally:
             examples=json.dumps(list(self.examples)),
             lake_snapshot=lake_snapshot,
         )
+
+
+def _limit(kind: Kind, column_name: str, n_decisions: int) -> float | None:
+    """Each logged feature is judged; of history, only whether a decision had any that was stale."""
+    if kind == "logged_features":
+        return SkewRule().logged_limit()
+    return SkewRule().history_limit(n_decisions) if column_name == ANY else None
 
 
 #: By month and column.

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.judging.plots import FAINT, open_figure, percent, png
-from ml.monitoring.drift import DriftRule
-from ml.monitoring.retraining import MIN_MATURE
+from ml.monitoring.limits import DriftRule, PerformanceRule
 from ml.walk_forward.plan import POLICIES, Policy
 from ml.walk_forward.results import WalkedMonth
 from ml.walk_forward.summary import PolicySummary, summarise
@@ -27,7 +26,7 @@ _STYLES: Final[Mapping[Policy, tuple[str, str, float]]] = {
 def draw_walk(months: Sequence[WalkedMonth]) -> bytes:
     """AUC, calibration gap and PSI of the scores by month of decision; a filled dot is a month with a promotion.
 
-    Months with fewer than 300 mature decisions are drawn faint: their figures are mostly luck.
+    Months with too few mature decisions to be judged are drawn faint: their figures are mostly luck.
     """
     summaries = summarise(months)
     policies = [policy for policy in POLICIES if any(row.policy == policy for row in months)]
@@ -73,7 +72,9 @@ def _line(
         alpha=0.5,
     )
     for is_many in (True, False):
-        chosen = [(row, found) for row, found in points if ((row.n_mature or 0) >= MIN_MATURE) == is_many]
+        chosen = [
+            (row, found) for row, found in points if ((row.n_mature or 0) >= PerformanceRule().min_mature) == is_many
+        ]
         for is_promoted, fill in ((True, colour), (False, "white")):
             of_kind = [(row, found) for row, found in chosen if row.is_promoted == is_promoted]
             axes.scatter(
