@@ -1,6 +1,6 @@
 """The asset graph, jobs, schedules and sensors as text: a change to any of them shows in review as a changed line.
 
-``LOANLAKE_UPDATE_SNAPSHOTS=1 pytest tests/unit/orchestration/test_definitions.py`` writes the files anew.
+``LOANLAKE_TEST_UPDATE_SNAPSHOTS=1 pytest tests/unit/orchestration/test_definitions.py`` writes the files anew.
 """
 
 import json
@@ -33,7 +33,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.Reposito
 
 def assert_snapshot(name: str, lines: list[str]) -> None:
     path, text = SNAPSHOTS / f"{name}.txt", "\n".join(lines) + "\n"
-    if os.environ.get("LOANLAKE_UPDATE_SNAPSHOTS"):
+    if os.environ.get("LOANLAKE_TEST_UPDATE_SNAPSHOTS"):
         SNAPSHOTS.mkdir(exist_ok=True)
         path.write_text(text)
     assert text == path.read_text()

@@ -40,7 +40,7 @@ def register(monkeypatch):
 def test_where_approval_is_required_a_passed_version_waits_for_it(home, register):
     version, strict = register(), replace(home, approval_required=True)
     require_passed(strict, version)
-    with pytest.raises(ApprovalMissing, match=r"version 3 waits for approval .*`loanlake approve 3 --source bank"):
+    with pytest.raises(ApprovalMissing, match=r"version 3 waits for approval .*`loanlake model approve 3 --sour"):
         require_approved(strict, version)
     require_approved(home, version)
 

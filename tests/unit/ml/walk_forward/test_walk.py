@@ -131,7 +131,7 @@ def test_an_interrupted_walk_trains_nothing_twice(history: History, monkeypatch:
         if month.month == AUGUST:
             raise KeyboardInterrupt
 
-    settings = TrainingSettings(boosting=SETTINGS.boosting, calibration="isotonic")
+    settings = TrainingSettings(model=SETTINGS.model, calibration="isotonic")
     with pytest.raises(KeyboardInterrupt):
         history.walk(JULY, SEPTEMBER, run="interrupted", policies=("monthly",), training=settings, report=interrupt)
     trained = []
@@ -156,7 +156,7 @@ def test_a_month_walked_again_is_replaced_whole(history: History) -> None:
 def test_months_that_followed_from_another_champion_go(history: History) -> None:
     """Prevents a walk whose months do not follow from each other."""
     history.walk(JULY, AUGUST, run="changed", policies=("never",))
-    other = TrainingSettings(exclude=("loan_to_income",), boosting=SETTINGS.boosting)
+    other = TrainingSettings(exclude=("loan_to_income",), model=SETTINGS.model)
     months = history.walk(JULY, JULY, run="changed", policies=("never",), training=other)
 
     assert [row.month for row in months] == [JULY]
