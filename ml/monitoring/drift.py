@@ -44,32 +44,40 @@ from warehouse.settings import Settings
 _SCORE = "probability"
 
 
-@dataclass(frozen=True)
-class FeatureDrift:
-    """One row of ``monitoring.feature_drift``. Counts include missing values; a statistic of another kind is None.
+@dataclass(frozen=True, kw_only=True)
+class _Drift:
+    """What is measured of features and of scores alike.
 
-    ``psi_limit``: above it the month has drifted; None where nothing can tell. ``missing_share_limit``: the same for
-    the change of the share of missing values, in either direction; None for a month of too few decisions to be judged.
-    ``is_severe``: the PSI is far beyond its limit.
+    ``psi_limit``: above it the month has drifted; None where nothing can tell. ``is_severe``: the PSI is far beyond it.
     """
 
     month: date
-    feature: str
-    kind: Kind
     n_reference: int
     n_current: int
     psi: float
     psi_limit: float | None
     ks: float | None
     ks_p_value: float | None
+    is_drifted: bool
+    is_severe: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureDrift(_Drift):
+    """One row of ``monitoring.feature_drift``. Counts include missing values; a statistic of another kind is None.
+
+    ``missing_share_limit``: above it the change of the share of missing values is drift, in either direction; None for
+    a month of too few decisions to be judged.
+    """
+
+    feature: str
+    kind: Kind
     chi2: float | None
     chi2_p_value: float | None
     missing_share_reference: float
     missing_share_current: float
     missing_share_change: float
     missing_share_limit: float | None
-    is_drifted: bool
-    is_severe: bool
 
     @property
     def is_judged(self) -> bool:
@@ -82,24 +90,12 @@ class FeatureDrift:
         return self.psi / self.psi_limit if self.psi_limit else 0.0
 
 
-@dataclass(frozen=True)
-class ScoreDrift:
-    """One row of ``monitoring.score_drift``.
+@dataclass(frozen=True, kw_only=True)
+class ScoreDrift(_Drift):
+    """One row of ``monitoring.score_drift``; no ``psi_limit`` for a month of too few decisions to be judged."""
 
-    ``psi_limit``: above it the scores have drifted; None for a month of too few decisions to be judged.
-    """
-
-    month: date
-    n_reference: int
-    n_current: int
-    psi: float
-    psi_limit: float | None
-    ks: float | None
-    ks_p_value: float | None
     mean_reference: float
     mean_current: float
-    is_drifted: bool
-    is_severe: bool
 
     @property
     def is_judged(self) -> bool:
@@ -113,15 +109,11 @@ def record_feature_drift(
     contract: FeatureContract,
     *,
     reference_snapshot: int,
-    months: Sequence[date] | None = None,
-    rule: DriftRule | None = None,
 ) -> tuple[FeatureDrift, ...]:
     """Measure, and make ``monitoring.feature_drift`` say so; months whose figures did not change are not rewritten."""
     with connect(settings) as con:
-        rows = measure_feature_drift(
-            con, model, contract, reference_snapshot=reference_snapshot, months=months, rule=rule
-        )
-    replace_months(settings, "monitoring.feature_drift", model, rows, months=months)
+        rows = measure_feature_drift(con, model, contract, reference_snapshot=reference_snapshot)
+    replace_months(settings, "monitoring.feature_drift", model, rows)
     return rows
 
 
@@ -130,13 +122,11 @@ def record_score_drift(
     model: MonitoredModel,
     *,
     reference_scores: Path,
-    months: Sequence[date] | None = None,
-    rule: DriftRule | None = None,
 ) -> tuple[ScoreDrift, ...]:
     """Measure, and make ``monitoring.score_drift`` say so; months whose figures did not change are not rewritten."""
     with connect(settings) as con:
-        rows = measure_score_drift(con, model, reference_scores=reference_scores, months=months, rule=rule)
-    replace_months(settings, "monitoring.score_drift", model, rows, months=months)
+        rows = measure_score_drift(con, model, reference_scores=reference_scores)
+    replace_months(settings, "monitoring.score_drift", model, rows)
     return rows
 
 
@@ -147,7 +137,6 @@ def measure_feature_drift(
     *,
     reference_snapshot: int,
     months: Sequence[date] | None = None,
-    rule: DriftRule | None = None,
 ) -> tuple[FeatureDrift, ...]:
     """Compare every feature of every month's decisions with the model's training rows at ``reference_snapshot``.
 
@@ -156,17 +145,14 @@ def measure_feature_drift(
     """
     load_reference(con, contract, source=model.source, snapshot=reference_snapshot)
     load_decisions(con, contract, model, months=months)
-    return compare_features(con, contract, rule=rule)
+    return compare_features(con, contract)
 
 
-def compare_features(
-    con: duckdb.DuckDBPyConnection, contract: FeatureContract, *, rule: DriftRule | None = None
-) -> tuple[FeatureDrift, ...]:
+def compare_features(con: duckdb.DuckDBPyConnection, contract: FeatureContract) -> tuple[FeatureDrift, ...]:
     """Compare the two temporary tables of :mod:`ml.monitoring.samples`, feature by feature and month by month.
 
     Both have the ``month`` of each row.
     """
-    rule = rule or DriftRule()
     cuts = read_cuts(con, [feature.name for feature in contract.features if feature.kind == "numeric"])
 
     of_cohorts = contract.features_made_of("cohort")
@@ -176,7 +162,7 @@ def compare_features(
         rows, reference_months = _rows(con, feature_sql(feature, of_feature)), None
         if feature.name in of_cohorts:
             reference_months = [row["psi"] for row in _rows(con, reference_months_sql(feature, of_feature))]
-        found += [_feature_drift(feature, row, rule, reference_months) for row in rows]
+        found += [_feature_drift(feature, row, reference_months) for row in rows]
     return tuple(sorted(found, key=lambda drift: drift.month))
 
 
@@ -185,8 +171,6 @@ def measure_score_drift(
     model: MonitoredModel,
     *,
     reference_scores: Path,
-    months: Sequence[date] | None = None,
-    rule: DriftRule | None = None,
 ) -> tuple[ScoreDrift, ...]:
     """Compare each month's probabilities with those of the training rows.
 
@@ -201,22 +185,21 @@ def measure_score_drift(
         raise MonitoringError(
             f"score drift is measured against the probabilities of the training rows: {reference_scores} has none"
         )
-    where, parameters = decisions_of(model, months)
+    where, parameters = decisions_of(model, None)
     con.execute(
         f"create or replace temp table {CURRENT} as "
         f"select date_trunc('month', decided_at)::date as month, {_SCORE} from {model.decisions} where {where}",
         parameters,
     )
-    return compare_scores(con, rule=rule)
+    return compare_scores(con)
 
 
-def compare_scores(con: duckdb.DuckDBPyConnection, *, rule: DriftRule | None = None) -> tuple[ScoreDrift, ...]:
+def compare_scores(con: duckdb.DuckDBPyConnection) -> tuple[ScoreDrift, ...]:
     """Compare the column ``probability`` of the tables of :mod:`ml.monitoring.samples`, month by month."""
-    rule = rule or DriftRule()
     mean_reference = con.execute(f"select avg({_SCORE}) from {REFERENCE}").fetchall()[0][0]
     means = dict(con.execute(f"select month, avg({_SCORE}) from {CURRENT} group by month").fetchall())
     return tuple(
-        _score_drift(row, rule, mean_reference=mean_reference, mean_current=means[row["month"]])
+        _score_drift(row, mean_reference=mean_reference, mean_current=means[row["month"]])
         for row in _rows(con, number_sql(_SCORE, read_cuts(con, [_SCORE])[_SCORE]))
     )
 
@@ -239,57 +222,48 @@ def chi2_p_value(chi2: float, freedom: int) -> float:
     return float(chdtrc(freedom, chi2))
 
 
+_RULE = DriftRule()
+
+
 def _feature_drift(
-    feature: FeatureColumn, row: Mapping[str, Any], rule: DriftRule, reference_months: Sequence[float] | None
+    feature: FeatureColumn, row: Mapping[str, Any], reference_months: Sequence[float] | None
 ) -> FeatureDrift:
-    n_reference, n_current, psi = row["n_reference"], row["n_current"], row["psi"]
-    limit = rule.psi_limit(
-        n_reference=n_reference, n_current=n_current, n_bins=row["n_bins"], reference_months=reference_months
-    )
-    missing_reference = row["n_missing_reference"] / n_reference
-    missing_current = row["n_missing_current"] / n_current
-    missing_limit = rule.missing_share_limit(
-        missing_reference, missing_current, n_reference=n_reference, n_current=n_current
-    )
+    figures = _figures(row, reference_months)
+    reference, current = row["n_missing_reference"] / row["n_reference"], row["n_missing_current"] / row["n_current"]
+    limit = _RULE.missing_share_limit(reference, current, n_reference=row["n_reference"], n_current=row["n_current"])
+    figures["is_drifted"] |= limit is not None and abs(current - reference) > limit
     chi2 = row.get("chi2")
     return FeatureDrift(
-        month=row["month"],
+        **figures,
         feature=feature.name,
         kind=feature.kind,
-        n_reference=n_reference,
-        n_current=n_current,
-        psi=psi,
-        psi_limit=limit,
-        ks=row.get("ks"),
-        ks_p_value=_p_value_of_ks(row),
         chi2=chi2,
         chi2_p_value=None if chi2 is None else chi2_p_value(chi2, row["chi2_freedom"]),
-        missing_share_reference=missing_reference,
-        missing_share_current=missing_current,
-        missing_share_change=missing_current - missing_reference,
-        missing_share_limit=missing_limit,
-        is_drifted=(limit is not None and psi > limit)
-        or (missing_limit is not None and abs(missing_current - missing_reference) > missing_limit),
-        is_severe=rule.is_severe(psi, limit),
+        missing_share_reference=reference,
+        missing_share_current=current,
+        missing_share_change=current - reference,
+        missing_share_limit=limit,
     )
 
 
-def _score_drift(row: Mapping[str, Any], rule: DriftRule, *, mean_reference: float, mean_current: float) -> ScoreDrift:
-    n_reference, n_current, psi = row["n_reference"], row["n_current"], row["psi"]
-    limit = rule.psi_limit(n_reference=n_reference, n_current=n_current, n_bins=row["n_bins"])
-    return ScoreDrift(
-        month=row["month"],
-        n_reference=n_reference,
-        n_current=n_current,
-        psi=psi,
-        psi_limit=limit,
-        ks=row["ks"],
-        ks_p_value=_p_value_of_ks(row),
-        mean_reference=mean_reference,
-        mean_current=mean_current,
-        is_drifted=limit is not None and psi > limit,
-        is_severe=rule.is_severe(psi, limit),
-    )
+def _score_drift(row: Mapping[str, Any], *, mean_reference: float, mean_current: float) -> ScoreDrift:
+    return ScoreDrift(**_figures(row), mean_reference=mean_reference, mean_current=mean_current)
+
+
+def _figures(row: Mapping[str, Any], reference_months: Sequence[float] | None = None) -> dict[str, Any]:
+    """The fields of :class:`_Drift`."""
+    sizes = {name: row[name] for name in ("n_reference", "n_current")}
+    limit = _RULE.psi_limit(**sizes, n_bins=row["n_bins"], reference_months=reference_months)
+    return {
+        **sizes,
+        "month": row["month"],
+        "psi": row["psi"],
+        "psi_limit": limit,
+        "ks": row.get("ks"),
+        "ks_p_value": _p_value_of_ks(row),
+        "is_drifted": limit is not None and row["psi"] > limit,
+        "is_severe": _RULE.is_severe(row["psi"], limit),
+    }
 
 
 def _p_value_of_ks(row: Mapping[str, Any]) -> float | None:

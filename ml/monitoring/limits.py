@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ml.judging.metrics import candidate_on_test
+
 
 @dataclass(frozen=True)
 class DriftRule:
@@ -113,9 +115,8 @@ class PromotedAuc(NamedTuple):
 
     @classmethod
     def of(cls, metrics: Mapping[str, Any]) -> "PromotedAuc":
-        """Of a bundle's ``metrics.json``: on all test rows, the candidate's."""
-        of_test = ("test", None, "candidate")
-        found = next(row for row in metrics["measured"] if (row["split"], row["month"], row["model"]) == of_test)
+        """Of a bundle's ``metrics.json``."""
+        found = candidate_on_test(metrics)
         return cls(found["auc"], found["auc_low"])
 
 

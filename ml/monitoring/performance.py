@@ -53,32 +53,24 @@ class Performance:
 
 
 def record_performance(
-    settings: Settings,
-    model: MonitoredModel,
-    *,
-    tested: PromotedAuc | None = None,
-    months: Sequence[date] | None = None,
+    settings: Settings, model: MonitoredModel, *, tested: PromotedAuc | None = None
 ) -> tuple[Performance, ...]:
     """Measure, and make ``monitoring.model_performance`` say so; months whose figures did not change stay."""
     with connect(settings) as con:
-        rows = measure_performance(con, model, tested=tested, months=months)
-    replace_months(settings, "monitoring.model_performance", model, rows, months=months)
+        rows = measure_performance(con, model, tested=tested)
+    replace_months(settings, "monitoring.model_performance", model, rows)
     return rows
 
 
 def measure_performance(
-    con: duckdb.DuckDBPyConnection,
-    model: MonitoredModel,
-    *,
-    tested: PromotedAuc | None = None,
-    months: Sequence[date] | None = None,
+    con: duckdb.DuckDBPyConnection, model: MonitoredModel, *, tested: PromotedAuc | None = None
 ) -> tuple[Performance, ...]:
     """One row for each month with a mature decision; ``tested``: the version's own AUC, which limits the month's.
 
     A label is the warehouse's mature one (``training.lbl_default``), else the outcome last reported over HTTP for that
     application. Every decision counts, also the second one on the same application.
     """
-    where, parameters = decisions_of(model, months)
+    where, parameters = decisions_of(model, None)
     labelled = _LABELLED.format(decisions=model.decisions, where=where)
     return measure_labelled(con, labelled, parameters, tested=tested)
 

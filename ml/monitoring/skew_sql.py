@@ -14,7 +14,7 @@ import duckdb
 
 from ml.monitoring.limits import SkewRule
 
-Kind = Literal["logged_features", "history_freshness"]
+SkewKind = Literal["logged_features", "history_freshness"]
 
 #: The column of the row that counts decisions in which any column differs.
 ANY = "(any)"
@@ -65,7 +65,7 @@ class FeatureSkew:
     """
 
     month: date
-    kind: Kind
+    kind: SkewKind
     column_name: str
     n_decisions: int
     n_different: int
@@ -107,7 +107,7 @@ class Tally:
             self.total_age_days = (self.total_age_days or 0.0) + other.total_age_days
         self.examples = tuple(sorted({*self.examples, *other.examples})[:_MOST_EXAMPLES])
 
-    def row(self, month: date, kind: Kind, column_name: str, lake_snapshot: int) -> FeatureSkew:
+    def row(self, month: date, kind: SkewKind, column_name: str, lake_snapshot: int) -> FeatureSkew:
         """What the monitoring table says of it."""
         return FeatureSkew(
             month=month,
@@ -127,7 +127,7 @@ class Tally:
         )
 
 
-def _limit(kind: Kind, column_name: str, n_decisions: int) -> float | None:
+def _limit(kind: SkewKind, column_name: str, n_decisions: int) -> float | None:
     """Each logged feature is judged; of history, only whether a decision had any that was stale."""
     if kind == "logged_features":
         return SkewRule().logged_limit()
@@ -181,7 +181,7 @@ def merge(into: Tallies, other: Tallies) -> None:
         into.setdefault(key, Tally()).add(found)
 
 
-def rows_of(tallies: Tallies, kind: Kind, *, lake_snapshot: int) -> tuple[FeatureSkew, ...]:
+def rows_of(tallies: Tallies, kind: SkewKind, *, lake_snapshot: int) -> tuple[FeatureSkew, ...]:
     """The table's rows, by month, the row of any column first and the columns in contract order."""
     return tuple(found.row(month, kind, name, lake_snapshot) for (month, name), found in tallies.items())
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ml.judging.plots import FAINT, open_figure, percent, png
 from ml.monitoring.limits import DriftRule, PerformanceRule
-from ml.walk_forward.plan import POLICIES, Policy
+from ml.walk_forward.plan import POLICIES, RetrainingPolicy
 from ml.walk_forward.results import WalkedMonth
 from ml.walk_forward.summary import PolicySummary, summarise
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: Colour and line: policies that keep the same champion for long lie on each other, and must still be seen.
-_STYLES: Final[Mapping[Policy, tuple[str, str, float]]] = {
+_STYLES: Final[Mapping[RetrainingPolicy, tuple[str, str, float]]] = {
     "never": ("#8a939c", "solid", 3.5),
     "monthly": ("#12476f", "solid", 1.4),
     "drift": ("#c77d2e", "dashed", 1.4),
@@ -59,7 +59,7 @@ _PANELS: Final[Mapping[str, Callable[[WalkedMonth], float | None]]] = {
 
 
 def _line(
-    axes: "Axes", rows: Sequence[WalkedMonth], value: Callable[[WalkedMonth], float | None], policy: Policy
+    axes: "Axes", rows: Sequence[WalkedMonth], value: Callable[[WalkedMonth], float | None], policy: RetrainingPolicy
 ) -> None:
     colour, style, width = _STYLES[policy]
     points = [(row, found) for row in rows if (found := value(row)) is not None]

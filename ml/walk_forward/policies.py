@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ml.monitoring.performance import Performance
 from ml.monitoring.retraining import features_have_drifted, performance_has_decayed, scores_have_drifted
-from ml.walk_forward.plan import Policy
+from ml.walk_forward.plan import RetrainingPolicy
 from ml.walk_forward.results import WalkedMonth
 
 
@@ -17,7 +17,7 @@ class Wish:
     why: str
 
 
-def wish(policy: Policy, alarm: str | None) -> Wish:
+def wish(policy: RetrainingPolicy, alarm: str | None) -> Wish:
     """What a policy wants while a champion is in service; ``alarm``: what monitoring found wrong with it."""
     if policy == "never":
         return Wish(False, "the first champion stays")

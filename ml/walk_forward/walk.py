@@ -12,7 +12,7 @@ from ml.monitoring.performance import Performance, measure_labelled
 from ml.training.training_set import TrainingSet
 from ml.walk_forward.candidates import Candidates, Champion
 from ml.walk_forward.measures import MonthDrift, decide_month, measure_drift, no_decisions
-from ml.walk_forward.plan import Policy, WalkPlan, previous_month
+from ml.walk_forward.plan import RetrainingPolicy, WalkPlan, previous_month
 from ml.walk_forward.policies import find_alarm, wish
 from ml.walk_forward.results import (
     DECISIONS,
@@ -75,7 +75,7 @@ class _Walk:
             settings, rows.contract, source=plan.source, training=plan.training, limits=plan.limits
         )
 
-    def month_before(self, policy: Policy) -> WalkedMonth | None:
+    def month_before(self, policy: RetrainingPolicy) -> WalkedMonth | None:
         """The stored month that the first one goes on from."""
         plan = self.plan
         found = read_month(self.con, plan, policy, previous_month(plan.first))
@@ -102,7 +102,7 @@ class _Day:
         self._training_set: TrainingSet | TrainingSetError | None = None
         self._decided: dict[str, tuple[pa.Table, MonthDrift | None]] = {}
 
-    def walk(self, policy: Policy, before: WalkedMonth | None) -> WalkedMonth:
+    def walk(self, policy: RetrainingPolicy, before: WalkedMonth | None) -> WalkedMonth:
         """Walk the month under one policy and store it."""
         plan, rows = self._walk.plan, self._walk.rows
         champion = None
@@ -132,7 +132,7 @@ class _Day:
         return walked
 
     def _train(
-        self, policy: Policy, before: WalkedMonth | None, champion: Champion | None
+        self, policy: RetrainingPolicy, before: WalkedMonth | None, champion: Champion | None
     ) -> tuple[Champion | None, bool, str]:
         """The champion after the day, whether a candidate was made, and why."""
         if champion is None or before is None:

@@ -15,7 +15,7 @@ from sqlglot import exp
 from ml.monitoring.drift import record_feature_drift, record_score_drift
 from ml.monitoring.limits import DriftRule, PerformanceRule, PromotedAuc
 from ml.monitoring.performance import record_performance
-from ml.monitoring.skew_sql import ANY, Kind, Tally, rows_of
+from ml.monitoring.skew_sql import ANY, SkewKind, Tally, rows_of
 from ml.monitoring.tables import replace_months
 from tests.unit.ml.decisions_lake import CONTRACT, MODEL, Bank
 from warehouse.settings import DBT_PROJECT_DIR
@@ -129,7 +129,7 @@ def test_a_month_is_an_alert_exactly_where_it_was_judged_beyond_its_limits(bank:
         defaulted = generator.uniform(size=size) < (generator.permutation(p) * 2 if is_moved else p)
         labels |= dict(zip(ids, defaulted.tolist(), strict=True))
     bank.label(labels)
-    of_skew: tuple[tuple[Kind, str, int], ...] = (
+    of_skew: tuple[tuple[SkewKind, str, int], ...] = (
         ("logged_features", "purpose", 1), ("history_freshness", ANY, 60), ("history_freshness", "purpose", 60),
     )  # fmt: skip
     skew = [
