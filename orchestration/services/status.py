@@ -192,6 +192,7 @@ def _since(deployment: "Deployment", now: datetime) -> str:
 
 
 def _model_lines(settings: Settings) -> list[str]:
+    from ml.judging.metrics import candidate_on_test
     from ml.registry.version_states import version_states
 
     states = {(each.version.name, each.version.version): each.state for each in version_states(settings)}
@@ -200,10 +201,7 @@ def _model_lines(settings: Settings) -> list[str]:
         settings.bundles.glob("*/*/lineage.json"), key=lambda path: (path.parts[-3], int(path.parts[-2]))
     ):
         lineage = json.loads(lineage_path.read_text())
-        measured = json.loads((lineage_path.parent / "metrics.json").read_text())["measured"]
-        figures = next(
-            row for row in measured if (row["split"], row["month"], row["model"]) == ("test", None, "candidate")
-        )
+        figures = candidate_on_test(json.loads((lineage_path.parent / "metrics.json").read_text()))
         shown = [f"{figures[name]:.4f}" for name in ("auc", "gini", "ks", "brier")]
         name, version = lineage_path.parts[-3], lineage_path.parts[-2]
         state = states.get((name, int(version)), "not recorded").replace("_", " ")

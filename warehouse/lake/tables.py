@@ -165,6 +165,7 @@ TABLES: dict[str, dict[str, str]] = {
         "missing_share_change": "double",
         "missing_share_limit": "double",
         "is_drifted": "boolean",
+        "is_severe": "boolean",
         "measured_at": "timestamp",
     },
     # One row per model version × month of decisions.
@@ -182,6 +183,7 @@ TABLES: dict[str, dict[str, str]] = {
         "mean_reference": "double",
         "mean_current": "double",
         "is_drifted": "boolean",
+        "is_severe": "boolean",
         "measured_at": "timestamp",
     },
     # One row per model version × month of decisions whose labels are mature.
@@ -201,6 +203,10 @@ TABLES: dict[str, dict[str, str]] = {
         "brier": "double",
         "log_loss": "double",
         "ece": "double",
+        "auc_limit": "double",
+        "default_rate_limit": "double",
+        "is_decayed": "boolean",
+        "is_severe": "boolean",
         "measured_at": "timestamp",
     },
     # One row per model version × month of what it scored online × kind × column.
@@ -214,6 +220,7 @@ TABLES: dict[str, dict[str, str]] = {
         "n_decisions": "bigint",
         "n_different": "bigint",
         "different_share": "double",
+        "different_share_limit": "double",
         "n_missing_online": "bigint",
         "n_missing_offline": "bigint",
         "mean_absolute_difference": "double",
