@@ -99,7 +99,7 @@ def list_keys() -> None:
         for found in _store().all()
     ]
     if not rows:
-        click.echo("No keys yet: `loanlake key create NAME` makes one.", err=True)
+        click.echo("No keys yet: `loanlake key create NAME` creates one.", err=True)
         return
     table = [("key id", "name", "state", "scopes", "created", "expires", "a minute", "caller"), *rows]
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]

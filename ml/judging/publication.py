@@ -26,7 +26,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ml.judging.evaluation import Comparison
-from ml.judging.gate_limits import GateLimits
+from ml.judging.gate import GateLimits
 from ml.judging.gates import against, is_no_worse
 from ml.training.lineage import Lineage
 from warehouse.lenders.rules import PublishMode

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ml.judging.gate_names import LEAKAGE, NEVER_OVERRIDDEN
+from ml.judging.gates import LEAKAGE, NEVER_OVERRIDDEN
 from ml.registry.deployment import deployment_turn, now, read_deployment, read_history
 from ml.registry.registered_version import RegisteredVersion, get_version
 from ml.registry.tracking import open_client

@@ -1,4 +1,4 @@
-"""The pages say what is there: every command, and no link into nothing."""
+"""The pages describe what exists: links, versions and errors."""
 
 import os
 import re
@@ -54,12 +54,12 @@ def test_the_tree_of_errors_names_every_error() -> None:
     assert sorted(drawn) == sorted(name for name, found in vars(errors).items() if isinstance(found, type))
 
 
-def test_the_stock_client_of_the_readme_reads_the_lake_without_a_network(home: Settings, tmp_path: Path) -> None:
+def test_the_standard_duckdb_client_reads_the_lake_without_a_network(home: Settings, tmp_path: Path) -> None:
     """Its extensions are those of the wheels: a home without any, where none can be installed."""
     with writer("test", home):
         pass
     (tmp_path / "var").symlink_to(home.home)
-    (snippet,) = re.findall(r"```python\n(from pathlib.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    (snippet,) = re.findall(r"```python\n(from pathlib.*?)```", (REPOSITORY / "docs/sql.md").read_text(), re.DOTALL)
 
     done = subprocess.run(
         [sys.executable, "-c", snippet],
@@ -74,8 +74,8 @@ def test_the_stock_client_of_the_readme_reads_the_lake_without_a_network(home: S
     assert "is_drifted" in done.stdout
 
 
-def test_the_readme_names_the_duckdb_that_the_project_has() -> None:
-    pins = re.findall(r"(duckdb(?:-extension-[a-z-]+)?)==([0-9.]+[0-9])", (REPOSITORY / "README.md").read_text())
+def test_the_docs_pin_the_duckdb_that_the_project_has() -> None:
+    pins = re.findall(r"(duckdb(?:-extension-[a-z-]+)?)==([0-9.]+[0-9])", (REPOSITORY / "docs/sql.md").read_text())
     project = (REPOSITORY / "pyproject.toml").read_text()
 
     assert len(pins) == 3

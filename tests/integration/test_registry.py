@@ -25,7 +25,7 @@ from ml.commands import approve as approve_command
 from ml.commands import end_challenge, move_canary, start_canary, start_challenge
 from ml.commands import promote as promote_command
 from ml.judging.evaluation import Evaluation, evaluate
-from ml.judging.gates import GateResult
+from ml.judging.gate import GateResult
 from ml.registry import registry
 from ml.registry.approval import approve_once
 from ml.registry.deployment import read_deployment, read_history
@@ -144,7 +144,7 @@ def test_the_same_training_is_registered_once(registered):
 def test_a_run_tells_settings_figures_data_and_origin(registered):
     run = open_client(registered.settings).get_run(registered.first.run_id)
 
-    assert run.data.params["boosting.max_trees"] == "40"
+    assert run.data.params["model.max_trees"] == "40"
     assert run.data.metrics["candidate_on_test/auc"] == pytest.approx(registered.evaluation.overall("test").auc)
     assert run.data.tags["lake_snapshot"] == str(registered.training_set.snapshot)
     (dataset,) = run.inputs.dataset_inputs
