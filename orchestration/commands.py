@@ -29,7 +29,7 @@ from warehouse.settings import Ports, Settings, read
 @click.option(
     "--publish",
     type=click.Choice(["auto", "never", "always"]),
-    help="What to do with a model that passed its gates: auto follows the rule below, never only registers it, always "
+    help="What to do with a model that passed its gates: auto follows the rule above, never only registers it, always "
     "publishes it on your word.  [default: the lender's file, LOANLAKE_PUBLISH, or auto]",
 )
 @click.option("--reason", default="", help="Why it is published; --publish always needs it, and it is recorded.")
