@@ -160,7 +160,7 @@ class RowScorer:
             return stale_history(str(error))
         except ExpressionDomainError as error:
             return not_scorable(str(error))
-        return Decision(decision_id=batch_row_decision_id(self.batch_id, row.row_number), role="batch", **columns)
+        return Decision(decision_id=batch_row_decision_id(self.batch_id, row.row_number), role="champion", **columns)
 
 
 def read_decisions(files: BatchFiles) -> Iterator[list[Decision]]:
