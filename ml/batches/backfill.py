@@ -31,8 +31,8 @@ from warehouse.lake.connection import connect, current_snapshot, writer
 from warehouse.lake.rows import arrow_schema
 from warehouse.lake.tables import program_tables
 from warehouse.lake.training_rows import rows_at
-from warehouse.raw.keys import quoted_name
 from warehouse.settings import Settings
+from warehouse.sql.quoting import identifier
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -122,7 +122,7 @@ def _undecided(
 ) -> "pa.RecordBatchReader":
     contract, lineage = bundle.contract, bundle.lineage
     input_types = {column.name: column.data_type for column in contract.inputs}
-    members = ", ".join(f"'{name}': features.{quoted_name(name)}" for name in contract.feature_names)
+    members = ", ".join(f"'{name}': features.{identifier(name)}" for name in contract.feature_names)
     history = [f'inputs."{column.name}" is null' for column in contract.inputs_of("history")]
     return con.execute(
         f"""
@@ -190,7 +190,7 @@ def _decide(
         "raw_score": scores.raw.astype(float),
         "probability": scores.probability,
         "band": scores.bands,
-        "decision": [scores.decision(row) for row in range(len(scores))],
+        "decision": scores.decisions,
         "reasons": reasons,
         "status": ["scored_without_history" if without else "scored" for without in without_history],
         "decided_at": batch.column("decided_at"),

@@ -16,7 +16,7 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     from ml.judging.evaluation import Evaluation
 
-_MODEL_CODE = Path(__file__).with_name("pyfunc_model.py")
+_MODEL_CODE = Path(pyfunc_signature.__file__).with_name("pyfunc_model.py")
 
 
 def log_run(

@@ -67,7 +67,7 @@ class Authentication:
         shown = _shown(scope)
         if not shown:
             raise Unauthenticated(
-                "Send a key as 'Authorization: Bearer …'; `loanlake key create NAME` makes one",
+                "Send a key as 'Authorization: Bearer …'; `loanlake key create NAME` creates one",
                 challenge=_challenge(scope),
             )
         if self._tokens is not None and not shown.startswith(PREFIX):
@@ -81,7 +81,7 @@ class Authentication:
             # who was revoked since the last reading is not known
             raise Unavailable(f"No key can be checked: {error}", retry_after_seconds=5) from None
         if key is None:
-            raise Unauthenticated("This key is not known here")
+            raise Unauthenticated("Unknown key")
         state = key.state(datetime.now(UTC))
         if state != "active":
             raise Unauthenticated(f"The key {key.key_id} is {state}")
@@ -96,7 +96,7 @@ async def require_scope(scope: "Scope", handler: BaseRouteHandler) -> None:
     found: Caller = scope["auth"]
     if not found.may(needed):
         raise NotPermitted(
-            f"This needs the scope {needed!r}: the {found.credential} has {', '.join(sorted(found.scopes)) or 'none'}",
+            f"Requires the scope {needed!r}: the {found.credential} has {', '.join(sorted(found.scopes)) or 'none'}",
             scope=needed,
         )
 

@@ -43,7 +43,7 @@ TABLE_SCHEMA = BodySchema(
             name="table",
             type=Annotated[str, msgspec.Meta(min_length=3, max_length=200)],
             rule="the name of a lake table, schema.table",
-            description="A table with application_id and the features that the model reads, or of applications (rows).",
+            description="A table with application_id and the model's features, or a table of applications (see rows).",
             example="features.ftr_application_v2",
         ),
         Field(
@@ -51,8 +51,8 @@ TABLE_SCHEMA = BodySchema(
             type=Literal["features", "applications"],
             rule="one of features, applications",
             required=False,
-            description="What a row of the table is; features where left out. Applications are taken now, as if "
-            "they had been sent: columns are fields of a score request, and others are left out.",
+            description="What a row of the table is; features by default. Applications are copied now, as if "
+            "they had been sent: columns are the fields of a score request, others are ignored.",
             example="features",
         ),
         Field(
@@ -60,8 +60,8 @@ TABLE_SCHEMA = BodySchema(
             type=bool,
             rule="true or false",
             required=False,
-            description="Whether declined rows of a table of features get their reasons, at some milliseconds each; "
-            "without it none do. Applications always have theirs.",
+            description="Whether declined rows of a table of features get reasons, at some milliseconds each. "
+            "Applications always get reasons.",
             example=False,
         ),
     ),
@@ -150,7 +150,7 @@ def _of_csv(body: bytes, schema: DeploymentSchema, most_rows: int) -> Iterator[A
             _require_commas(header[0])
         names = [name.strip() for name in header]
         if not names or len(set(names)) != len(names) or "" in names:
-            raise InvalidRequest("CSV must begin with a line of field names, each of them once")
+            raise InvalidRequest("CSV must begin with a line of distinct field names")
         _require_fields(names, schema)
         n_rows = 0
         for line in lines:
@@ -197,7 +197,7 @@ def _require_commas(header: str) -> None:
 def _require_fields(names: Sequence[str], schema: DeploymentSchema) -> None:
     """Raise InvalidRequest where the header has names of no field or lacks a required one: no row could be scored."""
     missing = tuple(
-        Violation(field=name, rule="is required: the header lacks it")
+        Violation(field=name, rule="is required: not in the header")
         for name in schema.fields
         if schema.is_required(name) and name not in names
     )

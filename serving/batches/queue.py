@@ -88,11 +88,11 @@ class BatchService:
         """
         if self._bodies[caller.caller_id] >= _MOST_BODIES_OF_CALLER:
             raise TooManyRequests(
-                f"{_MOST_BODIES_OF_CALLER} batches of this caller are being received here: send one after the other",
+                f"{_MOST_BODIES_OF_CALLER} batches of this caller are being received: send one at a time",
                 retry_after_seconds=1,
             )
         if self._bodies.total() >= _MOST_BODIES:
-            raise Unavailable(f"{_MOST_BODIES} batches are being received here, and memory is kept for scores")
+            raise Unavailable(f"{_MOST_BODIES} batches are being received, which is the limit of this worker")
         self._bodies[caller.caller_id] += 1
         try:
             yield
@@ -132,19 +132,18 @@ class BatchService:
             if batch.batch_id != batch_id:  # the same key came twice at once, and the other was first
                 await _kept(BatchFiles(self._settings, batch_id).remove)
         if batch.body_sha256 != digest:
-            raise KeyReused("Send another Idempotency-Key with another batch, or the same batch with this one")
+            raise KeyReused("This Idempotency-Key was used for another batch: send a new key, or the same batch")
         return batch
 
     async def _require_place_in_queue(self, caller: Caller) -> None:
         if await _kept(self._states.count, caller_id=caller.caller_id) >= self._most_queued_of_caller:
             raise TooManyRequests(
-                f"{self._most_queued_of_caller} batches of this caller wait already "
-                "(LOANLAKE_QUEUED_BATCHES_OF_CALLER)",
+                f"{self._most_queued_of_caller} batches of this caller are waiting (LOANLAKE_QUEUED_BATCHES_OF_CALLER)",
                 retry_after_seconds=60,
             )
         if await _kept(self._states.count) >= self._most_queued:
             raise Unavailable(
-                f"{self._most_queued} batches wait already (LOANLAKE_QUEUED_BATCHES)", retry_after_seconds=60
+                f"{self._most_queued} batches are waiting (LOANLAKE_QUEUED_BATCHES)", retry_after_seconds=60
             )
 
     async def find(self, batch_id: str, caller: Caller) -> Batch:
@@ -186,7 +185,7 @@ class BatchService:
         batch = await self.find(batch_id, caller)
         files = BatchFiles(self._settings, batch_id)
         if batch.state != "succeeded":
-            raise BatchConflict(f"Results are there once a batch has succeeded: this one is {batch.state}")
+            raise BatchConflict(f"Results exist only after a batch has succeeded: this one is {batch.state}")
         if not files.results.exists():
             raise UnknownBatch("The results of this batch have been removed; serving.batch_scores has its scores")
         return files
@@ -271,7 +270,7 @@ class BatchService:
             raise Unavailable(f"The lake cannot be read: {error}", retry_after_seconds=10) from None
         except duckdb.Error as error:
             log.error("a table cannot be read", extra={"reason": str(error)})
-            raise Unavailable("The table cannot be read now: try again", retry_after_seconds=10) from None
+            raise Unavailable("The table cannot be read now: retry", retry_after_seconds=10) from None
 
 
 async def _kept(call: Callable[_Given, _Found], *args: _Given.args, **kwargs: _Given.kwargs) -> _Found:
@@ -283,4 +282,4 @@ async def _kept(call: Callable[_Given, _Found], *args: _Given.args, **kwargs: _G
         raise BatchConflict(f"{text[0].upper()}{text[1:]}") from None
     except (sqlite3.Error, OSError) as error:
         log.error("batches cannot be kept", extra={"reason": str(error)})
-        raise Unavailable("Batches cannot be kept or read now, and nothing was changed: try again") from error
+        raise Unavailable("Batches cannot be stored or read now; nothing was changed: retry") from error

@@ -1,4 +1,4 @@
-"""What the API answers about batches."""
+"""Types of the API's answers about batches."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from warehouse.batches import Batch, State
 
 
 class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch as it stands.
+    """The state of a batch.
 
     ``share_done``: of its rows, from 0 to 1. ``n_rows``: null until a table's rows were counted. ``reason``: why it
     failed. ``model``: the version that scores it, chosen when its run began. ``lake_snapshot``: the state of the lake
@@ -41,14 +41,14 @@ class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BatchList(msgspec.Struct, frozen=True):
-    """Batches, newest first; ``next_cursor``: what to send as ``cursor`` for those that follow, null after the last."""
+    """Batches, newest first; send ``next_cursor`` as ``cursor`` for the next ones. It is null after the last."""
 
     batches: tuple[BatchStatus, ...]
     next_cursor: str | None
 
 
 class BatchScore(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a batch; without a score where ``problem`` says why.
+    """One row of a batch: its score, or its ``problem``.
 
     ``row_number``: its place in what was sent, or in the table as it was read, from 1. ``borrower_id``: null for a row
     of features, and where none could be read. ``decision_id``: of a row that was sent, or taken from a table of
@@ -80,12 +80,12 @@ class BatchResults(msgspec.Struct, frozen=True):
 
 
 def batch_location(batch_id: str) -> str:
-    """The batch's own path."""
+    """The path of the batch."""
     return f"/v1/batches/{batch_id}"
 
 
 def batch_status(batch: Batch, home: Path) -> BatchStatus:
-    """What callers see of a batch of that home."""
+    """What callers see of a batch."""
     done = batch.n_done / batch.n_rows if batch.n_rows else 0.0
     has_succeeded = batch.state == "succeeded"
     model = None

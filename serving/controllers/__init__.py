@@ -1,4 +1,4 @@
-"""HTTP handlers by area: each reads the request, calls one service and names its answers."""
+"""HTTP handlers by area: each reads the request, calls one service and declares its answers."""
 
 #: The modules that other rooms may import.
 __all__ = [

@@ -1,4 +1,4 @@
-"""``/v1/batches``: files and lake tables scored by a run, asked after until they are done."""
+"""``/v1/batches``: files and lake tables, scored in the background."""
 
 from typing import Annotated, Any, cast, get_args
 
@@ -20,15 +20,15 @@ from serving.http.problem_examples import BATCH, CANCEL, LISTED, RESULTS
 from serving.http.problems import InvalidRequest, Violation
 from warehouse.batches import State
 
-# as text: Litestar keeps the word `state` for itself, and would name its own word for it in an error
+# as text: Litestar reserves the name `state`, and would show its own name in an error
 InState = Annotated[
     str | None, QueryParameter(name="state", description="Only batches in this state.", enum=get_args(State))
 ]
-_LOCATION = ResponseHeader(name="Location", description="Where to ask how far it is", documentation_only=True)
+_LOCATION = ResponseHeader(name="Location", description="Path of the batch", documentation_only=True)
 
 
 class BatchesController(Controller):
-    """Score many applications, or a table of the lake, in a run of its own."""
+    """Score many applications, or a table of the lake, in a run."""
 
     path = "/v1/batches"
     tags = ("Batches",)
@@ -49,10 +49,10 @@ class BatchesController(Controller):
         batches: NamedDependency[BatchService],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[BatchStatus]:
-        """Take rows, or the name of a lake table, to be scored. What is answered with 202 is durable.
+        """Accept rows, or the name of a lake table. After 202 the batch is stored.
 
-        Rows are checked at once and scored later: a bad one is in the results with its problem. The same body sent
-        again with its Idempotency-Key is the same batch.
+        Rows are checked immediately and scored later; an invalid row appears in the results with its problem. The
+        same body with the same Idempotency-Key is the same batch.
         """
         with batches.place_for_a_body(caller(request)):
             body = await receive(request)
@@ -83,7 +83,7 @@ class BatchesController(Controller):
     async def status(
         self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
     ) -> BatchStatus:
-        """How far a batch is: queued, running, succeeded, failed with the reason, or cancelled."""
+        """The state of a batch: queued, running, succeeded, failed (with the reason), or cancelled."""
         return batches.status(await batches.find(batch_id, caller(request)))
 
     @post(
@@ -96,7 +96,7 @@ class BatchesController(Controller):
     async def cancel(
         self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
     ) -> BatchStatus:
-        """Cancel a batch: at once while it is queued, within a second or two while it runs."""
+        """Cancel a batch: immediately if it is queued, within a second or two if it is running."""
         return batches.status(await batches.cancel(batch_id, caller(request)))
 
     @post(
@@ -109,7 +109,7 @@ class BatchesController(Controller):
     async def retry(
         self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
     ) -> BatchStatus:
-        """Queue a batch again that failed or was cancelled."""
+        """Queue a failed or cancelled batch again."""
         return batches.status(await batches.retry(batch_id, caller(request)))
 
     @get(
@@ -117,12 +117,12 @@ class BatchesController(Controller):
         summary="Get the results of a batch",
         operation_id="getBatchResults",
         responses=problems(404, 406, 409, 503, scope="batch", examples=BATCH | RESULTS)
-        | {200: ResponseSpec(BatchResults, description="A row for each row of the batch", generate_examples=False)},
+        | {200: ResponseSpec(BatchResults, description="One row for each row of the batch", generate_examples=False)},
     )
     async def results(
         self, request: Request[Any, Any, Any], batch_id: FromPath[str], batches: NamedDependency[BatchService]
     ) -> Stream:
-        """The rows of a batch that has succeeded, scored or with their problem: JSON, CSV or Parquet, by `Accept`."""
+        """The rows of a succeeded batch, each with its score or problem, as JSON, CSV or Parquet (`Accept`)."""
         files = await batches.results(batch_id, caller(request))
         form = accepted_form(request.headers.get("accept"))
         named = {"Content-Disposition": f'attachment; filename="{file_name(batch_id, form)}"'}

@@ -1,4 +1,4 @@
-"""``/v1/decisions``: decisions already made."""
+"""``/v1/decisions``: logged decisions."""
 
 from typing import Annotated, Any
 
@@ -25,7 +25,7 @@ from serving.telemetry.request_trace import note_decision
 
 ApplicationId = Annotated[
     str | None,
-    QueryParameter(description="Only decisions on the application of this id.", min_length=1, max_length=100),
+    QueryParameter(description="Only decisions on the application with this id.", min_length=1, max_length=100),
 ]
 BorrowerId = Annotated[
     str | None,
@@ -56,10 +56,10 @@ class DecisionsController(Controller):
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> DecisionList:
-        """Decisions in brief, newest first: all, or those on one application or one borrower.
+        """Short form of decisions, newest first: all, or those on one application or borrower.
 
-        From the decision log and the lake, past applications that were scored in a backfill included. `next_cursor`
-        leads to those that follow.
+        They come from the decision log and the lake, and include past applications scored in a backfill.
+        `next_cursor` leads to the next ones.
         """
         found, next_cursor = await decisions.page(
             caller(request), application_id=application_id, borrower_id=borrower_id, cursor=cursor, limit=limit
@@ -76,7 +76,7 @@ class DecisionsController(Controller):
     async def decision(
         self, request: Request[Any, Any, Any], decision_id: FromPath[str], decisions: NamedDependency[DecisionReader]
     ) -> LoggedDecision:
-        """One decision with everything that made it: inputs, features, score, reasons, model."""
+        """One decision with its inputs, features, score, reasons and model."""
         found = await decisions.find(decision_id, caller(request))
         note_decision(request.scope, found.decision_id)
         return logged_decision(found)

@@ -1,4 +1,4 @@
-"""``/healthz``, ``/readyz`` and ``/metrics``: for load balancers and monitors."""
+"""``/healthz``, ``/readyz`` and ``/metrics``: for load balancers and monitoring."""
 
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
@@ -13,24 +13,24 @@ from serving.telemetry.metrics import CONTENT_TYPE, Metrics
 
 
 class HealthController(Controller):
-    """Answer whether the process is alive, and whether it can score."""
+    """Report whether the process is alive, and whether it can score."""
 
     tags = ("Health",)
     opt = {SCOPE: OPEN}  # noqa: RUF012 - Litestar reads it as a class attribute
 
     @get("/healthz", sync_to_thread=False, summary="Check liveness", operation_id="checkLiveness")
     def alive(self) -> Liveness:
-        """The process answers; it says nothing about scoring."""
+        """Whether the process answers. It does not say whether it can score."""
         return Liveness()
 
     @get(
         "/readyz",
         summary="Check readiness",
         operation_id="checkReadiness",
-        responses={503: ResponseSpec(Readiness, description="It cannot score", generate_examples=False)},
+        responses={503: ResponseSpec(Readiness, description="The API cannot score", generate_examples=False)},
     )
     async def ready(self, readiness: NamedDependency[ReadinessCheck]) -> Response[Readiness]:
-        """200 while it can score, with reasons where something is amiss; 503 with the reasons why it cannot."""
+        """200 if the API can score, with reasons if it is degraded; 503 with reasons if it cannot."""
         found = await readiness.check()
         return Response(found, status_code=503 if found.status == "unavailable" else 200)
 
@@ -44,5 +44,5 @@ class HealthController(Controller):
     responses=problems(scope="metrics"),  # where LOANLAKE_METRICS=key
 )
 async def metrics_page(metrics: NamedDependency[Metrics], observation: NamedDependency[Observation]) -> Response[bytes]:
-    """Prometheus's text format."""
+    """Metrics in Prometheus text format."""
     return Response(metrics.exposition(await observation.told()), headers={"Content-Type": CONTENT_TYPE})

@@ -1,4 +1,4 @@
-"""``/v1/model``: what scores now."""
+"""``/v1/model``: the served model."""
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
@@ -11,7 +11,7 @@ from serving.http.wire import ModelDescription
 
 
 class ModelController(Controller):
-    """Describe what is being served."""
+    """Describe the served model."""
 
     path = "/v1/model"
     tags = ("Model",)
@@ -20,10 +20,10 @@ class ModelController(Controller):
 
     @get(
         sync_to_thread=False,
-        summary="Get the model in service",
+        summary="Get the served model",
         operation_id="getModel",
         responses=problems(503, scope=ANY, examples=MODEL),
     )
     def model(self, deployments: NamedDependency[DeploymentWatch]) -> ModelDescription:
-        """The champion, and a challenger on trial: version, since when, how well it did, and the inputs they take."""
+        """The champion, and its challenger if there is one: version, start of service, test metrics, and inputs."""
         return deployments.served().description

@@ -1,4 +1,4 @@
-"""``/v1/models``: registered versions on their way into service, and a person's approval of one."""
+"""``/v1/models``: registered versions, and their approval by a person."""
 
 from typing import Annotated, Any
 
@@ -17,13 +17,13 @@ from serving.http.wire import ApprovalReceipt, ModelVersions
 Source = Annotated[
     str | None,
     QueryParameter(
-        description="Whose model; the lender that is served, or LOANLAKE_SOURCE, if not given.", max_length=100
+        description="The lender of the model. Default: the lender that is served, or LOANLAKE_SOURCE.", max_length=100
     ),
 ]
 
 
 class ModelsController(Controller):
-    """Tell where versions stand, and take approvals."""
+    """Report the state of versions, and accept approvals."""
 
     path = "/v1/models"
     tags = ("Model",)
@@ -36,7 +36,7 @@ class ModelsController(Controller):
         responses=problems(400, 404, 503, scope="approve", examples=VERSIONS),
     )
     async def versions(self, approvals: NamedDependency[ApprovalService], source: Source = None) -> ModelVersions:
-        """Every registered version, newest first: where it stands, what its gates said, and who approved it."""
+        """Every registered version, newest first: its state, gates and approval."""
         return await approvals.versions(source)
 
     @post(
@@ -47,7 +47,9 @@ class ModelsController(Controller):
         operation_class=takes("ApprovalRequest"),
         responses={
             200: ResponseSpec(
-                ApprovalReceipt, description="It was approved before, and that stands", generate_examples=False
+                ApprovalReceipt,
+                description="It was approved before; that approval stays valid",
+                generate_examples=False,
             ),
             **problems(400, 404, 408, 409, 413, 415, 503, scope="approve", examples=APPROVAL),
         },
@@ -59,7 +61,7 @@ class ModelsController(Controller):
         approvals: NamedDependency[ApprovalService],
         source: Source = None,
     ) -> Response[ApprovalReceipt]:
-        """Approve a version; Dagster then puts it in service. The approval is kept before this answers."""
+        """Approve a version. The approval is stored before the answer; then Dagster serves the version."""
         body = await read_json(request)
         given = await approvals.approve(version, body, source=source, by=caller(request).signature)
         return Response(given.receipt, status_code=202 if given.is_new else 200)

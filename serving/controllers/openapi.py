@@ -1,6 +1,6 @@
-"""The API's description: Litestar writes it, the deployed contract fills in the score request, Swagger UI shows it.
+"""The API description: Litestar writes it, the deployed contract adds the score request, Swagger UI shows it.
 
-The page works without a network: its script and style come from the package ``swagger-ui-py``, which carries them.
+The page needs no network: its script and style come from the package ``swagger-ui-py``.
 """
 
 import importlib.util
@@ -60,27 +60,27 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
 }
 LIST_DECISIONS, READ_DECISION, REPORT_OUTCOME = "listDecisions", "getDecision", "reportOutcome"
 Cursor = Annotated[
-    str | None, QueryParameter(description="`next_cursor` of the answer before.", min_length=1, max_length=400)
+    str | None, QueryParameter(description="`next_cursor` of the previous answer.", min_length=1, max_length=400)
 ]
-Limit = Annotated[int, QueryParameter(description="How many of them, at most.", ge=1, le=200)]
-#: From an answer that names a decision to the decision, with all that made it.
+Limit = Annotated[int, QueryParameter(description="Maximum number of items.", ge=1, le=200)]
+#: From an answer with a decision id to that decision.
 TO_DECISION = Link(
     operation_id=READ_DECISION,
     parameters={"decision_id": "$response.body#/decision_id"},
-    description="The decision as it was logged.",
+    description="The logged decision.",
 )
-#: From an answer that names an application to the report of how it ended.
+#: From an answer with an application id to its outcome report.
 TO_OUTCOME = Link(
     operation_id=REPORT_OUTCOME,
     request_body={"application_id": "$response.body#/application_id"},
-    description="How the application ended, once that is known.",
+    description="Report the outcome of the application when it is known.",
 )
 #: JSON Schemas that replace components of the same name.
 LiveSchemas = Callable[[], dict[str, dict[str, Any]]]
 
 
 def key_or_token(scope: str) -> list[dict[str, list[str]]]:
-    """What a handler asks callers for; ANY needs no scope."""
+    """The credentials that a handler requires; ANY requires no scope."""
     roles = [] if scope == ANY else [scope]
     return [{"key": roles}, {"token": roles}]
 
@@ -88,19 +88,17 @@ def key_or_token(scope: str) -> list[dict[str, list[str]]]:
 def problems(
     *statuses: int, scope: str = OPEN, examples: Mapping[int, Problem] | None = None
 ) -> dict[int, ResponseSpec]:
-    """The error answers of a handler, as problem documents; one that is not OPEN may also refuse who calls.
+    """The error answers of a handler, as problem documents; a handler that is not OPEN can also refuse the caller.
 
-    ``examples``: the operation's own, where they differ from what is usual for a status.
+    ``examples``: the operation's own examples where they differ from the usual ones of a status.
     """
     descriptions = {status: HTTPStatus(status).phrase for status in statuses}
-    if scope not in (OPEN, "metrics"):  # a monitor may send parameters that mean nothing here
-        descriptions.setdefault(400, "The query has a parameter that this path does not have")
+    if scope not in (OPEN, "metrics"):  # monitoring systems may send parameters of their own
+        descriptions.setdefault(400, "Unknown query parameter")
     if scope != OPEN:
         descriptions[401] = "No valid key or token was sent"
-        descriptions[429] = "The caller's minute is used up; `Retry-After` says in how many seconds the next begins"
-        descriptions.setdefault(
-            503, "More requests are under way than are taken at once; `Retry-After` says when to come"
-        )
+        descriptions[429] = "The caller has reached their limit for this minute. Retry after the time in `Retry-After`"
+        descriptions.setdefault(503, "Too many concurrent requests. Retry after the time in `Retry-After`")
     if scope not in (OPEN, ANY):
         descriptions[403] = f"The caller lacks the scope `{scope}`"
     return {
@@ -118,7 +116,7 @@ def problems(
 def takes(schema: str, *texts: str, leads_to: Mapping[str, Link] | None = None) -> type[Operation]:
     """An operation whose body is the live schema of that name, or text of these media types; handlers decode it.
 
-    ``leads_to``: what a caller can do with its answer.
+    ``leads_to``: links to the operations that can follow.
     """
 
     @dataclass
@@ -133,7 +131,7 @@ def takes(schema: str, *texts: str, leads_to: Mapping[str, Link] | None = None) 
 
 
 def gives(*, leads_to: Mapping[str, Link]) -> type[Operation]:
-    """An operation without a body, and what a caller can do with its answer."""
+    """An operation without a body, with links to the operations that can follow."""
 
     @dataclass
     class GivesAnswer(Operation):
@@ -150,31 +148,31 @@ def _add_links(operation: Operation, links: Mapping[str, Link]) -> None:
 
 
 def openapi_config(live_schemas: LiveSchemas, *, version: str, scope: str) -> OpenAPIConfig:
-    """Description at ``/schema/openapi.json`` and ``.yaml``, page at ``/schema``, for those with ``scope``."""
+    """Description at ``/schema/openapi.json`` and ``.yaml``, page at ``/schema``, for callers with ``scope``."""
     return OpenAPIConfig(
         title="Loanlake",
         version=version,
-        description="Scores of default risk: each durable before it is answered, and replayable from its id.",
+        description="Default-risk scores. Each is stored before it is answered, and can be replayed from its id.",
         components=Components(
             security_schemes={
                 "key": SecurityScheme(
-                    type="http", scheme="bearer", description="An API key: `loanlake key create NAME` makes one"
+                    type="http", scheme="bearer", description="An API key: `loanlake key create NAME` creates one"
                 ),
                 "token": SecurityScheme(
                     type="http",
                     scheme="bearer",
                     bearer_format="JWT",
-                    description="A token of the identity provider that this server was told of",
+                    description="A token of the configured identity provider",
                 ),
             }
         ),
         tags=[
             Tag(name="Scores", description="Score applications"),
-            Tag(name="Batches", description="Score files and lake tables, in a run that is asked after"),
-            Tag(name="Decisions", description="Read decisions already made"),
+            Tag(name="Batches", description="Score a file or a lake table in the background"),
+            Tag(name="Decisions", description="Read logged decisions"),
             Tag(name="Outcomes", description="Report how applications ended"),
-            Tag(name="Model", description="What scores now"),
-            Tag(name="Health", description="For load balancers and monitors"),
+            Tag(name="Model", description="The served model and registered versions"),
+            Tag(name="Health", description="For load balancers and monitoring"),
         ],
         use_handler_docstrings=True,
         render_plugins=[_Page(live_schemas), _Json(live_schemas), _Yaml(live_schemas)],
@@ -199,7 +197,7 @@ def asset(name: FromPath[str]) -> Response[bytes]:
 
 
 class _Documentation(Router):
-    """Litestar's own router for documentation, without its HTML page for unknown paths: those are problems here too."""
+    """Litestar's router for documentation, without its HTML page for unknown paths: these are problems here too."""
 
     def register(self, value: ControllerRouterHandler) -> list[Any]:
         if "/{path:str}" in getattr(value, "paths", ()):
@@ -208,7 +206,7 @@ class _Documentation(Router):
 
 
 class _Live:
-    """Puts the deployed contract's schemas into the description before it is rendered."""
+    """Inserts the deployed contract's schemas into the description before it is rendered."""
 
     live_schemas: LiveSchemas
 
@@ -257,12 +255,12 @@ class _Page(_Live, SwaggerRenderPlugin):
 
     @staticmethod
     def render_json(request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        # the description is set inside a script element, which a "</script>" in a lender's own texts would end
+        # the description is inside a script element, which a "</script>" in a lender's texts would end
         return SwaggerRenderPlugin.render_json(request, openapi_schema).replace(b"</", b"<\\/")
 
 
 def _swagger_ui() -> Path:
-    # found, not imported: importing the package brings web frameworks' glue that nothing here needs
+    # found, not imported: importing the package loads web framework adapters that are not needed
     spec = importlib.util.find_spec("swagger_ui")
     locations: Sequence[str] = (spec.submodule_search_locations or ()) if spec else ()
     for location in locations:

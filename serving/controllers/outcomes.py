@@ -1,4 +1,4 @@
-"""``/v1/outcomes``: how applications ended."""
+"""``/v1/outcomes``: outcomes of applications."""
 
 from typing import Annotated, Any
 
@@ -19,13 +19,13 @@ ReportKey = Annotated[
         name="Idempotency-Key",
         min_length=1,
         max_length=200,
-        description="Makes this another report than the same one without it. To repeat a report none is needed.",
+        description="Makes this report different from the same one without a key. Repeating a report needs no key.",
     ),
 ]
 
 
 class OutcomesController(Controller):
-    """Take outcome reports."""
+    """Accept outcome reports."""
 
     path = "/v1/outcomes"
     tags = ("Outcomes",)
@@ -45,8 +45,8 @@ class OutcomesController(Controller):
         outcomes: NamedDependency[OutcomeService],
         idempotency_key: ReportKey = None,
     ) -> OutcomeReceipt:
-        """Report how an application ended. Sending the same report again changes nothing.
+        """Report the outcome of an application. Repeating a report changes nothing.
 
-        To take a correction back, send the first report again with an Idempotency-Key: it is then a report of its own.
+        To undo a correction, send the first report again with an Idempotency-Key, which makes it a new report.
         """
         return await outcomes.report(await read_json(request), caller(request), idempotency_key)

@@ -22,8 +22,8 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=200,
         description=(
-            "Any text of the caller's own. The same request sent again with it gets what it got first, and another is "
-            f"refused: for {KEY_LIFE // timedelta(hours=1)} hours at least. Afterwards it may be a new key."
+            "Any text. The same request with the same key returns its first answer; another request with it is "
+            f"refused. Valid for at least {KEY_LIFE // timedelta(hours=1)} hours; afterwards it may count as a new key."
         ),
     ),
 ]
@@ -50,7 +50,7 @@ class ScoresController(Controller):
         scoring: NamedDependency[ScoringService],
         idempotency_key: IdempotencyKey = None,
     ) -> ScoredApplication:
-        """Score one application. The decision is in the decision log before this answers."""
+        """Score one application. The decision is stored before the answer."""
         body = await read_json(request)
         if idempotency_key is None:
             answer = await scoring.score(body, caller(request).channel("online"))
@@ -68,5 +68,5 @@ class ScoresController(Controller):
         responses=problems(400, 408, 413, 415, 503, scope="score"),
     )
     async def score_batch(self, request: Request[Any, Any, Any], scoring: NamedDependency[ScoringService]) -> ScoreList:
-        """Score a list of applications. A bad one gets its own problem beside the scores of the others."""
+        """Score a list of applications. An invalid one gets a problem; the others get their scores."""
         return await scoring.score_batch(await read_json(request), caller(request).channel("inline_batch"))

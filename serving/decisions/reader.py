@@ -39,7 +39,7 @@ class DecisionReader:
         owner = self.only_of(caller)
         if found is None or (owner is not None and found.caller_id != owner):
             raise UnknownDecision(
-                "No decision of this API has that id" if owner is None else "No decision of this caller has that id"
+                "No decision has that id" if owner is None else "No decision of this caller has that id"
             )
         return found
 
@@ -68,7 +68,7 @@ class DecisionReader:
             return
         query = DecisionQuery(n_rows=1, application_id=application_id, caller_id=owner)
         if not await self._search(query):
-            raise UnknownApplication("This caller has had no application of that id scored")
+            raise UnknownApplication("This caller has scored no application with that id")
 
     def only_of(self, caller: Caller) -> str | None:
         """Whose decisions alone this caller may see; None for all."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ml.judging.gate_names import NEVER_OVERRIDDEN
+from ml.judging.gates import NEVER_OVERRIDDEN
 from ml.registry.approval import Approval, approve_once
 from ml.registry.registered_version import RegisteredVersion
 from ml.registry.version_states import StateWord, VersionState, version_states
@@ -32,7 +32,7 @@ APPROVAL_REQUEST = BodySchema(
             name="reason",
             type=_Reason,
             rule="a text of at most 1,000 characters, not blank, in one line",
-            description="Why; it is kept with the approval, and goes into the history of what was served.",
+            description="Why. Stored with the approval and in the history of deployments.",
             example="Reviewed with the committee, minutes 2026-11",
         ),
         Field(
@@ -40,7 +40,7 @@ APPROVAL_REQUEST = BodySchema(
             type=_Gates,
             rule=f"a list of at most {_MOST_GATES} names of gates",
             required=False,
-            description="Gates that refused the version and shall not count. Parity and leakage always do.",
+            description="Gates whose refusal is overridden. Parity and leakage cannot be overridden.",
             example=["brier_beats_base_rate"],
         ),
         Field(
@@ -48,14 +48,14 @@ APPROVAL_REQUEST = BodySchema(
             type=bool,
             rule="true or false",
             required=False,
-            description="Whether to put it in service, which is so unless false; else a person rolls it out.",
+            description="Serve immediately (the default), or approve without serving.",
             example=True,
         ),
     ),
 )
 _WHAT_FOLLOWS = "Dagster puts the version in service, as a rule within a minute; GET /v1/models tells when it has"
 _TO_ROLL_OUT = (
-    "It may be served: `loanlake challenge {0} --canary --reason …` rolls it out, `loanlake promote {0} --reason …` "
+    "It may be served: `loanlake canary start {0} --reason …` rolls it out, `loanlake model promote {0} --reason …` "
     "serves it immediately"
 )
 
@@ -101,7 +101,7 @@ class ApprovalService:
         except GateRefusal as refusal:
             raise NotApprovable(str(refusal)) from None
         except (LoanlakeError, OSError) as error:
-            raise Unavailable(f"The approval could not be kept, so none was given: {error}") from error
+            raise Unavailable(f"The approval could not be stored and was not given: {error}") from error
         [now] = [each for each in self._states(found.source) if each.version.version == number]
         receipt = ApprovalReceipt(
             model=found.name, version=number, state=now.state, approval=_kept(approval), next=_next(now.state, number)
@@ -121,7 +121,7 @@ class ApprovalService:
             source = source or self._settings.active_source()
             return [each for each in version_states(self._settings) if each.version.source == source]
         except (LoanlakeError, OSError, msgspec.MsgspecError) as error:
-            raise Unavailable(f"What is registered and approved cannot be read: {error}") from error
+            raise Unavailable(f"Registered and approved versions cannot be read: {error}") from error
 
 
 def _require_refusals(found: RegisteredVersion, overrides: Sequence[str]) -> None:

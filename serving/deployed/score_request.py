@@ -49,7 +49,7 @@ _APPLICATION_ID = Field(
     type=Identifier,
     rule=IDENTIFIER_RULE,
     reads=read_id,
-    description="The lender's own id of the application; outcomes are joined to decisions by it.",
+    description="The lender's id of the application; it joins outcomes to decisions.",
     example="app-2026-000123",
 )
 _BORROWER_ID = Field(
@@ -58,7 +58,7 @@ _BORROWER_ID = Field(
     rule=IDENTIFIER_RULE,
     reads=read_id,
     required=False,
-    description="Whose history is looked up. Without it, or where it is unknown, the score is made without history.",
+    description="The borrower whose history is used. If missing or unknown, the score is made without history.",
     example="borrower-42",
 )
 
@@ -76,7 +76,7 @@ _DECIDED_AT = Field(
     rule=TIME_RULE,
     reads=since_1900,
     required=False,
-    description="When the decision is made; the server's clock where left out. Neither in the future nor before the "
+    description="Time of the decision; the server's clock by default. Neither in the future nor before the "
     "history that would be used.",
 )
 

@@ -29,7 +29,7 @@ async def receive(request: Request[Any, Any, Any]) -> bytes:
     try:
         return await request.body()
     except InternalServerException:  # Litestar's word for a connection that ended
-        raise InvalidRequest("The connection ended before the body did") from None
+        raise InvalidRequest("The connection ended before the end of the body") from None
 
 
 def media_type(content_type: str | None, *accepted: str) -> str:
@@ -66,7 +66,7 @@ def decode_body(body: bytes, content_type: str | None) -> Any:
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply") from None
     except ValueError as error:  # an integer beyond Python's digit limit, or one of the refusals below
-        detail = str(error) if isinstance(error, _RefusedJSON) else "The body holds an integer of thousands of digits"
+        detail = str(error) if isinstance(error, _RefusedJSON) else "The body has an integer with thousands of digits"
         raise InvalidRequest(detail) from None
     return value
 

@@ -1,4 +1,4 @@
-"""Every error of the API is a problem document of RFC 9457, ``application/problem+json``; no traceback leaves it.
+"""Every API error is an RFC 9457 problem document (``application/problem+json``); a traceback is never sent.
 
 ::
 
@@ -7,18 +7,18 @@
     ├── Unauthenticated       401  no key or token, or one that is unknown, revoked or expired
     ├── NotPermitted          403  the caller lacks the scope
     ├── UnknownDecision       404
-    ├── UnknownApplication    404  no decision of this caller is about it
+    ├── UnknownApplication    404  the caller has no decision about it
     ├── UnknownSource         404
     ├── UnknownVersion        404
-    ├── NotApprovable         409  a gate's refusal stands, or the version was archived
+    ├── NotApprovable         409  a gate refused the version, or it was archived
     ├── UnknownBatch          404
-    ├── NotAcceptable         406  results are asked for in a form that there is none of
-    ├── BatchConflict         409  a batch is not in the state for what is asked of it
+    ├── NotAcceptable         406  unsupported format of results
+    ├── BatchConflict         409  the batch's state does not allow the operation
     ├── UnsupportedMediaType  415
     ├── NotScorable           422  valid values for which a feature's formula has no result, such as ln(0)
     ├── KeyReused             422  an Idempotency-Key sent before, with another request
-    ├── TooManyRequests       429  the caller's minute is used up
-    ├── StaleHistory          503  history is older than the lender allows a score to be made on
+    ├── TooManyRequests       429  the caller has reached their limit for this minute
+    ├── StaleHistory          503  history is older than the lender allows
     └── Unavailable           503  no model is deployed, or history or the decision log cannot be reached
 """
 
@@ -50,7 +50,7 @@ class Violation(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
-    """RFC 9457's members, ``errors`` for a body that breaks its schema, and ``scope`` for one that the caller lacks."""
+    """The members of RFC 9457, ``errors`` for an invalid body, and ``scope`` for a missing scope."""
 
     type: str
     title: str
@@ -62,11 +62,11 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Problem(ProblemDetailsException):
-    """Base of the API's own problems; subclasses fix status, name and title."""
+    """Base of the API's own problems; subclasses set status, name and title."""
 
     status_code = 500
     name = "internal"
-    heading = "The request could not be answered"
+    heading = "Internal error"
     violations: tuple[Violation, ...] = ()
 
     def __init__(self, detail: str, *, headers: dict[str, str] | None = None, extra: dict[str, Any] | None = None):
@@ -80,7 +80,7 @@ class Problem(ProblemDetailsException):
         )
 
     def document(self) -> ProblemDocument:
-        """The same problem as one row of a batch's answer."""
+        """The problem as a row of a batch's answer."""
         return ProblemDocument(
             type=_TYPE + self.name,
             title=self.heading,
@@ -95,7 +95,7 @@ class InvalidRequest(Problem):
 
     status_code = 400
     name = "invalid-request"
-    heading = "The request is not valid"
+    heading = "Invalid request"
 
     def __init__(self, detail: str, violations: tuple[Violation, ...] = ()):
         super().__init__(detail, extra={"errors": violations} if violations else None)
@@ -103,7 +103,7 @@ class InvalidRequest(Problem):
 
 
 def unknown_cursor(cursor: str) -> InvalidRequest:
-    """The problem with a cursor that no answer gave."""
+    """A cursor that no answer contained."""
     rule = "must be the next_cursor of an answer"
     return InvalidRequest("The cursor cannot be read", (Violation(field="cursor", rule=rule, found=cursor[:100]),))
 
@@ -124,7 +124,7 @@ class NotPermitted(Problem):
 
     status_code = 403
     name = "not-permitted"
-    heading = "This caller may not do that"
+    heading = "Not permitted"
 
     def __init__(self, detail: str, *, scope: str):
         challenge = f'Bearer realm="loanlake", error="insufficient_scope", scope="{scope}"'
@@ -132,19 +132,19 @@ class NotPermitted(Problem):
 
 
 class UnknownDecision(Problem):
-    """No decision of that id."""
+    """No decision has that id."""
 
     status_code = 404
     name = "unknown-decision"
-    heading = "No such decision"
+    heading = "Decision not found"
 
 
 class UnknownApplication(Problem):
-    """No application of that id was scored for this caller, who may see their own alone."""
+    """The caller scored no application with that id, and may see only their own."""
 
     status_code = 404
     name = "unknown-application"
-    heading = "No such application"
+    heading = "Application not found"
 
 
 class UnknownSource(Problem):
@@ -152,55 +152,55 @@ class UnknownSource(Problem):
 
     status_code = 404
     name = "unknown-source"
-    heading = "No such source"
+    heading = "Source not found"
 
 
 class UnknownVersion(Problem):
-    """No version of that number is registered."""
+    """No such version is registered."""
 
     status_code = 404
     name = "unknown-version"
-    heading = "No such model version"
+    heading = "Model version not found"
 
 
 class UnknownBatch(Problem):
-    """No batch of that id, or one of another caller."""
+    """No batch of this caller has that id."""
 
     status_code = 404
     name = "unknown-batch"
-    heading = "No such batch"
+    heading = "Batch not found"
 
 
 class NotAcceptable(Problem):
-    """Results are asked for in a form that there is none of."""
+    """Results do not exist in the requested format."""
 
     status_code = 406
     name = "not-acceptable"
-    heading = "There are no results in that form"
+    heading = "Unsupported format of results"
 
 
 class NotApprovable(Problem):
-    """A gate's refusal stands, or the version was archived."""
+    """A gate refused the version, or it was archived."""
 
     status_code = 409
     name = "not-approvable"
-    heading = "This version cannot be approved so"
+    heading = "This version cannot be approved"
 
 
 class BatchConflict(Problem):
-    """A batch is not in the state for what is asked of it."""
+    """The batch's state does not allow the operation."""
 
     status_code = 409
     name = "batch-state"
-    heading = "The batch is not in the state for that"
+    heading = "The state of the batch does not allow this"
 
 
 class UnsupportedMediaType(Problem):
-    """The body is declared as what is not taken here, or as nothing."""
+    """The body's media type is not accepted, or missing."""
 
     status_code = 415
     name = "unsupported-media-type"
-    heading = "The body is of another media type than is taken here"
+    heading = "Unsupported media type"
 
 
 class NotScorable(Problem):
@@ -220,41 +220,41 @@ class KeyReused(Problem):
 
 
 class TooManyRequests(Problem):
-    """The caller's minute is used up."""
+    """The caller has reached their limit for this minute."""
 
     status_code = 429
     name = "too-many-requests"
-    heading = "This caller has sent too many requests"
+    heading = "Too many requests"
 
     def __init__(self, detail: str, *, retry_after_seconds: int):
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
 
 
 class StaleHistory(Problem):
-    """History is older than the lender allows a score to be made on; a refresh of the online store mends it."""
+    """History is older than the lender allows; a refresh of the online store fixes it."""
 
     status_code = 503
     name = "stale-history"
-    heading = "The applicant's history is too old to score with"
+    heading = "The applicant's history is too old"
 
     def __init__(self, detail: str):
         super().__init__(detail, headers={"Retry-After": "60"})
 
 
 class Unavailable(Problem):
-    """No model is deployed, or history or the decision log cannot be reached; worth trying again."""
+    """No model is deployed, or history or the decision log cannot be reached; the caller should retry."""
 
     status_code = 503
     name = "unavailable"
-    heading = "Scoring is not available now"
+    heading = "Temporarily unavailable"
 
     def __init__(self, detail: str, *, retry_after_seconds: int = 1):
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
 
 
 def plugin(home: Path) -> ProblemDetailsPlugin:
-    """Litestar's plugin, set so that its own errors and unexpected ones become problems too; none names a place of
-    the file system.
+    """Litestar's plugin. Its own errors and unexpected ones become problems too; none contains a path of the
+    file system.
     """
 
     def answer(request: Request[Any, Any, Any], problem: ProblemDetailsException) -> Response[Any]:
@@ -280,13 +280,15 @@ def _from_http(error: HTTPException) -> ProblemDetailsException:
     headers = dict(error.headers or {})
     detail = error.detail
     if isinstance(error, ValidationException):
-        return InvalidRequest("The path or query breaks its rules", _violations(error.extra))
+        return InvalidRequest("The path or query is not valid", _violations(error.extra))
     if isinstance(error, MethodNotAllowedException):
-        detail = f"This path does not take that method{_allowed(headers)}"
+        detail = f"This path does not accept that method{_allowed(headers)}"
     elif status is HTTPStatus.NOT_FOUND:
-        detail = "Nothing is at this path; /schema lists what there is"
+        detail = "No such path; /schema lists all paths"
     elif status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        detail = "The body is larger than this server takes (LOANLAKE_BODY_BYTES; LOANLAKE_BATCH_BYTES for /v1/batches)"
+        detail = (
+            "The body is larger than the server accepts (LOANLAKE_BODY_BYTES; LOANLAKE_BATCH_BYTES for /v1/batches)"
+        )
     document = http_problem(status, detail)
     return ProblemDetailsException(
         detail=detail, status_code=status.value, headers=headers, type_=document.type, title=document.title
@@ -294,12 +296,12 @@ def _from_http(error: HTTPException) -> ProblemDetailsException:
 
 
 def http_problem(status: HTTPStatus, detail: str) -> ProblemDocument:
-    """The problem of a status that has none of its own here, named by HTTP's words for it."""
+    """The problem for a status without a class here, named by HTTP's phrase."""
     return ProblemDocument(_TYPE + status.phrase.lower().replace(" ", "-"), status.phrase, status.value, detail)
 
 
 def _violations(extra: Any) -> tuple[Violation, ...]:
-    """What Litestar found wrong with parameters."""
+    """The violations that Litestar found in parameters."""
     listed = extra if isinstance(extra, list) else []
     return tuple(
         Violation(field=str(each.get("key", "")), rule=str(each.get("message", "")))
@@ -310,14 +312,14 @@ def _violations(extra: Any) -> tuple[Violation, ...]:
 
 def _from_unexpected(error: Exception) -> ProblemDetailsException:
     incident = uuid.uuid4().hex
-    # frames and type only: the message of an unexpected error may carry what an applicant sent
+    # frames and type only: the message of an unexpected error may contain an applicant's data
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     log.error("unexpected error", extra={"incident": incident, "error": type(error).__name__, "frames": frames[-12:]})
     return ProblemDetailsException(
-        detail="An unexpected error was logged under this incident; nothing was decided",
+        detail="An unexpected error was logged under this incident; no decision was made",
         status_code=500,
         type_=_TYPE + "internal",
-        title="The request could not be answered",
+        title="Internal error",
         extra={"incident": incident},
     )
 

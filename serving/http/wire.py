@@ -1,4 +1,4 @@
-"""What the API answers: frozen types, apart from the logic that fills them."""
+"""Types of the API's answers: frozen, without logic."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -14,7 +14,7 @@ ReadinessWord = Literal["ready", "degraded", "unavailable"]
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
-    """Which model and features made a decision."""
+    """Model version and feature version of a decision."""
 
     name: str
     version: int
@@ -22,7 +22,7 @@ class ModelVersion(msgspec.Struct, frozen=True):
 
 
 class ReasonCode(msgspec.Struct, frozen=True):
-    """What weighed most against a declined application; ``contribution`` is in log-odds of default."""
+    """One reason against a declined application; ``contribution`` is in log-odds of default."""
 
     feature: str
     text: str
@@ -30,7 +30,7 @@ class ReasonCode(msgspec.Struct, frozen=True):
 
 
 class ScoredApplication(msgspec.Struct, frozen=True):
-    """A decision: durable in the decision log before it is answered."""
+    """A decision. It is stored in the decision log before it is answered."""
 
     decision_id: str
     application_id: str
@@ -46,7 +46,7 @@ class ScoredApplication(msgspec.Struct, frozen=True):
 
 
 class ScoreListRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One application of a list: its score, or the problem with it."""
+    """One application of a list: its score, or its problem."""
 
     index: int
     score: ScoredApplication | msgspec.UnsetType = msgspec.UNSET
@@ -54,7 +54,7 @@ class ScoreListRow(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ScoreList(msgspec.Struct, frozen=True):
-    """Rows in the order they were sent."""
+    """Rows in the order in which they were sent."""
 
     n_scored: int
     n_refused: int
@@ -91,7 +91,7 @@ class LoggedDecision(msgspec.Struct, frozen=True):
 
 
 class DecisionSummary(msgspec.Struct, frozen=True):
-    """A decision in brief, as a list shows it; ``route`` and ``caller`` as of a :class:`LoggedDecision`."""
+    """The short form of a decision; ``route`` and ``caller`` as in :class:`LoggedDecision`."""
 
     decision_id: str
     application_id: str
@@ -110,21 +110,21 @@ class DecisionSummary(msgspec.Struct, frozen=True):
 
 
 class DecisionList(msgspec.Struct, frozen=True):
-    """Decisions, newest first; ``next_cursor``: to be sent as ``cursor`` for those that follow, null after the last."""
+    """Decisions, newest first; send ``next_cursor`` as ``cursor`` for the next ones. It is null after the last."""
 
     decisions: tuple[DecisionSummary, ...]
     next_cursor: str | None
 
 
 class OutcomeReceipt(msgspec.Struct, frozen=True):
-    """An outcome is durable; the same report has the same id."""
+    """The outcome is stored. The same report has the same id."""
 
     outcome_id: str
     application_id: str
 
 
 class InputDescription(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One field of a score request; ``needed_by`` names the versions where not all that are served take it."""
+    """One field of a score request; ``needed_by`` names its versions if not all served versions use it."""
 
     name: str
     required: bool
@@ -135,7 +135,7 @@ class InputDescription(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ChallengerDescription(msgspec.Struct, frozen=True):
-    """A version on trial: in ``shadow`` it answers nobody, in ``ab`` and ``canary`` a share of the applicants."""
+    """The challenger: in ``shadow`` it answers no caller, in ``ab`` and ``canary`` a share of the applicants."""
 
     name: str
     version: int
@@ -149,9 +149,9 @@ class ChallengerDescription(msgspec.Struct, frozen=True):
 
 
 class ModelDescription(msgspec.Struct, frozen=True):
-    """The champion, and its challenger if there is one; ``inputs``: the union of what both take.
+    """The champion, and its challenger if there is one; ``inputs``: the fields of both.
 
-    ``metrics``: what it, and each baseline, did on the out-of-time test rows.
+    ``metrics``: figures of the model and of each baseline on the out-of-time test rows.
     """
 
     name: str
@@ -167,7 +167,7 @@ class ModelDescription(msgspec.Struct, frozen=True):
 
 
 class Gate(msgspec.Struct, frozen=True):
-    """What a gate decided on a version; ``message`` says why it refused."""
+    """The verdict of a gate; ``message`` says why it refused."""
 
     gate: str
     passed: bool
@@ -176,9 +176,9 @@ class Gate(msgspec.Struct, frozen=True):
 
 
 class KeptApproval(msgspec.Struct, frozen=True):
-    """A person's word for a version; ``overridden``: gates that refused it and do not count.
+    """A person's approval of a version; ``overridden``: gates whose refusal is overridden.
 
-    ``serve``: it was to be served at once, and not to be rolled out by hand.
+    ``serve``: serve immediately, or approve without serving.
     """
 
     reason: str
@@ -189,7 +189,7 @@ class KeptApproval(msgspec.Struct, frozen=True):
 
 
 class VersionOnItsWay(msgspec.Struct, frozen=True):
-    """A registered version, and where it stands.
+    """A registered version and its state.
 
     ``state``: ``served`` as champion, ``on_trial`` as challenger, ``approved`` and about to be served, ``refused`` by a
     gate, ``waiting`` though its gates passed, ``replaced`` by another version, or ``archived``.
@@ -212,7 +212,7 @@ class ModelVersions(msgspec.Struct, frozen=True):
 
 
 class ApprovalReceipt(msgspec.Struct, frozen=True):
-    """An approval is durable; ``next`` says what it leads to, empty where the version is in service already."""
+    """The approval is stored; ``next`` says what happens next, and is empty if the version is already served."""
 
     model: str
     version: int
@@ -222,7 +222,7 @@ class ApprovalReceipt(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """``ready``; ``degraded`` while it scores with something amiss; ``unavailable`` (503) when it cannot score."""
+    """``ready``; ``degraded``: scoring with limitations; ``unavailable`` (503): scoring is not possible."""
 
     status: ReadinessWord
     reasons: tuple[str, ...]

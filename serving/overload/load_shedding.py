@@ -24,7 +24,7 @@ class RequestsAtOnce(ASGIMiddleware):
     def __init__(self, most: int):
         self._most = most
         self._n_under_way = 0
-        problem = Unavailable(f"{most} requests are under way here, and more would only wait")
+        problem = Unavailable(f"{most} requests are in progress, which is the limit of this worker")
         # made once: the less a refusal costs, the more of a crowd can be told
         self._refusal = msgspec.json.encode(problem.document())
         self._headers = [

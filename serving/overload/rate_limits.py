@@ -63,7 +63,7 @@ class RateLimit:
         ]
         if counted.n > limit:
             raise TooManyRequests(
-                f"{limit} requests a minute are allowed; the next may come in {seconds} s", retry_after_seconds=seconds
+                f"{limit} requests a minute are allowed; send the next in {seconds} s", retry_after_seconds=seconds
             )
 
 

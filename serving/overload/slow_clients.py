@@ -112,7 +112,7 @@ class PunctualProtocol(HttpToolsProtocol):
     def _too_slow(self) -> None:
         self._refuse(
             HTTPStatus.REQUEST_TIMEOUT,
-            f"The request was not whole within {self._seconds:g} s of its first byte (LOANLAKE_REQUEST_SECONDS)",
+            f"The request was not complete within {self._seconds:g} s of its first byte (LOANLAKE_REQUEST_SECONDS)",
         )
 
     def _give_up(self) -> None:

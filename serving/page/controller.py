@@ -17,12 +17,12 @@ from serving.decisions.reader import DecisionReader
 from serving.deployed.deployment_watch import DeploymentWatch
 from serving.http.problems import Problem, UnknownDecision
 from serving.http.public_text import without_paths
-from serving.options import PageUrls
 from serving.page.lookup import decision_view
 from serving.page.overview import OverviewPage
 from serving.page.rendering import POLICY, STATIC, render, static_file
 from serving.page.views import Frame, Link
 from warehouse.errors import LoanlakeError
+from warehouse.settings import PageUrls
 
 _MOST_SHOWN = 100
 _DAY = {"Cache-Control": "max-age=86400"}
@@ -63,13 +63,13 @@ class PageController(Controller):
         frame = _frame(caller(request), links, asked=asked)
         if not frame.may_read:
             detail = "To see decisions, sign in with a key that has the scope decisions."
-            return await _notice(frame, 403, "This key may not read decisions", detail)
+            return await _notice(frame, 403, "This key has no access to decisions", detail)
         if not asked:
             return Redirect("/")
         try:
             found = await decisions.find(asked, caller(request))
         except UnknownDecision as problem:
-            return await _notice(frame, 404, "No such decision", f"{problem.detail}: {frame.asked}")
+            return await _notice(frame, 404, "Decision not found", f"{problem.detail}: {frame.asked}")
         except (Problem, LoanlakeError) as error:
             detail = without_paths(error.detail if isinstance(error, Problem) else str(error))
             return await _notice(frame, 503, "The decision log cannot be read", detail)
@@ -86,12 +86,12 @@ class PageController(Controller):
 def page_links(urls: PageUrls) -> PageLinks:
     """Where to go from the page."""
     return (
-        Link("API description", "/schema", "every call, to try in the browser"),
-        Link("Readiness", "/readyz", "what load balancers ask"),
-        Link("Metrics", "/metrics", "what Prometheus reads"),
+        Link("API description", "/schema", "all calls; try them in the browser"),
+        Link("Readiness", "/readyz", "for load balancers"),
+        Link("Metrics", "/metrics", "for Prometheus"),
         Link("Dagster", urls.dagster, "runs, assets, checks, sensors"),
-        Link("MLflow", f"{urls.mlflow}{TRAINING_PAGE}", "trainings, versions, their gates"),
-        Link("Drift reports", urls.reports, "Evidently's page of each month"),
+        Link("MLflow", f"{urls.mlflow}{TRAINING_PAGE}", "training runs, versions, gates"),
+        Link("Drift reports", urls.reports, "one Evidently page per month"),
     )
 
 

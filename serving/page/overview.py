@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 _N_CHANGES = 5
 _N_WAITING = 3
 _SENTENCES: dict[ReadinessWord, str] = {
-    "ready": "Every part that a score needs answers.",
-    "degraded": "Applications are scored, with something amiss.",
+    "ready": "All parts needed for a score are available.",
+    "degraded": "Applications are scored, with limitations.",
     "unavailable": "No application can be scored now.",
 }
 _STANDS = {
-    "waiting": "Its gates passed; it waits to be put in service.",
+    "waiting": "It passed its gates and waits for approval or promotion.",
     "refused": "A gate refused it.",
-    "approved": "It was approved, and is on its way into service.",
+    "approved": "It is approved and will be served shortly.",
 }
 
 
@@ -118,9 +118,9 @@ def _serving(served: "ServedDeployment", challenger: Challenger | None) -> Servi
     canary = None
     if served.challenger is not None:
         does = {
-            "shadow": "scores every application in shadow, and answers nobody",
-            "ab": "answers its share of the applicants, always the same ones",
-            "canary": "answers its share of the applicants, as a canary",
+            "shadow": "scores every application in shadow; its scores are not part of any answer",
+            "ab": "answers a share of the applicants, always the same ones",
+            "canary": "answers a share of the applicants, as a canary",
         }[served.mode or "shadow"]
         versions.append(_version("Challenger", served.challenger, does, served.share))
         if served.mode == "canary" and challenger is not None:

@@ -145,9 +145,9 @@ class Outbox:
         try:
             await self._commits.add(rows)
         except TooManyWaiting as error:
-            raise Unavailable(f"More requests than the disk can keep up with: {error}") from None
+            raise Unavailable(f"Too many decisions wait for the disk: {error}") from None
         except (sqlite3.Error, OSError) as error:
-            raise Unavailable("The decision could not be made durable, so none was made: try again") from error
+            raise Unavailable("The decision could not be stored, so none was made: retry") from error
 
     def _commit(self, rows: list[Entry]) -> None:
         """In the writer's thread."""

@@ -143,7 +143,7 @@ class ScoringService:
                 if logged.decision_id == decided.decision.decision_id:
                     self._shadow([decided])
         if not _is_sent_again(served, body, logged):
-            raise KeyReused("Send another Idempotency-Key with another request, or the same request with this one")
+            raise KeyReused("This Idempotency-Key was used for another request: send a new key, or the same request")
         return answer_again(logged, served.model_of(logged.model_name, logged.model_version))
 
     async def score_batch(self, body: Any, channel: Channel) -> ScoreList:

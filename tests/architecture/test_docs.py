@@ -1,25 +1,38 @@
-"""The pages say what is there: every command, and no link into nothing."""
+"""The pages describe what exists: links, versions and errors."""
 
 import os
 import re
 import subprocess
 import sys
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
 from warehouse import errors
+from warehouse.cli.pages import PAGES as GENERATED
 from warehouse.lake.connection import writer
 from warehouse.settings import REPOSITORY, Settings
+from warehouse.settings.registry import groups
 
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
-COMMANDS = sorted(entry.name for entry in entry_points(group="loanlake.commands"))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_readme_names_every_command(command: str) -> None:
-    assert f"loanlake {command}" in (REPOSITORY / "README.md").read_text()
+@pytest.mark.parametrize("page", GENERATED)
+def test_generated_pages_are_those_of_the_code(page: str) -> None:
+    assert (REPOSITORY / "docs" / page).read_text() == GENERATED[page](), "`make docs` writes it anew"
+
+
+def test_every_variable_that_the_code_names_is_declared() -> None:
+    """A name in a message or a comment that no declaration has was renamed, or never read."""
+    known = {variable.name for variables in groups().values() for variable in variables}
+    files = [
+        path for room in ("warehouse", "ml", "serving", "orchestration") for path in (REPOSITORY / room).rglob("*")
+    ]
+    texts = {path: path.read_text() for path in files if path.suffix in {".py", ".yml", ".sql", ".html"}}
+
+    unknown = {name for text in texts.values() for name in re.findall(r"LOANLAKE_[A-Z_]*[A-Z]\b", text)} - known
+
+    assert unknown - {"LOANLAKE_WAIT_SECONDS"} == set()  # an example
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
@@ -41,12 +54,12 @@ def test_the_tree_of_errors_names_every_error() -> None:
     assert sorted(drawn) == sorted(name for name, found in vars(errors).items() if isinstance(found, type))
 
 
-def test_the_stock_client_of_the_readme_reads_the_lake_without_a_network(home: Settings, tmp_path: Path) -> None:
+def test_the_standard_duckdb_client_reads_the_lake_without_a_network(home: Settings, tmp_path: Path) -> None:
     """Its extensions are those of the wheels: a home without any, where none can be installed."""
     with writer("test", home):
         pass
     (tmp_path / "var").symlink_to(home.home)
-    (snippet,) = re.findall(r"```python\n(from pathlib.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    (snippet,) = re.findall(r"```python\n(from pathlib.*?)```", (REPOSITORY / "docs/sql.md").read_text(), re.DOTALL)
 
     done = subprocess.run(
         [sys.executable, "-c", snippet],
@@ -61,8 +74,8 @@ def test_the_stock_client_of_the_readme_reads_the_lake_without_a_network(home: S
     assert "is_drifted" in done.stdout
 
 
-def test_the_readme_names_the_duckdb_that_the_project_has() -> None:
-    pins = re.findall(r"(duckdb(?:-extension-[a-z-]+)?)==([0-9.]+[0-9])", (REPOSITORY / "README.md").read_text())
+def test_the_docs_pin_the_duckdb_that_the_project_has() -> None:
+    pins = re.findall(r"(duckdb(?:-extension-[a-z-]+)?)==([0-9.]+[0-9])", (REPOSITORY / "docs/sql.md").read_text())
     project = (REPOSITORY / "pyproject.toml").read_text()
 
     assert len(pins) == 3

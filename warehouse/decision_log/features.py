@@ -13,8 +13,8 @@ import msgspec
 
 from warehouse.decision_log.json_text import dump_values
 from warehouse.errors import LakeError
-from warehouse.raw.keys import quoted, quoted_name
 from warehouse.settings import Settings
+from warehouse.sql.quoting import identifier, literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -62,10 +62,10 @@ def declare_features(
         con.execute(f"comment on column {table}.decision_id is 'The decision, answered or in shadow.'")
     features = msgspec.json.decode(contract.read_bytes(), type=_Contract).features
     for feature in features:
-        name, found = quoted_name(feature.name), (present or {}).get(feature.name)
+        name, found = identifier(feature.name), (present or {}).get(feature.name)
         if found is None:
             con.execute(f"alter table {table} add column {name} {feature.data_type}")
-            con.execute(f"comment on column {table}.{name} is {quoted(feature.description)}")
+            con.execute(f"comment on column {table}.{name} is {literal(feature.description)}")
         elif found != feature.data_type.upper():
             raise LakeError(
                 f"{table}.{feature.name} must be {found.lower()}, as decisions were logged: found "
@@ -89,7 +89,7 @@ def decided_features(con: "duckdb.DuckDBPyConnection", version: str, types: Mapp
     """What follows ``from`` to read the features of decisions: no rows where nothing was decided with this version."""
     if feature_types(con, version) is not None:
         return features_table(version)
-    columns = "".join(f", null::{data_type} as {quoted_name(name)}" for name, data_type in types.items())
+    columns = "".join(f", null::{data_type} as {identifier(name)}" for name, data_type in types.items())
     return f"(select null::varchar as decision_id{columns} where false)"
 
 
@@ -101,7 +101,7 @@ def keep_features(con: "duckdb.DuckDBPyConnection", settings: Settings, decision
     for model in models:
         types = declare_features(con, settings, *model)
         # strict: a key too many, one too few or a text in a number's place is an error, never a null
-        seen = f"from_json_strict(features, {quoted(json.dumps(types))})"
+        seen = f"from_json_strict(features, {literal(json.dumps(types))})"
         try:
             con.execute(
                 f"insert into {features_table(model[2])} by name select decision_id, seen.* from ("

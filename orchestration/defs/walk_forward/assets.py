@@ -19,7 +19,7 @@ MONTHS = month_partitions(Settings.from_environment())
 
 
 class WalkForwardConfig(dg.Config):
-    """What to walk besides the months; ``loanlake walk-forward`` has the same options."""
+    """What to walk besides the months; ``loanlake model walk-forward`` has the same options."""
 
     policies: list[str] = Field(default=[], description="Of never, monthly and drift. Empty: all three.")
     run: str = Field(default="main", description="Its name in the results; walks of several settings lie side by side.")

@@ -316,7 +316,7 @@ def test_callers_are_told_how_long_a_key_lives(client: Client) -> None:
             each for each in description["paths"][path]["post"]["parameters"] if each["name"] == "Idempotency-Key"
         ]
         assert promise in key["description"]
-    assert f"counted on for {promise}" in (REPOSITORY / "docs" / "callers.md").read_text()
+    assert f"Rely on a key for {promise}" in (REPOSITORY / "docs" / "callers.md").read_text()
 
 
 def test_an_idempotency_key_cannot_name_two_requests(client: Client) -> None:

@@ -25,7 +25,6 @@ from ml.monitoring.samples import MonitoredModel, load_reference
 from tests.unit.ml.decisions_lake import CONTRACT, MODEL, Bank
 from warehouse.errors import MonitoringError
 from warehouse.features.contract import FeatureColumn, FeatureContract, InputColumn
-from warehouse.lake.connection import writer
 
 JANUARY, FEBRUARY = date(2024, 1, 1), date(2024, 2, 1)
 

@@ -100,7 +100,7 @@ def test_a_key_of_another_scope_is_not_enough(
     response = client.request(method, path, json=body, headers={"X-API-Key": key, "Authorization": ""})
 
     assert response.status_code == 403
-    assert f"needs the scope '{scope}'" in response.json()["detail"]
+    assert f"Requires the scope '{scope}'" in response.json()["detail"]
     assert response.json()["scope"] == scope
     assert f'error="insufficient_scope", scope="{scope}"' in response.headers["www-authenticate"]
 
@@ -175,7 +175,7 @@ def test_a_token_is_as_good_as_a_key(shared_home: ServingHome, tmp_path: Path) -
 
     assert (scored.status_code, by_key.status_code) == (200, 200)
     assert scored.headers["ratelimit"].startswith('"caller";r=99;')
-    assert decision.json()["detail"] == "This needs the scope 'decisions': the token has score"
+    assert decision.json()["detail"] == "Requires the scope 'decisions': the token has score"
     assert unknown.status_code == 401
 
 

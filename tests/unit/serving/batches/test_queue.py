@@ -151,10 +151,10 @@ def test_csv_says_what_json_says(batch_client: Client, own_home: ServingHome) ->
             "application_id,requested_amount,term_month,purpose",
             [
                 ("term_month", "is not a field of this request; did you mean term_months?"),
-                ("term_months", "is required: the header lacks it"),
+                ("term_months", "is required: not in the header"),
             ],
         ),
-        ("application_id,term_months,purpose", [("requested_amount", "is required: the header lacks it")]),
+        ("application_id,term_months,purpose", [("requested_amount", "is required: not in the header")]),
         (
             "application_id,requested_amount,term_months,purpose,xyz",
             [("xyz", "is not a field of this request")],

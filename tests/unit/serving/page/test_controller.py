@@ -13,14 +13,14 @@ from ml.registry.registered_version import record_version
 from ml.rollout.challenge import start_challenge
 from serving.access.keys import KeyStore
 from serving.app import create_app
-from serving.options import PageUrls, ServingOptions
+from serving.options import ServingOptions
 from tests.model_factory import MODEL_NAME, SOURCE, register_model, shared_bundle
 from tests.registered_version import registered_version
 from tests.serving_home import APPLICATION, RISKY, ServingHome, until_ready_says
 from tests.unit.serving.page.parsed_page import Page
 from warehouse import decision_log
 from warehouse.decision_log import ingest_into_lake
-from warehouse.settings import Settings
+from warehouse.settings import PageUrls, Settings
 
 Client = TestClient[Litestar]
 SCRIPT = "<script>alert('1')</script>"
@@ -105,7 +105,7 @@ def test_a_decision_is_found_by_its_id_with_reasons_as_bars_and_figures(client: 
 def test_an_approval_says_why_it_has_no_reasons(client: Client) -> None:
     decided = client.post("/v1/scores", json=APPLICATION).json()
 
-    assert "None are owed" in client.get(f"/decisions?id={decided['decision_id']}").text
+    assert "reasons are given for declined applications" in client.get(f"/decisions?id={decided['decision_id']}").text
 
 
 def test_a_decision_is_shown_after_the_outbox_let_it_go(own_client: Client, own_home: ServingHome) -> None:
@@ -123,7 +123,7 @@ def test_an_unknown_id_is_told_so(client: Client, asked: str) -> None:
 
     page = Page(answer.text)
     assert answer.status_code == 404
-    assert page.one("h1").text == "No such decision"
+    assert page.one("h1").text == "Decision not found"
     assert page.one("input", id="decision-id").attributes["value"] == (asked if len(asked) < 100 else "x" * 100 + "…")
 
 
@@ -169,8 +169,8 @@ def test_versions_not_in_service_are_shown_with_their_gates(own_client: Client, 
 
     refused, waiting = [each.text for each in page.all("article")][-2:]
     assert f"offline equals online: {message} It cannot be overridden." in refused
-    assert "loanlake approve 3" not in refused
-    assert "loanlake approve 2 --reason" in waiting
+    assert "loanlake model approve 3" not in refused
+    assert "loanlake model approve 2 --reason" in waiting
     assert page.all("form") == [page.one("form", role="search")]  # nothing on the page changes anything
 
 
@@ -199,7 +199,7 @@ def test_without_a_model_or_with_damaged_files_it_still_tells(home: Settings) ->
     assert answer.status_code == 200
     assert page.one("h1").text == "Unavailable"
     assert "No model is served." in page.one("main").text
-    assert "What is registered and approved cannot be read" in page.one("main").text
+    assert "Registered and approved versions cannot be read" in page.one("main").text
     assert "None yet." in page.one("main").text
 
 
