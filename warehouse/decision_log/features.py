@@ -100,8 +100,12 @@ def keep_features(con: "duckdb.DuckDBPyConnection", settings: Settings, decision
     models = con.execute(f"select distinct model_name, model_version, feature_version from {decisions}").fetchall()
     for model in models:
         types = declare_features(con, settings, *model)
-        # strict: a key too many, one too few or a text in a number's place is an error, never a null
-        seen = f"from_json_strict(features, {literal(json.dumps(types))})"
+        # strict: one too few, or a text in a number's place, is an error, never a null; one too many it would leave out
+        seen = (
+            f"case when len(json_keys(features)) = {len(types)} then "
+            f"from_json_strict(features, {literal(json.dumps(types))}) "
+            "else error('found ' || array_to_string(json_keys(features), ', ')) end"
+        )
         try:
             con.execute(
                 f"insert into {features_table(model[2])} by name select decision_id, seen.* from ("
