@@ -1,10 +1,14 @@
 """What the decision log holds: decisions and reported outcomes, column for column the lake's tables."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: What became of the history and cohorts that a model asks for: used ``fresh``, used though ``stale``, ``left_out`` for
 #: their age, ``unknown`` borrower, online store ``unavailable``, or ``not_needed`` by the model.
@@ -113,6 +117,22 @@ class Entries:
     def columns(self) -> tuple[str, ...]:
         """Columns of the lake's table, without ``ingested_at``."""
         return tuple(name for name in self.struct.__struct_fields__ if name != "features")
+
+    def arrow_schema(self) -> "pa.Schema":
+        """The struct's fields, typed as in the lake."""
+        import pyarrow as pa
+
+        from warehouse.lake.rows import arrow_schema
+
+        schema = arrow_schema(self.lake_table).append(pa.field("features", pa.string()))
+        return pa.schema([schema.field(name) for name in self.struct.__struct_fields__])
+
+    def to_arrow(self, entries: Sequence[msgspec.Struct]) -> "pa.Table":
+        """Entries of this kind in that schema."""
+        import pyarrow as pa
+
+        schema = self.arrow_schema()
+        return pa.table([[getattr(entry, name) for entry in entries] for name in schema.names], schema=schema)
 
     @property
     def key(self) -> str:

@@ -110,23 +110,12 @@ def _insert_missing(
     first_appended_at: float,
 ) -> int:
     """Commit to the lake the entries it lacks; their number."""
-    import pyarrow as pa
-
-    from warehouse.lake.rows import arrow_schema
-
     structs = msgspec.msgpack.Decoder(entries.struct)
     decoded = [structs.decode(payload) for payload in payloads]
     since = datetime.fromtimestamp(first_appended_at, UTC).replace(tzinfo=None) - _CLOCK_STEP
     if entries is OUTCOMES or any(isinstance(entry, Decision) and entry.route in BATCH_ROUTES for entry in decoded):
         since = datetime.min  # their ids come again with the same report, or the same batch, however much later
-    schema = arrow_schema(entries.lake_table).append(pa.field("features", pa.string()))
-    batch = pa.table(
-        {
-            name: pa.array([getattr(row, name) for row in decoded], schema.field(name).type)
-            for name in entries.struct.__struct_fields__
-        }
-    )
-    con.register("batch", batch)
+    con.register("batch", entries.to_arrow(decoded))
     # before the transaction, which may write to the lake alone; the lease keeps others from it
     con.execute(
         f"create or replace temp table lacking as select batch.* from batch anti join "
