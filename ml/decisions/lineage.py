@@ -14,10 +14,10 @@ from typing import Any
 import duckdb
 
 from ml.bundle.bundle import load_bundle
-from ml.bundle.logged_values import plain
 from ml.decisions.history_rows import MODEL, HistoryRows, history_rows
 from ml.registry.deployment import bundle_directory
 from warehouse.decision_log import Decision, find_decision
+from warehouse.decision_log.json_text import plain
 from warehouse.errors import NotFoundError
 from warehouse.features.contract import FeatureContract, InputColumn
 from warehouse.features.expressions.select_text import inputs_of_columns, read_select

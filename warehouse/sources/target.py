@@ -7,10 +7,10 @@ import duckdb
 
 from warehouse.errors import SourceFileError
 from warehouse.lake.comments import write_comments
-from warehouse.lake.tables import TABLES
+from warehouse.lake.tables import program_tables
 from warehouse.raw import PROVENANCE_COLUMNS, SOURCES, create_raw_table, is_name, raw_columns, raw_table
 
-_NOT_FOR_FILES = {*TABLES, *raw_columns(), "raw.quarantine"}
+_NOT_FOR_FILES = {*program_tables(), *raw_columns(), "raw.quarantine"}
 _SHOWN_COLUMNS = 20
 
 

@@ -122,7 +122,7 @@ def test_what_was_sent_is_a_decision_that_replays(batch_client: Client, own_home
     found = [replay(own_home.settings, row["decision_id"]) for row in _results(batch_client, batch_id)]
 
     assert all(each.equal for each in found)
-    assert {each.decision.role for each in found} == {"batch"}
+    assert {(each.decision.role, each.decision.route) for each in found} == {("champion", "file_batch")}
 
 
 def test_csv_says_what_json_says(batch_client: Client, own_home: ServingHome) -> None:
