@@ -19,7 +19,7 @@ LINT_HOME := $(CURDIR)/$(VENV)/lint
 IN_WAREHOUSE = mkdir -p $(LINT_HOME) && cd warehouse && export LOANLAKE_HOME=$(LINT_HOME) \
 	DBT_TARGET_PATH=$(LINT_HOME)/target DBT_LOG_PATH=$(LINT_HOME)/logs PATH="$(BIN):$$PATH" &&
 
-.PHONY: help setup run up test test-extended lint lint-sql lint-features format bench bench-serving lock
+.PHONY: help setup run up test test-extended lint lint-sql lint-features format bench bench-serving docs lock
 .DEFAULT_GOAL := help
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo "make format                              let ruff rewrite what it can"
 	@echo "make bench [ARGS=...]                    the performance claims, each against its peer"
 	@echo "make bench-serving                       those of scores over HTTP alone"
+	@echo "make docs                                docs/settings.md and docs/commands.md from the code"
 	@echo "make setup                               only the environment, .venv/"
 	@echo "make lock                                requirements.lock from pyproject.toml"
 
@@ -85,6 +86,9 @@ bench: setup
 
 bench-serving: setup
 	$(BIN)/python -m benchmarks reasons serving
+
+docs: setup
+	$(BIN)/python -m warehouse.cli.pages
 
 lock: setup
 	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \

@@ -20,8 +20,7 @@ import duckdb
 
 from benchmarks.comparison import Comparison
 from warehouse.lake.connection import connect
-from warehouse.memory import memory_bytes
-from warehouse.settings import DBT_PROJECT_DIR, Settings
+from warehouse.settings import DBT_PROJECT_DIR, Settings, memory_bytes
 from warehouse.sources import ingest_files
 from warehouse.sources.simulated.generate import generate
 from warehouse.sources.simulated.simulation import Simulation

@@ -2,11 +2,11 @@
 
 Each sends an application, thinks for one to three seconds, and sends the next: some 500 requests a second::
 
-    export LOANLAKE_KEY=$(loanlake key create locust --rate-limit 1000000)
+    export LOANLAKE_BENCH_KEY=$(loanlake key create locust --rate-limit 1000000)
     locust -f benchmarks/locustfile.py --headless -H http://127.0.0.1:8000 -u 1000 -r 50 -t 3m
 
-The applications are the file ``LOANLAKE_APPLICATIONS``, a JSON array of score requests, or made up: then the model must
-take the fields of the README's example.
+The applications are the file ``LOANLAKE_BENCH_APPLICATIONS``, a JSON array of score requests, or made up: then the
+model must take the fields of the README's example.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 
 from locust import HttpUser, between, task
 
-_FILE = os.environ.get("LOANLAKE_APPLICATIONS")
+_FILE = os.environ.get("LOANLAKE_BENCH_APPLICATIONS")
 _APPLICATIONS: list[dict[str, Any]] = json.loads(Path(_FILE).read_text()) if _FILE else []
 _PURPOSES = ("debt_consolidation", "car", "medical")
 
@@ -29,7 +29,7 @@ class LoanOfficer(HttpUser):
 
     def on_start(self) -> None:
         """Sign in, which is a header here."""
-        self.client.headers["Authorization"] = f"Bearer {os.environ['LOANLAKE_KEY']}"
+        self.client.headers["Authorization"] = f"Bearer {os.environ['LOANLAKE_BENCH_KEY']}"
 
     @task
     def score(self) -> None:

@@ -27,13 +27,13 @@ from benchmarks.comparison import Comparison
 from benchmarks.http_load import Load, free_port, is_up, put_load
 from benchmarks.serving_home import BenchmarkHome, benchmark_home
 from ml.bundle.bundle import Bundle, load_bundle
-from warehouse.sqlite_uri import sqlite_uri
+from warehouse.settings import sqlite_uri
 
 CONNECTIONS = 16
 SECONDS = 5.0
 _BIN = Path(sys.executable).parent
-_BUNDLE = "LOANLAKE_BENCHMARK_BUNDLE"
-_FEATURES = "LOANLAKE_BENCHMARK_FEATURES"
+_BUNDLE = "LOANLAKE_BENCH_BUNDLE"
+_FEATURES = "LOANLAKE_BENCH_FEATURES"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Commands about models and decisions; what they need is imported when one of them runs."""
 
-import getpass
 import json
 import sys
 from pathlib import Path
@@ -8,38 +7,37 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from warehouse.cli import options
+from warehouse.errors import NotFoundError
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
     from ml.decisions.replay import Replay
     from ml.registry.deployment import CanaryPlan, Deployment
-
-
-_by = click.option("--by", default=getpass.getuser, help="Your name, if not the user of this machine; it is kept.")
-_reason = click.option("--reason", required=True, help="Why; it is kept in the history of what was served.")
+    from ml.rollout.canary import Verdict
 
 
 @click.command()
-@click.argument("version", type=click.IntRange(1))
-@_reason
-@_by
-@click.option("--source", help="Whose model; the active source if not given (LOANLAKE_SOURCE, or what is served).")
+@options.version
+@options.reason
+@options.by
+@options.source
 def promote(*, version: int, reason: str, by: str, source: str | None) -> None:
-    """Serve VERSION of a source's model from now on, and make it MLflow's champion.
+    """Serve VERSION from now on, and make it MLflow's champion.
 
-    A running API swaps it in within seconds, without dropping a request. A version that a gate refused is not served:
-    the message says which gate and why.
+    A running API swaps it in within seconds and drops no request. A version that a gate refused is not served: the
+    message names the gate and the reason.
 
     \b
-        loanlake promote 3 --reason "Compared in shadow for two weeks, minutes 2026-11"
-        loanlake promote 1 --source lending_club --reason "Goes live today"
+        loanlake model promote 3 --reason "Compared in shadow for two weeks, minutes 2026-11"
+        loanlake model promote 1 --source lending_club --reason "Goes live today"
     """
     from ml.registry.deployment import read_deployment
     from ml.rollout.promotion import promote as promote_version
 
-    why, settings = _stated(reason), Settings.from_environment()
+    settings = Settings.from_environment()
     before = read_deployment(settings)
-    deployment = promote_version(settings, version, source=source, by=by, why=why)
+    deployment = promote_version(settings, version, source=source, by=by, why=reason)
     if deployment == before:
         click.echo(f"{_named(deployment)} is already served; nothing was changed or recorded")
         return
@@ -47,24 +45,24 @@ def promote(*, version: int, reason: str, by: str, source: str | None) -> None:
 
 
 @click.command()
-@click.argument("version", type=click.IntRange(1))
-@click.option("--reason", required=True, help="Why; it is kept with the approval.")
-@_by
+@options.version
+@options.reason
+@options.by
 @click.option(
     "--serve/--no-serve", default=True, help="Serve immediately, or approve without serving.  [default: serve]"
 )
 @click.option("--override", "overrides", multiple=True, help="Gate whose refusal is overridden; repeatable.")
-@click.option("--source", help="Whose model; the active source if not given (LOANLAKE_SOURCE, or what is served).")
+@options.source
 def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple[str, ...], source: str | None) -> None:
-    """Approve VERSION of a source's model, and serve it from now on, or with --no-serve leave that to a canary.
+    """Approve VERSION, and serve it unless --no-serve is given.
 
-    With LOANLAKE_APPROVAL=required a version that passed its gates waits for this before it answers anybody. A gate can
-    be overridden by name, with the reason kept; parity and leakage never.
+    With LOANLAKE_APPROVAL=required a version that passed its gates waits for an approval before it is served. An
+    approval can override a gate by name; the reason is recorded. Parity and leakage cannot be overridden.
 
     \b
-        loanlake approve 8 --reason "Reviewed with the committee, minutes 2026-11"
-        loanlake approve 8 --no-serve --reason "May be tried on applicants"
-        loanlake approve 9 --override brier_beats_base_rate --reason "Test months hold the shock"
+        loanlake model approve 8 --reason "Reviewed with the committee, minutes 2026-11"
+        loanlake model approve 8 --no-serve --reason "May be tried on applicants"
+        loanlake model approve 9 --override brier_beats_base_rate --reason "Test months hold the shock"
     """
     from ml.registry.approval import approve as approve_version
     from ml.registry.deployment import read_deployment
@@ -74,8 +72,8 @@ def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple
     approved = approve_version(settings, version, source=source, reason=reason, overrides=overrides, serve=serve, by=by)
     if not serve:
         click.echo(
-            f"approved {approved.model_name} version {version}, and served nothing: `loanlake challenge {version} "
-            f"--canary --reason …` rolls it out, `loanlake promote {version} --reason …` serves it immediately"
+            f"approved {approved.model_name} version {version}, and served nothing: `loanlake canary start {version} "
+            f"--reason …` rolls it out, `loanlake model promote {version} --reason …` serves it immediately"
         )
         return
     before = read_deployment(settings)
@@ -87,61 +85,200 @@ def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple
 
 
 @click.command()
-@click.argument("version", type=click.IntRange(1), required=False)
-@click.option("--shadow", is_flag=True, help="Score every application with it off the answer path; nobody is told.")
+@options.reason
+@options.by
+def rollback(*, reason: str, by: str) -> None:
+    """Serve again what was served before, with its features.
+
+    A second rollback goes back one deployment more.
+
+    \b
+        loanlake model rollback --reason "Declines twice as many since this morning"
+    """
+    from ml.rollout.promotion import rollback as roll_back
+
+    _print_served(roll_back(Settings.from_environment(), by=by, why=reason))
+
+
+@click.command()
+@options.version
+@options.source
+def archive(*, version: int, source: str | None) -> None:
+    """Archive VERSION: it can no longer be served.
+
+    `loanlake data maintain` may then expire the lake snapshot that it was trained on. Its decisions can still be
+    replayed. `loanlake model unarchive VERSION` takes it back.
+    """
+    from ml.rollout.promotion import archive as archive_version
+
+    name = archive_version(Settings.from_environment(), version, source=source)
+    click.echo(f"archived {name} version {version}: `loanlake data maintain` no longer keeps its training rows")
+
+
+@click.command()
+@options.version
+@options.source
+def unarchive(*, version: int, source: str | None) -> None:
+    """Take an archived VERSION back: it can be served again."""
+    from ml.rollout.promotion import archive as archive_version
+
+    name = archive_version(Settings.from_environment(), version, source=source, undo=True)
+    click.echo(f"{name} version {version} is archived no more: its gates and approvals decide again")
+
+
+@click.command()
+@options.version
+@options.source
+@click.option(
+    "--to", type=click.Path(dir_okay=False, path_type=Path), help="Write the rows: FILE.parquet, FILE.csv or FILE.json."
+)
+def training_set(*, version: int, source: str | None, to: Path | None) -> None:
+    """Read the rows that trained VERSION; their hash proves them.
+
+    The rows come from the lake snapshot that the model names: late rows, restatements and rebuilds since then change
+    nothing. Without --to the rows are only read and checked. Exit code 1: the hash differs; both hashes are printed and
+    no file is written. If persons were erased since, the rows that are left are read, and no hash can prove them.
+
+    \b
+        loanlake model training-set 3
+        loanlake model training-set 1 --source lending_club --to rows.parquet
+    """
+    from ml.registry.training_set_export import export_training_set
+
+    found = export_training_set(Settings.from_environment(), version, source=source, to=to)
+    splits = ", ".join(f"{name} {n:,}" for name, n in found.rows_by_split.items())
+    click.echo(f"{found.model_name} version {version} was trained and judged on {found.n_trained:,} rows ({splits})")
+    if found.is_erased:
+        click.echo(
+            f"rows of persons were erased since: {found.n_rows:,} of {found.n_trained:,} are left, some of "
+            "them perhaps under pseudonyms, so the hash in its lineage proves nothing any more"
+        )
+    else:
+        click.echo(f"lake snapshot {found.snapshot}, SHA-256 {found.sha256}: equal to the lineage")
+    click.echo(f"written to {found.path}" if found.path else found.statement)
+
+
+@click.command()
+@options.version
+@click.option("--shadow", is_flag=True, help="Score every application off the answer path; callers do not see it.")
 @click.option(
     "--share",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Let it answer this share of the applicants, always the same ones.",
 )
-@click.option("--canary", is_flag=True, help="Let it answer a share that grows by what it shows: `loanlake canary`.")
-@click.option("--steps", help="Shares of a canary in percent, then all as champion.  [default: 10,25,50]")
-@click.option("--dwell", type=click.FloatRange(0), help="Minutes a canary stays on each step.  [default: 60]")
-@click.option("--decisions", type=click.IntRange(100), help="Decisions of each version a step needs.  [default: 300]")
-@click.option("--end", is_flag=True, help="Let the champion answer alone again.")
-@_reason
-@_by
-def challenge(  # its options
-    *,
-    version: int | None,
-    shadow: bool,
-    share: float | None,
-    canary: bool,
-    steps: str | None,
-    dwell: float | None,
-    decisions: int | None,
-    end: bool,
-    reason: str,
-    by: str,
-) -> None:
-    """Try VERSION of the served model beside the champion: in shadow, or with a share of the applicants.
+@options.reason
+@options.by
+def start_challenge(*, version: int, shadow: bool, share: float | None, reason: str, by: str) -> None:
+    """Try VERSION in shadow, or on a fixed share of the applicants.
 
-    A running API takes it up within seconds, without dropping a request. `loanlake promote VERSION` makes it the
-    champion; a promotion or a rollback ends the challenge. A version that a gate refused is not tried.
+    A running API follows within seconds and drops no request. `loanlake model promote VERSION` makes it the champion; a
+    promotion or a rollback ends the challenge. A version that a gate refused is not tried.
 
     \b
-        loanlake challenge 8 --shadow --reason "Features v3, to be compared"
-        loanlake challenge 8 --share 0.1 --reason "Minutes 2026-11"
-        loanlake challenge 8 --canary --steps 10,25,50 --dwell 60 --reason "Minutes 2026-11"
-        loanlake challenge --end --reason "Declines too many"
+        loanlake challenge start 8 --shadow --reason "Features v3, to be compared"
+        loanlake challenge start 8 --share 0.1 --reason "Minutes 2026-11"
     """
-    from ml.rollout.challenge import challenge as start
-    from ml.rollout.challenge import end_challenge, needed_by_challenger
+    if shadow is (share is not None):
+        raise click.UsageError("give either --shadow or --share")
+    _start(version, share=share, plan=None, reason=reason, by=by)
+
+
+@click.command()
+@options.reason
+@options.by
+def end_challenge(*, reason: str, by: str) -> None:
+    """End the challenge or canary: the champion answers alone.
+
+    \b
+        loanlake challenge end --reason "Declines too many"
+    """
+    from ml.rollout.challenge import end_challenge as end
+
+    _print_served(end(Settings.from_environment(), by=by, why=reason))
+
+
+@click.command()
+def show_challenge() -> None:
+    """Show the version on trial, and since when."""
+    from ml.registry.deployment import read_deployment
+
+    served = read_deployment(Settings.from_environment())
+    if served is None or served.challenger is None:
+        raise NotFoundError("no version is on trial: `loanlake challenge start VERSION` starts a challenge")
+    on_trial = served.challenger.deployment
+    click.echo(f"{_named(served)} is challenged by {served.challenger.name}")
+    click.echo(f"started {on_trial.published_at} by {on_trial.published_by}")
+
+
+@click.command()
+@options.version
+@click.option("--steps", help="Shares of the applicants in percent, before all.  [default: 10,25,50]")
+@click.option("--dwell", type=click.FloatRange(0), help="Minutes on each step, at least.  [default: 60]")
+@click.option("--decisions", type=click.IntRange(100), help="Decisions of each version on a step.  [default: 300]")
+@options.reason
+@options.by
+def start_canary(
+    *, version: int, steps: str | None, dwell: float | None, decisions: int | None, reason: str, by: str
+) -> None:
+    """Let VERSION answer a growing share of the applicants.
+
+    Each step is compared with the champion; a version that is worse is taken back. After the last step it becomes the
+    champion. `loanlake challenge end` takes it back at any time.
+
+    \b
+        loanlake canary start 8 --reason "Minutes 2026-11"
+        loanlake canary start 8 --steps 10,25,50 --dwell 60 --reason "Minutes 2026-11"
+    """
+    _start(version, share=None, plan=_canary_plan(steps, dwell, decisions), reason=reason, by=by)
+
+
+@click.command()
+def show_canary() -> None:
+    """Show the canary's step: each check against the champion.
+
+    Says whether the canary goes on, goes back or waits. The bounds hold however often they are looked at.
+    """
+    from ml.rollout.canary import judge_canary
+
+    _print_canary(judge_canary(Settings.from_environment()))
+
+
+@click.command()
+@options.by
+def move_canary(*, by: str) -> None:
+    """Move the canary on or back, as its checks say.
+
+    Dagster's sensor does the same by itself.
+    """
+    from ml.rollout.canary import move_canary as move
+
+    _print_canary(move(Settings.from_environment(), by=by))
+
+
+def _print_canary(verdict: "Verdict") -> None:
+    click.echo(f"{verdict.canary.name}, since {verdict.evidence.since:%Y-%m-%d %H:%M:%S} UTC")
+    for role, arm in (("champion", verdict.evidence.champion), ("canary", verdict.evidence.challenger)):
+        click.echo(
+            f"  {role:<17} {arm.n:>9,} answered {arm.n_failed:>7,} failed  {arm.latency.mean:8.3f} ms"
+            f"  mean probability {arm.probability.mean:.4f}"
+        )
+    for check in verdict.evidence.checks:
+        state = "worse" if check.is_broken else "kept" if check.is_kept else "open"
+        click.echo(
+            f"  {check.name:<17} {check.estimate:+9.4f}  {check.low:+.4f} to {check.high:+.4f}, "
+            f"limit {check.limit:g}: {state}"
+        )
+    click.echo(f"{verdict.move}: {verdict.why}")
+
+
+def _start(version: int, *, share: float | None, plan: "CanaryPlan | None", reason: str, by: str) -> None:
+    from ml.rollout.challenge import challenge, needed_by_challenger
 
     settings = Settings.from_environment()
-    if (version is not None, shadow + (share is not None) + canary, end) not in ((True, 1, False), (False, 0, True)):
-        raise click.UsageError("give a VERSION with one of --shadow, --share and --canary, or --end alone")
-    if not canary and (steps, dwell, decisions) != (None, None, None):
-        raise click.UsageError("--steps, --dwell and --decisions are a canary's: give --canary too")
-    why = _stated(reason)
-    if end or version is None:
-        _print_served(end_challenge(settings, by=by, why=why))
-        return
-    plan = _canary_plan(steps, dwell, decisions) if canary else None
-    deployment = start(settings, version, share=share, plan=plan, by=by, why=why)
+    deployment = challenge(settings, version, share=share, plan=plan, by=by, why=reason)
     _print_served(deployment)
     needed = ", ".join(needed_by_challenger(settings, deployment))
-    if needed and shadow:
+    if needed and deployment.challenger is not None and deployment.challenger.mode == "shadow":
         click.echo(f"requests without {needed}, which version {version} needs, are not scored in shadow")
     elif needed:
         click.echo(f"every request must now give {needed}, which version {version} needs")
@@ -162,71 +299,12 @@ def _canary_plan(steps: str | None, dwell: float | None, decisions: int | None) 
 
 
 @click.command()
-@click.option("--move", is_flag=True, help="Do what the step calls for, as Dagster's sensor does by itself.")
-@_by
-def canary(*, move: bool, by: str) -> None:
-    """Show what the running canary's step says: each check against the champion, and whether it goes on, back or waits.
-
-    The bounds hold however often they are looked at. `loanlake challenge --end` takes the canary back at any time.
-    """
-    from ml.rollout.canary import judge_canary, move_canary
-
-    settings = Settings.from_environment()
-    verdict = move_canary(settings, by=by) if move else judge_canary(settings)
-    click.echo(f"{verdict.canary.name}, since {verdict.evidence.since:%Y-%m-%d %H:%M:%S} UTC")
-    for role, arm in (("champion", verdict.evidence.champion), ("canary", verdict.evidence.challenger)):
-        click.echo(
-            f"  {role:<17} {arm.n:>9,} answered {arm.n_failed:>7,} failed  {arm.latency.mean:8.3f} ms"
-            f"  mean probability {arm.probability.mean:.4f}"
-        )
-    for check in verdict.evidence.checks:
-        state = "worse" if check.is_broken else "kept" if check.is_kept else "open"
-        click.echo(
-            f"  {check.name:<17} {check.estimate:+9.4f}  {check.low:+.4f} to {check.high:+.4f}, "
-            f"limit {check.limit:g}: {state}"
-        )
-    click.echo(f"{verdict.move}: {verdict.why}")
-
-
-@click.command()
-@_reason
-@_by
-def rollback(*, reason: str, by: str) -> None:
-    """Serve again what was served before, its features with it; once more goes back one more.
-
-    \b
-        loanlake rollback --reason "Declines twice as many since this morning"
-    """
-    from ml.rollout.promotion import rollback as roll_back
-
-    _print_served(roll_back(Settings.from_environment(), by=by, why=_stated(reason)))
-
-
-@click.command()
-@click.argument("version", type=click.IntRange(1))
-@click.option("--source", help="Whose model; the active source if not given (LOANLAKE_SOURCE, or what is served).")
-@click.option("--undo", is_flag=True, help="Take an archived version back: it can be served again.")
-def archive(*, version: int, source: str | None, undo: bool) -> None:
-    """Archive VERSION of a source's model: it is not promoted or rolled back to any more.
-
-    `loanlake maintain` may then expire the lake snapshot it was trained on. Its decisions can still be replayed.
-    """
-    from ml.rollout.promotion import archive as archive_version
-
-    name = archive_version(Settings.from_environment(), version, source=source, undo=undo)
-    if undo:
-        click.echo(f"{name} version {version} is archived no more: its gates and approvals decide again")
-        return
-    click.echo(f"archived {name} version {version}: `loanlake maintain` no longer keeps its training rows")
-
-
-@click.command()
 @click.argument("decision_id")
 def replay(*, decision_id: str) -> None:
-    """Make a logged decision again from its inputs and its model's bundle, and compare the two to the bit.
+    """Recompute a logged decision and compare the two to the bit.
 
-    Works on online and batch decisions, from the API's log before they reach the lake or from the lake. Exit code 0
-    when they are equal, 1 when anything differs.
+    Uses the decision's inputs and its model's bundle. Finds online and batch decisions, in the API's log or in the
+    lake. Exit code 0: equal; 1: something differs.
     """
     from ml.decisions.replay import replay as replay_logged
 
@@ -239,12 +317,12 @@ def replay(*, decision_id: str) -> None:
 @click.command()
 @click.argument("decision_id")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--full", is_flag=True, help="Every feature with its SQL, every input, and the rows themselves.")
+@click.option("--full", is_flag=True, help="Show every feature with its SQL, every input and the rows.")
 def lineage(*, decision_id: str, form: str, full: bool) -> None:
-    """Show what a logged decision came from: its reasons, rows of which tables, and lines of which files.
+    """Show the rows and files that a logged decision came from.
 
-    Works on online and batch decisions. Rows are those known before the decision, at the lake snapshot it names while
-    that is kept. With --full, and as JSON, every step carries the SQL that reads it again.
+    Shows its reasons, the rows of each table and the lines of each file. Rows are those known before the decision, at
+    the lake snapshot that it names, while that is kept. With --full, and as JSON, each step has the SQL that reads it.
     """
     from ml.decisions.lineage import trace_decision
 
@@ -262,44 +340,6 @@ def lineage(*, decision_id: str, form: str, full: bool) -> None:
     Console(soft_wrap=False, width=None if sys.stdout.isatty() else 160).print(lineage_text(found))
 
 
-@click.command("training-set")
-@click.argument("version", type=click.IntRange(1))
-@click.option("--source", help="Whose model; the active source if not given (LOANLAKE_SOURCE, or what is served).")
-@click.option(
-    "--to", type=click.Path(dir_okay=False, path_type=Path), help="Write the rows: FILE.parquet, FILE.csv or FILE.json."
-)
-def training_set(*, version: int, source: str | None, to: Path | None) -> None:
-    """Read again the exact rows that trained VERSION of a source's model, and prove it by the hash in its lineage.
-
-    Late rows, restatements and rebuilds since then change nothing: the rows come from the lake snapshot that the model
-    names. Without --to the rows are only read and checked. Exit code 1, both hashes and no file where they differ.
-    Where persons were erased since, it says so: the rows that are left are read, and no hash can prove them.
-
-    \b
-        loanlake training-set 3
-        loanlake training-set 1 --source lending_club --to rows.parquet
-    """
-    from ml.registry.training_set_export import export_training_set
-
-    found = export_training_set(Settings.from_environment(), version, source=source, to=to)
-    splits = ", ".join(f"{name} {n:,}" for name, n in found.rows_by_split.items())
-    click.echo(f"{found.model_name} version {version} was trained and judged on {found.n_trained:,} rows ({splits})")
-    if found.is_erased:
-        click.echo(
-            f"rows of persons were erased since: {found.n_rows:,} of {found.n_trained:,} are left, some of "
-            "them perhaps under pseudonyms, so the hash in its lineage proves nothing any more"
-        )
-    else:
-        click.echo(f"lake snapshot {found.snapshot}, SHA-256 {found.sha256}: equal to the lineage")
-    click.echo(f"written to {found.path}" if found.path else found.statement)
-
-
-def _stated(reason: str) -> str:
-    if not reason.strip():
-        raise click.UsageError("--reason must say why: found a blank text")
-    return reason.strip()
-
-
 def _named(deployment: "Deployment") -> str:
     return f"{deployment.model_name} version {deployment.model_version}"
 
@@ -313,7 +353,7 @@ def _print_served(deployment: "Deployment") -> None:
         click.echo(f"challenged by {deployment.challenger.name}")
     if deployment.previous:
         before = deployment.previous
-        click.echo(f"`loanlake rollback` goes back to {before.model_name} version {before.model_version}")
+        click.echo(f"`loanlake model rollback` goes back to {before.model_name} version {before.model_version}")
 
 
 def _report(found: "Replay") -> list[str]:

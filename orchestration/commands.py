@@ -1,84 +1,74 @@
-"""``loanlake run``, ``up``, ``sign-in``, ``status`` and ``maintain``."""
+"""``loanlake run``, ``up``, ``sign-in``, ``status`` and ``data maintain``."""
 
-import getpass
+import os
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
+from warehouse.cli import options
 from warehouse.errors import SettingError
-from warehouse.settings import Settings
-from warehouse.sources.simulated.simulation import Simulation
+from warehouse.settings import Ports, Settings, read
 
 
 @click.command()
 @click.argument("source", required=False)
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--entity", help="Which raw table the FILES fill, where the source has several or is your own.")
-@click.option("--exclude", metavar="FEATURE,…", default="", help="Features that the model must not use.")
+@options.entity
+@options.exclude
+@options.feature_version
 @click.option(
-    "--feature-version", metavar="N", default="", help="Version of the features to train on (default: the latest)."
+    "--report", "report_months", multiple=True, metavar="YYYY-MM", help="Draw the drift report of a month; repeatable."
 )
-@click.option(
-    "--report", "report_months", multiple=True, metavar="YYYY-MM", help="Drift report for a month; repeatable."
-)
-@click.option("--retrain", is_flag=True, help="Train even where nothing has changed.")
+@click.option("--retrain", "force_training", is_flag=True, help="Train even if nothing has changed.")
 @click.option(
     "--publish",
     type=click.Choice(["auto", "never", "always"]),
-    help="What to do with a model that passed its gates: auto decides by the rule below, never only registers it, "
-    "always publishes it by your word.  [default: the lender's, LOANLAKE_PUBLISH, or auto]",
+    help="What to do with a model that passed its gates: auto follows the rule below, never only registers it, always "
+    "publishes it on your word.  [default: the lender's file, LOANLAKE_PUBLISH, or auto]",
 )
-@click.option("--reason", default="", help="Why it is to be published; needed for --publish always, and kept.")
-@click.option("--by", default=getpass.getuser, help="Your name, if not the user of this machine; it is kept.")
+@click.option("--reason", default="", help="Why it is published; --publish always needs it, and it is recorded.")
+@options.by
 @click.option(
     "--take-over/--no-take-over",
+    "takes_over",
     default=None,
-    help="Whether it may be served in the place of another lender's model.  [default: yes where SOURCE is named]",
+    help="Whether it may replace another lender's model.  [default: yes if SOURCE is given]",
 )
-@click.option(
-    "--applications",
-    type=click.IntRange(min=1),
-    help=f"Size of the simulated lender (default {Simulation.applications:,}).",
-)
-@click.option(
-    "--months", type=click.IntRange(min=1), help=f"Months of simulated decisions (default {Simulation.months})."
-)
-@click.option("--seed", type=int, help=f"Seed of the simulated lender (default {Simulation.seed}).")
-def run(source: str | None, files: tuple[Path, ...], **options: Any) -> None:
-    """Run the main path for SOURCE: load FILES, build and check features, train, judge, deploy, score, measure drift.
+@options.simulation
+def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
+    """Run the main path: load, build, train, judge, publish, measure.
 
     SOURCE is simulated (the default), lending_club, uci_credit_card, or a lender of your own. Without FILES the tables
-    are built from what was loaded before; the simulated lender writes its own. Running again changes nothing but what
-    new data changes.
+    are built from what was loaded before; the simulated lender writes its own files. A second run changes only what new
+    data changes.
 
-    A first model is published when its gates pass. Beside a champion, auto publishes a refresh (features and settings
-    of the champion, newer labels) that is no worse, and a change only where it is better by a paired 95 % interval;
-    other models are registered and wait, and a new version of the features begins as challenger in shadow.
+    A first model is published when its gates pass. Beside a champion, auto publishes a refresh (same features and
+    settings, newer labels) that is no worse, and a change only if it is better by a paired 95 % interval. Other models
+    are registered and wait; a new version of the features starts as challenger in shadow.
 
     \b
-    Examples:
-      loanlake run
-      loanlake run lending_club accepted_2007_to_2018Q4.csv.gz
-      loanlake run lending_club --exclude annual_rate,lender_grade
-      loanlake run lending_club --feature-version 1
-      loanlake run lending_club --publish always --reason "Minutes of the committee, 2026-11"
+        loanlake run
+        loanlake run lending_club accepted_2007_to_2018Q4.csv.gz
+        loanlake run lending_club --exclude annual_rate,lender_grade
+        loanlake run lending_club --feature-version 1
+        loanlake run lending_club --publish always --reason "Minutes of the committee, 2026-11"
 
-    Exit code 0: the run came to its end; its answer says which model is served, and what waits. 1: a check or gate
-    stopped the run, or it failed; the last line says which. 130: interrupted.
+    Exit code 0: the run has ended; its answer names the model that is served and what waits. 1: a check or gate stopped
+    the run, or it failed; the last line says which. 130: interrupted.
     """
     from orchestration.running.main_run import run_main_path
 
-    if options["publish"] == "always" and not options["reason"].strip():
-        raise click.UsageError("--publish always needs --reason, which is kept with your name")
-    if options["take_over"] is None:
-        options["take_over"] = source is not None  # a person who names a lender means it
-    settings, run_settings = Settings.from_environment(), _run_settings(source or "simulated", files, options)
+    if given["publish"] == "always" and not given["reason"].strip():
+        raise click.UsageError("--publish always needs --reason, which is recorded with your name")
+    if given["takes_over"] is None:
+        given["takes_over"] = source is not None  # a person who names a lender means it
+    settings, run_settings = Settings.from_environment(), _run_settings(source or "simulated", files, given)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         succeeded = run_main_path(run_settings, settings)
@@ -88,38 +78,38 @@ def run(source: str | None, files: tuple[Path, ...], **options: Any) -> None:
     sys.exit(0 if succeeded else 1)
 
 
-def _run_settings(source: str, files: tuple[Path, ...], options: Mapping[str, Any]) -> dict[str, Any]:
-    simulated = {name: options[name] for name in ("applications", "months", "seed") if options[name] is not None}
+def _run_settings(source: str, files: tuple[Path, ...], given: dict[str, Any]) -> dict[str, Any]:
+    simulated = {name: given.pop(name) for name in ("applications", "months", "seed")}
+    simulated = {f"simulated_{name}": value for name, value in simulated.items() if value is not None}
     if simulated and source != "simulated":
         raise SettingError(f"--applications, --months and --seed shape the simulated lender: found {source!r}")
     return {
+        **{name: "" if value is None else value for name, value in given.items()},
+        **{name: list(given[name]) for name in ("exclude", "report_months")},
         "source": source,
         "files": [str(file.resolve()) for file in files],
-        "entity": options["entity"] or "",
-        "feature_version": options["feature_version"],
-        "exclude": [name.strip() for name in options["exclude"].split(",") if name.strip()],
-        "report_months": list(options["report_months"]),
-        "force_training": options["retrain"],
-        "publish": options["publish"] or "",
-        "reason": options["reason"],
-        "by": options["by"],
-        "takes_over": options["take_over"],
         "simulate": bool(simulated),
-        **{f"simulated_{name}": value for name, value in simulated.items()},
+        **simulated,
     }
 
 
-@click.command()
-@click.option("--dagster-port", envvar="LOANLAKE_DAGSTER_PORT", default=3000, show_default=True, show_envvar=True)
-@click.option("--api-port", envvar="LOANLAKE_API_PORT", default=8000, show_default=True, show_envvar=True)
-@click.option("--mlflow-port", envvar="LOANLAKE_MLFLOW_PORT", default=5000, show_default=True, show_envvar=True)
-@click.option("--reports-port", envvar="LOANLAKE_REPORTS_PORT", default=8050, show_default=True, show_envvar=True)
-def up(dagster_port: int, api_port: int, mlflow_port: int, reports_port: int) -> None:
-    """Start the API, the Dagster UI and daemon, the MLflow UI and the drift reports together; Ctrl-C stops all.
+def _port(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    port: int = getattr(Ports, name)
+    help_text = f"[default: LOANLAKE_{name.upper()}_PORT, or {port}]"
+    return click.option(f"--{name}-port", type=click.IntRange(1, 65535), help=help_text)
 
-    Each URL is printed when it answers, then a link by which one person signs in to the pages: `loanlake sign-in`
-    prints others. The last line says that everything is ready. Logs go to the home's logs directory, one file each.
-    Ends with exit code 1, and the last lines of its log, when one of them ends by itself.
+
+@click.command()
+@_port("dagster")
+@_port("api")
+@_port("mlflow")
+@_port("reports")
+def up(**given: int | None) -> None:
+    """Start the API, Dagster, MLflow and the drift reports together.
+
+    Ctrl-C stops all of them. Each URL is printed when it answers, then a link by which one person signs in to the
+    pages: `loanlake sign-in` prints others. The last line says that everything is ready. Logs are in the home's logs
+    directory, one file a service. Exit code 1, with the last lines of its log: a service ended by itself.
     """
     from dagster import DagsterInstance
 
@@ -127,32 +117,26 @@ def up(dagster_port: int, api_port: int, mlflow_port: int, reports_port: int) ->
     from orchestration.running.instance import end_orphaned_runs, prepare_dagster_home
     from orchestration.services.processes import run_together, services
 
-    settings = Settings.from_environment()
+    settings, environment = Settings.from_environment(), read(Ports, os.environ)
+    ports = Ports(**{**environment, **{name[:-5]: port for name, port in given.items() if port is not None}})
     prepare_dagster_home(settings)
     with DagsterInstance.get() as instance:
         for run_id in end_orphaned_runs(instance, of_daemon=True):
             click.echo(f"run {run_id} was left by a process that is gone: it is failed now")
     # not in the home: the name of a socket is short (108 bytes), and a home's may be long
     with tempfile.TemporaryDirectory(prefix="loanlake-") as sockets:
-        wanted = services(
-            settings,
-            Path(sockets),
-            dagster_port=dagster_port,
-            api_port=api_port,
-            mlflow_port=mlflow_port,
-            reports_port=reports_port,
-        )
-        with door_address(settings, f"http://127.0.0.1:{dagster_port}"):
+        wanted = services(settings, Path(sockets), ports)
+        with door_address(settings, f"http://127.0.0.1:{ports.dagster}"):
             run_together(wanted, settings, click.echo, when_pages_answer=lambda: _sign_in_line(settings))
 
 
 @click.command("sign-in")
-@click.option("--end-sessions", is_flag=True, help="End every session and unused link instead.")
+@click.option("--end-sessions", is_flag=True, help="End every session and every unused link instead.")
 def sign_in(end_sessions: bool) -> None:
-    """Print a link that signs one person in to the pages of `loanlake up`, once, within 10 minutes.
+    """Print a link that signs one person in to the pages.
 
-    A session lasts 24 hours, for Dagster, MLflow and the reports alike. A signed-in person may do all that Dagster's
-    pages allow, such as starting a run whose model is served.
+    The link works once, within 10 minutes, while `loanlake up` runs. A session lasts 24 hours, for Dagster, MLflow and
+    the reports. A person who is signed in may do all that Dagster's pages allow, such as a run that publishes a model.
     """
     from orchestration.doors import SignIn
 
@@ -171,25 +155,25 @@ def _sign_in_line(settings: Settings) -> str:
 
 @click.command()
 def status() -> None:
-    """Show data, models, what is served, waiting decisions, runs and alerts of this home at a glance."""
+    """Show data, models, deployment, runs and alerts of this home."""
     from orchestration.services.status import status_text
 
     click.echo(status_text(Settings.from_environment()))
 
 
 @click.command()
-@click.option("--retention-days", type=click.FloatRange(min=0), help="Instead of LOANLAKE_RETENTION_DAYS (30).")
+@click.option("--retention-days", type=click.FloatRange(min=0), help="Replaces LOANLAKE_RETENTION_DAYS.")
 @click.option(
-    "--grace-hours", type=click.FloatRange(min=0), help="Instead of LOANLAKE_GRACE_HOURS (24); 0 while nobody reads."
+    "--grace-hours", type=click.FloatRange(min=0), help="Replaces LOANLAKE_GRACE_HOURS; 0 only if nobody reads."
 )
 def maintain(retention_days: float | None, grace_hours: float | None) -> None:
-    """Merge the lake's small files, expire old snapshots, delete files that nobody reads any more, prune the API's log.
+    """Merge small files, expire old snapshots, prune the API's log.
 
     A snapshot stays while it is younger than the retention, or while a model names it that is deployed, that a rollback
-    would serve, that is its lender's champion, or that passed its gates and is not archived (`loanlake archive`).
-    Readers go on.
+    would serve, that is its lender's champion, or that passed its gates and is not archived (`loanlake model archive`).
+    Readers go on. Files that no snapshot needs are deleted after the grace time.
 
-    Decisions leave the API's log once the lake has them and they are older than LOANLAKE_DECISION_LOG_DAYS (30).
+    Decisions leave the API's log when the lake has them and they are older than LOANLAKE_DECISION_LOG_DAYS.
     """
     from orchestration.defs.maintenance.upkeep import maintain_home
 

@@ -1,4 +1,4 @@
-"""``loanlake walk-forward``: a lender's history month by month, as the platform would have lived it."""
+"""``loanlake model walk-forward``: a lender's history month by month, as the platform would have lived it."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from warehouse.cli import options
 from warehouse.lenders.rules import read_lender
 from warehouse.settings import Settings
 
@@ -27,17 +28,17 @@ _MOST_OF_WHY = 90
     "policies",
     multiple=True,
     type=click.Choice(["never", "monthly", "drift"]),
-    help="When to train after the first champion; repeatable. All three if not given.",
+    help="When to train after the first champion; repeatable.  [default: all three]",
 )
 @click.option(
     "--label-window-months",
     type=click.IntRange(1),
     default=12,
     show_default=True,
-    help="A default counts within so many months of the decision.",
+    help="Months after the decision within which a default counts.",
 )
-@click.option("--exclude", metavar="FEATURE,…", default="", help="Features that no model may use.")
-@click.option("--feature-version", metavar="N", default="", help="Version of the features (default: the latest).")
+@options.exclude
+@options.feature_version
 @click.option("--run", "run_name", default="main", show_default=True, help="Name of the walk in the results.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Where to draw the policies (PNG).")
 def walk_forward(
@@ -47,21 +48,21 @@ def walk_forward(
     last: str,
     policies: tuple[str, ...],
     label_window_months: int,
-    exclude: str,
+    exclude: tuple[str, ...],
     feature_version: str,
     run_name: str,
     plot: Path | None,
 ) -> None:
-    """Walk SOURCE's history: on each month's first day train, judge, decide and measure with what was known then.
+    """Replay SOURCE's history month by month with what was known.
 
-    Labels are defaults within --label-window-months, known once the window is over. Needs the tables that
-    `loanlake run SOURCE` builds, changes nothing of what is served, and writes monitoring.walk_forward,
-    monitoring.walk_forward_decisions and a picture. A month walked again is replaced; the month before the first hands
-    its champion on. Models are kept, so that an interrupted walk trains none again.
+    On the first day of each month: train, judge, decide and measure. Labels are defaults within --label-window-months,
+    known once the window is over. Needs the tables that `loanlake run SOURCE` builds, and changes nothing that is
+    served. Writes monitoring.walk_forward, monitoring.walk_forward_decisions and a picture. A month that is walked
+    again is replaced; the month before the first hands its champion on. Models are kept: an interrupted walk goes on.
 
     \b
-        loanlake walk-forward lending_club --from 2009-01 --to 2011-12
-        loanlake walk-forward simulated --from 2024-01 --to 2025-06 --policy monthly --plot monthly.png
+        loanlake model walk-forward lending_club --from 2009-01 --to 2011-12
+        loanlake model walk-forward simulated --from 2024-01 --to 2025-06 --policy monthly --plot monthly.png
     """
     from ml.judging.gate_limits import limits_of
     from ml.training.fitting import TrainingSettings
@@ -76,7 +77,7 @@ def walk_forward(
         policies=parse_policies(policies),
         run=run_name,
         label_window_months=label_window_months,
-        training=TrainingSettings(exclude=tuple(name.strip() for name in exclude.split(",") if name.strip())),
+        training=TrainingSettings(exclude=exclude),
         limits=limits_of(read_lender(source)),
     )
     try:

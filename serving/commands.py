@@ -1,6 +1,5 @@
 """``loanlake serve`` and ``loanlake key``."""
 
-import sys
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -17,40 +16,35 @@ _DEFAULT_SCOPES = ("score",)
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes to answer with.")
 def serve(host: str, port: int, workers: int) -> None:
-    """Answer scoring requests over HTTP, with the model that was last promoted.
+    """Answer scoring requests over HTTP.
 
-    A newer promotion is picked up while it runs. Keys: `loanlake key create NAME`.
-    Pages: /, /schema, /readyz, /metrics.
+    Serves the model that was last promoted, and follows a newer promotion while it runs. `loanlake key create NAME`
+    makes a key. Pages: /, /schema, /readyz, /metrics.
     """
     from serving.server import run
 
     run(Settings.from_environment(), host=host, port=port, workers=workers)
 
 
-@click.group()
-def key() -> None:
-    """Create, list, rotate, limit and revoke the keys that HTTP callers show."""
-
-
-@key.command()
+@click.command()
 @click.argument("name")
 @click.option(
     "--scope",
     "scopes",
     multiple=True,
     type=click.Choice(list(SCOPES)),
-    help=f"What the key may do; repeat for more. Default: {', '.join(_DEFAULT_SCOPES)}.",
+    help=f"What the key may do; repeatable.  [default: {', '.join(_DEFAULT_SCOPES)}]",
 )
-@click.option("--expires-days", type=click.IntRange(1, 3650), help="Stop the key after so many days.")
+@click.option("--expires-days", type=click.IntRange(1, 3650), help="Days until the key ends.")
 @click.option(
     "--rate-limit",
     type=click.IntRange(1, MOST_REQUESTS),
-    help="Requests a minute, above or below the server's default (LOANLAKE_RATE_LIMIT).",
+    help="Requests a minute.  [default: LOANLAKE_RATE_LIMIT]",
 )
-def create(name: str, scopes: tuple[str, ...], expires_days: int | None, rate_limit: int | None) -> None:
-    """Make a key for the caller NAME and print it, this once: only a hash of it is kept.
+def create_key(name: str, scopes: tuple[str, ...], expires_days: int | None, rate_limit: int | None) -> None:
+    """Create a key for the caller NAME and print it once.
 
-    The key alone goes to standard output:
+    Only a hash of it is kept. The key alone goes to standard output:
 
     \b
         KEY=$(loanlake key create branch-office)
@@ -61,24 +55,25 @@ def create(name: str, scopes: tuple[str, ...], expires_days: int | None, rate_li
     click.echo(text)
 
 
-@key.command()
+@click.command()
 @click.argument("key_id")
 @click.option(
     "--overlap-hours",
     default=24.0,
     show_default=True,
     type=click.FloatRange(0, 24 * 365),
-    help="How long the old key works beside the new one.",
+    help="Hours that the old key works beside the new one.",
 )
 @click.option(
     "--expires-days",
     type=click.IntRange(1, 3650),
-    help="Stop the new key after so many days. Default: as long as the old one was made to last.",
+    help="Days until the new key ends.  [default: as long as the old one lasted]",
 )
-def rotate(key_id: str, overlap_hours: float, expires_days: int | None) -> None:
-    """Make the successor of the key KEY_ID and print it, this once; the old one ends after the overlap.
+def rotate_key(key_id: str, overlap_hours: float, expires_days: int | None) -> None:
+    """Replace the key KEY_ID by a new one, and print that once.
 
-    Both count as one caller: they share a rate limit, and an Idempotency-Key sent with one is known to the other.
+    The old key ends after the overlap. Both count as one caller: they share a rate limit, and an Idempotency-Key sent
+    with one is known to the other.
     """
     overlap = timedelta(hours=overlap_hours)
     text = _store().rotate(key_id, overlap=overlap, expires_after=_days(expires_days))
@@ -86,9 +81,9 @@ def rotate(key_id: str, overlap_hours: float, expires_days: int | None) -> None:
     click.echo(text)
 
 
-@key.command("list")
+@click.command()
 def list_keys() -> None:
-    """Show every key ever made: its id, state, scopes, times, limit and caller, never the key itself."""
+    """Show id, state, scopes, times and limit of every key."""
     now = datetime.now(UTC)
     rows = [
         (
@@ -105,26 +100,29 @@ def list_keys() -> None:
     ]
     if not rows:
         click.echo("No keys yet: `loanlake key create NAME` creates one.", err=True)
-        sys.exit(0)
+        return
     table = [("key id", "name", "state", "scopes", "created", "expires", "a minute", "caller"), *rows]
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for row in table:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-@key.command()
+@click.command()
 @click.argument("key_id")
-def revoke(key_id: str) -> None:
-    """End the key KEY_ID for good; a running server refuses it within a second."""
+def revoke_key(key_id: str) -> None:
+    """Revoke the key KEY_ID; a running server follows within a second."""
     revoked = _store().revoke(key_id)
     click.echo(f"Revoked {revoked.key_id} ({revoked.name}).")
 
 
-@key.command()
+@click.command()
 @click.argument("key_id")
 @click.argument("requests", metavar="REQUESTS|default")
-def limit(key_id: str, requests: str) -> None:
-    """Let the caller of the key KEY_ID send REQUESTS a minute; a running server follows within a second."""
+def limit_key(key_id: str, requests: str) -> None:
+    """Set the rate limit of the caller of the key KEY_ID.
+
+    REQUESTS a minute, or `default`. A running server follows within a second.
+    """
     limited = _store().set_rate_limit(key_id, None if requests == "default" else _whole_number(requests))
     click.echo(f"{limited.key_id} ({limited.name}): requests a minute: {_rate_limit(limited)}.")
 

@@ -1,92 +1,134 @@
 """Limits of the API, read once from the environment."""
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated
 
-from ml.decisions.freshness import USUAL_MAX_AGE, HistoryPolicy, StaleWord, UnavailableWord
+from msgspec import Meta
+
+from ml.decisions.freshness import HistoryPolicy
 from warehouse.errors import SettingError
+from warehouse.settings import PageUrls, Variable, listed, read
 
-#: A century: beyond it somebody meant another unit.
-_MOST_HOURS = 876_000
-_MOST_SECONDS = 3600
 #: Requests a minute that a caller may be given.
 MOST_REQUESTS = 10_000_000
-_URL = re.compile(r"https?://[^\s\"'<>]+")
-_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
+_Seconds = Annotated[float, Meta(gt=0, le=3600)]
 
 
 @dataclass(frozen=True)
 class TokenOptions:
-    """Whose tokens (JWT) are taken beside keys.
+    """Tokens (JWT) accepted beside keys."""
 
-    ``issuer`` and ``audience``: what their claims must say. ``jwks_file`` holds the provider's public keys (RS256,
-    ES256), ``secret_file`` a secret shared with it (HS256); at least one. ``scopes_claim``: what grants scopes.
-    """
-
-    issuer: str
-    audience: str
-    jwks_file: Path | None = None
-    secret_file: Path | None = None
-    scopes_claim: str = "scope"
-
-
-@dataclass(frozen=True)
-class PageUrls:
-    """Where the page's links lead: the ports of ``loanlake up`` unless the environment says otherwise."""
-
-    dagster: str = "http://127.0.0.1:3000"
-    mlflow: str = "http://127.0.0.1:5000"
-    reports: str = "http://127.0.0.1:8050"
+    issuer: Annotated[str, Variable("What a token's `iss` must be.", "LOANLAKE_JWT_ISSUER")]
+    audience: Annotated[str, Variable("What a token's `aud` must be.", "LOANLAKE_JWT_AUDIENCE")]
+    jwks_file: Annotated[
+        Path | None,
+        Variable(
+            "File with the provider's public keys as a JSON Web Key Set (RS256, ES256).",
+            "LOANLAKE_JWT_JWKS_FILE",
+            parse=Path,
+        ),
+    ] = None
+    secret_file: Annotated[
+        Path | None,
+        Variable(
+            "File with a secret of 32 bytes or more, shared with the provider (HS256).",
+            "LOANLAKE_JWT_SECRET_FILE",
+            parse=Path,
+        ),
+    ] = None
+    scopes_claim: Annotated[
+        str, Variable("Claim that grants scopes, a text or a list.", "LOANLAKE_JWT_SCOPES_CLAIM")
+    ] = "scope"
 
 
 @dataclass(frozen=True)
 class ServingOptions:
-    """What one API process accepts.
+    """What one worker of the API accepts.
 
-    ``batch_rows``: applications in one inline batch. ``body_bytes``: request body. ``queued_batch_rows`` and
-    ``batch_bytes``: the same of a batch that is queued (``/v1/batches``); ``queued_batches``: how many, of all callers,
-    may wait, ``queued_batches_of_caller`` of one. ``waiting_decisions``: decisions scored but not yet durable, beyond
-    which new ones are refused with 503 rather than kept waiting.
-    ``requests_at_once``: under way in this process, beyond which new ones are refused with 503; ``connections``: open
-    in it, fewer where it may not open that many files.
-    ``rate_limit``: requests a minute of a caller whose key says nothing else.
-    ``request_seconds``: for sending a request, and for taking its answer.
-    ``cors_origins``: sites whose pages may read answers; none unless named.
-    ``poll_seconds``: how often deployment and keys are looked at for a change. ``metrics_need_key``: whether
-    ``/metrics`` asks for a key with the scope ``metrics``. ``docs_need_key``: whether ``/schema`` asks for any key.
-    ``logs_all_requests``: a line in the log for each request, not only for errors and those of ``slow_seconds``.
-    ``tokens``: None where keys alone are taken.
-    ``own_decisions_only``: whether callers see, and report outcomes of, only what they had scored themselves.
-    ``required_fields``: of an application, beside those that the model's contract requires.
-    ``history``: how old history may be, and what happens then.
-    ``page_urls``: where the page's links lead.
+    ``poll_seconds``: how often deployment and keys are looked at for a change.
     """
 
-    batch_rows: int = 500
-    body_bytes: int = 4_000_000
-    queued_batch_rows: int = 20_000
-    batch_bytes: int = 16_000_000
-    queued_batches: int = 100
-    queued_batches_of_caller: int = 20
-    waiting_decisions: int = 5_000
-    requests_at_once: int = 500
-    connections: int = 2_000
-    rate_limit: int = 100
-    request_seconds: float = 20.0
-    cors_origins: tuple[str, ...] = ()
+    batch_rows: Annotated[int, Meta(ge=1, le=10_000), Variable("Most applications in one inline batch.")] = 500
+    body_bytes: Annotated[int, Meta(ge=1, le=100_000_000), Variable("Largest request body.", unit="bytes")] = 4_000_000
+    queued_batch_rows: Annotated[
+        int, Meta(ge=1, le=1_000_000), Variable("Most rows of a file or table sent to `/v1/batches`.")
+    ] = 20_000
+    batch_bytes: Annotated[
+        int, Meta(ge=1, le=1_000_000_000), Variable("Largest body sent to `/v1/batches`.", unit="bytes")
+    ] = 16_000_000
+    queued_batches: Annotated[
+        int, Meta(ge=1, le=100_000), Variable("Most batches of all callers that wait for a run.")
+    ] = 100
+    queued_batches_of_caller: Annotated[
+        int, Meta(ge=1, le=100_000), Variable("Most batches of one caller that wait for a run.")
+    ] = 20
+    waiting_decisions: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000),
+        Variable("Most decisions that are scored and not yet on disk; beyond it the API answers 503."),
+    ] = 5_000
+    requests_at_once: Annotated[
+        int, Meta(ge=1, le=100_000), Variable("Most concurrent requests of a worker; beyond it the API answers 503.")
+    ] = 500
+    connections: Annotated[
+        int, Meta(ge=1, le=100_000), Variable("Most open connections of a worker, fewer where `ulimit -n` is low.")
+    ] = 2_000
+    rate_limit: Annotated[
+        int, Meta(ge=1, le=MOST_REQUESTS), Variable("Requests a minute of a caller whose key has no limit of its own.")
+    ] = 100
+    request_seconds: Annotated[
+        _Seconds, Variable("Time for sending a request, and for reading its answer.", unit="seconds")
+    ] = 20.0
+    slow_seconds: Annotated[_Seconds, Variable("Requests that take longer are logged.", unit="seconds")] = 1.0
+    logs_all_requests: Annotated[
+        bool,
+        Variable(
+            "Which requests are logged: errors and slow ones, or all.",
+            "LOANLAKE_ACCESS_LOG",
+            words={"errors": False, "all": True},
+        ),
+    ] = False
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Variable(
+            "Sites whose pages may read answers.",
+            must="a list of origins such as https://app.lender.example",
+            # every site (*) is refused too: whoever needs that can name a proxy's origin
+            parse=listed(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?"),
+        ),
+    ] = ()
+    metrics_need_key: Annotated[
+        bool,
+        Variable(
+            "Whether `/metrics` needs a key with the scope `metrics`.",
+            "LOANLAKE_METRICS",
+            words={"open": False, "key": True},
+        ),
+    ] = False
+    docs_need_key: Annotated[
+        bool, Variable("Whether `/schema` needs a key.", "LOANLAKE_DOCS", words={"key": True, "open": False})
+    ] = True
+    own_decisions_only: Annotated[
+        bool,
+        Variable(
+            "Whose decisions a caller may see and report outcomes of.",
+            "LOANLAKE_DECISIONS",
+            words={"all": False, "own": True},
+        ),
+    ] = False
+    required_fields: Annotated[
+        tuple[str, ...],
+        Variable(
+            "Fields that every application must give, beside those that the contract requires.",
+            must="a list of fields such as annual_income,bureau_score",
+            parse=listed(r"[A-Za-z_]\w*"),
+        ),
+    ] = ()
     poll_seconds: float = 0.2
-    metrics_need_key: bool = False
-    docs_need_key: bool = True
-    logs_all_requests: bool = False
-    slow_seconds: float = 1.0
     tokens: TokenOptions | None = None
-    own_decisions_only: bool = False
-    required_fields: tuple[str, ...] = ()
     history: HistoryPolicy = field(default_factory=HistoryPolicy)
     page_urls: PageUrls = field(default_factory=PageUrls)
 
@@ -94,139 +136,29 @@ class ServingOptions:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "ServingOptions":
         """Read the API's ``LOANLAKE_*`` variables; raises SettingError naming the variable that cannot be used."""
         env = os.environ if environment is None else environment
-        metrics = _word(env, "LOANLAKE_METRICS", ("open", "key"))
-        batch_rows = _count(env, "LOANLAKE_BATCH_ROWS", cls.batch_rows, 10_000)
-        waiting = _count(env, "LOANLAKE_WAITING_DECISIONS", cls.waiting_decisions, 1_000_000)
-        if waiting < batch_rows:
-            # the largest batch would be told to come again, however often it came
+        options = cls(
+            **read(cls, env),
+            tokens=_token_options(env),
+            history=HistoryPolicy(**read(HistoryPolicy, env)),
+            page_urls=PageUrls.from_environment(env),
+        )
+        if options.waiting_decisions < options.batch_rows:
+            # the largest batch would get 503 and Retry-After, however often it came
             raise SettingError(
                 "LOANLAKE_WAITING_DECISIONS must be at least LOANLAKE_BATCH_ROWS, whose decisions are made durable "
-                f"together: found {waiting} and {batch_rows}"
+                f"together: found {options.waiting_decisions} and {options.batch_rows}"
             )
-        return cls(
-            batch_rows=batch_rows,
-            body_bytes=_count(env, "LOANLAKE_BODY_BYTES", cls.body_bytes, 100_000_000),
-            queued_batch_rows=_count(env, "LOANLAKE_QUEUED_BATCH_ROWS", cls.queued_batch_rows, 1_000_000),
-            batch_bytes=_count(env, "LOANLAKE_BATCH_BYTES", cls.batch_bytes, 1_000_000_000),
-            queued_batches=_count(env, "LOANLAKE_QUEUED_BATCHES", cls.queued_batches, 100_000),
-            queued_batches_of_caller=_count(
-                env, "LOANLAKE_QUEUED_BATCHES_OF_CALLER", cls.queued_batches_of_caller, 100_000
-            ),
-            waiting_decisions=waiting,
-            requests_at_once=_count(env, "LOANLAKE_REQUESTS_AT_ONCE", cls.requests_at_once, 100_000),
-            connections=_count(env, "LOANLAKE_CONNECTIONS", cls.connections, 100_000),
-            rate_limit=_count(env, "LOANLAKE_RATE_LIMIT", cls.rate_limit, MOST_REQUESTS),
-            request_seconds=_seconds(env, "LOANLAKE_REQUEST_SECONDS", cls.request_seconds),
-            cors_origins=_origins(env, "LOANLAKE_CORS_ORIGINS"),
-            metrics_need_key=metrics == "key",
-            docs_need_key=_word(env, "LOANLAKE_DOCS", ("key", "open")) == "key",
-            logs_all_requests=_word(env, "LOANLAKE_ACCESS_LOG", ("errors", "all")) == "all",
-            slow_seconds=_seconds(env, "LOANLAKE_SLOW_SECONDS", cls.slow_seconds),
-            tokens=_token_options(env),
-            required_fields=_fields(env, "LOANLAKE_REQUIRED_FIELDS"),
-            own_decisions_only=_word(env, "LOANLAKE_DECISIONS", ("all", "own")) == "own",
-            history=HistoryPolicy(
-                max_age=_age(env, "LOANLAKE_HISTORY_MAX_AGE_HOURS"),
-                stale=_word(env, "LOANLAKE_STALE_HISTORY", get_args(StaleWord)),
-                unavailable=_word(env, "LOANLAKE_UNAVAILABLE_HISTORY", get_args(UnavailableWord)),
-            ),
-            page_urls=PageUrls(
-                dagster=_url(env, "LOANLAKE_DAGSTER_URL", PageUrls.dagster),
-                mlflow=_url(env, "LOANLAKE_MLFLOW_URL", PageUrls.mlflow),
-                reports=_url(env, "LOANLAKE_REPORTS_URL", PageUrls.reports),
-            ),
-        )
+        return options
 
 
 def _token_options(env: Mapping[str, str]) -> TokenOptions | None:
-    names = ("ISSUER", "AUDIENCE", "JWKS_FILE", "SECRET_FILE", "SCOPES_CLAIM")
-    issuer, audience, jwks_file, secret_file, scopes_claim = (env.get(f"LOANLAKE_JWT_{name}") or None for name in names)
-    if not any((issuer, audience, jwks_file, secret_file)):
+    given = read(TokenOptions, env)
+    if not given.keys() - {"scopes_claim"}:
         return None
-    if not (issuer and audience and (jwks_file or secret_file)):
-        given = ", ".join(name for name in sorted(env) if name.startswith("LOANLAKE_JWT_"))
+    if not (given.keys() >= {"issuer", "audience"} and given.keys() & {"jwks_file", "secret_file"}):
+        found = ", ".join(name for name in sorted(env) if name.startswith("LOANLAKE_JWT_"))
         raise SettingError(
             "tokens need LOANLAKE_JWT_ISSUER, LOANLAKE_JWT_AUDIENCE and one of LOANLAKE_JWT_JWKS_FILE and "
-            f"LOANLAKE_JWT_SECRET_FILE: found {given}"
+            f"LOANLAKE_JWT_SECRET_FILE: found {found}"
         )
-    return TokenOptions(
-        issuer=issuer,
-        audience=audience,
-        jwks_file=Path(jwks_file) if jwks_file else None,
-        secret_file=Path(secret_file) if secret_file else None,
-        scopes_claim=scopes_claim or TokenOptions.scopes_claim,
-    )
-
-
-def _count(env: Mapping[str, str], name: str, default: int, most: int) -> int:
-    text = env.get(name)
-    if not text:
-        return default
-    value = int(text) if text.isascii() and text.isdigit() else 0
-    if not 1 <= value <= most:
-        raise SettingError(f"{name} must be a whole number within 1..{most}: found {text!r}")
-    return value
-
-
-def _word(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> Any:
-    """One of the words allowed, the first by default."""
-    word = env.get(name) or allowed[0]
-    if word not in allowed:
-        raise SettingError(f"{name} must be one of {', '.join(allowed)}: found {word!r}")
-    return word
-
-
-def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
-    text = env.get(name)
-    if not text:
-        return default
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds <= _MOST_SECONDS:
-        raise SettingError(f"{name} must be a number of seconds within 0..{_MOST_SECONDS:,}, above 0: found {text!r}")
-    return seconds
-
-
-def _fields(env: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """Names, in any order; whether the served model has such fields is seen when it is loaded."""
-    fields = tuple(dict.fromkeys(env.get(name, "").replace(",", " ").split()))
-    wrong = [field for field in fields if not field.isidentifier()]
-    if wrong:
-        raise SettingError(f"{name} must list fields such as annual_income,bureau_score: found {', '.join(wrong)}")
-    return fields
-
-
-def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
-    origins = tuple(env.get(name, "").replace(",", " ").split())
-    # every site at once (*) is refused too: whoever needs that can name a proxy's origin
-    wrong = [origin for origin in origins if not _ORIGIN.fullmatch(origin)]
-    if wrong:
-        raise SettingError(f"{name} must list origins such as https://app.lender.example: found {', '.join(wrong)}")
-    return origins
-
-
-def _url(env: Mapping[str, str], name: str, default: str) -> str:
-    url = env.get(name) or default
-    if not _URL.fullmatch(url):
-        raise SettingError(f"{name} must be an address that begins with http:// or https://: found {url!r}")
-    return url
-
-
-def _age(env: Mapping[str, str], name: str) -> timedelta | None:
-    """An age in hours; None where the word ``none`` says that no age is too old."""
-    text = env.get(name)
-    if not text:
-        return USUAL_MAX_AGE
-    if text == "none":
-        return None
-    try:
-        hours = float(text)
-    except ValueError:
-        hours = -1.0
-    if not 0 < hours <= _MOST_HOURS:
-        raise SettingError(
-            f"{name} must be a number of hours within 0..{_MOST_HOURS:,}, above 0, or none: found {text!r}"
-        )
-    return timedelta(hours=hours)
+    return TokenOptions(**given)

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from ml.bundle.bundle import Bundle, write_bundle
+from ml.families.boosted_trees import GradientBoosting
 from ml.judging.evaluation import Evaluation, evaluate
 from ml.registry.deployment import Deployment
 from ml.registry.registered_version import RegisteredVersion, keep_version
 from ml.rollout.promotion import publish
-from ml.training.estimators import GradientBoosting
 from ml.training.fitting import Candidate, TrainingSettings, train
 from ml.training.lineage import collect_lineage
 from ml.training.reference import build_reference
@@ -92,7 +92,7 @@ from features.ftr_application_inputs
 CONTRACT = FeatureContract(version="v1", inputs=INPUTS, features=FEATURES, sql=SQL)
 #: Small, but deep and long enough for interactions, missing branches and merged tests on a path.
 SETTINGS = TrainingSettings(
-    boosting=GradientBoosting(max_trees=40, learning_rate=0.15, max_depth=4, threads=1), calibration="beta"
+    model=GradientBoosting(max_trees=40, learning_rate=0.15, max_depth=4, threads=1), calibration="beta"
 )
 
 

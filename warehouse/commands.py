@@ -1,16 +1,18 @@
-"""``loanlake ingest`` and ``loanlake sql``. DuckDB is imported when one of them runs, not with this module."""
+"""Commands about settings, raw tables, queries and the dbt project; DuckDB is imported when one of them runs."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from warehouse.cli import options
+from warehouse.errors import SettingError
 from warehouse.raw import SOURCES
-from warehouse.settings import Settings
+from warehouse.settings import DBT_PROJECT_DIR, IS_CLONE, Settings
 from warehouse.sources import ingest_files, ingest_simulated
 from warehouse.sources.rows_set_aside import max_set_aside_share
-from warehouse.sources.simulated.simulation import Simulation
 
 if TYPE_CHECKING:
     from warehouse.sources.ingest import IngestResult
@@ -25,26 +27,16 @@ _AFTER_LOADING = (
 @click.command()
 @click.argument("source")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--entity", help="The kind of file, for instance loans; needed for a lender of your own.")
-@click.option(
-    "--applications",
-    type=click.IntRange(1),
-    help=f"Simulated lender: how many; {Simulation.applications:,} unless given.",
-)
-@click.option(
-    "--months",
-    type=click.IntRange(1),
-    help=f"Simulated lender: over how many, to 2025-12; {Simulation.months} unless given.",
-)
-@click.option("--seed", type=click.IntRange(0), help=f"Simulated lender: which one; {Simulation.seed} unless given.")
+@options.entity
+@options.simulation
 def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simulation: int | None) -> None:
-    """Load FILES of SOURCE into the lake's raw tables, as text, each row with its file and line.
+    """Load FILES of SOURCE into the lake's raw tables.
 
-    A file is loaded whole or not at all; lines that are no rows go to raw.rejected_lines. A file loaded before changes
-    nothing. SOURCE is simulated (which needs no files), lending_club, uci_credit_card, or a name for a lender of your
-    own (see docs/bring-your-own-lender.md).
+    Values are loaded as text, each row with its file and line. A file is loaded whole or not at all; lines that are not
+    rows go to raw.rejected_lines. A file that was loaded before changes nothing. SOURCE is simulated (which needs no
+    files), lending_club, uci_credit_card, or a name for a lender of your own (see docs/bring-your-own-lender.md).
 
-    Exit code 1: a file cannot be loaded, or more of its lines are no rows than max_set_aside_share allows (20 %).
+    Exit code 1: a file cannot be loaded, or more of its lines are not rows than max_set_aside_share allows (20 %).
 
     \b
         loanlake ingest lending_club accepted_2007_to_2011.csv.gz
@@ -77,17 +69,18 @@ def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simula
 
 @click.command()
 @click.argument("table", required=False)
-@click.option("--check", is_flag=True, help="Only say which tables are damaged, and how.")
+@click.option("--check", is_flag=True, help="Only show which tables are damaged, and how.")
 def reload(*, table: str | None, check: bool) -> None:
-    """Load raw rows again from their landing files, where a data file of the lake is lost or damaged.
+    """Reload raw tables from landing files, if data is damaged.
 
-    Every raw table is read whole first; those that cannot be are replaced, or TABLE alone, read or not. Landing files
-    are held against the checksums of raw.files. Build the tables made of them afterwards: docs/runbook.md says how.
+    Every raw table is read first, and each that cannot be read is replaced; or TABLE alone, damaged or not. Landing
+    files are checked against the checksums in raw.files. Build the tables that are made of them afterwards:
+    docs/runbook.md says how.
 
     \b
-        loanlake reload --check
-        loanlake reload
-        loanlake reload raw.lending_club_loans
+        loanlake data reload --check
+        loanlake data reload
+        loanlake data reload raw.lending_club_loans
     """
     from warehouse.sources.reloading import damaged_raw_tables, reload_table
 
@@ -112,10 +105,10 @@ def reload(*, table: str | None, check: bool) -> None:
 @click.argument("query", required=False)
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def sql(*, query: str | None, form: "Format") -> None:
-    """Run QUERY on the lake, read-only, while anything else may write to it; without QUERY, a shell.
+    """Query the lake, read-only; without QUERY, open a shell.
 
-    Statements may also be piped in. Errors are one message and exit code 1. The tables of your own lake, which
-    `dbt build` makes in warehouse/, are named dev.schema.table.
+    Others may write meanwhile. Statements may also be piped in. Errors are one message and exit code 1. The tables of
+    your own lake, which `dbt build` makes in warehouse/, are named dev.schema.table.
 
     \b
         loanlake sql "select source, count(*) from core.int_applications group by all"
@@ -153,21 +146,20 @@ def _print_result(result: "IngestResult") -> None:
         )
 
 
-@click.group()
-def feature() -> None:
-    """Versions of the features."""
-
-
-@feature.command("new")
+@click.command()
 def new_feature_version() -> None:
-    """Create the next version of the features: two edits by hand then add a feature to it.
+    """Create the next version of the features.
 
-    Writes its SQL, its training rows and its lines in the YAML of the dbt project, and closes the version before, which
-    models may have been trained on.
+    Writes its SQL, its training rows and its lines in the YAML of the dbt project; two edits by hand then add a
+    feature. Closes the version before, which models may have been trained on. Needs a clone of the repository.
     """
     from warehouse.features.new_version import create_version
-    from warehouse.settings import DBT_PROJECT_DIR
 
+    if not IS_CLONE:
+        raise SettingError(
+            f"a version of the features is an edit of the dbt project: run this in a clone of the repository; found an "
+            f"installed package in {DBT_PROJECT_DIR}"
+        )
     created = create_version(DBT_PROJECT_DIR)
     click.echo(
         f"version {created.version} of the features is created; for each feature add\n"
@@ -175,3 +167,49 @@ def new_feature_version() -> None:
         f"  an entry to  {created.contract}, at the end of its columns, with `since: {created.version}` in its meta\n"
         "then `make lint-sql`, which says what is missing, and `loanlake run`"
     )
+
+
+@click.command()
+def list_dev_lakes() -> None:
+    """Show whose lakes exist."""
+    from warehouse.lake.dev_lakes import dev_lakes
+
+    settings = Settings.from_environment()
+    names = dev_lakes(settings)
+    for name in names:
+        click.echo(f"{name}{' (yours)' if name == settings.dev_name else ''}")
+    if not names:
+        click.echo("no analyst has a lake: `dbt build` in warehouse/ builds one")
+
+
+@click.command()
+@click.argument("name", required=False)
+def drop_lake(*, name: str | None) -> None:
+    """Delete your lake, or the lake of NAME, with its files.
+
+    `dbt build` builds it again.
+    """
+    from warehouse.lake.dev_lakes import drop_dev_lake
+
+    settings = Settings.from_environment()
+    drop_dev_lake(settings, name or settings.dev_name)
+    click.echo(f"the dev lake of {name or settings.dev_name} is dropped")
+
+
+@click.command()
+@click.option("--changed", is_flag=True, help="Only those that the environment sets.")
+def settings(*, changed: bool) -> None:
+    """Show every setting, its value and where that came from.
+
+    Secrets are masked. docs/settings.md explains each setting. Exit code 1: the environment has a LOANLAKE_ variable
+    that is not a setting; the message names the nearest one.
+    """
+    from warehouse.settings.registry import effective, misspelt
+
+    found = [each for each in effective(os.environ) if each.origin == "environment" or not changed]
+    rows = [(each.variable.name, each.variable.shown(each.value), each.variable.unit, each.origin) for each in found]
+    width = max((len(name) for name, *_ in rows), default=0)
+    for name, value, unit, origin in rows:
+        click.echo(f"{name:<{width}}  {f'{value} {unit}'.strip()}  ({origin})")
+    if wrong := misspelt(os.environ):
+        raise SettingError("; ".join(wrong))

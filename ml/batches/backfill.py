@@ -183,7 +183,7 @@ def _decide(scorer: Scorer, deployment: Deployment, batch: "pa.RecordBatch", sna
         "raw_score": scores.raw.astype(float),
         "probability": scores.probability,
         "band": scores.bands,
-        "decision": [scores.decision(row) for row in range(len(scores))],
+        "decision": scores.decisions,
         "reasons": reasons,
         "status": ["scored_without_history" if without else "scored" for without in without_history],
         "decided_at": batch.column("decided_at"),

@@ -1,9 +1,7 @@
 """Score a table of features, lake to file: any number of rows in bounded memory, as fast as the trees allow.
 
-Rows stream out of DuckDB in Arrow batches; each worker thread encodes and scores a batch by itself, with the booster on
-one thread: no thread waits for another inside a prediction, and a batch of 20,000 rows stays in the processor's cache.
-The booster's raw scores are those of its ONNX twin to the bit (a gate on every promotion), so a row of a table gets the
-score that the same features get alone.
+Rows stream out of DuckDB in Arrow batches; each worker thread encodes and scores a batch by itself: no thread waits for
+another inside a prediction, and a batch of 20,000 rows stays in the processor's cache.
 """
 
 import os
@@ -21,7 +19,7 @@ from ml.batches.row_problems import invalid_row
 from ml.bundle.bundle import Bundle
 from ml.bundle.feature_rows import model_columns
 from ml.bundle.logged_values import dump_reasons
-from ml.bundle.scorer import Scorer, uncalibrated
+from ml.bundle.scorer import Scorer
 from warehouse.batches.tables import scorable_table
 from warehouse.lake.connection import connect, current_snapshot
 from warehouse.settings import Settings
@@ -29,7 +27,6 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
-    from xgboost import Booster
 
 BATCH_ROWS = 20_480
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -70,10 +67,7 @@ def score_table(
     ``threads``: those that score; default: one a processor. ``with_reasons``: declined rows get theirs, at some
     milliseconds each.
     """
-    booster = bundle.read_booster()
-    booster.set_param({"nthread": 1})
-    explaining = Scorer(bundle) if with_reasons else None
-    scorer = TableScorer(bundle, booster, common, table.lake_snapshot, explaining)
+    scorer = TableScorer(Scorer(bundle), common, table.lake_snapshot, with_reasons)
     threads = threads or len(os.sched_getaffinity(0))
     n_done = 0
     with connect(settings) as con, result_file(path) as results:
@@ -88,37 +82,33 @@ def score_table(
 
 @dataclass(frozen=True)
 class TableScorer:
-    """Scores Arrow batches of features; for any number of threads. ``explaining``: what gives reasons, where wanted."""
+    """Scores Arrow batches of features; for any number of threads."""
 
-    bundle: Bundle
-    booster: "Booster"
+    scorer: Scorer
     common: ResultColumns
     lake_snapshot: int
-    explaining: Scorer | None = None
+    with_reasons: bool
 
     def score(self, first_row: int, batch: "pa.RecordBatch") -> "pa.Table":
         """The results of a batch whose first row has this number."""
         import pyarrow as pa
 
         problems = self._problems(batch)
-        matrix = self.bundle.design_matrix.encode_batch(batch)
-        raw = self.booster.inplace_predict(matrix, predict_type="margin")
-        probability = self.bundle.calibrator.apply(uncalibrated(raw))
-        declined = self.bundle.policy.declines(probability)
-        bands = self.bundle.policy.band_codes(probability)
+        matrix = self.scorer.bundle.design_matrix.encode_batch(batch)
+        scores = self.scorer.score_matrix(matrix)
         columns: dict[str, Any] = {
             "row_number": np.arange(first_row, first_row + batch.num_rows, dtype=np.int64),
             "application_id": batch.column("application_id"),
-            "raw_score": raw.astype(np.float64),
-            "probability": probability,
-            "band": of_few_values(bands.astype(np.int8), [band.name for band in self.bundle.policy.bands]),
-            "decision": of_few_values(declined.astype(np.int8), _DECISIONS),
+            "raw_score": scores.raw.astype(np.float64),
+            "probability": scores.probability,
+            "band": of_few_values(scores.band_codes.astype(np.int8), list(scores.band_names)),
+            "decision": of_few_values(scores.declined.astype(np.int8), _DECISIONS),
             "lake_snapshot": pa.repeat(self.lake_snapshot, batch.num_rows),
         }
-        if self.explaining is not None:
+        if self.with_reasons:
             reasons = [
-                dump_reasons(self.explaining.reasons_of_row(row)) if is_declined else None
-                for row, is_declined in zip(matrix, declined, strict=True)
+                dump_reasons(self.scorer.reasons_of_row(row)) if is_declined else None
+                for row, is_declined in zip(matrix, scores.declined, strict=True)
             ]
             columns["reasons"] = pa.array(reasons, pa.string())
         if problems:
@@ -135,7 +125,7 @@ class TableScorer:
         if ids.null_count:
             for row in np.flatnonzero(pc.is_null(ids).to_numpy(zero_copy_only=False)):
                 violations.setdefault(int(row), []).append({"field": "application_id", "rule": "is required"})
-        for feature in self.bundle.design_matrix.features:
+        for feature in self.scorer.bundle.design_matrix.features:
             values = batch.column(feature.name)
             if feature.kind == "numeric" and pa.types.is_floating(values.type):
                 # float32 would hold it as infinite, and the model would take it for a missing one

@@ -2,14 +2,14 @@
 
 ::
 
-    booster.ubj        the trees, in XGBoost's own format
-    model.onnx         their ONNX twin, which requests are scored with
+    booster.ubj        the model in its family's own formats, here of XGBoost: the trees;
+    model.onnx         their ONNX twin, which requests are scored with;
     explainer.npz      what each way through the trees contributes, which reason codes come from
     calibrator.json    policy.json    design_matrix.json    contract.json    features.sql
     metrics.json       the evaluation, by split and month, with the baselines
     lineage.json       snapshots, hashes, settings, data range, who, when, how long
     reference.json     the training rows' score quantiles; reference_sample.parquet, reference_scores.parquet
-    bundle.json        format, and the SHA-256 of every file above
+    bundle.json        format, family, and the SHA-256 of every file above
 
 It is written beside its place and renamed into it, so that a directory at that place is always whole.
 """
@@ -24,33 +24,32 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
+import msgspec
 
+from ml.families.catalogue import family_of
+from ml.families.protocol import Family, Model, ServedForm
 from ml.training.calibration import Calibrator, calibrator_from_dict
 from ml.training.design_matrix import DesignMatrix
 from ml.training.lineage import Lineage
 from ml.training.policy import Policy
-from ml.trees.explain import Explainer
 from warehouse.errors import BundleError, LoanlakeError
 from warehouse.features.contract import FeatureContract
 from warehouse.files.drafts import draft_directory
 
 if TYPE_CHECKING:
-    from xgboost import Booster
-
     from ml.judging.evaluation import Evaluation
     from ml.training.fitting import Candidate
     from ml.training.reference import Reference
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "bundle.json"
-BOOSTER, TWIN, EXPLAINER = "booster.ubj", "model.onnx", "explainer.npz"
 CALIBRATOR, MATRIX, CONTRACT, FEATURES_SQL = "calibrator.json", "design_matrix.json", "contract.json", "features.sql"
 POLICY, METRICS, LINEAGE = "policy.json", "metrics.json", "lineage.json"
 REFERENCE, REFERENCE_SAMPLE, REFERENCE_SCORES = "reference.json", "reference_sample.parquet", "reference_scores.parquet"
+#: What every bundle holds beside the files of its family.
 FILES = (
-    BOOSTER, TWIN, EXPLAINER, CALIBRATOR, MATRIX, CONTRACT, FEATURES_SQL,
-    POLICY, METRICS, LINEAGE, REFERENCE, REFERENCE_SAMPLE, REFERENCE_SCORES,
+    CALIBRATOR, MATRIX, CONTRACT, FEATURES_SQL, POLICY,
+    METRICS, LINEAGE, REFERENCE, REFERENCE_SAMPLE, REFERENCE_SCORES,
 )  # fmt: skip
 
 _T = TypeVar("_T")
@@ -65,6 +64,7 @@ class Bundle:
 
     directory: Path
     digest: str
+    family: type[Family]
     contract: FeatureContract
     design_matrix: DesignMatrix
     calibrator: Calibrator
@@ -96,20 +96,18 @@ class Bundle:
         """Number of training rows, sample size and score quantiles."""
         return dict(_read_json(self.directory, REFERENCE))
 
-    def read_onnx(self) -> bytes:
-        """The serialised ONNX twin."""
-        return (self.directory / TWIN).read_bytes()
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of all its files but the manifest."""
+        return (*self.family.files, *FILES)
 
-    def read_explainer(self) -> Explainer:
-        """What reasons are computed with; raises BundleError where this version of Loanlake cannot read it."""
-        with np.load(self.directory / EXPLAINER, allow_pickle=False) as arrays:
-            return _parsed(self.directory, EXPLAINER, lambda: Explainer.from_arrays(arrays))
+    def read_model(self) -> Model:
+        """The model itself, for blocks of rows; imports its library."""
+        return self.family.read(self.directory)
 
-    def read_booster(self) -> "Booster":
-        """The XGBoost booster itself; imports XGBoost."""
-        from xgboost import Booster
-
-        return Booster(model_file=str(self.directory / BOOSTER))
+    def open_served(self) -> ServedForm:
+        """What requests are scored and explained with; raises BundleError where this version cannot read it."""
+        return _parsed(self.directory, f"the {self.family.name} model", lambda: self.family.open(self.directory))
 
 
 def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
@@ -124,17 +122,10 @@ def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
 
     Raises BundleError where something lies there already.
     """
-    from ml.trees.forest import Forest
-    from ml.trees.onnx_twin import to_onnx
-
     _require_absent(directory)
-    forest = Forest.from_booster(candidate.trees.booster)
+    family = type(candidate.settings.model)
     with draft_directory(directory) as draft:
-        candidate.trees.booster.save_model(str(draft / BOOSTER))
-        (draft / TWIN).write_bytes(to_onnx(forest))
-        with (draft / EXPLAINER).open("wb") as file:
-            # a megabyte or more, read at every start and swap: not compressed
-            np.savez(file, allow_pickle=False, **Explainer.from_forest(forest).to_arrays())
+        candidate.model.write(draft)
         (draft / FEATURES_SQL).write_text(contract.sql)
         for name, content in (
             (CALIBRATOR, candidate.calibrator.to_dict()),
@@ -147,8 +138,11 @@ def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
         ):
             _write_json(draft / name, content)
         reference.write(draft / REFERENCE_SAMPLE, draft / REFERENCE_SCORES)
-        checksums = {name: _sha256(draft / name) for name in FILES}
-        _write_json(draft / MANIFEST, {"format": FORMAT, "feature_version": contract.version, "files": checksums})
+        checksums = {name: _sha256(draft / name) for name in (*family.files, *FILES)}
+        manifest = {
+            "format": FORMAT, "family": family.name, "feature_version": contract.version, "files": checksums
+        }  # fmt: skip
+        _write_json(draft / MANIFEST, manifest)
         load_bundle(draft)
         _rename(draft, directory)
     return load_bundle(directory)
@@ -167,10 +161,12 @@ def load_bundle(directory: Path) -> Bundle:
             f"{directory / MANIFEST} must be of format {FORMAT}: found {found!r}, of another version of "
             "Loanlake: serve it with that one, or begin a new home and train the model again"
         )
-    _verify(directory, manifest.get("files") or {})
+    family = _parsed(directory, MANIFEST, lambda: family_of(manifest["family"]))
+    _verify(directory, (*family.files, *FILES), manifest.get("files") or {})
     return Bundle(
         directory=directory,
         digest=hashlib.sha256(manifest_bytes).hexdigest(),
+        family=family,
         contract=_parsed(directory, CONTRACT, lambda: FeatureContract.from_dict(_read_json(directory, CONTRACT))),
         design_matrix=_parsed(directory, MATRIX, lambda: DesignMatrix.from_dict(_read_json(directory, MATRIX))),
         calibrator=_parsed(directory, CALIBRATOR, lambda: calibrator_from_dict(_read_json(directory, CALIBRATOR))),
@@ -193,18 +189,18 @@ def copy_bundle(bundle: Bundle, directory: Path) -> Bundle:
             )
         return found
     with draft_directory(directory) as draft:
-        for name in (*FILES, MANIFEST):
+        for name in (*bundle.files, MANIFEST):
             shutil.copyfile(bundle.directory / name, draft / name)
         load_bundle(draft)
         _rename(draft, directory)
     return load_bundle(directory)
 
 
-def _verify(directory: Path, checksums: dict[str, str]) -> None:
-    unlisted = sorted(set(FILES) - set(checksums))
+def _verify(directory: Path, names: tuple[str, ...], checksums: dict[str, str]) -> None:
+    unlisted = sorted(set(names) - set(checksums))
     if unlisted:
         raise BundleError(f"{directory / MANIFEST} must list every file of a bundle: it lacks {', '.join(unlisted)}")
-    for name in FILES:
+    for name in names:
         try:
             found = _sha256(directory / name)
         except OSError as error:
@@ -239,7 +235,7 @@ def _parsed(directory: Path, name: str, read: Callable[[], _T]) -> _T:
     # the checksum held, so whoever wrote the file was another version of this program
     try:
         return read()
-    except (ValueError, KeyError, TypeError, LoanlakeError) as error:
+    except (ValueError, KeyError, TypeError, msgspec.MsgspecError, LoanlakeError) as error:
         raise BundleError(f"{directory / name} cannot be read by this version of Loanlake: {error!r}") from error
 
 

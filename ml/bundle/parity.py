@@ -1,7 +1,8 @@
 """Is what a request computes what dbt computed? Compared to the bit, on the lake's own rows, before every promotion.
 
 Offline: the rows of ``features.ftr_application_vN``, as dbt's SQL made them. Online: the compiled form of the same SQL,
-fed with the same inputs, as the API runs it. Then both encodings of each row, and the ONNX twin beside the booster.
+fed with the same inputs, as the API runs it. Then both encodings of each row, and the model's served form beside the
+model itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from ml.bundle.bundle import Bundle
 from ml.bundle.feature_rows import offline_columns, offline_frame, offline_name
 from ml.bundle.logged_values import same_bits
-from ml.bundle.scorer import Scorer, uncalibrated
-from ml.judging.gates import ParityEvidence
+from ml.bundle.scorer import Scorer
+from ml.judging.gate import ParityEvidence
+from ml.training.calibration import uncalibrated
 from warehouse.errors import ExpressionDomainError
 
 if TYPE_CHECKING:
@@ -87,14 +89,13 @@ def measure_parity(
     ``sample_rows``: about so many at most, the same number from each month of decision, chosen by a hash of their id;
     None compares all.
     """
-    scorer, booster = Scorer(bundle), bundle.read_booster()
+    scorer, served, model = Scorer(bundle), bundle.open_served(), bundle.read_model()
     parity = Parity()
     for batch in _rows(con, bundle, sample_rows, bundle.lineage.lake_snapshot if snapshot is None else snapshot):
         features = _compare_features(parity, scorer, batch)
         offline = scorer.bundle.design_matrix.encode(offline_frame(batch, bundle.contract))
         _compare_encodings(parity, batch, offline, features, scorer)
-        booster_margin = booster.inplace_predict(offline, predict_type="margin")
-        difference = np.abs(uncalibrated(booster_margin) - uncalibrated(scorer.score_matrix(offline).raw))
+        difference = np.abs(uncalibrated(model.raw_scores(offline)) - uncalibrated(served.raw_scores(offline)))
         parity.max_onnx_difference = max(parity.max_onnx_difference, float(difference.max()))
     return parity
 

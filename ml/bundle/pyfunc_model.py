@@ -48,7 +48,7 @@ class BundleModel(PythonModel):
                 "raw_score": scores.raw.astype(float),
                 "probability": scores.probability,
                 "band": scores.bands,
-                "decision": [scores.decision(row) for row in range(len(scores))],
+                "decision": scores.decisions,
                 "reasons": [
                     dump_reasons(self._scorer.reasons_of_row(row)) if declined else "[]"
                     for row, declined in zip(matrix, scores.declined, strict=True)

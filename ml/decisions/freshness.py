@@ -8,17 +8,20 @@ decision of today, and every answer says so; it is fresh for a decision dated in
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from warehouse.decision_log import HistoryWord
 from warehouse.errors import LoanlakeError
 from warehouse.online_store import Record, RecordKey
+from warehouse.settings import Variable
 
 #: Beyond this age history is called stale, unless the lender sets another limit or none. Statements are monthly: what
 #: was loaded in time is a month old at most, and a month's file may be late; older than two months, one was missed.
 USUAL_MAX_AGE = timedelta(days=62)
+#: A century: beyond it somebody meant another unit.
+_MOST_HOURS = 876_000
 StaleWord = Literal["score", "score_without_history", "refuse"]
 UnavailableWord = Literal["refuse", "score_without_history"]
 Records = Mapping[RecordKey, Record]
@@ -35,13 +38,33 @@ class Found(msgspec.Struct, frozen=True):
     history: HistoryWord
 
 
+def _age(text: str) -> timedelta:
+    hours = float(text)
+    if not 0 < hours <= _MOST_HOURS:
+        raise ValueError(text)
+    return timedelta(hours=hours)
+
+
 @dataclass(frozen=True)
 class HistoryPolicy:
-    """``max_age``: None for no limit. ``stale``: what to do beyond it; ``unavailable``: without the online store."""
+    """How old history may be, and what happens then."""
 
-    max_age: timedelta | None = USUAL_MAX_AGE
-    stale: StaleWord = "score"
-    unavailable: UnavailableWord = "refuse"
+    max_age: Annotated[
+        timedelta | None,
+        Variable(
+            "Age beyond which history is stale; `none` for no limit.",
+            "LOANLAKE_HISTORY_MAX_AGE_HOURS",
+            unit="hours",
+            words={"none": None},
+            must=f"a number of hours above 0, at most {_MOST_HOURS:,}, or none",
+            parse=_age,
+        ),
+    ] = USUAL_MAX_AGE
+    stale: Annotated[StaleWord, Variable("What to do with stale history.", "LOANLAKE_STALE_HISTORY")] = "score"
+    unavailable: Annotated[
+        UnavailableWord,
+        Variable("What to do while the online store does not answer.", "LOANLAKE_UNAVAILABLE_HISTORY"),
+    ] = "refuse"
 
     def is_stale(self, as_of: datetime, at: datetime) -> bool:
         """Whether what stands for ``as_of`` is too old for a decision made ``at`` that time; both naive UTC."""

@@ -21,8 +21,9 @@ from warehouse.errors import NotFoundError
 from warehouse.features.contract import FeatureContract, InputColumn
 from warehouse.features.expressions.select_text import inputs_of_columns, read_select
 from warehouse.lake.connection import CATALOG, connect
-from warehouse.raw.keys import RawTable, quoted, raw_tables, read_manifest
+from warehouse.raw.keys import RawTable, raw_tables, read_manifest
 from warehouse.settings import Settings
+from warehouse.sql.quoting import literal
 
 _ORIGINS = {
     "key": "names the row",
@@ -195,14 +196,14 @@ class _Reader:
     def core(self) -> tuple[Rows, ...]:
         """The application, where the lake has it, and the borrower's rows that were known before."""
         application = self._rows(
-            "core.int_applications", "the application", f"application_id = {quoted(self._decision.application_id)}"
+            "core.int_applications", "the application", f"application_id = {literal(self._decision.application_id)}"
         )
         if not application.rows:
             self.notes.append("the application itself is not in the lake: its inputs are the caller's")
         if self._decision.borrower_id is None:
             self.notes.append("the caller named no borrower, so there is no history")
             return (application,)
-        borrower = f"borrower_id = {quoted(self._decision.borrower_id)}"
+        borrower = f"borrower_id = {literal(self._decision.borrower_id)}"
         known = f"known_at < {_timestamp(self._as_of)}"
         statements = self._rows(
             "core.int_statements",
@@ -234,8 +235,8 @@ class _Reader:
             if value is None:
                 continue  # an application that names no cohort has no rate of one
             condition = (
-                f"source = {quoted(self._decision.source)} and segment = {quoted(str(column.segment))} "
-                f"and segment_value = {quoted(str(value))}"
+                f"source = {literal(self._decision.source)} and segment = {literal(str(column.segment))} "
+                f"and segment_value = {literal(str(value))}"
             )
             if self._decision.route != "backfill":
                 found.append(self._rows("features.ftr_online_cohorts", f"cohort, {column.name}", condition))
@@ -252,7 +253,7 @@ class _Reader:
             ids = sorted(self._ids[key])
             if entity in feeds and ids:
                 table = f"staging.stg_{lender}__{entity}"
-                sql = f"select * from {table} where {key}_id in ({', '.join(map(quoted, ids))})"
+                sql = f"select * from {table} where {key}_id in ({', '.join(map(literal, ids))})"
                 if entity == "statements":
                     sql += f" and statement_on >= {_timestamp(self._as_of)} - interval 6 months"
                 if entity != "applications":
@@ -273,7 +274,7 @@ class _Reader:
                 f"raw_rows.* exclude (_file, _line, _loaded_at) "
                 f"from (from {table.name}{self._at()} where {condition}) as raw_rows "
                 f"left join (from raw.files{self._at()}) as files "
-                f"on files.file = _file and files.source = {quoted(lender)} and files.entity = {quoted(entity)} "
+                f"on files.file = _file and files.source = {literal(lender)} and files.entity = {literal(entity)} "
                 "order by _loaded_at desc, _file, _line"
             )
             found.append(Rows(table.name, "as received", sql, self._fetch(sql)))
@@ -294,7 +295,7 @@ class _Reader:
         columns = {row[0] for row in self._con.execute(f"describe {table.name}").fetchall()}
         if "statement_on" not in columns:
             return condition  # a row of several statements, or one that names its day otherwise
-        days = ", ".join(quoted(str(row["statement_on"])) for row in self._statements)
+        days = ", ".join(literal(str(row["statement_on"])) for row in self._statements)
         return f"({condition}) and try_cast(statement_on as date) in ({days})"
 
     def _rows(self, table: str, role: str, condition: str) -> Rows:

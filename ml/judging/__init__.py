@@ -3,8 +3,8 @@
 #: The modules that other rooms may import.
 __all__ = [
     "evaluation",
+    "gate",
     "gate_limits",
-    "gate_names",
     "gates",
     "leakage",
     "metrics",

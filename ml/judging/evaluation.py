@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.judging.metrics import Difference, Metrics, auc_difference, brier_difference, measure
-from ml.training.fitting import Candidate
+from ml.training.fitting import LOGISTIC, Candidate
 from ml.training.training_set import SPLITS, Split, TrainingSet
 
 if TYPE_CHECKING:
@@ -79,6 +79,23 @@ class Evaluation:
             if (row.split, row.month, row.model) == (split, None, model):
                 return row.metrics
         raise KeyError(f"{model} was not measured on {split}")
+
+    @property
+    def base_rate(self) -> Metrics:
+        """What giving every loan tune's default rate comes to on test rows."""
+        return self.overall("test", BASE_RATE)
+
+    @property
+    def beside_logistic(self) -> tuple[Metrics, Comparison]:
+        """The logistic baseline's metrics on test rows, and the candidate's figures less its own."""
+        return self.overall("test", LOGISTIC), self.comparisons[LOGISTIC]
+
+    @property
+    def beside_champion(self) -> tuple[Metrics, Comparison] | None:
+        """The same of the champion; None where there was none."""
+        if CHAMPION not in self.comparisons:
+            return None
+        return self.overall("test", CHAMPION), self.comparisons[CHAMPION]
 
     def models(self, split: Split) -> tuple[str, ...]:
         """The models measured on a split, the candidate first."""

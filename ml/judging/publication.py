@@ -10,8 +10,8 @@ champion's place without a person's word. A candidate that passed its gates is
   would keep an ageing model for want of proof;
 - a **change** otherwise. It is published only when it is better: the 95 % interval of the difference of AUC on the same
   loans (DeLong's, paired) lies above zero, and its Brier score is no worse. A change that is not shown to be better is
-  registered and waits for a person: ``loanlake promote`` or ``loanlake approve``, with name and reason. One with
-  another version of the features begins as challenger in shadow, unless a challenger runs already.
+  registered and waits for a person: ``loanlake model promote`` or ``approve``, with name and reason. One with another
+  version of the features begins as challenger in shadow, unless a challenger runs already.
 
 What lies upstream of the features (a lender's staging SQL, label rules of the dbt project) is not compared: a change
 there is a refresh, judged by the gates.
@@ -26,7 +26,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ml.judging.evaluation import Comparison
-from ml.judging.gate_limits import GateLimits
+from ml.judging.gate import GateLimits
 from ml.judging.gates import against, is_no_worse
 from ml.training.lineage import Lineage
 from warehouse.lenders.rules import PublishMode

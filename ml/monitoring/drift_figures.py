@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ml.registry.deployment import replace_file
 from warehouse.errors import MonitoringError
+from warehouse.files.replacing import replace_file
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:

@@ -21,14 +21,15 @@ from ml.monitoring.samples import (
     decisions_of,
     load_decisions,
     load_reference,
-    quoted,
 )
 from ml.training.training_set import training_table
 from warehouse.errors import MonitoringError
 from warehouse.features.contract import FeatureContract
+from warehouse.files.replacing import replace_file
 from warehouse.lake.connection import connect
 from warehouse.lake.training_rows import rows_at
 from warehouse.settings import Settings
+from warehouse.sql.quoting import identifier
 
 if TYPE_CHECKING:
     import duckdb
@@ -94,8 +95,8 @@ def write_drift_report(
         left_out=tuple(name for name in contract.feature_names if name not in columns),
     )
     about = _about(report, model, month, reference_snapshot, sample)
-    _write(report.html, _with_heading(page, about))
-    _write(report.json, json.dumps({"about": about, **figures}, indent=1))
+    replace_file(report.html, _with_heading(page, about))
+    replace_file(report.json, json.dumps({"about": about, **figures}, indent=1))
     return report
 
 
@@ -114,9 +115,9 @@ def _totals(
 def _frame(con: "duckdb.DuckDBPyConnection", contract: FeatureContract, table: str) -> "pd.DataFrame":
     # booleans as text: Evidently then shows true and false, and a missing value beside them does not become a number
     columns = ", ".join(
-        quoted(feature.name)
+        identifier(feature.name)
         if feature.kind == "numeric"
-        else f"{quoted(feature.name)}::varchar as {quoted(feature.name)}"
+        else f"{identifier(feature.name)}::varchar as {identifier(feature.name)}"
         for feature in contract.features
     )
     return con.execute(f"select {columns} from {table}").df()
@@ -177,11 +178,3 @@ def _with_heading(page: str, about: Mapping[str, Any]) -> str:
     heading = f'<p style="font-family: sans-serif; margin: 1.5em">{html.escape(text)}</p>'
     head, tag, body = page.partition("<body>")
     return f"{head}{tag}{heading}{body}" if tag else heading + page
-
-
-def _write(path: Path, text: str) -> None:
-    # renamed into place: a reader never sees half a page
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f"{path.suffix}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import duckdb
 
-from ml.monitoring.samples import CURRENT, REFERENCE, quoted
+from ml.monitoring.samples import CURRENT, REFERENCE
 from warehouse.features.contract import FeatureColumn
+from warehouse.sql.quoting import identifier, literal
 
 _DECILES = [tenth / 10 for tenth in range(1, 10)]
 #: Added to the rows of every bin before shares are taken, so that an empty bin stays finite.
@@ -38,7 +39,7 @@ def read_cuts(con: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> Mapping
     """The cuts of every numeric column, from one pass over the reference; none for a column without values."""
     if not columns:
         return {}
-    deciles = ", ".join(f"quantile_disc({quoted(column)}, {_DECILES})" for column in columns)
+    deciles = ", ".join(f"quantile_disc({identifier(column)}, {_DECILES})" for column in columns)
     found = con.execute(f"select {deciles} from {REFERENCE}").fetchall()[0]
     return {column: _cuts(values or []) for column, values in zip(columns, found, strict=True)}
 
@@ -53,7 +54,7 @@ def feature_sql(feature: FeatureColumn, cuts: Cuts) -> str:
 def reference_months_sql(feature: FeatureColumn, cuts: Cuts) -> str:
     """PSI of each month of the reference against its other months, one row a month in which the feature has a value."""
     is_number = feature.kind == "numeric"
-    bin_of = _number_bin(quoted(feature.name), cuts) if is_number else _label_bin(feature.name, _labels(feature))
+    bin_of = _number_bin(identifier(feature.name), cuts) if is_number else _label_bin(feature.name, _labels(feature))
     missing = _NO_NUMBER if is_number else _NO_LABEL
     return f"""
 with current_bins as (
@@ -69,7 +70,7 @@ select month, psi from psi where n_missing_current < n_current order by month
 
 def number_sql(column: str, cuts: Cuts) -> str:
     """PSI over the bins of ``cuts`` and the exact two-sample Kolmogorov-Smirnov statistic, one row a month."""
-    value, bin_of = quoted(column), _number_bin("value", cuts)
+    value, bin_of = identifier(column), _number_bin("value", cuts)
     return f"""
 with reference_values as (
     select {value} as value, count(*) as n from {REFERENCE} group by all
@@ -215,7 +216,7 @@ def _labels(feature: FeatureColumn) -> Sequence[str]:
 
 def _label_bin(column: str, values: Sequence[str]) -> str:
     """SQL of a label's bin."""
-    listed, label = ", ".join(_text(value) for value in values), f"{quoted(column)}::varchar"
+    listed, label = ", ".join(literal(value) for value in values), f"{identifier(column)}::varchar"
     # the prefix keeps a listed value named "other" or "missing" apart from ours
     return f"case when {label} is null then {_NO_LABEL} when {label} in ({listed}) then '=' || {label} else 'other' end"
 
@@ -223,7 +224,3 @@ def _label_bin(column: str, values: Sequence[str]) -> str:
 def _double(value: float) -> str:
     # a quoted cast rounds correctly; a bare literal would be read as a decimal first
     return f"'{value!r}'::double"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

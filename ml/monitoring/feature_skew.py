@@ -22,9 +22,9 @@ from json import dumps
 import duckdb
 
 from ml.bundle.bundle import load_bundle
-from ml.judging.gates import LoggedEvidence
+from ml.judging.gate import LoggedEvidence
 from ml.monitoring.logged_features import compare_logged_features, read_json
-from ml.monitoring.samples import SCORED_ONLINE, MonitoredModel, decisions_of, quoted
+from ml.monitoring.samples import SCORED_ONLINE, MonitoredModel, decisions_of
 from ml.monitoring.skew_months import HISTORY, months_to_measure
 from ml.monitoring.skew_sql import ANY, FeatureSkew, Pair, Tallies, columns_that_differ, rows_of, tally
 from ml.monitoring.tables import replace_months
@@ -32,6 +32,7 @@ from ml.registry.deployment import bundle_directory
 from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import connect, current_snapshot
 from warehouse.settings import Settings
+from warehouse.sql.quoting import identifier
 
 TABLE = "monitoring.feature_skew"
 
@@ -115,8 +116,8 @@ def compare_history(
         Pair(
             column.name,
             column.data_type,
-            f"decisions.given.{quoted(column.name)}",
-            f"known.{quoted(column.name)}::{column.data_type}",
+            f"decisions.given.{identifier(column.name)}",
+            f"known.{identifier(column.name)}::{column.data_type}",
         )
         for column in looked_up
     ]

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from ml.monitoring.samples import SCORED_ONLINE, MonitoredModel, decisions_of, quoted
+from ml.monitoring.samples import SCORED_ONLINE, MonitoredModel, decisions_of
 from ml.monitoring.skew_sql import ANY, Pair, Tallies, Tally, merge, tally
 from warehouse.errors import MonitoringError
 from warehouse.features.contract import FeatureContract
 from warehouse.features.expressions import relation_of
+from warehouse.sql.quoting import identifier
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,13 +57,18 @@ class _OwnText:
         self._contract = contract
         self._n_refused = 0
         *place, _ = parts = relation_of(contract.sql)
-        self._relation = ".".join(map(quoted, parts))
+        self._relation = ".".join(map(identifier, parts))
         if len(place) > 1:
-            con.execute(f"attach ':memory:' as {quoted(place[0])}")
+            con.execute(f"attach ':memory:' as {identifier(place[0])}")
         if place:
-            con.execute(f"create schema {'.'.join(map(quoted, place))}")
+            con.execute(f"create schema {'.'.join(map(identifier, place))}")
         self._pairs = [
-            Pair(feature.name, feature.data_type, f"logged.{quoted(feature.name)}", f"computed.{quoted(feature.name)}")
+            Pair(
+                feature.name,
+                feature.data_type,
+                f"logged.{identifier(feature.name)}",
+                f"computed.{identifier(feature.name)}",
+            )
             for feature in contract.features
         ]
 

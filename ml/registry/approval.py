@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ml.judging.gate_names import LEAKAGE, NEVER_OVERRIDDEN
+from ml.judging.gates import LEAKAGE, NEVER_OVERRIDDEN
 from ml.registry.deployment import deployment_turn, now, read_deployment, read_history
 from ml.registry.registered_version import RegisteredVersion, get_version
 from ml.registry.tracking import open_client
@@ -156,7 +156,7 @@ def require_approved(settings: Settings, found: RegisteredVersion) -> None:
     if settings.approval_required and find_approval(settings, found.name, found.version) is None:
         raise ApprovalMissing(
             f"{found.name} version {found.version} waits for approval (LOANLAKE_APPROVAL=required): "
-            f"`loanlake approve {found.version} --source {found.source} --reason …` serves it"
+            f"`loanlake model approve {found.version} --source {found.source} --reason …` serves it"
         )
 
 
@@ -192,7 +192,7 @@ def _require_passed(found: RegisteredVersion, approval: Approval | None) -> None
     if found.archived:
         raise GateRefusal(
             f"{found.name} version {found.version} was archived, so its training rows may be gone: train another "
-            f"version, or take that back with `loanlake archive {found.version} --source {found.source} --undo`"
+            f"version, or take that back with `loanlake model unarchive {found.version} --source {found.source}`"
         )
     standing = standing_refusals(found, approval)
     if not standing:
@@ -206,7 +206,7 @@ def _require_passed(found: RegisteredVersion, approval: Approval | None) -> None
     way = (
         f"{', '.join(never)} cannot be overridden: train another version{_STATED if set(never) <= LEAKAGE else ''}"
         if never
-        else "Train another version, take one whose gates passed, or override by name with `loanlake approve`"
+        else "Train another version, take one whose gates passed, or override by name with `loanlake model approve`"
     )
     raise GateRefusal(
         f"{found.name} version {found.version} was refused by {', '.join(standing)}: "

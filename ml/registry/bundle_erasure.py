@@ -5,14 +5,14 @@ A bundle's own copies (candidate, published, in MLflow) stay equal to each other
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from ml.bundle.bundle import FILES, MANIFEST, REFERENCE_SAMPLE, REFERENCE_SCORES, load_bundle
+from ml.bundle.bundle import MANIFEST, REFERENCE_SAMPLE, REFERENCE_SCORES, load_bundle
 from ml.registry.registered_version import note_changed_bundle
 from warehouse.files.drafts import remove_abandoned
+from warehouse.files.replacing import put_in_place, replace_file
 from warehouse.settings import Settings
 
 _DRAFT, _OLD = ".erasing", ".erased"
@@ -65,8 +65,8 @@ def _erase_from_bundle(
     for name in (REFERENCE_SAMPLE, REFERENCE_SCORES):
         _rewrite(draft / name, application_ids, rename)
     manifest = json.loads((draft / MANIFEST).read_text())
-    manifest["files"] = {name: _sha256(draft / name) for name in FILES}
-    _replace(draft / MANIFEST, (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
+    manifest["files"] = {name: _sha256(draft / name) for name in manifest["files"]}
+    replace_file(draft / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", mode=0o400)
     # recorded before the bundle is replaced: one of a digest that no record has is not served
     note_changed_bundle(settings, before=_sha256(directory / MANIFEST), after=load_bundle(draft).digest)
     # two renames: a directory that is not empty cannot be replaced in one
@@ -97,18 +97,7 @@ def _rewrite(path: Path, application_ids: frozenset[str], rename: Callable[[str]
         rows = rows.set_column(place, rows.schema.field(place), pa.array(ids, rows.schema.field(place).type))
     draft = path.with_name(f".{path.name}.new")
     pq.write_table(rows, draft)
-    draft.chmod(0o400)
-    draft.replace(path)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.new")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.chmod(0o400)
-    draft.replace(path)
+    put_in_place(draft, path, mode=0o400)
 
 
 def _sha256(path: Path) -> str:

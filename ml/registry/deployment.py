@@ -7,9 +7,7 @@ file; it never asks MLflow, whose aliases follow the deployment and not the othe
 What is done with it is in :mod:`ml.rollout.promotion` and :mod:`ml.rollout.challenge`.
 """
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -18,8 +16,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from warehouse.errors import BundleError, NotFoundError, SettingError
-from warehouse.files.drafts import draft_file, remove_abandoned
 from warehouse.files.json_lines import append_line, read_lines
+from warehouse.files.replacing import replace_file
+from warehouse.files.turns import file_turn
 from warehouse.settings import Settings
 
 Mode = Literal["shadow", "ab", "canary"]
@@ -226,15 +225,6 @@ def deployment_turn(settings: Settings) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def file_turn(path: Path) -> Iterator[None]:
-    """One process, and one thread of it, at a time holds the lock file ``path``; not to be entered twice."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def serve(
     settings: Settings,
     deployment: Deployment,
@@ -255,20 +245,3 @@ def serve(
 def replace_deployment(settings: Settings, deployment: Deployment) -> None:
     """Write ``deployment.json`` alone: for a change of what lies under what is served."""
     replace_file(settings.deployment, json.dumps(deployment.to_dict(), indent=2) + "\n")
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a file anew so that readers see the old text or the new one, and a power cut leaves one of them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(path.parent)
-    draft = draft_file(path)
-    with draft.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)  # the rename itself must survive a power cut
-    finally:
-        os.close(descriptor)

@@ -1,7 +1,7 @@
 """Which models still need the lake snapshot they were trained on, so that maintenance keeps it.
 
 Live is a version that is deployed or on trial, or that a rollback would come back to; the champion of its source; one
-that passed its gates and was not archived (``loanlake archive``), for it may be promoted any day; and one that a
+that passed its gates and was not archived (``loanlake model archive``), for it may be promoted any day; and one that a
 gate refused, for as long as the retention, while people look why. A decision needs no snapshot to be replayed: its log
 and its bundle suffice.
 """

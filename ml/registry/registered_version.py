@@ -17,8 +17,10 @@ from typing import Self
 import msgspec
 
 from ml.bundle.bundle import Bundle, copy_bundle, load_bundle
-from ml.registry.deployment import Deployment, bundle_directory, file_turn, now, replace_file
+from ml.registry.deployment import Deployment, bundle_directory, now
 from warehouse.errors import BundleError, NotFoundError
+from warehouse.files.replacing import replace_file
+from warehouse.files.turns import file_turn
 from warehouse.settings import Settings
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ml.bundle.bundle import Bundle
-from ml.judging.gates import GateResult
+from ml.judging.gate import GateResult
 from ml.registry.deployment import champions
 from ml.registry.registered_version import RegisteredVersion, keep_version, list_versions, read_versions, record_version
 from ml.registry.run_log import log_run

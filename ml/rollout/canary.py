@@ -111,5 +111,5 @@ def _conclude(canary: Challenger, evidence: Evidence, at: datetime) -> tuple[Mov
 def _running(settings: Settings) -> tuple[Deployment, Challenger]:
     served = read_deployment(settings)
     if served is None or served.challenger is None or served.challenger.mode != "canary":
-        raise NotFoundError("no canary is running: `loanlake challenge VERSION --canary` starts one")
+        raise NotFoundError("no canary is running: `loanlake canary start VERSION` starts one")
     return served, served.challenger

@@ -166,7 +166,7 @@ def _require_out_of_service(settings: Settings, found: RegisteredVersion, curren
         raise GateRefusal(f"{name} is served: promote another version first")
     challenger = current.challenger if current is not None else None
     if challenger is not None and challenger.deployment.is_version(found.name, found.version):
-        raise GateRefusal(f"{name} is on trial: `loanlake challenge --end` first")
+        raise GateRefusal(f"{name} is on trial: `loanlake challenge end` first")
     champion = champions(settings).get(found.source)
     if champion is not None and champion.is_version(found.name, found.version):
         raise GateRefusal(f"{name} is the champion of {found.source}: promote another version first")

@@ -22,8 +22,13 @@ from warehouse.errors import BundleError, SettingError
 
 Floats = NDArray[np.float64]
 Method = Literal["platt", "beta", "isotonic"]
-#: Raw probabilities are float32: nothing nearer to 0 or 1 than half its spacing at 1 can be told apart.
+#: Nothing nearer to 0 or 1 than half the spacing of float32 at 1, which models compute in, can be told apart.
 _EDGE = 2.0**-25
+
+
+def uncalibrated(raw_scores: ArrayLike) -> Floats:
+    """The probability that a raw score in log-odds states, in float64: what calibrators take."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(raw_scores, dtype=np.float64))))
 
 
 class Calibrator(Protocol):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.families.protocol import Matrix
 from warehouse.errors import ContractError
 from warehouse.features.contract import FeatureContract, Kind, Monotone
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:  # the request path encodes rows without pandas
     import pandas as pd
     import pyarrow as pa
 
-#: Rows × columns, float32: what XGBoost and ONNX Runtime compute in.
-Matrix = NDArray[np.float32]
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 #: Rows turned from columns into lines at a time: a block of 2,048 stays in the processor's cache.
 _BLOCK_ROWS = 2048

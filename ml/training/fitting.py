@@ -1,20 +1,22 @@
-"""Train a candidate: trees on train rows, stopping, calibration and cut-off from tune rows, and the baselines to beat.
+"""Train a candidate: model from train rows, calibration and cut-off from tune rows, and the baselines to beat.
 
 Test rows are never touched here. The same training set and settings give the same candidate, to the byte.
 """
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.training.calibration import Calibrator, Method, choose_method, fit_calibrator
+from ml.families.catalogue import DEFAULT, family_of
+from ml.families.logistic import LogisticRegression
+from ml.families.protocol import BATCH_ROWS, Estimator, Family, FittedModel, Model, Sample, StreamedSample
+from ml.training.calibration import Calibrator, Method, choose_method, fit_calibrator, uncalibrated
 from ml.training.design_matrix import DesignMatrix
-from ml.training.estimators import BoostedTrees, Estimator, FittedModel, GradientBoosting, LogisticRegression, Sample
-from ml.training.external_memory import BATCH_ROWS, StreamedSample
 from ml.training.policy import DEFAULT_BANDS, Band, CutOffRule, Policy
 from ml.training.training_set import TrainingSet
 from warehouse.features.contract import FeatureContract
@@ -42,27 +44,22 @@ class TrainingSettings:
     """
 
     exclude: tuple[str, ...] = ()
-    boosting: GradientBoosting = field(default_factory=GradientBoosting)
+    model: Family = DEFAULT
     logistic: LogisticRegression = field(default_factory=LogisticRegression)
     calibration: Method | Literal["auto"] = "platt"
     cut_off: CutOffRule = field(default_factory=CutOffRule)
     bands: tuple[Band, ...] = DEFAULT_BANDS
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, for lineage."""
-        return asdict(self)
+        """Plain JSON types, for lineage: ``family`` names whose settings ``model`` are."""
+        return {"family": self.model.name, **asdict(self)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`to_dict`, also after a trip through JSON."""
-        return cls(
-            exclude=tuple(data["exclude"]),
-            boosting=GradientBoosting(**data["boosting"]),
-            logistic=LogisticRegression(**data["logistic"]),
-            calibration=data["calibration"],
-            cut_off=CutOffRule(**data["cut_off"]),
-            bands=tuple(Band(**band) for band in data["bands"]),
-        )
+        family = family_of(data["family"])
+        others = {name: value for name, value in data.items() if name not in ("family", "model")}
+        return replace(msgspec.convert(others, cls), model=msgspec.convert(data["model"], family))
 
     def to_params(self) -> dict[str, str]:
         """Flat text, one entry a setting (``boosting.max_depth``), as MLflow logs it."""
@@ -79,23 +76,26 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class CalibratedModel:
-    """A fitted model with what it reads and how its raw output becomes a probability."""
+    """A fitted model with what it reads and how its raw score becomes a probability."""
 
     design_matrix: DesignMatrix
-    model: FittedModel
+    model: Model
     calibrator: Calibrator
 
     def raw(self, frame: "pd.DataFrame") -> Floats:
         """Uncalibrated probabilities of a feature table's rows."""
-        return _predict(self.model, self.design_matrix, frame)
+        # in parts, since rows that lie on disk must not be encoded all at once
+        starts = range(0, max(len(frame), 1), BATCH_ROWS)
+        matrices = (self.design_matrix.encode(frame.iloc[start : start + BATCH_ROWS]) for start in starts)
+        return np.concatenate([uncalibrated(self.model.raw_scores(matrix)) for matrix in matrices])
 
     def probabilities(self, frame: "pd.DataFrame") -> Floats:
         """Calibrated probabilities of default of a feature table's rows."""
         return self.calibrator.apply(self.raw(frame))
 
 
-@dataclass(frozen=True)
-class Candidate:
+@dataclass(frozen=True, kw_only=True)
+class Candidate(CalibratedModel):
     """A trained model, ready to be evaluated, gated and bundled.
 
     ``baselines``: ``logistic`` on the same features, and ``lender_rate``, the annual rate alone, where the contract has
@@ -107,27 +107,17 @@ class Candidate:
     training_set_sha256: str
     contract_version: str
     settings: TrainingSettings
-    design_matrix: DesignMatrix
-    trees: BoostedTrees
-    calibrator: Calibrator
+    model: FittedModel
     policy: Policy
     baselines: Mapping[str, CalibratedModel]
     base_rate: float
     training_seconds: float = field(compare=False, default=0.0)
 
-    def raw(self, frame: "pd.DataFrame") -> Floats:
-        """The trees' own probabilities of a feature table's rows."""
-        return _predict(self.trees, self.design_matrix, frame)
-
-    def probabilities(self, frame: "pd.DataFrame") -> Floats:
-        """Calibrated probabilities of default of a feature table's rows."""
-        return self.calibrator.apply(self.raw(frame))
-
     def feature_importance(self) -> dict[str, float]:
-        """Each feature's share of the trees' total gain, from the greatest on; a category's columns are added up."""
-        gain = self.trees.gain(len(self.design_matrix.columns))
+        """Each feature's share in the model, from the greatest on; a category's columns are added up."""
+        importance = self.model.importance(len(self.design_matrix.columns))
         shares = dict.fromkeys(self.design_matrix.feature_names, 0.0)
-        for feature, share in zip(self.design_matrix.feature_of_column, gain, strict=True):
+        for feature, share in zip(self.design_matrix.feature_of_column, importance, strict=True):
             shares[feature] += float(share)
         return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
@@ -141,13 +131,12 @@ def train(training_set: TrainingSet, contract: FeatureContract, settings: Traini
     settings = settings or TrainingSettings()
     started = time.perf_counter()
     design_matrix = DesignMatrix.from_contract(contract, settings.exclude)
-    train_sample = _train_sample(design_matrix, training_set)
-    tune_sample = Sample(design_matrix.encode(training_set.rows("tune")), training_set.defaulted("tune"))
-    trees = settings.boosting.fit(train_sample, tune_sample, design_matrix.monotone_constraints)
-    raw_tune = trees.predict(tune_sample.matrix)
+    train_sample, tune_sample = _samples(design_matrix, training_set)
+    model = settings.model.fit(train_sample, tune_sample, design_matrix.monotone_constraints)
+    raw_tune = uncalibrated(model.raw_scores(tune_sample.matrix))
     method = settings.calibration
     if method == "auto":
-        method = choose_method(raw_tune, tune_sample.defaulted, seed=settings.boosting.seed)
+        method = choose_method(raw_tune, tune_sample.defaulted)
     calibrator = fit_calibrator(raw_tune, tune_sample.defaulted, method=method)
     tune_probabilities = calibrator.apply(raw_tune)
 
@@ -158,7 +147,7 @@ def train(training_set: TrainingSet, contract: FeatureContract, settings: Traini
         contract_version=contract.version,
         settings=settings,
         design_matrix=design_matrix,
-        trees=trees,
+        model=model,
         calibrator=calibrator,
         policy=Policy(settings.cut_off.cut_off(tune_probabilities), rule=settings.cut_off, bands=settings.bands),
         baselines=_baselines(training_set, contract, settings),
@@ -167,18 +156,14 @@ def train(training_set: TrainingSet, contract: FeatureContract, settings: Traini
     )
 
 
-def _train_sample(design_matrix: DesignMatrix, training_set: TrainingSet) -> Sample | StreamedSample:
+def _samples(design_matrix: DesignMatrix, training_set: TrainingSet) -> tuple[Sample | StreamedSample, Sample]:
+    """Train rows, which may lie on disk, and tune rows."""
     rows, defaulted = training_set.rows("train"), training_set.defaulted("train")
+    tune = Sample(design_matrix.encode(training_set.rows("tune")), training_set.defaulted("tune"))
     if training_set.mapped is not None:
-        return StreamedSample(rows, design_matrix, defaulted, training_set.mapped.directory, BATCH_ROWS)
-    return Sample(design_matrix.encode(rows), defaulted)
-
-
-def _predict(model: FittedModel, design_matrix: DesignMatrix, frame: "pd.DataFrame") -> Floats:
-    # in parts, since rows that lie on disk must not be encoded all at once
-    starts = range(0, max(len(frame), 1), BATCH_ROWS)
-    parts = [model.predict(design_matrix.encode(frame.iloc[start : start + BATCH_ROWS])) for start in starts]
-    return np.concatenate(parts)
+        directory = training_set.mapped.directory
+        return StreamedSample(rows, design_matrix.encode, defaulted, directory, BATCH_ROWS), tune
+    return Sample(design_matrix.encode(rows), defaulted), tune
 
 
 def _baselines(
@@ -192,9 +177,8 @@ def _baselines(
 
 
 def _calibrated(estimator: Estimator, design_matrix: DesignMatrix, training_set: TrainingSet) -> CalibratedModel:
-    """Fit a baseline and give it the same chance as the trees: calibration on tune rows."""
-    train_sample = _train_sample(design_matrix, training_set)
-    tune_sample = Sample(design_matrix.encode(training_set.rows("tune")), training_set.defaulted("tune"))
+    """Fit a baseline and give it the same chance as the model: calibration on tune rows."""
+    train_sample, tune_sample = _samples(design_matrix, training_set)
     model = estimator.fit(train_sample, tune_sample, design_matrix.monotone_constraints)
-    raw = model.predict(tune_sample.matrix)
+    raw = uncalibrated(model.raw_scores(tune_sample.matrix))
     return CalibratedModel(design_matrix, model, fit_calibrator(raw, tune_sample.defaulted, method="platt"))

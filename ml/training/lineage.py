@@ -85,7 +85,7 @@ def collect_lineage(
         seconds=round(candidate.training_seconds, 3),
         dbt_manifest_sha256=hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest else None,
         git_commit=git_commit(),
-        packages={**{name: version(name) for name in _PACKAGES}, "xgboost": _xgboost_version()},
+        packages={name: version(name) for name in _PACKAGES} | candidate.settings.model.packages(),
     )
 
 
@@ -116,9 +116,3 @@ def _git(repository: Path, *arguments: str) -> str | None:
     command = [git, "-C", str(repository), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # fixed arguments
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _xgboost_version() -> str:
-    import xgboost  # its distribution is named xgboost or xgboost-cpu, by platform
-
-    return str(xgboost.__version__)

@@ -17,16 +17,22 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ml.trees.explain import LEAST_REASON_SHARE
 from warehouse.errors import SettingError
 
 Decision = Literal["approve", "decline"]
 Rule = Literal["expected_profit", "approval_rate", "fixed"]
 #: Of a cut-off: 0.15 / 0.75 is 0.19999999999999998 in floating point, which nobody meant or can read.
 _DIGITS = 12
+
+
+#: A reason makes at least this share of all that speaks against the applicant. Contributions add up, so a share means
+#: the same for every applicant and model; a least log-odds would not. A value below a twentieth moves no decision, and
+#: naming it would send an applicant to mend what doesn't matter.
+LEAST_REASON_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -93,8 +99,7 @@ DEFAULT_BANDS = (
 class Policy:
     """A cut-off, the rule it came from, and the bands from safest to riskiest; the last band holds everything above.
 
-    ``least_reason_share``: the share of all adverse contributions from which on a reason is told
-    (``ml.trees.explain``).
+    ``least_reason_share``: the share of all adverse contributions from which on a reason is given.
     """
 
     cut_off: float
@@ -134,12 +139,8 @@ class Policy:
         """Where :meth:`decide` says decline, for many at once."""
         return np.asarray(np.asarray(probabilities, dtype=np.float64) >= self.cut_off)
 
-    def bands_of(self, probabilities: ArrayLike) -> list[str]:
-        """:meth:`band` for many at once."""
-        return [self.bands[code].name for code in self.band_codes(probabilities)]
-
     def band_codes(self, probabilities: ArrayLike) -> NDArray[np.intp]:
-        """The places of :meth:`bands_of` in ``bands``."""
+        """The places in ``bands`` of :meth:`band`, for many at once."""
         return np.searchsorted(self._inner_bounds, np.asarray(probabilities, dtype=np.float64), side="right")
 
     def to_dict(self) -> dict[str, Any]:
@@ -149,13 +150,7 @@ class Policy:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`to_dict`, also after a trip through JSON."""
-        return cls(
-            cut_off=float(data["cut_off"]),
-            rule=CutOffRule(**data["rule"]),
-            bands=tuple(Band(**band) for band in data["bands"]),
-            # a bundle that was written without it told every reason, and its decisions must replay so
-            least_reason_share=float(data.get("least_reason_share", 0.0)),
-        )
+        return msgspec.convert(data, cls)
 
     @cached_property
     def _inner_bounds(self) -> tuple[float, ...]:

@@ -19,6 +19,7 @@ from ml.training.mapped_rows import MappedRows, map_rows
 from warehouse.errors import LakeError, NotFoundError, TrainingSetError
 from warehouse.lake.connection import current_snapshot
 from warehouse.lake.training_rows import rows_at
+from warehouse.sql.quoting import literal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,7 +191,7 @@ def _execute(con: duckdb.DuckDBPyConnection, query: str, table: str, snapshot: i
             raise LakeError(f"{table} at snapshot {snapshot} cannot be read: {text}; restore its files") from None
         raise NotFoundError(
             f"{table} must exist at snapshot {snapshot}: it does not ({text}); build it with `loanlake run` or "
-            "`dbt build`. A snapshot that `loanlake maintain` has expired is gone"
+            "`dbt build`. A snapshot that `loanlake data maintain` has expired is gone"
         ) from None
 
 
@@ -239,8 +240,7 @@ def statement_now(con: duckdb.DuckDBPyConnection, source: str, feature_version: 
 
 
 def _rows_of(source: str, relation: str) -> str:
-    literal = source.replace("'", "''")
-    return f"select * from {relation} where source = '{literal}' order by application_id"
+    return f"select * from {relation} where source = {literal(source)} order by application_id"
 
 
 def _canonical_bytes(column: "pa.Array") -> list[Any]:

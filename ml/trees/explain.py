@@ -18,7 +18,6 @@ costs one comparison a distinct test, one look-up a branch and one sum.
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from operator import itemgetter
 from typing import Any, Self
 
 import numpy as np
@@ -27,10 +26,6 @@ from numpy.typing import NDArray
 from ml.trees.branches import Leaves, Tests, read_branches
 from ml.trees.forest import Forest
 
-#: A reason that is told makes at least this share of all that speaks against the applicant. Contributions add up, so a
-#: share means the same for every applicant and model; a least log-odds would not. Below a twentieth a value moves
-#: nobody's decision, and naming it would send an applicant to mend what doesn't matter.
-LEAST_REASON_SHARE = 0.05
 #: 2^22 doubles are 32 MB; 400 trees of depth 5 need 1.1 M. Beyond it, contributions are computed for each row.
 _LARGEST_TABLE = 2**22
 _LEAVES_AT_ONCE = 2048
@@ -124,21 +119,6 @@ class Explainer:
 
         paths = held("table", Table) if "table.value" in arrays else held("leaves", Leaves)
         return cls(held("tests", Tests), paths, float(arrays["expected"]), int(arrays["n_columns"]))
-
-
-def principal(contributions: Mapping[str, float], *, least_share: float) -> list[tuple[str, float]]:
-    """The features that speak against an applicant, weightiest first: those with ``least_share`` of all adverse weight.
-
-    ``contributions``: by feature, in log-odds of default. There is always one, the weightiest, since a decline owes a
-    reason even to an applicant whom nothing sets apart; equal ones stay in the order given.
-
-    >>> principal({"age": -0.5, "income": 0.6, "purpose": 0.01, "term": 0.2}, least_share=0.05)
-    [('income', 0.6), ('term', 0.2)]
-    """
-    least = least_share * sum([value for value in contributions.values() if value > 0])
-    told = [item for item in contributions.items() if item[1] > 0 and item[1] >= least]
-    weight = itemgetter(1)
-    return sorted(told, key=weight, reverse=True) or [max(contributions.items(), key=weight)]
 
 
 def _places(leaves: Leaves, n_branches: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

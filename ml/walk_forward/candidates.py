@@ -16,8 +16,8 @@ from ml.bundle.bundle import Bundle, load_bundle, write_bundle
 from ml.bundle.parity import check_parity
 from ml.bundle.scorer import Scorer
 from ml.judging.evaluation import CHAMPION, ChampionScores, Evaluation, beside_champion, evaluate
-from ml.judging.gate_limits import GateLimits
-from ml.judging.gates import GateResult, refused, run_gates
+from ml.judging.gate import Evidence, GateLimits, GateResult
+from ml.judging.gates import refused, run_gates
 from ml.judging.leakage import feature_signals
 from ml.judging.publication import Publication, Rival, decide
 from ml.training.fitting import TrainingSettings, train
@@ -121,10 +121,12 @@ class Candidates:
                 cut_off=candidate.bundle.policy.cut_off,
             )
         gates = run_gates(
-            evaluation,
-            signals=feature_signals(training_set, self._contract),
-            parity=check_parity(con, candidate.bundle, sample_rows=PARITY_ROWS, snapshot=training_set.snapshot),
-            limits=self._limits,
+            Evidence(
+                evaluation,
+                feature_signals(training_set, self._contract),
+                check_parity(con, candidate.bundle, sample_rows=PARITY_ROWS, snapshot=training_set.snapshot),
+            ),
+            self._limits,
         )
         rival = None
         if champion is not None:

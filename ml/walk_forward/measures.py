@@ -9,10 +9,11 @@ import numpy as np
 
 from ml.bundle.feature_rows import offline_frame
 from ml.monitoring.drift import compare_features, compare_scores
-from ml.monitoring.samples import CURRENT, REFERENCE, present, quoted
+from ml.monitoring.samples import CURRENT, REFERENCE, present
 from ml.walk_forward.candidates import Champion
 from ml.walk_forward.rows import KnownRows
 from warehouse.files.patterns import parquet
+from warehouse.sql.quoting import identifier
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,7 +52,7 @@ def decide_month(rows: KnownRows, month: date, champion: Champion) -> "pa.Table"
             "raw_score": scores.raw.astype(np.float64),
             "probability": scores.probability,
             "band": scores.bands,
-            "decision": np.where(scores.declined, "decline", "approve").tolist(),
+            "decision": scores.decisions,
         }
         decided.append(pa.table(columns, schema=_schema()))
     return pa.concat_tables(decided) if decided else no_decisions()
@@ -84,7 +85,7 @@ def measure_drift(
     if decisions.num_rows == 0:
         return None
     contract = rows.contract
-    columns = ", ".join(present(feature, f"features.{quoted(feature.name)}") for feature in contract.features)
+    columns = ", ".join(present(feature, f"features.{identifier(feature.name)}") for feature in contract.features)
     # the bundle names the rows it was fitted on; the snapshot they were read at may have expired since
     con.execute(
         f"create or replace temp table {REFERENCE} as "

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, get_args
 
-from ml.judging.gate_limits import GateLimits
+from ml.judging.gate import GateLimits
 from ml.training.fitting import TrainingSettings
 from warehouse.errors import SettingError
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ml.bundle.feature_rows import offline_columns
-from ml.monitoring.samples import quoted
 from ml.training.training_set import KEY_COLUMNS, SPLITS, TrainingSet, collect_training_set
 from ml.walk_forward.plan import next_month
 from warehouse.errors import NotFoundError, TrainingSetError
 from warehouse.features.contract import FeatureContract
 from warehouse.lenders.label_rule import RULE_INPUTS, LabelRule
+from warehouse.sql.quoting import identifier, literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,9 +44,8 @@ class KnownRows:
         self._con, self._rule = con, rule
         self.contract, self.source, self.snapshot = contract, source, snapshot
         self._day: date | None = None
-        text = source.replace("'", "''")
         self._relations = {
-            name: f"(select * from core.{name} at (version => {snapshot:d}) where source = '{text}')"
+            name: f"(select * from core.{name} at (version => {snapshot:d}) where source = {literal(source)})"
             for name in RULE_INPUTS
         }
 
@@ -88,7 +87,7 @@ class KnownRows:
         self.ask_labels(day)
         labels = {"split", "is_default", "label_known_at"}
         keys = [f"{LABELS if key in labels else 'features'}.{key}" for key in KEY_COLUMNS]
-        columns = ", ".join([*keys, *(f"features.{quoted(name)}" for name in self.contract.feature_names)])
+        columns = ", ".join([*keys, *(f"features.{identifier(name)}" for name in self.contract.feature_names)])
         where = f"the labels of source {self.source!r} known by {day}"
         reader = self._con.execute(
             f"select {columns} from {LABELS} join {self.features_as('features')} "

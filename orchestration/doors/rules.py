@@ -86,8 +86,8 @@ def mlflow_rule(request: HTTPConnection) -> Refusal | None:
         return None
     return Refusal(
         403,
-        "MLflow is read-only here. Models are changed by `loanlake promote`, `approve` and `archive`; a program logs "
-        "runs of its own to the home's store: docs/interfaces.md.",
+        "MLflow is read-only here. Models are changed by `loanlake model promote`, `approve` and `archive`; a program "
+        "logs runs of its own to the home's store: docs/interfaces.md.",
     )
 
 

@@ -4,7 +4,6 @@ Dagster draws the asset graph from a manifest made by ``dbt parse``. Parsing tak
 file of the dbt project has changed since, never at each load.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -26,6 +25,7 @@ from packaging.version import Version
 
 from orchestration.lib.layers import DECISION_HISTORY, PREDICTIONS, SHADOW_PREDICTIONS
 from warehouse.errors import DbtProjectError
+from warehouse.files.turns import file_turn
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 
 _SOURCE_SUFFIXES = {".sql", ".yml", ".yaml", ".csv", ".md"}
@@ -43,7 +43,7 @@ def prepared_manifest(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR
     manifest, stamp = settings.dbt_parsed / "manifest.json", settings.dbt_parsed / "project.sha256"
     settings.dbt_parsed.mkdir(parents=True, exist_ok=True)
     # the webserver, the daemon and every run load the definitions, at times together: one parses, the others wait
-    with _exclusively(settings.dbt_parsed / "parse.lock"):
+    with file_turn(settings.dbt_parsed / "parse.lock"):
         fingerprint = project_fingerprint(project_dir)
         if manifest.exists() and stamp.exists() and stamp.read_text() == fingerprint:
             return manifest
@@ -211,10 +211,3 @@ def _project_files(project_dir: Path) -> Iterator[Path]:
             name for name in directories if name not in written_by_dbt and not name.startswith((".", "_"))
         ]
         yield from (Path(root, name) for name in names if Path(name).suffix in _SOURCE_SUFFIXES and name[0] != ".")
-
-
-@contextmanager
-def _exclusively(lock: Path) -> Iterator[None]:
-    with lock.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

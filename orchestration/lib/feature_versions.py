@@ -42,9 +42,9 @@ def require_versions(settings: Settings, source: str, wanted: str = "") -> None:
         )
     champion, challenger = champion_of(settings, source), challenger_of(settings, source)
     if champion is not None:
-        _require_built(champion, "in service", "put a model of another version in service with `loanlake promote`")
+        _require_built(champion, "in service", "serve a model of another version with `loanlake model promote`")
     if challenger is not None:
-        _require_built(challenger.deployment, "on trial", "end the trial with `loanlake challenge --end`")
+        _require_built(challenger.deployment, "on trial", "end the trial with `loanlake challenge end`")
 
 
 def _require_built(deployment: "Deployment", state: str, way_out: str) -> None:

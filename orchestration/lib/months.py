@@ -5,12 +5,12 @@ they come from a small file that each build of the features leaves.
 """
 
 import json
-import os
 from contextlib import closing
 from datetime import date, datetime
 
 import dagster as dg
 
+from warehouse.files.replacing import replace_file
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
@@ -44,11 +44,8 @@ def note_months(settings: Settings) -> None:
         [(first, last)] = con.execute("select min(decided_at), max(decided_at) from core.int_applications").fetchall()
     if first is None:
         return
-    path = settings.months
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps({"first": f"{first:%Y-%m-01}", "last": f"{last:%Y-%m-01}"}))
-    draft.replace(path)
+    noted = {"first": f"{first:%Y-%m-01}", "last": f"{last:%Y-%m-01}"}
+    replace_file(settings.months, json.dumps(noted))
 
 
 def _read(settings: Settings) -> tuple[date, date | None]:

@@ -1,4 +1,4 @@
-"""``loanlake export-borrower`` and ``erase-borrower``: a person's rights to their data."""
+"""``loanlake person export`` and ``erase``: a person's rights to their data."""
 
 import getpass
 import json
@@ -7,18 +7,19 @@ from pathlib import Path
 
 import click
 
+from warehouse.cli import options
 from warehouse.settings import Settings
 from warehouse.values.id_argument import IdArgument
 
 
-@click.command("export-borrower")
+@click.command()
 @click.argument("borrower_id", type=IdArgument())
 @click.option("--to", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of printing.")
-def export_borrower(*, borrower_id: str, to: Path | None) -> None:
-    """Print everything that is held of BORROWER_ID, as JSON: a person's right to see their data.
+def export(*, borrower_id: str, to: Path | None) -> None:
+    """Print all that is held of BORROWER_ID, as JSON.
 
     All tables of the lake as they stand (raw rows with their file and line), the API's decision log, the online store,
-    and the models that learnt from them. That it was asked is a row of serving.person_requests, without the person.
+    and the models that learnt from them. The request is recorded in serving.person_requests, without the person.
     """
     from orchestration.people.export import export_person
 
@@ -35,30 +36,29 @@ def export_borrower(*, borrower_id: str, to: Path | None) -> None:
     click.echo(f"wrote {n_rows:,} rows of {len(found['lake'])} tables to {to}")
 
 
-@click.command("erase-borrower")
+@click.command()
 @click.argument("borrower_id", type=IdArgument())
-@click.option("--reason", required=True, help="Why, for the record of requests; kept as given, so name nobody.")
+@options.reason
 @click.option("--yes", is_flag=True, help="Do not ask before erasing.")
 @click.option(
-    "--now", is_flag=True, help="Expire earlier snapshots at once and delete their files; only while nobody reads."
+    "--now", is_flag=True, help="Expire earlier snapshots immediately and delete their files; only if nobody reads."
 )
-def erase_borrower(*, borrower_id: str, reason: str, yes: bool, now: bool) -> None:
-    """Erase BORROWER_ID from the lake, landing files, decision log, online store and models' references.
+def erase(*, borrower_id: str, reason: str, yes: bool, now: bool) -> None:
+    """Erase BORROWER_ID from the lake, files, logs and models.
 
-    LOANLAKE_ERASURE=delete (the default) removes every row of theirs; pseudonymise keeps the rows and puts in the place
-    of each id a pseudonym that only the key in the home, or LOANLAKE_ERASURE_KEY, leads back to. It can't be undone.
-    Models that learnt from them are listed: what those learnt stays until they are trained again. Lakes that
-    people built for themselves are dropped. Snapshots from before
-    go with the retention, or with --now. Where it is interrupted, the same command finishes it.
+    Erases from the lake, landing files, decision log, online store and models' references. LOANLAKE_ERASURE=delete (the
+    default) removes their rows; pseudonymise keeps the rows and replaces each id by a pseudonym that only the key in
+    the home, or LOANLAKE_ERASURE_KEY, leads back to. It cannot be undone. Models that learnt from them are listed: what
+    those learnt stays until they are trained again. Lakes that analysts built are dropped. Earlier snapshots expire
+    with the retention, or with --now. If it is interrupted, the same command finishes it. --reason is kept as given: do
+    not name the person.
 
     \b
-        loanlake erase-borrower lc-member-123 --reason "request of 3 March"
-        loanlake erase-borrower lc-member-123 --reason "request of 3 March" --yes --now
+        loanlake person erase lc-member-123 --reason "request of 3 March"
+        loanlake person erase lc-member-123 --reason "request of 3 March" --yes --now
     """
     from orchestration.people.erasure import erase_person
 
-    if not reason.strip():
-        raise click.UsageError("--reason must not be empty")
     settings = Settings.from_environment()
     if not yes:
         click.confirm(
@@ -79,5 +79,5 @@ def erase_borrower(*, borrower_id: str, reason: str, yes: bool, now: bool) -> No
     if done.n_snapshots:
         click.echo(
             f"{done.n_snapshots:,} earlier snapshots of the lake stay readable for {settings.retention_days:g} days: "
-            "`loanlake maintain` expires them then, the same command with --now does at once"
+            "`loanlake data maintain` expires them then, the same command with --now does immediately"
         )

@@ -4,7 +4,6 @@ What is to be done is kept in a file until it is done (``erasures/``, readable b
 that was killed is finished where it is asked for again. Each step changes nothing where it was done before.
 """
 
-import os
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -22,6 +21,7 @@ from orchestration.people.erased_texts import erase_texts
 from orchestration.people.export import trained_on
 from warehouse.decision_log import erase_entries
 from warehouse.errors import NotFoundError
+from warehouse.files.replacing import replace_file
 from warehouse.lake.connection import CATALOG, connect, writer
 from warehouse.lake.dev_lakes import dev_lakes, drop_dev_lake
 from warehouse.online_store import refresh
@@ -189,7 +189,7 @@ class _Erasure:
             f"{version.model_name} version {version.model_version}" for version in trained_on(settings, con, person)
         ]
         kept = rows_to_keep(con, held, named)
-        _write_for_owner(self.path, msgspec.json.encode(plan))
+        replace_file(self.path, msgspec.json.encode(plan), mode=0o600)
         return LakeErasure(person, held, self._names, kept)
 
     @property
@@ -224,13 +224,3 @@ def _has_table(settings: Settings, table: str) -> bool:
             [CATALOG, *table.split(".")],
         ).fetchall()
     return bool(found)
-
-
-def _write_for_owner(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

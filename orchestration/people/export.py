@@ -20,8 +20,8 @@ from warehouse.online_store import borrower_key, open_store
 from warehouse.people.batches import held_in_batches
 from warehouse.people.person import Person, find_person, logged_entries, rows_held, rows_in_copy
 from warehouse.people.requests import record_request
-from warehouse.raw.keys import quoted
 from warehouse.settings import Settings
+from warehouse.sql.quoting import literal
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def trained_on(settings: Settings, con: duckdb.DuckDBPyConnection, person: Perso
 def _splits(con: duckdb.DuckDBPyConnection, bundle: Bundle, person: Person) -> dict[str, int]:
     if not person.application_ids:
         return {}
-    lineage, mine = bundle.lineage, ", ".join(map(quoted, sorted(person.application_ids)))
+    lineage, mine = bundle.lineage, ", ".join(map(literal, sorted(person.application_ids)))
     rows = f"({statement_now(con, lineage.source, lineage.feature_version, lineage.lake_snapshot)})"
     try:
         return dict(

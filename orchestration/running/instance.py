@@ -8,7 +8,7 @@ import yaml
 
 from warehouse.files.private_files import keep_private
 from warehouse.files.processes import is_alive
-from warehouse.settings import REPOSITORY, Settings
+from warehouse.settings import Settings
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -19,11 +19,11 @@ _STORAGE_KEYS = ("storage", "compute_logs", "local_artifact_storage")
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
-    """Create ``<home>/dagster`` with the repository's dagster.yaml, and point DAGSTER_HOME of this process there."""
+    """Create ``<home>/dagster`` with the packaged dagster.yaml, and point DAGSTER_HOME of this process there."""
     keep_private(settings)
     directory = settings.dagster_home
     directory.mkdir(parents=True, exist_ok=True)
-    config = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())
+    config = yaml.safe_load(Path(__file__).parents[1].joinpath("dagster.yaml").read_text())
     for key in _STORAGE_KEYS:
         config.pop(key, None)
     text = yaml.safe_dump(config, sort_keys=False)

@@ -25,7 +25,7 @@ from orchestration.doors.backend import NO_HOST
 from orchestration.doors.door import HEALTH_PATH
 from orchestration.services.readiness import decisions_become_rows
 from warehouse.errors import LoanlakeError, ServiceError, SettingError
-from warehouse.settings import REPOSITORY, Settings
+from warehouse.settings import REPOSITORY, Ports, Settings
 
 _STOP_SECONDS = 15.0
 _POLL_SECONDS = 0.3
@@ -60,41 +60,39 @@ class Service:
 _WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
-def services(
-    settings: Settings, sockets: Path, *, dagster_port: int, api_port: int, mlflow_port: int, reports_port: int
-) -> list[Service]:
+def services(settings: Settings, sockets: Path, ports: Ports) -> list[Service]:
     """What ``loanlake up`` starts; the environment is the parent's, with DAGSTER_HOME set already.
 
     ``sockets``: a directory that only this user can open, where Dagster and MLflow listen behind the doors.
     """
-    python, workspace = sys.executable, str(REPOSITORY / "workspace.yaml")
+    python, workspace = sys.executable, str(Path(__file__).parents[1] / "workspace.yaml")
     scripts = Path(python).parent
     dagster_socket, mlflow_socket = sockets / "dagster", sockets / "mlflow"
     links = {
-        "LOANLAKE_DAGSTER_URL": f"http://127.0.0.1:{dagster_port}",
-        "LOANLAKE_MLFLOW_URL": f"http://127.0.0.1:{mlflow_port}",
-        "LOANLAKE_REPORTS_URL": f"http://127.0.0.1:{reports_port}",
+        "LOANLAKE_DAGSTER_URL": f"http://127.0.0.1:{ports.dagster}",
+        "LOANLAKE_MLFLOW_URL": f"http://127.0.0.1:{ports.mlflow}",
+        "LOANLAKE_REPORTS_URL": f"http://127.0.0.1:{ports.reports}",
     }
     webserver = [python, "-m", "orchestration.doors.dagster_on_socket", str(dagster_socket), "-w", workspace]
     mlflow = [python, "-m", "mlflow", "server", "--backend-store-uri", settings.mlflow_uri]
     mlflow += ["--artifacts-destination", str(settings.mlflow_artifacts), "--workers", "1"]
     # a host that never resolves: should the socket be ignored, MLflow ends, and opens no port without a door
     mlflow += ["--uvicorn-opts", shlex.join(["--uds", str(mlflow_socket)]), "--host", NO_HOST]
-    doors = [python, "-m", "orchestration.doors", "--dagster", str(dagster_port), str(dagster_socket)]
-    doors += ["--mlflow", str(mlflow_port), str(mlflow_socket), "--reports", str(reports_port)]
+    doors = [python, "-m", "orchestration.doors", "--dagster", str(ports.dagster), str(dagster_socket)]
+    doors += ["--mlflow", str(ports.mlflow), str(mlflow_socket), "--reports", str(ports.reports)]
     return [
         Service(
             "API",
-            [str(scripts / "loanlake"), "serve", "--port", str(api_port)],
-            api_port,
+            [str(scripts / "loanlake"), "serve", "--port", str(ports.api)],
+            ports.api,
             "/healthz",
             "--api-port",
             links,
         ),
-        Service("Reports", doors, reports_port, HEALTH_PATH, "--reports-port"),
-        Service("Dagster", webserver, dagster_port, HEALTH_PATH, "--dagster-port", links),
+        Service("Reports", doors, ports.reports, HEALTH_PATH, "--reports-port"),
+        Service("Dagster", webserver, ports.dagster, HEALTH_PATH, "--dagster-port", links),
         Service(
-            "MLflow", mlflow, mlflow_port, HEALTH_PATH, "--mlflow-port", SILENT | _WITHOUT_JOBS, landing=TRAINING_PAGE
+            "MLflow", mlflow, ports.mlflow, HEALTH_PATH, "--mlflow-port", SILENT | _WITHOUT_JOBS, landing=TRAINING_PAGE
         ),
         Service(
             "Dagster daemon",

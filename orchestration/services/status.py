@@ -130,7 +130,7 @@ def _lost_lines(con: "duckdb.DuckDBPyConnection", settings: Settings) -> list[st
 
     tables = Counter(lost.table for lost in lost_files(con, settings))
     remedies = {
-        "raw": "`loanlake reload` loads them again from the landing files",
+        "raw": "`loanlake data reload` loads them again from the landing files",
         "serving": "restore them from a backup",
         "monitoring": "restore them from a backup",
     }

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ml.judging.gate_names import NEVER_OVERRIDDEN
+from ml.judging.gates import NEVER_OVERRIDDEN
 from ml.registry.approval import Approval, approve_once
 from ml.registry.registered_version import RegisteredVersion
 from ml.registry.version_states import StateWord, VersionState, version_states
@@ -55,7 +55,7 @@ APPROVAL_REQUEST = BodySchema(
 )
 _WHAT_FOLLOWS = "Dagster puts the version in service, as a rule within a minute; GET /v1/models tells when it has"
 _TO_ROLL_OUT = (
-    "It may be served: `loanlake challenge {0} --canary --reason …` rolls it out, `loanlake promote {0} --reason …` "
+    "It may be served: `loanlake canary start {0} --reason …` rolls it out, `loanlake model promote {0} --reason …` "
     "serves it immediately"
 )
 

@@ -8,7 +8,6 @@
 A window is fixed and the caller's own: it opens with their first request and lasts a minute, whoever counts.
 """
 
-import fcntl
 import math
 import mmap
 import struct
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import msgspec
+
+from warehouse.files.turns import locked
 
 WINDOW_SECONDS = 60
 #: Bytes that stand for a caller.
@@ -63,15 +64,12 @@ class MachineCounts:
     async def count(self, caller: bytes) -> Counted:
         """See :class:`CallCounts`; awaits nothing."""
         file, table = self._opened()
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
+        with locked(file.fileno()):
             now = self._clock()
             at, opened, n = _find(table, caller, now)
             if not n or not opened <= now < opened + WINDOW_SECONDS:
                 opened, n = now, 0
             _SLOT.pack_into(table, at, caller, opened, n + 1)
-        finally:
-            fcntl.flock(file, fcntl.LOCK_UN)
         return Counted(n + 1, opened + WINDOW_SECONDS - now)
 
     async def close(self) -> None:
@@ -85,15 +83,12 @@ class MachineCounts:
         if self._file is None or self._table is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("a+b")
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            try:
+            with locked(self._file.fileno()):
                 missing = _BUCKETS * _BUCKET.size - self._file.seek(0, 2)
                 # written, not only lengthened: a hole that a full disk cannot fill kills the process that touches it
                 self._file.write(bytes(max(0, missing)))
                 self._file.flush()
                 self._table = mmap.mmap(self._file.fileno(), _BUCKETS * _BUCKET.size)
-            finally:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
         return self._file, self._table
 
 

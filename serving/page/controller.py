@@ -17,12 +17,12 @@ from serving.decisions.reader import DecisionReader
 from serving.deployed.deployment_watch import DeploymentWatch
 from serving.http.problems import Problem, UnknownDecision
 from serving.http.public_text import without_paths
-from serving.options import PageUrls
 from serving.page.lookup import decision_view
 from serving.page.overview import OverviewPage
 from serving.page.rendering import POLICY, STATIC, render, static_file
 from serving.page.views import Frame, Link
 from warehouse.errors import LoanlakeError
+from warehouse.settings import PageUrls
 
 _MOST_SHOWN = 100
 _DAY = {"Cache-Control": "max-age=86400"}

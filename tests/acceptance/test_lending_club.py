@@ -1,6 +1,6 @@
 """What the main job made of the real Lending Club file, asked in SQL through the command, as an analyst would.
 
-``.ci/run`` runs the job in a temporary home first and names it in LOANLAKE_ACCEPTANCE_HOME.
+``.ci/run`` runs the job in a temporary home first and names it in LOANLAKE_TEST_LENDING_CLUB_HOME.
 """
 
 import json
@@ -19,9 +19,9 @@ MODEL = "default_risk_lending_club"
 @pytest.fixture(scope="module")
 def finished_home() -> Path:
     """The home in which the job has run."""
-    home = os.environ.get("LOANLAKE_ACCEPTANCE_HOME")
+    home = os.environ.get("LOANLAKE_TEST_LENDING_CLUB_HOME")
     if not home:
-        pytest.skip("LOANLAKE_ACCEPTANCE_HOME names no home with a finished Lending Club run: .ci/run makes one")
+        pytest.skip("LOANLAKE_TEST_LENDING_CLUB_HOME names no home with a finished Lending Club run: .ci/run makes one")
     return Path(home)
 
 

@@ -9,10 +9,30 @@ from pathlib import Path
 import pytest
 
 from warehouse import errors
+from warehouse.cli.pages import PAGES as GENERATED
 from warehouse.lake.connection import writer
 from warehouse.settings import REPOSITORY, Settings
+from warehouse.settings.registry import groups
 
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
+
+
+@pytest.mark.parametrize("page", GENERATED)
+def test_generated_pages_are_those_of_the_code(page: str) -> None:
+    assert (REPOSITORY / "docs" / page).read_text() == GENERATED[page](), "`make docs` writes it anew"
+
+
+def test_every_variable_that_the_code_names_is_declared() -> None:
+    """A name in a message or a comment that no declaration has was renamed, or never read."""
+    known = {variable.name for variables in groups().values() for variable in variables}
+    files = [
+        path for room in ("warehouse", "ml", "serving", "orchestration") for path in (REPOSITORY / room).rglob("*")
+    ]
+    texts = {path: path.read_text() for path in files if path.suffix in {".py", ".yml", ".sql", ".html"}}
+
+    unknown = {name for text in texts.values() for name in re.findall(r"LOANLAKE_[A-Z_]*[A-Z]\b", text)} - known
+
+    assert unknown - {"LOANLAKE_WAIT_SECONDS"} == set()  # an example
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))

@@ -57,7 +57,7 @@ def test_a_rollback_is_answered_by_every_worker_within_a_second(
             n_before = len(_swaps(log, version - 1))
             began = time.time()
             # here is no registry: its alias is moved last, so that nothing of it keeps a bad model in service
-            command = [Path(sys.executable).with_name("loanlake"), "rollback", "--reason", "a test"]
+            command = [Path(sys.executable).with_name("loanlake"), "model", "rollback", "--reason", "a test"]
             subprocess.run(command, capture_output=True, check=False)
 
             swapped = _wait_for_swaps(log, version - 1, n=n_before + WORKERS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ml.bundle.bundle import FILES, MANIFEST, copy_bundle, load_bundle
+from ml.bundle.bundle import MANIFEST, copy_bundle, load_bundle
 from tests import model_factory
 from tests.model_factory import CONTRACT, shared_bundle
 from warehouse.errors import BundleError
@@ -29,7 +29,7 @@ def test_what_was_written_is_read_back():
     assert load_bundle(bundle.directory) == bundle
     assert bundle.contract == CONTRACT
     assert (bundle.directory / "features.sql").read_text() == CONTRACT.sql
-    assert sorted(path.name for path in bundle.directory.iterdir()) == sorted([*FILES, MANIFEST])
+    assert sorted(path.name for path in bundle.directory.iterdir()) == sorted([*bundle.files, MANIFEST])
 
 
 def test_lineage_says_where_the_model_came_from():
@@ -39,7 +39,7 @@ def test_lineage_says_where_the_model_came_from():
     assert sum(lineage.rows.values()) == 2000
     assert lineage.contract_fingerprint == CONTRACT.fingerprint
     assert lineage.decided_from == "2020-01-01T09:00:00"
-    assert lineage.settings["boosting"]["max_trees"] == 40
+    assert lineage.settings["model"]["max_trees"] == 40
 
 
 def test_the_reference_holds_the_training_rows_scores():
@@ -53,7 +53,7 @@ def test_the_reference_holds_the_training_rows_scores():
     assert set(CONTRACT.feature_names) < set(sample.columns)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", shared_bundle().files)
 def test_a_changed_file_is_named(copy, name):
     with (copy / name).open("ab") as file:
         file.write(b" ")

@@ -15,8 +15,8 @@ import dagster as dg
 import pytest
 
 from ml.bundle.bundle import Bundle, load_bundle
-from ml.judging.gate_names import LOGGED_FEATURES
-from ml.judging.gates import GateResult, run_gates
+from ml.judging.gate import GateResult
+from ml.judging.gates import LoggedFeaturesEqualRecomputed, run_gates
 from ml.monitoring.drift_figures import SCORE, read_drift
 from ml.registry.registered_version import get_version
 from orchestration.defs.pipeline.jobs import MAIN_PATH
@@ -32,6 +32,7 @@ from warehouse.settings import Settings
 pytestmark = pytest.mark.slow
 
 SMALL = {"source": "simulated", "simulated_applications": 4_000, "simulated_months": 48}
+WRONG_WHEN_SERVED = LoggedFeaturesEqualRecomputed.name
 #: Gates that a lender this small can be judged by; its other figures are noise to the absolute floors.
 DECIDING = {"no_worse_than_champion_out_of_time", "offline_equals_online"}
 CONTRACT_CHECK = dg.AssetSelection.checks(
@@ -279,7 +280,7 @@ def test_a_candidate_refused_for_what_is_served_is_judged_again_once_that_is_men
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its rows, features and settings are what they were: it must not be passed over as made before."""
-    monkeypatch.setattr(sys.modules[__name__], "DECIDING", {LOGGED_FEATURES})
+    monkeypatch.setattr(sys.modules[__name__], "DECIDING", {WRONG_WHEN_SERVED})
     path = dg.AssetSelection.assets(CANDIDATE, EVALUATION, REGISTERED_MODEL)
     home.write("""
         insert into serving.predictions by name
@@ -297,8 +298,8 @@ def test_a_candidate_refused_for_what_is_served_is_judged_again_once_that_is_men
     mended = home.run(path, exclude=["lender_grade"])
 
     assert judged is not None
-    assert judged.refused == (LOGGED_FEATURES,)
-    assert "1 of 1 online decisions differ (requested_amount" in failed_checks(again)[LOGGED_FEATURES].description
+    assert judged.refused == (WRONG_WHEN_SERVED,)
+    assert "1 of 1 online decisions differ (requested_amount" in failed_checks(again)[WRONG_WHEN_SERVED].description
     assert unchanged == registered
     assert failed_checks(mended) == {}
     assert materialised(mended)["model/candidate"]["fingerprint"] == refused.fingerprint

@@ -33,7 +33,7 @@ from ml.training.fitting import train
 from ml.training.lineage import collect_lineage
 from ml.training.reference import build_reference
 from ml.training.training_set import read_training_set
-from orchestration.people.commands import erase_borrower, export_borrower
+from orchestration.people.commands import erase, export
 from orchestration.people.erasure import erase_person
 from orchestration.people.export import export_person
 from tests.bytes_of_home import files_that_name
@@ -317,7 +317,7 @@ def test_an_export_holds_every_row_of_the_person_and_nobody_elses(
 
     there_before = tmp_path / "export.json"
     there_before.touch(0o644)
-    result = CliRunner().invoke(export_borrower, [borrower, "--to", str(there_before)])
+    result = CliRunner().invoke(export, [borrower, "--to", str(there_before)])
 
     assert result.exit_code == 0, result.output
     assert there_before.stat().st_mode & 0o777 == 0o600
@@ -514,7 +514,7 @@ def test_no_byte_of_an_erased_person_is_left_in_the_home(
             killed.setattr(step, _kill)
             with pytest.raises(KeyboardInterrupt):
                 erase_person(settings, borrower, reason="asked", by="tests")
-    result = CliRunner().invoke(erase_borrower, [borrower, "--reason", "asked", "--yes", "--now"])
+    result = CliRunner().invoke(erase, [borrower, "--reason", "asked", "--yes", "--now"])
 
     assert result.exit_code == 0, result.output
     assert f"{MODEL_NAME} version 1 learnt from them" in result.output
@@ -549,7 +549,7 @@ def test_a_person_who_was_erased_is_not_unknown(settings: Settings) -> None:
     borrower, _ = _learnt_from(settings, place=0)
     erase_person(settings, borrower, reason="asked", by="tests")
 
-    again = CliRunner().invoke(erase_borrower, [borrower, "--reason", "asked", "--yes"])
+    again = CliRunner().invoke(erase, [borrower, "--reason", "asked", "--yes"])
 
     assert again.exit_code == 0, again.output
     assert f"nothing is held of {borrower}: erased on" in again.output
@@ -561,11 +561,11 @@ def test_a_person_who_was_erased_is_not_unknown(settings: Settings) -> None:
 def test_erasing_asks_first(settings: Settings) -> None:
     borrower, _ = _learnt_from(settings, place=0)
 
-    refused = CliRunner().invoke(erase_borrower, [borrower, "--reason", "asked"], input="n\n")
+    refused = CliRunner().invoke(erase, [borrower, "--reason", "asked"], input="n\n")
 
     assert refused.exit_code == 1
     assert _learnt_from(settings, place=0)[0] == borrower
-    assert CliRunner().invoke(erase_borrower, [borrower]).exit_code == 2
+    assert CliRunner().invoke(erase, [borrower]).exit_code == 2
 
 
 def _kill(*_: object, **__: object) -> None:

@@ -22,11 +22,10 @@ from click.testing import CliRunner
 from ml.bundle.bundle import Bundle, load_bundle
 from ml.bundle.scorer import Scorer
 from ml.commands import approve as approve_command
-from ml.commands import canary as canary_command
-from ml.commands import challenge as challenge_command
+from ml.commands import end_challenge, move_canary, start_canary, start_challenge
 from ml.commands import promote as promote_command
 from ml.judging.evaluation import Evaluation, evaluate
-from ml.judging.gates import GateResult
+from ml.judging.gate import GateResult
 from ml.registry import registry
 from ml.registry.approval import approve_once
 from ml.registry.deployment import read_deployment, read_history
@@ -145,7 +144,7 @@ def test_the_same_training_is_registered_once(registered):
 def test_a_run_tells_settings_figures_data_and_origin(registered):
     run = open_client(registered.settings).get_run(registered.first.run_id)
 
-    assert run.data.params["boosting.max_trees"] == "40"
+    assert run.data.params["model.max_trees"] == "40"
     assert run.data.metrics["candidate_on_test/auc"] == pytest.approx(registered.evaluation.overall("test").auc)
     assert run.data.tags["lake_snapshot"] == str(registered.training_set.snapshot)
     (dataset,) = run.inputs.dataset_inputs
@@ -215,11 +214,11 @@ def test_a_challenge_moves_the_alias_and_ends_with_it(registered, monkeypatch):
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     promote(registered.settings, 1, source=SOURCE, by="tests")
 
-    begun = CliRunner().invoke(challenge_command, ["2", "--share", "0.1", *REASON])
+    begun = CliRunner().invoke(start_challenge, ["2", "--share", "0.1", *REASON])
     with pytest.raises(GateRefusal, match="version 2 is on trial"):
         archive(registered.settings, 2, source=SOURCE)
     challenger = registered.aliases().get("challenger")
-    ended = CliRunner().invoke(challenge_command, ["--end", *REASON])
+    ended = CliRunner().invoke(end_challenge, [*REASON])
 
     assert begun.exit_code == 0, begun.output
     assert f"serving {MODEL_NAME} version 1" in begun.output
@@ -236,14 +235,14 @@ def test_a_version_waits_for_approval_and_is_served_with_it(registered, monkeypa
     monkeypatch.setenv("LOANLAKE_APPROVAL", "required")
 
     waiting = CliRunner().invoke(promote_command, ["2", "--source", SOURCE, *REASON])
-    canary = CliRunner().invoke(challenge_command, ["2", "--canary", *REASON])
-    shadow = CliRunner().invoke(challenge_command, ["2", "--shadow", *REASON])
+    canary = CliRunner().invoke(start_canary, ["2", *REASON])
+    shadow = CliRunner().invoke(start_challenge, ["2", "--shadow", *REASON])
     allowed = CliRunner().invoke(approve_command, ["2", "--source", SOURCE, "--reason", "a canary", "--no-serve"])
-    rolled_out = CliRunner().invoke(challenge_command, ["2", "--canary", *REASON])
+    rolled_out = CliRunner().invoke(start_canary, ["2", *REASON])
     approved = CliRunner().invoke(approve_command, ["2", "--source", SOURCE, "--reason", "minutes 2026-11"])
 
     assert [type(result.exception) for result in (waiting, canary)] == [ApprovalMissing, ApprovalMissing]
-    assert "`loanlake challenge 2 --canary --reason …` rolls it out" in allowed.output
+    assert "`loanlake canary start 2 --reason …` rolls it out" in allowed.output
     assert rolled_out.exit_code == 0, rolled_out.output
     assert shadow.exit_code == 0, shadow.output
     assert approved.exit_code == 0, approved.output
@@ -286,7 +285,7 @@ def test_an_approval_over_http_is_followed_and_shown_in_mlflow(registered):
 def test_a_canary_that_has_passed_its_last_step_is_champion(registered, monkeypatch):
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     promote(registered.settings, 1, source=SOURCE, by="tests")
-    begun = CliRunner().invoke(challenge_command, ["2", "--canary", "--steps", "50,100", "--dwell", "0", *REASON])
+    begun = CliRunner().invoke(start_canary, ["2", "--steps", "50,100", "--dwell", "0", *REASON])
     with writer("test", registered.settings) as con:
         con.execute(
             "insert into serving.predictions by name select ? as source, ? as model_name, 'online' as route, "
@@ -296,7 +295,7 @@ def test_a_canary_that_has_passed_its_last_step_is_champion(registered, monkeypa
             [SOURCE, MODEL_NAME],
         )
 
-    moved = CliRunner().invoke(canary_command, ["--move"])
+    moved = CliRunner().invoke(move_canary, [])
 
     assert begun.exit_code == 0, begun.output
     assert f"challenged by {MODEL_NAME} version 2, answering 0.5 of the applicants, as a canary" in begun.output
@@ -317,22 +316,19 @@ def test_a_version_that_a_gate_refused_is_not_tried(registered):
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("command", "arguments"),
     [
-        [],
-        ["2"],
-        ["--shadow"],
-        ["2", "--shadow", "--share", "0.1"],
-        ["2", "--end"],
-        ["2", "--share", "1"],
-        ["2", "--shadow", "--dwell", "5"],
-        ["2", "--canary", "--steps", "ten"],
+        (start_challenge, ["2"]),
+        (start_challenge, ["--shadow"]),
+        (start_challenge, ["2", "--shadow", "--share", "0.1"]),
+        (start_challenge, ["2", "--share", "1"]),
+        (start_canary, ["2", "--steps", "ten"]),
     ],
 )
-def test_a_challenge_that_is_not_one_thing_is_a_usage_error(registered, monkeypatch, arguments):
+def test_a_challenge_that_is_not_one_thing_is_a_usage_error(registered, monkeypatch, command, arguments):
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
 
-    assert CliRunner().invoke(challenge_command, [*arguments, *REASON]).exit_code == 2
+    assert CliRunner().invoke(command, [*arguments, *REASON]).exit_code == 2
 
 
 @pytest.fixture

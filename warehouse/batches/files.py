@@ -4,8 +4,6 @@ Rows come as lines of JSON, each made durable before the batch is accepted. Resu
 rename; while a run works on a batch it holds a lock here, which the operating system frees however the run ends.
 """
 
-import fcntl
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +13,8 @@ from pathlib import Path
 import msgspec
 
 from warehouse.files.drafts import draft_file
+from warehouse.files.replacing import put_in_place, to_disk
+from warehouse.files.turns import file_turn_if_free
 from warehouse.settings import Settings
 
 #: Below the directory of all batches: the rows that were sent, and those that are being written or were left so.
@@ -55,7 +55,7 @@ class BatchFiles:
             with self.draft_of(self.rows).open("wb") as file:
                 file.writelines(encoder.encode(row) + b"\n" for row in rows)
             self.put(self.rows)
-            _to_disk(self.directory.parent)
+            to_disk(self.directory.parent)
         except BaseException:
             self.remove()
             raise
@@ -74,10 +74,7 @@ class BatchFiles:
 
     def put(self, path: Path) -> None:
         """Make a draft durable, and then give it its name."""
-        draft = self.draft_of(path)
-        _to_disk(draft)
-        draft.replace(path)
-        _to_disk(self.directory)
+        put_in_place(self.draft_of(path), path)
 
     def remove_results(self) -> None:
         """Take away what an attempt left: unfinished drafts, and results that nobody was given."""
@@ -93,13 +90,8 @@ class BatchFiles:
     def turn(self) -> Iterator[bool]:
         """Hold the turn to work on this batch; False where another process has it."""
         self._make_directory()
-        with (self.directory / "turn.lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+        with file_turn_if_free(self.directory / "turn.lock") as is_ours:
+            yield is_ours
 
     def is_worked_on(self) -> bool:
         """Whether a living process holds the turn."""
@@ -138,12 +130,3 @@ def remove_unknown(settings: Settings, is_known: Callable[[str], bool], *, befor
     for path in unknown:
         shutil.rmtree(path, ignore_errors=True)
     return len(unknown)
-
-
-def _to_disk(path: Path) -> None:
-    """A file's content, or a directory's names."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,7 +10,7 @@ import msgspec
 
 from warehouse.errors import BatchTableError
 from warehouse.lake.connection import CATALOG, current_snapshot
-from warehouse.raw.keys import quoted_name
+from warehouse.sql.quoting import identifier
 
 #: Schemas that hold rows as received, what was decided, and what is kept about the program's own work.
 PRIVATE_SCHEMAS = frozenset({"raw", "staging", "serving", "monitoring"})
@@ -105,12 +105,12 @@ def _found(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str, dict[str, st
             "a batch's table must be a table of the lake, named schema.table as in features.ftr_application_v2, and of "
             f"none of the schemas {', '.join(sorted(PRIVATE_SCHEMAS))}: found {shown!r}"
         )
-    return quoted_name(schema, table), dict(found)
+    return identifier(schema, table), dict(found)
 
 
 def _as_json_has_it(column: str, data_type: str) -> str:
     """SQL of a column whose values JSON has too: it knows neither decimals nor the client's time zone."""
-    quoted = quoted_name(column)
+    quoted = identifier(column)
     if data_type.startswith("decimal"):
         return f"{quoted}::double as {quoted}"
     if data_type == "timestamp with time zone":

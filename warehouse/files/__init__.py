@@ -7,4 +7,6 @@ __all__ = [
     "patterns",
     "private_files",
     "processes",
+    "replacing",
+    "turns",
 ]

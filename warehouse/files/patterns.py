@@ -3,6 +3,8 @@
 import glob
 from pathlib import Path
 
+from warehouse.sql.quoting import literal
+
 
 def parquet(path: Path, *options: str) -> str:
     """SQL for the rows of this one Parquet file, whatever its name and folder.
@@ -10,6 +12,5 @@ def parquet(path: Path, *options: str) -> str:
     >>> parquet(Path("/home/what?/*.parquet"), "file_row_number = true")
     "read_parquet('/home/what[?]/[*].parquet', hive_partitioning = false, file_row_number = true)"
     """
-    name = glob.escape(str(path)).replace("'", "''")
-    arguments = (f"'{name}'", "hive_partitioning = false", *options)
+    arguments = (literal(glob.escape(str(path))), "hive_partitioning = false", *options)
     return f"read_parquet({', '.join(arguments)})"

@@ -12,6 +12,7 @@ import yaml
 
 from warehouse.lake.tables import TABLES
 from warehouse.settings import DBT_PROJECT_DIR
+from warehouse.sql.quoting import literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -68,8 +69,7 @@ def write_comments(con: "duckdb.DuckDBPyConnection") -> None:
     """Comment on raw tables and those that programs write, and on their columns, where the description has changed."""
     for (table, column), text in _missing(con, _PRESENT).items():
         subject = f"table lake.{table}" if column is None else f'column lake.{table}."{column}"'
-        quoted = text.replace("'", "''")
-        con.execute(f"comment on {subject} is '{quoted}'")
+        con.execute(f"comment on {subject} is {literal(text)}")
 
 
 def _missing(con: "duckdb.DuckDBPyConnection", query: str) -> dict[tuple[str, str | None], str]:

@@ -17,6 +17,7 @@ from warehouse.lake.lease import lease
 from warehouse.lake.tables import missing_statements
 from warehouse.raw import create_missing_raw_tables, raw_columns
 from warehouse.settings import Settings
+from warehouse.sql.quoting import literal
 
 __all__ = [
     "CATALOG",
@@ -82,9 +83,9 @@ def attach(
     con.execute("set enable_progress_bar = false")  # it would stand in the middle of a query's JSON
     # what does not fit in memory goes to the home's disk, not to whatever the working directory is
     con.execute(f"set memory_limit = '{settings.query_bytes} bytes'")
-    con.execute(f"set temp_directory = '{_quoted(str(settings.spill))}'")
+    con.execute(f"set temp_directory = {literal(str(settings.spill))}")
     for path in _extensions(settings):
-        con.execute(f"load '{_quoted(str(path))}'")
+        con.execute(f"load {literal(str(path))}")
 
     if read_only and not exists:
         raise NoLakeError(f"no lake at {settings.lake_catalog}: {_FIRST}")
@@ -99,9 +100,9 @@ def attach(
     if has_moved:
         options.append("override_data_path true")
     if not read_only or has_moved:
-        options.append(f"data_path '{_quoted(settings.lake_data)}'")
+        options.append(f"data_path {literal(settings.lake_data)}")
     try:
-        con.execute(f"attach if not exists 'ducklake:{_quoted(target)}' as {name} ({', '.join(options)})")
+        con.execute(f"attach if not exists {literal(f'ducklake:{target}')} as {name} ({', '.join(options)})")
     except duckdb.Error as error:
         if _NOT_MADE_YET in str(error) and has_files:
             raise _lost_catalog(settings, "it holds no lake") from None
@@ -129,7 +130,7 @@ def _cannot_be_opened(error: duckdb.Error, settings: Settings) -> LakeError:
 
 def _without_secrets(text: str, settings: Settings) -> str:
     # DuckDB quotes the connection string, password and all, and callers of the API are told why a lake cannot be read
-    for secret in (_quoted(settings.catalog), settings.catalog) if settings.catalog else ():
+    for secret in (literal(settings.catalog)[1:-1], settings.catalog) if settings.catalog else ():
         text = text.replace(secret, "LOANLAKE_CATALOG")
     return text
 
@@ -277,7 +278,7 @@ def _has_moved(con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
         return False
     try:
         con.execute(
-            f"attach '{_quoted(str(settings.lake_catalog))}' as asked (type sqlite, read_only, {_PATIENT.format('')})"
+            f"attach {literal(str(settings.lake_catalog))} as asked (type sqlite, read_only, {_PATIENT.format('')})"
         )
         try:
             row = con.execute("select value from asked.ducklake_metadata where key = 'data_path'").fetchone()
@@ -290,7 +291,3 @@ def _has_moved(con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
     remembered = str(row[0]) if row else settings.lake_data
     # a place that is not a home's own was chosen by LOANLAKE_LAKE_DATA: DuckLake refuses to write anywhere else
     return remembered != settings.lake_data and remembered.endswith("/lake/data/")
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")

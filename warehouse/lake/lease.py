@@ -4,7 +4,6 @@ An exclusive file lock where the catalog is embedded, an advisory lock of the se
 operating system, or the server, frees it when its holder ends, however it ends.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warehouse.errors import LakeBusyError, LakeError
+from warehouse.files.turns import try_lock, unlock
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,14 +44,14 @@ def lease(purpose: str, settings: Settings) -> Iterator[None]:
 def _file_lease(purpose: str, path: Path, seconds: float) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
-        _take_turn(lambda: _locked(file.fileno()), lambda: _holder_in(path), seconds)
+        _take_turn(lambda: try_lock(file.fileno()), lambda: _holder_in(path), seconds)
         holder = {"purpose": purpose, "pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
         _rewrite(file.fileno(), json.dumps(holder))
         try:
             yield
         finally:
             _rewrite(file.fileno(), "")
-            fcntl.flock(file, fcntl.LOCK_UN)
+            unlock(file.fileno())
 
 
 @contextmanager
@@ -79,14 +79,6 @@ def _take_turn(try_lock: Callable[[], bool], holder: Callable[[], str], seconds:
                 "wait for it to end, or raise LOANLAKE_LEASE_SECONDS"
             )
         time.sleep(_SECONDS_BETWEEN_TRIES)
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _rewrite(descriptor: int, text: str) -> None:

@@ -4,9 +4,8 @@ Rows come ordered by key, as LMDB keeps its own, so the two are merged in one pa
 whatever the size, and a run that changes nothing writes nothing.
 """
 
-import fcntl
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import lmdb
 
 from warehouse.errors import OnlineStoreError
+from warehouse.files.turns import file_turn
 from warehouse.online_store.interface import WriteResult
 from warehouse.online_store.lmdb_environment import Environment
 from warehouse.online_store.records import (
@@ -67,12 +67,9 @@ def write_table(
         return _commit(environment, partial(_finish, environment=environment, before=this)).result
 
 
-@contextmanager
-def only_writer(path: Path) -> Iterator[None]:
+def only_writer(path: Path) -> AbstractContextManager[None]:
     """One pass at a time over a directory's store: two at once would each delete what the other has just written."""
-    with (path / "writer.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return file_turn(path / "writer.lock")
 
 
 def _layout_number(environment: Environment, layout: Layout) -> int:

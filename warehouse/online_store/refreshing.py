@@ -1,6 +1,5 @@
 """From the lake's online models to the online store."""
 
-import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from warehouse.errors import LakeError
+from warehouse.files.turns import file_turn
 from warehouse.online_store.interface import OnlineStore, WriteResult
 from warehouse.online_store.opening import open_store
 from warehouse.settings import Settings
@@ -50,10 +50,7 @@ def refresh(settings: Settings, *, anew: bool = False) -> RefreshResult:
 @contextmanager
 def _turn(settings: Settings) -> Iterator[None]:
     """One refresh of a home at a time, lake included: one that waits with an older snapshot would put it back."""
-    place = settings.online_store.with_name(f".{settings.online_store.name}.lock")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with file_turn(settings.online_store.with_name(f".{settings.online_store.name}.lock")):
         yield
 
 

@@ -17,8 +17,8 @@ from warehouse.batches.files import SENT, SENT_DRAFTS, BatchFiles, SentRow, sent
 from warehouse.files.drafts import remove_abandoned
 from warehouse.files.patterns import parquet
 from warehouse.people.person import Person
-from warehouse.raw.keys import quoted
 from warehouse.settings import Settings
+from warehouse.sql.quoting import literal
 
 _ID_COLUMNS = ("decision_id", "application_id", "borrower_id")
 _TEXT_COLUMNS = ("problem", "inputs")
@@ -124,7 +124,7 @@ def _erase_rows(
             rows = f"select * from {source} where not coalesce({mine}, false)"
         else:
             rows = f"select * replace ({_new_values(columns, person, rename)}) from {source}"
-        _replace(settings, path, lambda draft: con.execute(f"copy ({rows}) to {quoted(str(draft))} (format parquet)"))
+        _replace(settings, path, lambda draft: con.execute(f"copy ({rows}) to {literal(str(draft))} (format parquet)"))
     return True
 
 
@@ -141,12 +141,12 @@ def _rows_of_results(path: Path, person: Person) -> list[dict[str, Any]]:
 
 def _condition(columns: list[str], person: Person, pattern: str | None) -> str:
     conditions = [
-        f"{column} in ({', '.join(map(quoted, sorted(person.ids[column])))})"
+        f"{column} in ({', '.join(map(literal, sorted(person.ids[column])))})"
         for column in _ID_COLUMNS
         if column in columns and person.ids[column]
     ]
     if pattern is not None:
-        conditions += [f"regexp_matches({name}, {quoted(pattern)})" for name in _TEXT_COLUMNS if name in columns]
+        conditions += [f"regexp_matches({name}, {literal(pattern)})" for name in _TEXT_COLUMNS if name in columns]
     return " or ".join(conditions) or "false"
 
 
@@ -155,14 +155,14 @@ def _new_values(columns: list[str], person: Person, rename: Callable[[str], str]
     for column in _ID_COLUMNS:
         if column in columns:
             names = sorted(person.ids[column])
-            cases = " ".join(f"when {quoted(name)} then {quoted(rename(name))}" for name in names)
+            cases = " ".join(f"when {literal(name)} then {literal(rename(name))}" for name in names)
             values.append(f"case {column} {cases} else {column} end as {column}" if cases else f"{column} as {column}")
     for column in _TEXT_COLUMNS:
         if column in columns:
             value = column
             for name in sorted({person.borrower_id, *person.application_ids}):
                 before, after = (json.dumps(each, ensure_ascii=False) for each in (name, rename(name)))
-                value = f"replace({value}, {quoted(before)}, {quoted(after)})"
+                value = f"replace({value}, {literal(before)}, {literal(after)})"
             values.append(f"{value} as {column}")
     return ", ".join(values)
 

@@ -18,11 +18,12 @@ from warehouse.lake.training_rows import kept_snapshots, kept_table, training_ta
 from warehouse.people.person import HeldRows, Person
 from warehouse.people.pseudonyms import Pseudonyms
 from warehouse.raw import SOURCES
-from warehouse.raw.keys import id_in, quoted, quoted_name
+from warehouse.raw.keys import id_in
 from warehouse.settings import Settings
 from warehouse.sources.csv_file import CsvFile
 from warehouse.sources.erasing import RewrittenFile, without_lines
 from warehouse.sources.parquet_file import is_parquet
+from warehouse.sql.quoting import identifier, literal
 
 #: Columns of tables that programs write in which a message or an example may name anyone.
 FREE_TEXTS = {
@@ -156,7 +157,7 @@ def _has_rows(con: duckdb.DuckDBPyConnection, table: str, snapshot: int, conditi
 def _keep_training_rows(con: duckdb.DuckDBPyConnection, what: LakeErasure, table: str, snapshot: int) -> None:
     ids = {column: names for column, names in what.person.ids.items() if column != "decision_id" and names}
     if what.names is None:
-        mine = " or ".join(f"{column} in ({', '.join(map(quoted, sorted(names)))})" for column, names in ids.items())
+        mine = " or ".join(f"{column} in ({', '.join(map(literal, sorted(names)))})" for column, names in ids.items())
         rows = f"select * from {table} at (version => {snapshot}) where not ({mine})"
     else:
         renamed = [f"{_renamed(column, names, what.names)} as {column}" for column, names in ids.items()]
@@ -193,12 +194,12 @@ def _new_values(con: duckdb.DuckDBPyConnection, rows: HeldRows, what: LakeErasur
         values[column] = column
         for name in sorted({what.person.borrower_id, *what.person.application_ids}):
             before, after = (json.dumps(text, ensure_ascii=False) for text in (name, what.names.of(name)))
-            values[column] = f"replace({values[column]}, {quoted(before)}, {quoted(after)})"
+            values[column] = f"replace({values[column]}, {literal(before)}, {literal(after)})"
     return values
 
 
 def _renamed(column: str, names: Collection[str], pseudonyms: Pseudonyms) -> str:
-    cases = " ".join(f"when {quoted(name)} then {quoted(pseudonyms.of(name))}" for name in sorted(names))
+    cases = " ".join(f"when {literal(name)} then {literal(pseudonyms.of(name))}" for name in sorted(names))
     return f"case {column} {cases} else {column} end"
 
 
@@ -231,9 +232,9 @@ def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
     ).fetchall()
     for table_id, column_id, schema, table, column in columns:
         # empty, not null, where there is no row: DuckLake can't compare the next insert's values with null
-        text = quoted_name(column)
+        text = identifier(column)
         bounds = con.execute(
-            f"select coalesce(min({text}), ''), coalesce(max({text}), '') from {quoted_name(schema, table)}"
+            f"select coalesce(min({text}), ''), coalesce(max({text}), '') from {identifier(schema, table)}"
         )
         con.execute(
             f"update {_METADATA}.ducklake_table_column_stats set min_value = $1, max_value = $2 "
@@ -253,14 +254,14 @@ def _rejected(settings: Settings, rows: HeldRows, person: Person, *, folder: str
         return None
     conditions = [
         id_in(f"trim(split_part(value, ',', {header.index(column) + 1}), ' \"')")
-        + f" in ({', '.join(map(quoted, sorted(texts)))})"
+        + f" in ({', '.join(map(literal, sorted(texts)))})"
         for column in rows.raw.identifies
         if column in header and (texts := rows.raw.texts_of(column, person.raw_ids))
     ]
     if not conditions:
         return None
     return (
-        f"source = {quoted(rows.raw.lender)} and entity = {quoted(rows.raw.entity)} and file = {quoted(file)} "
+        f"source = {literal(rows.raw.lender)} and entity = {literal(rows.raw.entity)} and file = {literal(file)} "
         f"and ({' or '.join(conditions)})"
     )
 

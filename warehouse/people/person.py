@@ -20,8 +20,9 @@ from warehouse.decision_log.entries import KINDS, OUTCOMES, Entries
 from warehouse.decision_log.outbox import connect as connect_to_outbox
 from warehouse.errors import NotFoundError
 from warehouse.lake.connection import CATALOG
-from warehouse.raw.keys import Kind, RawTable, id_in, quoted, quoted_name, raw_tables, read_manifest
+from warehouse.raw.keys import Kind, RawTable, id_in, raw_tables, read_manifest
 from warehouse.settings import Settings
+from warehouse.sql.quoting import identifier, literal
 from warehouse.values.formats import NULL_WORDS
 
 _ID_COLUMNS = {"borrower_id", "application_id", "decision_id"}
@@ -76,7 +77,7 @@ class HeldRows:
     @property
     def relation(self) -> str:
         """The table as SQL has it."""
-        return quoted_name(self.schema, self.name)
+        return identifier(self.schema, self.name)
 
 
 class _Line(NamedTuple):
@@ -98,7 +99,7 @@ def find_person(settings: Settings, con: duckdb.DuckDBPyConnection, borrower_id:
             continue
         kept = [name for name in ("application_id", "decision_id", "source") if name in names]
         found = con.execute(
-            f"select distinct {', '.join(kept) or 'true'} from {quoted_name(*table)} where borrower_id = $1",
+            f"select distinct {', '.join(kept) or 'true'} from {identifier(*table)} where borrower_id = $1",
             [borrower_id],
         ).fetchall()
         is_known = is_known or bool(found)
@@ -199,7 +200,7 @@ def _applications_in(con: duckdb.DuckDBPyConnection, raw: RawTable, borrower_id:
         prefix + text
         for column, prefix in columns.items()
         for (text,) in con.execute(
-            f"select distinct {id_in(quoted_name(column))} from {raw.name} where {condition}"
+            f"select distinct {id_in(identifier(column))} from {raw.name} where {condition}"
         ).fetchall()
         if text and text.lower() not in NULL_WORDS  # the rows of all who lack one are not this person's
     }
@@ -216,7 +217,7 @@ def _columns(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], set[str]]:
         "select columns.table_schema, columns.table_name, columns.column_name "
         "from information_schema.columns as columns join information_schema.tables as tables "
         "using (table_catalog, table_schema, table_name) "
-        f"where columns.table_catalog = {quoted(CATALOG)} and tables.table_type = 'BASE TABLE' order by 1, 2"
+        f"where columns.table_catalog = {literal(CATALOG)} and tables.table_type = 'BASE TABLE' order by 1, 2"
     ).fetchall()
     found: dict[tuple[str, str], set[str]] = {}
     for schema, name, column in rows:
@@ -226,19 +227,19 @@ def _columns(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], set[str]]:
 
 def _condition(table: str, names: set[str], person: Person, lines: set[_Line], raw: list[RawTable]) -> str | None:
     conditions = [
-        f"{column} in ({', '.join(map(quoted, sorted(person.ids[column])))})"
+        f"{column} in ({', '.join(map(literal, sorted(person.ids[column])))})"
         for column in sorted(_ID_COLUMNS & names)
         if person.ids[column]
     ]
     if not conditions and {"_file", "_line"} <= names:
         conditions = [
-            f"(_file = {quoted(line.file)} and _line = {line.line}"
+            f"(_file = {literal(line.file)} and _line = {line.line}"
             + (f" and _loaded_at = timestamp '{line.loaded_at}')" if "_loaded_at" in names else ")")
             for line in _lines_typed_in(table, names, lines, raw)
         ]
     if not conditions and {"source", "entity", "file", "line"} <= names:
         conditions = [
-            f"(source = {quoted(line.lender)} and entity = {quoted(line.entity)} and file = {quoted(line.file)} "
+            f"(source = {literal(line.lender)} and entity = {literal(line.entity)} and file = {literal(line.file)} "
             f"and line = {line.line})"
             for line in sorted(lines)
         ]

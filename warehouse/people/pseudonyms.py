@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from warehouse.files.replacing import replace_file
 from warehouse.settings import Settings
 
 #: Staging reads ids that are numbers through a double, exact to 2**53: fifteen digits, the first of them 9.
@@ -48,11 +49,7 @@ def _own_key(settings: Settings) -> bytes:
     settings.erasures.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".key.{os.getpid()}")
     if not path.exists():
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(32))
-            file.flush()
-            os.fsync(file.fileno())
+        replace_file(draft, secrets.token_hex(32), mode=0o600)
         try:
             os.link(draft, path)  # whoever comes second takes the first one's
         except FileExistsError:

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from warehouse.errors import ContractError, DbtProjectError
 from warehouse.settings import DBT_PROJECT_DIR, Settings
+from warehouse.sql.quoting import identifier, literal
 from warehouse.values.formats import BLANKS, WHOLE_FLOAT
 
 Kind = Literal["application", "borrower"]
@@ -82,7 +83,7 @@ class RawTable:
         values = dict.fromkeys(self.personal, "null")
         for column in self.identifies:
             cases = [
-                f"when {condition} then {quoted(self._text(column, name(found)))}"
+                f"when {condition} then {literal(self._text(column, name(found)))}"
                 for text, found in self.texts_of(column, ids).items()
                 for condition in _conditions(column, [text])
             ]
@@ -157,31 +158,17 @@ def raw_tables(manifest: Mapping[str, Any], lender: str) -> list[RawTable]:
     return tables
 
 
-def quoted(text: str) -> str:
-    """Text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def quoted_name(*names: str) -> str:
-    """A name as an SQL identifier, with its schema where that comes first: a developer's schema may be ``dev_anna.k``.
-
-    >>> quoted_name("dev_anna.k_core", "int_applications")
-    '"dev_anna.k_core"."int_applications"'
-    """
-    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
-
-
 def id_in(text: str) -> str:
     """SQL of the id in a text, itself SQL: :func:`warehouse.values.formats.read_id` without its refusals."""
-    text = f"trim({text}, {quoted(BLANKS)})"
-    is_whole = f"regexp_full_match({text}, {quoted(WHOLE_FLOAT)})"
+    text = f"trim({text}, {literal(BLANKS)})"
+    is_whole = f"regexp_full_match({text}, {literal(WHOLE_FLOAT)})"
     return f"case when {is_whole} then split_part({text}, '.', 1) else nfc_normalize({text}) end"
 
 
 def _conditions(column: str, values: Collection[str]) -> Iterator[str]:
     if not values:
         return
-    yield f"{id_in(quoted_name(column))} in ({', '.join(map(quoted, sorted(values)))})"
+    yield f"{id_in(identifier(column))} in ({', '.join(map(literal, sorted(values)))})"
     numbers = [value for value in sorted(values) if value.isdecimal()]
     if numbers:
         # ids that staging reads as numbers: '007.0' is 7

@@ -12,6 +12,7 @@ from warehouse.files.patterns import parquet
 from warehouse.raw import column_name
 from warehouse.sources.csv_header import MOST_COLUMNS
 from warehouse.sources.limits import Limits, require_bytes, require_rows
+from warehouse.sql.quoting import identifier, literal
 
 
 @dataclass
@@ -54,8 +55,7 @@ class ParquetFile:
 
     def select(self, columns: tuple[str, ...]) -> str:
         """SQL giving ``columns`` as text and ``_line``, the row's number plus one as if a header were line 1."""
-        names = {column: self._names[column].replace('"', '""') for column in columns}
-        texts = [f'cast("{name}" as varchar) as "{column}"' for column, name in names.items()]
+        texts = [f'cast({identifier(self._names[column])} as varchar) as "{column}"' for column in columns]
         rows = parquet(self.path, "file_row_number = true")
         return f"select {', '.join(texts)}, file_row_number + 2 as _line from {rows}"
 
@@ -77,11 +77,10 @@ class ParquetFile:
         unwanted = ", ".join(str(line - 2) for line in sorted(lines))
         values = [
             f"case when file_row_number not in ({unwanted}) then {name} end as {name}"
-            for name in ('"' + name.replace('"', '""') + '"' for name in self._names.values())
+            for name in map(identifier, self._names.values())
         ]
         rows = parquet(self.path, "file_row_number = true")
-        target = str(to).replace("'", "''")
-        duckdb.execute(f"copy (select {', '.join(values)} from {rows}) to '{target}' (format parquet)")
+        duckdb.execute(f"copy (select {', '.join(values)} from {rows}) to {literal(str(to))} (format parquet)")
 
 
 def is_parquet(path: Path) -> bool:

@@ -1,7 +1,8 @@
-"""SQL from a person: one read-only query, or a shell."""
+"""SQL from a person: one read-only query, or a shell; and text quoted as SQL."""
 
 #: The modules that other rooms may import.
 __all__ = [
     "query",
+    "quoting",
     "shell",
 ]

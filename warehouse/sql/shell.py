@@ -11,6 +11,7 @@ import duckdb
 
 from warehouse.errors import QueryError
 from warehouse.sql.query import Format, run_query
+from warehouse.sql.quoting import literal
 
 HELP = """\
 A statement ends with ; and may go over many lines. Tables are named schema.table, those of your own dev lake
@@ -37,11 +38,11 @@ select
 from (describe {table}) as described
 left join duckdb_columns() as columns
     on if(columns.database_name = 'lake', '', columns.database_name || '.') || columns.schema_name || '.'
-        || columns.table_name = lower('{name}')
+        || columns.table_name = lower({name})
     and columns.column_name = described.column_name
 left join duckdb_views() as views
     on if(views.database_name = 'lake', '', views.database_name || '.') || views.schema_name || '.'
-        || views.view_name = lower('{name}')
+        || views.view_name = lower({name})
 order by columns.column_index"""
 
 
@@ -125,7 +126,7 @@ def _dot_command(con: duckdb.DuckDBPyConnection, line: str, output: TextIO, form
     elif command == ".schema" and argument:
         table = argument.rstrip("; ")
         # descriptions are what it was asked for
-        query = _SCHEMA.format(table=table, name=table.replace("'", "''"))
+        query = _SCHEMA.format(table=table, name=literal(table))
         run_query(con, query, output, form=form, longest_cell=None)
     elif command == ".help":
         output.write(HELP)

@@ -8,7 +8,6 @@ before that, it goes back under its name. A file that cannot be loaded is rename
 (:attr:`Look.passed_over`).
 """
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from typing import NamedTuple
 
 from orchestration.defs.ingestion.file_writers import has_writer
 from warehouse.errors import LakeBusyError, SourceFileError
+from warehouse.files.turns import file_turn_if_free
 from warehouse.raw import is_name
 from warehouse.settings import Settings
 from warehouse.sources.landing import FileState, checksum
@@ -97,15 +97,11 @@ def turn(settings: Settings, source: str) -> Iterator[None]:
 
     Raises LakeBusyError while another run has the turn.
     """
-    lock = settings.home / "locks" / f"inbox-{source}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system frees it when this process ends, however
-        except BlockingIOError:
+    with file_turn_if_free(settings.home / "locks" / f"inbox-{source}.lock") as is_ours:
+        if not is_ours:
             raise LakeBusyError(
                 f"one run at a time loads the files of inbox/{source}/: another is doing it; wait for it to end"
-            ) from None
+            )
         for entry in _entries(settings.inbox, source):
             if isinstance(entry, _Entry) and entry.path.parent.name == _CLAIMED:
                 _move(entry.path, _dropped_as(entry.path))

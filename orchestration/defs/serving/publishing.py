@@ -69,7 +69,7 @@ class _Run:
 
     @property
     def promotion(self) -> str:
-        return f"`loanlake promote {self.version} --source {self.source} --reason …`"
+        return f"`loanlake model promote {self.version} --source {self.source} --reason …`"
 
     def left_alone(self, *, takes_over: bool) -> Outcome | None:
         """Why nothing is decided; None if something is."""
@@ -80,7 +80,7 @@ class _Run:
             return Outcome(
                 "waiting",
                 f"{self.title} was approved, to be rolled out by hand: "
-                f"`loanlake challenge {self.version} --canary --reason …`",
+                f"`loanlake canary start {self.version} --reason …`",
             )
         served = read_deployment(self.settings)
         if not takes_over and served is not None and served.source != self.source:

@@ -62,7 +62,7 @@ def version_approved(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.
     if failed_runs(context.instance, publish_approved.name, tags) >= MOST_TRIES:
         return dg.SkipReason(
             f"{version} could not be served {MOST_TRIES} times: its runs say why; "
-            f"`loanlake promote {approval.model_version} --reason …` tries again"
+            f"`loanlake model promote {approval.model_version} --reason …` tries again"
         )
     why_not = why_not_now(context.instance, publish_approved.name)
     if why_not:

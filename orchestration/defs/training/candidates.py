@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse.errors import NotFoundError
+from warehouse.files.replacing import replace_file
 from warehouse.settings import Settings
 
 
@@ -175,7 +176,4 @@ def _read(path: Path) -> Any:
 
 
 def _write(path: Path, content: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    temporary.replace(path)
+    replace_file(path, json.dumps(content, indent=2) + "\n")

@@ -5,7 +5,6 @@ Dagster shows Markdown only after a click, and MLflow a plot at a time: this pag
 
 import base64
 import json
-import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from orchestration.defs.training.candidates import CandidateDirectory, Judgement
 from orchestration.lib import pages
+from warehouse.files.replacing import replace_file
 from warehouse.settings import Settings
 
 #: The order of the plots, those that answer the most frequent questions first; others follow.
@@ -31,8 +31,8 @@ def write_model_page(settings: Settings, source: str, directory: CandidateDirect
         "auc": test["auc"],
         "refused_by": list(judgement.refused),
     }
-    _write(path, _page(about, measured, test, judgement, directory.read_plots()))
-    _write(path.with_suffix(".json"), json.dumps({"about": about}))
+    replace_file(path, _page(about, measured, test, judgement, directory.read_plots()))
+    replace_file(path.with_suffix(".json"), json.dumps({"about": about}))
     return path
 
 
@@ -80,14 +80,6 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [f"<tr>{''.join(f'<th>{escape(name)}' for name in header)}"]
     lines += [f"<tr>{''.join(f'<td>{escape(cell)}' for cell in row)}" for row in rows]
     return "<table>\n" + "\n".join(lines) + "\n</table>"
-
-
-def _write(path: Path, text: str) -> None:
-    # renamed into place: a reader never sees half a page
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f"{path.suffix}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
 
 
 _HTML = """<!doctype html>

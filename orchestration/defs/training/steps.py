@@ -5,7 +5,6 @@ imports ``ml`` with all it needs: assets import it inside their functions.
 """
 
 import getpass
-import json
 import shutil
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -15,9 +14,9 @@ from ml.bundle.bundle import Bundle, load_bundle, write_bundle
 from ml.bundle.parity import check_parity
 from ml.bundle.scorer import Scorer
 from ml.judging.evaluation import ChampionScores, Comparison, Evaluation, compare, evaluate_scores, score_splits
-from ml.judging.gate_limits import GateLimits, limits_of
-from ml.judging.gate_names import LOGGED_FEATURES
-from ml.judging.gates import GateResult, run_gates
+from ml.judging.gate import Evidence, GateResult
+from ml.judging.gate_limits import limits_of, plain_limits
+from ml.judging.gates import OF_WHAT_IS_SERVED, run_gates
 from ml.judging.leakage import feature_signals
 from ml.judging.plots import draw_all
 from ml.monitoring.feature_skew import logged_evidence
@@ -60,7 +59,7 @@ def is_judged(source: str, directory: CandidateDirectory) -> bool:
     It may not where the lender moved a limit since, or where what is served, for which it was refused, was mended.
     """
     judgement = directory.read_judgement()
-    if judgement is None or LOGGED_FEATURES in judgement.refused:
+    if judgement is None or not OF_WHAT_IS_SERVED.isdisjoint(judgement.refused):
         return False
     return judgement.limits == plain_limits(limits_of(read_lender(source)))
 
@@ -98,13 +97,9 @@ def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: Ca
     evaluation = Evaluation.from_dict(bundle.metrics)
     with connect(settings) as con:
         parity = check_parity(con, bundle)
-    results = run_gates(
-        evaluation,
-        signals=feature_signals(read_rows(settings, record), bundle.contract),
-        parity=parity,
-        logged=logged_evidence(settings, record.source, since=skew_since(settings)),
-        limits=limits,
-    )
+    signals = feature_signals(read_rows(settings, record), bundle.contract)
+    logged = logged_evidence(settings, record.source, since=skew_since(settings))
+    results = run_gates(Evidence(evaluation, signals, parity, logged), limits)
     judgement = Judgement(
         evaluation.champion_version, tuple(asdict(result) for result in results), plain_limits(limits)
     )
@@ -196,12 +191,6 @@ def compare_with_champion(settings: Settings, directory: CandidateDirectory) -> 
         raise NotFoundError(f"no model of {lineage.source} is in service to compare {directory.path} with")
     ours = Scorer(bundle).score_matrix(bundle.design_matrix.encode(rows.rows("test"))).probability
     return compare(rows.defaulted("test"), ours, champion.probabilities)
-
-
-def plain_limits(limits: GateLimits) -> dict[str, Any]:
-    """Limits as a judgement keeps them: what JSON gives back of them."""
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(limits)))
-    return plain
 
 
 def read_rows(settings: Settings, record: TrainingSetRecord) -> TrainingSet:

@@ -6,12 +6,12 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from ml.training.estimators import GradientBoosting
+from ml.families.boosted_trees import GradientBoosting
 from ml.training.fitting import Candidate, TrainingSettings, train
 from ml.training.training_set import TrainingSet
 from tests.model_factory import CONTRACT, PURPOSES, SOURCE
 
-SETTINGS = TrainingSettings(boosting=GradientBoosting(max_trees=60, learning_rate=0.1, max_depth=3, patience=15))
+SETTINGS = TrainingSettings(model=GradientBoosting(max_trees=60, learning_rate=0.1, max_depth=3, patience=15))
 N_MONTHS = 20
 
 

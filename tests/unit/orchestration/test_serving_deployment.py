@@ -50,7 +50,7 @@ def test_what_waits_for_approval_leaves_the_champion_in_service(
     assert served.model_version == 3
     summary = str(materialized.metadata["summary"].value)
     assert summary.startswith(f"{NAME} version 3, {NAME} version 4 waits for approval")
-    assert "`loanlake approve 4 --source bank --reason" in summary
+    assert "`loanlake model approve 4 --source bank --reason" in summary
 
 
 @pytest.mark.usefixtures("candidate")
@@ -81,7 +81,7 @@ def test_what_a_sensor_trained_does_not_take_another_lenders_place(
     served = read_deployment(home)
     assert served is not None
     assert (served.source, served.model_version) == ("union", 7)
-    assert "passed its gates, and another lender's model is served: `loanlake promote 4 --source bank" in str(
+    assert "passed its gates, and another lender's model is served: `loanlake model promote 4 --source bank" in str(
         materialized.metadata["summary"].value
     )
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from serving.options import PageUrls, ServingOptions, TokenOptions
+from serving.options import ServingOptions, TokenOptions
 from warehouse.errors import SettingError
+from warehouse.settings import PageUrls
 
 
 def test_limits_are_read_from_the_environment() -> None:
@@ -27,7 +28,7 @@ def test_sites_are_named_one_by_one() -> None:
 
     assert named.cors_origins == ("https://a.example", "http://localhost:3000")
     for wrong in ("*", "https://*.example", "a.example", "https://a.example/path", "null"):
-        with pytest.raises(SettingError, match="LOANLAKE_CORS_ORIGINS must list origins"):
+        with pytest.raises(SettingError, match="LOANLAKE_CORS_ORIGINS must be a list of origins"):
             ServingOptions.from_environment({"LOANLAKE_CORS_ORIGINS": wrong})
 
 
@@ -64,7 +65,7 @@ def test_tokens_of_just_anybody_are_not_to_be_had(alone: str) -> None:
         ("LOANLAKE_BATCH_ROWS", "many"),
         ("LOANLAKE_BATCH_ROWS", "10001"),
         ("LOANLAKE_BODY_BYTES", "-1"),
-        ("LOANLAKE_WAITING_DECISIONS", "1e3"),
+        ("LOANLAKE_WAITING_DECISIONS", "1.5"),
         ("LOANLAKE_METRICS", "closed"),
         ("LOANLAKE_DOCS", "shut"),
         ("LOANLAKE_RATE_LIMIT", "0"),
@@ -81,5 +82,7 @@ def test_required_fields_are_a_list_of_names() -> None:
     options = ServingOptions.from_environment({"LOANLAKE_REQUIRED_FIELDS": "annual_income, bureau_score,annual_income"})
 
     assert options.required_fields == ("annual_income", "bureau_score")
-    with pytest.raises(SettingError, match=r"LOANLAKE_REQUIRED_FIELDS must list fields .*: found annual-income"):
+    with pytest.raises(
+        SettingError, match=r"LOANLAKE_REQUIRED_FIELDS must be a list of fields .*: found 'annual-income'"
+    ):
         ServingOptions.from_environment({"LOANLAKE_REQUIRED_FIELDS": "annual-income"})

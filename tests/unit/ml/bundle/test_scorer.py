@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ml.bundle.bundle import load_bundle
-from ml.bundle.scorer import MOST_REASONS, Scorer
-from ml.training.policy import Policy
+from ml.bundle.scorer import MOST_REASONS, Score, Scorer, principal
 from tests.model_factory import CONTRACT, input_rows, shared_bundle
 
 #: What an API process must not pay for: seconds of import each, and hundreds of megabytes together.
@@ -28,6 +29,11 @@ def vectors(scorer) -> list[tuple[object, ...]]:
     return [scorer.features(row) for row in input_rows(400, seed=11)]
 
 
+@pytest.fixture(scope="module")
+def scores_alone(scorer, vectors) -> list[Score]:
+    return [scorer.score(vector) for vector in vectors]
+
+
 def test_features_are_the_contracts_in_its_order(scorer):
     inputs = {
         **dict.fromkeys((column.name for column in CONTRACT.inputs), None),
@@ -42,26 +48,20 @@ def test_features_are_the_contracts_in_its_order(scorer):
     assert scorer.features(inputs) == (9000.0, 0.25, 36, "car", None, 120, None, None)
 
 
-def test_the_batch_path_scores_as_requests_do(scorer, vectors):
-    frame = pd.DataFrame(vectors, columns=list(CONTRACT.feature_names))
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 399), min_size=1, max_size=200))
+def test_a_block_of_any_size_scores_as_its_rows_do_alone(scorer, vectors, scores_alone, chosen):
+    """To the bit, by the served form below 64 rows and by the model itself from there on."""
+    rows = [vectors[place] for place in chosen]
+    matrix = np.concatenate([scorer.bundle.design_matrix.encode_row(row) for row in rows])
 
-    scores = scorer.score_matrix(scorer.bundle.design_matrix.encode(frame))
+    scores = scorer.score_matrix(matrix)
 
-    alone = [scorer.score(vector) for vector in vectors]
+    alone = [scores_alone[place] for place in chosen]
     assert scores.raw.astype(float).tolist() == [score.raw for score in alone]
     assert scores.probability.tolist() == [score.probability for score in alone]
     assert scores.bands == [score.band for score in alone]
-    assert [scores.decision(row) for row in range(len(scores))] == [score.decision for score in alone]
-
-
-def test_probabilities_are_those_of_the_booster_and_calibrator(scorer, vectors):
-    booster, bundle = scorer.bundle.read_booster(), scorer.bundle
-    matrix = np.concatenate([bundle.design_matrix.encode_row(vector) for vector in vectors])
-
-    expected = bundle.calibrator.apply(booster.inplace_predict(matrix))
-
-    found = np.array([scorer.score(vector).probability for vector in vectors])
-    assert np.abs(found - expected).max() < 1e-6
+    assert scores.decisions == [score.decision for score in alone]
 
 
 def test_reasons_are_the_heaviest_contributions_towards_default(scorer, vectors):
@@ -77,18 +77,6 @@ def test_reasons_are_the_heaviest_contributions_towards_default(scorer, vectors)
 
         assert [reason.contribution for reason in reasons] == told[:MOST_REASONS]
         assert all(reason.text == texts[reason.feature] for reason in reasons)
-
-
-def test_a_bundle_from_before_the_least_share_tells_what_it_told(scorer, vectors):
-    """Prevents an old decision from replaying with other reasons than its applicant was given."""
-    before = {name: value for name, value in scorer.bundle.policy.to_dict().items() if name != "least_reason_share"}
-    old = Scorer(replace(scorer.bundle, policy=Policy.from_dict(before)))
-    declined = [vector for vector in vectors if scorer.score(vector).decision == "decline"]
-
-    n_reasons = [(len(old.reasons(vector)), len(scorer.reasons(vector))) for vector in declined]
-
-    assert all(n_before >= n_now for n_before, n_now in n_reasons)
-    assert any(n_before > n_now for n_before, n_now in n_reasons)
 
 
 def test_contributions_by_feature_add_up_to_the_raw_score(scorer, vectors):
@@ -149,3 +137,18 @@ def test_a_bundle_loaded_again_scores_the_same(scorer, vectors):
     again = Scorer(load_bundle(scorer.bundle.directory))
 
     assert [again.score(vector) for vector in vectors] == [scorer.score(vector) for vector in vectors]
+
+
+@pytest.mark.parametrize(
+    ("contributions", "told"),
+    [
+        pytest.param({"a": 0.009, "b": 0.6, "c": 0.3}, ["b", "c"], id="a negligible one is not told"),
+        pytest.param({"a": 0.05, "b": 0.95}, ["b", "a"], id="the least share is told"),
+        pytest.param({"a": 0.2, "b": 0.9, "c": -5.0}, ["b", "a"], id="what speaks for the applicant weighs nothing"),
+        pytest.param(dict.fromkeys("abcdefghijklmnopqrstuvwxy", 0.01), ["a"], id="many small ones leave one"),
+        pytest.param({"a": -0.3, "b": -0.1}, ["b"], id="a decline owes one even where nothing speaks against"),
+    ],
+)
+def test_a_reason_has_a_twentieth_of_what_speaks_against_the_applicant(contributions, told):
+    """Prevents a notice that tells an applicant to mend what moved the score by 0.009."""
+    assert [name for name, _ in principal(contributions, least_share=0.05)] == told

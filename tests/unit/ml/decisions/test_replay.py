@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from ml.bundle.logged_values import dump_features, dump_inputs, dump_reasons
 from ml.bundle.scorer import Scorer
-from ml.commands import challenge as challenge_command
+from ml.commands import end_challenge, start_challenge
 from ml.commands import promote as promote_command
 from ml.commands import replay as replay_command
 from ml.commands import rollback as rollback_command
@@ -166,7 +166,7 @@ def test_the_rollback_command_says_what_is_served(home, monkeypatch):
 
 @pytest.mark.parametrize(
     "command",
-    [[promote_command, "2"], [rollback_command], [challenge_command, "--end"], [challenge_command, "2", "--shadow"]],
+    [[promote_command, "2"], [rollback_command], [end_challenge], [start_challenge, "2", "--shadow"]],
 )
 @pytest.mark.parametrize("reason", [[], ["--reason", " "]], ids=["none", "blank"])
 def test_what_is_served_is_not_changed_without_a_reason(home, monkeypatch, command, reason):

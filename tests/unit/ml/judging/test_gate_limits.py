@@ -1,11 +1,13 @@
 """A lender moves any limit but parity's, and each gate that reads it says so."""
 
-from dataclasses import fields
+import json
 from pathlib import Path
 
 import pytest
 
-from ml.judging.gate_limits import IMMOVABLE, LIMITS_OF, GateLimits, limits_of
+from ml.judging.gate import GateLimits
+from ml.judging.gate_limits import limits_of, plain_limits
+from ml.judging.gates import MAX_FEATURE_AUC, MEAN_RATIO, MIN_AUC, MIN_TEST_ROWS
 from warehouse.errors import SettingError
 from warehouse.lenders.rules import Lender, MovedLimit
 
@@ -21,9 +23,9 @@ def test_a_lender_without_a_file_has_the_default_limits() -> None:
 def test_moved_limits_keep_their_reasons() -> None:
     limits = limits_of(_lender(max_feature_auc=0.95, min_test_rows=200.0, mean_ratio=(0.5, 2.0)))
 
-    assert (limits.max_feature_auc, limits.min_test_rows, limits.mean_ratio) == (0.95, 200, (0.5, 2.0))
+    assert (limits[MAX_FEATURE_AUC], limits[MIN_TEST_ROWS], limits[MEAN_RATIO]) == (0.95, 200, (0.5, 2.0))
     assert limits.moved == dict.fromkeys(("max_feature_auc", "min_test_rows", "mean_ratio"), "minutes")
-    assert limits.min_auc == GateLimits().min_auc
+    assert limits[MIN_AUC] == MIN_AUC.default
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,9 @@ def test_what_is_no_limit_or_cannot_be_moved_is_named(
         limits_of(_lender(**gates))
 
 
-def test_each_limit_belongs_to_a_gate_that_will_say_it_was_moved() -> None:
-    movable = {each.name for each in fields(GateLimits)} - {*IMMOVABLE, "moved", "honest_features"}
+def test_limits_survive_json_and_show_each_move() -> None:
+    """A judgement keeps them: a candidate is judged again where they differ."""
+    kept, moved = plain_limits(GateLimits()), plain_limits(limits_of(_lender(mean_ratio=(0.5, 2.0))))
 
-    assert {name for names in LIMITS_OF.values() for name in names} == movable
+    assert json.loads(json.dumps(moved)) == moved
+    assert {name for name in kept if kept[name] != moved[name]} == {"mean_ratio", "moved"}

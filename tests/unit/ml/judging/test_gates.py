@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from ml.judging.evaluation import Comparison, Evaluation, Measured
-from ml.judging.gate_limits import GateLimits
-from ml.judging.gates import GateResult, LoggedEvidence, ParityEvidence, refused, run_gates
+from ml.judging.gate import Evidence, GateLimits, GateResult, LoggedEvidence, ParityEvidence
+from ml.judging.gates import GATES, NEVER_OVERRIDDEN, refused, run_gates
 from ml.judging.leakage import FeatureSignal
 from ml.judging.metrics import Difference, Metrics
 
@@ -46,21 +46,27 @@ def _evaluation(
     return Evaluation(tuple(measured), comparisons, version, feature_importance={})
 
 
-def _gate(name: str, evaluation: Evaluation | None = None, **evidence: object) -> GateResult:
-    arguments: dict[str, object] = {"signals": (HONEST,), "parity": PARITY} | evidence
-    results = run_gates(evaluation or _evaluation(), **arguments)  # type: ignore[arg-type]
-    return next(result for result in results if result.gate == name)
+def _gate(
+    name: str,
+    evaluation: Evaluation | None = None,
+    *,
+    signals: tuple[FeatureSignal, ...] = (HONEST,),
+    parity: ParityEvidence = PARITY,
+    limits: GateLimits | None = None,
+) -> GateResult:
+    [gate] = [gate for gate in GATES if gate.name == name]
+    return gate.decide(Evidence(evaluation or _evaluation(), signals, parity), limits or GateLimits())
 
 
 def test_a_good_first_model_passes_every_gate() -> None:
-    assert refused(run_gates(_evaluation(), signals=(HONEST,), parity=PARITY)) == ()
+    assert refused(run_gates(Evidence(_evaluation(), (HONEST,), PARITY))) == ()
 
 
 def test_all_gates_are_decided_whatever_the_first_one_says() -> None:
     """One run must show everything that is wrong, not the first of it."""
     bad = replace(GOOD, n=10, n_defaults=2, auc=0.55, ece=0.2, mean_probability=0.5)
 
-    results = run_gates(_evaluation(bad), signals=(), parity=replace(PARITY, n_mismatches=1), logged=WRONG)
+    results = run_gates(Evidence(_evaluation(bad), (), replace(PARITY, n_mismatches=1), WRONG))
 
     assert [result.gate for result in refused(results)] == [
         "test_has_enough_loans",
@@ -70,6 +76,20 @@ def test_all_gates_are_decided_whatever_the_first_one_says() -> None:
         "auc_is_plausible",
         "offline_equals_online",
         "logged_features_equal_recomputed",
+    ]
+
+
+def test_each_gate_is_named_once_and_claims_something_in_a_sentence() -> None:
+    assert len({gate.name for gate in GATES}) == len(GATES)
+    assert all(gate.claim.endswith(".") and not gate.remedy.endswith(".") for gate in GATES)
+
+
+def test_a_leak_parity_and_what_is_served_are_never_overridden() -> None:
+    assert sorted(NEVER_OVERRIDDEN) == [
+        "auc_is_plausible",
+        "logged_features_equal_recomputed",
+        "no_feature_knows_the_outcome",
+        "offline_equals_online",
     ]
 
 
@@ -202,7 +222,7 @@ def test_a_model_that_would_be_served_otherwise_than_trained_is_refused(parity: 
 
 
 def test_a_lender_may_move_a_limit() -> None:
-    limits = GateLimits(min_test_rows=100, min_test_defaults=10)
+    limits = GateLimits({"min_test_rows": 100, "min_test_defaults": 10})
 
     few = _evaluation(replace(GOOD, n=150, n_defaults=20))
 
@@ -235,7 +255,7 @@ def test_a_statement_about_one_feature_says_nothing_of_another() -> None:
 
 
 def test_a_moved_limit_is_in_the_message_with_its_reason() -> None:
-    limits = GateLimits(max_auc=0.98, moved={"max_auc": "minutes 2026-11"})
+    limits = GateLimits({"max_auc": 0.98}, moved={"max_auc": "minutes 2026-11"})
     high = _evaluation(replace(GOOD, auc=0.96), train=replace(GOOD, auc=0.97))
 
     result = _gate("auc_is_plausible", high, limits=limits)

@@ -13,8 +13,8 @@ import pytest
 
 from ml.bundle.logged_values import dump_features, dump_inputs
 from ml.bundle.scorer import Scorer
-from ml.judging.gate_names import LOGGED_FEATURES
-from ml.judging.gates import run_gates
+from ml.judging.gate import Evidence, GateLimits
+from ml.judging.gates import LoggedFeaturesEqualRecomputed
 from ml.monitoring.feature_skew import FeatureSkew, logged_evidence, measure_feature_skew, record_feature_skew
 from ml.monitoring.logged_features import compare_logged_features
 from ml.monitoring.samples import MonitoredModel
@@ -236,12 +236,9 @@ def test_the_gate_refuses_a_wrong_feature_until_it_is_old(lake, home):
     mended = logged_evidence(home, SOURCE, since=INGESTED + timedelta(seconds=1))
 
     gates = {
-        name: next(
-            gate for gate in run_gates(_evaluation(), signals=(), parity=PARITY, logged=found)
-            if gate.gate == LOGGED_FEATURES
-        )
+        name: LoggedFeaturesEqualRecomputed().decide(Evidence(_evaluation(), (), PARITY, found), GateLimits())
         for name, found in {"recent": recent, "mended": mended}.items()
-    }  # fmt: skip
+    }
     assert not gates["recent"].passed
     assert "2 of 120 online decisions differ (term_months in 1 decisions" in gates["recent"].found
     assert "such as d-" in gates["recent"].found

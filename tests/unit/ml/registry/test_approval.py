@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ml.judging.gate_names import LOGGED_FEATURES, NEVER_OVERRIDDEN
+from ml.judging.gates import NEVER_OVERRIDDEN, LoggedFeaturesEqualRecomputed
 from ml.registry.approval import (
     approve,
     approve_once,
@@ -40,7 +40,7 @@ def register(monkeypatch):
 def test_where_approval_is_required_a_passed_version_waits_for_it(home, register):
     version, strict = register(), replace(home, approval_required=True)
     require_passed(strict, version)
-    with pytest.raises(ApprovalMissing, match=r"version 3 waits for approval .*`loanlake approve 3 --source bank"):
+    with pytest.raises(ApprovalMissing, match=r"version 3 waits for approval .*`loanlake model approve 3 --sour"):
         require_approved(strict, version)
     require_approved(home, version)
 
@@ -78,10 +78,10 @@ def test_an_approval_written_by_hand_overrides_no_parity(home, register):
     """The file is the operator's; the rule is not."""
     version = register("test_months")
     approve(home, 3, source="bank", reason="r", overrides=["test_months"], by="someone")
-    home.approvals.write_text(home.approvals.read_text().replace("test_months", LOGGED_FEATURES))
+    home.approvals.write_text(home.approvals.read_text().replace("test_months", LoggedFeaturesEqualRecomputed.name))
 
     with pytest.raises(GateRefusal):
-        require_passed(home, replace(version, refused_by=(LOGGED_FEATURES,)))
+        require_passed(home, replace(version, refused_by=(LoggedFeaturesEqualRecomputed.name,)))
 
 
 def test_a_gate_that_did_not_refuse_cannot_be_overridden(home, register):

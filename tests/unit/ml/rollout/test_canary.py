@@ -240,7 +240,7 @@ def test_asking_for_the_canary_that_runs_does_not_begin_it_again(home):
 def test_without_a_canary_there_is_nothing_to_judge(home):
     publish_model(home, version=1)
 
-    with pytest.raises(NotFoundError, match="no canary is running: `loanlake challenge VERSION --canary`"):
+    with pytest.raises(NotFoundError, match="no canary is running: `loanlake canary start VERSION`"):
         judge_canary(home)
 
 

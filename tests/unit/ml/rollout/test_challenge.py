@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from ml.bundle.bundle import load_bundle
-from ml.commands import challenge as challenge_command
+from ml.commands import start_canary
 from ml.registry.deployment import MIN_DECISIONS, read_deployment, read_history
 from ml.rollout.challenge import end_challenge, start_challenge
 from ml.rollout.promotion import rollback
@@ -116,9 +116,7 @@ def test_ending_no_challenge_says_so(home):
 
 
 def test_the_command_names_the_fewest_decisions_of_a_step():
-    result = CliRunner().invoke(
-        challenge_command, ["2", "--canary", "--decisions", str(MIN_DECISIONS - 1), "--reason", "a try"]
-    )
+    result = CliRunner().invoke(start_canary, ["2", "--decisions", str(MIN_DECISIONS - 1), "--reason", "a try"])
 
     assert result.exit_code == 2
     assert f"{MIN_DECISIONS - 1} is not in the range x>={MIN_DECISIONS}" in result.output

@@ -21,7 +21,7 @@ def test_the_same_training_set_and_settings_give_the_same_candidate() -> None:
 
     again = train(training_set, CONTRACT, SETTINGS)
 
-    assert again.trees.to_bytes() == first.trees.to_bytes()
+    assert again.model.to_bytes() == first.model.to_bytes()
     assert (again.calibrator, again.policy, again.base_rate) == (first.calibrator, first.policy, first.base_rate)
 
 
@@ -35,7 +35,7 @@ def test_test_rows_shape_nothing() -> None:
 
     turned = train(replace(training_set, frame=frame), CONTRACT, SETTINGS)
 
-    assert turned.trees.to_bytes() == candidate.trees.to_bytes()
+    assert turned.model.to_bytes() == candidate.model.to_bytes()
     assert turned.calibrator == candidate.calibrator
     assert turned.policy == candidate.policy
     rows = training_set.rows("train")
@@ -157,6 +157,6 @@ def test_settings_are_logged_flat_and_readable() -> None:
     params = SET.to_params()
 
     assert params["exclude"] == "annual_rate, lender_grade"
-    assert params["boosting.max_depth"] == "4"
+    assert params["model.max_depth"] == "4"
     assert params["cut_off.rule"] == "fixed"
     assert params["bands"] == "good < 0.1, bad < 1"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from ml.training.estimators import GradientBoosting
+from ml.families.boosted_trees import GradientBoosting
 from ml.training.fitting import TrainingSettings
 from ml.training.lineage import Lineage, git_commit, training_fingerprint
 from tests.model_factory import CONTRACT, SETTINGS, shared_bundle
@@ -23,7 +23,7 @@ def test_the_fingerprint_is_the_lineages():
         ("other rows", CONTRACT, TrainingSettings()),
         ("rows", replace(CONTRACT, sql=CONTRACT.sql + " "), TrainingSettings()),
         ("rows", CONTRACT, TrainingSettings(exclude=("term_months",))),
-        ("rows", CONTRACT, TrainingSettings(boosting=GradientBoosting(seed=1))),
+        ("rows", CONTRACT, TrainingSettings(model=GradientBoosting(seed=1))),
     ],
 )
 def test_anything_else_gives_another_fingerprint(rows, contract, settings):

@@ -62,7 +62,9 @@ def test_many_are_decided_as_one_is() -> None:
     policy = Policy(cut_off=0.2)
     probabilities = np.append(np.linspace(0, 1, 201), [band.upper for band in DEFAULT_BANDS])
 
-    assert policy.bands_of(probabilities) == [policy.band(value) for value in probabilities]
+    assert [policy.bands[code].name for code in policy.band_codes(probabilities)] == [
+        policy.band(value) for value in probabilities
+    ]
     assert policy.declines(probabilities).tolist() == [policy.decide(value) == "decline" for value in probabilities]
 
 

@@ -9,7 +9,7 @@ import xgboost
 
 import ml.trees.explain
 from ml.trees.branches import Leaves
-from ml.trees.explain import Explainer, principal
+from ml.trees.explain import Explainer
 from ml.trees.forest import Forest, Tree
 
 
@@ -187,21 +187,6 @@ def test_what_was_stored_explains_to_the_bit(fitted, monkeypatch):
 
         assert again.expected == explainer.expected
         assert all((again.contributions(row) == explainer.contributions(row)).all() for row in rows[:20])
-
-
-@pytest.mark.parametrize(
-    ("contributions", "told"),
-    [
-        pytest.param({"a": 0.009, "b": 0.6, "c": 0.3}, ["b", "c"], id="a negligible one is not told"),
-        pytest.param({"a": 0.05, "b": 0.95}, ["b", "a"], id="the least share is told"),
-        pytest.param({"a": 0.2, "b": 0.9, "c": -5.0}, ["b", "a"], id="what speaks for the applicant weighs nothing"),
-        pytest.param(dict.fromkeys("abcdefghijklmnopqrstuvwxy", 0.01), ["a"], id="many small ones leave one"),
-        pytest.param({"a": -0.3, "b": -0.1}, ["b"], id="a decline owes one even where nothing speaks against"),
-    ],
-)
-def test_a_reason_has_a_twentieth_of_what_speaks_against_the_applicant(contributions, told):
-    """Prevents a notice that tells an applicant to mend what moved the score by 0.009."""
-    assert [name for name, _ in principal(contributions, least_share=0.05)] == told
 
 
 def _shapley_values(forest: Forest, row: np.ndarray) -> list[float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ml.judging.gate_limits import GateLimits
+from ml.judging.gate import GateLimits
 from ml.walk_forward.plan import WalkPlan
 from ml.walk_forward.results import WalkedMonth
 from ml.walk_forward.walk import Report, walk_forward
@@ -21,10 +21,10 @@ from warehouse.settings import Settings
 
 N_APPLICATIONS = 2_000
 #: What a lender of eighty loans a month can be judged by.
-LENIENT = GateLimits(
-    min_test_rows=20, min_test_defaults=3, min_auc=0.1, auc_margin=1.0, brier_margin=1.0, max_excess_ece=1.0,
-    mean_ratio=(0.0, 10.0), max_train_test_gap=1.0, max_isolated=1.0,
-)  # fmt: skip
+LENIENT = GateLimits({
+    "min_test_rows": 20, "min_test_defaults": 3, "min_auc": 0.1, "auc_margin": 1.0, "brier_margin": 1.0,
+    "max_excess_ece": 1.0, "mean_ratio": (0.0, 10.0), "max_train_test_gap": 1.0, "max_isolated": 1.0,
+})  # fmt: skip
 #: Labels of four months, and the simulated lender's lag of four: by July 2021 loans to November 2020 are mature.
 WINDOW = 4
 JULY, AUGUST, SEPTEMBER, OCTOBER = (date(2021, month, 1) for month in (7, 8, 9, 10))

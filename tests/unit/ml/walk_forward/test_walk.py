@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ml.judging import metrics
-from ml.judging.gate_limits import GateLimits
+from ml.judging.gate import GateLimits
 from ml.training.fitting import TrainingSettings
 from ml.walk_forward import candidates
 from ml.walk_forward.results import WalkedMonth
@@ -131,7 +131,7 @@ def test_an_interrupted_walk_trains_nothing_twice(history: History, monkeypatch:
         if month.month == AUGUST:
             raise KeyboardInterrupt
 
-    settings = TrainingSettings(boosting=SETTINGS.boosting, calibration="isotonic")
+    settings = TrainingSettings(model=SETTINGS.model, calibration="isotonic")
     with pytest.raises(KeyboardInterrupt):
         history.walk(JULY, SEPTEMBER, run="interrupted", policies=("monthly",), training=settings, report=interrupt)
     trained = []
@@ -156,7 +156,7 @@ def test_a_month_walked_again_is_replaced_whole(history: History) -> None:
 def test_months_that_followed_from_another_champion_go(history: History) -> None:
     """Prevents a walk whose months do not follow from each other."""
     history.walk(JULY, AUGUST, run="changed", policies=("never",))
-    other = TrainingSettings(exclude=("loan_to_income",), boosting=SETTINGS.boosting)
+    other = TrainingSettings(exclude=("loan_to_income",), model=SETTINGS.model)
     months = history.walk(JULY, JULY, run="changed", policies=("never",), training=other)
 
     assert [row.month for row in months] == [JULY]
@@ -166,7 +166,9 @@ def test_months_that_followed_from_another_champion_go(history: History) -> None
 
 
 def test_without_a_champion_nothing_is_decided_and_the_gate_is_told(history: History) -> None:
-    (month,) = history.walk(JULY, JULY, run="refused", policies=("never",), limits=GateLimits(min_test_rows=10_000))
+    (month,) = history.walk(
+        JULY, JULY, run="refused", policies=("never",), limits=GateLimits({"min_test_rows": 10_000})
+    )
 
     assert (month.champion, month.n_decisions, month.is_retrained, month.is_promoted) == (None, 0, True, False)
     assert "test_has_enough_loans: Required at least 10,000 test loans" in month.why

@@ -12,7 +12,7 @@ import pytest
 
 from orchestration.services.processes import Service, log_of, require_free_ports, run_together, services
 from warehouse.errors import ServiceError, SettingError
-from warehouse.settings import Settings
+from warehouse.settings import Ports, Settings
 
 
 def free_port() -> int:
@@ -107,7 +107,7 @@ def test_a_port_in_use_names_the_service_and_the_option(home: Settings) -> None:
 
 
 def test_up_starts_api_dagster_daemon_mlflow_and_reports(home: Settings) -> None:
-    wanted = services(home, Path("/sockets"), dagster_port=1, api_port=2, mlflow_port=3, reports_port=4)
+    wanted = services(home, Path("/sockets"), Ports(1, 2, 3, 4))
 
     assert [(service.name, service.port) for service in wanted] == [
         ("API", 2),
@@ -121,9 +121,7 @@ def test_up_starts_api_dagster_daemon_mlflow_and_reports(home: Settings) -> None
 def test_mlflow_is_started_silent_and_alone(home: Settings) -> None:
     """A bank's network hears nothing from us, whatever the parent's environment says; and no idle job runners."""
     mlflow = next(
-        service
-        for service in services(home, Path("/sockets"), dagster_port=1, api_port=2, mlflow_port=3, reports_port=4)
-        if service.name == "MLflow"
+        service for service in services(home, Path("/sockets"), Ports(1, 2, 3, 4)) if service.name == "MLflow"
     )
 
     assert mlflow.environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
@@ -133,7 +131,7 @@ def test_mlflow_is_started_silent_and_alone(home: Settings) -> None:
 @pytest.mark.parametrize("name", ["Dagster", "MLflow"])
 def test_no_tool_opens_a_port_of_its_own(home: Settings, name: str) -> None:
     """Their ports had no login: any page in a browser, and any user of the machine, could launch runs."""
-    wanted = services(home, Path("/sockets"), dagster_port=3000, api_port=8000, mlflow_port=5000, reports_port=8050)
+    wanted = services(home, Path("/sockets"), Ports())
     command = list(next(service for service in wanted if service.name == name).command)
 
     assert any(f"/sockets/{name.lower()}" in argument for argument in command)

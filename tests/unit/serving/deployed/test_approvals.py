@@ -132,7 +132,7 @@ def test_an_approval_may_leave_the_roll_out_to_a_person(own_client: Client) -> N
     given = own_client.post("/v1/models/2/approval", json=REASON | {"serve": False})
 
     assert (given.status_code, given.json()["state"]) == (202, "waiting")
-    assert "`loanlake challenge 2 --canary --reason …` rolls it out" in given.json()["next"]
+    assert "`loanlake canary start 2 --reason …` rolls it out" in given.json()["next"]
     assert given.json()["approval"]["serve"] is False
 
 

@@ -13,14 +13,14 @@ from ml.registry.registered_version import record_version
 from ml.rollout.challenge import start_challenge
 from serving.access.keys import KeyStore
 from serving.app import create_app
-from serving.options import PageUrls, ServingOptions
+from serving.options import ServingOptions
 from tests.model_factory import MODEL_NAME, SOURCE, register_model, shared_bundle
 from tests.registered_version import registered_version
 from tests.serving_home import APPLICATION, RISKY, ServingHome, until_ready_says
 from tests.unit.serving.page.parsed_page import Page
 from warehouse import decision_log
 from warehouse.decision_log import ingest_into_lake
-from warehouse.settings import Settings
+from warehouse.settings import PageUrls, Settings
 
 Client = TestClient[Litestar]
 SCRIPT = "<script>alert('1')</script>"

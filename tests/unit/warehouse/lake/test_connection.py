@@ -17,9 +17,8 @@ from warehouse.errors import LakeError, NoLakeError
 from warehouse.lake.connection import connect, current_snapshot, extension_path, prepare, writer
 from warehouse.lake.maintenance import maintain
 from warehouse.lake.tables import TABLES
-from warehouse.memory import memory_bytes
 from warehouse.raw import PROVENANCE_COLUMNS, raw_columns
-from warehouse.settings import Settings
+from warehouse.settings import Settings, memory_bytes
 
 
 def test_a_reader_of_an_empty_home_is_told_how_to_make_a_lake(home: Settings) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from warehouse.commands import sql
-from warehouse.dev_command import dev
+from warehouse.commands import drop_lake, list_dev_lakes, sql
 from warehouse.errors import LakeBusyError, NotFoundError
 from warehouse.lake.connection import DEV, attach, connect, lease, writer
 from warehouse.lake.dev_lakes import dev_lakes, drop_dev_lake, of_dev_lake
@@ -67,9 +66,9 @@ def test_the_shell_lists_its_tables_by_the_names_that_queries_use(ada: Settings)
 
 
 def test_its_owner_drops_it(home: Settings, ada: Settings) -> None:
-    assert CliRunner().invoke(dev, ["list"]).output == "ada (yours)\n"
+    assert CliRunner().invoke(list_dev_lakes).output == "ada (yours)\n"
 
-    assert CliRunner().invoke(dev, ["drop"]).output == "the dev lake of ada is dropped\n"
+    assert CliRunner().invoke(drop_lake).output == "the dev lake of ada is dropped\n"
 
     assert dev_lakes(home) == []
     assert not ada.home.exists()

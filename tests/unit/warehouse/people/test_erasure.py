@@ -13,8 +13,8 @@ from warehouse.lake.maintenance import maintain
 from warehouse.people.erasure import LakeErasure, erase
 from warehouse.people.person import Person, find_person, rows_held
 from warehouse.people.pseudonyms import pseudonyms
-from warehouse.raw.keys import quoted_name
 from warehouse.settings import Settings
+from warehouse.sql.quoting import identifier
 
 ANN = Person("b-ann", {"a-ann"})
 
@@ -68,9 +68,9 @@ def test_an_export_shows_what_peoples_own_lakes_hold(home: Settings) -> None:
 
 @pytest.mark.parametrize("schema", ["anna.k_core", "ci-bot_core", '"x"_core'])
 def test_a_person_goes_from_a_schema_whatever_it_is_called(home: Settings, schema: str) -> None:
-    applications = quoted_name(schema, "int_applications")
+    applications = identifier(schema, "int_applications")
     with writer("test", home) as con:
-        con.execute(f"create schema {quoted_name(schema)}")
+        con.execute(f"create schema {identifier(schema)}")
         con.execute(f"create table {applications} as select 'b-ann' as borrower_id, 'a-ann' as application_id")
 
     with connect(home) as con:

@@ -65,7 +65,7 @@ def test_the_same_content_again_changes_nothing_whatever_its_name(home: Settings
 
 
 def test_known_content_under_another_name_brings_a_lost_landing_file_back(home: Settings, truth_file: Path) -> None:
-    """It was landed under its name now, which `loanlake reload` does not look for."""
+    """It was landed under its name now, which `loanlake data reload` does not look for."""
     ingest_files("simulated", [truth_file], home, "truth")
     landing = home.landing / "simulated" / "truth"
     (landing / "truth.csv").unlink()

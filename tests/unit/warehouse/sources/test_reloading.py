@@ -70,7 +70,9 @@ def test_damage_within_a_file_of_the_right_size_is_found_by_reading_it(loaded: S
 def test_status_and_a_query_say_what_is_lost_and_what_brings_it_back(loaded: Settings) -> None:
     data_file(loaded).unlink()
 
-    assert f"{TABLE}: 1 data files are missing or cut short; `loanlake reload` loads them again" in status_text(loaded)
+    assert f"{TABLE}: 1 data files are missing or cut short; `loanlake data reload` loads them again" in status_text(
+        loaded
+    )
     with connect(loaded) as con, pytest.raises(QueryError, match="`loanlake status` says which data files are lost"):
         run_query(con, ROWS, io.StringIO())
 

@@ -104,7 +104,7 @@ def test_a_refresh_that_is_worse_than_a_newer_champion_waits(home: Settings, gai
     word, text = run(home)
 
     assert (word, served_version(home)) == ("waiting", 1)
-    assert f"`loanlake promote 2 --source {SOURCE} --reason …` serves it" in text
+    assert f"`loanlake model promote 2 --source {SOURCE} --reason …` serves it" in text
 
 
 def test_new_features_that_are_not_shown_to_be_better_begin_in_shadow(home: Settings, gain: list[float]) -> None:
@@ -213,7 +213,7 @@ def test_another_lenders_model_stays_unless_the_run_takes_over(home: Settings) -
     taken, other = run(home, takes_over=True)
 
     assert kept == "waiting"
-    assert f"`loanlake promote 2 --source {SOURCE} --reason …` takes its place" in text
+    assert f"`loanlake model promote 2 --source {SOURCE} --reason …` takes its place" in text
     assert taken == "published"
     assert other.startswith("published now, in the place of default_risk_union, first model of its lender")
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ml.judging.gate_limits import limits_of
+from ml.judging.gate_limits import limits_of, plain_limits
 from orchestration.defs.training.candidates import Judgement, candidate_directory
-from orchestration.defs.training.steps import is_judged, plain_limits
+from orchestration.defs.training.steps import is_judged
 from warehouse.lenders import rules as lenders
 from warehouse.lenders.rules import read_lender
 from warehouse.settings import Settings

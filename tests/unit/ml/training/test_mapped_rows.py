@@ -9,9 +9,9 @@ import duckdb
 import numpy as np
 import pytest
 
+from ml.families.protocol import StreamedSample
 from ml.judging.evaluation import evaluate
 from ml.judging.leakage import feature_signals
-from ml.training.external_memory import StreamedSample
 from ml.training.fitting import train
 from ml.training.reference import build_reference
 from ml.training.training_set import TrainingSet, read_training_set
@@ -77,7 +77,7 @@ def test_the_trees_are_the_same_to_the_byte(
     monkeypatch.setattr("ml.training.fitting.BATCH_ROWS", 150)
     expected, found = train(held, CONTRACT, SETTINGS), train(mapped, CONTRACT, SETTINGS)
 
-    assert found.trees.to_bytes() == expected.trees.to_bytes()
+    assert found.model.to_bytes() == expected.model.to_bytes()
     assert found.calibrator == expected.calibrator
     assert evaluate(found, mapped).to_dict() == evaluate(expected, held).to_dict()
     assert feature_signals(mapped, CONTRACT) == feature_signals(held, CONTRACT)
@@ -122,10 +122,10 @@ def test_an_application_that_occurs_twice_is_refused_on_disk_too(
 def test_the_baseline_draws_its_rows_evenly(mapped: TrainingSet, tmp_path: Path) -> None:
     rows = mapped.rows("train")
     design_matrix = train(replace(mapped), CONTRACT, SETTINGS).design_matrix
-    sample = StreamedSample(rows, design_matrix, mapped.defaulted("train"), tmp_path, 150)
+    sample = StreamedSample(rows, design_matrix.encode, mapped.defaulted("train"), tmp_path, 150)
 
-    matrix, defaulted = sample.drawn(100)
+    drawn = sample.drawn(100)
 
-    assert (len(matrix), len(defaulted)) == (100, 100)
-    assert matrix[0].tobytes() == design_matrix.encode(rows.iloc[:1]).tobytes()
-    assert matrix[-1].tobytes() == design_matrix.encode(rows.iloc[-1:]).tobytes()
+    assert (len(drawn.matrix), len(drawn.defaulted)) == (100, 100)
+    assert drawn.matrix[0].tobytes() == design_matrix.encode(rows.iloc[:1]).tobytes()
+    assert drawn.matrix[-1].tobytes() == design_matrix.encode(rows.iloc[-1:]).tobytes()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from warehouse.memory import memory_bytes
+from warehouse.settings.memory import memory_bytes
 
 
 def test_a_containers_limit_counts(tmp_path: Path) -> None:

@@ -1,67 +1,42 @@
-"""Gradient-boosted trees, and the logistic regression they must beat, behind one interface.
-
-An estimator is a frozen value of settings; fitting it gives a model that turns matrices into raw probabilities.
-"""
+"""XGBoost: boosted trees for blocks of rows; their ONNX twin and a table of contributions for single ones."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.training.design_matrix import Matrix
-from ml.training.external_memory import StreamedSample, external_matrix
+from ml.families.external_memory import external_matrix
+from ml.families.protocol import Matrix, Sample, StreamedSample
+from ml.trees.explain import Explainer
+from ml.trees.forest import Forest
+from ml.trees.onnx_twin import open_session, raw_scores, to_onnx
 from warehouse.errors import SettingError
 
 if TYPE_CHECKING:
     import xgboost
-    from sklearn.pipeline import Pipeline
+    from onnxruntime import InferenceSession
 
-Floats = NDArray[np.float64]
 _MANY_ROWS = 200_000
 #: Below this number of defaults a leaf needs fewer of them.
 _FEW_DEFAULTS = 64
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Rows to fit on: the matrix (n, n_columns) with NaN for missing, and who defaulted (n,)."""
-
-    matrix: Matrix
-    defaulted: NDArray[np.bool_]
-
-
-class FittedModel(Protocol):
-    """What an estimator learned."""
-
-    def predict(self, matrix: Matrix) -> Floats:
-        """Raw (uncalibrated) probabilities of default, shape (n,), from rows encoded as those it was fitted on."""
-        ...
-
-
-class Estimator(Protocol):
-    """Settings that can learn."""
-
-    def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> FittedModel:
-        """Learn from ``train``; ``tune`` may decide when to stop. ``monotone``: each column's direction of risk."""
-        ...
+BOOSTER, TWIN, EXPLAINER = "booster.ubj", "model.onnx", "explainer.npz"
 
 
 @dataclass(frozen=True)
 class BoostedTrees:
-    """A fitted booster, cut to the number of trees that did best on tune rows."""
+    """A booster; a fitted one is cut to the number of trees that did best on tune rows."""
 
     booster: "xgboost.Booster"
-    n_trees: int
 
-    def predict(self, matrix: Matrix) -> Floats:
-        """Raw probabilities; float32 inside, widened here."""
-        return np.asarray(self.booster.inplace_predict(matrix), dtype=np.float64)
+    def raw_scores(self, matrix: Matrix) -> NDArray[np.float32]:
+        """Log-odds, shape (n,)."""
+        return np.asarray(self.booster.inplace_predict(matrix, predict_type="margin"), dtype=np.float32)
 
-    def gain(self, n_columns: int) -> Floats:
-        """For each column the training loss its splits removed, as a share of all: sums to 1."""
+    def importance(self, n_columns: int) -> NDArray[np.float64]:
+        """For each column the training loss its splits removed, as a share of all."""
         total = np.zeros(n_columns)
         for name, value in self.booster.get_score(importance_type="total_gain").items():
             total[int(name[1:])] = value
@@ -70,6 +45,36 @@ class BoostedTrees:
     def to_bytes(self) -> bytes:
         """The booster in UBJSON; equal training sets and settings give equal bytes."""
         return bytes(self.booster.save_raw("ubj"))
+
+    def write(self, directory: Path) -> None:
+        """Booster, ONNX twin, and what each way through the trees contributes."""
+        forest = Forest.from_booster(self.booster)
+        (directory / BOOSTER).write_bytes(self.to_bytes())
+        (directory / TWIN).write_bytes(to_onnx(forest))
+        with (directory / EXPLAINER).open("wb") as file:
+            # a megabyte or more, read at every start and swap: not compressed
+            np.savez(file, allow_pickle=False, **Explainer.from_forest(forest).to_arrays())
+
+
+@dataclass(frozen=True)
+class ServedTrees:
+    """The trees without XGBoost."""
+
+    session: "InferenceSession"
+    explainer: Explainer
+
+    def raw_scores(self, matrix: Matrix) -> NDArray[np.float32]:
+        """Log-odds, shape (n,), to the bit those of the booster."""
+        return raw_scores(self.session, matrix)
+
+    @property
+    def expected(self) -> float:
+        """The mean raw score over the training cover."""
+        return self.explainer.expected
+
+    def contributions(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Exact TreeSHAP, shape (n_columns,)."""
+        return self.explainer.contributions(row)
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,9 @@ class GradientBoosting:
     ``threads``: None takes one below 200,000 train rows and every core above. On 21,000 × 64 one thread took 7 s of
     processor time and two took 32 s, most of it waiting for each other. The booster's bytes are the same.
     """
+
+    name: ClassVar[str] = "xgboost"
+    files: ClassVar[tuple[str, ...]] = (BOOSTER, TWIN, EXPLAINER)
 
     max_trees: int = 2000
     learning_rate: float = 0.03
@@ -163,11 +171,32 @@ class GradientBoosting:
             early_stopping_rounds=self.patience,
             verbose_eval=False,
         )
-        n_trees = booster.best_iteration + 1
         # one text for one model: the discarded trees and the stopping record would be part of its bytes
-        booster = booster[:n_trees]
+        booster = booster[: booster.best_iteration + 1]
         booster.set_attr(best_iteration=None, best_score=None)
-        return BoostedTrees(booster, n_trees)
+        return BoostedTrees(booster)
+
+    @staticmethod
+    def packages() -> dict[str, str]:
+        """XGBoost; its distribution is named xgboost or xgboost-cpu, by platform."""
+        import xgboost
+
+        return {"xgboost": str(xgboost.__version__)}
+
+    @staticmethod
+    def read(directory: Path) -> BoostedTrees:
+        """The booster, on one thread: no thread waits for another inside a prediction."""
+        import xgboost
+
+        booster = xgboost.Booster(model_file=str(directory / BOOSTER))
+        booster.set_param({"nthread": 1})
+        return BoostedTrees(booster)
+
+    @staticmethod
+    def open(directory: Path) -> ServedTrees:
+        """The twin and the explainer."""
+        with np.load(directory / EXPLAINER, allow_pickle=False) as arrays:
+            return ServedTrees(open_session((directory / TWIN).read_bytes()), Explainer.from_arrays(arrays))
 
     def _threads(self, n_rows: int) -> int:
         if self.threads is not None:
@@ -192,42 +221,3 @@ class GradientBoosting:
             "seed": self.seed,
             "nthread": self._threads(len(defaulted)),
         }
-
-
-@dataclass(frozen=True)
-class FittedLogistic:
-    """A fitted logistic regression, its imputation and scaling inside."""
-
-    pipeline: "Pipeline"
-
-    def predict(self, matrix: Matrix) -> Floats:
-        """Raw probabilities."""
-        return np.asarray(self.pipeline.predict_proba(matrix.astype(np.float64))[:, 1], dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class LogisticRegression:
-    """The baseline: medians for missing values and an indicator of each, standardised columns, a mild ridge (``c``).
-
-    Of a streamed sample it is fitted on 200,000 rows spread over all: a line through 50 columns needs no more.
-    """
-
-    c: float = 0.1
-
-    def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> FittedLogistic:
-        """Fit on ``train``; needs neither ``tune`` nor directions."""
-        from sklearn.impute import SimpleImputer
-        from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        del tune, monotone
-        matrix, defaulted = (train.matrix, train.defaulted) if isinstance(train, Sample) else train.drawn(_MANY_ROWS)
-        pipeline = make_pipeline(
-            # a column without a single value in train stays, as zeros, so that later rows still fit
-            SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
-            StandardScaler(),
-            SklearnLogisticRegression(C=self.c, max_iter=2000),
-        )
-        pipeline.fit(matrix.astype(np.float64), defaulted)
-        return FittedLogistic(pipeline)

@@ -1,0 +1,17 @@
+"""The families by name; a new one is one module and one entry here."""
+
+from ml.families.boosted_trees import GradientBoosting
+from ml.families.protocol import Family
+from warehouse.errors import SettingError
+
+_FAMILIES: tuple[type[Family], ...] = (GradientBoosting,)
+DEFAULT: Family = GradientBoosting()
+
+
+def family_of(name: object) -> type[Family]:
+    """The family that a bundle or a lineage names; raises SettingError for one that this version does not know."""
+    for family in _FAMILIES:
+        if family.name == name:
+            return family
+    known = ", ".join(family.name for family in _FAMILIES)
+    raise SettingError(f"a model's family must be one of {known}: found {name!r}")

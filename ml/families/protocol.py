@@ -1,0 +1,122 @@
+"""What a family of models must be able to do: learn, score, be written into a bundle, and be read from it.
+
+A family is a frozen dataclass of settings. Fitting one gives a model; a bundle holds the model twice: in the library's
+own format, which scores blocks of rows, and in a served form, which scores one row in microseconds, gives its reasons,
+and imports no heavy library. Both give the same row the same bits; a gate on every promotion measures it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Rows × columns, float32: what XGBoost and ONNX Runtime compute in; NaN is missing.
+Matrix = NDArray[np.float32]
+#: Rows encoded at a time where not all fit into memory: about 130 MB of 64 columns.
+BATCH_ROWS = 500_000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows to fit on: the matrix (n, n_columns), and who defaulted (n,)."""
+
+    matrix: Matrix
+    defaulted: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class StreamedSample:
+    """Rows to fit on that are never encoded all at once; ``defaulted`` (n,) is held.
+
+    ``directory``: where a matrix too large for memory may lie.
+    """
+
+    frame: "pd.DataFrame"
+    encode: "Callable[[pd.DataFrame], Matrix]"
+    defaulted: NDArray[np.bool_]
+    directory: Path
+    batch_rows: int = BATCH_ROWS
+
+    def batches(self) -> Iterator[tuple[Matrix, NDArray[np.bool_]]]:
+        """Matrices of at most ``batch_rows`` rows with their outcomes, in order."""
+        for start in range(0, len(self.frame), self.batch_rows):
+            rows = slice(start, start + self.batch_rows)
+            yield self.encode(self.frame.iloc[rows]), self.defaulted[rows]
+
+    def drawn(self, n_rows: int) -> Sample:
+        """Up to ``n_rows`` spread evenly over all, encoded; the same rows whenever they are drawn."""
+        places = np.linspace(0, len(self.frame) - 1, num=min(n_rows, len(self.frame)), dtype=np.int64)
+        return Sample(self.encode(self.frame.iloc[places]), self.defaulted[places])
+
+
+class Model(Protocol):
+    """What scores blocks of rows."""
+
+    def raw_scores(self, matrix: Matrix) -> NDArray[Any]:
+        """Log-odds of default before calibration, shape (n,), of encoded rows; safe in any number of threads."""
+        ...
+
+
+class FittedModel(Model, Protocol):
+    """What a family learned."""
+
+    def importance(self, n_columns: int) -> NDArray[np.float64]:
+        """For each column its share in what the model learned: sums to 1, or all are 0."""
+        ...
+
+    def write(self, directory: Path) -> None:
+        """Write the family's ``files``."""
+        ...
+
+
+class ServedForm(Model, Protocol):
+    """What scores single rows and gives reasons; ``raw_scores`` are float32 values."""
+
+    @property
+    def expected(self) -> float:
+        """The mean raw score of the training rows: where contributions start from."""
+        ...
+
+    def contributions(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
+        """What each column adds to a row's raw score, shape (n_columns,); with ``expected`` they sum to it."""
+        ...
+
+
+class Estimator(Protocol):
+    """Settings that can learn."""
+
+    def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> Model:
+        """Learn from ``train``; ``tune`` may decide when to stop. ``monotone``: each column's direction of risk."""
+        ...
+
+
+class Family(Protocol):
+    """Settings that can learn a model that is served; ``name`` and ``files`` stand in the bundle's manifest."""
+
+    name: ClassVar[str]
+    files: ClassVar[tuple[str, ...]]
+
+    def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> FittedModel:
+        """As :meth:`Estimator.fit`."""
+        ...
+
+    @staticmethod
+    def packages() -> dict[str, str]:
+        """The libraries that fit it, with their versions, for lineage."""
+        ...
+
+    @staticmethod
+    def read(directory: Path) -> Model:
+        """The model from ``files``, on one thread; may import its library."""
+        ...
+
+    @staticmethod
+    def open(directory: Path) -> ServedForm:
+        """The served form from ``files``; imports no heavy library."""
+        ...

@@ -1,0 +1,46 @@
+"""One process at a time: a lock file, which the system frees when its holder ends, however it ends."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def file_turn(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path``, as one process and one thread of it; wait for the holder before. Not reentrant."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file, locked(file.fileno()):
+        yield
+
+
+@contextmanager
+def file_turn_if_free(path: Path) -> Iterator[bool]:
+    """As :func:`file_turn`, without waiting: False where another one holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        yield try_lock(file.fileno())
+
+
+@contextmanager
+def locked(descriptor: int) -> Iterator[None]:
+    """Hold the lock of an open file."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        unlock(descriptor)
+
+
+def try_lock(descriptor: int) -> bool:
+    """Take the lock of an open file, which is freed with it; False where another one holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def unlock(descriptor: int) -> None:
+    """Free the lock of an open file, which a child process may have inherited."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -1,0 +1,253 @@
+"""Where a Loanlake home keeps its state, and how the environment changes it.
+
+Everything lives under one directory, ``LOANLAKE_HOME``; two homes share nothing. The default does not depend on the
+working directory, so that ``dbt run`` in ``warehouse/``, Dagster and the API find the same lake.
+"""
+
+import getpass
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from warehouse.errors import SettingError
+from warehouse.settings.checkout import default_home
+from warehouse.settings.memory import memory_bytes
+from warehouse.settings.places import Places
+from warehouse.settings.variable import Variable, read
+
+Erasure = Literal["delete", "pseudonymise"]
+#: How long callers may count on an ``Idempotency-Key``, whatever the settings.
+KEY_LIFE = timedelta(days=1)
+_MEMORY = "a share of the machine's memory"
+
+
+def _home(text: str) -> Path:
+    home = Path(text).expanduser().resolve()
+    if {"?", "%"} & set(str(home)):
+        raise ValueError(text)
+    return home
+
+
+def _moment(text: str) -> datetime:
+    """Naive UTC, like every time in the lake."""
+    found = datetime.fromisoformat(text)
+    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+
+
+def _catalog(text: str) -> str:
+    scheme, _, rest = text.partition(":")
+    if scheme != "postgres" or not rest:
+        raise ValueError(scheme)
+    return rest
+
+
+@dataclass(frozen=True)
+class Settings(Places):
+    """The home, its lake and its models.
+
+    ``catalog_schema``: the schema of a PostgreSQL catalog that a dev lake has to itself, None for production's.
+    """
+
+    home: Annotated[
+        Path,
+        Variable(
+            "Directory of all state, readable by its owner alone.",
+            otherwise="`var/` of a clone; of an installed package `loanlake` in `$XDG_DATA_HOME` (`~/.local/share`)",
+            must="a path without '?' and '%', which Dagster takes for parts of a URL",
+            parse=_home,
+        ),
+    ]
+    source: Annotated[
+        str | None,
+        Variable("Lender that commands are about when none is named.", otherwise="the one served, else simulated"),
+    ] = None
+    catalog: Annotated[
+        str | None,
+        Variable(
+            "PostgreSQL database of the lake's catalog, for a team.",
+            must="'postgres:' and a libpq connection string",
+            hint="leave it unset for the embedded catalog",
+            otherwise="SQLite in the home",
+            parse=_catalog,
+            secret=True,
+        ),
+    ] = None
+    lake_data: Annotated[
+        str,
+        Variable("Directory or object store prefix of the lake's Parquet files.", otherwise="`lake/data/` in the home"),
+    ] = ""
+    lease_seconds: Annotated[
+        float, Meta(gt=0), Variable("How long a writer waits for its turn to write.", unit="seconds")
+    ] = 120.0
+    dev_name: Annotated[
+        str,
+        Meta(pattern="^[a-z0-9_]{1,40}$"),
+        Variable(
+            "Name of the lake that `dbt build` in `warehouse/` builds into.",
+            must="1 to 40 small letters, digits and underscores",
+            hint="leave it unset for your user's name",
+            otherwise="your user's name",
+        ),
+    ] = "analyst"
+    retention_days: Annotated[
+        float, Meta(gt=0), Variable("How long every state of the lake can be read again.", unit="days")
+    ] = 30.0
+    grace_hours: Annotated[
+        float,
+        Meta(gt=0),
+        Variable("How long a file that no kept snapshot needs stays, for queries that still read it.", unit="hours"),
+    ] = 24.0
+    decision_log_days: Annotated[
+        float,
+        Meta(ge=KEY_LIFE.days),
+        Variable(
+            "How long the API's log keeps decisions that the lake has, and knows an `Idempotency-Key`.",
+            unit="days",
+            hint=f"callers may count on an Idempotency-Key for {KEY_LIFE.days * 24} hours",
+        ),
+    ] = 30.0
+    file_rows: Annotated[int, Meta(ge=1), Variable("Most rows that one file may have.", unit="rows")] = 200_000_000
+    file_gigabytes: Annotated[
+        float, Meta(gt=0), Variable("Most bytes that one file may have, unpacked.", unit="gigabytes")
+    ] = 100.0
+    training_memory_share: Annotated[
+        float,
+        Meta(ge=0, le=1),
+        Variable("Share of the machine's memory beyond which training works from disk.", noun=_MEMORY),
+    ] = 0.5
+    query_memory_share: Annotated[
+        float,
+        Meta(ge=0.01, le=1),
+        Variable("Share of the machine's memory beyond which queries and builds work from disk.", noun=_MEMORY),
+    ] = 0.8
+    publish: Annotated[
+        Literal["auto", "never"],
+        Variable("Whether a run may publish a model, where neither the run nor the lender's file says so."),
+    ] = "auto"
+    approval_required: Annotated[
+        bool,
+        Variable(
+            "Whether a person must approve a version before it is served.",
+            "LOANLAKE_APPROVAL",
+            words={"none": False, "required": True},
+        ),
+    ] = False
+    skew_since: Annotated[
+        datetime | None,
+        Variable(
+            "Earlier decisions do not count against a promotion.",
+            must="an ISO 8601 time such as 2026-03-01T09:00",
+            otherwise="the last 30 days count",
+            parse=_moment,
+        ),
+    ] = None
+    erasure: Annotated[Erasure, Variable("What happens to the rows of a person who is erased.")] = "delete"
+    erasure_key: Annotated[
+        str | None,
+        Meta(min_length=32),
+        Variable(
+            "Key of the pseudonyms.",
+            secret=True,
+            hint="ids can be guessed from the pseudonyms of a shorter key; leave it unset for a key made in the home",
+            otherwise="a key made in the home",
+        ),
+    ] = field(default=None, repr=False)
+    redis_url: Annotated[
+        str | None,
+        Meta(pattern="^(redis|rediss|unix)://"),
+        Variable(
+            "Redis server of the online store and the rate limits, for a team.",
+            must="an address that begins with redis://, rediss:// or unix://, as in redis://127.0.0.1:6379/0",
+            hint="leave it unset to keep both in the home",
+            otherwise="both are in the home",
+            secret=True,
+        ),
+    ] = None
+    redis_prefix: Annotated[
+        str,
+        Variable(
+            "Prefix of all keys in Redis; set it where two homes share a store.",
+            otherwise="from the home's path",
+        ),
+    ] = "loanlake"
+    redis_timeout_seconds: Annotated[
+        float, Meta(gt=0), Variable("How long a look-up in Redis may take.", unit="seconds")
+    ] = 0.25
+    catalog_schema: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Read ``LOANLAKE_*`` variables; raises SettingError naming the variable and the value that cannot be used."""
+        env = os.environ if environment is None else environment
+        given = read(cls, env)
+        home = given["home"] = given.get("home") or _home(str(default_home(env)))
+        return cls(
+            **{
+                "lake_data": _own_lake_data(home),
+                "redis_prefix": _own_redis_prefix(home),
+                "dev_name": given.get("dev_name") or _user(),
+                **given,
+            }
+        )
+
+    def active_source(self) -> str:
+        """The lender that work is about when none is named: the setting, else the deployed model's, else simulated.
+
+        Raises SettingError where deployment.json cannot be read.
+        """
+        if self.source:
+            return self.source
+        if not self.deployment.exists():
+            return "simulated"
+        try:
+            return str(json.loads(self.deployment.read_text())["source"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise SettingError(
+                f"{self.deployment} must name the source that is served: {error!r}; restore it from a backup, or set "
+                "LOANLAKE_SOURCE"
+            ) from error
+
+    @property
+    def training_bytes(self) -> int:
+        """What training may take of memory before it works from disk."""
+        return int(self.training_memory_share * memory_bytes())
+
+    @property
+    def query_bytes(self) -> int:
+        """What a DuckDB connection may take of memory before it works from disk."""
+        return int(self.query_memory_share * memory_bytes())
+
+    @property
+    def file_bytes(self) -> int:
+        """The most bytes that one file may bring, unpacked."""
+        return int(self.file_gigabytes * 1e9)
+
+    @property
+    def default_lake_data(self) -> str:
+        """Where the Parquet files are unless ``LOANLAKE_LAKE_DATA`` says otherwise."""
+        return _own_lake_data(self.home)
+
+
+def _own_lake_data(home: Path) -> str:
+    return f"{home / 'lake' / 'data'}/"
+
+
+def _own_redis_prefix(home: Path) -> str:
+    # of the whole path: two homes on one server must never delete each other's borrowers
+    return f"loanlake:{home.name}-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
+
+
+def _user() -> str:
+    """The user's name in small letters: it names a folder and a schema."""
+    try:
+        return re.sub(r"[^a-z0-9_]+", "_", getpass.getuser().lower())[:40]
+    except (KeyError, OSError):  # an account without a name, as in some containers
+        return "analyst"
