@@ -49,6 +49,8 @@ class StampedBuild:
             return "no earlier build without a failure"
         if stamp.project != self._project:
             return "the dbt project has changed"
+        if stamp.after > self._before:
+            return "the lake is older than the last build: it was restored or created again"
         with connect(self._settings) as con:
             if not all_kept(con, after=stamp.before):
                 return "snapshots since the last build have expired"
