@@ -142,7 +142,7 @@ def sign_in(end_sessions: bool) -> None:
 
     settings = Settings.from_environment()
     if end_sessions:
-        click.echo(f"{SignIn(settings).end_all()} sessions ended; links that nobody has used are void")
+        click.echo(f"{SignIn(settings).end_all()} sessions ended; unused links are no longer valid")
     else:
         click.echo(_sign_in_line(settings))
 
@@ -164,7 +164,7 @@ def status() -> None:
 @click.command()
 @click.option("--retention-days", type=click.FloatRange(min=0), help="Replaces LOANLAKE_RETENTION_DAYS.")
 @click.option(
-    "--grace-hours", type=click.FloatRange(min=0), help="Replaces LOANLAKE_GRACE_HOURS; 0 only if nobody reads."
+    "--grace-hours", type=click.FloatRange(min=0), help="Replaces LOANLAKE_GRACE_HOURS; 0 only while no process reads."
 )
 def maintain(retention_days: float | None, grace_hours: float | None) -> None:
     """Merge small files, expire old snapshots, prune the API's log.

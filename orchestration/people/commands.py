@@ -41,7 +41,9 @@ def export(*, borrower_id: str, to: Path | None) -> None:
 @options.reason
 @click.option("--yes", is_flag=True, help="Do not ask before erasing.")
 @click.option(
-    "--now", is_flag=True, help="Expire earlier snapshots immediately and delete their files; only if nobody reads."
+    "--now",
+    is_flag=True,
+    help="Expire earlier snapshots immediately and delete their files; only while no process reads.",
 )
 def erase(*, borrower_id: str, reason: str, yes: bool, now: bool) -> None:
     """Erase BORROWER_ID from the lake, files, logs and models.
