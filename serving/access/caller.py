@@ -1,4 +1,4 @@
-"""A caller that was let through: who they are and what they may do."""
+"""An authenticated caller: who they are and what they may do."""
 
 import msgspec
 

@@ -89,7 +89,7 @@ class Authentication:
 
 
 async def require_scope(scope: "Scope", handler: BaseRouteHandler) -> None:
-    """Raise NotPermitted where the caller lacks the handler's scope."""
+    """Raise NotPermitted if the caller lacks the handler's scope."""
     needed = handler.opt.get(SCOPE, ANY)
     if needed in (ANY, OPEN):
         return

@@ -1,4 +1,4 @@
-"""Whether this process can score, and what is amiss while it can."""
+"""Whether this process can score, and its limitations while it can."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AllowedMethods(ASGIMiddleware):
-    """Behind the guards: who may not call learns no methods."""
+    """It is behind the guards: a caller without access learns no methods."""
 
     scopes = (ScopeType.HTTP,)
 

@@ -50,7 +50,7 @@ class Field:
 
 
 class BodySchema:
-    """The fields that a body may and must have; nothing else is let in."""
+    """The fields that a body may and must have; no other field is accepted."""
 
     def __init__(self, name: str, fields: tuple[Field, ...]):
         self.name = name

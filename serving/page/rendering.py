@@ -1,4 +1,4 @@
-"""Templates to HTML: every value is escaped, and a name that a template does not find is an error, not a blank."""
+"""Templates to HTML: every value is escaped, and an unknown name in a template is an error, not an empty text."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ STATIC = {"page.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 
 def render(template: str, context: Mapping[str, Any]) -> str:
-    """The page; call it in a thread, since the first call imports Jinja2 and compiles the templates."""
+    """The page. Call it in a thread: the first call imports Jinja2 and compiles the templates."""
     return _environment().get_template(template).render(context)
 
 
