@@ -18,7 +18,7 @@ class AllowedMethods(ASGIMiddleware):
     scopes = (ScopeType.HTTP,)
 
     async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
-        """Answer, or pass on what is not OPTIONS."""
+        """Answer OPTIONS; pass on other requests."""
         if scope.get("method") != "OPTIONS":
             await next_app(scope, receive, send)
             return

@@ -13,7 +13,7 @@ from warehouse.errors import LoanlakeError
 from warehouse.settings import Settings
 
 N_SHOWN = 15
-#: The lake is asked no more often: its query reads a table of years.
+#: Seconds between two queries of the lake: one reads a table of years.
 _LAKE_SECONDS = 60.0
 
 
