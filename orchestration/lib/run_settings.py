@@ -69,7 +69,7 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def mode(self) -> PublishMode | None:
-        """What the run says of publishing; None where it says nothing."""
+        """The run's publication mode; None if it sets none."""
         return cast(PublishMode, self.publish) if self.publish else None
 
     def active_source(self, settings: Settings) -> str:

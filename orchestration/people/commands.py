@@ -28,7 +28,7 @@ def export(*, borrower_id: str, to: Path | None) -> None:
     if to is None:
         click.echo(text)
         return
-    # readable by its owner alone from its first byte on, also where the file was there before
+    # readable only by its owner from the first byte on, also if the file existed before
     with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         os.fchmod(file.fileno(), 0o600)
         file.write(text + "\n")
@@ -77,7 +77,7 @@ def erase(*, borrower_id: str, reason: str, yes: bool, now: bool) -> None:
     for model in done.models:
         click.echo(f"{model} learnt from them: train again for a model that did not")
     for name in done.dev_lakes:
-        click.echo(f"the dev lake of {name} is dropped, a copy from before: `dbt build` makes it again")
+        click.echo(f"the dev lake of {name} is dropped, as a copy from before: `dbt build` rebuilds it")
     if done.n_snapshots:
         click.echo(
             f"{done.n_snapshots:,} earlier snapshots of the lake stay readable for {settings.retention_days:g} days: "

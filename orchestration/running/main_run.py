@@ -1,4 +1,4 @@
-"""``loanlake run``: the main path with its progress, and a closing table of what it came to."""
+"""``loanlake run``: the main path with its progress, and a closing table of results."""
 
 import difflib
 import time
@@ -22,10 +22,10 @@ JOB = "default_risk"
 
 
 def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
-    """Execute the main job, printing one line a step and the closing table; returns whether it succeeded.
+    """Execute the main job, print one line per step and the closing table; returns whether it succeeded.
 
-    Raises RunRefused, before anything is built, where the source has no file in the lake and none to load, no model of
-    the dbt project reads its files, or the project lacks a version of the features that the run needs.
+    Raises RunRefused, before anything is built, if the source has no file in the lake and none to load, no dbt model
+    reads its files, or the project lacks a feature version that the run needs.
     """
     started, source = time.monotonic(), str(run_settings["source"])
     _require_files(source, run_settings["files"], settings)

@@ -1,6 +1,6 @@
 """``loanlake status``: what is in this home, read from the lake, the deployment file, the outbox and Dagster's storage.
 
-Reads only; a part that does not exist yet says so in a word. MLflow is not imported (9 s): versions come from the
+It only reads; a part that does not exist yet is shown as such. MLflow is not imported (9 s): versions come from the
 home's own record.
 """
 
@@ -171,7 +171,7 @@ def _served_lines(settings: Settings, now: datetime) -> list[str]:
 
 
 def _unusable(deployment: "Deployment", settings: Settings) -> list[str]:
-    """Why an API that starts now refuses the version; one that has loaded it before goes on with it."""
+    """Why an API that starts now refuses the version; one that has loaded it continues with it."""
     from ml.registry.registered_version import load_registered
 
     try:
@@ -210,7 +210,7 @@ def _model_lines(settings: Settings) -> list[str]:
 
 
 def _waiting_versions(settings: Settings) -> list[str]:
-    """Why the newest candidate of each lender is not the champion, where it passed its gates."""
+    """Why the newest candidate of each lender is not the champion, if it passed its gates."""
     from orchestration.defs.training.candidates import current_candidate
 
     lines = []

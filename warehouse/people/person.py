@@ -125,7 +125,7 @@ def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person
     """Where the lake as it stands holds the person; tables without a row of theirs are left out.
 
     Applications that staging refused, which raw rows alone know, are added to the person's ids on the way.
-    Raises ContractError where a lender's raw tables do not declare whose ids they hold.
+    Raises ContractError if a lender's raw tables do not declare their ids.
     """
     columns = _columns(con)
     lines: set[_Line] = set()
