@@ -73,7 +73,7 @@ def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
     try:
         succeeded = run_main_path(run_settings, settings)
     except KeyboardInterrupt:
-        click.echo("loanlake: interrupted; what was finished is kept, run again to go on", err=True)
+        click.echo("loanlake: interrupted; finished steps are kept, run again to continue", err=True)
         sys.exit(130)
     sys.exit(0 if succeeded else 1)
 
@@ -186,7 +186,7 @@ def maintain(retention_days: float | None, grace_hours: float | None) -> None:
     click.echo(f"deleted: {done.n_files_deleted:,} files, and {done.n_orphans_deleted:,} that no snapshot knew")
     click.echo(f"decision log: {log.n_entries:,} entries pruned, {log.n_bytes / 1e6:,.1f} MB given back")
     if log.n_missing:
-        click.echo(f"  {log.n_missing:,} entries that the lake had taken in are not in it: they go there again")
+        click.echo(f"  {log.n_missing:,} entries are missing in the lake: they are sent there again")
     click.echo(f"the lake took {done.seconds:.1f} s")
     for name, what in upkeep.dev_lakes.items():
         click.echo(f"dev lake of {name}: {what}")

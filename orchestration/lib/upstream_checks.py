@@ -57,7 +57,7 @@ def _problem(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> str | None:
     latest = instance.get_latest_materialization_event(key.asset_key)
     judged = evaluation.target_materialization_data
     if latest is not None and (judged is None or judged.run_id != latest.run_id):
-        return f"{_name(key)} has not been evaluated since run {latest.run_id[:8]} made the table anew"
+        return f"{_name(key)} has not been evaluated since run {latest.run_id[:8]} rebuilt the table"
     return None
 
 

@@ -275,7 +275,7 @@ def _outbox_lines(settings: Settings) -> list[str]:
         pending = count_pending(settings)
     except sqlite3.Error as error:
         return [f"the decision log cannot be read: {error}"]
-    return [f"{pending:,} decisions and outcomes wait to be taken into the lake"]
+    return [f"{pending:,} decisions and outcomes wait for ingestion into the lake"]
 
 
 def _run_lines(settings: Settings, now: datetime) -> list[str]:

@@ -195,9 +195,9 @@ def _entries(inbox: Path, source: str | None) -> Iterator[_Entry | PassedOver]:
         if source is not None and path.name != source:
             continue
         if not _is_folder(path):
-            yield PassedOver(path, "it lies in no source's folder: move it to inbox/<source>/")
+            yield PassedOver(path, "it is not in a source's folder: move it to inbox/<source>/")
         elif not is_name(path.name):
-            yield PassedOver(path, "a source's name has lower case letters, digits and _ alone: rename the folder")
+            yield PassedOver(path, "a source's name has only lower case letters, digits and _: rename the folder")
         else:
             yield from _entries_of(path, path.name, None)
 
@@ -231,7 +231,7 @@ def _why_passed_over(path: Path) -> str | None:
     if path.is_symlink():
         return "it is a link: drop the file itself"
     if not path.is_file():
-        return "it is no file: only files are loaded"
+        return "it is not a file: only files are loaded"
     if path.suffix == _REFUSED:
         why = _reason(path)
         how = f": {why}; " if why else ", and the run that tried says why: "

@@ -114,7 +114,7 @@ def _why_not_again(instance: dg.DagsterInstance, source: str, asked: _Asked) -> 
     if failed_runs(instance, refresh.name, tags) >= MOST_TRIES:
         return (
             f"the run for its files failed {MOST_TRIES} times: its runs say why; `loanlake run {source}` tries again, "
-            "and so does a file that is dropped anew"
+            "and so does a file that is put into the inbox again"
         )
     return why_not_now(instance, refresh.name, tags)
 

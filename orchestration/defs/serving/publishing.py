@@ -143,7 +143,7 @@ class _Run:
         before = read_deployment(self.settings)
         promote(self.settings, self.version, source=self.source, by=by, why=decided.why)
         is_other = before is not None and before.source != self.source
-        instead = f", in the place of {before.model_name}" if before is not None and is_other else ""
+        instead = f" instead of {before.model_name}" if before is not None and is_other else ""
         return Outcome("published", f"published now{instead}, {decided.why}")
 
     def _try_in_shadow(self, decided: Publication, *, by: str) -> Outcome:
