@@ -73,7 +73,7 @@ def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
     try:
         succeeded = run_main_path(run_settings, settings)
     except KeyboardInterrupt:
-        click.echo("loanlake: interrupted; what was finished is kept, run again to go on", err=True)
+        click.echo("loanlake: interrupted; finished steps are kept, run again to continue", err=True)
         sys.exit(130)
     sys.exit(0 if succeeded else 1)
 
@@ -137,7 +137,7 @@ def sign_in(end_sessions: bool) -> None:
 
     settings = Settings.from_environment()
     if end_sessions:
-        click.echo(f"{SignIn(settings).end_all()} sessions ended; links that nobody has used are void")
+        click.echo(f"{SignIn(settings).end_all()} sessions ended; unused links are no longer valid")
     else:
         click.echo(_sign_in_line(settings))
 
@@ -159,7 +159,7 @@ def status() -> None:
 @click.command()
 @click.option("--retention-days", type=click.FloatRange(min=0), help="Replaces LOANLAKE_RETENTION_DAYS.")
 @click.option(
-    "--grace-hours", type=click.FloatRange(min=0), help="Replaces LOANLAKE_GRACE_HOURS; 0 only if nobody reads."
+    "--grace-hours", type=click.FloatRange(min=0), help="Replaces LOANLAKE_GRACE_HOURS; 0 only while no process reads."
 )
 def maintain(retention_days: float | None, grace_hours: float | None) -> None:
     """Merge small files, expire old snapshots, prune the API's log.
@@ -181,7 +181,7 @@ def maintain(retention_days: float | None, grace_hours: float | None) -> None:
     click.echo(f"deleted: {done.n_files_deleted:,} files, and {done.n_orphans_deleted:,} that no snapshot knew")
     click.echo(f"decision log: {log.n_entries:,} entries pruned, {log.n_bytes / 1e6:,.1f} MB given back")
     if log.n_missing:
-        click.echo(f"  {log.n_missing:,} entries that the lake had taken in are not in it: they go there again")
+        click.echo(f"  {log.n_missing:,} entries are missing in the lake: they are sent there again")
     click.echo(f"the lake took {done.seconds:.1f} s")
     for name, what in upkeep.dev_lakes.items():
         click.echo(f"dev lake of {name}: {what}")

@@ -20,10 +20,10 @@ from warehouse.settings.registry import misspelt
 if TYPE_CHECKING:
     from litestar import Litestar
 
-#: Seconds that a thread may keep the interpreter from requests: a model being loaded, or a commit under way, would add
+#: Seconds that a thread may keep the interpreter from requests: a model being loaded, or a running commit, would add
 #: Python's own 5 ms to them, each time that it has a turn.
 _SWITCH_SECONDS = 0.001
-#: Seconds that requests in flight get when the server is told to stop.
+#: Seconds that running requests get when the server stops.
 _GRACE_SECONDS = 10
 #: Seconds that a port may still be taken when the server starts.
 _PORT_SECONDS = 10.0
@@ -79,7 +79,7 @@ def worker_app() -> "Litestar":
 
     keep_private(Settings.from_environment())
     app = create_app()
-    # what is there once the first model is loaded stays: a full collection would stop all requests for 50 ms to find
+    # objects of the first model stay in memory: a full garbage collection would stop all requests for 50 ms to find
     # that out again
     app.on_startup.append(gc.freeze)
     sys.setswitchinterval(_SWITCH_SECONDS)

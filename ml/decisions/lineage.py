@@ -200,7 +200,7 @@ class _Reader:
         if not application.rows:
             self.notes.append("the application itself is not in the lake: its inputs are the caller's")
         if self._decision.borrower_id is None:
-            self.notes.append("the caller named no borrower, so there is no history")
+            self.notes.append("the request named no borrower, so no history was used")
             return (application,)
         found = [application]
         for history in self._history:

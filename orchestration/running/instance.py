@@ -38,11 +38,11 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
 
 def end_orphaned_runs(instance: "DagsterInstance", *, of_daemon: bool = False) -> list[str]:
-    """Mark runs whose process is gone as failed, and free their places in the pool; the ids of the runs ended.
+    """Mark runs whose process is gone as failed, and free their places in the pool; the ids of these runs.
 
-    A run that was killed together with what started it stays "started" for Dagster: the next run would wait for its
-    place in the pool for ever, and sensors for its end. Runs of ``loanlake run`` name their process; those of Dagster's
-    daemon (``of_daemon``) are judged by the process that their events name, which must be one of this machine.
+    For Dagster, a run killed together with its parent stays "started": the next run would wait forever for its place in
+    the pool, and sensors for its end. Runs of ``loanlake run`` name their process; those of Dagster's daemon
+    (``of_daemon``) are judged by the process in their events, which must belong to this machine.
     """
     from dagster import DagsterRunStatus, RunsFilter
 

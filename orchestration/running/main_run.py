@@ -1,4 +1,4 @@
-"""``loanlake run``: the main path with its progress, and a closing table of what it came to."""
+"""``loanlake run``: the main path with its progress, and a closing table of results."""
 
 import difflib
 import time
@@ -23,7 +23,7 @@ JOB = "default_risk"
 
 
 def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
-    """Execute the main job, printing one line a step and the closing table; returns whether it succeeded.
+    """Execute the main job, print one line per step and the closing table; returns whether it succeeded.
 
     Before anything is built it raises SourceFileError where files have no raw table to go to, and RunRefused where the
     source has no file in the lake and none to load, no model of the dbt project reads its files, or the project lacks a

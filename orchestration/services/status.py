@@ -1,6 +1,6 @@
 """``loanlake status``: what is in this home, read from the lake, the deployment file, the outbox and Dagster's storage.
 
-Reads only; a part that does not exist yet says so in a word. MLflow is not imported (9 s): versions come from the
+It only reads; a part that does not exist yet is shown as such. MLflow is not imported (9 s): versions come from the
 home's own record.
 """
 
@@ -173,7 +173,7 @@ def _served_lines(settings: Settings, now: datetime) -> list[str]:
 
 
 def _unusable(deployment: "Deployment", settings: Settings) -> list[str]:
-    """Why an API that starts now refuses the version; one that has loaded it before goes on with it."""
+    """Why an API that starts now refuses the version; one that has loaded it continues with it."""
     from ml.registry.registered_version import load_registered
 
     try:
@@ -277,7 +277,7 @@ def _outbox_lines(settings: Settings) -> list[str]:
         pending = count_pending(settings)
     except sqlite3.Error as error:
         return [f"the decision log cannot be read: {error}"]
-    return [f"{pending:,} decisions and outcomes wait to be taken into the lake"]
+    return [f"{pending:,} decisions and outcomes wait for ingestion into the lake"]
 
 
 def _run_lines(settings: Settings, now: datetime) -> list[str]:

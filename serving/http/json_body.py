@@ -26,7 +26,7 @@ async def read_json(request: Request[Any, Any, Any]) -> Any:
 
 
 async def receive(request: Request[Any, Any, Any]) -> bytes:
-    """A request's body; raises InvalidRequest where the client went before its end."""
+    """A request's body; raises InvalidRequest if the client disconnected before its end."""
     try:
         return await request.body()
     except InternalServerException:  # Litestar's word for a connection that ended
@@ -45,7 +45,7 @@ def media_type(content_type: str | None, *accepted: str) -> str:
 def decode_body(body: bytes, content_type: str | None) -> Any:
     """The value that the body holds.
 
-    Raises UnsupportedMediaType unless it is declared as JSON, InvalidRequest with the position where it is malformed.
+    Raises UnsupportedMediaType unless it is declared as JSON, InvalidRequest with the position of a syntax error.
     """
     media_type(content_type, JSON)
     value = _flat_object(body)

@@ -108,7 +108,7 @@ def test_what_lies_in_the_inbox_is_named_with_what_becomes_of_it(home: Settings)
         "mybank: mybank/loans/a.csv waits for a run; no dbt model reads the lender 'mybank', so that a run for it is "
         "refused",
         "may still be written: mybank/loans/b.csv",
-        "not loaded: loans.csv: it lies in no source's folder: move it to inbox/<source>/",
+        "not loaded: loans.csv: it is not in a source's folder: move it to inbox/<source>/",
         "not loaded: mybank/loans/c.csv.refused: it could not be loaded, and the run that tried says why: drop a "
         "corrected file, or rename it back",
     ]
