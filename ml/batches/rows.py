@@ -28,9 +28,9 @@ from ml.decisions.problems import INVALID, NOT_SCORABLE, STALE_HISTORY, ProblemD
 from ml.registry.deployment import Deployment
 from warehouse.batches import Batch, BatchFiles, SentRow
 from warehouse.decision_log import Decision, RouteWord
+from warehouse.decision_log.entries import DECISIONS
 from warehouse.errors import ExpressionDomainError
 from warehouse.features.contract import FeatureContract
-from warehouse.lake.rows import arrow_schema
 from warehouse.online_store import OnlineStore, open_store
 from warehouse.settings import Settings
 
@@ -42,7 +42,6 @@ ROWS_AT_ONCE = 500
 #: What came of a row; None: it came with its problem.
 _Outcome = Decision | ProblemDocument | None
 _NAMESPACE = uuid.UUID("c2f0f0a4-93d8-5f7e-8a53-3f0b1c5d7e64")
-_DECISIONS = "serving.predictions"
 
 
 def batch_row_decision_id(batch_id: str, row_number: int) -> str:
@@ -98,12 +97,12 @@ def score_rows(
         asyncio.Runner() as runner,
         _open_store(settings, runner) as store,
         result_file(files.draft_of(files.results)) as results,
-        ParquetWriter(files.draft_of(files.decisions), _decision_schema()) as decisions,
+        ParquetWriter(files.draft_of(files.decisions), DECISIONS.arrow_schema()) as decisions,
     ):
         for some in files.read_rows(ROWS_AT_ONCE):
             outcomes = runner.run(rows.score(some, store))
             made = [found for found in outcomes if isinstance(found, Decision)]
-            decisions.write_table(_decision_table(made))
+            decisions.write_table(DECISIONS.to_arrow(made))
             results.write_table(_result_table(common, some, outcomes, bundle))
             n_done += len(some)
             if scored is not None:
@@ -162,7 +161,7 @@ class RowScorer:
             return STALE_HISTORY.document(str(error))
         except ExpressionDomainError as error:
             return NOT_SCORABLE.document(str(error))
-        return Decision(decision_id=batch_row_decision_id(self.batch_id, row.row_number), role="batch", **columns)
+        return Decision(decision_id=batch_row_decision_id(self.batch_id, row.row_number), role="champion", **columns)
 
 
 def read_decisions(files: BatchFiles) -> Iterator[list[Decision]]:
@@ -174,18 +173,6 @@ def read_decisions(files: BatchFiles) -> Iterator[list[Decision]]:
     with pq.ParquetFile(files.decisions) as file:
         for some in file.iter_batches(batch_size=ROWS_AT_ONCE):
             yield [msgspec.convert(row, Decision) for row in some.to_pylist()]
-
-
-def _decision_schema() -> "pa.Schema":
-    schema = arrow_schema(_DECISIONS)
-    return schema.remove(schema.get_field_index("ingested_at"))
-
-
-def _decision_table(decisions: Sequence[Decision]) -> "pa.Table":
-    import pyarrow as pa
-
-    schema = _decision_schema()
-    return pa.table([[getattr(row, name) for row in decisions] for name in schema.names], schema=schema)
 
 
 def _result_table(

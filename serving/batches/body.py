@@ -72,9 +72,9 @@ TABLE_SCHEMA = BodySchema(
 def read_body(
     body: bytes, content_type: str | None, schema: DeploymentSchema, *, most_rows: int
 ) -> "TableRequest | list[Any]":
-    """The table that the body names, or the rows that it holds, each as the JSON object it is or stands for.
+    """The table that the body names, or its rows, each as a JSON object.
 
-    Raises InvalidRequest where it is neither, or holds no row or more than ``most_rows``.
+    Raises InvalidRequest if it is neither, or has no row or more than ``most_rows``.
     """
     if media_type(content_type, *MEDIA_TYPES) == CSV:
         return list(_of_csv(body, schema, most_rows))
@@ -87,7 +87,7 @@ def read_body(
 
 
 def checked_rows(rows: Iterable[Any], schema: DeploymentSchema, now: datetime) -> Iterator[SentRow]:
-    """Each row as it will be scored, or with what is wrong with it, numbered from 1."""
+    """Each row as it will be scored, or with its problem, numbered from 1."""
     n_refused = 0
     for number, row in enumerate(rows, start=1):
         try:
@@ -196,7 +196,7 @@ def _require_commas(header: str) -> None:
 
 
 def _require_fields(names: Sequence[str], schema: DeploymentSchema) -> None:
-    """Raise InvalidRequest where the header has names of no field or lacks a required one: no row could be scored."""
+    """Raise InvalidRequest if the header has an unknown field or lacks a required one: no row could be scored."""
     missing = tuple(
         Violation(field=name, rule="is required: not in the header")
         for name in schema.fields

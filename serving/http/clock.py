@@ -1,4 +1,4 @@
-"""The server's clock, and what a caller's times may be against it."""
+"""The server's clock, and the limits for times that callers send."""
 
 from datetime import UTC, datetime, timedelta
 

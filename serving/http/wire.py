@@ -7,11 +7,10 @@ import msgspec
 
 from ml.decisions.problems import ProblemDocument
 from ml.registry.version_states import StateWord
-from warehouse.decision_log import StatusWord
+from warehouse.decision_log import HistoryWord, RoleWord, RouteWord, StatusWord
 
 DecisionWord = Literal["approve", "decline"]
 ReadinessWord = Literal["ready", "degraded", "unavailable"]
-Role = Literal["champion", "challenger", "fallback"]
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
@@ -65,24 +64,24 @@ class ScoreList(msgspec.Struct, frozen=True):
 class DecisionSummary(msgspec.Struct, frozen=True):
     """The short form of a decision.
 
-    ``route``: how it came about, one of online, inline_batch, file_batch, table_batch and backfill. ``caller``: the
-    name of the key, or the subject of the token, that asked; null for a backfill.
+    ``route``: how it came about. ``role``: which of the served versions scored. ``caller``: the name of the key, or the
+    subject of the token, that asked; null for a backfill.
     """
 
     decision_id: str
     application_id: str
     borrower_id: str | None
     source: str
-    route: str
+    route: RouteWord
     caller: str | None
     decided_at: datetime
     probability: float
     band: str
     decision: str
     model: ModelVersion
-    role: str
-    history: str | None
-    status: str
+    role: RoleWord
+    history: HistoryWord | None
+    status: StatusWord
 
 
 class LoggedDecision(DecisionSummary, frozen=True):

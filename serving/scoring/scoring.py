@@ -22,13 +22,13 @@ from serving.deployed.served_model import ServedDeployment, ServedModel
 from serving.http.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid, naive_utc
 from serving.http.clock import future_violation, utc_now, wrong_time
 from serving.http.problems import InvalidRequest, KeyReused, NotScorable, Problem, StaleHistory, Unavailable
-from serving.http.wire import Role, ScoredApplication, ScoreList, ScoreListRow
+from serving.http.wire import ScoredApplication, ScoreList, ScoreListRow
 from serving.scoring.decide import answer_again, decide
 from serving.scoring.decision_ids import key_id, new_decision_id
 from serving.scoring.outbox import Outbox
 from serving.scoring.shadow import Shadowed, ShadowScorer
 from serving.telemetry.metrics import Metrics
-from warehouse.decision_log import Decision, ScoringFailure
+from warehouse.decision_log import Decision, RoleWord, ScoringFailure
 from warehouse.errors import ExpressionDomainError, OnlineStoreUnavailable
 from warehouse.online_store import OnlineStore
 
@@ -219,7 +219,7 @@ class ScoringService:
         self._metrics.count_history_refusal("unavailable")
         return Unavailable(f"History cannot be looked up: {error}", retry_after_seconds=10)
 
-    async def _keep_failure(self, model: ServedModel, role: Role, error: Exception) -> None:
+    async def _keep_failure(self, model: ServedModel, role: RoleWord, error: Exception) -> None:
         deployment = model.deployment
         failure = ScoringFailure(
             failure_id=new_decision_id(),

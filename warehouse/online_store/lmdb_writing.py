@@ -32,9 +32,7 @@ def write_table(
     """What :meth:`OnlineStore.write` promises, for the environment of the directory ``path``."""
     with only_writer(path):
         if environment.is_replaced():
-            raise OnlineStoreError(
-                f"the online store at {path} was written anew while this refresh waited: run it again"
-            )
+            raise OnlineStoreError(f"the online store at {path} was rewritten while this refresh waited: run it again")
         this, position = Pass(table, snapshot), b""
         for layout, rows in read_rows(table, batches, at_once=_ROWS_A_COMMIT):
             number = _layout_number(environment, layout)
