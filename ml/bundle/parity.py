@@ -66,17 +66,6 @@ class Parity:
         return ParityEvidence(self.n_rows, self.n_mismatches, self.max_onnx_difference, text)
 
 
-def check_parity(
-    con: duckdb.DuckDBPyConnection,
-    bundle: Bundle,
-    *,
-    sample_rows: int | None = SAMPLE_ROWS,
-    snapshot: int | None = None,
-) -> ParityEvidence:
-    """What the gate ``offline_equals_online`` judges; see :func:`measure_parity`."""
-    return measure_parity(con, bundle, sample_rows=sample_rows, snapshot=snapshot).evidence
-
-
 def measure_parity(
     con: duckdb.DuckDBPyConnection,
     bundle: Bundle,

@@ -3,9 +3,11 @@
 Approvals are lines of a file of the home, so that they outlive MLflow's tags and go with a backup; MLflow shows them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+
+import msgspec
 
 from ml.judging.gates import LEAKAGE, NEVER_OVERRIDDEN
 from ml.registry.deployment import deployment_turn, now, read_deployment, read_history
@@ -36,11 +38,6 @@ class Approval:
     by: str
     at: str
     serve: bool = True
-
-    @classmethod
-    def from_dict(cls, entry: Mapping[str, Any]) -> "Approval":
-        """The inverse of ``dataclasses.asdict``; raises KeyError or TypeError where a field is missing or unknown."""
-        return cls(**{**entry, "overridden": tuple(entry["overridden"])})
 
     @property
     def why(self) -> str:
@@ -135,7 +132,7 @@ def require_unserved(settings: Settings, approval: Approval) -> None:
 
 def read_approvals(settings: Settings) -> list[Approval]:
     """Every approval, oldest first. Raises SettingError naming the line that is none."""
-    return read_lines(settings.approvals, Approval.from_dict, what="approval")
+    return read_lines(settings.approvals, partial(msgspec.convert, type=Approval), what="approval")
 
 
 def find_approval(settings: Settings, model_name: str, model_version: int) -> Approval | None:

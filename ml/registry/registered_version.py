@@ -18,7 +18,8 @@ import msgspec
 
 from ml.bundle.bundle import Bundle, copy_bundle, load_bundle
 from ml.registry.deployment import Deployment, bundle_directory, now
-from warehouse.errors import BundleError, NotFoundError
+from warehouse.errors import BundleError, ContractError, NotFoundError
+from warehouse.features.contract import FEATURES_MODEL, TRAINING_MODEL, contract_versions
 from warehouse.files.replacing import replace_file
 from warehouse.files.turns import file_turn
 from warehouse.settings import Settings
@@ -161,6 +162,25 @@ def load_registered(settings: Settings, name: str, version: int) -> Bundle:
         raise BundleError(
             f"{bundle.directory} must hold the bundle that was registered as {name} version {version}, of digest "
             f"{found.bundle_digest[:12]}: found {bundle.digest[:12]}; it was changed since, restore it from a backup"
+        )
+    return bundle
+
+
+def load_built(settings: Settings, version: RegisteredVersion) -> Bundle:
+    """The bundle of a registered version, as :func:`load_registered` reads it.
+
+    Raises ContractError where the feature tables' last build left out the features it needs: nothing would compare it
+    with the next candidate, or score a batch with it. A home that only serves has no build and is not checked.
+    """
+    bundle, manifest = load_registered(settings, version.name, version.version), settings.dbt_target / "manifest.json"
+    existing = contract_versions(manifest) if manifest.exists() else (bundle.feature_version,)
+    if bundle.feature_version not in existing:
+        raise ContractError(
+            f"{version.name} version {version.version} needs {FEATURES_MODEL} {bundle.feature_version}, which the dbt "
+            f"project no longer has (it has {', '.join(existing)}): bring "
+            f"{FEATURES_MODEL}_{bundle.feature_version}.sql and its lines "
+            f"under `versions:` in {FEATURES_MODEL}.yml and {TRAINING_MODEL}.yml back and run "
+            "`loanlake run`, or promote a model of another version"
         )
     return bundle
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from ml.registry.approval import require_approved, require_passed
-from ml.registry.built_features import load_built
 from ml.registry.deployment import (
     CanaryPlan,
     Challenger,
@@ -20,7 +19,7 @@ from ml.registry.deployment import (
     require_challenger,
     serve,
 )
-from ml.registry.registered_version import RegisteredVersion, deployment_of, get_version, load_registered
+from ml.registry.registered_version import RegisteredVersion, deployment_of, get_version, load_built, load_registered
 from warehouse.errors import NotFoundError, SettingError
 from warehouse.settings import Settings
 

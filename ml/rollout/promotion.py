@@ -12,7 +12,6 @@ from ml.registry.approval import (
     tag_approval,
     unserved_approval,
 )
-from ml.registry.built_features import load_built
 from ml.registry.deployment import (
     Challenger,
     Deployment,
@@ -28,6 +27,7 @@ from ml.registry.registered_version import (
     RegisteredVersion,
     deployment_of,
     get_version,
+    load_built,
     load_registered,
     record_version,
 )

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from warehouse.errors import SettingError
 
 _Entry = TypeVar("_Entry")
@@ -19,7 +21,7 @@ def read_lines(path: Path, read: Callable[[dict[str, Any]], _Entry], *, what: st
     """What ``read`` makes of each line, in order; none where there is no file.
 
     Raises SettingError naming the first line that does not hold ``what``: ``read`` raised KeyError, TypeError,
-    ValueError or SettingError.
+    ValueError, msgspec.ValidationError or SettingError.
     """
     try:
         text = path.read_text()
@@ -29,7 +31,7 @@ def read_lines(path: Path, read: Callable[[dict[str, Any]], _Entry], *, what: st
     for number, line in enumerate(text.split("\n")[:-1], start=1):
         try:
             found.append(read(json.loads(line)))
-        except (ValueError, KeyError, TypeError, SettingError) as error:
+        except (ValueError, KeyError, TypeError, msgspec.MsgspecError, SettingError) as error:
             raise SettingError(
                 f"{path}:{number} must hold one {what}: {error!r}; restore the file from a backup"
             ) from error

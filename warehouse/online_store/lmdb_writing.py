@@ -15,9 +15,8 @@ from warehouse.errors import OnlineStoreError
 from warehouse.files.turns import file_turn
 from warehouse.online_store.interface import WriteResult
 from warehouse.online_store.lmdb_environment import Environment
-from warehouse.online_store.merging import InOrder, Pass
 from warehouse.online_store.records import Layout, TableName, encode_record, is_same, source_key
-from warehouse.online_store.rows import Row, read_rows
+from warehouse.online_store.rows import InOrder, Pass, Row, read_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa

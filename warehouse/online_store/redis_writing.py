@@ -19,10 +19,9 @@ from redis.exceptions import WatchError
 
 from warehouse.errors import OnlineStoreError
 from warehouse.online_store.interface import WriteResult
-from warehouse.online_store.merging import InOrder, Pass
 from warehouse.online_store.records import Layout, TableName, encode_record, source_key
 from warehouse.online_store.redis_records import META, Meta, record_field
-from warehouse.online_store.rows import Row, read_rows
+from warehouse.online_store.rows import InOrder, Pass, Row, read_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ml.bundle.bundle import Bundle, load_bundle, write_bundle
-from ml.bundle.parity import check_parity
+from ml.bundle.parity import measure_parity
 from ml.bundle.scorer import Scorer
 from ml.judging.evaluation import ChampionScores, Comparison, Evaluation, compare, evaluate_scores, score_splits
 from ml.judging.gate import Evidence, GateResult
@@ -96,7 +96,7 @@ def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: Ca
     bundle, limits = load_bundle(directory.bundle), limits_of(read_lender(record.source))
     evaluation = Evaluation.from_dict(bundle.metrics)
     with connect(settings) as con:
-        parity = check_parity(con, bundle)
+        parity = measure_parity(con, bundle).evidence
     signals = feature_signals(read_rows(settings, record), bundle.contract)
     logged = logged_evidence(settings, record.source, since=skew_since(settings))
     results = run_gates(Evidence(evaluation, signals, parity, logged), limits)
