@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from ml.batches.results import ResultColumns, of_few_values, result_file
-from ml.batches.row_problems import RowProblem, invalid_row, not_scorable, stale_history
 from ml.bundle.bundle import Bundle
 from ml.bundle.logged_values import load_inputs
 from ml.bundle.scorer import Scorer
 from ml.decisions.decision import Channel, Occasion, decide_columns
-from ml.decisions.freshness import Found, HistoryPolicy, HistoryTooOld, StaleWord, UnavailableWord, rule_of_time
+from ml.decisions.freshness import BeforeItsHistory, Found, HistoryPolicy, HistoryTooOld, StaleWord, UnavailableWord
 from ml.decisions.online_inputs import Keys, OnlineInputs, find_records
+from ml.decisions.problems import INVALID, NOT_SCORABLE, STALE_HISTORY, ProblemDocument, Violation, broken_rules
 from ml.registry.deployment import Deployment
 from warehouse.batches import Batch, BatchFiles, SentRow
 from warehouse.decision_log import Decision, RouteWord
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Rows looked up, scored and reported at a time.
 ROWS_AT_ONCE = 500
+#: What came of a row; None: it came with its problem.
+_Outcome = Decision | ProblemDocument | None
 _NAMESPACE = uuid.UUID("c2f0f0a4-93d8-5f7e-8a53-3f0b1c5d7e64")
 
 
@@ -127,7 +129,7 @@ class RowScorer:
     batch_id: str
     channel: Channel
 
-    async def score(self, rows: Sequence[SentRow], store: OnlineStore) -> list[Decision | RowProblem | None]:
+    async def score(self, rows: Sequence[SentRow], store: OnlineStore) -> list[_Outcome]:
         """What came of each row: a decision, a problem, or None where the row came with its problem."""
         online = self._online_inputs
         requests = [load_inputs(row.request, self.scorer.contract) if row.request else None for row in rows]
@@ -145,20 +147,20 @@ class RowScorer:
     def _online_inputs(self) -> OnlineInputs:
         return OnlineInputs(self.deployment.source, self.scorer.contract)
 
-    def _decide(self, row: SentRow, request: Mapping[str, Any], keys: Keys, found: Found) -> Decision | RowProblem:
+    def _decide(self, row: SentRow, request: Mapping[str, Any], keys: Keys, found: Found) -> Decision | ProblemDocument:
         given: datetime | None = request["decided_at"]
         decided_at = given or datetime.now(UTC).replace(tzinfo=None)
-        own = {key: found.records[key] for key in keys.values() if key in found.records}
         try:
-            allowed = self.policy.allowed(Found(own, found.history), decided_at)
-            if given is not None and (rule := rule_of_time(given, allowed.records)) is not None:
-                return invalid_row([{"field": "decided_at", "rule": rule, "found": f"{given.isoformat()}Z"}])
+            allowed = self.policy.allowed(found, keys.values(), decided_at, is_given=given is not None)
             occasion = Occasion(request, self._online_inputs.take(keys, allowed), decided_at, self.channel)
             columns, _ = decide_columns(self.scorer, self.deployment, occasion)
+        except BeforeItsHistory as error:
+            violation = Violation("decided_at", str(error), f"{decided_at.isoformat()}Z")
+            return INVALID.document(broken_rules([violation], of="row"), [violation])
         except HistoryTooOld as error:
-            return stale_history(str(error))
+            return STALE_HISTORY.document(str(error))
         except ExpressionDomainError as error:
-            return not_scorable(str(error))
+            return NOT_SCORABLE.document(str(error))
         return Decision(decision_id=batch_row_decision_id(self.batch_id, row.row_number), role="champion", **columns)
 
 
@@ -174,7 +176,10 @@ def read_decisions(files: BatchFiles) -> Iterator[list[Decision]]:
 
 
 def _result_table(
-    common: ResultColumns, rows: Sequence[SentRow], outcomes: Sequence[Decision | RowProblem | None], bundle: Bundle
+    common: ResultColumns,
+    rows: Sequence[SentRow],
+    outcomes: Sequence[Decision | ProblemDocument | None],
+    bundle: Bundle,
 ) -> "pa.Table":
     decisions = [found if isinstance(found, Decision) else None for found in outcomes]
     bands = [band.name for band in bundle.policy.bands]
@@ -192,7 +197,7 @@ def _result_table(
     )
 
 
-def _problem(row: SentRow, outcome: Decision | RowProblem | None) -> str | None:
-    if isinstance(outcome, RowProblem):
+def _problem(row: SentRow, outcome: _Outcome) -> str | None:
+    if isinstance(outcome, ProblemDocument):
         return outcome.to_json()
     return row.problem

@@ -32,7 +32,7 @@ _TYPES: dict[Kind, str] = {"numeric": "double", "boolean": "boolean", "categoric
 
 
 @dataclass(frozen=True)
-class Sample:
+class Draw:
     """At most ``n_rows`` rows, drawn by the hash of each row's id and ``seed``: the same rows whenever it is drawn."""
 
     n_rows: int
@@ -58,7 +58,7 @@ def load_reference(
     *,
     source: str,
     snapshot: int,
-    sample: Sample | None = None,
+    sample: Draw | None = None,
 ) -> int:
     """Load the rows the model was fitted on, with the ``month`` of each, as the lake's ``snapshot`` holds them.
 
@@ -89,7 +89,7 @@ def load_decisions(
     model: MonitoredModel,
     *,
     months: Sequence[date] | None = None,
-    sample: Sample | None = None,
+    sample: Draw | None = None,
 ) -> int:
     """Load the features the model saw, with the ``month`` of each decision; returns the number of decisions.
 
@@ -126,7 +126,7 @@ def count(con: duckdb.DuckDBPyConnection, table: str) -> int:
     return int(con.execute(f"select count(*) from {table}").fetchall()[0][0])
 
 
-def _drawn_by(row_id: str, sample: Sample | None) -> str:
+def _drawn_by(row_id: str, sample: Draw | None) -> str:
     return f"order by md5({row_id} || '{sample.seed:d}') limit {sample.n_rows:d}" if sample else ""
 
 

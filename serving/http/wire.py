@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from ml.decisions.problems import ProblemDocument
 from ml.registry.version_states import StateWord
-from serving.http.problems import ProblemDocument
 from warehouse.decision_log import HistoryWord, RoleWord, RouteWord, StatusWord
 
 DecisionWord = Literal["approve", "decline"]

@@ -72,7 +72,9 @@ def _look_up(settings: Settings, n_ingested: int) -> None:
 
 def _table(settings: Settings) -> None:
     with closing(connect(settings)) as con:
-        found = application_table(con, "core.applications", ["application_id"], required=["application_id"])
+        found = application_table(
+            con, "core.applications", "simulated", ["application_id"], required=["application_id"]
+        )
         _require(list(found.rows) == [{"application_id": "a-1"}], "the table has its row")
 
 

@@ -166,7 +166,7 @@ def _lost_catalog(settings: Settings, found: str) -> LakeError:
     place, files = ("LOANLAKE_CATALOG", "it") if settings.catalog else (settings.lake_catalog, "it with its -wal file")
     return LakeError(
         f"the lake's catalog, {place}, must know the files of {settings.lake_data}: {found}, and a lake was here, so "
-        f"that none is made anew; nothing was changed. Restore {files} from a backup (docs/runbook.md)"
+        f"no new one is created; nothing was changed. Restore {files} from a backup (docs/runbook.md)"
     )
 
 

@@ -6,7 +6,7 @@ A lender declares it once, in the YAML of its raw tables: raw column → whose i
 
     config: {meta: {identifies: {id: {application: lc-}, member_id: {borrower: lc-member-}}, personal: [zip_code]}}
 
-``personal`` columns are emptied where a person's row is kept under a pseudonym; staging must not need them.
+``personal`` columns are emptied if a person's row is kept under a pseudonym; staging must not need them.
 """
 
 import json
@@ -96,17 +96,21 @@ class RawTable:
         return found[len(prefix) :]
 
 
-def read_manifest(settings: Settings) -> Mapping[str, Any]:
+def read_manifest(settings: Settings, *, compiled: str | None = None) -> Mapping[str, Any]:
     """dbt's manifest of the project: the newest of this home, else made by ``dbt parse``, which takes some seconds.
 
-    A home that an analyst built by ``dbt build`` has none: dbt leaves it in the project. Raises DbtProjectError where
-    the project cannot be parsed.
+    ``compiled``: a model whose compiled SQL it must hold, as a build of other models leaves none. A home that an
+    analyst built by ``dbt build`` has no manifest: dbt leaves it in the project. Raises DbtProjectError where the
+    project cannot be parsed.
     """
-    return kept_manifest(settings) or _parsed_manifest(settings)
+    kept = kept_manifest(settings)
+    if kept is not None and (compiled is None or _is_compiled(kept, compiled)):
+        return kept
+    return _made_manifest(settings, compiled)
 
 
 def kept_manifest(settings: Settings) -> Mapping[str, Any] | None:
-    """dbt's manifest as the last build or parse left it in this home; None where there was none."""
+    """dbt's manifest of the last build or parse in this home; None if there was none."""
     paths = [directory / "manifest.json" for directory in (settings.dbt_target, settings.dbt_parsed)]
     written = [path for path in paths if path.exists()]
     if not written:
@@ -115,9 +119,15 @@ def kept_manifest(settings: Settings) -> Mapping[str, Any] | None:
     return found
 
 
-def _parsed_manifest(settings: Settings) -> Mapping[str, Any]:
+def _is_compiled(manifest: Mapping[str, Any], model: str) -> bool:
+    return any(node["name"] == model and node.get("compiled_code") for node in manifest["nodes"].values())
+
+
+def _made_manifest(settings: Settings, compiled: str | None) -> Mapping[str, Any]:
+    # no look at the lake: the SQL of a model depends on the project alone
+    doing = ["compile", "--no-introspect", "--select", compiled] if compiled else ["parse"]
     with tempfile.TemporaryDirectory() as target:
-        command = [str(Path(sys.executable).with_name("dbt")), "--quiet", "parse", "--no-use-colors"]
+        command = [str(Path(sys.executable).with_name("dbt")), "--quiet", *doing, "--no-use-colors"]
         command += ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target", "prod"]
         command += ["--target-path", target, "--log-path", target]
         environment = {**os.environ, "LOANLAKE_HOME": str(settings.home), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
@@ -134,7 +144,7 @@ def _parsed_manifest(settings: Settings) -> Mapping[str, Any]:
 
 
 def raw_tables(manifest: Mapping[str, Any], lender: str) -> list[RawTable]:
-    """The raw tables that a lender's staging models read; raises ContractError where one hides whose rows it has."""
+    """The raw tables that a lender's staging models read; raises ContractError if one does not declare its ids."""
     feeds: dict[str, set[str]] = {}
     for node in manifest["nodes"].values():
         found = _STAGING.fullmatch(node["name"]) if node["resource_type"] == "model" else None

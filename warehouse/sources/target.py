@@ -55,8 +55,8 @@ def target_of(source: str, entity: str | None) -> Target:
 def _own_lender(source: str, entity: str | None) -> Target:
     if entity is None:
         raise SourceFileError(
-            f"{source!r} is none of the known sources ({', '.join(SOURCES)}): for a lender of your own say what kind "
-            "of file this is, for instance --entity loans"
+            f"a file of a lender of your own, {source!r}, needs the kind of file it is, which names its raw table: for "
+            "instance --entity loans"
         )
     target = Target(source, entity, None)
     if target.table in _NOT_FOR_FILES:

@@ -265,7 +265,7 @@ def test_what_is_passed_over_or_still_written_starts_nothing_and_is_named(
 
     assert requests == []
     assert said == (
-        "bank/loans/2024-01.csv may still be written; loans.csv is not loaded: it lies in no source's folder: move it "
+        "bank/loans/2024-01.csv may still be written; loans.csv is not loaded: it is not in a source's folder: move it "
         "to inbox/<source>/"
     )
 

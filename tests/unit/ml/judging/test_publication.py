@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ml.judging.evaluation import Comparison
-from ml.judging.metrics import Difference
+from ml.judging.metrics import PairedDifference
 from ml.judging.publication import Rival, changes, decide
 from ml.training.lineage import Lineage
 
@@ -31,14 +31,16 @@ EQUAL, BETTER, WORSE, SEEMS_BETTER = (0.0, 0.004), (0.02, 0.008), (-0.02, 0.008)
 
 def rival(auc: tuple[float, float], *, brier: float = 0.0) -> Rival:
     value, error = auc
-    difference = Difference(value, error, value - 1.96 * error, value + 1.96 * error, 0.5)
-    return Rival(3, CHAMPION, Comparison(difference, Difference(brier, 0.0005, brier - 0.001, brier + 0.001, 0.5)))
+    difference = PairedDifference(value, error, value - 1.96 * error, value + 1.96 * error, 0.5)
+    return Rival(
+        3, CHAMPION, Comparison(difference, PairedDifference(brier, 0.0005, brier - 0.001, brier + 0.001, 0.5))
+    )
 
 
 def test_a_first_model_is_published_by_its_gates_alone() -> None:
     decided = decide(REFRESH, None)
 
-    assert (decided.action, decided.why) == ("publish", "first model of its lender: the gates alone decide")
+    assert (decided.action, decided.why) == ("publish", "first model of its lender: only the gates decide")
 
 
 @pytest.mark.parametrize(("auc", "action"), [(EQUAL, "publish"), (BETTER, "publish"), (WORSE, "wait")])
@@ -91,7 +93,7 @@ def test_never_only_registers_also_a_first_model() -> None:
 def test_always_is_a_persons_word_and_keeps_it() -> None:
     decided = decide(V3, rival(EQUAL), mode="always", reason="minutes 2026-11")
 
-    assert (decided.action, decided.why) == ("publish", "by a person's word: minutes 2026-11")
+    assert (decided.action, decided.why) == ("publish", "by a person's decision: minutes 2026-11")
 
 
 def test_figures_and_rival_are_in_the_reason() -> None:

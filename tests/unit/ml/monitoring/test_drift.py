@@ -11,7 +11,6 @@ import pytest
 from scipy import stats
 
 from ml.monitoring.drift import (
-    DriftRule,
     FeatureDrift,
     chi2_p_value,
     ks_p_value,
@@ -210,14 +209,6 @@ def test_an_empty_file_of_scores_is_refused(bank: Bank, tmp_path: Path) -> None:
         measure_score_drift(bank.con, MODEL, reference_scores=tmp_path / "scores.parquet")
 
 
-def test_a_high_psi_of_a_few_decisions_is_noise() -> None:
-    """Ten decisions in eleven bins give a PSI near one without any drift."""
-    rule = DriftRule(min_decisions=10)
-
-    assert rule.psi_limit(n_reference=10_000, n_current=10, n_bins=11) > 1
-    assert rule.psi_limit(n_reference=10_000, n_current=1_000, n_bins=11) == 0.2
-
-
 @pytest.mark.parametrize(("n_decisions", "is_judged"), [(99, False), (100, True)])
 def test_a_month_of_too_few_decisions_is_measured_and_not_judged(
     bank: Bank, tmp_path: Path, n_decisions: int, is_judged: bool
@@ -236,14 +227,6 @@ def test_a_month_of_too_few_decisions_is_measured_and_not_judged(
     limits = "missing_share_limit is not null, psi_limit is not null"
     assert set(bank.query(f"select {limits} from monitoring.feature_drift")) == {(is_judged, is_judged)}
     assert bank.query("select psi_limit is not null from monitoring.score_drift") == [(is_judged,)]
-
-
-def test_the_limits_can_be_set() -> None:
-    sizes = {"n_reference": 10_000, "n_current": 10_000}
-
-    assert DriftRule(psi=0.1).psi_limit(n_bins=11, **sizes) == 0.1
-    assert DriftRule().missing_share_limit(0.0, 0.08, **sizes) == 0.1
-    assert DriftRule(missing_share_change=0.05).missing_share_limit(0.0, 0.08, **sizes) == 0.05
 
 
 #: A default rate of the purpose, which all loans of a purpose and month share: half of them are for cars.
@@ -288,16 +271,6 @@ def test_a_rate_that_a_segment_shares_drifts_by_what_its_own_months_differ(bank:
     assert (january.is_drifted, february.is_drifted) == (False, True)
     assert [row.psi_limit for row in found if row.feature == "amount"] == [0.2, 0.2]
     assert january.psi_of_limit < 1 < february.psi_of_limit
-
-
-def test_its_limit_is_the_second_greatest_of_forty_months(bank: Bank) -> None:
-    """One of 20 months may be as far by chance, the month asked about counted: two of 41."""
-    limits = [n / 100 for n in range(30, 70)]
-    sizes = {"n_reference": 4_000, "n_current": 1_000, "n_bins": 11}
-
-    assert DriftRule().psi_limit(**sizes, reference_months=limits) == 0.68
-    assert DriftRule().psi_limit(**sizes, reference_months=limits[:19]) == 0.48
-    assert DriftRule().psi_limit(**sizes, reference_months=limits[:18]) is None
 
 
 def test_a_rate_with_few_months_of_training_is_measured_and_not_judged(bank: Bank) -> None:

@@ -312,6 +312,7 @@ def test_a_table_of_applications_is_taken_as_it_stands(batch_client: Client, app
         ("alter table {} rename column borrower_id to Borrower_Id", "'Borrower_Id', and no borrower_id"),
         ("insert into {} from {} union all from {}", "must hold 1 to 6 rows (LOANLAKE_QUEUED_BATCH_ROWS)"),
         ("delete from {}", "holds 0"),
+        ("alter table {} add column source varchar default 'northbank'", "found 3 rows of northbank"),
     ],
 )
 def test_a_table_that_holds_no_batch_of_applications_is_refused(
