@@ -107,11 +107,7 @@ def put_into_lake(
         schema, _, table = TABLE.partition(".")
         given = Path(settings.lake_data) / schema / table / f"batch-{batch_id}-{attempt}.parquet"
         _second_name(path, given)
-        con.execute(
-            # results that an earlier version wrote, before it ended, lack the columns added since
-            "call ducklake_add_data_files($1, $2, $3, schema => $4, allow_missing => true)",
-            [CATALOG, table, str(given), schema],
-        )
+        con.execute("call ducklake_add_data_files($1, $2, $3, schema => $4)", [CATALOG, table, str(given), schema])
     con.execute("commit")
 
 

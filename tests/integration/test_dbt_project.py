@@ -425,7 +425,7 @@ def test_a_statement_that_came_late_shows_as_stale_history(built: Settings) -> N
         con.execute(
             f"""insert into serving.predictions by name
             select borrower_id as decision_id, as_of as decided_at, as_of as features_as_of, source, borrower_id,
-                'new-' || borrower_id as application_id, {inputs} as inputs, '{{}}' as features,
+                'new-' || borrower_id as application_id, {inputs} as inputs,
                 'default_risk_simulated' as model_name, 1 as model_version, 'online' as route
             from features.ftr_online_borrowers as borrowers where source = 'simulated'"""
         )

@@ -511,37 +511,6 @@ def test_a_refused_row_says_whose_it_was_as_far_as_it_can_be_read(batch_client: 
     assert [row["borrower_id"] for row in rows] == [row["application_id"] for row in rows] == expected
 
 
-def test_results_that_an_earlier_version_wrote_are_published(
-    batch_client: Client, own_home: ServingHome, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It was ended between its results and the lake, whose table had no borrowers then either."""
-    with writer("an earlier version", own_home.settings) as con:
-        con.execute("alter table serving.batch_scores drop column borrower_id")
-    batch_id = _send(batch_client, APPLICATION, BAD).json()["batch_id"]
-    with monkeypatch.context() as patch:
-        patch.setattr("ml.batches.runs.writer", _no_turn)
-        _run(own_home, batch_id)
-    results = BatchFiles(own_home.settings, batch_id).results
-    pq.write_table(pq.read_table(results).drop_columns(["borrower_id"]), results)
-
-    second = _send(batch_client, APPLICATION, BAD).json()["batch_id"]
-    done = [_run(own_home, each).state for each in (batch_id, second)]
-
-    assert done == ["succeeded", "succeeded"]
-    with connect(own_home.settings) as con:
-        found = con.execute(
-            "select application_id, borrower_id, probability is null, problem is null from serving.batch_scores "
-            "order by scored_at, row_number"
-        ).fetchall()
-    borrower = APPLICATION["borrower_id"]
-    assert found == [
-        ("app-1", None, False, True),
-        ("app-3", None, True, False),
-        ("app-1", borrower, False, True),
-        ("app-3", borrower, True, False),
-    ]
-
-
 def test_a_cancelled_batch_can_be_tried_again(batch_client: Client, own_home: ServingHome) -> None:
     location = _send(batch_client, APPLICATION).headers["Location"]
     batch_id = location.rpartition("/")[2]
