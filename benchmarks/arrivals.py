@@ -18,7 +18,7 @@ from benchmarks.http_load import post
 _ID = re.compile(rb'"decision_id":"([0-9a-f-]{36})"')
 _RETRY_AFTER = re.compile(rb"\r\nretry-after: [0-9]+\r\n", re.IGNORECASE)
 _LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]+)\r\n", re.IGNORECASE)
-#: For what is still on its way when the last request was sent.
+#: For requests that are still running when the last one was sent.
 _DRAIN_SECONDS = 30.0
 
 
@@ -46,7 +46,7 @@ class Arrivals:
         return self.statuses.total() - self.statuses[200] - self.n_shed
 
     def wait_ms(self, percentile: float) -> float:
-        """The wait that so many percent of the answers did not exceed."""
+        """A percentile of the waiting time of the answers."""
         ordered = sorted(self.waits) or [float("nan")]
         return 1000 * ordered[min(len(ordered) - 1, int(len(ordered) * percentile / 100))]
 
@@ -76,7 +76,7 @@ def put_arrivals(
     """
     requests = cycle([post(path, body, headers) for body in bodies])
     found = Arrivals()
-    # in turn: a server closes connections that nobody uses for seconds
+    # in turn: a server closes connections that are unused for seconds
     idle = deque(_connected(port) for _ in range(connections))
     waiting: deque[float] = deque()
     n_due, n_open = 0, 0

@@ -9,7 +9,7 @@ _TIMES = {"s", "ms", "µs"}
 
 @dataclass(frozen=True)
 class Comparison:
-    """``ours`` and ``peers`` are in ``unit``; ``higher_is_better`` tells which way round the ratio goes."""
+    """``ours`` and ``peers`` are in ``unit``; ``higher_is_better`` gives the direction of the ratio."""
 
     what: str
     peer: str
@@ -20,7 +20,7 @@ class Comparison:
 
     @property
     def times_better(self) -> float:
-        """How many times better ours is; below 1 where the peer wins, 1 where they are equal."""
+        """How many times better ours is; below 1 if the peer wins, 1 if they are equal."""
         if self.ours == self.peers:
             return 1.0
         better, worse = (self.ours, self.peers) if self.higher_is_better else (self.peers, self.ours)

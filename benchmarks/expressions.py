@@ -2,7 +2,7 @@
 
 Both compute the same 60 features (ratios, cases, logarithms, month differences) from the same values, and their answers
 are compared to the bit before anything is timed. Compiling, once at deployment, is beside DuckDB's own preparing of the
-same select; the time of a row is also held against what is promised of it.
+same select; the time of a row is also compared with its promise.
 """
 
 import statistics

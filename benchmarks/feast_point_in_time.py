@@ -19,7 +19,7 @@ from feast.value_type import ValueType
 
 
 def main(folder: Path, features: list[str]) -> None:
-    """Set up the store, ask for the features of every application, and say how long the asking took."""
+    """Set up the store, ask for the features of every application, and report how long the query took."""
     store = FeatureStore(
         config=RepoConfig(
             project="bench",

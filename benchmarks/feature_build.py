@@ -2,7 +2,7 @@
 
 Ours is a build after one new month of decisions, statements and outcomes; its peer is the build of everything, by the
 same models. Both are ``dbt run``, its own start included, in a home on disk. ``LOANLAKE_BENCH_STATEMENTS=1,10,100``
-(millions) asks for other sizes; a hundred millions are measured only then.
+(millions) sets other sizes; a hundred million are measured only then.
 """
 
 import math
@@ -43,7 +43,7 @@ class Build:
 
 
 def run() -> list[Comparison]:
-    """At one and ten million statements, or at the sizes asked for."""
+    """At one and ten million statements, or at the given sizes."""
     sizes = [int(millions) for millions in os.environ.get("LOANLAKE_BENCH_STATEMENTS", "1,10").split(",")]
     measured = [_measure(millions) for millions in sizes]
     for (n_rows, full, _), (n_later, later, _) in pairwise(measured):

@@ -1,6 +1,6 @@
 """Load on a loopback server: many keep-alive connections, one request each at a time, from one thread.
 
-It sends bytes made once and reads as far as Content-Length says, so that a slow client is not what is measured: about
+It sends bytes prepared once and reads up to Content-Length, so that it does not measure a slow client: about
 15,000 requests a second on the machine that serves 3,000.
 """
 
@@ -26,7 +26,7 @@ class Load:
         return len(self.waits) / self.seconds
 
     def wait_ms(self, percentile: int) -> float:
-        """The wait that so many percent of the requests did not exceed."""
+        """A percentile of the waiting time of the requests."""
         ordered = sorted(self.waits)
         return 1000 * ordered[min(len(ordered) - 1, len(ordered) * percentile // 100)]
 
@@ -47,7 +47,7 @@ def put_load(
     connections: int,
     seconds: float,
 ) -> Load:
-    """Keep so many connections busy with POSTs of these bodies, one after another and again from the first.
+    """Keep ``connections`` busy with POSTs of these bodies, one after another and again from the first.
 
     Raises RuntimeError at the first answer that is not 200.
     """

@@ -1,6 +1,6 @@
-"""Six processes write to one lake at once, and read it: with the writer lease, and without it.
+"""Six processes write to one lake at the same time, and read it: with the writer lease, and without it.
 
-The peer is the same lake, catalog and journal mode, only with nobody taking turns. A commit is kept when its insert
+The peer is the same lake, catalog and journal mode, only without turns. A commit is kept when its insert
 returned without an error; readers are the same six processes, each reading after each commit.
 """
 

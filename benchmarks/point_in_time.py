@@ -163,7 +163,7 @@ def _merge_asof(folder: Path) -> pd.DataFrame:
 
 
 def _feast(folder: Path, expected: pd.DataFrame) -> tuple[float, str]:
-    """Seconds and label; where the environment cannot be made, the label says so and there are no seconds."""
+    """Seconds and label; if the environment cannot be created, the label says so and there are no seconds."""
     python = folder / "feast" / "bin" / "python"
     uv = Path(sys.executable).with_name("uv")
     made = subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder / "feast"], check=False)

@@ -132,7 +132,7 @@ def _measure_mlflow(home: BenchmarkHome, model: Path, directory: Path) -> Served
 
 
 def _features(bundle: Bundle, requests: list[str]) -> Iterator[tuple[object, ...]]:
-    """Feature vectors of requests without history: their number and types are what a peer's work depends on."""
+    """Feature vectors of requests without history: a peer's work depends on their number and types."""
     from datetime import UTC, datetime
 
     from ml.bundle.scorer import Scorer
@@ -155,7 +155,7 @@ def server(command: list[str], port: int, health: str, environment: dict[str, st
     """Run a server until it answers its health check, and end it afterwards."""
     started = time.perf_counter()
     with tempfile.TemporaryFile() as log:
-        # a session of its own: MLflow's server leaves its workers behind when only the parent is told to stop
+        # a session of its own: MLflow's server leaves its workers behind when only the parent is stopped
         process = subprocess.Popen(
             command, env=os.environ | environment, stdout=log, stderr=log, start_new_session=True
         )

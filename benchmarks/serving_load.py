@@ -5,10 +5,10 @@
     steady     500 requests a second, from 64 connections
     swaps      the same, while another version is deployed every ten seconds
     spike      5,000 a second for ten seconds, from 1,000 connections
-    recovery   500 a second again, at once
+    recovery   500 a second again, immediately
 
 Prints what each phase's callers saw and what the server's memory was, then looks every answered decision up in the
-log. Exits with 1 where one is lost or a request failed. A home is made, or copied, as for ``make bench-serving``.
+log. Exits with 1 if one is lost or a request failed. A home is created, or copied, as for ``make bench-serving``.
 """
 
 import argparse

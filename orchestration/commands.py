@@ -29,7 +29,7 @@ from warehouse.settings import Ports, Settings, read
 @click.option(
     "--publish",
     type=click.Choice(["auto", "never", "always"]),
-    help="What to do with a model that passed its gates: auto follows the rule below, never only registers it, always "
+    help="What to do with a model that passed its gates: auto follows the rule above, never only registers it, always "
     "publishes it on your word.  [default: the lender's file, LOANLAKE_PUBLISH, or auto]",
 )
 @click.option("--reason", default="", help="Why it is published; --publish always needs it, and it is recorded.")
@@ -73,7 +73,7 @@ def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
     try:
         succeeded = run_main_path(run_settings, settings)
     except KeyboardInterrupt:
-        click.echo("loanlake: interrupted; what was finished is kept, run again to go on", err=True)
+        click.echo("loanlake: interrupted; finished steps are kept, run again to continue", err=True)
         sys.exit(130)
     sys.exit(0 if succeeded else 1)
 
@@ -111,20 +111,15 @@ def up(**given: int | None) -> None:
     pages: `loanlake sign-in` prints others. The last line says that everything is ready. Logs are in the home's logs
     directory, one file a service. Exit code 1, with the last lines of its log: a service ended by itself.
     """
-    from dagster import DagsterInstance
-
     from orchestration.doors import door_address
-    from orchestration.running.instance import end_orphaned_runs, prepare_dagster_home
+    from orchestration.running.instance import no_run_left_behind, prepare_dagster_home
     from orchestration.services.processes import run_together, services
 
     settings, environment = Settings.from_environment(), read(Ports, os.environ)
     ports = Ports(**{**environment, **{name[:-5]: port for name, port in given.items() if port is not None}})
     prepare_dagster_home(settings)
-    with DagsterInstance.get() as instance:
-        for run_id in end_orphaned_runs(instance, of_daemon=True):
-            click.echo(f"run {run_id} was left by a process that is gone: it is failed now")
     # not in the home: the name of a socket is short (108 bytes), and a home's may be long
-    with tempfile.TemporaryDirectory(prefix="loanlake-") as sockets:
+    with no_run_left_behind(click.echo), tempfile.TemporaryDirectory(prefix="loanlake-") as sockets:
         wanted = services(settings, Path(sockets), ports)
         with door_address(settings, f"http://127.0.0.1:{ports.dagster}"):
             run_together(wanted, settings, click.echo, when_pages_answer=lambda: _sign_in_line(settings))
@@ -142,7 +137,7 @@ def sign_in(end_sessions: bool) -> None:
 
     settings = Settings.from_environment()
     if end_sessions:
-        click.echo(f"{SignIn(settings).end_all()} sessions ended; links that nobody has used are void")
+        click.echo(f"{SignIn(settings).end_all()} sessions ended; unused links are no longer valid")
     else:
         click.echo(_sign_in_line(settings))
 
@@ -164,7 +159,7 @@ def status() -> None:
 @click.command()
 @click.option("--retention-days", type=click.FloatRange(min=0), help="Replaces LOANLAKE_RETENTION_DAYS.")
 @click.option(
-    "--grace-hours", type=click.FloatRange(min=0), help="Replaces LOANLAKE_GRACE_HOURS; 0 only if nobody reads."
+    "--grace-hours", type=click.FloatRange(min=0), help="Replaces LOANLAKE_GRACE_HOURS; 0 only while no process reads."
 )
 def maintain(retention_days: float | None, grace_hours: float | None) -> None:
     """Merge small files, expire old snapshots, prune the API's log.
@@ -186,7 +181,7 @@ def maintain(retention_days: float | None, grace_hours: float | None) -> None:
     click.echo(f"deleted: {done.n_files_deleted:,} files, and {done.n_orphans_deleted:,} that no snapshot knew")
     click.echo(f"decision log: {log.n_entries:,} entries pruned, {log.n_bytes / 1e6:,.1f} MB given back")
     if log.n_missing:
-        click.echo(f"  {log.n_missing:,} entries that the lake had taken in are not in it: they go there again")
+        click.echo(f"  {log.n_missing:,} entries are missing in the lake: they are sent there again")
     click.echo(f"the lake took {done.seconds:.1f} s")
     for name, what in upkeep.dev_lakes.items():
         click.echo(f"dev lake of {name}: {what}")

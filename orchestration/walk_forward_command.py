@@ -83,7 +83,7 @@ def walk_forward(
     try:
         walk = run_walk(Settings.from_environment(), plan, _print_month, feature_version=feature_version, plot=plot)
     except KeyboardInterrupt:
-        click.echo("loanlake: interrupted; the months walked are kept, walk again to go on", err=True)
+        click.echo("loanlake: interrupted; walked months are kept, repeat the command to continue", err=True)
         sys.exit(130)
     click.echo("\n".join(["", *_summary_lines(summarise(walk.months)), "", f"plot  {walk.plot}"]))
 

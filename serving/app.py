@@ -65,7 +65,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
             for field in fields(services)
         },
         lifespan=[lambda _: services.running(options.poll_seconds)],
-        # what is refused to a crowd is not even traced
+        # requests rejected under overload are not traced
         middleware=[
             RequestsAtOnce(options.requests_at_once),
             Traced(),
@@ -79,7 +79,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
         plugins=[problems.plugin(settings.home)],
         openapi_config=openapi_config(schemas, version=version("loanlake"), scope=docs_scope),
         request_max_body_size=options.body_bytes,
-        logging_config=None,  # serving.telemetry.logs sets handlers up; the problems plugin logs what is unexpected
+        logging_config=None,  # serving.telemetry.logs sets handlers up; the problems plugin logs unexpected errors
         debug=False,
     )
 
@@ -105,7 +105,7 @@ def _routes(options: ServingOptions) -> Sequence[ControllerRouterHandler]:
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig | None:
-    """What pages of other sites may do, if any: ask as everybody else must, with a key that their script sends."""
+    """What pages of other sites may do, if any: call the API with a key, like all other callers."""
     if not origins:
         return None
     return CORSConfig(

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 
 from warehouse.files.private_files import keep_private
 from warehouse.settings import Settings
+from warehouse.settings.registry import misspelt
 
 if TYPE_CHECKING:
     from litestar import Litestar
 
-#: Seconds that a thread may keep the interpreter from requests: a model being loaded, or a commit under way, would add
+#: Seconds that a thread may keep the interpreter from requests: a model being loaded, or a running commit, would add
 #: Python's own 5 ms to them, each time that it has a turn.
 _SWITCH_SECONDS = 0.001
-#: Seconds that requests in flight get when the server is told to stop.
+#: Seconds that running requests get when the server stops.
 _GRACE_SECONDS = 10
 #: Seconds that a port may still be taken when the server starts.
 _PORT_SECONDS = 10.0
@@ -38,6 +39,8 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     from serving.telemetry.workers import COUNTERS, new_counters
 
     logs.configure()
+    for sentence in misspelt(os.environ):
+        log.warning(sentence)
     keep_private(settings)
     # worker processes read their settings from the environment they inherit
     os.environ["LOANLAKE_HOME"] = str(settings.home)
@@ -76,7 +79,7 @@ def worker_app() -> "Litestar":
 
     keep_private(Settings.from_environment())
     app = create_app()
-    # what is there once the first model is loaded stays: a full collection would stop all requests for 50 ms to find
+    # objects of the first model stay in memory: a full garbage collection would stop all requests for 50 ms to find
     # that out again
     app.on_startup.append(gc.freeze)
     sys.setswitchinterval(_SWITCH_SECONDS)

@@ -27,7 +27,7 @@ from warehouse.settings import Settings
 
 @dataclass(frozen=True)
 class Services:
-    """The services of one process; a controller asks for one by the field's name."""
+    """The services of one process; a controller gets one by the field's name."""
 
     deployments: DeploymentWatch
     scoring: ScoringService
@@ -46,7 +46,7 @@ class Services:
 
     @asynccontextmanager
     async def running(self, poll_seconds: float) -> AsyncIterator[None]:
-        """Serve what is deployed, and look every ``poll_seconds`` whether it has changed; afterwards close all."""
+        """Serve the deployed model, check every ``poll_seconds`` whether it has changed, and close all at the end."""
         await self.deployments.look()
         await self.outbox.check()
         watching = asyncio.create_task(_watch(self, poll_seconds))

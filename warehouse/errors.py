@@ -1,4 +1,4 @@
-"""Errors a user of Loanlake can mend, each with what was required, what was found, where, and what to do.
+"""Errors that a user of Loanlake can fix, each with what was required, what was found, where, and what to do.
 
 ::
 
@@ -22,7 +22,7 @@
     │   └── OnlineStoreUnavailable  it does not answer, or no refresh has filled it yet
     ├── OutboxError         the decision log's file is damaged, and must not be replaced by an empty one
     ├── BundleError         a model bundle is incomplete, or was changed after it was written
-    ├── BatchStateError     a batch cannot go from the state it is in to the one asked for
+    ├── BatchStateError     a batch's state does not allow the operation
     ├── BatchTableError     a table that cannot be scored: unknown, private, or without the columns a model reads
     ├── MonitoringError     there are no rows to compare with: no training reference, or no decisions
     ├── NotFoundError       a decision, model version or key that does not exist
@@ -94,7 +94,7 @@ class ExpressionError(LoanlakeError):
 
 
 class ExpressionDomainError(LoanlakeError):
-    """A row whose values a feature's formula does not take: ln(0), an integer overflow, text where a number is due."""
+    """Values that a feature's formula does not accept: ln(0), an integer overflow, text instead of a number."""
 
 
 class OnlineStoreError(LoanlakeError):
@@ -114,7 +114,7 @@ class BundleError(LoanlakeError):
 
 
 class BatchStateError(LoanlakeError):
-    """A batch cannot go from the state it is in to the one asked for."""
+    """A batch's state does not allow the operation."""
 
 
 class BatchTableError(LoanlakeError):

@@ -1,4 +1,4 @@
-"""What a user is shown of an error that they can mend: one message. A traceback is for faults of the program."""
+"""An error that the user can fix is shown as one message. A traceback is for errors of the program."""
 
 import errno
 import sqlite3
@@ -24,7 +24,7 @@ _DAMAGED = (
 
 
 def explained(error: Exception) -> str | None:
-    """One message with what was found and what to do; None for an error that nobody but a programmer can mend."""
+    """One message with what was found and what to do; None for an error that only a programmer can fix."""
     text = " ".join(str(error).split())
     if isinstance(error, LoanlakeError):
         return str(error)
@@ -33,7 +33,7 @@ def explained(error: Exception) -> str | None:
             f"{error.filename} cannot be opened or written: {_UNWRITABLE[error.errno]}. LOANLAKE_HOME must be a folder "
             "that this user may write to, on a disk with room"
         )
-    # told by name: a command answers before DuckDB is imported
+    # by name: a command answers before DuckDB is imported
     is_of_duckdb = type(error).__module__.partition(".")[0] in ("duckdb", "_duckdb")
     if (is_of_duckdb or isinstance(error, sqlite3.Error)) and any(words in text for words in _DAMAGED):
         return f"a database of the home is damaged or cannot be written: {text}. docs/runbook.md says what to restore"

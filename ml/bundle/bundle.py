@@ -153,7 +153,7 @@ def load_bundle(directory: Path) -> Bundle:
     try:
         manifest_bytes = (directory / MANIFEST).read_bytes()
     except OSError as error:
-        raise BundleError(f"{directory} is no model bundle: it must hold {MANIFEST}: {error.strerror}") from error
+        raise BundleError(f"{directory} is not a model bundle: it must contain {MANIFEST}: {error.strerror}") from error
     manifest = _parsed(directory, MANIFEST, lambda: json.loads(manifest_bytes))
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else manifest

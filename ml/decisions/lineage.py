@@ -14,10 +14,10 @@ from typing import Any
 import duckdb
 
 from ml.bundle.bundle import load_bundle
-from ml.bundle.logged_values import plain
 from ml.decisions.history_rows import MODEL, HistoryRows, history_rows
 from ml.registry.deployment import bundle_directory
 from warehouse.decision_log import Decision, find_decision
+from warehouse.decision_log.json_text import plain
 from warehouse.errors import NotFoundError
 from warehouse.features.contract import FeatureContract, InputColumn
 from warehouse.features.expressions.select_text import inputs_of_columns, read_select
@@ -200,7 +200,7 @@ class _Reader:
         if not application.rows:
             self.notes.append("the application itself is not in the lake: its inputs are the caller's")
         if self._decision.borrower_id is None:
-            self.notes.append("the caller named no borrower, so there is no history")
+            self.notes.append("the request named no borrower, so no history was used")
             return (application,)
         found = [application]
         for history in self._history:

@@ -129,7 +129,7 @@ class BeatsBaseRate(Gate):
     """One number for all loans is the least a model must beat."""
 
     name = "brier_beats_base_rate"
-    claim = "Its probabilities say more than the default rate alone."
+    claim = "Its probabilities are better than the default rate for every loan."
     remedy = (
         "the probabilities say less than one number would: the default rate has moved since tune, or calibration "
         "failed; look at the calibration plot"
@@ -275,7 +275,7 @@ class LoggedFeaturesEqualRecomputed(Gate):
     may_be_overridden = False
     remedy = (
         "what was served is not what the warehouse computes: see monitoring.feature_skew, replay a decision it names, "
-        "mend the request path, then set LOANLAKE_SKEW_SINCE to the time of the mend and train again"
+        "fix the request path, then set LOANLAKE_SKEW_SINCE to the time of the fix and run again"
     )
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:

@@ -34,8 +34,8 @@ from warehouse.lenders.rules import PublishMode
 Action = Literal["publish", "shadow", "wait"]
 #: The rule in one line, for the answers of a run.
 RULE = (
-    "a refresh (features, family and settings of the champion) is published when it is no worse on the newest mature "
-    "loans; a change only when it is better by a paired 95 % interval, or by a person's word"
+    "a refresh (features, family and settings of the champion) is published if it is no worse on the newest mature "
+    "loans; a change only if it is better by a paired 95 % interval, or if a person decides so"
 )
 
 
@@ -68,9 +68,9 @@ def decide(
     if mode == "never":
         return Publication("wait", "since this run only registers (publish: never)")
     if mode == "always":
-        return Publication("publish", f"by a person's word: {reason}")
+        return Publication("publish", f"by a person's decision: {reason}")
     if rival is None:
-        return Publication("publish", "first model of its lender: the gates alone decide")
+        return Publication("publish", "first model of its lender: only the gates decide")
     return _beside(candidate, rival, limits or GateLimits())
 
 

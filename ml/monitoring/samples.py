@@ -6,11 +6,11 @@ Both become temporary tables of the reader's own connection, one typed column a 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from json import dumps
 
 import duckdb
 
 from ml.training.training_set import training_table
+from warehouse.decision_log.features import decided_features
 from warehouse.errors import MonitoringError
 from warehouse.features.contract import FeatureColumn, FeatureContract, Kind
 from warehouse.lake.training_rows import rows_at
@@ -95,15 +95,13 @@ def load_decisions(
 
     ``months``: first days of months; None for all.
     """
-    types = dumps({feature.name: _TYPES[feature.kind].upper() for feature in contract.features})
     columns = ", ".join(present(feature, f"seen.{identifier(feature.name)}") for feature in contract.features)
     where, parameters = decisions_of(model, months)
-    # the whole text is parsed once: 40 features of 1,000,000 decisions take 1.7 s so, 12.9 s with one extraction each
     con.execute(
-        f"create or replace temp table {CURRENT} as select month, {columns} from ("
-        "select date_trunc('month', decided_at)::date as month, "
-        f"from_json(features, '{types}') as seen from {model.decisions} where {where} "
-        f"{_drawn_by('decision_id', sample)})",
+        f"create or replace temp table {CURRENT} as select decided.month, {columns} from ("
+        f"select decision_id, date_trunc('month', decided_at)::date as month from {model.decisions} where {where} "
+        f"{_drawn_by('decision_id', sample)}) as decided "
+        f"join {decided_features(con, contract.version, contract.feature_types)} as seen using (decision_id)",
         parameters,
     )
     return count(con, CURRENT)

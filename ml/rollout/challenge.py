@@ -80,7 +80,7 @@ def start_challenge(
         if current is None or not current.is_version(against.model_name, against.model_version):
             raise NotFoundError(
                 f"the challenge was to be against {against.model_name} version {against.model_version}, which is no "
-                "longer served: look at `loanlake status` and ask again"
+                "longer served: check `loanlake status` and repeat the command"
             )
         if current.challenger is not None and _is_same(current.challenger, challenger):
             return current

@@ -126,7 +126,7 @@ def rollback(settings: Settings, *, by: str, why: str = "") -> Deployment:
             served = (
                 "nothing" if current is None else f"{current.model_name} version {current.model_version}, the first"
             )
-            raise NotFoundError(f"there is no earlier deployment to go back to: served now is {served}")
+            raise NotFoundError(f"there is no earlier deployment to return to: now served is {served}")
         # never serve a bundle that cannot be read, or is another than was registered
         load_registered(settings, current.previous.model_name, current.previous.model_version)
         deployment = replace(current.previous, published_at=now(), published_by=by)

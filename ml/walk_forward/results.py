@@ -15,7 +15,7 @@ import duckdb
 from ml.monitoring.performance import Performance
 from ml.walk_forward.plan import RetrainingPolicy, WalkPlan, next_month
 from warehouse.lake.connection import connect, writer
-from warehouse.lake.tables import TABLES
+from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -178,5 +178,5 @@ def _insert_decisions(con: duckdb.DuckDBPyConnection, walked: WalkedMonth, decis
 def _casts(table: str, parameters: Mapping[str, object]) -> str:
     return ", ".join(
         f"{f'${column}' if column in parameters else column}::{data_type} as {column}"
-        for column, data_type in TABLES[table].items()
+        for column, data_type in program_tables()[table].items()
     )

@@ -1,1 +1,1 @@
-"""One folder a concern, loaded by ``orchestration.definitions``."""
+"""One folder per concern, loaded by ``orchestration.definitions``."""

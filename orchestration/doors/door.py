@@ -14,7 +14,7 @@ from orchestration.doors.sign_in import SESSION_SECONDS, SIGN_IN_PATH, TOKEN_SEC
 
 HEALTH_PATH = "/-/health"
 _NOT_SIGNED_IN = Refusal(401, "Sign in first: run `loanlake sign-in` on the machine, and open the link that it prints.")
-#: Beside what the server itself sends: no other site may frame, embed or guess at what is here.
+#: Added to the server's own headers: no other site may frame or embed a page, or guess its type.
 _HEADERS = {
     "x-frame-options": "SAMEORIGIN",
     "cross-origin-resource-policy": "same-origin",

@@ -68,7 +68,7 @@ def _model_row(path: str, about: dict[str, Any]) -> str:
 
 
 def _table(head: str, rows: Sequence[tuple[Any, ...]]) -> str:
-    """Newest first; nothing where there are no rows."""
+    """Newest first; empty if there are no rows."""
     lines = "\n".join(row[-1] for row in sorted(rows, reverse=True))
     return f"{head}{lines}\n</table>\n" if rows else ""
 
@@ -81,7 +81,7 @@ def _abouts(reports: Path, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _about(path: Path) -> dict[str, Any] | None:
-    """What a report says it is of; None where it is being written, or is not one of ours."""
+    """The description of a report; None if it is being written, or is not one of ours."""
     try:
         about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["about"]
     except (FileNotFoundError, ValueError, KeyError):

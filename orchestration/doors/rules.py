@@ -1,9 +1,8 @@
-"""Which requests a door lets through: pure rules over what a request says about itself.
+"""Which requests may pass: pure rules over the request itself.
 
-A browser sends a person's cookie with requests that other sites start, and a name server of somebody else may point a
-site's name at 127.0.0.1. So the cookie alone proves nothing: the request must also name this machine (``Host``), come
-from the page itself (``Origin``, ``Sec-Fetch-Site``), and change things only by a JSON POST, which other sites cannot
-send.
+A browser sends a person's cookie with requests that other sites start, and a foreign name server may point a site's
+name at 127.0.0.1. So the cookie alone proves nothing: the request must also name this machine (``Host``), come from the
+page itself (``Origin``, ``Sec-Fetch-Site``), and change things only by a JSON POST, which other sites cannot send.
 """
 
 import re
@@ -25,13 +24,13 @@ _MLFLOW_READS = re.compile(
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request is not passed on: an HTTP status, and what the caller should know."""
+    """Why a request is not passed on: an HTTP status, and a message for the caller."""
 
     status: int
     reason: str
 
 
-#: What one page refuses beyond the rules of all: None where the request may pass.
+#: What one page refuses in addition to the common rules; None if the request may pass.
 PageRule = Callable[[HTTPConnection], Refusal | None]
 
 
@@ -69,7 +68,7 @@ def refused_method(request: HTTPConnection) -> Refusal | None:
 
 
 def dagster_rule(request: HTTPConnection) -> Refusal | None:
-    """Dagster's GraphQL runs mutations sent by GET, too: no operation is accepted in a query string."""
+    """Dagster's GraphQL also runs mutations sent by GET, so no operation is accepted in a query string."""
     if request.scope["type"] == "websocket":
         return None
     asked = parse_qs(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
@@ -79,7 +78,7 @@ def dagster_rule(request: HTTPConnection) -> Refusal | None:
 
 
 def mlflow_rule(request: HTTPConnection) -> Refusal | None:
-    """MLflow is for reading: what it shows of models (bundles, tags, aliases) is changed by `loanlake` alone."""
+    """MLflow is read-only: only `loanlake` changes what it shows of models (bundles, tags, aliases)."""
     if request.scope["type"] == "websocket":
         return Refusal(403, "MLflow has no WebSocket here.")
     if request.scope["method"] in _READING or _MLFLOW_READS.fullmatch(request.scope["path"]):
@@ -92,14 +91,14 @@ def mlflow_rule(request: HTTPConnection) -> Refusal | None:
 
 
 def reading_only(request: HTTPConnection) -> Refusal | None:
-    """Files are read, nothing else."""
+    """Files can be read; nothing else."""
     if request.scope["type"] == "websocket" or request.scope["method"] not in _READING:
         return Refusal(405, "Only GET and HEAD are allowed here.")
     return None
 
 
 def _opens_a_page(request: HTTPConnection) -> bool:
-    """Whether a person followed a link: a read that replaces what the window shows, not an image, frame or fetch."""
+    """Whether a person followed a link: a read that replaces the window's page, not an image, frame or fetch."""
     return (
         request.scope["type"] == "http"
         and request.scope["method"] in _READING

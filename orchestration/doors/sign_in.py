@@ -1,7 +1,7 @@
-"""Who is signed in: links that work once, and the sessions that they begin; only hashes of either lie in the home.
+"""Sessions of signed-in people, and the links that start them; the home stores only their hashes.
 
-Files and not signatures: whoever can write in the home, which is its owner, may sign in, a link is used up by deleting
-its file, and ending all sessions is deleting theirs.
+They are files, not signatures: the owner of the home, who can write in it, may sign in; using a link deletes its file;
+ending all sessions deletes theirs.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ class SignIn:
         return _new(self._tokens)
 
     def redeem(self, token: str) -> str | None:
-        """The secret of a new session, and the token is used up; None where it is unknown, used or too old."""
+        """The secret of a new session; the token is used up. None if it is unknown, used or too old."""
         path = self._tokens / _hash(token)
         is_valid = _is_younger(path, TOKEN_SECONDS)
         try:
@@ -45,18 +45,18 @@ class SignIn:
         return _new(self._sessions) if is_valid else None
 
     def knows(self, session: str) -> bool:
-        """Whether the session was begun less than :data:`SESSION_SECONDS` ago and has not been ended."""
+        """Whether the session began less than :data:`SESSION_SECONDS` ago and was not ended."""
         return _is_younger(self._sessions / _hash(session), SESSION_SECONDS)
 
     def end_all(self) -> int:
-        """End every session and make every unused link void; the number of sessions ended."""
+        """End every session and cancel every unused link; the number of sessions ended."""
         n_ended = _delete_older(self._sessions, 0)
         _delete_older(self._tokens, 0)
         return n_ended
 
 
 def sign_in_url(settings: Settings) -> str:
-    """A new link that signs a person in; raises NotFoundError where `loanlake up` does not run in this home."""
+    """A new link that signs a person in; raises NotFoundError if `loanlake up` does not run in this home."""
     try:
         base = _address(settings).read_text()
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def sign_in_url(settings: Settings) -> str:
 
 @contextmanager
 def door_address(settings: Settings, base: str) -> Iterator[None]:
-    """Keep the address where people sign in, for :func:`sign_in_url`, as long as the doors are open."""
+    """Store the sign-in address for :func:`sign_in_url`, as long as the ports are open."""
     path = _address(settings)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.write_text(base)

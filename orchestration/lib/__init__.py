@@ -1,4 +1,4 @@
-"""What several concerns of :mod:`orchestration.defs` share."""
+"""Helpers shared by several concerns of :mod:`orchestration.defs`."""
 
 #: The modules that other rooms may import.
 __all__ = [

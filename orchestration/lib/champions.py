@@ -1,4 +1,4 @@
-"""Which version of each source's model was last put in service: read from the deployment history, without MLflow."""
+"""Each source's champion, read from the deployment history, without MLflow."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 
 def champion_of(settings: Settings, source: str) -> "Deployment | None":
-    """The deployment that last put a model of this source in service, by publishing or rolling back; None if none did.
+    """The last deployment of a model of this source, by publishing or rolling back; None if there was none.
 
-    ``deployment.json`` names one model, whatever its source; a lender trained earlier keeps its champion all the same.
+    ``deployment.json`` names one model, whatever its source; a lender trained earlier keeps its champion.
     """
     return next((champion for champion in champions(settings) if champion.source == source), None)
 
 
 def challenger_of(settings: Settings, source: str) -> "Challenger | None":
-    """What is on trial beside the source's champion; None where no challenge runs."""
+    """The challenger of the source's champion; None if no challenge runs."""
     from ml.registry.deployment import read_deployment
 
     served = read_deployment(settings)
@@ -34,9 +34,9 @@ def champions(settings: Settings) -> "list[Deployment]":
 
 
 def refresh_config(settings: Settings, source: str) -> dict[str, Any]:
-    """Run settings of a training that refreshes a source's champion: its features, nothing left out but what it lacks.
+    """Run settings of a training that refreshes a source's champion: its features, without those that it leaves out.
 
-    Of a source without a champion: nothing but its name.
+    For a source without a champion: only its name.
     """
     champion = champion_of(settings, source)
     if champion is None:
@@ -52,7 +52,7 @@ def refresh_config(settings: Settings, source: str) -> dict[str, Any]:
 def was_in_service(settings: Settings, name: str, version: int) -> bool:
     """Whether this version was ever champion or challenger.
 
-    A run does not publish such a version: where it is no champion, a person took it back, or is trying it.
+    A run does not publish such a version: if it is not champion, a person withdrew it, or is trying it.
     """
     from ml.registry.deployment import read_history
 

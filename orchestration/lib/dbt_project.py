@@ -1,7 +1,7 @@
-"""The dbt project as Dagster sees it: its manifest, and how its nodes are named and run.
+"""The dbt project in Dagster: its manifest, and how its nodes are named and run.
 
-Dagster draws the asset graph from a manifest made by ``dbt parse``. Parsing takes seconds, so it happens only when a
-file of the dbt project has changed since, never at each load.
+Dagster draws the asset graph from a manifest made by ``dbt parse``. Parsing takes seconds, so it happens only if a file
+of the dbt project has changed, and not at each load.
 """
 
 import hashlib
@@ -36,9 +36,9 @@ DBT = Path(sys.executable).with_name("dbt")
 
 
 def prepared_manifest(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR) -> Path:
-    """The manifest of the dbt project as its files stand now; runs ``dbt parse`` only when they have changed.
+    """The manifest of the dbt project with its current files; runs ``dbt parse`` only if they have changed.
 
-    Raises DbtProjectError with dbt's own words when the project cannot be parsed.
+    Raises DbtProjectError with dbt's own message if the project cannot be parsed.
     """
     manifest, stamp = settings.dbt_parsed / "manifest.json", settings.dbt_parsed / "project.sha256"
     settings.dbt_parsed.mkdir(parents=True, exist_ok=True)
@@ -53,9 +53,9 @@ def prepared_manifest(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR
 
 
 def run_dbt(arguments: Sequence[str], settings: Settings, *, target: Path, project_dir: Path, doing: str) -> None:
-    """Run a dbt command for this home and wait for its end; what it writes goes to ``target``.
+    """Run a dbt command for this home and wait for its end; it writes to ``target``.
 
-    Raises DbtProjectError with dbt's own words, that it cannot do what ``doing`` says ("parse the project").
+    Raises DbtProjectError with dbt's own message and the action in ``doing`` ("parse the project").
     """
     command = [str(DBT), "--quiet", *arguments, "--no-use-colors"]
     command += ["--project-dir", str(project_dir), "--profiles-dir", str(project_dir), "--target", _TARGET]
@@ -78,10 +78,10 @@ def project_fingerprint(project_dir: Path) -> str:
 
 @contextmanager
 def failures_named(target: Path) -> Iterator[None]:
-    """Run dbt with its artefacts in ``target``; what went wrong is a Failure with the names of what failed.
+    """Run dbt with its artefacts in ``target``; a failure names what failed.
 
-    An invocation that ended before it ran anything leaves the results of the one before: its own words, in the error of
-    dagster-dbt, are all there is.
+    An invocation that ended before it ran anything leaves the results of the previous one: then only its own message,
+    in dagster-dbt's error, is available.
     """
     before = _invocation(target)
     try:
@@ -94,9 +94,9 @@ def failures_named(target: Path) -> Iterator[None]:
 
 
 def build_failures(target: Path) -> list[str]:
-    """What went wrong in the dbt invocation whose artefacts are in ``target``: "name (why)" each; empty if nothing.
+    """The failures of the dbt invocation whose artefacts are in ``target``: "name (why)" each; empty if none.
 
-    Covers what dbt does not report as an asset check: models that failed to build, and tests of several models.
+    They include what dbt does not report as an asset check: models that failed to build, and tests of several models.
     """
     found = _run_results(target)
     results = found["results"] if found else []
@@ -108,7 +108,7 @@ def build_failures(target: Path) -> list[str]:
 
 
 def _invocation(target: Path) -> str | None:
-    """Which invocation of dbt left its results: times of files and of this process are of two clocks."""
+    """Which invocation of dbt left its results. Times cannot say it: files and this process may use two clocks."""
     found = _run_results(target)
     return str(found["metadata"]["invocation_id"]) if found else None
 
@@ -149,7 +149,7 @@ def asset_key(node: Mapping[str, Any]) -> dg.AssetKey:
 
 
 class Dbt(DbtCliResource):
-    """dbt as a subprocess, its artefacts under the home, begun from what the parse for the asset graph has found."""
+    """dbt as a subprocess, with its artefacts under the home; it starts from the parse made for the asset graph."""
 
     @cached_property
     def _cli_version(self) -> Version:
@@ -193,7 +193,7 @@ def _parse(settings: Settings, directory: Path, project_dir: Path) -> None:
 
 
 def _refuse_cycle(manifest: Mapping[str, Any]) -> None:
-    """dbt parses models that select from each other in a circle, and refuses them only as it builds."""
+    """dbt parses models that select from each other in a circle, and refuses them only when it builds."""
     nodes = manifest["nodes"]
     try:
         TopologicalSorter({key: node["depends_on"].get("nodes", ()) for key, node in nodes.items()}).prepare()

@@ -1,4 +1,4 @@
-"""The feature contract that the feature tables were last built by."""
+"""The feature contract of the last build of the feature tables."""
 
 from warehouse.errors import NotFoundError
 from warehouse.features.contract import FeatureContract
@@ -8,7 +8,7 @@ from warehouse.settings import Settings
 def feature_contract(settings: Settings, version: str = "") -> FeatureContract:
     """Read a version, such as ``v1`` (default: the latest), from dbt's manifest of that build.
 
-    Raises NotFoundError before the first build, ContractError where the project has no such version.
+    Raises NotFoundError before the first build, ContractError if the project has no such version.
     """
     manifest = settings.dbt_target / "manifest.json"
     if not manifest.exists():

@@ -1,4 +1,4 @@
-"""The versions of the features that the dbt project has: a table of features each, and a table of training rows."""
+"""The feature versions of the dbt project: for each, a table of features and a table of training rows."""
 
 import json
 from functools import cache
@@ -29,11 +29,11 @@ def training_tables() -> dict[str, dg.AssetKey]:
 
 
 def require_versions(settings: Settings, source: str, wanted: str = "") -> None:
-    """Raise RunRefused where the project lacks the version ``wanted`` (``2`` or ``v2``), or one that is served.
+    """Raise RunRefused if the project lacks the version ``wanted`` (``2`` or ``v2``), or one that is served.
 
-    A champion scores applications by the table of its version and is compared with every candidate by it, and drift
-    beside a challenger is measured on the table of its own; dbt would leave a table that it no longer builds as it was,
-    and nobody would be told that its rows have stopped.
+    A champion scores applications with the table of its version and is compared with every candidate on it; drift of a
+    challenger is measured on the table of its own. dbt would leave unchanged a table that it no longer builds, and its
+    rows would stop without notice.
     """
     existing = feature_tables()
     if wanted and f"v{wanted.removeprefix('v')}" not in existing:

@@ -1,4 +1,4 @@
-"""The names that the definitions share: layers of the asset graph, asset keys, and the pool of the lake's writer."""
+"""Names shared by the definitions: layers of the asset graph, asset keys, and the pool of the lake's writer."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""Where the pages are that metadata links to: the ports of ``loanlake up``, or what the environment says."""
+"""Addresses of the pages that metadata links to: the ports of ``loanlake up``, or settings."""
 
 from pathlib import Path
 from urllib.parse import quote

@@ -1,7 +1,7 @@
-"""The months that Dagster offers for backfills: those with decisions, so that none is shown as missing without reason.
+"""The months that Dagster offers for backfills: only those with decisions, so that none appears as missing.
 
-Partitions are defined when Dagster loads the code, in every process of it, where opening the lake would cost a second:
-they come from a small file that each build of the features leaves.
+Partitions are defined when Dagster loads the code, in every process; opening the lake would cost a second there. So
+they come from a small file that each build of the features writes.
 """
 
 import json
@@ -23,9 +23,9 @@ _OPEN_MONTHS = 2
 def month_partitions(
     settings: Settings, *, fmt: str = "%Y-%m-%d", with_running_month: bool = False, today: date | None = None
 ) -> dg.MonthlyPartitionsDefinition:
-    """From the first month with a decision to the last; where decisions are still made, to the last complete month.
+    """From the first month with a decision to the last; for a lender that still decides, to the last complete month.
 
-    ``with_running_month``: in that case to the month that is running.
+    ``with_running_month``: then to the current month.
     """
     first, last = _read(settings)
     running = (today or datetime.now().date()).replace(day=1)
@@ -39,7 +39,7 @@ def month_partitions(
 
 
 def note_months(settings: Settings) -> None:
-    """Leave the first and last month with a decision for the next start of Dagster."""
+    """Store the first and last month with a decision for the next start of Dagster."""
     with closing(connect(settings)) as con:
         [(first, last)] = con.execute("select min(decided_at), max(decided_at) from core.int_applications").fetchall()
     if first is None:

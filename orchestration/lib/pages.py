@@ -1,4 +1,4 @@
-"""Figures and plots as Dagster shows them, after a click: Markdown tables, and PNG images inside Markdown."""
+"""Figures and plots for Dagster's metadata: Markdown tables, and PNG images inside Markdown."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ MONTH_HEADER = ("month · split", *(name.replace("_", " ") for name in _FIGURES)
 
 
 def image(png: bytes, title: str) -> dg.MarkdownMetadataValue:
-    """A PNG that the UI shows in place: it travels inside the metadata, so it needs no server."""
+    """A PNG that the UI shows inline: it is part of the metadata, so it needs no server."""
     return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
@@ -57,7 +57,7 @@ def confusion(figures: Mapping[str, Any]) -> dg.MarkdownMetadataValue:
 
 
 def walk_summary(policies: "Sequence[PolicySummary]") -> dg.MarkdownMetadataValue:
-    """What each policy of a walk came to."""
+    """The results of each policy of a walk."""
     header = ["policy", "months", "trained", "promoted", "mature", "default rate", "gap", "AUC", "Brier", "ECE"]
     return table(
         header,
@@ -98,7 +98,7 @@ def walk_months(months: "Sequence[WalkedMonth]") -> dg.MarkdownMetadataValue:
 
 
 def figure(value: float | None) -> str:
-    """Four decimals, or a dash where there is nothing to measure."""
+    """Four decimals, or a dash if there is no figure."""
     return "–" if value is None else f"{value:.4f}"
 
 

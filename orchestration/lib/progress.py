@@ -1,4 +1,4 @@
-"""What ``loanlake run`` prints while a job runs: one line a step, with rows and seconds, and why it stopped."""
+"""Output of ``loanlake run`` while a job runs: one line per step, with rows and seconds, and why it stopped."""
 
 import sys
 import time
@@ -160,7 +160,7 @@ def _metadata_text(check: "AssetCheckEvaluation") -> str:
 
 
 def _cause(error: Any) -> str:
-    """The innermost error's own words; Dagster puts the class before them, with its module."""
+    """The innermost error's own message; Dagster puts the class with its module before it."""
     while error.cause is not None:
         error = error.cause
     name, _, words = str(error.message).strip().partition(": ")

@@ -1,5 +1,5 @@
-"""When work is tried again: a job by its sensor, not while a run is on its way, nor immediately after one that failed;
-a step by its own run, for as long as another writer keeps the lake.
+"""When work is retried: a job by its sensor, not while a run is active nor immediately after a failure; a step by its
+own run, as long as another writer holds the lake.
 """
 
 import time
@@ -16,15 +16,15 @@ _UNFINISHED = [
 ]
 #: After a run that failed, the next one waits so long: a lake that is busy or full is not asked every few seconds.
 RETRY_SECONDS = 300
-#: Runs asked for one reason, where each fails: what three could not do needs a person.
+#: Maximum runs for one reason if each fails: after three, a person is needed.
 MOST_TRIES = 3
-#: Seconds that a step waits, after its lease's own time, where the lake is busy: twice as many each time.
+#: Seconds that a step waits, after its lease's own time, while the lake is busy; doubled each time.
 _FIRST_WAIT, _LONGEST_WAIT, _MOST_WAITS = 15, 300, 20
 _BY_ITSELF = {"dagster/sensor_name", "dagster/schedule_name"}
 
 
 def why_not_now(instance: dg.DagsterInstance, job_name: str, tags: Mapping[str, str] | None = None) -> str:
-    """Why no run of a job, or of those of its runs with these tags, should be started; empty where one should."""
+    """Why no run of a job (or of its runs with these tags) should start; empty if one should."""
     if instance.get_runs_count(dg.RunsFilter(job_name=job_name, tags=tags, statuses=_UNFINISHED)):
         return "a run is on its way"
     latest = instance.get_run_records(dg.RunsFilter(job_name=job_name, tags=tags), limit=1)
@@ -43,9 +43,9 @@ def failed_runs(instance: dg.DagsterInstance, job_name: str, tags: Mapping[str, 
 
 @contextmanager
 def lake_awaited(context: dg.AssetExecutionContext) -> Iterator[None]:
-    """Have Dagster try the step again later, rather than fail its run, where another writer keeps the lake.
+    """Let Dagster retry the step later, instead of failing its run, if another writer holds the lake.
 
-    In runs that a sensor or a schedule started; a person who started one is shown who holds the lake.
+    Only in runs that a sensor or schedule started; a person who started one sees who holds the lake.
     """
     from warehouse.errors import LakeBusyError
 

@@ -1,4 +1,4 @@
-"""What a run is asked to do: one resource, configured at launch, read by every asset that needs it."""
+"""Settings of a run: one resource, configured at launch, read by every asset that needs it."""
 
 from typing import Self, cast, get_args
 
@@ -11,20 +11,20 @@ from warehouse.sources.simulated.simulation import Simulation
 
 
 class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The source a run is about, and how to ingest, train and report. Every field has a default."""
+    """The source of a run, and how to ingest, train and report. Every field has a default."""
 
     source: str = Field(
         default="",
-        description="Whose applications to train on, score and monitor. Empty: LOANLAKE_SOURCE, else the source of the "
+        description="Source to train, score and monitor. Empty: LOANLAKE_SOURCE, else the source of the "
         "deployed model, else simulated.",
     )
-    files: list[str] = Field(default=[], description="Files of that source to load before what waits in the inbox.")
+    files: list[str] = Field(default=[], description="Files of that source to load, before files in the inbox.")
     entity: str = Field(
-        default="", description="Which raw table the files fill, where the source has several or is your own."
+        default="", description="Raw table that the files fill, if the source has several or is your own."
     )
     simulate: bool = Field(
         default=False,
-        description="Write and load the simulated lender below even if the lake holds one; without it, only the first.",
+        description="Write and load the simulated lender below even if the lake already has one.",
     )
     simulated_applications: int = Field(
         default=Simulation.applications, gt=0, description="Size of the simulated lender."
@@ -36,22 +36,22 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
         default="", description="Version of the features to train on, such as v1. Empty: the latest."
     )
     force_training: bool = Field(
-        default=False, description="Train even if a model was already made from the same rows, features and settings."
+        default=False, description="Train even if a model with the same rows, features and settings exists."
     )
     takes_over: bool = Field(
         default=False,
-        description="Whether what this run makes of its source may be served in the place of another lender's model.",
+        description="Whether this run's model may replace another lender's served model.",
     )
     publish: str = Field(
         default="",
-        description="auto: put what passed its gates in service by the rule of ml/judging/publication.py. never: only "
-        "register it. always: publish it by your word, with by and reason. Empty: as the lender's file or "
+        description="auto: serve a model that passed its gates, by the rule of ml/judging/publication.py. never: only "
+        "register it. always: serve it on your responsibility, with by and reason. Empty: as the lender's file or "
         "LOANLAKE_PUBLISH says.",
     )
-    reason: str = Field(default="", description="Why it is to be published: kept in the history, needed for always.")
+    reason: str = Field(default="", description="Why it is published; required for always, kept in the history.")
     by: str = Field(default="", description="Your name, for the history. Empty for schedules and sensors.")
     report_months: list[str] = Field(
-        default=[], description="Months (YYYY-MM) to write Evidently reports for. Empty: the newest month scored."
+        default=[], description="Months (YYYY-MM) for Evidently reports. Empty: the newest scored month."
     )
 
     @field_validator("publish")
@@ -69,7 +69,7 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def mode(self) -> PublishMode | None:
-        """What the run says of publishing; None where it says nothing."""
+        """The run's publication mode; None if it sets none."""
         return cast(PublishMode, self.publish) if self.publish else None
 
     def active_source(self, settings: Settings) -> str:

@@ -1,8 +1,8 @@
-"""Whether everything upstream is green, asked anew in each run.
+"""Whether everything upstream is green, checked again in each run.
 
-A failing dbt test stops what follows it in its own run. A run that starts later, or selects only what is downstream,
-would not hear of it (dagster#25112): so the steps that train and publish ask for the latest result of every blocking
-check upstream, whichever run it came from, and for what dbt could not report as a check.
+A failing dbt test stops what follows it in its own run. A later run, or one that selects only downstream assets, would
+not notice it (dagster#25112). So the steps that train and publish read the latest result of every blocking check
+upstream, whichever run evaluated it, and of what dbt could not report as a check.
 """
 
 from collections.abc import Iterable
@@ -37,10 +37,10 @@ def require_green(
 
 
 def latest_result(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> tuple[str, dg.AssetCheckEvaluation] | None:
-    """The id of the run that last came to a result for a check, and the result; None where none did.
+    """The id of the last run with a result for a check, and the result; None if there is none.
 
-    A check is planned from the moment its run is made: that of this run, or of one that waits its turn, such as a
-    refresh for a file in the inbox, says nothing yet of the table as it is.
+    A check is planned as soon as its run exists. That of this run, or of a waiting one (a refresh for a file in the
+    inbox), says nothing yet about the current table.
     """
     history = instance.event_log_storage.get_asset_check_execution_history(key, limit=_RUNS_BACK)
     latest = next((record for record in history if record.status.value != "PLANNED"), None)
@@ -57,7 +57,7 @@ def _problem(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> str | None:
     latest = instance.get_latest_materialization_event(key.asset_key)
     judged = evaluation.target_materialization_data
     if latest is not None and (judged is None or judged.run_id != latest.run_id):
-        return f"{_name(key)} has not been evaluated since run {latest.run_id[:8]} made the table anew"
+        return f"{_name(key)} has not been evaluated since run {latest.run_id[:8]} rebuilt the table"
     return None
 
 

@@ -28,7 +28,7 @@ def export(*, borrower_id: str, to: Path | None) -> None:
     if to is None:
         click.echo(text)
         return
-    # readable by its owner alone from its first byte on, also where the file was there before
+    # readable only by its owner from the first byte on, also if the file existed before
     with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         os.fchmod(file.fileno(), 0o600)
         file.write(text + "\n")
@@ -41,7 +41,9 @@ def export(*, borrower_id: str, to: Path | None) -> None:
 @options.reason
 @click.option("--yes", is_flag=True, help="Do not ask before erasing.")
 @click.option(
-    "--now", is_flag=True, help="Expire earlier snapshots immediately and delete their files; only if nobody reads."
+    "--now",
+    is_flag=True,
+    help="Expire earlier snapshots immediately and delete their files; only while no process reads.",
 )
 def erase(*, borrower_id: str, reason: str, yes: bool, now: bool) -> None:
     """Erase BORROWER_ID from the lake, files, logs and models.
@@ -75,7 +77,7 @@ def erase(*, borrower_id: str, reason: str, yes: bool, now: bool) -> None:
     for model in done.models:
         click.echo(f"{model} learnt from them: train again for a model that did not")
     for name in done.dev_lakes:
-        click.echo(f"the dev lake of {name} is dropped, a copy from before: `dbt build` makes it again")
+        click.echo(f"the dev lake of {name} is dropped, as a copy from before: `dbt build` rebuilds it")
     if done.n_snapshots:
         click.echo(
             f"{done.n_snapshots:,} earlier snapshots of the lake stay readable for {settings.retention_days:g} days: "

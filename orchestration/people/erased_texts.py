@@ -1,7 +1,7 @@
-"""Erase ids from what was written for people to read: logs, reports, gate messages, the stores of Dagster and MLflow.
+"""Erase ids from texts for people: logs, reports, gate messages, the stores of Dagster and MLflow.
 
-A text keeps its length, so that a service that is just writing to its log goes on where it was. Texts of a database are
-changed by SQL, and the file is then written anew, since SQLite keeps what was deleted in free pages.
+A text keeps its length, so that a service that is writing to its log can continue. Texts in a database are changed by
+SQL, and then the file is rewritten, because SQLite keeps deleted bytes in free pages.
 """
 
 import mmap
@@ -16,7 +16,7 @@ from warehouse.settings import Settings
 
 _SQLITE = b"SQLite format 3\0"
 _BUSY_SECONDS = 20.0
-#: Of what lies in a bundle or is a picture, nothing is text that could name a person.
+#: Files of a bundle and pictures contain no text that could name a person.
 _NO_TEXTS = {".parquet", ".npz", ".onnx", ".ubj", ".png"}
 
 

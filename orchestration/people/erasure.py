@@ -1,7 +1,7 @@
 """Erase a person from the home: lake, landing files, decision log, batches, online store, bundles and texts.
 
-What is to be done is kept in a file until it is done (``erasures/``, readable by the owner alone), so that an erasure
-that was killed is finished where it is asked for again. Each step changes nothing where it was done before.
+A file (``erasures/``, readable only by the owner) keeps the remaining work until it is done, so that a killed erasure
+is finished when the command is repeated. A step that is already done changes nothing.
 """
 
 import uuid
@@ -90,11 +90,11 @@ class _Plan(msgspec.Struct):
 
 
 def erase_person(settings: Settings, borrower_id: str, *, reason: str, by: str, at_once: bool = False) -> Erased:
-    """Erase a borrower, or put pseudonyms in the place of their ids, as ``settings.erasure`` says.
+    """Erase a borrower, or replace their ids by pseudonyms, as ``settings.erasure`` says.
 
-    A person who was erased before is told so, and nothing changes. ``at_once`` also expires every earlier snapshot that
-    no live model names, and deletes its files: only while nobody reads the lake. Raises NotFoundError for a borrower
-    that nothing names or named, and LakeBusyError where another writer keeps its turn.
+    For a person who was erased before, nothing changes and the result says so. ``at_once`` also expires every earlier
+    snapshot that no live model names, and deletes its files: only while no process reads the lake. Raises NotFoundError
+    for an unknown borrower, and LakeBusyError while another writer holds the lease.
     """
     with connect(settings) as con:
         try:

@@ -1,4 +1,4 @@
-"""What a person may ask for: everything that is held of them, as JSON."""
+"""A person's data as JSON: everything that is stored about them."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Run a job outside the Dagster UI: the main run, one execution, its summary."""
+"""Runs a job outside the Dagster UI: the main run, one execution, its summary."""
 
 #: The modules that other rooms may import.
 __all__ = [

@@ -46,10 +46,10 @@ class Execution:
 def execute(
     job: str, run_settings: Mapping[str, Any], settings: Settings, on_event: Callable[["EventLogEntry"], None]
 ) -> Execution:
-    """Run ``job`` with these run settings, calling ``on_event`` for every event in order as it is stored.
+    """Run ``job`` with these run settings, and call ``on_event`` for every stored event in order.
 
-    A KeyboardInterrupt in the parent interrupts the child, waits for Dagster to record it, and is raised again.
-    Raises RunRefused when the child ends before the run exists, with the last lines it printed.
+    A KeyboardInterrupt in the parent interrupts the child, waits for Dagster to record it, and is raised again. Raises
+    RunRefused if the child ends before the run exists, with the last lines it printed.
     """
     from dagster import DagsterInstance
 
@@ -86,7 +86,7 @@ def last_lines(log: Path, n_lines: int = 15) -> str:
 
 
 def _interrupts() -> threading.Event:
-    """Ctrl-C raises at once, and sets the event too: an exception raised inside a finaliser is lost."""
+    """Ctrl-C raises immediately, and also sets the event: an exception raised inside a finaliser is lost."""
     interrupted = threading.Event()
 
     def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -1,4 +1,4 @@
-"""``loanlake run``: the main path with its progress, and a closing table of what it came to."""
+"""``loanlake run``: the main path with its progress, and a closing table of results."""
 
 import difflib
 import time
@@ -17,19 +17,23 @@ from warehouse.errors import RunRefused
 from warehouse.lenders.rules import lenders_of_project
 from warehouse.raw import SOURCES
 from warehouse.settings import Settings
+from warehouse.sources.target import target_of
 
 JOB = "default_risk"
 
 
 def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
-    """Execute the main job, printing one line a step and the closing table; returns whether it succeeded.
+    """Execute the main job, print one line per step and the closing table; returns whether it succeeded.
 
-    Raises RunRefused, before anything is built, where the source has no file in the lake and none to load, no model of
-    the dbt project reads its files, or the project lacks a version of the features that the run needs.
+    Before anything is built it raises SourceFileError where files have no raw table to go to, and RunRefused where the
+    source has no file in the lake and none to load, no model of the dbt project reads its files, or the project lacks a
+    version of the features that the run needs.
     """
     started, source = time.monotonic(), str(run_settings["source"])
     _require_files(source, run_settings["files"], settings)
     _require_models(source)
+    if run_settings["files"]:
+        target_of(source, str(run_settings["entity"]) or None)
     require_versions(settings, source, str(run_settings.get("feature_version", "")))
     click.echo(f"loanlake run {source}: {settings.home}")
     progress = Progress(quiet_steps=frozenset(f"ingest_{name}" for name in (*SOURCES, "own_lenders") if name != source))

@@ -99,7 +99,7 @@ def _model_lines(settings: Settings, source: str) -> list[str]:
 
 
 def _logistic_lines(metrics: dict[str, Any]) -> list[str]:
-    """Says so where the baseline ranked better: it is measured, and cannot be served."""
+    """A note if the logistic baseline ranked better: it is measured, but cannot be served."""
     gain = metrics["comparisons"].get("logistic", {}).get("auc", {})
     if gain.get("value") is None or gain["value"] >= 0:
         return []

@@ -1,4 +1,4 @@
-"""Whether Dagster's daemon works: it listens nowhere, so Dagster's own GraphQL is asked what its sensors did last."""
+"""Whether Dagster's daemon works. It listens on no port, so Dagster's GraphQL reports what its sensors did last."""
 
 from pathlib import Path
 from typing import Any

@@ -1,13 +1,13 @@
 """``loanlake status``: what is in this home, read from the lake, the deployment file, the outbox and Dagster's storage.
 
-Reads only; a part that does not exist yet says so in a word. MLflow is not imported (9 s): versions come from the
+It only reads; a part that does not exist yet is shown as such. MLflow is not imported (9 s): versions come from the
 home's own record.
 """
 
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Row = tuple[Any, ...]
 #: Files named in a line.
 _SHOWN = 3
+#: What a run did with its candidate → the state that the version has for as long as nobody has done more.
+_STATES_OF = {"waiting": "waiting", "in shadow": "on_trial"}
 
 
 def status_text(settings: Settings, *, now: datetime | None = None) -> str:
@@ -171,7 +173,7 @@ def _served_lines(settings: Settings, now: datetime) -> list[str]:
 
 
 def _unusable(deployment: "Deployment", settings: Settings) -> list[str]:
-    """Why an API that starts now refuses the version; one that has loaded it before goes on with it."""
+    """Why an API that starts now refuses the version; one that has loaded it continues with it."""
     from ml.registry.registered_version import load_registered
 
     try:
@@ -204,17 +206,19 @@ def _model_lines(settings: Settings) -> list[str]:
         name, version = lineage_path.parts[-3], lineage_path.parts[-2]
         state = states.get((name, int(version)), "not recorded").replace("_", " ")
         rows.append((name, version, state, lineage["trained_at"][:16], *shown))
-    return [*_table(rows), *_waiting_versions(settings)] if len(rows) > 1 else ["none registered"]
+    return [*_table(rows), *_waiting_versions(settings, states)] if len(rows) > 1 else ["none registered"]
 
 
-def _waiting_versions(settings: Settings) -> list[str]:
-    """Why the newest candidate of each lender is not the champion, where it passed its gates."""
+def _waiting_versions(settings: Settings, states: Mapping[tuple[str, int], str]) -> list[str]:
+    """Why the newest candidate of each lender is not the champion, where it passed its gates and still waits."""
     from orchestration.defs.training.candidates import current_candidate
 
     lines = []
     for path in sorted(settings.candidates.glob("*/current")):
-        found = current_candidate(settings, path.parent.name).read_publication()
-        if found is not None and found["word"] in ("waiting", "in shadow"):
+        candidate = current_candidate(settings, path.parent.name)
+        found, registration = candidate.read_publication(), candidate.read_registration()
+        state = registration and states.get((registration["model_name"], int(registration["model_version"])))
+        if found is not None and _STATES_OF.get(found["word"]) == state:
             lines.append(found["text"])
     return lines
 
@@ -273,7 +277,7 @@ def _outbox_lines(settings: Settings) -> list[str]:
         pending = count_pending(settings)
     except sqlite3.Error as error:
         return [f"the decision log cannot be read: {error}"]
-    return [f"{pending:,} decisions and outcomes wait to be taken into the lake"]
+    return [f"{pending:,} decisions and outcomes wait for ingestion into the lake"]
 
 
 def _run_lines(settings: Settings, now: datetime) -> list[str]:

@@ -1,4 +1,4 @@
-"""Who calls, and what they may do: API keys, tokens, and the guards in front of each handler."""
+"""Authentication and authorisation: API keys, tokens, and the guards of the handlers."""
 
 #: The modules that other rooms may import.
 __all__ = [

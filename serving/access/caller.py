@@ -1,4 +1,4 @@
-"""A caller that was let through: who they are and what they may do."""
+"""An authenticated caller: who they are and what they may do."""
 
 import msgspec
 
@@ -7,9 +7,9 @@ from warehouse.decision_log import RouteWord
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who calls. ``caller_id`` stays the same when a key is rotated or a token renewed; ``credential`` names what was
-    shown, for messages; ``name`` is the key's, or the token's subject; ``rate_limit`` is None where the server's
-    default holds.
+    """Who calls. ``caller_id`` stays the same when a key is rotated or a token renewed; ``credential`` names the
+    key or token, for messages; ``name`` is the key's, or the token's subject; ``rate_limit`` is None for the server's
+    default.
     """
 
     caller_id: str

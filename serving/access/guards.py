@@ -1,6 +1,6 @@
-"""Who calls, and what they may do: guards in front of every handler.
+"""Authentication and scopes: guards in front of every handler.
 
-A handler is closed unless its ``opt`` opens it: one that nobody thought about asks for a key.
+A handler is closed unless its ``opt`` opens it: a forgotten one requires a key.
 """
 
 import base64
@@ -89,7 +89,7 @@ class Authentication:
 
 
 async def require_scope(scope: "Scope", handler: BaseRouteHandler) -> None:
-    """Raise NotPermitted where the caller lacks the handler's scope."""
+    """Raise NotPermitted if the caller lacks the handler's scope."""
     needed = handler.opt.get(SCOPE, ANY)
     if needed in (ANY, OPEN):
         return
@@ -137,6 +137,6 @@ def _password(credentials: str) -> str:
 
 
 def _challenge(scope: "Scope") -> str:
-    """A person's browser is asked to ask; a program gets no prompt in its way."""
+    """A browser gets a password prompt; a program does not."""
     is_page = scope.get("method") == "GET" and any("text/html" in accepted for accepted in _header(scope, b"accept"))
     return 'Basic realm="Loanlake: any name, a key as the password", charset="UTF-8"' if is_page else ""

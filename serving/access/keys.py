@@ -1,10 +1,10 @@
-"""API keys: created by a command, shown once, kept only as a hash.
+"""API keys: created by a command, shown once, stored only as a hash.
 
 A key is ``ll_<key id>_<secret>``. The secret is 256 random bits, so one SHA-256 of it is as safe to store as a slow
-password hash would be (there is nothing to guess), and costs a request microseconds.
+password hash (there is nothing to guess), and costs a request microseconds.
 
-A key that is rotated has a successor for the same caller: what a caller may do in a minute, and what their
-Idempotency-Keys stand for, go by the caller, so that neither doubles while both keys work.
+A rotated key has a successor for the same caller. Limits and Idempotency-Keys belong to the caller, so neither doubles
+while both keys work.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ log = logging.getLogger("loanlake.serving")
 
 #: What a key may be allowed to do.
 SCOPES = {
-    "score": "ask for scores",
+    "score": "score applications",
     "batch": "have files and lake tables scored",
     "decisions": "read decisions already made, with what the applicant sent",
     "outcomes": "report how applications ended",
@@ -84,7 +84,7 @@ class ApiKey:
 
 
 class KeyStore:
-    """The keys of one home, in a SQLite file; every call opens it anew, as commands do."""
+    """The keys of one home, in a SQLite file; every call opens it again, as commands do."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -99,7 +99,7 @@ class KeyStore:
     ) -> str:
         """Store a new key and return the only copy of its text.
 
-        Raises SettingError where a scope does not exist or the limit is not within 1 to MOST_REQUESTS.
+        Raises SettingError if a scope does not exist or the limit is not within 1 to MOST_REQUESTS.
         """
         wanted = sorted(set(scopes))
         unknown = [scope for scope in wanted if scope not in SCOPES]
@@ -148,7 +148,7 @@ class KeyStore:
         return f"{PREFIX}{new_id}_{secret}"
 
     def set_rate_limit(self, key_id: str, rate_limit: int | None) -> ApiKey:
-        """Let a key's caller send so many requests a minute, None for the server's default.
+        """Set the requests a minute of a key's caller; None for the server's default.
 
         Raises SettingError for a number out of range, NotFoundError where no key has that id.
         """
@@ -169,7 +169,7 @@ class KeyStore:
             return [_key(row) for row in con.execute(f"select {_COLUMNS} from api_keys order by created_at, key_id")]
 
     def revoke(self, key_id: str) -> ApiKey:
-        """End a key for good; raises NotFoundError where there is none of that id, or it was revoked before."""
+        """End a key permanently; raises NotFoundError if no key has that id, or it was revoked before."""
         with self._transaction() as con:
             row = con.execute(
                 f"update api_keys set revoked_at = ? where key_id = ? and revoked_at is null returning {_COLUMNS}",
@@ -184,7 +184,7 @@ class KeyStore:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(self.path, timeout=10)) as con, con:
             self.path.chmod(0o600)
-            con.execute("begin immediate")  # two commands at once must not rotate one key both
+            con.execute("begin immediate")  # two simultaneous commands must not both rotate one key
             con.execute(_SCHEMA)
             yield con
 
@@ -210,12 +210,12 @@ class KeyRing:
         self._refresh(at_once=True)  # the file is open from now on, whatever descriptors are left later
 
     def find(self, text: str) -> ApiKey | None:
-        """The key that ``text`` proves knowledge of, whatever its state; None where there is none.
+        """The key that ``text`` proves knowledge of, whatever its state; None if there is none.
 
         Raises KeysUnreadable.
         """
         key_id, _, secret = text.removeprefix(PREFIX).partition("_")
-        # a key made a moment ago works at once: an id that is not known is looked for without waiting
+        # a new key works immediately: an unknown id is looked up without waiting
         self._refresh(at_once=key_id not in self._keys)
         if not self._is_readable and time.monotonic() - self._read_at > MOST_SECONDS_UNREAD:
             raise KeysUnreadable(f"keys could not be read for more than {MOST_SECONDS_UNREAD:g} s")
@@ -265,7 +265,7 @@ class _KeyFile:
             return []
         if self._con is None or inode != self._inode:
             self.close()
-            # not created where it is missing; a busy file is looked at again, and keeps no request waiting
+            # a missing file is not created; a busy one is read again later, and no request waits for it
             uri = f"{self._path.as_uri()}?mode=rw"
             self._con = sqlite3.connect(
                 uri, uri=True, timeout=_SECONDS_BUSY, isolation_level=None, check_same_thread=False

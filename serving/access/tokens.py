@@ -67,7 +67,7 @@ class TokenVerifier:
     """Tells who calls by a token. Keys are read again when their files change, within ``poll_seconds``."""
 
     def __init__(self, options: TokenOptions, *, poll_seconds: float, clock: Callable[[], float] = time.time):
-        """Raise SettingError where a key file cannot be used."""
+        """Raise SettingError if a key file cannot be used."""
         self._options = options
         self._poll_seconds = poll_seconds
         self._clock = clock
@@ -81,13 +81,13 @@ class TokenVerifier:
     def caller(self, token: str) -> Caller:
         """Who the token speaks for; raises Unauthenticated with the reason, which quotes nothing of the token.
 
-        Raises Unavailable where a changed key file could not be opened for MOST_SECONDS_UNREAD: a provider's key may
-        have been taken out of it.
+        Raises Unavailable if a changed key file could not be opened for MOST_SECONDS_UNREAD: a provider's key may
+        have been removed from it.
         """
         self._refresh()
         if self._unread_since is not None and time.monotonic() - self._unread_since > MOST_SECONDS_UNREAD:
             raise Unavailable("No token can be checked: its key file cannot be opened", retry_after_seconds=5)
-        # a digest: what is kept in memory opens nothing, and to compare it tells no secret by its time
+        # a digest: memory then holds no usable token, and the time of a comparison reveals no secret
         digest = hashlib.sha256(token.encode()).digest()
         known = self._verified.get(digest)
         if known is None:

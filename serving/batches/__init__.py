@@ -1,4 +1,4 @@
-"""Batches over HTTP: bodies accepted, queued, listed, cancelled, and results downloaded."""
+"""Batches over HTTP: accept bodies, queue, list and cancel batches, download results."""
 
 #: The modules that other rooms may import.
 __all__ = [

@@ -14,11 +14,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 
 from ml.bundle.logged_values import dump_inputs
+from ml.decisions.problems import ProblemDocument, Violation
 from serving.deployed.deployment_schema import DeploymentSchema
 from serving.http.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid, not_a_field
 from serving.http.clock import future_violation
 from serving.http.json_body import JSON, decode_body, media_type
-from serving.http.problems import InvalidRequest, ProblemDocument, Violation
+from serving.http.problems import InvalidRequest
 from warehouse.batches import SentRow
 from warehouse.errors import FormatError
 from warehouse.values.formats import BLANKS, read_boolean, read_date, read_id, read_number, read_time
@@ -71,9 +72,9 @@ TABLE_SCHEMA = BodySchema(
 def read_body(
     body: bytes, content_type: str | None, schema: DeploymentSchema, *, most_rows: int
 ) -> "TableRequest | list[Any]":
-    """The table that the body names, or the rows that it holds, each as the JSON object it is or stands for.
+    """The table that the body names, or its rows, each as a JSON object.
 
-    Raises InvalidRequest where it is neither, or holds no row or more than ``most_rows``.
+    Raises InvalidRequest if it is neither, or has no row or more than ``most_rows``.
     """
     if media_type(content_type, *MEDIA_TYPES) == CSV:
         return list(_of_csv(body, schema, most_rows))
@@ -86,7 +87,7 @@ def read_body(
 
 
 def checked_rows(rows: Iterable[Any], schema: DeploymentSchema, now: datetime) -> Iterator[SentRow]:
-    """Each row as it will be scored, or with what is wrong with it, numbered from 1."""
+    """Each row as it will be scored, or with its problem, numbered from 1."""
     n_refused = 0
     for number, row in enumerate(rows, start=1):
         try:
@@ -195,7 +196,7 @@ def _require_commas(header: str) -> None:
 
 
 def _require_fields(names: Sequence[str], schema: DeploymentSchema) -> None:
-    """Raise InvalidRequest where the header has names of no field or lacks a required one: no row could be scored."""
+    """Raise InvalidRequest if the header has an unknown field or lacks a required one: no row could be scored."""
     missing = tuple(
         Violation(field=name, rule="is required: not in the header")
         for name in schema.fields

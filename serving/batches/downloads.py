@@ -88,7 +88,7 @@ def _rows(path: Path) -> Iterator[list[dict[str, Any]]]:
 
 
 def _object(row: dict[str, Any]) -> Mapping[str, Any]:
-    """A row as JSON: what is JSON text in the file as what it says, times with their Z."""
+    """A row as JSON: JSON texts of the file as values, times with their Z."""
     for name in ("problem", "reasons"):
         if row[name] is not None:
             row[name] = msgspec.Raw(row[name].encode())

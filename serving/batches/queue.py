@@ -1,7 +1,7 @@
-"""Take batches, say how far they are, cancel them, try them again: all that the API does with them but score.
+"""Accept, show, cancel and retry batches: everything that the API does with them except scoring.
 
-Whatever touches a file happens in a thread, and reading a body one at a time: tens of thousands of rows take a second,
-and scores must go on meanwhile.
+File access runs in a thread, and bodies are read one at a time: tens of thousands of rows take a second, and scores
+must continue meanwhile.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import msgspec
 from ml.batches.rows import request_fields
 from ml.bundle.feature_rows import model_columns
 from ml.decisions.freshness import HistoryPolicy
+from ml.decisions.problems import Violation
 from serving.access.caller import Caller
 from serving.batches.body import MEDIA_TYPES, TableRequest, checked_rows, read_body
 from serving.batches.wire import BatchStatus, batch_status
@@ -32,7 +33,6 @@ from serving.http.problems import (
     TooManyRequests,
     Unavailable,
     UnknownBatch,
-    Violation,
     unknown_cursor,
 )
 from serving.scoring.decision_ids import is_decision_id, new_decision_id
@@ -129,7 +129,7 @@ class BatchService:
             except Exception:
                 await _kept(BatchFiles(self._settings, batch_id).remove)
                 raise
-            if batch.batch_id != batch_id:  # the same key came twice at once, and the other was first
+            if batch.batch_id != batch_id:  # two requests came with the same key, and the other was first
                 await _kept(BatchFiles(self._settings, batch_id).remove)
         if batch.body_sha256 != digest:
             raise KeyReused("This Idempotency-Key was used for another batch: send a new key, or the same batch")
@@ -171,7 +171,7 @@ class BatchService:
         return found[:limit], found[limit - 1].batch_id if len(found) > limit else None
 
     async def cancel(self, batch_id: str, caller: Caller) -> Batch:
-        """Cancel it, at once or as soon as its run hears of it; raises UnknownBatch or BatchConflict."""
+        """Cancel it, immediately or as soon as its run notices; raises UnknownBatch or BatchConflict."""
         await self.find(batch_id, caller)
         return await _kept(self._states.cancel, batch_id)
 
@@ -191,7 +191,7 @@ class BatchService:
         return files
 
     def _read(self, served: ServedDeployment, body: bytes, content_type: str | None, batch_id: str) -> BatchRequest:
-        """What is asked for, its rows made durable."""
+        """The request, with its rows stored."""
         found = read_body(body, content_type, served.request_schema, most_rows=self._most_rows)
         if isinstance(found, TableRequest):
             with self._lake(found.table) as con:
@@ -209,7 +209,7 @@ class BatchService:
 
         schema = served.request_schema
         required = [field for field in schema.fields if schema.is_required(field)]
-        table = application_table(con, name, schema.fields, required=required)
+        table = application_table(con, name, served.champion.deployment.source, schema.fields, required=required)
         if not 0 < table.n_rows <= self._most_rows:
             raise BatchTableError(
                 f"a table of applications must hold 1 to {self._most_rows:,} rows (LOANLAKE_QUEUED_BATCH_ROWS): "
@@ -226,7 +226,7 @@ class BatchService:
         return request
 
     def _request(self, served: ServedDeployment, **of_rows: Any) -> BatchRequest:
-        """A batch whose rows lie beside it, each a decision by this server's policy."""
+        """A batch with its rows in files, each a decision by this server's policy."""
         age = self._policy.max_age
         return BatchRequest(
             request_fields=request_fields(served.champion.contract),
@@ -247,7 +247,7 @@ class BatchService:
 
     @contextmanager
     def _lake(self, table: str) -> Iterator["duckdb.DuckDBPyConnection"]:
-        """The lake, to look at a table; raises what callers are told where it cannot be scored or read."""
+        """The lake, to look at a table; raises a problem for the caller if it cannot be scored or read."""
         # DuckDB, which no score needs
         import duckdb
 
@@ -274,7 +274,7 @@ class BatchService:
 
 
 async def _kept(call: Callable[_Given, _Found], *args: _Given.args, **kwargs: _Given.kwargs) -> _Found:
-    """What a call in a thread gives; raises what callers are told instead of what the disk said."""
+    """The result of a call in a thread; raises a problem for the caller instead of the disk's error."""
     try:
         return await asyncio.to_thread(call, *args, **kwargs)
     except BatchStateError as error:

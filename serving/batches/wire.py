@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
+from ml.decisions.problems import ProblemDocument
 from serving.http.clock import in_utc
-from serving.http.problems import ProblemDocument
 from serving.http.public_text import without_paths
 from serving.http.wire import DecisionWord, ModelVersion, ReasonCode
 from warehouse.batches import Batch, State
@@ -50,9 +50,9 @@ class BatchList(msgspec.Struct, frozen=True):
 class BatchScore(msgspec.Struct, frozen=True, kw_only=True):
     """One row of a batch: its score, or its ``problem``.
 
-    ``row_number``: its place in what was sent, or in the table as it was read, from 1. ``borrower_id``: null for a row
-    of features, and where none could be read. ``decision_id``: of a row that was sent, or taken from a table of
-    applications; null for a row of features. ``reasons``: null where none were asked for.
+    ``row_number``: its place in the sent rows, or in the table as it was read, from 1. ``borrower_id``: null for a row
+    of features, and if none could be read. ``decision_id``: of a sent row, or of a row of a table of applications;
+    null for a row of features. ``reasons``: null if none were requested.
     """
 
     row_number: int

@@ -1,4 +1,4 @@
-"""Outcome reports: how an application ended, told once or told twice with the same effect."""
+"""Outcome reports: how an application ended; a repeated report has no further effect."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -87,12 +87,9 @@ class OutcomeService:
         self._clock = clock
 
     async def report(self, body: Any, caller: Caller, idempotency_key: str | None = None) -> OutcomeReceipt:
-        """Make a report durable; raises InvalidRequest, or Unavailable where it could not be kept.
+        """Store a report; raises InvalidRequest, or Unavailable if it could not be stored.
 
-        Raises UnknownApplication where callers may see their own decisions alone, and this one has none on it.
-
-        A later report about the same application with other content is kept too: outcomes are corrected, not edited.
-        ``idempotency_key``: the caller's own, by which this report is another than the same one before it.
+        Raises UnknownApplication if callers may see only their own decisions, and this one has none about it.
         """
         report = OUTCOME_REPORT.validate(body)
         now = self._clock()

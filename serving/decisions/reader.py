@@ -1,4 +1,4 @@
-"""Decisions already made, as callers may see them: all, or, with ``LOANLAKE_DECISIONS=own``, those they asked for."""
+"""Logged decisions, as callers may see them: all, or only their own with ``LOANLAKE_DECISIONS=own``."""
 
 import asyncio
 import base64
@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
+from ml.decisions.problems import Violation
 from serving.access.caller import Caller
 from serving.http.body_schema import shown
 from serving.http.problems import (
@@ -14,7 +15,6 @@ from serving.http.problems import (
     Unavailable,
     UnknownApplication,
     UnknownDecision,
-    Violation,
     unknown_cursor,
 )
 from serving.scoring.outbox import Outbox
@@ -34,7 +34,7 @@ class DecisionReader:
         self._turn = asyncio.Lock()
 
     async def find(self, decision_id: str, caller: Caller) -> Decision:
-        """One decision; raises UnknownDecision, and Unavailable where nobody knows whether there is such a decision."""
+        """One decision; raises UnknownDecision, or Unavailable while it is uncertain whether there is one."""
         found = await self._outbox.find_anywhere(decision_id)
         owner = self.only_of(caller)
         if found is None or (owner is not None and found.caller_id != owner):
@@ -46,9 +46,9 @@ class DecisionReader:
     async def page(
         self, caller: Caller, *, application_id: str | None, borrower_id: str | None, cursor: str | None, limit: int
     ) -> tuple[Sequence[FoundDecision], str | None]:
-        """Up to ``limit`` decisions, newest first, and the cursor of those that follow; None where none do.
+        """Up to ``limit`` decisions, newest first, and the cursor of the next ones, or None.
 
-        Raises InvalidRequest for what is no id and a cursor that this API has not given, and Unavailable.
+        Raises InvalidRequest for an invalid id or an unknown cursor, and Unavailable.
         """
         query = DecisionQuery(
             n_rows=limit + 1,

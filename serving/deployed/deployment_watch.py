@@ -90,7 +90,7 @@ class DeploymentWatch:
             challenger = self._loaded(wanted.challenger.deployment)
         except Exception as error:
             # a version on trial must not take the champion out of service
-            return ServedDeployment(champion), f"the challenger cannot be served, the champion answers alone: {error}"
+            return ServedDeployment(champion), f"the challenger cannot be served; the champion answers alone: {error}"
         return ServedDeployment(champion, challenger, wanted.challenger.mode, wanted.challenger.share), None
 
     def _loaded(self, wanted: Deployment) -> ServedModel:

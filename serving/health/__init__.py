@@ -1,4 +1,4 @@
-"""Is this server ready, and how does it do? Readiness checks and the gauges of ``/metrics``."""
+"""Whether this server is ready: readiness checks and the gauges of ``/metrics``."""
 
 #: The modules that other rooms may import.
 __all__ = [

@@ -1,7 +1,7 @@
-"""What is so at this moment, told when Prometheus asks; the same whichever worker it asks.
+"""Gauges computed when Prometheus scrapes; they are the same in every worker.
 
-Facts of the home are read, not counted: what is served, the outbox, the online store, the drift that was measured last.
-What one worker alone knows it keeps in a gauge (:mod:`serving.telemetry.metrics`).
+Facts of the home are read, not counted: served versions, outbox, online store, the last drift measurement. Facts that
+only one worker knows are gauges of :mod:`serving.telemetry.metrics`.
 """
 
 import logging
@@ -30,7 +30,7 @@ log = logging.getLogger("loanlake.serving")
 
 
 class Observation:
-    """Looks at each part; one that cannot be asked is left out, and readiness says why."""
+    """Reads each part; an unavailable part is left out, and readiness gives the reason."""
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class Observation:
             "loanlake_outbox_pending_rows", "Durable rows that the lake does not have yet", labels=["entries"]
         )
         lag = GaugeMetricFamily(
-            "loanlake_outbox_lag_seconds", "Age of the oldest of them; 0 where there is none", labels=["entries"]
+            "loanlake_outbox_lag_seconds", "Age of the oldest of them; 0 if there is none", labels=["entries"]
         )
         try:
             found = self._outbox.backlog()
@@ -162,7 +162,7 @@ class Observation:
         waiting = GaugeMetricFamily(
             "loanlake_batches_waiting", "Batches that wait for a run: new, or postponed after one", labels=["kind"]
         )
-        lag = GaugeMetricFamily("loanlake_batches_lag_seconds", "Since the first of them was sent; 0 where none waits")
+        lag = GaugeMetricFamily("loanlake_batches_lag_seconds", "Time since the first was sent; 0 if none waits")
         try:
             queued = BatchStates(self._settings).queued()
         except (sqlite3.Error, OSError):
@@ -176,7 +176,7 @@ class Observation:
 
     async def _store_age(self) -> Iterator[Metric]:
         age = GaugeMetricFamily(
-            "loanlake_online_store_age_seconds", "Since what the online store stands for", labels=["source"]
+            "loanlake_online_store_age_seconds", "Age of the online store by the source's clock", labels=["source"]
         )
         try:
             found = await self._store.freshness()

@@ -1,4 +1,4 @@
-"""Whether this process can score, and what is amiss while it can."""
+"""Whether this process can score, and its limitations while it can."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -15,7 +15,7 @@ from warehouse.online_store import OnlineStore
 
 
 class ReadinessCheck:
-    """Asks each part that a score needs."""
+    """Checks each part that a score needs."""
 
     def __init__(
         self,
@@ -35,37 +35,37 @@ class ReadinessCheck:
         self._clock = clock
 
     async def check(self) -> Readiness:
-        """Never raises: what cannot be asked is a reason.
+        """Never raises: a part that cannot be checked becomes a reason.
 
-        A newer deployment that cannot be loaded leaves the instance ready (``degraded``): what was served before goes
-        on, and taking every instance out of service for one bad bundle would turn a refusal into an outage. History
-        that is stale or cannot be had makes it unavailable only where the policy refuses to score so.
+        If a newer deployment cannot be loaded, the instance stays ready (``degraded``) and continues with the previous
+        one; taking every instance out of service for one bad bundle would turn a refusal into an outage. Stale or
+        missing history makes it unavailable only if the policy then refuses to score.
         """
         served = self._deployments.deployment
         broken = self._deployments.broken
-        blocking, amiss = [], []
+        blocking, limiting = [], []
         if served is None:
             blocking.append(self._deployments.why_none())
         elif broken is not None:
-            amiss.append(broken.reason)
+            limiting.append(broken.reason)
         if served is not None and served.champion.online_inputs.is_needed:
             problem, is_refused = await self._history_problem(served.champion.deployment.source)
             if problem is not None:
-                (blocking if is_refused else amiss).append(problem)
+                (blocking if is_refused else limiting).append(problem)
         log_problem = await self._outbox.check()
         if log_problem is not None:
             blocking.append(log_problem)
-        status: ReadinessWord = "unavailable" if blocking else "degraded" if amiss else "ready"
+        status: ReadinessWord = "unavailable" if blocking else "degraded" if limiting else "ready"
         return Readiness(
             status=status,
-            # asked without a key; the log has the same reasons whole
-            reasons=tuple(without_paths(reason, self._home) for reason in (*blocking, *amiss)),
+            # readable without a key; the log has the full reasons
+            reasons=tuple(without_paths(reason, self._home) for reason in (*blocking, *limiting)),
             model=served.champion.version if served else None,
             challenger=served.challenger.version if served and served.challenger else None,
         )
 
     async def _history_problem(self, source: str) -> tuple[str | None, bool]:
-        """What is amiss with the online store, and whether scores are refused for it."""
+        """The problem with the online store, if any, and whether scores are refused because of it."""
         try:
             fresh = (await self._store.freshness()).get(source)
         except OnlineStoreUnavailable as error:

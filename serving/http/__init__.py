@@ -1,4 +1,4 @@
-"""What HTTP requests and answers look like: bodies, problems, headers, and the types that travel."""
+"""Requests and answers over HTTP: bodies, problems, headers, and the types of the API."""
 
 #: The modules that other rooms may import.
 __all__ = [

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class AllowedMethods(ASGIMiddleware):
-    """Behind the guards: who may not call learns no methods."""
+    """It is behind the guards: a caller without access learns no methods."""
 
     scopes = (ScopeType.HTTP,)
 
     async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
-        """Answer, or pass on what is not OPTIONS."""
+        """Answer OPTIONS; pass on other requests."""
         if scope.get("method") != "OPTIONS":
             await next_app(scope, receive, send)
             return

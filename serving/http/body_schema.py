@@ -14,16 +14,17 @@ from typing import Any, get_args
 
 import msgspec
 
-from serving.http.problems import InvalidRequest, Violation
+from ml.decisions.problems import Violation, broken_rules
+from serving.http.problems import InvalidRequest
 from warehouse.errors import FormatError
 
 _SHOWN_CHARACTERS = 100
 _SHOWN_MEMBERS = 20
-#: Fields that are none of a body's, told one by one. Each is compared with all names for the nearest: without an end, a
-#: body of 3.6 MB of them kept all other requests waiting for 25 s.
+#: Unknown fields that are listed one by one. Each is compared with all names for the nearest: without a limit, a body
+#: of 3.6 MB of them kept all other requests waiting for 25 s.
 _MOST_UNKNOWN = 20
-#: Refused rows of a batch that are told which names may have been meant: rows tend to have the same faults, and to look
-#: for the nearest of all names took 9 ms a row, where checking it took 0.2.
+#: Refused rows of a batch that get suggestions for misspelt names: rows tend to have the same errors, and a search for
+#: the nearest name took 9 ms a row, while checking it took 0.2.
 MOST_SUGGESTED = 10
 _NOT_A_FIELD = "is not a field of this request"
 
@@ -32,7 +33,7 @@ _NOT_A_FIELD = "is not a field of this request"
 class Field:
     """One field of a body: ``type`` is a msgspec type with its constraints, ``rule`` the same in words.
 
-    ``reads``: what a value of that type becomes, None where it means that there is none; raises FormatError.
+    ``reads``: converts a value of that type; None means no value; raises FormatError.
     """
 
     name: str
@@ -45,12 +46,12 @@ class Field:
 
     @property
     def accepted(self) -> Any:
-        """The msgspec type, null included where the field may be left out."""
+        """The msgspec type, with null if the field is optional."""
         return self.type if self.required else self.type | None
 
 
 class BodySchema:
-    """The fields that a body may and must have; nothing else is let in."""
+    """The fields that a body may and must have; no other field is accepted."""
 
     def __init__(self, name: str, fields: tuple[Field, ...]):
         self.name = name
@@ -71,9 +72,9 @@ class BodySchema:
         self._whole = frozenset(field.name for field in fields if _is_of(int, field.type))
 
     def validate(self, body: Any, *, suggests: bool = True) -> dict[str, Any]:
-        """The fields in their Python types, None where one was left out, times in naive UTC as the lake has them.
+        """The fields in their Python types, None for a missing one, times in naive UTC as in the lake.
 
-        Raises InvalidRequest with all violations; ``suggests``: which name was meant by one that is unknown.
+        Raises InvalidRequest with all violations; ``suggests``: suggest the nearest name for an unknown one.
         """
         try:
             found = msgspec.convert(body, self.struct)
@@ -163,9 +164,7 @@ def _ends_early(value: Any) -> bool:
 
 def invalid(violations: tuple[Violation, ...]) -> InvalidRequest:
     """The problem that lists these violations."""
-    names = ", ".join(violation.field for violation in violations[:5])
-    more = f" and {len(violations) - 5} more" if len(violations) > 5 else ""
-    return InvalidRequest(f"{len(violations)} of the body's fields break their rules: {names}{more}", violations)
+    return InvalidRequest(broken_rules(violations, of="body"), violations)
 
 
 def unknown_fields(body: Mapping[str, Any], fields: Collection[str], *, suggests: bool = True) -> tuple[Violation, ...]:
@@ -215,7 +214,7 @@ def naive_utc(time: datetime | None) -> datetime | None:
 
 
 def shown(value: Any) -> Any:
-    """The value as sent, fit for JSON: objects, times, infinities and what is long become a short text."""
+    """The value as sent, for JSON: objects, times, infinities and long values become a short text."""
     if isinstance(value, str):
         return value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "…"
     if value is None or isinstance(value, bool):

@@ -1,8 +1,8 @@
-"""The server's clock, and what a caller's times may be against it."""
+"""The server's clock, and the limits for times that callers send."""
 
 from datetime import UTC, datetime, timedelta
 
-from serving.http.problems import Violation
+from ml.decisions.problems import Violation
 
 #: How far a caller's clock may run ahead of this one.
 CLOCK_SKEW = timedelta(minutes=5)

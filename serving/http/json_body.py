@@ -17,6 +17,7 @@ from warehouse.errors import FormatError
 from warehouse.values.formats import checked_number
 
 JSON = "application/json"
+_GZIP = b"\x1f\x8b"
 
 
 async def read_json(request: Request[Any, Any, Any]) -> Any:
@@ -25,7 +26,7 @@ async def read_json(request: Request[Any, Any, Any]) -> Any:
 
 
 async def receive(request: Request[Any, Any, Any]) -> bytes:
-    """A request's body; raises InvalidRequest where the client went before its end."""
+    """A request's body; raises InvalidRequest if the client disconnected before its end."""
     try:
         return await request.body()
     except InternalServerException:  # Litestar's word for a connection that ended
@@ -44,7 +45,7 @@ def media_type(content_type: str | None, *accepted: str) -> str:
 def decode_body(body: bytes, content_type: str | None) -> Any:
     """The value that the body holds.
 
-    Raises UnsupportedMediaType unless it is declared as JSON, InvalidRequest with the position where it is malformed.
+    Raises UnsupportedMediaType unless it is declared as JSON, InvalidRequest with the position of a syntax error.
     """
     media_type(content_type, JSON)
     value = _flat_object(body)
@@ -52,6 +53,8 @@ def decode_body(body: bytes, content_type: str | None) -> Any:
         return value
     if not body.strip():
         raise InvalidRequest("The body must be a JSON object: found nothing")
+    if body.startswith(_GZIP):
+        raise UnsupportedMediaType("Send the body uncompressed: found gzip")
     try:
         text = body.decode("utf-8")
         value = (_DECODER_OF_SMALL if _may_vanish(body) else _DECODER).decode(text)

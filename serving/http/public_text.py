@@ -1,4 +1,4 @@
-"""What strangers and callers may read of a reason: without the places in the file system that it names."""
+"""Removes paths of the file system from reasons that callers and strangers may read."""
 
 import re
 from pathlib import Path

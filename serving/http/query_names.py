@@ -1,4 +1,4 @@
-"""Query parameters that a handler of the API does not have are refused: one that is misspelt must not be ignored."""
+"""Unknown query parameters are refused, because a misspelt one must not be ignored."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints

@@ -1,4 +1,4 @@
-"""What every answer tells a browser: to guess nothing, keep nothing, and show it in no other site's frame."""
+"""Headers of every answer: the browser must not guess its type, store it, or show it in another site's frame."""
 
 from typing import TYPE_CHECKING
 

@@ -21,7 +21,7 @@ import msgspec
 from warehouse.files.turns import locked
 
 WINDOW_SECONDS = 60
-#: Bytes that stand for a caller.
+#: Bytes that identify a caller.
 CALLER_BYTES = 16
 
 _SLOTS = 8
@@ -41,7 +41,7 @@ class CallCounts(Protocol):
     """Counts the requests of callers, for every process that opens the same counts."""
 
     async def count(self, caller: bytes) -> Counted:
-        """Count one more request of a caller, CALLER_BYTES of their own. Raises OSError where it cannot be counted."""
+        """Count one more request of a caller, CALLER_BYTES of their own. Raises OSError if it cannot be counted."""
 
     async def close(self) -> None:
         """Let go of what it holds."""
@@ -100,6 +100,6 @@ def _find(table: mmap.mmap, caller: bytes, now: float) -> tuple[int, float, int]
     if caller in who:
         slot = who.index(caller)
         return bucket + slot * _SLOT.size, opened[slot], n[slot]
-    # a time to come is one of before the machine started anew
+    # a time in the future is from before the machine restarted
     slot = min(range(_SLOTS), key=lambda slot: opened[slot] if opened[slot] <= now else -math.inf)
     return bucket + slot * _SLOT.size, now, 0

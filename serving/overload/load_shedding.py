@@ -1,6 +1,6 @@
-"""Refuse at once what could only wait: a caller who is told to come again is better off than one who is kept waiting.
+"""Reject requests under overload immediately: a caller who can retry is better off than one who waits.
 
-Without a limit a crowd is answered too, but each of them as late as all of them.
+Without a limit all callers of a burst get an answer, but each of them late.
 """
 
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RequestsAtOnce(ASGIMiddleware):
-    """Lets ``most`` requests of a process be under way; whoever asks for a process's health always gets in."""
+    """Allows ``most`` concurrent requests in a process; health checks are always allowed."""
 
     scopes = (ScopeType.HTTP,)
 
@@ -25,7 +25,7 @@ class RequestsAtOnce(ASGIMiddleware):
         self._most = most
         self._n_under_way = 0
         problem = Unavailable(f"{most} requests are in progress, which is the limit of this worker")
-        # made once: the less a refusal costs, the more of a crowd can be told
+        # built once: the cheaper a refusal, the more of them fit
         self._refusal = msgspec.json.encode(problem.document())
         self._headers = [
             (b"content-type", b"application/problem+json"),

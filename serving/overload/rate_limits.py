@@ -1,7 +1,7 @@
-"""How often a caller may call: so many requests a minute, said in the headers of every answer.
+"""Requests a minute for each caller, reported in the headers of every answer.
 
 The headers are those of the IETF's draft "RateLimit header fields for HTTP": ``RateLimit-Policy`` is the rule,
-``RateLimit`` what is left of it and when it is whole again.
+``RateLimit`` what is left and when the next minute begins.
 """
 
 import logging
@@ -46,7 +46,7 @@ class RateLimit:
         self._default = default
 
     async def __call__(self, scope: "Scope", handler: BaseRouteHandler) -> None:
-        """Raise TooManyRequests where the caller's minute is used up."""
+        """Raise TooManyRequests if the caller has reached their limit."""
         caller: Caller | None = scope.get("auth")
         if caller is None:
             return

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("loanlake.serving")
 
-#: The window opens with the first call and ends by itself; both in one step, so that no count can stay for ever.
+#: The window opens with the first call and ends by itself; both in one step, so that no count stays forever.
 _COUNT = """
 local n = redis.call('incr', KEYS[1])
 if n == 1 then redis.call('pexpire', KEYS[1], ARGV[1]) end

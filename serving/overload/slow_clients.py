@@ -1,8 +1,8 @@
-"""The time and room that a client has for sending a request and taking its answer; uvicorn sets no end to either.
+"""Time and size limits for sending a request and receiving its answer; uvicorn limits neither.
 
-uvicorn's own time limit is for connections that are idle between requests: a byte now and then holds one for ever, and
-a head without an end grows for ever. Nor does it bound connections: each takes a descriptor, without which the process
-can open no file either.
+uvicorn's own time limit covers only connections that are idle between requests: a client that sends one byte now and
+then holds a connection forever, and a head without an end grows forever. uvicorn does not limit connections either:
+each needs a descriptor, and without one the process cannot open a file.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _TOO_MANY = "Too many connections (LOANLAKE_CONNECTIONS). Retry after the time i
 
 
 class PunctualProtocol(HttpToolsProtocol):
-    """uvicorn's protocol for clients that keep to LOANLAKE_REQUEST_SECONDS; others are told why, and cut off."""
+    """uvicorn's protocol for clients that keep to LOANLAKE_REQUEST_SECONDS; others get a problem, then are cut off."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -53,7 +53,7 @@ class PunctualProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Begin the time for another request, and count what is only a head so far."""
+        """Start the time limit of the next request, and count the bytes of an incomplete head."""
         self._begin_sending()
         was_in_head = self._is_in_head
         super().data_received(data)
@@ -93,12 +93,12 @@ class PunctualProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
-        """uvicorn's refusal of what is not HTTP, as the problem document that all refusals are here."""
+        """uvicorn's refusal of invalid HTTP, as a problem document like all refusals here."""
         self.transport.write(_answer(HTTPStatus.BAD_REQUEST, msg))
         self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Not a line for each: anybody can ask for a WebSocket, and is answered as if they had not."""
+        """No log line for each: any client can request a WebSocket, and is answered as if it had not."""
 
     def _begin_sending(self) -> None:
         if self._sending is None:
@@ -117,11 +117,11 @@ class PunctualProtocol(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         if self.cycle is not None:
-            self.cycle.disconnected = True  # as when it goes by itself: nothing more is written to it
+            self.cycle.disconnected = True  # as if the client had disconnected: nothing more is written to it
         self.transport.abort()
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        # in a body, unless it is already answered; before a first byte there is nobody to tell
+        # in a body, unless an answer has begun; before a first byte no client waits for one
         is_waiting = self._is_in_head or (self.cycle is not None and not self.cycle.response_started)
         if is_waiting and not self.transport.is_closing():
             self.transport.write(_answer(status, detail))

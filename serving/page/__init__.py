@@ -1,7 +1,7 @@
-"""The page at ``/`` for people: what is served, what was decided lately, and any decision with its reasons drawn.
+"""The page at ``/`` for people: what is served, recent decisions, and any decision with its reasons as a chart.
 
-Rendered on the server with Jinja2, one style sheet, no script. It changes nothing: approvals and rollbacks stay calls
-and commands, which a browser with a key in its memory cannot be tricked into.
+Rendered on the server with Jinja2, one style sheet, no script. It changes nothing: approvals and rollbacks need a call
+or a command, which another site's page cannot make a browser send.
 """
 
 #: The modules that other rooms may import.

@@ -1,4 +1,4 @@
-"""``/`` and ``/decisions``: pages for a browser, whose user is asked for a key as the password."""
+"""``/`` and ``/decisions``: pages for a browser, which prompts for a key as the password."""
 
 import asyncio
 from importlib.metadata import version
@@ -30,7 +30,7 @@ PageLinks = tuple[Link, ...]
 
 
 class PageController(Controller):
-    """Pages for people; what a caller may not see is left out, and said to be."""
+    """Pages for people; parts that a caller may not see are left out, and the page says so."""
 
     path = "/"
     include_in_schema = False
@@ -43,7 +43,7 @@ class PageController(Controller):
         overview_page: NamedDependency[OverviewPage],
         links: NamedDependency[PageLinks],
     ) -> Response[Any]:
-        """The service at a glance. A program that asks for JSON is sent to the API's description."""
+        """The service at a glance. A program that accepts only JSON is redirected to the API description."""
         accept = request.headers.get("accept", "")
         if "application/json" in accept and "text/html" not in accept:
             return Redirect("/schema/openapi.json")
@@ -58,7 +58,7 @@ class PageController(Controller):
         deployments: NamedDependency[DeploymentWatch],
         links: NamedDependency[PageLinks],
     ) -> Response[Any]:
-        """One decision, with its reasons drawn."""
+        """One decision, with its reasons as a chart."""
         asked = request.query_params.get("id", "").strip()
         frame = _frame(caller(request), links, asked=asked)
         if not frame.may_read:
@@ -84,7 +84,7 @@ class PageController(Controller):
 
 
 def page_links(urls: PageUrls) -> PageLinks:
-    """Where to go from the page."""
+    """Links from the page."""
     return (
         Link("API description", "/schema", "all calls; try them in the browser"),
         Link("Readiness", "/readyz", "for load balancers"),

@@ -1,4 +1,4 @@
-"""One decision as the page shows it: its reasons as bars, its probability beside the cut-off."""
+"""One decision for the page: its reasons as bars, its probability beside the cut-off."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from warehouse.decision_log import Decision
 
 
 def decision_view(decision: Decision, served: ServedDeployment | None) -> DecisionView:
-    """Everything the page says of a decision."""
+    """Everything that the page shows of a decision."""
     logged = logged_decision(decision)
     longest = max((abs(reason.contribution) for reason in logged.reasons), default=1.0) or 1.0
     return DecisionView(

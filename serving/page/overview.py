@@ -1,4 +1,4 @@
-"""What the page at ``/`` says: the state of the service, what answers, what waits, and what was decided lately."""
+"""Content of the page at ``/``: state, served versions, waiting versions, recent decisions."""
 
 import asyncio
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ _STANDS = {
 
 
 class OverviewPage:
-    """Gathers it; reads files in a thread, and asks nothing that a score would wait for."""
+    """Collects the content. It reads files in a thread and uses nothing that a score would wait for."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class OverviewPage:
         self._started_at = utc_now()
 
     async def overview(self, caller: Caller) -> Overview:
-        """As much of it as the caller may see. Never raises for a part that cannot be read: the page says so."""
+        """The parts that the caller may see. It never raises for an unreadable part: the page says so."""
         state = await self._state()
         challenger, changes = await asyncio.to_thread(self._read_files)
         served = self._deployments.deployment
@@ -83,7 +83,9 @@ class OverviewPage:
         )
 
     def _read_files(self) -> tuple[Challenger | None, Sequence[Change]]:
-        """The challenger with its plan, and the latest changes; nothing where a file is damaged, which state tells."""
+        """The challenger with its plan, and the latest changes; nothing if a file is damaged, which the state
+        reports.
+        """
         try:
             deployment = read_deployment(self._settings)
             changes = read_history(self._settings)[-_N_CHANGES:]

@@ -1,4 +1,4 @@
-"""The newest decisions, for people who look at the page again and again: cheap, and never in a score's way."""
+"""The newest decisions, for people who reload the page often: cheap, and never in the way of a score."""
 
 import asyncio
 import sqlite3
@@ -13,17 +13,17 @@ from warehouse.errors import LoanlakeError
 from warehouse.settings import Settings
 
 N_SHOWN = 15
-#: The lake is asked no more often: its query reads a table of years.
+#: Seconds between two queries of the lake: one reads a table of years.
 _LAKE_SECONDS = 60.0
 
 
 class RecentDecisions:
-    """From the outbox, or, once that was emptied, from the lake; one look at a time."""
+    """From the outbox, or from the lake if the outbox is empty; one query at a time."""
 
     def __init__(self, settings: Settings):
         self._settings = settings
         self._turn = asyncio.Lock()
-        self._of_lake: tuple[float, Sequence[Decision]] | None = None
+        self._of_lake: tuple[float, Sequence[FoundDecision]] | None = None
 
     async def newest(self, only_of: str | None) -> Listed:
         """The newest decisions of this API, or of one caller, newest first, or why they cannot be read."""

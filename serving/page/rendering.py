@@ -1,4 +1,4 @@
-"""Templates to HTML: every value is escaped, and a name that a template does not find is an error, not a blank."""
+"""Templates to HTML: every value is escaped, and an unknown name in a template is an error, not an empty text."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ STATIC = {"page.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 
 def render(template: str, context: Mapping[str, Any]) -> str:
-    """The page; call it in a thread, since the first call imports Jinja2 and compiles the templates."""
+    """The page. Call it in a thread: the first call imports Jinja2 and compiles the templates."""
     return _environment().get_template(template).render(context)
 
 
@@ -29,7 +29,7 @@ def static_file(name: str) -> bytes:
 
 @cache
 def _environment() -> "Environment":
-    # a tenth of a second that an API which nobody looks at does not pay
+    # takes a tenth of a second, which an API without visitors does not pay
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -51,7 +51,7 @@ def _environment() -> "Environment":
 
 
 def percent(share: float) -> str:
-    r"""A share with a tenth of a percent, and more where that would say nothing.
+    r"""A share with a tenth of a percent, or more digits if that would show 0.
 
     >>> percent(0.2731), percent(0.1), percent(0.00042), percent(1.0)
     ('27.3\xa0%', '10\xa0%', '0.042\xa0%', '100\xa0%')

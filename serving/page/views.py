@@ -1,4 +1,4 @@
-"""What the templates are given: frozen, and worded."""
+"""Data for the templates: frozen, with final texts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from serving.http.wire import ReadinessWord, VersionOnItsWay
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands around every page; ``may_read``: whether the caller may see decisions."""
+    """The frame around every page; ``may_read``: whether the caller may see decisions."""
 
     version: str
     who: str
@@ -31,7 +31,7 @@ class Link:
 
 @dataclass(frozen=True)
 class State:
-    """Whether scores can be had, in a word and a sentence; the times are those of this worker."""
+    """Whether the API can score, as a word and a sentence; the times are those of this worker."""
 
     word: ReadinessWord
     sentence: str
@@ -44,7 +44,7 @@ class State:
 
 @dataclass(frozen=True)
 class Version:
-    """A version in service. ``does`` says what of the traffic is its; ``share`` is None where it answers nobody."""
+    """A served version. ``does`` describes its part of the traffic; ``share`` is None for a version in shadow."""
 
     role: str
     name: str
@@ -59,7 +59,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Canary:
-    """How far a canary has come; ``steps``: each share with ``done``, ``now`` or ``next``."""
+    """Progress of a canary; ``steps``: each share with ``done``, ``now`` or ``next``."""
 
     steps: Sequence[tuple[float, str]]
     step_began_at: datetime
@@ -69,7 +69,7 @@ class Canary:
 
 @dataclass(frozen=True)
 class Serving:
-    """What answers."""
+    """The served versions."""
 
     versions: Sequence[Version]
     canary: Canary | None
@@ -92,7 +92,7 @@ class RecentDecision:
 
 @dataclass(frozen=True)
 class Listed:
-    """Some rows, or why there are none to show."""
+    """Rows, or the reason why there are none."""
 
     rows: Sequence[Any] = ()
     problem: str = ""
@@ -111,7 +111,7 @@ class Overview:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A version that is registered and not in service; ``overridable``: gates a person may overrule."""
+    """A registered version that is not served; ``overridable``: gates that a person may override."""
 
     version: VersionOnItsWay
     refusals: Sequence[Any]
@@ -133,7 +133,7 @@ class ReasonBar:
 
 @dataclass(frozen=True)
 class DecisionView:
-    """One decision. ``cut_off`` is None where the model that made it is not in service any more."""
+    """One decision. ``cut_off`` is None if its model is no longer served."""
 
     logged: Any
     cut_off: float | None

@@ -22,7 +22,7 @@ from serving.http.problems import InvalidRequest
 from serving.telemetry.workers import COUNTERS
 from warehouse.decision_log import Decision
 
-# else each counter has a second series, for when it began, where one worker runs and not where several do
+# otherwise each counter has a second series for its start, but only with a single worker
 disable_created_metrics()
 
 #: Why a version did not score: a formula has no result for the values, an error, or too many waited for a shadow.
@@ -38,7 +38,7 @@ _M = TypeVar("_M", Counter, Histogram)
 
 
 class _Children(dict[tuple[str | int, ...], _M]):
-    """A metric's children by their labels: found in 0.1 µs, where the metric's own look-up takes 1 to 2."""
+    """A metric's children by their labels: found in 0.1 µs; the metric's own look-up takes 1 to 2."""
 
     def __init__(self, metric: _M):
         super().__init__()
@@ -50,7 +50,7 @@ class _Children(dict[tuple[str | int, ...], _M]):
 
 
 class _Told(Collector):
-    """What is told of the moment, as generate_latest takes it."""
+    """Metrics computed at the scrape, in the form that generate_latest accepts."""
 
     def __init__(self, metrics: Iterable[Metric]):
         self._metrics = metrics
@@ -120,14 +120,14 @@ class Metrics:
         )
         self.refused_deployment = Gauge(
             "loanlake_deployment_refused",
-            "Workers that cannot serve the newest deployment, or its challenger, and go on with what they have",
+            "Workers that cannot serve the newest deployment, or its challenger, and continue with the previous one",
             multiprocess_mode="livesum",
             registry=self.registry,
         )
         self._swaps = self._counter(
             "loan_model_swaps", "Deployments that a worker took into service, and tries that failed", ("result",)
         )
-        # told as 0 before the first: Prometheus sees no increase in a series that begins with 1
+        # 0 before the first: Prometheus sees no increase in a series that begins with 1
         for reason in ("stale", "unavailable"):
             self._history_refusals[(reason,)].inc(0)
         for result in ("served", "refused"):
@@ -140,7 +140,7 @@ class Metrics:
         return _Children(Histogram(name, text, labels, buckets=_SECONDS, registry=self.registry))
 
     def exposition(self, told: Iterable[Metric] = ()) -> bytes:
-        """Prometheus's text format, of all workers where there are several; then what else is ``told``."""
+        """Prometheus's text format for all workers, followed by the metrics in ``told``."""
         counted = self.registry
         if COUNTERS in os.environ:
             from prometheus_client.multiprocess import MultiProcessCollector

@@ -1,4 +1,4 @@
-"""The last thing done for a request: it is counted, its answer named, and a line written where that is wanted."""
+"""The last step of a request: count it, name its answer, and log it if required."""
 
 import logging
 import time

@@ -1,7 +1,7 @@
-"""What names a request: in every line of the log that is about it, and to its caller.
+"""Ids of a request, for its caller and in every line of the log about it.
 
-``X-Request-ID`` is the caller's where it is well formed, else made here. ``traceparent`` (W3C Trace Context, level 1)
-goes back as it came: this API calls nobody else, and its part of a trace is what the caller sees of it.
+``X-Request-ID`` is the caller's if it is well formed, else generated. ``traceparent`` (W3C Trace Context, level 1) is
+returned unchanged: this API calls no other service, so the caller sees its whole part of a trace.
 """
 
 import os
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 #: For the description of every answer.
 REQUEST_ID_HEADER = ResponseHeader(
     name="X-Request-ID",
-    description="Names this request in the server's log; the one sent, where it has 16 to 64 letters, digits, - and _",
+    description="Id of this request in the server's log: the one sent, if it has 16 to 64 letters, digits, - and _",
     documentation_only=True,
 )
 _STATE = "loanlake_trace"
-# shorter ones are not unique enough to find a line by, and may be the number of something, or of somebody
+# shorter ones are not unique enough to find a line, and may be a person's number
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{16,64}")
 _TRACEPARENT = re.compile(
     rb"(?!ff)(?P<version>[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
@@ -59,7 +59,7 @@ class Traced(ASGIMiddleware):
 
 
 def trace_of(scope: "Scope") -> RequestTrace | None:
-    """The trace of a request; None where none was begun: no route took it, or it was refused with a crowd."""
+    """The trace of a request; None if none was begun: no route matched, or it was rejected under overload."""
     return scope["state"].get(_STATE)
 
 
@@ -79,7 +79,7 @@ def begun(headers: Iterable[tuple[bytes, bytes]]) -> RequestTrace:
         elif name == b"traceparent":
             parents.append(value)
     trace = RequestTrace(request_id or os.urandom(16).hex(), started)
-    # of two, nobody knows which is the caller's
+    # of two, the caller's is unknown
     found = _TRACEPARENT.fullmatch(parents[0]) if len(parents) == 1 else None
     if found and not (found["version"] == b"00" and found["later"]):
         trace.traceparent, trace.trace_id = parents[0], found["trace"].decode()

@@ -10,19 +10,19 @@ from pathlib import Path
 from prometheus_client import ProcessCollector
 from prometheus_client.core import Metric
 
-#: Where the workers of one ``loanlake serve`` add up what they count; unset where there is one.
+#: Directory in which the workers of one ``loanlake serve`` sum their counters; unset with a single worker.
 COUNTERS = "PROMETHEUS_MULTIPROC_DIR"
 #: A file system in memory, on Linux.
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the directory made there is of this user alone
 
 
 def new_counters(link: Path) -> Path:
-    """An empty directory for what workers count, which ``link`` names; what it named before is removed.
+    """An empty directory for the workers' counters, which ``link`` names; what it named before is removed.
 
-    Not on the disk of the home: workers map these files, and where a disk is full the kernel ends who writes to a page
-    of one that has no place on it yet. They died so, one after the other, for the sake of a count.
+    It is not on the disk of the home. Workers map these files, and on a full disk the kernel kills a process (SIGBUS)
+    that writes to an unallocated page of one. Workers were killed in this way because of a counter.
     """
-    with suppress(OSError):  # the disk is full: then the counts of the run before stay where they are
+    with suppress(OSError):  # the disk is full: then the counters of the previous run stay
         shutil.rmtree(link.resolve(), ignore_errors=True)
         link.unlink(missing_ok=True)
         link.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,23 @@ from warehouse.settings import REPOSITORY, Settings
 from warehouse.settings.registry import groups
 
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
+TEMPLATES = sorted(REPOSITORY.glob("serving/page/templates/*.html"))
+NOT_PLAIN = {
+    "told": "reported, shown",
+    "shall": "will, must",
+    "nobody": "no caller, no one",
+    "anew": "again",
+    "amiss": "wrong, limited",
+    "mend(?:s|ed)?": "fix, correct",
+    "at once": "immediately, at the same time",
+    "so many": "N, up to N",
+    "lets? go of": "release, delete, archive",
+    "(?:had|made) again": "restored, rebuilt",
+    "asked after": "in the background",
+    "asks for": "needs, requires",
+    "under way": "in progress, running",
+    "what is so": "the current state",
+}
 
 
 @pytest.mark.parametrize("page", GENERATED)
@@ -28,7 +46,9 @@ def test_every_variable_that_the_code_names_is_declared() -> None:
     files = [
         path for room in ("warehouse", "ml", "serving", "orchestration") for path in (REPOSITORY / room).rglob("*")
     ]
-    texts = {path: path.read_text() for path in files if path.suffix in {".py", ".yml", ".sql", ".html"}}
+    texts = {
+        path: path.read_text() for path in files if path.suffix in {".py", ".yml", ".sql", ".html"} and path.is_file()
+    }
 
     unknown = {name for text in texts.values() for name in re.findall(r"LOANLAKE_[A-Z_]*[A-Z]\b", text)} - known
 
@@ -40,6 +60,66 @@ def test_links_lead_to_files(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
 
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_anchors_lead_to_headings(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]*\.md)?#([^)]+)\)", page.read_text())
+
+    wrong = [
+        f"{target}#{anchor}"
+        for target, anchor in links
+        if anchor not in _anchors((page.parent / target if target else page).read_text())
+    ]
+
+    assert wrong == []
+
+
+def _anchors(text: str) -> set[str]:
+    return {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    """A path in backticks, from the repository's root; a name with `<…>`, `*` or `…` stands for several."""
+    rooms = r"(?:warehouse|ml|serving|orchestration|tests|deploy|benchmarks|docs)"
+    named = re.findall(rf"`({rooms}/[\w./-]+\.(?:py|sql|yml|md|html))`", page.read_text())
+
+    made_up = ("mybank", "_N.")
+
+    unknown = [path for path in named if not (REPOSITORY / path).exists() and not any(each in path for each in made_up)]
+    assert page.name == "CHANGELOG.md" or unknown == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_commands_that_a_page_names_exist(page: Path) -> None:
+    """`loanlake model promote`, not the `loanlake promote` of an earlier state."""
+    commands = {entry.name.replace(".", " ") for entry in entry_points(group="loanlake.commands")}
+    groups_of_commands = {command.split()[0] for command in commands if " " in command}
+    named = set(re.findall(r"\bloanlake ([a-z][a-z-]*(?: [a-z][a-z-]*)?)", "\n".join(_code(page.read_text()))))
+
+    unknown = {
+        words
+        for words in named
+        if words not in commands | groups_of_commands and words.split()[0] not in commands - groups_of_commands
+    }
+
+    assert page.name == "CHANGELOG.md" or unknown == set()
+
+
+def _code(text: str) -> list[str]:
+    return re.findall(r"`(loanlake [^`]+)`", text) + re.findall(r"^\w*(?:\$ )?(loanlake .+)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *TEMPLATES], ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_pages_are_in_plain_english(page: Path) -> None:
+    """The glossary: words that readers have to guess, and what to write instead."""
+    found = {phrase: word for phrase, word in NOT_PLAIN.items() if re.search(rf"\b{phrase}\b", page.read_text())}
+
+    assert page.name == "CHANGELOG.md" or found == {}
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:

@@ -88,7 +88,7 @@ def test_a_manifest_of_another_kind_is_refused(copy, text):
 
 
 def test_a_directory_without_manifest_is_no_bundle(tmp_path):
-    with pytest.raises(BundleError, match=r"is no model bundle: it must hold bundle\.json"):
+    with pytest.raises(BundleError, match=r"is not a model bundle: it must contain bundle\.json"):
         load_bundle(tmp_path)
 
 

@@ -116,7 +116,7 @@ def test_an_interrupted_run_ends_by_itself_and_says_so(home: Settings) -> None:
         _, said = run.communicate(timeout=120)
 
     assert run.returncode == 130, said
-    assert said == "loanlake: interrupted; what was finished is kept, run again to go on\n"
+    assert said == "loanlake: interrupted; finished steps are kept, run again to continue\n"
     import dagster as dg
 
     with dg.DagsterInstance.from_config(str(home.dagster_home)) as instance:

@@ -1,4 +1,4 @@
-"""One batch: what was asked for, and how far it has come."""
+"""One batch: the request, and its progress."""
 
 from datetime import datetime
 from typing import Literal

@@ -37,7 +37,7 @@ def give_free_pages_back(settings: Settings, *, seconds: float = 20.0) -> None:
     )
     if done.returncode == _IS_READ:
         raise LakeBusyError(
-            f"the catalog's free pages, which hold what was deleted, are given back only while nobody reads: after "
+            f"the catalog's free pages, which hold deleted data, can be released only while no process reads: after "
             f"{seconds:g} s a query still reads {settings.lake_catalog}; end it and run `loanlake data maintain "
             "--grace-hours 0` again"
         )

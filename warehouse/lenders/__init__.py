@@ -1,4 +1,4 @@
-"""One file a lender (``<name>.yml``): its label window, gate limits and publication rule, and how they are read."""
+"""One file per lender (``<name>.yml``): its label window, gate limits and publication rule, and their reader."""
 
 #: The modules that other rooms may import.
 __all__ = [

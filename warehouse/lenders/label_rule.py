@@ -14,7 +14,7 @@ from typing import Any
 
 from warehouse.errors import ContractError
 
-#: What the var ``as_of`` is set to where the day is to be filled in later.
+#: Value of the var ``as_of`` if the day is filled in later.
 DAY = "$as_of"
 SPLITS_MODEL = "lbl_default_splits"
 #: The tables the rule reads; whoever asks gives a relation for each.
@@ -34,7 +34,7 @@ class LabelRule:
     def from_manifest(cls, manifest: Path | Mapping[str, Any]) -> "LabelRule":
         """Read the compiled models from dbt's manifest.
 
-        Raises ContractError where one is not compiled, reads what is no input of the rule, or does not ask the day.
+        Raises ContractError if one is not compiled, reads more than the rule's inputs, or does not use the day.
         """
         parsed = json.loads(manifest.read_text()) if isinstance(manifest, Path) else manifest
         nodes: dict[str, Mapping[str, Any]] = {
@@ -48,7 +48,7 @@ class LabelRule:
         if not any(DAY in sql for sql in steps.values()):
             raise ContractError(
                 f"no model that {SPLITS_MODEL} is made from asks the dbt variable as_of: labels of a past day cannot "
-                "be told from those known later"
+                "be distinguished from those known later"
             )
         return cls(tuple(steps.items()))
 

@@ -1,4 +1,4 @@
-"""A lender's own settings: ``warehouse/lenders/<source>.yml``, read anew whenever they are needed.
+"""A lender's own settings: ``warehouse/lenders/<source>.yml``, read again whenever they are needed.
 
 ::
 
@@ -34,7 +34,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True)
 class MovedLimit:
-    """A gate's limit as this lender sets it: a number, or two where the gate has bounds; and why."""
+    """A gate's limit for this lender (a number, or two for a gate with bounds), and why."""
 
     limit: float | tuple[float, float]
     reason: str

@@ -10,7 +10,7 @@
     {%- set day = '[0-9]{4}-[0-9]{2}-[0-9]{2}' -%}
     {%- set clock = '(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]+)?)?' -%}
     {%- set offset = '(?:[Zz]|UTC|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)' -%}
-    {#- neither control characters nor the ones that nobody sees: soft hyphen, zero-width, direction marks -#}
+    {#- neither control characters nor invisible ones: soft hyphen, zero-width, direction marks -#}
     {%- set visible = '[^\\x00-\\x1f\\x7f-\\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]+' -%}
     {{ return({
         'text': visible,
@@ -36,12 +36,12 @@
 {#- A number that a spreadsheet or a float has rounded: no id any more. -#}
 {% macro rounded_number() -%} {{ return('[0-9]+(?:[.][0-9]+[eE][+]?|[eE][+])[0-9]+') }} {%- endmacro %}
 
-{#- Texts that mean "no value" in every format but text and in what is mapped by values; compared in lower case. -#}
+{#- Texts that mean "no value" in every format except text, and in columns without values; compared in lower case. -#}
 {% macro null_words() -%}
     {{ return(['', 'nan', 'na', 'n/a', '#n/a', '<na>', 'nat', 'null', 'none']) }}
 {%- endmacro %}
 
-{#- Every blank of Unicode (tab and the space separators), and the zero-width ones, which nobody sees at an end. -#}
+{#- Every blank of Unicode (tab and the space separators), and the zero-width ones, which are invisible at an end. -#}
 {% macro blanks() -%}
     {{ return(
         '\u0009\u0020\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000'

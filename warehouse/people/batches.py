@@ -1,7 +1,7 @@
-"""Find a person in the files of batches, take them out, or call them by a pseudonym there.
+"""Find a person in the files of batches, remove them, or replace their ids by pseudonyms.
 
-A line of what was sent is a person's where it names their borrower or application id, or their id stands anywhere in it
-(a refused value is shown in its problem). Results and decisions are found by their columns of ids.
+A sent line belongs to a person if it names their borrower or application id, or contains their id anywhere (a refused
+value is shown in its problem). Results and decisions are found by their id columns.
 """
 
 import json
@@ -38,7 +38,7 @@ def erase_from_batches(settings: Settings, person: Person, pattern: str, *, rena
     """Take a person out of every batch's files; how many files were changed. ``pattern``: their ids in free text.
 
     With ``rename`` rows stay, under other ids. A batch that is being scored meanwhile is reached by asking again.
-    Drafts of rows that hold the person are deleted: where a server still writes one, its batch is refused.
+    Drafts of rows that hold the person are deleted: if a server still writes one, its batch is refused.
     """
     for directory in settings.batches.glob("*/"):
         remove_abandoned(directory)

@@ -35,7 +35,7 @@ FREE_TEXTS = {
     "serving.person_requests": ("reason",),
 }
 _METADATA = f"__ducklake_metadata_{CATALOG}"
-#: What stands in a text where an id was.
+#: Replaces an id in a text.
 ERASED = "erased"
 #: Lines of landing files by the file's path below the landing directory.
 LandingLines = dict[str, list[int]]
@@ -186,7 +186,7 @@ def _new_values(con: duckdb.DuckDBPyConnection, rows: HeldRows, what: LakeErasur
     for column in sorted(rows.ids):
         found = con.execute(f"select distinct {column} from {rows.relation} where {rows.condition}").fetchall()
         names = {name for (name,) in found if name is not None}
-        # a decision's or a report's id is made of the application's, or known to who asked for it
+        # a decision's or a report's id derives from the application's, or is known to its caller
         mine = names & what.person.ids[column] if column in ("application_id", "borrower_id") else names
         if mine:
             values[column] = _renamed(column, mine, what.names)
@@ -214,7 +214,7 @@ def _erase_texts(con: duckdb.DuckDBPyConnection, pattern: str) -> None:
 
 
 def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
-    """Set the catalog's least and greatest value of a column anew where one of them names the person.
+    """Update the catalog's least and greatest value of a column if one of them names the person.
 
     DuckLake 1.0 does so as it rewrites a file, but not where no row of a table is left to be written.
     """
@@ -231,7 +231,7 @@ def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
         [rf"\b(?:{ids})\b"],
     ).fetchall()
     for table_id, column_id, schema, table, column in columns:
-        # empty, not null, where there is no row: DuckLake can't compare the next insert's values with null
+        # empty, not null, if there is no row: DuckLake can't compare the next insert's values with null
         text = identifier(column)
         bounds = con.execute(
             f"select coalesce(min({text}), ''), coalesce(max({text}), '') from {identifier(schema, table)}"
@@ -244,7 +244,7 @@ def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
 
 
 def _rejected(settings: Settings, rows: HeldRows, person: Person, *, folder: str, file: str) -> str | None:
-    """The condition for refused lines of a file whose field in the place of an id is the person's."""
+    """The condition for refused lines of a file whose id field is the person's."""
     path = settings.landing / folder / file
     if rows.raw is None or not path.exists() or is_parquet(path):
         return None

@@ -1,4 +1,4 @@
-"""Keyed pseudonyms: an id gets the same one every time, and nobody without the home's key can tell whose it is."""
+"""Keyed pseudonyms: an id always gets the same one, and without the home's key it reveals nothing."""
 
 import hmac
 import os

@@ -1,7 +1,7 @@
 """``serving.person_requests``: that someone's data was exported or erased, when, by whom and how much; never whose.
 
-An erasure also keeps a mark of the person, made with the home's key: enough to tell, when their id is asked for again,
-that they were erased, and nothing that the mark alone could be turned back into.
+An erasure also keeps a mark of the person, made with the home's key: with their id it shows
+that they were erased, and it cannot be turned back into the id.
 """
 
 import json
@@ -63,6 +63,6 @@ def last_erasure(con: duckdb.DuckDBPyConnection, person: str) -> datetime | None
         row = con.execute(
             "select max(requested_at) from serving.person_requests where kind = 'erase' and person = $1", [person]
         ).fetchone()
-    except (duckdb.CatalogException, duckdb.BinderException):
-        return None  # a lake that no writer of this version has opened yet
+    except duckdb.CatalogException:
+        return None  # a lake that no program has written to yet
     return row[0] if row else None

@@ -49,7 +49,7 @@ def raw_table(source: str, entity: str) -> str:
 def column_name(header: str) -> str:
     """A header field as a raw column: lower case, every run of other characters than letters and digits one ``_``.
 
-    Accents of Latin letters are dropped; letters of other scripts stay. Empty where there is no letter or digit.
+    Accents of Latin letters are dropped; letters of other scripts stay. Empty if there is no letter or digit.
 
     >>> column_name(" default.payment.next.month"), column_name("PAY_0"), column_name("% of limit")
     ('default_payment_next_month', 'pay_0', 'of_limit')

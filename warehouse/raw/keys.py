@@ -6,7 +6,7 @@ A lender declares it once, in the YAML of its raw tables: raw column → whose i
 
     config: {meta: {identifies: {id: {application: lc-}, member_id: {borrower: lc-member-}}, personal: [zip_code]}}
 
-``personal`` columns are emptied where a person's row is kept under a pseudonym; staging must not need them.
+``personal`` columns are emptied if a person's row is kept under a pseudonym; staging must not need them.
 """
 
 import json
@@ -110,7 +110,7 @@ def read_manifest(settings: Settings, *, compiled: str | None = None) -> Mapping
 
 
 def kept_manifest(settings: Settings) -> Mapping[str, Any] | None:
-    """dbt's manifest as the last build or parse left it in this home; None where there was none."""
+    """dbt's manifest of the last build or parse in this home; None if there was none."""
     paths = [directory / "manifest.json" for directory in (settings.dbt_target, settings.dbt_parsed)]
     written = [path for path in paths if path.exists()]
     if not written:
@@ -144,7 +144,7 @@ def _made_manifest(settings: Settings, compiled: str | None) -> Mapping[str, Any
 
 
 def raw_tables(manifest: Mapping[str, Any], lender: str) -> list[RawTable]:
-    """The raw tables that a lender's staging models read; raises ContractError where one hides whose rows it has."""
+    """The raw tables that a lender's staging models read; raises ContractError if one does not declare its ids."""
     feeds: dict[str, set[str]] = {}
     for node in manifest["nodes"].values():
         found = _STAGING.fullmatch(node["name"]) if node["resource_type"] == "model" else None

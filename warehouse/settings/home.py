@@ -59,7 +59,7 @@ class Settings(Places):
     home: Annotated[
         Path,
         Variable(
-            "Directory of all state, readable by its owner alone.",
+            "Directory of all state, readable only by its owner.",
             otherwise="`var/` of a clone; of an installed package `loanlake` in `$XDG_DATA_HOME` (`~/.local/share`)",
             must="a path without '?' and '%', which Dagster takes for parts of a URL",
             parse=_home,
@@ -130,7 +130,7 @@ class Settings(Places):
     ] = 0.8
     publish: Annotated[
         Literal["auto", "never"],
-        Variable("Whether a run may publish a model, where neither the run nor the lender's file says so."),
+        Variable("Whether a run may publish a model, unless the run or the lender's file sets it."),
     ] = "auto"
     approval_required: Annotated[
         bool,

@@ -1,4 +1,4 @@
-"""SQL from a person: one read-only query, or a shell; and text quoted as SQL."""
+"""SQL from a person: one read-only query, or a shell."""
 
 #: The modules that other rooms may import.
 __all__ = [

@@ -1,4 +1,4 @@
-"""Run a query on the lake and print its rows as they come, in the form that was asked for."""
+"""Run a query on the lake and print its rows as they come, in the requested form."""
 
 import csv
 import shutil

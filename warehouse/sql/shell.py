@@ -47,7 +47,7 @@ order by columns.column_index"""
 
 
 def run_shell(con: duckdb.DuckDBPyConnection, *, form: Format, history: Path) -> None:
-    """Read statements from a terminal until ``.quit`` or the end; an error is shown and the shell goes on."""
+    """Read statements from a terminal until ``.quit`` or the end; an error is shown and the shell continues."""
     click.echo("The lake, read-only. .help for help, .quit to leave.")
     with _remembered(history):
         pending = ""
@@ -57,7 +57,7 @@ def run_shell(con: duckdb.DuckDBPyConnection, *, form: Format, history: Path) ->
             except EOFError:
                 click.echo()
                 return
-            except KeyboardInterrupt:  # forget what was typed, as every shell does
+            except KeyboardInterrupt:  # discard the input, as every shell does
                 click.echo()
                 pending = ""
                 continue
@@ -93,7 +93,7 @@ def run_script(con: duckdb.DuckDBPyConnection, script: TextIO, output: TextIO, *
 
 
 def take_line(con: duckdb.DuckDBPyConnection, pending: str, line: str, output: TextIO, *, form: Format) -> str:
-    """Add a line to what is ``pending``; runs it when that completes a statement. Returns what is pending then."""
+    """Add a line to ``pending``; run it if that completes a statement. Returns the rest that is pending."""
     if not pending and line.strip().startswith("."):
         _dot_command(con, line.strip(), output, form)
         return ""
@@ -125,7 +125,7 @@ def _dot_command(con: duckdb.DuckDBPyConnection, line: str, output: TextIO, form
         run_query(con, _TABLES, output, form=form)
     elif command == ".schema" and argument:
         table = argument.rstrip("; ")
-        # descriptions are what it was asked for
+        # descriptions are what the command is for
         query = _SCHEMA.format(table=table, name=literal(table))
         run_query(con, query, output, form=form, longest_cell=None)
     elif command == ".help":

@@ -1,4 +1,4 @@
-"""What one value means: the format of an input cell, the form of an id."""
+"""The meaning of one value: the format of an input cell, the form of an id."""
 
 #: The modules that other rooms may import.
 __all__ = [

@@ -19,7 +19,7 @@ _NUMBER = r"[+-]?(?:[0-9]+(?:[.][0-9]*)?|[.][0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]+)?)?"
 _OFFSET = r"(?:[Zz]|UTC|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
-#: Control characters, and those that nobody sees: soft hyphen, zero-width, direction marks.
+#: Control and invisible characters: soft hyphen, zero-width, direction marks.
 UNFIT = r"\x00-\x1f\x7f-\x9f" + "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
 #: Format → the grammar of its whole text, without the blanks around it.
 GRAMMARS: Mapping[str, str] = {
@@ -34,14 +34,14 @@ GRAMMARS: Mapping[str, str] = {
 WHOLE_FLOAT = "([0-9]+)[.]0+"
 ROUNDED_NUMBER = "[0-9]+(?:[.][0-9]+[eE][+]?|[eE][+])[0-9]+"
 NULL_WORDS = ("", "nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "none")
-#: Every blank of Unicode (tab and the space separators), and the zero-width ones, which nobody sees at an end.
+#: Every blank of Unicode (tab and the space separators), and the zero-width ones, which are invisible at an end.
 BLANKS = (
     "\u0009\u0020\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
     "\u200b\u2060\ufeff"
 )
 #: Characters of an id of the platform and of a text that is looked up: 100 fit the online store's keys in any script.
 MOST_CHARACTERS = 100
-#: Characters of an id in a lender's file: what is left of an id of the platform after the lender's prefix (lc-).
+#: Characters of an id in a lender's file: the maximum of an id less the lender's prefix (lc-).
 MOST_CHARACTERS_IN_FILE = 80
 #: Numbers beyond this, in either direction, are none: sums and products of them would be infinite.
 GREATEST = 1e300
@@ -96,12 +96,12 @@ def read_number(text: str) -> int | float | None:
     if found is None:
         return None
     with _refused_as("a number"):
-        # Python refuses integers of thousands of digits, which are beyond what is taken anyway
+        # Python refuses integers with thousands of digits, which are beyond the limits anyway
         return checked_number(int(found) if re.fullmatch("[+-]?[0-9]{1,300}", found) else float(found), found)
 
 
 def checked_number(number: int | float, text: str) -> int | float:
-    """The number that ``text`` became; raises FormatError where a double cannot hold what is written.
+    """The number that ``text`` became; raises FormatError if a double cannot hold it.
 
     >>> checked_number(float("1e-400"), "1e-400")
     Traceback (most recent call last):
@@ -131,7 +131,7 @@ def read_date(text: str) -> date | None:
 
 
 def read_time(text: str) -> datetime | None:
-    """A time, with its offset where one is written; by day alone its first moment. Raises FormatError."""
+    """A time, with its offset if there is one; for a date, its first moment. Raises FormatError."""
     rule = "a time such as 2026-01-31T09:30:00Z (UTC where no offset is given); named time zones are not read"
     found = _formed(text, "timestamp", rule)
     parts = _TIME.fullmatch(found) if found is not None else None

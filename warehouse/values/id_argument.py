@@ -12,11 +12,11 @@ class IdArgument(click.ParamType[str]):
     name = "id"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The id; ends the command where there is none."""
+        """The id; ends the command if it is missing."""
         try:
             found = read_id(value)
         except FormatError as error:
             self.fail(f"must be {error}: found {value[:100]!r}", param, ctx)
         if found is None:
-            self.fail(f"must be an id: {value[:100]!r} stands for a missing one", param, ctx)
+            self.fail(f"must be an id: {value[:100]!r} means a missing one", param, ctx)
         return found

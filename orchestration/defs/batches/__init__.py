@@ -1,1 +1,1 @@
-"""Batches of the API: what waits is scored by a run of its own."""
+"""Batches of the API: each waiting batch is scored by its own run."""

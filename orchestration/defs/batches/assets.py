@@ -1,4 +1,4 @@
-"""One batch scored: rows or a table that a caller of the API asked for."""
+"""Scores one batch: rows or a table that a caller of the API sent."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,9 @@ from warehouse.settings import Settings
 
 
 class BatchToScore(dg.Config):
-    """Which batch a run scores; ``GET /v1/batches/{batch_id}`` tells its caller how far it is.
+    """The batch that a run scores; ``GET /v1/batches/{batch_id}`` shows its caller the progress.
 
-    None where somebody materialises all assets at once: then nothing is scored, and that run needs no configuration.
+    None if a person materialises all assets together: then nothing is scored, and the run needs no configuration.
     """
 
     batch_id: str | None = None
@@ -26,7 +26,7 @@ class BatchToScore(dg.Config):
     output_required=False,  # a run that published nothing is no materialisation
 )
 def batch_scores(context: dg.AssetExecutionContext, config: BatchToScore) -> Iterator[dg.MaterializeResult[None]]:
-    """The newest batch of the API that was scored: a row of `serving.batch_scores` for each of its rows."""
+    """The newest batch that was scored: one row of `serving.batch_scores` for each of its rows."""
     from ml.batches.runs import run_batch
 
     if config.batch_id is None:

@@ -1,4 +1,4 @@
-"""Batches that wait are given a run each; those whose run is gone are ended, or put back into the queue."""
+"""Starts a run for each waiting batch; ends or requeues batches whose run is gone."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ _UNFINISHED = [
 
 @dg.sensor(job=score_batch, minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
 def batches_to_score(context: dg.SensorEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
-    """Start a run for the batches that have waited longest, a few at a time."""
+    """Start runs for the batches that have waited longest, a few at a time."""
     from warehouse.batches import BatchStates
 
     states = BatchStates(Settings.from_environment())
@@ -63,7 +63,9 @@ def batches_to_score(context: dg.SensorEvaluationContext) -> dg.SkipReason | lis
 
 
 def _give_back(states: "BatchStates", batch: "Batch", run: dg.DagsterRun) -> None:
-    """Of a run that never came to its batch: a loaded machine could not start it in time, or a person cancelled it."""
+    """Requeue the batch of a run that never reached it: a loaded machine could not start the run, or a person cancelled
+    it.
+    """
     if run.status == dg.DagsterRunStatus.CANCELED:
         reason = f"run {run.run_id} was cancelled in Dagster before it began to score"
         states.stop(batch, reason, advice="; the batch can be tried again")

@@ -1,1 +1,1 @@
-"""Files become raw tables."""
+"""Loads files into raw tables."""

@@ -1,4 +1,4 @@
-"""One step a source: its files, as received, become its raw tables."""
+"""One step per source: its received files become its raw tables."""
 
 import json
 import time
@@ -13,7 +13,7 @@ from orchestration.lib.dbt_project import prepared_manifest
 from orchestration.lib.layers import LAKE_WRITER
 from orchestration.lib.run_settings import RunSettings
 from warehouse.errors import SourceFileError
-from warehouse.lake.tables import TABLES
+from warehouse.lake.tables import program_tables
 from warehouse.raw import SOURCES, raw_columns, raw_table
 from warehouse.settings import Settings
 from warehouse.sources import ingest_files, ingest_simulated
@@ -27,7 +27,7 @@ def ingest_step(
 ) -> dg.AssetsDefinition:
     """The step that loads the files of ``sources`` into ``tables`` (raw table → description).
 
-    ``sources`` empty: every lender that Loanlake does not know by itself; dbt models read ``own_tables`` of theirs.
+    Empty ``sources``: every lender without a module of its own; dbt models read their ``own_tables``.
     """
 
     @dg.multi_asset(
@@ -68,7 +68,7 @@ def ingest_step(
 
 
 def load_asked_for(source: str, run_settings: RunSettings, settings: Settings) -> list["IngestResult"]:
-    """Load the files that the run names; without any, the simulated lender writes its own if it has not yet."""
+    """Load the files that the run names. Without any, the simulated lender writes its own if it has none yet."""
     if run_settings.files:
         return ingest_files(source, run_settings.files, settings, run_settings.entity or None)
     if source == "simulated" and (run_settings.simulate or source not in loaded_sources(settings)):
@@ -92,15 +92,15 @@ def require_models(source: str, own_tables: Collection[str]) -> None:
 
 
 def own_lenders_tables(manifest: Mapping[str, Any]) -> list[str]:
-    """Raw tables that the dbt project reads and no known source fills: those of lenders of your own."""
+    """Raw tables that the dbt project reads and no built-in source fills: those of your own lenders."""
     read = {
         f"{node['schema']}.{node['identifier']}" for node in manifest["sources"].values() if node["schema"] == "raw"
     }
-    return sorted(read - raw_columns().keys() - TABLES.keys())
+    return sorted(read - raw_columns().keys() - program_tables().keys())
 
 
 def ingest_steps(manifest: Mapping[str, Any]) -> list[dg.AssetsDefinition]:
-    """A step for each known source, and one for all lenders of your own where the dbt project reads any."""
+    """One step for each built-in source, and one for all own lenders if the dbt project reads any."""
     own = dict.fromkeys(own_lenders_tables(manifest), "A lender of your own: one row per line of its files, all text.")
     steps = [
         ingest_step(
@@ -128,6 +128,6 @@ def _counts(files: Sequence["IngestResult"]) -> dict[str, int]:
 
 @dg.definitions
 def ingestion() -> dg.Definitions:
-    """The steps, one a source."""
+    """The steps, one per source."""
     steps = ingest_steps(json.loads(prepared_manifest(Settings.from_environment()).read_text()))
     return dg.Definitions(assets=steps)

@@ -1,4 +1,4 @@
-"""Whether a file is still being written: asked of the system, since a sender may pause for as long as it likes."""
+"""Whether a file is still being written. The system answers, because a sender may pause for any time."""
 
 import fcntl
 import os
@@ -12,11 +12,11 @@ _REMOTE = ("nfs", "cifs", "smb", "fuse", "virtiofs", "9p", "ceph", "gluster", "l
 
 
 def has_writer(path: Path) -> bool | None:
-    """Whether any process has the file open for writing; None where the system cannot say.
+    """Whether any process has the file open for writing; None if the system cannot say.
 
-    Linux grants a read lease only on a file that no process has open for writing: processes of other users and
-    containers included. It grants one to the file's owner and to root, and means this machine's processes alone, so
-    that files of other owners, network file systems and other systems are None.
+    Linux grants a read lease only on a file that no process has open for writing, including processes of other users
+    and containers. It grants one only to the file's owner and to root, and knows only this machine's processes. So
+    files of other owners, on network file systems and on other systems give None.
     """
     if sys.platform != "linux":
         return None

@@ -1,11 +1,11 @@
-"""The inbox of a home: ``inbox/<source>/[<entity>/]<file>``, where a lender drops files without a command.
+"""The inbox of a home: ``inbox/<source>/[<entity>/]<file>``, where a lender puts files without a command.
 
-A file is loaded once it has settled: no process has it open for writing, and it has not changed for a while. The run
-that loads it renames it into ``.claimed/`` beside it first: whatever a sender then puts under its name is another file.
-It is deleted when the lake has its content, to the byte (the landing directory keeps a copy), and goes back under its
-name where the run ends before that, however it ends. A file that cannot be loaded is renamed ``<file>.refused``,
-and the reason is written to ``<file>.refused.txt`` beside it.
-Everything else that lies in the inbox is passed over, and named with the reason (:attr:`Look.passed_over`).
+A file is loaded when it has settled: no process has it open for writing, and it has not changed for a while. The run
+that loads it first renames it into ``.claimed/`` beside it; a file that arrives under the same name later is another
+file. It is deleted when the lake has its content, to the byte (the landing directory keeps a copy). If the run ends
+before that, it goes back under its name. A file that cannot be loaded is renamed ``<file>.refused``, and
+``<file>.refused.txt`` beside it gives the reason. Everything else in the inbox is ignored and listed with the reason
+(:attr:`Look.passed_over`).
 """
 
 import os
@@ -36,9 +36,9 @@ _UNFINISHED = {".part", ".partial", ".filepart", ".tmp"}
 
 @dataclass(frozen=True)
 class WaitingFile:
-    """A file to load; ``entity`` is None where it lies directly under its source.
+    """A file to load; ``entity`` is None if it is directly under its source.
 
-    ``is_ahead``: the file system's clock is ahead of this machine's, so its age says nothing.
+    ``is_ahead``: the file system's clock is ahead of this machine's, so its age is unknown.
     """
 
     source: str
@@ -55,7 +55,7 @@ class WaitingFile:
 
 @dataclass(frozen=True)
 class PassedOver:
-    """Something in the inbox that no run loads as it is, and why."""
+    """Something in the inbox that no run loads, and why."""
 
     path: Path
     why: str
@@ -63,7 +63,7 @@ class PassedOver:
 
 @dataclass(frozen=True)
 class Look:
-    """What lay in the inbox at one moment. ``unsettled``: files that may still be written."""
+    """The content of the inbox at one moment. ``unsettled``: files that may still be written."""
 
     waiting: list[WaitingFile] = field(default_factory=list)
     unsettled: list[WaitingFile] = field(default_factory=list)
@@ -73,9 +73,9 @@ class Look:
 def look(
     settings: Settings, source: str | None = None, *, earlier: Look | None = None, now: float | None = None
 ) -> Look:
-    """What lies in the inbox, of every source or of one, by name.
+    """The content of the inbox, for every source or one, by name.
 
-    ``earlier``: a look :data:`SETTLED_SECONDS` ago; a file whose clock is ahead has settled if it is as it was then.
+    ``earlier``: a look :data:`SETTLED_SECONDS` ago; a file whose clock is ahead has settled if it is unchanged since.
     """
     found, now = Look(), time.time() if now is None else now
     before = {file.path: file.state for file in earlier.unsettled} if earlier else {}
@@ -93,7 +93,7 @@ def look(
 
 @contextmanager
 def turn(settings: Settings, source: str) -> Iterator[None]:
-    """Be the one run that loads a source's files; those that an earlier run had claimed go back to their names.
+    """Be the only run that loads a source's files; files claimed by an earlier run go back to their names.
 
     Raises LakeBusyError while another run has the turn.
     """
@@ -109,9 +109,9 @@ def turn(settings: Settings, source: str) -> Iterator[None]:
 
 
 def claim(file: WaitingFile) -> WaitingFile | None:
-    """Rename a file so that no sender reaches it any more; None where it has changed, or is being written after all.
+    """Rename a file so that no sender can reach it; None if it has changed, or is being written.
 
-    Raises SourceFileError where it cannot be renamed. Only for the one that has the :func:`turn`.
+    Raises SourceFileError if it cannot be renamed. Only for the holder of the :func:`turn`.
     """
     folder = file.path.parent / _CLAIMED
     claimed = WaitingFile(file.source, file.entity, folder / file.path.name, file.state)
@@ -135,7 +135,7 @@ def claim(file: WaitingFile) -> WaitingFile | None:
 
 
 def give_back(claimed: WaitingFile) -> Path:
-    """Put a claimed file back under its name, or beside a file that has come under that name since."""
+    """Put a claimed file back under its name, or beside a file that has arrived under that name since."""
     return _leave(claimed, _dropped_as(claimed.path))
 
 
@@ -173,7 +173,7 @@ def _reason(refused: Path) -> str | None:
 
 
 def delete_loaded(claimed: WaitingFile, sha256: str) -> bool:
-    """Delete a claimed file if its content is what was loaded; False where it was written to: then it goes back."""
+    """Delete a claimed file if its content is what was loaded. If it was changed, put it back and return False."""
     before = FileState.of(claimed.path.lstat())
     is_same = not has_writer(claimed.path) and checksum(claimed.path) == sha256
     if not is_same or FileState.of(claimed.path.lstat()) != before or has_writer(claimed.path):
@@ -195,9 +195,9 @@ def _entries(inbox: Path, source: str | None) -> Iterator[_Entry | PassedOver]:
         if source is not None and path.name != source:
             continue
         if not _is_folder(path):
-            yield PassedOver(path, "it lies in no source's folder: move it to inbox/<source>/")
+            yield PassedOver(path, "it is not in a source's folder: move it to inbox/<source>/")
         elif not is_name(path.name):
-            yield PassedOver(path, "a source's name has lower case letters, digits and _ alone: rename the folder")
+            yield PassedOver(path, "a source's name has only lower case letters, digits and _: rename the folder")
         else:
             yield from _entries_of(path, path.name, None)
 
@@ -220,7 +220,9 @@ def _entries_of(folder: Path, source: str, entity: str | None) -> Iterator[_Entr
 
 
 def _has_settled(seen: os.stat_result, writer: bool | None, now: float) -> bool:
-    """By when the file was last changed here: the time that it carries may be its sender's, and lie in the future."""
+    """By the time of the last change on this file system: the modification time is the sender's, and may be in the
+    future.
+    """
     changed = max(moment for moment in (seen.st_ctime, seen.st_mtime) if moment <= now)
     return now - changed >= (SETTLED_SECONDS_UNSEEN if writer is None else SETTLED_SECONDS)
 
@@ -229,7 +231,7 @@ def _why_passed_over(path: Path) -> str | None:
     if path.is_symlink():
         return "it is a link: drop the file itself"
     if not path.is_file():
-        return "it is no file: only files are loaded"
+        return "it is not a file: only files are loaded"
     if path.suffix == _REFUSED:
         why = _reason(path)
         how = f": {why}; " if why else ", and the run that tried says why: "
@@ -263,7 +265,7 @@ def _leave(claimed: WaitingFile, to: Path) -> Path:
 
 
 def _move(path: Path, to: Path) -> Path:
-    """Rename a file to a name, or one like it that no file has: nothing is ever replaced."""
+    """Rename a file to a name, or a similar one that is free: nothing is ever overwritten."""
     (stem, dot, suffixes), target, number = to.name.partition("."), to, 1
     while not _is_moved(path, target):
         number += 1

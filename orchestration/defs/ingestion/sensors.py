@@ -1,4 +1,4 @@
-"""A file in the inbox starts a refresh of its source, and a refresh that failed up to two more."""
+"""A file in the inbox starts a refresh of its source; a failed refresh is retried twice."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a lender's files were last given: the tag of their runs, and which of them wait still."""
+    """The tag of the last runs for a lender's files, and the files that still wait."""
 
     tag: str
     files: frozenset[str]
@@ -28,10 +28,10 @@ class _Asked:
 
 @dg.sensor(job=refresh, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
 def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Load files that wait in ``inbox/<source>/[<entity>/]``, and try again where the run fails: three times in all.
+    """Load files that wait in ``inbox/<source>/[<entity>/]``; a failed run is retried twice.
 
-    A run sets aside a file that cannot be loaded, and fails: the next one builds what was loaded beside it. One that
-    found the lake busy, or a file still being written, has left its files, and the next one loads them.
+    A run that meets a file that cannot be loaded sets it aside and fails; the next run builds what was loaded beside
+    it. A run that found the lake busy, or a file still being written, left its files for the next run.
     """
     settings = Settings.from_environment()
     found = look(settings)
@@ -74,7 +74,7 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
 
 
 def _stays(found: Look, settings: Settings) -> list[str]:
-    """What no run is asked to load, in words."""
+    """Files that no run is started for, in words."""
     may_be_written = [file.path.relative_to(settings.inbox) for file in found.unsettled if not file.is_ahead]
     said = [f"{path} may still be written" for path in may_be_written[:_SHOWN]]
     said += [
@@ -93,19 +93,19 @@ def _request(source: str, asked: _Asked) -> dg.RunRequest:
 
 
 def _has_not_succeeded(instance: dg.DagsterInstance, asked: _Asked) -> bool:
-    """Whether the latest run failed, or has not ended; a run that somebody cancelled is not asked for again."""
+    """Whether the latest run failed or has not ended; a run that a person cancelled is not repeated."""
     latest = instance.get_runs(dg.RunsFilter(job_name=refresh.name, tags={_INBOX_TAG: asked.tag}), limit=1)
     return bool(latest) and (latest[0].is_failure or not latest[0].is_finished)
 
 
 def _has_left_files(instance: dg.DagsterInstance, asked: _Asked) -> bool:
-    """Whether the latest run succeeded and left files: a process had them open, and has closed them unchanged since."""
+    """Whether the latest run succeeded but left files that were open then, and have been closed unchanged since."""
     latest = instance.get_runs(dg.RunsFilter(job_name=refresh.name, tags={_INBOX_TAG: asked.tag}), limit=1)
     return bool(latest and asked.files) and latest[0].is_success
 
 
 def _why_not_again(instance: dg.DagsterInstance, source: str, asked: _Asked) -> str:
-    """Why no other run should be asked for; empty where one should."""
+    """Why no further run is started; empty if one should be."""
     if _has_left_files(instance, asked):
         return ""
     if not _has_not_succeeded(instance, asked):
@@ -114,7 +114,7 @@ def _why_not_again(instance: dg.DagsterInstance, source: str, asked: _Asked) -> 
     if failed_runs(instance, refresh.name, tags) >= MOST_TRIES:
         return (
             f"the run for its files failed {MOST_TRIES} times: its runs say why; `loanlake run {source}` tries again, "
-            "and so does a file that is dropped anew"
+            "and so does a file that is put into the inbox again"
         )
     return why_not_now(instance, refresh.name, tags)
 

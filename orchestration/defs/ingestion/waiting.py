@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def load_waiting(source: str, settings: Settings, say: Callable[[str], object]) -> list["IngestResult"]:
-    """Load what waits in a lender's inbox; each file leaves it once the lake has its content.
+    """Load the files that wait in a lender's inbox; each leaves the inbox when the lake has its content.
 
-    A file that cannot be loaded is set aside and fails only this run, not the files beside it: raises SourceFileError
-    when all were tried, and the next run builds what was loaded. ``say`` hears of files that stay, and why.
+    A file that cannot be loaded is set aside. It fails this run, but not the files beside it: SourceFileError is raised
+    after all files were tried, and the next run builds what was loaded. ``say`` reports files that stay, and why.
     """
     if not (settings.inbox / source).exists():
         return []

@@ -1,1 +1,1 @@
-"""What keeps the lake small."""
+"""Keeps the lake small."""

@@ -1,4 +1,4 @@
-"""The home's upkeep as a step: merge, expire, clean up, prune."""
+"""Maintenance of the home as a step: merge, expire, clean up, prune."""
 
 import dagster as dg
 
@@ -8,7 +8,7 @@ from warehouse.settings import Settings
 
 @dg.asset(key=MAINTENANCE, group_name="maintenance", kinds={"duckdb"}, pool=LAKE_WRITER)
 def lake_maintenance() -> dg.MaterializeResult[None]:
-    """Small files merged, old snapshots expired that no live model names, decisions pruned from the API's log."""
+    """Merges small files, expires old snapshots that no live model names, and prunes the API's decision log."""
     from orchestration.defs.maintenance.upkeep import maintain_home
 
     upkeep = maintain_home(Settings.from_environment())

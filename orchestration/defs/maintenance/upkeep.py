@@ -1,4 +1,4 @@
-"""The upkeep of a home: its lake, with the snapshots of live models and models in the making, batches, decision log."""
+"""Maintenance of a home: the lake (keeping snapshots that models need), batches, decision log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,9 +17,9 @@ _DEV_LEASE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Upkeep:
-    """What was done. ``kept``: old snapshots that something names, and who names them.
+    """The result. ``kept``: old snapshots that were kept, and for which models.
 
-    ``dev_lakes``: whose own lakes were maintained too, and why one was not.
+    ``dev_lakes``: dev lakes that were maintained, and why one was not.
     """
 
     lake: "Maintained"
@@ -31,7 +31,7 @@ class Upkeep:
 def maintain_home(
     settings: Settings, *, retention_days: float | None = None, grace_hours: float | None = None
 ) -> Upkeep:
-    """Maintain the lake, with the home's settings unless given, and let go of old batches and logged decisions."""
+    """Maintain the lake, with the home's settings by default, and delete old batches and logged decisions."""
     from warehouse.decision_log import prune
     from warehouse.lake.connection import connect
     from warehouse.lake.maintenance import maintain
@@ -56,7 +56,7 @@ def maintain_home(
 
 
 def _maintain_dev_lakes(settings: Settings, *, retention: timedelta, grace: timedelta) -> dict[str, str]:
-    """Name → what was done; a lake that its owner is building now is left for the next time."""
+    """Name → result; a lake that is being built is left for the next time."""
     from warehouse.errors import LakeError
     from warehouse.lake.dev_lakes import dev_lakes, of_dev_lake
     from warehouse.lake.maintenance import maintain
@@ -74,7 +74,7 @@ def _maintain_dev_lakes(settings: Settings, *, retention: timedelta, grace: time
 
 
 def _remove_old_batches(settings: Settings, *, before: datetime) -> None:
-    """Forget what was sent in batches that ended before then, and what became no batch; scores stay in the lake."""
+    """Delete the bodies of batches that ended before then, and bodies without a batch; scores stay in the lake."""
     from warehouse.batches import BatchStates
     from warehouse.batches.files import remove_unknown
 

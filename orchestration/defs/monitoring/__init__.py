@@ -1,1 +1,1 @@
-"""Drift, reports and performance, and what happens when they are bad."""
+"""Drift, reports and performance, and what they trigger."""

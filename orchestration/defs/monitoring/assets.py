@@ -34,13 +34,13 @@ if TYPE_CHECKING:
             FEATURE_DRIFT,
             deps=[PREDICTIONS],
             kinds={"duckdb"},
-            description="One row per model version × feature × month of decisions: how far from the training rows.",
+            description="One row per model version × feature × month of decisions: drift from the training rows.",
         ),
         dg.AssetSpec(
             SCORE_DRIFT,
             deps=[PREDICTIONS],
             kinds={"duckdb"},
-            description="One row per model version × month of decisions: how far the probabilities have moved.",
+            description="One row per model version × month of decisions: drift of the probabilities.",
         ),
     ],
     group_name="monitoring",
@@ -107,9 +107,9 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
     pool=LAKE_WRITER,
 )
 def feature_skew(run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """What was scored online, in shadow too, against what the warehouse says: logged features and history inputs.
+    """Online scores (also in shadow) compared with the warehouse: logged features and history inputs.
 
-    Only months in which something is new are measured.
+    Only months with new data are measured.
     """
     from ml.monitoring.feature_skew import record_feature_skew
     from ml.monitoring.skew_sql import ANY, columns_that_differ
@@ -147,7 +147,7 @@ def feature_skew(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 
 @dg.asset(key=PERFORMANCE, deps=[PREDICTIONS], group_name="monitoring", kinds={"duckdb"}, pool=LAKE_WRITER)
 def performance(run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """How good decisions turned out to be, by month, where their labels are mature."""
+    """Performance of decisions by month, where their labels are mature."""
     from ml.monitoring.limits import PromotedAuc
     from ml.monitoring.performance import record_performance
     from orchestration.defs.monitoring.measuring import monitored_versions
@@ -186,7 +186,7 @@ def performance(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 
 @dg.asset(key=DRIFT_REPORT, deps=[PREDICTIONS], group_name="monitoring", kinds={"evidently", "html"})
 def drift_report(run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """Evidently's drift report, HTML and JSON, for the months asked for, else for the newest month scored."""
+    """Evidently's drift report, HTML and JSON, for the requested months, or for the newest scored month."""
     from ml.monitoring.drift_report import write_drift_report
     from orchestration.defs.monitoring.measuring import monitored_champion, newest_month
 
@@ -223,7 +223,7 @@ def drift_report(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 
 
 def _worst_by_month(features: "Sequence[FeatureDrift]") -> dg.MarkdownMetadataValue:
-    """Of each month the feature that drifted most for its limit."""
+    """For each month, the feature with the highest PSI relative to its limit."""
     rows = []
     for month in sorted({row.month for row in features}):
         worst = max((row for row in features if row.month == month), key=lambda row: row.psi_of_limit)

@@ -1,7 +1,7 @@
-"""What monitoring has found starts a training.
+"""Monitoring results start a training.
 
-All three are stopped until someone starts them in the UI: whether a lender trains by itself is the lender's decision.
-Each asks once for each reason: a run key names the model version and the month (or the number of labels), and Dagster
+All three sensors are stopped until a person starts them in the UI: the lender decides whether training is automatic.
+Each starts one run per reason: a run key names the model version and the month (or the number of labels), and Dagster
 starts no second run with the same key.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dg.sensor(job=retrain, minimum_interval_seconds=300)
 def drift_found() -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Train when scores, or most features, have drifted in the newest month measured."""
+    """Train if the scores, or most features, have drifted in the newest measured month."""
     from orchestration.defs.monitoring.alert_rules import drift_alarm
 
     yield from _requests(drift_alarm)
@@ -28,7 +28,7 @@ def drift_found() -> Iterator[dg.RunRequest | dg.SkipReason]:
 
 @dg.sensor(job=retrain, minimum_interval_seconds=300)
 def performance_decayed() -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Train when mature labels show the champion ranking worse, or expecting less risk, than it was tested."""
+    """Train if mature labels show that the champion ranks worse, or expects less risk, than in its test."""
     from orchestration.defs.monitoring.alert_rules import decay_alarm
 
     yield from _requests(decay_alarm)
@@ -36,7 +36,7 @@ def performance_decayed() -> Iterator[dg.RunRequest | dg.SkipReason]:
 
 @dg.sensor(job=retrain, minimum_interval_seconds=300)
 def labels_matured() -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Train when enough labels have matured that the champion has not seen."""
+    """Train if enough labels have matured since the champion was trained."""
     from orchestration.defs.monitoring.alert_rules import new_labels_alarm
 
     yield from _requests(new_labels_alarm)

@@ -1,1 +1,1 @@
-"""What is materialised together, and when."""
+"""Which assets are materialised together, and when."""

@@ -1,6 +1,6 @@
-"""The jobs: what is materialised together, by a person, a schedule or a sensor.
+"""The jobs: assets that a person, a schedule or a sensor materialises together.
 
-Assets are chosen by key and group, so that a dbt model added to a layer joins the jobs by itself.
+Assets are selected by key and group, so a dbt model added to a layer joins the jobs automatically.
 """
 
 import dagster as dg
@@ -43,7 +43,7 @@ _monitoring = dg.AssetSelection.groups("monitoring") - _report - dg.AssetSelecti
 default_risk = dg.define_asset_job(
     "default_risk",
     selection=MAIN_PATH,
-    description="The main path: files in, a checked, gated and deployed model, scores and what they are worth. "
+    description="The main path: load files, check, train, apply gates, deploy, score, measure. "
     "`loanlake run` executes it.",
 )
 refresh = dg.define_asset_job(
@@ -54,7 +54,7 @@ refresh = dg.define_asset_job(
 retrain = dg.define_asset_job(
     "retrain",
     selection=_tables | _model | _scores | _monitoring,
-    description="Rebuild the training rows with the labels that have matured, train, judge, and deploy what passes.",
+    description="Rebuild the training rows with newly matured labels, train, judge, and publish by the rule.",
 )
 ingest_decisions = dg.define_asset_job(
     "ingest_decisions",
@@ -64,17 +64,17 @@ ingest_decisions = dg.define_asset_job(
 move_canary = dg.define_asset_job(
     "move_canary",
     selection=dg.AssetSelection.assets(CANARY, DEPLOYMENT_CHANGES),
-    description="Judge the canary by what it and the champion answered, and move it on or back.",
+    description="Compare the canary with the champion, and move it on or back.",
 )
 publish_approved = dg.define_asset_job(
     "publish_approved",
     selection=dg.AssetSelection.assets(APPROVED_VERSION, DEPLOYMENT_CHANGES),
-    description="Put the version in service that a person approved over HTTP.",
+    description="Serve the version that a person approved over HTTP.",
 )
 score_batch = dg.define_asset_job(
     "score_batch",
     selection=dg.AssetSelection.assets(BATCH_SCORES),
-    description="Score a batch that a caller of the API asked for: rows that were sent, or a table of the lake.",
+    description="Score a batch of the API: sent rows, or a table of the lake.",
 )
 monitor = dg.define_asset_job(
     "monitor", selection=_monitoring, description="Drift, skew, performance on mature labels, alerts."
@@ -82,15 +82,15 @@ monitor = dg.define_asset_job(
 drift_report = dg.define_asset_job(
     "drift_report",
     selection=_report,
-    description="Evidently's report on the newest month scored, or on those asked for.",
+    description="Evidently's report on the newest scored month, or on the requested months.",
 )
 maintain = dg.define_asset_job(
     "maintain",
     selection=_maintenance,
-    description="Merge the lake's small files, expire old snapshots that nothing names, prune the API's decision log.",
+    description="Merge the lake's small files, expire old snapshots that no model names, prune the API's decision log.",
 )
 rebuild_months = dg.define_asset_job(
     "rebuild_months",
     selection=dg.AssetSelection.assets(REBUILT_MONTHS),
-    description="Build the features and training rows of past months again, whole; a backfill of many is one run.",
+    description="Rebuild the features and training rows of past months; a backfill of many months is one run.",
 )

@@ -1,7 +1,8 @@
-"""Daily, weekly and monthly runs, all stopped until someone starts them in the UI: a laptop should not train at night.
+"""Daily, weekly and monthly runs. All are stopped until a person starts them in the UI: a laptop should not train at
+night.
 
-Times are UTC; each leaves the one before it time to end. What is about a lender is asked for every lender that has a
-model, a run each, and what it trains never takes the place of another lender's model.
+Times are UTC; each schedule leaves the previous one time to end. Runs about a lender are started for every lender with
+a model, one run each. A training of one lender never replaces another lender's model.
 """
 
 from collections.abc import Iterator
@@ -13,9 +14,9 @@ from warehouse.settings import Settings
 
 
 def for_each_lender(_context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-    """A run for each source with a champion, and for that of ``LOANLAKE_SOURCE``; without either, one naming none.
+    """A run for each source with a champion, and for ``LOANLAKE_SOURCE``; without either, one run that names no source.
 
-    A training is one that refreshes the champion: of its features and settings.
+    A training refreshes the champion: it uses the champion's features and settings.
     """
     from orchestration.lib.champions import champions, refresh_config
 
@@ -36,7 +37,7 @@ daily_refresh = dg.ScheduleDefinition(
     job=refresh,
     cron_schedule="0 2 * * *",
     execution_fn=for_each_lender,
-    description="Load and rebuild, every night.",
+    description="Load files and rebuild tables, every night.",
 )
 daily_monitor = dg.ScheduleDefinition(
     name="daily_monitor",
@@ -50,14 +51,14 @@ monthly_retrain = dg.ScheduleDefinition(
     job=retrain,
     cron_schedule="0 5 2 * *",
     execution_fn=for_each_lender,
-    description="Train on what has matured in a month.",
+    description="Train each month on newly matured labels.",
 )
 monthly_drift_report = dg.ScheduleDefinition(
     name="monthly_drift_report",
     job=drift_report,
     cron_schedule="0 7 2 * *",
     execution_fn=for_each_lender,
-    description="Evidently's report on the month that has ended.",
+    description="Evidently's report on the previous month.",
 )
 weekly_maintenance = dg.ScheduleDefinition(
     name="weekly_maintenance",

@@ -1,1 +1,1 @@
-"""A registered model is deployed; applications are scored; decisions come back to the lake."""
+"""Deploys a registered model, scores applications, and returns decisions to the lake."""

@@ -1,4 +1,4 @@
-"""From a registered version to scores: what the API reads, what it serves, and what was decided."""
+"""From a registered version to scores: online store, deployment, decisions."""
 
 import time
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ _ONLINE_TABLES = (dg.AssetKey(["features", "ftr_online_borrowers"]), dg.AssetKey
 
 @dg.asset(key=ONLINE_STORE, deps=_ONLINE_TABLES, group_name="serving", kinds={"python", "lmdb"})
 def online_store() -> dg.MaterializeResult[None]:
-    """History and cohort inputs as of now, keyed for one look-up a request; only records that changed are written."""
+    """Current history and cohort inputs, keyed for one look-up per request; only changed records are written."""
     from warehouse.online_store import refresh
 
     done = refresh(Settings.from_environment())
@@ -55,10 +55,10 @@ def online_store() -> dg.MaterializeResult[None]:
     output_required=False,
 )
 def deployment(context: dg.AssetExecutionContext, run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
-    """The version that is served: ``deployment.json`` and its bundle, which the API picks up within seconds.
+    """The served version: ``deployment.json`` and its bundle, which the API loads within seconds.
 
-    The rule of ``ml.judging.publication`` decides whether the candidate takes the champion's place. Where it waits,
-    what is served goes on; where nothing of the source is served, nothing downstream runs.
+    The rule of ``ml.judging.publication`` decides whether the candidate replaces the champion. If it waits, the served
+    version stays. If no model of the source is served, nothing downstream runs.
     """
     from ml.judging.publication import RULE
     from ml.registry.deployment import read_deployment
@@ -106,7 +106,7 @@ def deployment(context: dg.AssetExecutionContext, run_settings: RunSettings) -> 
 def batch_decisions(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """Scores of the applications decided after the champion's training rows, each written once.
 
-    None where no model of the source is served yet: a lender's first files are loaded before there is one.
+    None if no model of the source is served yet: a lender's first files are loaded before its first model.
     """
     from ml.batches.backfill import score_applications
 
@@ -133,7 +133,7 @@ def batch_decisions(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 
 @dg.asset(key=ONLINE_DECISIONS, group_name="serving", kinds={"python", "sqlite"}, pool=LAKE_WRITER)
 def online_decisions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-    """Decisions and reported outcomes of the API, moved from its log into the lake exactly once."""
+    """Decisions and reported outcomes of the API, moved from its log to the lake exactly once."""
     from warehouse.decision_log import ingest_into_lake
 
     started = time.monotonic()
@@ -173,7 +173,7 @@ def predictions() -> dg.MaterializeResult[None]:
 
 @dg.asset(key=CANARY, deps=[PREDICTIONS], group_name="serving", kinds={"python"})
 def canary() -> dg.MaterializeResult[None]:
-    """The canary's step, judged by what it and the champion answered: on to a larger share, back, or left to go on."""
+    """The canary's step, compared with the champion: it moves on to a larger share, moves back, or stays."""
     from ml.rollout.canary import move_canary
 
     verdict = move_canary(Settings.from_environment(), by="dagster")
@@ -203,7 +203,7 @@ def canary() -> dg.MaterializeResult[None]:
 
 @dg.asset(key=APPROVED_VERSION, deps=[REGISTERED_MODEL], group_name="serving", kinds={"python"})
 def approved_version() -> dg.MaterializeResult[None]:
-    """The version that a person approved over HTTP, put in service; its gates are asked once more."""
+    """The version that a person approved over HTTP, served after its gates are checked again."""
     from ml.rollout.promotion import promote_approved
 
     served = promote_approved(Settings.from_environment())
@@ -225,7 +225,7 @@ def approved_version() -> dg.MaterializeResult[None]:
     pool=LAKE_WRITER,
 )
 def deployment_changes(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-    """One row per change of what is served, by whom or what, why, and on which figures; and one per approval."""
+    """One row per deployment change (who, why, with which figures) and one per approval."""
     from ml.registry.deployment_changes import record_changes
 
     with lake_awaited(context):

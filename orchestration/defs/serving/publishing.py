@@ -1,6 +1,6 @@
-"""What a run does with the version it registered: publish it, try it in shadow, or let it wait, and say why.
+"""What a run does with the version it registered: publish it, try it in shadow, or let it wait, and report why.
 
-Apart from the asset, so that it can be tested and used without Dagster. Importing this module imports ``ml``.
+It is separate from the asset, so that it can be tested and used without Dagster. Importing this module imports ``ml``.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ AUTOMATION = "dagster"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the registered version; ``text``: a sentence for whoever reads the run's answer."""
+    """What happened to the registered version; ``text``: one sentence for the run's output."""
 
     word: Literal["published", "in shadow", "waiting", "unchanged"]
     text: str
@@ -37,12 +37,12 @@ class Outcome:
 def publish_candidate(
     settings: Settings, source: str, *, mode: PublishMode | None, reason: str, by: str, takes_over: bool
 ) -> Outcome:
-    """Decide on the source's candidate by :mod:`ml.judging.publication`, act on it, and record the outcome.
+    """Decide about the source's candidate by :mod:`ml.judging.publication`, act on it, and record the outcome.
 
-    ``mode``: None for the lender's or the platform's. ``by``: the person who asked for the run, empty for none.
-    A version that was champion or challenger before is left as it is: a person took it back, or is trying it. So is one
-    that waits for a person's approval, or was approved for a person to roll out, and one of another lender than is
-    served unless the run ``takes_over``. Raises NotFoundError where the candidate is not registered yet.
+    ``mode``: None for the lender's or the platform's default. ``by``: the person who started the run, or empty. Some
+    versions are left unchanged: one that was champion or challenger before (a person withdrew it, or is trying it), one
+    that waits for approval or was approved for a manual roll-out, and one of another lender than the served one, unless
+    the run ``takes_over``. Raises NotFoundError if the candidate is not registered yet.
     """
     directory = current_candidate(settings, source)
     registration = directory.read_registration()
@@ -72,7 +72,7 @@ class _Run:
         return f"`loanlake model promote {self.version} --source {self.source} --reason …`"
 
     def left_alone(self, *, takes_over: bool) -> Outcome | None:
-        """Why nothing is decided, None where something is."""
+        """Why nothing is decided; None if something is."""
         if was_in_service(self.settings, self.name, self.version):
             return Outcome("unchanged", "nothing new to publish")
         approval = find_approval(self.settings, self.name, self.version)
@@ -118,7 +118,7 @@ class _Run:
         return Outcome("waiting", f"{self.title} waits, {decided.why}; {self.promotion} serves it")
 
     def _wanted(self, mode: PublishMode | None, reason: str) -> PublishSetting:
-        """What the run says, else the lender's file, else the platform's setting; of the first that says anything."""
+        """The first of these that has a value: the run's setting, the lender's file, the platform's setting."""
         if mode is not None:
             return PublishSetting(mode, reason, self.by)
         of_lender = read_lender(self.source).publish
@@ -143,7 +143,7 @@ class _Run:
         before = read_deployment(self.settings)
         promote(self.settings, self.version, source=self.source, by=by, why=decided.why)
         is_other = before is not None and before.source != self.source
-        instead = f", in the place of {before.model_name}" if before is not None and is_other else ""
+        instead = f" instead of {before.model_name}" if before is not None and is_other else ""
         return Outcome("published", f"published now{instead}, {decided.why}")
 
     def _try_in_shadow(self, decided: Publication, *, by: str) -> Outcome:

@@ -1,6 +1,4 @@
-"""Decisions that wait in the API's log are moved into the lake within a minute; a canary follows what they show, and
-what is served a person's approval.
-"""
+"""Move waiting decisions from the API's log to the lake within a minute; move canaries; serve approved versions."""
 
 import dagster as dg
 
@@ -13,7 +11,7 @@ _APPROVAL_TAG = "loanlake/approval"
 
 @dg.sensor(job=ingest_decisions, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def decisions_to_ingest(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Start a run when decisions or outcomes wait in the API's log and no run is on its way to take them."""
+    """Start a run when decisions or outcomes wait in the API's log, unless one is already active."""
     from warehouse.decision_log import count_pending
 
     waiting = count_pending(Settings.from_environment())
@@ -25,10 +23,10 @@ def decisions_to_ingest(context: dg.SensorEvaluationContext) -> dg.RunRequest | 
 
 @dg.sensor(job=move_canary, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
 def canary_to_move(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Start a run when the canary's step calls for a move; says what it waits for otherwise.
+    """Start a run when the canary's results require a move; otherwise report what it waits for.
 
-    Without a run key: a run that failed, or that found the figures changed, would use it up, and a canary that is to go
-    back would answer for ever.
+    There is no run key: a run that failed, or found changed figures, would use it up, and a canary that must go back
+    would continue to answer.
     """
     from ml.rollout.canary import judge_canary
     from warehouse.errors import LakeError, NotFoundError
@@ -49,7 +47,7 @@ def canary_to_move(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
 
 @dg.sensor(job=publish_approved, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def version_approved(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Start a run for an approval that came over HTTP, and up to two more where one fails: the lake may be busy."""
+    """Start a run for an approval that came over HTTP; retry a failed one twice, because the lake may be busy."""
     from ml.registry.approval import unserved_approval
     from warehouse.errors import LoanlakeError
 

@@ -1,1 +1,1 @@
-"""Training rows become a candidate, a judged one, a registered one."""
+"""Training rows become a candidate; the candidate is judged and registered."""

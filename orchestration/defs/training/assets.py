@@ -1,4 +1,4 @@
-"""From training rows to a registered version: what it was made of, how good it is, and what the gates say."""
+"""From training rows to a registered version: its rows, its figures and its gates."""
 
 import json
 import time
@@ -32,10 +32,10 @@ def upstream_checks() -> list[dg.AssetCheckSpec]:
 
 @dg.asset(key=TRAINING_SET, deps=training_tables().values(), group_name="training", kinds={"python", "duckdb"})
 def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """The rows the next model learns from and is judged on: one source, feature version, snapshot and content hash.
+    """The rows for the next model: one source, feature version, snapshot and content hash.
 
-    Refused while any blocking check upstream is not green, whichever run evaluated it, and where too many of the
-    lender's rows were set aside.
+    Refused while a blocking check upstream is not green, whichever run evaluated it, or if too many of the lender's
+    rows were set aside.
     """
     from ml.training.training_set import SPLITS, read_training_set
     from orchestration.lib.feature_contract import feature_contract
@@ -76,7 +76,7 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
 def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """A trained, calibrated and measured model, bundled but not yet judged.
 
-    Nothing is trained where a model was made of the same rows, feature contract and settings before.
+    Nothing is trained if a model with the same rows, feature contract and settings exists.
     """
     from ml.training.fitting import TrainingSettings
     from ml.training.lineage import training_fingerprint
@@ -112,10 +112,10 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
 
 @dg.asset(key=EVALUATION, deps=[CANDIDATE], group_name="model", kinds={"python"})
 def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """How good the candidate is, on every split and month beside its baselines, and what the gates decide.
+    """The candidate's figures on every split and month beside its baselines, and the gates' decisions.
 
-    Gates are decided once per candidate, and again where the lender moved a limit since, or where the candidate was
-    refused because of what is served, which may since have been fixed.
+    Gates are evaluated once per candidate. They are evaluated again if the lender changed a limit, or if the candidate
+    was refused because of the deployed model, which may since have been fixed.
     """
     from ml.judging.metrics import candidate_on_test
     from orchestration.defs.training.steps import is_judged, judge_candidate
@@ -150,7 +150,7 @@ def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 
 @dg.asset(key=REGISTERED_MODEL, deps=[EVALUATION], group_name="model", kinds={"mlflow"}, pool=LAKE_WRITER)
 def registered_model(run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """The candidate as a version of its source's model in MLflow, its gates' decisions in its tags.
+    """The candidate as a version of its source's model in MLflow, with the gates' decisions as tags.
 
     A refused candidate is registered too, so that its reasons can be read there; it cannot be deployed.
     """

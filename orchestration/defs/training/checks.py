@@ -1,4 +1,4 @@
-"""The gates as blocking checks on the registered version: one that fails keeps it from being deployed."""
+"""The gates as blocking checks on the registered version: a failing gate prevents its deployment."""
 
 from collections.abc import Iterator
 

@@ -1,1 +1,1 @@
-"""History walked forward, month by month."""
+"""Walks forward through a lender's history, month by month."""

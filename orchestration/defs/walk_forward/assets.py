@@ -1,4 +1,4 @@
-"""A lender's history walked month by month: a backfill over any stretch of months is one run."""
+"""A lender's history, walked month by month: a backfill over any range of months is one run."""
 
 import time
 from datetime import date
@@ -19,11 +19,11 @@ MONTHS = month_partitions(Settings.from_environment())
 
 
 class WalkForwardConfig(dg.Config):
-    """What to walk besides the months; ``loanlake model walk-forward`` has the same options."""
+    """Options besides the months; ``loanlake model walk-forward`` has the same."""
 
-    policies: list[str] = Field(default=[], description="Of never, monthly and drift. Empty: all three.")
-    run: str = Field(default="main", description="Its name in the results; walks of several settings lie side by side.")
-    label_window_months: int = Field(default=12, gt=0, description="A default counts within so many months.")
+    policies: list[str] = Field(default=[], description="Any of never, monthly and drift. Empty: all three.")
+    run: str = Field(default="main", description="Name in the results; use one name for each set of settings.")
+    label_window_months: int = Field(default=12, gt=0, description="Months within which a default counts.")
 
 
 @dg.asset(
@@ -38,10 +38,10 @@ class WalkForwardConfig(dg.Config):
 def walk_forward(
     context: dg.AssetExecutionContext, config: WalkForwardConfig, run_settings: RunSettings
 ) -> dg.MaterializeResult[None]:
-    """What training, gates and monitoring would have done on each month's first day, and what became of it.
+    """What training, gates and monitoring would have done on each month's first day, and the results.
 
-    A backfill walks its months in one run, each as the month before left it; select a stretch without gaps. A month
-    walked again is replaced, and the months after it are removed where it ends with another champion.
+    A backfill walks its months in one run, each from the state of the month before; select a range without gaps. A
+    repeated month is replaced, and the later months are removed if it ends with another champion.
     """
     from ml.judging.gate_limits import limits_of
     from ml.training.fitting import TrainingSettings

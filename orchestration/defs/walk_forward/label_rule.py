@@ -1,4 +1,4 @@
-"""Have dbt compile the label rule with its day left open; nothing is built."""
+"""Lets dbt compile the label rule with an open day; nothing is built."""
 
 import json
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from warehouse.settings import DBT_PROJECT_DIR, Settings
 
 
 def label_rule(settings: Settings, *, window_months: int, project_dir: Path = DBT_PROJECT_DIR) -> LabelRule:
-    """The rule for a default within ``window_months``; compiled only when the project has changed since it last was.
+    """The rule for a default within ``window_months``; compiled only if the project has changed.
 
-    Raises DbtProjectError with dbt's own words when it cannot be.
+    Raises DbtProjectError with dbt's own message if it cannot be compiled.
     """
     variables = {"as_of": DAY, "label_window_months": window_months}
     target = settings.dbt_as_of / f"{window_months}_months"

@@ -1,4 +1,4 @@
-"""A walk through history, for the command and the asset: dbt's label rule, the walk, its picture among the reports."""
+"""One walk, for the command and the asset: dbt's label rule, the walk, its picture among the reports."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from warehouse.settings import Settings
 
 @dataclass(frozen=True)
 class Walk:
-    """Every month of the run so far, and the picture of them."""
+    """Every month of the run so far, and their picture."""
 
     months: list[WalkedMonth]
     png: bytes
@@ -31,8 +31,8 @@ def run_walk(
 ) -> Walk:
     """Walk the plan and draw the whole run.
 
-    ``feature_version``: what models are trained on, by default the latest. ``plot``: where to draw, by default among
-    the home's reports.
+    ``feature_version``: the features of the models, by default the latest. ``plot``: the file to draw to, by default
+    among the home's reports.
     """
     contract = feature_contract(settings, feature_version)
     rule = label_rule(settings, window_months=plan.label_window_months)

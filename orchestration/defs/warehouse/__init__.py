@@ -1,1 +1,1 @@
-"""Raw tables become features and training rows, by dbt, and are checked against the contract."""
+"""dbt builds features and training rows from raw tables, and checks test them against the contract."""

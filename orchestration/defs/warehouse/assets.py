@@ -1,7 +1,7 @@
 """dbt's models as assets, its tests as blocking checks.
 
-Three steps and not one, so that what lies between them stops what comes after: the contract check of the features keeps
-rows that break it out of the training tables, and monitoring reads what serving has written.
+There are three steps, so that checks between them stop what follows: the contract check of the features keeps invalid
+rows out of the training tables, and monitoring reads what serving has written.
 """
 
 import json
@@ -19,8 +19,8 @@ from orchestration.lib.dbt_project import LayeredTranslator, asset_key, failures
 from orchestration.lib.feature_versions import feature_tables
 from orchestration.lib.layers import LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL
 from orchestration.lib.upstream_checks import latest_result
+from warehouse.lake import tables
 from warehouse.lake.connection import connect
-from warehouse.lake.tables import TABLES
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def build_tables(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iter
 def build_with_row_counts(
     context: dg.AssetExecutionContext, dbt: DbtCliResource, settings: Settings, target: Path
 ) -> Iterator[Any]:
-    """Build; each model's materialisation carries its number of rows."""
+    """Build; each model's materialisation reports its number of rows."""
     # unit tests judge the project's text, not the data: they run in the test suite
     command = ["build", "--exclude-resource-type", "unit_test"]
     if not context.is_subset:
@@ -92,7 +92,7 @@ def build_with_row_counts(
 def latest_evaluations(
     instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey]
 ) -> list[dg.AssetCheckEvaluation] | None:
-    """The latest result of each check; None where one has none, or failed with severity error."""
+    """The latest result of each check; None if one has none, or failed with severity error."""
     found = []
     for key in checks:
         latest = latest_result(instance, key)
@@ -105,7 +105,7 @@ def latest_evaluations(
 def repeat_last_build(
     context: dg.AssetExecutionContext, settings: Settings, evaluations: Iterable[dg.AssetCheckEvaluation]
 ) -> Iterator[Any]:
-    """Tell Dagster of the tables and checks as they were left, since they would come out the same."""
+    """Report the existing tables and checks to Dagster, because a build would give the same."""
     context.log.info("nothing that the step reads or wrote has changed since its last build: dbt is not run")
     with closing(connect(settings)) as con:
         # Dagster wants a table told of after those it is made of
@@ -130,10 +130,10 @@ def repeat_last_build(
 
 
 def target_of(context: dg.AssetExecutionContext, settings: Settings) -> Path:
-    """Where dbt's artefacts go: a directory of its own for each step, ``dbt_target`` only for a build of the features.
+    """The directory of dbt's artefacts: one for each step; ``dbt_target`` only for a build of the features.
 
-    The feature contract is read from the manifest in ``dbt_target``, and dbt compiles only what an invocation selects:
-    any other build there would leave that manifest without the features' SQL.
+    The feature contract is read from the manifest in ``dbt_target``, and dbt compiles only selected models: any other
+    build there would leave that manifest without the features' SQL.
     """
     if not context.selected_asset_keys.isdisjoint(feature_tables().values()):
         return settings.dbt_target
@@ -141,18 +141,19 @@ def target_of(context: dg.AssetExecutionContext, settings: Settings) -> Path:
 
 
 def count_rows(con: "duckdb.DuckDBPyConnection", key: dg.AssetKey) -> int:
-    """Rows of the table of this key."""
+    """Rows of the table with this key."""
     schema, table = key.path
     row = con.execute(f'select count(*) from "{schema}"."{table}"').fetchone()
     return int(row[0]) if row else 0
 
 
 def program_tables(manifest: Mapping[str, Any]) -> list[dg.AssetSpec]:
-    """Tables that dbt reads and steps write beside their own assets, each below the step that writes it."""
+    """Tables that dbt reads and steps write in addition to their assets, each below the step that writes it."""
     raw = [asset_key(node) for node in manifest["sources"].values() if node["schema"] == "raw"]
+    of_lenders = [key for key in raw if f"raw.{key.path[-1]}" not in tables.program_tables()]
     written_by = {
-        dg.AssetKey(["raw", "files"]): [key for key in raw if f"raw.{key.path[-1]}" not in TABLES],
-        dg.AssetKey(["raw", "rejected_lines"]): [key for key in raw if f"raw.{key.path[-1]}" not in TABLES],
+        dg.AssetKey(["raw", "files"]): of_lenders,
+        dg.AssetKey(["raw", "rejected_lines"]): of_lenders,
         dg.AssetKey(["serving", "reported_outcomes"]): [ONLINE_DECISIONS],
         dg.AssetKey(["serving", "shadow_predictions"]): [ONLINE_DECISIONS],
         dg.AssetKey(["monitoring", "contract_violations"]): list(feature_tables().values()),

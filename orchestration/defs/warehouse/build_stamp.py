@@ -1,8 +1,8 @@
-"""When a dbt step need not build: its project, what it reads and what it wrote are as they were when it last built.
+"""When a dbt step can skip its build: its project, inputs and outputs are unchanged since the last one.
 
-A build rewrites every table, a minute for the real Lending Club file, though a second run has nothing new. After a
-build without a failure the step leaves a stamp beside dbt's artefacts; the lake's own snapshots say what has changed
-since, whoever changed it.
+A build rewrites every table, which takes a minute for the Lending Club file even if nothing is new. After a build
+without a failure the step writes a stamp beside dbt's artefacts; the lake's own snapshots say what has changed since,
+whoever changed it.
 """
 
 import json
@@ -42,13 +42,15 @@ class StampedBuild:
         self._before = _snapshot(settings)
 
     def reason_to_build(self) -> str | None:
-        """What has changed since the last build; None where another build would give the same tables."""
+        """What has changed since the last build; None if another build would give the same tables."""
         try:
             stamp = BuildStamp(**json.loads(self._path.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return "no earlier build without a failure"
         if stamp.project != self._project:
             return "the dbt project has changed"
+        if stamp.after > self._before:
+            return "the lake is older than the last build: it was restored or created again"
         with connect(self._settings) as con:
             if not all_kept(con, after=stamp.before):
                 return "snapshots since the last build have expired"
@@ -58,11 +60,11 @@ class StampedBuild:
         return f"changed: {', '.join(sorted(changed))}" if changed else None
 
     def begin(self) -> None:
-        """Take the stamp away: a build that fails or is killed leaves none."""
+        """Remove the stamp: a build that fails or is killed leaves none."""
         self._path.unlink(missing_ok=True)
 
     def finish(self) -> None:
-        """Leave the stamp of a build without a failure."""
+        """Write the stamp of a build without a failure."""
         stamp = BuildStamp(self._project, self._before, _snapshot(self._settings))
         self._path.write_text(json.dumps(asdict(stamp)))
 

@@ -1,4 +1,4 @@
-"""What is checked of the tables that dbt has built: each version's feature contract, and how many rows were lost."""
+"""Checks on dbt's tables: each version's feature contract, and how many rows were set aside."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -32,9 +32,9 @@ _CHECK = "rows_keep_the_contract"
     pool=LAKE_WRITER,
 )
 def rows_keep_the_contract(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-    """Every row of every version, by Pandera: types, plausible ranges, allowed values, unique keys, from its contract.
+    """Every row of every version, checked by Pandera: types, plausible ranges, allowed values, unique keys.
 
-    What breaks a rule is written to ``monitoring.contract_violations``.
+    Violations are written to ``monitoring.contract_violations``.
     """
     note_months(Settings.from_environment())
     selected = {key.asset_key for key in context.selected_asset_check_keys}
@@ -63,7 +63,7 @@ def _evaluate(version: str, table: dg.AssetKey) -> dg.AssetCheckResult:
 
 
 def check_contract(settings: Settings, version: str) -> "CheckResult":
-    """Check every row of a version of the feature table, and record what breaks a rule."""
+    """Check every row of a version of the feature table, and record violations."""
     from orchestration.lib.feature_contract import feature_contract
     from warehouse.features.checks import check_features, record_violations
     from warehouse.lake.connection import connect, writer
@@ -78,10 +78,10 @@ def check_contract(settings: Settings, version: str) -> "CheckResult":
 
 @dg.asset_check(asset=ROWS_SET_ASIDE, blocking=True)
 def few_rows_are_set_aside(run_settings: RunSettings) -> dg.AssetCheckResult:
-    """No file of the run's lender lost more of its rows than the lender allows.
+    """No file of the run's lender lost more rows than the lender allows.
 
-    Else the run fails and trains nothing. Tables are built and scored all the same: other lenders go on, and what was
-    set aside can be looked at.
+    Otherwise the run fails and trains nothing. Tables are still built and scored, so that other lenders continue and
+    the rows set aside can be examined.
     """
     settings = Settings.from_environment()
     source = run_settings.active_source(settings)
@@ -104,7 +104,7 @@ def few_rows_are_set_aside(run_settings: RunSettings) -> dg.AssetCheckResult:
 
 
 def rows_set_aside(settings: Settings, source: str) -> "list[Loss]":
-    """What was set aside of a lender's files."""
+    """The rows set aside of a lender's files."""
     from warehouse.lake.connection import connect
 
     with connect(settings) as con:
@@ -112,9 +112,9 @@ def rows_set_aside(settings: Settings, source: str) -> "list[Loss]":
 
 
 def require_few_set_aside(settings: Settings, source: str, *, before: str) -> None:
-    """Raise RunRefused where a file of the lender lost more of its rows than the lender allows.
+    """Raise RunRefused if a file of the lender lost more rows than the lender allows.
 
-    Asked in each run that trains, whichever run built the tables and whichever lender the check was last about.
+    Every run that trains checks this, whichever run built the tables and whichever lender the check last covered.
     """
     found = rows_set_aside(settings, source)
     if any(loss.is_too_much for loss in found):

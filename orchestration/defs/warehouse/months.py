@@ -1,7 +1,7 @@
-"""Months built again on request: a backfill of a stretch of months is one run, in which dbt is given the stretch.
+"""Months rebuilt on request: a backfill of a range of months is one run, and dbt gets the range.
 
-An asset of its own, since the tables are built unpartitioned every day: with partitions, each daily run would have to
-name a month, and what a late row changes in an earlier one would wait for its backfill.
+This is a separate asset, because the tables are built unpartitioned every day: with partitions, each daily run would
+have to name a month, and a late row's effect on an earlier month would wait for its backfill.
 """
 
 import json
@@ -33,9 +33,9 @@ MONTHS = month_partitions(Settings.from_environment(), fmt="%Y-%m", with_running
     pool=LAKE_WRITER,
 )
 def rebuilt_months(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> dg.MaterializeResult[None]:
-    """Features and training rows of whole months of decisions, made again and put in the place of those there were.
+    """Features and training rows of whole months of decisions, rebuilt and replaced.
 
-    For a month that someone wants made anew; what new files change is built every day without it.
+    Use it for a month that must be rebuilt; changes from new files are built every day without it.
     """
     settings, months = Settings.from_environment(), context.partition_key_range
     asked_for = {"months_from": months.start, "months_to": months.end}
@@ -58,7 +58,7 @@ def rebuilt_months(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> dg
 
 
 def build_layers(dbt: DbtCliResource, layers: str, asked_for: dict[str, str], target: Path) -> None:
-    """Build these layers and run their tests, the months asked for whole; see :func:`failures_named`."""
+    """Build these layers and run their tests, with the requested months as a whole; see :func:`failures_named`."""
     command = ["build", "--select", layers, "--exclude-resource-type", "unit_test"]
     command += ["--indirect-selection", "buildable", "--vars", json.dumps(asked_for)]
     with failures_named(target):

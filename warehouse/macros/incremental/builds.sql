@@ -63,7 +63,7 @@
 {#-
     How this model may be built: what it would be built from now, and
 
-    full        why its table must be made anew; none if the existing one can take in what changed
+    full        why its table must be rebuilt; none if the existing one can be updated
     redescribed its comments are not the descriptions that the project has now
     redefined   its rows, or those it reads, may be of another formula than when it was last built
     changed     ids of the tables it reads that have other rows than then
@@ -107,7 +107,7 @@
 {#-
     Of each relation its id in its lake and whether its rows changed after that lake's snapshot in `since`, or after the
     one that followed; since and now, by lake: the snapshots from and to which is looked; whether all between are still
-    there, or what changed can't be told; how many days old the oldest is.
+    there, or changes are unknown; how many days old the oldest is.
 -#}
 {% macro lake_tables(relations, since) -%}
     {%- set tables = {'since': {}, 'now': {}, 'are_kept': true, 'days_since': 0} -%}
@@ -186,7 +186,7 @@
     )
 {%- endmacro %}
 
-{#- Make the table anew, in one transaction: readers see the old table, then the new one. -#}
+{#- Rebuild the table in one transaction: readers see the old table, then the new one. -#}
 {% macro replace_table(existing, sql, build) -%}
     {%- set target = this.incorporate(type='table') -%}
     {%- set intermediate = make_intermediate_relation(target) -%}

@@ -35,7 +35,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- DuckLake keeps no comments of a view's columns: they stand in the comment of the view, a line each. -#}
+{#- DuckLake has no comments on a view's columns: each is a line of the view's comment. -#}
 {% macro comment_on(relation, comments) -%}
     {%- set existing = adapter.get_columns_in_relation(relation) | map(attribute='name') | list -%}
     {%- set text = [comments.text] -%}

@@ -122,7 +122,7 @@
     {{ return({'since': "timestamp '" ~ found[0] ~ "'", 'may_vanish': may_vanish}) }}
 {%- endmacro %}
 
-{#- Whether a raw line must be read: always, unless a build takes in only what was newly loaded. -#}
+{#- Whether a raw line must be read: always, unless a build reads only newly loaded lines. -#}
 {% macro is_newly_loaded(loaded_at) -%} {{ adapter.dispatch('is_newly_loaded', 'loanlake')(loaded_at) }} {%- endmacro %}
 {% macro default__is_newly_loaded(loaded_at) -%} true {%- endmacro %}
 {% macro duckdb__is_newly_loaded(loaded_at) -%}

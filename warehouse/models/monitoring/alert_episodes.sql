@@ -1,4 +1,4 @@
--- One row per alert and unbroken run of measured months: what is new, what goes on, and what has ended.
+-- One row per alert and unbroken run of measured months: new, continuing and ended ones.
 with named as (
     select
         kind,

@@ -17,7 +17,7 @@ splits as (
         labels.source,
         labels.decided_at,
         labels.is_default,
-        -- both the outcome and the closing of its window: nobody could have used this label earlier
+        -- both the outcome and the closing of its window: this label could not be used earlier
         greatest(labels.known_at, labels.matured_at) as label_known_at,
         case
             when months.n_months > {{ tune + test }} and labels.decided_at >= months.test_from then 'test'

@@ -40,7 +40,7 @@ def rival(auc: tuple[float, float], *, brier: float = 0.0) -> Rival:
 def test_a_first_model_is_published_by_its_gates_alone() -> None:
     decided = decide(REFRESH, None)
 
-    assert (decided.action, decided.why) == ("publish", "first model of its lender: the gates alone decide")
+    assert (decided.action, decided.why) == ("publish", "first model of its lender: only the gates decide")
 
 
 @pytest.mark.parametrize(("auc", "action"), [(EQUAL, "publish"), (BETTER, "publish"), (WORSE, "wait")])
@@ -93,7 +93,7 @@ def test_never_only_registers_also_a_first_model() -> None:
 def test_always_is_a_persons_word_and_keeps_it() -> None:
     decided = decide(V3, rival(EQUAL), mode="always", reason="minutes 2026-11")
 
-    assert (decided.action, decided.why) == ("publish", "by a person's word: minutes 2026-11")
+    assert (decided.action, decided.why) == ("publish", "by a person's decision: minutes 2026-11")
 
 
 def test_figures_and_rival_are_in_the_reason() -> None:

@@ -24,8 +24,8 @@ def test_an_id_is_read_in_its_one_form(given: str, meant: str) -> None:
     ("given", "message"),
     [
         ("a\nb", "must be an id of 1 to 100 characters"),
-        ("NaN", "stands for a missing one"),
-        (" ", "stands for a missing"),
+        ("NaN", "means a missing one"),
+        (" ", "means a missing"),
     ],
 )
 def test_what_is_not_an_id_ends_the_command(given: str, message: str) -> None:

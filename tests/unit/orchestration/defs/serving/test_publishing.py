@@ -73,7 +73,7 @@ def test_a_first_model_is_published_by_whoever_ran_it(home: Settings) -> None:
     word, text = run(home, by="ann")
 
     [change] = read_history(home)
-    assert (word, change.by, change.why) == ("published", "ann", "first model of its lender: the gates alone decide")
+    assert (word, change.by, change.why) == ("published", "ann", "first model of its lender: only the gates decide")
     assert text == f"published now, {change.why}"
 
 
@@ -152,7 +152,7 @@ def test_always_publishes_by_the_name_and_reason_of_a_person(home: Settings, gai
     word, _ = run(home, mode="always", reason="minutes 2026-11", by="ann")
 
     change = read_history(home)[-1]
-    assert (word, change.by, change.why) == ("published", "ann", "by a person's word: minutes 2026-11")
+    assert (word, change.by, change.why) == ("published", "ann", "by a person's decision: minutes 2026-11")
 
 
 def test_never_only_registers(home: Settings) -> None:
@@ -215,7 +215,7 @@ def test_another_lenders_model_stays_unless_the_run_takes_over(home: Settings) -
     assert kept == "waiting"
     assert f"`loanlake model promote 2 --source {SOURCE} --reason …` takes its place" in text
     assert taken == "published"
-    assert other.startswith("published now, in the place of default_risk_union, first model of its lender")
+    assert other.startswith("published now instead of default_risk_union, first model of its lender")
 
 
 def test_a_refused_candidate_is_not_published_by_anybodys_word(home: Settings) -> None:
@@ -234,4 +234,4 @@ def test_the_outcome_lies_beside_the_candidate_with_the_rule(home: Settings) -> 
 
     assert found is not None
     assert found["word"] == "published"
-    assert "only when it is better by a paired 95 % interval" in found["rule"]
+    assert "only if it is better by a paired 95 % interval" in found["rule"]

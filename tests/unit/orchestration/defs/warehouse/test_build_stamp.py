@@ -1,5 +1,6 @@
 """When a dbt step need not build."""
 
+import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -70,6 +71,16 @@ def test_a_changed_model_must_be_built(home: Settings, project: Path) -> None:
     (project / "models" / "int_applications.sql").write_text("select 2")
 
     assert build(home).reason_to_build() == "the dbt project has changed"
+
+
+def test_a_lake_that_was_created_again_must_be_built(home: Settings, project: Path) -> None:
+    """Prevents a lake that was loaded again, without its tables, from passing for the one that was built."""
+    built(home)
+    shutil.rmtree(home.lake_catalog.parent)
+    with writer("test", home) as con:
+        con.execute("create table raw.loans as select 1 as a")
+
+    assert build(home).reason_to_build() is not None
 
 
 def test_a_build_that_did_not_finish_leaves_no_stamp(home: Settings, project: Path) -> None:
