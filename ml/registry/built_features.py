@@ -10,7 +10,7 @@ from warehouse.settings import Settings
 def load_built(settings: Settings, version: RegisteredVersion) -> Bundle:
     """The bundle of a registered version, as :func:`ml.registry.registered_version.load_registered` reads it.
 
-    Raises ContractError where the feature tables' last build left out the features it needs: nothing would compare it
+    Raises ContractError if the feature tables' last build left out the features it needs: nothing would compare it
     with the next candidate, or score a batch with it. A home that only serves has no build and is not checked.
     """
     bundle, manifest = load_registered(settings, version.name, version.version), settings.dbt_target / "manifest.json"

@@ -55,7 +55,7 @@ class DeploymentWatch:
         return self.broken.reason if self.broken else "no model is deployed: `loanlake run` trains and publishes one"
 
     async def look(self) -> None:
-        """Load what is deployed where it changed, in a thread, and swap it in; a broken one leaves the old in place."""
+        """Load what is deployed where it changed, in a thread, and swap it in; after a failure the old one stays."""
         retry = self.broken is not None and time.monotonic() - self.broken.tried_at >= RETRY_SECONDS
         try:
             stamp = self._stamp()
@@ -67,7 +67,7 @@ class DeploymentWatch:
                 return
             deployment, problem = await asyncio.to_thread(self._load_deployed)
         except Exception as error:
-            # whatever is wrong with a bundle or its disk, what is being served must go on
+            # whatever is wrong with a bundle or its disk, the served model must continue
             self._refuse(f"the newest deployment cannot be served: {error}")
             return
         self.deployment = deployment
@@ -90,9 +90,7 @@ class DeploymentWatch:
             challenger = self._loaded(wanted.challenger.deployment)
         except Exception as error:
             # a version on trial must not take the champion out of service
-            return ServedDeployment(
-                champion
-            ), f"the challenger cannot be served; the champion answers alone: {error}"
+            return ServedDeployment(champion), f"the challenger cannot be served; the champion answers alone: {error}"
         return ServedDeployment(champion, challenger, wanted.challenger.mode, wanted.challenger.share), None
 
     def _loaded(self, wanted: Deployment) -> ServedModel:
