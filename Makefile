@@ -16,7 +16,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 # dbt on a home of its own, without a lake; what it parsed is kept, so that the next check parses only what changed
 LINT_HOME := $(CURDIR)/$(VENV)/lint
-IN_WAREHOUSE = mkdir -p $(LINT_HOME) && cd warehouse && export LOANLAKE_HOME=$(LINT_HOME) \
+IN_WAREHOUSE = mkdir -p -m 700 $(LINT_HOME) && cd warehouse && export LOANLAKE_HOME=$(LINT_HOME) \
 	DBT_TARGET_PATH=$(LINT_HOME)/target DBT_LOG_PATH=$(LINT_HOME)/logs PATH="$(BIN):$$PATH" &&
 
 .PHONY: help setup run up test test-extended lint lint-sql lint-features format bench bench-serving docs lock

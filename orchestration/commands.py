@@ -29,7 +29,7 @@ from warehouse.settings import Ports, Settings, read
 @click.option(
     "--publish",
     type=click.Choice(["auto", "never", "always"]),
-    help="What to do with a model that passed its gates: auto follows the rule below, never only registers it, always "
+    help="What to do with a model that passed its gates: auto follows the rule above, never only registers it, always "
     "publishes it on your word.  [default: the lender's file, LOANLAKE_PUBLISH, or auto]",
 )
 @click.option("--reason", default="", help="Why it is published; --publish always needs it, and it is recorded.")
@@ -111,20 +111,15 @@ def up(**given: int | None) -> None:
     pages: `loanlake sign-in` prints others. The last line says that everything is ready. Logs are in the home's logs
     directory, one file a service. Exit code 1, with the last lines of its log: a service ended by itself.
     """
-    from dagster import DagsterInstance
-
     from orchestration.doors import door_address
-    from orchestration.running.instance import end_orphaned_runs, prepare_dagster_home
+    from orchestration.running.instance import no_run_left_behind, prepare_dagster_home
     from orchestration.services.processes import run_together, services
 
     settings, environment = Settings.from_environment(), read(Ports, os.environ)
     ports = Ports(**{**environment, **{name[:-5]: port for name, port in given.items() if port is not None}})
     prepare_dagster_home(settings)
-    with DagsterInstance.get() as instance:
-        for run_id in end_orphaned_runs(instance, of_daemon=True):
-            click.echo(f"run {run_id} was left by a process that is gone: it is failed now")
     # not in the home: the name of a socket is short (108 bytes), and a home's may be long
-    with tempfile.TemporaryDirectory(prefix="loanlake-") as sockets:
+    with no_run_left_behind(click.echo), tempfile.TemporaryDirectory(prefix="loanlake-") as sockets:
         wanted = services(settings, Path(sockets), ports)
         with door_address(settings, f"http://127.0.0.1:{ports.dagster}"):
             run_together(wanted, settings, click.echo, when_pages_answer=lambda: _sign_in_line(settings))

@@ -4,14 +4,14 @@ Loading must stay a matter of seconds, since the webserver, the daemon and every
 imports MLflow (9 s), Evidently (10 s), XGBoost or pandas at module level.
 """
 
-from pathlib import Path
+from importlib import import_module
 
 import dagster as dg
 
 from orchestration.lib.dbt_project import dbt_resource, prepared_manifest
 from orchestration.lib.run_settings import RunSettings
 from warehouse.files.private_files import keep_private
-from warehouse.settings import Settings
+from warehouse.settings import REPOSITORY, Settings
 
 
 @dg.definitions
@@ -27,4 +27,6 @@ def definitions() -> dg.Definitions:
         # turns at the lake's writer anyway
         executor=dg.in_process_executor,
     )
-    return dg.Definitions.merge(dg.load_from_defs_folder(path_within_project=Path(__file__).parent), shared)
+    # by module: `dg.load_from_defs_folder` looks for pyproject.toml, which an installed wheel does not have
+    tree = dg.ComponentTree.from_module(import_module("orchestration.defs"), REPOSITORY)
+    return dg.Definitions.merge(tree.build_defs(), shared)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from warehouse.files.private_files import keep_private
 from warehouse.settings import Settings
+from warehouse.settings.registry import misspelt
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -38,6 +39,8 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     from serving.telemetry.workers import COUNTERS, new_counters
 
     logs.configure()
+    for sentence in misspelt(os.environ):
+        log.warning(sentence)
     keep_private(settings)
     # worker processes read their settings from the environment they inherit
     os.environ["LOANLAKE_HOME"] = str(settings.home)

@@ -9,7 +9,7 @@ the writer lease is held only for the insert.
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,11 +25,14 @@ from ml.bundle.scorer import Scorer
 from ml.registry.deployment import Deployment
 from ml.registry.registered_version import load_registered
 from ml.training.training_set import training_table
+from warehouse.decision_log.features import declare_features, features_table
+from warehouse.files.patterns import parquet
 from warehouse.lake.connection import connect, current_snapshot, writer
 from warehouse.lake.rows import arrow_schema
-from warehouse.lake.tables import TABLES
+from warehouse.lake.tables import program_tables
 from warehouse.lake.training_rows import rows_at
 from warehouse.settings import Settings
+from warehouse.sql.quoting import identifier
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,16 +75,19 @@ def score_applications(
     found: Counter[str] = Counter()
     with TemporaryDirectory(prefix="loanlake-batch-") as directory:
         path = Path(directory) / "predictions.parquet"
-        with connect(settings) as con, ParquetWriter(path, arrow_schema(_TABLE)) as rows:
+        with connect(settings) as con:
             since = since or _first_test_decision(con, scorer.bundle)
             snapshot = current_snapshot(con)
-            for batch in _undecided(
+            undecided = _undecided(
                 con, scorer.bundle, deployment=deployment, since=since, snapshot=snapshot, batch_rows=batch_rows
-            ):
-                decided = _decide(scorer, deployment, batch, snapshot)
-                rows.write_table(decided)
-                found.update(decided["decision"].to_pylist())
-                found.update(decided["status"].to_pylist())
+            )
+            schema = arrow_schema(_TABLE).append(undecided.schema.field("features"))
+            with ParquetWriter(path, schema) as rows:
+                for batch in undecided:
+                    decided = _decide(scorer, deployment, batch, snapshot, schema)
+                    rows.write_table(decided)
+                    found.update(decided["decision"].to_pylist())
+                    found.update(decided["status"].to_pylist())
         n_found = found["approve"] + found["decline"]
         n_scored = _insert(settings, path, deployment) if n_found else 0
     return BatchCounts(
@@ -113,12 +119,12 @@ def _undecided(
     since: datetime,
     snapshot: int,
     batch_rows: int,
-) -> Iterator["pa.RecordBatch"]:
+) -> "pa.RecordBatchReader":
     contract, lineage = bundle.contract, bundle.lineage
     input_types = {column.name: column.data_type for column in contract.inputs}
-    feature_types = {column.name: column.data_type for column in contract.features}
+    members = ", ".join(f"'{name}': features.{identifier(name)}" for name in contract.feature_names)
     history = [f'inputs."{column.name}" is null' for column in contract.inputs_of("history")]
-    reader = con.execute(
+    return con.execute(
         f"""
         with inputs as (
             from features.ftr_application_inputs at (version => {snapshot:d})
@@ -136,7 +142,7 @@ def _undecided(
             inputs.borrower_id,
             inputs.decided_at,
             {_json_object("inputs", input_types)} as inputs_json,
-            {_json_object("features", feature_types)} as features_json,
+            {{{members}}} as features,
             {" and ".join(history) or "false"} as is_without_history,
             {offline_columns(contract, "features")}
         from inputs
@@ -151,7 +157,6 @@ def _undecided(
             "version": deployment.model_version,
         },
     ).to_arrow_reader(batch_size=batch_rows)
-    yield from reader
 
 
 def _json_object(relation: str, types: Mapping[str, str]) -> str:
@@ -166,7 +171,9 @@ def _json_object(relation: str, types: Mapping[str, str]) -> str:
     return f"json_object({', '.join(members)})::varchar"
 
 
-def _decide(scorer: Scorer, deployment: Deployment, batch: "pa.RecordBatch", snapshot: int) -> "pa.Table":
+def _decide(
+    scorer: Scorer, deployment: Deployment, batch: "pa.RecordBatch", snapshot: int, schema: "pa.Schema"
+) -> "pa.Table":
     import pyarrow as pa
 
     matrix = scorer.bundle.design_matrix.encode(offline_frame(batch, scorer.contract))
@@ -190,7 +197,7 @@ def _decide(scorer: Scorer, deployment: Deployment, batch: "pa.RecordBatch", sna
         "features_as_of": batch.column("decided_at"),
         "borrower_id": batch.column("borrower_id"),
         "inputs": batch.column("inputs_json"),
-        "features": batch.column("features_json"),
+        "features": batch.column("features"),
     }
     same_for_all = {
         "source": scorer.bundle.lineage.source,
@@ -207,17 +214,18 @@ def _decide(scorer: Scorer, deployment: Deployment, batch: "pa.RecordBatch", sna
         "ingested_at": datetime.now(UTC).replace(tzinfo=None),
     }
     columns |= {name: [value] * len(ids) for name, value in same_for_all.items()}
-    schema = arrow_schema(_TABLE)
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
 def _insert(settings: Settings, path: Path, deployment: Deployment) -> int:
-    columns = ", ".join(f"found.{name}::{data_type} as {name}" for name, data_type in TABLES[_TABLE].items())
+    columns = ", ".join(program_tables()[_TABLE])
+    version = deployment.feature_version
+    lacking = f"{parquet(path)} as found anti join {_TABLE} as made using (decision_id)"
     purpose = f"batch decisions of {deployment.model_name} version {deployment.model_version}"
     with writer(purpose, settings) as con:
-        row = con.execute(
-            f"insert into {_TABLE} by name select {columns} from read_parquet($1) found "
-            f"where not exists (from {_TABLE} made where made.decision_id = found.decision_id)",
-            [str(path)],
-        ).fetchone()
-    return int(row[0]) if row else 0
+        con.execute("begin")
+        declare_features(con, settings, deployment.model_name, deployment.model_version, version)
+        con.execute(f"insert into {features_table(version)} by name select decision_id, features.* from {lacking}")
+        ((n_rows,),) = con.execute(f"insert into {_TABLE} by name select {columns} from {lacking}").fetchall()
+        con.execute("commit")
+    return int(n_rows)

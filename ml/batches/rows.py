@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from ml.batches.results import ResultColumns, of_few_values, result_file
-from ml.batches.row_problems import RowProblem, invalid_row, not_scorable, stale_history
 from ml.bundle.bundle import Bundle
 from ml.bundle.logged_values import load_inputs
 from ml.bundle.scorer import Scorer
 from ml.decisions.decision import Channel, Occasion, decide_columns
-from ml.decisions.freshness import Found, HistoryPolicy, HistoryTooOld, StaleWord, UnavailableWord, rule_of_time
+from ml.decisions.freshness import BeforeItsHistory, Found, HistoryPolicy, HistoryTooOld, StaleWord, UnavailableWord
 from ml.decisions.online_inputs import Keys, OnlineInputs, find_records
+from ml.decisions.problems import INVALID, NOT_SCORABLE, STALE_HISTORY, ProblemDocument, Violation, broken_rules
 from ml.registry.deployment import Deployment
 from warehouse.batches import Batch, BatchFiles, SentRow
 from warehouse.decision_log import Decision, RouteWord
+from warehouse.decision_log.entries import DECISIONS
 from warehouse.errors import ExpressionDomainError
 from warehouse.features.contract import FeatureContract
-from warehouse.lake.rows import arrow_schema
 from warehouse.online_store import OnlineStore, open_store
 from warehouse.settings import Settings
 
@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 
 #: Rows looked up, scored and reported at a time.
 ROWS_AT_ONCE = 500
+#: What came of a row; None: it came with its problem.
+_Outcome = Decision | ProblemDocument | None
 _NAMESPACE = uuid.UUID("c2f0f0a4-93d8-5f7e-8a53-3f0b1c5d7e64")
-_DECISIONS = "serving.predictions"
 
 
 def batch_row_decision_id(batch_id: str, row_number: int) -> str:
@@ -96,12 +97,12 @@ def score_rows(
         asyncio.Runner() as runner,
         _open_store(settings, runner) as store,
         result_file(files.draft_of(files.results)) as results,
-        ParquetWriter(files.draft_of(files.decisions), _decision_schema()) as decisions,
+        ParquetWriter(files.draft_of(files.decisions), DECISIONS.arrow_schema()) as decisions,
     ):
         for some in files.read_rows(ROWS_AT_ONCE):
             outcomes = runner.run(rows.score(some, store))
             made = [found for found in outcomes if isinstance(found, Decision)]
-            decisions.write_table(_decision_table(made))
+            decisions.write_table(DECISIONS.to_arrow(made))
             results.write_table(_result_table(common, some, outcomes, bundle))
             n_done += len(some)
             if scored is not None:
@@ -128,7 +129,7 @@ class RowScorer:
     batch_id: str
     channel: Channel
 
-    async def score(self, rows: Sequence[SentRow], store: OnlineStore) -> list[Decision | RowProblem | None]:
+    async def score(self, rows: Sequence[SentRow], store: OnlineStore) -> list[_Outcome]:
         """What came of each row: a decision, a problem, or None where the row came with its problem."""
         online = self._online_inputs
         requests = [load_inputs(row.request, self.scorer.contract) if row.request else None for row in rows]
@@ -146,21 +147,21 @@ class RowScorer:
     def _online_inputs(self) -> OnlineInputs:
         return OnlineInputs(self.deployment.source, self.scorer.contract)
 
-    def _decide(self, row: SentRow, request: Mapping[str, Any], keys: Keys, found: Found) -> Decision | RowProblem:
+    def _decide(self, row: SentRow, request: Mapping[str, Any], keys: Keys, found: Found) -> Decision | ProblemDocument:
         given: datetime | None = request["decided_at"]
         decided_at = given or datetime.now(UTC).replace(tzinfo=None)
-        own = {key: found.records[key] for key in keys.values() if key in found.records}
         try:
-            allowed = self.policy.allowed(Found(own, found.history), decided_at)
-            if given is not None and (rule := rule_of_time(given, allowed.records)) is not None:
-                return invalid_row([{"field": "decided_at", "rule": rule, "found": f"{given.isoformat()}Z"}])
+            allowed = self.policy.allowed(found, keys.values(), decided_at, is_given=given is not None)
             occasion = Occasion(request, self._online_inputs.take(keys, allowed), decided_at, self.channel)
             columns, _ = decide_columns(self.scorer, self.deployment, occasion)
+        except BeforeItsHistory as error:
+            violation = Violation("decided_at", str(error), f"{decided_at.isoformat()}Z")
+            return INVALID.document(broken_rules([violation], of="row"), [violation])
         except HistoryTooOld as error:
-            return stale_history(str(error))
+            return STALE_HISTORY.document(str(error))
         except ExpressionDomainError as error:
-            return not_scorable(str(error))
-        return Decision(decision_id=batch_row_decision_id(self.batch_id, row.row_number), role="batch", **columns)
+            return NOT_SCORABLE.document(str(error))
+        return Decision(decision_id=batch_row_decision_id(self.batch_id, row.row_number), role="champion", **columns)
 
 
 def read_decisions(files: BatchFiles) -> Iterator[list[Decision]]:
@@ -174,20 +175,11 @@ def read_decisions(files: BatchFiles) -> Iterator[list[Decision]]:
             yield [msgspec.convert(row, Decision) for row in some.to_pylist()]
 
 
-def _decision_schema() -> "pa.Schema":
-    schema = arrow_schema(_DECISIONS)
-    return schema.remove(schema.get_field_index("ingested_at"))
-
-
-def _decision_table(decisions: Sequence[Decision]) -> "pa.Table":
-    import pyarrow as pa
-
-    schema = _decision_schema()
-    return pa.table([[getattr(row, name) for row in decisions] for name in schema.names], schema=schema)
-
-
 def _result_table(
-    common: ResultColumns, rows: Sequence[SentRow], outcomes: Sequence[Decision | RowProblem | None], bundle: Bundle
+    common: ResultColumns,
+    rows: Sequence[SentRow],
+    outcomes: Sequence[Decision | ProblemDocument | None],
+    bundle: Bundle,
 ) -> "pa.Table":
     decisions = [found if isinstance(found, Decision) else None for found in outcomes]
     bands = [band.name for band in bundle.policy.bands]
@@ -205,7 +197,7 @@ def _result_table(
     )
 
 
-def _problem(row: SentRow, outcome: Decision | RowProblem | None) -> str | None:
-    if isinstance(outcome, RowProblem):
+def _problem(row: SentRow, outcome: _Outcome) -> str | None:
+    if isinstance(outcome, ProblemDocument):
         return outcome.to_json()
     return row.problem

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml.batches.results import ResultColumns, of_few_values, result_file
-from ml.batches.row_problems import invalid_row
 from ml.bundle.bundle import Bundle
 from ml.bundle.feature_rows import model_columns
 from ml.bundle.logged_values import dump_reasons
 from ml.bundle.scorer import Scorer
-from warehouse.batches.tables import scorable_table
+from ml.decisions.problems import INVALID, Violation, broken_rules
+from warehouse.batches.tables import SOURCE, scorable_table
 from warehouse.lake.connection import connect, current_snapshot
 from warehouse.settings import Settings
 
@@ -35,20 +35,24 @@ _DECISIONS = ["approve", "decline"]
 
 @dataclass(frozen=True)
 class TableToScore:
-    """A table as it stands: ``rows`` is SQL for a from clause, of one snapshot."""
+    """A table as it stands: ``rows`` is SQL for a from clause, of one snapshot.
+
+    ``has_source``: it names the lender of each row.
+    """
 
     rows: str
+    has_source: bool
     n_rows: int
     lake_snapshot: int
 
 
 def find_table(con: "duckdb.DuckDBPyConnection", name: str, bundle: Bundle) -> TableToScore:
     """The table as of now; raises BatchTableError where the model cannot score it."""
-    quoted = scorable_table(con, name, model_columns(bundle))
+    quoted, has_source = scorable_table(con, name, model_columns(bundle))
     snapshot = current_snapshot(con)
     rows = f"{quoted} at (version => {snapshot:d})"
     ((n_rows,),) = con.execute(f"select count(*) from {rows}").fetchall()
-    return TableToScore(rows, int(n_rows), snapshot)
+    return TableToScore(rows, has_source, int(n_rows), snapshot)
 
 
 def score_table(
@@ -116,41 +120,47 @@ class TableScorer:
         return self.common.table(batch.num_rows, **columns)
 
     def _problems(self, batch: "pa.RecordBatch") -> dict[int, str]:
-        """Row → why it gets no score: no id to give it to, an infinite number, or a category the model lacks."""
+        """Row → why it gets no score: no id, another lender's, an infinite number, or a category the model lacks."""
+        violations: dict[int, list[Violation]] = {}
+        for field, rule, is_broken in self._broken(batch):
+            for row in np.flatnonzero(is_broken.to_numpy(zero_copy_only=False)):
+                found = batch.column(field)[int(row)].as_py()
+                broken = Violation(field, rule) if found is None else Violation(field, rule, str(found)[:100])
+                violations.setdefault(int(row), []).append(broken)
+        return {
+            row: INVALID.document(broken_rules(broken, of="row"), broken).to_json()
+            for row, broken in violations.items()
+        }
+
+    def _broken(self, batch: "pa.RecordBatch") -> Iterator[tuple[str, str, "pa.BooleanArray"]]:
+        """Field, rule, and the rows that break it; each rule that every row keeps costs one pass and yields nothing."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        violations: dict[int, list[dict[str, Any]]] = {}
-        ids = batch.column("application_id")
-        if ids.null_count:
-            for row in np.flatnonzero(pc.is_null(ids).to_numpy(zero_copy_only=False)):
-                violations.setdefault(int(row), []).append({"field": "application_id", "rule": "is required"})
-        for feature in self.scorer.bundle.design_matrix.features:
+        bundle = self.scorer.bundle
+        rules = [("application_id", "is required", pc.is_null(batch.column("application_id")))]
+        if SOURCE in batch.schema.names:
+            lender = bundle.lineage.source
+            is_others = pc.fill_null(pc.not_equal(batch.column(SOURCE), lender), True)
+            rules.append((SOURCE, f"must be {lender}, the model's lender", is_others))
+        for feature in bundle.design_matrix.features:
             values = batch.column(feature.name)
             if feature.kind == "numeric" and pa.types.is_floating(values.type):
                 # float32 would hold it as infinite, and the model would take it for a missing one
                 is_beyond = pc.fill_null(pc.greater(pc.abs(values), _FLOAT32_MAX), False)
-                if pc.any(is_beyond).as_py():
-                    for row in np.flatnonzero(is_beyond.to_numpy(zero_copy_only=False)):
-                        found = str(values[int(row)].as_py())
-                        violation = {"field": feature.name, "rule": "must be a finite number, or null", "found": found}
-                        violations.setdefault(int(row), []).append(violation)
-            if feature.kind != "categorical":
-                continue
-            is_known = pc.is_in(values, value_set=pa.array([*feature.values, None], values.type))
-            if pc.all(is_known).as_py() is False:
-                rule = f"must be one of {', '.join(feature.values)}, or null"
-                for row in np.flatnonzero(~is_known.to_numpy(zero_copy_only=False)):
-                    found = str(values[int(row)].as_py())[:100]
-                    violation = {"field": feature.name, "rule": rule, "found": found}
-                    violations.setdefault(int(row), []).append(violation)
-        return {row: invalid_row(broken).to_json() for row, broken in violations.items()}
+                rules.append((feature.name, "must be a finite number, or null", is_beyond))
+            if feature.kind == "categorical":
+                is_known = pc.is_in(values, value_set=pa.array([*feature.values, None], values.type))
+                rules.append(
+                    (feature.name, f"must be one of {', '.join(feature.values)}, or null", pc.invert(is_known))
+                )
+        yield from (rule for rule in rules if pc.any(rule[2]).as_py())
 
 
 def _batches(
     con: "duckdb.DuckDBPyConnection", table: TableToScore, bundle: Bundle
 ) -> Iterator[tuple[int, "pa.RecordBatch"]]:
-    names = ", ".join(f'"{name}"' for name in model_columns(bundle))
+    names = ", ".join(f'"{name}"' for name in (*model_columns(bundle), *([SOURCE] if table.has_source else [])))
     first_row = 1
     reader = con.execute(f"select application_id, {names} from {table.rows}").to_arrow_reader(batch_size=BATCH_ROWS)
     for batch in reader:

@@ -1,12 +1,10 @@
 """Inputs, features and reasons as the JSON text of the decision log, and back without losing a bit.
 
-Every writer of decisions (API and batch) and the replay go through here. A double is written so that it reads back
-exactly; a timestamp or date is ISO 8601 text; a missing value is null. JSON has no infinity or NaN: they are
-written as the strings ``Infinity``, ``-Infinity`` and ``NaN``, which DuckDB and Python both read as numbers.
+Every writer of decisions (API and batch) and the replay go through here; :mod:`warehouse.decision_log.json_text` says
+how values are written.
 """
 
 import json
-import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from datetime import date, datetime
 
 import msgspec
 
+from warehouse.decision_log.json_text import dump_values
 from warehouse.features.contract import FeatureContract
 
 
@@ -38,7 +37,7 @@ _READERS: dict[str, Callable[[str], object]] = {
 
 def dump_inputs(inputs: Mapping[str, object]) -> str:
     """The inputs of a decision, by name."""
-    return _dump(inputs)
+    return dump_values(inputs)
 
 
 def load_inputs(text: str, contract: FeatureContract) -> dict[str, object]:
@@ -49,7 +48,7 @@ def load_inputs(text: str, contract: FeatureContract) -> dict[str, object]:
 
 def dump_features(features: Sequence[object], contract: FeatureContract) -> str:
     """A feature vector in contract order, as an object by name."""
-    return _dump(dict(zip(contract.feature_names, features, strict=True)))
+    return dump_values(dict(zip(contract.feature_names, features, strict=True)))
 
 
 def load_features(text: str, contract: FeatureContract) -> tuple[object, ...]:
@@ -79,22 +78,6 @@ def same_bits(offline: object, online: object) -> bool:
             return offline != offline and online != online  # noqa: PLR0124
         return struct.pack("<d", offline) == struct.pack("<d", online)
     return type(offline) is type(online) and offline == online
-
-
-def _dump(values: Mapping[str, object]) -> str:
-    # msgspec writes infinities and NaN as null; a sum that is finite has none (one that overflows only costs time)
-    if not math.isfinite(sum([value for value in values.values() if type(value) is float])):
-        values = {name: plain(value) for name, value in values.items()}
-    return _ENCODER.encode(values).decode()
-
-
-def plain(value: object) -> object:
-    """A value as JSON takes it: times as ISO 8601, infinity and NaN as words."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    if isinstance(value, date):  # datetime is one too
-        return value.isoformat()
-    return value
 
 
 def _typed(value: object, data_type: str) -> object:

@@ -7,5 +7,6 @@ __all__ = [
     "lineage",
     "lineage_text",
     "online_inputs",
+    "problems",
     "replay",
 ]

@@ -5,7 +5,7 @@ where a caller gives it. A source whose own clock stands in the past, such as a 
 decision of today, and every answer says so; it is fresh for a decision dated into its own time.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
@@ -29,6 +29,10 @@ Records = Mapping[RecordKey, Record]
 
 class HistoryTooOld(LoanlakeError):
     """What the online store has is older than the lender lets a score be made on."""
+
+
+class BeforeItsHistory(LoanlakeError):
+    """A decision is dated before what is known of its applicant: such a score would see the future."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -70,14 +74,23 @@ class HistoryPolicy:
         """Whether what stands for ``as_of`` is too old for a decision made ``at`` that time; both naive UTC."""
         return self.max_age is not None and at - as_of > self.max_age
 
-    def allowed(self, found: Found, at: datetime) -> Found:
-        """What a decision made ``at`` that time, naive UTC, may use of the records found, and what to call it.
+    def allowed(self, found: Found, keys: Collection[RecordKey], at: datetime, *, is_given: bool) -> Found:
+        """What a decision made ``at`` that time, naive UTC, may use of the records of ``keys``, and what to call it.
 
-        Raises HistoryTooOld where the policy refuses.
+        Raises HistoryTooOld where the policy refuses, and BeforeItsHistory where the caller's own time (``is_given``)
+        lies before the records that are used, with the rule that it breaks.
         """
+        records = {key: found.records[key] for key in keys if key in found.records}
+        allowed = self._of_age(Found(records, found.history if keys else "fresh"), at)
+        newest = max([record.as_of for record in allowed.records.values()], default=at) if is_given else at
+        if newest > at:
+            raise BeforeItsHistory(f"must not be before the history used, which is as of {newest.isoformat()}Z")
+        return allowed
+
+    def _of_age(self, found: Found, at: datetime) -> Found:
+        records = found.records
         if self.max_age is None:
             return found
-        records = found.records
         if not records or min([record.as_of for record in records.values()]) >= at - self.max_age:
             return found
         if self.stale == "score":
@@ -90,17 +103,6 @@ class HistoryPolicy:
             f"History is as of {as_of.isoformat()}Z, {age_text(at - as_of)} before this decision; "
             f"the limit here is {age_text(self.max_age)}"
         )
-
-
-def rule_of_time(decided_at: datetime, records: Records) -> str | None:
-    """The rule that a ``decided_at`` of the caller's own, naive UTC, breaks beside these records; None if none.
-
-    They were not known before the time that they stand for: such a score would see the future.
-    """
-    newest = max((record.as_of for record in records.values()), default=None)
-    if newest is None or decided_at >= newest:
-        return None
-    return f"must not be before the history used, which is as of {newest.isoformat()}Z"
 
 
 def oldest(records: Iterable[Record]) -> datetime | None:

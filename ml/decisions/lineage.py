@@ -14,9 +14,10 @@ from typing import Any
 import duckdb
 
 from ml.bundle.bundle import load_bundle
-from ml.bundle.logged_values import plain
+from ml.decisions.history_rows import MODEL, HistoryRows, history_rows
 from ml.registry.deployment import bundle_directory
 from warehouse.decision_log import Decision, find_decision
+from warehouse.decision_log.json_text import plain
 from warehouse.errors import NotFoundError
 from warehouse.features.contract import FeatureContract, InputColumn
 from warehouse.features.expressions.select_text import inputs_of_columns, read_select
@@ -30,11 +31,6 @@ _ORIGINS = {
     "context": "set by the platform",
     "history": "rows of the borrower known before the decision",
     "cohort": "outcomes of its cohort known before the decision",
-}
-_HISTORY_COUNTS = {
-    "n_statements_6m": "core.int_statements",
-    "n_prior_applications": "core.int_applications",
-    "n_prior_outcomes": "core.int_outcomes",
 }
 
 
@@ -116,9 +112,10 @@ def trace_decision(settings: Settings, decision_id: str) -> DecisionLineage:
     if not directory.exists():
         raise NotFoundError(f"the lineage of {decision_id} needs the bundle at {directory}: restore it from a backup")
     bundle = load_bundle(directory)
-    tables = raw_tables(read_manifest(settings), decision.source)
+    manifest = read_manifest(settings, compiled=MODEL)
+    tables, history = raw_tables(manifest, decision.source), history_rows(manifest)
     with connect(settings) as con:
-        reader = _Reader(con, decision)
+        reader = _Reader(con, decision, history)
         core = reader.core() + reader.cohorts(bundle.contract.inputs_of("cohort"))
         staging, raw = reader.staging(tables), reader.raw(tables)
     inputs = json.loads(decision.inputs)
@@ -148,7 +145,10 @@ def trace_decision(settings: Settings, decision_id: str) -> DecisionLineage:
         staging=staging,
         raw=raw,
         checks=tuple(
-            HistoryCheck(name, inputs[name], found[table]) for name, table in _HISTORY_COUNTS.items() if name in inputs
+            HistoryCheck(name, inputs[name], found[rows.table])
+            for rows in history
+            for name in rows.counted_by
+            if name in inputs and rows.table in found
         ),
     )  # fmt: skip
 
@@ -181,12 +181,11 @@ def _input(column: InputColumn, value: object, decision: Decision) -> Input:
 class _Reader:
     """Reads what lies below the inputs, at the decision's snapshot where that is kept."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, decision: Decision) -> None:
-        self._con, self._decision = con, decision
+    def __init__(self, con: duckdb.DuckDBPyConnection, decision: Decision, history: Sequence[HistoryRows]) -> None:
+        self._con, self._decision, self._history = con, decision, history
         self.notes: list[str] = []
         self.snapshot = self._kept_snapshot()
-        self._statements: tuple[dict[str, object], ...] = ()
-        self._outcomes: tuple[dict[str, object], ...] = ()
+        self._known: dict[str, tuple[dict[str, object], ...]] = {}
         self._as_of = decision.features_as_of or decision.decided_at
         self._ids: dict[Any, set[str]] = {
             "application": {decision.application_id},
@@ -203,28 +202,14 @@ class _Reader:
         if self._decision.borrower_id is None:
             self.notes.append("the request named no borrower, so no history was used")
             return (application,)
-        borrower = f"borrower_id = {literal(self._decision.borrower_id)}"
-        known = f"known_at < {_timestamp(self._as_of)}"
-        statements = self._rows(
-            "core.int_statements",
-            "history",
-            f"{borrower} and {known} and statement_on >= {_timestamp(self._as_of)} - interval 6 months "
-            "order by statement_on",
-        )
-        earlier = self._rows(
-            "core.int_applications",
-            "history",
-            f"{borrower} and {known} and decided_at < {_timestamp(self._as_of)} order by decided_at",
-        )
-        in_order = "int_outcomes.known_at >= decided_at and int_outcomes.outcome_at >= date_trunc('month', decided_at)"
-        mine = (
-            f"application_id in (select application_id from core.int_applications{self._at()} "
-            f"where {borrower} and {in_order})"
-        )
-        outcomes = self._rows("core.int_outcomes", "history", f"{mine} and {known} order by known_at")
-        self._ids["application"] |= {str(row["application_id"]) for row in earlier.rows}
-        self._statements, self._outcomes = statements.rows, outcomes.rows
-        return (application, statements, earlier, outcomes)
+        found = [application]
+        for history in self._history:
+            sql = history.sql(self._decision.borrower_id, self._as_of, at=self._at())
+            rows = Rows(history.table, "history", sql, self._fetch(sql))
+            self._known[history.entity] = rows.rows
+            found.append(rows)
+        self._ids["application"] |= {str(row["application_id"]) for row in self._known.get("applications", ())}
+        return tuple(found)
 
     def cohorts(self, columns: Sequence[InputColumn]) -> tuple[Rows, ...]:
         """The row of each cohort that an input was taken from: how many outcomes were known, and how many defaults."""
@@ -247,19 +232,18 @@ class _Reader:
 
     def staging(self, tables: Sequence[RawTable]) -> tuple[Rows, ...]:
         """The same rows as the lender's staging models have them, as they stand."""
-        found = []
         lender, feeds = self._decision.source, {entity for table in tables for entity in table.feeds}
-        for entity, key in {"applications": "application", "statements": "borrower", "outcomes": "application"}.items():
-            ids = sorted(self._ids[key])
-            if entity in feeds and ids:
-                table = f"staging.stg_{lender}__{entity}"
-                sql = f"select * from {table} where {key}_id in ({', '.join(map(literal, ids))})"
-                if entity == "statements":
-                    sql += f" and statement_on >= {_timestamp(self._as_of)} - interval 6 months"
-                if entity != "applications":
-                    sql += f" and known_at < {_timestamp(self._as_of)}"
-                found.append(Rows(table, "typed by dbt", sql, self._fetch(sql)))
-        return tuple(found)
+        ids = ", ".join(map(literal, sorted(self._ids["application"])))
+        queries = {"applications": f"select * from staging.stg_{lender}__applications where application_id in ({ids})"}
+        for history in self._history:
+            table = f"staging.stg_{lender}__{history.entity}"
+            if history.entity in self._known and history.entity not in queries:
+                queries[history.entity] = history.sql(str(self._decision.borrower_id), self._as_of, read=table)
+        return tuple(
+            Rows(f"staging.stg_{lender}__{entity}", "typed by dbt", sql, self._fetch(sql))
+            for entity, sql in queries.items()
+            if entity in feeds
+        )
 
     def raw(self, tables: Sequence[RawTable]) -> tuple[Rows, ...]:
         """Lines of files, each with the checksum its file came with; newest first where a later file restates one."""
@@ -286,8 +270,8 @@ class _Reader:
         if "applications" in table.feeds:
             ids["application"] = self._ids["application"]
         elif "outcomes" in table.feeds:
-            ids["application"] = {str(row["application_id"]) for row in self._outcomes}
-        elif "statements" in table.feeds and self._statements:
+            ids["application"] = {str(row["application_id"]) for row in self._known.get("outcomes", ())}
+        elif any(self._known.get(entity) for entity in table.feeds):
             ids["borrower"] = self._ids["borrower"]
         condition = table.rows_of(ids)
         if condition is None or "applications" in table.feeds or "statements" not in table.feeds:
@@ -295,7 +279,7 @@ class _Reader:
         columns = {row[0] for row in self._con.execute(f"describe {table.name}").fetchall()}
         if "statement_on" not in columns:
             return condition  # a row of several statements, or one that names its day otherwise
-        days = ", ".join(literal(str(row["statement_on"])) for row in self._statements)
+        days = ", ".join(literal(str(row["statement_on"])) for row in self._known.get("statements", ()))
         return f"({condition}) and try_cast(statement_on as date) in ({days})"
 
     def _rows(self, table: str, role: str, condition: str) -> Rows:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.judging.metrics import Difference, Metrics, auc_difference, brier_difference, measure
+from ml.judging.metrics import Metrics, PairedDifference, auc_difference, brier_difference, measure
 from ml.training.fitting import LOGISTIC, Candidate
 from ml.training.training_set import SPLITS, Split, TrainingSet
 
@@ -56,8 +56,8 @@ class Measured:
 class Comparison:
     """The candidate's figures less another model's on the same test loans; a better one has more AUC and less Brier."""
 
-    auc: Difference
-    brier: Difference
+    auc: PairedDifference
+    brier: PairedDifference
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,8 @@ class Evaluation:
             measured=tuple(measured),
             comparisons={
                 other: Comparison(
-                    auc=Difference(**_nan_for_none(figures["auc"])), brier=Difference(**_nan_for_none(figures["brier"]))
+                    auc=PairedDifference(**_nan_for_none(figures["auc"])),
+                    brier=PairedDifference(**_nan_for_none(figures["brier"])),
                 )
                 for other, figures in data["comparisons"].items()
             },
@@ -250,7 +251,7 @@ def _months(rows: "pd.DataFrame") -> NDArray[np.object_]:
     return np.array(np.datetime_as_string(months), dtype=np.object_)[place]
 
 
-def _none_for_nan(difference: Difference) -> dict[str, float | None]:
+def _none_for_nan(difference: PairedDifference) -> dict[str, float | None]:
     return {name: None if isnan(value) else value for name, value in asdict(difference).items()}
 
 

@@ -15,14 +15,15 @@ held to the champion's in the same way.
 """
 
 from collections.abc import Sequence
+from math import nan
 from typing import TYPE_CHECKING
 
 from ml.judging.gate import Evidence, Finding, Gate, GateLimits, GateResult, Limit
-from ml.judging.metrics import NAN, Difference
 
 if TYPE_CHECKING:
     from ml.judging.evaluation import Comparison
     from ml.judging.leakage import FeatureSignal
+    from ml.judging.metrics import PairedDifference
 
 # below 50 defaults the 95 % interval of an AUC is wider than ±.08
 MIN_TEST_ROWS, MIN_TEST_DEFAULTS = Limit("min_test_rows", 500), Limit("min_test_defaults", 50)
@@ -153,7 +154,7 @@ class MeanIsCalibrated(Gate):
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
         test, (low, high) = evidence.evaluation.overall("test"), limits[MEAN_RATIO]
-        ratio = test.mean_probability / test.default_rate if test.default_rate else NAN
+        ratio = test.mean_probability / test.default_rate if test.default_rate else nan
         return Finding(
             low <= ratio <= high,
             f"mean probability {low:g} to {high:g} times the test default rate",
@@ -324,30 +325,25 @@ def refused(results: Sequence[GateResult]) -> tuple[GateResult, ...]:
 
 def is_no_worse(comparison: "Comparison", limits: GateLimits) -> bool:
     """Whether a candidate is neither visibly nor significantly worse than another model, in AUC and Brier score."""
-    return _no_worse(comparison.auc, limits[AUC_MARGIN]) and _no_worse(_gain(comparison.brier), limits[BRIER_MARGIN])
+    return _no_worse(comparison.auc, limits[AUC_MARGIN]) and _no_worse(comparison.brier.opposite, limits[BRIER_MARGIN])
 
 
-def against(difference: Difference) -> str:
+def against(difference: "PairedDifference") -> str:
     """A difference with its 95 % interval, for a message."""
     return f"{difference.value:+.4f}, {difference.low:+.4f} to {difference.high:+.4f}"
 
 
-def _no_worse(gain: Difference, margin: float) -> bool:
+def _no_worse(gain: "PairedDifference", margin: float) -> bool:
     return gain.value >= -max(margin, gain.standard_error) and not gain.high < 0
 
 
-def _gain(loss: Difference) -> Difference:
-    """The same difference of a figure of which less is better."""
-    return Difference(-loss.value, loss.standard_error, -loss.high, -loss.low, loss.p_value)
-
-
-def _allowed(difference: Difference, margin: float) -> str:
+def _allowed(difference: "PairedDifference", margin: float) -> str:
     if difference.standard_error > margin:
         return f"{difference.standard_error:.4f} (one standard error)"
     return f"{margin:g}"
 
 
-def _against(ours: float, theirs: float, difference: Difference) -> str:
+def _against(ours: float, theirs: float, difference: "PairedDifference") -> str:
     return f"{ours:.4f} against {theirs:.4f} ({against(difference)})"
 
 

@@ -6,6 +6,7 @@ A figure that the rows cannot give (the AUC of a month without a default, a prec
 ``nan``, never an exception and never a made-up 0.5: tables by month stay complete, and JSON writes it as null.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import erfc, isnan, sqrt
 from typing import Any
@@ -32,7 +33,7 @@ class AucEstimate:
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """One model's figure less another's on the same loans, with its 95 % interval and two-sided p-value."""
 
     value: float
@@ -40,6 +41,11 @@ class Difference:
     low: float
     high: float
     p_value: float
+
+    @property
+    def opposite(self) -> "PairedDifference":
+        """The other model's figure less this one's."""
+        return PairedDifference(-self.value, self.standard_error, -self.high, -self.low, self.p_value)
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,15 @@ class Metrics:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: ``nan`` becomes None."""
         return {name: None if isnan(value) else value for name, value in asdict(self).items()}
+
+
+def candidate_on_test(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The candidate's figures on all test rows, of a bundle's ``metrics.json``."""
+    of_test = ("test", None, "candidate")
+    found: dict[str, Any] = next(
+        row for row in metrics["measured"] if (row["split"], row["month"], row["model"]) == of_test
+    )
+    return found
 
 
 def measure(defaulted: ArrayLike, probability: ArrayLike, *, cut_off: float) -> Metrics:
@@ -129,7 +144,7 @@ def roc_auc(defaulted: ArrayLike, probability: ArrayLike) -> AucEstimate:
     return AucEstimate(value, error, float(low), float(high))
 
 
-def auc_difference(defaulted: ArrayLike, first: ArrayLike, second: ArrayLike) -> Difference:
+def auc_difference(defaulted: ArrayLike, first: ArrayLike, second: ArrayLike) -> PairedDifference:
     """DeLong's paired test of two models on the same loans (sources: :func:`roc_auc`).
 
     Two models that order the loans alike differ by exactly 0, with p-value 1.
@@ -138,17 +153,17 @@ def auc_difference(defaulted: ArrayLike, first: ArrayLike, second: ArrayLike) ->
     _, q = _arrays(defaulted, second)
     of_first, of_second = _placements(y, p), _placements(y, q)
     if of_first is None or of_second is None:
-        return Difference(NAN, NAN, NAN, NAN, NAN)
+        return PairedDifference(NAN, NAN, NAN, NAN, NAN)
     of_bad, of_good = of_first[0] - of_second[0], of_first[1] - of_second[1]
     return _difference(float(of_bad.mean()), _standard_error(of_bad, of_good))
 
 
-def brier_difference(defaulted: ArrayLike, first: ArrayLike, second: ArrayLike) -> Difference:
+def brier_difference(defaulted: ArrayLike, first: ArrayLike, second: ArrayLike) -> PairedDifference:
     """Paired test of two models' squared errors on the same loans; below zero the first is better."""
     y, p = _arrays(defaulted, first)
     _, q = _arrays(defaulted, second)
     if len(y) < 2:
-        return Difference(NAN, NAN, NAN, NAN, NAN)
+        return PairedDifference(NAN, NAN, NAN, NAN, NAN)
     gap = (p - y) ** 2 - (q - y) ** 2
     return _difference(float(gap.mean()), float(gap.std(ddof=1) / np.sqrt(len(gap))))
 
@@ -265,11 +280,11 @@ def _equal_mass_bins(p: Floats, n_bins: int) -> NDArray[np.int64]:
     return np.minimum((_midranks(p) - 0.5) / len(p) * n_bins, n_bins - 1).astype(np.int64)
 
 
-def _difference(value: float, error: float) -> Difference:
+def _difference(value: float, error: float) -> PairedDifference:
     if error == 0:
-        return Difference(value, 0.0, value, value, 1.0 if value == 0 else 0.0)
+        return PairedDifference(value, 0.0, value, value, 1.0 if value == 0 else 0.0)
     two_sided = erfc(abs(value / error) / sqrt(2))
-    return Difference(value, error, value - Z95 * error, value + Z95 * error, two_sided)
+    return PairedDifference(value, error, value - Z95 * error, value + Z95 * error, two_sided)
 
 
 def _share(part: float, whole: float) -> float:

@@ -7,6 +7,7 @@ __all__ = [
     "drift_report",
     "drift_sql",
     "feature_skew",
+    "limits",
     "performance",
     "retraining",
     "samples",

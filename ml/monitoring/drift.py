@@ -12,10 +12,9 @@ month it gives:
 - **chi-squared** for categorical and boolean features, over the values present, without continuity correction.
 - the change in the share of missing values.
 
-Whether a PSI is drift depends on what it would be without any: see :class:`DriftRule`.
+Whether a PSI is drift depends on what it would be without any: see :class:`ml.monitoring.limits.DriftRule`.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -25,6 +24,7 @@ from typing import Any
 import duckdb
 
 from ml.monitoring.drift_sql import Cuts, feature_sql, number_sql, read_cuts, reference_months_sql
+from ml.monitoring.limits import DriftRule
 from ml.monitoring.samples import (
     CURRENT,
     REFERENCE,
@@ -44,97 +44,40 @@ from warehouse.settings import Settings
 _SCORE = "probability"
 
 
-@dataclass(frozen=True)
-class DriftRule:
-    """When a feature or score counts as drifted.
+@dataclass(frozen=True, kw_only=True)
+class _Drift:
+    """What is measured of features and of scores alike.
 
-    ``psi``: above it, and above what sampling alone would give in 1 of 100 months, is drift. PSI of two samples from
-    one distribution is close to ``(1/n + 1/m)`` times chi-squared with ``bins - 1`` degrees of freedom (Yurdakul and
-    Naranjo, Statistical properties of the population stability index, Journal of Risk Model Validation 14(4), 2020),
-    which a month of 50 decisions often takes above 0.2.
-
-    That holds for rows drawn one by one. A feature made of cohort inputs has one value for all loans of a segment and
-    day: a month of 2,000 loans is a dozen draws. Such a month must also stand out among the reference's own months:
-    the share of them, and of itself, whose PSI is as great is at most ``among_months`` (the p-value of a Monte Carlo
-    test: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 4.2). Fewer than
-    ``1 / among_months - 1`` months of reference can't tell.
-
-    ``missing_share_change``: a limit for the share of missing values, as an absolute difference, against its normal
-    approximation.
-
-    ``min_decisions``: a month of fewer is measured and not judged, so that it has no limits. A few calls of one person
-    who tries the API are no sample of the applicants, whatever a test says of them.
-    """
-
-    psi: float = 0.2
-    missing_share_change: float = 0.1
-    among_months: float = 0.05
-    min_decisions: int = 100
-
-    def psi_limit(
-        self, *, n_reference: int, n_current: int, n_bins: int, reference_months: Sequence[float] | None = None
-    ) -> float | None:
-        """The PSI above which a month of these sizes has drifted; None where nothing can tell.
-
-        ``reference_months``: for a feature made of cohort inputs, the PSI of each of the reference's months against the
-        others.
-
-        >>> DriftRule().psi_limit(n_reference=20_000, n_current=2_000, n_bins=11)
-        0.2
-        >>> DriftRule().psi_limit(n_reference=20_000, n_current=2_000, n_bins=11, reference_months=[1.0, 1.5] * 15)
-        1.5
-        """
-        if n_current < self.min_decisions:
-            return None
-        limit = self.psi
-        if n_bins > 1:
-            from scipy.special import chdtri
-
-            limit = max(limit, (1 / n_reference + 1 / n_current) * float(chdtri(n_bins - 1, 0.01)))
-        if reference_months is None:
-            return limit
-        # at most so many of the reference's months may be as far from the others
-        n_as_far = math.floor(self.among_months * (len(reference_months) + 1)) - 1
-        return None if n_as_far < 0 else max(limit, sorted(reference_months, reverse=True)[n_as_far])
-
-    def missing_share_limit(
-        self, reference: float, current: float, *, n_reference: int, n_current: int
-    ) -> float | None:
-        """By how much the shares of missing values must differ to be drift: the limit, or the noise of the samples.
-
-        None for a month of fewer than ``min_decisions``.
-        """
-        if n_current < self.min_decisions:
-            return None
-        pooled = (reference * n_reference + current * n_current) / (n_reference + n_current)
-        noise = 2.576 * math.sqrt(pooled * (1 - pooled) * (1 / n_reference + 1 / n_current))
-        return max(self.missing_share_change, noise)
-
-
-@dataclass(frozen=True)
-class FeatureDrift:
-    """One row of ``monitoring.feature_drift``. Counts include missing values; a statistic of another kind is None.
-
-    ``psi_limit``: above it the month has drifted; None where nothing can tell. ``missing_share_limit``: the same for
-    the change of the share of missing values, in either direction; None for a month of too few decisions to be judged.
+    ``psi_limit``: above it the month has drifted; None where nothing can tell. ``is_severe``: the PSI is far beyond it.
     """
 
     month: date
-    feature: str
-    kind: Kind
     n_reference: int
     n_current: int
     psi: float
     psi_limit: float | None
     ks: float | None
     ks_p_value: float | None
+    is_drifted: bool
+    is_severe: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureDrift(_Drift):
+    """One row of ``monitoring.feature_drift``. Counts include missing values; a statistic of another kind is None.
+
+    ``missing_share_limit``: above it the change of the share of missing values is drift, in either direction; None for
+    a month of too few decisions to be judged.
+    """
+
+    feature: str
+    kind: Kind
     chi2: float | None
     chi2_p_value: float | None
     missing_share_reference: float
     missing_share_current: float
     missing_share_change: float
     missing_share_limit: float | None
-    is_drifted: bool
 
     @property
     def is_judged(self) -> bool:
@@ -147,23 +90,12 @@ class FeatureDrift:
         return self.psi / self.psi_limit if self.psi_limit else 0.0
 
 
-@dataclass(frozen=True)
-class ScoreDrift:
-    """One row of ``monitoring.score_drift``.
+@dataclass(frozen=True, kw_only=True)
+class ScoreDrift(_Drift):
+    """One row of ``monitoring.score_drift``; no ``psi_limit`` for a month of too few decisions to be judged."""
 
-    ``psi_limit``: above it the scores have drifted; None for a month of too few decisions to be judged.
-    """
-
-    month: date
-    n_reference: int
-    n_current: int
-    psi: float
-    psi_limit: float | None
-    ks: float | None
-    ks_p_value: float | None
     mean_reference: float
     mean_current: float
-    is_drifted: bool
 
     @property
     def is_judged(self) -> bool:
@@ -177,15 +109,11 @@ def record_feature_drift(
     contract: FeatureContract,
     *,
     reference_snapshot: int,
-    months: Sequence[date] | None = None,
-    rule: DriftRule | None = None,
 ) -> tuple[FeatureDrift, ...]:
     """Measure, and make ``monitoring.feature_drift`` say so; months whose figures did not change are not rewritten."""
     with connect(settings) as con:
-        rows = measure_feature_drift(
-            con, model, contract, reference_snapshot=reference_snapshot, months=months, rule=rule
-        )
-    replace_months(settings, "monitoring.feature_drift", model, rows, months=months)
+        rows = measure_feature_drift(con, model, contract, reference_snapshot=reference_snapshot)
+    replace_months(settings, "monitoring.feature_drift", model, rows)
     return rows
 
 
@@ -194,13 +122,11 @@ def record_score_drift(
     model: MonitoredModel,
     *,
     reference_scores: Path,
-    months: Sequence[date] | None = None,
-    rule: DriftRule | None = None,
 ) -> tuple[ScoreDrift, ...]:
     """Measure, and make ``monitoring.score_drift`` say so; months whose figures did not change are not rewritten."""
     with connect(settings) as con:
-        rows = measure_score_drift(con, model, reference_scores=reference_scores, months=months, rule=rule)
-    replace_months(settings, "monitoring.score_drift", model, rows, months=months)
+        rows = measure_score_drift(con, model, reference_scores=reference_scores)
+    replace_months(settings, "monitoring.score_drift", model, rows)
     return rows
 
 
@@ -211,7 +137,6 @@ def measure_feature_drift(
     *,
     reference_snapshot: int,
     months: Sequence[date] | None = None,
-    rule: DriftRule | None = None,
 ) -> tuple[FeatureDrift, ...]:
     """Compare every feature of every month's decisions with the model's training rows at ``reference_snapshot``.
 
@@ -220,17 +145,14 @@ def measure_feature_drift(
     """
     load_reference(con, contract, source=model.source, snapshot=reference_snapshot)
     load_decisions(con, contract, model, months=months)
-    return compare_features(con, contract, rule=rule)
+    return compare_features(con, contract)
 
 
-def compare_features(
-    con: duckdb.DuckDBPyConnection, contract: FeatureContract, *, rule: DriftRule | None = None
-) -> tuple[FeatureDrift, ...]:
+def compare_features(con: duckdb.DuckDBPyConnection, contract: FeatureContract) -> tuple[FeatureDrift, ...]:
     """Compare the two temporary tables of :mod:`ml.monitoring.samples`, feature by feature and month by month.
 
     Both have the ``month`` of each row.
     """
-    rule = rule or DriftRule()
     cuts = read_cuts(con, [feature.name for feature in contract.features if feature.kind == "numeric"])
 
     of_cohorts = contract.features_made_of("cohort")
@@ -240,7 +162,7 @@ def compare_features(
         rows, reference_months = _rows(con, feature_sql(feature, of_feature)), None
         if feature.name in of_cohorts:
             reference_months = [row["psi"] for row in _rows(con, reference_months_sql(feature, of_feature))]
-        found += [_feature_drift(feature, row, rule, reference_months) for row in rows]
+        found += [_feature_drift(feature, row, reference_months) for row in rows]
     return tuple(sorted(found, key=lambda drift: drift.month))
 
 
@@ -249,8 +171,6 @@ def measure_score_drift(
     model: MonitoredModel,
     *,
     reference_scores: Path,
-    months: Sequence[date] | None = None,
-    rule: DriftRule | None = None,
 ) -> tuple[ScoreDrift, ...]:
     """Compare each month's probabilities with those of the training rows.
 
@@ -265,22 +185,21 @@ def measure_score_drift(
         raise MonitoringError(
             f"score drift is measured against the probabilities of the training rows: {reference_scores} has none"
         )
-    where, parameters = decisions_of(model, months)
+    where, parameters = decisions_of(model, None)
     con.execute(
         f"create or replace temp table {CURRENT} as "
         f"select date_trunc('month', decided_at)::date as month, {_SCORE} from {model.decisions} where {where}",
         parameters,
     )
-    return compare_scores(con, rule=rule)
+    return compare_scores(con)
 
 
-def compare_scores(con: duckdb.DuckDBPyConnection, *, rule: DriftRule | None = None) -> tuple[ScoreDrift, ...]:
+def compare_scores(con: duckdb.DuckDBPyConnection) -> tuple[ScoreDrift, ...]:
     """Compare the column ``probability`` of the tables of :mod:`ml.monitoring.samples`, month by month."""
-    rule = rule or DriftRule()
     mean_reference = con.execute(f"select avg({_SCORE}) from {REFERENCE}").fetchall()[0][0]
     means = dict(con.execute(f"select month, avg({_SCORE}) from {CURRENT} group by month").fetchall())
     return tuple(
-        _score_drift(row, rule, mean_reference=mean_reference, mean_current=means[row["month"]])
+        _score_drift(row, mean_reference=mean_reference, mean_current=means[row["month"]])
         for row in _rows(con, number_sql(_SCORE, read_cuts(con, [_SCORE])[_SCORE]))
     )
 
@@ -303,55 +222,48 @@ def chi2_p_value(chi2: float, freedom: int) -> float:
     return float(chdtrc(freedom, chi2))
 
 
+_RULE = DriftRule()
+
+
 def _feature_drift(
-    feature: FeatureColumn, row: Mapping[str, Any], rule: DriftRule, reference_months: Sequence[float] | None
+    feature: FeatureColumn, row: Mapping[str, Any], reference_months: Sequence[float] | None
 ) -> FeatureDrift:
-    n_reference, n_current, psi = row["n_reference"], row["n_current"], row["psi"]
-    limit = rule.psi_limit(
-        n_reference=n_reference, n_current=n_current, n_bins=row["n_bins"], reference_months=reference_months
-    )
-    missing_reference = row["n_missing_reference"] / n_reference
-    missing_current = row["n_missing_current"] / n_current
-    missing_limit = rule.missing_share_limit(
-        missing_reference, missing_current, n_reference=n_reference, n_current=n_current
-    )
+    figures = _figures(row, reference_months)
+    reference, current = row["n_missing_reference"] / row["n_reference"], row["n_missing_current"] / row["n_current"]
+    limit = _RULE.missing_share_limit(reference, current, n_reference=row["n_reference"], n_current=row["n_current"])
+    figures["is_drifted"] |= limit is not None and abs(current - reference) > limit
     chi2 = row.get("chi2")
     return FeatureDrift(
-        month=row["month"],
+        **figures,
         feature=feature.name,
         kind=feature.kind,
-        n_reference=n_reference,
-        n_current=n_current,
-        psi=psi,
-        psi_limit=limit,
-        ks=row.get("ks"),
-        ks_p_value=_p_value_of_ks(row),
         chi2=chi2,
         chi2_p_value=None if chi2 is None else chi2_p_value(chi2, row["chi2_freedom"]),
-        missing_share_reference=missing_reference,
-        missing_share_current=missing_current,
-        missing_share_change=missing_current - missing_reference,
-        missing_share_limit=missing_limit,
-        is_drifted=(limit is not None and psi > limit)
-        or (missing_limit is not None and abs(missing_current - missing_reference) > missing_limit),
+        missing_share_reference=reference,
+        missing_share_current=current,
+        missing_share_change=current - reference,
+        missing_share_limit=limit,
     )
 
 
-def _score_drift(row: Mapping[str, Any], rule: DriftRule, *, mean_reference: float, mean_current: float) -> ScoreDrift:
-    n_reference, n_current, psi = row["n_reference"], row["n_current"], row["psi"]
-    limit = rule.psi_limit(n_reference=n_reference, n_current=n_current, n_bins=row["n_bins"])
-    return ScoreDrift(
-        month=row["month"],
-        n_reference=n_reference,
-        n_current=n_current,
-        psi=psi,
-        psi_limit=limit,
-        ks=row["ks"],
-        ks_p_value=_p_value_of_ks(row),
-        mean_reference=mean_reference,
-        mean_current=mean_current,
-        is_drifted=limit is not None and psi > limit,
-    )
+def _score_drift(row: Mapping[str, Any], *, mean_reference: float, mean_current: float) -> ScoreDrift:
+    return ScoreDrift(**_figures(row), mean_reference=mean_reference, mean_current=mean_current)
+
+
+def _figures(row: Mapping[str, Any], reference_months: Sequence[float] | None = None) -> dict[str, Any]:
+    """The fields of :class:`_Drift`."""
+    sizes = {name: row[name] for name in ("n_reference", "n_current")}
+    limit = _RULE.psi_limit(**sizes, n_bins=row["n_bins"], reference_months=reference_months)
+    return {
+        **sizes,
+        "month": row["month"],
+        "psi": row["psi"],
+        "psi_limit": limit,
+        "ks": row.get("ks"),
+        "ks_p_value": _p_value_of_ks(row),
+        "is_drifted": limit is not None and row["psi"] > limit,
+        "is_severe": _RULE.is_severe(row["psi"], limit),
+    }
 
 
 def _p_value_of_ks(row: Mapping[str, Any]) -> float | None:

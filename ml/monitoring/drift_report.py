@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ml.monitoring.samples import (
     CURRENT,
     REFERENCE,
+    Draw,
     MonitoredModel,
-    Sample,
     decisions_of,
     load_decisions,
     load_reference,
@@ -63,13 +63,13 @@ def write_drift_report(
     month: date,
     *,
     reference_snapshot: int,
-    sample: Sample | None = None,
+    sample: Draw | None = None,
 ) -> DriftReport:
     """Compare the month's decisions with the training rows; ``sample`` is drawn from each, by default 5,000 rows.
 
     Raises MonitoringError where the month has no decisions, or the snapshot no training rows.
     """
-    sample = sample or Sample(5_000)
+    sample = sample or Draw(5_000)
     with connect(settings) as con:
         totals = _totals(con, training_table(contract.version), model, month, reference_snapshot)
         n_reference = load_reference(con, contract, source=model.source, snapshot=reference_snapshot, sample=sample)
@@ -152,7 +152,7 @@ def _n_drifted(figures: Mapping[str, Any]) -> int:
     raise MonitoringError("Evidently's report holds no DriftedColumnsCount: this program needs evidently 0.7.23")
 
 
-def _about(report: DriftReport, model: MonitoredModel, month: date, snapshot: int, sample: Sample) -> dict[str, Any]:
+def _about(report: DriftReport, model: MonitoredModel, month: date, snapshot: int, sample: Draw) -> dict[str, Any]:
     counts = {key: value for key, value in asdict(report).items() if key not in ("html", "json")}
     return {
         "source": model.source,

@@ -15,6 +15,7 @@ import duckdb
 
 from ml.monitoring.samples import SCORED_ONLINE, MonitoredModel, decisions_of
 from ml.monitoring.skew_sql import ANY, Pair, Tallies, Tally, merge, tally
+from warehouse.decision_log.features import decided_features
 from warehouse.errors import MonitoringError
 from warehouse.features.contract import FeatureContract
 from warehouse.features.expressions import relation_of
@@ -112,15 +113,15 @@ def _logged(
     ingested_since: datetime | None,
 ) -> "Iterator[pa.RecordBatch]":
     given = dumps({column.name: column.data_type.upper() for column in contract.inputs})
-    seen = dumps({feature.name: feature.data_type.upper() for feature in contract.features})
+    features = decided_features(con, contract.version, contract.feature_types)
     where, parameters = decisions_of(model, months)
     if ingested_since is not None:
         parameters.append(ingested_since)
         where += f" and ingested_at >= ${len(parameters)}"
     yield from con.execute(
-        "select decision_id, date_trunc('month', decided_at)::date as month, "
-        f"{read_json('inputs', given)} as given, {read_json('features', seen)} as seen "
-        f"from {SCORED_ONLINE} where {where}",
+        "select decision_id, month, given, seen from ("
+        f"select decision_id, date_trunc('month', decided_at)::date as month, {read_json('inputs', given)} as given "
+        f"from {SCORED_ONLINE} where {where}) left join {features} as seen using (decision_id)",
         parameters,
     ).to_arrow_reader(_BATCH_ROWS)
 

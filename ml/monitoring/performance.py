@@ -4,12 +4,13 @@ The same measures as ``ml.judging.metrics``, which judges candidates before they
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import duckdb
 
 from ml.judging.metrics import ECE_BINS
+from ml.monitoring.limits import PerformanceRule, PromotedAuc
 from ml.monitoring.samples import MonitoredModel, decisions_of
 from ml.monitoring.tables import replace_months
 from warehouse.lake.connection import connect
@@ -24,7 +25,8 @@ class Performance:
     """One row of ``monitoring.model_performance``.
 
     ``auc``, ``gini`` and ``ks`` are None where all mature decisions ended the same way. ``ece`` is over ten bins of
-    equal numbers of decisions.
+    equal numbers of decisions. The limits and verdicts are those of :class:`ml.monitoring.limits.PerformanceRule`; a
+    month that is not judged has no limits.
     """
 
     month: date
@@ -39,39 +41,66 @@ class Performance:
     brier: float
     log_loss: float
     ece: float
+    auc_limit: float | None = None
+    default_rate_limit: float | None = None
+    is_decayed: bool = False
+    is_severe: bool = False
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the month has enough mature decisions and defaults for a verdict."""
+        return self.auc_limit is not None
 
 
 def record_performance(
-    settings: Settings, model: MonitoredModel, *, months: Sequence[date] | None = None
+    settings: Settings, model: MonitoredModel, *, tested: PromotedAuc | None = None
 ) -> tuple[Performance, ...]:
     """Measure, and make ``monitoring.model_performance`` say so; months whose figures did not change stay."""
     with connect(settings) as con:
-        rows = measure_performance(con, model, months=months)
-    replace_months(settings, "monitoring.model_performance", model, rows, months=months)
+        rows = measure_performance(con, model, tested=tested)
+    replace_months(settings, "monitoring.model_performance", model, rows)
     return rows
 
 
 def measure_performance(
-    con: duckdb.DuckDBPyConnection, model: MonitoredModel, *, months: Sequence[date] | None = None
+    con: duckdb.DuckDBPyConnection, model: MonitoredModel, *, tested: PromotedAuc | None = None
 ) -> tuple[Performance, ...]:
-    """One row for each month with a mature decision.
+    """One row for each month with a mature decision; ``tested``: the version's own AUC, which limits the month's.
 
     A label is the warehouse's mature one (``training.lbl_default``), else the outcome last reported over HTTP for that
     application. Every decision counts, also the second one on the same application.
     """
-    where, parameters = decisions_of(model, months)
-    return measure_labelled(con, _LABELLED.format(decisions=model.decisions, where=where), parameters)
+    where, parameters = decisions_of(model, None)
+    labelled = _LABELLED.format(decisions=model.decisions, where=where)
+    return measure_labelled(con, labelled, parameters, tested=tested)
 
 
 def measure_labelled(
-    con: duckdb.DuckDBPyConnection, labelled: str, parameters: Sequence[object] = ()
+    con: duckdb.DuckDBPyConnection,
+    labelled: str,
+    parameters: Sequence[object] = (),
+    *,
+    tested: PromotedAuc | None = None,
 ) -> tuple[Performance, ...]:
     """One row for each month in which a decision has a label.
 
     ``labelled``: a query of ``month``, ``p`` (the probability given) and ``is_default`` (null where not known), one row
     a decision.
     """
-    return tuple(Performance(*row) for row in con.execute(_SQL.format(labelled=labelled), list(parameters)).fetchall())
+    found = [Performance(*row) for row in con.execute(_SQL.format(labelled=labelled), list(parameters)).fetchall()]
+    return tuple(_judged(month, tested) for month in found)
+
+
+def _judged(month: Performance, tested: PromotedAuc | None) -> Performance:
+    verdict = PerformanceRule().judge(
+        n_mature=month.n_mature,
+        n_defaults=month.n_defaults,
+        auc=month.auc,
+        default_rate=month.default_rate,
+        mean_probability=month.mean_probability,
+        tested=tested,
+    )
+    return replace(month, **verdict._asdict())
 
 
 _LABELLED = """

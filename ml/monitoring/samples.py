@@ -6,11 +6,11 @@ Both become temporary tables of the reader's own connection, one typed column a 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from json import dumps
 
 import duckdb
 
 from ml.training.training_set import training_table
+from warehouse.decision_log.features import decided_features
 from warehouse.errors import MonitoringError
 from warehouse.features.contract import FeatureColumn, FeatureContract, Kind
 from warehouse.lake.training_rows import rows_at
@@ -32,7 +32,7 @@ _TYPES: dict[Kind, str] = {"numeric": "double", "boolean": "boolean", "categoric
 
 
 @dataclass(frozen=True)
-class Sample:
+class Draw:
     """At most ``n_rows`` rows, drawn by the hash of each row's id and ``seed``: the same rows whenever it is drawn."""
 
     n_rows: int
@@ -58,7 +58,7 @@ def load_reference(
     *,
     source: str,
     snapshot: int,
-    sample: Sample | None = None,
+    sample: Draw | None = None,
 ) -> int:
     """Load the rows the model was fitted on, with the ``month`` of each, as the lake's ``snapshot`` holds them.
 
@@ -89,21 +89,19 @@ def load_decisions(
     model: MonitoredModel,
     *,
     months: Sequence[date] | None = None,
-    sample: Sample | None = None,
+    sample: Draw | None = None,
 ) -> int:
     """Load the features the model saw, with the ``month`` of each decision; returns the number of decisions.
 
     ``months``: first days of months; None for all.
     """
-    types = dumps({feature.name: _TYPES[feature.kind].upper() for feature in contract.features})
     columns = ", ".join(present(feature, f"seen.{identifier(feature.name)}") for feature in contract.features)
     where, parameters = decisions_of(model, months)
-    # the whole text is parsed once: 40 features of 1,000,000 decisions take 1.7 s so, 12.9 s with one extraction each
     con.execute(
-        f"create or replace temp table {CURRENT} as select month, {columns} from ("
-        "select date_trunc('month', decided_at)::date as month, "
-        f"from_json(features, '{types}') as seen from {model.decisions} where {where} "
-        f"{_drawn_by('decision_id', sample)})",
+        f"create or replace temp table {CURRENT} as select decided.month, {columns} from ("
+        f"select decision_id, date_trunc('month', decided_at)::date as month from {model.decisions} where {where} "
+        f"{_drawn_by('decision_id', sample)}) as decided "
+        f"join {decided_features(con, contract.version, contract.feature_types)} as seen using (decision_id)",
         parameters,
     )
     return count(con, CURRENT)
@@ -128,7 +126,7 @@ def count(con: duckdb.DuckDBPyConnection, table: str) -> int:
     return int(con.execute(f"select count(*) from {table}").fetchall()[0][0])
 
 
-def _drawn_by(row_id: str, sample: Sample | None) -> str:
+def _drawn_by(row_id: str, sample: Draw | None) -> str:
     return f"order by md5({row_id} || '{sample.seed:d}') limit {sample.n_rows:d}" if sample else ""
 
 

@@ -12,7 +12,9 @@ from typing import Literal
 
 import duckdb
 
-Kind = Literal["logged_features", "history_freshness"]
+from ml.monitoring.limits import SkewRule
+
+SkewKind = Literal["logged_features", "history_freshness"]
 
 #: The column of the row that counts decisions in which any column differs.
 ANY = "(any)"
@@ -58,15 +60,17 @@ class FeatureSkew:
     ``n_missing_online``, ``n_missing_offline``: decisions that have the value on the other side only. Distances are
     over the decisions whose values are both present and differ, times in days; None where there are none.
     ``mean_age_days``: how old the history used was, for the row of any column of ``history_freshness``.
-    ``lake_snapshot``: until which it holds.
+    ``different_share_limit``: above it the share is an alert; None where it is not judged. ``lake_snapshot``: until
+    which it holds.
     """
 
     month: date
-    kind: Kind
+    kind: SkewKind
     column_name: str
     n_decisions: int
     n_different: int
     different_share: float
+    different_share_limit: float | None
     n_missing_online: int
     n_missing_offline: int
     mean_absolute_difference: float | None
@@ -103,7 +107,7 @@ class Tally:
             self.total_age_days = (self.total_age_days or 0.0) + other.total_age_days
         self.examples = tuple(sorted({*self.examples, *other.examples})[:_MOST_EXAMPLES])
 
-    def row(self, month: date, kind: Kind, column_name: str, lake_snapshot: int) -> FeatureSkew:
+    def row(self, month: date, kind: SkewKind, column_name: str, lake_snapshot: int) -> FeatureSkew:
         """What the monitoring table says of it."""
         return FeatureSkew(
             month=month,
@@ -112,6 +116,7 @@ class Tally:
             n_decisions=self.n_decisions,
             n_different=self.n_different,
             different_share=self.n_different / self.n_decisions,
+            different_share_limit=_limit(kind, column_name, self.n_decisions),
             n_missing_online=self.n_missing_online,
             n_missing_offline=self.n_missing_offline,
             mean_absolute_difference=self.total_distance / self.n_distances if self.n_distances else None,
@@ -120,6 +125,13 @@ class Tally:
             examples=json.dumps(list(self.examples)),
             lake_snapshot=lake_snapshot,
         )
+
+
+def _limit(kind: SkewKind, column_name: str, n_decisions: int) -> float | None:
+    """Each logged feature is judged; of history, only whether a decision had any that was stale."""
+    if kind == "logged_features":
+        return SkewRule().logged_limit()
+    return SkewRule().history_limit(n_decisions) if column_name == ANY else None
 
 
 #: By month and column.
@@ -169,7 +181,7 @@ def merge(into: Tallies, other: Tallies) -> None:
         into.setdefault(key, Tally()).add(found)
 
 
-def rows_of(tallies: Tallies, kind: Kind, *, lake_snapshot: int) -> tuple[FeatureSkew, ...]:
+def rows_of(tallies: Tallies, kind: SkewKind, *, lake_snapshot: int) -> tuple[FeatureSkew, ...]:
     """The table's rows, by month, the row of any column first and the columns in contract order."""
     return tuple(found.row(month, kind, name, lake_snapshot) for (month, name), found in tallies.items())
 

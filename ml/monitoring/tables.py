@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 from ml.monitoring.samples import MonitoredModel
 from warehouse.lake.connection import connect, writer
-from warehouse.lake.tables import TABLES
+from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings
 
 #: What tells a table's rows of one month apart, where it has it.
@@ -44,7 +44,7 @@ def replace_months(
     ``months`` None means all: stored months that ``rows`` lacks are removed. Nothing is written, and no lease taken,
     when the stored figures already equal ``rows``.
     """
-    columns = [column for column in TABLES[table] if column not in (*_OWNER, "measured_at")]
+    columns = [column for column in program_tables()[table] if column not in (*_OWNER, "measured_at")]
     measured = _by_month(asdict(row) for row in rows)
     stored = _by_month(_stored(settings, table, model, columns))
     asked = (measured.keys() | stored.keys()) if months is None else set(months)
@@ -89,7 +89,9 @@ def _write(
         if complete:
             # one statement: a lake writes a file for each insert
             con.register("measured", pa.Table.from_pylist(complete))
-            casts = ", ".join(f"{column}::{data_type} as {column}" for column, data_type in TABLES[table].items())
+            casts = ", ".join(
+                f"{column}::{data_type} as {column}" for column, data_type in program_tables()[table].items()
+            )
             con.execute(f"insert into {table} by name select {casts} from measured")
         con.execute("commit")
 

@@ -16,7 +16,7 @@ from ml.registry.approval import Approval, read_approvals
 from ml.registry.deployment import Change, read_history
 from warehouse.errors import LakeError
 from warehouse.lake.connection import connect, writer
-from warehouse.lake.tables import TABLES
+from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings
 
 #: By table: all rows there should be, each after its number.
@@ -41,8 +41,10 @@ def record_changes(settings: Settings) -> int:
             newest = _newest(con, table)
             missing = [row for row in of_table if row[0] > newest]
             if missing:
-                places = ", ".join("?" for _ in TABLES[table])
-                con.executemany(f"insert into {table} ({', '.join(TABLES[table])}) values ({places})", missing)
+                places = ", ".join("?" for _ in program_tables()[table])
+                con.executemany(
+                    f"insert into {table} ({', '.join(program_tables()[table])}) values ({places})", missing
+                )
             n_gained += len(missing)
     return n_gained
 
@@ -56,7 +58,7 @@ def _any_missing(settings: Settings, rows: _Rows) -> bool:
 
 
 def _newest(con: duckdb.DuckDBPyConnection, table: str) -> int:
-    number = next(iter(TABLES[table]))
+    number = next(iter(program_tables()[table]))
     return int(con.execute(f"select coalesce(max({number}), 0) from {table}").fetchall()[0][0])
 
 

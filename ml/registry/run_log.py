@@ -1,10 +1,12 @@
 """One training as one MLflow run: settings, figures, plots, the data it came from, and the bundle as a model."""
 
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib.metadata import requires, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import Requirement
 
 from ml.bundle import pyfunc_signature
 from ml.bundle.bundle import Bundle
@@ -50,10 +52,20 @@ def log_run(
             signature=pyfunc_signature.signature(),
             input_example=pyfunc_signature.input_example(bundle),
             # named here: inferring them would import and run the model in another process for half a minute
-            pip_requirements=[f"loanlake=={version('loanlake')}"],
+            pip_requirements=exact_requirements(),
             metadata={"feature_version": bundle.feature_version, "bundle_digest": bundle.digest},
         )
     return str(run.info.run_id), str(logged.model_uri)
+
+
+def exact_requirements() -> list[str]:
+    """Loanlake and each package that it requires, in the versions that are installed here: they trained the model.
+
+    The wheel of that version must be where pip looks (``--find-links``): docs/decisions/0030 says how.
+    """
+    named = [Requirement(line) for line in requires("loanlake") or ()]
+    needed = [each.name for each in named if each.marker is None or each.marker.evaluate({"extra": ""})]
+    return [f"{name}=={version(name)}" for name in ("loanlake", *needed)]
 
 
 def _tags(bundle: Bundle) -> dict[str, str]:

@@ -16,9 +16,9 @@ import msgspec
 import pyarrow as pa
 
 from ml.bundle.bundle import Bundle
-from ml.bundle.logged_values import plain
 from ml.registry.registered_version import get_version, load_registered
 from ml.training.training_set import ContentHash, statement_now, stream_training_set, training_table
+from warehouse.decision_log.json_text import plain
 from warehouse.errors import LakeError, SettingError, TrainingSetError
 from warehouse.lake.connection import connect
 from warehouse.lake.training_rows import is_kept

@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.judging.plots import FAINT, open_figure, percent, png
-from ml.monitoring.drift import DriftRule
-from ml.monitoring.retraining import MIN_MATURE
-from ml.walk_forward.plan import POLICIES, Policy
+from ml.monitoring.limits import DriftRule, PerformanceRule
+from ml.walk_forward.plan import POLICIES, RetrainingPolicy
 from ml.walk_forward.results import WalkedMonth
 from ml.walk_forward.summary import PolicySummary, summarise
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: Colour and line: policies that keep the same champion for long lie on each other, and must still be seen.
-_STYLES: Final[Mapping[Policy, tuple[str, str, float]]] = {
+_STYLES: Final[Mapping[RetrainingPolicy, tuple[str, str, float]]] = {
     "never": ("#8a939c", "solid", 3.5),
     "monthly": ("#12476f", "solid", 1.4),
     "drift": ("#c77d2e", "dashed", 1.4),
@@ -27,7 +26,7 @@ _STYLES: Final[Mapping[Policy, tuple[str, str, float]]] = {
 def draw_walk(months: Sequence[WalkedMonth]) -> bytes:
     """AUC, calibration gap and PSI of the scores by month of decision; a filled dot is a month with a promotion.
 
-    Months with fewer than 300 mature decisions are drawn faint: their figures are mostly luck.
+    Months with too few mature decisions to be judged are drawn faint: their figures are mostly luck.
     """
     summaries = summarise(months)
     policies = [policy for policy in POLICIES if any(row.policy == policy for row in months)]
@@ -60,7 +59,7 @@ _PANELS: Final[Mapping[str, Callable[[WalkedMonth], float | None]]] = {
 
 
 def _line(
-    axes: "Axes", rows: Sequence[WalkedMonth], value: Callable[[WalkedMonth], float | None], policy: Policy
+    axes: "Axes", rows: Sequence[WalkedMonth], value: Callable[[WalkedMonth], float | None], policy: RetrainingPolicy
 ) -> None:
     colour, style, width = _STYLES[policy]
     points = [(row, found) for row in rows if (found := value(row)) is not None]
@@ -73,7 +72,9 @@ def _line(
         alpha=0.5,
     )
     for is_many in (True, False):
-        chosen = [(row, found) for row, found in points if ((row.n_mature or 0) >= MIN_MATURE) == is_many]
+        chosen = [
+            (row, found) for row, found in points if ((row.n_mature or 0) >= PerformanceRule().min_mature) == is_many
+        ]
         for is_promoted, fill in ((True, colour), (False, "white")):
             of_kind = [(row, found) for row, found in chosen if row.is_promoted == is_promoted]
             axes.scatter(

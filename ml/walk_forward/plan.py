@@ -10,8 +10,8 @@ from ml.judging.gate import GateLimits
 from ml.training.fitting import TrainingSettings
 from warehouse.errors import SettingError
 
-Policy = Literal["never", "monthly", "drift"]
-POLICIES: tuple[Policy, ...] = get_args(Policy)
+RetrainingPolicy = Literal["never", "monthly", "drift"]
+POLICIES: tuple[RetrainingPolicy, ...] = get_args(RetrainingPolicy)
 #: The observation window that regulation knows for a probability of default (Basel: one year).
 LABEL_WINDOW_MONTHS = 12
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
@@ -28,7 +28,7 @@ class WalkPlan:
     source: str
     first: date
     last: date
-    policies: tuple[Policy, ...] = POLICIES
+    policies: tuple[RetrainingPolicy, ...] = POLICIES
     run: str = "main"
     label_window_months: int = LABEL_WINDOW_MONTHS
     training: TrainingSettings = field(default_factory=TrainingSettings)
@@ -50,7 +50,7 @@ class WalkPlan:
         return list(_months(self.first, self.last))
 
 
-def parse_policies(names: Sequence[str]) -> tuple[Policy, ...]:
+def parse_policies(names: Sequence[str]) -> tuple[RetrainingPolicy, ...]:
     """Policies by name, each once and in the order never, monthly, drift; all three of none.
 
     Raises SettingError for a name that is none of them.

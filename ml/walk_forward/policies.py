@@ -4,15 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ml.monitoring.performance import Performance
-from ml.monitoring.retraining import (
-    MIN_DEFAULTS,
-    MIN_MATURE,
-    PromotedAuc,
-    features_have_drifted,
-    performance_has_decayed,
-    scores_have_drifted,
-)
-from ml.walk_forward.plan import Policy
+from ml.monitoring.retraining import features_have_drifted, performance_has_decayed, scores_have_drifted
+from ml.walk_forward.plan import RetrainingPolicy
 from ml.walk_forward.results import WalkedMonth
 
 
@@ -24,7 +17,7 @@ class Wish:
     why: str
 
 
-def wish(policy: Policy, alarm: str | None) -> Wish:
+def wish(policy: RetrainingPolicy, alarm: str | None) -> Wish:
     """What a policy wants while a champion is in service; ``alarm``: what monitoring found wrong with it."""
     if policy == "never":
         return Wish(False, "the first champion stays")
@@ -33,7 +26,7 @@ def wish(policy: Policy, alarm: str | None) -> Wish:
     return Wish(alarm is not None, alarm or "no drift and no decay")
 
 
-def find_alarm(before: WalkedMonth, performance: Sequence[Performance], tested: PromotedAuc) -> str | None:
+def find_alarm(before: WalkedMonth, performance: Sequence[Performance]) -> str | None:
     """What production's sensors would say of a champion: drift of the month before, decay of its newest judged month.
 
     ``performance``: of the champion's own decisions by month, on the labels known by the day.
@@ -46,14 +39,13 @@ def find_alarm(before: WalkedMonth, performance: Sequence[Performance], tested: 
         reason = features_have_drifted(before.month, n_drifted=before.n_features_drifted, n_features=before.n_features)
         if reason:
             return reason
-    judged = [row for row in performance if row.n_mature >= MIN_MATURE and row.n_defaults >= MIN_DEFAULTS]
-    newest = max(judged, key=lambda row: row.month, default=None)
-    if newest is None or newest.auc is None:
+    newest = max((row for row in performance if row.is_judged), key=lambda row: row.month, default=None)
+    if newest is None or newest.auc_limit is None or newest.default_rate_limit is None:
         return None
     return performance_has_decayed(
         newest.month,
         auc=newest.auc,
+        auc_limit=newest.auc_limit,
         default_rate=newest.default_rate,
-        mean_probability=newest.mean_probability,
-        tested=tested,
+        default_rate_limit=newest.default_rate_limit,
     )

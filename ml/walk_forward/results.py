@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from ml.monitoring.performance import Performance
-from ml.walk_forward.plan import Policy, WalkPlan, next_month
+from ml.walk_forward.plan import RetrainingPolicy, WalkPlan, next_month
 from warehouse.lake.connection import connect, writer
-from warehouse.lake.tables import TABLES
+from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class WalkedMonth:
 
     run: str
     source: str
-    policy: Policy
+    policy: RetrainingPolicy
     month: date
     champion: str | None
     champion_month: date | None
@@ -73,7 +73,9 @@ def read_walk(con: duckdb.DuckDBPyConnection, *, run: str, source: str) -> list[
     return _read(con, "run = $1 and source = $2 order by policy, month", [run, source])
 
 
-def read_month(con: duckdb.DuckDBPyConnection, plan: WalkPlan, policy: Policy, month: date) -> WalkedMonth | None:
+def read_month(
+    con: duckdb.DuckDBPyConnection, plan: WalkPlan, policy: RetrainingPolicy, month: date
+) -> WalkedMonth | None:
     """A month of a run under a policy, None where it was not walked."""
     found = _read(con, f"{_OF_POLICY} and month = $4", [plan.run, plan.source, policy, month])
     return found[0] if found else None
@@ -104,7 +106,7 @@ def write_month(settings: Settings, walked: WalkedMonth, decisions: "pa.Table") 
 def write_performance(
     settings: Settings,
     plan: WalkPlan,
-    policy: Policy,
+    policy: RetrainingPolicy,
     measured: Mapping[date, Performance],
     *,
     known_until: datetime,
@@ -176,5 +178,5 @@ def _insert_decisions(con: duckdb.DuckDBPyConnection, walked: WalkedMonth, decis
 def _casts(table: str, parameters: Mapping[str, object]) -> str:
     return ", ".join(
         f"{f'${column}' if column in parameters else column}::{data_type} as {column}"
-        for column, data_type in TABLES[table].items()
+        for column, data_type in program_tables()[table].items()
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from ml.walk_forward.plan import POLICIES, Policy
+from ml.walk_forward.plan import POLICIES, RetrainingPolicy
 from ml.walk_forward.results import WalkedMonth
 
 
@@ -17,7 +17,7 @@ class PolicySummary:
     ``n_trained`` and ``n_promoted`` count over all months walked, ``n_months`` those with figures.
     """
 
-    policy: Policy
+    policy: RetrainingPolicy
     n_months: int
     first: date | None
     n_trained: int
@@ -40,7 +40,7 @@ def summarise(months: Sequence[WalkedMonth]) -> list[PolicySummary]:
     return [_summary(policy, rows, shared) for policy, rows in walked.items()]
 
 
-def _summary(policy: Policy, rows: Sequence[WalkedMonth], shared: set[date]) -> PolicySummary:
+def _summary(policy: RetrainingPolicy, rows: Sequence[WalkedMonth], shared: set[date]) -> PolicySummary:
     judged = [row for row in rows if row.month in shared and row.n_mature]
     psi = [row.score_psi for row in rows if row.month in shared and row.score_psi is not None]
     gap = _mean([(row.calibration_gap, row.n_mature) for row in judged])

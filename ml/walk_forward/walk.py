@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from ml.monitoring.limits import PromotedAuc
 from ml.monitoring.performance import Performance, measure_labelled
-from ml.monitoring.retraining import tested_auc
 from ml.training.training_set import TrainingSet
 from ml.walk_forward.candidates import Candidates, Champion
 from ml.walk_forward.measures import MonthDrift, decide_month, measure_drift, no_decisions
-from ml.walk_forward.plan import Policy, WalkPlan, previous_month
+from ml.walk_forward.plan import RetrainingPolicy, WalkPlan, previous_month
 from ml.walk_forward.policies import find_alarm, wish
 from ml.walk_forward.results import (
     DECISIONS,
@@ -75,7 +75,7 @@ class _Walk:
             settings, rows.contract, source=plan.source, training=plan.training, limits=plan.limits
         )
 
-    def month_before(self, policy: Policy) -> WalkedMonth | None:
+    def month_before(self, policy: RetrainingPolicy) -> WalkedMonth | None:
         """The stored month that the first one goes on from."""
         plan = self.plan
         found = read_month(self.con, plan, policy, previous_month(plan.first))
@@ -102,7 +102,7 @@ class _Day:
         self._training_set: TrainingSet | TrainingSetError | None = None
         self._decided: dict[str, tuple[pa.Table, MonthDrift | None]] = {}
 
-    def walk(self, policy: Policy, before: WalkedMonth | None) -> WalkedMonth:
+    def walk(self, policy: RetrainingPolicy, before: WalkedMonth | None) -> WalkedMonth:
         """Walk the month under one policy and store it."""
         plan, rows = self._walk.plan, self._walk.rows
         champion = None
@@ -132,7 +132,7 @@ class _Day:
         return walked
 
     def _train(
-        self, policy: Policy, before: WalkedMonth | None, champion: Champion | None
+        self, policy: RetrainingPolicy, before: WalkedMonth | None, champion: Champion | None
     ) -> tuple[Champion | None, bool, str]:
         """The champion after the day, whether a candidate was made, and why."""
         if champion is None or before is None:
@@ -169,10 +169,7 @@ class _Day:
     def _alarm(self, before: WalkedMonth, champion: Champion) -> str | None:
         """What monitoring could say of the champion on this day."""
         self._walk.rows.ask_labels(self._month)
-        performance = _performance(
-            self._walk.con, before, LABELS, "and decisions.champion = $4", [champion.fingerprint]
-        )
-        return find_alarm(before, performance, tested_auc(champion.bundle.metrics))
+        return find_alarm(before, _performance(self._walk.con, before, LABELS, of_champion=champion))
 
     def _decide(self, champion: Champion | None) -> "tuple[pa.Table, MonthDrift | None]":
         if champion is None:
@@ -196,14 +193,18 @@ def _judge(settings: Settings, plan: WalkPlan, con: duckdb.DuckDBPyConnection, r
 
 
 def _performance(
-    con: duckdb.DuckDBPyConnection, of: WalkedMonth, labels: str, and_where: str = "", more: list[str] | None = None
+    con: duckdb.DuckDBPyConnection, of: WalkedMonth, labels: str, of_champion: Champion | None = None
 ) -> tuple[Performance, ...]:
+    """By month, of all decisions of the run's policy, or of those of one champion, judged by its own test."""
+    key = [of.run, of.source, of.policy]
     return measure_labelled(
         con,
         f"select decisions.month, decisions.probability as p, labels.is_default from {DECISIONS} as decisions "
         f"left join {labels} as labels on labels.application_id = decisions.application_id "
-        f"where decisions.run = $1 and decisions.source = $2 and decisions.policy = $3 {and_where}",
-        [of.run, of.source, of.policy, *(more or [])],
+        f"where decisions.run = $1 and decisions.source = $2 and decisions.policy = $3 "
+        + ("and decisions.champion = $4" if of_champion else ""),
+        [*key, of_champion.fingerprint] if of_champion else key,
+        tested=PromotedAuc.of(of_champion.bundle.metrics) if of_champion else None,
     )
 
 

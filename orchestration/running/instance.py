@@ -1,6 +1,8 @@
 """Dagster's instance of a home: DAGSTER_HOME, and the runs that a killed process left behind."""
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +58,27 @@ def end_orphaned_runs(instance: "DagsterInstance", *, of_daemon: bool = False) -
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         ended.append(run.run_id)
     return ended
+
+
+@contextmanager
+def no_run_left_behind(say: Callable[[str], None]) -> Iterator[None]:
+    """End the daemon's runs whose process is gone, those of an earlier Dagster and, at the end, those of this one.
+
+    A run that was about to begin when its Dagster stopped would show as "starting" until the next one.
+    """
+    _end_runs_of_daemon(say)
+    try:
+        yield
+    finally:
+        _end_runs_of_daemon(say)
+
+
+def _end_runs_of_daemon(say: Callable[[str], None]) -> None:
+    from dagster import DagsterInstance
+
+    with DagsterInstance.get() as instance:
+        for run_id in end_orphaned_runs(instance, of_daemon=True):
+            say(f"run {run_id} was left by a process that is gone: it is marked as failed")
 
 
 def _process_of_events(instance: "DagsterInstance", run_id: str) -> str | None:

@@ -17,6 +17,7 @@ from warehouse.errors import RunRefused
 from warehouse.lenders.rules import lenders_of_project
 from warehouse.raw import SOURCES
 from warehouse.settings import Settings
+from warehouse.sources.target import target_of
 
 JOB = "default_risk"
 
@@ -24,12 +25,15 @@ JOB = "default_risk"
 def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
     """Execute the main job, print one line per step and the closing table; returns whether it succeeded.
 
-    Raises RunRefused, before anything is built, if the source has no file in the lake and none to load, no dbt model
-    reads its files, or the project lacks a feature version that the run needs.
+    Before anything is built it raises SourceFileError if files have no raw table to go to, and RunRefused if the source
+    has no file in the lake and none to load, no dbt model reads its files, or the project lacks a feature version that
+    the run needs.
     """
     started, source = time.monotonic(), str(run_settings["source"])
     _require_files(source, run_settings["files"], settings)
     _require_models(source)
+    if run_settings["files"]:
+        target_of(source, str(run_settings["entity"]) or None)
     require_versions(settings, source, str(run_settings.get("feature_version", "")))
     click.echo(f"loanlake run {source}: {settings.home}")
     progress = Progress(quiet_steps=frozenset(f"ingest_{name}" for name in (*SOURCES, "own_lenders") if name != source))

@@ -7,7 +7,7 @@ home's own record.
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Row = tuple[Any, ...]
 #: Files named in a line.
 _SHOWN = 3
+#: What a run did with its candidate → the state that the version has for as long as nobody has done more.
+_STATES_OF = {"waiting": "waiting", "in shadow": "on_trial"}
 
 
 def status_text(settings: Settings, *, now: datetime | None = None) -> str:
@@ -190,6 +192,7 @@ def _since(deployment: "Deployment", now: datetime) -> str:
 
 
 def _model_lines(settings: Settings) -> list[str]:
+    from ml.judging.metrics import candidate_on_test
     from ml.registry.version_states import version_states
 
     states = {(each.version.name, each.version.version): each.state for each in version_states(settings)}
@@ -198,25 +201,24 @@ def _model_lines(settings: Settings) -> list[str]:
         settings.bundles.glob("*/*/lineage.json"), key=lambda path: (path.parts[-3], int(path.parts[-2]))
     ):
         lineage = json.loads(lineage_path.read_text())
-        measured = json.loads((lineage_path.parent / "metrics.json").read_text())["measured"]
-        figures = next(
-            row for row in measured if (row["split"], row["month"], row["model"]) == ("test", None, "candidate")
-        )
+        figures = candidate_on_test(json.loads((lineage_path.parent / "metrics.json").read_text()))
         shown = [f"{figures[name]:.4f}" for name in ("auc", "gini", "ks", "brier")]
         name, version = lineage_path.parts[-3], lineage_path.parts[-2]
         state = states.get((name, int(version)), "not recorded").replace("_", " ")
         rows.append((name, version, state, lineage["trained_at"][:16], *shown))
-    return [*_table(rows), *_waiting_versions(settings)] if len(rows) > 1 else ["none registered"]
+    return [*_table(rows), *_waiting_versions(settings, states)] if len(rows) > 1 else ["none registered"]
 
 
-def _waiting_versions(settings: Settings) -> list[str]:
-    """Why the newest candidate of each lender is not the champion, if it passed its gates."""
+def _waiting_versions(settings: Settings, states: Mapping[tuple[str, int], str]) -> list[str]:
+    """Why the newest candidate of each lender is not the champion, if it passed its gates and still waits."""
     from orchestration.defs.training.candidates import current_candidate
 
     lines = []
     for path in sorted(settings.candidates.glob("*/current")):
-        found = current_candidate(settings, path.parent.name).read_publication()
-        if found is not None and found["word"] in ("waiting", "in shadow"):
+        candidate = current_candidate(settings, path.parent.name)
+        found, registration = candidate.read_publication(), candidate.read_registration()
+        state = registration and states.get((registration["model_name"], int(registration["model_version"])))
+        if found is not None and _STATES_OF.get(found["word"]) == state:
             lines.append(found["text"])
     return lines
 

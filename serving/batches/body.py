@@ -14,11 +14,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 
 from ml.bundle.logged_values import dump_inputs
+from ml.decisions.problems import ProblemDocument, Violation
 from serving.deployed.deployment_schema import DeploymentSchema
 from serving.http.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid, not_a_field
 from serving.http.clock import future_violation
 from serving.http.json_body import JSON, decode_body, media_type
-from serving.http.problems import InvalidRequest, ProblemDocument, Violation
+from serving.http.problems import InvalidRequest
 from warehouse.batches import SentRow
 from warehouse.errors import FormatError
 from warehouse.values.formats import BLANKS, read_boolean, read_date, read_id, read_number, read_time

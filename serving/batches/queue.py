@@ -18,6 +18,7 @@ import msgspec
 from ml.batches.rows import request_fields
 from ml.bundle.feature_rows import model_columns
 from ml.decisions.freshness import HistoryPolicy
+from ml.decisions.problems import Violation
 from serving.access.caller import Caller
 from serving.batches.body import MEDIA_TYPES, TableRequest, checked_rows, read_body
 from serving.batches.wire import BatchStatus, batch_status
@@ -32,7 +33,6 @@ from serving.http.problems import (
     TooManyRequests,
     Unavailable,
     UnknownBatch,
-    Violation,
     unknown_cursor,
 )
 from serving.scoring.decision_ids import is_decision_id, new_decision_id
@@ -209,7 +209,7 @@ class BatchService:
 
         schema = served.request_schema
         required = [field for field in schema.fields if schema.is_required(field)]
-        table = application_table(con, name, schema.fields, required=required)
+        table = application_table(con, name, served.champion.deployment.source, schema.fields, required=required)
         if not 0 < table.n_rows <= self._most_rows:
             raise BatchTableError(
                 f"a table of applications must hold 1 to {self._most_rows:,} rows (LOANLAKE_QUEUED_BATCH_ROWS): "

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
+from ml.decisions.problems import ProblemDocument
 from serving.http.clock import in_utc
-from serving.http.problems import ProblemDocument
 from serving.http.public_text import without_paths
 from serving.http.wire import DecisionWord, ModelVersion, ReasonCode
 from warehouse.batches import Batch, State

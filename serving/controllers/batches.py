@@ -9,6 +9,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
+from ml.decisions.problems import Violation
 from serving.access.guards import SCOPE, caller
 from serving.batches.downloads import accepted_form, file_name, streamed
 from serving.batches.queue import BatchService
@@ -17,7 +18,7 @@ from serving.controllers.openapi import Cursor, Limit, key_or_token, problems, t
 from serving.controllers.scores import IdempotencyKey
 from serving.http.json_body import receive
 from serving.http.problem_examples import BATCH, CANCEL, LISTED, RESULTS
-from serving.http.problems import InvalidRequest, Violation
+from serving.http.problems import InvalidRequest
 from warehouse.batches import State
 
 # as text: Litestar reserves the name `state`, and would show its own name in an error

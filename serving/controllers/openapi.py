@@ -33,9 +33,10 @@ from litestar.openapi.spec import (
 from litestar.params import FromPath, QueryParameter
 from litestar.types import ControllerRouterHandler
 
+from ml.decisions.problems import ProblemDocument
 from serving.access.guards import ANY, OPEN, SCOPE
 from serving.http.problem_examples import problem_example
-from serving.http.problems import Problem, ProblemDocument
+from serving.http.problems import Problem
 from serving.http.response_headers import PAGE_POLICY
 
 _ASSETS = {

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
+from ml.decisions.problems import Violation
 from serving.access.caller import Caller
 from serving.http.body_schema import shown
 from serving.http.problems import (
@@ -14,7 +15,6 @@ from serving.http.problems import (
     Unavailable,
     UnknownApplication,
     UnknownDecision,
-    Violation,
     unknown_cursor,
 )
 from serving.scoring.outbox import Outbox

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 import msgspec
 
+from ml.decisions.problems import Violation
 from ml.judging.gates import NEVER_OVERRIDDEN
 from ml.registry.approval import Approval, approve_once
 from ml.registry.registered_version import RegisteredVersion
 from ml.registry.version_states import StateWord, VersionState, version_states
 from serving.http.body_schema import BodySchema, Field, invalid
-from serving.http.problems import NotApprovable, Unavailable, UnknownSource, UnknownVersion, Violation
+from serving.http.problems import NotApprovable, Unavailable, UnknownSource, UnknownVersion
 from serving.http.wire import ApprovalReceipt, Gate, KeptApproval, ModelVersions, VersionOnItsWay
 from warehouse.errors import GateRefusal, LoanlakeError
 from warehouse.settings import Settings

@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
+from ml.decisions.problems import Violation
 from serving.deployed.score_request import ALWAYS
 from serving.http.body_schema import BodySchema, Field, invalid, unknown_fields
-from serving.http.problems import InvalidRequest, Violation
+from serving.http.problems import InvalidRequest
 
 
 @dataclass(frozen=True)

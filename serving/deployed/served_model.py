@@ -20,7 +20,8 @@ from serving.deployed.assignment import is_challenged
 from serving.deployed.deployment_schema import DeploymentSchema, Version
 from serving.deployed.score_request import score_request_schema
 from serving.http.body_schema import BodySchema, Field
-from serving.http.wire import ChallengerDescription, InputDescription, ModelDescription, ModelVersion, Role
+from serving.http.wire import ChallengerDescription, InputDescription, ModelDescription, ModelVersion
+from warehouse.decision_log import RoleWord
 from warehouse.errors import ExpressionDomainError
 from warehouse.features.contract import FeatureContract
 from warehouse.settings import Settings
@@ -101,12 +102,12 @@ class ServedDeployment:
         challenger = Version(name, self.challenger.request_schema, answers=self.mode != "shadow")
         return DeploymentSchema(champion, challenger)
 
-    def answering(self, request: Mapping[str, Any]) -> tuple[tuple[Role, ServedModel], ...]:
+    def answering(self, request: Mapping[str, Any]) -> tuple[tuple[RoleWord, ServedModel], ...]:
         """Who answers this application: by the borrower, or by the application where no borrower is named.
 
         Behind the challenger stands the champion: an applicant is not refused because a version on trial fails.
         """
-        champion: tuple[Role, ServedModel] = ("champion", self.champion)
+        champion: tuple[RoleWord, ServedModel] = ("champion", self.champion)
         if self.challenger is None or self.share is None:
             return (champion,)
         applicant = str(request["borrower_id"] or request["application_id"])

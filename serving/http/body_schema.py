@@ -14,7 +14,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from serving.http.problems import InvalidRequest, Violation
+from ml.decisions.problems import Violation, broken_rules
+from serving.http.problems import InvalidRequest
 from warehouse.errors import FormatError
 
 _SHOWN_CHARACTERS = 100
@@ -163,9 +164,7 @@ def _ends_early(value: Any) -> bool:
 
 def invalid(violations: tuple[Violation, ...]) -> InvalidRequest:
     """The problem that lists these violations."""
-    names = ", ".join(violation.field for violation in violations[:5])
-    more = f" and {len(violations) - 5} more" if len(violations) > 5 else ""
-    return InvalidRequest(f"{len(violations)} of the body's fields break their rules: {names}{more}", violations)
+    return InvalidRequest(broken_rules(violations, of="body"), violations)
 
 
 def unknown_fields(body: Mapping[str, Any], fields: Collection[str], *, suggests: bool = True) -> tuple[Violation, ...]:

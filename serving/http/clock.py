@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from serving.http.problems import Violation
+from ml.decisions.problems import Violation
 
 #: How far a caller's clock may run ahead of this one.
 CLOCK_SKEW = timedelta(minutes=5)

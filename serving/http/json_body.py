@@ -17,6 +17,7 @@ from warehouse.errors import FormatError
 from warehouse.values.formats import checked_number
 
 JSON = "application/json"
+_GZIP = b"\x1f\x8b"
 
 
 async def read_json(request: Request[Any, Any, Any]) -> Any:
@@ -52,6 +53,8 @@ def decode_body(body: bytes, content_type: str | None) -> Any:
         return value
     if not body.strip():
         raise InvalidRequest("The body must be a JSON object: found nothing")
+    if body.startswith(_GZIP):
+        raise UnsupportedMediaType("Send the body uncompressed: found gzip")
     try:
         text = body.decode("utf-8")
         value = (_DECODER_OF_SMALL if _may_vanish(body) else _DECODER).decode(text)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ml.decisions.problems import ProblemDocument, Violation
 from serving.http.problems import (
     BatchConflict,
     InvalidRequest,
@@ -14,7 +15,6 @@ from serving.http.problems import (
     NotPermitted,
     NotScorable,
     Problem,
-    ProblemDocument,
     TooManyRequests,
     Unauthenticated,
     Unavailable,
@@ -24,7 +24,6 @@ from serving.http.problems import (
     UnknownSource,
     UnknownVersion,
     UnsupportedMediaType,
-    Violation,
     http_problem,
 )
 

@@ -29,36 +29,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
 
+from ml.decisions.problems import INVALID, NOT_SCORABLE, STALE_HISTORY, TYPE, ProblemDocument, ProblemKind, Violation
 from serving.http.public_text import without_paths
 
 log = logging.getLogger("loanlake.serving")
-
-_TYPE = "urn:loanlake:problem:"
-
-
-class Violation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One broken rule: ``found`` is the value as sent (long values shortened), absent where nothing was sent."""
-
-    field: str
-    rule: str
-    found: Any = msgspec.UNSET
-
-
-class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The members of RFC 9457, ``errors`` for an invalid body, and ``scope`` for a missing scope."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: tuple[Violation, ...] = ()
-    scope: str = ""
-    incident: str = ""
 
 
 class Problem(ProblemDetailsException):
@@ -75,27 +53,19 @@ class Problem(ProblemDetailsException):
             status_code=self.status_code,
             headers=headers,
             extra=extra,
-            type_=_TYPE + self.name,
+            type_=TYPE + self.name,
             title=self.heading,
         )
 
     def document(self) -> ProblemDocument:
         """The problem as a row of a batch's answer."""
-        return ProblemDocument(
-            type=_TYPE + self.name,
-            title=self.heading,
-            status=self.status_code,
-            detail=self.detail,
-            errors=self.violations,
-        )
+        return ProblemKind(self.status_code, self.name, self.heading).document(self.detail, self.violations)
 
 
 class InvalidRequest(Problem):
     """The body breaks its schema; all violations are listed."""
 
-    status_code = 400
-    name = "invalid-request"
-    heading = "Invalid request"
+    status_code, name, heading = INVALID
 
     def __init__(self, detail: str, violations: tuple[Violation, ...] = ()):
         super().__init__(detail, extra={"errors": violations} if violations else None)
@@ -206,9 +176,7 @@ class UnsupportedMediaType(Problem):
 class NotScorable(Problem):
     """Valid values for which a feature's formula has no result."""
 
-    status_code = 422
-    name = "not-scorable"
-    heading = "No score can be computed from these values"
+    status_code, name, heading = NOT_SCORABLE
 
 
 class KeyReused(Problem):
@@ -233,9 +201,7 @@ class TooManyRequests(Problem):
 class StaleHistory(Problem):
     """History is older than the lender allows; a refresh of the online store fixes it."""
 
-    status_code = 503
-    name = "stale-history"
-    heading = "The applicant's history is too old"
+    status_code, name, heading = STALE_HISTORY
 
     def __init__(self, detail: str):
         super().__init__(detail, headers={"Retry-After": "60"})
@@ -297,7 +263,7 @@ def _from_http(error: HTTPException) -> ProblemDetailsException:
 
 def http_problem(status: HTTPStatus, detail: str) -> ProblemDocument:
     """The problem for a status without a class here, named by HTTP's phrase."""
-    return ProblemDocument(_TYPE + status.phrase.lower().replace(" ", "-"), status.phrase, status.value, detail)
+    return ProblemDocument(TYPE + status.phrase.lower().replace(" ", "-"), status.phrase, status.value, detail)
 
 
 def _violations(extra: Any) -> tuple[Violation, ...]:
@@ -318,8 +284,8 @@ def _from_unexpected(error: Exception) -> ProblemDetailsException:
     return ProblemDetailsException(
         detail="An unexpected error was logged under this incident; no decision was made",
         status_code=500,
-        type_=_TYPE + "internal",
-        title="Internal error",
+        type_=TYPE + "internal",
+        title="The request could not be answered",
         extra={"incident": incident},
     )
 

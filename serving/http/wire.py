@@ -5,13 +5,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from ml.decisions.problems import ProblemDocument
 from ml.registry.version_states import StateWord
-from serving.http.problems import ProblemDocument
-from warehouse.decision_log import StatusWord
+from warehouse.decision_log import HistoryWord, RoleWord, RouteWord, StatusWord
 
 DecisionWord = Literal["approve", "decline"]
 ReadinessWord = Literal["ready", "degraded", "unavailable"]
-Role = Literal["champion", "challenger", "fallback"]
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
@@ -65,15 +64,15 @@ class ScoreList(msgspec.Struct, frozen=True):
 class LoggedDecision(msgspec.Struct, frozen=True):
     """A decision as it was logged, with everything that made it.
 
-    ``route``: how it came about, one of online, inline_batch, file_batch, table_batch and backfill. ``caller``: the
-    name of the key, or the subject of the token, that asked; null for a backfill.
+    ``route``: how it came about. ``role``: which of the served versions scored. ``caller``: the name of the key, or the
+    subject of the token, that asked; null for a backfill.
     """
 
     decision_id: str
     application_id: str
     borrower_id: str | None
     source: str
-    route: str
+    route: RouteWord
     caller: str | None
     decided_at: datetime
     probability: float
@@ -82,10 +81,10 @@ class LoggedDecision(msgspec.Struct, frozen=True):
     decision: str
     reasons: tuple[ReasonCode, ...]
     model: ModelVersion
-    role: str
+    role: RoleWord
     features_as_of: datetime | None
-    history: str | None
-    status: str
+    history: HistoryWord | None
+    status: StatusWord
     latency_ms: float | None
     inputs: msgspec.Raw
     features: msgspec.Raw
@@ -98,16 +97,16 @@ class DecisionSummary(msgspec.Struct, frozen=True):
     application_id: str
     borrower_id: str | None
     source: str
-    route: str
+    route: RouteWord
     caller: str | None
     decided_at: datetime
     probability: float
     band: str
     decision: str
     model: ModelVersion
-    role: str
-    history: str | None
-    status: str
+    role: RoleWord
+    history: HistoryWord | None
+    status: StatusWord
 
 
 class DecisionList(msgspec.Struct, frozen=True):

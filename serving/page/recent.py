@@ -23,7 +23,7 @@ class RecentDecisions:
     def __init__(self, settings: Settings):
         self._settings = settings
         self._turn = asyncio.Lock()
-        self._of_lake: tuple[float, Sequence[Decision]] | None = None
+        self._of_lake: tuple[float, Sequence[FoundDecision]] | None = None
 
     async def newest(self, only_of: str | None) -> Listed:
         """The newest decisions of this API, or of one caller, newest first, or why they cannot be read."""

@@ -17,11 +17,10 @@ from serving.http.wire import (
     LoggedDecision,
     ModelVersion,
     ReasonCode,
-    Role,
     ScoredApplication,
 )
 from serving.scoring.decision_ids import shadow_decision_id
-from warehouse.decision_log import Decision, FoundDecision, ShadowDecision, StatusWord
+from warehouse.decision_log import Decision, FoundDecision, RoleWord, ShadowDecision
 
 #: A score is said to rest on little where more than this share of what requests usually tell is missing: of the
 #: features made of the request alone, since a borrower without history has a warning of their own.
@@ -33,7 +32,7 @@ _WITHOUT_HISTORY = {
 
 
 def decide(
-    model: ServedModel, occasion: Occasion, *, decision_id: str, role: Role
+    model: ServedModel, occasion: Occasion, *, decision_id: str, role: RoleWord
 ) -> tuple[Decision, ScoredApplication]:
     """Score: what to log, and what to answer once that is durable."""
     columns, features = decide_columns(model.scorer, model.deployment, occasion)
@@ -126,7 +125,7 @@ def _answer(decision: Decision, features: Sequence[object], model: ServedModel) 
         reasons=reason_codes(decision),
         model=model_version(decision),
         features_as_of=in_utc(decision.features_as_of),
-        status=cast("StatusWord", decision.status),
+        status=decision.status,
         warnings=tuple(_warnings(decision, features, model)),
     )
 

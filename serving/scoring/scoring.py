@@ -14,7 +14,7 @@ import msgspec
 
 from ml.bundle.logged_values import dump_inputs
 from ml.decisions.decision import Channel, Occasion
-from ml.decisions.freshness import Found, HistoryPolicy, HistoryTooOld, rule_of_time
+from ml.decisions.freshness import BeforeItsHistory, Found, HistoryPolicy, HistoryTooOld
 from ml.decisions.online_inputs import Keys, find_records
 from serving.deployed.deployment_schema import Requests
 from serving.deployed.deployment_watch import DeploymentWatch
@@ -22,13 +22,13 @@ from serving.deployed.served_model import ServedDeployment, ServedModel
 from serving.http.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid, naive_utc
 from serving.http.clock import future_violation, utc_now, wrong_time
 from serving.http.problems import InvalidRequest, KeyReused, NotScorable, Problem, StaleHistory, Unavailable
-from serving.http.wire import Role, ScoredApplication, ScoreList, ScoreListRow
+from serving.http.wire import ScoredApplication, ScoreList, ScoreListRow
 from serving.scoring.decide import answer_again, decide
 from serving.scoring.decision_ids import key_id, new_decision_id
 from serving.scoring.outbox import Outbox
 from serving.scoring.shadow import Shadowed, ShadowScorer
 from serving.telemetry.metrics import Metrics
-from warehouse.decision_log import Decision, ScoringFailure
+from warehouse.decision_log import Decision, RoleWord, ScoringFailure
 from warehouse.errors import ExpressionDomainError, OnlineStoreUnavailable
 from warehouse.online_store import OnlineStore
 
@@ -57,7 +57,7 @@ class _Decided(msgspec.Struct, frozen=True):
 
 
 class LookUp(msgspec.Struct, frozen=True):
-    """The records found for an application, and the decision's time; ``given``: the caller's own.
+    """The records found for an application, and the decision's time; ``is_given``: it is the caller's own.
 
     ``keys``: which of them each version reads, by its name. ``away``: why there are none, where the policy refuses a
     score without.
@@ -66,7 +66,7 @@ class LookUp(msgspec.Struct, frozen=True):
     keys: Mapping[str, Keys]
     found: Found
     policy: HistoryPolicy
-    given: datetime | None
+    is_given: bool
     decided_at: datetime
     channel: Channel
     away: OnlineStoreUnavailable | None = None
@@ -79,18 +79,11 @@ class LookUp(msgspec.Struct, frozen=True):
         keys = self.keys[model.name]
         if self.away is not None and keys:
             raise self.away
-        found = self.policy.allowed(self._of(keys), self.decided_at)
-        rule = rule_of_time(self.given, found.records) if self.given is not None else None
-        if self.given is not None and rule is not None:
-            raise invalid((wrong_time("decided_at", self.given, rule),))
+        try:
+            found = self.policy.allowed(self.found, keys.values(), self.decided_at, is_given=self.is_given)
+        except BeforeItsHistory as error:
+            raise invalid((wrong_time("decided_at", self.decided_at, str(error)),)) from None
         return Occasion(request, model.online_inputs.take(keys, found), self.decided_at, self.channel, started)
-
-    def _of(self, keys: Keys) -> Found:
-        if len(self.keys) == 1:
-            return self.found
-        records = self.found.records
-        own = {key: records[key] for key in keys.values() if key in records}
-        return Found(own, self.found.history if keys else "fresh")
 
 
 class ScoringService:
@@ -226,7 +219,7 @@ class ScoringService:
         self._metrics.count_history_refusal("unavailable")
         return Unavailable(f"History cannot be looked up: {error}", retry_after_seconds=10)
 
-    async def _keep_failure(self, model: ServedModel, role: Role, error: Exception) -> None:
+    async def _keep_failure(self, model: ServedModel, role: RoleWord, error: Exception) -> None:
         deployment = model.deployment
         failure = ScoringFailure(
             failure_id=new_decision_id(),
@@ -258,8 +251,10 @@ class ScoringService:
         try:
             found = await find_records(self._store, keys.values(), self._policy)
         except OnlineStoreUnavailable as error:
-            return LookUp(keys, Found({}, "unavailable"), self._policy, given, decided_at, channel, away=error)
-        return LookUp(keys, found, self._policy, given, decided_at, channel)
+            return LookUp(
+                keys, Found({}, "unavailable"), self._policy, given is not None, decided_at, channel, away=error
+            )
+        return LookUp(keys, found, self._policy, given is not None, decided_at, channel)
 
 
 def _shadowed(

@@ -15,7 +15,7 @@ SOURCE = ("warehouse", "ml", "serving", "orchestration", "benchmarks")
 IN_A_PROCESS_OF_ITS_OWN = "warehouse/lake/catalog_pages.py"
 #: Names the catalog, and hands it to DuckDB or asks whether it is there.
 HAND_IT_TO_DUCKDB = {
-    "warehouse/settings.py",
+    "warehouse/settings/places.py",
     "warehouse/lake/connection.py",
     "warehouse/lake/maintenance.py",
     "warehouse/lake/dev_lakes.py",

@@ -11,6 +11,7 @@ from contextlib import closing
 
 from orchestration.services.status import status_text
 from tests.failure.test_ingestion_kills import a_decision
+from tests.logged_contract import publish_contract
 from warehouse import decision_log
 from warehouse.batches.tables import application_table
 from warehouse.decision_log import find_decision, ingest_into_lake, newest_in_lake
@@ -24,6 +25,7 @@ ROWS = 20
 
 def race(settings: Settings, seconds: float) -> Counter[str]:
     """Ingest in one thread and read in five until the time is over; raises what any of them met."""
+    publish_contract(settings, a_decision(0).model_name, a_decision(0).model_version, {"loan_to_income": "double"})
     with writer("a race", settings) as con:
         con.execute("create table core.applications as select 'a-1' as application_id, 1000.0 as requested_amount")
     counts: Counter[str] = Counter()
@@ -70,7 +72,9 @@ def _look_up(settings: Settings, n_ingested: int) -> None:
 
 def _table(settings: Settings) -> None:
     with closing(connect(settings)) as con:
-        found = application_table(con, "core.applications", ["application_id"], required=["application_id"])
+        found = application_table(
+            con, "core.applications", "simulated", ["application_id"], required=["application_id"]
+        )
         _require(list(found.rows) == [{"application_id": "a-1"}], "the table has its row")
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 import pytest
 
+from tests.logged_contract import publish_contract
 from warehouse import decision_log
 from warehouse.decision_log import Decision
 from warehouse.lake.connection import connect, writer
@@ -32,6 +33,7 @@ def test_kills_at_any_moment_of_ingestion_neither_lose_nor_double(
     """Also between the lake's commit and the watermark, which are two files."""
     seed = int(os.environ.get("LOANLAKE_TEST_SEED", time.time_ns() % 1_000_000))
     chance = random.Random(seed)
+    publish_contract(home, a_decision(0).model_name, a_decision(0).model_version, {"loan_to_income": "double"})
     with closing(decision_log.create(home)) as outbox:
         decision_log.append(outbox, [a_decision(number) for number in range(N)])
     with writer("test", home):
@@ -50,9 +52,12 @@ def test_kills_at_any_moment_of_ingestion_neither_lose_nor_double(
     with capsys.disabled():
         print(f"\nLOANLAKE_TEST_SEED={seed}: left to ingest after each kill: {pending}")
     with closing(connect(home)) as con:
-        rows = con.execute("select decision_id, count(*) from serving.predictions group by all").fetchall()
+        rows, features = (
+            con.execute(f"select decision_id, count(*) from {table} group by all").fetchall()
+            for table in ("serving.predictions", "serving.decision_features_v1")
+        )
     assert len(pending) > 5, "a kill or two at the end of the work show nothing"
-    assert dict(rows) == {f"d-{number}": 1 for number in range(N)}
+    assert dict(rows) == dict(features) == {f"d-{number}": 1 for number in range(N)}
     assert decision_log.count_pending(home) == 0
 
 
@@ -64,7 +69,7 @@ def a_decision(number: int) -> Decision:
         application_id=f"sim-{number}",
         borrower_id=None,
         inputs="{}",
-        features="{}",
+        features='{"loan_to_income":0.5}',
         raw_score=-1.25,
         probability=0.3,
         band="C",

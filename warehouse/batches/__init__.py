@@ -1,8 +1,8 @@
 """Batches: what the API takes in, Dagster scores, and the API hands out again.
 
-``states`` is one SQLite file of requests and how far each has come, written with ``synchronous=full``: what was
-accepted survives ``kill -9``, and each change of state is one transaction, whoever makes it. ``files`` are a batch's
-own rows and results, in a directory of its id. The API (``serving``) accepts, cancels and hands out; a run
+``stored`` opens one SQLite file of requests and how far each has come, written with ``synchronous=full``: what was
+accepted survives ``kill -9``. ``states`` has the ways from one state to the next, each one transaction. ``files`` are a
+batch's own rows and results, in a directory of its id. The API (``serving``) accepts, cancels and hands out; a run
 (``ml.batches.runs``, in Dagster) claims, scores and finishes.
 """
 

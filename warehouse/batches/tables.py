@@ -15,14 +15,16 @@ from warehouse.sql.quoting import identifier
 #: Schemas that hold rows as received, what was decided, and what is kept about the program's own work.
 PRIVATE_SCHEMAS = frozenset({"raw", "staging", "serving", "monitoring"})
 _KEY = {"application_id": "varchar"}
+#: The column of a table that names each row's lender, where it holds those of several.
+SOURCE = "source"
 _ROWS_AT_ONCE = 500
 #: How alike a column and a field must be for the one to be a slip of the other: credit_limits and credit_limit are
 #: 0.96, borrower and borrower_id 0.84, latest_credit_limit and credit_limit 0.77.
 _ALIKE = 0.82
 
 
-def scorable_table(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str]) -> str:
-    """The table of that name, ``schema.table``, quoted for SQL.
+def scorable_table(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str]) -> tuple[str, bool]:
+    """The table of that name, ``schema.table``, quoted for SQL, and whether it names the lender of each row.
 
     It must be a table of the lake, outside the private schemas, with ``application_id`` and these ``columns`` (name →
     DuckDB type). Raises BatchTableError saying what was required and what was found.
@@ -40,7 +42,7 @@ def scorable_table(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[s
             f"table {name} must have application_id and the features that the model reads, of its contract's types: "
             f"{len(wrong)} of {len(required)} are not so: {', '.join(wrong[:5])}{more}"
         )
-    return table
+    return table, SOURCE in types
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,12 @@ class ApplicationTable:
 
 
 def application_table(
-    con: duckdb.DuckDBPyConnection, name: str, fields: Collection[str], *, required: Collection[str]
+    con: duckdb.DuckDBPyConnection, name: str, lender: str, fields: Collection[str], *, required: Collection[str]
 ) -> ApplicationTable:
     """The table of that name, ``schema.table``, as rows of these ``fields``; its other columns are left out.
 
-    It must be a table of the lake, outside the private schemas, with all ``required`` fields. Raises BatchTableError
+    It must be a table of the lake, outside the private schemas, with all ``required`` fields; where it names the lender
+    of each row, that must be ``lender``. Raises BatchTableError
     saying what was required and what was found, also for a column that is a slip of a field that the table lacks: it
     would be left out in silence.
     """
@@ -76,9 +79,28 @@ def application_table(
             )
     snapshot = current_snapshot(con)
     source = f"{table} at (version => {snapshot:d})"
+    _require_lender(con, name, source, types, lender)
     columns = ", ".join(_as_json_has_it(field, types[field]) for field in fields if field in types)
     ((n_rows,),) = con.execute(f"select count(*) from {source}").fetchall()
     return ApplicationTable(snapshot, int(n_rows), _rows(con, f"select {columns} from {source}"))
+
+
+def _require_lender(
+    con: duckdb.DuckDBPyConnection, name: str, rows: str, types: Mapping[str, str], lender: str
+) -> None:
+    """One lender's model says nothing about the applicants of another."""
+    if SOURCE not in types:
+        return
+    others = con.execute(
+        f"select {SOURCE}, count(*) from {rows} where {SOURCE} is distinct from ? group by 1 order by 2 desc limit 3",
+        [lender],
+    ).fetchall()
+    if others:
+        found = ", ".join(f"{n:,} rows of {other or 'no lender'}" for other, n in others)
+        raise BatchTableError(
+            f"table {name} must hold applications of {lender}, the lender whose model is served: found {found}; make a "
+            f"table of those where {SOURCE} = '{lender}'"
+        )
 
 
 def _rows(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[dict[str, Any]]:

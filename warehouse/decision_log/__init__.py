@@ -2,20 +2,22 @@
 
 Entries are appended with ``synchronous=full``: once :func:`append` returns they survive ``kill -9`` and a power cut.
 :func:`ingest_into_lake` moves them to ``serving.predictions``, ``serving.shadow_predictions``,
-``serving.reported_outcomes`` and ``serving.scoring_failures``, each exactly once; :func:`prune` deletes what is there.
+``serving.reported_outcomes`` and ``serving.scoring_failures``, each exactly once, and the features of decisions to a
+table of their version; :func:`prune` deletes what is there.
 """
 
 from warehouse.decision_log.entries import (
     Decision,
     HistoryWord,
     ReportedOutcome,
+    RoleWord,
     RouteWord,
     ScoringFailure,
     ShadowDecision,
     StatusWord,
 )
 from warehouse.decision_log.erasing import erase_entries
-from warehouse.decision_log.ingestion import Ingested, find_decision, ingest_into_lake, newest_in_lake
+from warehouse.decision_log.ingestion import Ingested, find_decision, ingest_into_lake
 from warehouse.decision_log.outbox import (
     Backlog,
     append,
@@ -29,7 +31,7 @@ from warehouse.decision_log.outbox import (
     newest_in_outbox,
 )
 from warehouse.decision_log.pruning import Pruned, prune
-from warehouse.decision_log.search import DecisionQuery, FoundDecision, Place, search_decisions
+from warehouse.decision_log.search import DecisionQuery, FoundDecision, Place, newest_in_lake, search_decisions
 
 __all__ = [
     "Backlog",
@@ -41,6 +43,7 @@ __all__ = [
     "Place",
     "Pruned",
     "ReportedOutcome",
+    "RoleWord",
     "RouteWord",
     "ScoringFailure",
     "ShadowDecision",
@@ -52,11 +55,13 @@ __all__ = [
     "create",
     "entries",
     "erase_entries",
+    "features",
     "find_by_key",
     "find_decision",
     "find_in_outbox",
     "find_shadow_in_outbox",
     "ingest_into_lake",
+    "json_text",
     "newest_in_lake",
     "newest_in_outbox",
     "outbox",

@@ -1,10 +1,14 @@
 """What the decision log holds: decisions and reported outcomes, column for column the lake's tables."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: What became of the history and cohorts that a model asks for: used ``fresh``, used though ``stale``, ``left_out`` for
 #: their age, ``unknown`` borrower, online store ``unavailable``, or ``not_needed`` by the model.
@@ -14,17 +18,18 @@ StatusWord = Literal["scored", "scored_with_stale_history", "scored_without_hist
 #: How a decision came about: one score request, a list in one request, the rows of a batch that were sent or that a
 #: table held, or ``backfill``: past applications, scored from the warehouse's own features and answered to no caller.
 RouteWord = Literal["online", "inline_batch", "file_batch", "table_batch", "backfill"]
+#: Which of the served versions scored: the champion, the challenger for its share of the applicants, the champion as
+#: ``fallback`` of a challenger that failed, or a challenger in ``shadow``, whose scores answer nobody.
+RoleWord = Literal["champion", "challenger", "fallback", "shadow"]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """One decision, column for column ``serving.predictions`` without ``ingested_at``; times are naive UTC.
+    """One decision, column for column ``serving.predictions``; times are naive UTC.
 
-    ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.bundle.logged_values``). ``role``: whether the
-    champion or the challenger answered, or the champion as ``fallback`` of a challenger that failed; ``batch`` and
-    ``shadow`` answered nobody. ``history``: what was looked up online, a :data:`HistoryWord`; None where features came
-    from the lake.
-    ``route``: a :data:`RouteWord`. ``caller_id`` and ``caller_name``: who asked, by the id that stays the same when a
-    key is rotated, and the name of the key or the token's subject; None for ``backfill``.
+    ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.bundle.logged_values``); in the lake the features are
+    columns of a table of their version (:mod:`warehouse.decision_log.features`). ``history``: None where features came
+    from the lake. ``caller_id`` and ``caller_name``: who asked, by the id that stays the same when a key is rotated,
+    and the name of the key or the token's subject; None for ``backfill``.
     """
 
     decision_id: str
@@ -42,13 +47,13 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     model_name: str
     model_version: int
     feature_version: str
-    route: str
-    status: str
+    route: RouteWord
+    status: StatusWord
     latency_ms: float | None = None
     features_as_of: datetime | None = None
     lake_snapshot: int | None = None
-    role: str = "champion"
-    history: str | None = None
+    role: RoleWord = "champion"
+    history: HistoryWord | None = None
     caller_id: str | None = None
     caller_name: str | None = None
 
@@ -92,8 +97,12 @@ class ScoringFailure(msgspec.Struct, frozen=True, kw_only=True):
     model_name: str
     model_version: int
     feature_version: str
-    role: str
+    role: RoleWord
     reason: str
+
+
+#: Rows of a batch have the same ids whenever it is scored again.
+BATCH_ROUTES: tuple[RouteWord, ...] = ("file_batch", "table_batch")
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,23 @@ class Entries:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the lake's table, without ``ingested_at``."""
-        return self.struct.__struct_fields__
+        return tuple(name for name in self.struct.__struct_fields__ if name != "features")
+
+    def arrow_schema(self) -> "pa.Schema":
+        """The struct's fields, typed as in the lake."""
+        import pyarrow as pa
+
+        from warehouse.lake.rows import arrow_schema
+
+        schema = arrow_schema(self.lake_table).append(pa.field("features", pa.string()))
+        return pa.schema([schema.field(name) for name in self.struct.__struct_fields__])
+
+    def to_arrow(self, entries: Sequence[msgspec.Struct]) -> "pa.Table":
+        """Entries of this kind in that schema."""
+        import pyarrow as pa
+
+        schema = self.arrow_schema()
+        return pa.table([[getattr(entry, name) for entry in entries] for name in schema.names], schema=schema)
 
     @property
     def key(self) -> str:

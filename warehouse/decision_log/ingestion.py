@@ -6,15 +6,25 @@ after they were appended, so that only its newest files need be asked, not all t
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from warehouse.decision_log.entries import DECISIONS, KINDS, OUTCOMES, SHADOWS, Decision, Entries
+from warehouse.decision_log.entries import (
+    BATCH_ROUTES,
+    DECISIONS,
+    KINDS,
+    OUTCOMES,
+    SHADOWS,
+    Decision,
+    Entries,
+    ShadowDecision,
+)
+from warehouse.decision_log.features import keep_features, read_features
 from warehouse.decision_log.outbox import connect, find_in_outbox, find_shadow_in_outbox, n_pending
 from warehouse.errors import LakeError, NotFoundError
 from warehouse.settings import Settings
@@ -39,7 +49,7 @@ def ingest_into_lake(settings: Settings, *, batch_rows: int = 50_000) -> Ingeste
     """Move what the outbox holds into the lake, each entry exactly once, however often or wherever this is interrupted.
 
     The API may go on appending. Takes the writer lease only when something is pending; raises LakeBusyError when
-    another writer keeps it.
+    another writer keeps it, another LakeError where no contract tells the types of a decision's features.
     """
     connection = connect(settings)
     if connection is None:
@@ -50,7 +60,7 @@ def ingest_into_lake(settings: Settings, *, batch_rows: int = 50_000) -> Ingeste
         from warehouse.lake.connection import writer
 
         with writer("ingest decisions", settings) as con:
-            gained = {kind.table: _ingest(connection, con, kind, batch_rows) for kind in KINDS}
+            gained = {kind.table: _ingest(settings, connection, con, kind, batch_rows) for kind in KINDS}
     return Ingested(gained[DECISIONS.table], gained[OUTCOMES.table], gained[SHADOWS.table])
 
 
@@ -68,7 +78,13 @@ def find_decision(settings: Settings, decision_id: str) -> Decision:
     return _find_in_lake(settings, decision_id)
 
 
-def _ingest(connection: sqlite3.Connection, con: "duckdb.DuckDBPyConnection", entries: Entries, batch_rows: int) -> int:
+def _ingest(
+    settings: Settings,
+    connection: sqlite3.Connection,
+    con: "duckdb.DuckDBPyConnection",
+    entries: Entries,
+    batch_rows: int,
+) -> int:
     n_gained = 0
     while True:
         # SQLite has one writer at a time: a lower sequence number never appears after a higher one was seen
@@ -80,62 +96,47 @@ def _ingest(connection: sqlite3.Connection, con: "duckdb.DuckDBPyConnection", en
         if not rows:
             return n_gained
         first_appended_at = min(appended_at for _, _, appended_at in rows)
-        n_gained += _insert_missing(con, entries, [payload for _, payload, _ in rows], first_appended_at)
+        n_gained += _insert_missing(settings, con, entries, [payload for _, payload, _ in rows], first_appended_at)
         _move_watermark(connection, entries, rows[-1][0])
         if len(rows) < batch_rows:
             return n_gained  # what the API has appended meanwhile can wait for the next run; other writers wait already
 
 
 def _insert_missing(
-    con: "duckdb.DuckDBPyConnection", entries: Entries, payloads: list[bytes], first_appended_at: float
+    settings: Settings,
+    con: "duckdb.DuckDBPyConnection",
+    entries: Entries,
+    payloads: list[bytes],
+    first_appended_at: float,
 ) -> int:
     """Commit to the lake the entries it lacks; their number."""
-    import pyarrow as pa
-
     structs = msgspec.msgpack.Decoder(entries.struct)
     decoded = [structs.decode(payload) for payload in payloads]
     since = datetime.fromtimestamp(first_appended_at, UTC).replace(tzinfo=None) - _CLOCK_STEP
-    if entries is OUTCOMES or any(isinstance(entry, Decision) and entry.role == "batch" for entry in decoded):
+    if entries is OUTCOMES or any(isinstance(entry, Decision) and entry.route in BATCH_ROUTES for entry in decoded):
         since = datetime.min  # their ids come again with the same report, or the same batch, however much later
-    schema = con.execute(f"select * exclude (ingested_at) from {entries.lake_table} limit 0").to_arrow_table().schema
-    batch = pa.table(
-        {name: pa.array([getattr(row, name) for row in decoded], schema.field(name).type) for name in entries.columns}
+    con.register("batch", entries.to_arrow(decoded))
+    # before the transaction, which may write to the lake alone; the lease keeps others from it
+    con.execute(
+        f"create or replace temp table lacking as select batch.* from batch anti join "
+        f"(select {entries.key} from {entries.lake_table} where ingested_at >= ?) as present using ({entries.key})",
+        [since],
     )
-    con.register("batch", batch)
-    try:
-        result = con.execute(
-            f"insert into {entries.lake_table} by name "
-            f"select batch.*, cast(? as timestamp) as ingested_at from batch "
-            f"anti join (select {entries.key} from {entries.lake_table} where ingested_at >= ?) as present "
-            f"on present.{entries.key} = batch.{entries.key}",
-            [datetime.now(UTC).replace(tzinfo=None), since],
-        ).fetchone()
-    finally:
-        con.unregister("batch")
-    return int(result[0]) if result else 0
+    con.unregister("batch")
+    con.execute("begin")
+    if issubclass(entries.struct, Decision):
+        keep_features(con, settings, "lacking")
+    ((n_rows,),) = con.execute(
+        f"insert into {entries.lake_table} by name "
+        f"select {', '.join(entries.columns)}, $1::timestamp as ingested_at from lacking",
+        [datetime.now(UTC).replace(tzinfo=None)],
+    ).fetchall()
+    con.execute("commit")
+    return int(n_rows)
 
 
 def _move_watermark(connection: sqlite3.Connection, entries: Entries, sequence: int) -> None:
     connection.execute("update watermarks set ingested_up_to = ? where entries = ?", (sequence, entries.table))
-
-
-def newest_in_lake(settings: Settings, n: int) -> list[Decision]:
-    """The API's decisions of the lake that were made last, newest first; none where there is no lake."""
-    import duckdb
-
-    from warehouse.lake.connection import connect as connect_to_lake
-    from warehouse.lake.connection import lake_exists
-
-    if not lake_exists(settings):  # not yet
-        return []
-    with closing(connect_to_lake(settings)) as con, readable():
-        try:
-            result = con.execute(
-                f"select * from {DECISIONS.lake_table} where route <> 'backfill' order by decided_at desc limit ?", [n]
-            )
-        except duckdb.CatalogException:  # a lake that no program has written to yet
-            return []
-        return [_decision(result.description or (), row, DECISIONS) for row in result.fetchall()]
 
 
 @contextmanager
@@ -152,12 +153,6 @@ def readable() -> Iterator[None]:
         raise LakeError(f"a query of {DECISIONS.lake_table} ended with {type(error).__name__}") from error
 
 
-def _decision(description: Sequence[tuple[Any, ...]], row: tuple[Any, ...], kind: Entries) -> Any:
-    """The struct of a row, whatever columns the lake's table has: one that no later version wrote to lacks some."""
-    found = dict(zip((column[0] for column in description), row, strict=True))
-    return msgspec.convert({name: found[name] for name in kind.columns if name in found}, kind.struct)
-
-
 def _find_in_lake(settings: Settings, decision_id: str) -> Decision:
     import duckdb
 
@@ -167,15 +162,17 @@ def _find_in_lake(settings: Settings, decision_id: str) -> Decision:
     if not lake_exists(settings):  # not yet
         raise _not_found(settings, decision_id)
     with closing(connect_to_lake(settings)) as con, readable():
-        for kind in (DECISIONS, SHADOWS):
+        for kind, struct in ((DECISIONS, Decision), (SHADOWS, ShadowDecision)):
             try:
-                result = con.execute(f"select * from {kind.lake_table} where decision_id = ?", [decision_id])
+                row = con.execute(
+                    f"select {', '.join(kind.columns)} from {kind.lake_table} where decision_id = ?", [decision_id]
+                ).fetchone()
             except duckdb.CatalogException:  # a lake that no program has written to yet
                 continue
-            row = result.fetchone()
             if row is not None:
-                decision: Decision = _decision(result.description or (), row, kind)
-                return decision
+                found = dict(zip(kind.columns, row, strict=True))
+                found["features"] = read_features(con, found["feature_version"], decision_id)
+                return msgspec.convert(found, struct)
     raise _not_found(settings, decision_id)
 
 

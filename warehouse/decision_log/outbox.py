@@ -31,6 +31,8 @@ create table if not exists decisions (
     payload blob not null,
     key_id text
 );
+-- of two decisions on one Idempotency-Key, in whatever processes, the second is not kept
+create unique index if not exists decisions_by_key on decisions (key_id) where key_id is not null;
 create table if not exists shadows (
     sequence integer primary key autoincrement,
     id text not null unique,
@@ -55,8 +57,6 @@ create table if not exists watermarks (
 ) without rowid;
 insert or ignore into watermarks values ('decisions', 0), ('shadows', 0), ('outcomes', 0), ('failures', 0);
 """
-#: Of two decisions on one Idempotency-Key, in whatever processes, the second is not kept.
-_KEYS = "create unique index if not exists decisions_by_key on decisions (key_id) where key_id is not null"
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECISION_DECODER = msgspec.msgpack.Decoder(Decision)
@@ -74,7 +74,7 @@ def create(settings: Settings, *, check_same_thread: bool = True) -> sqlite3.Con
     connection = _open(settings.outbox, check_same_thread=check_same_thread)
     connection.execute("pragma auto_vacuum = incremental")  # before the first table, or it has no effect
     connection.execute("pragma journal_mode = wal")
-    _bring_up_to_date(connection)
+    connection.executescript(f"begin immediate; {_SCHEMA} commit;")
     return connection
 
 
@@ -84,26 +84,10 @@ def connect(settings: Settings) -> sqlite3.Connection | None:
     if not settings.outbox.exists():
         return None
     connection = _open(settings.outbox)
-    tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
-    if "watermarks" not in tables:
+    if not connection.execute("select 1 from sqlite_master where name = 'watermarks'").fetchall():
         connection.close()  # the API is just making it
         return None
-    if not tables.issuperset(entries.table for entries in KINDS) or not _has_keys(connection):
-        _bring_up_to_date(connection)  # written by an earlier version
     return connection
-
-
-def _bring_up_to_date(connection: sqlite3.Connection) -> None:
-    connection.executescript(f"begin immediate; {_SCHEMA}")  # leaves the transaction open
-    if not _has_keys(connection):
-        connection.execute("alter table decisions add column key_id text")
-    connection.execute(_KEYS)
-    connection.execute("commit")
-
-
-def _has_keys(connection: sqlite3.Connection) -> bool:
-    found = connection.execute("select 1 from pragma_table_info('decisions') where name = 'key_id'").fetchall()
-    return bool(found)
 
 
 def append(
@@ -167,11 +151,7 @@ def find_in_outbox(connection: sqlite3.Connection, decision_id: str) -> Decision
 
 def find_by_key(connection: sqlite3.Connection, key_id: str) -> Decision | None:
     """The decision that a key stands for while the outbox holds it; about 25 microseconds."""
-    row = connection.execute(
-        # earlier versions made the key's id the decision's own
-        "select payload from decisions where key_id = ?1 union all select payload from decisions where id = ?1 limit 1",
-        (key_id,),
-    ).fetchone()
+    row = connection.execute("select payload from decisions where key_id = ?", (key_id,)).fetchone()
     return _DECISION_DECODER.decode(row[0]) if row else None
 
 

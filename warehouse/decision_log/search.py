@@ -4,14 +4,14 @@ The outbox is read first. A decision that is ingested meanwhile is then found in
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from warehouse.decision_log.entries import DECISIONS
+from warehouse.decision_log.entries import DECISIONS, HistoryWord, RoleWord, RouteWord, StatusWord
 from warehouse.decision_log.ingestion import readable
 from warehouse.decision_log.outbox import connect
 from warehouse.settings import Settings
@@ -37,10 +37,10 @@ class FoundDecision(msgspec.Struct, frozen=True, kw_only=True):
     model_name: str
     model_version: int
     feature_version: str
-    route: str
-    role: str
-    status: str
-    history: str | None = None
+    route: RouteWord
+    role: RoleWord
+    status: StatusWord
+    history: HistoryWord | None = None
     caller_id: str | None = None
     caller_name: str | None = None
 
@@ -106,7 +106,23 @@ def _matching(connection: "sqlite3.Connection", query: DecisionQuery) -> Iterato
             yield found
 
 
+def newest_in_lake(settings: Settings, n: int) -> list[FoundDecision]:
+    """The decisions of callers in the lake that were made last, newest first; none where there is no lake."""
+    return _select_from_lake(settings, ["route <> 'backfill'"], [], n)
+
+
 def _in_lake(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:
+    conditions = [f"{name} = ?" for name in query.wanted]
+    parameters: list[Any] = list(query.wanted.values())
+    if query.before is not None:
+        conditions.append("decided_at <= ? and (decided_at < ? or decision_id < ?)")
+        parameters += [query.before[0], *query.before]
+    return _select_from_lake(settings, conditions, parameters, query.n_rows)
+
+
+def _select_from_lake(
+    settings: Settings, conditions: Sequence[str], parameters: Sequence[Any], n_rows: int
+) -> list[FoundDecision]:
     import duckdb
 
     from warehouse.lake.connection import connect as connect_to_lake
@@ -115,18 +131,13 @@ def _in_lake(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:
     if not lake_exists(settings):  # not yet
         return []
     columns = FoundDecision.__struct_fields__
-    conditions = [f"{name} = ?" for name in query.wanted]
-    parameters: list[Any] = list(query.wanted.values())
-    if query.before is not None:
-        conditions.append("decided_at <= ? and (decided_at < ? or decision_id < ?)")
-        parameters += [query.before[0], *query.before]
     where = f"where {' and '.join(conditions)} " if conditions else ""
     with closing(connect_to_lake(settings)) as con, readable():
         try:
             rows = con.execute(
                 f"select {', '.join(columns)} from {DECISIONS.lake_table} {where}"
                 "order by decided_at desc, decision_id desc limit ?",
-                [*parameters, query.n_rows],
+                [*parameters, n_rows],
             ).fetchall()
         except duckdb.CatalogException:  # a lake that no program has written to yet
             return []

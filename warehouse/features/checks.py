@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from warehouse.errors import ContractError
 from warehouse.features.contract import FeatureColumn, FeatureContract
 from warehouse.lake.connection import current_snapshot
-from warehouse.lake.tables import TABLES
+from warehouse.lake.tables import program_tables
 
 if TYPE_CHECKING:
     import duckdb
@@ -108,7 +108,7 @@ def check_features(
 def record_violations(con: "duckdb.DuckDBPyConnection", result: CheckResult) -> None:
     """Add the violations to ``monitoring.contract_violations``; ``con`` is a writer's. Adds nothing when it passed."""
     checked_at = datetime.now(UTC).replace(tzinfo=None)
-    columns = TABLES["monitoring.contract_violations"]
+    columns = program_tables()["monitoring.contract_violations"]
     names, marks = ", ".join(columns), ", ".join("?" for _ in columns)
     for violation in result.violations:
         con.execute(

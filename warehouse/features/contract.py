@@ -151,6 +151,11 @@ class FeatureContract:
         )
 
     @cached_property
+    def feature_types(self) -> dict[str, str]:
+        """Feature → SQL type, in table order."""
+        return {feature.name: feature.data_type for feature in self.features}
+
+    @cached_property
     def input_names(self) -> tuple[str, ...]:
         """Names of the inputs, in table order."""
         return tuple(column.name for column in self.inputs)

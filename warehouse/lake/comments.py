@@ -8,9 +8,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-import yaml
-
-from warehouse.lake.tables import TABLES
+from warehouse.lake.tables import program_tables, read_sources
 from warehouse.settings import DBT_PROJECT_DIR
 from warehouse.sql.quoting import literal
 
@@ -73,7 +71,7 @@ def write_comments(con: "duckdb.DuckDBPyConnection") -> None:
 
 
 def _missing(con: "duckdb.DuckDBPyConnection", query: str) -> dict[tuple[str, str | None], str]:
-    found = con.execute(query, [list(TABLES)]).fetchall()
+    found = con.execute(query, [list(program_tables())]).fetchall()
     return {
         (table, column): text for table, column, comment in found if (text := description(table, column)) != comment
     }
@@ -93,10 +91,9 @@ def description(table: str, column: str | None = None) -> str:
 def _described() -> dict[tuple[str, str | None], str]:
     found: dict[tuple[str, str | None], str] = {}
     for path in sorted((DBT_PROJECT_DIR / "models").rglob("*.yml")):
-        text = path.read_text()
-        if not re.search("^sources:", text, re.MULTILINE):
+        if not re.search("^sources:", path.read_text(), re.MULTILINE):
             continue
-        for source in yaml.load(text, yaml.CSafeLoader)["sources"]:
+        for source in read_sources(path):
             for table in source.get("tables", ()):
                 name = f"{source.get('schema', source['name'])}.{table['name']}"
                 found[name, None] = table.get("description", "").strip()

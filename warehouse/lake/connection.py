@@ -218,7 +218,7 @@ def current_snapshot(con: duckdb.DuckDBPyConnection) -> int:
 
 
 def prepare(con: duckdb.DuckDBPyConnection) -> None:
-    """Create, in one transaction, the schemas, program-written and raw tables, columns and comments that are missing.
+    """Create, in one transaction, the schemas, program-written and raw tables and comments that are missing.
 
     Called with the lease held, by every writer: the first one makes one snapshot, the others only look.
     """
@@ -243,16 +243,15 @@ def is_prepared(con: duckdb.DuckDBPyConnection) -> bool:
 def _existing_and_missing(con: duckdb.DuckDBPyConnection) -> tuple[Collection[str] | None, list[str]]:
     """The tables there are, None where nothing is missing, and the statements that make the others of programs."""
     schemas = {row[0] for row in con.execute("select schema_name from information_schema.schemata").fetchall()}
-    columns = con.execute(
-        "select table_schema || '.' || table_name, list(column_name) from information_schema.columns "
-        "where table_catalog = ? group by all",
+    tables = con.execute(
+        "select table_schema || '.' || table_name from information_schema.tables where table_catalog = ?",
         [CATALOG],
     )
-    existing = {name: set(names) for name, names in columns.fetchall()}
+    existing = {name for (name,) in tables.fetchall()}
     statements = missing_statements(existing)
-    is_complete = schemas.issuperset(SCHEMAS) and not statements and existing.keys() >= raw_columns().keys()
+    is_complete = schemas.issuperset(SCHEMAS) and not statements and existing >= raw_columns().keys()
     is_complete = is_complete and not comments_are_missing(con)
-    return None if is_complete else existing.keys(), statements
+    return None if is_complete else existing, statements
 
 
 def _extensions(settings: Settings) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from warehouse.lake.tables import TABLES
+from warehouse.lake.tables import program_tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,6 +17,7 @@ def arrow_schema(table: str) -> "pa.Schema":
         "double": pa.float64(),
         "integer": pa.int32(),
         "bigint": pa.int64(),
+        "boolean": pa.bool_(),
         "timestamp": pa.timestamp("us"),
     }
-    return pa.schema([(name, types[data_type]) for name, data_type in TABLES[table].items()])
+    return pa.schema([(name, types[data_type]) for name, data_type in program_tables()[table].items()])

@@ -5,6 +5,15 @@
 {% macro known_before(rows, points) -%} {{ rows }}.known_at < {{ points }}.as_of {%- endmacro %}
 
 {#-
+    A statement counts as history for half a year after its day: one older than history_months() before a point is not
+    read. is_recent: whether a statement is of the last months before a point.
+-#}
+{% macro history_months() -%} {{ return(6) }} {%- endmacro %}
+{% macro is_recent(statements, points, months) -%}
+    {{ statements }}.statement_on >= {{ months_later(points ~ '.as_of', -months) }}
+{%- endmacro %}
+
+{#-
     Whether an outcome is dated before the decision on its own loan, which its lender's file must have wrong: it counts
     nowhere, for a loan would be an earlier one of its own. By the month, where only months of outcomes are published.
 -#}
@@ -34,8 +43,8 @@
 statement_history as (
     select
         points.point_id,
-        {%- for months in (3, 6) %}
-        {%- set recent = 'statements.statement_on >= ' ~ months_later('points.as_of', -months) %}
+        {%- for months in (3, history_months()) %}
+        {%- set recent = is_recent('statements', 'points', months) | trim %}
         cast(count(case when {{ recent }} then 1 end) as integer) as n_statements_{{ months }}m,
         cast(count(case when {{ recent }} and statements.months_past_due > 0 then 1 end) as integer)
             as n_late_statements_{{ months }}m,
@@ -53,7 +62,7 @@ statement_history as (
     inner join {{ ref('int_statements') }} as statements
         on statements.borrower_id = points.borrower_id
         and {{ known_before('statements', 'points') }}
-        and statements.statement_on >= {{ months_later('points.as_of', -6) }}
+        and {{ is_recent('statements', 'points', history_months()) }}
     group by points.point_id
 ),
 
@@ -75,7 +84,9 @@ prior_applications as (
 outcomes_by_borrower as (
     select
         applications.borrower_id,
+        outcomes.application_id,
         outcomes.is_default,
+        outcomes.outcome_at,
         outcomes.known_at
     from {{ ref('int_outcomes') }} as outcomes
     inner join {{ ref('int_applications') }} as applications on applications.application_id = outcomes.application_id

@@ -1,12 +1,10 @@
 """Bring a table of the online store in line with a stream of rows: write changes, delete missing records.
 
-Rows come ordered by key, as LMDB keeps its own, so the two are merged in one pass over both: memory stays at one batch
-whatever the size, and a run that changes nothing writes nothing.
+LMDB keeps its keys in the order in which rows come; the two are merged, some thousand rows a transaction.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +15,8 @@ from warehouse.errors import OnlineStoreError
 from warehouse.files.turns import file_turn
 from warehouse.online_store.interface import WriteResult
 from warehouse.online_store.lmdb_environment import Environment
-from warehouse.online_store.records import (
-    Freshness,
-    Layout,
-    TableName,
-    encode_record,
-    is_same,
-    source_key,
-    to_datetime,
-)
+from warehouse.online_store.merging import InOrder, Pass
+from warehouse.online_store.records import Layout, TableName, encode_record, is_same, source_key
 from warehouse.online_store.rows import Row, read_rows
 
 if TYPE_CHECKING:
@@ -36,21 +27,6 @@ _ROWS_A_COMMIT = 20_000
 _COMPLETE = b"complete"
 
 
-@dataclass
-class _Pass:
-    """One pass: the place reached in the table, and the clocks of the sources seen."""
-
-    table: TableName
-    snapshot: int
-    position: bytes = b""
-    clocks: dict[str, int] = field(default_factory=dict)
-    result: WriteResult = field(default_factory=WriteResult)
-
-    def copy(self) -> "_Pass":
-        """A pass that can go on without changing this one."""
-        return replace(self, clocks=dict(self.clocks), result=replace(self.result))
-
-
 def write_table(
     environment: Environment, path: Path, table: TableName, batches: Iterable["pa.RecordBatch"], snapshot: int
 ) -> WriteResult:
@@ -58,11 +34,12 @@ def write_table(
     with only_writer(path):
         if environment.is_replaced():
             raise OnlineStoreError(f"the online store at {path} was rewritten while this refresh waited: run it again")
-        this = _Pass(table, snapshot)
+        this, position = Pass(table, snapshot), b""
         for layout, rows in read_rows(table, batches, at_once=_ROWS_A_COMMIT):
             number = _layout_number(environment, layout)
-            this = _commit(environment, partial(_merge, environment=environment, before=this, layout=number, rows=rows))
-        return _commit(environment, partial(_finish, environment=environment, before=this)).result
+            this = _commit(environment, partial(_merge, environment, this, position, layout=number, rows=rows))
+            position = rows[-1].key
+        return _commit(environment, partial(_finish, environment, this, position)).result
 
 
 def only_writer(path: Path) -> AbstractContextManager[None]:
@@ -80,36 +57,31 @@ def _layout_number(environment: Environment, layout: Layout) -> int:
         return known[data]
 
 
-def _merge(txn: lmdb.Transaction, *, environment: Environment, before: _Pass, layout: int, rows: list[Row]) -> _Pass:
+def _merge(
+    environment: Environment, before: Pass, position: bytes, txn: lmdb.Transaction, *, layout: int, rows: list[Row]
+) -> Pass:
     """The pass advanced past these rows; ``before`` stays as it is, so that a commit can be tried again."""
-    done = before.copy()
-    cursor = txn.cursor(environment.tables[done.table])
-    _after(cursor, done.position)
-    for key, source, as_of, body in rows:
-        stored = _delete_until(cursor, key, done.result)
-        if stored is not None and is_same(stored, layout, body):
-            done.result.n_unchanged += 1
-            cursor.next()
-        else:
-            cursor.put(key, encode_record(layout, as_of, done.snapshot, body))
-            done.result.n_written += 1
-            cursor.next()
-        # the least recent row counts: a source is as fresh as its stalest borrower
-        done.clocks[source] = min(as_of, done.clocks.get(source, as_of))
-        done.position = key
+    done, table = before.copy(), environment.tables[before.table]
+    stored = InOrder(_behind(position, txn.cursor(table)))
+    for row in rows:
+        for key, _ in stored.before(row.key):
+            txn.delete(key, db=table)
+            done.result.n_deleted += 1
+        found = stored.at(row.key)
+        is_written = found is None or not is_same(found, layout, row.body)
+        if is_written:
+            txn.put(row.key, encode_record(layout, row.as_of, done.snapshot, row.body), db=table)
+        done.count(row, is_written=is_written)
     return done
 
 
-def _finish(txn: lmdb.Transaction, *, environment: Environment, before: _Pass) -> _Pass:
+def _finish(environment: Environment, before: Pass, position: bytes, txn: lmdb.Transaction) -> Pass:
     """Delete what lies behind the last row, then say how fresh each source is."""
-    done, sources = before.copy(), environment.tables["sources"]
-    cursor = txn.cursor(environment.tables[done.table])
-    _after(cursor, done.position)
-    _delete_until(cursor, None, done.result)
-    fresh = {
-        source_key(done.table, source): Freshness(to_datetime(as_of), done.snapshot)
-        for source, as_of in done.clocks.items()
-    }
+    done, table, sources = before.copy(), environment.tables[before.table], environment.tables["sources"]
+    for key, _ in InOrder(_behind(position, txn.cursor(table))).before(None):
+        txn.delete(key, db=table)
+        done.result.n_deleted += 1
+    fresh = done.freshness()
     for key in [bytes(key) for key, _ in txn.cursor(sources)]:
         if key.startswith(source_key(done.table, "")) and key not in fresh:
             txn.delete(key, db=sources)
@@ -119,23 +91,17 @@ def _finish(txn: lmdb.Transaction, *, environment: Environment, before: _Pass) -
     return done
 
 
-def _after(cursor: lmdb.Cursor, position: bytes) -> None:
-    """Put the cursor on the first record behind ``position``."""
-    if cursor.set_range(position) and bytes(cursor.key()) == position:
-        cursor.next()
+def _behind(position: bytes, cursor: lmdb.Cursor) -> Iterator[tuple[bytes, bytes]]:
+    """The records whose key comes after ``position``."""
+    is_there = cursor.set_range(position)
+    if is_there and bytes(cursor.key()) == position:
+        is_there = cursor.next()
+    while is_there:
+        yield bytes(cursor.key()), bytes(cursor.value())
+        is_there = cursor.next()
 
 
-def _delete_until(cursor: lmdb.Cursor, key: bytes | None, result: WriteResult) -> bytes | None:
-    """Delete records before ``key`` (all, for None); the record at ``key``, on which the cursor then stands, if any."""
-    while here := bytes(cursor.key()):
-        if key is not None and here >= key:
-            return bytes(cursor.value()) if here == key else None
-        cursor.delete()
-        result.n_deleted += 1
-    return None
-
-
-def _commit(environment: Environment, write: Callable[[lmdb.Transaction], _Pass]) -> _Pass:
+def _commit(environment: Environment, write: Callable[[lmdb.Transaction], Pass]) -> Pass:
     while True:
         try:
             with environment.begin(write=True) as txn:

@@ -1,8 +1,8 @@
 """Bring a table of the Redis store in line with a stream of rows: write changes, delete missing records.
 
 ``<prefix>:<table>`` is a sorted set whose members, all of score 0, are a record's key and the digest of its content.
-They come in the order of the rows, so that the two are merged in one pass, as with LMDB's own order: only keys and
-digests are read back, memory stays at some thousand of them, and a run that changes nothing writes nothing but its end.
+They come in the order of the rows, and the two are merged: only keys and digests are read back, some thousand at a
+time.
 Records and set change together, some thousand rows a transaction; how recent a source is, is said when the pass ends.
 """
 
@@ -19,14 +19,8 @@ from redis.exceptions import WatchError
 
 from warehouse.errors import OnlineStoreError
 from warehouse.online_store.interface import WriteResult
-from warehouse.online_store.records import (
-    Freshness,
-    Layout,
-    TableName,
-    encode_record,
-    source_key,
-    to_datetime,
-)
+from warehouse.online_store.merging import InOrder, Pass
+from warehouse.online_store.records import Layout, TableName, encode_record, source_key
 from warehouse.online_store.redis_records import META, Meta, record_field
 from warehouse.online_store.rows import Row, read_rows
 
@@ -69,65 +63,57 @@ def write_table(
     batched = read_rows(table, batches, at_once=_ROWS_A_COMMIT)
     first = next(batched, None)  # before the turn is taken: the lake's sort may take longer than a turn lasts
     with _Turn.taken(client, prefix, turn_seconds) as turn:
-        this = _Pass(table, snapshot, turn, _Index(client, f"{prefix}:{table}"))
+        this = _Writing(Pass(table, snapshot), turn, InOrder(_members(client, f"{prefix}:{table}")))
         for layout, rows in chain([first] if first else [], batched):
             turn.keep()
             number = turn.layout_number(layout)
             for row in rows:
                 this.merge(row, number)
         this.finish()
-    return this.result
+    return this.done.result
 
 
 @dataclass
-class _Pass:
-    """One pass over a table: what its next transaction does, and the clocks of the sources seen."""
+class _Writing:
+    """One pass over a table, and what its next transaction does."""
 
-    table: TableName
-    snapshot: int
+    done: Pass
     turn: "_Turn"
-    stored: "_Index"
+    stored: InOrder[bytes]
     changes: _Changes = field(default_factory=_Changes)
-    clocks: dict[str, int] = field(default_factory=dict)
-    result: WriteResult = field(default_factory=WriteResult)
 
     def merge(self, row: Row, layout: int) -> None:
         """Forget what the store holds before this row, and write the row where it differs."""
         self._forget_before(row.key)
-        # the least recent row counts: a source is as fresh as its stalest borrower
-        self.clocks[row.source] = min(row.as_of, self.clocks.get(row.source, row.as_of))
         before, now = self.stored.at(row.key), _member(row.key, layout, row.body)
-        if before == now:
-            self.result.n_unchanged += 1
-            return
-        if before is not None:
-            self.changes.gone_index.append(before)
-        self.changes.index.append(now)
-        self.changes.put[record_field(self.table, row.key)] = encode_record(layout, row.as_of, self.snapshot, row.body)
-        self.result.n_written += 1
-        self._commit_if_full()
+        if before != now:
+            if before is not None:
+                self.changes.gone_index.append(before)
+            self.changes.index.append(now)
+            record = encode_record(layout, row.as_of, self.done.snapshot, row.body)
+            self.changes.put[record_field(self.done.table, row.key)] = record
+            self._commit_if_full()
+        self.done.count(row, is_written=before != now)
 
     def finish(self) -> None:
         """Forget what lies behind the last row, then say how fresh each source is."""
         self._forget_before(None)
-        meta, of_table = self.turn.read_meta(), source_key(self.table, "")
-        meta.sources = {key: fresh for key, fresh in meta.sources.items() if not key.startswith(of_table)} | {
-            source_key(self.table, source): Freshness(to_datetime(as_of), self.snapshot)
-            for source, as_of in self.clocks.items()
-        }
+        meta, of_table = self.turn.read_meta(), source_key(self.done.table, "")
+        others = {key: fresh for key, fresh in meta.sources.items() if not key.startswith(of_table)}
+        meta.sources = others | self.done.freshness()
         meta.is_complete = True
-        self.turn.commit(self.table, self.changes, meta)
+        self.turn.commit(self.done.table, self.changes, meta)
 
     def _forget_before(self, key: bytes | None) -> None:
-        for member in self.stored.before(key):
+        for gone, member in self.stored.before(key):
             self.changes.gone_index.append(member)
-            self.changes.gone.append(record_field(self.table, _key(member)))
-            self.result.n_deleted += 1
+            self.changes.gone.append(record_field(self.done.table, gone))
+            self.done.result.n_deleted += 1
             self._commit_if_full()
 
     def _commit_if_full(self) -> None:
         if len(self.changes) >= _ROWS_A_COMMIT:
-            self.turn.commit(self.table, self.changes)
+            self.turn.commit(self.done.table, self.changes)
             self.changes = _Changes()
 
 
@@ -136,38 +122,12 @@ def _member(key: bytes, layout: int, body: bytes) -> bytes:
     return key + b"\0" + blake2b(body, digest_size=_DIGEST_BYTES, salt=b"%d" % layout).digest()
 
 
-def _key(member: bytes) -> bytes:
-    return member[: -_DIGEST_BYTES - 1]
-
-
-class _Index:
-    """The members of a table's sorted set in order, read page by page, ahead of what the pass writes."""
-
-    def __init__(self, client: "redis.Redis", name: str) -> None:
-        self._client: Any = client
-        self._name = name
-        self._members = self._pages()
-        self._next = next(self._members, None)
-
-    def before(self, key: bytes | None) -> Iterator[bytes]:
-        """Members whose key comes before this one (all that are left, for None)."""
-        while self._next is not None and (key is None or _key(self._next) < key):
-            yield self._next
-            self._next = next(self._members, None)
-
-    def at(self, key: bytes) -> bytes | None:
-        """The member of this key, if there is one; only after :meth:`before` of the same key."""
-        found = self._next
-        if found is None or _key(found) != key:
-            return None
-        self._next = next(self._members, None)
-        return found
-
-    def _pages(self) -> Iterator[bytes]:
-        start = b"-"
-        while page := self._client.zrange(self._name, start, b"+", bylex=True, offset=0, num=_INDEX_PAGE):
-            yield from page
-            start = b"(" + page[-1]
+def _members(client: Any, name: str) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and members of a sorted set in order, read page by page, ahead of what the pass writes."""
+    start = b"-"
+    while page := client.zrange(name, start, b"+", bylex=True, offset=0, num=_INDEX_PAGE):
+        yield from ((member[: -_DIGEST_BYTES - 1], member) for member in page)
+        start = b"(" + page[-1]
 
 
 @dataclass

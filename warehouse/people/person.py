@@ -124,7 +124,8 @@ def find_person(settings: Settings, con: duckdb.DuckDBPyConnection, borrower_id:
 def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person) -> Iterator[HeldRows]:
     """Where the lake as it stands holds the person; tables without a row of theirs are left out.
 
-    Applications that staging refused, which raw rows alone know, are added to the person's ids on the way.
+    Added to the person's ids on the way: applications that staging refused, which raw rows alone know, and decisions
+    on the person's applications that name no borrower, since a table of features has the decision's id alone.
     Raises ContractError if a lender's raw tables do not declare their ids.
     """
     columns = _columns(con)
@@ -141,6 +142,7 @@ def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person
         lines |= found
         if found:
             yield HeldRows(*_place(received), condition, raw=received)
+    person.decision_ids |= _decisions_on(con, columns, person)
     others = {table: names for table, names in columns.items() if not any(table == _place(each) for each in raw)}
     yield from _rows_of_tables(con, others, person, lines, raw)
 
@@ -189,6 +191,21 @@ def logged_entries(settings: Settings, person: Person) -> Iterator[tuple[Entries
         is_mine = getattr(entry, "borrower_id", None) == person.borrower_id
         if is_mine or entry.application_id in person.application_ids:
             yield entries, entry_id, entry
+
+
+def _decisions_on(
+    con: duckdb.DuckDBPyConnection, columns: Mapping[tuple[str, str], set[str]], person: Person
+) -> set[str]:
+    applications = ", ".join(map(literal, sorted(person.application_ids))) or "null"
+    return {
+        decision_id
+        for table, names in columns.items()
+        if names >= {"application_id", "decision_id"}
+        for (decision_id,) in con.execute(
+            f"select decision_id from {identifier(*table)} where application_id in ({applications})"
+        ).fetchall()
+        if decision_id is not None
+    }
 
 
 def _applications_in(con: duckdb.DuckDBPyConnection, raw: RawTable, borrower_id: str) -> set[str]:

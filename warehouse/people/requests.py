@@ -63,6 +63,6 @@ def last_erasure(con: duckdb.DuckDBPyConnection, person: str) -> datetime | None
         row = con.execute(
             "select max(requested_at) from serving.person_requests where kind = 'erase' and person = $1", [person]
         ).fetchone()
-    except (duckdb.CatalogException, duckdb.BinderException):
-        return None  # a lake that no writer of this version has opened yet
+    except duckdb.CatalogException:
+        return None  # a lake that no program has written to yet
     return row[0] if row else None

@@ -96,13 +96,17 @@ class RawTable:
         return found[len(prefix) :]
 
 
-def read_manifest(settings: Settings) -> Mapping[str, Any]:
+def read_manifest(settings: Settings, *, compiled: str | None = None) -> Mapping[str, Any]:
     """dbt's manifest of the project: the newest of this home, else made by ``dbt parse``, which takes some seconds.
 
-    A home that an analyst built by ``dbt build`` has none: dbt leaves it in the project. Raises DbtProjectError where
-    the project cannot be parsed.
+    ``compiled``: a model whose compiled SQL it must hold, as a build of other models leaves none. A home that an
+    analyst built by ``dbt build`` has no manifest: dbt leaves it in the project. Raises DbtProjectError where the
+    project cannot be parsed.
     """
-    return kept_manifest(settings) or _parsed_manifest(settings)
+    kept = kept_manifest(settings)
+    if kept is not None and (compiled is None or _is_compiled(kept, compiled)):
+        return kept
+    return _made_manifest(settings, compiled)
 
 
 def kept_manifest(settings: Settings) -> Mapping[str, Any] | None:
@@ -115,9 +119,15 @@ def kept_manifest(settings: Settings) -> Mapping[str, Any] | None:
     return found
 
 
-def _parsed_manifest(settings: Settings) -> Mapping[str, Any]:
+def _is_compiled(manifest: Mapping[str, Any], model: str) -> bool:
+    return any(node["name"] == model and node.get("compiled_code") for node in manifest["nodes"].values())
+
+
+def _made_manifest(settings: Settings, compiled: str | None) -> Mapping[str, Any]:
+    # no look at the lake: the SQL of a model depends on the project alone
+    doing = ["compile", "--no-introspect", "--select", compiled] if compiled else ["parse"]
     with tempfile.TemporaryDirectory() as target:
-        command = [str(Path(sys.executable).with_name("dbt")), "--quiet", "parse", "--no-use-colors"]
+        command = [str(Path(sys.executable).with_name("dbt")), "--quiet", *doing, "--no-use-colors"]
         command += ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target", "prod"]
         command += ["--target-path", target, "--log-path", target]
         environment = {**os.environ, "LOANLAKE_HOME": str(settings.home), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}

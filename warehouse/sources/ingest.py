@@ -197,7 +197,8 @@ def _load(
         if rejected:
             _insert_rejected(con, target, name, rejected, loaded_at)
         con.execute(
-            "insert into raw.files values (?, ?, ?, ?, ?, ?, ?, ?, null)",
+            "insert into raw.files (source, entity, file, sha256, n_bytes, n_rows, n_quarantined, loaded_at) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?)",
             [target.source, target.entity, name, landed.sha256, landed.n_bytes, n_rows, len(rejected), loaded_at],
         )
         landed.require_unchanged()

@@ -7,10 +7,10 @@ import duckdb
 
 from warehouse.errors import SourceFileError
 from warehouse.lake.comments import write_comments
-from warehouse.lake.tables import TABLES
+from warehouse.lake.tables import program_tables
 from warehouse.raw import PROVENANCE_COLUMNS, SOURCES, create_raw_table, is_name, raw_columns, raw_table
 
-_NOT_FOR_FILES = {*TABLES, *raw_columns(), "raw.quarantine"}
+_NOT_FOR_FILES = {*program_tables(), *raw_columns(), "raw.quarantine"}
 _SHOWN_COLUMNS = 20
 
 
@@ -55,8 +55,8 @@ def target_of(source: str, entity: str | None) -> Target:
 def _own_lender(source: str, entity: str | None) -> Target:
     if entity is None:
         raise SourceFileError(
-            f"{source!r} is none of the known sources ({', '.join(SOURCES)}): for a lender of your own say what kind "
-            "of file this is, for instance --entity loans"
+            f"a file of a lender of your own, {source!r}, needs the kind of file it is, which names its raw table: for "
+            "instance --entity loans"
         )
     target = Target(source, entity, None)
     if target.table in _NOT_FOR_FILES:

@@ -13,7 +13,7 @@ from orchestration.lib.dbt_project import prepared_manifest
 from orchestration.lib.layers import LAKE_WRITER
 from orchestration.lib.run_settings import RunSettings
 from warehouse.errors import SourceFileError
-from warehouse.lake.tables import TABLES
+from warehouse.lake.tables import program_tables
 from warehouse.raw import SOURCES, raw_columns, raw_table
 from warehouse.settings import Settings
 from warehouse.sources import ingest_files, ingest_simulated
@@ -96,7 +96,7 @@ def own_lenders_tables(manifest: Mapping[str, Any]) -> list[str]:
     read = {
         f"{node['schema']}.{node['identifier']}" for node in manifest["sources"].values() if node["schema"] == "raw"
     }
-    return sorted(read - raw_columns().keys() - TABLES.keys())
+    return sorted(read - raw_columns().keys() - program_tables().keys())
 
 
 def ingest_steps(manifest: Mapping[str, Any]) -> list[dg.AssetsDefinition]:

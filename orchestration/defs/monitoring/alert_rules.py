@@ -10,15 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from ml.monitoring.retraining import (
-    MIN_DEFAULTS,
-    MIN_MATURE,
-    PromotedAuc,
-    features_have_drifted,
-    performance_has_decayed,
-    scores_have_drifted,
-    tested_auc,
-)
+from ml.monitoring.retraining import features_have_drifted, performance_has_decayed, scores_have_drifted
 from warehouse.errors import NoLakeError
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
@@ -64,19 +56,15 @@ def decay_alarm(settings: Settings, champion: "Deployment") -> Alarm | None:
     """Mature labels show that the champion ranks worse than when tested, or that defaults outgrew its probabilities."""
     found = _row(
         settings,
-        "select month, auc, default_rate, mean_probability from monitoring.model_performance where {champion} "
-        f"and n_mature >= {MIN_MATURE} and n_defaults >= {MIN_DEFAULTS} order by month desc limit 1",
+        "select month, auc, auc_limit, default_rate, default_rate_limit from monitoring.model_performance "
+        "where {champion} and auc_limit is not null order by month desc limit 1",
         champion,
     )
     if found is None:
         return None
-    month, auc, default_rate, mean_probability = found
+    month, auc, auc_limit, default_rate, rate_limit = found
     reason = performance_has_decayed(
-        month,
-        auc=auc,
-        default_rate=default_rate,
-        mean_probability=mean_probability,
-        tested=_tested_auc(settings, champion),
+        month, auc=auc, auc_limit=auc_limit, default_rate=default_rate, default_rate_limit=rate_limit
     )
     return _alarm(champion, "decay", month, reason) if reason else None
 
@@ -98,10 +86,6 @@ def _alarm(champion: "Deployment", kind: str, at: date | int, reason: str) -> Al
     when = at.isoformat() if isinstance(at, date) else str(at)
     key = f"{kind}-{champion.model_name}-{champion.model_version}-{when}"
     return Alarm(champion.source, key, f"{champion.model_name} version {champion.model_version}: {reason}")
-
-
-def _tested_auc(settings: Settings, champion: "Deployment") -> PromotedAuc:
-    return tested_auc(json.loads((champion.bundle_directory(settings) / "metrics.json").read_text()))
 
 
 def _row(settings: Settings, query: str, champion: "Deployment") -> tuple[Any, ...] | None:

@@ -148,21 +148,23 @@ def feature_skew(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 @dg.asset(key=PERFORMANCE, deps=[PREDICTIONS], group_name="monitoring", kinds={"duckdb"}, pool=LAKE_WRITER)
 def performance(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """Performance of decisions by month, where their labels are mature."""
+    from ml.monitoring.limits import PromotedAuc
     from ml.monitoring.performance import record_performance
     from orchestration.defs.monitoring.measuring import monitored_versions
 
     settings, started = Settings.from_environment(), time.monotonic()
-    champion, *challengers = monitored_versions(settings, run_settings.active_source(settings))
-    months = record_performance(settings, champion.model)
-    for challenger in challengers:
-        record_performance(settings, challenger.model)
+    # the champion's first
+    months, *_ = [
+        record_performance(settings, version.model, tested=PromotedAuc.of(version.bundle.metrics))
+        for version in monitored_versions(settings, run_settings.active_source(settings))
+    ]
     n_mature = sum(row.n_mature for row in months)
     return dg.MaterializeResult(
         metadata={
             "summary": f"{n_mature:,} mature decisions in {len(months)} months",
             "dagster/row_count": len(months),
             "by month": pages.table(
-                ["month", "mature", "defaults", "default rate", "mean probability", "AUC", "Brier"],
+                ["month", "mature", "defaults", "default rate", "mean probability", "AUC", "Brier", "decayed"],
                 [
                     [
                         f"{row.month:%Y-%m}",
@@ -172,6 +174,7 @@ def performance(run_settings: RunSettings) -> dg.MaterializeResult[None]:
                         f"{row.mean_probability:.4f}",
                         "–" if row.auc is None else f"{row.auc:.4f}",
                         f"{row.brier:.4f}",
+                        ("yes" if row.is_decayed else "no") if row.is_judged else "too few outcomes",
                     ]
                     for row in months
                 ],

@@ -117,6 +117,7 @@ def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     Gates are evaluated once per candidate. They are evaluated again if the lender changed a limit, or if the candidate
     was refused because of the deployed model, which may since have been fixed.
     """
+    from ml.judging.metrics import candidate_on_test
     from orchestration.defs.training.steps import is_judged, judge_candidate
 
     settings, started = Settings.from_environment(), time.monotonic()
@@ -127,8 +128,8 @@ def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
         judgement = judge_candidate(settings, read_training_set_record(settings, source), directory)
 
     page = write_model_page(settings, source, directory, judgement)
-    measured = json.loads((directory.bundle / "metrics.json").read_text())["measured"]
-    test = next(row for row in measured if (row["split"], row["month"], row["model"]) == ("test", None, "candidate"))
+    metrics = json.loads((directory.bundle / "metrics.json").read_text())
+    test = candidate_on_test(metrics)
     n_refused = sum(not gate["passed"] for gate in judgement.gates)
     figures = ", ".join(
         f"{label} {test[name]:.4f}" for label, name in (("AUC", "auc"), ("KS", "ks"), ("Brier", "brier"))
@@ -140,7 +141,7 @@ def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
             "figures and plots": dg.MetadataValue.url(links.report(page, settings)),
             **{f"test_{name}": test[name] for name in ("auc", "gini", "ks", "brier", "ece", "log_loss")},
             **{name.replace("_", " "): pages.image(png, name) for name, png in directory.read_plots().items()},
-            "by split": pages.table(pages.SPLIT_HEADER, pages.split_rows(measured)),
+            "by split": pages.table(pages.SPLIT_HEADER, pages.split_rows(metrics["measured"])),
             "confusion on test": pages.confusion(test),
             "seconds": round(time.monotonic() - started, 2),
         }

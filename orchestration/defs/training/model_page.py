@@ -21,9 +21,11 @@ _PLOTS = ("roc", "calibration", "score_distribution", "feature_importance")
 
 def write_model_page(settings: Settings, source: str, directory: CandidateDirectory, judgement: Judgement) -> Path:
     """Write the page of a judged candidate, and beside it what the index says of it; returns where the page is."""
-    measured = json.loads((directory.bundle / "metrics.json").read_text())["measured"]
+    from ml.judging.metrics import candidate_on_test
+
+    metrics = json.loads((directory.bundle / "metrics.json").read_text())
     lineage = json.loads((directory.bundle / "lineage.json").read_text())
-    test = next(row for row in measured if (row["split"], row["month"], row["model"]) == ("test", None, "candidate"))
+    test = candidate_on_test(metrics)
     path = settings.reports / "models" / source / f"{directory.fingerprint[:12]}.html"
     about = {
         "source": source,
@@ -31,7 +33,7 @@ def write_model_page(settings: Settings, source: str, directory: CandidateDirect
         "auc": test["auc"],
         "refused_by": list(judgement.refused),
     }
-    replace_file(path, _page(about, measured, test, judgement, directory.read_plots()))
+    replace_file(path, _page(about, metrics["measured"], test, judgement, directory.read_plots()))
     replace_file(path.with_suffix(".json"), json.dumps({"about": about}))
     return path
 

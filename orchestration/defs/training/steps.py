@@ -157,7 +157,8 @@ def record_gates(settings: Settings, version: RegisteredVersion, judgement: Judg
         con.execute("begin")
         con.execute(f"delete from monitoring.gate_results {of_version}", [version.name, version.version])
         con.executemany(
-            "insert into monitoring.gate_results values (?, ?, ?, ?, ?, ?, ?, ?, now()::timestamp)",
+            "insert into monitoring.gate_results by name select ? as source, ? as model_name, ? as model_version, "
+            f"{', '.join(f'? as {column}' for column in columns)}, now()::timestamp as decided_at",
             [(version.source, version.name, version.version, *row) for row in rows],
         )
         con.execute("commit")

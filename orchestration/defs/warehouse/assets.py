@@ -19,8 +19,8 @@ from orchestration.lib.dbt_project import LayeredTranslator, asset_key, failures
 from orchestration.lib.feature_versions import feature_tables
 from orchestration.lib.layers import LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL
 from orchestration.lib.upstream_checks import latest_result
+from warehouse.lake import tables
 from warehouse.lake.connection import connect
-from warehouse.lake.tables import TABLES
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -150,9 +150,10 @@ def count_rows(con: "duckdb.DuckDBPyConnection", key: dg.AssetKey) -> int:
 def program_tables(manifest: Mapping[str, Any]) -> list[dg.AssetSpec]:
     """Tables that dbt reads and steps write in addition to their assets, each below the step that writes it."""
     raw = [asset_key(node) for node in manifest["sources"].values() if node["schema"] == "raw"]
+    of_lenders = [key for key in raw if f"raw.{key.path[-1]}" not in tables.program_tables()]
     written_by = {
-        dg.AssetKey(["raw", "files"]): [key for key in raw if f"raw.{key.path[-1]}" not in TABLES],
-        dg.AssetKey(["raw", "rejected_lines"]): [key for key in raw if f"raw.{key.path[-1]}" not in TABLES],
+        dg.AssetKey(["raw", "files"]): of_lenders,
+        dg.AssetKey(["raw", "rejected_lines"]): of_lenders,
         dg.AssetKey(["serving", "reported_outcomes"]): [ONLINE_DECISIONS],
         dg.AssetKey(["serving", "shadow_predictions"]): [ONLINE_DECISIONS],
         dg.AssetKey(["monitoring", "contract_violations"]): list(feature_tables().values()),

@@ -11,7 +11,7 @@ import pyarrow as pa
 from ml.monitoring.samples import MonitoredModel
 from warehouse.features.contract import FeatureColumn, FeatureContract
 from warehouse.lake.connection import current_snapshot
-from warehouse.lake.tables import TABLES
+from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings
 
 MODEL = MonitoredModel(source="bank", name="default_risk_bank", version=3)
@@ -53,8 +53,9 @@ class Bank:
         probability: Sequence[float] | None = None,
         application_ids: Sequence[str] | None = None,
         model: MonitoredModel = MODEL,
+        contract: FeatureContract = CONTRACT,
     ) -> None:
-        """Append decisions of one moment, in the form that the API logs them."""
+        """Append decisions of one moment, as they are once ingested."""
         moment = f"{decided_at:%Y%m%d%H%M%S}"
         rows = [
             {
@@ -69,10 +70,16 @@ class Bank:
             }
             for number, row in enumerate(features)
         ]
-        columns = ", ".join(rows[0])
-        casts = ", ".join(f"{column}::{TABLES['serving.predictions'][column]}" for column in rows[0])
+        columns = [column for column in rows[0] if column != "features"]
+        casts = ", ".join(f"{column}::{program_tables()['serving.predictions'][column]}" for column in columns)
         self.con.register("decisions", pa.Table.from_pylist(rows))
-        self.con.execute(f"insert into serving.predictions ({columns}) select {casts} from decisions")
+        self.con.execute(f"insert into serving.predictions ({', '.join(columns)}) select {casts} from decisions")
+        typed = ", ".join(f"{name} {data_type}" for name, data_type in contract.feature_types.items())
+        self.con.execute(f"create table if not exists serving.decision_features_v1 (decision_id varchar, {typed})")
+        self.con.execute(
+            "insert into serving.decision_features_v1 select decision_id, seen.* from ("
+            f"select decision_id, from_json(features, '{json.dumps(contract.feature_types)}') as seen from decisions)"
+        )
 
     def label(self, labels: Mapping[str, bool], *, source: str = "bank") -> None:
         """Replace ``training.lbl_default`` by these mature labels."""

@@ -18,6 +18,7 @@ from orchestration.defs.ingestion import inbox
 from orchestration.defs.ingestion.sensors import new_files
 from orchestration.defs.monitoring.sensors import drift_found, labels_matured, performance_decayed
 from orchestration.defs.serving.sensors import canary_to_move, decisions_to_ingest, version_approved
+from tests.logged_contract import publish_contract
 from tests.registered_version import registered_version
 from warehouse import decision_log
 from warehouse.batches import BatchFiles, BatchRequest, BatchStates
@@ -50,7 +51,7 @@ def decide(settings: Settings, decision_id: str) -> None:
         application_id="bank-1",
         borrower_id=None,
         inputs="{}",
-        features="{}",
+        features='{"loan_to_income":0.5}',
         raw_score=0.0,
         probability=0.5,
         band="C",
@@ -62,6 +63,7 @@ def decide(settings: Settings, decision_id: str) -> None:
         route="online",
         status="scored",
     )
+    publish_contract(settings, decision.model_name, decision.model_version, {"loan_to_income": "double"})
     connection = decision_log.create(settings)
     decision_log.append(connection, [decision])
     connection.close()

@@ -46,8 +46,8 @@
 {% macro months_of_history(build) -%}
     select decided_at as month from {{ changes_of(ref('int_applications'), build) }} as changes
     union all
-    select applications.decided_at as month
-    from {{ ref('int_applications') }} as applications
+    select points.as_of as month
+    from (select borrower_id, decided_at as as_of from {{ ref('int_applications') }}) as points
     inner join (
         select borrower_id, known_at, cast(null as date) as statement_on
         from {{ changes_of(ref('int_applications'), build) }} as changes
@@ -56,10 +56,10 @@
         union all
         select borrower_id, known_at, statement_on from {{ changes_of(ref('int_statements'), build) }} as changes
     ) as changed
-        on changed.borrower_id = applications.borrower_id
-        and changed.known_at < applications.decided_at
-        -- a statement counts for half a year
-        and coalesce(changed.statement_on >= {{ months_later('applications.decided_at', -6) }}, true)
+        on changed.borrower_id = points.borrower_id
+        and {{ known_before('changed', 'points') }}
+        -- of other rows than statements there is no day after which they no longer count
+        and coalesce({{ is_recent('changed', 'points', history_months()) }}, true)
 {%- endmacro %}
 
 {#- Cohorts: the days of the changed applications, and those in whose window a changed outcome was known. -#}

@@ -1,5 +1,4 @@
 -- One row per alert and unbroken run of measured months: new, continuing and ended ones.
-{%- set limits = var('alerts') %}
 with named as (
     select
         kind,
@@ -32,7 +31,7 @@ matters as (
     group by kind, source, model_name, model_version, month, matter
 ),
 
--- the months in which an alert of the kind could have been raised (one of too few decisions has no limit of drift);
+-- the months in which an alert of the kind could have been raised (one of too few decisions has no limit);
 -- of other kinds, those in which one was
 measured as (
     select distinct
@@ -60,6 +59,7 @@ measured as (
         model_version,
         month
     from {{ source('monitoring', 'feature_skew') }}
+    where different_share_limit is not null
     union
     select distinct
         'performance' as kind,
@@ -68,7 +68,7 @@ measured as (
         model_version,
         month
     from {{ source('monitoring', 'model_performance') }}
-    where n_mature >= {{ limits.min_mature }} and n_defaults >= {{ limits.min_defaults }}
+    where auc_limit is not null
     union
     select distinct
         kind,

@@ -1,7 +1,7 @@
 -- One row per thing that deserves a look: a feature or score that drifted, a model that performs worse than it should,
 -- decisions made with other values than the warehouse has, rows that broke the feature contract, a candidate that a
--- gate refused, a file that lost too many of its rows, outcomes dated before their decisions.
-{%- set limits = var('alerts') %}
+-- gate refused, a file that lost too many of its rows, outcomes dated before their decisions. The limits and
+-- verdicts are those that the tables stored when a month was measured: ml/monitoring/limits.py.
 with feature_drift as (
     select
         'feature_drift' as kind,
@@ -11,12 +11,11 @@ with feature_drift as (
         month as raised_for,
         feature as subject,
         psi as value,
-        greatest(psi_limit, {{ limits.feature_psi }}) as threshold,
-        -- as many times its own limit as the severe index is of the usual one
-        psi >= {{ limits.severe_psi }} * greatest(psi_limit / {{ limits.feature_psi }}, 1) as is_severe,
+        psi_limit as threshold,
+        is_severe,
         feature || ' has drifted from its training reference (PSI)' as message
     from {{ source('monitoring', 'feature_drift') }}
-    where psi > psi_limit and psi >= {{ limits.feature_psi }}
+    where is_drifted and psi > psi_limit
 ),
 
 missing_values as (
@@ -32,7 +31,7 @@ missing_values as (
         false as is_severe,
         feature || ' is missing more or less often than in training (change of share)' as message
     from {{ source('monitoring', 'feature_drift') }}
-    where abs(missing_share_change) > missing_share_limit
+    where is_drifted and abs(missing_share_change) > missing_share_limit
 ),
 
 score_drift as (
@@ -44,48 +43,32 @@ score_drift as (
         month as raised_for,
         'probability' as subject,
         psi as value,
-        cast({{ limits.score_psi }} as double) as threshold,
-        psi >= {{ limits.severe_psi }} as is_severe,
+        psi_limit as threshold,
+        is_severe,
         'the scores have drifted from those of the training reference (PSI)' as message
     from {{ source('monitoring', 'score_drift') }}
-    where is_drifted and psi >= {{ limits.score_psi }}
+    where is_drifted
 ),
 
-logged_features as (
+feature_skew as (
     select
         'feature_skew' as kind,
         source,
         model_name,
         model_version,
         month as raised_for,
-        column_name || ' (logged)' as subject,
-        cast(n_different as double) as value,
-        cast(0 as double) as threshold,
-        true as is_severe,
-        'in ' || cast(n_different as {{ dbt.type_string() }}) || ' of ' || cast(n_decisions as {{ dbt.type_string() }})
-        || ' online decisions the logged feature is not what its SQL makes of the logged inputs' as message
-    from {{ source('monitoring', 'feature_skew') }}
-    where kind = 'logged_features' and n_different > 0
-),
-
-history_freshness as (
-    select
-        'feature_skew' as kind,
-        source,
-        model_name,
-        model_version,
-        month as raised_for,
-        'history' as subject,
+        case when kind = 'logged_features' then column_name || ' (logged)' else 'history' end as subject,
         different_share as value,
-        cast({{ limits.stale_history_share }} as double) as threshold,
-        false as is_severe,
-        'online decisions were made with other history or cohort inputs than were known by then (share)' as message
+        different_share_limit as threshold,
+        kind = 'logged_features' as is_severe,
+        'in ' || cast(n_different as {{ dbt.type_string() }}) || ' of ' || cast(n_decisions as {{ dbt.type_string() }})
+        || case
+            when kind = 'logged_features'
+                then ' online decisions the logged feature is not what its SQL makes of the logged inputs'
+            else ' online decisions other history or cohort inputs were used than were known by then'
+        end as message
     from {{ source('monitoring', 'feature_skew') }}
-    where
-        kind = 'history_freshness'
-        and column_name = '(any)'
-        and n_decisions >= {{ limits.min_online_decisions }}
-        and different_share > {{ limits.stale_history_share }}
+    where different_share > different_share_limit
 ),
 
 discrimination as (
@@ -97,11 +80,11 @@ discrimination as (
         month as raised_for,
         'auc' as subject,
         auc as value,
-        cast({{ limits.min_auc }} as double) as threshold,
-        true as is_severe,
-        'the model hardly ranks this month''s mature decisions (AUC)' as message
+        auc_limit as threshold,
+        is_severe,
+        'the model ranks this month''s mature decisions worse than those it was tested on (AUC)' as message
     from {{ source('monitoring', 'model_performance') }}
-    where n_mature >= {{ limits.min_mature }} and n_defaults >= {{ limits.min_defaults }} and auc < {{ limits.min_auc }}
+    where is_decayed and auc < auc_limit
 ),
 
 level as (
@@ -112,15 +95,12 @@ level as (
         model_version,
         month as raised_for,
         'default_rate' as subject,
-        default_rate / nullif(mean_probability, 0) as value,
-        cast({{ limits.max_rate_ratio }} as double) as threshold,
-        true as is_severe,
-        'more loans of this month defaulted than was predicted (default rate over mean probability)' as message
+        default_rate as value,
+        default_rate_limit as threshold,
+        is_severe,
+        'more loans of this month defaulted than was predicted (default rate)' as message
     from {{ source('monitoring', 'model_performance') }}
-    where
-        n_mature >= {{ limits.min_mature }}
-        and n_defaults >= {{ limits.min_defaults }}
-        and default_rate > {{ limits.max_rate_ratio }} * mean_probability
+    where is_decayed and default_rate > default_rate_limit
 ),
 
 contract as (
@@ -201,9 +181,7 @@ alerts as (
     union all
     select * from score_drift
     union all
-    select * from logged_features
-    union all
-    select * from history_freshness
+    select * from feature_skew
     union all
     select * from discrimination
     union all

@@ -71,6 +71,19 @@ def test_rows_without_an_id_of_an_unknown_category_or_with_an_infinite_number_ar
     assert len(found) == 40
 
 
+def test_rows_of_another_lender_get_no_score_of_this_model(home: Settings, tmp_path: Path) -> None:
+    fill_lake(home, 40)
+    with writer("test", home) as con:
+        con.execute(f"update {TABLE} set source = 'northbank' where application_id = 'sim-3'")
+
+    found = scored(home, tmp_path / "results.parquet")
+
+    [refused] = [row for row in found if row["problem"] is not None]
+    assert (refused["application_id"], refused["probability"]) == ("sim-3", None)
+    assert '"field":"source"' in refused["problem"]
+    assert '"found":"northbank"' in refused["problem"]
+
+
 def test_an_empty_table_has_empty_results(home: Settings, tmp_path: Path) -> None:
     fill_lake(home, 40)
     with writer("test", home) as con:

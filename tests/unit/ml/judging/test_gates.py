@@ -9,7 +9,7 @@ from ml.judging.evaluation import Comparison, Evaluation, Measured
 from ml.judging.gate import Evidence, GateLimits, GateResult, LoggedEvidence, ParityEvidence
 from ml.judging.gates import GATES, NEVER_OVERRIDDEN, refused, run_gates
 from ml.judging.leakage import FeatureSignal
-from ml.judging.metrics import Difference, Metrics
+from ml.judging.metrics import Metrics, PairedDifference
 
 GOOD = Metrics(
     n=4000, n_defaults=600, default_rate=0.15, mean_probability=0.15, auc=0.70, auc_low=0.68, auc_high=0.72, gini=0.40,
@@ -21,8 +21,8 @@ WRONG = LoggedEvidence(n_decisions=9, n_different=1)
 PARITY = ParityEvidence(n_rows=1000, n_mismatches=0, max_onnx_difference=3e-8)
 
 
-def _difference(value: float, error: float) -> Difference:
-    return Difference(value, error, value - 1.96 * error, value + 1.96 * error, p_value=0.5)
+def _difference(value: float, error: float) -> PairedDifference:
+    return PairedDifference(value, error, value - 1.96 * error, value + 1.96 * error, p_value=0.5)
 
 
 SAME = Comparison(auc=_difference(0.0, 0.0), brier=_difference(0.0, 0.0))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ml.judging.evaluation import Comparison
-from ml.judging.metrics import Difference
+from ml.judging.metrics import PairedDifference
 from ml.judging.publication import Rival, changes, decide
 from ml.training.lineage import Lineage
 
@@ -31,8 +31,10 @@ EQUAL, BETTER, WORSE, SEEMS_BETTER = (0.0, 0.004), (0.02, 0.008), (-0.02, 0.008)
 
 def rival(auc: tuple[float, float], *, brier: float = 0.0) -> Rival:
     value, error = auc
-    difference = Difference(value, error, value - 1.96 * error, value + 1.96 * error, 0.5)
-    return Rival(3, CHAMPION, Comparison(difference, Difference(brier, 0.0005, brier - 0.001, brier + 0.001, 0.5)))
+    difference = PairedDifference(value, error, value - 1.96 * error, value + 1.96 * error, 0.5)
+    return Rival(
+        3, CHAMPION, Comparison(difference, PairedDifference(brier, 0.0005, brier - 0.001, brier + 0.001, 0.5))
+    )
 
 
 def test_a_first_model_is_published_by_its_gates_alone() -> None:

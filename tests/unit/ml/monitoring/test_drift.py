@@ -11,7 +11,6 @@ import pytest
 from scipy import stats
 
 from ml.monitoring.drift import (
-    DriftRule,
     FeatureDrift,
     chi2_p_value,
     ks_p_value,
@@ -25,7 +24,6 @@ from ml.monitoring.samples import MonitoredModel, load_reference
 from tests.unit.ml.decisions_lake import CONTRACT, MODEL, Bank
 from warehouse.errors import MonitoringError
 from warehouse.features.contract import FeatureColumn, FeatureContract, InputColumn
-from warehouse.lake.connection import writer
 
 JANUARY, FEBRUARY = date(2024, 1, 1), date(2024, 2, 1)
 
@@ -55,21 +53,6 @@ def test_the_same_rows_do_not_drift(bank: Bank) -> None:
     assert all(row.psi == pytest.approx(0, abs=1e-12) and not row.is_drifted for row in found)
     assert [row.ks for row in found] == [0, None, None]
     assert [row.chi2 for row in found] == [None, 0, 0]
-
-
-def test_a_lake_that_got_a_column_later_holds_the_same(bank: Bank) -> None:
-    """The column stands behind the others there, not where the table's definition has it."""
-    with writer("test", bank.settings) as con:
-        con.execute("alter table monitoring.feature_drift drop column missing_share_limit")
-    with writer("test", bank.settings):
-        pass  # the next writer adds it
-    snapshot = bank.train(REFERENCE)
-    bank.decide(datetime(2024, 1, 5), REFERENCE)
-
-    found = record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
-
-    stored = bank.con.execute("select missing_share_limit, is_drifted from monitoring.feature_drift").fetchall()
-    assert stored == [(row.missing_share_limit, row.is_drifted) for row in found] == [(0.1, False)] * 3
 
 
 def test_statistics_and_p_values_equal_scipy(bank: Bank) -> None:
@@ -226,14 +209,6 @@ def test_an_empty_file_of_scores_is_refused(bank: Bank, tmp_path: Path) -> None:
         measure_score_drift(bank.con, MODEL, reference_scores=tmp_path / "scores.parquet")
 
 
-def test_a_high_psi_of_a_few_decisions_is_noise() -> None:
-    """Ten decisions in eleven bins give a PSI near one without any drift."""
-    rule = DriftRule(min_decisions=10)
-
-    assert rule.psi_limit(n_reference=10_000, n_current=10, n_bins=11) > 1
-    assert rule.psi_limit(n_reference=10_000, n_current=1_000, n_bins=11) == 0.2
-
-
 @pytest.mark.parametrize(("n_decisions", "is_judged"), [(99, False), (100, True)])
 def test_a_month_of_too_few_decisions_is_measured_and_not_judged(
     bank: Bank, tmp_path: Path, n_decisions: int, is_judged: bool
@@ -252,14 +227,6 @@ def test_a_month_of_too_few_decisions_is_measured_and_not_judged(
     limits = "missing_share_limit is not null, psi_limit is not null"
     assert set(bank.query(f"select {limits} from monitoring.feature_drift")) == {(is_judged, is_judged)}
     assert bank.query("select psi_limit is not null from monitoring.score_drift") == [(is_judged,)]
-
-
-def test_the_limits_can_be_set() -> None:
-    sizes = {"n_reference": 10_000, "n_current": 10_000}
-
-    assert DriftRule(psi=0.1).psi_limit(n_bins=11, **sizes) == 0.1
-    assert DriftRule().missing_share_limit(0.0, 0.08, **sizes) == 0.1
-    assert DriftRule(missing_share_change=0.05).missing_share_limit(0.0, 0.08, **sizes) == 0.05
 
 
 #: A default rate of the purpose, which all loans of a purpose and month share: half of them are for cars.
@@ -294,7 +261,7 @@ def test_a_rate_that_a_segment_shares_drifts_by_what_its_own_months_differ(bank:
     """A month has five values of it, however many loans: its PSI is far above 0.2 without any drift."""
     snapshot = _train_on_months(bank, 40)
     for month, times in ((1, 1.0), (2, 0.5)):
-        bank.decide(datetime(2024, month, 5), _month_of_rates(100 + month, times=times))
+        bank.decide(datetime(2024, month, 5), _month_of_rates(100 + month, times=times), contract=RATES)
 
     found = measure_feature_drift(bank.con, MODEL, RATES, reference_snapshot=snapshot)
 
@@ -306,20 +273,10 @@ def test_a_rate_that_a_segment_shares_drifts_by_what_its_own_months_differ(bank:
     assert january.psi_of_limit < 1 < february.psi_of_limit
 
 
-def test_its_limit_is_the_second_greatest_of_forty_months(bank: Bank) -> None:
-    """One of 20 months may be as far by chance, the month asked about counted: two of 41."""
-    limits = [n / 100 for n in range(30, 70)]
-    sizes = {"n_reference": 4_000, "n_current": 1_000, "n_bins": 11}
-
-    assert DriftRule().psi_limit(**sizes, reference_months=limits) == 0.68
-    assert DriftRule().psi_limit(**sizes, reference_months=limits[:19]) == 0.48
-    assert DriftRule().psi_limit(**sizes, reference_months=limits[:18]) is None
-
-
 def test_a_rate_with_few_months_of_training_is_measured_and_not_judged(bank: Bank) -> None:
     snapshot = _train_on_months(bank, 10)
-    bank.decide(datetime(2024, 1, 5), _month_of_rates(101))
-    bank.decide(datetime(2024, 2, 5), [{"amount": 0.1, "relative_rate": None}] * 200)
+    bank.decide(datetime(2024, 1, 5), _month_of_rates(101), contract=RATES)
+    bank.decide(datetime(2024, 2, 5), [{"amount": 0.1, "relative_rate": None}] * 200, contract=RATES)
 
     found = record_feature_drift(bank.settings, MODEL, RATES, reference_snapshot=snapshot)
 

@@ -30,6 +30,7 @@ FEATURE = FeatureDrift(
     missing_share_change=0.0,
     missing_share_limit=0.1,
     is_drifted=True,
+    is_severe=False,
 )
 SCORES = ScoreDrift(
     month=MAY,
@@ -42,6 +43,7 @@ SCORES = ScoreDrift(
     mean_reference=0.1,
     mean_current=0.1,
     is_drifted=False,
+    is_severe=False,
 )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ml.monitoring.drift import measure_feature_drift
 from ml.monitoring.drift_report import write_drift_report
-from ml.monitoring.samples import Sample
+from ml.monitoring.samples import Draw
 from tests.unit.ml.decisions_lake import CONTRACT, MODEL, Bank
 from warehouse.errors import MonitoringError
 
@@ -29,7 +29,7 @@ def test_the_pages_say_what_they_compare_and_from_how_many_rows(bank: Bank) -> N
     bank.decide(datetime(2024, 1, 5), REFERENCE[:120])
 
     report = write_drift_report(
-        bank.settings, MODEL, CONTRACT, JANUARY, reference_snapshot=snapshot, sample=Sample(100, seed=5)
+        bank.settings, MODEL, CONTRACT, JANUARY, reference_snapshot=snapshot, sample=Draw(100, seed=5)
     )
 
     about = json.loads(report.json.read_text())["about"]
@@ -58,7 +58,7 @@ def test_a_page_fetches_nothing_when_it_is_opened(bank: Bank) -> None:
 def test_the_same_sample_is_drawn_again(bank: Bank) -> None:
     snapshot = bank.train(REFERENCE)
     bank.decide(datetime(2024, 1, 5), REFERENCE)
-    arguments = {"reference_snapshot": snapshot, "sample": Sample(50)}
+    arguments = {"reference_snapshot": snapshot, "sample": Draw(50)}
 
     first = write_drift_report(bank.settings, MODEL, CONTRACT, JANUARY, **arguments).json.read_text()
     second = write_drift_report(bank.settings, MODEL, CONTRACT, JANUARY, **arguments).json.read_text()

@@ -22,9 +22,10 @@ from ml.monitoring.skew_sql import ANY
 from ml.registry.deployment import bundle_directory
 from tests.model_factory import CONTRACT, MODEL_NAME, SOURCE, input_rows, publish_model, shared_bundle
 from tests.unit.ml.judging.test_gates import PARITY, _evaluation
+from warehouse.decision_log.features import keep_features
 from warehouse.errors import MonitoringError
 from warehouse.lake.connection import connect, current_snapshot, prepare
-from warehouse.lake.tables import TABLES
+from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings
 
 MODEL, CHALLENGER = MonitoredModel(SOURCE, MODEL_NAME, 1), MonitoredModel(SOURCE, MODEL_NAME, 2)
@@ -59,12 +60,14 @@ def lake(home: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         }
         for number, row in enumerate(input_rows(N_DECISIONS))
     ]
-    types = TABLES["serving.predictions"]
+    types = program_tables()["serving.predictions"]
     with connect(home, read_only=False) as con:  # no lease, so that what is tested can take it
         prepare(con)
         con.register("decided", pa.Table.from_pylist(rows))
-        casts = ", ".join(f"{column}::{types[column]}" for column in rows[0])
-        con.execute(f"insert into serving.predictions ({', '.join(rows[0])}) select {casts} from decided")
+        columns = [column for column in rows[0] if column != "features"]
+        casts = ", ".join(f"{column}::{types[column]}" for column in columns)
+        con.execute(f"insert into serving.predictions ({', '.join(columns)}) select {casts} from decided")
+        keep_features(con, home, "decided")
         con.execute("""
             create table core.known_history as
             select decision_id, source, decided_at,
@@ -90,13 +93,20 @@ def _shadow(con: duckdb.DuckDBPyConnection) -> None:
         select * replace ('s-' || decision_id as decision_id, 2 as model_version), decision_id as answered_decision_id
         from serving.predictions where decided_at < timestamp '2024-02-01'""")
     con.execute("""
+        insert into serving.decision_features_v1 by name
+        select * replace ('s-' || decision_id as decision_id) from serving.decision_features_v1
+        where decision_id in (select answered_decision_id from serving.shadow_predictions)""")
+    con.execute("""
         insert into core.known_history by name
         select * replace ('s-' || decision_id as decision_id) from core.known_history
         where decided_at < timestamp '2024-02-01'""")
 
 
 def _change(con: duckdb.DuckDBPyConnection, column: str, key: str, value: object, decision: str = "d-007") -> None:
-    """Another value of one key in the JSON of one decision; ids that begin with ``s-`` are of the challenger."""
+    """Another value of a feature or input of one decision; ids that begin with ``s-`` are of the challenger."""
+    if column == "features":
+        con.execute(f"update serving.decision_features_v1 set {key} = $1 where decision_id = $2", [value, decision])
+        return
     table = "serving.shadow_predictions" if decision.startswith("s-") else "serving.predictions"
     [(text,)] = con.execute(f"select {column} from {table} where decision_id = $1", [decision]).fetchall()
     changed = json.dumps({**json.loads(text), key: value})
@@ -160,7 +170,6 @@ def test_a_text_that_is_no_json_costs_only_its_own_decision(lake):
 
 
 def test_a_decision_on_which_duckdb_stops_costs_only_itself(lake):
-    lake.execute("update serving.predictions set features = inputs")
     _change(lake, "inputs", "requested_amount", 0.0)
 
     tallies = compare_logged_features(lake, LOGARITHM, MODEL)

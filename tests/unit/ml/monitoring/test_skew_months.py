@@ -25,7 +25,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCo
         for number, decided_at in enumerate([datetime(2024, 1, 31, 23), datetime(2024, 1, 5), datetime(2024, 2, 5)]):
             con.execute(
                 "insert into serving.predictions "
-                "(decision_id, decided_at, source, model_name, model_version, route, features) "
+                "(decision_id, decided_at, source, model_name, model_version, route, inputs) "
                 "values ($1, $2, $3, $4, $5, 'online', '{}')",
                 [f"d-{number}", decided_at, MODEL.source, MODEL.name, MODEL.version],
             )
@@ -43,7 +43,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCo
             "from serving.predictions where decision_id = 'd-2'", [FEBRUARY]),
         ("insert into serving.shadow_predictions by name select * from serving.predictions where decision_id = 'd-1'",
             [JANUARY]),
-        ("update serving.predictions set features = 'wrong' where decision_id = 'd-1'", [JANUARY]),
+        ("update serving.predictions set inputs = 'wrong' where decision_id = 'd-1'", [JANUARY]),
         ("delete from serving.predictions where decision_id = 'd-1'", [JANUARY]),
         # of another version, or written from the warehouse's own features
         ("insert into serving.predictions by name select * replace (2 as model_version) from serving.predictions", []),

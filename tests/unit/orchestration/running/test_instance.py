@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from orchestration.running.instance import PROCESS_TAG, end_orphaned_runs, prepare_dagster_home
+from orchestration.running.instance import PROCESS_TAG, end_orphaned_runs, no_run_left_behind, prepare_dagster_home
 from warehouse.settings import Settings
 
 
@@ -72,6 +72,17 @@ def test_a_run_of_the_daemon_is_judged_by_its_events(instance: dg.DagsterInstanc
 
     (run,) = instance.get_runs()
     assert run.status == dg.DagsterRunStatus.FAILURE
+
+
+def test_a_run_that_its_dagster_took_along_is_ended_when_that_stops(instance: dg.DagsterInstance) -> None:
+    """Prevents `loanlake status` from showing a run until the next `up`, for which a backup would wait."""
+    said: list[str] = []
+
+    with no_run_left_behind(said.append):
+        started(instance, "taken-along", {PROCESS_TAG: str(ended_process())})
+
+    assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.FAILURE]
+    assert said == ["run taken-along was left by a process that is gone: it is marked as failed"]
 
 
 _RUN_KILLED_IN_ITS_STEP = """

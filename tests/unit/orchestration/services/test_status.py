@@ -9,13 +9,16 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from click.testing import CliRunner
 
 from ml.registry.deployment import Deployment, read_deployment
+from ml.rollout.challenge import end_challenge
 from orchestration.commands import status
+from orchestration.defs.training.candidates import candidate_directory, set_current
 from orchestration.running.summary import summary_text
 from orchestration.services.status import status_text
-from tests.model_factory import publish_model
+from tests.model_factory import MODEL_NAME, SOURCE, publish_model
 from tests.second_version import challenge_with_second
 from warehouse.batches import BatchRequest, BatchStates
 from warehouse.lake.connection import writer
@@ -185,6 +188,25 @@ def test_a_challenger_is_shown_beside_the_champion(home: Settings) -> None:
 
     assert "default_risk_simulated version 1, features v1, since" in served
     assert "challenged by default_risk_simulated version 2, answering 0.1 of the applicants, features v2" in served
+
+
+def test_what_a_run_did_with_its_candidate_is_shown_while_it_is_so(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that had answered and was replaced was still said to have begun as challenger."""
+    monkeypatch.setattr("ml.registry.registry.drop_challenger", lambda *_: None)  # MLflow's display
+    publish_model(home)
+    challenge_with_second(home)
+    directory = candidate_directory(home, SOURCE, "2")
+    directory.write_registration({"model_name": MODEL_NAME, "model_version": 2})
+    directory.write_publication({"word": "in shadow", "text": "version 2 began in shadow", "rule": "the rule"})
+    set_current(home, SOURCE, directory)
+    began = status_text(home)
+
+    end_challenge(home, by="tests", why="Declines too many")
+
+    assert "version 2 began in shadow" in began
+    assert "version 2 began in shadow" not in status_text(home)
 
 
 def test_a_bundle_that_was_changed_is_not_said_to_be_served_as_any_other(home: Settings) -> None:

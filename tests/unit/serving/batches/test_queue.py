@@ -122,7 +122,7 @@ def test_what_was_sent_is_a_decision_that_replays(batch_client: Client, own_home
     found = [replay(own_home.settings, row["decision_id"]) for row in _results(batch_client, batch_id)]
 
     assert all(each.equal for each in found)
-    assert {each.decision.role for each in found} == {"batch"}
+    assert {(each.decision.role, each.decision.route) for each in found} == {("champion", "file_batch")}
 
 
 def test_csv_says_what_json_says(batch_client: Client, own_home: ServingHome) -> None:
@@ -312,6 +312,7 @@ def test_a_table_of_applications_is_taken_as_it_stands(batch_client: Client, app
         ("alter table {} rename column borrower_id to Borrower_Id", "'Borrower_Id', and no borrower_id"),
         ("insert into {} from {} union all from {}", "must hold 1 to 6 rows (LOANLAKE_QUEUED_BATCH_ROWS)"),
         ("delete from {}", "holds 0"),
+        ("alter table {} add column source varchar default 'northbank'", "found 3 rows of northbank"),
     ],
 )
 def test_a_table_that_holds_no_batch_of_applications_is_refused(

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ml.decisions.problems import Violation
 from serving.deployed.score_request import score_request_schema
-from serving.http.problems import InvalidRequest, Violation
+from serving.http.problems import InvalidRequest
 from warehouse.errors import ContractError
 from warehouse.features.contract import FeatureContract, InputColumn
 

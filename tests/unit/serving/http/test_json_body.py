@@ -1,5 +1,6 @@
 """Bodies that a lenient decoder would guess about are refused, each with what is wrong."""
 
+import gzip
 import json
 
 import pytest
@@ -25,6 +26,11 @@ def test_a_body_not_declared_as_json_is_refused(content_type: str | None) -> Non
     """curl without a header declares a form: the answer must say which header to send."""
     with pytest.raises(UnsupportedMediaType, match="Content-Type: application/json"):
         decode_body(b"{}", content_type)
+
+
+def test_a_compressed_body_is_refused_as_what_it_is() -> None:
+    with pytest.raises(UnsupportedMediaType, match="found gzip"):
+        decode_body(gzip.compress(b"{}", mtime=0), "application/json")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from warehouse.errors import LakeError, NoLakeError
 from warehouse.lake.connection import connect, current_snapshot, extension_path, prepare, writer
 from warehouse.lake.maintenance import maintain
-from warehouse.lake.tables import TABLES
+from warehouse.lake.tables import program_tables
 from warehouse.raw import PROVENANCE_COLUMNS, raw_columns
 from warehouse.settings import Settings, memory_bytes
 
@@ -49,7 +49,7 @@ def test_the_first_writer_creates_all_promised_tables_in_one_snapshot(home: Sett
         rows = con.execute("select table_schema || '.' || table_name from information_schema.tables").fetchall()
         snapshot = current_snapshot(con)
 
-    assert {name for (name,) in rows} >= {*TABLES, *raw_columns()}
+    assert {name for (name,) in rows} >= {*program_tables(), *raw_columns()}
     assert snapshot == 1
 
 

@@ -4,9 +4,13 @@ import json
 import re
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from orchestration.people.export import export_person
+from tests.logged_contract import publish_contract
+from tests.unit.warehouse.decision_log.test_outbox import A_DECISION, decision, lake_ids, log
+from warehouse.decision_log import ingest_into_lake
 from warehouse.lake.connection import DEV, attach, connect, writer
 from warehouse.lake.dev_lakes import of_dev_lake
 from warehouse.lake.maintenance import maintain
@@ -47,6 +51,19 @@ def test_no_byte_is_left_where_a_table_loses_its_last_row(home: Settings) -> Non
     with connect(home) as con:
         found = con.execute("select application_id from core.int_applications where borrower_id > 'b-c'").fetchall()
     assert found == [("a-zoe",)]
+
+
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_the_features_of_a_decision_that_names_no_borrower_go_with_it(home: Settings, is_renamed: bool) -> None:
+    publish_contract(home, A_DECISION.model_name, A_DECISION.model_version, {"loan_to_income": "double"})
+    log(home, [msgspec.structs.replace(A_DECISION, application_id="a-ann"), decision(2)])
+    ingest_into_lake(home)
+
+    _erase(home, Person("b-ann", {"a-ann"}), is_renamed=is_renamed)
+
+    decided, described = (lake_ids(home, table=f"serving.{name}") for name in ("predictions", "decision_features_v1"))
+    assert decided == described
+    assert (len(decided), "d-1" in decided, "d-2" in decided) == (2 if is_renamed else 1, False, True)
 
 
 def test_an_export_shows_what_peoples_own_lakes_hold(home: Settings) -> None:

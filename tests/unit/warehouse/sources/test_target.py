@@ -16,7 +16,7 @@ def test_the_entity_must_be_named_where_a_source_has_several() -> None:
 
 
 def test_a_lender_of_ones_own_must_name_its_entity() -> None:
-    with pytest.raises(SourceFileError, match=r"'mybank' is none of the known sources .* --entity loans"):
+    with pytest.raises(SourceFileError, match=r"'mybank', needs the kind of file .* --entity loans"):
         target_of("mybank", None)
 
 

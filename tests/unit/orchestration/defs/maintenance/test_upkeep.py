@@ -5,6 +5,7 @@ from contextlib import closing
 import pytest
 
 from orchestration.defs.maintenance.upkeep import maintain_home
+from tests.logged_contract import publish_contract
 from tests.unit.warehouse.decision_log.test_outbox import decision, log
 from warehouse import decision_log
 from warehouse.settings import Settings
@@ -15,6 +16,7 @@ def test_decisions_leave_the_log_when_they_are_older_than_the_setting(
 ) -> None:
     """Without it the log grows for ever: 40 GB a day at 100 requests a second."""
     monkeypatch.setenv("LOANLAKE_DECISION_LOG_DAYS", "2")
+    publish_contract(home, decision(1).model_name, decision(1).model_version, {"loan_to_income": "double"})
     log(home, [decision(1), decision(2), decision(3)])
     decision_log.ingest_into_lake(home)
     log(home, [decision(4)])

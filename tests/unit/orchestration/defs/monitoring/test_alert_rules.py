@@ -72,17 +72,16 @@ def test_half_of_the_features_drifting_is_an_alarm_and_fewer_are_not(
 @pytest.mark.parametrize(
     ("auc", "default_rate", "reason"),
     [
-        (0.65, 0.10, "AUC 0.6500 in 2024-06 against 0.7000 when tested"),
-        (0.70, 0.16, "default rate 16.0% in 2024-06 against a mean probability of 10.0%"),
+        (0.65, 0.10, "AUC 0.6500 in 2024-06, below its limit of 0.6600"),
+        (0.70, 0.16, "default rate 16.0% in 2024-06, above its limit of 15.0%"),
         (0.67, 0.14, None),
     ],
 )
 def test_a_month_is_judged_by_its_auc_and_its_default_rate(
     home: Settings, in_service: Serve, measured: Measured, auc: float, default_rate: float, reason: str | None
 ) -> None:
-    """Tested at .70 with a lower end of .68: an alarm below .66, or at 1.5 times the expected defaults."""
-    champion = in_service(auc=0.70, auc_low=0.68)
-    figures = {"n_mature": 1_000, "n_defaults": 100, "auc": auc, "default_rate": default_rate, "mean_probability": 0.10}
+    champion = in_service()
+    figures = {"auc": auc, "auc_limit": 0.66, "default_rate": default_rate, "default_rate_limit": 0.15}
     measured("monitoring.model_performance", champion, month=JUNE, **figures)
 
     alarm = decay_alarm(home, champion)
@@ -92,7 +91,7 @@ def test_a_month_is_judged_by_its_auc_and_its_default_rate(
 
 def test_a_month_with_few_mature_decisions_is_not_judged(home: Settings, in_service: Serve, measured: Measured) -> None:
     champion = in_service()
-    figures = {"n_mature": 299, "n_defaults": 60, "auc": 0.5, "default_rate": 0.2, "mean_probability": 0.1}
+    figures = {"auc": 0.5, "auc_limit": None, "default_rate": 0.2, "default_rate_limit": None}
     measured("monitoring.model_performance", champion, month=JUNE, **figures)
 
     assert decay_alarm(home, champion) is None

@@ -1,0 +1,122 @@
+"""Which rows a borrower's history is made of, read from the SQL that dbt compiled for ``ftr_application_history``.
+
+Nothing is restated: the time at which a row was known, how long a statement counts, and which outcomes are left out are
+those of the compiled text. Another table that history is joined with, or another horizon, needs no edit here.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+
+from warehouse.errors import ContractError
+from warehouse.sql.quoting import literal
+
+MODEL = "ftr_application_history"
+#: The relation of moments that every part of the model joins with the rows known before them.
+_POINTS = "points"
+
+
+@dataclass(frozen=True)
+class HistoryRows:
+    """The rows of one table that count as history; ``counted_by``: inputs that hold their number.
+
+    ``select``: all columns of the rows at :data:`_POINTS`; ``parts``: queries of the model that it reads, by name.
+    """
+
+    table: str
+    counted_by: tuple[str, ...]
+    select: str
+    parts: Mapping[str, str]
+    tables: tuple[str, ...]
+
+    @property
+    def entity(self) -> str:
+        """The lender-neutral contract of the table, such as ``statements``."""
+        return self.table.partition(".int_")[2]
+
+    def sql(self, borrower_id: str, as_of: datetime, *, at: str = "", read: str | None = None) -> str:
+        """SQL of a borrower's rows at a moment; ``at``: of a snapshot; ``read``: another table in the table's place."""
+        moment = f"timestamp {literal(as_of.isoformat(sep=' '))}"
+        relations = {_POINTS: f"select {literal(borrower_id)} as borrower_id, {moment} as as_of"}
+        relations |= {
+            _bare(table): f"select * from {read if read and table == self.table else table + at}"
+            for table in self.tables
+        }
+        text = ", ".join(f"{name} as ({query})" for name, query in (relations | dict(self.parts)).items())
+        return f"with {text} {self.select}"
+
+
+def history_rows(manifest: Mapping[str, Any]) -> tuple[HistoryRows, ...]:
+    """The tables that history is made of; raises ContractError where the manifest has no compiled text of it."""
+    text = next((node.get("compiled_code") for node in manifest["nodes"].values() if node["name"] == MODEL), None)
+    if not text:
+        raise ContractError(f"dbt's manifest must hold the compiled SQL of {MODEL}: found none")
+    queries = {each.alias: each.this for each in sqlglot.parse_one(text, dialect="duckdb").find_all(exp.CTE)}
+    return tuple(
+        _history_rows(query, queries)
+        for query in queries.values()
+        if query.args.get("group") and _origin(query).alias_or_name == _POINTS
+    )
+
+
+def _history_rows(query: exp.Select, queries: Mapping[str, exp.Select]) -> HistoryRows:
+    (join,) = query.args["joins"]
+    rows, conditions = join.this, set(join.args["on"].flatten())
+    counted_by = [each.alias for each in query.expressions if _counts_all(each.unalias(), conditions)]
+    parts = {name: queries[name] for name in _parts(rows, queries)}
+    selected = exp.select(f"{rows.alias}.*").from_(_origin(query)).join(join.copy()).order_by(f"{rows.alias}.known_at")
+    made_of = [selected, *parts.values()]
+    tables = dict.fromkeys(_table(each) for part in made_of for each in part.find_all(exp.Table) if each.db)
+    return HistoryRows(
+        table=_table(rows) if rows.db else _table(_origin(parts[rows.name])),
+        counted_by=tuple(counted_by),
+        select=_unqualified(selected),
+        parts={name: _unqualified(part) for name, part in parts.items()},
+        tables=tuple(tables),
+    )
+
+
+def _counts_all(value: exp.Expression, conditions: set[exp.Expression]) -> bool:
+    """Whether it counts every row of the join: all of them, or those that keep a condition all of them keep."""
+    counted = value.this if isinstance(value, exp.Cast) else value
+    if not isinstance(counted, exp.Count):
+        return False
+    if isinstance(counted.this, exp.Case):
+        return all(case.this in conditions for case in counted.this.args["ifs"])
+    return isinstance(counted.this, exp.Star)
+
+
+def _parts(rows: exp.Table, queries: Mapping[str, exp.Select]) -> Iterator[str]:
+    """The queries of the model below a relation, those that others read first."""
+    if not rows.db:
+        for table in queries[rows.name].find_all(exp.Table):
+            yield from _parts(table, queries)
+        yield rows.name
+
+
+def _origin(query: exp.Select) -> exp.Table:
+    origin: exp.Table = (query.args.get("from_") or query.args["from"]).this
+    return origin
+
+
+def _table(table: exp.Table) -> str:
+    return f"{table.db}.{table.name}"
+
+
+def _bare(table: str) -> str:
+    return table.partition(".")[2]
+
+
+def _unqualified(query: exp.Select) -> str:
+    """The query with each table by its bare name, under which :meth:`HistoryRows.sql` has it."""
+
+    def bare(node: exp.Expression) -> exp.Expression:
+        if isinstance(node, exp.Table) and node.db:
+            return exp.table_(node.name, alias=node.alias or None)
+        return node
+
+    return query.copy().transform(bare).sql(dialect="duckdb", comments=False)

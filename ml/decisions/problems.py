@@ -1,0 +1,61 @@
+"""What may be wrong with an application, in RFC 9457's members: the same words in an answer and in a batch's row."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+TYPE = "urn:loanlake:problem:"
+_MOST_NAMED = 5
+
+
+class Violation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One broken rule: ``found`` is the value as sent (long values shortened), absent where nothing was sent."""
+
+    field: str
+    rule: str
+    found: Any = msgspec.UNSET
+
+
+class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The members of RFC 9457, ``errors`` for an invalid body, and ``scope`` for a missing scope."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: tuple[Violation, ...] = ()
+    scope: str = ""
+    incident: str = ""
+
+    def to_json(self) -> str:
+        """As results and the lake hold it."""
+        return msgspec.json.encode(self).decode()
+
+
+class ProblemKind(NamedTuple):
+    """What all problems of a kind share."""
+
+    status: int
+    name: str
+    heading: str
+
+    def document(self, detail: str, errors: Sequence[Violation] = ()) -> ProblemDocument:
+        """One problem of this kind."""
+        return ProblemDocument(TYPE + self.name, self.heading, self.status, detail, tuple(errors))
+
+
+INVALID = ProblemKind(400, "invalid-request", "Invalid request")
+NOT_SCORABLE = ProblemKind(422, "not-scorable", "No score can be computed from these values")
+STALE_HISTORY = ProblemKind(503, "stale-history", "The applicant's history is too old")
+
+
+def broken_rules(violations: Sequence[Violation], *, of: str) -> str:
+    """The detail of violations of the fields ``of`` something.
+
+    >>> broken_rules([Violation("term_months", "is required")], of="row")
+    "1 of the row's fields break their rules: term_months"
+    """
+    names = ", ".join(violation.field for violation in violations[:_MOST_NAMED])
+    more = f" and {len(violations) - _MOST_NAMED} more" if len(violations) > _MOST_NAMED else ""
+    return f"{len(violations)} of the {of}'s fields break their rules: {names}{more}"

@@ -1,0 +1,174 @@
+"""The limits of monitoring: the one place where they stand. They are applied when a month is measured.
+
+The tables of ``monitoring`` store the limit that held for a month and the verdict. Alerts, metrics, sensors, the walk
+through history and pages read these; none of them compares with a number of its own. A month of too few decisions or
+outcomes has no limit: it is measured and not judged.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ml.judging.metrics import candidate_on_test
+
+
+@dataclass(frozen=True)
+class DriftRule:
+    """When a feature or score counts as drifted.
+
+    ``psi``: above it, and above what sampling alone would give in 1 of 100 months, is drift. PSI of two samples from
+    one distribution is close to ``(1/n + 1/m)`` times chi-squared with ``bins - 1`` degrees of freedom (Yurdakul and
+    Naranjo, Statistical properties of the population stability index, Journal of Risk Model Validation 14(4), 2020),
+    which a month of 50 decisions often takes above 0.2.
+
+    That holds for rows drawn one by one. A feature made of cohort inputs has one value for all loans of a segment and
+    day: a month of 2,000 loans is a dozen draws. Such a month must also stand out among the reference's own months:
+    the share of them, and of itself, whose PSI is as great is at most ``among_months`` (the p-value of a Monte Carlo
+    test: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 4.2). Fewer than
+    ``1 / among_months - 1`` months of reference can't tell.
+
+    ``missing_share_change``: a limit for the share of missing values, as an absolute difference, against its normal
+    approximation.
+
+    ``min_decisions``: a month of fewer is measured and not judged, so that it has no limits. A few calls of one person
+    who tries the API are no sample of the applicants, whatever a test says of them.
+
+    ``severe_times``: a PSI of this many times its limit is severe.
+    """
+
+    psi: float = 0.2
+    missing_share_change: float = 0.1
+    among_months: float = 0.05
+    min_decisions: int = 100
+    severe_times: float = 2.5
+
+    def psi_limit(
+        self, *, n_reference: int, n_current: int, n_bins: int, reference_months: Sequence[float] | None = None
+    ) -> float | None:
+        """The PSI above which a month of these sizes has drifted; None where nothing can tell.
+
+        ``reference_months``: for a feature made of cohort inputs, the PSI of each of the reference's months against the
+        others.
+
+        >>> DriftRule().psi_limit(n_reference=20_000, n_current=2_000, n_bins=11)
+        0.2
+        >>> DriftRule().psi_limit(n_reference=20_000, n_current=2_000, n_bins=11, reference_months=[1.0, 1.5] * 15)
+        1.5
+        """
+        if n_current < self.min_decisions:
+            return None
+        limit = self.psi
+        if n_bins > 1:
+            from scipy.special import chdtri
+
+            limit = max(limit, (1 / n_reference + 1 / n_current) * float(chdtri(n_bins - 1, 0.01)))
+        if reference_months is None:
+            return limit
+        # at most this number of the reference's months may be as far from the others
+        n_as_far = math.floor(self.among_months * (len(reference_months) + 1)) - 1
+        return None if n_as_far < 0 else max(limit, sorted(reference_months, reverse=True)[n_as_far])
+
+    def is_severe(self, psi: float, limit: float | None) -> bool:
+        """Whether the index is far beyond its limit; never where there is none."""
+        return limit is not None and psi >= self.severe_times * limit
+
+    def missing_share_limit(
+        self, reference: float, current: float, *, n_reference: int, n_current: int
+    ) -> float | None:
+        """By how much the shares of missing values must differ to be drift: the limit, or the noise of the samples.
+
+        None for a month of fewer than ``min_decisions``.
+        """
+        if n_current < self.min_decisions:
+            return None
+        pooled = (reference * n_reference + current * n_current) / (n_reference + n_current)
+        noise = 2.576 * math.sqrt(pooled * (1 - pooled) * (1 / n_reference + 1 / n_current))
+        return max(self.missing_share_change, noise)
+
+
+@dataclass(frozen=True)
+class SkewRule:
+    """When online values that differ from the warehouse's are an alert.
+
+    Any logged feature that differs is. History that was stale in a share of a month's decisions is beyond
+    ``stale_history_share``, in a month of at least ``min_decisions``.
+    """
+
+    stale_history_share: float = 0.1
+    min_decisions: int = 100
+
+    def logged_limit(self) -> float:
+        """The share of decisions with a wrong logged feature above which it is an alert."""
+        return 0.0
+
+    def history_limit(self, n_decisions: int) -> float | None:
+        """The share of decisions with stale history above which it is an alert; None for a month of too few."""
+        return self.stale_history_share if n_decisions >= self.min_decisions else None
+
+
+class PromotedAuc(NamedTuple):
+    """The AUC that a model was promoted with, and the lower end of its 95 % interval."""
+
+    value: float
+    low: float
+
+    @classmethod
+    def of(cls, metrics: Mapping[str, Any]) -> "PromotedAuc":
+        """Of a bundle's ``metrics.json``."""
+        found = candidate_on_test(metrics)
+        return cls(found["auc"], found["auc_low"])
+
+
+class PerformanceVerdict(NamedTuple):
+    """The limits of a month's mature decisions, and whether they keep them; none for a month that is not judged."""
+
+    auc_limit: float | None = None
+    default_rate_limit: float | None = None
+    is_decayed: bool = False
+    is_severe: bool = False
+
+
+@dataclass(frozen=True)
+class PerformanceRule:
+    """When mature decisions show that a model has decayed.
+
+    A month is judged from ``min_mature`` mature decisions with ``min_defaults`` defaults: below 50 defaults the 95 %
+    interval of an AUC is wider than ±.08. An AUC more than ``auc_decay`` below the lower end of the test interval is
+    worse than chance makes it; below ``min_auc`` a model hardly ranks, which is severe. A default rate above
+    ``max_rate_ratio`` times the mean probability is another level of risk, and severe.
+    """
+
+    min_mature: int = 300
+    min_defaults: int = 50
+    min_auc: float = 0.55
+    auc_decay: float = 0.02
+    max_rate_ratio: float = 1.5
+
+    def judge(
+        self,
+        *,
+        n_mature: int,
+        n_defaults: int,
+        auc: float | None,
+        default_rate: float,
+        mean_probability: float,
+        tested: PromotedAuc | None = None,
+    ) -> PerformanceVerdict:
+        """Judge a month; ``tested``: of the version that decided, None where only the floor counts.
+
+        >>> month = {"n_mature": 900, "n_defaults": 90, "default_rate": 0.1, "mean_probability": 0.1}
+        >>> PerformanceRule().judge(auc=0.60, tested=PromotedAuc(0.70, 0.68), **month)[::2]
+        (0.66, True)
+        """
+        if n_mature < self.min_mature or n_defaults < self.min_defaults:
+            return PerformanceVerdict()
+        auc_limit = self.min_auc if tested is None else max(self.min_auc, tested.low - self.auc_decay)
+        rate_limit = self.max_rate_ratio * mean_probability
+        is_off_level = default_rate > rate_limit
+        return PerformanceVerdict(
+            auc_limit=auc_limit,
+            default_rate_limit=rate_limit,
+            is_decayed=is_off_level or (auc is not None and auc < auc_limit),
+            is_severe=is_off_level or (auc is not None and auc < self.min_auc),
+        )

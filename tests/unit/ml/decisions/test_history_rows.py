@@ -1,0 +1,106 @@
+"""What history is made of is read from the text of its model: a new table or another horizon needs no edit."""
+
+from datetime import datetime
+
+import duckdb
+import pytest
+
+from ml.decisions.history_rows import MODEL, history_rows
+from warehouse.errors import ContractError
+
+TEXT = """
+with points as (
+    select application_id as point_id, borrower_id, decided_at as as_of from "lake"."core"."int_applications"
+),
+statement_history as (
+    select
+        points.point_id,
+        cast(count(case when s.statement_on >= points.as_of + to_months(-9) then 1 end) as integer) as n_statements_9m,
+        cast(count(case when s.statement_on >= points.as_of + to_months(-3) then 1 end) as integer) as n_statements_3m,
+        max(s.known_at) as latest_known_at
+    from points as points
+    inner join "lake"."core"."int_statements" as s
+        on s.borrower_id = points.borrower_id and s.known_at < points.as_of
+        and s.statement_on >= points.as_of + to_months(-9)
+    group by points.point_id
+),
+bureau_inquiries as (
+    select a.borrower_id, i.inquiry_id, i.known_at
+    from "lake"."core"."int_inquiries" as i
+    inner join "lake"."core"."int_applications" as a on a.application_id = i.application_id
+    where (i.known_at < a.decided_at) is not true
+),
+inquiries as (
+    select points.point_id, cast(count(*) as integer) as n_inquiries
+    from points as points
+    inner join bureau_inquiries as i on i.borrower_id = points.borrower_id and i.known_at < points.as_of
+    group by points.point_id
+),
+history as (
+    select points.point_id, n_statements_9m, n_inquiries from points as points
+    left join statement_history on statement_history.point_id = points.point_id
+    left join inquiries on inquiries.point_id = points.point_id
+)
+select * from history
+"""
+STATEMENTS, INQUIRIES = history_rows({"nodes": {"m": {"name": MODEL, "compiled_code": TEXT}}})
+
+
+@pytest.fixture
+def con() -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect()
+    con.execute("""
+        create schema core; create schema staging;
+        create table core.int_applications as
+            select 'b-' || n as borrower_id, 'a-' || n as application_id, timestamp '2023-01-01' as decided_at
+            from range(2) as n(n);
+        create table core.int_statements as from (values
+            ('b-1', date '2023-05-31', timestamp '2023-06-05'),
+            ('b-1', date '2023-03-31', timestamp '2023-04-05'),
+            ('b-1', date '2023-12-31', timestamp '2024-01-01'),
+            ('b-0', date '2023-12-31', timestamp '2023-12-31')
+        ) as t(borrower_id, statement_on, known_at);
+        create table staging.stg_bank__statements as select *, 'typed' as how from core.int_statements;
+        create table core.int_inquiries as from (values
+            ('i-1', 'a-1', timestamp '2023-02-01'),
+            ('i-2', 'a-1', timestamp '2022-12-31'),
+            ('i-3', 'a-0', timestamp '2023-02-01')
+        ) as t(inquiry_id, application_id, known_at)""")
+    return con
+
+
+def test_the_tables_and_the_inputs_that_count_their_rows_are_those_of_the_text() -> None:
+    found = [(rows.table, rows.entity, rows.counted_by) for rows in (STATEMENTS, INQUIRIES)]
+
+    assert found == [
+        ("core.int_statements", "statements", ("n_statements_9m",)),
+        ("core.int_inquiries", "inquiries", ("n_inquiries",)),
+    ]
+
+
+def test_rows_count_by_the_conditions_of_the_text(con: duckdb.DuckDBPyConnection) -> None:
+    """Nine months back, known strictly before; an inquiry that its application's date contradicts counts nowhere."""
+    moment = datetime(2024, 1, 1)
+
+    statements = con.execute(STATEMENTS.sql("b-1", moment)).fetchall()
+    inquiries = con.execute(INQUIRIES.sql("b-1", moment)).fetchall()
+
+    assert [str(row[1]) for row in statements] == ["2023-05-31"]
+    assert [row[1] for row in inquiries] == ["i-1"]
+
+
+def test_the_same_rows_are_read_from_staging(con: duckdb.DuckDBPyConnection) -> None:
+    sql = STATEMENTS.sql("b-1", datetime(2024, 1, 1), read="staging.stg_bank__statements")
+
+    assert [row[-1] for row in con.execute(sql).fetchall()] == ["typed"]
+
+
+def test_every_table_is_read_at_the_snapshot() -> None:
+    sql = INQUIRIES.sql("b-1", datetime(2024, 1, 1), at=" at (version => 7)")
+
+    assert sql.count("core.") == sql.count("at (version => 7)") == 2
+
+
+def test_a_manifest_that_was_only_parsed_is_refused() -> None:
+    with pytest.raises(ContractError, match="must hold the compiled SQL of ftr_application_history"):
+        history_rows({"nodes": {"m": {"name": MODEL}}})
