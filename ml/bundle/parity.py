@@ -24,7 +24,7 @@ from warehouse.errors import ExpressionDomainError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Up to so many rows all are compared (42,535 Lending Club loans take 3 s of one core); beyond it, some of every month.
+#: Up to this number all are compared (42,535 Lending Club loans take 3 s of a core); beyond it, some of each month.
 SAMPLE_ROWS = 50_000
 _BATCH_ROWS = 10_000
 _MOST_EXAMPLES = 3

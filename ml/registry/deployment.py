@@ -67,7 +67,7 @@ class Deployment:
 
 @dataclass(frozen=True)
 class CanaryPlan:
-    """How a canary goes on: the shares of the applicants it answers, one after the other, and then all, as champion.
+    """The plan of a canary: the shares of the applicants it answers, one after the other, and then all, as champion.
 
     ``steps``: rising shares, in (0, 1). ``dwell_minutes``: the least time on each. ``min_decisions``: how many each
     version must have answered on a step before anything is concluded from it.
@@ -96,7 +96,7 @@ class CanaryPlan:
 class Challenger:
     """A version on trial; its ``published_at`` and ``published_by`` say when and by whom the trial was begun.
 
-    ``shadow``: it scores every application off the answer path, and nobody is told. ``ab``: it answers a ``share`` of
+    ``shadow``: it scores every application, but answers none. ``ab``: it answers a ``share`` of
     the applicants, in (0, 1), always the same ones. ``canary``: the same, with a share that follows its ``plan``, and
     ``step_began_at`` since when it is the present one.
     """
@@ -182,7 +182,7 @@ def now() -> str:
 
 
 def require_challenger(deployment: Deployment | None, challenger: Challenger) -> None:
-    """Raise NotFoundError where another challenger runs, or none: what was concluded of this one holds no longer.
+    """Raise NotFoundError if another challenger runs, or none: conclusions about this one are no longer valid.
 
     Only in a deployment turn does it hold until the next line.
     """

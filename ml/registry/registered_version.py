@@ -86,7 +86,7 @@ def read_versions(settings: Settings) -> list[RegisteredVersion]:
 
 
 def list_versions(settings: Settings, source: str) -> list[RegisteredVersion]:
-    """The versions of a source's model, oldest first; none where nothing was registered."""
+    """The versions of a source's model, oldest first; none if nothing was registered."""
     path = _record(settings, source)
     return _read(path) if path.exists() else []
 
@@ -107,7 +107,7 @@ def get_version(settings: Settings, source: str, version: int) -> RegisteredVers
 def keep_version(settings: Settings, version: RegisteredVersion, bundle: Bundle) -> None:
     """Record a new version and keep its bundle in the home.
 
-    Raises BundleError where this home holds another version under that number.
+    Raises BundleError if this home holds another version under that number.
     """
     known = [each for each in list_versions(settings, version.source) if each.version == version.version]
     if known and known[0].fingerprint != version.fingerprint:
@@ -120,7 +120,7 @@ def keep_version(settings: Settings, version: RegisteredVersion, bundle: Bundle)
 
 
 def record_version(settings: Settings, version: RegisteredVersion) -> None:
-    """Record a version, in the place of what was recorded of it before."""
+    """Record a version, replacing its earlier record."""
     with _record_turn(settings):
         others = [each for each in list_versions(settings, version.source) if each.version != version.version]
         _write(settings, version.source, [*others, version])
@@ -148,7 +148,7 @@ def note_changed_bundle(settings: Settings, before: str, after: str) -> None:
 def load_registered(settings: Settings, name: str, version: int) -> Bundle:
     """The bundle of a registered version, verified against the home's record of it.
 
-    Raises NotFoundError where no such version is recorded, and BundleError where its bundle is missing or is not the
+    Raises NotFoundError if no such version is recorded, and BundleError if its bundle is missing or is not the
     one that was registered.
     """
     found = next((each for each in read_versions(settings) if (each.name, each.version) == (name, version)), None)

@@ -135,7 +135,7 @@ class DesignMatrix:
         """Rows of a feature table in Arrow, whose columns have the contract's types; other columns are ignored.
 
         Equal to the bit to :meth:`encode` of the same rows, at a fifth of the time: nothing goes through Python objects
-        or float64 copies. Raises KeyError where a column is missing.
+        or float64 copies. Raises KeyError if a column is missing.
         """
         columns: list[NDArray[np.float32]] = []
         for feature in self.features:

@@ -92,7 +92,7 @@ class Candidates:
         return self.load(fingerprint, day)
 
     def load(self, fingerprint: str, month: date) -> Champion:
-        """A model trained before; raises BundleError where its bundle is gone or was changed."""
+        """A model trained before; raises BundleError if its bundle is gone or was changed."""
         if fingerprint not in self._scorers:
             self._scorers[fingerprint] = Scorer(load_bundle(self._directory / fingerprint))
         return Champion(month, fingerprint, self._scorers[fingerprint])

@@ -11,7 +11,7 @@ from ml.walk_forward.results import WalkedMonth
 
 @dataclass(frozen=True)
 class Wish:
-    """Whether to train, and what asks for it or against it."""
+    """Whether to train, and the reasons for or against it."""
 
     train: bool
     why: str

@@ -210,7 +210,7 @@ def _model_lines(settings: Settings) -> list[str]:
 
 
 def _waiting_versions(settings: Settings, states: Mapping[tuple[str, int], str]) -> list[str]:
-    """Why the newest candidate of each lender is not the champion, where it passed its gates and still waits."""
+    """Why the newest candidate of each lender is not the champion, if it passed its gates and still waits."""
     from orchestration.defs.training.candidates import current_candidate
 
     lines = []

@@ -131,7 +131,7 @@ class KeyStore:
         """Store the successor of an active key and return its text; the old key ends once ``overlap`` has passed.
 
         The successor has the same name, scopes, limit and caller, and lasts as long as its predecessor was made to
-        unless ``expires_after`` says otherwise. Raises NotFoundError where no active key has that id.
+        unless ``expires_after`` says otherwise. Raises NotFoundError if no active key has that id.
         """
         new_id, secret, now = secrets.token_hex(6), secrets.token_hex(32), datetime.now(UTC)
         with self._transaction() as con:
@@ -155,7 +155,7 @@ class KeyStore:
     def set_rate_limit(self, key_id: str, rate_limit: int | None) -> ApiKey:
         """Set the requests a minute of a key's caller; None for the server's default.
 
-        Raises SettingError for a number out of range, NotFoundError where no key has that id.
+        Raises SettingError for a number out of range, NotFoundError if no key has that id.
         """
         _require_rate_limit(rate_limit)
         with self._transaction() as con:

@@ -1,7 +1,7 @@
 """Files of one JSON object a line, which are only ever appended to: what a person can read, and a backup keeps.
 
 A line counts once it ends. What follows the last line's end was being written when the disk filled or the process was
-killed: it was acknowledged to nobody, readers leave it out, and the next line takes its place.
+killed: it was never acknowledged, readers leave it out, and the next line takes its place.
 """
 
 import json
@@ -18,7 +18,7 @@ _Entry = TypeVar("_Entry")
 
 
 def read_lines(path: Path, read: Callable[[dict[str, Any]], _Entry], *, what: str) -> list[_Entry]:
-    """What ``read`` makes of each line, in order; none where there is no file.
+    """What ``read`` makes of each line, in order; none if there is no file.
 
     Raises SettingError naming the first line that does not hold ``what``: ``read`` raised KeyError, TypeError,
     ValueError, msgspec.ValidationError or SettingError.

@@ -1,4 +1,4 @@
-"""Bring a table of the online store in line with a stream of rows: write what changed, delete what is gone.
+"""Bring a table of the online store in line with a stream of rows: write changes, delete missing records.
 
 LMDB keeps its keys in the order in which rows come; the two are merged, some thousand rows a transaction.
 """
@@ -42,7 +42,7 @@ def write_table(
 
 
 def only_writer(path: Path) -> AbstractContextManager[None]:
-    """One pass at a time over a directory's store: two at once would each delete what the other has just written."""
+    """One pass at a time over a directory's store: two would each delete what the other has just written."""
     return file_turn(path / "writer.lock")
 
 

@@ -18,7 +18,7 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     from ml.registry.deployment import Deployment
 
-#: Mature labels the champion has not seen, as a share of its training set, and at least so many.
+#: Mature labels the champion has not seen, as a share of its training set, and a minimum number.
 NEW_LABEL_SHARE, MIN_NEW_LABELS = 0.05, 500
 
 

@@ -56,7 +56,7 @@ def is_trained(settings: Settings, source: str, directory: CandidateDirectory) -
 def is_judged(source: str, directory: CandidateDirectory) -> bool:
     """Whether judging again would say the same.
 
-    It may not where the lender moved a limit since, or where what is served, for which it was refused, was mended.
+    It may not if the lender moved a limit, or if it was refused because of the deployed model, which was fixed since.
     """
     judgement = directory.read_judgement()
     if judgement is None or not OF_WHAT_IS_SERVED.isdisjoint(judgement.refused):
@@ -90,7 +90,7 @@ def train_candidate(
 def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: CandidateDirectory) -> Judgement:
     """Decide every gate, and keep the decisions in the candidate's directory.
 
-    Where they are others than before, the version that it was registered as has to be told: its registration is due
+    If they differ from the earlier ones, its registered version must be updated: its registration is due
     again.
     """
     bundle, limits = load_bundle(directory.bundle), limits_of(read_lender(record.source))
