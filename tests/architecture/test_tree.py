@@ -10,7 +10,7 @@ from warehouse.settings import REPOSITORY
 TOP_LEVEL = {
     *("warehouse", "ml", "serving", "orchestration", "tests", "benchmarks", "docs", "deploy", ".ci", ".gitignore"),
     *("README.md", "CHANGELOG.md", "LICENSE", "Makefile", "pyproject.toml", "requirements.lock"),
-    "dagster.yaml",
+    *("dagster.yaml", "workspace.yaml"),
 }
 SOURCE = ("warehouse", "ml", "serving", "orchestration")
 # names that say nothing of what is inside
