@@ -51,5 +51,5 @@ def test_a_refresh_that_waited_for_a_store_written_anew_is_told(tmp_path: Path) 
 
     with opened(path, map_size=1 << 24) as before:
         write_anew(store, borrowers(ANN), snapshot=8)
-        with pytest.raises(OnlineStoreError, match="was written anew while this refresh waited"):
+        with pytest.raises(OnlineStoreError, match="was rewritten while this refresh waited"):
             write_table(before, path, "borrowers", borrowers(ANN), 9)

@@ -110,5 +110,5 @@ def test_redis_without_its_client_says_what_to_install(home: Settings) -> None:
 
 
 def test_a_url_that_is_not_of_redis_is_refused() -> None:
-    with pytest.raises(SettingError, match=r"must begin with redis://.* found 'http'"):
+    with pytest.raises(SettingError, match=r"begins with redis://.* found 'http'"):
         Settings.from_environment({"LOANLAKE_REDIS_URL": "http://user:secret@127.0.0.1"})
