@@ -19,7 +19,7 @@ StatusWord = Literal["scored", "scored_with_stale_history", "scored_without_hist
 #: table held, or ``backfill``: past applications, scored from the warehouse's own features and answered to no caller.
 RouteWord = Literal["online", "inline_batch", "file_batch", "table_batch", "backfill"]
 #: Which of the served versions scored: the champion, the challenger for its share of the applicants, the champion as
-#: ``fallback`` of a challenger that failed, or a challenger in ``shadow``, whose scores answer nobody.
+#: ``fallback`` of a challenger that failed, or a challenger in ``shadow``, whose scores answer no caller.
 RoleWord = Literal["champion", "challenger", "fallback", "shadow"]
 
 
