@@ -93,7 +93,7 @@ def put_into_lake(
 ) -> None:
     """Make these the batch's rows of the table, in one transaction; ``con`` is a writer's.
 
-    Where the files of the lake lie on this machine, it is given this one as it is, by a second name: writing it anew
+    Where the files of the lake lie on this machine, it is given this one as it is, by a second name: writing it again
     took an eighth of the time of a whole batch. Else its rows are inserted.
     """
     from warehouse.lake.connection import CATALOG

@@ -70,7 +70,7 @@ def history_policy(batch: Batch) -> HistoryPolicy:
 
 
 def channel_of(batch: Batch) -> Channel:
-    """Who asked for a batch, and whether its rows were sent or a table held them."""
+    """The caller of a batch, and whether its rows were sent or come from a table."""
     route: RouteWord = "file_batch" if batch.request.table is None else "table_batch"
     return Channel(route, batch.caller_id, batch.request.caller_name)
 
@@ -86,7 +86,7 @@ def score_rows(
 ) -> None:
     """Write results, and the decisions behind them, to drafts of the batch's files.
 
-    ``scored`` is told the rows done so far, and may raise. Raises OnlineStoreUnavailable where history cannot be looked
+    ``scored`` gets the number of rows done, and may raise. Raises OnlineStoreUnavailable where history cannot be looked
     up and the policy says to refuse then.
     """
     from pyarrow.parquet import ParquetWriter

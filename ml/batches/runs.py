@@ -27,7 +27,7 @@ _SECONDS_BETWEEN_WORDS = 10.0
 
 
 class _Cancelled(Exception):
-    """The caller asked for the run to stop."""
+    """The caller cancelled the run."""
 
 
 def run_batch(
@@ -36,9 +36,9 @@ def run_batch(
     """Score a queued batch with the champion as it is now; the batch as this run leaves it.
 
     It has succeeded, failed, was cancelled, or waits again: once its results are written whatever stops the run, first
-    of all another writer that keeps the lake, only postpones the batch. ``say`` is told in words how far it is, each
+    of all another writer that keeps the lake, only postpones the batch. ``say`` gets the progress in words, each
     tenth of its way and each ten seconds. None where another run has the batch, or it no longer waits. Raises what
-    neither a user nor a later run can mend, after it has noted the batch's state.
+    neither a user nor a later run can fix, after it has noted the batch's state.
     """
     states, files = BatchStates(settings), BatchFiles(settings, batch_id)
     with files.turn() as is_ours:

@@ -66,7 +66,7 @@ def score_table(
     scored: Callable[[int], None] | None = None,
     threads: int | None = None,
 ) -> None:
-    """Write a result for each row of the table to ``path``; ``scored`` is told the rows done so far, and may raise.
+    """Write a result for each row of the table to ``path``; ``scored`` gets the number of rows done, and may raise.
 
     ``threads``: those that score; default: one a processor. ``with_reasons``: declined rows get theirs, at some
     milliseconds each.

@@ -106,7 +106,7 @@ class Bundle:
         return self.family.read(self.directory)
 
     def open_served(self) -> ServedForm:
-        """What requests are scored and explained with; raises BundleError where this version cannot read it."""
+        """What requests are scored and explained with; raises BundleError if this version cannot read it."""
         return _parsed(self.directory, f"the {self.family.name} model", lambda: self.family.open(self.directory))
 
 
@@ -120,7 +120,7 @@ def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
 ) -> Bundle:
     """Write a bundle at ``directory``, which must not exist yet, and read it back verified.
 
-    Raises BundleError where something lies there already.
+    Raises BundleError if something lies there already.
     """
     _require_absent(directory)
     family = type(candidate.settings.model)

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 #: What a row of the feature table says beside its features.
 KEYS = frozenset({"application_id", "borrower_id", "source", "decided_at"})
 _WHOLE_TYPES = {"integer", "bigint", "smallint"}
-#: Violations that are told one by one.
+#: Violations that are listed one by one.
 _MOST = 20
 
 
 def find_violations(frame: "pd.DataFrame", contract: FeatureContract) -> list[str]:
-    """What is wrong with rows of features, as ``row 3: purpose must be …: found 'yacht'``; empty where nothing is.
+    """What is wrong with rows of features, as ``row 3: purpose must be …: found 'yacht'``; empty if nothing is.
 
     Up to twenty, with the number of the others last. Columns may be left out, unknown ones may not be there.
     """

@@ -24,7 +24,7 @@ from warehouse.errors import ExpressionDomainError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Up to so many rows all are compared (42,535 Lending Club loans take 3 s of one core); beyond it, some of every month.
+#: Up to this number all are compared (42,535 Lending Club loans take 3 s of a core); beyond it, some of each month.
 SAMPLE_ROWS = 50_000
 _BATCH_ROWS = 10_000
 _MOST_EXAMPLES = 3
@@ -64,17 +64,6 @@ class Parity:
         worst = max(self.mismatches.values(), key=lambda found: found.n_rows, default=None)
         text = None if worst is None else f"{worst.feature} in {worst.n_rows:,} rows, such as {worst.examples[0]}"
         return ParityEvidence(self.n_rows, self.n_mismatches, self.max_onnx_difference, text)
-
-
-def check_parity(
-    con: duckdb.DuckDBPyConnection,
-    bundle: Bundle,
-    *,
-    sample_rows: int | None = SAMPLE_ROWS,
-    snapshot: int | None = None,
-) -> ParityEvidence:
-    """What the gate ``offline_equals_online`` judges; see :func:`measure_parity`."""
-    return measure_parity(con, bundle, sample_rows=sample_rows, snapshot=snapshot).evidence
 
 
 def measure_parity(

@@ -42,7 +42,7 @@ def features_schema(contract: FeatureContract) -> "Schema":
 
 
 def input_example(bundle: Bundle) -> "pd.DataFrame":
-    """One row, typed as the features are: the middle of the training rows, which is nobody's own.
+    """One row, typed as the features are: the middle of the training rows, which belongs to no person.
 
     A row of a person would stay in the artifact store after the person's rows were erased.
     """

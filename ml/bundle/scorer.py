@@ -21,7 +21,7 @@ from ml.training.policy import Decision
 from warehouse.features.compiled import compile_contract
 from warehouse.features.contract import FeatureColumn, FeatureContract, missing_text
 
-#: What adverse-action notices ask for: the principal reasons, which US Regulation B's commentary counts to four.
+#: What adverse-action notices require: the principal reasons, which US Regulation B's commentary counts to four.
 MOST_REASONS = 4
 #: From here on the model itself is faster than its served form: XGBoost and ONNX Runtime took 0.80 and 0.99 ms of 64
 #: rows, 0.44 and 0.03 of one.
@@ -74,7 +74,7 @@ class Scorer:
     def features(self, inputs: Mapping[str, object]) -> tuple[object, ...]:
         """The feature vector, in contract order, of one row of inputs; what dbt's SQL would give, to the bit.
 
-        Raises ExpressionDomainError where DuckDB would stop with an error, or an input is not in the row.
+        Raises ExpressionDomainError if DuckDB would stop with an error, or an input is not in the row.
         """
         return self._compute_features(inputs)
 
@@ -101,8 +101,8 @@ class Scorer:
         """The features that moved this applicant's raw score furthest towards default, weightiest first: one to four.
 
         Contributions are measured from the training rows' mean score; one below the policy's least share of all that
-        speaks against the applicant is not told. Features that share a text are told once, with the weightiest of them;
-        a missing value is told as such. What a decline owes; an approval owes none.
+        speaks against the applicant is left out. Features that share a text appear once, with the strongest of them;
+        a missing value is named as such. Only declines have reasons.
         """
         return self.reasons_of_row(self._matrix.encode_row(features)[0])
 
@@ -128,7 +128,7 @@ class Scorer:
         return self._served.expected
 
     def _reason_text(self, feature: str, *, is_missing: bool) -> str:
-        """The contract's reason; of a missing value it would claim what nobody knows, so that has a text of its own."""
+        """The contract's reason; for a missing value it could be wrong, so that has its own text."""
         column = self._features[feature]
         if not is_missing:
             return column.reason

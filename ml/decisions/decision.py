@@ -15,7 +15,7 @@ from warehouse.decision_log import RouteWord, StatusWord
 
 
 class Channel(msgspec.Struct, frozen=True):
-    """How a decision was asked for, and by whom, as the log keeps it (:class:`warehouse.decision_log.Decision`)."""
+    """The route and caller of a decision, as the log keeps them (:class:`warehouse.decision_log.Decision`)."""
 
     route: RouteWord
     caller_id: str
@@ -26,7 +26,7 @@ class Occasion(msgspec.Struct, frozen=True):
     """What a decision is made of beside the model: a validated request, what was looked up, who asked, and the times.
 
     ``request`` names the application and, where it is known, the borrower. ``decided_at`` is naive UTC, ``started`` the
-    ``perf_counter`` of the request's arrival, None where nobody waits for an answer.
+    ``perf_counter`` of the request's arrival, None if no caller waits for an answer.
     """
 
     request: Mapping[str, Any]

@@ -36,7 +36,7 @@ class BeforeItsHistory(LoanlakeError):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The records that were found of those asked for, and what became of looking them up as a whole."""
+    """The records that were found, and the outcome of the look-up as a whole."""
 
     records: Records
     history: HistoryWord

@@ -40,9 +40,14 @@ class ProblemKind(NamedTuple):
     name: str
     heading: str
 
+    @property
+    def type(self) -> str:
+        """The URN that names the kind."""
+        return TYPE + self.name
+
     def document(self, detail: str, errors: Sequence[Violation] = ()) -> ProblemDocument:
         """One problem of this kind."""
-        return ProblemDocument(TYPE + self.name, self.heading, self.status, detail, tuple(errors))
+        return ProblemDocument(self.type, self.heading, self.status, detail, tuple(errors))
 
 
 INVALID = ProblemKind(400, "invalid-request", "Invalid request")

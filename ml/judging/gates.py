@@ -175,7 +175,7 @@ class BinsAreCalibrated(Gate):
         limit = excess + test.ece_by_chance
         return Finding(
             test.ece <= limit,
-            f"test ECE at most {limit:.4f} ({test.ece_by_chance:.4f} by chance on so many loans, and {excess:g})",
+            f"test ECE at most {limit:.4f} ({test.ece_by_chance:.4f} by chance on as many loans, and {excess:g})",
             f"{test.ece:.4f}",
         )
 
@@ -267,7 +267,7 @@ class OfflineEqualsOnline(Gate):
 
 
 class LoggedFeaturesEqualRecomputed(Gate):
-    """Promise 1, on what is served: the same candidate may pass once that is mended."""
+    """Promise 1, on served decisions: the same candidate may pass when they are fixed."""
 
     name = "logged_features_equal_recomputed"
     claim = "What was served lately is what the warehouse computes, to the bit."

@@ -90,7 +90,7 @@ def candidate_on_test(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def measure(defaulted: ArrayLike, probability: ArrayLike, *, cut_off: float) -> Metrics:
-    """Every figure at once; of no rows at all, the counts are 0 and the rest ``nan``."""
+    """Every figure; without rows the counts are 0 and the rest ``nan``."""
     y, p = _arrays(defaulted, probability)
     declined = p >= cut_off
     true_positives = int((declined & y).sum())

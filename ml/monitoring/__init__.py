@@ -9,7 +9,6 @@ __all__ = [
     "feature_skew",
     "limits",
     "performance",
-    "retraining",
     "samples",
     "skew_sql",
 ]

@@ -3,12 +3,16 @@
 The tables of ``monitoring`` store the limit that held for a month and the verdict. Alerts, metrics, sensors, the walk
 through history and pages read these; none of them compares with a number of its own. A month of too few decisions or
 outcomes has no limit: it is measured and not judged.
+
+The functions below the rules say why a judged month asks for another training. Sensors ask them of the newest judged
+month in the lake, a walk through history of the month that had just ended.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from datetime import date
+from typing import Any, Final, NamedTuple
 
 from ml.judging.metrics import candidate_on_test
 
@@ -172,3 +176,30 @@ class PerformanceRule:
             is_decayed=is_off_level or (auc is not None and auc < auc_limit),
             is_severe=is_off_level or (auc is not None and auc < self.min_auc),
         )
+
+
+#: One feature that moves is normal life; when half of them have, the applicants are others than those trained on.
+DRIFTED_FEATURE_SHARE: Final = 0.5
+
+
+def scores_have_drifted(month: date, *, psi: float, is_drifted: bool) -> str | None:
+    """Why a month's scores ask for a training, None where they do not."""
+    return f"scores drifted in {month:%Y-%m}, PSI {psi:.3f}" if is_drifted else None
+
+
+def features_have_drifted(month: date, *, n_drifted: int, n_features: int) -> str | None:
+    """Why a month's features ask for a training, None where they do not."""
+    if n_drifted < DRIFTED_FEATURE_SHARE * n_features:
+        return None
+    return f"{n_drifted} of {n_features} features drifted in {month:%Y-%m}"
+
+
+def performance_has_decayed(
+    month: date, *, auc: float | None, auc_limit: float, default_rate: float, default_rate_limit: float
+) -> str | None:
+    """Why a month's mature decisions ask for a training: worse ranked than when tested, or riskier than expected."""
+    if auc is not None and auc < auc_limit:
+        return f"AUC {auc:.4f} in {month:%Y-%m}, below its limit of {auc_limit:.4f}"
+    if default_rate > default_rate_limit:
+        return f"default rate {default_rate:.1%} in {month:%Y-%m}, above its limit of {default_rate_limit:.1%}"
+    return None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BATCH_ROWS = 100_000
-#: Decisions that DuckDB refuses are found one by one; so many say that it is the text, not the rows.
+#: Decisions that DuckDB refuses are found one by one; this number shows that the SQL is wrong, not the rows.
 _MOST_REFUSED = 100
 
 

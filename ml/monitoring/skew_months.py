@@ -4,7 +4,7 @@ A month's figures depend on its decisions as they were logged, and on the histor
 when a decision of it came in, or when a row of the core tables changed that was known before its end: a row known at K
 can only be history to decisions after K. In use that is the month that runs, and with late rows those back to theirs.
 
-Where it can't be told what changed (snapshots have expired, a table or the view of history was made anew), all months
+If the changes are unknown (snapshots have expired, a table or the view of history was rebuilt), all months
 are due.
 """
 

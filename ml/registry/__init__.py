@@ -3,7 +3,6 @@
 #: The modules that other rooms may import.
 __all__ = [
     "approval",
-    "built_features",
     "bundle_erasure",
     "deployment",
     "deployment_changes",

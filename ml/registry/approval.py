@@ -3,9 +3,11 @@
 Approvals are lines of a file of the home, so that they outlive MLflow's tags and go with a backup; MLflow shows them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+
+import msgspec
 
 from ml.judging.gates import LEAKAGE, NEVER_OVERRIDDEN
 from ml.registry.deployment import deployment_turn, now, read_deployment, read_history
@@ -23,9 +25,9 @@ _STATED = (
 
 @dataclass(frozen=True)
 class Approval:
-    """A person's word for a version; ``overridden``: gates that refused it and do not count; ``at``: ISO 8601, UTC.
+    """A person's approval of a version; ``overridden``: gates whose refusal is overridden; ``at``: ISO 8601, UTC.
 
-    ``serve``: it is to be served at once. Otherwise it may be, and a person rolls it out, by a canary as a rule.
+    ``serve``: serve immediately. Otherwise a person rolls it out, usually by a canary.
     """
 
     source: str
@@ -36,11 +38,6 @@ class Approval:
     by: str
     at: str
     serve: bool = True
-
-    @classmethod
-    def from_dict(cls, entry: Mapping[str, Any]) -> "Approval":
-        """The inverse of ``dataclasses.asdict``; raises KeyError or TypeError where a field is missing or unknown."""
-        return cls(**{**entry, "overridden": tuple(entry["overridden"])})
 
     @property
     def why(self) -> str:
@@ -62,10 +59,10 @@ def approve(
     serve: bool = True,
     by: str,
 ) -> Approval:
-    """Keep that a person approved a registered version, and tag it in MLflow; what is to be served, the caller serves.
+    """Store a person's approval of a registered version, and tag it in MLflow; the caller serves the version.
 
     ``source`` defaults to the active one. Raises NotFoundError for a version that is not registered, SettingError
-    without a reason or for a gate that did not refuse it, and GateRefusal where a refusal stands: one that is not
+    without a reason or for a gate that did not refuse it, and GateRefusal if a refusal stands: one that is not
     overridden, or never can be.
     """
     found = get_version(settings, source or settings.active_source(), version)
@@ -108,7 +105,7 @@ def tag_approval(settings: Settings, approval: Approval) -> None:
 
 
 def unserved_approval(settings: Settings) -> Approval | None:
-    """The newest approval that is to be followed: nothing was put in service since. None where there is none.
+    """The newest approval that is still valid: no version was put in service since. None if there is none.
 
     One that is older than a promotion or a rollback is no reason to undo it.
     """
@@ -122,7 +119,7 @@ def unserved_approval(settings: Settings) -> Approval | None:
 
 
 def require_unserved(settings: Settings, approval: Approval) -> None:
-    """Raise NotFoundError where it is not to be followed any more; holds only in a deployment turn.
+    """Raise NotFoundError if it is not to be followed any more; holds only in a deployment turn.
 
     Reading the version took seconds, and what a person rolled back meanwhile is not to be undone.
     """
@@ -135,7 +132,7 @@ def require_unserved(settings: Settings, approval: Approval) -> None:
 
 def read_approvals(settings: Settings) -> list[Approval]:
     """Every approval, oldest first. Raises SettingError naming the line that is none."""
-    return read_lines(settings.approvals, Approval.from_dict, what="approval")
+    return read_lines(settings.approvals, partial(msgspec.convert, type=Approval), what="approval")
 
 
 def find_approval(settings: Settings, model_name: str, model_version: int) -> Approval | None:
@@ -152,7 +149,7 @@ def require_passed(settings: Settings, found: RegisteredVersion) -> None:
 
 
 def require_approved(settings: Settings, found: RegisteredVersion) -> None:
-    """Raise ApprovalMissing where a person must approve a version before it answers anybody, and none has."""
+    """Raise ApprovalMissing if a person must approve a version before it answers callers, and none has."""
     if settings.approval_required and find_approval(settings, found.name, found.version) is None:
         raise ApprovalMissing(
             f"{found.name} version {found.version} waits for approval (LOANLAKE_APPROVAL=required): "

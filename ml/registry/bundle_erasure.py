@@ -21,7 +21,7 @@ _DRAFT, _OLD = ".erasing", ".erased"
 def erase_from_bundles(
     settings: Settings, application_ids: Collection[str], *, rename: Callable[[str], str] | None
 ) -> dict[str, str]:
-    """Take applications out of every bundle of the home, or rename them; digest before → after, where one changed.
+    """Take applications out of every bundle of the home, or rename them; digest before → after, for each that changed.
 
     What the model learnt stays: no tree can be made to forget but by training again.
     """

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
 from warehouse.errors import BundleError, NotFoundError, SettingError
 from warehouse.files.json_lines import append_line, read_lines
 from warehouse.files.replacing import replace_file
@@ -47,18 +49,8 @@ class Deployment:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Deployment":
-        """The inverse of :meth:`to_dict`, also of a file from before there were challengers.
-
-        Raises KeyError, TypeError or ValueError where a field is missing, unknown or cannot be.
-        """
-        previous, challenger = data["previous"], data.get("challenger")
-        return cls(
-            **{
-                **data,
-                "challenger": Challenger.from_dict(challenger) if challenger else None,
-                "previous": cls.from_dict(previous) if previous else None,
-            }
-        )
+        """The inverse of :meth:`to_dict`; raises msgspec.ValidationError or SettingError where a field cannot be."""
+        return msgspec.convert(data, cls)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; what ``deployment.json`` holds."""
@@ -75,7 +67,7 @@ class Deployment:
 
 @dataclass(frozen=True)
 class CanaryPlan:
-    """How a canary goes on: the shares of the applicants it answers, one after the other, and then all, as champion.
+    """The plan of a canary: the shares of the applicants it answers, one after the other, and then all, as champion.
 
     ``steps``: rising shares, in (0, 1). ``dwell_minutes``: the least time on each. ``min_decisions``: how many each
     version must have answered on a step before anything is concluded from it.
@@ -104,7 +96,7 @@ class CanaryPlan:
 class Challenger:
     """A version on trial; its ``published_at`` and ``published_by`` say when and by whom the trial was begun.
 
-    ``shadow``: it scores every application off the answer path, and nobody is told. ``ab``: it answers a ``share`` of
+    ``shadow``: it scores every application, but answers none. ``ab``: it answers a ``share`` of
     the applicants, in (0, 1), always the same ones. ``canary``: the same, with a share that follows its ``plan``, and
     ``step_began_at`` since when it is the present one.
     """
@@ -124,18 +116,6 @@ class Challenger:
             )
         if (self.plan is not None and self.step_began_at is not None) is not (self.mode == "canary"):
             raise SettingError(f"a canary, and nothing else, has a plan and a step: found mode {self.mode!r}")
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Challenger":
-        """The inverse of ``dataclasses.asdict``, also of a file from before there were canaries."""
-        plan = data.get("plan")
-        return cls(
-            **{
-                **data,
-                "deployment": Deployment.from_dict(data["deployment"]),
-                "plan": CanaryPlan(**{**plan, "steps": tuple(plan["steps"])}) if plan else None,
-            }
-        )
 
     @property
     def name(self) -> str:
@@ -162,12 +142,8 @@ class Change:
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> "Change":
-        """What :func:`serve` wrote, or an earlier version; raises as :meth:`Deployment.from_dict`."""
-        own = {"action", "at", "by", "why", "figures"}
-        deployment = {name: value for name, value in entry.items() if name not in own}
-        found = Deployment.from_dict({**deployment, "previous": None})
-        at, by = entry.get("at") or found.published_at, entry.get("by") or found.published_by
-        return cls(entry["action"], at, by, found, entry.get("why", ""), entry.get("figures", {}))
+        """What :func:`serve` wrote; raises as :meth:`Deployment.from_dict`."""
+        return msgspec.convert({**entry, "deployment": entry}, cls)
 
 
 def read_deployment(settings: Settings) -> Deployment | None:
@@ -178,7 +154,7 @@ def read_deployment(settings: Settings) -> Deployment | None:
         return None
     try:
         return Deployment.from_dict(json.loads(text))
-    except (ValueError, KeyError, TypeError, SettingError) as error:
+    except (ValueError, msgspec.MsgspecError, SettingError) as error:
         raise BundleError(
             f"{settings.deployment} must hold one deployment: {error!r}; restore it from a backup, or remove it and "
             "promote a version again"
@@ -206,7 +182,7 @@ def now() -> str:
 
 
 def require_challenger(deployment: Deployment | None, challenger: Challenger) -> None:
-    """Raise NotFoundError where another challenger runs, or none: what was concluded of this one holds no longer.
+    """Raise NotFoundError if another challenger runs, or none: conclusions about this one are no longer valid.
 
     Only in a deployment turn does it hold until the next line.
     """

@@ -18,7 +18,8 @@ import msgspec
 
 from ml.bundle.bundle import Bundle, copy_bundle, load_bundle
 from ml.registry.deployment import Deployment, bundle_directory, now
-from warehouse.errors import BundleError, NotFoundError
+from warehouse.errors import BundleError, ContractError, NotFoundError
+from warehouse.features.contract import FEATURES_MODEL, TRAINING_MODEL, contract_versions
 from warehouse.files.replacing import replace_file
 from warehouse.files.turns import file_turn
 from warehouse.settings import Settings
@@ -85,7 +86,7 @@ def read_versions(settings: Settings) -> list[RegisteredVersion]:
 
 
 def list_versions(settings: Settings, source: str) -> list[RegisteredVersion]:
-    """The versions of a source's model, oldest first; none where nothing was registered."""
+    """The versions of a source's model, oldest first; none if nothing was registered."""
     path = _record(settings, source)
     return _read(path) if path.exists() else []
 
@@ -106,7 +107,7 @@ def get_version(settings: Settings, source: str, version: int) -> RegisteredVers
 def keep_version(settings: Settings, version: RegisteredVersion, bundle: Bundle) -> None:
     """Record a new version and keep its bundle in the home.
 
-    Raises BundleError where this home holds another version under that number.
+    Raises BundleError if this home holds another version under that number.
     """
     known = [each for each in list_versions(settings, version.source) if each.version == version.version]
     if known and known[0].fingerprint != version.fingerprint:
@@ -119,7 +120,7 @@ def keep_version(settings: Settings, version: RegisteredVersion, bundle: Bundle)
 
 
 def record_version(settings: Settings, version: RegisteredVersion) -> None:
-    """Record a version, in the place of what was recorded of it before."""
+    """Record a version, replacing its earlier record."""
     with _record_turn(settings):
         others = [each for each in list_versions(settings, version.source) if each.version != version.version]
         _write(settings, version.source, [*others, version])
@@ -147,7 +148,7 @@ def note_changed_bundle(settings: Settings, before: str, after: str) -> None:
 def load_registered(settings: Settings, name: str, version: int) -> Bundle:
     """The bundle of a registered version, verified against the home's record of it.
 
-    Raises NotFoundError where no such version is recorded, and BundleError where its bundle is missing or is not the
+    Raises NotFoundError if no such version is recorded, and BundleError if its bundle is missing or is not the
     one that was registered.
     """
     found = next((each for each in read_versions(settings) if (each.name, each.version) == (name, version)), None)
@@ -161,6 +162,25 @@ def load_registered(settings: Settings, name: str, version: int) -> Bundle:
         raise BundleError(
             f"{bundle.directory} must hold the bundle that was registered as {name} version {version}, of digest "
             f"{found.bundle_digest[:12]}: found {bundle.digest[:12]}; it was changed since, restore it from a backup"
+        )
+    return bundle
+
+
+def load_built(settings: Settings, version: RegisteredVersion) -> Bundle:
+    """The bundle of a registered version, as :func:`load_registered` reads it.
+
+    Raises ContractError where the feature tables' last build left out the features it needs: nothing would compare it
+    with the next candidate, or score a batch with it. A home that only serves has no build and is not checked.
+    """
+    bundle, manifest = load_registered(settings, version.name, version.version), settings.dbt_target / "manifest.json"
+    existing = contract_versions(manifest) if manifest.exists() else (bundle.feature_version,)
+    if bundle.feature_version not in existing:
+        raise ContractError(
+            f"{version.name} version {version.version} needs {FEATURES_MODEL} {bundle.feature_version}, which the dbt "
+            f"project no longer has (it has {', '.join(existing)}): bring "
+            f"{FEATURES_MODEL}_{bundle.feature_version}.sql and its lines "
+            f"under `versions:` in {FEATURES_MODEL}.yml and {TRAINING_MODEL}.yml back and run "
+            "`loanlake run`, or promote a model of another version"
         )
     return bundle
 

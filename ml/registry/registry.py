@@ -2,7 +2,7 @@
 
 MLflow gives versions their numbers, and is where people look at figures, plots and what the gates said. It is a
 display: its tags, aliases and files decide nothing, since everyone who reaches its port can change them. What a version
-is and whether it may be served stands in the home's own record (:mod:`ml.registry.registered_version`).
+is and whether it may be served is in the home's own record (:mod:`ml.registry.registered_version`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ def tag_archived(settings: Settings, version: RegisteredVersion) -> None:
 def tag_changed_bundles(settings: Settings, digests: Mapping[str, str]) -> None:
     """Show the new digests of bundles that were rewritten; ``digests``: before → after.
 
-    A version that somebody deleted in MLflow is passed over: an erasure must not fail for a display.
+    A version that was deleted in MLflow is skipped: an erasure must not fail because of a display.
     """
     changed = [
         version

@@ -1,4 +1,4 @@
-"""Where each registered version stands on its way into service, told without MLflow."""
+"""The state of each registered version, read without MLflow."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,14 +9,14 @@ from ml.registry.registered_version import RegisteredVersion, read_versions
 from warehouse.settings import Settings
 
 #: ``served``: the champion. ``on_trial``: the challenger. ``approved``: about to be served, for a person approved it.
-#: ``refused``: a gate refused it, and nobody overrode that. ``waiting``: it passed and was never in service.
-#: ``replaced``: it was in service before. ``archived``: let go of.
+#: ``refused``: a gate refused it, and no person overrode that. ``waiting``: it passed and was never served.
+#: ``replaced``: it was served before. ``archived``: its snapshots are released.
 StateWord = Literal["served", "on_trial", "approved", "refused", "waiting", "replaced", "archived"]
 
 
 @dataclass(frozen=True)
 class VersionState:
-    """A registered version, where it stands, and the latest approval it was given."""
+    """A registered version, its state, and its latest approval."""
 
     version: RegisteredVersion
     state: StateWord
@@ -26,7 +26,7 @@ class VersionState:
 def version_states(settings: Settings) -> list[VersionState]:
     """Every version of every source's model, each source's oldest first, as the home's record has them.
 
-    Raises BundleError where the deployment, and SettingError where an approval, cannot be read.
+    Raises BundleError if the deployment, and SettingError if an approval, cannot be read.
     """
     served, unserved = read_deployment(settings), unserved_approval(settings)
     challenger = served.challenger.deployment if served is not None and served.challenger is not None else None

@@ -37,7 +37,7 @@ class Verdict:
 def judge_canary(settings: Settings, *, at: datetime | None = None) -> Verdict:
     """What the canary that is served now calls for, by the lake as it is; moves nothing. ``at`` defaults to now.
 
-    Raises NotFoundError where no canary runs.
+    Raises NotFoundError if no canary runs.
     """
     served, canary = _running(settings)
     with closing(connect(settings)) as con:
@@ -50,7 +50,7 @@ def move_canary(settings: Settings, *, by: str) -> Verdict:
     """Judge the canary, and move it on or back where its step calls for that.
 
     After its last step it is promoted. Each move is kept with its figures in the deployment's history. Raises
-    NotFoundError where no canary runs, or it changed meanwhile.
+    NotFoundError if no canary runs, or it changed meanwhile.
     """
     verdict = judge_canary(settings)
     if verdict.move == "back":

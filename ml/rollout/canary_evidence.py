@@ -137,7 +137,7 @@ class _Estimate:
 class Evidence:
     """Both versions since the step began.
 
-    ``checks``: none while either was asked too seldom; that of errors alone while either answered too few to be
+    ``checks``: none while either had too few requests; that of errors alone while either answered too few to be
     compared by anything else.
     """
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from ml.registry.approval import require_approved, require_passed
-from ml.registry.built_features import load_built
 from ml.registry.deployment import (
     CanaryPlan,
     Challenger,
@@ -20,7 +19,7 @@ from ml.registry.deployment import (
     require_challenger,
     serve,
 )
-from ml.registry.registered_version import RegisteredVersion, deployment_of, get_version, load_registered
+from ml.registry.registered_version import RegisteredVersion, deployment_of, get_version, load_built, load_registered
 from warehouse.errors import NotFoundError, SettingError
 from warehouse.settings import Settings
 
@@ -38,9 +37,9 @@ def challenge(
 
     Without ``share`` it scores in shadow; with one, it answers that share of the applicants; with a ``plan`` it is a
     canary on the first of its steps. It is MLflow's challenger then. ``why`` goes into the history. A challenge that
-    runs already is left as it is. Raises NotFoundError where nothing is served or no such version is registered,
-    GateRefusal where its gates refused it, ApprovalMissing where it is to answer and still needs one, BundleError where
-    its bundle was changed, and SettingError where it is the champion itself.
+    runs already is left as it is. Raises NotFoundError if nothing is served or no such version is registered,
+    GateRefusal if its gates refused it, ApprovalMissing if it is to answer and still needs one, BundleError where
+    its bundle was changed, and SettingError if it is the champion itself.
     """
     from ml.registry.registry import set_challenger
 
@@ -49,7 +48,7 @@ def challenge(
         raise NotFoundError("a challenger is tried beside a champion, and nothing is served: promote a version first")
     found = get_version(settings, champion.source, version)
     require_passed(settings, found)
-    if share is not None or plan is not None:  # in shadow it answers nobody
+    if share is not None or plan is not None:  # in shadow it answers no caller
         require_approved(settings, found)
     load_built(settings, found)
     deployment = start_challenge(settings, found, against=champion, share=share, plan=plan, by=by, why=why)
@@ -67,7 +66,7 @@ def start_challenge(
     by: str,
     why: str = "",
 ) -> Deployment:
-    """:func:`challenge` without gates, approvals and MLflow; raises also where the champion changed meanwhile."""
+    """:func:`challenge` without gates, approvals and MLflow; raises also if the champion has changed."""
     if against.is_version(version.name, version.version):
         raise SettingError(
             f"a challenger must be another version than the champion: found {version.name} version "
@@ -97,7 +96,7 @@ def _challenger(placed: Deployment, share: float | None, plan: CanaryPlan | None
 
 
 def _is_same(running: Challenger, asked: Challenger) -> bool:
-    """Whether what is asked for is so already; a canary on a later step of the plan asked for is."""
+    """Whether the requested challenge already runs; a canary on a later step of the requested plan does."""
     of_version = running.deployment.is_version(asked.deployment.model_name, asked.deployment.model_version)
     same_share = running.share == asked.share or running.mode == "canary"
     return of_version and same_share and (running.mode, running.plan) == (asked.mode, asked.plan)
@@ -111,7 +110,7 @@ def end_challenge(
     figures: Mapping[str, Any] | None = None,
     judged: Challenger | None = None,
 ) -> Deployment:
-    """Let the champion answer alone again; its decisions stay. Raises NotFoundError where no challenge runs.
+    """Let the champion answer alone again; its decisions stay. Raises NotFoundError if no challenge runs.
 
     ``judged``: the only challenger to end; NotFoundError too where another one runs by now.
     """

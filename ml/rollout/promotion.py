@@ -12,7 +12,6 @@ from ml.registry.approval import (
     tag_approval,
     unserved_approval,
 )
-from ml.registry.built_features import load_built
 from ml.registry.deployment import (
     Challenger,
     Deployment,
@@ -28,6 +27,7 @@ from ml.registry.registered_version import (
     RegisteredVersion,
     deployment_of,
     get_version,
+    load_built,
     load_registered,
     record_version,
 )
@@ -50,8 +50,8 @@ def publish(
 ) -> Deployment:
     """Serve a registered version from now on; returns what is served.
 
-    Publishing what is served already changes nothing. Raises BundleError when its bundle is not the one that was
-    registered, and NotFoundError where it holds no longer what it is published for: ``judged``, a challenger, must
+    Publishing the served version changes nothing. Raises BundleError when its bundle is not the one that was
+    registered, and NotFoundError if it holds no longer what it is published for: ``judged``, a challenger, must
     still run, and since ``approved``, a person's approval, nothing may have been put in service.
     """
     placed = deployment_of(settings, version, by=by)
@@ -83,7 +83,7 @@ def promote(
 
     ``source`` defaults to the active one; ``why`` and ``figures`` go into the history; ``judged`` and ``approved`` as
     :func:`publish`. Raises NotFoundError for one that does not hold, and for a version that is not registered,
-    GateRefusal with each reason when its gates refused it, ApprovalMissing where it still needs one, BundleError when
+    GateRefusal with each reason when its gates refused it, ApprovalMissing if it still needs one, BundleError when
     its bundle was changed, and ContractError when the dbt project no longer builds its features.
     """
     from ml.registry.registry import set_champion
@@ -98,7 +98,7 @@ def promote(
 
 
 def promote_approved(settings: Settings) -> Deployment | None:
-    """Serve the version that was approved over HTTP, where that is still to be done; None where nothing is.
+    """Serve the version that was approved over HTTP, if that is still to be done; None if nothing is.
 
     MLflow then shows the approval too. Raises as :func:`promote`.
     """
@@ -113,7 +113,7 @@ def promote_approved(settings: Settings) -> Deployment | None:
 
 
 def rollback(settings: Settings, *, by: str, why: str = "") -> Deployment:
-    """Serve again what was served before the current deployment, features included, and move MLflow's alias back.
+    """Serve the previous deployment again, with its features, and move MLflow's alias back.
 
     A challenge against the current one ends; ``why`` goes into the history. Rolling back twice goes back two
     deployments. Raises NotFoundError when there is nothing to go back to.
@@ -173,7 +173,7 @@ def _require_out_of_service(settings: Settings, found: RegisteredVersion, curren
 
 
 def _without(deployment: Deployment, model_name: str, model_version: int) -> Deployment:
-    """The chain without a version that lies under its first."""
+    """The chain without a version below its first."""
     below = deployment.previous
     while below is not None and below.is_version(model_name, model_version):
         below = below.previous

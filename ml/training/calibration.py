@@ -22,7 +22,7 @@ from warehouse.errors import BundleError, SettingError
 
 Floats = NDArray[np.float64]
 Method = Literal["platt", "beta", "isotonic"]
-#: Nothing nearer to 0 or 1 than half the spacing of float32 at 1, which models compute in, can be told apart.
+#: Nothing nearer to 0 or 1 than half the spacing of float32 at 1, which models compute in, can be distinguished.
 _EDGE = 2.0**-25
 
 

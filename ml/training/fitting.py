@@ -84,7 +84,7 @@ class CalibratedModel:
 
     def raw(self, frame: "pd.DataFrame") -> Floats:
         """Uncalibrated probabilities of a feature table's rows."""
-        # in parts, since rows that lie on disk must not be encoded all at once
+        # in parts, because rows on disk must not be encoded in one piece
         starts = range(0, max(len(frame), 1), BATCH_ROWS)
         matrices = (self.design_matrix.encode(frame.iloc[start : start + BATCH_ROWS]) for start in starts)
         return np.concatenate([uncalibrated(self.model.raw_scores(matrix)) for matrix in matrices])

@@ -96,7 +96,7 @@ def training_fingerprint(training_set_sha256: str, contract: FeatureContract, se
 
 
 def git_commit(repository: Path = REPOSITORY) -> str | None:
-    """The commit this code was run from, ``+changes`` where tracked files differ from it; None where git knows none."""
+    """The commit this code was run from, ``+changes`` where tracked files differ from it; None if git knows none."""
     commit = _git(repository, "rev-parse", "HEAD")
     if commit is None:
         return None

@@ -25,13 +25,13 @@ from warehouse.errors import SettingError
 
 Decision = Literal["approve", "decline"]
 Rule = Literal["expected_profit", "approval_rate", "fixed"]
-#: Of a cut-off: 0.15 / 0.75 is 0.19999999999999998 in floating point, which nobody meant or can read.
+#: Of a cut-off: 0.15 / 0.75 is 0.19999999999999998 in floating point, which is unreadable.
 _DIGITS = 12
 
 
 #: A reason makes at least this share of all that speaks against the applicant. Contributions add up, so a share means
 #: the same for every applicant and model; a least log-odds would not. A value below a twentieth moves no decision, and
-#: naming it would send an applicant to mend what doesn't matter.
+#: naming it would make an applicant fix what doesn't matter.
 LEAST_REASON_SHARE = 0.05
 
 
@@ -136,11 +136,11 @@ class Policy:
         return self.bands[bisect_right(self._inner_bounds, probability)].name
 
     def declines(self, probabilities: ArrayLike) -> NDArray[np.bool_]:
-        """Where :meth:`decide` says decline, for many at once."""
+        """Where :meth:`decide` says decline, for many values."""
         return np.asarray(np.asarray(probabilities, dtype=np.float64) >= self.cut_off)
 
     def band_codes(self, probabilities: ArrayLike) -> NDArray[np.intp]:
-        """The places in ``bands`` of :meth:`band`, for many at once."""
+        """The places in ``bands`` of :meth:`band`, for many values."""
         return np.searchsorted(self._inner_bounds, np.asarray(probabilities, dtype=np.float64), side="right")
 
     def to_dict(self) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def read_training_set(
     ``most_bytes``: what training may take of memory; a set that would take more is mapped from files under DuckDB's
     temporary directory (``ml.training.mapped_rows``). None holds any set.
 
-    Raises NotFoundError where the table or the source's rows do not exist at that snapshot, and TrainingSetError
+    Raises NotFoundError if the table or the source's rows do not exist at that snapshot, and TrainingSetError
     where a split is empty, has one outcome only, or an application occurs twice.
     """
     snapshot, table = current_snapshot(con) if snapshot is None else snapshot, training_table(feature_version)
@@ -124,7 +124,7 @@ def rows_seen_by(
 ) -> "pd.DataFrame":
     """A split's applications as of the same snapshot, with another version's features: as a model of that sees them.
 
-    Raises NotFoundError where that version's training table does not hold the same applications in that split.
+    Raises NotFoundError if that version's training table does not hold the same applications in that split.
     """
     rows = training_set.rows(split)
     if feature_version == training_set.feature_version:
@@ -163,7 +163,7 @@ def stream_training_set(
 ) -> "pa.RecordBatchReader":
     """The rows of a training set as the table has them, in its fixed order, a batch at a time.
 
-    Raises NotFoundError where the snapshot, or the table in it, does not exist.
+    Raises NotFoundError if the snapshot, or the table in it, does not exist.
     """
     query = statement_now(con, source, feature_version, snapshot)
     return _execute(con, query, training_table(feature_version), snapshot).to_arrow_reader(batch_size=batch_rows)
@@ -282,7 +282,7 @@ def _frame(batches: Iterable["pa.RecordBatch"], schema: "pa.Schema") -> "pd.Data
 
 
 def _unique(batches: Iterable["pa.RecordBatch"], where: str) -> Iterator["pa.RecordBatch"]:
-    """Pass batches through; raises TrainingSetError where an application occurs twice: their order puts it together."""
+    """Pass batches through; raises TrainingSetError if an application occurs twice: their order puts it together."""
     last = None
     for batch in batches:
         ids = batch["application_id"].to_numpy(zero_copy_only=False)

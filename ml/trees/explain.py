@@ -44,7 +44,7 @@ class Table:
 
     @classmethod
     def of(cls, tests: Tests, leaves: Leaves) -> Self | None:
-        """The table, or None where it would be too large."""
+        """The table, or None if it would be too large."""
         n_branches, n_bits = tests.of_branch.shape
         column, place = _places(leaves, n_branches)
         if (n_branches * column.shape[1]) << n_bits > _LARGEST_TABLE:
@@ -112,7 +112,7 @@ class Explainer:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
-        """The inverse of :meth:`to_arrays`; raises KeyError where one is missing."""
+        """The inverse of :meth:`to_arrays`; raises KeyError if one is missing."""
 
         def held(name: str, kind: Any) -> Any:
             return kind(**{part.name: arrays[f"{name}.{part.name}"] for part in fields(kind)})

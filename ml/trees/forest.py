@@ -57,12 +57,12 @@ class Forest:
             raise BundleError(
                 f"a bundle's booster must be a gbtree with objective binary:logistic: found {kind} with {objective}"
             )
-        base_scores = _numbers(learner["learner_model_param"]["base_score"])
+        base_scores = json.loads(learner["learner_model_param"]["base_score"])  # a list in text: "[3.15E-1]"
         if len(base_scores) != 1:
             raise BundleError(f"a bundle's booster must have one base score: found {len(base_scores)}")
         return cls(
             trees=tuple(_tree(tree) for tree in learner["gradient_booster"]["model"]["trees"]),
-            base_margin=_margin_of(base_scores[0]),
+            base_margin=_margin_of(float(base_scores[0])),
             n_columns=int(learner["learner_model_param"]["num_feature"]),
         )
 
@@ -78,12 +78,6 @@ def _tree(data: dict[str, Any]) -> Tree:
         missing_goes_left=np.asarray(data["default_left"], dtype=bool),
         cover=np.asarray(data["sum_hessian"], dtype=np.float32),
     )
-
-
-def _numbers(text: str) -> list[float]:
-    # XGBoost 3 writes the base score as a list in text ("[3.15E-1]"), earlier versions as a bare number
-    value = json.loads(text)
-    return [float(number) for number in value] if isinstance(value, list) else [float(value)]
 
 
 def _margin_of(base_score: float) -> np.float32:

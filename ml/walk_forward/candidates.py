@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.bundle.bundle import Bundle, load_bundle, write_bundle
-from ml.bundle.parity import check_parity
+from ml.bundle.parity import measure_parity
 from ml.bundle.scorer import Scorer
 from ml.judging.evaluation import CHAMPION, ChampionScores, Evaluation, beside_champion, evaluate
 from ml.judging.gate import Evidence, GateLimits, GateResult
@@ -92,7 +92,7 @@ class Candidates:
         return self.load(fingerprint, day)
 
     def load(self, fingerprint: str, month: date) -> Champion:
-        """A model trained before; raises BundleError where its bundle is gone or was changed."""
+        """A model trained before; raises BundleError if its bundle is gone or was changed."""
         if fingerprint not in self._scorers:
             self._scorers[fingerprint] = Scorer(load_bundle(self._directory / fingerprint))
         return Champion(month, fingerprint, self._scorers[fingerprint])
@@ -124,7 +124,7 @@ class Candidates:
             Evidence(
                 evaluation,
                 feature_signals(training_set, self._contract),
-                check_parity(con, candidate.bundle, sample_rows=PARITY_ROWS, snapshot=training_set.snapshot),
+                measure_parity(con, candidate.bundle, sample_rows=PARITY_ROWS, snapshot=training_set.snapshot).evidence,
             ),
             self._limits,
         )

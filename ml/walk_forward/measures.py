@@ -81,7 +81,7 @@ def _schema() -> "pa.Schema":
 def measure_drift(
     con: duckdb.DuckDBPyConnection, rows: KnownRows, month: date, champion: Champion, decisions: "pa.Table"
 ) -> MonthDrift | None:
-    """Compare a month's decisions with the rows the champion was fitted on; None where the month has none."""
+    """Compare a month's decisions with the rows the champion was fitted on; None if the month has none."""
     if decisions.num_rows == 0:
         return None
     contract = rows.contract

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ml.monitoring.limits import features_have_drifted, performance_has_decayed, scores_have_drifted
 from ml.monitoring.performance import Performance
-from ml.monitoring.retraining import features_have_drifted, performance_has_decayed, scores_have_drifted
 from ml.walk_forward.plan import RetrainingPolicy
 from ml.walk_forward.results import WalkedMonth
 
 
 @dataclass(frozen=True)
 class Wish:
-    """Whether to train, and what asks for it or against it."""
+    """Whether to train, and the reasons for or against it."""
 
     train: bool
     why: str

@@ -50,7 +50,7 @@ class KnownRows:
         }
 
     def decided_months(self) -> tuple[date, date]:
-        """First days of the first and last month with applications; raises NotFoundError where there are none."""
+        """First days of the first and last month with applications; raises NotFoundError if there are none."""
         try:
             row = self._con.execute(
                 "select date_trunc('month', min(decided_at))::date, date_trunc('month', max(decided_at))::date "
@@ -82,7 +82,7 @@ class KnownRows:
     def training_set(self, day: date) -> TrainingSet:
         """What the version's training table would have been on ``day``.
 
-        Raises TrainingSetError where no label was known, or a split has loans of one outcome only.
+        Raises TrainingSetError if no label was known, or a split has loans of one outcome only.
         """
         self.ask_labels(day)
         labels = {"split", "is_default", "label_known_at"}

@@ -1,4 +1,4 @@
-"""The months, one after another: train where a policy asks for it, promote what passes the gates, decide, measure."""
+"""The months, one after another: train if a policy says so, promote what passes the gates, decide, measure."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -44,8 +44,8 @@ def walk_forward(
     judged at the end, on all labels the snapshot knows. An interrupted walk is done again from any month on: nothing
     is trained twice. The month before the first, where it was walked, hands its champion on.
 
-    Raises SettingError where the months lie outside the source's applications, or the run was walked with other labels
-    before, and TrainingSetError where the labels never suffice to train.
+    Raises SettingError if the months lie outside the source's applications, or the run was walked with other labels
+    before, and TrainingSetError if the labels never suffice to train.
     """
     with writer("prepare a walk forward", settings) as con:
         snapshot = current_snapshot(con)  # a lake made by an older version has its tables from here on
@@ -154,7 +154,7 @@ class _Day:
         if judged.refusals:
             refusals = " ".join(f"{each.gate}: {each.message}" for each in judged.refusals)
             return champion, True, f"{reason}; {refusals}"
-        # nobody is there to give a word: what production would let wait, or try in shadow, leaves the champion
+        # no person can decide here: a candidate that would wait, or start in shadow, leaves the champion
         is_published = judged.publication.action == "publish"
         return candidate if is_published else champion, True, f"{reason}; every gate passed; {judged.publication.why}"
 

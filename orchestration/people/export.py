@@ -39,7 +39,7 @@ def export_person(settings: Settings, borrower_id: str, *, by: str) -> dict[str,
 
     ``lake``: table → rows as they stand, raw ones with file and line of the landing file. ``dev_lakes``: the same of
     the copies that people built for themselves. ``decision_log``: entries that the API's log still holds.
-    ``online_store``: their record, None where there is none. ``batches``: rows about
+    ``online_store``: their record, None if there is none. ``batches``: rows about
     them that were sent in batches, and what came of them. ``trained``: versions that learnt from them. Raises
     NotFoundError for a borrower that nothing names.
     """

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from warehouse.files.drafts import is_alive
 from warehouse.files.private_files import keep_private
-from warehouse.files.processes import is_alive
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:

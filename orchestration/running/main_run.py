@@ -25,9 +25,9 @@ JOB = "default_risk"
 def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
     """Execute the main job, print one line per step and the closing table; returns whether it succeeded.
 
-    Before anything is built it raises SourceFileError where files have no raw table to go to, and RunRefused where the
-    source has no file in the lake and none to load, no model of the dbt project reads its files, or the project lacks a
-    version of the features that the run needs.
+    Before anything is built it raises SourceFileError if files have no raw table to go to, and RunRefused if the source
+    has no file in the lake and none to load, no dbt model reads its files, or the project lacks a feature version that
+    the run needs.
     """
     started, source = time.monotonic(), str(run_settings["source"])
     _require_files(source, run_settings["files"], settings)

@@ -35,7 +35,7 @@ _POLL_SECONDS = 0.3
 class Service:
     """One child process.
 
-    ``port`` and ``health`` (a path that answers 2xx when it is up) are None where it serves nothing; ``setting`` names
+    ``port`` and ``health`` (a path that answers 2xx when it is up) are None if it serves nothing; ``setting`` names
     the option by which the port is chosen. ``readiness``: of one that serves nothing, what it does from now on, None
     while it does not yet; ``purpose``: what waits for that. ``landing``: the path of the page to open first.
     """

@@ -210,7 +210,7 @@ def _model_lines(settings: Settings) -> list[str]:
 
 
 def _waiting_versions(settings: Settings, states: Mapping[tuple[str, int], str]) -> list[str]:
-    """Why the newest candidate of each lender is not the champion, where it passed its gates and still waits."""
+    """Why the newest candidate of each lender is not the champion, if it passed its gates and still waits."""
     from orchestration.defs.training.candidates import current_candidate
 
     lines = []
@@ -257,14 +257,9 @@ def _failed_batches(states: "BatchStates") -> list[str]:
 
 
 def _shadow_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
-    import duckdb
-
-    try:
-        found = con.execute(
-            "select source, model_version, count(*) from serving.shadow_predictions group by all order by all"
-        ).fetchall()
-    except duckdb.CatalogException:  # a lake from before there were shadows
-        return []
+    found = con.execute(
+        "select source, model_version, count(*) from serving.shadow_predictions group by all order by all"
+    ).fetchall()
     return [f"{source} in shadow: {n:,} by version {version}" for source, version, n in found]
 
 

@@ -16,10 +16,12 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from serving.options import MOST_REQUESTS
 from warehouse.errors import LoanlakeError, NotFoundError, SettingError
@@ -55,7 +57,6 @@ create table if not exists api_keys (
     rate_limit integer
 ) strict
 """
-_COLUMNS = "key_id, name, secret_sha256, scopes, created_at, expires_at, revoked_at, caller_id, rate_limit"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,10 @@ class ApiKey:
         if self.revoked_at is not None:
             return "revoked"
         return "expired" if self.expires_at is not None and self.expires_at <= now else "active"
+
+
+_NAMES = tuple(field.name for field in fields(ApiKey))
+_COLUMNS = ", ".join(_NAMES)
 
 
 class KeyStore:
@@ -126,7 +131,7 @@ class KeyStore:
         """Store the successor of an active key and return its text; the old key ends once ``overlap`` has passed.
 
         The successor has the same name, scopes, limit and caller, and lasts as long as its predecessor was made to
-        unless ``expires_after`` says otherwise. Raises NotFoundError where no active key has that id.
+        unless ``expires_after`` says otherwise. Raises NotFoundError if no active key has that id.
         """
         new_id, secret, now = secrets.token_hex(6), secrets.token_hex(32), datetime.now(UTC)
         with self._transaction() as con:
@@ -150,7 +155,7 @@ class KeyStore:
     def set_rate_limit(self, key_id: str, rate_limit: int | None) -> ApiKey:
         """Set the requests a minute of a key's caller; None for the server's default.
 
-        Raises SettingError for a number out of range, NotFoundError where no key has that id.
+        Raises SettingError for a number out of range, NotFoundError if no key has that id.
         """
         _require_rate_limit(rate_limit)
         with self._transaction() as con:
@@ -305,19 +310,9 @@ def _unknown(key_id: str, purpose: str) -> NotFoundError:
 
 
 def _insert(con: sqlite3.Connection, key: ApiKey) -> None:
-    con.execute(
-        f"insert into api_keys ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, null, ?, ?)",
-        [
-            key.key_id,
-            key.name,
-            key.secret_sha256,
-            " ".join(sorted(key.scopes)),
-            key.created_at.isoformat(),
-            key.expires_at.isoformat() if key.expires_at else None,
-            key.caller_id,
-            key.rate_limit,
-        ],
-    )
+    row = {**asdict(key), "scopes": " ".join(sorted(key.scopes))}
+    values = [value.isoformat() if isinstance(value, datetime) else value for value in row.values()]
+    con.execute(f"insert into api_keys ({_COLUMNS}) values ({', '.join('?' * len(values))})", values)
 
 
 def _one(con: sqlite3.Connection, key_id: str) -> ApiKey | None:
@@ -326,15 +321,5 @@ def _one(con: sqlite3.Connection, key_id: str) -> ApiKey | None:
 
 
 def _key(row: tuple[Any, ...]) -> ApiKey:
-    key_id, name, secret_sha256, scopes, created_at, expires_at, revoked_at, caller_id, rate_limit = row
-    return ApiKey(
-        key_id=key_id,
-        name=name,
-        secret_sha256=secret_sha256,
-        scopes=frozenset(scopes.split()),
-        created_at=datetime.fromisoformat(created_at),
-        expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
-        revoked_at=datetime.fromisoformat(revoked_at) if revoked_at else None,
-        caller_id=caller_id,
-        rate_limit=rate_limit,
-    )
+    stored = dict(zip(_NAMES, row, strict=True))
+    return msgspec.convert({**stored, "scopes": stored["scopes"].split()}, ApiKey)

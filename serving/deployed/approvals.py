@@ -1,4 +1,4 @@
-"""Approvals over HTTP: which versions wait for a person's word, and that word kept; Dagster puts them in service."""
+"""Approvals over HTTP: which versions wait for a person, and their stored approvals; Dagster serves the versions."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ APPROVAL_REQUEST = BodySchema(
         ),
     ),
 )
-_WHAT_FOLLOWS = "Dagster puts the version in service, as a rule within a minute; GET /v1/models tells when it has"
+_WHAT_FOLLOWS = "Dagster will serve the version, usually within a minute; GET /v1/models shows when it does"
 _TO_ROLL_OUT = (
     "It may be served: `loanlake canary start {0} --reason …` rolls it out, `loanlake model promote {0} --reason …` "
     "serves it immediately"
@@ -85,7 +85,7 @@ class ApprovalService:
     async def approve(self, version: int, body: Any, *, source: str | None, by: str) -> Given:
         """Keep a person's approval. What is served changes only by a run of Dagster's, which checks the gates again.
 
-        Raises InvalidRequest, UnknownVersion, NotApprovable where a refusal stands, and Unavailable where nothing
+        Raises InvalidRequest, UnknownVersion, NotApprovable if a refusal stands, and Unavailable where nothing
         could be kept.
         """
         request = APPROVAL_REQUEST.validate(body)

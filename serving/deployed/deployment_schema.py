@@ -1,7 +1,7 @@
 """The body of a score request while one version is served, or two: the union of what they take.
 
 A field that one answering version requires is required of every request, since a caller cannot know which version will
-answer; the violation names the version. What only a challenger in shadow asks for is taken, and never demanded.
+answer; the violation names the version. Fields that only a challenger in shadow requires are optional.
 """
 
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class DeploymentSchema:
         unknown = unknown_fields(body, self.fields, suggests=suggests)
         demanded = [version for version in self._versions() if version.answers and version.name in broken]
         if demanded or unknown:
-            # as a dictionary: what both versions refuse alike is told once
+            # as a dictionary: a violation for both versions is listed once
             violations = {
                 repr(named): named
                 for version in demanded

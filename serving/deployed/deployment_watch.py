@@ -55,7 +55,7 @@ class DeploymentWatch:
         return self.broken.reason if self.broken else "no model is deployed: `loanlake run` trains and publishes one"
 
     async def look(self) -> None:
-        """Load what is deployed where it changed, in a thread, and swap it in; a broken one leaves the old in place."""
+        """Load what is deployed where it changed, in a thread, and swap it in; after a failure the old one stays."""
         retry = self.broken is not None and time.monotonic() - self.broken.tried_at >= RETRY_SECONDS
         try:
             stamp = self._stamp()
@@ -67,7 +67,7 @@ class DeploymentWatch:
                 return
             deployment, problem = await asyncio.to_thread(self._load_deployed)
         except Exception as error:
-            # whatever is wrong with a bundle or its disk, what is being served must go on
+            # whatever is wrong with a bundle or its disk, the served model must continue
             self._refuse(f"the newest deployment cannot be served: {error}")
             return
         self.deployment = deployment

@@ -99,7 +99,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {"varchar": read_text, "date": _past
 def score_request_schema(contract: FeatureContract, *, required: Collection[str] = ()) -> BodySchema:
     """The fields of one application: its ids, and the contract's inputs of origin ``request``.
 
-    ``required``: those that the lender wants given beside what the contract requires. Raises ContractError where one is
+    ``required``: those that the lender wants given beside what the contract requires. Raises ContractError if one is
     not among them.
     """
     fields = (_APPLICATION_ID, _BORROWER_ID, _DECIDED_AT, *(_field(column) for column in contract.inputs_of("request")))

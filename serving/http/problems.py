@@ -27,7 +27,7 @@ import traceback
 import uuid
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
@@ -40,32 +40,28 @@ log = logging.getLogger("loanlake.serving")
 
 
 class Problem(ProblemDetailsException):
-    """Base of the API's own problems; subclasses set status, name and title."""
+    """Base of the API's own problems; each subclass is of one kind."""
 
-    status_code = 500
-    name = "internal"
-    heading = "Internal error"
+    kind: ClassVar[ProblemKind]
     violations: tuple[Violation, ...] = ()
 
+    def __init_subclass__(cls, *, kind: ProblemKind) -> None:
+        super().__init_subclass__()
+        cls.kind, cls.status_code = kind, kind.status
+
     def __init__(self, detail: str, *, headers: dict[str, str] | None = None, extra: dict[str, Any] | None = None):
+        kind = self.kind
         super().__init__(
-            detail=detail,
-            status_code=self.status_code,
-            headers=headers,
-            extra=extra,
-            type_=TYPE + self.name,
-            title=self.heading,
+            detail=detail, status_code=kind.status, headers=headers, extra=extra, type_=kind.type, title=kind.heading
         )
 
     def document(self) -> ProblemDocument:
         """The problem as a row of a batch's answer."""
-        return ProblemKind(self.status_code, self.name, self.heading).document(self.detail, self.violations)
+        return self.kind.document(self.detail, self.violations)
 
 
-class InvalidRequest(Problem):
+class InvalidRequest(Problem, kind=INVALID):
     """The body breaks its schema; all violations are listed."""
-
-    status_code, name, heading = INVALID
 
     def __init__(self, detail: str, violations: tuple[Violation, ...] = ()):
         super().__init__(detail, extra={"errors": violations} if violations else None)
@@ -78,141 +74,83 @@ def unknown_cursor(cursor: str) -> InvalidRequest:
     return InvalidRequest("The cursor cannot be read", (Violation(field="cursor", rule=rule, found=cursor[:100]),))
 
 
-class Unauthenticated(Problem):
+class Unauthenticated(Problem, kind=ProblemKind(401, "unauthenticated", "A valid API key or token is required")):
     """No key or token, or one that is unknown, revoked or expired."""
-
-    status_code = 401
-    name = "unauthenticated"
-    heading = "A valid API key or token is required"
 
     def __init__(self, detail: str, *, challenge: str = ""):
         super().__init__(detail, headers={"WWW-Authenticate": challenge or 'Bearer realm="loanlake"'})
 
 
-class NotPermitted(Problem):
+class NotPermitted(Problem, kind=ProblemKind(403, "not-permitted", "Not permitted")):
     """The caller lacks the scope."""
-
-    status_code = 403
-    name = "not-permitted"
-    heading = "Not permitted"
 
     def __init__(self, detail: str, *, scope: str):
         challenge = f'Bearer realm="loanlake", error="insufficient_scope", scope="{scope}"'
         super().__init__(detail, headers={"WWW-Authenticate": challenge}, extra={"scope": scope})
 
 
-class UnknownDecision(Problem):
+class UnknownDecision(Problem, kind=ProblemKind(404, "unknown-decision", "Decision not found")):
     """No decision has that id."""
 
-    status_code = 404
-    name = "unknown-decision"
-    heading = "Decision not found"
 
-
-class UnknownApplication(Problem):
+class UnknownApplication(Problem, kind=ProblemKind(404, "unknown-application", "Application not found")):
     """The caller scored no application with that id, and may see only their own."""
 
-    status_code = 404
-    name = "unknown-application"
-    heading = "Application not found"
 
-
-class UnknownSource(Problem):
+class UnknownSource(Problem, kind=ProblemKind(404, "unknown-source", "Source not found")):
     """No model of that source is registered."""
 
-    status_code = 404
-    name = "unknown-source"
-    heading = "Source not found"
 
-
-class UnknownVersion(Problem):
+class UnknownVersion(Problem, kind=ProblemKind(404, "unknown-version", "Model version not found")):
     """No such version is registered."""
 
-    status_code = 404
-    name = "unknown-version"
-    heading = "Model version not found"
 
-
-class UnknownBatch(Problem):
+class UnknownBatch(Problem, kind=ProblemKind(404, "unknown-batch", "Batch not found")):
     """No batch of this caller has that id."""
 
-    status_code = 404
-    name = "unknown-batch"
-    heading = "Batch not found"
 
-
-class NotAcceptable(Problem):
+class NotAcceptable(Problem, kind=ProblemKind(406, "not-acceptable", "Unsupported format of results")):
     """Results do not exist in the requested format."""
 
-    status_code = 406
-    name = "not-acceptable"
-    heading = "Unsupported format of results"
 
-
-class NotApprovable(Problem):
+class NotApprovable(Problem, kind=ProblemKind(409, "not-approvable", "This version cannot be approved")):
     """A gate refused the version, or it was archived."""
 
-    status_code = 409
-    name = "not-approvable"
-    heading = "This version cannot be approved"
 
-
-class BatchConflict(Problem):
+class BatchConflict(Problem, kind=ProblemKind(409, "batch-state", "The state of the batch does not allow this")):
     """The batch's state does not allow the operation."""
 
-    status_code = 409
-    name = "batch-state"
-    heading = "The state of the batch does not allow this"
 
-
-class UnsupportedMediaType(Problem):
+class UnsupportedMediaType(Problem, kind=ProblemKind(415, "unsupported-media-type", "Unsupported media type")):
     """The body's media type is not accepted, or missing."""
 
-    status_code = 415
-    name = "unsupported-media-type"
-    heading = "Unsupported media type"
 
-
-class NotScorable(Problem):
+class NotScorable(Problem, kind=NOT_SCORABLE):
     """Valid values for which a feature's formula has no result."""
 
-    status_code, name, heading = NOT_SCORABLE
 
-
-class KeyReused(Problem):
+class KeyReused(
+    Problem, kind=ProblemKind(422, "idempotency-key-reused", "This Idempotency-Key belongs to another request")
+):
     """An Idempotency-Key sent before, with another request."""
 
-    status_code = 422
-    name = "idempotency-key-reused"
-    heading = "This Idempotency-Key belongs to another request"
 
-
-class TooManyRequests(Problem):
+class TooManyRequests(Problem, kind=ProblemKind(429, "too-many-requests", "Too many requests")):
     """The caller has reached their limit for this minute."""
-
-    status_code = 429
-    name = "too-many-requests"
-    heading = "Too many requests"
 
     def __init__(self, detail: str, *, retry_after_seconds: int):
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
 
 
-class StaleHistory(Problem):
+class StaleHistory(Problem, kind=STALE_HISTORY):
     """History is older than the lender allows; a refresh of the online store fixes it."""
-
-    status_code, name, heading = STALE_HISTORY
 
     def __init__(self, detail: str):
         super().__init__(detail, headers={"Retry-After": "60"})
 
 
-class Unavailable(Problem):
+class Unavailable(Problem, kind=ProblemKind(503, "unavailable", "Temporarily unavailable")):
     """No model is deployed, or history or the decision log cannot be reached; the caller should retry."""
-
-    status_code = 503
-    name = "unavailable"
-    heading = "Temporarily unavailable"
 
     def __init__(self, detail: str, *, retry_after_seconds: int = 1):
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})

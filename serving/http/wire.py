@@ -61,8 +61,8 @@ class ScoreList(msgspec.Struct, frozen=True):
     results: tuple[ScoreListRow, ...]
 
 
-class LoggedDecision(msgspec.Struct, frozen=True):
-    """A decision as it was logged, with everything that made it.
+class DecisionSummary(msgspec.Struct, frozen=True):
+    """The short form of a decision.
 
     ``route``: how it came about. ``role``: which of the served versions scored. ``caller``: the name of the key, or the
     subject of the token, that asked; null for a backfill.
@@ -76,37 +76,23 @@ class LoggedDecision(msgspec.Struct, frozen=True):
     caller: str | None
     decided_at: datetime
     probability: float
-    raw_score: float
     band: str
     decision: str
-    reasons: tuple[ReasonCode, ...]
     model: ModelVersion
     role: RoleWord
-    features_as_of: datetime | None
     history: HistoryWord | None
     status: StatusWord
+
+
+class LoggedDecision(DecisionSummary, frozen=True):
+    """A decision as it was logged, with everything that made it."""
+
+    raw_score: float
+    reasons: tuple[ReasonCode, ...]
+    features_as_of: datetime | None
     latency_ms: float | None
     inputs: msgspec.Raw
     features: msgspec.Raw
-
-
-class DecisionSummary(msgspec.Struct, frozen=True):
-    """The short form of a decision; ``route`` and ``caller`` as in :class:`LoggedDecision`."""
-
-    decision_id: str
-    application_id: str
-    borrower_id: str | None
-    source: str
-    route: RouteWord
-    caller: str | None
-    decided_at: datetime
-    probability: float
-    band: str
-    decision: str
-    model: ModelVersion
-    role: RoleWord
-    history: HistoryWord | None
-    status: StatusWord
 
 
 class DecisionList(msgspec.Struct, frozen=True):

@@ -55,7 +55,7 @@ class GroupCommit(Generic[Row]):
     async def add(self, rows: Sequence[Row]) -> None:
         """Return when the rows are durable, all of them in one transaction.
 
-        Raises TooManyWaiting at once, or what ``commit`` raised. A caller that is cancelled while it waits does not
+        Raises TooManyWaiting immediately, or what ``commit`` raised. A caller that is cancelled while it waits does not
         take its rows back: they may be durable without an answer, never the other way round.
         """
         if self._n_waiting + len(rows) > self._most_waiting:
@@ -66,13 +66,13 @@ class GroupCommit(Generic[Row]):
         self._n_waiting += len(rows)
         if not self._is_committing:
             self._is_committing = True
-            loop.call_soon(self._hand_over, loop)  # not at once: what else this turn of the loop brings goes with it
+            loop.call_soon(self._hand_over, loop)  # not immediately: other rows of this turn of the loop join it
         await durable
 
     async def close(self) -> None:
         """Make durable what still waits, then end the thread."""
         while self._is_committing:
-            with suppress(Exception):  # told to whoever waits for those rows
+            with suppress(Exception):  # raised to those who wait for these rows
                 await self.add([])
         if self._thread is not None:
             self._handed.put(None)

@@ -103,7 +103,7 @@ class Outbox:
     async def find_anywhere(self, decision_id: str) -> Decision | None:
         """A decision from the outbox, or else from the lake: a query in a thread, one at a time, never for a score.
 
-        Raises Unavailable where either cannot be read: then nobody knows whether there is such a decision.
+        Raises Unavailable if either cannot be read: then it is unknown whether there is such a decision.
         """
         found = self.find(decision_id)
         if found is not None:
@@ -115,7 +115,7 @@ class Outbox:
                 return None
             except LakeError as error:
                 raise Unavailable(f"The lake cannot be read: {error}", retry_after_seconds=10) from error
-        # what a challenger in shadow would have decided is no decision, and no caller is told of it
+        # a shadow score is not a decision, and no caller sees it
         return None if isinstance(found, ShadowDecision) else found
 
     def backlog(self) -> Mapping[str, Backlog]:
@@ -189,7 +189,7 @@ class Outbox:
 
 
 class _NotInPlace(OSError):
-    """What was appended now would be in a file that nobody finds."""
+    """Entries appended now would be in a file that has no name."""
 
 
 def _inode(path: Path) -> int | None:

@@ -205,14 +205,14 @@ class ScoringService:
             except Exception as error:
                 await self._keep_failure(model, role, error)
                 if role == "challenger":
-                    continue  # a version on trial may fail in ways nobody foresaw
+                    continue  # a challenger may fail in unforeseen ways
                 if isinstance(error, ExpressionDomainError):
                     raise NotScorable(str(error)) from None
                 raise
         raise AssertionError("the champion stands behind every challenger")
 
     def _refusal(self, error: OnlineStoreUnavailable | HistoryTooOld) -> Problem:
-        """What the caller is told, and counted."""
+        """The problem for the caller, which is also counted."""
         if isinstance(error, HistoryTooOld):
             self._metrics.count_history_refusal("stale")
             return StaleHistory(str(error))

@@ -1,7 +1,7 @@
 """Score with a challenger in shadow: after the answer, one application at a time, and never at its expense.
 
-What waits is bounded: where the challenger cannot keep up, applications are left out and counted, not queued for ever.
-A process that is killed loses what waits; nobody was promised it.
+The queue is bounded: if the challenger is too slow, applications are left out and counted, not queued forever. A
+killed process loses its queue, which was promised to no caller.
 """
 
 import asyncio
@@ -88,7 +88,7 @@ class ShadowScorer:
         except ExpressionDomainError:
             self._metrics.count_failure(shadowed.model.deployment, "shadow", "not_scorable")
         except Exception as error:
-            # a version on trial may fail in ways nobody foresaw; the ones behind it are scored all the same
+            # a challenger may fail in unforeseen ways; the next applications are still scored
             self._metrics.count_failure(shadowed.model.deployment, "shadow", "failed")
             log.error(
                 "shadow failed",

@@ -181,7 +181,7 @@ class Metrics:
             self._violations[(violation.field if violation.field in fields else "unknown field",)].inc()
 
     def count_request(self, method: str, route: str, status: int, seconds: float | None) -> None:
-        """Count an answer under its route; ``seconds``: None where nothing was tried."""
+        """Count an answer under its route; ``seconds``: None if nothing was tried."""
         # made-up methods must not become labels
         self._requests[method if method in _METHODS else "other", route, status].inc()
         if seconds is not None:

@@ -46,7 +46,7 @@ def live_workers() -> list[int]:
 
 
 def process_metrics(workers: Iterable[int]) -> Iterator[Metric]:
-    """CPU, memory, files and start of each worker, by the names of Prometheus's clients; nothing where /proc is not."""
+    """CPU, memory, files and start of each worker, by the names of Prometheus's clients; nothing if /proc is not."""
     told: dict[str, Metric] = {}
     asked = os.getpid()
     collector = ProcessCollector(pid=lambda: asked, registry=None)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ml.monitoring.retraining import DRIFTED_FEATURE_SHARE
+from ml.monitoring.limits import DRIFTED_FEATURE_SHARE
 from warehouse.settings import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy" / "prometheus"

@@ -24,7 +24,7 @@ _TIMEOUT_SECONDS = 20
 
 @dataclass
 class Told:
-    """What callers were told, all together.
+    """The answers that callers got, all together.
 
     ``scores``: id and probability of every 200. ``applications``: those that were sent with a key.
     ``n_unanswered``: requests that got no answer; ``n_sent_again``: those that were then sent again.
@@ -38,7 +38,7 @@ class Told:
     n_sent_again: int = 0
 
     def add(self, other: "Told") -> None:
-        """Take in what another caller was told."""
+        """Add the answers of another caller."""
         self.scores += other.scores
         self.applications += other.applications
         self.statuses += other.statuses
@@ -48,7 +48,7 @@ class Told:
 
 
 class Caller:
-    """One caller: a connection, one request at a time, and a new connection where the last was lost."""
+    """One caller: a connection, one request at a time, and a new connection if the last was lost."""
 
     def __init__(self, name: str, port: int, serving_home: ServingHome, *, has_keys: bool):
         self._name = name
@@ -102,7 +102,7 @@ class Caller:
 
 @contextmanager
 def calling(port: int, serving_home: ServingHome, *, n_callers: int = 6) -> Iterator[Told]:
-    """Callers at work while the block runs; what they were told is complete after it."""
+    """Callers that work while the block runs; after it their answers are complete."""
     stop, total = Event(), Told()
     callers = [Caller(f"caller-{number}", port, serving_home, has_keys=number % 2 == 0) for number in range(n_callers)]
     with ThreadPoolExecutor(n_callers) as threads:

@@ -1,4 +1,4 @@
-"""Hold the decision log against what callers were told."""
+"""Compare the decision log with the answers that callers got."""
 
 from collections import Counter
 from contextlib import closing

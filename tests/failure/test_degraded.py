@@ -1,4 +1,4 @@
-"""Parts that fail under a running API: scores go on or are refused as the runbook says, and /readyz says why."""
+"""Parts that fail under a running API: scoring continues or is refused as the runbook says, and /readyz says why."""
 
 import shutil
 import time
@@ -141,7 +141,7 @@ def test_a_damaged_online_store_is_named(serving_home: ServingHome, policy: str)
 
 
 def test_a_removed_online_store_goes_on_until_a_restart_and_is_made_anew(serving_home: ServingHome) -> None:
-    """The API has it open; a process that starts now refuses to score as if nobody had a history."""
+    """The API has it open; a process that starts now refuses to score: it must not treat borrowers as unknown."""
     store = serving_home.settings.online_store
     with api(serving_home) as client:
         assert client.post("/v1/scores", json=APPLICATION).json()["status"] == "scored"

@@ -1,4 +1,4 @@
-"""The API is what its description says: schemathesis makes requests from it, good ones and bad, and checks each answer.
+"""The API matches its description: schemathesis generates valid and invalid requests and checks each answer.
 
 No 5xx, no status, header, content type or shape that is not described, nothing invalid accepted, nothing valid refused,
 nothing without a key: first each request by itself, then along the links, from a score to its decision and outcome.

@@ -1,4 +1,4 @@
-"""A disk with no room left: what cannot be kept is refused, what was answered is kept, and room is all it takes.
+"""A full disk: requests that cannot be stored are refused, answered ones are kept, and free space is enough to recover.
 
 Once by a limit on the size of files, which any user may set, and once on a file system that is truly full, which takes
 root to mount.

@@ -1,4 +1,4 @@
-"""SIGKILL at any moment: what was answered is in the log, once, and what was not answered can be asked again."""
+"""SIGKILL at any moment: answered decisions are in the log, once, and other requests can be repeated."""
 
 import os
 import random
@@ -76,7 +76,7 @@ def victims(server: Server, n_workers: int, chance: random.Random) -> Iterator[i
 
 @pytest.mark.extended
 def test_workers_whose_parent_was_killed_leave_the_port(serving_home: ServingHome, tmp_path: Path) -> None:
-    """They answered on for ever, and no server could be started in their place."""
+    """Prevents workers that answer forever, so that no new server can be started."""
     port = free_port()
     with running(serving_home, tmp_path / "log", workers=2, port=port) as server:
         server.process.kill()

@@ -1,4 +1,4 @@
-"""The decision log's file after a power cut or a slip of the hand: nothing committed is lost, or the API says so."""
+"""The decision log's file after a power cut or a mistake: nothing committed is lost, or the API reports it."""
 
 import os
 import shutil
@@ -154,7 +154,7 @@ def test_a_file_that_is_no_database_any_more_is_named_and_not_replaced(serving_h
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
 def test_a_file_taken_away_under_a_running_api_is_noticed(serving_home: ServingHome, replaced: bool) -> None:
-    """SQLite would go on writing to what nobody can find any more, and each answer would be a broken promise."""
+    """Prevents SQLite from writing to a deleted file, and decisions from being lost after they were answered."""
     outbox = serving_home.settings.outbox
     with api(serving_home) as client:
         first = client.post("/v1/scores", json=APPLICATION)

@@ -1,4 +1,4 @@
-"""What is served changes while it is asked for, while it is killed, and while whoever publishes it is killed."""
+"""The served model changes under load, while servers are killed, and while publishers are killed."""
 
 import json
 import os
@@ -93,7 +93,7 @@ def test_kills_during_swaps_lose_nothing_and_serve_no_half(serving_home: Serving
 def test_a_publisher_killed_at_any_moment_leaves_the_old_version_or_the_new(
     serving_home: ServingHome, tmp_path: Path
 ) -> None:
-    """The API goes on meanwhile, and the next publisher takes up where the last one was ended."""
+    """The API continues, and the next publisher continues where the killed one stopped."""
     settings, chance = serving_home.settings, _chance()
     bundles = [str(shared_bundle(seed=seed).directory) for seed in (7, 11)]
     with running(serving_home, tmp_path / "log") as server, calling(server.port, serving_home, n_callers=2) as told:
@@ -149,7 +149,7 @@ def _swaps(log: Path, version: int) -> list[float]:
 
 
 def _wait_for_swaps(log: Path, version: int, *, n: int) -> float:
-    """When the last of so many did."""
+    """Time of the last of ``n``."""
     deadline = time.monotonic() + 60
     while len(found := _swaps(log, version)) < n:
         assert time.monotonic() < deadline, f"{len(found)} of {n} workers serve version {version} after a minute"

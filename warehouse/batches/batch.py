@@ -9,7 +9,7 @@ State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 
 class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for. ``table``: the lake table to score, or to take the rows from; None where they were sent.
+    """The request. ``table``: the lake table to score, or to copy the rows from; None if they were sent.
 
     ``lake_snapshot``: where the rows were taken from a table, the state that it was read in. ``with_reasons``: whether
     declined rows of a table of features get theirs. ``request_fields``: which fields the rows were checked against

@@ -61,7 +61,7 @@ class BatchFiles:
             raise
 
     def read_rows(self, at_once: int) -> Iterator[list[SentRow]]:
-        """The rows in their order, so many at a time."""
+        """The rows in their order, in blocks."""
         decoder = msgspec.json.Decoder(SentRow)
         with self.rows.open("rb") as file:
             while some := [decoder.decode(line) for line in islice(file, at_once)]:
@@ -77,7 +77,7 @@ class BatchFiles:
         put_in_place(self.draft_of(path), path)
 
     def remove_results(self) -> None:
-        """Take away what an attempt left: unfinished drafts, and results that nobody was given."""
+        """Remove the remains of an attempt: unfinished drafts, and results that were not published."""
         for path in (self.results, self.decisions):
             for left in (path, *path.parent.glob(f".{path.name}.*")):
                 left.unlink(missing_ok=True)

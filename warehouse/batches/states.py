@@ -110,7 +110,7 @@ class BatchStates(StoredBatches):
         return self.finish(batch, "failed", reason=reason + advice)
 
     def cancel(self, batch_id: str) -> Batch:
-        """Cancel what waits, at once, or tell the run to stop; again changes nothing.
+        """Cancel a waiting batch immediately, or notify its run; repeating it changes nothing.
 
         Raises BatchStateError for one that has ended otherwise or has its results, NotFoundError for none.
         """
@@ -153,7 +153,7 @@ class BatchStates(StoredBatches):
         return found
 
     def end_abandoned(self) -> list[Batch]:
-        """End batches whose run is gone: cancelled where that was asked for, else failed, to be tried again.
+        """End batches whose run is gone: cancelled if the caller cancelled them, else failed, to be retried.
 
         One that has its results is postponed instead: some of its decisions may be in the log.
         """

@@ -10,7 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: What became of the history and cohorts that a model asks for: used ``fresh``, used though ``stale``, ``left_out`` for
+#: What became of the history and cohorts that a model needs: used ``fresh``, used though ``stale``, ``left_out`` for
 #: their age, ``unknown`` borrower, online store ``unavailable``, or ``not_needed`` by the model.
 HistoryWord = Literal["fresh", "stale", "left_out", "unknown", "unavailable", "not_needed"]
 #: What a score was made with, in brief; :data:`HistoryWord` says why.

@@ -37,7 +37,7 @@ def erase_entries(
             else:
                 _rename(connection, entries, entry_id, entry, rename)
         connection.execute("commit")
-        # deleted rows stay in free pages, and in the journal, until both are written anew
+        # deleted rows stay in free pages, and in the journal, until both are rewritten
         connection.execute("vacuum")
         ((is_busy, *_),) = connection.execute("pragma wal_checkpoint(truncate)").fetchall()
         if is_busy:

@@ -20,7 +20,7 @@ from warehouse.settings import Settings
 
 _BUSY_SECONDS = 20.0
 _ROWS_A_STATEMENT = 1_000
-#: SQLite keeps a journal at the largest it ever was, unless told otherwise; this one is 4 MB in ordinary times.
+#: SQLite keeps a journal at its largest size, unless limited; this one is 4 MB in ordinary times.
 _JOURNAL_BYTES = 16_777_216
 
 _SCHEMA = """
@@ -172,7 +172,7 @@ def find_shadow_in_outbox(connection: sqlite3.Connection, decision_id: str) -> S
 
 
 class Backlog(msgspec.Struct, frozen=True):
-    """Entries of a kind that the lake does not have yet: at most so many, the oldest appended at that Unix time."""
+    """Entries of a kind that the lake does not have yet: up to a limit, and when the oldest was added (Unix time)."""
 
     n_rows: int
     oldest_at: float | None

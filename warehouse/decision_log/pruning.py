@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _LOOKED_UP_AT_ONCE = 200_000
 #: One transaction: 200 entries of 5 KB are deleted in 3 to 20 ms, 5,000 in 150 to 850 ms.
 _DELETED_AT_ONCE = 200
-#: The same: 250 pages are moved in 2 to 45 ms; all of 100 MB at once took 5 s and as large a journal.
+#: The same: 250 pages are moved in 2 to 45 ms; all of 100 MB in one step took 5 s and as large a journal.
 _PAGES_AT_ONCE = 250
 _SHORTEST_PAUSE = 0.005
 

@@ -51,7 +51,7 @@ class FoundDecision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecisionQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which decisions are wanted, ``n_rows`` at most; None asks for all. ``before``: those further down than this."""
+    """Which decisions, ``n_rows`` at most; None means all. ``before``: those further down than this."""
 
     n_rows: int
     application_id: str | None = None
@@ -61,7 +61,7 @@ class DecisionQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wanted(self) -> dict[str, str]:
-        """Columns whose values are asked for."""
+        """Columns with a requested value."""
         names = ("application_id", "borrower_id", "caller_id")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
@@ -70,7 +70,7 @@ _DECODER = msgspec.msgpack.Decoder(FoundDecision)
 
 
 def search_decisions(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:
-    """The decisions that a query asks for, newest first, each once.
+    """The decisions that a query selects, newest first, each once.
 
     Raises sqlite3.Error, OutboxError and LakeError where one of the two cannot be read.
     """

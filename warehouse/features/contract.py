@@ -56,7 +56,7 @@ class FeatureColumn:
     """One model feature of ``ftr_application``.
 
     ``monotone`` is the direction in which the risk of default may move as the value grows; ``reason`` is what a
-    declined applicant is told when this feature weighed most against them, ``missing`` the same where it has no value:
+    declined applicant reads when this feature weighed most against them, ``missing`` the same if it has no value:
     it names the inputs that it is made of, by their labels.
     """
 
@@ -257,7 +257,7 @@ def _input(column: Mapping[str, Any], model: str) -> InputColumn:
 
 
 def missing_text(labels: Sequence[str]) -> str:
-    """What an applicant is told where a feature has no value, by the labels of the inputs that it is made of.
+    """What an applicant reads if a feature has no value, by the labels of the inputs that it is made of.
 
     >>> missing_text(["the interest rate of the loan", "the declared income", "the interest rate of the loan"])
     'Information is missing: the interest rate of the loan, or the declared income'

@@ -6,7 +6,6 @@ __all__ = [
     "json_lines",
     "patterns",
     "private_files",
-    "processes",
     "replacing",
     "turns",
 ]

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from warehouse.files.processes import is_alive
-
 
 def draft_file(path: Path) -> Path:
     """Where this thread writes the file of that name; the same each time it asks."""
@@ -46,3 +44,14 @@ def remove_abandoned(directory: Path) -> None:
             shutil.rmtree(draft, ignore_errors=True)
         else:
             draft.unlink(missing_ok=True)
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process with this id exists, whoever owns it."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

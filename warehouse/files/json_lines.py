@@ -1,7 +1,7 @@
 """Files of one JSON object a line, which are only ever appended to: what a person can read, and a backup keeps.
 
 A line counts once it ends. What follows the last line's end was being written when the disk filled or the process was
-killed: it was acknowledged to nobody, readers leave it out, and the next line takes its place.
+killed: it was never acknowledged, readers leave it out, and the next line takes its place.
 """
 
 import json
@@ -10,16 +10,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from warehouse.errors import SettingError
 
 _Entry = TypeVar("_Entry")
 
 
 def read_lines(path: Path, read: Callable[[dict[str, Any]], _Entry], *, what: str) -> list[_Entry]:
-    """What ``read`` makes of each line, in order; none where there is no file.
+    """What ``read`` makes of each line, in order; none if there is no file.
 
     Raises SettingError naming the first line that does not hold ``what``: ``read`` raised KeyError, TypeError,
-    ValueError or SettingError.
+    ValueError, msgspec.ValidationError or SettingError.
     """
     try:
         text = path.read_text()
@@ -29,7 +31,7 @@ def read_lines(path: Path, read: Callable[[dict[str, Any]], _Entry], *, what: st
     for number, line in enumerate(text.split("\n")[:-1], start=1):
         try:
             found.append(read(json.loads(line)))
-        except (ValueError, KeyError, TypeError, SettingError) as error:
+        except (ValueError, KeyError, TypeError, msgspec.MsgspecError, SettingError) as error:
             raise SettingError(
                 f"{path}:{number} must hold one {what}: {error!r}; restore the file from a backup"
             ) from error

@@ -1,4 +1,4 @@
-"""Files that the home's owner alone can read: applicants' data lies in almost all of them."""
+"""Files that only the home's owner can read: almost all contain applicants' data."""
 
 import logging
 import os

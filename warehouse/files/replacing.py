@@ -7,7 +7,7 @@ from warehouse.files.drafts import draft_file, remove_abandoned
 
 
 def replace_file(path: Path, content: str | bytes, *, mode: int = 0o666) -> None:
-    """Write a file anew, durably; ``mode`` of the new file, less the process's umask. Makes its folder."""
+    """Replace a file durably; ``mode`` of the new file, less the process's umask. Makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(path.parent)
     draft = draft_file(path)

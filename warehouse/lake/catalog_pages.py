@@ -23,7 +23,7 @@ _IS_READ = 75  # exit status: "temporary failure" in sysexits.h
 def give_free_pages_back(settings: Settings, *, seconds: float = 20.0) -> None:
     """Rewrite the catalog without its free pages, and empty its journal; a PostgreSQL catalog is left to its server.
 
-    Waits for a moment in which no query reads: DuckDB's scanner asks for ranges of row ids, which this changes. Raises
+    Waits for a moment in which no query reads: DuckDB's scanner reads ranges of row ids, which this changes. Raises
     LakeBusyError where there was none within ``seconds``.
     """
     if settings.catalog is not None:

@@ -43,7 +43,7 @@ def all_kept(con: duckdb.DuckDBPyConnection, *, after: int) -> bool:
 def changed_rows(con: duckdb.DuckDBPyConnection, table: str, *, after: int) -> str | None:
     """SQL of the rows of ``schema.table`` that were written or taken away in snapshots later than ``after``.
 
-    None where nobody can tell any more: the table was made anew since, or a snapshot from ``after`` on has expired.
+    None if it is unknown: the table was rebuilt since, or a snapshot from ``after`` on has expired.
     """
     schema, _, name = table.partition(".")
     row = con.execute(

@@ -129,7 +129,7 @@ def _cannot_be_opened(error: duckdb.Error, settings: Settings) -> LakeError:
 
 
 def _without_secrets(text: str, settings: Settings) -> str:
-    # DuckDB quotes the connection string, password and all, and callers of the API are told why a lake cannot be read
+    # DuckDB quotes the connection string, password and all, and callers of the API see why a lake cannot be read
     for secret in (literal(settings.catalog)[1:-1], settings.catalog) if settings.catalog else ():
         text = text.replace(secret, "LOANLAKE_CATALOG")
     return text
@@ -173,7 +173,7 @@ def _lost_catalog(settings: Settings, found: str) -> LakeError:
 def connect(settings: Settings | None = None, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection whose current catalog is the lake; what a notebook needs, whatever its working directory.
 
-    Each query sees the newest snapshot, and waits for nobody. Read-only unless asked; code that writes goes through
+    Each query sees the newest snapshot, and waits for no writer. Read-only by default; code that writes goes through
     :func:`writer`, which also takes the lease.
 
     >>> with connect() as con:  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Keep the lake small: rewrite deleted rows away, merge small files, expire old snapshots, delete what nobody reads.
+"""Keep the lake small: drop deleted rows, merge small files, expire old snapshots, delete unused files.
 
 All of it under the writer lease; readers go on. Merging and rewriting change no row of any snapshot. A data file that
 is no longer needed stays for a grace time, since a query that began before may still read it.
@@ -19,7 +19,7 @@ from warehouse.lake.connection import CATALOG, connect, lake_exists, lease
 from warehouse.lake.training_rows import drop_unnamed, kept_snapshots
 from warehouse.settings import Settings
 
-#: A file is written anew once this share of its rows has been deleted.
+#: A file is rewritten when this share of its rows has been deleted.
 REWRITE_SHARE = 0.3
 _METADATA = f"__ducklake_metadata_{CATALOG}"
 
@@ -55,7 +55,7 @@ def maintain(
 
     Files that only expired snapshots read, and files that no snapshot knows, are deleted ``grace`` after they fell out
     of use, or up to a day later. Zero means immediately, and gives the free pages of the catalog back too: only while
-    nobody reads. Raises LakeBusyError where somebody does; all but the pages is done by then.
+    no process reads. Raises LakeBusyError if one does; all but the pages is done by then.
     """
     if not lake_exists(settings):
         raise LakeError(f"there is no lake at {settings.lake_catalog} to maintain: `loanlake ingest` makes one")
@@ -121,7 +121,7 @@ def _until(grace: timedelta) -> str:
 def _forget_inlined_rows(con: duckdb.DuckDBPyConnection) -> None:
     """Delete rows that the catalog itself holds (DuckLake writes no file for a few) and no snapshot can see any more.
 
-    Expiring leaves them: a deleted row would stay in the catalog for ever.
+    Expiring leaves them: a deleted row would stay in the catalog forever.
     """
     for (table,) in con.execute(f"select table_name from {_METADATA}.ducklake_inlined_data_tables").fetchall():
         con.execute(

@@ -33,7 +33,7 @@ def is_kept(con: duckdb.DuckDBPyConnection, table: str, snapshot: int) -> bool:
 
 
 def kept_snapshots(con: duckdb.DuckDBPyConnection) -> set[int]:
-    """Snapshots whose training rows were kept without erased persons: nobody reads them from the snapshot any more."""
+    """Snapshots whose training rows were kept without erased persons: they are no longer read from the snapshot."""
     return {int(found["snapshot"]) for table in _tables(con) if (found := _KEPT.fullmatch(table))}
 
 

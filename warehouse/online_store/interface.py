@@ -28,17 +28,17 @@ class OnlineStore(Protocol):
         """Where it is kept, for messages."""
 
     async def read(self, keys: Sequence[RecordKey]) -> list[Record | None]:
-        """The records of these keys, all of one moment; None where there is none.
+        """The records of these keys, all of one moment; None if there is none.
 
-        Raises OnlineStoreUnavailable where no refresh has ever ended or the store does not answer: without it every
-        borrower would look unknown, and nobody would notice.
+        Raises OnlineStoreUnavailable if no refresh has ever ended or the store does not answer: without it every
+        borrower would look unknown without notice.
         """
 
     async def freshness(self) -> Mapping[str, Freshness]:
         """Source → what its borrowers stood for when a refresh last ended. Raises OnlineStoreUnavailable as above."""
 
     def write(self, table: TableName, batches: Iterable["pa.RecordBatch"], *, snapshot: int) -> WriteResult:
-        """Make a table's records those of ``batches``: only what changed is written, and what is not there is deleted.
+        """Make a table's records those of ``batches``: only changes are written, and missing records are deleted.
 
         ``batches`` come ordered by the table's key and hold its columns, ``source``, ``as_of`` and values; ``snapshot``
         is the lake snapshot they were read from. Raises OnlineStoreError for rows out of order and for types that it
@@ -48,8 +48,7 @@ class OnlineStore(Protocol):
     def anew(self) -> AbstractContextManager["OnlineStore"]:
         """A store to write everything to, which takes this one's place at the end: nothing deleted stays behind in it.
 
-        Where the store keeps nothing of what was deleted, that is the store itself. Readers go on, and see the one or
-        the other.
+        If the store keeps no deleted data, that is the store itself. Readers continue, and see one or the other.
         """
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """LMDB environments, one a directory and process.
 
 LMDB forbids a process to open a directory twice (its locks are the process's own), so readers and a writer in one
-process share what the first of them opened. A store that was written anew is another environment in the same place.
+process share what the first of them opened. A rewritten store is another environment in the same place.
 """
 
 import os

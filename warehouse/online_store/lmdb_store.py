@@ -2,7 +2,7 @@
 
 Each look-up is a read transaction of its own, so the next one sees what a refresh has written; none waits for a writer.
 Readers may be many, in any number of processes and threads. LMDB keeps the bytes of deleted records in free pages: a
-store that must forget is written anew, and readers open the new one at their next look-up.
+store that must forget is rewritten, and readers open the new one at their next look-up.
 """
 
 import shutil
@@ -44,7 +44,7 @@ class LmdbStore:
         self._layouts: dict[int, Layout] = {}
         self._environment: Environment | None = None
         self._is_complete = False
-        # cohorts are few, and every look-up asks for some: decoded once for each commit of a refresh
+        # cohorts are few, and every look-up needs some: decoded once for each commit of a refresh
         self._cohorts: dict[RecordKey, Record | None] = {}
         self._cohorts_of_commit = -1
 
@@ -145,7 +145,7 @@ class LmdbStore:
                     raise self._incomplete()
                 self._environment = acquire(self._path, create=False, map_size=self._map_size)
             with self._environment.begin() as txn:
-                # once complete it stays so; until then a borrower may be missing only because the pass goes on
+                # once complete it stays so; until then a borrower may be missing only because the pass is still running
                 if not self._is_complete and not txn.cursor(self._environment.tables["sources"]).first():
                     raise self._incomplete()
                 self._is_complete = True

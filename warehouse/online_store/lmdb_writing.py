@@ -1,4 +1,4 @@
-"""Bring a table of the online store in line with a stream of rows: write what changed, delete what is gone.
+"""Bring a table of the online store in line with a stream of rows: write changes, delete missing records.
 
 LMDB keeps its keys in the order in which rows come; the two are merged, some thousand rows a transaction.
 """
@@ -15,9 +15,8 @@ from warehouse.errors import OnlineStoreError
 from warehouse.files.turns import file_turn
 from warehouse.online_store.interface import WriteResult
 from warehouse.online_store.lmdb_environment import Environment
-from warehouse.online_store.merging import InOrder, Pass
 from warehouse.online_store.records import Layout, TableName, encode_record, is_same, source_key
-from warehouse.online_store.rows import Row, read_rows
+from warehouse.online_store.rows import InOrder, Pass, Row, read_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,7 +42,7 @@ def write_table(
 
 
 def only_writer(path: Path) -> AbstractContextManager[None]:
-    """One pass at a time over a directory's store: two at once would each delete what the other has just written."""
+    """One pass at a time over a directory's store: two would each delete what the other has just written."""
     return file_turn(path / "writer.lock")
 
 

@@ -7,7 +7,7 @@ from warehouse.settings import Settings
 def open_store(settings: Settings) -> OnlineStore:
     """The home's online store: Redis where ``LOANLAKE_REDIS_URL`` is set, else LMDB in the home.
 
-    Raises SettingError where Redis is asked for and its client is not installed.
+    Raises SettingError if Redis is configured and its client is not installed.
     """
     if settings.redis_url is not None:
         from warehouse.online_store.redis_store import RedisStore

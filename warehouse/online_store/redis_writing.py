@@ -1,4 +1,4 @@
-"""Bring a table of the Redis store in line with a stream of rows: write what changed, delete what is gone.
+"""Bring a table of the Redis store in line with a stream of rows: write changes, delete missing records.
 
 ``<prefix>:<table>`` is a sorted set whose members, all of score 0, are a record's key and the digest of its content.
 They come in the order of the rows, and the two are merged: only keys and digests are read back, some thousand at a
@@ -19,16 +19,15 @@ from redis.exceptions import WatchError
 
 from warehouse.errors import OnlineStoreError
 from warehouse.online_store.interface import WriteResult
-from warehouse.online_store.merging import InOrder, Pass
 from warehouse.online_store.records import Layout, TableName, encode_record, source_key
 from warehouse.online_store.redis_records import META, Meta, record_field
-from warehouse.online_store.rows import Row, read_rows
+from warehouse.online_store.rows import InOrder, Pass, Row, read_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import redis
 
-#: Rows a transaction: Redis serves nobody else while it runs, 2 to 10 ms so.
+#: Rows per transaction: Redis serves no other client while it runs, 2 to 10 ms.
 _ROWS_A_COMMIT = 2_000
 _INDEX_PAGE = 10_000
 _DIGEST_BYTES = 8
@@ -143,7 +142,7 @@ class _Turn:
     @classmethod
     @contextmanager
     def taken(cls, client: Any, prefix: str, seconds: float) -> Iterator["_Turn"]:
-        """Wait up to so long for the pass before to end; raises OnlineStoreError where it does not."""
+        """Wait for the previous pass to end; raises OnlineStoreError if it does not."""
         turn = cls(client, prefix, uuid.uuid4().hex.encode())
         deadline = time.monotonic() + seconds
         while not client.set(turn.lock, turn.token, nx=True, ex=_TURN_EXPIRES_SECONDS):

@@ -34,9 +34,9 @@ def refresh(settings: Settings, *, anew: bool = False) -> RefreshResult:
     """Make the online store mirror the lake's online models as they are now.
 
     Only changed records are written, and borrowers and cohorts that the lake no longer has are deleted. Takes no writer
-    lease: it reads one snapshot of the lake, the newest when its turn comes. A refresh that is begun again goes on
-    where it stopped. ``anew`` writes every record to a store that then takes its place, so that no byte of deleted ones
-    is left. Raises LakeError where dbt has not built the models yet, OnlineStoreUnavailable where the store does not
+    lease: it reads one snapshot of the lake, the newest when its turn comes. A repeated refresh continues
+    where it stopped. ``anew`` writes every record to a new store that replaces the old one, so that no byte of deleted
+    ones is left. Raises LakeError if dbt has not built the models yet, OnlineStoreUnavailable if the store does not
     answer.
     """
     from warehouse.lake.connection import connect

@@ -126,7 +126,7 @@ def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person
 
     Added to the person's ids on the way: applications that staging refused, which raw rows alone know, and decisions
     on the person's applications that name no borrower, since a table of features has the decision's id alone.
-    Raises ContractError where a lender's raw tables do not declare whose ids they hold.
+    Raises ContractError if a lender's raw tables do not declare their ids.
     """
     columns = _columns(con)
     lines: set[_Line] = set()

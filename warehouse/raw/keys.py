@@ -58,7 +58,7 @@ class RawTable:
         return {prefix for kinds in self.identifies.values() for prefix in kinds.values()}
 
     def rows_of(self, ids: Mapping[Kind, Collection[str]]) -> str | None:
-        """The SQL condition for the rows of these ids; None where no column could hold one."""
+        """The SQL condition for the rows of these ids; None if no column could hold one."""
         conditions = [
             condition
             for column, kinds in self.identifies.items()

@@ -19,7 +19,7 @@ BLOCK_BYTES = 8 << 20
 #: Beyond this many lines that are not rows the file as a whole is taken for another kind of file.
 MAX_REJECTED_LINES = 100_000
 _VALUE_CHARACTERS = 2_000
-#: How many lines after the header are looked at for what is the matter with it.
+#: Lines after the header that are examined to explain a wrong header.
 _LINES_LOOKED_AT = 10
 
 
@@ -33,7 +33,7 @@ class RejectedLine:
 
 
 class CsvFile:
-    """A plain or gzipped CSV file, read block by block; SourceFileError where it cannot be used as a whole.
+    """A plain or gzipped CSV file, read block by block; SourceFileError if it cannot be used as a whole.
 
     It may hold what ``limits`` allow; a file that has landed may be read without.
 

@@ -1,4 +1,4 @@
-"""The header of a CSV file: the names of its columns, or what is the matter with it, and how to correct it."""
+"""The header of a CSV file: the names of its columns, or its error and how to correct it."""
 
 import csv
 from collections.abc import Sequence

@@ -64,7 +64,7 @@ class LandedFile:
             self.withdraw()
 
     def require_unchanged(self) -> None:
-        """Raise FileChangedError where the file that was copied has been written to since.
+        """Raise FileChangedError if the file that was copied has been written to since.
 
         A file that was removed or replaced since was complete: what was copied is all of it.
         """

@@ -17,7 +17,7 @@ from warehouse.sql.quoting import identifier, literal
 
 @dataclass
 class ParquetFile:
-    """A Parquet file; raises SourceFileError where it is damaged or names a column twice.
+    """A Parquet file; raises SourceFileError if it is damaged or names a column twice.
 
     ``columns`` are raw column names; ``n_rows`` is what the file's footer says.
     """
@@ -60,7 +60,7 @@ class ParquetFile:
         return f"select {', '.join(texts)}, file_row_number + 2 as _line from {rows}"
 
     def require_whole(self) -> None:
-        """Read all of it; raises SourceFileError where it is damaged."""
+        """Read all of it; raises SourceFileError if it is damaged."""
         try:
             with pq.ParquetFile(self.path) as file:
                 for _ in file.iter_batches():

@@ -1,4 +1,4 @@
-"""Load raw rows again from the landing files, where a data file of the lake that held them is lost or damaged."""
+"""Load raw rows again from the landing files, if their data file in the lake is lost or damaged."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class _Landed:
 
 
 def damaged_raw_tables(settings: Settings, say: Callable[[str], None] = lambda _: None) -> list[str]:
-    """Raw tables of landing files that cannot be read whole; every row of each is read. ``say`` is told why."""
+    """Raw tables of landing files that cannot be read whole; every row of each is read. ``say`` gets the reasons."""
     with connect(settings) as con:
         lost = lost_files(con, settings)
         damaged = {each.table for each in lost} & set(_raw_tables(con))
@@ -60,7 +60,7 @@ def reload_table(settings: Settings, table: str) -> Reloaded:
     """Replace a raw table by what its landing files hold, in one transaction: readers see the old one or the new one.
 
     Files keep the time at which they were first loaded, so that of two rows with one key the same one counts. Raises
-    SourceFileError where a landing file is missing, or is not the one that was loaded: nothing is changed then.
+    SourceFileError if a landing file is missing, or is not the one that was loaded: nothing is changed then.
     """
     with writer(f"load {table} again", settings) as con:
         target, landed = _landed(con, table)

@@ -1,4 +1,4 @@
-"""The bytes of a text file as received, plain or gzipped, and a clear refusal of what is not text."""
+"""The bytes of a text file as received, plain or gzipped, and a clear refusal of other content."""
 
 import gzip
 import io
@@ -142,7 +142,7 @@ class _OldMacLines(io.RawIOBase):
 
 
 def other_format(start: bytes, whole: Path | BinaryIO) -> str | None:
-    """What begins like this and is no CSV, with what to do about it after a colon; None where it may be CSV."""
+    """What begins like this and is no CSV, with what to do about it after a colon; None if it may be CSV."""
     if start.startswith(b"PK\x03\x04"):
         return _zip(whole)
     for beginning, found in _NOT_TEXT.items():

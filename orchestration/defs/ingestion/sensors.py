@@ -121,9 +121,6 @@ def _why_not_again(instance: dg.DagsterInstance, source: str, asked: _Asked) -> 
 
 def _read(cursor: str | None) -> dict[str, _Asked]:
     found = json.loads(cursor) if cursor else {}
-    # an earlier version kept a list of files
-    if not isinstance(found, dict):
-        return {}
     return {source: _Asked(asked["tag"], frozenset(asked["files"])) for source, asked in found.items()}
 
 

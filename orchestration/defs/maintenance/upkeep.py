@@ -49,7 +49,7 @@ def maintain_home(
     _remove_old_batches(settings, before=datetime.now(UTC) - max(retention, grace, KEY_LIFE))
     pruned = prune(settings, older_than=timedelta(days=settings.decision_log_days))
     with connect(settings) as con:
-        # what an erasure kept of a snapshot is a table: the snapshot itself is kept for nobody
+        # an erasure kept the rows of a snapshot in a table: no model needs the snapshot itself
         kept_elsewhere = kept_snapshots(con)
     kept = {snapshot: why for snapshot, why in named.items() if snapshot not in kept_elsewhere}
     return Upkeep(done, kept, pruned, _maintain_dev_lakes(settings, retention=retention, grace=grace))

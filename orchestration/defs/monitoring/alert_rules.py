@@ -1,4 +1,4 @@
-"""When a champion must be trained again: the rules of ``ml.monitoring.retraining`` on the figures in the lake.
+"""When a champion must be trained again: the rules of ``ml.monitoring.limits`` on the figures in the lake.
 
 It is judged in the newest month measured; a lake that cannot be read is a LakeError, not a month without an alarm. The
 reasons end up in the sensor's tick and in the run's tags.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from ml.monitoring.retraining import features_have_drifted, performance_has_decayed, scores_have_drifted
+from ml.monitoring.limits import features_have_drifted, performance_has_decayed, scores_have_drifted
 from warehouse.errors import NoLakeError
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
@@ -18,7 +18,7 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     from ml.registry.deployment import Deployment
 
-#: Mature labels the champion has not seen, as a share of its training set, and at least so many.
+#: Mature labels the champion has not seen, as a share of its training set, and a minimum number.
 NEW_LABEL_SHARE, MIN_NEW_LABELS = 0.05, 500
 
 

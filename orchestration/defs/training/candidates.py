@@ -115,7 +115,7 @@ class CandidateDirectory:
         _write(self.path / "publication.json", publication)
 
     def forget_registration(self) -> None:
-        """Make its registration due again: the same model version, told what the gates decided since."""
+        """Make its registration due again: the same model version, with the gates' newer decisions."""
         (self.path / "registered.json").unlink(missing_ok=True)
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ml.bundle.bundle import Bundle, load_bundle, write_bundle
-from ml.bundle.parity import check_parity
+from ml.bundle.parity import measure_parity
 from ml.bundle.scorer import Scorer
 from ml.judging.evaluation import ChampionScores, Comparison, Evaluation, compare, evaluate_scores, score_splits
 from ml.judging.gate import Evidence, GateResult
@@ -56,7 +56,7 @@ def is_trained(settings: Settings, source: str, directory: CandidateDirectory) -
 def is_judged(source: str, directory: CandidateDirectory) -> bool:
     """Whether judging again would say the same.
 
-    It may not where the lender moved a limit since, or where what is served, for which it was refused, was mended.
+    It may not if the lender moved a limit, or if it was refused because of the deployed model, which was fixed since.
     """
     judgement = directory.read_judgement()
     if judgement is None or not OF_WHAT_IS_SERVED.isdisjoint(judgement.refused):
@@ -90,13 +90,13 @@ def train_candidate(
 def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: CandidateDirectory) -> Judgement:
     """Decide every gate, and keep the decisions in the candidate's directory.
 
-    Where they are others than before, the version that it was registered as has to be told: its registration is due
+    If they differ from the earlier ones, its registered version must be updated: its registration is due
     again.
     """
     bundle, limits = load_bundle(directory.bundle), limits_of(read_lender(record.source))
     evaluation = Evaluation.from_dict(bundle.metrics)
     with connect(settings) as con:
-        parity = check_parity(con, bundle)
+        parity = measure_parity(con, bundle).evidence
     signals = feature_signals(read_rows(settings, record), bundle.contract)
     logged = logged_evidence(settings, record.source, since=skew_since(settings))
     results = run_gates(Evidence(evaluation, signals, parity, logged), limits)

@@ -108,7 +108,7 @@ def repeat_last_build(
     """Report the existing tables and checks to Dagster, because a build would give the same."""
     context.log.info("nothing that the step reads or wrote has changed since its last build: dbt is not run")
     with closing(connect(settings)) as con:
-        # Dagster wants a table told of after those it is made of
+        # Dagster needs a table reported after those it is made of
         for key in TopologicalSorter(context.assets_def.asset_deps).static_order():
             if key not in context.selected_asset_keys:
                 continue

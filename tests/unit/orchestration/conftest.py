@@ -46,7 +46,7 @@ def in_service(home: Settings) -> Callable[..., Deployment]:
         home.deployment.parent.mkdir(parents=True, exist_ok=True)
         home.deployment.write_text(json.dumps({**entry, "previous": None}))
         with home.deployment_history.open("a") as history:
-            history.write(json.dumps({"action": "publish", **entry}) + "\n")
+            history.write(json.dumps({"action": "publish", "at": entry["published_at"], "by": "tests", **entry}) + "\n")
         return Deployment.from_dict({**entry, "previous": None})
 
     return serve

@@ -1,4 +1,4 @@
-"""Casts: those DuckDB makes unasked, written out, and those the SQL asks for."""
+"""Casts: the implicit ones of DuckDB, written out, and the explicit ones of the SQL."""
 
 import re
 from collections.abc import Iterator, Sequence

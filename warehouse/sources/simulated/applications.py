@@ -80,7 +80,7 @@ def draw_applications(
     accounts: Accounts,
     times: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.datetime64]],
 ) -> Applications:
-    """What each application asks for and shows; the lender's own rate leans on the bureau score, burden and term."""
+    """The amount and the data of each application; the lender's own rate leans on the bureau score, burden and term."""
     borrower, month, decided_at = times
     n, is_shock = len(borrower), economy.is_shock[month]
     worth, stress = borrowers.creditworthiness[borrower], borrowers.stress[borrower, month]

@@ -1,4 +1,4 @@
-"""Who borrows: creditworthiness that nobody observes, and the circumstances that hint at it."""
+"""Who borrows: creditworthiness that no one observes, and the circumstances that hint at it."""
 
 from dataclasses import dataclass
 

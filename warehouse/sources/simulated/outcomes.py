@@ -14,7 +14,7 @@ _OWNS_NO_HOME = np.isin(HOMES, ["rent", "other"])
 def default_log_odds(economy: Economy, borrowers: Borrowers, applications: Applications) -> Floats:
     """Log-odds of default of every application, but for what the borrower's own earlier default adds.
 
-    Part of it nobody can observe (creditworthiness and stress beyond what files show), so no model reaches the truth.
+    Part of it cannot be observed (creditworthiness and stress beyond what files show), so no model reaches the truth.
     The observable part has steps and interactions that a line through the same features cannot follow.
     """
     who, a = applications.borrower, applications

@@ -15,7 +15,7 @@ class Simulation:
 
     ``months`` of decisions end with 2025-12. The shock lasts six months and begins ``shock_ago`` months before the end;
     by default it is the last six, which no mature label has seen. 60,000 applications leave about 3,800 mature ones to
-    test on, enough to tell boosted trees (AUC .736) from a logistic regression (.714).
+    test on, enough to distinguish boosted trees (AUC .736) from a logistic regression (.714).
     """
 
     applications: int = 60_000

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ml.bundle.bundle import Bundle
-from ml.bundle.parity import check_parity, measure_parity
+from ml.bundle.parity import measure_parity
 from tests import model_factory
 from tests.model_factory import shared_bundle
 from warehouse.lake.connection import connect, current_snapshot, writer
@@ -41,7 +41,7 @@ def test_the_compiled_features_equal_the_lakes_to_the_bit(lake):
     bundle = lake.after()
 
     with connect(lake.settings) as con:
-        parity = check_parity(con, bundle, sample_rows=None)
+        parity = measure_parity(con, bundle, sample_rows=None).evidence
 
     assert (parity.n_rows, parity.n_mismatches, parity.max_onnx_difference) == (2000, 0, 0.0)
     assert parity.first_mismatch is None
@@ -70,7 +70,7 @@ def test_a_null_is_not_a_zero(lake):
                     "max_months_past_due_6m, 0)")  # fmt: skip
 
     with connect(lake.settings) as con:
-        evidence = check_parity(con, bundle, sample_rows=None)
+        evidence = measure_parity(con, bundle, sample_rows=None).evidence
 
     n_missing = sum(row["max_months_past_due_6m"] is None for row in model_factory.input_rows())
     assert evidence.n_mismatches == n_missing > 0
@@ -83,7 +83,7 @@ def test_an_application_without_features_counts(lake):
     bundle = lake.after("delete from features.ftr_application_v1 where application_id in ('sim-1', 'sim-2')")
 
     with connect(lake.settings) as con:
-        evidence = check_parity(con, bundle, sample_rows=None)
+        evidence = measure_parity(con, bundle, sample_rows=None).evidence
 
     assert (evidence.n_rows, evidence.n_mismatches) == (2000, 2)
     assert "no row in the feature table" in evidence.first_mismatch
@@ -93,8 +93,8 @@ def test_a_sample_takes_as_many_rows_of_every_month(lake):
     bundle = lake.after()
 
     with connect(lake.settings) as con:
-        n_sampled = check_parity(con, bundle, sample_rows=240).n_rows
-        n_all = check_parity(con, bundle, sample_rows=2000).n_rows
+        n_sampled = measure_parity(con, bundle, sample_rows=240).evidence.n_rows
+        n_all = measure_parity(con, bundle, sample_rows=2000).evidence.n_rows
 
     assert n_sampled == 24 * math.ceil(240 / 24)
     assert n_all == 2000
@@ -107,7 +107,7 @@ def test_rows_are_those_the_model_was_trained_from(lake):
         con.execute("update features.ftr_application_v1 set requested_amount = 0")
 
     with connect(lake.settings) as con:
-        assert check_parity(con, bundle).n_mismatches == 0
+        assert measure_parity(con, bundle).evidence.n_mismatches == 0
 
 
 @pytest.mark.parametrize("sample_rows", [100, None])
@@ -115,4 +115,4 @@ def test_another_lenders_rows_are_not_compared(lake, sample_rows):
     bundle = lake.after("update features.ftr_application_inputs set source = 'other' where application_id != 'sim-7'")
 
     with connect(lake.settings) as con:
-        assert check_parity(con, bundle, sample_rows=sample_rows).n_rows == 1
+        assert measure_parity(con, bundle, sample_rows=sample_rows).evidence.n_rows == 1

@@ -1,7 +1,6 @@
 """``deployment.json`` is replaced whole, remembers its way back, and is read however old it is."""
 
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -109,22 +108,6 @@ def test_a_reader_never_sees_half_a_deployment(home):
 
     assert seen <= set(range(1, 12))
     assert read_deployment(home).model_version == 11
-
-
-def test_files_from_before_there_were_challengers_load(home):
-    publish_model(home, version=1)
-    publish_model(home, version=2)
-    for path in (home.deployment, home.deployment_history):
-        old = path.read_text().replace('"challenger": null,', "").replace(', "challenger": null', "")
-        path.write_text(re.sub(r'"(at|by)": "[^"]*", ', "", old))
-    assert "challenger" not in home.deployment.read_text() + home.deployment_history.read_text()
-
-    assert read_deployment(home).previous.model_version == 1
-    assert [(change.deployment.model_version, change.by) for change in read_history(home)] == [
-        (1, "tests"),
-        (2, "tests"),
-    ]
-    assert rollback(home, by="someone").model_version == 1
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"source": "simulated", "previous": null}'])
