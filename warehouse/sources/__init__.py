@@ -25,6 +25,7 @@ __all__ = [
     "reloading",
     "rows_set_aside",
     "simulated",
+    "target",
     "text_stream",
 ]
 
