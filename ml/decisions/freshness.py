@@ -66,8 +66,7 @@ class HistoryPolicy:
     ] = USUAL_MAX_AGE
     stale: Annotated[StaleWord, Variable("What to do with stale history.", "LOANLAKE_STALE_HISTORY")] = "score"
     unavailable: Annotated[
-        UnavailableWord,
-        Variable("What to do while the online store does not answer.", "LOANLAKE_UNAVAILABLE_HISTORY"),
+        UnavailableWord, Variable("What to do while the online store does not answer.", "LOANLAKE_UNAVAILABLE_HISTORY")
     ] = "refuse"
 
     def is_stale(self, as_of: datetime, at: datetime) -> bool:

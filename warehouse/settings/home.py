@@ -174,8 +174,7 @@ class Settings(Places):
     redis_prefix: Annotated[
         str,
         Variable(
-            "Prefix of all keys in Redis; set it where two homes share a store.",
-            otherwise="from the home's path",
+            "Prefix of all keys in Redis; set it where two homes share a store.", otherwise="from the home's path"
         ),
     ] = "loanlake"
     redis_timeout_seconds: Annotated[
