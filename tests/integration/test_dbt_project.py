@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sqlglot
 from sqlglot import exp
@@ -22,6 +23,7 @@ from sqlglot import exp
 from ml.monitoring.feature_skew import compare_history
 from ml.monitoring.samples import MonitoredModel
 from tests.failure.test_ingestion_kills import a_decision
+from tests.logged_contract import publish_contract
 from warehouse import decision_log
 from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import connect, current_snapshot, writer
@@ -389,10 +391,12 @@ def test_an_analyst_builds_a_lake_of_their_own_and_no_decision_waits(
 def _waits_of_decisions(settings: Settings, *, until: Callable[[], bool]) -> list[float]:
     """How long each decision took into the lake; raises LakeBusyError where one had to wait longer than the lease."""
     waits = []
+    decision = msgspec.structs.replace(a_decision(0), model_version=99, feature_version="v99")
+    publish_contract(settings, decision.model_name, decision.model_version, {"loan_to_income": "double"})
     while not until():
         started = time.monotonic()
         with closing(decision_log.create(settings)) as outbox:
-            decision_log.append(outbox, [a_decision(len(waits))])
+            decision_log.append(outbox, [msgspec.structs.replace(decision, decision_id=f"waits-{len(waits)}")])
         decision_log.ingest_into_lake(settings)
         waits.append(time.monotonic() - started)
         time.sleep(0.3)

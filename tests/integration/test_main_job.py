@@ -283,8 +283,8 @@ def test_a_candidate_refused_for_what_is_served_is_judged_again_once_that_is_men
     monkeypatch.setattr(sys.modules[__name__], "DECIDING", {WRONG_WHEN_SERVED})
     path = dg.AssetSelection.assets(CANDIDATE, EVALUATION, REGISTERED_MODEL)
     home.write("""
-        insert into serving.decision_features_v1 by name
-        select * replace ('served-wrong' as decision_id, 1.5 as requested_amount) from serving.decision_features_v1
+        insert into serving.decision_features_v2 by name
+        select * replace ('served-wrong' as decision_id, 1.5 as requested_amount) from serving.decision_features_v2
         where decision_id = (select min(decision_id) from serving.predictions)""")
     home.write("""
         insert into serving.predictions by name

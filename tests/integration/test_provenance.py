@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
@@ -39,7 +40,7 @@ from orchestration.people.export import export_person
 from tests.bytes_of_home import files_that_name
 from tests.model_factory import MODEL_NAME, SETTINGS, SOURCE, register_model
 from warehouse.batches import BatchFiles, BatchRequest, BatchStates, SentRow
-from warehouse.decision_log import Decision, ScoringFailure, append, create
+from warehouse.decision_log import Decision, ScoringFailure, append, create, find_decision
 from warehouse.errors import NotFoundError
 from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import DEV, attach, connect, current_snapshot, writer
@@ -405,9 +406,7 @@ def _leave_traces(settings: Settings, directory: Path, borrower: str, applicatio
     ingest_files(SOURCE, [refused], settings, "applications")
     log = create(settings)
     ((like,),) = _rows(settings, "select min(decision_id) from serving.predictions")
-    with connect(settings) as con:
-        row = con.execute("select * exclude (ingested_at) from serving.predictions where decision_id = $1", [like])
-        values = dict(zip([column[0] for column in row.description or []], row.fetchone() or (), strict=True))
+    values = msgspec.structs.asdict(find_decision(settings, like))
     online = {"decision_id": f"d-{borrower}", "borrower_id": borrower, "application_id": f"by-{borrower}"}
     about_a_model = {
         name: values[name] for name in ("source", "model_name", "model_version", "feature_version", "role")

@@ -285,12 +285,6 @@ def test_a_refused_file_that_is_renamed_back_is_tried_again(home: Settings, inst
     assert again.tags != first.tags
 
 
-def test_a_cursor_of_an_earlier_version_is_read_as_none(home: Settings, instance: dg.DagsterInstance) -> None:
-    drop(home, "bank/loans/2024-01.csv")
-
-    assert len(tick(new_files, instance, '["inbox/bank/loans/2024-01.csv:6:1000000.0"]')[0]) == 1
-
-
 def test_an_empty_inbox_starts_nothing(home: Settings, instance: dg.DagsterInstance) -> None:
     assert tick(new_files, instance) == ([], "the inbox is empty")
 
@@ -302,7 +296,8 @@ def drift(measured: Callable[..., None], champion: Deployment, *, is_true: bool)
 
 def decay(measured: Callable[..., None], champion: Deployment, *, is_true: bool) -> None:
     figures = {"n_mature": 1_000, "n_defaults": 100, "default_rate": 0.1, "mean_probability": 0.1}
-    measured("monitoring.model_performance", champion, month=JUNE, auc=0.55 if is_true else 0.7, **figures)
+    figures |= {"auc": 0.55 if is_true else 0.7, "auc_limit": 0.66, "default_rate_limit": 0.15}
+    measured("monitoring.model_performance", champion, month=JUNE, is_decayed=is_true, **figures)
 
 
 @pytest.mark.parametrize(("sensor", "cause"), [(drift_found, drift), (performance_decayed, decay)])

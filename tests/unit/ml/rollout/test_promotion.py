@@ -75,12 +75,12 @@ def test_rolling_back_twice_goes_back_two(home):
     rollback(home, by="someone")
 
     assert rollback(home, by="someone").model_version == 1
-    with pytest.raises(NotFoundError, match=f"served now is {MODEL_NAME} version 1"):
+    with pytest.raises(NotFoundError, match=f"now served is {MODEL_NAME} version 1"):
         rollback(home, by="someone")
 
 
 def test_rolling_back_from_nothing_says_so(home):
-    with pytest.raises(NotFoundError, match="served now is nothing"):
+    with pytest.raises(NotFoundError, match="now served is nothing"):
         rollback(home, by="someone")
 
 
@@ -89,7 +89,7 @@ def test_a_rollback_to_a_damaged_bundle_is_refused(home):
     second = publish_model(home, version=2)
     shutil.rmtree(first.bundle_directory(home))
 
-    with pytest.raises(BundleError, match="is no model bundle"):
+    with pytest.raises(BundleError, match="is not a model bundle"):
         rollback(home, by="someone")
 
     assert read_deployment(home) == second

@@ -7,7 +7,7 @@ import pytest
 
 from ml.bundle.bundle import Bundle
 from ml.judging.evaluation import Comparison
-from ml.judging.metrics import Difference
+from ml.judging.metrics import PairedDifference
 from ml.registry.approval import approve_once
 from ml.registry.deployment import read_deployment, read_history
 from ml.registry.registered_version import RegisteredVersion, keep_version, record_version
@@ -35,8 +35,8 @@ def gain(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     value = [0.0]
 
     def compare(*_: object) -> Comparison:
-        auc = Difference(value[0], 0.004, value[0] - 0.008, value[0] + 0.008, 0.5)
-        return Comparison(auc, Difference(0.0, 0.001, -0.002, 0.002, 1.0))
+        auc = PairedDifference(value[0], 0.004, value[0] - 0.008, value[0] + 0.008, 0.5)
+        return Comparison(auc, PairedDifference(0.0, 0.001, -0.002, 0.002, 1.0))
 
     monkeypatch.setattr(publishing, "compare_with_champion", compare)
     return value
