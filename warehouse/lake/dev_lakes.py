@@ -1,7 +1,7 @@
-"""The lakes of people beside production's: found, dropped, and what they hold of a person.
+"""People's own lakes beside production's: find and drop them.
 
-``dbt build`` makes one (its target ``dev``), a copy of what production's rows give by the SQL as it stands in the
-working tree. Nothing else writes to it, so that dropping it loses nothing that ``dbt build`` does not make again.
+``dbt build`` (target ``dev``) creates one from production's rows by the SQL in the working tree. Nothing else writes to
+it, so ``dbt build`` can always rebuild it.
 """
 
 import shutil
@@ -14,19 +14,19 @@ from warehouse.settings import Settings
 
 
 def of_dev_lake(settings: Settings, name: str) -> Settings:
-    """The settings of a person's own lake: a home below the home."""
+    """The settings of a person's own lake: a home within the home."""
     home = settings.home / "dev" / name
     own = replace(settings, home=home)
     if settings.catalog is None and settings.lake_data == settings.default_lake_data:
         data = own.default_lake_data
-    else:  # beside production's files, not below them: its maintenance deletes what it does not know
+    else:  # beside production's files, whose maintenance deletes unknown files below them
         data = f"{settings.lake_data.rstrip('/')}-dev/{name}/"
     schema = None if settings.catalog is None else f"dev_{name}"
     return replace(own, lake_data=data, catalog_schema=schema)
 
 
 def dev_lakes(settings: Settings) -> list[str]:
-    """The names of the people who have a lake of their own, in order."""
+    """The names of people with a lake of their own, sorted."""
     if settings.catalog is None:
         found = of_dev_lake(settings, "*").lake_catalog
         return sorted(path.parents[1].name for path in settings.home.glob(str(found.relative_to(settings.home))))
@@ -43,7 +43,7 @@ def dev_lakes(settings: Settings) -> list[str]:
 def drop_dev_lake(settings: Settings, name: str) -> None:
     """Delete a person's lake, catalog and files.
 
-    Raises NotFoundError where they have none, LakeBusyError while they build.
+    Raises NotFoundError if there is none, LakeBusyError during a build.
     """
     if name not in dev_lakes(settings):
         known = ", ".join(dev_lakes(settings)) or "nobody"
