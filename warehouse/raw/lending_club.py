@@ -1,6 +1,6 @@
-"""Lending Club: the public accepted-loans file, 151 columns, as ``accepted_2007_to_2018Q4.csv`` has them.
+"""Lending Club: the public accepted-loans file, 151 columns, as in ``accepted_2007_to_2018Q4.csv``.
 
-Downloads begin with a line about the prospectus, or end with lines of totals; those are notes, not loans.
+Downloads have a first line about the prospectus or final lines of totals: notes, not loans.
 """
 
 from warehouse.raw.declaration import Source
