@@ -28,7 +28,7 @@ _lock = threading.Lock()
 
 @dataclass
 class Environment:
-    """An open environment and its tables, used by ``n_users`` stores; no other file has its ``inode`` while it is open."""
+    """An environment and its tables, shared by ``n_users`` stores; while it is open, no other file has its ``inode``."""
 
     path: Path
     inode: int | None

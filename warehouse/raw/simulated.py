@@ -1,4 +1,4 @@
-"""The simulated lender's files: borrowers, statements, outcomes and one known shock from a seed (see ``generate``)."""
+"""The simulated lender's files, as ``warehouse.sources.simulated.generate`` writes them."""
 
 from warehouse.raw.declaration import Source
 

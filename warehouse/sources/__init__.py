@@ -1,6 +1,6 @@
-"""Load files into the raw tables: any file of a declared source or of a lender of your own, or the simulated lender.
+"""Load files of known sources, of a lender of your own, or of the simulated lender into the raw tables.
 
-Importing this package costs milliseconds: DuckDB and NumPy are imported when something is loaded.
+Importing takes milliseconds: DuckDB and NumPy are imported when something is loaded.
 """
 
 from collections.abc import Callable, Sequence
@@ -52,9 +52,9 @@ def ingest_simulated(
     shock_ago: int = Simulation.shock_ago,
     report: "Callable[[IngestResult], None] | None" = None,
 ) -> "list[IngestResult]":
-    """Write a simulated lender's files and load them; see :class:`warehouse.sources.simulated.simulation.Simulation`.
+    """Write a simulated lender's files and load them; repeating the same parameters changes nothing.
 
-    The same parameters again change nothing.
+    See :class:`warehouse.sources.simulated.simulation.Simulation`.
     """
     from warehouse.sources import ingest
 
