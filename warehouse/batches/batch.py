@@ -37,8 +37,7 @@ class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """The current state of a batch; times are naive UTC. ``n_rows``: None until a table's rows are counted.
 
-    ``reason``: why it failed or was postponed. ``run_id``: its current or last run. ``not_before``: the earliest time
-    of its next run, after ``n_postponed`` postponements.
+    ``reason``: why it failed or was postponed. ``run_id``: its last run. ``not_before``: the earliest time of its next.
     """
 
     batch_id: str

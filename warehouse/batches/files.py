@@ -25,8 +25,7 @@ SENT_DRAFTS = "*/.rows.jsonl.*"
 class SentRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One row as the API accepted it: its validated ``request`` or the ``problem`` with it, both JSON text.
 
-    The ids that could be read are kept in both cases: results name the application, and a person's rows are found by
-    them.
+    The ids that could be read are kept in both cases: results and the search for a person's rows need them.
     """
 
     row_number: int

@@ -7,10 +7,7 @@ _NAMESPACE = uuid.UUID("0a3f5f5e-5a8e-5b5c-8f0b-6a4c7d0c2f11")
 
 
 def batch_key_id(caller_id: str, idempotency_key: str) -> str:
-    """The stored form of this caller's key; the same in every process and after a restart.
-
-    It differs from the batch's id: once its batch is deleted, a key may be used for another batch.
-    """
+    """The stored form of this caller's key. Not the batch's id: once a batch is deleted, its key may be reused."""
     return str(uuid.uuid5(_NAMESPACE, f"{caller_id}\n{idempotency_key}"))
 
 

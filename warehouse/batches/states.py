@@ -8,8 +8,7 @@
      │  postponed  │ │
      └─────────────┴─┴───► cancelled ─► queued (retry)
 
-A failed or cancelled batch publishes nothing. A batch with results is postponed until it succeeds, since some of its
-decisions may already be in the log.
+A failed or cancelled batch publishes nothing. One with results is postponed instead: the log may have its decisions.
 
 Every arrow is one statement that names its start state, so only one of two concurrent transitions succeeds. Each return
 to the queue increments the attempt number, so an earlier attempt's run can no longer report.
@@ -133,10 +132,7 @@ class BatchStates(StoredBatches):
         return found
 
     def retry(self, batch_id: str) -> Batch:
-        """Return a failed or cancelled batch to the queue.
-
-        Raises BatchStateError in another state, NotFoundError if it does not exist.
-        """
+        """Return a failed or cancelled batch to the queue; else raises BatchStateError or NotFoundError."""
         with self._transaction() as con:
             changed = con.execute(
                 "update batches set state = 'queued', attempt = attempt + 1, queued_at = ?, started_at = null, "

@@ -1,7 +1,6 @@
 """The ``loanlake`` command, whose commands each package contributes by entry point.
 
-``pyproject.toml`` lists them under ``loanlake.commands``, grouped ones as ``group.command``. A package is imported only
-when its command, or a list with it, is needed.
+``pyproject.toml`` lists them under ``loanlake.commands``, as ``name`` or ``group.name``; they are imported when needed.
 """
 
 import os

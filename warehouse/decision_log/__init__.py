@@ -1,9 +1,8 @@
 """The decision log: a SQLite outbox that the API commits to before it answers, and the lake that drains it.
 
 Entries are appended with ``synchronous=full``: after :func:`append` returns they survive ``kill -9`` and a power cut.
-:func:`ingest_into_lake` moves each exactly once to ``serving.predictions``, ``serving.shadow_predictions``,
-``serving.reported_outcomes`` or ``serving.scoring_failures``, and the features of decisions to their version's table;
-:func:`prune` deletes ingested entries.
+:func:`ingest_into_lake` moves each exactly once to its table in ``serving``, and the features of decisions to their
+version's table; :func:`prune` deletes ingested entries.
 """
 
 from warehouse.decision_log.entries import (

@@ -27,9 +27,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """One decision, column for column ``serving.predictions``; times are naive UTC.
 
     ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.bundle.logged_values``); the lake keeps features in
-    typed tables (:mod:`warehouse.decision_log.features`). ``history``: None if features came from the lake.
-    ``caller_id`` stays the same when a key is rotated; ``caller_name``: the key's name or the token's subject. Both are
-    None for ``backfill``.
+    typed tables. ``history``: None if features came from the lake. ``caller_id`` stays the same when a key is rotated;
+    ``caller_name``: the key's name or the token's subject. Both are None for ``backfill``.
     """
 
     decision_id: str
@@ -59,19 +58,13 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShadowDecision(Decision, frozen=True, kw_only=True):
-    """A shadow challenger's decision, column for column ``serving.shadow_predictions``.
-
-    ``answered_decision_id``: the decision that the caller got, on the same application, history and moment.
-    """
+    """A shadow challenger's decision (``serving.shadow_predictions``); the caller got ``answered_decision_id``."""
 
     answered_decision_id: str
 
 
 class ReportedOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """An outcome reported over HTTP, column for column ``serving.reported_outcomes`` without ``ingested_at``.
-
-    ``caller_id`` and ``caller_name``: the first caller to report it.
-    """
+    """An outcome reported over HTTP (``serving.reported_outcomes`` without ``ingested_at``) and its first caller."""
 
     outcome_id: str
     source: str

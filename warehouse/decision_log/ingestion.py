@@ -1,8 +1,7 @@
 """Move entries from the outbox to the lake, each exactly once; and find one decision by its id.
 
-The watermark moves after the lake's commit. If the process dies between the two, the next run reads those entries again
-and inserts only missing ones. They were ingested after they were appended, so only the lake's newest files are
-searched.
+The watermark moves after the lake's commit. If the process dies in between, the next run reads those entries again and
+inserts only missing ones. They are recent, so only the lake's newest files are searched.
 """
 
 import sqlite3
@@ -65,10 +64,7 @@ def ingest_into_lake(settings: Settings, *, batch_rows: int = 50_000) -> Ingeste
 
 
 def find_decision(settings: Settings, decision_id: str) -> Decision:
-    """The decision from the outbox, else from the lake; shadow decisions too.
-
-    Raises NotFoundError, and LakeError if the lake exists and cannot be read.
-    """
+    """The decision, shadow or not, in the outbox or the lake; raises NotFoundError, or LakeError on a failed query."""
     connection = connect(settings)
     if connection is not None:
         with closing(connection):
@@ -141,10 +137,7 @@ def _move_watermark(connection: sqlite3.Connection, entries: Entries, sequence: 
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """Raise LakeError for any error of a query of the lake, such as a missing file or lack of memory.
-
-    DuckDB's message is withheld from callers: it can contain the lake's location and credentials.
-    """
+    """Raise LakeError for a failed query, without DuckDB's message: it may show the lake's place and credentials."""
     import duckdb
 
     try:

@@ -1,8 +1,7 @@
 """Values of a decision as JSON text, without loss.
 
 Doubles are written so that they read back exactly; timestamps and dates are ISO 8601 text; a missing value is null.
-Infinity and NaN, which JSON lacks, become the strings ``Infinity``, ``-Infinity`` and ``NaN``; DuckDB and Python both
-read these as numbers.
+Infinity and NaN, which JSON lacks, become strings (``-Infinity``) that DuckDB and Python both read as numbers.
 """
 
 import math

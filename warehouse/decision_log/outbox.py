@@ -1,7 +1,6 @@
 """The SQLite file that the API appends to.
 
-SQLite has one writer at a time, so sequence numbers appear in order: after one was seen, no lower one follows. The
-watermark is the last number that the lake has.
+SQLite has one writer at a time, so sequence numbers appear in order. The watermark is the last one that the lake has.
 """
 
 import sqlite3
@@ -101,8 +100,7 @@ def append(
 ) -> None:
     """Make these durable in one transaction. An existing id keeps its first entry.
 
-    ``keyed``: decisions on requests that came with a key, each as (key id, decision); left out if the key already has a
-    decision.
+    ``keyed``: (key id, decision) for requests that came with a key; left out if the key already has a decision.
     """
     now = time.time()
     kinds = [
@@ -179,10 +177,7 @@ class Backlog(msgspec.Struct, frozen=True):
 
 
 def backlog(connection: sqlite3.Connection) -> dict[str, Backlog]:
-    """Kind of entry → its backlog; takes microseconds at any size.
-
-    Counted by sequence numbers, which erased and repeated entries have used too.
-    """
+    """Kind of entry → its backlog, in microseconds: sequence numbers, erased and repeated entries included."""
     return {entries.table: _backlog(connection, entries.table) for entries in KINDS}
 
 

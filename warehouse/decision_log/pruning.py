@@ -1,8 +1,7 @@
 """Delete ingested entries from the outbox and free the space, while the API continues.
 
-An entry is deleted only after it was found in the lake: the watermark is not enough, since the lake may have been
-restored from a backup. SQLite has one writer at a time, so transactions take milliseconds, with a pause after each for
-the API's commits.
+An entry is deleted only after it was found in the lake, which may have been restored from a backup since the watermark
+moved. SQLite has one writer at a time: transactions take milliseconds, with pauses for the API's commits.
 """
 
 import sqlite3
@@ -32,10 +31,7 @@ _SHORTEST_PAUSE = 0.005
 
 @dataclass(frozen=True)
 class Pruned:
-    """Result of pruning. ``n_bytes``: how much smaller the file became.
-
-    ``n_missing``: ingested entries that the lake lacks; they stay, and the next ingestion moves them.
-    """
+    """``n_bytes``: how much smaller the file became. ``n_missing``: old entries kept because the lake lacks them."""
 
     n_entries: int = 0
     n_bytes: int = 0
@@ -84,7 +80,6 @@ def _prune(settings: Settings, connection: sqlite3.Connection, entries: Entries,
 
 
 def _oldest(connection: sqlite3.Connection, entries: Entries, before: float) -> list[tuple[int, str]]:
-    """Sequence number and id of the first ingested old entries, up to the first young one."""
     rows = connection.execute(
         f"select sequence, id, appended_at from {entries.table} "
         "where sequence <= (select ingested_up_to from watermarks where entries = ?) order by sequence limit ?",
@@ -120,10 +115,7 @@ def _delete(connection: sqlite3.Connection, entries: Entries, sequences: Sequenc
 
 
 def _give_back(connection: sqlite3.Connection) -> int:
-    """Free the file's unused pages, which SQLite would reuse but never release; returns their bytes.
-
-    The file shrinks with the journal's next checkpoint.
-    """
+    """Free unused pages, which SQLite never does; the file shrinks at its next checkpoint. Returns their bytes."""
     ((page_bytes,),) = connection.execute("pragma page_size").fetchall()
     (n_before, n_free) = _pages(connection)
     for _ in range(0, n_free, _PAGES_AT_ONCE):
@@ -136,7 +128,6 @@ def _give_back(connection: sqlite3.Connection) -> int:
 
 
 def _pages(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Number of pages in the file, and of unused ones."""
     ((n_pages,),) = connection.execute("pragma page_count").fetchall()
     ((n_free,),) = connection.execute("pragma freelist_count").fetchall()
     return int(n_pages), int(n_free)

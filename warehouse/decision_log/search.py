@@ -70,10 +70,7 @@ _DECODER = msgspec.msgpack.Decoder(FoundDecision)
 
 
 def search_decisions(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:
-    """The selected decisions, newest first, without duplicates.
-
-    Raises sqlite3.Error, OutboxError and LakeError if the outbox or the lake cannot be read.
-    """
+    """The selected decisions, newest first, each once; raises sqlite3.Error, OutboxError or LakeError."""
     pending = _in_outbox(settings, query)
     found = {decision.decision_id: decision for decision in (*_in_lake(settings, query), *pending)}
     return heapq.nlargest(query.n_rows, found.values(), key=_place)

@@ -1,7 +1,6 @@
 """Check a whole feature table against its contract, in chunks of bounded memory.
 
-Pandera checks what one row shows (type, range, allowed values, missing key) and collects all failures; one SQL query
-checks that keys are unique.
+Pandera checks each row (type, range, allowed values, missing key), collecting all failures; SQL checks unique keys.
 """
 
 import json
@@ -87,10 +86,7 @@ def feature_schema(contract: FeatureContract) -> "DataFrameSchema":
 def check_features(
     con: "duckdb.DuckDBPyConnection", contract: FeatureContract, *, table: str | None = None
 ) -> CheckResult:
-    """Check every row of the contract's table (``features.ftr_application_vN``); ``con`` may be a reader's.
-
-    Raises ContractError if the table lacks a column or a column has another type: then no row can be checked.
-    """
+    """Check all rows of the contract's table; raises ContractError for a missing column or a wrong column type."""
     table = table or f"features.ftr_application_{contract.version}"
     snapshot = current_snapshot(con)
     rows = f"{table} at (version => {snapshot})"
@@ -127,8 +123,6 @@ def record_violations(con: "duckdb.DuckDBPyConnection", result: CheckResult) -> 
 
 
 class _Found:
-    """Violations by column and rule, in order of discovery."""
-
     def __init__(self) -> None:
         self.violations: dict[tuple[str, str], Violation] = {}
 

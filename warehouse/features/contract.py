@@ -2,8 +2,7 @@
 
 ``ftr_application_inputs`` declares the inputs and their origins; a version of ``ftr_application`` declares the
 features. A version's contract has only the inputs that its SQL reads: an input added later does not change it. All
-other lists of features (Pandera schema, model columns and monotone constraints, request schema, Evidently definition,
-reason texts) are derived from it.
+other lists of features (Pandera schema, model columns, request schema, reason texts and others) are derived from it.
 """
 
 import hashlib
@@ -84,8 +83,7 @@ class FeatureContract:
     ) -> "FeatureContract":
         """Read a version, 2 or ``v2`` (default: the latest), from dbt's manifest, with the SQL that dbt compiled.
 
-        Raises ContractError if a column lacks metadata, the model is not compiled, or its SQL is not a row-level
-        select.
+        Raises ContractError if metadata is missing, the model is not compiled, or its SQL is not a row-level select.
         """
         nodes = (_read(manifest) if isinstance(manifest, Path) else manifest)["nodes"].values()
         inputs_node = _node(nodes, INPUTS_MODEL, None)

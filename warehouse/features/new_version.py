@@ -1,7 +1,6 @@
 """``loanlake feature new``: create the next version of the features.
 
-A column's ``since`` is the rule. dbt needs a list of columns for each closed version: it is written here when the
-version is closed, and ``make lint`` compares the two.
+dbt needs a list of columns for each closed version. It is written here from ``since``; ``make lint`` compares the two.
 """
 
 import re
@@ -110,13 +109,11 @@ def create_version(project: Path) -> NewVersion:
 
 
 def _included(columns: list[str]) -> str:
-    """YAML of a version's columns for dbt, indented under its ``- v:``."""
     names = textwrap.fill(", ".join(columns), width=100, initial_indent=" " * 16, subsequent_indent=" " * 16)
     return f"        columns:\n          - include:\n              [\n{names},\n              ]\n"
 
 
 def _with_version(text: str, path: Path, version: int, entry: str) -> str:
-    """The YAML with ``version`` as the latest, and ``entry`` at the end of its ``versions:``."""
     latest = re.compile(rf"^    latest_version: {version - 1}$", re.MULTILINE)
     # the list of versions ends at the model's next key
     versions = re.compile(r"^    versions:\n(?:^ {5,}.*\n|^\n)+", re.MULTILINE)

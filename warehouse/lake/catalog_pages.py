@@ -23,8 +23,7 @@ _IS_READ = 75  # exit status: "temporary failure" in sysexits.h
 def give_free_pages_back(settings: Settings, *, seconds: float = 20.0) -> None:
     """Rewrite the catalog without unused pages, and empty its journal; does nothing for a PostgreSQL catalog.
 
-    Waits until no query reads: DuckDB's scanner reads ranges of row ids, which this changes. Raises LakeBusyError after
-    ``seconds``.
+    Waits until no query reads: DuckDB's scanner reads ranges of row ids, which this changes. Raises LakeBusyError.
     """
     if settings.catalog is not None:
         return

@@ -173,8 +173,7 @@ def _lost_catalog(settings: Settings, found: str) -> LakeError:
 def connect(settings: Settings | None = None, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection whose current catalog is the lake; for notebooks too, in any working directory.
 
-    Each query sees the newest snapshot without waiting for writers. Code that writes uses :func:`writer`, which takes
-    the lease.
+    Each query sees the newest snapshot without waiting for writers. Code that writes uses :func:`writer`.
 
     >>> with connect() as con:  # doctest: +SKIP
     ...     frame = con.sql("from features.ftr_application where source = 'simulated'").df()
@@ -269,8 +268,7 @@ def _has_moved(con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
     """Whether this home was copied or moved after its lake was created.
 
     The catalog stores the data's absolute path: the copy would read, and delete, files of the original home. Raises
-    LakeError if the catalog does not answer, since a wrong guess has the same effect. Uses DuckDB's SQLite
-    (:mod:`warehouse.lake.catalog_pages` says why).
+    LakeError if the catalog does not answer. Uses DuckDB's SQLite (:mod:`warehouse.lake.catalog_pages` says why).
     """
     if settings.catalog is not None or settings.lake_data != settings.default_lake_data or not lake_exists(settings):
         return False

@@ -1,7 +1,6 @@
 """People's own lakes beside production's: find and drop them.
 
-``dbt build`` (target ``dev``) creates one from production's rows by the SQL in the working tree. Nothing else writes to
-it, so ``dbt build`` can always rebuild it.
+``dbt build`` (target ``dev``) creates one from production's rows by the SQL in the working tree; nothing else writes.
 """
 
 import shutil

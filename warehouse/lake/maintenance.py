@@ -108,8 +108,7 @@ def _expire(con: duckdb.DuckDBPyConnection, snapshots: list[int]) -> None:
 def _until(grace: timedelta) -> str:
     """The argument that tells DuckLake which files are old enough.
 
-    With a SQLite catalog DuckLake 1.0 compares times as texts with different separators, so all of the given day counts
-    as older: give the last moment of the previous day.
+    DuckLake 1.0 compares texts with different separators in a SQLite catalog, so all of the given day counts as older.
     """
     if not grace:
         return "cleanup_all => true"

@@ -1,7 +1,6 @@
 """Tables that programs write (dbt writes all others): created when a writer opens the lake.
 
-``program_tables.yml`` and ``raw_program_tables.yml``, dbt sources, define their columns in table order, with types and
-descriptions.
+``program_tables.yml`` and ``raw_program_tables.yml``, dbt sources, define their columns, types and descriptions.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -1,8 +1,7 @@
 """The label and split rule of the dbt project, as of any day.
 
 ``dbt build`` writes ``lbl_default_splits`` as of each source's clock. dbt also compiles the same models with the day
-left open (the var ``as_of`` set to :data:`DAY`); this module combines their SQL into one query of the labels and splits
-known on a past day. The rule has no second text.
+left open (the var ``as_of``); this module combines that SQL into one query of the labels and splits known on a day.
 """
 
 import json

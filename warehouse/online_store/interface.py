@@ -40,9 +40,8 @@ class OnlineStore(Protocol):
     def write(self, table: TableName, batches: Iterable["pa.RecordBatch"], *, snapshot: int) -> WriteResult:
         """Make a table's records equal to ``batches``: write only changes, delete missing records.
 
-        ``batches`` are ordered by the table's key and hold its columns, ``source``, ``as_of`` and values, read from
-        lake snapshot ``snapshot``. Raises OnlineStoreError for rows out of order and unsupported types. A second pass
-        waits.
+        ``batches`` are ordered by the table's key and hold its columns, ``source``, ``as_of`` and values as of
+        ``snapshot``. Raises OnlineStoreError for rows out of order and unsupported types. A second pass waits.
         """
 
     def anew(self) -> AbstractContextManager["OnlineStore"]:

@@ -28,7 +28,7 @@ _lock = threading.Lock()
 
 @dataclass
 class Environment:
-    """An environment and its tables, open for ``n_users`` stores; while it is open, no other file has its ``inode``."""
+    """An environment and its tables, shared by ``n_users`` stores; ``inode`` is unique while its file is open."""
 
     path: Path
     inode: int | None

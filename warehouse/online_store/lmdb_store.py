@@ -1,8 +1,7 @@
 """The online store in LMDB, a directory of the home: the default, which needs no server.
 
-Each look-up is a read transaction: it sees the latest refresh and waits for no writer, in any number of processes and
-threads. LMDB keeps the bytes of deleted records in free pages: to forget them the store is rewritten, and readers open
-the new one at their next look-up.
+Each look-up is a read transaction: it sees the latest refresh and waits for no writer. LMDB keeps the bytes of deleted
+records in free pages: to forget them the store is rewritten, and readers open the new one at their next look-up.
 """
 
 import shutil

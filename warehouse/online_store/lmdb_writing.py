@@ -1,7 +1,4 @@
-"""Bring a table of the online store in line with a stream of rows: write changes, delete missing records.
-
-Rows and LMDB keys have the same order; they are merged, some thousand rows a transaction.
-"""
+"""Bring a table of the online store in line with rows in key order, some thousand rows a transaction."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -91,7 +88,6 @@ def _finish(environment: Environment, before: Pass, position: bytes, txn: lmdb.T
 
 
 def _behind(position: bytes, cursor: lmdb.Cursor) -> Iterator[tuple[bytes, bytes]]:
-    """The records with keys after ``position``."""
     is_there = cursor.set_range(position)
     if is_there and bytes(cursor.key()) == position:
         is_there = cursor.next()

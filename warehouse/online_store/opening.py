@@ -5,10 +5,7 @@ from warehouse.settings import Settings
 
 
 def open_store(settings: Settings) -> OnlineStore:
-    """The home's online store: Redis if ``LOANLAKE_REDIS_URL`` is set, else LMDB in the home.
-
-    Raises SettingError if Redis is configured but its client is not installed.
-    """
+    """LMDB in the home, or Redis if ``LOANLAKE_REDIS_URL`` is set; raises SettingError without its client."""
     if settings.redis_url is not None:
         from warehouse.online_store.redis_store import RedisStore
 

@@ -1,8 +1,7 @@
 """Keys and records of the online store as bytes.
 
-A record is a fixed header and a MessagePack array of the source and the values, ordered by a *layout*: the column
-names, stored once under a number. A record of thirty columns takes about 300 bytes instead of 900, and comparing bytes
-shows whether it has changed.
+A record is a fixed header and a MessagePack array of the source and the values, ordered by a *layout*: column names
+stored once. A record of thirty columns takes about 300 bytes instead of 900; equal bytes mean that nothing changed.
 """
 
 import struct

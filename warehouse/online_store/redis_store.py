@@ -1,8 +1,7 @@
 """The online store in Redis, for API processes on several machines.
 
 One hash, ``<prefix>:records``, holds all records of a home and, in the field ``meta``, layouts and freshness. One HMGET
-is one look-up of one moment, and a server that loses its data visibly loses ``meta`` too. A sorted set of keys for each
-table serves refreshes only (``redis_writing``).
+is a look-up of one moment; lost data shows as a lost ``meta``. Refreshes alone use sorted sets of each table's keys.
 """
 
 import asyncio
@@ -31,10 +30,7 @@ if TYPE_CHECKING:
 
 
 class RedisStore:
-    """The store of one home on a Redis server, under keys that begin with ``prefix``.
-
-    A look-up fails after ``timeout_seconds``. ``turn_seconds``: how long a refresh waits for another one.
-    """
+    """One home's store under keys with ``prefix``; ``turn_seconds``: how long a refresh waits for another one."""
 
     def __init__(self, url: str, *, prefix: str, timeout_seconds: float, turn_seconds: float) -> None:
         self._url = url

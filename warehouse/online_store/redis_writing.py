@@ -37,8 +37,6 @@ _POLL_SECONDS = 0.2
 
 @dataclass
 class _Changes:
-    """The changes of one transaction."""
-
     put: dict[bytes, bytes] = field(default_factory=dict)
     index: list[bytes] = field(default_factory=list)
     gone: list[bytes] = field(default_factory=list)
@@ -73,15 +71,12 @@ def write_table(
 
 @dataclass
 class _Writing:
-    """One pass over a table, and the changes of its next transaction."""
-
     done: Pass
     turn: "_Turn"
     stored: InOrder[bytes]
     changes: _Changes = field(default_factory=_Changes)
 
     def merge(self, row: Row, layout: int) -> None:
-        """Delete stored records before this row, and write the row if it differs."""
         self._forget_before(row.key)
         before, now = self.stored.at(row.key), _member(row.key, layout, row.body)
         if before != now:
@@ -94,7 +89,6 @@ class _Writing:
         self.done.count(row, is_written=before != now)
 
     def finish(self) -> None:
-        """Delete what follows the last row, then store the freshness of each source."""
         self._forget_before(None)
         meta, of_table = self.turn.read_meta(), source_key(self.done.table, "")
         others = {key: fresh for key, fresh in meta.sources.items() if not key.startswith(of_table)}
@@ -158,15 +152,12 @@ class _Turn:
 
     @property
     def lock(self) -> str:
-        """The key with the token of the current holder."""
         return f"{self.prefix}:turn"
 
     def read_meta(self) -> Meta:
-        """The current value, which only this pass changes."""
         return Meta.from_bytes(self.client.hget(f"{self.prefix}:records", META))
 
     def layout_number(self, layout: Layout) -> int:
-        """The number of a layout; a new layout gets the next one."""
         if self._layout is not None and self._layout[0] == layout:
             return self._layout[1]
         meta = self.read_meta()

@@ -55,10 +55,7 @@ class LakeErasure:
 
 
 def naming_pattern(person: Person) -> str:
-    """A regular expression, for Python and DuckDB, of the person's ids in free text.
-
-    Short numeric ids are left out: in a text they may be other numbers.
-    """
+    """A regular expression of the person's ids in text, without short numbers, which may mean something else."""
     ids = sorted(name for names in person.ids.values() for name in names if not name.isdecimal() or len(name) > 11)
     return rf"\b(?:{'|'.join(map(re.escape, ids))})\b" if ids else r"a\bb"
 
@@ -244,7 +241,6 @@ def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
 
 
 def _rejected(settings: Settings, rows: HeldRows, person: Person, *, folder: str, file: str) -> str | None:
-    """The condition for rejected lines of a file whose id field is the person's."""
     path = settings.landing / folder / file
     if rows.raw is None or not path.exists() or is_parquet(path):
         return None

@@ -57,8 +57,7 @@ class Person:
 class HeldRows:
     """Rows of one table about the person, and the condition that selects them.
 
-    ``ids``: columns with ids of the platform. ``json``: columns of JSON text with ids. ``raw``: a raw table's
-    declaration.
+    ``ids``: columns with ids of the platform. ``json``: columns of JSON text with ids. ``raw``: the declaration.
     """
 
     schema: str
@@ -80,8 +79,6 @@ class HeldRows:
 
 
 class _Line(NamedTuple):
-    """A raw row of the person: its file, line and load time."""
-
     lender: str
     entity: str
     file: str

@@ -1,7 +1,6 @@
 """``serving.person_requests``: when, by whom and how much data was exported or erased; never whose.
 
-An erasure also keeps a mark of the person, made with the home's key: with their id it proves the erasure, but it cannot
-be converted back into the id.
+An erasure also keeps a mark of the person, made with the home's key, that proves the erasure but does not give the id.
 """
 
 import json
@@ -35,10 +34,7 @@ def record_request(
     erasure: ErasureRecord | None = None,
     request_id: str | None = None,
 ) -> None:
-    """Add a row; ``con`` is a writer's. ``counts``: rows by table. ``reason`` is kept as given: no names in it.
-
-    A repeated ``request_id`` changes nothing.
-    """
+    """Add a row unless ``request_id`` exists; ``counts``: rows by table; ``reason`` must not name anyone."""
     con.execute(
         "insert into serving.person_requests by name select $1 as request_id, $2 as kind, $3 as requested_at, "
         "$4 as requested_by, $5 as reason, $6 as counts, $7 as person, $8 as treatment, $9 as models "

@@ -32,10 +32,7 @@ SOURCES: dict[str, Source] = {source.name: source for source in (SIMULATED, LEND
 
 
 def raw_columns() -> dict[str, tuple[str, ...]]:
-    """Raw table of each known source → its files' columns, all text, in table order.
-
-    :data:`PROVENANCE_COLUMNS` follow them.
-    """
+    """Known raw tables → their files' text columns, in table order; :data:`PROVENANCE_COLUMNS` follow them."""
     return {
         raw_table(source.name, entity): columns
         for source in SOURCES.values()

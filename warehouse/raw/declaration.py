@@ -18,8 +18,7 @@ class Source:
     """A lender with known files.
 
     ``entities``: entity → raw column names in table order; one entity is one kind of file and one raw table. ``notes``:
-    prefixes of lines about the file itself (a preamble, a footer of totals), kept in ``raw.rejected_lines``, never
-    loaded.
+    prefixes of lines about the file itself (a preamble, a footer), kept only in ``raw.rejected_lines``.
     """
 
     name: str

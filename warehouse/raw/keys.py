@@ -31,10 +31,7 @@ _STAGING = re.compile(r"stg_(?P<lender>.+)__(?P<entity>\w+)")
 
 @dataclass(frozen=True)
 class RawTable:
-    """A lender's raw table; ``identifies``: column → kind → prefix. ``feeds``: models ``stg_<lender>__<feeds>``.
-
-    ``personal``: columns with personal data that no model needs.
-    """
+    """``identifies``: column → kind → prefix. ``feeds``: ``stg_<lender>__<feeds>``. ``personal``: columns to empty."""
 
     name: str
     lender: str

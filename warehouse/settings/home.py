@@ -198,10 +198,7 @@ class Settings(Places):
         )
 
     def active_source(self) -> str:
-        """The default lender: the setting, else the deployed model's, else simulated.
-
-        Raises SettingError if deployment.json cannot be read.
-        """
+        """The default lender: the setting, else the deployed model's, else simulated; raises SettingError."""
         if self.source:
             return self.source
         if not self.deployment.exists():

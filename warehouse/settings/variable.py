@@ -37,11 +37,10 @@ _NOUNS = {int: "a whole number", float: "a number", str: "a text"}
 class Variable:
     """One sentence on what a variable sets (``says``), and how to read its text.
 
-    ``name``: default ``LOANLAKE_`` and the field's name. ``words``: allowed words and their values, besides what
-    ``parse`` reads, if given. ``noun``: what a number is, if not "a number of ``unit``". ``must``: the requirement,
-    beyond type and range; ``hint``: further help after an error. ``otherwise``: the default in words, if it is not a
-    plain value. ``parse`` replaces msgspec's reading, and raises ValueError. ``secret``: the value is never shown;
-    passwords in other values are masked.
+    ``name``: default ``LOANLAKE_`` and the field's name. ``words``: allowed words and their values. ``noun``: what a
+    number is, if not "a number of ``unit``". ``must``: the requirement, beyond type and range; ``hint``: further help
+    after an error. ``otherwise``: the default in words, if it is not a plain value. ``parse`` replaces msgspec's
+    reading, and raises ValueError. ``secret``: the value is never shown; passwords in other values are masked.
     """
 
     says: str
@@ -100,7 +99,6 @@ class Variable:
 
     @property
     def _plain(self) -> Any:
-        """The type without range and None."""
         plain = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
         if get_origin(plain) in (UnionType, Union):
             plain = next(kind for kind in get_args(plain) if kind is not type(None))
@@ -139,10 +137,7 @@ def declared(owner: type) -> tuple[Variable, ...]:
 
 
 def read(owner: type, environment: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of a dataclass that the environment sets; an empty text does not set a field.
-
-    Raises SettingError naming the variable, what is required and what was found.
-    """
+    """The fields that the environment sets (an empty text sets none); raises SettingError with the variable's name."""
     return {
         variable.field: variable.read(text)
         for variable in declared(owner)

@@ -1,7 +1,4 @@
-"""Load files of known sources, of a lender of your own, or of the simulated lender into the raw tables.
-
-Importing takes milliseconds: DuckDB and NumPy are imported when something is loaded.
-"""
+"""Load files or the simulated lender into the raw tables; DuckDB and NumPy are imported only when needed."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -52,10 +49,7 @@ def ingest_simulated(
     shock_ago: int = Simulation.shock_ago,
     report: "Callable[[IngestResult], None] | None" = None,
 ) -> "list[IngestResult]":
-    """Write a simulated lender's files and load them; repeating the same parameters changes nothing.
-
-    See :class:`warehouse.sources.simulated.simulation.Simulation`.
-    """
+    """Write and load the files of a ``Simulation``; repeating the same parameters changes nothing."""
     from warehouse.sources import ingest
 
     simulation = Simulation(applications=applications, months=months, seed=seed, shock_ago=shock_ago)

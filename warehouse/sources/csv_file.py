@@ -35,8 +35,7 @@ class RejectedLine:
 class CsvFile:
     """A plain or gzipped CSV file, read block by block; raises SourceFileError for an unusable file.
 
-    Without ``limits``, for landed files, any size is accepted. ``columns``: raw column names. ``rejected`` is complete
-    after the last of :meth:`batches`.
+    Without ``limits``, for landed files, any size is accepted. ``rejected`` is complete after the last batch.
     """
 
     def __init__(self, path: Path, *, notes: Sequence[str] = (), limits: Limits | None = None) -> None:
@@ -67,10 +66,7 @@ class CsvFile:
                     yield self._parse(found.rows, [line + at for at in found.row_at], columns, stream)
 
     def write_without(self, lines: Collection[int], to: BinaryIO) -> None:
-        """Write the file's text to ``to``, with blank lines for rows and rejected lines that begin on ``lines``.
-
-        All other rows keep their line numbers, also after a row of several lines.
-        """
+        """Write the text to ``to`` with rows that begin on ``lines`` blank; all other rows keep their line numbers."""
         with TextStream(self.path) as stream:
             _, header_line = self._read_header(stream)
         with TextStream(self.path) as stream:

@@ -29,10 +29,7 @@ class RewrittenFile:
 
 
 def without_lines(path: Path, lines: Collection[int], *, notes: Collection[str] = ()) -> RewrittenFile:
-    """Write, beside a landing file, a copy with the rows that begin on ``lines`` blank; other rows keep their line.
-
-    ``notes``: prefixes of lines about the file itself.
-    """
+    """A copy of a landing file with the rows on these ``lines`` blank; other rows keep their line numbers."""
     draft = path.with_name(f".erasing-{path.name}")
     draft.unlink(missing_ok=True)
     if is_parquet(path):

@@ -76,10 +76,9 @@ def ingest_files(
 ) -> list[IngestResult]:
     """Land and load files of one source, in order, one transaction a file; ``report`` is called after each.
 
-    Content that was loaded before changes nothing, under any name; if its landing file is lost, it is landed again
-    under the first name, unless a person was erased from it. ``entity`` may be omitted if the source has only one.
-    Raises SourceFileError for an unusable file, and FileChangedError for one that was written to meanwhile: nothing of
-    it is loaded, earlier files stay loaded.
+    Content that was loaded before changes nothing; a lost landing file is landed again under its first name, unless a
+    person was erased from it. ``entity`` may be omitted if the source has only one. Raises SourceFileError for an
+    unusable file, FileChangedError for one that was written to meanwhile: nothing of it is loaded.
     """
     target = target_of(source, entity)
     return _ingest([(target, Path(path)) for path in paths], settings, report)

@@ -35,10 +35,7 @@ class FileState:
 
 @dataclass(frozen=True)
 class LandedFile:
-    """A file in the landing directory. ``is_new``: this call landed it, so a refusal removes it again.
-
-    ``origin`` and ``state``: the copied file, and its state at that time.
-    """
+    """A landed copy of ``origin`` in that ``state``. ``is_new``: this call landed it, so a refusal removes it."""
 
     path: Path
     sha256: str
@@ -61,10 +58,7 @@ class LandedFile:
             self.withdraw()
 
     def require_unchanged(self) -> None:
-        """Raise FileChangedError if the copied file has been written to since.
-
-        A file that was removed or replaced since was complete, and so is the copy.
-        """
+        """Raise FileChangedError if the original was written to since; if removed or replaced, it was complete."""
         try:
             now = FileState.of(self.origin.lstat())
         except FileNotFoundError:
@@ -76,9 +70,8 @@ class LandedFile:
 def receive(path: Path, directory: Path) -> LandedFile:
     """Copy ``path`` into ``directory`` unless its content is there under that name.
 
-    A name in use for other content gets a checksum, so that a name in the lake always means one file. Raises
-    SourceFileError unless it is one readable file with a usable name, and FileChangedError if it is written to during
-    the copy.
+    A name in use for other content gets a checksum: a name in the lake always means one file. Raises SourceFileError
+    unless it is one readable file with a usable name, FileChangedError if it is written to during the copy.
     """
     _require_usable_name(path)
     with _opened(path) as file:

@@ -17,10 +17,7 @@ from warehouse.sql.quoting import identifier, literal
 
 @dataclass
 class ParquetFile:
-    """A Parquet file; raises SourceFileError if it is damaged or repeats a column name.
-
-    ``columns``: raw column names; ``n_rows``: from the footer.
-    """
+    """A Parquet file with its raw column names; raises SourceFileError if it is damaged or repeats a name."""
 
     path: Path
     limits: InitVar[Limits | None] = None

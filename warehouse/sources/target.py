@@ -30,10 +30,7 @@ class Target:
 
 
 def target_of(source: str, entity: str | None) -> Target:
-    """The target for files of ``source``; ``entity`` may be None if the source has only one.
-
-    Raises SourceFileError for a name that a table cannot have, or an entity that the source does not have.
-    """
+    """The target for files; ``entity`` may be None if the source has only one. Raises SourceFileError for bad names."""
     for what, name in (("source", source), ("entity", entity)):
         if name is not None and not is_name(name):
             raise SourceFileError(
@@ -65,10 +62,7 @@ def _own_lender(source: str, entity: str | None) -> Target:
 
 
 def columns_to_load(target: Target, name: str, found: Sequence[str]) -> tuple[str, ...]:
-    """The columns to load from file ``name``, in table order, without those that a known source does not know.
-
-    Raises SourceFileError with the missing columns, what was expected and what was found.
-    """
+    """The columns to load, in table order, without unknown ones; raises SourceFileError naming the missing ones."""
     reserved = sorted(set(PROVENANCE_COLUMNS).intersection(found))
     if reserved:
         raise SourceFileError(f"{name} must not have columns named {', '.join(reserved)}: Loanlake adds them")

@@ -1,8 +1,7 @@
 """Parse a text by its format, for files, CSV batches, requests and commands.
 
 dbt reads files by the same grammars, ``warehouse/macros/formats.sql``; ``tests/unit/warehouse/values/test_formats.py``
-compares the two by statement and value. The result depends only on the text and its format; ``docs/formats.md``
-documents them.
+compares the two. The result depends only on the text and its format; ``docs/formats.md`` documents them.
 """
 
 import re

@@ -1,9 +1,8 @@
 """Compile row-level dbt SQL to a Python function: the same text makes the offline table and the online value.
 
 :func:`compile_select` takes the one select that dbt compiled for ``ftr_application_vN``. The function's values equal
-DuckDB's to the bit; SQL that cannot be proven equal is refused with the column, the expression and an alternative. The
-proof: ``tests/unit/warehouse/features/test_expressions_against_duckdb.py`` (generated expressions on generated rows)
-and real rows at each promotion.
+DuckDB's to the bit; SQL that cannot be proven equal is refused with an alternative. The proof: generated expressions in
+``tests/unit/warehouse/features/test_expressions_against_duckdb.py``, and real rows at each promotion.
 
 The row-level subset:
 
@@ -24,8 +23,7 @@ The row-level subset:
 Nulls follow SQL's three-valued logic; doubles follow IEEE 754 as in DuckDB: ``1.0 / 0`` is infinity, NaN equals itself
 and is the greatest number. Where DuckDB's query fails, the function raises ExpressionDomainError. It also raises where
 DuckDB's optimiser drops the failing part (``ln(0) // 0``), where a whole number overflows in a side of ``and``, ``or``
-or ``between`` that DuckDB does not reach, where DuckDB wraps a double round its integer type, and beyond the year 9999.
-It never returns a different value.
+or ``between`` that DuckDB skips, where DuckDB wraps a double round its integer type, and beyond the year 9999.
 """
 
 from warehouse.features.expressions.compiled import CompiledSelect, check_select, compile_select

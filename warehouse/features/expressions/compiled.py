@@ -27,8 +27,7 @@ _RUNTIME: dict[str, object] = {
 class CompiledSelect:
     """A row-level select as a function of one row.
 
-    ``columns`` and ``types`` (DuckDB's names) describe the result, in order; ``inputs``: the columns it reads;
-    ``source``: its Python text.
+    ``columns`` and ``types`` (DuckDB's names) describe the result, in order; ``inputs``: the columns it reads.
     """
 
     __slots__ = ("_code", "_function", "_line_columns", "columns", "inputs", "source", "types")

@@ -14,8 +14,7 @@ _RANK: dict[Raises, int] = {"never": 0, "overflow": 1, "domain": 2}
 class Node:
     """One typed operation. Equal expressions are the same object (see :class:`Nodes`), so identity finds repeats.
 
-    ``value``: a literal's value, a column's name or a bound. ``may_be_null`` and ``may_be_nan`` are static: False is
-    guaranteed.
+    ``value``: a literal's value, a column's name or a bound. ``may_be_null``, ``may_be_nan``: False is guaranteed.
     """
 
     operation: str

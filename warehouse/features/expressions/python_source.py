@@ -1,8 +1,7 @@
 """Typed expressions → the source of one Python function.
 
-Straight-line code over local variables, with inline null checks, so a row costs no call per operation. A shared
-expression is computed once, in the innermost block that contains all its uses; a branch of a ``case`` is computed only
-when it is taken, as in DuckDB.
+Straight-line code with inline null checks: a row costs no call per operation. A shared expression is computed once, in
+the innermost block that contains all its uses; a branch of a ``case`` only when it is taken, as in DuckDB.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -145,7 +144,6 @@ class _Writer:
         return any(id(node) in known for known in self._known)
 
     def _name_later(self) -> str:
-        """A variable that holds no value yet."""
         self._n_variables += 1
         return f"v{self._n_variables}"
 

@@ -38,10 +38,7 @@ def whole_quotient(a: int, b: int) -> int | None:
 
 
 def whole_remainder(a: int, b: int, lowest: int) -> int | None:
-    """``%`` of integers: sign of the dividend; null for a zero divisor.
-
-    DuckDB divides first, which overflows for the type's lowest number by -1.
-    """
+    """``%`` of integers: sign of the dividend; null for a zero divisor; -1 overflows for the type's lowest number."""
     if b == 0:
         return None
     if b == -1 and a == lowest:

@@ -23,8 +23,7 @@ SMALL_BUSINESS = 5
 class Applications:
     """One value an application, ordered by borrower and time, before any value is made missing.
 
-    ``borrower`` and ``month`` are indices. ``utilisation``: of all revolving accounts. ``max_past_due_3m``: of the
-    card, over the three months before.
+    ``borrower``, ``month``: indices. ``utilisation``: of all revolving accounts. ``max_past_due_3m``: of the card.
     """
 
     borrower: NDArray[np.int64]
@@ -55,10 +54,7 @@ class Applications:
 def draw_times(
     rng: np.random.Generator, economy: Economy, borrowers: Borrowers, n_applications: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.datetime64]]:
-    """Borrower, month and moment of each application, ordered by borrower, then time.
-
-    Every borrower applies once; less creditworthy ones apply again more often.
-    """
+    """Borrower, month and moment of each application, in order; less creditworthy borrowers repeat more often."""
     n_borrowers = len(borrowers)
     weights = np.exp(-0.25 * borrowers.creditworthiness)
     again = rng.choice(n_borrowers, n_applications - n_borrowers, p=weights / weights.sum())

@@ -16,8 +16,7 @@ SHOCK_MONTHS = 6
 class Economy:
     """One value a month, including the history before the first application; ``ago``: months before the last.
 
-    ``log_odds``: added to the log-odds of default. ``price_level``: 1.0 in the last month. ``volume``: the month's
-    share of all applications.
+    ``log_odds``: added to those of default. ``price_level``: 1.0 in the last month. ``volume``: share of applications.
     """
 
     month: NDArray[np.datetime64]
@@ -34,10 +33,7 @@ class Economy:
 
 
 def economy(*, months: int, shock_ago: int) -> Economy:
-    """The economy of the ``months`` to 2025-12; its shock begins ``shock_ago`` months before their end.
-
-    Drift and cycle depend only on the calendar, so a longer simulation has the same recent months.
-    """
+    """``months`` to 2025-12. Drift and cycle follow the calendar; longer simulations have the same recent months."""
     ago = np.arange(MONTHS_OF_HISTORY + months - 1, -1, -1)
     is_shock = (ago < shock_ago) & (ago >= shock_ago - SHOCK_MONTHS)
     volume = np.where(ago < months, 0.992**ago * np.where(is_shock, 1.15, 1.0), 0.0)

@@ -44,10 +44,7 @@ def default_log_odds(economy: Economy, borrowers: Borrowers, applications: Appli
 def draw_defaults(
     rng: np.random.Generator, log_odds: Floats, applications: Applications
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """The true default probability of each application, and one Bernoulli draw from it.
-
-    A default on the previous application adds 0.8 to the log-odds of this one.
-    """
+    """Each true default probability and a Bernoulli draw; a default on the loan before adds 0.8 to the log-odds."""
     is_again = np.concatenate([[False], applications.borrower[1:] == applications.borrower[:-1]])
     draws = rng.random(len(log_odds))
     p_default = 1 / (1 + np.exp(-log_odds))
@@ -72,8 +69,7 @@ def outcome_columns(
 ) -> dict[str, NDArray[np.generic]]:
     """The outcomes known by the end of the simulation, as file columns.
 
-    A default happens within the term and is known two to four months later; a repayment is known within ten days of the
-    last payment, which three in ten make early.
+    A default is known two to four months later, a repayment within ten days; three in ten repay early.
     """
     n, term_days = len(is_default), applications.term_months * 30.4375
     lived = np.where(is_default, 30 + rng.beta(1.4, 2.2, n) * (term_days - 30), term_days)
