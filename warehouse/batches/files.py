@@ -115,10 +115,7 @@ def sent_rows(settings: Settings) -> Iterator[tuple[str, SentRow]]:
 
 
 def remove_unknown(settings: Settings, is_known: Callable[[str], bool], *, before: float) -> int:
-    """Remove directories older than ``before`` (seconds since 1970) that belong to no batch; returns their number.
-
-    A process that is killed between writing rows and accepting the batch leaves one.
-    """
+    """Remove directories older than ``before`` (Unix time) without a batch (from a killed process); their number."""
     if not settings.batches.exists():
         return 0
     unknown = [

@@ -149,10 +149,7 @@ class BatchStates(StoredBatches):
         return found
 
     def end_abandoned(self) -> list[Batch]:
-        """End batches whose run is gone: cancelled if the caller cancelled them, else failed, to be retried.
-
-        A batch with results is postponed instead: some of its decisions may be in the log.
-        """
+        """End batches whose run is gone: cancelled, failed, or postponed if results may already be in the log."""
         ended = []
         for batch in self.running():
             files = BatchFiles(self._settings, batch.batch_id)

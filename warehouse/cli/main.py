@@ -14,7 +14,6 @@ from warehouse.files.private_files import keep_private
 from warehouse.settings import Settings
 from warehouse.settings.registry import misspelt
 
-#: Headings of the list of commands, each with its commands in order of use.
 _SECTIONS = {
     "Every day": (
         *("run", "up", "serve", "ingest", "sql", "status", "replay", "lineage", "key", "settings", "sign-in"),

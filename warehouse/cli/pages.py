@@ -43,7 +43,6 @@ def commands_page() -> str:
     return "\n".join([*lines, ""])
 
 
-#: Page → its generator.
 PAGES = {"settings.md": settings_page, "commands.md": commands_page}
 
 

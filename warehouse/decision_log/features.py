@@ -100,8 +100,7 @@ def keep_features(con: "duckdb.DuckDBPyConnection", settings: Settings, decision
     models = con.execute(f"select distinct model_name, model_version, feature_version from {decisions}").fetchall()
     for model in models:
         types = declare_features(con, settings, *model)
-        # strict: a missing feature or a text instead of a number raises, rather than becoming null; extra ones are
-        # ignored
+        # strict: a missing feature, or a text instead of a number, raises instead of becoming null
         seen = (
             f"case when len(json_keys(features)) = {len(types)} then "
             f"from_json_strict(features, {literal(json.dumps(types))}) "

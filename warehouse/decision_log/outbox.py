@@ -114,8 +114,7 @@ def append(
         if rows
     ]
     if not keyed and len(kinds) == 1 and len(kinds[0][1]) <= _ROWS_A_STATEMENT:
-        # autocommit: each further call would release the interpreter's lock, which a busy thread returns only after
-        # milliseconds
+        # autocommit: each further call would release the interpreter's lock, for milliseconds if a thread is busy
         _insert(connection, *kinds[0])
         return
     connection.execute("begin immediate")

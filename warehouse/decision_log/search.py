@@ -1,7 +1,4 @@
-"""Search decisions, newest first: from the outbox what the lake lacks, the rest from the lake.
-
-The outbox is read first: a decision ingested meanwhile is found in both, never in neither.
-"""
+"""Search decisions, newest first, in the outbox and then the lake, so that none is missed during ingestion."""
 
 import heapq
 from collections.abc import Iterator, Sequence

@@ -38,10 +38,7 @@ def all_kept(con: duckdb.DuckDBPyConnection, *, after: int) -> bool:
 
 
 def changed_rows(con: duckdb.DuckDBPyConnection, table: str, *, after: int) -> str | None:
-    """SQL of the rows of ``schema.table`` that were written or deleted after snapshot ``after``.
-
-    None if unknown: the table was rebuilt since, or a snapshot from ``after`` on has expired.
-    """
+    """SQL of a table's rows written or deleted after a snapshot; None if rebuilt or expired since."""
     schema, _, name = table.partition(".")
     row = con.execute(
         f"""

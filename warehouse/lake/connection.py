@@ -136,10 +136,7 @@ def _without_secrets(text: str, settings: Settings) -> str:
 
 
 def lake_exists(settings: Settings) -> bool:
-    """Whether a reader will find a lake; assumed for a PostgreSQL catalog, since only attaching can tell.
-
-    Raises LakeError if the catalog of an existing lake is missing or empty.
-    """
+    """Whether a reader will find a lake (assumed for PostgreSQL); raises LakeError if its catalog is lost."""
     if settings.catalog is not None:
         return True
     wal = settings.lake_catalog.with_name(f"{settings.lake_catalog.name}-wal")
@@ -194,10 +191,7 @@ def connect(settings: Settings | None = None, *, read_only: bool = True) -> duck
 
 @contextmanager
 def writer(purpose: str, settings: Settings | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A writing connection under the writer lease.
-
-    ``purpose`` ("ingest lending_club") is shown to waiting writers. Raises LakeBusyError after ``lease_seconds``.
-    """
+    """A writing connection under the lease; waiting writers see ``purpose``. Raises LakeBusyError on time-out."""
     settings = settings or Settings.from_environment()
     with lease(purpose, settings):
         con = connect(settings, read_only=False)
@@ -217,10 +211,7 @@ def current_snapshot(con: duckdb.DuckDBPyConnection) -> int:
 
 
 def prepare(con: duckdb.DuckDBPyConnection) -> None:
-    """Create, in one transaction, missing schemas, program-written and raw tables, and comments.
-
-    Every writer calls it, with the lease held; it makes a snapshot only if something is missing.
-    """
+    """Create missing schemas, tables and comments in one transaction; every writer calls it under the lease."""
     existing, statements = _existing_and_missing(con)
     if existing is None:
         return

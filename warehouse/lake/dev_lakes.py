@@ -40,10 +40,7 @@ def dev_lakes(settings: Settings) -> list[str]:
 
 
 def drop_dev_lake(settings: Settings, name: str) -> None:
-    """Delete a person's lake, catalog and files.
-
-    Raises NotFoundError if there is none, LakeBusyError during a build.
-    """
+    """Delete a person's lake; raises NotFoundError if there is none, LakeBusyError during a build."""
     if name not in dev_lakes(settings):
         known = ", ".join(dev_lakes(settings)) or "nobody"
         raise NotFoundError(f"{name!r} has no dev lake; in this home {known} has one")

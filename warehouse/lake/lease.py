@@ -1,7 +1,4 @@
-"""The writer lease of the lake: a file lock for an embedded catalog, an advisory lock for PostgreSQL.
-
-The operating system, or the server, frees it when its holder ends, however it ends.
-"""
+"""The writer lease of the lake: a lock that the operating system, or PostgreSQL, frees when its holder ends."""
 
 import hashlib
 import json

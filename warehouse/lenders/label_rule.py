@@ -28,10 +28,7 @@ class LabelRule:
 
     @classmethod
     def from_manifest(cls, manifest: Path | Mapping[str, Any]) -> "LabelRule":
-        """Read the compiled models from dbt's manifest.
-
-        Raises ContractError if one is not compiled, reads other inputs, or does not use the day.
-        """
+        """Read the compiled models; raises ContractError for a missing model, other inputs or an unused day."""
         parsed = json.loads(manifest.read_text()) if isinstance(manifest, Path) else manifest
         nodes: dict[str, Mapping[str, Any]] = {
             key: node for key, node in parsed["nodes"].items() if node["resource_type"] == "model"
@@ -49,10 +46,7 @@ class LabelRule:
         return cls(tuple(steps.items()))
 
     def query(self, day: datetime, relations: Mapping[str, str]) -> str:
-        """One query of ``lbl_default_splits`` as of the first moment of ``day``.
-
-        ``relations``: the relation to read for each of :data:`RULE_INPUTS`, such as the table at a snapshot.
-        """
+        """One query of ``lbl_default_splits`` as of the start of ``day``; ``relations``: one for each input."""
         names = {**relations, **{name: f"rule_{name}" for name, _ in self.steps}}
         parts = [
             f"{names[name]} as ({sql.format_map(names).replace(DAY, day.isoformat(sep=' '))}\n)"

@@ -1,7 +1,4 @@
-"""Rows of the lake's online models, checked, in order, and merged with what a store holds.
-
-Both are ordered by key: one pass needs the memory of a batch, and writes nothing if nothing changed.
-"""
+"""Rows of the online models, checked and merged by key with what a store holds, in the memory of one batch."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace

@@ -35,7 +35,6 @@ FREE_TEXTS = {
     "serving.person_requests": ("reason",),
 }
 _METADATA = f"__ducklake_metadata_{CATALOG}"
-#: Replaces an id in a text.
 ERASED = "erased"
 #: Path below the landing directory → line numbers.
 LandingLines = dict[str, list[int]]
@@ -211,10 +210,7 @@ def _erase_texts(con: duckdb.DuckDBPyConnection, pattern: str) -> None:
 
 
 def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
-    """Update the catalog's minimum or maximum of a column if it names the person.
-
-    DuckLake 1.0 updates them when it rewrites a file, but not if a table has no rows left.
-    """
+    """Update a catalog minimum or maximum that names the person; DuckLake 1.0 does not if no row is left."""
     ids = "|".join(sorted(re.escape(name) for names in person.ids.values() for name in names))
     columns = con.execute(
         "select stats.table_id, stats.column_id, schema_name, table_name, column_name "

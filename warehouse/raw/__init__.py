@@ -1,7 +1,4 @@
-"""The raw tables: one for each source and entity, with the file's columns as text and each row's origin.
-
-One module declares a source (:data:`SOURCES`). :mod:`warehouse.raw.keys` finds the rows of an id.
-"""
+"""The raw tables: one for each source and entity, with text columns and each row's origin; see :data:`SOURCES`."""
 
 from typing import TYPE_CHECKING
 

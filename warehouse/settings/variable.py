@@ -53,7 +53,6 @@ class Variable:
     otherwise: str = ""
     parse: Callable[[str], Any] | None = None
     secret: bool = False
-    # of the annotated field
     field: str = ""
     type: Any = str
     default: Any = None

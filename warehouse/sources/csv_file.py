@@ -19,7 +19,6 @@ BLOCK_BYTES = 8 << 20
 #: A file with more lines that are not rows is rejected as another kind of file.
 MAX_REJECTED_LINES = 100_000
 _VALUE_CHARACTERS = 2_000
-#: Lines after the header that are examined to explain a wrong header.
 _LINES_LOOKED_AT = 10
 
 

@@ -15,10 +15,7 @@ _SHOWN_FILES = 3
 
 @dataclass(frozen=True)
 class Loss:
-    """Rows of one kind of file that were set aside. ``files``: those that lost more than their lender allows.
-
-    ``reasons``: the three commonest over all files, each with its number of rows.
-    """
+    """Rows set aside of one kind of file; ``files``: those with too many; ``reasons``: the three commonest."""
 
     source: str
     entity: str

@@ -27,7 +27,6 @@ _NOT_TEXT = {
     b"%PDF": "a PDF document: export the table as CSV or Parquet",
 }
 _MARKUP, _JSON = re.compile(rb"<[?!A-Za-z]"), re.compile(rb'\{\s*["}]|\[\s*[{\[]')
-#: Bytes at the beginning of a file that are examined.
 _SAMPLE_BYTES = 1 << 20
 _HEADER_BYTES = 4 << 20
 

@@ -125,7 +125,6 @@ def _dot_command(con: duckdb.DuckDBPyConnection, line: str, output: TextIO, form
         run_query(con, _TABLES, output, form=form)
     elif command == ".schema" and argument:
         table = argument.rstrip("; ")
-        # the command exists to show the descriptions
         query = _SCHEMA.format(table=table, name=literal(table))
         run_query(con, query, output, form=form, longest_cell=None)
     elif command == ".help":

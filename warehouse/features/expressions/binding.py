@@ -1,7 +1,4 @@
-"""From parsed SQL to typed nodes: resolves names, makes DuckDB's implicit casts explicit, refuses everything else.
-
-The whitelist is :data:`_BINDERS` (columns, literals, logic, conditions, casts) and ``functions.FUNCTIONS``.
-"""
+"""From parsed SQL to typed nodes with explicit casts; refuses all but :data:`_BINDERS` and ``functions.FUNCTIONS``."""
 
 import difflib
 from collections.abc import Callable, Mapping

@@ -97,10 +97,7 @@ def _with_microseconds(text: str) -> str:
 
 
 def unify(nodes: Nodes, expression: exp.Expr, args: Sequence[Node]) -> list[Node]:
-    """Branches cast to their common type, as ``case``, ``coalesce`` and ``greatest`` do.
-
-    Raises Refusal where DuckDB would mix text with numbers, booleans with numbers, or compute in decimals.
-    """
+    """Branches cast to their common type; raises Refusal to mix text or booleans with numbers, or for decimals."""
     types = {arg.type for arg in args} - {SqlType.NULL}
     if not types:
         return list(args)

@@ -241,8 +241,7 @@ _BOUNDS = {"INTEGER": (-(2**31), 2**31 - 1), "BIGINT": (-(2**63), 2**63 - 1)}
 # where DuckDB differs from str.lower of one character: İ, and the capitals new in Unicode 16 (Python 3.14)
 _NEW_CAPITALS = ("\u1c89", "\ua7cb", "\ua7cc", "\ua7da", "\ua7dc", *map(chr, range(0x10D50, 0x10D66)))
 _LOWER = {"İ": "i", **{capital: capital for capital in _NEW_CAPITALS}}
-# where str.upper gives two characters but DuckDB one capital: ß, and Greek vowels with an iota below; and small letters
-# whose capitals are new in Unicode 16
+# where str.upper gives two characters (ß, Greek vowels with an iota below), and letters with capitals new in Unicode 16
 _WITH_IOTA = (*range(0x1F80, 0x1F88), *range(0x1F90, 0x1F98), *range(0x1FA0, 0x1FA8), 0x1FB3, 0x1FC3, 0x1FF3)
 _NEW_SMALL = ("\u0264", "\u019b", "\u1c8a", "\ua7cd", "\ua7db", *map(chr, range(0x10D70, 0x10D86)))
 _UPPER = {
@@ -250,4 +249,5 @@ _UPPER = {
     **{chr(code): chr(code).title() for code in _WITH_IOTA},
     **{small: small for small in _NEW_SMALL},
 }
+# Unicode category Zs
 _SPACES = "\u0020\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"

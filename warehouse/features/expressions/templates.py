@@ -67,7 +67,6 @@ TEXT_OF = {
     "DATE": "{0}.isoformat()",
     "TIMESTAMP": "timestamp_text({0})",
 }
-#: The exact Python type of an input's value.
 PYTHON_TYPES = {
     SqlType.BOOLEAN: "bool",
     SqlType.INTEGER: "int",

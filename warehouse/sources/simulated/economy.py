@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-#: The last month of every simulation.
 LAST_MONTH = np.datetime64("2025-12", "M")
 #: Statements begin this long before the first application, so that first applicants have a history.
 MONTHS_OF_HISTORY = 12
