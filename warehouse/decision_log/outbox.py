@@ -1,7 +1,4 @@
-"""The SQLite file that the API appends to.
-
-SQLite has one writer at a time, so sequence numbers appear in order. The watermark is the last one that the lake has.
-"""
+"""The SQLite file that the API appends to, in order of sequence number; the lake has all up to the watermark."""
 
 import sqlite3
 import time

@@ -1,7 +1,4 @@
-"""Check a whole feature table against its contract, in chunks of bounded memory.
-
-Pandera checks each row (type, range, allowed values, missing key), collecting all failures; SQL checks unique keys.
-"""
+"""Check a feature table against its contract: Pandera checks rows in chunks of bounded memory, SQL unique keys."""
 
 import json
 from collections.abc import Iterator

@@ -1,7 +1,4 @@
-"""``loanlake feature new``: create the next version of the features.
-
-dbt needs a list of columns for each closed version. It is written here from ``since``; ``make lint`` compares the two.
-"""
+"""``loanlake feature new``: create the next version; list the closed one's columns, by ``since``, for dbt."""
 
 import re
 import textwrap

@@ -1,7 +1,4 @@
-"""People's own lakes beside production's: find and drop them.
-
-``dbt build`` (target ``dev``) creates one from production's rows by the SQL in the working tree; nothing else writes.
-"""
+"""People's own lakes, which only ``dbt build`` (target ``dev``) writes, from production's rows: find and drop them."""
 
 import shutil
 from contextlib import closing

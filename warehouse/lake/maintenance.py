@@ -106,10 +106,7 @@ def _expire(con: duckdb.DuckDBPyConnection, snapshots: list[int]) -> None:
 
 
 def _until(grace: timedelta) -> str:
-    """The argument that tells DuckLake which files are old enough.
-
-    DuckLake 1.0 compares texts with different separators in a SQLite catalog, so all of the given day counts as older.
-    """
+    """The age limit for DuckLake 1.0; its text comparison in SQLite includes the whole day, so name the day before."""
     if not grace:
         return "cleanup_all => true"
     day = (datetime.now(UTC) - grace).replace(hour=0, minute=0, second=0, microsecond=0)

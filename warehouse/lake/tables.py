@@ -1,7 +1,4 @@
-"""Tables that programs write (dbt writes all others): created when a writer opens the lake.
-
-``program_tables.yml`` and ``raw_program_tables.yml``, dbt sources, define their columns, types and descriptions.
-"""
+"""Tables that programs write, created with the lake; dbt sources in YAML define columns, types and descriptions."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache

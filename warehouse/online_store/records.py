@@ -134,10 +134,7 @@ def layout_number(stored: bytes) -> int:
 
 
 def decode_record(stored: bytes, layout: Layout, freshness: Callable[[str], Freshness | None]) -> Record:
-    """A stored record; ``freshness``: source → result of the last complete pass over its table.
-
-    An unchanged record is as recent as that pass, which would otherwise have rewritten it.
-    """
+    """A stored record, as recent as the last complete pass over its table, which ``freshness`` gives by source."""
     _, as_of, snapshot = _HEADER.unpack_from(stored)
     source, *values = _DECODER.decode(memoryview(stored)[_HEADER.size :])
     if layout.dates or layout.timestamps:

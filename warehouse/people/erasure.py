@@ -42,10 +42,7 @@ LandingLines = dict[str, list[int]]
 
 @dataclass(frozen=True)
 class LakeErasure:
-    """The planned changes to the lake. ``names``: pseudonyms; None deletes.
-
-    ``kept``: training tables and snapshots whose other rows must stay readable (:func:`rows_to_keep`).
-    """
+    """``names``: pseudonyms; None deletes. ``kept``: training tables at snapshots to keep (:func:`rows_to_keep`)."""
 
     person: Person
     held: tuple[HeldRows, ...]

@@ -55,10 +55,7 @@ class Person:
 
 @dataclass(frozen=True)
 class HeldRows:
-    """Rows of one table about the person, and the condition that selects them.
-
-    ``ids``: columns with ids of the platform. ``json``: columns of JSON text with ids. ``raw``: the declaration.
-    """
+    """Rows of one table about the person. ``ids``, ``json``: columns of ids, of JSON with ids. ``raw``: declaration."""
 
     schema: str
     name: str

@@ -25,10 +25,7 @@ _RUNTIME: dict[str, object] = {
 
 
 class CompiledSelect:
-    """A row-level select as a function of one row.
-
-    ``columns`` and ``types`` (DuckDB's names) describe the result, in order; ``inputs``: the columns it reads.
-    """
+    """A row-level select as a function of one row of ``inputs``; ``columns`` and DuckDB ``types`` are the result's."""
 
     __slots__ = ("_code", "_function", "_line_columns", "columns", "inputs", "source", "types")
 

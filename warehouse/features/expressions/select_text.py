@@ -31,10 +31,7 @@ class RowSelect:
 
 
 def read_select(sql: str) -> RowSelect:
-    """Parse DuckDB SQL; raises ExpressionError for anything but one plain select over one relation.
-
-    ``with inputs as (select * from t) select … from inputs``, dbt's import CTE, counts as plain.
-    """
+    """Parse one plain select over one relation, also behind dbt's import CTE; raises ExpressionError otherwise."""
     tree = _parse(sql)
     if not isinstance(tree, exp.Select):
         raise ExpressionError(

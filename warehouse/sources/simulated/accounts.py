@@ -62,7 +62,8 @@ def statements(
 ) -> dict[str, NDArray[np.generic]]:
     """The statements of accounts from the month they open (an index into ``economy.month``), as file columns.
 
-    A statement is known one to five days after its date, three in a hundred two to nine weeks later, or omitted.
+    A statement is known one to five days after its date; three in a hundred come two to nine weeks later still. Those
+    not known by the end of the simulation are omitted.
     """
     n_borrowers, n_months = accounts.utilisation.shape
     closes_in = np.where(rng.random(n_borrowers) < 0.05, rng.integers(n_months // 2, n_months, n_borrowers), n_months)

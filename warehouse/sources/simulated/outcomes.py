@@ -67,10 +67,7 @@ def outcome_columns(
     *,
     application_ids: NDArray[np.str_],
 ) -> dict[str, NDArray[np.generic]]:
-    """The outcomes known by the end of the simulation, as file columns.
-
-    A default is known two to four months later, a repayment within ten days; three in ten repay early.
-    """
+    """Outcomes known by the end: a default after two to four months, a repayment within ten days; 30 % repay early."""
     n, term_days = len(is_default), applications.term_months * 30.4375
     lived = np.where(is_default, 30 + rng.beta(1.4, 2.2, n) * (term_days - 30), term_days)
     early = (rng.random(n) < 0.3) & ~is_default
