@@ -51,7 +51,7 @@ def _vacuum(path: Path, seconds: float) -> int:
     while True:
         # mode=rw: fails instead of creating the catalog
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)) as catalog:
-            # taken before looking at the journal: excludes current and new readers
+            # before looking at the journal: excludes current and new readers
             catalog.execute("pragma locking_mode = exclusive")
             try:
                 catalog.execute("vacuum")

@@ -27,7 +27,7 @@ class LostFile:
 
 
 def lost_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> list[LostFile]:
-    """Files of the wrong size (no other damage is detected); none in an object store, which checks its own files."""
+    """Files missing or of the wrong size, the only damage detected; none in an object store, which checks its own."""
     if "://" in settings.lake_data:
         return []
     return [lost for lost in _looked_at(con, settings) if lost.n_bytes_found != lost.n_bytes]

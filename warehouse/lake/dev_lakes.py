@@ -1,4 +1,4 @@
-"""People's own lakes, which only ``dbt build`` (target ``dev``) writes, from production's rows: find and drop them."""
+"""Find and drop people's own lakes, which only ``dbt build`` (target ``dev``) writes, from production's rows."""
 
 import shutil
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""Tables that programs write, created with the lake; dbt sources in YAML define columns, types and descriptions."""
+"""Tables that programs write, created when a writer opens the lake; the YAML of dbt sources defines their columns."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
