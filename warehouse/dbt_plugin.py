@@ -1,7 +1,6 @@
-"""dbt-duckdb plugin: attaches the home's lakes, and takes the writer lease of the one that a command writes to.
+"""dbt-duckdb plugin: attaches the home's lakes, and takes the writer lease of the lake that a command writes to.
 
-The attachment is made here and not in ``profiles.yml`` because its paths must not depend on the working directory and
-its extensions come from wheels.
+Not in ``profiles.yml``: paths must not depend on the working directory, and the extensions come from wheels.
 """
 
 import atexit
@@ -35,12 +34,11 @@ WRITING_COMMANDS = {"build", "clone", "run", "run-operation", "seed", "snapshot"
 
 
 class Plugin(BasePlugin):
-    """Attach the lakes to dbt's connection, as the target says: its plugin config ``target`` is ``prod`` or ``dev``.
+    """Attach the lakes to dbt's connection for the plugin config ``target``, ``prod`` or ``dev``.
 
-    On ``prod`` a command that writes takes production's lease, first creates the tables that models read and programs
-    write, and may write. On ``dev`` it takes the lease of the person's own lake, and reads production's at the snapshot
-    that was newest when it began. One that only reads (test, docs, show, compile) takes no lease and is attached
-    read-only; where a lake is not made yet it sees an empty database.
+    On ``prod`` a writing command takes production's lease and creates missing tables that programs write. On ``dev`` it
+    takes the lease of the person's own lake and reads production's newest snapshot at its start. A reading command
+    (test, docs, show, compile) takes no lease and attaches read-only; a missing lake appears as an empty database.
     """
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
@@ -48,7 +46,7 @@ class Plugin(BasePlugin):
         self._is_dev = plugin_config["target"] == "dev"
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Called by dbt-duckdb once for each connection it opens; raises DbtRuntimeError for what a user can mend."""
+        """Called by dbt-duckdb for each connection it opens; raises DbtRuntimeError for what a user can fix."""
         try:
             self._attach(conn, Settings.from_environment())
         except Exception as error:
@@ -83,12 +81,12 @@ class Plugin(BasePlugin):
 def _take_lease(purpose: str, settings: Settings) -> None:
     turn = ExitStack()
     turn.enter_context(lease(purpose, settings))
-    # dbt gives plugins no closing hook: the lease lasts as long as dbt's own process
+    # dbt has no closing hook for plugins: the lease lasts as long as dbt's process
     atexit.register(turn.close)
 
 
 def _make_production(settings: Settings) -> None:
-    """Create what sources name and production lacks; a home where anything was loaded lacks nothing."""
+    """Create the tables of production that dbt sources need; nothing to do once any file was loaded."""
     try:
         with closing(connect(settings)) as con:
             if is_prepared(con):

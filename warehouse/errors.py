@@ -6,19 +6,19 @@
     ├── SettingError        a setting or environment variable has a value that cannot be used
     ├── SourceFileError     a landing file is not what its source promises; nothing of it was loaded
     │   └── FileChangedError  it was written to while it was loaded
-    ├── FormatError         a text is not of the format it must have; the message says what it must be
+        ├── FormatError         a text is not in the required format; the message says what it must be
     ├── LakeError           the lake is missing, or of a version this program cannot read
     │   ├── LakeBusyError   another process kept the writer lease past the time limit
-    │   └── NoLakeError     there is none yet: the first file that is loaded makes it
+        │   └── NoLakeError     there is no lake yet: loading the first file creates it
     ├── QueryError          a query that cannot be run, or would write where only reading is allowed
     ├── DbtProjectError     the dbt project cannot be parsed, so there is no asset graph
     ├── ServiceError        a service that `loanlake up` started ended by itself
     ├── RunRefused          an upstream check is not green, or a run stopped; the message says which and where
     ├── ContractError       a feature contract contradicts itself or its SQL
-    ├── TrainingSetError    a training set has too little in it to train and judge a model
+        ├── TrainingSetError    a training set is too small to train and judge a model
     ├── ExpressionError     a row-level SQL expression that cannot be proven equal outside DuckDB
-    ├── ExpressionDomainError  a row whose values a feature's formula does not take, such as ln(0)
-    ├── OnlineStoreError    a key or value that the online store cannot hold, or a store that is not complete
+        ├── ExpressionDomainError  a row with values that a feature's formula does not accept, such as ln(0)
+        ├── OnlineStoreError    a key or value that the online store cannot hold, or an incomplete store
     │   └── OnlineStoreUnavailable  it does not answer, or no refresh has filled it yet
     ├── OutboxError         the decision log's file is damaged, and must not be replaced by an empty one
     ├── BundleError         a model bundle is incomplete, or was changed after it was written
@@ -34,7 +34,7 @@ import sqlite3
 
 
 class LoanlakeError(Exception):
-    """Base of all errors whose message is written for the user; the command prints it without a traceback."""
+    """Base of all errors written for the user; the command prints the message without a traceback."""
 
 
 class SettingError(LoanlakeError):
@@ -46,11 +46,11 @@ class SourceFileError(LoanlakeError):
 
 
 class FormatError(LoanlakeError):
-    """A text is not of the format it must have; the message says what it must be, to follow "must be"."""
+    """A text is not in the required format; the message follows the words "must be"."""
 
 
 class FileChangedError(SourceFileError):
-    """A file was written to while it was loaded; nothing of it was loaded, and it can be when it is complete."""
+    """A file was written to while it was loaded; nothing was loaded. Load it again once it is complete."""
 
 
 class LakeError(LoanlakeError):
@@ -62,7 +62,7 @@ class LakeBusyError(LakeError):
 
 
 class NoLakeError(LakeError):
-    """There is no lake yet: the first file that is loaded makes it."""
+    """There is no lake yet: loading the first file creates it."""
 
 
 class QueryError(LoanlakeError):
@@ -86,7 +86,7 @@ class ContractError(LoanlakeError):
 
 
 class TrainingSetError(LoanlakeError):
-    """A training set has too little in it to train and judge a model."""
+    """A training set is too small to train and judge a model."""
 
 
 class ExpressionError(LoanlakeError):
@@ -98,7 +98,7 @@ class ExpressionDomainError(LoanlakeError):
 
 
 class OnlineStoreError(LoanlakeError):
-    """A key or value that the online store cannot hold, or a store that is not complete."""
+    """A key or value that the online store cannot hold, or an incomplete store."""
 
 
 class OnlineStoreUnavailable(OnlineStoreError):
@@ -106,7 +106,7 @@ class OnlineStoreUnavailable(OnlineStoreError):
 
 
 class OutboxError(LoanlakeError, sqlite3.DatabaseError):
-    """The decision log's file is damaged in a way that SQLite passes over; callers meet it as one of SQLite's."""
+    """The decision log's file has damage that SQLite ignores; callers can catch it as one of SQLite's errors."""
 
 
 class BundleError(LoanlakeError):

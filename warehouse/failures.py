@@ -1,4 +1,4 @@
-"""An error that the user can fix is shown as one message. A traceback is for errors of the program."""
+"""Show errors that the user can fix as one message; only errors of the program get a traceback."""
 
 import errno
 import sqlite3
@@ -12,7 +12,7 @@ _UNWRITABLE = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "this user's quota is used up",
 }
-#: Words of SQLite, alone or within DuckDB, for a file that is damaged or cannot be written.
+#: SQLite's messages, alone or within DuckDB's, for a damaged or unwritable file.
 _DAMAGED = (
     "file is not a database",
     "database disk image is malformed",
@@ -24,7 +24,7 @@ _DAMAGED = (
 
 
 def explained(error: Exception) -> str | None:
-    """One message with what was found and what to do; None for an error that only a programmer can fix."""
+    """One message with what was found and what to do; None for an error in the program."""
     text = " ".join(str(error).split())
     if isinstance(error, LoanlakeError):
         return str(error)
@@ -33,7 +33,7 @@ def explained(error: Exception) -> str | None:
             f"{error.filename} cannot be opened or written: {_UNWRITABLE[error.errno]}. LOANLAKE_HOME must be a folder "
             "that this user may write to, on a disk with room"
         )
-    # by name: a command answers before DuckDB is imported
+    # by name: importing DuckDB would delay every command
     is_of_duckdb = type(error).__module__.partition(".")[0] in ("duckdb", "_duckdb")
     if (is_of_duckdb or isinstance(error, sqlite3.Error)) and any(words in text for words in _DAMAGED):
         return f"a database of the home is damaged or cannot be written: {text}. docs/runbook.md says what to restore"

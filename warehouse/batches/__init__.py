@@ -1,9 +1,8 @@
-"""Batches: what the API takes in, Dagster scores, and the API hands out again.
+"""Batches: the API accepts them, Dagster scores them, and the API returns the results.
 
-``stored`` opens one SQLite file of requests and how far each has come, written with ``synchronous=full``: what was
-accepted survives ``kill -9``. ``states`` has the ways from one state to the next, each one transaction. ``files`` are a
-batch's own rows and results, in a directory of its id. The API (``serving``) accepts, cancels and hands out; a run
-(``ml.batches.runs``, in Dagster) claims, scores and finishes.
+``stored`` opens the SQLite file of requests and their progress, written with ``synchronous=full``: an accepted batch
+survives ``kill -9``. ``states`` holds the state transitions, one transaction each. ``files`` are a batch's rows and
+results, in a directory named by its id. A run in Dagster (``ml.batches.runs``) claims, scores and finishes a batch.
 """
 
 from warehouse.batches.batch import Batch, BatchRequest, State

@@ -9,13 +9,12 @@ State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 
 class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request. ``table``: the lake table to score, or to copy the rows from; None if they were sent.
+    """The request. ``table``: the lake table to score, or to copy the rows from; None if the caller sent the rows.
 
-    ``lake_snapshot``: where the rows were taken from a table, the state that it was read in. ``with_reasons``: whether
-    declined rows of a table of features get theirs. ``request_fields``: which fields the rows were checked against
-    (``ml.batches.rows``), those of the version ``checked_by``; None for a table of features, which the run reads.
-    ``history_*``: the policy of the server that took the rows, for look-ups. ``caller_name``: of the key or token that
-    asked, for people; ``Batch.caller_id`` is what it is known by.
+    ``lake_snapshot``: the snapshot in which the table was read. ``with_reasons``: whether declined rows of a table of
+    features get reasons. ``request_fields``: the fields that the rows were checked against (``ml.batches.rows``), from
+    version ``checked_by``; None for a table of features. ``history_*``: the accepting server's look-up policy.
+    ``caller_name``: of the key or token, for people to read; ``Batch.caller_id`` identifies the caller.
     """
 
     table: str | None = None
@@ -31,15 +30,14 @@ class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_rows(self) -> bool:
-        """Whether its rows lie beside it, each a decision to make."""
+        """Whether its rows, each a decision to make, are stored beside it."""
         return self.request_fields is not None
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch as it stands; times are naive UTC. ``n_rows``: None until a table's rows were counted.
+    """The current state of a batch; times are naive UTC. ``n_rows``: None until a table's rows are counted.
 
-    ``reason``: why it failed, or was postponed. ``run_id``: the run that has, or had, it. ``not_before``: when it may
-    have its next run, after it was postponed ``n_postponed`` times.
+    ``reason``: why it failed or was postponed. ``run_id``: its last run. ``not_before``: the earliest time of its next.
     """
 
     batch_id: str

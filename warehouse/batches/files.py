@@ -1,7 +1,7 @@
-"""A batch's own directory: the rows that were sent, and what became of them.
+"""A batch's directory: the rows that were sent, and their results.
 
-Rows come as lines of JSON, each made durable before the batch is accepted. Results appear whole or not at all, by a
-rename; while a run works on a batch it holds a lock here, which the operating system frees however the run ends.
+Rows are lines of JSON, durable before the batch is accepted. A rename makes results appear whole. A run that works on
+the batch holds a lock here, which the operating system frees however the run ends.
 """
 
 import shutil
@@ -17,16 +17,15 @@ from warehouse.files.replacing import put_in_place, to_disk
 from warehouse.files.turns import file_turn_if_free
 from warehouse.settings import Settings
 
-#: Below the directory of all batches: the rows that were sent, and those that are being written or were left so.
+#: Below the directory of all batches: the sent rows, complete or drafts.
 SENT = "*/rows.jsonl"
 SENT_DRAFTS = "*/.rows.jsonl.*"
 
 
 class SentRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One row as the API took it: its validated ``request`` or the ``problem`` with it, both JSON text.
+    """One row as the API accepted it: its validated ``request`` or the ``problem`` with it, both JSON text.
 
-    The ids are kept beside either, as far as they could be read: results name the application, and a person's rows are
-    found by them.
+    The ids that could be read are kept in both cases: results and the search for a person's rows need them.
     """
 
     row_number: int
@@ -41,15 +40,15 @@ class BatchFiles:
 
     def __init__(self, settings: Settings, batch_id: str):
         self.directory = settings.batches / batch_id
-        #: The rows that were sent, or taken from a table.
+        #: The rows that were sent, or copied from a table.
         self.rows = self.directory / "rows.jsonl"
-        #: Rows of ``serving.batch_scores``; where it is, scoring is over and only publishing may be left.
+        #: Rows of ``serving.batch_scores``; once it exists, scoring is complete and at most publishing remains.
         self.results = self.directory / "results.parquet"
-        #: The decisions made, for the decision log; until they are in it.
+        #: The decisions, until they are in the decision log.
         self.decisions = self.directory / "decisions.parquet"
 
     def write_rows(self, rows: Iterable[SentRow]) -> None:
-        """Make the rows of a new batch durable; whatever fails, nothing of them is left."""
+        """Make the rows of a new batch durable; an error leaves none of them."""
         encoder = msgspec.json.Encoder()
         try:
             with self.draft_of(self.rows).open("wb") as file:
@@ -68,33 +67,33 @@ class BatchFiles:
                 yield some
 
     def draft_of(self, path: Path) -> Path:
-        """Where this process writes a file of this batch before :meth:`put` gives it its name."""
+        """The path for this process's draft of a file, before :meth:`put` renames it."""
         self._make_directory()
         return draft_file(path)
 
     def put(self, path: Path) -> None:
-        """Make a draft durable, and then give it its name."""
+        """Make a draft durable, then rename it."""
         put_in_place(self.draft_of(path), path)
 
     def remove_results(self) -> None:
-        """Remove the remains of an attempt: unfinished drafts, and results that were not published."""
+        """Remove what an attempt left: unfinished drafts, and results that were not published."""
         for path in (self.results, self.decisions):
             for left in (path, *path.parent.glob(f".{path.name}.*")):
                 left.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Take the whole directory away."""
+        """Remove the whole directory."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
-        """Hold the turn to work on this batch; False where another process has it."""
+        """Hold the lock for work on this batch; False if another process holds it."""
         self._make_directory()
         with file_turn_if_free(self.directory / "turn.lock") as is_ours:
             yield is_ours
 
     def is_worked_on(self) -> bool:
-        """Whether a living process holds the turn."""
+        """Whether a living process holds the lock."""
         if not self.directory.exists():
             return False
         with self.turn() as is_ours:
@@ -106,20 +105,17 @@ class BatchFiles:
 
 
 def sent_rows(settings: Settings) -> Iterator[tuple[str, SentRow]]:
-    """Every row that was sent and is still kept, with the id of its batch; whole rows of drafts too."""
+    """Every sent row that is still kept, with the id of its batch; complete rows of drafts too."""
     decoder = msgspec.json.Decoder(SentRow)
     for path in sorted((*settings.batches.glob(SENT), *settings.batches.glob(SENT_DRAFTS))):
-        with suppress(FileNotFoundError), path.open("rb") as file:  # a draft has its name by now, or is gone
+        with suppress(FileNotFoundError), path.open("rb") as file:  # a draft may have been renamed or removed
             for line in file:
                 if line.endswith(b"\n"):
                     yield path.parent.name, decoder.decode(line)
 
 
 def remove_unknown(settings: Settings, is_known: Callable[[str], bool], *, before: float) -> int:
-    """Take away directories older than ``before`` (seconds since 1970) that belong to no batch; how many.
-
-    A process that was killed between writing rows and accepting the batch leaves one.
-    """
+    """Remove directories older than ``before`` (Unix time) without a batch (from a killed process); their number."""
     if not settings.batches.exists():
         return 0
     unknown = [

@@ -1,4 +1,4 @@
-"""Recognises a batch that was sent before: by its caller's key, and by its content."""
+"""Recognises a repeated batch by its caller's key and by its content."""
 
 import hashlib
 import uuid
@@ -7,10 +7,7 @@ _NAMESPACE = uuid.UUID("0a3f5f5e-5a8e-5b5c-8f0b-6a4c7d0c2f11")
 
 
 def batch_key_id(caller_id: str, idempotency_key: str) -> str:
-    """The stored form of this caller's key, in every process and after every restart.
-
-    It is never a batch's id: a key may be used again after its batch was deleted, and then belongs to another.
-    """
+    """The stored form of this caller's key. Not the batch's id: once a batch is deleted, its key may be reused."""
     return str(uuid.uuid5(_NAMESPACE, f"{caller_id}\n{idempotency_key}"))
 
 

@@ -1,4 +1,4 @@
-"""How a batch comes from one state to the next.
+"""State transitions of a batch.
 
 ::
 
@@ -8,11 +8,10 @@
      │  postponed  │ │
      └─────────────┴─┴───► cancelled ─► queued (retry)
 
-Of a batch that failed or was cancelled nothing is published. One that has its results only waits to publish them: it is
-postponed until it succeeds, since some of its decisions may be in the log already.
+A failed or cancelled batch publishes nothing. One with results is postponed instead: the log may have its decisions.
 
-Every arrow is one statement that names the state it starts from: of two that want to go different ways one finds it
-gone. An attempt is counted at each way into the queue, so that a run of an earlier one can no longer report anything.
+Every arrow is one statement that names its start state, so only one of two concurrent transitions succeeds. Each return
+to the queue increments the attempt number, so an earlier attempt's run can no longer report.
 """
 
 from collections.abc import Sequence
@@ -30,17 +29,17 @@ from warehouse.files.drafts import remove_abandoned
 ENDED = ("succeeded", "failed", "cancelled")
 _ABANDONED = "the run that scored it ended before it was done; it can be tried again"
 _UNPUBLISHED = "its results are written, and the run that published them ended before it was done"
-#: A batch that is put back waits this long, each time in a row twice as long, up to the longest.
+#: A postponed batch waits this long; each further time in a row doubles the wait, up to the longest.
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=15), timedelta(minutes=10)
 
 
 class BatchStates(StoredBatches):
-    """The batches of one home, and the ways from one state to the next."""
+    """The batches of one home, and their state transitions."""
 
     def add(
         self, batch_id: str, request: BatchRequest, *, caller_id: str, body_sha256: str, key_id: str | None = None
     ) -> Batch:
-        """Accept a batch: once this returns it is durable. Where its key has one already, that is returned instead."""
+        """Accept a batch: durable on return. If its key already has a batch, that one is returned."""
         now = _now()
         with self._transaction() as con:
             con.execute(
@@ -62,7 +61,7 @@ class BatchStates(StoredBatches):
             return (key_id and of_key(con, key_id)) or required(con, batch_id)
 
     def claim(self, batch_id: str, run_id: str) -> Batch | None:
-        """Take a queued batch for a run that holds its turn; None where it is not queued (any more)."""
+        """Claim a queued batch for a run that holds its lock; None if it is not queued."""
         with self._transaction() as con:
             changed = con.execute(
                 "update batches set state = 'running', run_id = ?, started_at = ?, ended_at = null, reason = null, "
@@ -72,7 +71,7 @@ class BatchStates(StoredBatches):
             return required(con, batch_id) if changed else None
 
     def note(self, batch: Batch, **columns: Any) -> bool:
-        """Keep how far the run of this attempt is (columns of the file); False once it is to stop."""
+        """Store this attempt's progress (columns of the file); False if the run must stop."""
         names = ", ".join(f"{name} = ?" for name in columns) or "attempt = attempt"
         with self._transaction() as con:
             changed = con.execute(
@@ -82,7 +81,7 @@ class BatchStates(StoredBatches):
             return bool(changed) and not required(con, batch.batch_id).is_cancelling
 
     def finish(self, batch: Batch, state: State, *, reason: str | None = None) -> Batch:
-        """End the attempt; one that was ended otherwise stays so."""
+        """End the attempt, unless it has already ended."""
         with self._transaction() as con:
             con.execute(
                 "update batches set state = ?, reason = ?, ended_at = ?, is_cancelling = 0 "
@@ -92,7 +91,7 @@ class BatchStates(StoredBatches):
             return required(con, batch.batch_id)
 
     def postpone(self, batch: Batch, reason: str) -> Batch:
-        """Put an attempt back into the queue, for later; one that was ended otherwise stays so."""
+        """Return an attempt to the queue for later, unless it has already ended."""
         wait = min(_FIRST_WAIT * 2 ** min(batch.n_postponed, 20), _LONGEST_WAIT)
         with self._transaction() as con:
             con.execute(
@@ -104,15 +103,15 @@ class BatchStates(StoredBatches):
             return required(con, batch.batch_id)
 
     def stop(self, batch: Batch, reason: str, *, advice: str = "") -> Batch:
-        """End an attempt that cannot go on: postponed where its results are written, else failed, with ``advice``."""
+        """End an attempt that cannot continue: postponed if its results are written, else failed, with ``advice``."""
         if BatchFiles(self._settings, batch.batch_id).results.exists():
             return self.postpone(batch, reason)
         return self.finish(batch, "failed", reason=reason + advice)
 
     def cancel(self, batch_id: str) -> Batch:
-        """Cancel a waiting batch immediately, or notify its run; repeating it changes nothing.
+        """Cancel a waiting batch immediately, or notify its run; idempotent.
 
-        Raises BatchStateError for one that has ended otherwise or has its results, NotFoundError for none.
+        Raises BatchStateError if it has ended otherwise or has its results, NotFoundError if it does not exist.
         """
         files = BatchFiles(self._settings, batch_id)
         with self._transaction() as con:
@@ -133,10 +132,7 @@ class BatchStates(StoredBatches):
         return found
 
     def retry(self, batch_id: str) -> Batch:
-        """Put one that failed or was cancelled back into the queue.
-
-        Raises BatchStateError for one that is neither, NotFoundError for none.
-        """
+        """Return a failed or cancelled batch to the queue; else raises BatchStateError or NotFoundError."""
         with self._transaction() as con:
             changed = con.execute(
                 "update batches set state = 'queued', attempt = attempt + 1, queued_at = ?, started_at = null, "
@@ -153,10 +149,7 @@ class BatchStates(StoredBatches):
         return found
 
     def end_abandoned(self) -> list[Batch]:
-        """End batches whose run is gone: cancelled if the caller cancelled them, else failed, to be retried.
-
-        One that has its results is postponed instead: some of its decisions may be in the log.
-        """
+        """End batches whose run is gone: cancelled, failed, or postponed if results may already be in the log."""
         ended = []
         for batch in self.running():
             files = BatchFiles(self._settings, batch.batch_id)
@@ -172,7 +165,7 @@ class BatchStates(StoredBatches):
         return ended
 
     def remove_ended_before(self, moment: datetime) -> int:
-        """Forget batches that ended before ``moment`` (naive UTC), files included; how many."""
+        """Delete batches that ended before ``moment`` (naive UTC), with their files; returns their number."""
         if not self._path.exists():
             return 0
         with self._connection() as con:
@@ -183,7 +176,7 @@ class BatchStates(StoredBatches):
         return sum(self._remove_ended(batch_id, moment) for (batch_id,) in found)
 
     def _remove_ended(self, batch_id: str, moment: datetime) -> bool:
-        """Unless its caller tried it again meanwhile; files that a kill leaves behind are those of no batch."""
+        """Delete unless the caller has retried it; :func:`remove_unknown` deletes the files of a killed process."""
         with self._transaction() as con:
             is_gone = con.execute(
                 f"delete from batches where batch_id = ? and state in ({_marks(ENDED)}) and ended_at < ?",

@@ -1,4 +1,4 @@
-"""The SQLite file of batches, one row each. Every call opens it: any thread of any process may make it."""
+"""The SQLite file of batches, one row each. Every call opens it, so any thread of any process may call."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ _COLUMNS = ", ".join(Batch.__struct_fields__)
 
 
 class StoredBatches:
-    """The batches of one home, as they stand."""
+    """The batches of one home."""
 
     def __init__(self, settings: Settings):
         self._settings = settings
@@ -64,11 +64,11 @@ class StoredBatches:
     def newest(
         self, n: int, *, caller_id: str | None = None, state: State | None = None, before: str | None = None
     ) -> list[Batch]:
-        """The batches of one caller, or of all, in one state or any, newest first; ``before``: older than that id."""
+        """Batches, newest first, of one caller or all, in one state or any; ``before``: only older than that id."""
         if not self._path.exists():
             return []
         with self._connection() as con:
-            # ids sort by when they were made
+            # ids sort by creation time
             rows = con.execute(
                 f"select {_COLUMNS} from batches where (?1 is null or caller_id = ?1) and (?2 is null or state = ?2) "
                 "and (?3 is null or batch_id < ?3) order by batch_id desc limit ?4",
@@ -77,22 +77,22 @@ class StoredBatches:
             return [_batch(row) for row in rows]
 
     def find_by_key(self, key_id: str) -> Batch | None:
-        """The batch that a key stands for."""
+        """The batch with this key."""
         if not self._path.exists():
             return None
         with self._connection() as con:
             return of_key(con, key_id)
 
     def queued(self) -> list[Batch]:
-        """Those that wait for a run, longest first."""
+        """Batches that wait for a run, longest wait first."""
         return self._in_state("queued")
 
     def running(self) -> list[Batch]:
-        """Those that a run has claimed."""
+        """Batches that a run has claimed."""
         return self._in_state("running")
 
     def count(self, state: State = "queued", *, caller_id: str | None = None) -> int:
-        """How many are in a state, of one caller or of all; without a state, how many wait for a run."""
+        """Number of batches in a state, of one caller or all."""
         if not self._path.exists():
             return 0
         with self._connection() as con:
@@ -137,13 +137,13 @@ def _one(con: sqlite3.Connection, batch_id: str) -> Batch | None:
 
 
 def of_key(con: sqlite3.Connection, key_id: str) -> Batch | None:
-    """The batch that a key stands for, in a transaction of the caller's."""
+    """The batch with this key, within the caller's transaction."""
     row = con.execute(f"select {_COLUMNS} from batches where key_id = ?", (key_id,)).fetchone()
     return _batch(row) if row else None
 
 
 def required(con: sqlite3.Connection, batch_id: str) -> Batch:
-    """The batch as it stands in a transaction of the caller's; raises NotFoundError for none."""
+    """The batch, within the caller's transaction; raises NotFoundError if it does not exist."""
     found = _one(con, batch_id)
     if found is None:
         raise NotFoundError(f"no batch {batch_id!r}")

@@ -1,4 +1,4 @@
-"""Which tables of the lake a batch may name: looked up in the catalog, never put into SQL as they were sent."""
+"""Which lake tables a batch may name: looked up in the catalog; the caller's text is never put into SQL."""
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
@@ -12,22 +12,22 @@ from warehouse.errors import BatchTableError
 from warehouse.lake.connection import CATALOG, current_snapshot
 from warehouse.sql.quoting import identifier
 
-#: Schemas that hold rows as received, what was decided, and what is kept about the program's own work.
+#: Schemas of received rows, decisions, and records of the program's own work.
 PRIVATE_SCHEMAS = frozenset({"raw", "staging", "serving", "monitoring"})
 _KEY = {"application_id": "varchar"}
-#: The column of a table that names each row's lender, where it holds those of several.
+#: The column with each row's lender, in a table of several lenders.
 SOURCE = "source"
 _ROWS_AT_ONCE = 500
-#: How alike a column and a field must be for the one to be a slip of the other: credit_limits and credit_limit are
-#: 0.96, borrower and borrower_id 0.84, latest_credit_limit and credit_limit 0.77.
+#: Similarity from which a column counts as a misspelt field: credit_limits and credit_limit are 0.96, borrower and
+#: borrower_id 0.84, latest_credit_limit and credit_limit 0.77.
 _ALIKE = 0.82
 
 
 def scorable_table(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str]) -> tuple[str, bool]:
-    """The table of that name, ``schema.table``, quoted for SQL, and whether it names the lender of each row.
+    """The table ``schema.table``, quoted for SQL, and whether it has a column with each row's lender.
 
-    It must be a table of the lake, outside the private schemas, with ``application_id`` and these ``columns`` (name →
-    DuckDB type). Raises BatchTableError saying what was required and what was found.
+    It must be a table of the lake outside the private schemas, with ``application_id`` and these ``columns`` (name →
+    DuckDB type). Raises BatchTableError with what was required and what was found.
     """
     table, types = _found(con, name)
     required = {**_KEY, **columns}
@@ -47,7 +47,7 @@ def scorable_table(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[s
 
 @dataclass(frozen=True)
 class ApplicationTable:
-    """A table of applications as it stands in one snapshot; ``rows``: once, as JSON has them, in no set order."""
+    """A table of applications in one snapshot; ``rows``: JSON values, in no set order, readable once."""
 
     lake_snapshot: int
     n_rows: int
@@ -57,12 +57,11 @@ class ApplicationTable:
 def application_table(
     con: duckdb.DuckDBPyConnection, name: str, lender: str, fields: Collection[str], *, required: Collection[str]
 ) -> ApplicationTable:
-    """The table of that name, ``schema.table``, as rows of these ``fields``; its other columns are left out.
+    """The table ``schema.table`` as rows of these ``fields``; other columns are left out.
 
-    It must be a table of the lake, outside the private schemas, with all ``required`` fields; where it names the lender
-    of each row, that must be ``lender``. Raises BatchTableError
-    saying what was required and what was found, also for a column that is a slip of a field that the table lacks: it
-    would be left out in silence.
+    It must be a table of the lake outside the private schemas, with all ``required`` fields; if it names each row's
+    lender, that must be ``lender``. Raises BatchTableError with what was required and what was found, also for a column
+    that looks like a misspelt missing field, which would be ignored silently.
     """
     table, types = _found(con, name)
     if lacking := [field for field in required if field not in types]:
@@ -88,7 +87,7 @@ def application_table(
 def _require_lender(
     con: duckdb.DuckDBPyConnection, name: str, rows: str, types: Mapping[str, str], lender: str
 ) -> None:
-    """One lender's model says nothing about the applicants of another."""
+    """A lender's model is not valid for another lender's applicants."""
     if SOURCE not in types:
         return
     others = con.execute(
@@ -112,7 +111,6 @@ def _rows(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[dict[str, Any]
 
 
 def _found(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str, dict[str, str]]:
-    """The table, quoted for SQL, and the types of its columns."""
     schema, _, table = name.partition(".")
     found = con.execute(
         "select columns.column_name, lower(columns.data_type) from information_schema.columns as columns "
@@ -131,7 +129,7 @@ def _found(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str, dict[str, st
 
 
 def _as_json_has_it(column: str, data_type: str) -> str:
-    """SQL of a column whose values JSON has too: it knows neither decimals nor the client's time zone."""
+    """SQL that converts a column to JSON values, which exclude decimals and the client's time zone."""
     quoted = identifier(column)
     if data_type.startswith("decimal"):
         return f"{quoted}::double as {quoted}"

@@ -1,4 +1,4 @@
-"""The ``loanlake`` command: groups of commands that each package contributes, and the options that they share."""
+"""The ``loanlake`` command: each package contributes groups of commands; shared options are here."""
 
 from warehouse.cli.main import loanlake, main
 

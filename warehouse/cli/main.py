@@ -1,7 +1,6 @@
 """The ``loanlake`` command, whose commands each package contributes by entry point.
 
-A package lists its commands in ``pyproject.toml`` under ``loanlake.commands``, one of a group as ``group.command``;
-nothing of a package is imported until its command or a list with it is needed.
+``pyproject.toml`` lists them under ``loanlake.commands``, as ``name`` or ``group.name``; they are imported when needed.
 """
 
 import os
@@ -15,7 +14,6 @@ from warehouse.files.private_files import keep_private
 from warehouse.settings import Settings
 from warehouse.settings.registry import misspelt
 
-#: Headings of the list of commands, each with its commands in the order of use.
 _SECTIONS = {
     "Every day": (
         *("run", "up", "serve", "ingest", "sql", "status", "replay", "lineage", "key", "settings", "sign-in"),
@@ -37,13 +35,11 @@ _GROUPS = {
     "model": "Promote, approve, archive and examine model versions.",
     "person": "Export or erase what is held of a person.",
 }
-#: Their logs are JSON from the first line, and `settings` reports misspelt names itself.
+#: `serve` logs JSON from the first line, and `settings` reports misspelt names itself.
 _WARNS_ITSELF = ("serve", "settings")
 
 
 class _Group(click.Group):
-    """A group whose commands are the installed entry points that begin with its path."""
-
     def list_commands(self, ctx: click.Context) -> list[str]:
         names = {path[0] for path in self._found()}
         known = [name for section in _SECTIONS.values() for name in section]
@@ -67,7 +63,7 @@ class _Group(click.Group):
                     formatter.write_dl(rows)
 
     def _found(self) -> dict[tuple[str, ...], EntryPoint]:
-        """Commands of this group by what their path has left."""
+        """Commands of this group by the rest of their path."""
         prefix = f"{self.name}." if self.name in _GROUPS else ""
         return {
             tuple(entry.name.removeprefix(prefix).split(".")): entry
@@ -92,7 +88,7 @@ def loanlake(ctx: click.Context) -> None:
 
 
 def main() -> None:
-    """Run the command; an error meant for the user is one message and exit code 1, never a traceback."""
+    """Run the command; an error meant for the user prints one message and exits with 1, without a traceback."""
     try:
         loanlake(prog_name="loanlake")
     except Exception as error:

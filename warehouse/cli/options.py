@@ -33,7 +33,7 @@ feature_version = click.option(
 
 
 def simulation(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The size and the seed of the simulated lender."""
+    """Add the size and the seed of the simulated lender."""
     for name, least, what in (
         ("seed", 0, "seed"),
         ("months", 1, "months of decisions, up to 2025-12"),

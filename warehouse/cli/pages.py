@@ -1,4 +1,4 @@
-"""The pages that are generated: ``docs/settings.md`` and ``docs/commands.md``; ``make docs`` writes them."""
+"""The generated pages ``docs/settings.md`` and ``docs/commands.md``; ``make docs`` writes them."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ _WIDTH = 100
 
 
 def settings_page() -> str:
-    """Every variable, a table for each class that declares some."""
+    """All variables, one table for each declaring class."""
     lines = [
         "# Settings",
         "",
@@ -43,7 +43,6 @@ def commands_page() -> str:
     return "\n".join([*lines, ""])
 
 
-#: What each page must hold.
 PAGES = {"settings.md": settings_page, "commands.md": commands_page}
 
 

@@ -1,9 +1,8 @@
 """The decision log: a SQLite outbox that the API commits to before it answers, and the lake that drains it.
 
-Entries are appended with ``synchronous=full``: once :func:`append` returns they survive ``kill -9`` and a power cut.
-:func:`ingest_into_lake` moves them to ``serving.predictions``, ``serving.shadow_predictions``,
-``serving.reported_outcomes`` and ``serving.scoring_failures``, each exactly once, and the features of decisions to a
-table of their version; :func:`prune` deletes what is there.
+Entries are appended with ``synchronous=full``: after :func:`append` returns they survive ``kill -9`` and a power cut.
+:func:`ingest_into_lake` moves each exactly once to its table in ``serving``, and the features of decisions to their
+version's table; :func:`prune` deletes ingested entries.
 """
 
 from warehouse.decision_log.entries import (

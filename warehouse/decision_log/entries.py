@@ -10,26 +10,25 @@ import msgspec
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: What became of the history and cohorts that a model needs: used ``fresh``, used though ``stale``, ``left_out`` for
-#: their age, ``unknown`` borrower, online store ``unavailable``, or ``not_needed`` by the model.
+#: How the history and cohorts were used: ``fresh``, used though ``stale``, ``left_out`` for their age, ``unknown``
+#: borrower, online store ``unavailable``, or ``not_needed`` by the model.
 HistoryWord = Literal["fresh", "stale", "left_out", "unknown", "unavailable", "not_needed"]
-#: What a score was made with, in brief; :data:`HistoryWord` says why.
+#: Summary of a score's inputs; :data:`HistoryWord` gives the reason.
 StatusWord = Literal["scored", "scored_with_stale_history", "scored_without_history"]
-#: How a decision came about: one score request, a list in one request, the rows of a batch that were sent or that a
-#: table held, or ``backfill``: past applications, scored from the warehouse's own features and answered to no caller.
+#: Route of a decision: one score request, a list in one request, a batch of sent rows or of a table, or ``backfill``:
+#: past applications scored from the warehouse's features, without a caller.
 RouteWord = Literal["online", "inline_batch", "file_batch", "table_batch", "backfill"]
-#: Which of the served versions scored: the champion, the challenger for its share of the applicants, the champion as
-#: ``fallback`` of a challenger that failed, or a challenger in ``shadow``, whose scores answer no caller.
+#: Role of the version that scored: the champion, the challenger for its share of applicants, the champion as
+#: ``fallback`` for a failed challenger, or a challenger in ``shadow``, whose scores no caller sees.
 RoleWord = Literal["champion", "challenger", "fallback", "shadow"]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """One decision, column for column ``serving.predictions``; times are naive UTC.
 
-    ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.bundle.logged_values``); in the lake the features are
-    columns of a table of their version (:mod:`warehouse.decision_log.features`). ``history``: None where features came
-    from the lake. ``caller_id`` and ``caller_name``: who asked, by the id that stays the same when a key is rotated,
-    and the name of the key or the token's subject; None for ``backfill``.
+    ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.bundle.logged_values``); the lake keeps features in
+    typed tables. ``history``: None if features came from the lake. ``caller_id`` stays the same when a key is rotated;
+    ``caller_name``: the key's name or the token's subject. Both are None for ``backfill``.
     """
 
     decision_id: str
@@ -59,19 +58,13 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShadowDecision(Decision, frozen=True, kw_only=True):
-    """What a challenger in shadow would have decided, column for column ``serving.shadow_predictions``.
-
-    ``answered_decision_id``: the decision that was answered, on the same application, history and moment.
-    """
+    """A shadow challenger's decision (``serving.shadow_predictions``); the caller got ``answered_decision_id``."""
 
     answered_decision_id: str
 
 
 class ReportedOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """One outcome reported over HTTP, column for column ``serving.reported_outcomes`` without ``ingested_at``.
-
-    ``caller_id`` and ``caller_name``: who reported it first.
-    """
+    """An outcome reported over HTTP (``serving.reported_outcomes`` without ``ingested_at``) and its first caller."""
 
     outcome_id: str
     source: str
@@ -85,10 +78,10 @@ class ReportedOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScoringFailure(msgspec.Struct, frozen=True, kw_only=True):
-    """An application that a version was to answer and could not score, column for column ``serving.scoring_failures``.
+    """An application that a version could not score, column for column ``serving.scoring_failures``.
 
-    Without the application: it says how a version does, not whom it met. ``role`` as of a decision; ``reason`` is
-    ``not_scorable`` where a formula has no result for the values, else the name of the error's type.
+    The application is left out: the entry describes the version, not the person. ``reason``: ``not_scorable`` if a
+    formula has no result for the values, else the name of the error's type.
     """
 
     failure_id: str
@@ -101,7 +94,7 @@ class ScoringFailure(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-#: Rows of a batch have the same ids whenever it is scored again.
+#: Rows of a batch keep their ids when it is scored again.
 BATCH_ROUTES: tuple[RouteWord, ...] = ("file_batch", "table_batch")
 
 
@@ -115,11 +108,11 @@ class Entries:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns of the lake's table, without ``ingested_at``."""
+        """Columns of the lake table, without ``ingested_at``."""
         return tuple(name for name in self.struct.__struct_fields__ if name != "features")
 
     def arrow_schema(self) -> "pa.Schema":
-        """The struct's fields, typed as in the lake."""
+        """The struct's fields with the lake's types."""
         import pyarrow as pa
 
         from warehouse.lake.rows import arrow_schema
@@ -128,7 +121,7 @@ class Entries:
         return pa.schema([schema.field(name) for name in self.struct.__struct_fields__])
 
     def to_arrow(self, entries: Sequence[msgspec.Struct]) -> "pa.Table":
-        """Entries of this kind in that schema."""
+        """Convert entries of this kind to that schema."""
         import pyarrow as pa
 
         schema = self.arrow_schema()
@@ -136,7 +129,7 @@ class Entries:
 
     @property
     def key(self) -> str:
-        """The column whose value an entry is known by."""
+        """The column that identifies an entry."""
         return self.columns[0]
 
 

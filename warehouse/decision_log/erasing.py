@@ -1,4 +1,4 @@
-"""Take a person out of the outbox, or call them by a pseudonym there, so that no byte of the file names them."""
+"""Delete or pseudonymise a person's entries in the outbox, so that no byte of the file names them."""
 
 import json
 import sqlite3
@@ -21,10 +21,10 @@ def erase_entries(
     *,
     rename: Callable[[str], str] | None,
 ) -> None:
-    """Delete these entries, each with its kind and id; with ``rename`` they stay, under other ids.
+    """Delete these entries, each given with its kind and id; with ``rename`` they stay, under other ids.
 
-    The caller holds the writer lease, so that no ingestion carries them to the lake meanwhile; the API may go on
-    appending. Raises LakeError where a reader keeps the file's journal in use; then running it again helps.
+    The caller holds the writer lease, so no ingestion moves them meanwhile; the API may continue to append. Raises
+    LakeError if a reader keeps the file's journal in use; run it again later.
     """
     connection = connect(settings)
     if connection is None:
@@ -37,7 +37,7 @@ def erase_entries(
             else:
                 _rename(connection, entries, entry_id, entry, rename)
         connection.execute("commit")
-        # deleted rows stay in free pages, and in the journal, until both are rewritten
+        # deleted rows remain in free pages and the journal until both are rewritten
         connection.execute("vacuum")
         ((is_busy, *_),) = connection.execute("pragma wal_checkpoint(truncate)").fetchall()
         if is_busy:
@@ -54,13 +54,13 @@ def _rename(
     ids = {name: value for name in _NAMING if (value := getattr(entry, name, None)) is not None}
     renamed = {name: rename(value) for name, value in ids.items()}
     inputs = getattr(entry, "inputs", None)
-    if inputs is not None:  # JSON, with the ids in it
+    if inputs is not None:  # JSON that contains the ids
         for name, value in ids.items():
             before, after = (json.dumps(text, ensure_ascii=False) for text in (value, renamed[name]))
             inputs = inputs.replace(before, after)
         renamed["inputs"] = inputs
     entry = msgspec.structs.replace(entry, **renamed)
-    if entries is DECISIONS:  # a key may have been made of the application's id, and could be guessed
+    if entries is DECISIONS:  # a key may contain the application's id, or be guessed from it
         connection.execute("update decisions set key_id = null where id = ?", (entry_id,))
     connection.execute(
         f"update {entries.table} set id = ?, payload = ? where id = ?",

@@ -1,7 +1,7 @@
-"""Features of decisions in the lake: ``serving.decision_features_v1`` and so on, one row a decision.
+"""Features of decisions in the lake, one row a decision: ``serving.decision_features_v1`` and so on.
 
-Each feature version has a table with the contract's columns, types and descriptions. A decision and its features come
-in one transaction. Features that their columns cannot hold are an error: the decision stays in the outbox.
+Its columns, types and descriptions are the contract's. A decision and its features are committed together. A value that
+its column cannot hold is an error: the decision stays in the outbox.
 """
 
 import json
@@ -31,7 +31,7 @@ class _Contract(msgspec.Struct, frozen=True):
 
 
 def features_table(version: str) -> str:
-    """The table of the decisions that were made with this feature version."""
+    """The table for decisions made with this feature version."""
     if not re.fullmatch(r"\w+", version):
         raise LakeError(f"a feature version must be a word such as v2: found {version!r}")
     return f"serving.decision_features_{version}"
@@ -40,10 +40,10 @@ def features_table(version: str) -> str:
 def declare_features(
     con: "duckdb.DuckDBPyConnection", settings: Settings, model_name: str, model_version: int, version: str
 ) -> Mapping[str, str]:
-    """Feature → DuckDB type by the contract of a model; its version's table has these columns then.
+    """Feature → DuckDB type by a model's contract; ensures that the version's table has these columns.
 
-    ``con`` is a writer's. Without the model's bundle the table as it stands says the types. Raises LakeError where
-    neither is there, or where the contract gives a column another type: a version that has decided does not change.
+    ``con`` is a writer's. Without the model's bundle the existing table gives the types. Raises LakeError if both are
+    missing, or if the contract changes the type of a column: a version that has decided must not change.
     """
     table, present = features_table(version), feature_types(con, version)
     contract = settings.bundles / model_name / str(model_version) / "contract.json"
@@ -75,7 +75,7 @@ def declare_features(
 
 
 def feature_types(con: "duckdb.DuckDBPyConnection", version: str) -> dict[str, str] | None:
-    """Feature → DuckDB type, in table order; None where nothing was decided with this version."""
+    """Feature → DuckDB type, in table order; None without decisions of this version."""
     import duckdb
 
     try:
@@ -86,7 +86,7 @@ def feature_types(con: "duckdb.DuckDBPyConnection", version: str) -> dict[str, s
 
 
 def decided_features(con: "duckdb.DuckDBPyConnection", version: str, types: Mapping[str, str]) -> str:
-    """What follows ``from`` to read the features of decisions: no rows where nothing was decided with this version."""
+    """SQL to follow ``from``: the features of decisions; no rows without decisions of this version."""
     if feature_types(con, version) is not None:
         return features_table(version)
     columns = "".join(f", null::{data_type} as {identifier(name)}" for name, data_type in types.items())
@@ -94,13 +94,13 @@ def decided_features(con: "duckdb.DuckDBPyConnection", version: str, types: Mapp
 
 
 def keep_features(con: "duckdb.DuckDBPyConnection", settings: Settings, decisions: str) -> None:
-    """Keep the JSON ``features`` of all rows of a relation, typed; raises LakeError where one cannot be."""
+    """Store the JSON ``features`` of all rows of a relation, typed; raises LakeError for a value that does not fit."""
     import duckdb
 
     models = con.execute(f"select distinct model_name, model_version, feature_version from {decisions}").fetchall()
     for model in models:
         types = declare_features(con, settings, *model)
-        # strict: one too few, or a text in a number's place, is an error, never a null; one too many it would leave out
+        # strict: a missing feature, or a text instead of a number, raises instead of becoming null
         seen = (
             f"case when len(json_keys(features)) = {len(types)} then "
             f"from_json_strict(features, {literal(json.dumps(types))}) "

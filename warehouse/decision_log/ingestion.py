@@ -1,8 +1,7 @@
-"""From the outbox to the lake, each entry exactly once; and back to one decision by its id.
+"""Move entries from the outbox to the lake, each exactly once; and find one decision by its id.
 
-The watermark is moved after the lake's commit. A process that dies between the two leaves entries that the lake has and
-the watermark has not: the next run reads them again and inserts only what the lake lacks. Such entries came to the lake
-after they were appended, so that only its newest files need be asked, not all that was ever decided.
+The watermark moves after the lake's commit. If the process dies in between, the next run reads those entries again and
+inserts only missing ones. They are recent, so only the lake's newest files are searched.
 """
 
 import sqlite3
@@ -32,13 +31,13 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     import duckdb
 
-#: How far a clock may have been set back between an entry's way into the log and into the lake.
+#: How far a clock may be set back between appending an entry and ingesting it.
 _CLOCK_STEP = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """Rows that the lake gained."""
+    """Number of rows added to the lake."""
 
     n_decisions: int
     n_outcomes: int
@@ -46,10 +45,10 @@ class Ingested:
 
 
 def ingest_into_lake(settings: Settings, *, batch_rows: int = 50_000) -> Ingested:
-    """Move what the outbox holds into the lake, each entry exactly once, however often or wherever this is interrupted.
+    """Move the outbox's entries into the lake, each exactly once, despite interruptions.
 
-    The API may go on appending. Takes the writer lease only when something is pending; raises LakeBusyError when
-    another writer keeps it, another LakeError where no contract tells the types of a decision's features.
+    The API may continue to append. Takes the writer lease only if entries are pending; raises LakeBusyError if another
+    writer keeps it, LakeError if no contract gives the types of a decision's features.
     """
     connection = connect(settings)
     if connection is None:
@@ -65,10 +64,7 @@ def ingest_into_lake(settings: Settings, *, batch_rows: int = 50_000) -> Ingeste
 
 
 def find_decision(settings: Settings, decision_id: str) -> Decision:
-    """The decision from the outbox, or else from the lake; also one that a challenger in shadow would have made.
-
-    Raises NotFoundError, and LakeError where the lake is there and cannot be read.
-    """
+    """The decision, shadow or not, in the outbox or the lake; raises NotFoundError, or LakeError on a failed query."""
     connection = connect(settings)
     if connection is not None:
         with closing(connection):
@@ -87,7 +83,7 @@ def _ingest(
 ) -> int:
     n_gained = 0
     while True:
-        # SQLite has one writer at a time: a lower sequence number never appears after a higher one was seen
+        # SQLite has one writer at a time: no lower sequence number appears after a higher one was seen
         rows = connection.execute(
             f"select sequence, payload, appended_at from {entries.table} "
             "where sequence > (select ingested_up_to from watermarks where entries = ?) order by sequence limit ?",
@@ -99,7 +95,7 @@ def _ingest(
         n_gained += _insert_missing(settings, con, entries, [payload for _, payload, _ in rows], first_appended_at)
         _move_watermark(connection, entries, rows[-1][0])
         if len(rows) < batch_rows:
-            return n_gained  # what the API has appended meanwhile can wait for the next run; other writers wait already
+            return n_gained  # newer entries can wait for the next run: other writers are waiting
 
 
 def _insert_missing(
@@ -109,14 +105,14 @@ def _insert_missing(
     payloads: list[bytes],
     first_appended_at: float,
 ) -> int:
-    """Commit to the lake the entries it lacks; their number."""
+    """Commit missing entries to the lake; returns their number."""
     structs = msgspec.msgpack.Decoder(entries.struct)
     decoded = [structs.decode(payload) for payload in payloads]
     since = datetime.fromtimestamp(first_appended_at, UTC).replace(tzinfo=None) - _CLOCK_STEP
     if entries is OUTCOMES or any(isinstance(entry, Decision) and entry.route in BATCH_ROUTES for entry in decoded):
-        since = datetime.min  # their ids come again with the same report, or the same batch, however much later
+        since = datetime.min  # a repeated report or batch has the same ids, however much later
     con.register("batch", entries.to_arrow(decoded))
-    # before the transaction, which may write to the lake alone; the lease keeps others from it
+    # before the transaction, which may write to the lake only; the lease excludes other writers
     con.execute(
         f"create or replace temp table lacking as select batch.* from batch anti join "
         f"(select {entries.key} from {entries.lake_table} where ingested_at >= ?) as present using ({entries.key})",
@@ -141,10 +137,7 @@ def _move_watermark(connection: sqlite3.Connection, entries: Entries, sequence: 
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """Raise LakeError for whatever keeps a query of the lake from its answer: a file that is gone, or memory.
-
-    Without DuckDB's words, which callers may see: they can name where the lake lies, and how it is entered.
-    """
+    """Raise LakeError for a failed query, without DuckDB's message: it may show the lake's place and credentials."""
     import duckdb
 
     try:
@@ -159,7 +152,7 @@ def _find_in_lake(settings: Settings, decision_id: str) -> Decision:
     from warehouse.lake.connection import connect as connect_to_lake
     from warehouse.lake.connection import lake_exists
 
-    if not lake_exists(settings):  # not yet
+    if not lake_exists(settings):
         raise _not_found(settings, decision_id)
     with closing(connect_to_lake(settings)) as con, readable():
         for kind, struct in ((DECISIONS, Decision), (SHADOWS, ShadowDecision)):
@@ -167,7 +160,7 @@ def _find_in_lake(settings: Settings, decision_id: str) -> Decision:
                 row = con.execute(
                     f"select {', '.join(kind.columns)} from {kind.lake_table} where decision_id = ?", [decision_id]
                 ).fetchone()
-            except duckdb.CatalogException:  # a lake that no program has written to yet
+            except duckdb.CatalogException:  # no program has written to this lake yet
                 continue
             if row is not None:
                 found = dict(zip(kind.columns, row, strict=True))

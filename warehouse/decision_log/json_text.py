@@ -1,8 +1,7 @@
-"""Values of a decision as JSON text, without losing a bit.
+"""Values of a decision as JSON text, without loss.
 
-A double is written so that it reads back exactly; a timestamp or date is ISO 8601 text; a missing value is null. JSON
-has no infinity or NaN: they are written as the strings ``Infinity``, ``-Infinity`` and ``NaN``, which DuckDB and Python
-both read as numbers.
+Doubles are written so that they read back exactly; timestamps and dates are ISO 8601 text; a missing value is null.
+Infinity and NaN, which JSON lacks, become strings (``-Infinity``) that DuckDB and Python both read as numbers.
 """
 
 import math
@@ -15,17 +14,17 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def dump_values(values: Mapping[str, object]) -> str:
-    """Values by name, as an object."""
-    # msgspec writes infinities and NaN as null; a sum that is finite has none (one that overflows only costs time)
+    """Values by name, as a JSON object."""
+    # msgspec writes infinities and NaN as null; a finite sum has none (a sum that overflows only costs time)
     if not math.isfinite(sum([value for value in values.values() if type(value) is float])):
         values = {name: plain(value) for name, value in values.items()}
     return _ENCODER.encode(values).decode()
 
 
 def plain(value: object) -> object:
-    """A value as JSON takes it: times as ISO 8601, infinity and NaN as words."""
+    """A value in JSON types: times as ISO 8601, infinity and NaN as strings."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    if isinstance(value, date):  # datetime is one too
+    if isinstance(value, date):  # includes datetime
         return value.isoformat()
     return value

@@ -1,8 +1,4 @@
-"""The SQLite file that the API appends to.
-
-SQLite has one writer at a time, so sequence numbers appear in order: whoever has seen one never finds a lower one
-later. The watermark says up to which of them the lake has come.
-"""
+"""The SQLite file that the API appends to, in order of sequence number; the lake has all up to the watermark."""
 
 import sqlite3
 import time
@@ -20,7 +16,7 @@ from warehouse.settings import Settings
 
 _BUSY_SECONDS = 20.0
 _ROWS_A_STATEMENT = 1_000
-#: SQLite keeps a journal at its largest size, unless limited; this one is 4 MB in ordinary times.
+#: SQLite keeps the journal file at its largest size unless limited; normally it is 4 MB.
 _JOURNAL_BYTES = 16_777_216
 
 _SCHEMA = """
@@ -64,28 +60,28 @@ _DECISION_ID = attrgetter("decision_id")
 
 
 def create(settings: Settings, *, check_same_thread: bool = True) -> sqlite3.Connection:
-    """A connection that may append; makes the outbox where there is none.
+    """A connection that may append; creates the outbox if it is missing.
 
-    ``check_same_thread=False`` for a connection that is opened in one thread and then used by another alone. Raises
-    OutboxError where the file is gone and its journal is not.
+    ``check_same_thread=False``: opened in one thread, then used by another thread only. Raises OutboxError if the file
+    is missing but its journal exists.
     """
     _require_whole(settings.outbox)
     settings.outbox.parent.mkdir(parents=True, exist_ok=True)
     connection = _open(settings.outbox, check_same_thread=check_same_thread)
-    connection.execute("pragma auto_vacuum = incremental")  # before the first table, or it has no effect
+    connection.execute("pragma auto_vacuum = incremental")  # no effect after the first table
     connection.execute("pragma journal_mode = wal")
     connection.executescript(f"begin immediate; {_SCHEMA} commit;")
     return connection
 
 
 def connect(settings: Settings) -> sqlite3.Connection | None:
-    """A connection for reading and ingesting; None where no decision was ever logged. Raises as :func:`create`."""
+    """A connection for reading and ingesting; None if no decision was ever logged. Raises as :func:`create`."""
     _require_whole(settings.outbox)
     if not settings.outbox.exists():
         return None
     connection = _open(settings.outbox)
     if not connection.execute("select 1 from sqlite_master where name = 'watermarks'").fetchall():
-        connection.close()  # the API is just making it
+        connection.close()  # the API is creating it
         return None
     return connection
 
@@ -99,10 +95,9 @@ def append(
     *,
     keyed: Sequence[tuple[str, Decision]] = (),
 ) -> None:
-    """Make these durable, all in one transaction. An id that is there already keeps its first entry.
+    """Make these durable in one transaction. An existing id keeps its first entry.
 
-    ``keyed``: decisions on requests that came with a key, each after the key's id; one whose key has a decision already
-    is left out.
+    ``keyed``: (key id, decision) for requests that came with a key; left out if the key already has a decision.
     """
     now = time.time()
     kinds = [
@@ -116,8 +111,7 @@ def append(
         if rows
     ]
     if not keyed and len(kinds) == 1 and len(kinds[0][1]) <= _ROWS_A_STATEMENT:
-        # a transaction of its own: each call would let go of the interpreter's lock, and a busy thread gives it back
-        # only after milliseconds
+        # autocommit: each further call would release the interpreter's lock, for milliseconds if a thread is busy
         _insert(connection, *kinds[0])
         return
     connection.execute("begin immediate")
@@ -131,7 +125,7 @@ def append(
         )
         connection.execute("commit")
     except BaseException:
-        if connection.in_transaction:  # SQLite itself has ended it where the disk is full
+        if connection.in_transaction:  # on a full disk SQLite has already ended it
             connection.execute("rollback")
         raise
 
@@ -150,13 +144,13 @@ def find_in_outbox(connection: sqlite3.Connection, decision_id: str) -> Decision
 
 
 def find_by_key(connection: sqlite3.Connection, key_id: str) -> Decision | None:
-    """The decision that a key stands for while the outbox holds it; about 25 microseconds."""
+    """The decision with this key while the outbox holds it; about 25 microseconds."""
     row = connection.execute("select payload from decisions where key_id = ?", (key_id,)).fetchone()
     return _DECISION_DECODER.decode(row[0]) if row else None
 
 
 def newest_in_outbox(settings: Settings, n: int) -> list[Decision]:
-    """The decisions that were appended last, newest first; none where there is no outbox."""
+    """The newest decisions, newest first; empty without an outbox."""
     connection = connect(settings)
     if connection is None:
         return []
@@ -166,23 +160,20 @@ def newest_in_outbox(settings: Settings, n: int) -> list[Decision]:
 
 
 def find_shadow_in_outbox(connection: sqlite3.Connection, decision_id: str) -> ShadowDecision | None:
-    """The same for what a challenger in shadow would have decided."""
+    """As :func:`find_in_outbox`, for a shadow challenger's decision."""
     row = connection.execute("select payload from shadows where id = ?", (decision_id,)).fetchone()
     return msgspec.msgpack.decode(row[0], type=ShadowDecision) if row else None
 
 
 class Backlog(msgspec.Struct, frozen=True):
-    """Entries of a kind that the lake does not have yet: up to a limit, and when the oldest was added (Unix time)."""
+    """Number of entries of a kind not yet in the lake, up to a limit, and when the oldest was appended (Unix time)."""
 
     n_rows: int
     oldest_at: float | None
 
 
 def backlog(connection: sqlite3.Connection) -> dict[str, Backlog]:
-    """Kind of entry → what the lake lacks of it, found in microseconds however much that is.
-
-    Counted by sequence numbers, of which an entry that was erased, or sent a second time, has used one too.
-    """
+    """Kind of entry → its backlog, in microseconds: sequence numbers, erased and repeated entries included."""
     return {entries.table: _backlog(connection, entries.table) for entries in KINDS}
 
 
@@ -196,7 +187,7 @@ def _backlog(connection: sqlite3.Connection, table: str) -> Backlog:
 
 
 def count_pending(settings: Settings) -> int:
-    """Entries of every kind that the lake does not have yet."""
+    """Number of entries of all kinds not yet in the lake."""
     connection = connect(settings)
     if connection is None:
         return 0
@@ -205,7 +196,7 @@ def count_pending(settings: Settings) -> int:
 
 
 def n_pending(connection: sqlite3.Connection, entries: Entries) -> int:
-    """Entries of a kind beyond the watermark."""
+    """Number of entries of a kind beyond the watermark."""
     row = connection.execute(
         f"select count(*) from {entries.table} "
         "where sequence > (select ingested_up_to from watermarks where entries = ?)",
@@ -215,7 +206,7 @@ def n_pending(connection: sqlite3.Connection, entries: Entries) -> int:
 
 
 def _require_whole(path: Path) -> None:
-    """SQLite deletes a journal whose database is missing or empty, and every decision in it."""
+    """If the database is missing or empty, SQLite would delete its journal with every decision in it."""
     journal = path.with_name(f"{path.name}-wal")
     if _size(journal) and not _size(path):
         raise OutboxError(
@@ -232,7 +223,7 @@ def _size(path: Path) -> int:
 
 
 def _open(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection:
-    # autocommit: transactions begin and end where this module says so
+    # autocommit: this module begins and ends transactions explicitly
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=check_same_thread)
     connection.execute("pragma synchronous = full")
     connection.execute(f"pragma journal_size_limit = {_JOURNAL_BYTES}")

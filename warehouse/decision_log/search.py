@@ -1,7 +1,4 @@
-"""Decisions by what they are about, newest first: what the lake has not yet from the outbox, all else from the lake.
-
-The outbox is read first. A decision that is ingested meanwhile is then found in both, never in neither.
-"""
+"""Search decisions, newest first, in the outbox and then the lake, so that none is missed during ingestion."""
 
 import heapq
 from collections.abc import Iterator, Sequence
@@ -19,12 +16,12 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     import sqlite3
 
-#: Where a decision stands in a list: when it was made, and its id.
+#: A decision's position in a list: its time and its id.
 Place = tuple[datetime, str]
 
 
 class FoundDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision in brief, as the lake has it; times are naive UTC."""
+    """Summary of a decision, as in the lake; times are naive UTC."""
 
     decision_id: str
     decided_at: datetime
@@ -46,12 +43,12 @@ class FoundDecision(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> Place:
-        """Where it stands in a list."""
+        """Its position in a list."""
         return self.decided_at, self.decision_id
 
 
 class DecisionQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which decisions, ``n_rows`` at most; None means all. ``before``: those further down than this."""
+    """Filter for decisions, at most ``n_rows``; None means all. ``before``: only those after this place in the list."""
 
     n_rows: int
     application_id: str | None = None
@@ -70,10 +67,7 @@ _DECODER = msgspec.msgpack.Decoder(FoundDecision)
 
 
 def search_decisions(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:
-    """The decisions that a query selects, newest first, each once.
-
-    Raises sqlite3.Error, OutboxError and LakeError where one of the two cannot be read.
-    """
+    """The selected decisions, newest first, each once; raises sqlite3.Error, OutboxError or LakeError."""
     pending = _in_outbox(settings, query)
     found = {decision.decision_id: decision for decision in (*_in_lake(settings, query), *pending)}
     return heapq.nlargest(query.n_rows, found.values(), key=_place)
@@ -92,7 +86,7 @@ def _in_outbox(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:
 
 
 def _matching(connection: "sqlite3.Connection", query: DecisionQuery) -> Iterator[FoundDecision]:
-    # an id's bytes are in the payload as they are: SQLite leaves out all others without their being decoded
+    # the payload contains an id's bytes unchanged: SQLite skips all others without decoding
     holds = "".join(" and instr(payload, ?) > 0" for _ in query.wanted)
     rows = connection.execute(
         "select payload from decisions "
@@ -107,7 +101,7 @@ def _matching(connection: "sqlite3.Connection", query: DecisionQuery) -> Iterato
 
 
 def newest_in_lake(settings: Settings, n: int) -> list[FoundDecision]:
-    """The decisions of callers in the lake that were made last, newest first; none where there is no lake."""
+    """The newest decisions in the lake that callers got, newest first; empty without a lake."""
     return _select_from_lake(settings, ["route <> 'backfill'"], [], n)
 
 
@@ -128,7 +122,7 @@ def _select_from_lake(
     from warehouse.lake.connection import connect as connect_to_lake
     from warehouse.lake.connection import lake_exists
 
-    if not lake_exists(settings):  # not yet
+    if not lake_exists(settings):
         return []
     columns = FoundDecision.__struct_fields__
     where = f"where {' and '.join(conditions)} " if conditions else ""
@@ -139,6 +133,6 @@ def _select_from_lake(
                 "order by decided_at desc, decision_id desc limit ?",
                 [*parameters, n_rows],
             ).fetchall()
-        except duckdb.CatalogException:  # a lake that no program has written to yet
+        except duckdb.CatalogException:  # no program has written to this lake yet
             return []
     return [msgspec.convert(dict(zip(columns, row, strict=True)), FoundDecision) for row in rows]

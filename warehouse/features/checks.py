@@ -1,8 +1,4 @@
-"""Check a whole feature table against its contract: a Pandera schema derived from it, over chunks of bounded memory.
-
-What a row alone can show (type, range, allowed values, missing key) Pandera checks, chunk by chunk, collecting every
-failure; that the key is unique only the whole table can show, which is one SQL query.
-"""
+"""Check a feature table against its contract: Pandera checks rows in chunks of bounded memory, SQL unique keys."""
 
 import json
 from collections.abc import Iterator
@@ -20,11 +16,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from pandera.pandas import DataFrameSchema
 
-#: What identifies a feature row, in table order, and what DuckDB says of their types. None may be missing.
+#: The columns that identify a feature row, in table order, and their DuckDB types. None may be missing.
 KEYS = {"application_id": "VARCHAR", "borrower_id": "VARCHAR", "source": "VARCHAR", "decided_at": "TIMESTAMP"}
 MOST_EXAMPLES = 5
 _CHUNK_ROWS = 250_000
-# nullable types: a NaN in the lake stays a NaN, which no range admits, and is not taken for a missing value
+# nullable types: a NaN in the lake stays NaN, which no range admits, and does not become a missing value
 _PANDAS_TYPES = {
     "double": "Float64",
     "float": "Float32",
@@ -38,7 +34,7 @@ _PANDAS_TYPES = {
 
 @dataclass
 class Violation:
-    """One rule of one column that rows broke; ``examples`` are application ids."""
+    """One violated rule of one column; ``examples`` are application ids."""
 
     column_name: str
     rule: str
@@ -48,7 +44,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The outcome of checking one version of the feature table as of one lake snapshot."""
+    """The result of checking one version of the feature table in one lake snapshot."""
 
     table_name: str
     feature_version: str
@@ -58,7 +54,7 @@ class CheckResult:
 
     @property
     def passed(self) -> bool:
-        """Whether every row keeps every rule."""
+        """Whether all rows satisfy all rules."""
         return not self.violations
 
     def __str__(self) -> str:
@@ -73,7 +69,7 @@ class CheckResult:
 
 
 def feature_schema(contract: FeatureContract) -> "DataFrameSchema":
-    """The Pandera schema of rows of the contract's feature table: keys, types, ranges and allowed values."""
+    """The Pandera schema of the contract's feature table: keys, types, ranges and allowed values."""
     import pandera.pandas as pa
 
     keys = {name: pa.Column(nullable=False) for name in KEYS}
@@ -87,11 +83,7 @@ def feature_schema(contract: FeatureContract) -> "DataFrameSchema":
 def check_features(
     con: "duckdb.DuckDBPyConnection", contract: FeatureContract, *, table: str | None = None
 ) -> CheckResult:
-    """Check every row of the contract's table (``features.ftr_application_vN``) as of now.
-
-    A reader's connection suffices. Raises ContractError where the table lacks a column or has another type for it: then
-    no row can be checked.
-    """
+    """Check all rows of the contract's table; raises ContractError for a missing column or a wrong column type."""
     table = table or f"features.ftr_application_{contract.version}"
     snapshot = current_snapshot(con)
     rows = f"{table} at (version => {snapshot})"
@@ -106,7 +98,7 @@ def check_features(
 
 
 def record_violations(con: "duckdb.DuckDBPyConnection", result: CheckResult) -> None:
-    """Add the violations to ``monitoring.contract_violations``; ``con`` is a writer's. Adds nothing when it passed."""
+    """Add the violations to ``monitoring.contract_violations``; ``con`` is a writer's."""
     checked_at = datetime.now(UTC).replace(tzinfo=None)
     columns = program_tables()["monitoring.contract_violations"]
     names, marks = ", ".join(columns), ", ".join("?" for _ in columns)
@@ -128,8 +120,6 @@ def record_violations(con: "duckdb.DuckDBPyConnection", result: CheckResult) -> 
 
 
 class _Found:
-    """Violations by column and rule, in the order they were found."""
-
     def __init__(self) -> None:
         self.violations: dict[tuple[str, str], Violation] = {}
 

@@ -6,11 +6,7 @@ from warehouse.features.expressions import CompiledSelect, SqlType, column_type,
 
 
 def compile_contract(contract: FeatureContract) -> CompiledSelect:
-    """The contract's features, in table order, as a function of one row of its inputs.
-
-    Raises ExpressionError as :func:`compile_select` does, and ContractError where a feature's declared type is not what
-    its SQL computes.
-    """
+    """The features, in table order, as a function of one row of inputs; raises ExpressionError and ContractError."""
     types = {column.name: column.data_type for column in contract.inputs}
     compiled = compile_select(contract.sql, types=types, columns=contract.feature_names)
     for feature, found in zip(contract.features, compiled.types, strict=True):

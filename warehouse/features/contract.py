@@ -1,10 +1,8 @@
-"""The feature contract: dbt's column metadata, read once, in one place.
+"""The feature contract, read from dbt's column metadata.
 
-``ftr_application_inputs`` declares what a row-level feature may read and where each value comes from;
-``ftr_application`` (a version of it) declares the features. A version's contract has the inputs that its SQL reads, and
-no others: an input added for a later version changes nothing of an earlier one. Everything else that lists features
-(the Pandera schema, the model's columns and monotone constraints, the request schema, Evidently's definition, reason
-texts) is derived from here.
+``ftr_application_inputs`` declares the inputs and their origins; a version of ``ftr_application`` declares the
+features. A version's contract has only the inputs that its SQL reads: an input added later does not change it. All
+other lists of features (Pandera schema, model columns, request schema, reason texts and others) are derived from it.
 """
 
 import hashlib
@@ -34,9 +32,9 @@ class InputColumn:
     """One column of ``ftr_application_inputs``.
 
     ``origin``: ``key`` (identifies the row), ``context`` (set by the platform, such as ``decided_at``), ``request``
-    (given by the caller), ``history`` (looked up by borrower) or ``cohort`` (looked up by ``segment``, the request
-    column whose value names the cohort; ``all`` for the whole source). ``range`` is inclusive, in the column's unit.
-    ``label``: what an applicant calls it, to go behind "Information is missing:".
+    (given by the caller), ``history`` (looked up by borrower) or ``cohort`` (looked up by ``segment``: a request column
+    whose value names the cohort, or ``all`` for the whole source). ``range`` is inclusive, in the column's unit.
+    ``label``: the applicant's word for it, after "Information is missing:".
     """
 
     name: str
@@ -55,9 +53,8 @@ class InputColumn:
 class FeatureColumn:
     """One model feature of ``ftr_application``.
 
-    ``monotone`` is the direction in which the risk of default may move as the value grows; ``reason`` is what a
-    declined applicant reads when this feature weighed most against them, ``missing`` the same if it has no value:
-    it names the inputs that it is made of, by their labels.
+    ``monotone``: the direction of the risk of default as the value grows. ``reason``: shown to a declined applicant
+    when this feature weighed most; ``missing``: shown instead if it has no value, with the labels of its inputs.
     """
 
     name: str
@@ -73,7 +70,7 @@ class FeatureColumn:
 
 @dataclass(frozen=True)
 class FeatureContract:
-    """A version of the feature table: its inputs, its features in table order, and the one SQL text that joins them."""
+    """A version of the feature table: its inputs, its features in table order, and the SQL that computes them."""
 
     version: str
     inputs: tuple[InputColumn, ...]
@@ -86,8 +83,7 @@ class FeatureContract:
     ) -> "FeatureContract":
         """Read a version, 2 or ``v2`` (default: the latest), from dbt's manifest, with the SQL that dbt compiled.
 
-        Raises ContractError where a column lacks what the contract needs, dbt has not compiled the model, or its SQL is
-        no row-level select.
+        Raises ContractError if metadata is missing, the model is not compiled, or its SQL is not a row-level select.
         """
         nodes = (_read(manifest) if isinstance(manifest, Path) else manifest)["nodes"].values()
         inputs_node = _node(nodes, INPUTS_MODEL, None)
@@ -133,17 +129,17 @@ class FeatureContract:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; what a model bundle carries as ``contract.json``."""
+        """Plain JSON types, for ``contract.json`` in a model bundle."""
         return asdict(self)
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
-        """Names in table order, which is the order of every feature vector."""
+        """Names in table order, the order of every feature vector."""
         return tuple(feature.name for feature in self.features)
 
     @cached_property
     def plausible_ranges(self) -> tuple[tuple[int, str, float, float], ...]:
-        """Of each feature that has one: its place in the feature vector, name, lowest and highest plausible value."""
+        """(position in the feature vector, name, lowest, highest plausible value) of each feature with a range."""
         return tuple(
             (place, feature.name, *feature.range)
             for place, feature in enumerate(self.features)
@@ -157,27 +153,27 @@ class FeatureContract:
 
     @cached_property
     def input_names(self) -> tuple[str, ...]:
-        """Names of the inputs, in table order."""
+        """Names of inputs, in table order."""
         return tuple(column.name for column in self.inputs)
 
     def inputs_of(self, *origins: Origin) -> tuple[InputColumn, ...]:
-        """The inputs of these origins, in table order."""
+        """Inputs of these origins, in table order."""
         return tuple(column for column in self.inputs if column.origin in origins)
 
     def features_made_of(self, *origins: Origin) -> frozenset[str]:
-        """Names of the features that are made of inputs of these origins, also those that another feature passes on."""
+        """Names of features that use inputs of these origins, directly or through another feature."""
         inputs = [column.name for column in self.inputs_of(*origins)]
         return columns_made_of(self.sql, inputs) & set(self.feature_names) if inputs else frozenset()
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the whole contract: equal exactly when columns, metadata and SQL are equal."""
+        """SHA-256 of the whole contract: columns, metadata and SQL."""
         text = json.dumps(self.to_dict(), sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 def contract_versions(manifest: Path | Mapping[str, Any]) -> tuple[str, ...]:
-    """The versions of the features in dbt's manifest, oldest first, such as ``("v1", "v2")``."""
+    """Versions of the features in dbt's manifest, oldest first, such as ``("v1", "v2")``."""
     nodes = (_read(manifest) if isinstance(manifest, Path) else manifest)["nodes"].values()
     found = [node["version"] for node in nodes if (node["resource_type"], node["name"]) == ("model", FEATURES_MODEL)]
     return tuple(f"v{version}" for version in sorted(found, key=int))
@@ -192,7 +188,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _inputs_read(declared: Sequence[InputColumn], sql: str) -> tuple[InputColumn, ...]:
-    """Keys, context, what the select reads, and the segments by which its cohort inputs are looked up."""
+    """Keys, context, the columns that the select reads, and the segments of its cohort inputs."""
     try:
         read = columns_read(sql)
     except ExpressionError as error:
@@ -203,7 +199,7 @@ def _inputs_read(declared: Sequence[InputColumn], sql: str) -> tuple[InputColumn
 
 
 def _check_segments(inputs: Sequence[InputColumn]) -> None:
-    """A cohort is looked up by a value of the request: a segment that no request gives could never be served."""
+    """A cohort is looked up by a value of the request: one whose segment is not a request column cannot be served."""
     given = {column.name for column in inputs if column.origin == "request"}
     for column in inputs:
         if column.origin == "cohort" and column.segment not in given | {"all"}:
@@ -257,7 +253,7 @@ def _input(column: Mapping[str, Any], model: str) -> InputColumn:
 
 
 def missing_text(labels: Sequence[str]) -> str:
-    """What an applicant reads if a feature has no value, by the labels of the inputs that it is made of.
+    """The text for an applicant if a feature has no value, from the labels of its inputs.
 
     >>> missing_text(["the interest rate of the loan", "the declared income", "the interest rate of the loan"])
     'Information is missing: the interest rate of the loan, or the declared income'

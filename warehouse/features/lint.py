@@ -1,8 +1,8 @@
 """Refuse a version of the features that could not be trained on or served, before anything is built.
 
-dbt itself refuses a cycle or an unknown macro as it parses, and a column of another type as it builds. What it cannot
-see, ``make lint`` finds here, in the manifest that ``dbt compile`` wrote: SQL that no request could run, and columns
-that stand in the SQL or in the contract alone. Run as ``python -m warehouse.features.lint MANIFEST``.
+dbt finds cycles and unknown macros when it parses, and wrong column types when it builds. ``make lint`` finds the rest
+in the manifest of ``dbt compile``: SQL that no request could run, and columns that only the SQL or only the contract
+has. Run as ``python -m warehouse.features.lint MANIFEST``.
 """
 
 import json
@@ -22,7 +22,7 @@ from warehouse.features.new_version import macro_file, since
 
 
 def check_versions(manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """What is wrong with each version, as "file: what; what to do"; empty when all can be trained on and served."""
+    """Problems of each version, as "file: what; what to do"; empty if all can be trained on and served."""
     versions = sorted(
         (model for model in _models(manifest) if model["name"] == FEATURES_MODEL),
         key=lambda model: int(model["version"]),
@@ -81,7 +81,7 @@ def _check(model: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[st
 
 
 def _check_since(versions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Whether each version has the columns that say by their ``since`` that they exist in it."""
+    """Check that each version has exactly the columns whose ``since`` includes it."""
     *closed, newest = versions
     columns = {name: since(column) for name, column in newest["columns"].items()}
     version, file = int(newest["version"]), str(newest["patch_path"] or "").partition("://")[2]
@@ -110,7 +110,7 @@ def _models(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def main() -> None:
-    """Check the manifest named on the command line; exit code 1 where something is wrong."""
+    """Check the manifest named on the command line; exit code 1 if it has problems."""
     messages = check_versions(json.loads(Path(sys.argv[1]).read_text()))
     for message in messages:
         click.echo(message, err=True)

@@ -1,8 +1,4 @@
-"""``loanlake feature new``: the next version of the features, so that a feature is one line of SQL and one of YAML.
-
-What a column's ``since`` says is the rule; dbt needs it as a list of each closed version's columns, which is written
-here once, when the version is closed. ``make lint`` compares the two.
-"""
+"""``loanlake feature new``: create the next version; list the closed one's columns, by ``since``, for dbt."""
 
 import re
 import textwrap
@@ -53,7 +49,7 @@ _TRAINED = """\
 
 @dataclass(frozen=True)
 class NewVersion:
-    """A version that was created: where its features are to be written."""
+    """A created version and the files for its features."""
 
     version: int
     sql: Path
@@ -61,12 +57,12 @@ class NewVersion:
 
 
 def macro_file(version: int) -> Path:
-    """Where the SQL of the features that exist since a version stands, within the dbt project."""
+    """The SQL file of the features added in a version, within the dbt project."""
     return Path(f"macros/features/features_since_{version}.sql")
 
 
 def since(column: Mapping[str, Any]) -> int:
-    """From which version on a column exists, by its meta: 1 unless it says otherwise."""
+    """The first version with a column, by its meta; default 1."""
     meta = (column.get("config") or {}).get("meta") or {}
     value = meta.get("since", 1)
     if not isinstance(value, int) or value < 1:
@@ -77,7 +73,7 @@ def since(column: Mapping[str, Any]) -> int:
 def create_version(project: Path) -> NewVersion:
     """Close the newest version of the dbt project in ``project``, and create the next one, which adds nothing yet.
 
-    Raises ContractError where the newest version adds nothing itself, or a file of the next one exists.
+    Raises ContractError if the newest version adds nothing, or a file of the next one exists.
     """
     features, training = ((project / path).read_text() for path in (FEATURES_YAML, _TRAINING_YAML))
     model = yaml.safe_load(features)["models"][0]
@@ -110,15 +106,13 @@ def create_version(project: Path) -> NewVersion:
 
 
 def _included(columns: list[str]) -> str:
-    """The columns of a version as dbt wants them, to stand under its ``- v:``."""
     names = textwrap.fill(", ".join(columns), width=100, initial_indent=" " * 16, subsequent_indent=" " * 16)
     return f"        columns:\n          - include:\n              [\n{names},\n              ]\n"
 
 
 def _with_version(text: str, path: Path, version: int, entry: str) -> str:
-    """The YAML with another latest version, and ``entry`` at the end of its ``versions:``."""
     latest = re.compile(rf"^    latest_version: {version - 1}$", re.MULTILINE)
-    # the list of versions ends where the model's next key begins
+    # the list of versions ends at the model's next key
     versions = re.compile(r"^    versions:\n(?:^ {5,}.*\n|^\n)+", re.MULTILINE)
     if len(latest.findall(text)) != 1 or len(versions.findall(text)) != 1:
         raise ContractError(

@@ -1,6 +1,5 @@
-"""Files that last: replaced as a whole, private to their owner, named by patterns that are checked."""
+"""Files: replaced as a whole, private to their owner, locked, or named as drafts."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "drafts",
     "json_lines",

@@ -1,8 +1,7 @@
-"""What is being written: hidden beside the name that it will get, and named for the process that writes it.
+"""Drafts: files being written, hidden beside their future name and named for their process.
 
-``.name.<process>-<anything>``. A process that was killed leaves its draft; whoever comes next takes it away by
-:func:`remove_abandoned`. Processes are those of this machine: containers that share a home must share their process
-ids too.
+The name is ``.name.<process>-<anything>``. :func:`remove_abandoned` removes the drafts of killed processes. Processes
+are those of this machine: containers that share a home must share a process id namespace.
 """
 
 import os
@@ -15,16 +14,13 @@ from pathlib import Path
 
 
 def draft_file(path: Path) -> Path:
-    """Where this thread writes the file of that name; the same each time it asks."""
+    """The path of this thread's draft of a file; always the same."""
     return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
 
 
 @contextmanager
 def draft_directory(path: Path) -> Iterator[Path]:
-    """A new directory to be renamed to ``path``, on the same file system; taken away where it was not.
-
-    Abandoned drafts beside it go first.
-    """
+    """A new directory beside ``path``, to be renamed to it, else removed; removes abandoned drafts there first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(path.parent)
     draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.{os.getpid()}-", dir=path.parent))
@@ -35,7 +31,7 @@ def draft_directory(path: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(directory: Path) -> None:
-    """Take away what processes that are gone were writing in this directory."""
+    """Remove the drafts of ended processes from this directory."""
     for draft in directory.glob(".*.*-*"):
         process = draft.name.rpartition(".")[2].partition("-")[0]
         if not process.isdecimal() or is_alive(int(process)):

@@ -1,7 +1,7 @@
-"""Files of one JSON object a line, which are only ever appended to: what a person can read, and a backup keeps.
+"""Append-only files with one JSON object a line.
 
-A line counts once it ends. What follows the last line's end was being written when the disk filled or the process was
-killed: it was never acknowledged, readers leave it out, and the next line takes its place.
+A line counts once it ends. An unfinished last line was interrupted by a full disk or a killed process and never
+acknowledged: readers skip it, and the next line replaces it.
 """
 
 import json
@@ -18,7 +18,7 @@ _Entry = TypeVar("_Entry")
 
 
 def read_lines(path: Path, read: Callable[[dict[str, Any]], _Entry], *, what: str) -> list[_Entry]:
-    """What ``read`` makes of each line, in order; none if there is no file.
+    """Apply ``read`` to each line, in order; empty without a file.
 
     Raises SettingError naming the first line that does not hold ``what``: ``read`` raised KeyError, TypeError,
     ValueError, msgspec.ValidationError or SettingError.
@@ -39,7 +39,7 @@ def read_lines(path: Path, read: Callable[[dict[str, Any]], _Entry], *, what: st
 
 
 def append_line(path: Path, entry: Mapping[str, Any]) -> None:
-    """Make a line durable. For one process at a time: hold a lock that all writers hold."""
+    """Append a line durably. The caller holds a lock that all writers hold."""
     with path.open("ab+") as file:
         _drop_unfinished(file.fileno(), path)
         file.write(json.dumps(entry).encode() + b"\n")

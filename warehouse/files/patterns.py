@@ -1,4 +1,4 @@
-"""Files for DuckDB, which reads names as patterns, and folders such as ``region=north`` as columns."""
+"""Files for DuckDB, which reads names as patterns and folders such as ``region=north`` as columns."""
 
 import glob
 from pathlib import Path

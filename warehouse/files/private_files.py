@@ -1,4 +1,4 @@
-"""Files that only the home's owner can read: almost all contain applicants' data."""
+"""Make files readable by the home's owner only: almost all contain applicants' data."""
 
 import logging
 import os
@@ -14,10 +14,10 @@ log = logging.getLogger("loanlake")
 
 
 def keep_private(settings: Settings) -> None:
-    """Let this process and its children create files for their owner alone, and close an open home to others.
+    """Let this process and its children create files for their owner only, and close an open home to others.
 
-    Every program calls it first. A home that others can open is narrowed, and a warning says so: files in it that were
-    created before are then out of their reach too. Raises SettingError for a home that is not a directory of its own.
+    Every program calls it first. Closing a home logs a warning, and protects its existing files too. Raises
+    SettingError if the home is not a directory of its own.
     """
     os.umask(_OTHERS)
     home = settings.home

@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole: readers see the old content or the new one; a power cut leaves one of them."""
+"""Replace files as a whole: readers, and a power cut, see either the old content or the new."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from warehouse.files.drafts import draft_file, remove_abandoned
 
 
 def replace_file(path: Path, content: str | bytes, *, mode: int = 0o666) -> None:
-    """Replace a file durably; ``mode`` of the new file, less the process's umask. Makes its folder."""
+    """Replace a file durably and create its folder; ``mode`` of the new file, less the process's umask."""
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(path.parent)
     draft = draft_file(path)
@@ -17,7 +17,7 @@ def replace_file(path: Path, content: str | bytes, *, mode: int = 0o666) -> None
 
 
 def put_in_place(draft: Path, path: Path, *, mode: int | None = None) -> None:
-    """Give a finished file, on the same file system, the name ``path``: durable, as its new name is."""
+    """Rename a finished file, on the same file system, to ``path``; content and name are durable."""
     if mode is not None:
         draft.chmod(mode)
     to_disk(draft)

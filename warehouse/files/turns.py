@@ -1,4 +1,4 @@
-"""One process at a time: a lock file, which the system frees when its holder ends, however it ends."""
+"""Lock files for one process at a time; the system frees a lock when its holder ends, however it ends."""
 
 import fcntl
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def file_turn(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path``, as one process and one thread of it; wait for the holder before. Not reentrant."""
+    """Hold the lock file ``path``, across processes and threads; waits for the previous holder. Not reentrant."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file, locked(file.fileno()):
         yield
@@ -16,7 +16,7 @@ def file_turn(path: Path) -> Iterator[None]:
 
 @contextmanager
 def file_turn_if_free(path: Path) -> Iterator[bool]:
-    """As :func:`file_turn`, without waiting: False where another one holds it."""
+    """As :func:`file_turn`, without waiting: False if another holder has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         yield try_lock(file.fileno())
@@ -33,7 +33,7 @@ def locked(descriptor: int) -> Iterator[None]:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Take the lock of an open file, which is freed with it; False where another one holds it."""
+    """Lock an open file until it is closed; False if another holder has it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,6 +1,5 @@
-"""The lake: open it, take turns at writing it, keep its tables and snapshots; all that knows DuckLake's metadata."""
+"""The lake: opening, writing in turns, tables and snapshots; the only code that knows DuckLake's metadata."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "changes",
     "comments",

@@ -1,9 +1,9 @@
-"""Give the free pages of an embedded catalog back, in a process of its own: until then they hold what was deleted.
+"""Free the unused pages of an embedded catalog, in a separate process: they still contain deleted data.
 
-The only place where a copy of SQLite other than DuckDB's opens the catalog (DuckDB's runs no ``vacuum``). Never in a
-process that has the lake attached, or may have: POSIX locks belong to a process and a file, so that whatever is closed
-takes the locks of all others in its process along (sqlite.org/howtocorrupt.html, 2.2). With such a copy in one process,
-rows of its writer were lost, and it ended with a bus error, since others cut the shared memory that it was reading.
+Only here does a copy of SQLite other than DuckDB's open the catalog (DuckDB's cannot ``vacuum``). Never do so in a
+process that may have the lake attached: POSIX locks belong to a process and a file, so closing the file once drops all
+locks of the process (sqlite.org/howtocorrupt.html, 2.2). With both copies in one process, its writer lost rows and
+ended with a bus error, since other processes truncated the shared memory that it was reading.
 """
 
 import sqlite3
@@ -21,10 +21,9 @@ _IS_READ = 75  # exit status: "temporary failure" in sysexits.h
 
 
 def give_free_pages_back(settings: Settings, *, seconds: float = 20.0) -> None:
-    """Rewrite the catalog without its free pages, and empty its journal; a PostgreSQL catalog is left to its server.
+    """Rewrite the catalog without unused pages, and empty its journal; does nothing for a PostgreSQL catalog.
 
-    Waits for a moment in which no query reads: DuckDB's scanner reads ranges of row ids, which this changes. Raises
-    LakeBusyError where there was none within ``seconds``.
+    Waits until no query reads: DuckDB's scanner reads ranges of row ids, which this changes. Raises LakeBusyError.
     """
     if settings.catalog is not None:
         return
@@ -50,9 +49,9 @@ def give_free_pages_back(settings: Settings, *, seconds: float = 20.0) -> None:
 def _vacuum(path: Path, seconds: float) -> int:
     deadline = time.monotonic() + seconds
     while True:
-        # mode=rw: the catalog is there, or this fails
+        # mode=rw: fails instead of creating the catalog
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)) as catalog:
-            # held before the journal is looked at, this locks out whoever is reading, or would begin to
+            # before looking at the journal: excludes current and new readers
             catalog.execute("pragma locking_mode = exclusive")
             try:
                 catalog.execute("vacuum")

@@ -1,19 +1,16 @@
-"""What of the lake has changed since a snapshot: what lets a build, or a measurement, be left out when nothing has."""
+"""What changed in the lake since a snapshot, so that unneeded builds and measurements can be skipped."""
 
 import duckdb
 
 from warehouse.lake.connection import CATALOG
 
 _METADATA = f"__ducklake_metadata_{CATALOG}"
-#: Changes that name schemas, not tables, and those that change files but no row.
+#: Changes that name schemas, not tables, and those that change files but not rows.
 _NOT_OF_ROWS = {"schemas_created", "schemas_dropped", "merge_adjacent", "rewrite_delete"}
 
 
 def changed_tables(con: duckdb.DuckDBPyConnection, *, after: int) -> frozenset[str]:
-    """``schema.table`` of every table and view created, dropped, altered or written in snapshots later than ``after``.
-
-    ``after`` 0 gives every table there ever was.
-    """
+    """``schema.table`` of tables and views created, dropped, altered or written after snapshot ``after`` (0: all)."""
     changes = con.execute(
         "select distinct entry.key, unnest(entry.value) from ("
         f"select unnest(map_entries(changes)) as entry from ducklake_snapshots('{CATALOG}') where snapshot_id > $1)",
@@ -31,7 +28,7 @@ def changed_tables(con: duckdb.DuckDBPyConnection, *, after: int) -> frozenset[s
 
 
 def all_kept(con: duckdb.DuckDBPyConnection, *, after: int) -> bool:
-    """Whether no snapshot later than ``after`` has expired: only then does :func:`changed_tables` name every change."""
+    """Whether no later snapshot than ``after`` has expired: only then is :func:`changed_tables` complete."""
     row = con.execute(
         f"select count(*) = coalesce(max(snapshot_id) - $1, 0) "
         f"from ducklake_snapshots('{CATALOG}') where snapshot_id > $1",
@@ -41,10 +38,7 @@ def all_kept(con: duckdb.DuckDBPyConnection, *, after: int) -> bool:
 
 
 def changed_rows(con: duckdb.DuckDBPyConnection, table: str, *, after: int) -> str | None:
-    """SQL of the rows of ``schema.table`` that were written or taken away in snapshots later than ``after``.
-
-    None if it is unknown: the table was rebuilt since, or a snapshot from ``after`` on has expired.
-    """
+    """SQL of a table's rows written or deleted after a snapshot; None if rebuilt or expired since."""
     schema, _, name = table.partition(".")
     row = con.execute(
         f"""
@@ -66,7 +60,7 @@ def changed_rows(con: duckdb.DuckDBPyConnection, table: str, *, after: int) -> s
         return None
     if newest == after:
         return f"(select * from {table} where false)"
-    # maintenance that rewrites files without their deleted rows changes none, though it shows as if it had
+    # maintenance that rewrites files without their deleted rows changes no rows, though it is listed as a change
     return f"""(
         select * from ducklake_table_changes('{CATALOG}', '{schema}', '{name}', {after + 1}, {newest})
         where snapshot_id not in (

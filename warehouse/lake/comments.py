@@ -1,7 +1,6 @@
-"""Descriptions of the tables that programs write, as comments in the catalog; dbt writes those of its own models.
+"""Catalog comments on the tables that programs write, from the project's YAML; dbt comments on its own models.
 
-The texts are those of the project's YAML (its sources). A column of a lender's file that the YAML does not describe is
-named for what it is: the text of that column, as received.
+A column of a lender's file that the YAML does not describe gets a generic description: its text, as received.
 """
 
 import re
@@ -21,7 +20,7 @@ _PROVENANCE = {
     "_loaded_at": "When the file was loaded, UTC.",
 }
 _METADATA = "__ducklake_metadata_lake"
-#: From DuckLake's own tables: 6 ms, where `duckdb_tables()`, which reads statistics too, takes 50.
+#: From DuckLake's own tables: 6 ms; `duckdb_tables()`, which reads statistics too, takes 50.
 _COMMITTED = f"""
     with tables as (
         select tables.table_id, schemas.schema_name || '.' || tables.table_name as name
@@ -43,7 +42,7 @@ _COMMITTED = f"""
         on tags.table_id = ours.table_id and tags.column_id = columns.column_id
         and tags.key = 'comment' and tags.end_snapshot is null
 """
-#: The same as this transaction sees it.
+#: The same, as seen by this transaction.
 _PRESENT = """
     with tables as (
         select schema_name, table_name, schema_name || '.' || table_name as name, comment from duckdb_tables()
@@ -59,12 +58,12 @@ _PRESENT = """
 
 
 def comments_are_missing(con: "duckdb.DuckDBPyConnection") -> bool:
-    """Whether a raw table, or one that programs write, or a column of these lacks its description as its comment."""
+    """Whether a raw or program-written table, or one of its columns, lacks its comment."""
     return bool(_missing(con, _COMMITTED))
 
 
 def write_comments(con: "duckdb.DuckDBPyConnection") -> None:
-    """Comment on raw tables and those that programs write, and on their columns, where the description has changed."""
+    """Comment on raw and program-written tables and their columns where the description has changed."""
     for (table, column), text in _missing(con, _PRESENT).items():
         subject = f"table lake.{table}" if column is None else f'column lake.{table}."{column}"'
         con.execute(f"comment on {subject} is {literal(text)}")
@@ -78,7 +77,7 @@ def _missing(con: "duckdb.DuckDBPyConnection", query: str) -> dict[tuple[str, st
 
 
 def description(table: str, column: str | None = None) -> str:
-    """Of ``schema.table``, or of one of its columns."""
+    """The description of ``schema.table``, or of one of its columns."""
     described = _described().get((table, column))
     if described:
         return described

@@ -1,7 +1,7 @@
-"""Open the lake: extensions from wheels, DuckLake attached as ``lake``, and one writer at a time.
+"""Open the lake: extensions from wheels, DuckLake attached as ``lake``, one writer at a time.
 
-Readers (:func:`connect`) take no lease and never wait. Writers (:func:`writer`) take turns by an exclusive lock: six
-processes writing to a SQLite catalog without it lost 102–190 of 310 commits, with it none.
+Readers (:func:`connect`) take no lease and never wait. Writers (:func:`writer`) hold an exclusive lock: six processes
+writing to a SQLite catalog without it lost 102–190 of 310 commits, with it none.
 """
 
 import importlib.util
@@ -35,22 +35,22 @@ __all__ = [
 ]
 
 CATALOG = "lake"
-#: What a person's own lake is attached as, beside production's.
+#: Name under which a person's own lake is attached beside production's.
 DEV = "dev"
-#: The layers in the order rows travel; each is a schema of the lake.
+#: The schemas of the lake, one a layer, in the order of the data flow.
 SCHEMAS = ("raw", "staging", "core", "features", "training", "serving", "monitoring")
-#: Milliseconds to wait for the moment in which another process commits, or gives the catalog's free pages back.
+#: Milliseconds to wait while another process commits or frees the catalog's unused pages.
 _PATIENT = "{}busy_timeout 20000"
-#: What DuckLake tells a reader of a database that is there, and holds no lake.
+#: DuckLake's message to a reader of a database that contains no lake.
 _NOT_MADE_YET = "creating a new DuckLake is explicitly disabled"
 _FIRST = "run `loanlake ingest` or `loanlake run` first"
-#: Extension files whose signature DuckDB has verified in this process. It hashes 36 MB for each `load`, which took 0.27
-#: of the 0.33 s that every connection cost: an unchanged file is verified once.
+#: Extension files that DuckDB verified in this process. Each `load` hashes 36 MB: 0.27 of the 0.33 s that a connection
+#: took. An unchanged file is verified once.
 _verified: set[tuple[Path, int, int, int]] = set()
 
 
 def extension_path(name: str) -> Path:
-    """The signed DuckDB extension that the wheel ``duckdb-extension-<name>`` carries for this DuckDB version."""
+    """The signed DuckDB extension in the wheel ``duckdb-extension-<name>`` for this DuckDB version."""
     package = f"duckdb_extension_{name}"
     spec = importlib.util.find_spec(package)
     roots = [Path(root) for root in (spec.submodule_search_locations or [])] if spec else []
@@ -71,17 +71,17 @@ def attach(
     name: str = CATALOG,
     snapshot: int | None = None,
 ) -> None:
-    """Load the extensions and attach the lake to ``con`` as ``name``; creates an empty lake where none ever was.
+    """Load the extensions and attach the lake to ``con`` as ``name``; creates an empty lake if there never was one.
 
-    ``snapshot``: the state that a reader is given, whatever is written meanwhile; default: always the newest. Raises
-    NoLakeError when a read-only reader finds no lake, another LakeError when the catalog cannot be opened or is lost.
+    ``snapshot``: fixes the state that a reader sees; default: always the newest. Raises NoLakeError if a reader finds
+    no lake, another LakeError if the catalog is lost or cannot be opened.
     """
-    exists = lake_exists(settings)  # first: SQLite deletes the -wal of a database that it does not find
+    exists = lake_exists(settings)  # first: SQLite deletes the -wal of a missing database
     con.execute("set autoinstall_known_extensions = false")
-    # for every cursor too, which a setting of this session would not reach; dbt runs its models on cursors
+    # global, for all cursors, on which dbt runs its models; a session setting would not reach them
     con.execute("set global timezone = 'UTC'")
-    con.execute("set enable_progress_bar = false")  # it would stand in the middle of a query's JSON
-    # what does not fit in memory goes to the home's disk, not to whatever the working directory is
+    con.execute("set enable_progress_bar = false")  # it would corrupt a query's JSON output
+    # spill to the home's disk, not to the working directory
     con.execute(f"set memory_limit = '{settings.query_bytes} bytes'")
     con.execute(f"set temp_directory = {literal(str(settings.spill))}")
     for path in _extensions(settings):
@@ -92,7 +92,7 @@ def attach(
     target = f"sqlite:{settings.lake_catalog}" if settings.catalog is None else f"postgres:{settings.catalog}"
     options = _options(settings, read_only=read_only)
     has_files = not read_only and _has_data_files(settings)
-    if has_files:  # a new catalog would know none of them, and maintenance deletes what the catalog does not know
+    if has_files:  # a new catalog would not know them, and maintenance would delete them
         options.append("create_if_not_exists false")
     if snapshot is not None:
         options.append(f"snapshot_version {snapshot:d}")
@@ -112,12 +112,12 @@ def attach(
 
 
 def _options(settings: Settings, *, read_only: bool) -> list[str]:
-    # every row in a file: DuckLake 1.0 can't rewrite a table of which a SQLite catalog holds numbers with a fraction
+    # no inlining: DuckLake 1.0 can't rewrite a table with fractional numbers inlined in a SQLite catalog
     options = ["data_inlining_row_limit 0", *(["read_only"] if read_only else [])]
     if settings.catalog is None:
         settings.lake_catalog.parent.mkdir(parents=True, exist_ok=True)
         options.append(_PATIENT.format("meta_"))
-        if not read_only:  # lets readers go on while a writer commits; the file remembers it
+        if not read_only:  # readers can continue while a writer commits; the setting persists in the file
             options.append("meta_journal_mode 'WAL'")
     elif settings.catalog_schema is not None:
         options.append(f"metadata_schema '{settings.catalog_schema}'")
@@ -129,22 +129,19 @@ def _cannot_be_opened(error: duckdb.Error, settings: Settings) -> LakeError:
 
 
 def _without_secrets(text: str, settings: Settings) -> str:
-    # DuckDB quotes the connection string, password and all, and callers of the API see why a lake cannot be read
+    # DuckDB's message includes the connection string with its password, and API callers see the message
     for secret in (literal(settings.catalog)[1:-1], settings.catalog) if settings.catalog else ():
         text = text.replace(secret, "LOANLAKE_CATALOG")
     return text
 
 
 def lake_exists(settings: Settings) -> bool:
-    """Whether a reader will find a lake; a PostgreSQL catalog is assumed to hold one, since only attaching can tell.
-
-    Raises LakeError where there was a lake whose catalog is missing or empty by now.
-    """
+    """Whether a reader will find a lake (assumed for PostgreSQL); raises LakeError if its catalog is lost."""
     if settings.catalog is not None:
         return True
     wal = settings.lake_catalog.with_name(f"{settings.lake_catalog.name}-wal")
     if not _n_bytes(settings.lake_catalog) and (_n_bytes(wal) or _has_data_files(settings)):
-        n_bytes = _n_bytes(settings.lake_catalog)  # asked again: the first writer may have made the lake meanwhile
+        n_bytes = _n_bytes(settings.lake_catalog)  # again: the first writer may have created the lake meanwhile
         if not n_bytes:
             raise _lost_catalog(settings, "it is missing" if n_bytes is None else "it is empty")
     return settings.lake_catalog.exists()
@@ -158,7 +155,7 @@ def _n_bytes(path: Path) -> int | None:
 
 
 def _has_data_files(settings: Settings) -> bool:
-    """Whether a Parquet file lies in the lake's directory; an object store is not searched for one."""
+    """Whether the lake's directory has a Parquet file; an object store is not searched."""
     return "://" not in settings.lake_data and any(Path(settings.lake_data).rglob("*.parquet"))
 
 
@@ -171,10 +168,9 @@ def _lost_catalog(settings: Settings, found: str) -> LakeError:
 
 
 def connect(settings: Settings | None = None, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection whose current catalog is the lake; what a notebook needs, whatever its working directory.
+    """A DuckDB connection whose current catalog is the lake; for notebooks too, in any working directory.
 
-    Each query sees the newest snapshot, and waits for no writer. Read-only by default; code that writes goes through
-    :func:`writer`, which also takes the lease.
+    Each query sees the newest snapshot without waiting for writers. Code that writes uses :func:`writer`.
 
     >>> with connect() as con:  # doctest: +SKIP
     ...     frame = con.sql("from features.ftr_application where source = 'simulated'").df()
@@ -184,7 +180,7 @@ def connect(settings: Settings | None = None, *, read_only: bool = True) -> duck
     con = duckdb.connect(config={"allow_unsigned_extensions": files <= _verified})
     try:
         attach(con, settings, read_only=read_only)
-        con.execute("set allow_unsigned_extensions = false")  # for good: DuckDB refuses to allow it again
+        con.execute("set allow_unsigned_extensions = false")  # permanent: DuckDB does not allow it to be set back
         _verified.update(files)
         con.execute(f"use {CATALOG}")
     except BaseException:
@@ -195,10 +191,7 @@ def connect(settings: Settings | None = None, *, read_only: bool = True) -> duck
 
 @contextmanager
 def writer(purpose: str, settings: Settings | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A writing connection, for as long as this process holds the writer lease.
-
-    ``purpose`` ("ingest lending_club") is shown to whoever waits. Raises LakeBusyError after ``lease_seconds``.
-    """
+    """A writing connection under the lease; waiting writers see ``purpose``. Raises LakeBusyError on time-out."""
     settings = settings or Settings.from_environment()
     with lease(purpose, settings):
         con = connect(settings, read_only=False)
@@ -218,10 +211,7 @@ def current_snapshot(con: duckdb.DuckDBPyConnection) -> int:
 
 
 def prepare(con: duckdb.DuckDBPyConnection) -> None:
-    """Create, in one transaction, the schemas, program-written and raw tables and comments that are missing.
-
-    Called with the lease held, by every writer: the first one makes one snapshot, the others only look.
-    """
+    """Create missing schemas, tables and comments in one transaction; every writer calls it under the lease."""
     existing, statements = _existing_and_missing(con)
     if existing is None:
         return
@@ -236,12 +226,12 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def is_prepared(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether :func:`prepare` would find nothing to do."""
+    """Whether :func:`prepare` has nothing to do."""
     return _existing_and_missing(con)[0] is None
 
 
 def _existing_and_missing(con: duckdb.DuckDBPyConnection) -> tuple[Collection[str] | None, list[str]]:
-    """The tables there are, None where nothing is missing, and the statements that make the others of programs."""
+    """The existing tables (None if nothing is missing), and the statements that create missing program-written ones."""
     schemas = {row[0] for row in con.execute("select schema_name from information_schema.schemata").fetchall()}
     tables = con.execute(
         "select table_schema || '.' || table_name from information_schema.tables where table_catalog = ?",
@@ -266,12 +256,10 @@ def _identity(path: Path) -> tuple[Path, int, int, int]:
 
 
 def _has_moved(con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
-    """Whether this home was copied or moved after its lake was made.
+    """Whether this home was copied or moved after its lake was created.
 
-    The catalog remembers the data's place as a whole path: without this the copy would read, and delete, the files of
-    the home it was copied from. Raises LakeError where the catalog does not answer: a guess could do the same.
-
-    Asked through the SQLite that the lake itself is attached by (:mod:`warehouse.lake.catalog_pages` says why).
+    The catalog stores the data's absolute path: the copy would read, and delete, files of the original home. Raises
+    LakeError if the catalog does not answer. Uses DuckDB's SQLite (:mod:`warehouse.lake.catalog_pages` says why).
     """
     if settings.catalog is not None or settings.lake_data != settings.default_lake_data or not lake_exists(settings):
         return False
@@ -284,9 +272,9 @@ def _has_moved(con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
         finally:
             con.execute("detach asked")
     except duckdb.CatalogException:
-        return False  # a writer is about to make the lake: there is no such table yet
+        return False  # a writer is creating the lake: the table does not exist yet
     except duckdb.Error as error:
         raise _cannot_be_opened(error, settings) from None
     remembered = str(row[0]) if row else settings.lake_data
-    # a place that is not a home's own was chosen by LOANLAKE_LAKE_DATA: DuckLake refuses to write anywhere else
+    # any other path was set by LOANLAKE_LAKE_DATA: DuckLake refuses to write anywhere else
     return remembered != settings.lake_data and remembered.endswith("/lake/data/")

@@ -1,4 +1,4 @@
-"""Whether the data files that the lake's newest state needs are there, each of the size that its catalog remembers."""
+"""Check that the data files of the lake's newest state exist, each with the size in its catalog."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _METADATA = f"__ducklake_metadata_{CATALOG}"
 
 @dataclass(frozen=True)
 class LostFile:
-    """A data file that is missing or cut short; ``table`` is ``schema.table``."""
+    """A missing or truncated data file; ``table`` is ``schema.table``."""
 
     table: str
     path: str
@@ -27,7 +27,7 @@ class LostFile:
 
 
 def lost_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> list[LostFile]:
-    """By each file's size, which shows no other damage; none in an object store, which watches over its files."""
+    """Files missing or of the wrong size, the only damage detected; none in an object store, which checks its own."""
     if "://" in settings.lake_data:
         return []
     return [lost for lost in _looked_at(con, settings) if lost.n_bytes_found != lost.n_bytes]

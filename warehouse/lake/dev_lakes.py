@@ -1,8 +1,4 @@
-"""The lakes of people beside production's: found, dropped, and what they hold of a person.
-
-``dbt build`` makes one (its target ``dev``), a copy of what production's rows give by the SQL as it stands in the
-working tree. Nothing else writes to it, so that dropping it loses nothing that ``dbt build`` does not make again.
-"""
+"""Find and drop people's own lakes, which only ``dbt build`` (target ``dev``) writes, from production's rows."""
 
 import shutil
 from contextlib import closing
@@ -14,19 +10,19 @@ from warehouse.settings import Settings
 
 
 def of_dev_lake(settings: Settings, name: str) -> Settings:
-    """The settings of a person's own lake: a home below the home."""
+    """The settings of a person's own lake: a home within the home."""
     home = settings.home / "dev" / name
     own = replace(settings, home=home)
     if settings.catalog is None and settings.lake_data == settings.default_lake_data:
         data = own.default_lake_data
-    else:  # beside production's files, not below them: its maintenance deletes what it does not know
+    else:  # beside production's files, whose maintenance deletes unknown files below them
         data = f"{settings.lake_data.rstrip('/')}-dev/{name}/"
     schema = None if settings.catalog is None else f"dev_{name}"
     return replace(own, lake_data=data, catalog_schema=schema)
 
 
 def dev_lakes(settings: Settings) -> list[str]:
-    """The names of the people who have a lake of their own, in order."""
+    """The names of people with a lake of their own, sorted."""
     if settings.catalog is None:
         found = of_dev_lake(settings, "*").lake_catalog
         return sorted(path.parents[1].name for path in settings.home.glob(str(found.relative_to(settings.home))))
@@ -41,10 +37,7 @@ def dev_lakes(settings: Settings) -> list[str]:
 
 
 def drop_dev_lake(settings: Settings, name: str) -> None:
-    """Delete a person's lake, catalog and files.
-
-    Raises NotFoundError where they have none, LakeBusyError while they build.
-    """
+    """Delete a person's lake; raises NotFoundError if there is none, LakeBusyError during a build."""
     if name not in dev_lakes(settings):
         known = ", ".join(dev_lakes(settings)) or "nobody"
         raise NotFoundError(f"{name!r} has no dev lake; in this home {known} has one")

@@ -1,8 +1,4 @@
-"""The writer lease: whose turn it is to write to the lake.
-
-An exclusive file lock where the catalog is embedded, an advisory lock of the server where it is PostgreSQL. The
-operating system, or the server, frees it when its holder ends, however it ends.
-"""
+"""The writer lease of the lake: a lock that the operating system, or PostgreSQL, frees when its holder ends."""
 
 import hashlib
 import json
@@ -21,16 +17,13 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     import psycopg
 
-_ADVISORY_LOCK = 5_364_151_726  # any constant: it names "the lake's writer" among a server's advisory locks
+_ADVISORY_LOCK = 5_364_151_726  # an arbitrary constant: identifies "the lake's writer" among a server's locks
 _SECONDS_BETWEEN_TRIES = 0.05
 
 
 @contextmanager
 def lease(purpose: str, settings: Settings) -> Iterator[None]:
-    """Hold the lake's writer lease; raises LakeBusyError naming the holder after ``lease_seconds``.
-
-    Not to be taken twice in one process: the second would wait for the first.
-    """
+    """Hold the lake's writer lease; raises LakeBusyError naming the holder after ``lease_seconds``. Not reentrant."""
     held = (
         _file_lease(purpose, settings.writer_lease, settings.lease_seconds)
         if settings.catalog is None
@@ -95,7 +88,7 @@ def _holder_in(path: Path) -> str:
 
 
 def _advisory_lock(settings: Settings) -> int:
-    """The number of this lake's lock: each dev lake of a server has its own."""
+    """The number of this lake's lock: each dev lake on a server has its own."""
     if settings.catalog_schema is None:
         return _ADVISORY_LOCK
     digest = hashlib.sha256(settings.catalog_schema.encode()).digest()

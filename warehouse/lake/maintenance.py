@@ -1,7 +1,7 @@
 """Keep the lake small: drop deleted rows, merge small files, expire old snapshots, delete unused files.
 
-All of it under the writer lease; readers go on. Merging and rewriting change no row of any snapshot. A data file that
-is no longer needed stays for a grace time, since a query that began before may still read it.
+Holds the writer lease; readers continue. Merging and rewriting change no row of any snapshot. Unneeded data files stay
+for a grace time, since a running query may still read them.
 """
 
 import time
@@ -26,7 +26,7 @@ _METADATA = f"__ducklake_metadata_{CATALOG}"
 
 @dataclass(frozen=True)
 class Maintained:
-    """What a maintenance did. ``n_kept_for_use``: snapshots older than the retention that something still names."""
+    """The work done by maintenance. ``n_kept_for_use``: snapshots kept beyond the retention because they are named."""
 
     n_files_merged: int
     n_files_rewritten: int
@@ -45,17 +45,16 @@ def maintain(
     retention: timedelta,
     grace: timedelta,
 ) -> Maintained:
-    """Rewrite, merge, expire, clean up, in this order; running again finds nothing to do.
+    """Rewrite, merge, expire and clean up, in this order; idempotent.
 
-    Any state that the lake had within ``retention``, or within ``grace``, can still be read: a snapshot counts as old
-    from the moment it stopped being the newest. Older ones stay where ``named_snapshots`` (asked once the lease is
-    held) gives them, unless an erasure has kept their training rows elsewhere (``warehouse.lake.training_rows``). An
-    open transaction reads the snapshot it began on, and DuckLake 1.0 gives it empty tables once that has expired: none
-    may last longer than the two.
+    Every state of the lake within the longer of ``retention`` and ``grace`` stays readable: a snapshot's age counts
+    from when it stopped being the newest. Older ones stay if ``named_snapshots`` (called under the lease) returns them,
+    unless an erasure kept their training rows elsewhere (``warehouse.lake.training_rows``). DuckLake 1.0 returns empty
+    tables to an open transaction whose snapshot has expired: transactions must be shorter than that.
 
-    Files that only expired snapshots read, and files that no snapshot knows, are deleted ``grace`` after they fell out
-    of use, or up to a day later. Zero means immediately, and gives the free pages of the catalog back too: only while
-    no process reads. Raises LakeBusyError if one does; all but the pages is done by then.
+    Files that only expired snapshots, or no snapshot, use are deleted ``grace`` after that, or up to a day later. Zero
+    deletes them immediately and frees unused catalog pages: use it only while no process reads. Raises LakeBusyError if
+    one does; everything except the pages is complete by then.
     """
     if not lake_exists(settings):
         raise LakeError(f"there is no lake at {settings.lake_catalog} to maintain: `loanlake ingest` makes one")
@@ -65,7 +64,7 @@ def maintain(
             n_rewritten = _files_processed(
                 con, f"ducklake_rewrite_data_files('{CATALOG}', delete_threshold => {REWRITE_SHARE})"
             )
-            # second: files with deleted rows are not merged
+            # second: DuckLake does not merge files with deleted rows
             n_merged = _files_processed(con, f"ducklake_merge_adjacent_files('{CATALOG}')")
             named = set(named_snapshots())
             drop_unnamed(con, named)
@@ -91,7 +90,7 @@ def maintain(
 
 
 def superseded_before(con: duckdb.DuckDBPyConnection, moment: datetime) -> set[int]:
-    """Snapshots that another one had followed before ``moment``; never the newest."""
+    """Snapshots that were superseded before ``moment``; never the newest."""
     rows = con.execute(
         "select snapshot_id from (select snapshot_id, lead(snapshot_time) over (order by snapshot_id) as superseded_at "
         f"from ducklake_snapshots('{CATALOG}')) where superseded_at < $1",
@@ -107,11 +106,7 @@ def _expire(con: duckdb.DuckDBPyConnection, snapshots: list[int]) -> None:
 
 
 def _until(grace: timedelta) -> str:
-    """The argument that tells DuckLake which files are old enough.
-
-    In a SQLite catalog DuckLake 1.0 compares the moments as texts that differ in their separator, so that all of the
-    named day counts as older: the last moment of the day before is named.
-    """
+    """The age limit for DuckLake 1.0; its text comparison in SQLite includes the whole day, so name the day before."""
     if not grace:
         return "cleanup_all => true"
     day = (datetime.now(UTC) - grace).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -119,10 +114,7 @@ def _until(grace: timedelta) -> str:
 
 
 def _forget_inlined_rows(con: duckdb.DuckDBPyConnection) -> None:
-    """Delete rows that the catalog itself holds (DuckLake writes no file for a few) and no snapshot can see any more.
-
-    Expiring leaves them: a deleted row would stay in the catalog forever.
-    """
+    """Delete rows inlined in the catalog that no snapshot can see: expiring leaves them there forever."""
     for (table,) in con.execute(f"select table_name from {_METADATA}.ducklake_inlined_data_tables").fetchall():
         con.execute(
             f"delete from {_METADATA}.{table} where end_snapshot is not null and not exists ("
@@ -136,5 +128,5 @@ def _files_processed(con: duckdb.DuckDBPyConnection, function: str) -> int:
 
 
 def _call(con: duckdb.DuckDBPyConnection, function: str) -> list[tuple[Any, ...]]:
-    # called, not selected from: of `select sum(…) from ducklake_merge_adjacent_files(…)` nothing is committed
+    # `call`, not `select`: `select sum(…) from ducklake_merge_adjacent_files(…)` commits nothing
     return con.execute(f"call {function}").fetchall()

@@ -1,4 +1,4 @@
-"""Rows on their way to a table that programs write, as Arrow."""
+"""Arrow schemas for rows of program-written tables."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def arrow_schema(table: str) -> "pa.Schema":
-    """The table's columns, in its order."""
+    """The table's columns, in order."""
     import pyarrow as pa
 
     types = {

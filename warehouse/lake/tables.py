@@ -1,8 +1,4 @@
-"""Tables that programs write (dbt writes all others): created when a writer opens the lake.
-
-Their one definition is the project's YAML, ``program_tables.yml`` and ``raw_program_tables.yml``, which dbt documents
-as sources: columns in table order, each with its type and description.
-"""
+"""Tables that programs write, created when a writer opens the lake; the YAML of dbt sources defines their columns."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
@@ -27,13 +23,13 @@ def program_tables() -> Mapping[str, Mapping[str, str]]:
 
 @cache
 def read_sources(path: Path) -> Sequence[Mapping[str, Any]]:
-    """The sources that a file of the dbt project declares."""
+    """The sources declared in a file of the dbt project."""
     declared: Sequence[Mapping[str, Any]] = yaml.load(path.read_text(), yaml.CSafeLoader).get("sources", ())
     return declared
 
 
 def missing_statements(existing: Collection[str]) -> list[str]:
-    """What to execute so that a lake with the tables ``existing`` has all those of programs."""
+    """Statements that create the program-written tables that are not in ``existing``."""
     return [
         f"create table if not exists {name} ({', '.join(f'{column} {type_}' for column, type_ in columns.items())})"
         for name, columns in program_tables().items()

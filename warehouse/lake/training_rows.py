@@ -1,8 +1,8 @@
-"""Where the training rows of a snapshot are read: in the snapshot, or in what an erasure kept of them.
+"""Where to read the training rows of a snapshot: in the snapshot, or in a copy that an erasure kept.
 
-A snapshot cannot be changed, only expired. So that a model which names one can go on being compared, scored with and
-looked into, an erasure copies the training rows of each named snapshot that holds the person, without them, into a
-table of its own: ``training.trn_default_v2_at_57``. The snapshot then goes when the retention lets it.
+A snapshot cannot be changed, only expired. For each named snapshot with the person's rows, an erasure copies the other
+training rows to a table (``training.trn_default_v2_at_57``), so that models can still be compared, scored and
+inspected. The snapshot then expires after the retention.
 """
 
 import re
@@ -16,24 +16,24 @@ _KEPT = re.compile(r"(?P<table>trn_default_v\d+)_at_(?P<snapshot>\d+)")
 
 
 def rows_at(con: duckdb.DuckDBPyConnection, table: str, snapshot: int) -> str:
-    """SQL of the relation with the rows of a training table (``training.trn_default_v2``) as of a snapshot."""
+    """SQL of the relation with a training table's (``training.trn_default_v2``) rows as of a snapshot."""
     if is_kept(con, table, snapshot):
         return kept_table(table, snapshot)
     return f"{table} at (version => {snapshot:d})"
 
 
 def kept_table(table: str, snapshot: int) -> str:
-    """The table that keeps a training table's rows of a snapshot, whether or not there is one."""
+    """The name of the table for kept rows of a snapshot; it may not exist."""
     return f"{table}_at_{snapshot:d}"
 
 
 def is_kept(con: duckdb.DuckDBPyConnection, table: str, snapshot: int) -> bool:
-    """Whether rows of persons were erased from a training table as of a snapshot."""
+    """Whether a training table's rows as of a snapshot were kept by an erasure."""
     return kept_table(table, snapshot).partition(".")[2] in _tables(con)
 
 
 def kept_snapshots(con: duckdb.DuckDBPyConnection) -> set[int]:
-    """Snapshots whose training rows were kept without erased persons: they are no longer read from the snapshot."""
+    """Snapshots whose training rows an erasure kept: they are no longer read from the snapshot."""
     return {int(found["snapshot"]) for table in _tables(con) if (found := _KEPT.fullmatch(table))}
 
 
@@ -43,7 +43,7 @@ def training_tables(con: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def drop_unnamed(con: duckdb.DuckDBPyConnection, named: Collection[int]) -> None:
-    """Drop what was kept of snapshots that nothing names any more; ``con`` is a writer's."""
+    """Drop the kept rows of snapshots that are no longer named; ``con`` is a writer's."""
     for table in sorted(_tables(con)):
         found = _KEPT.fullmatch(table)
         if found and int(found["snapshot"]) not in named:

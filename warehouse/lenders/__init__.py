@@ -1,6 +1,5 @@
 """One file per lender (``<name>.yml``): its label window, gate limits and publication rule, and their reader."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "label_rule",
     "rules",

@@ -1,8 +1,7 @@
-"""The label and split rule of the dbt project, asked as of any day.
+"""The label and split rule of the dbt project, as of any day.
 
 ``dbt build`` writes ``lbl_default_splits`` as of each source's clock. dbt also compiles the same models with the day
-left open (the var ``as_of`` set to :data:`DAY`); this module puts their SQL together so that one query gives the labels
-that were known, and the splits they fell in, on a day of the past. No second text of the rule exists.
+left open (the var ``as_of``); this module combines that SQL into one query of the labels and splits known on a day.
 """
 
 import json
@@ -14,28 +13,22 @@ from typing import Any
 
 from warehouse.errors import ContractError
 
-#: Value of the var ``as_of`` if the day is filled in later.
+#: Value of the var ``as_of`` while the day is open.
 DAY = "$as_of"
 SPLITS_MODEL = "lbl_default_splits"
-#: The tables the rule reads; whoever asks gives a relation for each.
+#: The tables that the rule reads; the caller gives a relation for each.
 RULE_INPUTS = ("int_applications", "int_statements", "int_outcomes")
 
 
 @dataclass(frozen=True)
 class LabelRule:
-    """The models between the inputs and the splits, as ``(name, SQL)`` in the order they build on each other.
-
-    Relations are written ``{name}`` in the SQL, the day as :data:`DAY`.
-    """
+    """The models between inputs and splits, as ``(name, SQL)`` in build order; the SQL has ``{name}`` for relations."""
 
     steps: tuple[tuple[str, str], ...]
 
     @classmethod
     def from_manifest(cls, manifest: Path | Mapping[str, Any]) -> "LabelRule":
-        """Read the compiled models from dbt's manifest.
-
-        Raises ContractError if one is not compiled, reads more than the rule's inputs, or does not use the day.
-        """
+        """Read the compiled models; raises ContractError for a missing model, other inputs or an unused day."""
         parsed = json.loads(manifest.read_text()) if isinstance(manifest, Path) else manifest
         nodes: dict[str, Mapping[str, Any]] = {
             key: node for key, node in parsed["nodes"].items() if node["resource_type"] == "model"
@@ -53,10 +46,7 @@ class LabelRule:
         return cls(tuple(steps.items()))
 
     def query(self, day: datetime, relations: Mapping[str, str]) -> str:
-        """One query of ``lbl_default_splits`` as of the first moment of ``day``.
-
-        ``relations``: for each of :data:`RULE_INPUTS` the relation to read, such as the table at a snapshot.
-        """
+        """One query of ``lbl_default_splits`` as of the start of ``day``; ``relations``: one for each input."""
         names = {**relations, **{name: f"rule_{name}" for name, _ in self.steps}}
         parts = [
             f"{names[name]} as ({sql.format_map(names).replace(DAY, day.isoformat(sep=' '))}\n)"

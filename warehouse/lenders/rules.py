@@ -1,19 +1,17 @@
-"""A lender's own settings: ``warehouse/lenders/<source>.yml``, read again whenever they are needed.
+"""A lender's own settings, ``warehouse/lenders/<source>.yml``, read on each use.
 
 ::
 
-    gates:                        # limits of model gates that this lender moves; ml/judging/gates.py names and
-    explains them
+    gates:                        # changed limits of model gates, named in ml/judging/gates.py
       max_feature_auc: {limit: 0.95, reason: "Bureau score of the day of application; minutes 2026-11"}
-    honest_features:              # features that look like a leak to the gates and are none: why
+    honest_features:              # features that the gates would take for leaks, and why they are not
       bureau_score: "Written by the bureau before the decision; its known_at is in the file"
-    publish:                      # what a run does with a model that passed its gates; ml/judging/publication.py has
-    the rule
+    publish:                      # what a run does with a model that passed; the rule is in ml/judging/publication.py
       mode: never                 # auto (the default), never, or always, which needs a person's name in `by`
       reason: "The model committee decides on each version"
 
-A lender without a file has none of these. Everything that moves a limit needs a reason, which is shown wherever the
-limit counts. An unknown key stops the run that meets it, and is named.
+The file is optional. Every changed limit needs a reason, which is shown wherever the limit applies. An unknown key
+stops the run with an error that names it.
 """
 
 import re
@@ -34,7 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True)
 class MovedLimit:
-    """A gate's limit for this lender (a number, or two for a gate with bounds), and why."""
+    """A gate's limit for this lender (a number, or two for a range), and why."""
 
     limit: float | tuple[float, float]
     reason: str
@@ -42,7 +40,7 @@ class MovedLimit:
 
 @dataclass(frozen=True)
 class PublishSetting:
-    """What runs do with a model that passed its gates; ``by`` and ``reason``: whose word ``always`` is, and why."""
+    """What runs do with a model that passed its gates; ``by`` and ``reason``: who chose ``always``, and why."""
 
     mode: PublishMode = "auto"
     reason: str = ""
@@ -51,7 +49,7 @@ class PublishSetting:
 
 @dataclass(frozen=True)
 class Lender:
-    """A lender's settings; ``path``: the file that holds them, whether or not it is there."""
+    """A lender's settings; ``path``: their file, which may not exist."""
 
     path: Path
     gates: Mapping[str, MovedLimit] = field(default_factory=dict)
@@ -60,7 +58,7 @@ class Lender:
 
 
 def read_lender(source: str, directory: Path | None = None) -> Lender:
-    """The settings of a source's lender; raises SettingError naming the file, the key and what it must be."""
+    """The settings of a source's lender; raises SettingError naming the file, the key and what is required."""
     path = (directory or DIRECTORY) / f"{source}.yml"
     if not _NAME.fullmatch(source) or not path.exists():
         return Lender(path)
@@ -84,7 +82,7 @@ def read_lender(source: str, directory: Path | None = None) -> Lender:
 
 
 def lenders_of_project() -> frozenset[str]:
-    """The lenders whose files the dbt project's models read, as its var ``lenders`` says."""
+    """The lenders in the dbt project's var ``lenders``."""
     return frozenset(yaml.safe_load((DBT_PROJECT_DIR / "dbt_project.yml").read_text())["vars"]["lenders"])
 
 

@@ -1,12 +1,12 @@
-"""The online store: what history and cohort inputs of a borrower are now, for the request path.
+"""The online store: current history and cohort inputs of borrowers, for the request path.
 
 ::
 
-    open_store(settings)     LMDB in the home; Redis where LOANLAKE_REDIS_URL is set
-    OnlineStore              what both can do: the request path reads, a refresh writes
+    open_store(settings)     LMDB in the home; Redis if LOANLAKE_REDIS_URL is set
+    OnlineStore              the interface of both: the request path reads, a refresh writes
     refresh(settings)        features.ftr_online_borrowers and ftr_online_cohorts of the lake → the store
 
-Any number of API processes read while it is written, and see new values at their next look-up.
+Any number of API processes read during a refresh, and see new values at their next look-up.
 """
 
 from warehouse.online_store.interface import OnlineStore, WriteResult

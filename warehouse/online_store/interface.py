@@ -1,4 +1,4 @@
-"""What an online store can do, whatever keeps it."""
+"""The interface of online stores."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class WriteResult:
-    """What a pass over one table did, in records."""
+    """The effect of a pass over one table, in records."""
 
     n_written: int = 0
     n_unchanged: int = 0
@@ -21,35 +21,34 @@ class WriteResult:
 
 
 class OnlineStore(Protocol):
-    """The online store of one home. Opening it reaches for nothing: it may not be written, or not be up, yet."""
+    """The online store of one home. Opening it does no input or output: it may not exist or answer yet."""
 
     @property
     def place(self) -> str:
-        """Where it is kept, for messages."""
+        """Its location, for messages."""
 
     async def read(self, keys: Sequence[RecordKey]) -> list[Record | None]:
-        """The records of these keys, all of one moment; None if there is none.
+        """The records of these keys, all of the same moment; None for a missing one.
 
-        Raises OnlineStoreUnavailable if no refresh has ever ended or the store does not answer: without it every
-        borrower would look unknown without notice.
+        Raises OnlineStoreUnavailable if no refresh has ever ended or the store does not answer: otherwise every
+        borrower would silently appear unknown.
         """
 
     async def freshness(self) -> Mapping[str, Freshness]:
-        """Source → what its borrowers stood for when a refresh last ended. Raises OnlineStoreUnavailable as above."""
+        """Source → freshness at the end of the last refresh. Raises OnlineStoreUnavailable as above."""
 
     def write(self, table: TableName, batches: Iterable["pa.RecordBatch"], *, snapshot: int) -> WriteResult:
-        """Make a table's records those of ``batches``: only changes are written, and missing records are deleted.
+        """Make a table's records equal to ``batches``: write only changes, delete missing records.
 
-        ``batches`` come ordered by the table's key and hold its columns, ``source``, ``as_of`` and values; ``snapshot``
-        is the lake snapshot they were read from. Raises OnlineStoreError for rows out of order and for types that it
-        cannot hold. One pass at a time: another one waits.
+        ``batches`` are ordered by the table's key and hold its columns, ``source``, ``as_of`` and values as of
+        ``snapshot``. Raises OnlineStoreError for rows out of order and unsupported types. A second pass waits.
         """
 
     def anew(self) -> AbstractContextManager["OnlineStore"]:
-        """A store to write everything to, which takes this one's place at the end: nothing deleted stays behind in it.
+        """A store to write everything to, which replaces this one at the end, without any deleted data.
 
-        If the store keeps no deleted data, that is the store itself. Readers continue, and see one or the other.
+        If the store keeps no deleted data, it is the store itself. Readers continue, and see one or the other.
         """
 
     async def close(self) -> None:
-        """Let go of it; look-ups must have ended."""
+        """Close it; look-ups must have ended."""

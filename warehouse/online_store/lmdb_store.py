@@ -1,8 +1,7 @@
 """The online store in LMDB, a directory of the home: the default, which needs no server.
 
-Each look-up is a read transaction of its own, so the next one sees what a refresh has written; none waits for a writer.
-Readers may be many, in any number of processes and threads. LMDB keeps the bytes of deleted records in free pages: a
-store that must forget is rewritten, and readers open the new one at their next look-up.
+Each look-up is a read transaction: it sees the latest refresh and waits for no writer. LMDB keeps the bytes of deleted
+records in free pages: to forget them the store is rewritten, and readers open the new one at their next look-up.
 """
 
 import shutil
@@ -36,7 +35,7 @@ _MOST_COHORTS = 10_000
 
 
 class LmdbStore:
-    """The store in a directory; ``map_size`` is where its address space starts, and it grows past it."""
+    """The store in a directory; ``map_size``: the initial address space, enlarged when needed."""
 
     def __init__(self, path: Path, *, map_size: int = MAP_SIZE) -> None:
         self._path = path
@@ -44,7 +43,7 @@ class LmdbStore:
         self._layouts: dict[int, Layout] = {}
         self._environment: Environment | None = None
         self._is_complete = False
-        # cohorts are few, and every look-up needs some: decoded once for each commit of a refresh
+        # cohorts are few and used by every look-up: decoded once for each commit of a refresh
         self._cohorts: dict[RecordKey, Record | None] = {}
         self._cohorts_of_commit = -1
 
@@ -80,7 +79,7 @@ class LmdbStore:
         return self._read(read)
 
     def write(self, table: TableName, batches: Iterable["pa.RecordBatch"], *, snapshot: int) -> WriteResult:
-        """See :class:`OnlineStore`; makes the directory where there is none."""
+        """See :class:`OnlineStore`; creates the directory if it is missing."""
         from warehouse.online_store.lmdb_writing import write_table
 
         with opened(self._path, map_size=self._map_size) as environment:
@@ -88,7 +87,7 @@ class LmdbStore:
 
     @contextmanager
     def anew(self) -> Iterator["LmdbStore"]:
-        """See :class:`OnlineStore`: a store beside this one, renamed into its place."""
+        """See :class:`OnlineStore`: a store beside this one, renamed at the end."""
         from warehouse.online_store.lmdb_writing import only_writer
 
         draft, old = (self._path.with_name(f".{self._path.name}.{which}") for which in ("new", "old"))
@@ -113,7 +112,7 @@ class LmdbStore:
 
     def _cohort(self, txn: lmdb.Transaction, environment: Environment, key: RecordKey) -> Record | None:
         if key not in self._cohorts:
-            if len(self._cohorts) >= _MOST_COHORTS:  # values that callers made up are remembered too
+            if len(self._cohorts) >= _MOST_COHORTS:  # includes values that callers invent
                 self._cohorts.clear()
             self._cohorts[key] = self._record(txn, environment, key)
         return self._cohorts[key]
@@ -145,12 +144,12 @@ class LmdbStore:
                     raise self._incomplete()
                 self._environment = acquire(self._path, create=False, map_size=self._map_size)
             with self._environment.begin() as txn:
-                # once complete it stays so; until then a borrower may be missing only because the pass is still running
+                # once complete it stays so; before, a borrower may be missing only because the pass is still running
                 if not self._is_complete and not txn.cursor(self._environment.tables["sources"]).first():
                     raise self._incomplete()
                 self._is_complete = True
                 return read(txn, self._environment)
-        except lmdb.NotFoundError:  # its first writer is just making it
+        except lmdb.NotFoundError:  # its first writer is creating it
             raise self._incomplete() from None
         except lmdb.Error as error:
             raise OnlineStoreUnavailable(f"the online store at {self.place} cannot be read: {error}") from error

@@ -1,7 +1,4 @@
-"""Bring a table of the online store in line with a stream of rows: write changes, delete missing records.
-
-LMDB keeps its keys in the order in which rows come; the two are merged, some thousand rows a transaction.
-"""
+"""Bring a table of the online store in line with rows in key order, some thousand rows a transaction."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -22,14 +19,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ROWS_A_COMMIT = 20_000
-#: A key of the table of sources that is no source's: some pass has ended.
+#: A key of the table of sources that is not a source: a pass has ended.
 _COMPLETE = b"complete"
 
 
 def write_table(
     environment: Environment, path: Path, table: TableName, batches: Iterable["pa.RecordBatch"], snapshot: int
 ) -> WriteResult:
-    """What :meth:`OnlineStore.write` promises, for the environment of the directory ``path``."""
+    """:meth:`OnlineStore.write` for the environment of the directory ``path``."""
     with only_writer(path):
         if environment.is_replaced():
             raise OnlineStoreError(f"the online store at {path} was rewritten while this refresh waited: run it again")
@@ -42,7 +39,7 @@ def write_table(
 
 
 def only_writer(path: Path) -> AbstractContextManager[None]:
-    """One pass at a time over a directory's store: two would each delete what the other has just written."""
+    """One pass at a time over a directory's store: two would each delete the other's records."""
     return file_turn(path / "writer.lock")
 
 
@@ -59,7 +56,7 @@ def _layout_number(environment: Environment, layout: Layout) -> int:
 def _merge(
     environment: Environment, before: Pass, position: bytes, txn: lmdb.Transaction, *, layout: int, rows: list[Row]
 ) -> Pass:
-    """The pass advanced past these rows; ``before`` stays as it is, so that a commit can be tried again."""
+    """The pass advanced past these rows; ``before`` is unchanged, so that a commit can be retried."""
     done, table = before.copy(), environment.tables[before.table]
     stored = InOrder(_behind(position, txn.cursor(table)))
     for row in rows:
@@ -75,7 +72,7 @@ def _merge(
 
 
 def _finish(environment: Environment, before: Pass, position: bytes, txn: lmdb.Transaction) -> Pass:
-    """Delete what lies behind the last row, then say how fresh each source is."""
+    """Delete what follows the last row, then store the freshness of each source."""
     done, table, sources = before.copy(), environment.tables[before.table], environment.tables["sources"]
     for key, _ in InOrder(_behind(position, txn.cursor(table))).before(None):
         txn.delete(key, db=table)
@@ -91,7 +88,6 @@ def _finish(environment: Environment, before: Pass, position: bytes, txn: lmdb.T
 
 
 def _behind(position: bytes, cursor: lmdb.Cursor) -> Iterator[tuple[bytes, bytes]]:
-    """The records whose key comes after ``position``."""
     is_there = cursor.set_range(position)
     if is_there and bytes(cursor.key()) == position:
         is_there = cursor.next()
@@ -106,7 +102,7 @@ def _commit(environment: Environment, write: Callable[[lmdb.Transaction], Pass])
             with environment.begin(write=True) as txn:
                 done = write(txn)
         except lmdb.MapFullError:
-            # the transaction is undone: nothing of it was written
+            # the transaction was rolled back
             environment.handle.set_mapsize(2 * environment.handle.info()["map_size"])
         else:
             return done

@@ -1,14 +1,11 @@
-"""Which store a home has: the one decision on the environment."""
+"""Choose the store of a home by its settings."""
 
 from warehouse.online_store.interface import OnlineStore
 from warehouse.settings import Settings
 
 
 def open_store(settings: Settings) -> OnlineStore:
-    """The home's online store: Redis where ``LOANLAKE_REDIS_URL`` is set, else LMDB in the home.
-
-    Raises SettingError if Redis is configured and its client is not installed.
-    """
+    """LMDB in the home, or Redis if ``LOANLAKE_REDIS_URL`` is set; raises SettingError without its client."""
     if settings.redis_url is not None:
         from warehouse.online_store.redis_store import RedisStore
 

@@ -1,8 +1,7 @@
 """Keys and records of the online store as bytes.
 
-A record is a fixed header and a MessagePack array of the source and the values, in the order of a *layout*: the names
-of the columns, kept once under a number. So a record of thirty columns takes about 300 bytes instead of 900, and "has
-anything changed?" is one comparison of bytes.
+A record is a fixed header and a MessagePack array of the source and the values, ordered by a *layout*: column names
+stored once. A record of thirty columns takes about 300 bytes instead of 900; equal bytes mean that nothing changed.
 """
 
 import struct
@@ -27,17 +26,17 @@ _DECODER = msgspec.msgpack.Decoder()
 
 
 class RecordKey(NamedTuple):
-    """Which record: made by :func:`borrower_key` and :func:`cohort_key`."""
+    """Key of a record: created by :func:`borrower_key` and :func:`cohort_key`."""
 
     table: TableName
     key: bytes
 
 
 class Record(msgspec.Struct, frozen=True):
-    """What is known of one borrower or cohort.
+    """The stored values of one borrower or cohort.
 
-    ``values``: column → value (int, float, bool, str, date, datetime or None). ``as_of``: everything known before that
-    time (naive UTC) is in them. ``snapshot``: the lake snapshot in which the same values stand.
+    ``values``: column → value (int, float, bool, str, date, datetime or None). ``as_of``: they include everything known
+    before that time (naive UTC). ``snapshot``: the lake snapshot with the same values.
     """
 
     values: dict[str, Any]
@@ -47,14 +46,14 @@ class Record(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Layout:
-    """The columns of records, in order, and which of them are dates and timestamps (MessagePack has neither)."""
+    """The columns of records, in order, and which are dates and timestamps (MessagePack has neither)."""
 
     columns: tuple[str, ...]
     dates: tuple[int, ...] = ()
     timestamps: tuple[int, ...] = ()
 
     def to_bytes(self) -> bytes:
-        """For the store's table of layouts."""
+        """Bytes for the store's table of layouts."""
         return _ENCODER.encode([self.columns, self.dates, self.timestamps])
 
     @classmethod
@@ -66,18 +65,18 @@ class Layout:
 
 @dataclass(frozen=True)
 class Freshness:
-    """Of one source: what its whole table in the store stands for; ``as_of`` in naive UTC."""
+    """The state of a source's whole table in the store; ``as_of`` in naive UTC."""
 
     as_of: datetime
     snapshot: int
 
     def to_bytes(self) -> bytes:
-        """For the store's table of sources."""
+        """Bytes for the store's table of sources."""
         return _ENCODER.encode([to_microseconds(self.as_of), self.snapshot])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Freshness":
-        """The inverse of :meth:`to_bytes`; what was read before is remembered, for each look-up reads it."""
+        """The inverse of :meth:`to_bytes`; cached, since each look-up calls it."""
         return _freshness(data)
 
 
@@ -94,13 +93,13 @@ def source_key(table: TableName, source: str) -> bytes:
 
 
 def borrower_key(borrower_id: str) -> RecordKey:
-    """The key of a borrower's history; byte order is DuckDB's order of the text."""
+    """The key of a borrower's history; sorts as the text does in DuckDB."""
     return RecordKey("borrowers", _key("borrower_id", (borrower_id,)))
 
 
 @lru_cache(maxsize=4096)
 def cohort_key(source: str, segment: str, value: str) -> RecordKey:
-    """The key of a cohort, such as ('simulated', 'purpose', 'car'); byte order is DuckDB's by the three columns."""
+    """The key of a cohort, such as ('simulated', 'purpose', 'car'); sorts as the three columns do in DuckDB."""
     return RecordKey("cohorts", _key("cohort", (source, segment, value)))
 
 
@@ -125,20 +124,17 @@ def encode_record(layout: int, as_of: int, snapshot: int, body: bytes) -> bytes:
 
 
 def is_same(stored: bytes, layout: int, body: bytes) -> bool:
-    """Whether a stored record says the same as a body of this layout, whatever its time."""
+    """Whether a stored record has the same values as a body of this layout, whatever its time."""
     return _HEADER.unpack_from(stored)[0] == layout and stored[_HEADER.size :] == body
 
 
 def layout_number(stored: bytes) -> int:
-    """The number of the layout that a stored record's values are in."""
+    """The layout number of a stored record."""
     return int(_HEADER.unpack_from(stored)[0])
 
 
 def decode_record(stored: bytes, layout: Layout, freshness: Callable[[str], Freshness | None]) -> Record:
-    """A stored record; ``freshness`` gives what the last complete pass over its table says of its source.
-
-    A record that a pass left alone is as recent as that pass, which would have rewritten it.
-    """
+    """A stored record, as recent as the last complete pass over its table, which ``freshness`` gives by source."""
     _, as_of, snapshot = _HEADER.unpack_from(stored)
     source, *values = _DECODER.decode(memoryview(stored)[_HEADER.size :])
     if layout.dates or layout.timestamps:
@@ -150,7 +146,7 @@ def decode_record(stored: bytes, layout: Layout, freshness: Callable[[str], Fres
 
 
 def restore_times(values: list[Any], layout: Layout) -> None:
-    """Turn the texts that MessagePack made of dates and timestamps back, in place."""
+    """Convert the texts of dates and timestamps, which MessagePack lacks, back in place."""
     for index in layout.dates:
         if values[index] is not None:
             values[index] = date.fromisoformat(values[index])
@@ -160,7 +156,7 @@ def restore_times(values: list[Any], layout: Layout) -> None:
 
 
 def to_microseconds(time: datetime) -> int:
-    """A naive UTC time since 1970."""
+    """A naive UTC time as microseconds since 1970."""
     return (time - _EPOCH) // timedelta(microseconds=1)
 
 

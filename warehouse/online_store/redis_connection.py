@@ -15,19 +15,19 @@ except ImportError as error:
 
 __all__ = ["RedisError", "connect"]
 
-#: Commands at a time of one client; more wait, within their time limit.
+#: Concurrent commands of one client; more wait, within their time limit.
 _CONNECTIONS = 64
 
 
 def connect(url: str, *, timeout_seconds: float) -> redis.asyncio.Redis:
-    """A client of the running event loop, whose commands wait no longer than ``timeout_seconds``."""
+    """A client of the running event loop; its commands time out after ``timeout_seconds``."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         url,
         max_connections=_CONNECTIONS,
         timeout=timeout_seconds,
         socket_timeout=timeout_seconds,
         socket_connect_timeout=timeout_seconds,
-        # once, and not after a time-out: a connection that the server closed while it was idle
+        # once, not after a time-out: for a connection that the server closed while it was idle
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
     return redis.asyncio.Redis.from_pool(pool)

@@ -1,4 +1,4 @@
-"""The fields of the hash that holds a home's records in Redis."""
+"""Fields of the Redis hash with a home's records."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ META = b"meta"
 
 @dataclass
 class Meta:
-    """What a home's records need beside themselves; ``is_complete``: some pass over a table has ended."""
+    """Data of a home beside its records; ``is_complete``: a pass over a table has ended."""
 
     is_complete: bool = False
     layouts: dict[int, Layout] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class Meta:
 
     @classmethod
     def from_bytes(cls, data: bytes | None) -> "Meta":
-        """The inverse of :meth:`to_bytes`; no data is a store that nothing was written to."""
+        """The inverse of :meth:`to_bytes`; None for an empty store."""
         if data is None:
             return cls()
         is_complete, layouts, sources = msgspec.msgpack.decode(data)
@@ -37,5 +37,5 @@ class Meta:
 
 
 def record_field(table: TableName, key: bytes) -> bytes:
-    """The field of a record in the hash; no table's begins as ``meta`` does."""
+    """The field of a record in the hash; never begins with ``meta``."""
     return table[:1].encode() + key

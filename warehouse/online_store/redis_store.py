@@ -1,8 +1,7 @@
 """The online store in Redis, for API processes on several machines.
 
-One hash, ``<prefix>:records``, holds every record of a home and, in the field ``meta``, layouts and freshness. So one
-HMGET is one look-up, of one moment, and a server that has lost its data has lost ``meta`` with it, which shows. Beside
-it each table has a sorted set of its keys, for refreshes alone (``redis_writing``).
+One hash, ``<prefix>:records``, holds all records of a home and, in the field ``meta``, layouts and freshness. One HMGET
+is a look-up of one moment; lost data shows as a lost ``meta``. Refreshes alone use sorted sets of each table's keys.
 """
 
 import asyncio
@@ -31,10 +30,7 @@ if TYPE_CHECKING:
 
 
 class RedisStore:
-    """The store of one home on a Redis server, under keys that begin with ``prefix``.
-
-    A look-up that takes ``timeout_seconds`` is given up. ``turn_seconds``: how long a refresh waits for another one.
-    """
+    """One home's store under keys with ``prefix``; ``turn_seconds``: how long a refresh waits for another one."""
 
     def __init__(self, url: str, *, prefix: str, timeout_seconds: float, turn_seconds: float) -> None:
         self._url = url
@@ -46,13 +42,13 @@ class RedisStore:
 
     @property
     def place(self) -> str:
-        """The server and the keys' prefix, without what the URL may say of a user and a password."""
+        """The server and the keys' prefix, without a user and password in the URL."""
         parts = urlsplit(self._url)
         server = f"{parts.hostname or 'localhost'}:{parts.port or 6379}" if parts.scheme != "unix" else parts.path
         return f"{parts.scheme}://{server} ({self._prefix})"
 
     async def read(self, keys: Sequence[RecordKey]) -> list[Record | None]:
-        """See :class:`OnlineStore`; one round trip, whatever the number of keys."""
+        """See :class:`OnlineStore`; one round trip for any number of keys."""
         meta, *stored = await self._fetch([META, *(record_field(key.table, key.key) for key in keys)])
         known = self._complete(meta)
         return [
@@ -76,7 +72,7 @@ class RedisStore:
 
         from warehouse.online_store.redis_writing import write_table  # redis is an extra
 
-        # a refresh may wait longer than a request: a busy server answers a page of 10,000 keys in its own time
+        # a refresh may wait longer than a request: a busy server is slow to return a page of 10,000 keys
         client = redis.Redis.from_url(self._url, socket_timeout=30.0, socket_connect_timeout=5.0)
         try:
             return write_table(client, self._prefix, table, batches, snapshot, turn_seconds=self._turn_seconds)
@@ -86,7 +82,7 @@ class RedisStore:
             client.close()
 
     def anew(self) -> AbstractContextManager["RedisStore"]:
-        """See :class:`OnlineStore`: Redis frees what is deleted, so this is the store itself."""
+        """See :class:`OnlineStore`: the store itself, since Redis frees deleted data."""
         return nullcontext(self)
 
     async def close(self) -> None:
@@ -109,13 +105,13 @@ class RedisStore:
         return found
 
     def _client(self) -> Any:
-        # made by the first look-up: connections belong to the event loop that opened them
+        # created by the first look-up: connections belong to the event loop that opened them
         if self._readers is None:
             self._readers = connect(self._url, timeout_seconds=self._timeout)
         return self._readers
 
     def _complete(self, data: bytes | None) -> Meta:
-        # it changes with a refresh only, and takes longer to decode than a record
+        # changes only with a refresh, and takes longer to decode than a record
         if data is not None and data != self._meta[0]:
             self._meta = (data, Meta.from_bytes(data))
         if data is None or not self._meta[1].is_complete:

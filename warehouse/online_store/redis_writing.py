@@ -1,9 +1,8 @@
 """Bring a table of the Redis store in line with a stream of rows: write changes, delete missing records.
 
-``<prefix>:<table>`` is a sorted set whose members, all of score 0, are a record's key and the digest of its content.
-They come in the order of the rows, and the two are merged: only keys and digests are read back, some thousand at a
-time.
-Records and set change together, some thousand rows a transaction; how recent a source is, is said when the pass ends.
+``<prefix>:<table>`` is a sorted set with members of score 0: a record's key and the digest of its content. Rows have
+the same order; the two are merged, so only keys and digests are read back, some thousand at a time. Records and set
+change together, some thousand rows a transaction; the freshness of sources is stored when the pass ends.
 """
 
 import time
@@ -27,19 +26,17 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import redis
 
-#: Rows per transaction: Redis serves no other client while it runs, 2 to 10 ms.
+#: Rows per transaction, which blocks all other Redis clients for 2 to 10 ms.
 _ROWS_A_COMMIT = 2_000
 _INDEX_PAGE = 10_000
 _DIGEST_BYTES = 8
-#: A refresh that died gives its turn up after so long; a live one renews it with each transaction.
+#: A dead refresh loses its turn after this time; a live one renews it with each transaction.
 _TURN_EXPIRES_SECONDS = 120
 _POLL_SECONDS = 0.2
 
 
 @dataclass
 class _Changes:
-    """What one transaction does."""
-
     put: dict[bytes, bytes] = field(default_factory=dict)
     index: list[bytes] = field(default_factory=list)
     gone: list[bytes] = field(default_factory=list)
@@ -58,9 +55,9 @@ def write_table(
     *,
     turn_seconds: float,
 ) -> WriteResult:
-    """What :meth:`OnlineStore.write` promises."""
+    """:meth:`OnlineStore.write` for Redis."""
     batched = read_rows(table, batches, at_once=_ROWS_A_COMMIT)
-    first = next(batched, None)  # before the turn is taken: the lake's sort may take longer than a turn lasts
+    first = next(batched, None)  # before the turn begins: the lake's sort may take longer than a turn lasts
     with _Turn.taken(client, prefix, turn_seconds) as turn:
         this = _Writing(Pass(table, snapshot), turn, InOrder(_members(client, f"{prefix}:{table}")))
         for layout, rows in chain([first] if first else [], batched):
@@ -74,15 +71,12 @@ def write_table(
 
 @dataclass
 class _Writing:
-    """One pass over a table, and what its next transaction does."""
-
     done: Pass
     turn: "_Turn"
     stored: InOrder[bytes]
     changes: _Changes = field(default_factory=_Changes)
 
     def merge(self, row: Row, layout: int) -> None:
-        """Forget what the store holds before this row, and write the row where it differs."""
         self._forget_before(row.key)
         before, now = self.stored.at(row.key), _member(row.key, layout, row.body)
         if before != now:
@@ -95,7 +89,6 @@ class _Writing:
         self.done.count(row, is_written=before != now)
 
     def finish(self) -> None:
-        """Forget what lies behind the last row, then say how fresh each source is."""
         self._forget_before(None)
         meta, of_table = self.turn.read_meta(), source_key(self.done.table, "")
         others = {key: fresh for key, fresh in meta.sources.items() if not key.startswith(of_table)}
@@ -117,12 +110,12 @@ class _Writing:
 
 
 def _member(key: bytes, layout: int, body: bytes) -> bytes:
-    # the NUL keeps the order of the keys: without it a digest could outrank a longer key's next character
+    # the NUL keeps the order of keys: without it a digest could sort after a longer key's next character
     return key + b"\0" + blake2b(body, digest_size=_DIGEST_BYTES, salt=b"%d" % layout).digest()
 
 
 def _members(client: Any, name: str) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and members of a sorted set in order, read page by page, ahead of what the pass writes."""
+    """Keys and members of a sorted set in order, read page by page ahead of the pass's writes."""
     start = b"-"
     while page := client.zrange(name, start, b"+", bylex=True, offset=0, num=_INDEX_PAGE):
         yield from ((member[: -_DIGEST_BYTES - 1], member) for member in page)
@@ -131,7 +124,7 @@ def _members(client: Any, name: str) -> Iterator[tuple[bytes, bytes]]:
 
 @dataclass
 class _Turn:
-    """The one pass at a time over a home's records; a transaction of a pass that lost its turn changes nothing."""
+    """The right to pass over a home's records, one holder at a time; after losing it, transactions change nothing."""
 
     client: Any
     prefix: str
@@ -159,15 +152,12 @@ class _Turn:
 
     @property
     def lock(self) -> str:
-        """The key that holds the token of whose turn it is."""
         return f"{self.prefix}:turn"
 
     def read_meta(self) -> Meta:
-        """As it is now; only this pass changes it."""
         return Meta.from_bytes(self.client.hget(f"{self.prefix}:records", META))
 
     def layout_number(self, layout: Layout) -> int:
-        """The number of a layout, given to it where it is new."""
         if self._layout is not None and self._layout[0] == layout:
             return self._layout[1]
         meta = self.read_meta()
@@ -180,12 +170,12 @@ class _Turn:
         return number
 
     def keep(self) -> None:
-        """Renew the turn where it is due: a pass that finds nothing changed commits nothing else."""
+        """Renew the turn if due: a pass without changes commits nothing else."""
         if time.monotonic() - self._renewed_at > _TURN_EXPIRES_SECONDS / 4:
             self.commit("borrowers", _Changes())
 
     def commit(self, table: TableName, changes: _Changes, meta: Meta | None = None) -> None:
-        """All of it or, where the turn was lost, nothing; raises OnlineStoreError then."""
+        """Commit all changes, or raise OnlineStoreError and change nothing if the turn was lost."""
         records, index = f"{self.prefix}:records", f"{self.prefix}:{table}"
         with self.client.pipeline(transaction=True) as pipe:
             pipe.watch(self.lock)
@@ -210,7 +200,7 @@ class _Turn:
         self._renewed_at = time.monotonic()
 
     def give_up(self) -> None:
-        """Let the next pass begin; a turn that is another's by now is left alone."""
+        """Let the next pass begin; does nothing if the turn was lost."""
         with self.client.pipeline(transaction=True) as pipe:
             pipe.watch(self.lock)
             if pipe.get(self.lock) != self.token:

@@ -1,4 +1,4 @@
-"""From the lake's online models to the online store."""
+"""Copy the lake's online models to the online store."""
 
 import time
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _ROWS_A_BATCH = 50_000
 
 @dataclass(frozen=True)
 class RefreshResult:
-    """What a refresh did; ``snapshot`` is the lake snapshot that the store now mirrors."""
+    """The result of a refresh; ``snapshot``: the lake snapshot that the store now mirrors."""
 
     borrowers: WriteResult
     cohorts: WriteResult
@@ -31,13 +31,12 @@ class RefreshResult:
 
 
 def refresh(settings: Settings, *, anew: bool = False) -> RefreshResult:
-    """Make the online store mirror the lake's online models as they are now.
+    """Make the online store mirror the lake's current online models.
 
-    Only changed records are written, and borrowers and cohorts that the lake no longer has are deleted. Takes no writer
-    lease: it reads one snapshot of the lake, the newest when its turn comes. A repeated refresh continues
-    where it stopped. ``anew`` writes every record to a new store that replaces the old one, so that no byte of deleted
-    ones is left. Raises LakeError if dbt has not built the models yet, OnlineStoreUnavailable if the store does not
-    answer.
+    Writes only changed records, and deletes borrowers and cohorts that the lake no longer has. Takes no writer lease:
+    it reads one snapshot, the newest when its turn comes. Repeating an interrupted refresh continues it. ``anew``
+    writes all records to a new store that replaces the old one and all bytes of deleted records. Raises LakeError if
+    dbt has not built the models, OnlineStoreUnavailable if the store does not answer.
     """
     from warehouse.lake.connection import connect
 
@@ -49,7 +48,7 @@ def refresh(settings: Settings, *, anew: bool = False) -> RefreshResult:
 
 @contextmanager
 def _turn(settings: Settings) -> Iterator[None]:
-    """One refresh of a home at a time, lake included: one that waits with an older snapshot would put it back."""
+    """One refresh of a home at a time, lake read included: a waiting one with an older snapshot would restore it."""
     with file_turn(settings.online_store.with_name(f".{settings.online_store.name}.lock")):
         yield
 
@@ -60,7 +59,7 @@ def _refreshed(con: "duckdb.DuckDBPyConnection", store: OnlineStore, started: fl
     from warehouse.lake.connection import current_snapshot
 
     try:
-        con.execute("begin transaction")  # both tables of one snapshot
+        con.execute("begin transaction")  # both tables from one snapshot
         snapshot = current_snapshot(con)
         with store.anew() if anew else nullcontext(store) as target:
             borrowers = con.execute(f"select * from {BORROWERS} order by borrower_id")

@@ -1,8 +1,4 @@
-"""Rows of the lake's online models as what a store writes, checked and in order, and beside what it holds already.
-
-Both come in order of key: one pass over the two takes the memory of a batch, and one that changes nothing writes
-nothing.
-"""
+"""Rows of the online models, checked and merged by key with what a store holds, in the memory of one batch."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,7 +27,7 @@ _Stored = TypeVar("_Stored")
 
 
 class Row(NamedTuple):
-    """One record to be: ``as_of`` in microseconds since 1970, ``body`` the source and values."""
+    """One record to write: ``as_of`` in microseconds since 1970, ``body`` the source and values."""
 
     key: bytes
     source: str
@@ -54,9 +50,9 @@ _TABLES: dict[TableName, _Table] = {
 def read_rows(
     table: TableName, batches: Iterable["pa.RecordBatch"], *, at_once: int
 ) -> Iterator[tuple[Layout, list[Row]]]:
-    """The batches' rows, at most ``at_once`` of them, and the layout of their values.
+    """The batches' rows, at most ``at_once`` at a time, and the layout of their values.
 
-    Raises OnlineStoreError for a row whose key is not above the one before it, and for a column that cannot be held.
+    Raises OnlineStoreError for a key that is not above the previous one, and for a column of an unsupported type.
     """
     of_table, last = _TABLES[table], b""
     for batch in batches:
@@ -75,7 +71,7 @@ def read_rows(
 
 @dataclass
 class Pass:
-    """One pass over a table: the clocks of the sources seen, and what it did."""
+    """One pass over a table: the clock of each source seen, and the effect so far."""
 
     table: TableName
     snapshot: int
@@ -83,18 +79,18 @@ class Pass:
     result: WriteResult = field(default_factory=WriteResult)
 
     def copy(self) -> "Pass":
-        """A pass that can go on without changing this one."""
+        """An independent copy."""
         return replace(self, clocks=dict(self.clocks), result=replace(self.result))
 
     def count(self, row: Row, *, is_written: bool) -> None:
-        """Note a row: written, or left as it was."""
+        """Count a row as written or unchanged."""
         self.result.n_written += is_written
         self.result.n_unchanged += not is_written
-        # the least recent row counts: a source is as fresh as its stalest borrower
+        # a source is as fresh as its stalest borrower
         self.clocks[row.source] = min(row.as_of, self.clocks.get(row.source, row.as_of))
 
     def freshness(self) -> dict[bytes, Freshness]:
-        """How fresh each source is once the pass has ended, by its key in the store."""
+        """The freshness of each source at the end of the pass, by its key in the store."""
         return {
             source_key(self.table, source): Freshness(to_datetime(as_of), self.snapshot)
             for source, as_of in self.clocks.items()
@@ -102,20 +98,20 @@ class Pass:
 
 
 class InOrder(Generic[_Stored]):
-    """Stored keys in order, each with what is stored; read one ahead, so that the one given may be deleted."""
+    """Stored (key, value) pairs in order; reads one ahead, so that the current one may be deleted."""
 
     def __init__(self, stored: Iterator[tuple[bytes, _Stored]]) -> None:
         self._stored = stored
         self._next = next(stored, None)
 
     def before(self, key: bytes | None) -> Iterator[tuple[bytes, _Stored]]:
-        """Those whose key comes before this one (all that are left, for None): no row has them any more."""
+        """Pairs with keys before this one (for None: all others), which no row has."""
         while (found := self._next) is not None and (key is None or found[0] < key):
             self._next = next(self._stored, None)
             yield found
 
     def at(self, key: bytes) -> _Stored | None:
-        """What is stored at this key, if anything; only after :meth:`before` of the same key."""
+        """The value stored at this key, or None; only after :meth:`before` of the same key."""
         found = self._next
         if found is None or found[0] != key:
             return None

@@ -1,6 +1,5 @@
-"""What the warehouse holds about a person: found, exported, erased, and replaced by pseudonyms in logs."""
+"""A person's data in the warehouse: found, exported, erased, or replaced by pseudonyms in logs."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "batches",
     "erasure",

@@ -1,7 +1,7 @@
-"""Find a person in the files of batches, remove them, or replace their ids by pseudonyms.
+"""Find a person in the files of batches, and remove them or replace their ids by pseudonyms.
 
-A sent line belongs to a person if it names their borrower or application id, or contains their id anywhere (a refused
-value is shown in its problem). Results and decisions are found by their id columns.
+A sent line is a person's if it names their borrower or application id, or contains their id anywhere (a problem quotes
+the refused value). Results and decisions are found by their id columns.
 """
 
 import json
@@ -25,7 +25,7 @@ _TEXT_COLUMNS = ("problem", "inputs")
 
 
 def held_in_batches(settings: Settings, person: Person) -> list[dict[str, Any]]:
-    """What batches hold of a person, as they sent it and as it came out, in plain JSON types."""
+    """A person's data in batches, as sent and as returned, in plain JSON types."""
     found = [
         {"batch": batch_id, **msgspec.to_builtins(row)} for batch_id, row in sent_rows(settings) if _is_of(row, person)
     ]
@@ -35,10 +35,10 @@ def held_in_batches(settings: Settings, person: Person) -> list[dict[str, Any]]:
 
 
 def erase_from_batches(settings: Settings, person: Person, pattern: str, *, rename: Callable[[str], str] | None) -> int:
-    """Take a person out of every batch's files; how many files were changed. ``pattern``: their ids in free text.
+    """Remove a person from batches' files; returns the number of changed files. ``pattern``: their ids in free text.
 
-    With ``rename`` rows stay, under other ids. A batch that is being scored meanwhile is reached by asking again.
-    Drafts of rows that hold the person are deleted: if a server still writes one, its batch is refused.
+    With ``rename`` rows stay, under other ids. Repeat the call to reach a batch that is being scored. Drafts of rows
+    with the person are deleted: a batch that a server is still writing is then refused.
     """
     for directory in settings.batches.glob("*/"):
         remove_abandoned(directory)
@@ -79,7 +79,7 @@ def _erase_lines(
 def _erase_draft(path: Path, person: Person, pattern: re.Pattern[str]) -> bool:
     with suppress(FileNotFoundError), path.open("rb") as file:
         for line in file:
-            # the last one may not be whole
+            # the last line may be incomplete
             is_theirs = line.endswith(b"\n") and _is_of(msgspec.json.decode(line, type=SentRow), person)
             if is_theirs or pattern.search(line.decode(errors="replace")):
                 path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Erase a person from the lake as it stands and from the landing files; with pseudonyms, their rows stay without them.
+"""Erase a person from the lake's current state and the landing files, or keep their rows under pseudonyms.
 
-Old snapshots cannot be written to: they go by maintenance. What live models read of them is kept elsewhere, without the
-person (:mod:`warehouse.lake.training_rows`). Everything that changes in the lake changes in one transaction.
+Old snapshots cannot be changed: maintenance expires them. Rows of them that live models read are kept elsewhere,
+without the person (:mod:`warehouse.lake.training_rows`). All changes to the lake are one transaction.
 """
 
 import json
@@ -25,7 +25,7 @@ from warehouse.sources.erasing import RewrittenFile, without_lines
 from warehouse.sources.parquet_file import is_parquet
 from warehouse.sql.quoting import identifier, literal
 
-#: Columns of tables that programs write in which a message or an example may name anyone.
+#: Columns of program-written tables whose messages or examples may name a person.
 FREE_TEXTS = {
     "monitoring.contract_violations": ("examples",),
     "monitoring.feature_skew": ("examples",),
@@ -35,18 +35,14 @@ FREE_TEXTS = {
     "serving.person_requests": ("reason",),
 }
 _METADATA = f"__ducklake_metadata_{CATALOG}"
-#: Replaces an id in a text.
 ERASED = "erased"
-#: Lines of landing files by the file's path below the landing directory.
+#: Path below the landing directory → line numbers.
 LandingLines = dict[str, list[int]]
 
 
 @dataclass(frozen=True)
 class LakeErasure:
-    """What is to be changed in the lake. ``names``: None deletes.
-
-    ``kept``: training tables and snapshots of which the other rows must stay readable (:func:`rows_to_keep`).
-    """
+    """``names``: pseudonyms; None deletes. ``kept``: training tables at snapshots to keep (:func:`rows_to_keep`)."""
 
     person: Person
     held: tuple[HeldRows, ...]
@@ -55,10 +51,7 @@ class LakeErasure:
 
 
 def naming_pattern(person: Person) -> str:
-    """A regular expression, for Python and DuckDB, of the person's ids in free text.
-
-    Ids that are short numbers are left out: in a text they are other numbers too.
-    """
+    """A regular expression of the person's ids in text, without short numbers, which may mean something else."""
     ids = sorted(name for names in person.ids.values() for name in names if not name.isdecimal() or len(name) > 11)
     return rf"\b(?:{'|'.join(map(re.escape, ids))})\b" if ids else r"a\bb"
 
@@ -66,7 +59,7 @@ def naming_pattern(person: Person) -> str:
 def landing_lines(
     settings: Settings, con: duckdb.DuckDBPyConnection, held: Collection[HeldRows], person: Person
 ) -> LandingLines:
-    """Where the landing files have rows of the person, and lines that are no row but hold their id in its place."""
+    """Lines of landing files with rows of the person, and rejected lines with the person's id in its field."""
     found: dict[str, set[int]] = {}
     for rows in held:
         if rows.raw is None:
@@ -86,7 +79,7 @@ def landing_lines(
 
 
 def rewrite_landing(settings: Settings, lines: LandingLines) -> dict[str, RewrittenFile]:
-    """The landing files without these lines, each written beside the one it will replace, if that is still there."""
+    """The landing files without these lines, each written beside its original; missing files are skipped."""
     return {
         name: without_lines(path, numbers, notes=_notes(name))
         for name, numbers in lines.items()
@@ -102,9 +95,9 @@ def erase(
     rewritten: Mapping[str, RewrittenFile],
     record: Callable[[Mapping[str, int]], None],
 ) -> dict[str, int]:
-    """Change the lake, in one transaction, and rewrite the files of its newest snapshot; rows by table.
+    """Change the lake in one transaction and rewrite the files of its newest snapshot; returns rows by table.
 
-    ``con`` is a writer's. ``record`` is told the rows, and writes to the same transaction that this was done.
+    ``con`` is a writer's. ``record`` gets the counts, and records the erasure in the same transaction.
     """
     con.execute("begin")
     for table, snapshot in what.kept:
@@ -125,7 +118,7 @@ def erase(
     _erase_texts(con, naming_pattern(what.person))
     record(counts)
     con.execute("commit")
-    # called, not selected from, or nothing is committed; every deleted row goes, however few a file has
+    # `call`, not `select`, which would commit nothing; threshold 0 removes every deleted row, even one in a large file
     con.execute(f"call ducklake_rewrite_data_files('{CATALOG}', delete_threshold => 0)").fetchall()
     _forget_bounds(con, what.person)
     return counts
@@ -134,7 +127,7 @@ def erase(
 def rows_to_keep(
     con: duckdb.DuckDBPyConnection, held: Collection[HeldRows], named: Collection[int]
 ) -> tuple[tuple[str, int], ...]:
-    """Training tables as of the ``named`` snapshots that have a row of the person, in whatever table."""
+    """Training tables and ``named`` snapshots with a row of the person."""
     kept = kept_snapshots(con)
     holding = [
         snapshot
@@ -150,7 +143,7 @@ def _has_rows(con: duckdb.DuckDBPyConnection, table: str, snapshot: int, conditi
         return bool(
             con.execute(f"select 1 from {table} at (version => {snapshot}) where {condition} limit 1").fetchall()
         )
-    except duckdb.Error:  # no such table, column or snapshot
+    except duckdb.Error:  # the table, column or snapshot does not exist
         return False
 
 
@@ -177,7 +170,7 @@ def _erase_rows(con: duckdb.DuckDBPyConnection, rows: HeldRows, what: LakeErasur
 
 
 def _new_values(con: duckdb.DuckDBPyConnection, rows: HeldRows, what: LakeErasure) -> dict[str, str]:
-    """Column → SQL; nothing where rows are to be deleted, as those are that a build makes of raw rows again."""
+    """Column → SQL; empty if rows must be deleted, as must those that a build recomputes from raw rows."""
     if what.names is None:
         return {}
     if rows.raw is not None:
@@ -186,7 +179,7 @@ def _new_values(con: duckdb.DuckDBPyConnection, rows: HeldRows, what: LakeErasur
     for column in sorted(rows.ids):
         found = con.execute(f"select distinct {column} from {rows.relation} where {rows.condition}").fetchall()
         names = {name for (name,) in found if name is not None}
-        # a decision's or a report's id derives from the application's, or is known to its caller
+        # the id of a decision or report derives from the application's, or its caller knows it
         mine = names & what.person.ids[column] if column in ("application_id", "borrower_id") else names
         if mine:
             values[column] = _renamed(column, mine, what.names)
@@ -214,10 +207,7 @@ def _erase_texts(con: duckdb.DuckDBPyConnection, pattern: str) -> None:
 
 
 def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
-    """Update the catalog's least and greatest value of a column if one of them names the person.
-
-    DuckLake 1.0 does so as it rewrites a file, but not where no row of a table is left to be written.
-    """
+    """Update a catalog minimum or maximum that names the person; DuckLake 1.0 does not if no row is left."""
     ids = "|".join(sorted(re.escape(name) for names in person.ids.values() for name in names))
     columns = con.execute(
         "select stats.table_id, stats.column_id, schema_name, table_name, column_name "
@@ -231,7 +221,7 @@ def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
         [rf"\b(?:{ids})\b"],
     ).fetchall()
     for table_id, column_id, schema, table, column in columns:
-        # empty, not null, if there is no row: DuckLake can't compare the next insert's values with null
+        # empty, not null, without rows: DuckLake can't compare the next insert's values with null
         text = identifier(column)
         bounds = con.execute(
             f"select coalesce(min({text}), ''), coalesce(max({text}), '') from {identifier(schema, table)}"
@@ -244,7 +234,6 @@ def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
 
 
 def _rejected(settings: Settings, rows: HeldRows, person: Person, *, folder: str, file: str) -> str | None:
-    """The condition for refused lines of a file whose id field is the person's."""
     path = settings.landing / folder / file
     if rows.raw is None or not path.exists() or is_parquet(path):
         return None

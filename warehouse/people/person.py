@@ -1,8 +1,7 @@
-"""Everything a home holds of one borrower, found by their ids: in the lake as it stands, the decision log and batches.
+"""All data of one borrower in a home, found by their ids: in the lake's current state, the decision log and batches.
 
-Rows are found by columns, not by a list of tables: ``borrower_id``, ``application_id`` and ``decision_id`` wherever a
-table has them, raw rows by what the lender declares (:mod:`warehouse.raw.keys`), and what carries only file and line by
-the raw rows that stand there.
+Columns identify rows, not a list of tables: ``borrower_id``, ``application_id`` and ``decision_id`` in any table, raw
+rows by the lender's declaration (:mod:`warehouse.raw.keys`), and rows with only file and line by those raw rows.
 """
 
 import sqlite3
@@ -26,13 +25,13 @@ from warehouse.sql.quoting import identifier, literal
 from warehouse.values.formats import NULL_WORDS
 
 _ID_COLUMNS = {"borrower_id", "application_id", "decision_id"}
-#: Columns that name a person, though rows need not be looked for by them.
+#: Columns that name a person but are not needed to find rows.
 _NAMING_COLUMNS = _ID_COLUMNS | {"answered_decision_id", "outcome_id"}
 
 
 @dataclass
 class Person:
-    """A borrower's ids over the whole home. ``sources``: the lenders that know them."""
+    """A borrower's ids in the whole home. ``sources``: the lenders that know them."""
 
     borrower_id: str
     application_ids: set[str] = field(default_factory=set)
@@ -41,7 +40,7 @@ class Person:
 
     @property
     def ids(self) -> dict[str, set[str]]:
-        """Column → values that name this person."""
+        """Column → values that identify this person."""
         return {
             "borrower_id": {self.borrower_id},
             "application_id": self.application_ids,
@@ -50,17 +49,13 @@ class Person:
 
     @property
     def raw_ids(self) -> dict[Kind, set[str]]:
-        """What :class:`RawTable` looks for."""
+        """The ids that :class:`RawTable` searches."""
         return {"application": self.application_ids, "borrower": {self.borrower_id}}
 
 
 @dataclass(frozen=True)
 class HeldRows:
-    """Rows of one table that are about the person: the condition that finds them.
-
-    ``ids``: those of the table's columns that hold ids of the platform, ``json``: those of JSON text with ids in it.
-    ``raw``: what a raw table declares.
-    """
+    """Rows of one table about the person. ``ids``, ``json``: columns of ids, of JSON with ids. ``raw``: declaration."""
 
     schema: str
     name: str
@@ -71,18 +66,16 @@ class HeldRows:
 
     @property
     def table(self) -> str:
-        """The table as people call it: ``schema.table``."""
+        """The table's name, ``schema.table``."""
         return f"{self.schema}.{self.name}"
 
     @property
     def relation(self) -> str:
-        """The table as SQL has it."""
+        """The table, quoted for SQL."""
         return identifier(self.schema, self.name)
 
 
 class _Line(NamedTuple):
-    """A raw row of the person: where it was received, and when."""
-
     lender: str
     entity: str
     file: str
@@ -91,7 +84,7 @@ class _Line(NamedTuple):
 
 
 def find_person(settings: Settings, con: duckdb.DuckDBPyConnection, borrower_id: str) -> Person:
-    """The person's ids; raises NotFoundError where neither the lake nor the decision log knows the borrower."""
+    """The person's ids; raises NotFoundError if neither the lake nor the decision log has the borrower."""
     person, columns = Person(borrower_id), _columns(con)
     is_known = False
     for table, names in columns.items():
@@ -122,11 +115,11 @@ def find_person(settings: Settings, con: duckdb.DuckDBPyConnection, borrower_id:
 
 
 def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person) -> Iterator[HeldRows]:
-    """Where the lake as it stands holds the person; tables without a row of theirs are left out.
+    """The person's rows in the lake's current state, by table; tables without any are left out.
 
-    Added to the person's ids on the way: applications that staging refused, which raw rows alone know, and decisions
-    on the person's applications that name no borrower, since a table of features has the decision's id alone.
-    Raises ContractError if a lender's raw tables do not declare their ids.
+    Adds ids to the person: applications that staging rejected, known only from raw rows, and decisions on their
+    applications without a borrower, since tables of features have only the decision's id. Raises ContractError if a
+    lender's raw tables do not declare their ids.
     """
     columns = _columns(con)
     lines: set[_Line] = set()
@@ -175,7 +168,7 @@ def _rows_of_tables(
 def rows_in_copy(
     settings: Settings, con: duckdb.DuckDBPyConnection, copy: duckdb.DuckDBPyConnection, person: Person
 ) -> Iterator[HeldRows]:
-    """Where a dev lake holds the person, whose raw rows are production's: ``con``."""
+    """The person's rows in a dev lake, which uses production's raw rows: ``con``."""
     production = _columns(con)
     raw = [table for source in sorted(person.sources) for table in raw_tables(read_manifest(settings), source)]
     raw = [received for received in raw if _place(received) in production]
@@ -186,7 +179,7 @@ def rows_in_copy(
 
 
 def logged_entries(settings: Settings, person: Person) -> Iterator[tuple[Entries, str, Any]]:
-    """The person's entries of the decision log that it still holds, each with its kind and id."""
+    """The person's entries still in the outbox, each with its kind and id."""
     for entries, entry_id, entry in _logged(settings):
         is_mine = getattr(entry, "borrower_id", None) == person.borrower_id
         if is_mine or entry.application_id in person.application_ids:
@@ -219,7 +212,7 @@ def _applications_in(con: duckdb.DuckDBPyConnection, raw: RawTable, borrower_id:
         for (text,) in con.execute(
             f"select distinct {id_in(identifier(column))} from {raw.name} where {condition}"
         ).fetchall()
-        if text and text.lower() not in NULL_WORDS  # the rows of all who lack one are not this person's
+        if text and text.lower() not in NULL_WORDS  # a missing id does not identify this person
     }
 
 
@@ -229,7 +222,7 @@ def _place(raw: RawTable) -> tuple[str, str]:
 
 
 def _columns(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], set[str]]:
-    """Schema and name of every table of the lake (no view) → its columns."""
+    """(schema, name) of every table of the lake, without views → its columns."""
     rows = con.execute(
         "select columns.table_schema, columns.table_name, columns.column_name "
         "from information_schema.columns as columns join information_schema.tables as tables "
@@ -264,10 +257,10 @@ def _condition(table: str, names: set[str], person: Person, lines: set[_Line], r
 
 
 def _lines_typed_in(model: str, names: set[str], lines: set[_Line], raw: list[RawTable]) -> list[_Line]:
-    """The lines that may be rows of a typed table, which has the lender's own names for ids.
+    """The lines that may be rows of a typed table, which keeps the lender's own names for ids.
 
-    Files of two kinds may have one name: only lines of the raw tables that it is made of. A table that no model makes
-    any more can have those of every kind, and is left out unless it tells one file from another by when it was loaded.
+    Two kinds of files may share a name: only lines of the raw tables behind the model count. A table without a model
+    can contain lines of every kind; it is left out unless load times distinguish its files.
     """
     made_of = {(each.lender, each.entity) for each in raw if model in each.staging_models}
     if not made_of and "_loaded_at" not in names:

@@ -1,4 +1,4 @@
-"""Keyed pseudonyms: an id always gets the same one, and without the home's key it reveals nothing."""
+"""Keyed pseudonyms: an id always gets the same one, which reveals nothing without the home's key."""
 
 import hmac
 import os
@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from warehouse.files.replacing import replace_file
 from warehouse.settings import Settings
 
-#: Staging reads ids that are numbers through a double, exact to 2**53: fifteen digits, the first of them 9.
+#: Staging reads numeric ids through a double, exact up to 2**53: fifteen digits, of which the first is 9.
 _RANDOM_DIGITS = 14
 
 
 @dataclass(frozen=True)
 class Pseudonyms:
-    """``prefixes``: what ids begin with and keep, so that they still look like ids of their lender."""
+    """``prefixes``: kept at the start of ids, so that a pseudonym still shows its lender."""
 
     key: bytes = field(repr=False)
     prefixes: tuple[str, ...] = ()
 
     def of(self, name: str) -> str:
-        """The pseudonym of a borrower's, an application's or a decision's id.
+        """The pseudonym of a borrower's, application's or decision's id.
 
         >>> Pseudonyms(b"key", ("lc-", "lc-member-")).of("lc-member-7")
         'lc-member-929199789411847'
@@ -31,7 +31,7 @@ class Pseudonyms:
         return f"{prefix}{9 * 10**_RANDOM_DIGITS + number}"
 
     def mark(self, borrower_id: str) -> str:
-        """What a record of requests calls a person: no pseudonym of theirs, so that it leads to no row."""
+        """A person's mark in the record of requests: not their pseudonym, so that it leads to no row."""
         return self._digest(f"request\0{borrower_id}").hex()[:32]
 
     def _digest(self, text: str) -> bytes:
@@ -39,7 +39,7 @@ class Pseudonyms:
 
 
 def pseudonyms(settings: Settings, prefixes: Iterable[str] = ()) -> Pseudonyms:
-    """Those of this home, whose key is made by the first call unless ``LOANLAKE_ERASURE_KEY`` gives one."""
+    """The home's pseudonyms; the first call creates its key unless ``LOANLAKE_ERASURE_KEY`` is set."""
     key = settings.erasure_key.encode() if settings.erasure_key is not None else _own_key(settings)
     return Pseudonyms(key, tuple(sorted(prefixes)))
 
@@ -51,7 +51,7 @@ def _own_key(settings: Settings) -> bytes:
     if not path.exists():
         replace_file(draft, secrets.token_hex(32), mode=0o600)
         try:
-            os.link(draft, path)  # whoever comes second takes the first one's
+            os.link(draft, path)  # fails if another process was first: its key is used
         except FileExistsError:
             pass
         finally:

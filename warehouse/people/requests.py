@@ -1,7 +1,6 @@
-"""``serving.person_requests``: that someone's data was exported or erased, when, by whom and how much; never whose.
+"""``serving.person_requests``: when, by whom and how much data was exported or erased; never whose.
 
-An erasure also keeps a mark of the person, made with the home's key: with their id it shows
-that they were erased, and it cannot be turned back into the id.
+An erasure also keeps a mark of the person, made with the home's key, that proves the erasure but does not give the id.
 """
 
 import json
@@ -18,7 +17,7 @@ from warehouse.settings import Erasure
 
 @dataclass(frozen=True)
 class ErasureRecord:
-    """What is kept of an erasure. ``person``: :meth:`Pseudonyms.mark`; ``models``: those that learnt from them."""
+    """The record of an erasure. ``person``: :meth:`Pseudonyms.mark`; ``models``: those trained on their data."""
 
     person: str
     treatment: Erasure
@@ -35,10 +34,7 @@ def record_request(
     erasure: ErasureRecord | None = None,
     request_id: str | None = None,
 ) -> None:
-    """Add a row; ``con`` is a writer's. ``counts``: rows by table. ``reason`` is kept as given: no names in it.
-
-    A ``request_id`` that was recorded before changes nothing.
-    """
+    """Add a row unless ``request_id`` exists; ``counts``: rows by table; ``reason`` must not name anyone."""
     con.execute(
         "insert into serving.person_requests by name select $1 as request_id, $2 as kind, $3 as requested_at, "
         "$4 as requested_by, $5 as reason, $6 as counts, $7 as person, $8 as treatment, $9 as models "
@@ -58,11 +54,11 @@ def record_request(
 
 
 def last_erasure(con: duckdb.DuckDBPyConnection, person: str) -> datetime | None:
-    """When the person of this mark was last erased, UTC; None where they never were."""
+    """When the person with this mark was last erased, UTC; None if never."""
     try:
         row = con.execute(
             "select max(requested_at) from serving.person_requests where kind = 'erase' and person = $1", [person]
         ).fetchone()
     except duckdb.CatalogException:
-        return None  # a lake that no program has written to yet
+        return None  # no program has written to this lake yet
     return row[0] if row else None

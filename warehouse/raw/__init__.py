@@ -1,7 +1,4 @@
-"""The raw tables: one a source and entity, the file's columns as text, and where each row came from.
-
-A source is declared by one module (:data:`SOURCES`). :mod:`warehouse.raw.keys` says which rows belong to one key.
-"""
+"""The raw tables: one for each source and entity, with text columns and each row's origin; see :data:`SOURCES`."""
 
 from typing import TYPE_CHECKING
 
@@ -27,15 +24,12 @@ __all__ = [
     "raw_table",
 ]
 
-#: The sources that Loanlake knows, by name. Any other name is a lender of your own.
+#: The known sources, by name. Any other name is a lender of your own.
 SOURCES: dict[str, Source] = {source.name: source for source in (SIMULATED, LENDING_CLUB, UCI_CREDIT_CARD)}
 
 
 def raw_columns() -> dict[str, tuple[str, ...]]:
-    """The raw tables of the known sources and their files' columns, all text, in table order.
-
-    Each table has :data:`PROVENANCE_COLUMNS` after them.
-    """
+    """Known raw tables → their files' text columns, in table order; :data:`PROVENANCE_COLUMNS` follow them."""
     return {
         raw_table(source.name, entity): columns
         for source in SOURCES.values()
@@ -44,7 +38,7 @@ def raw_columns() -> dict[str, tuple[str, ...]]:
 
 
 def create_missing_raw_tables(con: "duckdb.DuckDBPyConnection", existing: set[str]) -> None:
-    """Create, empty, the known sources' raw tables that are not in ``existing`` (``raw.<table>``)."""
+    """Create the known sources' raw tables (``raw.<table>``) that are not in ``existing``, empty."""
     for table, columns in raw_columns().items():
         if table not in existing:
             create_raw_table(con, table, columns)

@@ -1,4 +1,4 @@
-"""What a source is: a lender's name, the tables its files fill, and the columns each file must have."""
+"""Declaration of a source: a lender's name, the tables that its files fill, and the columns of each file."""
 
 import re
 import unicodedata
@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import duckdb
 
-#: Written by ingest beside a file's own columns, which are all text.
+#: Written by ingest beside a file's own text columns.
 PROVENANCE_COLUMNS = {"_file": "varchar", "_line": "bigint", "_loaded_at": "timestamp"}
 
 
 @dataclass(frozen=True)
 class Source:
-    """A lender whose files are known.
+    """A lender with known files.
 
-    ``entities``: entity → raw column names in table order; one entity is one kind of file and one raw table.
-    ``notes``: how the lines begin that such a file carries about itself (a preamble, a footer of totals); they are kept
-    in ``raw.rejected_lines``, never loaded as rows.
+    ``entities``: entity → raw column names in table order; one entity is one kind of file and one raw table. ``notes``:
+    prefixes of lines about the file itself (a preamble, a footer), kept only in ``raw.rejected_lines``.
     """
 
     name: str
@@ -29,7 +28,7 @@ class Source:
 
 
 def is_name(text: str) -> bool:
-    """Whether a source or entity can have this name: it becomes part of a table's.
+    """Whether a source or entity may have this name, which becomes part of a table's name.
 
     >>> is_name("my_bank"), is_name("My Bank"), is_name("1bank")
     (True, False, False)
@@ -47,9 +46,9 @@ def raw_table(source: str, entity: str) -> str:
 
 
 def column_name(header: str) -> str:
-    """A header field as a raw column: lower case, every run of other characters than letters and digits one ``_``.
+    """A header field as a raw column: lower case, with ``_`` for each run of characters that are not letters or digits.
 
-    Accents of Latin letters are dropped; letters of other scripts stay. Empty if there is no letter or digit.
+    Removes accents of Latin letters; keeps letters of other scripts. Empty if there is no letter or digit.
 
     >>> column_name(" default.payment.next.month"), column_name("PAY_0"), column_name("% of limit")
     ('default_payment_next_month', 'pay_0', 'of_limit')
@@ -67,7 +66,7 @@ def column_name(header: str) -> str:
 
 
 def create_raw_table(con: "duckdb.DuckDBPyConnection", table: str, columns: Sequence[str]) -> None:
-    """Create a raw table: the file's ``columns`` as text, then where and when each row came from."""
+    """Create a raw table: the file's ``columns`` as text, then each row's origin and load time."""
     body = [f'"{column}" varchar' for column in columns]
     body += [f"{column} {data_type}" for column, data_type in PROVENANCE_COLUMNS.items()]
     con.execute(f"create table lake.{table} ({', '.join(body)})")

@@ -1,12 +1,12 @@
-"""From a borrower's and applications' ids back to raw rows: which raw columns hold them, as dbt's project declares.
+"""Find raw rows by borrower and application ids, using the declarations in dbt's project.
 
-A lender declares it once, in the YAML of its raw tables: raw column → whose id it becomes, and the prefix before it.
+A lender declares in the YAML of its raw tables: raw column → whose id it holds, and the prefix that staging adds.
 
 ::
 
     config: {meta: {identifies: {id: {application: lc-}, member_id: {borrower: lc-member-}}, personal: [zip_code]}}
 
-``personal`` columns are emptied if a person's row is kept under a pseudonym; staging must not need them.
+``personal`` columns are emptied when a person's row is kept under a pseudonym; staging must not need them.
 """
 
 import json
@@ -31,10 +31,7 @@ _STAGING = re.compile(r"stg_(?P<lender>.+)__(?P<entity>\w+)")
 
 @dataclass(frozen=True)
 class RawTable:
-    """A raw table of a lender; ``identifies``: column → kind → prefix. ``feeds``: models ``stg_<lender>__<feeds>``.
-
-    ``personal``: columns that say more of a person than any model needs.
-    """
+    """``identifies``: column → kind → prefix. ``feeds``: ``stg_<lender>__<feeds>``. ``personal``: columns to empty."""
 
     name: str
     lender: str
@@ -49,16 +46,16 @@ class RawTable:
 
     @property
     def staging_models(self) -> set[str]:
-        """The models that are made of its rows."""
+        """The models built from its rows."""
         return {f"stg_{self.lender}__{entity}" for entity in self.feeds}
 
     @property
     def prefixes(self) -> set[str]:
-        """What ids of this table begin with."""
+        """Prefixes of its ids."""
         return {prefix for kinds in self.identifies.values() for prefix in kinds.values()}
 
     def rows_of(self, ids: Mapping[Kind, Collection[str]]) -> str | None:
-        """The SQL condition for the rows of these ids; None if no column could hold one."""
+        """The SQL condition for rows with these ids; None if no column can hold one."""
         conditions = [
             condition
             for column, kinds in self.identifies.items()
@@ -70,7 +67,7 @@ class RawTable:
         return " or ".join(conditions) or None
 
     def texts_of(self, column: str, ids: Mapping[Kind, Collection[str]]) -> dict[str, str]:
-        """The texts that a column holds for these ids, without their prefix → the id."""
+        """A column's text for each of these ids, without prefix → the id."""
         return {
             found[len(prefix) :]: found
             for kind, prefix in self.identifies.get(column, {}).items()
@@ -79,7 +76,7 @@ class RawTable:
         }
 
     def renamed(self, ids: Mapping[Kind, Collection[str]], name: Callable[[str], str]) -> dict[str, str]:
-        """Column → SQL of its value once these ids are called ``name(id)``; personal columns become null."""
+        """Column → SQL of its value after renaming these ids to ``name(id)``; personal columns become null."""
         values = dict.fromkeys(self.personal, "null")
         for column in self.identifies:
             cases = [
@@ -97,11 +94,10 @@ class RawTable:
 
 
 def read_manifest(settings: Settings, *, compiled: str | None = None) -> Mapping[str, Any]:
-    """dbt's manifest of the project: the newest of this home, else made by ``dbt parse``, which takes some seconds.
+    """dbt's manifest of the project: the newest in this home, else created by ``dbt parse`` (some seconds).
 
-    ``compiled``: a model whose compiled SQL it must hold, as a build of other models leaves none. A home that an
-    analyst built by ``dbt build`` has no manifest: dbt leaves it in the project. Raises DbtProjectError where the
-    project cannot be parsed.
+    ``compiled``: a model whose compiled SQL is required; a build of other models lacks it. A home built only with ``dbt
+    build`` has no manifest: dbt writes it to the project. Raises DbtProjectError if the project cannot be parsed.
     """
     kept = kept_manifest(settings)
     if kept is not None and (compiled is None or _is_compiled(kept, compiled)):
@@ -110,7 +106,7 @@ def read_manifest(settings: Settings, *, compiled: str | None = None) -> Mapping
 
 
 def kept_manifest(settings: Settings) -> Mapping[str, Any] | None:
-    """dbt's manifest of the last build or parse in this home; None if there was none."""
+    """dbt's manifest of the last build or parse in this home, or None."""
     paths = [directory / "manifest.json" for directory in (settings.dbt_target, settings.dbt_parsed)]
     written = [path for path in paths if path.exists()]
     if not written:
@@ -124,14 +120,14 @@ def _is_compiled(manifest: Mapping[str, Any], model: str) -> bool:
 
 
 def _made_manifest(settings: Settings, compiled: str | None) -> Mapping[str, Any]:
-    # no look at the lake: the SQL of a model depends on the project alone
+    # no introspection of the lake: a model's SQL depends on the project only
     doing = ["compile", "--no-introspect", "--select", compiled] if compiled else ["parse"]
     with tempfile.TemporaryDirectory() as target:
         command = [str(Path(sys.executable).with_name("dbt")), "--quiet", *doing, "--no-use-colors"]
         command += ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target", "prod"]
         command += ["--target-path", target, "--log-path", target]
         environment = {**os.environ, "LOANLAKE_HOME": str(settings.home), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
-        # this environment's own dbt, a list and no shell
+        # a fixed list of arguments for this environment's dbt, without a shell
         done = subprocess.run(  # noqa: S603
             command, capture_output=True, text=True, check=False, env=environment, cwd=DBT_PROJECT_DIR
         )
@@ -144,7 +140,7 @@ def _made_manifest(settings: Settings, compiled: str | None) -> Mapping[str, Any
 
 
 def raw_tables(manifest: Mapping[str, Any], lender: str) -> list[RawTable]:
-    """The raw tables that a lender's staging models read; raises ContractError if one does not declare its ids."""
+    """The raw tables of a lender's staging models; raises ContractError if one does not declare its ids."""
     feeds: dict[str, set[str]] = {}
     for node in manifest["nodes"].values():
         found = _STAGING.fullmatch(node["name"]) if node["resource_type"] == "model" else None
@@ -169,7 +165,7 @@ def raw_tables(manifest: Mapping[str, Any], lender: str) -> list[RawTable]:
 
 
 def id_in(text: str) -> str:
-    """SQL of the id in a text, itself SQL: :func:`warehouse.values.formats.read_id` without its refusals."""
+    """SQL for the id in a text, given as SQL: :func:`warehouse.values.formats.read_id` without its refusals."""
     text = f"trim({text}, {literal(BLANKS)})"
     is_whole = f"regexp_full_match({text}, {literal(WHOLE_FLOAT)})"
     return f"case when {is_whole} then split_part({text}, '.', 1) else nfc_normalize({text}) end"
@@ -181,7 +177,7 @@ def _conditions(column: str, values: Collection[str]) -> Iterator[str]:
     yield f"{id_in(identifier(column))} in ({', '.join(map(literal, sorted(values)))})"
     numbers = [value for value in sorted(values) if value.isdecimal()]
     if numbers:
-        # ids that staging reads as numbers: '007.0' is 7
+        # ids that staging reads as numbers: '007.0' equals 7
         yield f'try_cast("{column}" as decimal(38, 4)) in ({", ".join(numbers)})'
 
 

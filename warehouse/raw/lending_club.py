@@ -1,7 +1,4 @@
-"""Lending Club: the public accepted-loans file, 151 columns, as ``accepted_2007_to_2018Q4.csv`` has them.
-
-Downloads begin with a line about the prospectus, or end with lines of totals; those are notes, not loans.
-"""
+"""Lending Club's public accepted-loans file, 151 columns; the notes are the prospectus line and the totals."""
 
 from warehouse.raw.declaration import Source
 

@@ -1,7 +1,4 @@
-"""The simulated lender: borrowers, statements, outcomes, an economy and one known shock, all from a seed.
-
-What the lender's files look like is declared here; ``generate`` writes them.
-"""
+"""The simulated lender's files, as ``warehouse.sources.simulated.generate`` writes them."""
 
 from warehouse.raw.declaration import Source
 

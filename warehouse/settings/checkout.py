@@ -1,4 +1,4 @@
-"""Where the code lies: a clone of the repository, or the packages of an installed wheel."""
+"""Location of the code: a clone of the repository, or the packages of an installed wheel."""
 
 import os
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ IS_CLONE = (REPOSITORY / "pyproject.toml").exists()
 
 
 def default_home(environment: Mapping[str, str], *, is_clone: bool = IS_CLONE) -> Path:
-    """``var/`` of a clone; for an installed wheel the user's data directory, as the XDG specification names it.
+    """``var/`` of a clone; for an installed wheel the user's data directory of the XDG specification.
 
-    Neither depends on the working directory: dbt, Dagster, the API and commands must find the same lake.
+    Independent of the working directory: dbt, Dagster, the API and commands must find the same lake.
 
     >>> str(default_home({"XDG_DATA_HOME": "/srv/data"}, is_clone=False))
     '/srv/data/loanlake'
     """
     if is_clone:
         return REPOSITORY / "var"
-    # the specification: a relative path is ignored
+    # the specification requires ignoring a relative path
     given = Path(os.path.expanduser(environment.get("XDG_DATA_HOME") or ""))  # noqa: PTH111
     return (given if given.is_absolute() else Path.home() / ".local" / "share") / "loanlake"

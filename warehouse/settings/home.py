@@ -1,7 +1,7 @@
-"""Where a Loanlake home keeps its state, and how the environment changes it.
+"""The paths and settings of a Loanlake home, read from the environment.
 
-Everything lives under one directory, ``LOANLAKE_HOME``; two homes share nothing. The default does not depend on the
-working directory, so that ``dbt run`` in ``warehouse/``, Dagster and the API find the same lake.
+All state is under ``LOANLAKE_HOME``; two homes share nothing. The default is independent of the working directory, so
+that ``dbt run`` in ``warehouse/``, Dagster and the API find the same lake.
 """
 
 import getpass
@@ -24,7 +24,7 @@ from warehouse.settings.places import Places
 from warehouse.settings.variable import Variable, read
 
 Erasure = Literal["delete", "pseudonymise"]
-#: How long callers may count on an ``Idempotency-Key``, whatever the settings.
+#: Minimum life of an ``Idempotency-Key``, whatever the settings.
 KEY_LIFE = timedelta(days=1)
 _MEMORY = "a share of the machine's memory"
 
@@ -53,7 +53,7 @@ def _catalog(text: str) -> str:
 class Settings(Places):
     """The home, its lake and its models.
 
-    ``catalog_schema``: the schema of a PostgreSQL catalog that a dev lake has to itself, None for production's.
+    ``catalog_schema``: a dev lake's own schema in a PostgreSQL catalog, None for production's.
     """
 
     home: Annotated[
@@ -184,7 +184,7 @@ class Settings(Places):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
-        """Read ``LOANLAKE_*`` variables; raises SettingError naming the variable and the value that cannot be used."""
+        """Read ``LOANLAKE_*`` variables; raises SettingError naming the variable and the invalid value."""
         env = os.environ if environment is None else environment
         given = read(cls, env)
         home = given["home"] = given.get("home") or _home(str(default_home(env)))
@@ -198,10 +198,7 @@ class Settings(Places):
         )
 
     def active_source(self) -> str:
-        """The lender that work is about when none is named: the setting, else the deployed model's, else simulated.
-
-        Raises SettingError where deployment.json cannot be read.
-        """
+        """The default lender: the setting, else the deployed model's, else simulated; raises SettingError."""
         if self.source:
             return self.source
         if not self.deployment.exists():
@@ -216,22 +213,22 @@ class Settings(Places):
 
     @property
     def training_bytes(self) -> int:
-        """What training may take of memory before it works from disk."""
+        """Memory that training may use before it works from disk."""
         return int(self.training_memory_share * memory_bytes())
 
     @property
     def query_bytes(self) -> int:
-        """What a DuckDB connection may take of memory before it works from disk."""
+        """Memory that a DuckDB connection may use before it works from disk."""
         return int(self.query_memory_share * memory_bytes())
 
     @property
     def file_bytes(self) -> int:
-        """The most bytes that one file may bring, unpacked."""
+        """Maximum size of one file, unpacked."""
         return int(self.file_gigabytes * 1e9)
 
     @property
     def default_lake_data(self) -> str:
-        """Where the Parquet files are unless ``LOANLAKE_LAKE_DATA`` says otherwise."""
+        """The directory of Parquet files unless ``LOANLAKE_LAKE_DATA`` is set."""
         return _own_lake_data(self.home)
 
 
@@ -240,13 +237,13 @@ def _own_lake_data(home: Path) -> str:
 
 
 def _own_redis_prefix(home: Path) -> str:
-    # of the whole path: two homes on one server must never delete each other's borrowers
+    # hash of the full path: two homes on one server must never delete each other's borrowers
     return f"loanlake:{home.name}-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
 
 
 def _user() -> str:
-    """The user's name in small letters: it names a folder and a schema."""
+    """The user's name in lower case, for a folder and a schema."""
     try:
         return re.sub(r"[^a-z0-9_]+", "_", getpass.getuser().lower())[:40]
-    except (KeyError, OSError):  # an account without a name, as in some containers
+    except (KeyError, OSError):  # no account name, as in some containers
         return "analyst"

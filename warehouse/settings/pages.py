@@ -1,4 +1,4 @@
-"""Where the pages of ``loanlake up`` answer."""
+"""Addresses of the pages of ``loanlake up``."""
 
 import os
 from collections.abc import Mapping
@@ -40,5 +40,5 @@ class PageUrls:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read the addresses; raises SettingError naming the variable that cannot be used."""
+        """Read the addresses; raises SettingError naming the invalid variable."""
         return cls(**read(cls, environment))

@@ -1,4 +1,4 @@
-"""Where each thing lies in a home."""
+"""Paths in a home."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ class Places:
 
     @property
     def landing(self) -> Path:
-        """Files as received, ``<source>/<entity>/``; never edited."""
+        """Files as received, ``<source>/<entity>/``; changed only by an erasure."""
         return self.home / "landing"
 
     @property
     def inbox(self) -> Path:
-        """Where files wait to be noticed: ``<source>/<entity>/``; the new-files sensor loads what lies here."""
+        """New files, ``<source>/<entity>/``, which the new-files sensor loads."""
         return self.home / "inbox"
 
     @property
@@ -27,22 +27,22 @@ class Places:
 
     @property
     def spill(self) -> Path:
-        """Where DuckDB puts what does not fit in memory, for as long as a query runs."""
+        """Spill files of DuckDB during a query."""
         return self.home / "lake" / "spill"
 
     @property
     def writer_lease(self) -> Path:
-        """The file whose exclusive lock is the turn to write."""
+        """The lock file of the writer lease."""
         return self.home / "lake" / "writer.lock"
 
     @property
     def candidates(self) -> Path:
-        """Trained models on their way through the gates, one directory a fingerprint of what made them."""
+        """Trained models that are not published, one directory for each fingerprint of their inputs."""
         return self.home / "candidates"
 
     @property
     def walk_forward(self) -> Path:
-        """Models trained in walks through history, one bundle a fingerprint; none of them is ever served."""
+        """Models trained in walks through history, one bundle for each fingerprint; never served."""
         return self.home / "walk_forward"
 
     @property
@@ -52,26 +52,26 @@ class Places:
 
     @property
     def deployment(self) -> Path:
-        """``deployment.json``: what the API serves now."""
+        """``deployment.json``: the models that the API serves."""
         return self.home / "deployment" / "deployment.json"
 
     def drift(self, source: str) -> Path:
-        """The newest drift of a source's versions in service, for those who do not open the lake."""
+        """The newest drift of a source's versions in service, readable without opening the lake."""
         return self.deployment.with_name(f"drift-{source}.json")
 
     @property
     def approvals(self) -> Path:
-        """Every approval ever given, one JSON a line, oldest first."""
+        """All approvals, one JSON a line, oldest first."""
         return self.home / "deployment" / "approvals.jsonl"
 
     @property
     def versions(self) -> Path:
-        """A copy of what MLflow knows of registered versions, one JSON file a source, for the API."""
+        """A copy of MLflow's data on registered versions, one JSON file a source, for the API."""
         return self.home / "deployment" / "versions"
 
     @property
     def deployment_history(self) -> Path:
-        """Every deployment ever published, one JSON a line, oldest first."""
+        """All published deployments, one JSON a line, oldest first."""
         return self.home / "deployment" / "history.jsonl"
 
     @property
@@ -86,12 +86,12 @@ class Places:
 
     @property
     def batches(self) -> Path:
-        """What was sent in batches and what came of it, one directory a batch; readable by the owner alone."""
+        """Rows and results of batches, one directory a batch; readable by the owner only."""
         return self.home / "serving" / "batches"
 
     @property
     def batch_states(self) -> Path:
-        """SQLite file of batches: what was asked for, and how far each has come."""
+        """SQLite file of batches: requests and their progress."""
         return self.home / "serving" / "batches.sqlite"
 
     @property
@@ -101,12 +101,12 @@ class Places:
 
     @property
     def call_counts(self) -> Path:
-        """How many requests each caller has sent in their running minute, for the API workers of this machine."""
+        """Number of requests of each caller in their current minute, for the API workers of this machine."""
         return self.home / "serving" / "calls"
 
     @property
     def counters(self) -> Path:
-        """Where API workers add up what ``/metrics`` shows: a link a port, to a directory in memory."""
+        """Sums of the API workers' metrics for ``/metrics``: a link for each port, to a directory in memory."""
         return self.home / "serving" / "counters"
 
     @property
@@ -116,17 +116,17 @@ class Places:
 
     @property
     def doors(self) -> Path:
-        """Hashes of links and sessions by which people sign in to the pages of ``loanlake up``, and their address."""
+        """Hashes of sign-in links and sessions for the pages of ``loanlake up``, and the pages' address."""
         return self.home / "doors"
 
     @property
     def erasures(self) -> Path:
-        """The key of pseudonyms, and what an unfinished erasure has still to do; readable by the owner alone."""
+        """The key of pseudonyms, and the remaining work of an unfinished erasure; readable by the owner only."""
         return self.home / "erasures"
 
     @property
     def sql_history(self) -> Path:
-        """What was typed into the SQL shell."""
+        """The history of the SQL shell."""
         return self.home / "sql_history"
 
     @property
@@ -161,7 +161,7 @@ class Places:
 
     @property
     def dbt_as_of(self) -> Path:
-        """The label rule as dbt compiled it with its day left open, one directory a label window."""
+        """The label rule as dbt compiled it with an open day, one directory a label window."""
         return self.home / "dbt" / "as_of"
 
     @property
@@ -171,5 +171,5 @@ class Places:
 
     @property
     def logs(self) -> Path:
-        """What runs and services print, one file each."""
+        """Output of runs and services, one file each."""
         return self.home / "logs"

@@ -1,7 +1,4 @@
-"""Every variable of Loanlake, collected from the packages that declare them.
-
-A package names its dataclasses in ``pyproject.toml`` under ``loanlake.settings``, as it does its commands.
-"""
+"""All variables, from the dataclasses that packages list in ``pyproject.toml`` under ``loanlake.settings``."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -13,13 +10,13 @@ from warehouse.settings.home import Settings
 from warehouse.settings.variable import Variable, declared, read
 
 PREFIX = "LOANLAKE_"
-#: Variables of the tests and the benchmarks, which no command reads.
+#: Variables of the tests and benchmarks, which no command reads.
 _OTHERS = ("LOANLAKE_TEST_", "LOANLAKE_BENCH_")
 
 
 @dataclass(frozen=True)
 class Effective:
-    """The value in use of a variable, and where it came from."""
+    """A variable's current value and its origin."""
 
     variable: Variable
     value: Any
@@ -27,12 +24,12 @@ class Effective:
 
 
 def groups() -> dict[str, tuple[Variable, ...]]:
-    """What each declaring class says of itself, with its variables."""
+    """Description of each declaring class → its variables."""
     return {(owner.__doc__ or "").splitlines()[0].rstrip("."): declared(owner) for owner in _owners()}
 
 
 def effective(environment: Mapping[str, str]) -> Iterator[Effective]:
-    """Every variable with its value; raises SettingError for the first that cannot be used."""
+    """Every variable with its value; raises SettingError for the first invalid one."""
     for owner in _owners():
         given = read(owner, environment)
         whole = Settings.from_environment(environment) if owner is Settings else None
@@ -45,9 +42,9 @@ def effective(environment: Mapping[str, str]) -> Iterator[Effective]:
 
 
 def misspelt(environment: Mapping[str, str]) -> list[str]:
-    """A sentence for each ``LOANLAKE_`` variable that nothing declares, with the nearest name that is declared."""
+    """A sentence for each undeclared ``LOANLAKE_`` variable, with the nearest declared name."""
     given = {name for name in environment if name.startswith(PREFIX) and not name.startswith(_OTHERS)}
-    # the home's own are known without another import: most environments have no others
+    # first without further imports: most environments set only the home's own variables
     if not given - {variable.name for variable in declared(Settings)}:
         return []
     known = [variable.name for owner in _owners() for variable in declared(owner)]
@@ -58,7 +55,7 @@ def misspelt(environment: Mapping[str, str]) -> list[str]:
 
 
 def _nearest(name: str, known: list[str]) -> str:
-    # without the prefix, which is equal in all and would make any two names alike
+    # without the common prefix, which would make any two names similar
     near = difflib.get_close_matches(name.removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in known], 1, 0.5)
     return f": did you mean {PREFIX}{near[0]}?" if near else ""
 

@@ -35,13 +35,12 @@ _NOUNS = {int: "a whole number", float: "a number", str: "a text"}
 
 @dataclass(frozen=True)
 class Variable:
-    """What a variable sets, in one sentence (``says``), and how its text is read.
+    """One sentence on what a variable sets (``says``), and how to read its text.
 
-    ``name``: ``LOANLAKE_`` and the field's name unless given. ``words``: the words that are allowed, with the value of
-    each, beside what ``parse`` reads, if given. ``noun``: what a number is, where "a number of ``unit``" does not say
-    it. ``must``: what is required, where type and range do not say it; ``hint``: what else helps whoever set it
-    wrongly. ``otherwise``: the default in words, where it is no plain value. ``parse`` reads the text instead of
-    msgspec, and raises ValueError. ``secret``: the value is never shown; passwords inside any value never are.
+    ``name``: default ``LOANLAKE_`` and the field's name. ``words``: allowed words and their values. ``noun``: what a
+    number is, if not "a number of ``unit``". ``must``: the requirement, beyond type and range; ``hint``: further help
+    after an error. ``otherwise``: the default in words, if it is not a plain value. ``parse`` replaces msgspec's
+    reading, and raises ValueError. ``secret``: the value is never shown; passwords in other values are masked.
     """
 
     says: str
@@ -54,14 +53,13 @@ class Variable:
     otherwise: str = ""
     parse: Callable[[str], Any] | None = None
     secret: bool = False
-    # of the field that it annotates
     field: str = ""
     type: Any = str
     default: Any = None
 
     @property
     def required(self) -> str:
-        """What the text must be, as messages and the page of settings say it."""
+        """The requirement, for messages and the settings page."""
         if self.must:
             return self.must
         words = self.words or (get_args(self._plain) if get_origin(self._plain) is Literal else ())
@@ -71,7 +69,7 @@ class Variable:
         return noun + "".join(_range(meta) for meta in self._metas)
 
     def read(self, text: str) -> Any:
-        """The value that a text stands for; raises SettingError with the name, what is required and what was found."""
+        """Parse a text; raises SettingError with the name, what is required and what was found."""
         try:
             if text in self.words or (self.words and not self.parse):
                 return self.words[text]
@@ -84,7 +82,7 @@ class Variable:
         return value
 
     def shown(self, value: Any) -> str:
-        """A value as people write it, without what must stay secret."""
+        """A value as text, without secrets."""
         if self.secret and value is not None:
             return _MASK
         for word, meant in self.words.items():
@@ -100,7 +98,6 @@ class Variable:
 
     @property
     def _plain(self) -> Any:
-        """The type without its range, and without None."""
         plain = get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
         if get_origin(plain) in (UnionType, Union):
             plain = next(kind for kind in get_args(plain) if kind is not type(None))
@@ -108,7 +105,7 @@ class Variable:
 
     @property
     def _kind(self) -> Any:
-        # msgspec wants a range beside the type that it bounds, not beside "or None"
+        # msgspec needs the range on the bounded type, not on "or None"
         return Annotated[(self._plain, *self._metas)] if self._metas else self._plain
 
     @property
@@ -118,14 +115,14 @@ class Variable:
     def _found(self, text: str) -> str:
         if not self.secret:
             return repr(masked(text))
-        # never the value: the length says whether it was cut, the part before the colon whether it is of another kind
+        # never the value: its length shows truncation, the part before the colon a wrong kind
         scheme, colon, _ = text.partition(":")
         return f"{scheme!r}" if colon else f"{len(text)} characters"
 
 
 @cache
 def declared(owner: type) -> tuple[Variable, ...]:
-    """The variables that a dataclass declares, in its order."""
+    """The variables declared by a dataclass, in order."""
     hints = get_type_hints(owner, include_extras=True)
     found = []
     for each in dataclasses.fields(owner):
@@ -139,10 +136,7 @@ def declared(owner: type) -> tuple[Variable, ...]:
 
 
 def read(owner: type, environment: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of a dataclass that the environment sets; an empty text sets nothing.
-
-    Raises SettingError naming the variable, what is required and what was found.
-    """
+    """The fields that the environment sets (an empty text sets none); raises SettingError with the variable's name."""
     return {
         variable.field: variable.read(text)
         for variable in declared(owner)
@@ -151,7 +145,7 @@ def read(owner: type, environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def listed(pattern: str) -> Callable[[str], tuple[str, ...]]:
-    """A parser of lists, separated by commas or spaces, whose parts all match the pattern."""
+    """A parser of lists separated by commas or spaces whose items match the pattern."""
 
     def parse(text: str) -> tuple[str, ...]:
         parts = tuple(dict.fromkeys(text.replace(",", " ").split()))
@@ -163,7 +157,7 @@ def listed(pattern: str) -> Callable[[str], tuple[str, ...]]:
 
 
 def masked(text: str) -> str:
-    """A text without the passwords in it.
+    """Mask the passwords in a text.
 
     >>> masked("rediss://:s3cret@cache.lender.example:6379/0")
     'rediss://:***@cache.lender.example:6379/0'

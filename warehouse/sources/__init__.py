@@ -1,7 +1,4 @@
-"""Load files into the raw tables: any file of a declared source or of a lender of your own, or the simulated lender.
-
-Importing this package costs milliseconds: DuckDB and NumPy are imported when something is loaded.
-"""
+"""Load files or the simulated lender into the raw tables; DuckDB and NumPy are imported only when needed."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -52,10 +49,7 @@ def ingest_simulated(
     shock_ago: int = Simulation.shock_ago,
     report: "Callable[[IngestResult], None] | None" = None,
 ) -> "list[IngestResult]":
-    """Write a simulated lender's files and load them; see :class:`warehouse.sources.simulated.simulation.Simulation`.
-
-    The same parameters again change nothing.
-    """
+    """Write and load the files of a ``Simulation``; repeating the same parameters changes nothing."""
     from warehouse.sources import ingest
 
     simulation = Simulation(applications=applications, months=months, seed=seed, shock_ago=shock_ago)

@@ -1,4 +1,4 @@
-"""A CSV file as received: its header, its rows as Arrow batches, and its lines that are not rows."""
+"""A CSV file: its header, its rows as Arrow batches, and its lines that are not rows."""
 
 import io
 from collections.abc import Collection, Iterator, Sequence
@@ -16,16 +16,15 @@ from warehouse.sources.limits import Limits, require_rows
 from warehouse.sources.text_stream import TextStream
 
 BLOCK_BYTES = 8 << 20
-#: Beyond this many lines that are not rows the file as a whole is taken for another kind of file.
+#: A file with more lines that are not rows is rejected as another kind of file.
 MAX_REJECTED_LINES = 100_000
 _VALUE_CHARACTERS = 2_000
-#: Lines after the header that are examined to explain a wrong header.
 _LINES_LOOKED_AT = 10
 
 
 @dataclass(frozen=True)
 class RejectedLine:
-    """A physical line that is not a row; the file's first line is 1. Long values are cut."""
+    """A physical line that is not a row, counted from 1. Long values are cut."""
 
     line: int
     value: str
@@ -33,11 +32,9 @@ class RejectedLine:
 
 
 class CsvFile:
-    """A plain or gzipped CSV file, read block by block; SourceFileError if it cannot be used as a whole.
+    """A plain or gzipped CSV file, read block by block; raises SourceFileError for an unusable file.
 
-    It may hold what ``limits`` allow; a file that has landed may be read without.
-
-    ``columns`` are its raw column names. ``rejected`` is complete once all of :meth:`batches` were taken.
+    Without ``limits``, for landed files, any size is accepted. ``rejected`` is complete after the last batch.
     """
 
     def __init__(self, path: Path, *, notes: Sequence[str] = (), limits: Limits | None = None) -> None:
@@ -55,7 +52,7 @@ class CsvFile:
         self._layout = Layout(n_fields=len(self.columns), notes=self._notes)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The rows in file order: ``columns`` as text (empty is null), then ``_line``, the line each begins on."""
+        """The rows in file order: ``columns`` as text (empty is null), then ``_line``, their first line."""
         self.rejected, n_rows = [], 0
         with TextStream(self.path, self._limits) as stream:
             _, header_line = self._read_header(stream)
@@ -68,10 +65,7 @@ class CsvFile:
                     yield self._parse(found.rows, [line + at for at in found.row_at], columns, stream)
 
     def write_without(self, lines: Collection[int], to: BinaryIO) -> None:
-        """Write the file's text to ``to``, blank where a row or refused line begins on one of ``lines``.
-
-        A row that breaks over several lines leaves as many blank ones: every other row keeps its line.
-        """
+        """Write the text to ``to`` with rows that begin on ``lines`` blank; all other rows keep their line numbers."""
         with TextStream(self.path) as stream:
             _, header_line = self._read_header(stream)
         with TextStream(self.path) as stream:
@@ -81,7 +75,7 @@ class CsvFile:
                 to.write(_without(block, found, {number - line for number in lines}))
 
     def _blocks(self, stream: TextStream, line: int) -> Iterator[tuple[int, bytes, SortedLines]]:
-        """From ``line`` to the end: the number of a block's first line, its settled bytes, and what its lines are."""
+        """From ``line`` to the end: the number of each block's first line, its settled bytes, and its sorted lines."""
         rest, is_last = b"", False
         while not is_last:
             read = stream.read(BLOCK_BYTES)
@@ -95,7 +89,7 @@ class CsvFile:
             line, rest = line + found.n_lines, block[found.n_bytes :]
 
     def _read_header(self, stream: TextStream) -> tuple[str, int]:
-        """The header and the line it stands on; blank lines and notes may precede it."""
+        """The header and its line number; blank lines and notes may precede it."""
         number = 0
         while line := stream.read_line():
             number += 1
@@ -125,7 +119,7 @@ class CsvFile:
                 null_values=[""],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=True,
-                check_utf8=False,  # the whole block was checked
+                check_utf8=False,  # the whole block was checked already
             ),
         )
         if len(table) != len(lines):

@@ -1,4 +1,4 @@
-"""The header of a CSV file: the names of its columns, or its error and how to correct it."""
+"""The header of a CSV file: column names, or what is wrong and how to correct it."""
 
 import csv
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from warehouse.raw import column_name
 
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
-#: The catalog keeps a row for each column of each table: 10,000 take 16 s.
+#: The catalog stores a row for each column of each table: 10,000 take 16 s.
 MOST_COLUMNS = 10_000
 _NAME_CHARACTERS = 200
 _SHOWN = 10
@@ -17,7 +17,7 @@ class HeaderProblem(Exception):
 
 
 def column_names(header: str, following: Sequence[str] = ()) -> tuple[str, ...]:
-    """The raw column names of a header line; raises HeaderProblem. ``following``: some of the lines after it.
+    """The raw column names of a header line; raises HeaderProblem. ``following``: some of the next lines.
 
     >>> column_names("Loan No.,Größe,金額")
     ('loan_no', 'grosse', '金額')
@@ -51,7 +51,7 @@ def separator_of(line: str) -> str | None:
 
 
 def other_separator(separator: str) -> str:
-    """What is the matter with a file whose fields are not separated by commas."""
+    """The problem of a file whose fields are not separated by commas."""
     return f"its fields are separated by {_DELIMITERS.get(separator, repr(separator))}: write it with commas"
 
 

@@ -1,8 +1,8 @@
-"""Which physical lines of a CSV file are rows of its table, and which are not.
+"""Decide which physical lines of a CSV file are rows of its table.
 
-Most lines are settled by counting their commas, a quoted one by the ``csv`` module, so that every row keeps its true
-line number after blank lines and line breaks within quotes, and a broken quote costs one line and not the rest of the
-file. DuckDB's reader numbers no lines, and there an unclosed quote silently took all rows of a ten-line file.
+Lines are settled by counting commas, quoted ones by the ``csv`` module. Rows keep their true line numbers after blank
+lines and line breaks within quotes, and a broken quote costs one line. DuckDB's reader has no line numbers, and an
+unclosed quote silently removed all rows of a ten-line file.
 """
 
 import csv
@@ -10,25 +10,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-#: Why a line that the file carries about itself is rejected; it is no loss.
+#: The reason for rejecting a line about the file itself; it does not count as lost.
 NOTE = "a note of the file about itself, not a row"
-#: A line may be this long: a longer one is taken for a file without line breaks.
+#: Longest line; a longer one means a file without line breaks.
 MAX_LINE_BYTES = 64 << 20
-#: A quoted value may break over this many physical lines; an unclosed quote is given up after them.
+#: Most physical lines of a quoted value; beyond them its quote counts as unclosed.
 MAX_LINES_OF_A_ROW = 1_000
-# the csv module refuses values above 128 KB, for the whole process, unless a limit is set
+# the csv module's default limit for values is 128 KB; it is global to the process
 csv.field_size_limit(MAX_LINE_BYTES)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a row of this file looks like. ``notes``: how lines begin that the file carries about itself."""
+    """Format of this file's rows. ``notes``: prefixes of lines about the file itself."""
 
     n_fields: int
     notes: tuple[bytes, ...] = ()
 
     def is_note(self, line: bytes) -> bool:
-        """Whether a line is about the file (a preamble, a footer of totals) and no row of it."""
+        """Whether a line is about the file (a preamble, a footer of totals) and not a row."""
         return bool(self.notes) and line.lstrip(b'"').startswith(self.notes)
 
 
@@ -36,8 +36,8 @@ class Layout:
 class SortedLines:
     """A block of lines, sorted. Offsets count from the block's first line, 0.
 
-    ``rows``: the bytes of all rows, in order, and ``row_at`` the line each begins on. ``rejected``: line, its bytes,
-    why it is no row. ``n_lines`` and ``n_bytes``: how much of the block is settled; what follows needs the next block.
+    ``rows``: the bytes of all rows, in order; ``row_at``: each row's first line. ``rejected``: (line, bytes, reason).
+    ``n_lines`` and ``n_bytes``: the settled part of the block; the rest needs the next block.
     """
 
     rows: bytes = b""
@@ -58,7 +58,7 @@ _ROW, _BLANK = _Verdict("row"), _Verdict("blank")
 
 
 def sort_lines(block: bytes, layout: Layout, *, is_last: bool) -> SortedLines:
-    r"""Sort the whole lines of ``block``; ``is_last`` says that no other block follows.
+    r"""Sort the whole lines of ``block``; ``is_last``: no other block follows.
 
     >>> found = sort_lines(b'1,"a\nb"\n\n2\n3,c\n', Layout(n_fields=2), is_last=True)
     >>> found.rows, list(found.row_at), found.rejected
@@ -89,10 +89,10 @@ def sort_lines(block: bytes, layout: Layout, *, is_last: bool) -> SortedLines:
 
 
 def _is_plain(block: bytes, lines: Sequence[bytes], layout: Layout) -> bool:
-    """Whether every line is a row and nothing needs a second look, which costs a tenth of looking twice."""
+    """Whether every line is a row that needs no parsing: this check takes a tenth of the time."""
     n_commas = layout.n_fields - 1
     return (
-        n_commas > 0  # a blank line has as many commas as a row of one field
+        n_commas > 0  # otherwise a blank line would look like a row of one field
         and b'"' not in block
         and b"\0" not in block
         and block.count(b"\r") == block.count(b"\r\n")
@@ -116,7 +116,7 @@ def _verdict(lines: Sequence[bytes], at: int, layout: Layout) -> _Verdict:
 
 
 def _quoted(lines: Sequence[bytes], at: int, layout: Layout) -> _Verdict:
-    for n_tried in (1, MAX_LINES_OF_A_ROW):  # nearly every quoted row ends on its line
+    for n_tried in (1, MAX_LINES_OF_A_ROW):  # nearly every quoted row ends on its first line
         try:
             n_fields, n_lines = _parsed(lines[at : at + n_tried])
             break
@@ -144,7 +144,7 @@ class _QuoteStaysOpen(csv.Error):
 
 
 def _parsed(lines: Sequence[bytes]) -> tuple[int, int]:
-    """How many fields the first row of ``lines`` has, and over how many of them it goes."""
+    """The number of fields in the first row of ``lines``, and its number of lines."""
     reader = csv.reader([line.decode() + "\n" for line in lines], strict=True)
     try:
         return len(next(reader)), reader.line_num
@@ -153,6 +153,6 @@ def _parsed(lines: Sequence[bytes]) -> tuple[int, int]:
 
 
 def _wrong_number(n_fields: int, layout: Layout, *, n_lines: int = 1) -> _Verdict:
-    # only the first line is given up: what its quotes swallowed may be rows
+    # reject only the first line: the lines within its quotes may be rows
     found = f"{n_fields} field{'s' if n_fields != 1 else ''} instead of {layout.n_fields}"
     return _Verdict("rejected", reason=found if n_lines == 1 else f"{found} (a quote on it spans {n_lines} lines)")

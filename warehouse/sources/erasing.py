@@ -1,4 +1,4 @@
-"""Landing files without a person's lines: the one way in which a file that landed is ever changed."""
+"""Landing files without a person's lines: the only way in which a landed file is ever changed."""
 
 import gzip
 import hashlib
@@ -15,24 +15,21 @@ from warehouse.sources.parquet_file import ParquetFile, is_parquet
 
 @dataclass(frozen=True)
 class RewrittenFile:
-    """A landing file that is to take the place of the one at ``path``: :meth:`put` does it, in one step."""
+    """A file that will replace the landing file at ``path``."""
 
     path: Path
     draft: Path
     sha256: str
 
     def put(self) -> None:
-        """Replace the file; doing it again changes nothing."""
+        """Replace the file; idempotent."""
         if self.draft.exists():
             self.draft.chmod(stat.S_IRUSR)
             self.draft.replace(self.path)
 
 
 def without_lines(path: Path, lines: Collection[int], *, notes: Collection[str] = ()) -> RewrittenFile:
-    """Write, beside a landing file, one in which rows that begin on these lines are blank; the others keep their line.
-
-    ``notes``: how the lines begin that such a file carries about itself.
-    """
+    """A copy of a landing file with the rows on these ``lines`` blank; other rows keep their line numbers."""
     draft = path.with_name(f".erasing-{path.name}")
     draft.unlink(missing_ok=True)
     if is_parquet(path):

@@ -1,4 +1,4 @@
-"""Load landing files into raw tables: text columns, each row's file and line, all of a file or nothing of it."""
+"""Load landing files into raw tables as text, with each row's file and line; a file is loaded whole or not at all."""
 
 import time
 from collections import Counter
@@ -30,10 +30,7 @@ _Content = tuple[str, str, str]  # source, entity, sha256
 
 
 class _Known(NamedTuple):
-    """A file that the lake has, and the name it landed as.
-
-    ``is_erased``: lines of the landing file were erased after it was loaded.
-    """
+    """A file in the lake, and its landing name. ``is_erased``: lines of the landing file were erased after loading."""
 
     n_rows: int
     n_rejected: int
@@ -45,12 +42,11 @@ class _Known(NamedTuple):
 
 @dataclass(frozen=True)
 class IngestResult:
-    """What became of one file.
+    """The result for one file.
 
-    ``n_rows`` and ``n_rejected`` are of the file, whether this call loaded it or an earlier one. ``ignored_columns``:
-    columns that the file has and its source does not know. ``sha256``: of what was loaded. ``n_lost``: the rejected
-    lines but for notes, ``reasons``: the three commonest reasons, each with its lines; both only where this call loaded
-    it. Which values cannot be read is known after the next build.
+    ``n_rows`` and ``n_rejected``: of the file, whichever call loaded it. ``ignored_columns``: columns that the source
+    does not know. ``sha256``: of the loaded content. ``n_lost``: rejected lines without notes; ``reasons``: the three
+    commonest, each with its count; both only if this call loaded the file. The next build finds unreadable values.
     """
 
     source: str
@@ -67,7 +63,7 @@ class IngestResult:
 
     @property
     def lost_share(self) -> float:
-        """Share of the file's rows that are no rows by their commas and quotes."""
+        """Share of the file's lines that are not rows, by their commas and quotes."""
         return self.n_lost / (self.n_rows + self.n_lost)
 
 
@@ -78,21 +74,19 @@ def ingest_files(
     entity: str | None = None,
     report: Report | None = None,
 ) -> list[IngestResult]:
-    """Land and load files of one source, in order, one transaction a file; ``report`` hears of each as it is done.
+    """Land and load files of one source, in order, one transaction a file; ``report`` is called after each.
 
-    A file whose content was loaded before changes nothing, whatever its name now; where its landing file is lost, it is
-    landed again under the first name, unless a person was erased from it.
-    ``entity`` may be left out where the source has one. Raises
-    SourceFileError for a file that cannot be used, and FileChangedError for one that was written to meanwhile: nothing
-    of it is loaded, the files before it stay loaded.
+    Content that was loaded before changes nothing; a lost landing file is landed again under its first name, unless a
+    person was erased from it. ``entity`` may be omitted if the source has only one. Raises SourceFileError for an
+    unusable file, FileChangedError for one that was written to meanwhile: nothing of it is loaded.
     """
     target = target_of(source, entity)
     return _ingest([(target, Path(path)) for path in paths], settings, report)
 
 
 def ingest_simulated(settings: Settings, simulation: "Simulation", report: Report | None = None) -> list[IngestResult]:
-    """Write a simulated lender's files into the landing directory, unless they are there already, and load them."""
-    from warehouse.sources.simulated.generate import generate  # NumPy is needed by this source alone
+    """Write a simulated lender's files into the landing directory, unless they exist, and load them."""
+    from warehouse.sources.simulated.generate import generate  # only this source needs NumPy
 
     directory = settings.landing / "simulated"
     paths = {entity: directory / entity / simulation.file_name(entity) for entity in SOURCES["simulated"].entities}
@@ -125,7 +119,7 @@ def _ingest_file(target: Target, path: Path, settings: Settings, known: Mapping[
             ignored = tuple(column for column in file.columns if column not in columns)
             counts, status = _load(target, landed, file, columns, settings)
         if counts.is_erased:
-            landed.withdraw()  # it holds the lines that were erased from the one that landed first
+            landed.withdraw()  # it contains the lines that were erased from the first landing file
         elif counts.file != name:
             landed.land_as(counts.file)
     except BaseException:
@@ -151,11 +145,11 @@ def _opened(path: Path, target: Target, settings: Settings) -> CsvFile | Parquet
 
 
 def _loaded_before(settings: Settings) -> dict[_Content, _Known]:
-    """All files that the lake has; asked once and without the lease, and again before each insert."""
+    """All files in the lake; read without the lease, and again before each insert."""
     try:
         con = lake.connect(settings)
     except LakeError:
-        return {}  # no lake yet, or one that the writer will complain about
+        return {}  # no lake yet, or an error that the writer will raise
     with con:
         try:
             rows = con.execute(
@@ -163,7 +157,7 @@ def _loaded_before(settings: Settings) -> dict[_Content, _Known]:
                 "erased_sha256 is not null, file from raw.files"
             ).fetchall()
         except (duckdb.CatalogException, duckdb.BinderException):
-            return {}  # a lake that no writer of this version has opened yet
+            return {}  # no writer of this version has opened the lake yet
     return {(source, entity, sha256): _Known(*counts) for source, entity, sha256, *counts in rows}
 
 
@@ -179,15 +173,12 @@ def _recorded(con: duckdb.DuckDBPyConnection, target: Target, sha256: str) -> _K
 def _load(
     target: Target, landed: LandedFile, file: CsvFile | ParquetFile, columns: tuple[str, ...], settings: Settings
 ) -> tuple[_Known, Status]:
-    """Insert rows, rejected lines and the row of ``raw.files`` in one transaction; rows and rejected lines counted.
-
-    Leaving the writer without a commit, by any error, leaves nothing.
-    """
+    """Insert rows, rejected lines and the row of ``raw.files`` in one transaction, or nothing; returns the counts."""
     name, loaded_at = landed.path.name, datetime.now(UTC).replace(tzinfo=None)
     with lake.writer(f"ingest {target.source} {name}", settings) as con:
         counts = _recorded(con, target, landed.sha256)
         if counts is not None:
-            return counts, "already_loaded"  # another process loaded it while this one waited for its turn
+            return counts, "already_loaded"  # another process loaded it while this one waited for the lease
         con.execute("begin")
         require_table(con, target, columns)
         n_rows = insert_rows(con, target, file, columns, loaded_at)
@@ -225,7 +216,7 @@ def insert_rows(
     columns: tuple[str, ...],
     loaded_at: datetime,
 ) -> int:
-    """Insert a landing file's rows into its table, all or none; how many."""
+    """Insert a landing file's rows into its table, all or none; returns their number."""
     refusal: list[SourceFileError] = []
     if isinstance(file, ParquetFile):
         rows = f"({file.select(columns)})"
@@ -250,7 +241,7 @@ def insert_rows(
 
 
 def _batches(file: CsvFile, columns: tuple[str, ...], refusal: list[SourceFileError]) -> Iterator[pa.RecordBatch]:
-    # DuckDB wraps what a reader raises in a text of its own: the message written for the user is kept beside it
+    # DuckDB wraps a reader's error in its own text: the message for the user is kept beside it
     try:
         yield from file.batches(columns)
     except SourceFileError as error:

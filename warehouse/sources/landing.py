@@ -1,4 +1,4 @@
-"""Files as received: copied once under their checksum into ``landing/<source>/<entity>/``, and never changed after."""
+"""Files as received: copied once to ``landing/<source>/<entity>/``, under their checksum, and never changed."""
 
 import hashlib
 import os
@@ -14,13 +14,13 @@ from typing import BinaryIO, Self
 from warehouse.errors import FileChangedError, SourceFileError
 
 _CHUNK = 4 << 20
-#: Most bytes of a file's name. A file system allows 255; the landing directory may add a checksum to a name.
+#: Most bytes of a file's name: file systems allow 255, and landing may add a checksum.
 _NAME_BYTES = 200
 
 
 @dataclass(frozen=True)
 class FileState:
-    """What changes when a file is replaced or written to, as far as its directory entry says."""
+    """Directory entry fields that change when a file is replaced or written to."""
 
     device: int
     inode: int
@@ -35,10 +35,7 @@ class FileState:
 
 @dataclass(frozen=True)
 class LandedFile:
-    """A file in the landing directory. ``is_new``: this call brought it there, so a refusal removes it again.
-
-    ``origin`` and ``state``: the file that was copied, and its state then.
-    """
+    """A landed copy of ``origin`` in that ``state``. ``is_new``: this call landed it, so a refusal removes it."""
 
     path: Path
     sha256: str
@@ -48,15 +45,12 @@ class LandedFile:
     state: FileState
 
     def withdraw(self) -> None:
-        """Remove what :func:`receive` brought; a file that was there before stays."""
+        """Remove what :func:`receive` landed; an earlier file stays."""
         if self.is_new:
             self.path.unlink(missing_ok=True)
 
     def land_as(self, name: str) -> None:
-        """Keep what :func:`receive` brought under the name that the lake knows its content by, once.
-
-        A file that has that name already stays as it is.
-        """
+        """Rename what :func:`receive` landed to the name that the lake has for its content; keeps an existing file."""
         known = self.path.with_name(name)
         if self.is_new and not known.exists():
             self.path.rename(known)
@@ -64,10 +58,7 @@ class LandedFile:
             self.withdraw()
 
     def require_unchanged(self) -> None:
-        """Raise FileChangedError if the file that was copied has been written to since.
-
-        A file that was removed or replaced since was complete: what was copied is all of it.
-        """
+        """Raise FileChangedError if the original was written to since; if removed or replaced, it was complete."""
         try:
             now = FileState.of(self.origin.lstat())
         except FileNotFoundError:
@@ -77,11 +68,10 @@ class LandedFile:
 
 
 def receive(path: Path, directory: Path) -> LandedFile:
-    """Copy ``path`` into ``directory`` unless its content is there already, as that name.
+    """Copy ``path`` into ``directory`` unless its content is there under that name.
 
-    Another content under a name already in use gets its checksum into its name, so that a name in the lake always
-    means one file. Raises SourceFileError for what is not one readable file with a usable name, and FileChangedError
-    where the file is written to while it is copied.
+    A name in use for other content gets a checksum: a name in the lake always means one file. Raises SourceFileError
+    unless it is one readable file with a usable name, FileChangedError if it is written to during the copy.
     """
     _require_usable_name(path)
     with _opened(path) as file:
@@ -119,10 +109,10 @@ def checksum(path: Path) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """The file, open for reading; opened once, so that what is checked is what is read."""
+    """The file, opened once for reading, so that the checked file is the one that is read."""
     try:
-        # O_NONBLOCK: opening a FIFO would wait for its writer. A link is refused: what it points to may be no file of
-        # the lender's at all, and may be another file by the time it is read.
+        # O_NONBLOCK: opening a FIFO would wait for its writer. Links are refused: their target may not be the lender's
+        # file, and may change before it is read.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         raise SourceFileError(f"a file to load must exist: found nothing at {path.absolute()}") from None
@@ -159,7 +149,7 @@ def _require_content(path: Path, found: os.stat_result) -> None:
 
 
 def _require_usable_name(path: Path) -> None:
-    """A name is kept with each row that it brought, and shown wherever the row is explained."""
+    """A name is stored with each of its rows, and shown wherever a row is explained."""
     name = path.name
     hidden = [character for character in name if unicodedata.category(character) in ("Cc", "Cs")]
     n_bytes = len(os.fsencode(name))

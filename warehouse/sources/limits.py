@@ -1,20 +1,20 @@
-"""How much one file may bring: a small file can hold more rows than a disk."""
+"""Limits for one file: a small file can hold more rows than a disk."""
 
 from pathlib import Path
 from typing import Protocol
 
 from warehouse.errors import SourceFileError
 
-#: Tables of loans become 5 to 20 times smaller by gzip; what becomes much smaller was made to fill a disk.
+#: gzip makes tables of loans 5 to 20 times smaller; a far higher factor indicates a decompression bomb.
 _MOST_INFLATION, _INFLATION_FROM = 200, 16 << 20
 
 
 class Limits(Protocol):
-    """What a file may hold; :class:`warehouse.settings.Settings` has it."""
+    """Limits of a file; :class:`warehouse.settings.Settings` has them."""
 
     @property
     def file_bytes(self) -> int:
-        """Most bytes of a file when it is unpacked."""
+        """Most bytes of an unpacked file."""
 
     @property
     def file_rows(self) -> int:
@@ -22,7 +22,7 @@ class Limits(Protocol):
 
 
 def require_unpacked(path: Path, n_bytes: int, limits: Limits) -> None:
-    """Refuse a packed file that gives more bytes than ``limits`` allow, or far more than a table of loans would."""
+    """Refuse a packed file with more bytes than ``limits`` allow, or with an implausible compression factor."""
     packed = path.stat().st_size
     most = min(limits.file_bytes, max(_INFLATION_FROM, _MOST_INFLATION * packed))
     if n_bytes > most:
@@ -34,7 +34,7 @@ def require_unpacked(path: Path, n_bytes: int, limits: Limits) -> None:
 
 
 def require_rows(path: Path, n_rows: int, limits: Limits | None) -> None:
-    """Refuse a file of more rows than ``limits`` allow."""
+    """Refuse a file with more rows than ``limits`` allow."""
     if limits is not None and n_rows > limits.file_rows:
         raise SourceFileError(
             f"{path.name} must have at most {limits.file_rows:,} rows: found {n_rows:,} or more; nothing of it was "
@@ -43,7 +43,7 @@ def require_rows(path: Path, n_rows: int, limits: Limits | None) -> None:
 
 
 def require_bytes(path: Path, n_bytes: int, limits: Limits) -> None:
-    """Refuse a file of columns that holds more bytes than ``limits`` allow, as its footer says."""
+    """Refuse a columnar file whose footer states more bytes than ``limits`` allow."""
     if n_bytes > limits.file_bytes:
         raise SourceFileError(
             f"{path.name} must hold at most {limits.file_bytes:,} bytes: found {n_bytes:,}; nothing of it was loaded. "

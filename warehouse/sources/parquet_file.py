@@ -1,4 +1,4 @@
-"""A Parquet file as received: its columns, and the query that reads them as text."""
+"""A Parquet file: its columns, and the query that reads them as text."""
 
 from collections.abc import Collection
 from dataclasses import InitVar, dataclass, field
@@ -17,10 +17,7 @@ from warehouse.sql.quoting import identifier, literal
 
 @dataclass
 class ParquetFile:
-    """A Parquet file; raises SourceFileError if it is damaged or names a column twice.
-
-    ``columns`` are raw column names; ``n_rows`` is what the file's footer says.
-    """
+    """A Parquet file with its raw column names; raises SourceFileError if it is damaged or repeats a name."""
 
     path: Path
     limits: InitVar[Limits | None] = None
@@ -54,13 +51,13 @@ class ParquetFile:
             )
 
     def select(self, columns: tuple[str, ...]) -> str:
-        """SQL giving ``columns`` as text and ``_line``, the row's number plus one as if a header were line 1."""
+        """SQL for ``columns`` as text and ``_line``, the row's number plus one, as if line 1 were a header."""
         texts = [f'cast({identifier(self._names[column])} as varchar) as "{column}"' for column in columns]
         rows = parquet(self.path, "file_row_number = true")
         return f"select {', '.join(texts)}, file_row_number + 2 as _line from {rows}"
 
     def require_whole(self) -> None:
-        """Read all of it; raises SourceFileError if it is damaged."""
+        """Read the whole file; raises SourceFileError if it is damaged."""
         try:
             with pq.ParquetFile(self.path) as file:
                 for _ in file.iter_batches():
@@ -71,7 +68,7 @@ class ParquetFile:
             ) from None
 
     def write_without(self, lines: Collection[int], to: Path) -> None:
-        """Write the file to ``to``, every value null in the rows of ``lines``: every other row keeps its line."""
+        """Write the file to ``to`` with only nulls in the rows of ``lines``; other rows keep their line."""
         import duckdb
 
         unwanted = ", ".join(str(line - 2) for line in sorted(lines))
@@ -84,6 +81,6 @@ class ParquetFile:
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether the file begins as Parquet does, whatever its name."""
+    """Whether the file begins with Parquet's signature, whatever its name."""
     with path.open("rb") as file:
         return file.read(4) == b"PAR1"

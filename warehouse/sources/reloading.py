@@ -1,4 +1,4 @@
-"""Load raw rows again from the landing files, if their data file in the lake is lost or damaged."""
+"""Reload raw rows from the landing files if their data file in the lake is lost or damaged."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from warehouse.sources.landing import checksum
 from warehouse.sources.parquet_file import ParquetFile, is_parquet
 from warehouse.sources.target import Target, columns_to_load, require_table, target_of
 
-#: What the platform itself writes in the schema raw, and no landing file gives again.
+#: Tables in the schema raw that the platform writes, and landing files cannot restore.
 _NOT_FROM_LANDING = {"raw.files", "raw.rejected_lines", "raw.quarantine"}
 
 
 @dataclass(frozen=True)
 class Reloaded:
-    """A raw table that was loaded again. ``n_rows_before``: rows that its files had when they were first loaded."""
+    """A reloaded raw table. ``n_rows_before``: rows of its files when they were first loaded."""
 
     table: str
     n_files: int
@@ -32,7 +32,7 @@ class Reloaded:
 
 @dataclass(frozen=True)
 class _Landed:
-    """A file that ``raw.files`` names, by either checksum: an erasure blanks lines of it, and notes the new one."""
+    """A file in ``raw.files``, by either checksum: an erasure blanks lines of it and stores the new checksum."""
 
     file: str
     checksums: tuple[str | None, str | None]
@@ -41,7 +41,7 @@ class _Landed:
 
 
 def damaged_raw_tables(settings: Settings, say: Callable[[str], None] = lambda _: None) -> list[str]:
-    """Raw tables of landing files that cannot be read whole; every row of each is read. ``say`` gets the reasons."""
+    """Raw tables of landing files that cannot be read whole; reads every row. ``say`` gets the reasons."""
     with connect(settings) as con:
         lost = lost_files(con, settings)
         damaged = {each.table for each in lost} & set(_raw_tables(con))
@@ -57,10 +57,10 @@ def damaged_raw_tables(settings: Settings, say: Callable[[str], None] = lambda _
 
 
 def reload_table(settings: Settings, table: str) -> Reloaded:
-    """Replace a raw table by what its landing files hold, in one transaction: readers see the old one or the new one.
+    """Replace a raw table by the content of its landing files, in one transaction for readers.
 
-    Files keep the time at which they were first loaded, so that of two rows with one key the same one counts. Raises
-    SourceFileError if a landing file is missing, or is not the one that was loaded: nothing is changed then.
+    Files keep their first load time, so that of two rows with one key the same one still counts. Raises SourceFileError
+    if a landing file is missing or differs from the loaded one; then nothing changes.
     """
     with writer(f"load {table} again", settings) as con:
         target, landed = _landed(con, table)

@@ -1,4 +1,4 @@
-"""How many rows of a lender's files were set aside, and why, as the last build found (``staging.rows_set_aside``)."""
+"""How many rows of a lender's files the last build set aside, and why (``staging.rows_set_aside``)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,7 @@ _SHOWN_FILES = 3
 
 @dataclass(frozen=True)
 class Loss:
-    """What was set aside of one kind of file. ``files``: those that lost more than their lender allows.
-
-    ``reasons``: the three commonest over all files, each with its rows.
-    """
+    """Rows set aside of one kind of file; ``files``: those with too many; ``reasons``: the three commonest."""
 
     source: str
     entity: str
@@ -30,7 +27,7 @@ class Loss:
 
     @property
     def is_too_much(self) -> bool:
-        """Whether nothing should be trained on the lender's rows until a person has looked."""
+        """Whether training on the lender's rows must wait for a person's review."""
         return bool(self.files)
 
     def __str__(self) -> str:
@@ -45,7 +42,7 @@ class Loss:
 
 
 def losses(con: "duckdb.DuckDBPyConnection", source: str | None = None) -> list[Loss]:
-    """The kinds of file of which rows were set aside, of every lender or of one; none before the first build."""
+    """Kinds of files with rows set aside, of one lender or all; empty before the first build."""
     import duckdb
 
     of_source = "($1 is null or source = $1)"
@@ -83,7 +80,7 @@ def losses(con: "duckdb.DuckDBPyConnection", source: str | None = None) -> list[
 
 
 def max_set_aside_share(source: str) -> float:
-    """The share of a file's rows that may be set aside, as the var of that name in ``dbt_project.yml`` says."""
+    """The maximum share of a file's rows that may be set aside, a var in ``dbt_project.yml``."""
     import yaml
 
     shares = yaml.safe_load((DBT_PROJECT_DIR / "dbt_project.yml").read_text())["vars"]["max_set_aside_share"]
@@ -91,7 +88,7 @@ def max_set_aside_share(source: str) -> float:
 
 
 def too_much_text(found: Sequence[Loss]) -> str:
-    """What stops a training, and what a person can do."""
+    """Why training stops, and what a person can do."""
     return (
         f"{'; '.join(str(loss) for loss in found if loss.is_too_much)}. Declare the columns as the files have them and "
         "build again, load a corrected file of the same name, or accept the loss in `vars` of "

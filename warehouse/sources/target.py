@@ -1,4 +1,4 @@
-"""Where a file goes: which raw table, with which of the file's columns, or why it does not belong there."""
+"""The target of a file: its raw table and columns, or why it does not fit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _SHOWN_COLUMNS = 20
 
 @dataclass(frozen=True)
 class Target:
-    """A source's entity; ``columns`` is None for a lender of one's own, whose first file decides them."""
+    """A source's entity; ``columns``: None for a lender of your own, whose first file defines them."""
 
     source: str
     entity: str
@@ -25,15 +25,12 @@ class Target:
 
     @property
     def table(self) -> str:
-        """The raw table, with its schema."""
+        """The raw table, with schema."""
         return raw_table(self.source, self.entity)
 
 
 def target_of(source: str, entity: str | None) -> Target:
-    """Where files of ``source`` go; ``entity`` may be None where the source has only one.
-
-    Raises SourceFileError for a name that cannot be a table's, or an entity that the source does not have.
-    """
+    """The target for files; ``entity`` may be None if the source has only one. Raises SourceFileError for bad names."""
     for what, name in (("source", source), ("entity", entity)):
         if name is not None and not is_name(name):
             raise SourceFileError(
@@ -65,10 +62,7 @@ def _own_lender(source: str, entity: str | None) -> Target:
 
 
 def columns_to_load(target: Target, name: str, found: Sequence[str]) -> tuple[str, ...]:
-    """The columns to take of file ``name``, in table order; what a known source does not know is left out.
-
-    Raises SourceFileError naming the missing columns, what was expected and what was found.
-    """
+    """The columns to load, in table order, without unknown ones; raises SourceFileError naming the missing ones."""
     reserved = sorted(set(PROVENANCE_COLUMNS).intersection(found))
     if reserved:
         raise SourceFileError(f"{name} must not have columns named {', '.join(reserved)}: Loanlake adds them")
@@ -85,7 +79,7 @@ def columns_to_load(target: Target, name: str, found: Sequence[str]) -> tuple[st
 
 
 def require_table(con: duckdb.DuckDBPyConnection, target: Target, columns: Sequence[str]) -> None:
-    """Create the table of one's own lender from its first file; a later file must have the same columns."""
+    """Create a new lender's table from its first file; later files must have the same columns."""
     rows = con.execute(
         "select column_name from information_schema.columns "
         "where table_catalog = 'lake' and table_schema || '.' || table_name = ? order by ordinal_position",

@@ -1,4 +1,4 @@
-"""The bytes of a text file as received, plain or gzipped, and a clear refusal of other content."""
+"""The bytes of a plain or gzipped text file, with clear errors for other content."""
 
 import gzip
 import io
@@ -27,16 +27,15 @@ _NOT_TEXT = {
     b"%PDF": "a PDF document: export the table as CSV or Parquet",
 }
 _MARKUP, _JSON = re.compile(rb"<[?!A-Za-z]"), re.compile(rb'\{\s*["}]|\[\s*[{\[]')
-#: How much of a file's beginning is looked at.
 _SAMPLE_BYTES = 1 << 20
 _HEADER_BYTES = 4 << 20
 
 
 class TextStream:
-    """A file read once from front to back, unpacked where it is gzipped (by its content, not its name).
+    """A file read once from front to back, unpacked if it is gzipped (by content, not name).
 
-    Line ends of old Macs (a carriage return alone) are read as line feeds. Every way in which the file cannot be text
-    raises SourceFileError, and so does one that unpacks to more than ``limits`` allow.
+    Line ends of old Macs (a single carriage return) become line feeds. Raises SourceFileError for anything that cannot
+    be text, and for a file that unpacks to more than ``limits`` allow.
     """
 
     def __init__(self, path: Path, limits: Limits | None = None) -> None:
@@ -82,7 +81,7 @@ class TextStream:
         return line
 
     def require_text(self, block: bytes, first_line: int) -> None:
-        """Refuse the file where ``block``, whose first line is number ``first_line``, is not UTF-8."""
+        """Refuse the file if ``block``, which starts at line ``first_line``, is not UTF-8."""
         try:
             block.decode()
         except UnicodeDecodeError as error:
@@ -93,7 +92,7 @@ class TextStream:
             raise self.unusable(f"{found}: convert it first (iconv -f latin1 -t utf-8)") from None
 
     def unusable(self, found: str) -> SourceFileError:
-        """The error that refuses the file for what was ``found``."""
+        """The error that refuses the file because of ``found``."""
         return SourceFileError(
             f"{self.path.name} must be a CSV file (UTF-8, commas, a header; plain or gzipped) or Parquet: {found}; "
             "nothing of it was loaded"
@@ -123,7 +122,7 @@ class TextStream:
 
 
 class _OldMacLines(io.RawIOBase):
-    """A stream whose carriage returns are line feeds; as many bytes as before."""
+    """A stream with carriage returns replaced by line feeds; the length stays the same."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -142,7 +141,7 @@ class _OldMacLines(io.RawIOBase):
 
 
 def other_format(start: bytes, whole: Path | BinaryIO) -> str | None:
-    """What begins like this and is no CSV, with what to do about it after a colon; None if it may be CSV."""
+    """The format of content that is not CSV and, after a colon, what to do; None if it may be CSV."""
     if start.startswith(b"PK\x03\x04"):
         return _zip(whole)
     for beginning, found in _NOT_TEXT.items():
@@ -159,7 +158,7 @@ def other_format(start: bytes, whole: Path | BinaryIO) -> str | None:
 
 
 def _zip(whole: Path | BinaryIO) -> str:
-    """A workbook is a zip archive too."""
+    """Distinguish workbooks, which are zip archives too."""
     try:
         with zipfile.ZipFile(whole) as archive:
             names = archive.namelist()

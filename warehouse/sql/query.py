@@ -1,4 +1,4 @@
-"""Run a query on the lake and print its rows as they come, in the requested form."""
+"""Run a query on the lake and stream its rows in the requested format."""
 
 import csv
 import shutil
@@ -14,7 +14,7 @@ import msgspec
 from warehouse.errors import QueryError
 
 Format = Literal["table", "csv", "json"]
-#: Rows are fetched and printed in groups of this many; a table's column widths come from the first group.
+#: Rows are fetched and printed in groups of this size; the first group sets a table's column widths.
 GROUP = 1_000
 _LONGEST_CELL = 80
 _JSON = msgspec.json.Encoder(decimal_format="number")
@@ -28,11 +28,10 @@ def run_query(
     form: Format = "table",
     longest_cell: int | None = _LONGEST_CELL,
 ) -> None:
-    """Run every statement of ``query`` and print the rows of those that have any.
+    """Run every statement of ``query`` and print the rows of those that return any.
 
-    A result is printed while it is computed, so its size is not limited by memory. Raises QueryError with DuckDB's own
-    words, or saying how to write where the query would. In a table, longer texts than ``longest_cell`` are cut; None
-    cuts none.
+    Results are printed while they are computed, so memory does not limit their size. Raises QueryError with DuckDB's
+    message or, for a query that would write, with how to write. In a table, texts longer than ``longest_cell`` are cut.
     """
     try:
         statements = con.extract_statements(query)
@@ -82,7 +81,7 @@ def _rows(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
 
 
 def _print_json(names: Sequence[str], rows: Iterator[tuple[Any, ...]], output: TextIO) -> None:
-    """A list of objects, one a line. Times are ISO 8601; NaN and infinity, which JSON lacks, are null."""
+    """A list of objects, one a line. Times are ISO 8601; NaN and infinity, which JSON lacks, become null."""
     separator = "[\n"
     for row in rows:
         output.write(separator + _JSON.encode(dict(zip(names, row, strict=True))).decode())
@@ -91,7 +90,7 @@ def _print_json(names: Sequence[str], rows: Iterator[tuple[Any, ...]], output: T
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Column names as keys: the second ``a`` is ``a_2``."""
+    """Column names as unique keys: the second ``a`` becomes ``a_2``."""
     keys: list[str] = []
     for name in names:
         key, number = name, 1
@@ -126,7 +125,7 @@ def _print_table(names: Sequence[str], is_number: Sequence[bool], rows: Iterator
 
 
 def _print_records(names: Sequence[str], rows: Iterator[list[str]], output: TextIO) -> None:
-    """A line a value, for rows wider than the terminal."""
+    """One line a value, for rows wider than the terminal."""
     width, n_rows = max(map(len, names)), 0
     for n_rows, cells in enumerate(rows, start=1):
         output.write(f"-- row {n_rows:,}\n")

@@ -1,4 +1,4 @@
-"""Text as SQL: names and string literals, quoted for DuckDB."""
+"""Names and string literals, quoted for DuckDB."""
 
 
 def literal(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The shell of ``loanlake sql``: statements ended by ``;``, a few dot commands, and a history between sessions."""
+"""The shell of ``loanlake sql``: statements ended by ``;``, some dot commands, and a persistent history."""
 
 import sys
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ select if(table_catalog = 'lake', '', table_catalog || '.') || table_schema as s
 from information_schema.tables
 where table_catalog in ('lake', 'dev')
 order by all"""
-#: What `describe` says, with the comment of the column: of a view's, the line in the comment of the view.
+#: `describe` with the columns' comments; for a view, with the column's line in the view's comment.
 _SCHEMA = """\
 select
     described.column_name as "column",
@@ -47,7 +47,7 @@ order by columns.column_index"""
 
 
 def run_shell(con: duckdb.DuckDBPyConnection, *, form: Format, history: Path) -> None:
-    """Read statements from a terminal until ``.quit`` or the end; an error is shown and the shell continues."""
+    """Read statements from a terminal until ``.quit`` or end of file; an error is shown and the shell continues."""
     click.echo("The lake, read-only. .help for help, .quit to leave.")
     with _remembered(history):
         pending = ""
@@ -57,7 +57,7 @@ def run_shell(con: duckdb.DuckDBPyConnection, *, form: Format, history: Path) ->
             except EOFError:
                 click.echo()
                 return
-            except KeyboardInterrupt:  # discard the input, as every shell does
+            except KeyboardInterrupt:  # discard the input, as other shells do
                 click.echo()
                 pending = ""
                 continue
@@ -74,7 +74,7 @@ def run_shell(con: duckdb.DuckDBPyConnection, *, form: Format, history: Path) ->
 
 
 def run_statements(con: duckdb.DuckDBPyConnection, text: str, output: TextIO, *, form: Format) -> None:
-    """Run statements, or one dot command, that were given as one text; raises QueryError at the first that fails."""
+    """Run statements, or one dot command, given as one text; raises QueryError at the first that fails."""
     if text.strip().startswith("."):
         _dot_command(con, text.strip(), output, form)
     else:
@@ -93,7 +93,7 @@ def run_script(con: duckdb.DuckDBPyConnection, script: TextIO, output: TextIO, *
 
 
 def take_line(con: duckdb.DuckDBPyConnection, pending: str, line: str, output: TextIO, *, form: Format) -> str:
-    """Add a line to ``pending``; run it if that completes a statement. Returns the rest that is pending."""
+    """Add a line to ``pending``; run it if that completes a statement. Returns the pending rest."""
     if not pending and line.strip().startswith("."):
         _dot_command(con, line.strip(), output, form)
         return ""
@@ -107,7 +107,7 @@ def take_line(con: duckdb.DuckDBPyConnection, pending: str, line: str, output: T
 
 
 def _is_complete(con: duckdb.DuckDBPyConnection, text: str) -> bool:
-    """Whether ``text`` ends with a ``;`` that ends a statement and is not within quotes or a comment."""
+    """Whether ``text`` ends with a ``;`` outside quotes and comments."""
     if not text.rstrip().endswith(";"):
         return False
     try:
@@ -115,7 +115,7 @@ def _is_complete(con: duckdb.DuckDBPyConnection, text: str) -> bool:
     except duckdb.ParserException as error:
         return "unterminated" not in str(error)
     except duckdb.Error:
-        return True  # to be run, so that its error is shown
+        return True  # run it to show its error
     return True
 
 
@@ -125,7 +125,6 @@ def _dot_command(con: duckdb.DuckDBPyConnection, line: str, output: TextIO, form
         run_query(con, _TABLES, output, form=form)
     elif command == ".schema" and argument:
         table = argument.rstrip("; ")
-        # descriptions are what the command is for
         query = _SCHEMA.format(table=table, name=literal(table))
         run_query(con, query, output, form=form, longest_cell=None)
     elif command == ".help":
@@ -138,7 +137,7 @@ def _dot_command(con: duckdb.DuckDBPyConnection, line: str, output: TextIO, form
 def _remembered(history: Path) -> Iterator[None]:
     try:
         import readline
-    except ImportError:  # Python was built without it: the shell works, without line editing
+    except ImportError:  # Python without readline: the shell works without line editing
         yield
         return
     if history.exists():

@@ -1,8 +1,7 @@
-"""What a text means, by format: the one reading behind files, CSV batches, requests and commands.
+"""Parse a text by its format, for files, CSV batches, requests and commands.
 
 dbt reads files by the same grammars, ``warehouse/macros/formats.sql``; ``tests/unit/warehouse/values/test_formats.py``
-compares the two, statement by statement and value by value. What a text means depends on that text and its format
-alone. ``docs/formats.md`` is the page for people.
+compares the two. The result depends only on the text and its format; ``docs/formats.md`` documents them.
 """
 
 import re
@@ -21,7 +20,7 @@ _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]+)?)?"
 _OFFSET = r"(?:[Zz]|UTC|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
 #: Control and invisible characters: soft hyphen, zero-width, direction marks.
 UNFIT = r"\x00-\x1f\x7f-\x9f" + "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-#: Format → the grammar of its whole text, without the blanks around it.
+#: Format → the grammar of its whole text, without surrounding blanks.
 GRAMMARS: Mapping[str, str] = {
     "text": f"[^{UNFIT}]+",
     "id": f"[^{UNFIT}]+",
@@ -34,19 +33,19 @@ GRAMMARS: Mapping[str, str] = {
 WHOLE_FLOAT = "([0-9]+)[.]0+"
 ROUNDED_NUMBER = "[0-9]+(?:[.][0-9]+[eE][+]?|[eE][+])[0-9]+"
 NULL_WORDS = ("", "nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "none")
-#: Every blank of Unicode (tab and the space separators), and the zero-width ones, which are invisible at an end.
+#: Every Unicode blank (tab and the space separators), and the zero-width ones, which are invisible at an end.
 BLANKS = (
     "\u0009\u0020\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
     "\u200b\u2060\ufeff"
 )
-#: Characters of an id of the platform and of a text that is looked up: 100 fit the online store's keys in any script.
+#: Most characters of a platform id and of a looked-up text: 100 fit the online store's keys in any script.
 MOST_CHARACTERS = 100
-#: Characters of an id in a lender's file: the maximum of an id less the lender's prefix (lc-).
+#: Most characters of an id in a lender's file: as above, less the lender's prefix (lc-).
 MOST_CHARACTERS_IN_FILE = 80
-#: Numbers beyond this, in either direction, are none: sums and products of them would be infinite.
+#: Numbers of greater magnitude are refused: their sums and products would be infinite.
 GREATEST = 1e300
 
-#: An id as most are: nothing to trim, compose or refuse; longer than any null word. A third of the time of the rest.
+#: A common id: nothing to trim, compose or refuse; longer than any null word. Takes a third of the time.
 _PLAIN_ID = re.compile("[A-Za-z0-9_-]{5,80}")
 _PATTERNS = {name: re.compile(grammar) for name, grammar in GRAMMARS.items()}
 _WHOLE_FLOAT, _ROUNDED_NUMBER = re.compile(WHOLE_FLOAT), re.compile(ROUNDED_NUMBER)
@@ -54,9 +53,7 @@ _TIME = re.compile(f"({_DAY})(?:[Tt ]([0-9:.]+)(?: ?({_OFFSET}))?)?")
 
 
 def read_id(text: str, *, most: int = MOST_CHARACTERS) -> str | None:
-    """An id as every door has it: in one Unicode form, without blanks around it, 1001 for 1001.0; None for NaN or null.
-
-    Raises FormatError.
+    """An id in one Unicode form, without surrounding blanks, 1001 for 1001.0; None for NaN or null. Raises FormatError.
 
     >>> read_id(" 1001.0 "), read_id("Ame\u0301lie") == "Am\u00e9lie", read_id("NaN")
     ('1001', True, None)
@@ -77,7 +74,7 @@ def read_id(text: str, *, most: int = MOST_CHARACTERS) -> str | None:
 
 
 def read_text(text: str, *, most: int = MOST_CHARACTERS) -> str | None:
-    """A text in one Unicode form, without blanks around it; None for an empty one. Raises FormatError."""
+    """A text in one Unicode form, without surrounding blanks; None for an empty one. Raises FormatError."""
     text = unicodedata.normalize("NFC", text.strip(BLANKS))
     if not text:
         return None
@@ -87,7 +84,7 @@ def read_text(text: str, *, most: int = MOST_CHARACTERS) -> str | None:
 
 
 def read_number(text: str) -> int | float | None:
-    """A number: an int where digits alone are written. Raises FormatError, also for what no double can hold.
+    """A number, an int if only digits are written. Raises FormatError, also if a double cannot hold it.
 
     >>> read_number("-12"), read_number("1e3"), read_number("n/a")
     (-12, 1000.0, None)
@@ -96,12 +93,12 @@ def read_number(text: str) -> int | float | None:
     if found is None:
         return None
     with _refused_as("a number"):
-        # Python refuses integers with thousands of digits, which are beyond the limits anyway
+        # Python refuses integers with thousands of digits, which exceed the limits anyway
         return checked_number(int(found) if re.fullmatch("[+-]?[0-9]{1,300}", found) else float(found), found)
 
 
 def checked_number(number: int | float, text: str) -> int | float:
-    """The number that ``text`` became; raises FormatError if a double cannot hold it.
+    """The number parsed from ``text``; raises FormatError if a double cannot hold it.
 
     >>> checked_number(float("1e-400"), "1e-400")
     Traceback (most recent call last):
@@ -115,13 +112,13 @@ def checked_number(number: int | float, text: str) -> int | float:
 
 
 def read_boolean(text: str) -> bool | None:
-    """True or false, as 1 or 0 too. Raises FormatError."""
+    """True or false, also written as 1 or 0. Raises FormatError."""
     found = _formed(text, "boolean", "true or false")
     return None if found is None else found.lower() in ("true", "1")
 
 
 def read_date(text: str) -> date | None:
-    """A day, also one written as its first moment. Raises FormatError."""
+    """A day, also written as its first moment. Raises FormatError."""
     rule = "a date such as 2026-01-31"
     found = _formed(text, "date", rule)
     if found is None:
@@ -131,7 +128,7 @@ def read_date(text: str) -> date | None:
 
 
 def read_time(text: str) -> datetime | None:
-    """A time, with its offset if there is one; for a date, its first moment. Raises FormatError."""
+    """A time, with its offset if any; for a date, its first moment. Raises FormatError."""
     rule = "a time such as 2026-01-31T09:30:00Z (UTC where no offset is given); named time zones are not read"
     found = _formed(text, "timestamp", rule)
     parts = _TIME.fullmatch(found) if found is not None else None
@@ -140,7 +137,7 @@ def read_time(text: str) -> datetime | None:
     clock, offset = parts[2] or "00:00:00", parts[3] or ""
     clock += ":00" if len(clock) == len("00:00") else ""
     offset += ":00" if len(offset) == len("+00") and offset[0] in "+-" else ""
-    with _refused_as(rule):  # a 30th of February; and read as JSON reads it, rounded to the microsecond
+    with _refused_as(rule):  # such as 30 February; rounded to the microsecond, as in JSON
         return msgspec.convert(f"{parts[1]}T{clock}{'Z' if offset == 'UTC' else offset}", datetime)
 
 

@@ -1,4 +1,4 @@
-"""The ids that commands are given, read as files and requests read them."""
+"""Ids as command arguments, parsed as in files and requests."""
 
 import click
 
@@ -7,7 +7,7 @@ from warehouse.values.formats import read_id
 
 
 class IdArgument(click.ParamType[str]):
-    """An id of the platform, such as ``lc-member-123``; with blanks around it, or in another Unicode form, the same."""
+    """A platform id such as ``lc-member-123``, in any Unicode form and with or without surrounding blanks."""
 
     name = "id"
 

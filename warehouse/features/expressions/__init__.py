@@ -1,10 +1,8 @@
-"""Row-level dbt SQL as a Python function: the same text makes the offline table and the online value.
+"""Compile row-level dbt SQL to a Python function: the same text makes the offline table and the online value.
 
-:func:`compile_select` takes the one select that dbt compiled for ``ftr_application_vN`` and returns a function of one
-row. Where it accepts an expression, the function's value equals DuckDB's to the bit; what cannot be proven equal is
-refused with the column, the expression and what to write instead. The proof is
-``tests/unit/warehouse/features/test_expressions_against_duckdb.py`` (generated expressions on generated rows) and, for
-each promotion, real rows.
+:func:`compile_select` takes the one select that dbt compiled for ``ftr_application_vN``. The function's values equal
+DuckDB's to the bit; SQL that cannot be proven equal is refused with an alternative. The proof: generated expressions in
+``tests/unit/warehouse/features/test_expressions_against_duckdb.py``, and real rows at each promotion.
 
 The row-level subset:
 
@@ -22,11 +20,10 @@ The row-level subset:
   ``date ± integer``; ``date '…'`` and ``timestamp '…'``.
 - ``lower``, ``upper``, ``trim``, ``left``, ``length``, ``||``.
 
-Nulls follow SQL's three-valued logic and doubles IEEE 754 as DuckDB has it: ``1.0 / 0`` is infinity, NaN equals itself
-and is the greatest number. Where DuckDB's query stops with an error, the function raises ExpressionDomainError. It
-also raises where DuckDB's optimiser drops the part that fails (``ln(0) // 0``), where a whole number overflows in a
-side of ``and``, ``or`` or ``between`` that DuckDB happens not to reach, where DuckDB wraps a double round its integer
-type, and beyond the year 9999. It never returns another value.
+Nulls follow SQL's three-valued logic; doubles follow IEEE 754 as in DuckDB: ``1.0 / 0`` is infinity, NaN equals itself
+and is the greatest number. Where DuckDB's query fails, the function raises ExpressionDomainError. It also raises where
+DuckDB's optimiser drops the failing part (``ln(0) // 0``), where a whole number overflows in a side of ``and``, ``or``
+or ``between`` that DuckDB skips, where DuckDB wraps a double round its integer type, and beyond the year 9999.
 """
 
 from warehouse.features.expressions.compiled import CompiledSelect, check_select, compile_select

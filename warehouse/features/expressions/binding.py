@@ -1,7 +1,4 @@
-"""From parsed SQL to typed nodes: names resolved, DuckDB's implicit casts made explicit, everything else refused.
-
-The whitelist is :data:`_BINDERS` here (columns, literals, logic, conditions, casts) and ``functions.FUNCTIONS``.
-"""
+"""From parsed SQL to typed nodes with explicit casts; refuses all but :data:`_BINDERS` and ``functions.FUNCTIONS``."""
 
 import difflib
 from collections.abc import Callable, Mapping
@@ -31,10 +28,10 @@ _COMPARISONS: dict[type[exp.Expr], str] = {
 
 
 def bind_select(select: RowSelect, types: Mapping[str, str]) -> tuple[dict[str, Node], list[ExpressionError]]:
-    """The typed expression of every column that can be compiled, and one error for each that cannot.
+    """The typed expression of every column that can be compiled, and one error for each other column.
 
-    ``types``: column of the relation → DuckDB type. A column may use earlier columns of the select by name, where the
-    relation has none of that name (DuckDB's rule).
+    ``types``: column of the relation → DuckDB type. Earlier columns of the select may be used by name unless the
+    relation has a column of that name (DuckDB's rule).
     """
     binder = _Binder(select.relation, types)
     bound: dict[str, Node] = {}
@@ -75,7 +72,7 @@ class _Binder:
         return node
 
     def bind(self, expression: exp.Expr) -> Node:
-        """The node of one expression; raises Refusal for what is not on the whitelist."""
+        """The node of one expression; raises Refusal if it is not on the whitelist."""
         if type(expression) in _COMPARISONS:
             return self._comparison(expression)
         binder = _BINDERS.get(type(expression))
@@ -146,7 +143,7 @@ class _Binder:
         return self.nodes.make("not", SqlType.BOOLEAN, self.truth_value(expression.this))
 
     def truth_value(self, expression: exp.Expr) -> Node:
-        """A node that must be boolean: DuckDB would cast numbers to booleans unasked, other engines would not."""
+        """A node that must be boolean: only DuckDB casts numbers to booleans implicitly."""
         node = self.bind(expression)
         if node.type is not SqlType.BOOLEAN:
             raise Refusal(expression, f"a condition must be boolean: found {node.type.value}; write a comparison")
@@ -157,7 +154,7 @@ class _Binder:
         return self.compare(expression, operation, self.bind(expression.this), self.bind(expression.expression))
 
     def compare(self, expression: exp.Expr, operation: str, left: Node, right: Node) -> Node:
-        """A comparison after DuckDB's casts; raises Refusal for types that only an explicit cast brings together."""
+        """A comparison after DuckDB's casts; raises Refusal for types that need an explicit cast."""
         left, right = _comparable(self.nodes, expression, left, right)
         never_null = False if operation in {"distinct", "not_distinct"} else None
         return self.nodes.make(operation, SqlType.BOOLEAN, left, right, may_be_null=never_null)
@@ -276,7 +273,7 @@ class _Binder:
 
 
 def _always_reached(expression: exp.Expr, node: Node) -> None:
-    """Refuse what may raise as an operand that DuckDB may or may not reach: it reorders `and` and `or` as it runs."""
+    """Refuse an operand that may raise: DuckDB reorders `and` and `or` at run time and may not evaluate it."""
     if node.raises == "domain":
         raise Refusal(expression, "it may raise, and whether DuckDB reaches it is not defined; nest two cases")
 
@@ -285,7 +282,7 @@ def _comparable(nodes: Nodes, expression: exp.Expr, left: Node, right: Node) -> 
     if SqlType.NULL in (left.type, right.type):
         raise Refusal(expression, "a comparison with null is always null; write `is null`")
     if left.type in NUMBERS and right.type in NUMBERS:
-        # an integer and a decimal literal are compared exactly, by DuckDB and by Python alike
+        # DuckDB and Python both compare an integer and a decimal literal exactly
         if SqlType.DOUBLE in (left.type, right.type):
             both = tuple(cast_to(nodes, expression, side, SqlType.DOUBLE) for side in (left, right))
             return both[0], both[1]

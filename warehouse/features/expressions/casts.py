@@ -1,4 +1,4 @@
-"""Casts: the implicit ones of DuckDB, written out, and the explicit ones of the SQL."""
+"""DuckDB's implicit casts, and the explicit casts of the SQL."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from warehouse.features.expressions.nodes import Node, Nodes
 from warehouse.features.expressions.refusal import Refusal
 from warehouse.features.expressions.sql_types import INTEGER_BOUNDS, INTEGERS, NUMBERS, TIMES, SqlType
 
-#: A decimal of up to 15 digits becomes a double by one exact division by a power of ten: rounded once, as Python does.
+#: A decimal of up to 15 digits becomes a double by one exact division by a power of ten, rounded once as in Python.
 MOST_DIGITS = 15
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}( \d{2}:\d{2}:\d{2}(\.\d{1,6})?)?")
@@ -31,7 +31,7 @@ _PLAIN_CASTS = {
 
 
 def cast_to(nodes: Nodes, expression: exp.Expr, node: Node, target: SqlType, *, lenient: bool = False) -> Node:
-    """``cast`` (``try_cast`` when lenient): the node itself where the type is right already."""
+    """``cast`` (``try_cast`` when lenient); the node itself if it has the type already."""
     source = node.type
     if source is target:
         return node
@@ -50,7 +50,7 @@ def _to_double(nodes: Nodes, node: Node) -> Node:
     if node.is_literal:
         value = None if node.value is None else float(node.value)  # type: ignore[arg-type]
         return nodes.literal(value, SqlType.DOUBLE)
-    if node.type is SqlType.DECIMAL:  # a choice among decimal literals is held as doubles already
+    if node.type is SqlType.DECIMAL:  # already held as a double
         return nodes.make("same", SqlType.DOUBLE, node, may_be_nan=False)
     return nodes.make("to_double", SqlType.DOUBLE, node, may_be_nan=False)
 
@@ -97,10 +97,7 @@ def _with_microseconds(text: str) -> str:
 
 
 def unify(nodes: Nodes, expression: exp.Expr, args: Sequence[Node]) -> list[Node]:
-    """Branches cast to their common type, as ``case``, ``coalesce`` and ``greatest`` do.
-
-    Raises Refusal where DuckDB would mix text with numbers, booleans with numbers, or compute in decimals.
-    """
+    """Branches cast to their common type; raises Refusal to mix text or booleans with numbers, or for decimals."""
     types = {arg.type for arg in args} - {SqlType.NULL}
     if not types:
         return list(args)
@@ -133,7 +130,7 @@ def _common_number(expression: exp.Expr, args: Sequence[Node], types: set[SqlTyp
 
 
 def _as_decimals(nodes: Nodes, expression: exp.Expr, args: Sequence[Node]) -> list[Node]:
-    # DuckDB brings them to one scale: up to 15 digits that whole number is exact in a double, and the value rounds once
+    # DuckDB uses one scale: up to 15 digits the scaled integer is exact in a double, and the value rounds once
     literals = [literal for arg in args for literal in _literals(arg)]
     scale = max((-_exponent(literal) for literal in literals), default=0)
     largest = max((abs(literal) for literal in literals), default=Decimal(0))

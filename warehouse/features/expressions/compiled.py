@@ -1,4 +1,4 @@
-"""Compile the SQL of a feature model into a Python function, once; call it for every request."""
+"""Compile the SQL of a feature model into a Python function, once for all requests."""
 
 import linecache
 import math
@@ -25,11 +25,7 @@ _RUNTIME: dict[str, object] = {
 
 
 class CompiledSelect:
-    """A row-level select as a function of one row.
-
-    ``columns`` and ``types`` (DuckDB's names) describe what a call returns, in order; ``inputs`` are the columns it
-    reads; ``source`` is the Python text it runs.
-    """
+    """A row-level select as a function of one row of ``inputs``; ``columns`` and DuckDB ``types`` are the result's."""
 
     __slots__ = ("_code", "_function", "_line_columns", "columns", "inputs", "source", "types")
 
@@ -42,7 +38,7 @@ class CompiledSelect:
         name = f"<row-level select {abs(hash(source.text)):x}>"
         linecache.cache[name] = (len(source.text), None, source.text.splitlines(keepends=True), name)
         namespace: dict[str, Any] = {**_RUNTIME, **source.constants}
-        # the text is made of the whitelist's templates, numbered variables and repr() of constants: no SQL name is code
+        # the text consists of whitelisted templates, numbered variables and repr() of constants, never of SQL names
         exec(compile(source.text, name, "exec"), namespace)  # noqa: S102
         self._function = namespace[FUNCTION]
         self._code = self._function.__code__
@@ -50,8 +46,8 @@ class CompiledSelect:
     def __call__(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
         """The columns of one row of inputs; a missing value is None.
 
-        Raises ExpressionDomainError, naming the column, where DuckDB's query would stop with an error (ln(0), integer
-        overflow), where a value is not of its input's type, or where an input is not in the row at all.
+        Raises ExpressionDomainError naming the column if DuckDB's query would fail (ln(0), integer overflow), a value
+        has another type than its input, or the row lacks an input.
         """
         try:
             result: tuple[Any, ...] = self._function(row)
@@ -69,10 +65,10 @@ class CompiledSelect:
 
 
 def compile_select(sql: str, *, types: Mapping[str, str], columns: Collection[str] | None = None) -> CompiledSelect:
-    """The function that computes the select's columns from one row of the relation it reads.
+    """A function that computes the select's columns from one row of its relation.
 
-    ``types``: the relation's columns → DuckDB type (``'double'``). ``columns``: only these, in this order (else all).
-    Raises ExpressionError, naming column and expression, for whatever cannot be proven equal outside DuckDB.
+    ``types``: column of the relation → DuckDB type (``'double'``). ``columns``: only these, in this order (else all).
+    Raises ExpressionError naming column and expression for SQL that cannot be proven equal outside DuckDB.
 
     >>> types = {"amount": "double", "income": "double"}
     >>> ratio = compile_select("select amount / nullif(income, 0) as ratio from t", types=types)
@@ -91,7 +87,7 @@ def compile_select(sql: str, *, types: Mapping[str, str], columns: Collection[st
 
 
 def check_select(sql: str, *, types: Mapping[str, str]) -> tuple[str, ...]:
-    """What keeps the select from being compiled, one message a column; empty when it can be. For lint."""
+    """Why the select cannot be compiled, one message a column; empty if it can. For lint."""
     try:
         _, errors = bind_select(read_select(sql), types)
     except ExpressionError as error:

@@ -1,4 +1,4 @@
-"""Operators and functions of the row-level subset: their argument types, result types and what they may raise."""
+"""Operators and functions of the row-level subset: argument types, result types and possible errors."""
 
 import math
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _DIFFERENCES = {"year", "quarter", "month", "day"}
 
 
 class Binder(Protocol):
-    """What a function needs of the binder: its nodes, and its arguments bound."""
+    """What a function uses of the binder."""
 
     nodes: Nodes
 
@@ -98,7 +98,7 @@ def _negative(binder: Binder, expression: exp.Neg) -> Node:
     node = binder.bind(expression.this)
     _numbers(expression, node)
     if node.is_literal and isinstance(node.value, int):
-        # -2147483648 is a BIGINT in DuckDB too: the sign is applied to the literal 2147483648
+        # -2147483648 is a BIGINT in DuckDB too: the sign applies to the literal 2147483648
         return binder.nodes.literal(-node.value, node.type)
     if node.is_literal and isinstance(node.value, Decimal):
         return binder.nodes.literal(-node.value if node.value else node.value, node.type)

@@ -1,11 +1,11 @@
-"""Typed expressions: what binding makes of SQL, and what Python source is written from."""
+"""Typed expressions, between parsed SQL and Python source."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from warehouse.features.expressions.sql_types import SqlType
 
-#: What evaluating an expression may do besides giving a value: overflow an integer, or leave a function's domain.
+#: Errors that evaluating an expression may raise: integer overflow, or a value outside a function's domain.
 Raises = Literal["never", "overflow", "domain"]
 _RANK: dict[Raises, int] = {"never": 0, "overflow": 1, "domain": 2}
 
@@ -14,8 +14,7 @@ _RANK: dict[Raises, int] = {"never": 0, "overflow": 1, "domain": 2}
 class Node:
     """One typed operation. Equal expressions are the same object (see :class:`Nodes`), so identity finds repeats.
 
-    ``value`` is what the operation needs beside its arguments: a literal's value, a column's name, a bound.
-    ``may_be_null`` and ``may_be_nan`` are static: False is a promise.
+    ``value``: a literal's value, a column's name or a bound. ``may_be_null``, ``may_be_nan``: False is guaranteed.
     """
 
     operation: str
@@ -28,12 +27,12 @@ class Node:
 
     @property
     def is_literal(self) -> bool:
-        """Whether its value is known now."""
+        """Whether its value is known at compile time."""
         return self.operation == "literal"
 
 
 class Nodes:
-    """Makes nodes, each distinct expression once: sixty features share the expressions they have in common."""
+    """Creates nodes, each distinct expression once, so that features share common expressions."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], Node] = {}
@@ -57,7 +56,7 @@ class Nodes:
         may_be_nan: bool | None = None,
         raises: Raises = "never",
     ) -> Node:
-        """A node; nullable when any argument is, NaN when it is a double, unless said otherwise."""
+        """A node; by default nullable when any argument is, and possibly NaN when it is a double."""
         key = (operation, sql_type, tuple(id(arg) for arg in args), type(value), repr(value))
         known = self._known.get(key)
         if known is None:

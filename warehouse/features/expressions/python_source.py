@@ -1,9 +1,7 @@
 """Typed expressions → the source of one Python function.
 
-Straight-line code over local variables: every operation is written where it is used, with its null check beside it, so
-that a row costs no call per operation. An expression that several features share is computed once, in the innermost
-block that all of them see; what stands in a branch of a ``case`` is computed only when that branch is taken, as in
-DuckDB.
+Straight-line code with inline null checks: a row costs no call per operation. A shared expression is computed once, in
+the innermost block that contains all its uses; a branch of a ``case`` only when it is taken, as in DuckDB.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,12 +25,12 @@ from warehouse.features.expressions.templates import (
 )
 
 FUNCTION = "features"
-_DEEPEST = 90  # Python's tokenizer gives up at 100 levels of indentation
+_DEEPEST = 90  # Python's tokenizer fails at 100 levels of indentation
 
 
 @dataclass(frozen=True)
 class PythonSource:
-    """``text`` defines ``features(row)``; ``line_columns`` maps its lines to the column being computed there."""
+    """``text`` defines ``features(row)``; ``line_columns`` maps its lines to the column computed there."""
 
     text: str
     constants: Mapping[str, object]
@@ -41,7 +39,7 @@ class PythonSource:
 
 
 def write_function(columns: Mapping[str, Node]) -> PythonSource:
-    """The function that takes a mapping of input values and returns the columns' values, in order, as a tuple."""
+    """A function from a mapping of input values to a tuple of the columns' values, in order."""
     writer = _Writer()
     inputs = _inputs(columns.values())
     writer.load_inputs(inputs)
@@ -70,7 +68,7 @@ def _inputs(nodes: Iterable[Node]) -> list[Node]:
 
 
 class _Writer:
-    """Writes lines, and remembers which expression each local variable holds in the blocks now open."""
+    """Writes lines; tracks which expression each local variable holds in the open blocks."""
 
     def __init__(self) -> None:
         self.lines = [f"def {FUNCTION}(row):"]
@@ -86,7 +84,7 @@ class _Writer:
 
     @contextmanager
     def block(self, opening: str) -> Iterator[None]:
-        """An indented block; what it computes is forgotten at its end, since it may not have run."""
+        """An indented block; its variables are forgotten at the end, since it may not have run."""
         if len(self._known) >= _DEEPEST:
             raise ExpressionError(f"column {self.column}: its conditions are nested more than {_DEEPEST} deep")
         self.line(opening)
@@ -109,7 +107,7 @@ class _Writer:
             self._known[0][id(node)] = variable
 
     def value(self, node: Node) -> str:
-        """A variable or literal that holds the node's value, computed by lines written before the current one."""
+        """A variable or literal with the node's value, computed by lines written before the current one."""
         if node.is_literal:
             return self._literal(node)
         for known in reversed(self._known):
@@ -127,7 +125,7 @@ class _Writer:
         return self._assign_strict(node, atoms, template.format(*atoms, v=node.value))
 
     def condition(self, node: Node) -> str:
-        """A Python expression that is truthy exactly when the node is true: a null condition is not met."""
+        """A Python expression that is truthy exactly when the node is true; null counts as false."""
         if node.operation in {"and", "or"} and not self._is_known(node):
             return "(" + f" {node.operation} ".join(self.condition(arg) for arg in node.args) + ")"
         if node.operation in COMPARISONS and not self._is_known(node):
@@ -146,12 +144,11 @@ class _Writer:
         return any(id(node) in known for known in self._known)
 
     def _name_later(self) -> str:
-        """A variable that is not yet known to hold anything."""
         self._n_variables += 1
         return f"v{self._n_variables}"
 
     def new_variable(self, node: Node) -> str:
-        """A variable for the node, known from the next line on in this block."""
+        """A variable for the node, usable from the next line on in this block."""
         variable = self._known[-1][id(node)] = self._name_later()
         return variable
 
@@ -236,7 +233,7 @@ class _Writer:
             for number, (condition, result) in enumerate(zip(conditions, results, strict=False)):
                 if number and self._is_inline(condition):
                     keyword = "elif"
-                else:  # lines that compute the condition may run only when the branches before it were not taken
+                else:  # lines that compute the condition may run only if no earlier branch was taken
                     if number:
                         opened.enter_context(self.block("else:"))
                     keyword = "if"
@@ -248,7 +245,7 @@ class _Writer:
         return variable
 
     def _is_inline(self, node: Node) -> bool:
-        """Whether :meth:`condition` can write the node without lines before it."""
+        """Whether :meth:`condition` needs no lines before it."""
         if node.is_literal or node.operation == "column" or self._is_known(node):
             return True
         if node.operation in {"and", "or"}:

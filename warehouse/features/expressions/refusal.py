@@ -4,7 +4,7 @@ from sqlglot import exp
 
 
 class Refusal(Exception):
-    """``reason`` says what is wrong and, after a semicolon, what to write instead."""
+    """``reason``: what is wrong and, after a semicolon, what to write instead."""
 
     def __init__(self, expression: exp.Expr, reason: str) -> None:
         super().__init__(reason)

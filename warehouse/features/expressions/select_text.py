@@ -1,4 +1,4 @@
-"""One select over one relation: what a feature model's SQL may be, and its columns."""
+"""One select over one relation: what a feature model's SQL may contain, and its columns."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from sqlglot.errors import SqlglotError
 
 from warehouse.errors import ExpressionError
 
-#: Clauses that change which rows there are, and what else a select may carry; every one makes it not row-level.
+#: Any other clause of a select makes it not row-level.
 _ALLOWED_CLAUSES = {"kind", "expressions", "from_", "with_"}
 _POWER_TOKENS = {TokenType.DSTAR, TokenType.CARET}
 
 
 @dataclass(frozen=True)
 class SelectColumn:
-    """A column of the select: its name in the table it makes, and its expression."""
+    """A column of the select: its name in the resulting table, and its expression."""
 
     name: str
     expression: exp.Expr
@@ -24,17 +24,14 @@ class SelectColumn:
 
 @dataclass(frozen=True)
 class RowSelect:
-    """A select of scalar expressions; ``relation`` are the names by which a column may be qualified."""
+    """A select of scalar expressions; ``relation``: the names that may qualify a column."""
 
     columns: tuple[SelectColumn, ...]
     relation: frozenset[str]
 
 
 def read_select(sql: str) -> RowSelect:
-    """Parse DuckDB SQL; raises ExpressionError for anything but one plain select over one relation.
-
-    ``with inputs as (select * from t) select … from inputs``, dbt's import CTE, counts as plain.
-    """
+    """Parse one plain select over one relation, also behind dbt's import CTE; raises ExpressionError otherwise."""
     tree = _parse(sql)
     if not isinstance(tree, exp.Select):
         raise ExpressionError(
@@ -53,7 +50,7 @@ def read_select(sql: str) -> RowSelect:
 
 
 def columns_read(sql: str) -> frozenset[str]:
-    """Every column that the select names, in lower case: those of its relation, and its own that it uses again.
+    """Columns that the select names, in lower case: those of its relation and its own.
 
     Raises ExpressionError as :func:`read_select` does.
 
@@ -66,7 +63,7 @@ def columns_read(sql: str) -> frozenset[str]:
 
 
 def columns_made_of(sql: str, inputs: Sequence[str]) -> frozenset[str]:
-    """The select's columns that name one of ``inputs``, themselves or through an earlier column that does.
+    """The select's columns that use one of ``inputs``, directly or through an earlier column.
 
     Raises ExpressionError as :func:`read_select` does.
 
@@ -77,7 +74,7 @@ def columns_made_of(sql: str, inputs: Sequence[str]) -> frozenset[str]:
 
 
 def inputs_of_columns(sql: str, inputs: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Each of the select's columns with those of ``inputs`` that it names, itself or through an earlier column.
+    """Each of the select's columns → the ``inputs`` that it uses, directly or through an earlier column.
 
     Raises ExpressionError as :func:`read_select` does.
 
@@ -96,7 +93,7 @@ def inputs_of_columns(sql: str, inputs: Sequence[str]) -> dict[str, tuple[str, .
 
 
 def relation_of(sql: str) -> tuple[str, ...]:
-    """The parts of the name of the relation that the select reads, ``(catalog, schema, table)`` or fewer.
+    """Name parts of the relation that the select reads, ``(catalog, schema, table)`` or fewer.
 
     Raises ExpressionError as :func:`read_select` does.
 

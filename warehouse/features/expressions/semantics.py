@@ -1,8 +1,7 @@
-"""DuckDB's scalar functions in Python, where one Python expression does not say the same.
+"""DuckDB's scalar functions in Python, where no single Python expression is equal.
 
-Each takes values that are not null and returns what DuckDB 1.5 returns, to the bit; the edges are pinned by
-``tests/unit/warehouse/features/test_expressions_against_duckdb.py``. Where DuckDB's own query would stop with an error
-they raise ExpressionDomainError.
+Each accepts non-null values and returns what DuckDB 1.5 returns, to the bit, or raises ExpressionDomainError where
+DuckDB's query fails. ``tests/unit/warehouse/features/test_expressions_against_duckdb.py`` pins the edge cases.
 """
 
 import math
@@ -39,10 +38,7 @@ def whole_quotient(a: int, b: int) -> int | None:
 
 
 def whole_remainder(a: int, b: int, lowest: int) -> int | None:
-    """``%`` of integers: sign of the dividend; null for a zero divisor.
-
-    DuckDB divides first, which overflows for the type's lowest number by -1.
-    """
+    """``%`` of integers: sign of the dividend; null for a zero divisor; -1 overflows for the type's lowest number."""
     if b == 0:
         return None
     if b == -1 and a == lowest:
@@ -64,7 +60,7 @@ def overflow(value: int, type_name: str) -> NoReturn:
 
 
 def logarithm_edge(name: str, x: float) -> float:
-    """``ln``, ``log2`` and ``log10`` of what is not positive: NaN of NaN, an error of the rest."""
+    """``ln``, ``log2`` and ``log10`` of NaN (NaN) or of a number that is not positive (an error)."""
     if x != x:  # noqa: PLR0124 - NaN differs from itself
         return x
     raise ExpressionDomainError(f"{name} needs a positive number: found {x!r}")
@@ -104,12 +100,12 @@ def floor(x: float) -> float:
 
 
 def ceiling(x: float) -> float:
-    """The smallest whole number not below x, as a double; ``-0.0`` for (-1, 0)."""
+    """The smallest whole number not below x, as a double; ``-0.0`` within (-1, 0)."""
     return -(-x // 1.0) if -_INFINITY < x < _INFINITY else x
 
 
 def round_half_away(x: float) -> float:
-    """C's round: halves go away from zero, and ``-0.2`` to ``-0.0``."""
+    """C's round: halves away from zero, and ``-0.2`` to ``-0.0``."""
     if not -_INFINITY < x < _INFINITY:
         return x
     magnitude = abs(x)
@@ -139,7 +135,7 @@ def sign(x: float) -> int:
 def double_to_integer(x: float, low: int, high: int) -> int:
     """``cast(double as integer)``: nearest, halves to even; raises where ``try_cast`` gives null.
 
-    DuckDB checks the range before it rounds, so that 2147483647.5 wraps to -2147483648; that we refuse.
+    DuckDB checks the range before it rounds, so it wraps 2147483647.5 to -2147483648; that raises here.
     """
     whole = try_double_to_integer(x, low, high)
     if whole is None:
@@ -158,14 +154,14 @@ def try_double_to_integer(x: float, low: int, high: int) -> int | None:
 
 
 def lower(text: str) -> str:
-    """Lower case character by character, as DuckDB does: no rule looks at a neighbour (final sigma) or adds one."""
+    """Lower case character by character, as in DuckDB: ignores context (final sigma) and adds no characters."""
     if text.isascii():
         return text.lower()
     return "".join(_LOWER.get(character) or character.lower() for character in text)
 
 
 def upper(text: str) -> str:
-    """Upper case character by character, as DuckDB does: what has no capital of one character stays (ŉ), ß has one."""
+    """Upper case character by character, as in DuckDB: letters without a one-character capital stay (ŉ); ß has one."""
     if text.isascii():
         return text.upper()
     return "".join(_UPPER.get(character) or _capital(character) for character in text)
@@ -177,7 +173,7 @@ def _capital(character: str) -> str:
 
 
 def trim(text: str) -> str:
-    """Without leading and trailing Unicode spaces; tabs and line ends stay, as in DuckDB."""
+    """Without leading and trailing Unicode spaces; keeps tabs and line ends, as DuckDB does."""
     return text.strip(_SPACES)
 
 
@@ -201,7 +197,7 @@ def add_days(day: date, days: int) -> date:
 
 
 def months_between(start: date, end: date) -> int:
-    """``date_diff('month', start, end)``: month boundaries crossed, not whole months gone by."""
+    """``date_diff('month', start, end)``: month boundaries crossed, not whole months elapsed."""
     return (end.year - start.year) * 12 + end.month - start.month
 
 
@@ -211,9 +207,9 @@ def quarters_between(start: date, end: date) -> int:
 
 
 def checked_input(value: Any, name: str, type_name: str) -> Any:
-    """A row value that is not of the column's Python type, converted where nothing is lost; else ExpressionDomainError.
+    """Convert a value that does not have the column's Python type, without loss; else raise ExpressionDomainError.
 
-    A whole number is accepted for a double and a NumPy scalar for its Python equal; a boolean is never a number.
+    Accepts a whole number for a double, and a NumPy scalar for its Python equal; never a boolean for a number.
     """
     converted: Any = value.item() if hasattr(value, "dtype") and hasattr(value, "item") else value
     if type_name == "DOUBLE" and type(converted) is int and abs(converted) <= 2**53:
@@ -242,11 +238,10 @@ _PYTHON_TYPES: dict[str, type] = {
     "TIMESTAMP": datetime,
 }
 _BOUNDS = {"INTEGER": (-(2**31), 2**31 - 1), "BIGINT": (-(2**63), 2**63 - 1)}
-# where DuckDB differs from str.lower of one character: İ, and the capitals that came with Unicode 16 (Python 3.14)
+# where DuckDB differs from str.lower of one character: İ, and the capitals new in Unicode 16 (Python 3.14)
 _NEW_CAPITALS = ("\u1c89", "\ua7cb", "\ua7cc", "\ua7da", "\ua7dc", *map(chr, range(0x10D50, 0x10D66)))
 _LOWER = {"İ": "i", **{capital: capital for capital in _NEW_CAPITALS}}
-# where str.upper gives two characters for one that DuckDB has a capital of: ß, and Greek vowels with an iota below; and
-# the small letters whose capitals came with Unicode 16
+# where str.upper gives two characters (ß, Greek vowels with an iota below), and letters with capitals new in Unicode 16
 _WITH_IOTA = (*range(0x1F80, 0x1F88), *range(0x1F90, 0x1F98), *range(0x1FA0, 0x1FA8), 0x1FB3, 0x1FC3, 0x1FF3)
 _NEW_SMALL = ("\u0264", "\u019b", "\u1c8a", "\ua7cd", "\ua7db", *map(chr, range(0x10D70, 0x10D86)))
 _UPPER = {
@@ -254,5 +249,5 @@ _UPPER = {
     **{chr(code): chr(code).title() for code in _WITH_IOTA},
     **{small: small for small in _NEW_SMALL},
 }
-# the separators of Unicode's category Zs
+# Unicode category Zs
 _SPACES = "\u0020\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"

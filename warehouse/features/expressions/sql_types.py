@@ -1,4 +1,4 @@
-"""DuckDB's types, as far as row-level feature SQL may use them."""
+"""The DuckDB types that row-level feature SQL may use."""
 
 from enum import Enum
 
@@ -6,8 +6,8 @@ from enum import Enum
 class SqlType(Enum):
     """A static type of an expression; the value is DuckDB's name for it.
 
-    DECIMAL is the type of literals such as ``0.5`` and of a choice among them: its Python value is the nearest double,
-    which is what DuckDB makes of it as soon as it meets a double. TINYINT is what ``sign`` returns, NULL a bare null.
+    DECIMAL is the type of literals such as ``0.5`` and of choices among them; the Python value is the nearest double,
+    as in DuckDB once combined with a double. TINYINT is the result of ``sign``, NULL a bare null.
     """
 
     BOOLEAN = "BOOLEAN"
@@ -40,5 +40,5 @@ _NAMES = {
 
 
 def column_type(name: str) -> SqlType | None:
-    """The type a column is declared with (``'double'``, ``'int8'``); None for one that row-level SQL may not read."""
+    """The type for a declared name (``'double'``, ``'int8'``); None if row-level SQL may not read it."""
     return _NAMES.get(name.strip().lower())

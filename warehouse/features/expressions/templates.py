@@ -1,11 +1,11 @@
-"""What each operation is in Python: text with ``{0}`` and ``{1}`` for its arguments and ``{v}`` for its own value."""
+"""Python text of each operation, with ``{0}`` and ``{1}`` for its arguments and ``{v}`` for its own value."""
 
 from collections.abc import Iterable
 
 from warehouse.features.expressions.nodes import Node
 from warehouse.features.expressions.sql_types import SqlType
 
-#: Operations that are null when an argument is, as Python expressions; ``{v}`` is the node's value.
+#: Operations that are null when an argument is.
 STRICT = {
     "add": "{0} + {1}",
     "subtract": "{0} - {1}",
@@ -59,7 +59,7 @@ STRICT = {
     "part_doy": "{0}.timetuple().tm_yday",
     "not": "not {0}",
 }
-#: ``cast(… as varchar)`` by the type it is cast from.
+#: ``cast(… as varchar)`` by source type.
 TEXT_OF = {
     "BOOLEAN": "('true' if {0} else 'false')",
     "INTEGER": "str({0})",
@@ -67,7 +67,6 @@ TEXT_OF = {
     "DATE": "{0}.isoformat()",
     "TIMESTAMP": "timestamp_text({0})",
 }
-#: The exact Python type of an input's value.
 PYTHON_TYPES = {
     SqlType.BOOLEAN: "bool",
     SqlType.INTEGER: "int",
@@ -77,19 +76,19 @@ PYTHON_TYPES = {
     SqlType.DATE: "date",
     SqlType.TIMESTAMP: "datetime",
 }
-#: Two-valued once neither side is null.
+#: Never null if neither side is.
 COMPARISONS = {"equal", "not_equal", "less", "less_or_equal", "greater", "greater_or_equal"}
-#: Their integer results are checked against their type's bounds.
+#: Integer results are checked against the bounds of their type.
 MAY_OVERFLOW = {"add", "subtract", "multiply", "negate", "absolute", "whole_quotient"}
 
 
 def nullable(args: Iterable[Node], atoms: Iterable[str]) -> list[str]:
-    """The atoms that may hold a null, each once."""
+    """The distinct atoms that may be null."""
     return list(dict.fromkeys(atom for arg, atom in zip(args, atoms, strict=True) if arg.may_be_null))
 
 
 def comparison(operation: str, args: tuple[Node, ...], atoms: list[str]) -> str:
-    """DuckDB's total order: NaN equals NaN and is greater than every number, infinity included."""
+    """DuckDB's total order: NaN equals NaN and is greater than every other number, including infinity."""
     (a, b), (a_nan, b_nan) = atoms, (args[0].may_be_nan, args[1].may_be_nan)
     match operation:
         case "equal":
@@ -111,9 +110,9 @@ def _equal(a: str, b: str, nan: bool) -> str:
 
 
 def less(a: str, b: str, a_nan: bool, b_nan: bool) -> str:
-    """``a < b``; the flags tell which side may be NaN."""
+    """``a < b``; the flags say which side may be NaN."""
     if not b_nan:
-        return f"{a} < {b}"  # false for NaN on the left, which is right
+        return f"{a} < {b}"  # correctly false for NaN on the left
     return f"({a} < {b} or ({b} != {b} and {a} == {a}))" if a_nan else f"not {a} >= {b}"
 
 

@@ -1,4 +1,4 @@
-"""Each borrower's card account month by month: how full it is, what is paid, and how far behind it falls."""
+"""Each borrower's card account by month: utilisation, payments and months past due."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ _SECONDS_A_DAY = 86_400
 
 @dataclass(frozen=True)
 class Accounts:
-    """(n_borrowers, n_months) each, for all months; which of them have a statement is :func:`statements`' matter."""
+    """Arrays (n_borrowers, n_months) for all months; :func:`statements` selects those with a statement."""
 
     credit_limit: Floats
     utilisation: Floats
@@ -23,7 +23,7 @@ class Accounts:
 
 
 def draw_accounts(rng: np.random.Generator, economy: Economy, borrowers: Borrowers) -> Accounts:
-    """Run every account through every month: utilisation follows stress, missed payments follow both."""
+    """Simulate every account and month: utilisation depends on stress, missed payments on both."""
     worth, stress = borrowers.creditworthiness[:, None], borrowers.stress
     shape = stress.shape
     share_of_income = np.exp(rng.normal(-1.9, 0.45, (shape[0], 1)) + 0.18 * worth)
@@ -39,7 +39,7 @@ def draw_accounts(rng: np.random.Generator, economy: Economy, borrowers: Borrowe
     is_missed = chance < missing
     for month in range(1, shape[1]):
         before = months_past_due[:, month - 1]
-        # who is behind already misses again more often than not; who pays may only pay the current month
+        # a borrower already behind misses again more often than not; others may pay only the current month
         missed = is_missed[:, month] | ((before > 0) & (chance[:, month] < 0.35 + 0.1 * (missing[:, month] > 0.06)))
         months_past_due[:, month] = np.where(
             missed, np.minimum(before + 1, _LONGEST_PAST_DUE), np.where(catches_up[:, month], 0, before)
@@ -63,7 +63,7 @@ def statements(
     """The statements of accounts from the month they open (an index into ``economy.month``), as file columns.
 
     A statement is known one to five days after its date; three in a hundred come two to nine weeks later still. Those
-    not known by the end of the simulation are left out.
+    not known by the end of the simulation are omitted.
     """
     n_borrowers, n_months = accounts.utilisation.shape
     closes_in = np.where(rng.random(n_borrowers) < 0.05, rng.integers(n_months // 2, n_months, n_borrowers), n_months)

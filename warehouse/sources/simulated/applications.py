@@ -1,4 +1,4 @@
-"""Applications: when borrowers ask, what for, and what the lender sees of them at that moment."""
+"""Applications: their time and purpose, and the data that the lender has at that moment."""
 
 from dataclasses import dataclass
 
@@ -21,10 +21,9 @@ SMALL_BUSINESS = 5
 
 @dataclass(frozen=True)
 class Applications:
-    """One value an application, ordered by borrower and time; nothing is missing yet, as it is in the files.
+    """One value an application, ordered by borrower and time, before any value is made missing.
 
-    ``borrower`` and ``month`` are indices. ``utilisation`` is of all revolving accounts, ``max_past_due_3m`` of the
-    card over the three months before.
+    ``borrower``, ``month``: indices. ``utilisation``: of all revolving accounts. ``max_past_due_3m``: of the card.
     """
 
     borrower: NDArray[np.int64]
@@ -55,10 +54,7 @@ class Applications:
 def draw_times(
     rng: np.random.Generator, economy: Economy, borrowers: Borrowers, n_applications: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.datetime64]]:
-    """Who applies when: borrower, month and moment of each application, ordered by borrower, then time.
-
-    Everyone applies once; who applies again is the less creditworthy more often.
-    """
+    """Borrower, month and moment of each application, in order; less creditworthy borrowers repeat more often."""
     n_borrowers = len(borrowers)
     weights = np.exp(-0.25 * borrowers.creditworthiness)
     again = rng.choice(n_borrowers, n_applications - n_borrowers, p=weights / weights.sum())
@@ -80,7 +76,7 @@ def draw_applications(
     accounts: Accounts,
     times: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.datetime64]],
 ) -> Applications:
-    """The amount and the data of each application; the lender's own rate leans on the bureau score, burden and term."""
+    """The amount and data of each application; the lender's rate depends on bureau score, burden and term."""
     borrower, month, decided_at = times
     n, is_shock = len(borrower), economy.is_shock[month]
     worth, stress = borrowers.creditworthiness[borrower], borrowers.stress[borrower, month]
@@ -91,7 +87,7 @@ def draw_applications(
         rng.choice(len(PURPOSES), n, p=_PURPOSE_SHARES),
     )
     ago = economy.ago[month]
-    # most loans are short, so that most of a simulation's labels mature in it; longer ones slowly gain
+    # most loans are short, so that most labels mature within the simulation; longer ones slowly gain share
     term = TERMS[np.searchsorted([0.44, 0.74, 0.91], rng.random(n) - 0.002 * ago)]
     asked = income * _PURPOSE_SIZES[purpose] * np.exp(rng.normal(-1.75, 0.5, n) - 0.08 * worth) * (term / 15) ** 0.6
     requested = np.clip(np.round(asked * np.where(is_shock, 1.15, 1.0), -2), 500, 60_000)
@@ -102,7 +98,7 @@ def draw_applications(
     debt_to_income = np.clip(burden * np.where(is_shock, 1.1, 1.0), 0, 2.5)
     before = np.maximum(month[:, None] - np.array([1, 2, 3]), 0)
     open_accounts = 1 + rng.poisson(np.exp(1.55 + 0.08 * worth))
-    # scores creep upwards over the years without anybody becoming safer
+    # scores rise over the years while the risk does not fall
     score = 684 + 46 * worth - 13 * stress - 55 * (utilisation - 0.4) - 0.25 * ago + rng.normal(0, 38, n)
     score = np.clip(np.round(score), 300, 850)
     own_view = -(score - 680) / 60 + 1.4 * (debt_to_income - 0.3) + 0.25 * (term - 12) / 6 + rng.normal(0, 0.7, n)
@@ -138,7 +134,7 @@ def application_columns(
     application_ids: NDArray[np.str_],
     borrower_ids: NDArray[np.str_],
 ) -> dict[str, NDArray[np.generic]]:
-    """The applications as file columns, with some values missing (NaN): more of them for thin files."""
+    """The applications as file columns, with some values missing (NaN), more for thin files."""
     n, who = len(applications), applications.borrower
     unknown_to_bureau = np.where(applications.n_total_accounts < 8, 0.12, 0.02)
 

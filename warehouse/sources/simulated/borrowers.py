@@ -1,4 +1,4 @@
-"""Who borrows: creditworthiness that no one observes, and the circumstances that hint at it."""
+"""Borrowers: unobserved creditworthiness, and circumstances that correlate with it."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ HOMES = np.array(["rent", "mortgage", "own", "other"])
 
 @dataclass(frozen=True)
 class Borrowers:
-    """One value a borrower, but ``stress``: (n_borrowers, n_months).
+    """One value a borrower, except ``stress``: (n_borrowers, n_months).
 
-    ``creditworthiness`` is a standard normal that lasts; ``stress`` a standard normal that comes and goes over months.
-    Neither is ever written to a file. ``annual_income`` is in prices of the last month.
+    ``creditworthiness``: standard normal, constant. ``stress``: standard normal, varies by month. Neither is ever
+    written to a file. ``annual_income``: in prices of the last month.
     """
 
     creditworthiness: Floats
@@ -39,7 +39,7 @@ class Borrowers:
 
 
 def draw_borrowers(rng: np.random.Generator, economy: Economy, n_borrowers: int) -> Borrowers:
-    """Draw ``n_borrowers``; demographics lean on income, and income on creditworthiness, but only mildly."""
+    """Draw ``n_borrowers``; demographics correlate mildly with income, and income with creditworthiness."""
     creditworthiness = rng.standard_normal(n_borrowers)
     education = np.searchsorted([-0.6, 0.3, 1.3], 0.25 * creditworthiness + rng.normal(0, 0.97, n_borrowers))
     age = np.clip(20 + rng.gamma(3.2, 7.0, n_borrowers), 20, 80)
@@ -69,7 +69,7 @@ def draw_borrowers(rng: np.random.Generator, economy: Economy, n_borrowers: int)
 
 
 def _stress(rng: np.random.Generator, n_borrowers: int, n_months: int) -> Floats:
-    """A standard normal a month with a correlation of 0.85 to the month before: job losses, illness, recoveries."""
+    """A monthly standard normal with autocorrelation 0.85: job losses, illness, recoveries."""
     stress = rng.standard_normal((n_borrowers, n_months))
     for month in range(1, n_months):
         stress[:, month] = 0.85 * stress[:, month - 1] + np.sqrt(1 - 0.85**2) * stress[:, month]

@@ -1,4 +1,4 @@
-"""Write the simulated lender's files: Parquet, borrower by borrower in chunks, whatever the size."""
+"""Write the simulated lender's files as Parquet, in chunks of borrowers."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -23,10 +23,9 @@ Columns = Mapping[str, NDArray[np.generic]]
 
 
 def generate(simulation: Simulation, directory: Path) -> dict[str, Path]:
-    """Write one Parquet file an entity into ``directory/<entity>/``; returns their paths.
+    """Write one Parquet file an entity to ``directory/<entity>/``, complete or not at all; returns their paths.
 
-    Memory depends on the chunk alone: 10,000,000 applications with 248,000,000 statements took 0.48 GB and 200 s of
-    processor time, and loading them 0.76 GB. A file appears under its name only when it is complete.
+    10,000,000 applications with 248,000,000 statements took 0.48 GB and 200 s of processor time, loading 0.76 GB.
     """
     paths = {entity: directory / entity / simulation.file_name(entity) for entity in SIMULATED.entities}
     partial = {entity: path.with_name(f".partial-{path.name}") for entity, path in paths.items()}
@@ -55,7 +54,7 @@ def _chunks(simulation: Simulation) -> Iterator[dict[str, pa.Table]]:
     for chunk, first in enumerate(range(0, simulation.applications, CHUNK_APPLICATIONS)):
         n_applications = min(CHUNK_APPLICATIONS, simulation.applications - first)
         n_borrowers = max(1, round(n_applications / APPLICATIONS_A_BORROWER))
-        # each chunk has a generator of its own: its content depends on no other chunk
+        # one generator a chunk: its content is independent of other chunks
         rng = np.random.default_rng([simulation.seed, chunk])
         yield {
             entity: _table(entity, columns)
@@ -101,7 +100,7 @@ def _chunk(
 def _opens_in(
     rng: np.random.Generator, borrower: NDArray[np.int64], month: NDArray[np.int64], n_borrowers: int
 ) -> NDArray[np.int64]:
-    """The month a borrower's account opens: 4 to 30 before the first application, for one in ten just after it."""
+    """The month a borrower's account opens: 4 to 30 before the first application; for one in ten just after it."""
     first = np.full(n_borrowers, np.iinfo(np.int64).max)
     np.minimum.at(first, borrower, month)
     gap = np.where(rng.random(n_borrowers) < 0.1, -1, rng.integers(4, 31, n_borrowers))
@@ -128,7 +127,7 @@ def _ids(prefix: str, first: int, n: int) -> NDArray[np.str_]:
 
 
 def _table(entity: str, columns: Columns) -> pa.Table:
-    """Arrow columns in the declared order; a missing number is null, a moment has seconds."""
+    """Arrow columns in the declared order; a missing number is null, timestamps have seconds."""
     arrays = []
     for name in SIMULATED.entities[entity]:
         values = columns[name]

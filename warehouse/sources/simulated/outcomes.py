@@ -1,4 +1,4 @@
-"""What becomes of each loan: its true default probability, the draw from it, and when the draw becomes known."""
+"""The outcome of each loan: true default probability, a draw from it, and the time when the draw is known."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,10 @@ _OWNS_NO_HOME = np.isin(HOMES, ["rent", "other"])
 
 
 def default_log_odds(economy: Economy, borrowers: Borrowers, applications: Applications) -> Floats:
-    """Log-odds of default of every application, but for what the borrower's own earlier default adds.
+    """Log-odds of default of every application, without the effect of the borrower's own earlier default.
 
-    Part of it cannot be observed (creditworthiness and stress beyond what files show), so no model reaches the truth.
-    The observable part has steps and interactions that a line through the same features cannot follow.
+    Creditworthiness and stress are partly unobservable, so no model reaches the truth. The observable part has steps
+    and interactions that a model linear in the same features cannot fit.
     """
     who, a = applications.borrower, applications
     loan_to_income = a.requested_amount / np.maximum(a.annual_income, 1.0)
@@ -44,15 +44,12 @@ def default_log_odds(economy: Economy, borrowers: Borrowers, applications: Appli
 def draw_defaults(
     rng: np.random.Generator, log_odds: Floats, applications: Applications
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """The true default probability of each application, and one Bernoulli draw from it.
-
-    Whoever defaulted on the application before has 0.8 more log-odds on this one.
-    """
+    """Each true default probability and a Bernoulli draw; a default on the loan before adds 0.8 to the log-odds."""
     is_again = np.concatenate([[False], applications.borrower[1:] == applications.borrower[:-1]])
     draws = rng.random(len(log_odds))
     p_default = 1 / (1 + np.exp(-log_odds))
     is_default = draws < p_default
-    # a borrower's applications follow each other: every pass settles those whose predecessor is settled
+    # a borrower's applications form a chain: every pass settles those whose predecessor is settled
     while True:
         burdened = is_again & np.concatenate([[False], is_default[:-1]])
         p_default = 1 / (1 + np.exp(-(log_odds + 0.8 * burdened)))
@@ -70,11 +67,7 @@ def outcome_columns(
     *,
     application_ids: NDArray[np.str_],
 ) -> dict[str, NDArray[np.generic]]:
-    """The outcomes known by the end of the simulation, as file columns.
-
-    A default happens within the term and is known two to four months later; a loan repaid is known within ten days
-    of its last payment, which three in ten make early.
-    """
+    """Outcomes known by the end: a default after two to four months, a repayment within ten days; 30 % repay early."""
     n, term_days = len(is_default), applications.term_months * 30.4375
     lived = np.where(is_default, 30 + rng.beta(1.4, 2.2, n) * (term_days - 30), term_days)
     early = (rng.random(n) < 0.3) & ~is_default

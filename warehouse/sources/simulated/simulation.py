@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 from warehouse.errors import SettingError
 
-#: Changes whenever the same parameters would give other files.
+#: Must change whenever the same parameters give other files.
 GENERATOR = "1"
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """Which lender: equal parameters give equal files.
+    """Parameters of a simulated lender: equal parameters give equal files.
 
     ``months`` of decisions end with 2025-12. The shock lasts six months and begins ``shock_ago`` months before the end;
-    by default it is the last six, which no mature label has seen. 60,000 applications leave about 3,800 mature ones to
-    test on, enough to distinguish boosted trees (AUC .736) from a logistic regression (.714).
+    the default is the last six, without mature labels. 60,000 applications leave about 3,800 mature ones to test on,
+    enough to distinguish boosted trees (AUC .736) from a logistic regression (.714).
     """
 
     applications: int = 60_000
@@ -40,5 +40,5 @@ class Simulation:
         return hashlib.sha256(text.encode()).hexdigest()[:5]
 
     def file_name(self, entity: str) -> str:
-        """Names the parameters, so that the same simulation is the same file."""
+        """A name with the parameters, so that the same simulation is the same file."""
         return f"{entity}-{self.applications}-over-{self.months}-months-seed-{self.seed}-{self.tag}.parquet"
