@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _MANY_ROWS = 200_000
-#: Below this number of defaults a leaf needs fewer of them.
+#: Below this number of defaults the least leaf shrinks.
 _FEW_DEFAULTS = 64
 BOOSTER, TWIN, EXPLAINER = "booster.ubj", "model.onnx", "explainer.npz"
 
@@ -47,12 +47,12 @@ class BoostedTrees:
         return bytes(self.booster.save_raw("ubj"))
 
     def write(self, directory: Path) -> None:
-        """Booster, ONNX twin, and what each way through the trees contributes."""
+        """Write the booster, its ONNX twin, and its table of contributions."""
         forest = Forest.from_booster(self.booster)
         (directory / BOOSTER).write_bytes(self.to_bytes())
         (directory / TWIN).write_bytes(to_onnx(forest))
         with (directory / EXPLAINER).open("wb") as file:
-            # a megabyte or more, read at every start and swap: not compressed
+            # uncompressed: a megabyte or more, read at every start and swap
             np.savez(file, allow_pickle=False, **Explainer.from_forest(forest).to_arrays())
 
 
@@ -64,7 +64,7 @@ class ServedTrees:
     explainer: Explainer
 
     def raw_scores(self, matrix: Matrix) -> NDArray[np.float32]:
-        """Log-odds, shape (n,), to the bit those of the booster."""
+        """Log-odds, shape (n,), equal to the booster's to the bit."""
         return raw_scores(self.session, matrix)
 
     @property
@@ -134,7 +134,7 @@ class GradientBoosting:
                 raise SettingError(f"{name} must be within (0, 1]: found {getattr(self, name)}")
 
     def least_leaf(self, n_defaults: int) -> float:
-        """``min_child_weight`` for that many defaults in the train rows.
+        """``min_child_weight`` for this number of defaults in the train rows.
 
         >>> [round(GradientBoosting().least_leaf(n), 1) for n in (2, 25, 49, 64, 5000)]
         [1.0, 3.1, 11.7, 20.0, 20.0]
@@ -143,9 +143,9 @@ class GradientBoosting:
         return min(self.min_child_weight, max(few, 1.0))
 
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> BoostedTrees:
-        """Boost on ``train`` until ``patience`` trees brought no better log loss on ``tune``.
+        """Boost on ``train`` until ``patience`` trees bring no better log loss on ``tune``.
 
-        A streamed sample's quantised matrix lies on disk meanwhile. The trees are those of the same rows held.
+        A streamed sample's quantised matrix lies on disk; the trees are the same as in memory.
         """
         parameters = self._parameters(train.defaulted, monotone)
         options = {"max_bin": self.max_bins, "nthread": self._threads(len(train.defaulted))}
@@ -171,7 +171,7 @@ class GradientBoosting:
             early_stopping_rounds=self.patience,
             verbose_eval=False,
         )
-        # one text for one model: the discarded trees and the stopping record would be part of its bytes
+        # equal models, equal bytes: the discarded trees and the stopping record would be part of them
         booster = booster[: booster.best_iteration + 1]
         booster.set_attr(best_iteration=None, best_score=None)
         return BoostedTrees(booster)
@@ -185,7 +185,7 @@ class GradientBoosting:
 
     @staticmethod
     def read(directory: Path) -> BoostedTrees:
-        """The booster, on one thread: no thread waits for another inside a prediction."""
+        """The booster on one thread: no thread waits inside a prediction."""
         import xgboost
 
         booster = xgboost.Booster(model_file=str(directory / BOOSTER))

@@ -16,7 +16,6 @@ month's applications. Nothing of it touches what the home serves, its prediction
     picture.py     the policies side by side, as PNG
 """
 
-#: The modules that other rooms may import.
 __all__ = [
     "picture",
     "plan",

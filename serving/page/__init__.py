@@ -4,7 +4,6 @@ Rendered on the server with Jinja2, one style sheet, no script. It changes nothi
 or a command, which another site's page cannot make a browser send.
 """
 
-#: The modules that other rooms may import.
 __all__ = [
     "controller",
     "overview",
