@@ -45,6 +45,7 @@ class Approval:
         return f"approved: {self.reason}" + (f" (overriding {', '.join(self.overridden)})" if self.overridden else "")
 
     def is_of(self, model_name: str, model_version: int) -> bool:
+        """Whether it approves that version of that model."""
         return (self.model_name, self.model_version) == (model_name, model_version)
 
 

@@ -24,7 +24,7 @@ _Rows = Mapping[str, Sequence[list[Any]]]
 
 
 def record_changes(settings: Settings) -> int:
-    """Add the files' new lines to the lake's tables; return their number. Acquires the writer lease only if there are any."""
+    """Add the files' new lines to the lake's tables; return their number. Without any, acquires no lease."""
     rows: _Rows = {
         "serving.deployment_changes": [
             [number, *_change(change)] for number, change in enumerate(read_history(settings), start=1)

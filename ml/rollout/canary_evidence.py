@@ -1,7 +1,7 @@
-"""What a canary's step shows: champion and challenger side by side, by SQL over what both answered and failed on.
+"""The evidence of a canary's step: champion and challenger side by side, by SQL over scores and failures.
 
-Applicants are split by a hash, so the two groups differ in nothing but their version and chance. Each check compares
-an estimate with a limit, by an interval that holds however often it is looked at (:mod:`ml.rollout.sequential`).
+A hash splits applicants, so the groups differ only in version and chance. Each check compares an estimate with a limit,
+by an interval that holds at every look (:mod:`ml.rollout.sequential`).
 """
 
 from collections.abc import Sequence
@@ -157,7 +157,7 @@ class Evidence:
 
 
 def collect_evidence(con: duckdb.DuckDBPyConnection, champion: Deployment, canary: Challenger) -> Evidence:
-    """What the lake holds of the canary's present step; raises ValueError for a challenger that is no canary."""
+    """The lake's evidence of the canary's present step; raises ValueError if the challenger is not a canary."""
     if canary.plan is None or canary.step_began_at is None:
         raise ValueError(f"a canary has a plan and a step: {canary.name} has none")
     since = datetime.fromisoformat(canary.step_began_at).replace(tzinfo=None)
@@ -171,18 +171,18 @@ def collect_evidence(con: duckdb.DuckDBPyConnection, champion: Deployment, canar
     try:
         failed = dict(con.execute(_FAILURES, parameters).fetchall())
         answered = {role: figures for role, *figures in con.execute(_ARMS, parameters).fetchall()}
-    except duckdb.CatalogException:  # a lake that no writer of this version has opened yet
+    except duckdb.CatalogException:  # no writer of this version has opened the lake yet
         failed, answered = {}, {}
     champion_arm, canary_arm = (_arm(answered.get(role), failed.get(role, 0)) for role in ("champion", "challenger"))
     return weigh(since, champion_arm, canary_arm, canary.plan)
 
 
 def weigh(since: datetime, champion: Arm, challenger: Arm, plan: CanaryPlan) -> Evidence:
-    """Check the challenger against the champion once both were asked often enough."""
+    """Check the challenger against the champion once both have enough requests."""
     if min(champion.n_asked, challenger.n_asked) < plan.min_decisions:
         return Evidence(since, champion, challenger)
     estimates = [_errors(champion, challenger)]
-    # one that fails on most has nothing else to be compared by
+    # a version that fails on most has nothing else to compare
     if min(champion.n, challenger.n) >= plan.min_decisions / 2:
         estimates += [_latency(champion, challenger), _psi(champion, challenger), _shift(champion, challenger)]
     alpha = ALPHA / (_N_CHECKS * len(plan.steps))
@@ -197,7 +197,7 @@ def _arm(answered: Sequence[Any] | None, n_failed: int) -> Arm:
     return Arm(
         n=n,
         n_failed=n_failed,
-        # of a single decision there is no variance
+        # one decision has no variance
         latency=Moments(latency_mean, latency_variance or 0.0),
         probability=Moments(probability_mean, probability_variance or 0.0),
         bins=tuple(bins),
@@ -205,10 +205,10 @@ def _arm(answered: Sequence[Any] | None, n_failed: int) -> Arm:
 
 
 def _errors(champion: Arm, challenger: Arm) -> _Estimate:
-    """Difference of the shares that could not be scored."""
+    """Difference of the shares of failed scores."""
     variance = 0.0
     for arm in (champion, challenger):
-        # as if half an application more had failed, and half a one had not: none of many is not certainty
+        # smoothed by half a failure and half a success: zero failures do not prove a zero rate
         rate = (arm.n_failed + 0.5) / (arm.n_asked + 1)
         variance += rate * (1 - rate) / arm.n_asked
     n = champion.n_asked + challenger.n_asked
@@ -216,7 +216,7 @@ def _errors(champion: Arm, challenger: Arm) -> _Estimate:
 
 
 def _latency(champion: Arm, challenger: Arm) -> _Estimate:
-    """Mean milliseconds over the champion's, less one."""
+    """Mean milliseconds over the champion's, minus one."""
     ratio, variance = _ratio(challenger.latency, challenger.n, champion.latency, champion.n)
     return _Estimate("latency", ratio - 1, variance, champion.n + challenger.n, MOST_LATENCY)
 
@@ -228,11 +228,11 @@ def _shift(champion: Arm, challenger: Arm) -> _Estimate:
 
 
 def _psi(champion: Arm, challenger: Arm) -> _Estimate:
-    """Population stability index of the probabilities, less what chance alone makes of two equal versions.
+    """Population stability index of the probabilities, minus its mean for two equal versions.
 
-    Of n and m decisions in B bins chance makes (B - 1)(1/n + 1/m), with a variance of 2 (B - 1)(1/n + 1/m)²: Yurdakul
-    and Naranjo, "Statistical properties of the population stability index", Journal of Risk Model Validation 14 (2020).
-    Away from equality the delta method gives the variance.
+    With n and m decisions in B bins chance makes (B - 1)(1/n + 1/m), with variance 2 (B - 1)(1/n + 1/m)²: Yurdakul and
+    Naranjo, "Statistical properties of the population stability index", Journal of Risk Model Validation 14 (2020).
+    Otherwise the delta method gives the variance.
     """
     n, m = challenger.n, champion.n
     now, before = _shares(challenger.bins), _shares(champion.bins)
@@ -252,7 +252,6 @@ def _ratio(of: Moments, n: int, base: Moments, n_base: int) -> tuple[float, floa
 
 
 def _variance_of_sum(shares: Sequence[float], weights: Sequence[float]) -> float:
-    """Of a weighted sum of one observation's bins."""
     mean = sum(share * weight for share, weight in zip(shares, weights, strict=True))
     return sum(share * (weight - mean) ** 2 for share, weight in zip(shares, weights, strict=True))
 

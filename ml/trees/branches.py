@@ -1,6 +1,6 @@
-"""A forest cut into branches of at most four leaves: the tests that send a row to one of them, and their values.
+"""A forest cut into branches of at most four leaves: the tests that lead to a leaf, and the leaf's value.
 
-What a row's way through a branch depends on is the outcome of the tests above it and in it: a pattern of bits.
+A pattern of bits, the outcomes of the tests above and in a branch, decides a row's way.
 """
 
 from dataclasses import dataclass, field, fields
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ml.trees.forest import Forest, Tree
 
-#: Tests in a row below the first of a branch; with three the table of outcomes outgrows what look-ups it saves.
+#: Tests in a row below a branch's first; with three the table of outcomes outgrows what it saves.
 _HEIGHT = 2
 
 
@@ -20,9 +20,9 @@ _HEIGHT = 2
 class Tests:
     """The distinct tests of a forest, ``value < threshold`` of a column, and those of each branch.
 
-    ``column``, ``threshold``, ``missing``, shape (n_tests,): the last says whether a missing value passes.
-    ``of_branch``, shape (n_branches, n_bits): indices of tests; the outcome of the first is bit 0 of a branch's
-    pattern. A branch with fewer tests repeats one, in bits that none of its leaves asks for.
+    ``column``, ``threshold``, ``missing`` (whether a missing value passes), shape (n_tests,). ``of_branch``, shape
+    (n_branches, n_bits): indices of tests; the first outcome is bit 0 of a branch's pattern. A branch with fewer tests
+    repeats one, in bits that no leaf reads.
     """
 
     column: NDArray[np.intp]
@@ -46,9 +46,9 @@ class Tests:
 class Leaves:
     """Every leaf of a forest, the tests on its path merged by column.
 
-    ``branch``, ``value``, shape (n_leaves,): where it is, and its log-odds. ``column``, ``passes``, ``fails``,
-    ``share``, shape (n_leaves, depth): the columns tested; which bits of the branch's pattern must be 1 and which 0 for
-    a row to follow; and the share of the training cover that does. Padding asks for no bit and has a share of 1.
+    ``branch``, ``value`` (log-odds), shape (n_leaves,). ``column``, ``passes``, ``fails``, ``share``, shape (n_leaves,
+    depth): the columns tested; the bits of the pattern that must be 1 and 0; and the share of the training cover that
+    follows. Padding reads no bit and has a share of 1.
     """
 
     branch: NDArray[np.intp]
@@ -61,7 +61,7 @@ class Leaves:
     def follows(self, patterns: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Whether a row passes all tests of each column on a leaf's path, shape (n_leaves, n, depth).
 
-        ``patterns``: shape (n,), or (n_leaves, n) for some of its own for each leaf.
+        ``patterns``: shape (n,), or (n_leaves, n) for separate ones per leaf.
         """
         bits, passes, fails = patterns[..., None], self.passes[:, None, :], self.fails[:, None, :]
         follows: NDArray[np.bool_] = (bits & passes == passes) & (bits & fails == 0)

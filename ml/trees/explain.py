@@ -1,18 +1,18 @@
-"""Why a score is what it is: exact TreeSHAP contributions to the raw score, without importing XGBoost.
+"""Exact TreeSHAP contributions to the raw score, without importing XGBoost.
 
-Importing XGBoost brings pandas, scikit-learn and 4 s into the request process, and its ``pred_contribs`` walks every
-tree once for every row. Trees do not change after training, so most of that work is done once, as a bundle is written.
+XGBoost brings pandas, scikit-learn and 4 s of import, and its ``pred_contribs`` walks every tree for every row. Most of
+that work is done once, when a bundle is written.
 
-For one leaf, let its path test the columns 1..k. With z_i the share of the training cover that follows column i's
-tests, and o_i = 1 where the row passes them and 0 where it does not, the leaf of value v contributes to column i
-(Lundberg et al., "From local explanations to global understanding with explainable AI for trees", 2020)::
+For a leaf of value v whose path tests the columns 1..k, let z_i be the share of the training cover that follows column
+i's tests, and o_i 1 if the row passes them, else 0. It contributes to column i (Lundberg et al., "From local
+explanations to global understanding with explainable AI for trees", 2020)::
 
     v (o_i - z_i) ∫_0^1 Π_{j≠i} (o_j t + z_j (1 - t)) dt
 
-which is Shapley's weighted sum over subsets, written as the integral of a polynomial of degree k - 1; Gauss-Legendre
-quadrature with ⌈k/2⌉ points is exact for it. What the four leaves of a branch (``ml.trees.branches``) contribute
-together depends on d + 1 tests in a tree of depth d, and all 2^(d+1) patterns of their outcomes are tabulated: a row
-costs one comparison a distinct test, one look-up a branch and one sum.
+This is Shapley's weighted sum over subsets as the integral of a polynomial of degree k - 1; Gauss-Legendre quadrature
+with ⌈k/2⌉ points is exact. The four leaves of a branch (``ml.trees.branches``) depend on d + 1 tests in a tree of depth
+d, and all 2^(d+1) outcomes are tabulated: a row costs one comparison per distinct test, one look-up per branch and one
+sum.
 """
 
 from collections.abc import Mapping
@@ -33,10 +33,10 @@ _LEAVES_AT_ONCE = 2048
 
 @dataclass(frozen=True)
 class Table:
-    """What the leaves of a branch contribute together, for every pattern of outcomes.
+    """The contributions of a branch's leaves together, for every pattern of outcomes.
 
-    ``column``, shape (n_branches, n_places): the columns that a branch tests. ``value``, shape (n_branches * 2^n_bits,
-    n_places): what goes to them, a branch's patterns one after another.
+    ``column``, shape (n_branches, n_places): the columns tested. ``value``, shape (n_branches * 2^n_bits, n_places):
+    their contributions, a branch's patterns one after another.
     """
 
     column: NDArray[np.intp]
@@ -76,8 +76,8 @@ class Table:
 class Explainer:
     """Contributions of each column to a row's raw score, in log-odds.
 
-    ``expected`` is the raw score's mean over the training cover; ``expected + contributions.sum()`` is the raw score.
-    ``paths``: a table, or the leaves themselves where one would be too large.
+    ``expected``: mean raw score over the training cover; with ``contributions.sum()`` it gives the raw score.
+    ``paths``: a table, or the leaves if one would be too large.
     """
 
     tests: Tests

@@ -1,7 +1,6 @@
-"""The booster's trees as flat arrays, read from XGBoost's own JSON; the ONNX twin and the explanations come from them.
+"""The booster's trees as flat arrays, from XGBoost's JSON; the ONNX twin and explanations use them.
 
-The JSON carries every threshold, leaf and cover as the float32 the booster uses (printed so that it reads back
-exactly), which the text dump that converters go by does not promise.
+The JSON keeps every threshold, leaf and cover as exact float32; the text dump that converters use does not promise it.
 """
 
 import json

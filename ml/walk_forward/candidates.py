@@ -1,7 +1,7 @@
 """A model for a day: trained once for equal rows and settings, and judged by production's gates.
 
-Bundles lie under the home's ``walk_forward/<source>/<fingerprint>``, so that policies share what they would both have
-trained, and a walk that was interrupted or is repeated trains nothing twice.
+Bundles lie under the home's ``walk_forward/<source>/<fingerprint>``: policies share them, and a repeated or interrupted
+walk trains nothing twice.
 """
 
 import getpass
@@ -28,14 +28,14 @@ from warehouse.features.contract import FeatureContract
 from warehouse.settings import Settings
 
 Floats = NDArray[np.float64]
-#: Rows on which offline and online features are compared for each candidate. Production compares 50,000 once a
-#: promotion, 3 s; in a walk contract and rows are the same every month, and only the model is new.
+#: Rows compared offline and online per candidate. Production compares 50,000 once a promotion, 3 s; in a walk only the
+#: model is new each month.
 PARITY_ROWS = 2_000
 
 
 @dataclass(frozen=True)
 class Champion:
-    """A model that decides, and the month on whose first day it was trained."""
+    """A deciding model, and the month on whose first day it was trained."""
 
     month: date
     fingerprint: str
@@ -98,7 +98,7 @@ class Candidates:
         return Champion(month, fingerprint, self._scorers[fingerprint])
 
     def keep_only(self, champions: set[str]) -> None:
-        """Forget loaded models that decide no longer; their bundles stay."""
+        """Unload other models; their bundles stay."""
         self._scorers = {name: scorer for name, scorer in self._scorers.items() if name in champions}
 
     def judge(
@@ -114,7 +114,7 @@ class Candidates:
             defaulted = training_set.defaulted("test")
             evaluation = beside_champion(
                 evaluation,
-                # a champion of a walk has no registered version: the month it was trained in says which it is
+                # a walk's champion has no registered version: its month identifies it
                 ChampionScores(int(f"{champion.month:%Y%m}"), _probabilities(champion, training_set)),
                 defaulted=defaulted,
                 probabilities=_probabilities(candidate, training_set),

@@ -1,8 +1,7 @@
 """``monitoring.walk_forward`` and ``monitoring.walk_forward_decisions``: a month is replaced as a whole.
 
-A month's row names the champion it began with and the one it ended with, which is all that the month after needs: a
-walk goes on from what is stored. Where a month that is walked again ends with another champion than before, the months
-after it no longer follow from it, and are removed with it.
+A month's row names its first and last champion, all that the next month needs, so a walk continues from what is stored.
+If a repeated month ends with another champion, the later months are removed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -82,9 +81,9 @@ def read_month(
 
 
 def write_month(settings: Settings, walked: WalkedMonth, decisions: "pa.Table") -> bool:
-    """Replace a month and its decisions; returns whether months after it were removed.
+    """Replace a month and its decisions; return whether later months were removed.
 
-    They are where the next one began with another champion than this one ends with. ``decisions``: what
+    They are removed if the next one began with another champion. ``decisions``: as
     :func:`ml.walk_forward.measures.decide_month` gives.
     """
     key = [walked.run, walked.source, walked.policy]
@@ -111,7 +110,7 @@ def write_performance(
     *,
     known_until: datetime,
 ) -> None:
-    """Make a policy's months say what became of their decisions; nothing is written where they do."""
+    """Store the outcomes of a policy's decisions by month; writes only changes."""
     import pyarrow as pa
 
     key = [plan.run, plan.source, policy]

@@ -1,9 +1,8 @@
-"""A source's applications, features and labels at one lake snapshot, as they were known on a day.
+"""A source's applications, features and labels at one lake snapshot, as known on a day.
 
-Labels and splits come from the dbt project's own rule (:class:`warehouse.lenders.label_rule.LabelRule`), asked as of
-the day. Features need no asking: they are point in time by construction, so the rows of decisions before the day are
-read as they are. Each month reads the columns it needs from the lake again; nothing but a training set, which training
-needs in memory anyway, and a month's decisions is held.
+The dbt project's rule (:class:`warehouse.lenders.label_rule.LabelRule`) gives labels and splits as of the day. Features
+are point in time by construction. Each month reads its columns from the lake again; memory holds only a training set
+and a month's decisions.
 """
 
 from collections.abc import Iterator

@@ -38,14 +38,12 @@ Report = Callable[[WalkedMonth], None]
 def walk_forward(
     settings: Settings, plan: WalkPlan, rule: LabelRule, contract: FeatureContract, report: Report | None = None
 ) -> list[WalkedMonth]:
-    """Walk the plan's months on the newest snapshot of the lake; returns every month of the run, also earlier ones.
+    """Walk the plan's months on the newest lake snapshot; return every month of the run, including earlier ones.
 
-    Each month is stored once it is walked, for each policy, and handed to ``report``; what became of decisions is
-    judged at the end, on all labels the snapshot knows. An interrupted walk is done again from any month on: nothing
-    is trained twice. The month before the first, where it was walked, hands its champion on.
-
-    Raises SettingError if the months lie outside the source's applications, or the run was walked with other labels
-    before, and TrainingSetError if the labels never suffice to train.
+    Each walked month is stored per policy and passed to ``report``; outcomes are judged at the end, on all labels of
+    the snapshot. A walk can restart at any month without training twice; the month before the first hands its champion
+    on. Raises SettingError if months lie outside the source's applications, or the run had other labels, and
+    TrainingSetError if the labels never suffice to train.
     """
     with writer("prepare a walk forward", settings) as con:
         snapshot = current_snapshot(con)  # a lake made by an older version has its tables from here on
@@ -154,7 +152,7 @@ class _Day:
         if judged.refusals:
             refusals = " ".join(f"{each.gate}: {each.message}" for each in judged.refusals)
             return champion, True, f"{reason}; {refusals}"
-        # no person can decide here: a candidate that would wait, or start in shadow, leaves the champion
+        # no person decides here: a candidate that would wait, or start in shadow, leaves the champion
         is_published = judged.publication.action == "publish"
         return candidate if is_published else champion, True, f"{reason}; every gate passed; {judged.publication.why}"
 
