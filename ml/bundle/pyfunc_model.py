@@ -28,7 +28,7 @@ class BundleModel(PythonModel):
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """For each row ``raw_score`` (log-odds), ``probability``, ``band``, ``decision``, ``reasons`` (JSON, of a decline).
+        """Per row: ``raw_score`` (log-odds), ``probability``, ``band``, ``decision``, ``reasons`` (JSON, of a decline).
 
         A missing feature column counts as missing values. Raises MlflowException (400 from ``mlflow models serve``) for
         a name outside the contract and for a value that the API would refuse.

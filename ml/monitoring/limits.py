@@ -192,7 +192,7 @@ def features_have_drifted(month: date, *, n_drifted: int, n_features: int) -> st
 def performance_has_decayed(
     month: date, *, auc: float | None, auc_limit: float, default_rate: float, default_rate_limit: float
 ) -> str | None:
-    """Why a month's mature decisions need a new training: worse ranking than in the test, or more risk than expected."""
+    """Why a month's mature decisions need a new training: worse ranking than in the test, or more risk."""
     if auc is not None and auc < auc_limit:
         return f"AUC {auc:.4f} in {month:%Y-%m}, below its limit of {auc_limit:.4f}"
     if default_rate > default_rate_limit:

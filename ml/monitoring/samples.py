@@ -40,7 +40,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class MonitoredModel:
-    """The model version to measure, and its borrowers' source; ``decisions``: the table of its decisions, or of a challenger's."""
+    """The model version to measure, and its source; ``decisions``: the table of its decisions."""
 
     source: str
     name: str

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MonthDrift:
-    """A month's drift from the champion's training rows; the worst feature has the highest PSI relative to its limit."""
+    """A month's drift from the champion's training rows; the worst feature has the highest PSI for its limit."""
 
     score_psi: float
     is_score_drifted: bool
