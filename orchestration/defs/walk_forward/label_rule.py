@@ -24,7 +24,7 @@ def label_rule(settings: Settings, *, window_months: int, project_dir: Path = DB
 
 
 def _compile(settings: Settings, target: Path, project_dir: Path, variables: Mapping[str, object]) -> None:
-    # as of a fresh build: an incremental model would otherwise compile to the rows it has not seen yet
+    # an incremental model would otherwise compile to its new rows only
     arguments = ["compile", "--full-refresh", "--vars", json.dumps(variables)]
     arguments += ["--select", *(f"+{SPLITS_MODEL},path:models/{layer}" for layer in ("core", "training"))]
     run_dbt(arguments, settings, target=target, project_dir=project_dir, doing="compile the label rule of the project")
