@@ -34,7 +34,7 @@ def champions(settings: Settings) -> "list[Deployment]":
 
 
 def refresh_config(settings: Settings, source: str) -> dict[str, Any]:
-    """Run settings of a training that refreshes a source's champion, with its features; without one, only the source."""
+    """Run settings of a training that refreshes a source's champion; without one, only the source."""
     champion = champion_of(settings, source)
     if champion is None:
         return {"source": source}

@@ -1,4 +1,4 @@
-"""When work is retried: a job by its sensor, after a pause; a step by its own run while another writer holds the lake."""
+"""When work is retried: a job by its sensor, after a pause; a step by its run while another writer holds the lake."""
 
 import time
 from collections.abc import Iterator, Mapping
