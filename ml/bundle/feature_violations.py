@@ -81,7 +81,6 @@ def _rule_of_number(feature: FeatureColumn, limits: tuple[float, float] | None) 
 
 
 def _rule_of_word(feature: FeatureColumn) -> tuple[str, Callable[[Any], bool]]:
-    """The rule for a boolean or a category, in words and as a test."""
     if feature.kind == "boolean":
         # pandas turns booleans into 1.0 and 0.0 if one is missing; a file may say 1 or 0 too
         return "true or false", lambda value: isinstance(value, int | float | np.bool_) and value in (0, 1)

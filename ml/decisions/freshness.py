@@ -51,7 +51,7 @@ def _age(text: str) -> timedelta:
 
 @dataclass(frozen=True)
 class HistoryPolicy:
-    """How old history may be, and what happens beyond."""
+    """How old history may be, and what happens then."""
 
     max_age: Annotated[
         timedelta | None,

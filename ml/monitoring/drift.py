@@ -247,7 +247,6 @@ def _score_drift(row: Mapping[str, Any], *, mean_reference: float, mean_current:
 
 
 def _figures(row: Mapping[str, Any], reference_months: Sequence[float] | None = None) -> dict[str, Any]:
-    """The fields of :class:`_Drift`."""
     sizes = {name: row[name] for name in ("n_reference", "n_current")}
     limit = _RULE.psi_limit(**sizes, n_bins=row["n_bins"], reference_months=reference_months)
     return {

@@ -16,9 +16,9 @@ from ml.monitoring.drift_sql import PSEUDO_COUNT
 from ml.registry.deployment import CanaryPlan, Challenger, Deployment
 from ml.rollout.sequential import half_width
 
-#: How much worse than the champion a challenger may be.
+#: Maximum excess over the champion's figures.
 MOST_LATENCY, MOST_ERRORS, MOST_PSI, MOST_SHIFT = 0.20, 0.05, 0.10, 0.15
-#: The chance that a challenger no worse than that is ever sent back, over all steps, checks and looks.
+#: Probability that a challenger within them is ever sent back, over all steps, checks and looks.
 ALPHA = 0.05
 _N_BINS = 10
 _N_CHECKS = 4
@@ -72,7 +72,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class Arm:
-    """What one version answered and failed on since the step began.
+    """One version's answers and failures since the step began.
 
     ``latency`` in milliseconds. ``bins``: its decisions by the deciles of the champion's probabilities.
     """
@@ -85,18 +85,18 @@ class Arm:
 
     @property
     def n_asked(self) -> int:
-        """Applications that it was to answer."""
+        """Applications assigned to it."""
         return self.n + self.n_failed
 
     @property
     def error_rate(self) -> float:
-        """Share of those that it could not score."""
+        """Share of them that it could not score."""
         return self.n_failed / self.n_asked
 
 
 @dataclass(frozen=True)
 class Check:
-    """How much worse the challenger is in one respect, with bounds that hold at every look, and how much it may be."""
+    """The challenger's excess in one respect, with bounds that hold at every look, and the limit."""
 
     name: str
     estimate: float
@@ -106,12 +106,12 @@ class Check:
 
     @property
     def is_broken(self) -> bool:
-        """Whether it is worse than it may be, beyond doubt."""
+        """Whether the excess is certainly above the limit."""
         return self.low > self.limit
 
     @property
     def is_kept(self) -> bool:
-        """Whether it is not, beyond doubt."""
+        """Whether the excess is certainly within the limit."""
         return self.high < self.limit
 
     def __str__(self) -> str:
@@ -120,7 +120,7 @@ class Check:
 
 @dataclass(frozen=True)
 class _Estimate:
-    """How much worse the challenger seems in one respect, from ``n`` applications of both."""
+    """The challenger's estimated excess in one respect, from ``n`` applications of both."""
 
     name: str
     value: float
@@ -137,8 +137,7 @@ class _Estimate:
 class Evidence:
     """Both versions since the step began.
 
-    ``checks``: none while either had too few requests; that of errors alone while either answered too few to be
-    compared by anything else.
+    ``checks``: empty while either had too few requests; only errors while either answered too few for the others.
     """
 
     since: datetime
@@ -148,7 +147,7 @@ class Evidence:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the versions could be compared in every respect."""
+        """Whether all comparisons were possible."""
         return len(self.checks) == _N_CHECKS
 
     def to_dict(self) -> dict[str, Any]:
@@ -205,7 +204,6 @@ def _arm(answered: Sequence[Any] | None, n_failed: int) -> Arm:
 
 
 def _errors(champion: Arm, challenger: Arm) -> _Estimate:
-    """Difference of the shares of failed scores."""
     variance = 0.0
     for arm in (champion, challenger):
         # smoothed by half a failure and half a success: zero failures do not prove a zero rate
@@ -246,7 +244,6 @@ def _psi(champion: Arm, challenger: Arm) -> _Estimate:
 
 
 def _ratio(of: Moments, n: int, base: Moments, n_base: int) -> tuple[float, float]:
-    """The ratio of two independent means, and its variance by the delta method."""
     ratio = of.mean / base.mean
     return ratio, (of.variance / n + ratio**2 * base.variance / n_base) / base.mean**2
 

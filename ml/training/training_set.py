@@ -219,7 +219,7 @@ class ContentHash:
                 running.update(part)
 
     def hexdigest(self) -> str:
-        """The hash of everything so far, 64 hexadecimal digits."""
+        """The hash of all rows added, 64 hexadecimal digits."""
         total = hashlib.sha256(f"{self._n_rows} rows".encode())
         for name, (data_type, hashes) in self._columns.items():
             total.update(f"\n{name} {data_type} {' '.join(running.hexdigest() for running in hashes)}".encode())

@@ -68,12 +68,12 @@ class Leaves:
         return follows
 
     def some(self, begin: int, end: int) -> "Leaves":
-        """Those from one place up to another."""
+        """The leaves of a range."""
         return Leaves(**{part.name: getattr(self, part.name)[begin:end] for part in fields(self)})
 
 
 def read_branches(forest: Forest) -> tuple[Tests, Leaves]:
-    """Walk every tree once."""
+    """Read every tree once."""
     reader = _Reader()
     for tree in forest.trees:
         reader.read(tree)
@@ -126,12 +126,12 @@ class _Reader:
         return self.numbers.setdefault(test, len(self.numbers))
 
     def tests(self) -> Tests:
-        """All tests met."""
+        """All tests read."""
         n_bits = max(map(len, self.branches), default=0)
         of_branch = np.zeros((len(self.branches), n_bits), dtype=np.intp)
         for number, tests in enumerate(self.branches):
             of_branch[number, : len(tests)] = tests
-        # a forest of bare leaves tests nothing
+        # a forest of bare leaves has no tests
         columns, thresholds, missing = zip(*self.numbers, strict=True) if self.numbers else ((), (), ())
         return Tests(
             column=np.asarray(columns, dtype=np.intp),
@@ -141,7 +141,7 @@ class _Reader:
         )
 
     def leaves(self) -> Leaves:
-        """All leaves met."""
+        """All leaves read."""
         n_leaves, depth = len(self.paths), max((len(merged) for _, _, merged in self.paths), default=0)
         column = np.zeros((n_leaves, depth), dtype=np.intp)
         passes, fails = np.zeros((2, n_leaves, depth), dtype=np.int64)
@@ -175,7 +175,7 @@ def _merged(tree: Tree, leaf: int, path: list[tuple[int, bool]], bits: dict[int,
 
 
 def _heights(tree: Tree) -> list[int]:
-    """For each node the tests in a row from it down to its furthest leaf."""
+    """For each node the number of tests down to its furthest leaf."""
     heights = [0] * len(tree.left)
     order, waiting = [], [0]
     while waiting:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ml.trees.branches import Leaves, Tests, read_branches
 from ml.trees.forest import Forest
 
-#: 2^22 doubles are 32 MB; 400 trees of depth 5 need 1.1 M. Beyond it, contributions are computed for each row.
+#: 2^22 doubles are 32 MB; 400 trees of depth 5 need 1.1 M. Beyond it, each row is computed.
 _LARGEST_TABLE = 2**22
 _LEAVES_AT_ONCE = 2048
 
@@ -87,13 +87,13 @@ class Explainer:
 
     @classmethod
     def from_forest(cls, forest: Forest) -> Self:
-        """Walk every tree, and tabulate: half a second for 400 trees of depth 5."""
+        """Read and tabulate every tree: half a second for 400 trees of depth 5."""
         tests, leaves = read_branches(forest)
         expected = float(forest.base_margin + np.sum(leaves.value * leaves.share.prod(axis=1)))
         return cls(tests, Table.of(tests, leaves) or leaves, expected, forest.n_columns)
 
     def contributions(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Shape (n_columns,) for one encoded row, shape (n_columns,); the same bits whatever rows came before."""
+        """Shape (n_columns,) for one encoded row, shape (n_columns,); independent of earlier rows."""
         patterns = self.tests.patterns(row)
         if isinstance(self.paths, Table):
             return self.paths.contributions(patterns, self.n_columns)
@@ -101,7 +101,7 @@ class Explainer:
         return _sums(self.paths.column.ravel(), by_leaf, self.n_columns)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Arrays by name, for ``numpy.savez``; what a bundle stores (``explainer.npz``)."""
+        """Arrays for ``numpy.savez``, stored as ``explainer.npz``."""
         kind = "table" if isinstance(self.paths, Table) else "leaves"
         arrays = {
             f"{name}.{part.name}": getattr(held, part.name)
@@ -122,9 +122,9 @@ class Explainer:
 
 
 def _places(leaves: Leaves, n_branches: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The distinct columns of each branch, shape (n_branches, n_places), and the place there of each leaf's columns.
+    """The distinct columns of each branch, shape (n_branches, n_places), and the places of each leaf's columns.
 
-    A padded place names column 0, to which nothing goes.
+    Padding names column 0, with no contribution.
     """
     found: list[dict[int, int]] = [{} for _ in range(n_branches)]
     place = np.zeros(leaves.column.shape, dtype=np.intp)
@@ -138,12 +138,12 @@ def _places(leaves: Leaves, n_branches: int) -> tuple[NDArray[np.intp], NDArray[
 
 
 def _sums(columns: NDArray[np.intp], values: NDArray[np.float64], n_columns: int) -> NDArray[np.float64]:
-    # of nothing bincount makes whole numbers
+    # bincount of nothing gives integers
     return np.bincount(columns, values.ravel(), minlength=n_columns).astype(np.float64, copy=False)
 
 
 def _shapley(leaves: Leaves, patterns: NDArray[np.intp]) -> NDArray[np.float64]:
-    """The module's formula, shape (n_leaves, n, depth), for patterns as :meth:`Leaves.follows` takes them."""
+    """The module's formula, shape (n_leaves, n, depth), for patterns as :meth:`Leaves.follows` accepts them."""
     passed, share = leaves.follows(patterns).astype(np.float64), leaves.share[:, None, :]
     depth = share.shape[-1]
     nodes, weights = np.polynomial.legendre.leggauss((depth + 1) // 2 or 1)

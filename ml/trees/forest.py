@@ -49,7 +49,7 @@ class Forest:
 
     @classmethod
     def from_booster(cls, booster: "Booster") -> "Forest":
-        """Read the booster's JSON; raises BundleError for kinds of booster whose score is not a plain sum of leaves."""
+        """Read the booster's JSON; raises BundleError unless a score is a plain sum of leaves."""
         learner = json.loads(booster.save_raw("json"))["learner"]
         objective, kind = learner["objective"]["name"], learner["gradient_booster"].get("name", "gbtree")
         if objective != "binary:logistic" or kind != "gbtree":

@@ -49,14 +49,14 @@ class Champion:
 
 @dataclass(frozen=True)
 class Judged:
-    """The gates that refused a candidate, and what production's rule of publication says of one that passed."""
+    """The gates that refused a candidate, and the publication rule's decision on one that passed."""
 
     refusals: tuple[GateResult, ...]
     publication: Publication
 
 
 class Candidates:
-    """Trains, finds again and judges the models of one source."""
+    """Trains, reloads and judges the models of one source."""
 
     def __init__(
         self,
@@ -72,11 +72,11 @@ class Candidates:
         self._scorers: dict[str, Scorer] = {}
 
     def fingerprint(self, training_set: TrainingSet) -> str:
-        """Of the model that these rows make."""
+        """The fingerprint of the model of these rows."""
         return training_fingerprint(training_set.sha256, self._contract, self._training)
 
     def train(self, training_set: TrainingSet, day: date) -> Champion:
-        """The model of these rows, as the candidate of a day: trained now unless it was before."""
+        """The model of these rows, as a day's candidate; trained only if it does not exist."""
         fingerprint = self.fingerprint(training_set)
         directory = self._directory / fingerprint
         if not directory.exists():
@@ -92,7 +92,7 @@ class Candidates:
         return self.load(fingerprint, day)
 
     def load(self, fingerprint: str, month: date) -> Champion:
-        """A model trained before; raises BundleError if its bundle is gone or was changed."""
+        """An existing model; raises BundleError if its bundle is gone or was changed."""
         if fingerprint not in self._scorers:
             self._scorers[fingerprint] = Scorer(load_bundle(self._directory / fingerprint))
         return Champion(month, fingerprint, self._scorers[fingerprint])
@@ -108,7 +108,7 @@ class Candidates:
         training_set: TrainingSet,
         champion: Champion | None,
     ) -> Judged:
-        """What gates and rule say of a candidate, beside the champion of the day on the same test rows."""
+        """Decisions of gates and rule on a candidate, beside the champion of the day on the same test rows."""
         evaluation = Evaluation.from_dict(candidate.bundle.metrics)
         if champion is not None:
             defaulted = training_set.defaulted("test")

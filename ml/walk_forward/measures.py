@@ -83,7 +83,7 @@ def measure_drift(
         return None
     contract = rows.contract
     columns = ", ".join(present(feature, f"features.{identifier(feature.name)}") for feature in contract.features)
-    # the bundle names the rows it was fitted on; the snapshot they were read at may have expired since
+    # the bundle has the ids of its training rows, whose snapshot may have expired
     con.execute(
         f"create or replace temp table {REFERENCE} as "
         f"select date_trunc('month', features.decided_at)::date as month, {columns}, scores.probability "

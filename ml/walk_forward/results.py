@@ -26,7 +26,7 @@ _OF_POLICY = "run = $1 and source = $2 and policy = $3"
 
 @dataclass(frozen=True)
 class WalkedMonth:
-    """One row of ``monitoring.walk_forward``; figures are None where there was no champion, decision or label."""
+    """One row of ``monitoring.walk_forward``; figures are None without champion, decision or label."""
 
     run: str
     source: str
@@ -61,21 +61,21 @@ class WalkedMonth:
 
     @property
     def calibration_gap(self) -> float | None:
-        """Mean probability less default rate: above zero the champion expected more defaults than came."""
+        """Mean probability minus default rate: positive if the champion expected too many defaults."""
         if self.mean_probability is None or self.default_rate is None:
             return None
         return self.mean_probability - self.default_rate
 
 
 def read_walk(con: duckdb.DuckDBPyConnection, *, run: str, source: str) -> list[WalkedMonth]:
-    """Every month of a run, by policy and month; none where it was never walked."""
+    """Every month of a run, by policy and month; may be empty."""
     return _read(con, "run = $1 and source = $2 order by policy, month", [run, source])
 
 
 def read_month(
     con: duckdb.DuckDBPyConnection, plan: WalkPlan, policy: RetrainingPolicy, month: date
 ) -> WalkedMonth | None:
-    """A month of a run under a policy, None where it was not walked."""
+    """A month of a run under a policy, or None."""
     found = _read(con, f"{_OF_POLICY} and month = $4", [plan.run, plan.source, policy, month])
     return found[0] if found else None
 
@@ -153,7 +153,7 @@ def _read(con: duckdb.DuckDBPyConnection, where: str, parameters: Sequence[objec
     try:
         rows = con.execute(f"select {', '.join(names)} from {TABLE} where {where}", list(parameters)).fetchall()
     except duckdb.CatalogException:
-        return []  # a lake made before there were walks, and not written since
+        return []  # a lake from before walks, not written since
     return [WalkedMonth(**dict(zip(names, row, strict=True))) for row in rows]
 
 

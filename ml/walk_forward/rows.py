@@ -22,7 +22,7 @@ from warehouse.sql.quoting import identifier, literal
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Temporary tables of the reader's connection: labels as of the day asked last, and as of the end of all knowledge.
+#: Temporary tables of the reader's connection: labels as of the last requested day, and all labels.
 LABELS, FINAL_LABELS = "walk_labels", "walk_final_labels"
 _BATCH_ROWS, _TRAINING_ROWS = 20_000, 1_000_000
 _END_OF_TIME = datetime(9999, 1, 1)
@@ -71,7 +71,7 @@ class KnownRows:
             self._day = day
 
     def ask_final_labels(self) -> datetime:
-        """Make :data:`FINAL_LABELS` hold every label known at the snapshot; returns until when something is known."""
+        """Make :data:`FINAL_LABELS` hold every label known at the snapshot; return the end of knowledge."""
         self._ask(FINAL_LABELS, _END_OF_TIME)
         known = " union all ".join(f"select max(known_at) as known_at from {each}" for each in self._relations.values())
         (row,) = self._con.execute(f"select max(known_at) from ({known})").fetchall()
@@ -79,9 +79,9 @@ class KnownRows:
         return clock
 
     def training_set(self, day: date) -> TrainingSet:
-        """What the version's training table would have been on ``day``.
+        """The version's training table as of ``day``.
 
-        Raises TrainingSetError if no label was known, or a split has loans of one outcome only.
+        Raises TrainingSetError if no label was known, or a split has only one outcome.
         """
         self.ask_labels(day)
         labels = {"split", "is_default", "label_known_at"}

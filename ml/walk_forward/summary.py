@@ -1,4 +1,4 @@
-"""What a walk came to: one line a policy, on the months that all of them decided."""
+"""Results of a walk: one line per policy, on the months that all of them decided."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -17,7 +17,6 @@ from warehouse.settings import Settings
 
 
 class _ByPort:
-    """The door of a connection's port."""
 
     def __init__(self, doors: dict[int, Door]) -> None:
         self._doors = doors

@@ -43,7 +43,6 @@ def index_page(settings: Settings) -> str:
 
 
 def _walks(reports: Path) -> str:
-    """Pictures of walks through a lender's past."""
     found = sorted((reports / "walk_forward").glob("*.png"))
     items = "".join(
         f'<li><a href="/{quote(path.relative_to(reports).as_posix())}">{escape(path.stem)}</a>\n' for path in found

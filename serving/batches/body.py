@@ -171,7 +171,6 @@ def _of_csv(body: bytes, schema: DeploymentSchema, most_rows: int) -> Iterator[A
 
 
 def _require_csv(body: bytes) -> None:
-    """Raise InvalidRequest for a workbook or anything that is not text."""
     # file readers, which no other body needs
     from warehouse.sources.text_stream import other_format
 
@@ -183,7 +182,6 @@ def _require_csv(body: bytes) -> None:
 
 
 def _require_commas(header: str) -> None:
-    """Raise InvalidRequest for a header whose columns are not separated by commas."""
     from warehouse.sources.csv_header import HeaderProblem, column_names, other_separator, separator_of
 
     separator = separator_of(header)
@@ -196,7 +194,6 @@ def _require_commas(header: str) -> None:
 
 
 def _require_fields(names: Sequence[str], schema: DeploymentSchema) -> None:
-    """Raise InvalidRequest for a header with unknown or missing required fields."""
     missing = tuple(
         Violation(field=name, rule="is required: not in the header")
         for name in schema.fields

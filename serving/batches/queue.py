@@ -191,7 +191,6 @@ class BatchService:
         return files
 
     def _read(self, served: ServedDeployment, body: bytes, content_type: str | None, batch_id: str) -> BatchRequest:
-        """The request, with its rows stored."""
         found = read_body(body, content_type, served.request_schema, most_rows=self._most_rows)
         if isinstance(found, TableRequest):
             with self._lake(found.table) as con:

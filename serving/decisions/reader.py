@@ -85,7 +85,6 @@ class DecisionReader:
 
 
 def _id(name: str, sent: str | None) -> str | None:
-    """An id in its stored form."""
     if sent is None:
         return None
     rule = "an id, and no word for a missing one"

@@ -83,7 +83,7 @@ class OverviewPage:
         )
 
     def _read_files(self) -> tuple[Challenger | None, Sequence[Change]]:
-        """The challenger with its plan, and the latest changes; nothing if a file is damaged, which the state reports."""
+        """The challenger with its plan, and the latest changes; nothing for a damaged file, which the state reports."""
         try:
             deployment = read_deployment(self._settings)
             changes = read_history(self._settings)[-_N_CHANGES:]

@@ -41,7 +41,7 @@ def decide(
 
 
 def decide_in_shadow(model: ServedModel, occasion: Occasion, *, answered_decision_id: str) -> ShadowDecision:
-    """This model's hypothetical decision on an occasion that another one answered."""
+    """The model's hypothetical decision on an occasion that another one answered."""
     columns, _ = decide_columns(model.scorer, model.deployment, occasion)
     decision_id = shadow_decision_id(answered_decision_id)
     return ShadowDecision(decision_id=decision_id, role="shadow", answered_decision_id=answered_decision_id, **columns)

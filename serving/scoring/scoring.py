@@ -72,7 +72,7 @@ class LookUp(msgspec.Struct, frozen=True):
     away: OnlineStoreUnavailable | None = None
 
     def occasion(self, model: ServedModel, request: Mapping[str, Any], started: float) -> Occasion:
-        """This model's occasion, from its own records alone.
+        """The model's occasion, from its own records alone.
 
         Raises OnlineStoreUnavailable, HistoryTooOld, or InvalidRequest if the caller's time lies before the history.
         """

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus at ``/metrics``. Every label has a bounded set of values: routes are templates, never paths."""
+"""Metrics for Prometheus at ``/metrics``. Every label has a bounded set of values: route templates, never paths."""
 
 import os
 from collections.abc import Collection, Iterable
@@ -50,7 +50,6 @@ class _Children(dict[tuple[str | int, ...], _M]):
 
 
 class _Told(Collector):
-    """Metrics computed at the scrape, in the form that generate_latest accepts."""
 
     def __init__(self, metrics: Iterable[Metric]):
         self._metrics = metrics
