@@ -81,17 +81,17 @@ class ServedTrees:
 class GradientBoosting:
     """XGBoost by histogram, with the contract's monotone constraints.
 
-    ``max_trees`` is the ceiling; ``patience`` is after how many trees without a better tune log loss it stops.
-    ``row_share`` and ``column_share`` are sampled anew for each tree.
+    ``max_trees`` is the ceiling; training stops after ``patience`` trees without a better tune log loss. ``row_share``
+    and ``column_share`` are sampled anew for each tree.
 
-    The defaults were chosen on rows before 2011 H2 of Lending Club (trained to 2009, tested on 2010 H2; trained to
-    2010 H1, tested on 2011 H1), two folds of UCI, and the true probabilities of the simulated lender: depths 2 to 5,
-    shares .3 to .8 and heavier penalties lay within .003 AUC of each other, these best or second on all but the last.
+    The defaults were chosen on rows before 2011 H2 of Lending Club (trained to 2009, tested on 2010 H2; trained to 2010
+    H1, tested on 2011 H1), two folds of UCI, and the true probabilities of the simulated lender: depths 2 to 5, shares
+    .3 to .8 and heavier penalties were within .003 AUC of each other, these best or second on all but the last.
 
-    **Few defaults.** ``min_child_weight`` is the least weight of a leaf, about the number of defaults expected in it.
-    With 49 defaults in 1,181 rows a leaf of 20 is nearly half of everything: no split was left, and the model was a
-    constant of AUC .500. Below 64 defaults in the train rows it shrinks with their square (:meth:`least_leaf`); from 64
-    on nothing changes. Drawn from the simulated lender, five times each, tested on the same 555 loans:
+    **Few defaults.** ``min_child_weight`` is the least weight of a leaf, about its expected number of defaults. With 49
+    defaults in 1,181 rows a leaf of 20 leaves no split, and the model was a constant of AUC .500. Below 64 defaults in
+    the train rows it shrinks with their square (:meth:`least_leaf`). Drawn from the simulated lender, five times each,
+    tested on the same 555 loans:
 
     ==================  ==========  ============  ========
     train rows          20, always  least_leaf    logistic
@@ -102,11 +102,11 @@ class GradientBoosting:
     1,500, 80 defaults  .715        as with 20    .592
     ==================  ==========  ============  ========
 
-    A tenth, a fifth and 4/15 of the defaults gave the same within .007.
-    Depths 1 to 3, a lower learning rate and a lower ``l2`` lay within .015 of it, none above by more than noise.
+    A tenth, a fifth and 4/15 of the defaults gave the same within .007. Depths 1 to 3, a lower learning rate and a
+    lower ``l2`` were within .015, none better by more than noise.
 
-    ``threads``: None takes one below 200,000 train rows and every core above. On 21,000 × 64 one thread took 7 s of
-    processor time and two took 32 s, most of it waiting for each other. The booster's bytes are the same.
+    ``threads``: None is one below 200,000 train rows and every core above. On 21,000 × 64 one thread took 7 s of
+    processor time and two took 32 s, mostly waiting. The booster's bytes are the same.
     """
 
     name: ClassVar[str] = "xgboost"

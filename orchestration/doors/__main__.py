@@ -17,7 +17,6 @@ from warehouse.settings import Settings
 
 
 class _ByPort:
-
     def __init__(self, doors: dict[int, Door]) -> None:
         self._doors = doors
 

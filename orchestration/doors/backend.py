@@ -73,7 +73,6 @@ class Backend:
 
 
 class _Body(httpx.AsyncByteStream):
-
     def __init__(self, request: Request) -> None:
         self._request = request
 

@@ -50,7 +50,6 @@ class _Children(dict[tuple[str | int, ...], _M]):
 
 
 class _Told(Collector):
-
     def __init__(self, metrics: Iterable[Metric]):
         self._metrics = metrics
 

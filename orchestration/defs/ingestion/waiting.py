@@ -1,4 +1,4 @@
-"""Load the files that wait in a lender's inbox."""
+"""What a run does with the files that wait in a lender's inbox."""
 
 import time
 from collections.abc import Callable
