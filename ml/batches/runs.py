@@ -134,10 +134,7 @@ class _Run:
             raise _Cancelled
 
     def _publish(self) -> None:
-        """Publish the results; a cancellation no longer counts.
-
-        Holds the lease from the first decision on: if the lake is busy, no decision is written anywhere.
-        """
+        """Publish under the writer lease (a busy lake gets no decision at all); a cancellation no longer counts."""
         batch, files = self._batch, self._files
         self._say("results are written; publishing them as soon as no other writer has the lake")
         with writer(f"scores of batch {batch.batch_id}", self._settings) as con:

@@ -185,7 +185,6 @@ def _in_order(
 
 
 def _refuse(columns: dict[str, Any], problems: dict[int, str]) -> None:
-    """Clear the scores of refused rows and add the reason."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -57,10 +57,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle; the parts that every score needs are read, the others on demand.
-
-    ``digest``: SHA-256 of ``bundle.json``, which covers all content.
-    """
+    """A verified bundle; parts that few scores need are read on demand. ``digest``: SHA-256 of ``bundle.json``."""
 
     directory: Path
     digest: str
@@ -173,10 +170,7 @@ def load_bundle(directory: Path) -> Bundle:
 
 
 def copy_bundle(bundle: Bundle, directory: Path) -> Bundle:
-    """Copy a bundle to ``directory``, whole or not at all; does nothing if the same bundle is already there.
-
-    Raises BundleError if another bundle is there.
-    """
+    """Copy a bundle to ``directory``, whole or not at all; raises BundleError if another bundle is there."""
     if directory.exists():
         found = load_bundle(directory)
         if found.digest != bundle.digest:

@@ -62,7 +62,6 @@ def _violations(frame: "pd.DataFrame", contract: FeatureContract) -> Iterator[st
 
 
 def _rule_of_number(feature: FeatureColumn, limits: tuple[float, float] | None) -> tuple[str, Callable[[Any], Any]]:
-    """The rule for a number, in words and as a test of one value or an array."""
     # models compute in float32; a greater value would count as missing
     most = float(np.finfo(np.float32).max)
     low, high = limits or (-most, most)

@@ -96,10 +96,7 @@ class OnlineInputs:
 
 
 async def find_records(store: OnlineStore, wanted: Iterable[Keys], policy: HistoryPolicy) -> Found:
-    """All records of these keys from one consistent read; none if the policy tolerates an unavailable store.
-
-    Raises OnlineStoreUnavailable if it does not.
-    """
+    """Read all records at one moment; raises OnlineStoreUnavailable unless the policy tolerates that."""
     ordered = tuple({key: None for keys in wanted for key in keys.values()})
     if not ordered:
         return Found({}, "fresh")

@@ -32,10 +32,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class StreamedSample:
-    """Rows to fit on that are encoded in batches; ``defaulted`` (n,) is in memory.
-
-    ``directory``: place of a matrix too large for memory.
-    """
+    """Rows to fit on, encoded in batches; ``defaulted`` (n,) is in memory, a large matrix in ``directory``."""
 
     frame: "pd.DataFrame"
     encode: "Callable[[pd.DataFrame], Matrix]"

@@ -145,10 +145,7 @@ def roc_auc(defaulted: ArrayLike, probability: ArrayLike) -> AucEstimate:
 
 
 def auc_difference(defaulted: ArrayLike, first: ArrayLike, second: ArrayLike) -> PairedDifference:
-    """DeLong's paired test of two models on the same loans (sources: :func:`roc_auc`).
-
-    Models that order the loans alike differ by exactly 0, with p-value 1.
-    """
+    """DeLong's paired test on the same loans (see :func:`roc_auc`); equal order gives exactly 0, p-value 1."""
     y, p = _arrays(defaulted, first)
     _, q = _arrays(defaulted, second)
     of_first, of_second = _placements(y, p), _placements(y, q)

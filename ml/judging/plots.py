@@ -1,7 +1,4 @@
-"""Four plots of a candidate, as PNG bytes.
-
-Drawn without pyplot, so without display or global state: safe in any thread.
-"""
+"""Four plots of a candidate, as PNG bytes; without pyplot, so thread-safe and without a display."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO

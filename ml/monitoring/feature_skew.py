@@ -48,10 +48,7 @@ class MeasuredSkew:
 
 
 def record_feature_skew(settings: Settings, source: str) -> MeasuredSkew:
-    """Measure every version with new online scores, and update ``monitoring.feature_skew``.
-
-    Rows of versions whose bundle is gone stay.
-    """
+    """Measure versions with new online scores into ``monitoring.feature_skew``; rows without a bundle stay."""
     measured: dict[MonitoredModel, tuple[Sequence[date] | None, tuple[FeatureSkew, ...]]] = {}
     without_bundle = []
     with connect(settings) as con:
@@ -84,10 +81,7 @@ def measure_feature_skew(
     snapshot: int,
     months: Sequence[date] | None = None,
 ) -> tuple[FeatureSkew, ...]:
-    """Both kinds, for one model version's online scores.
-
-    ``snapshot``: the lake's, at or before the data read; the rows are valid until then.
-    """
+    """Both kinds, for one version's online scores; valid until ``snapshot``, at or before the data read."""
     logged = compare_logged_features(con, contract, model, months=months)
     freshness = compare_history(con, contract, model, months=months)
     return (

@@ -75,10 +75,7 @@ class DriftRule:
     def missing_share_limit(
         self, reference: float, current: float, *, n_reference: int, n_current: int
     ) -> float | None:
-        """By how much the shares of missing values must differ to be drift: the limit, or the noise of the samples.
-
-        None for a month of fewer than ``min_decisions``.
-        """
+        """The change of a missing share that is drift: the limit, or sampling noise; None below ``min_decisions``."""
         if n_current < self.min_decisions:
             return None
         pooled = (reference * n_reference + current * n_current) / (n_reference + n_current)

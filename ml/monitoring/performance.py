@@ -1,7 +1,4 @@
-"""Quality of a month's decisions once their labels are mature: computed in SQL, over every row.
-
-The measures are those of ``ml.judging.metrics``.
-"""
+"""Quality of a month's mature decisions, in SQL over every row; measures as in ``ml.judging.metrics``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

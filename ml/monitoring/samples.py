@@ -85,10 +85,7 @@ def load_decisions(
     months: Sequence[date] | None = None,
     sample: Draw | None = None,
 ) -> int:
-    """Load the features the model saw, with the ``month`` of each decision; return the number of decisions.
-
-    ``months``: first days of months; None for all.
-    """
+    """Load the features the model saw, with ``month``; return their number. ``months``: first days; None: all."""
     columns = ", ".join(present(feature, f"seen.{identifier(feature.name)}") for feature in contract.features)
     where, parameters = decisions_of(model, months)
     con.execute(

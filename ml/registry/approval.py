@@ -115,10 +115,7 @@ def unserved_approval(settings: Settings) -> Approval | None:
 
 
 def require_unserved(settings: Settings, approval: Approval) -> None:
-    """Raise NotFoundError if it is no longer valid; the check holds only in a deployment turn.
-
-    Reading the version took seconds, in which a person may have rolled back.
-    """
+    """Raise NotFoundError if a rollback or promotion has ended it; call it in a deployment turn."""
     if unserved_approval(settings) != approval:
         raise NotFoundError(
             f"the approval of {approval.model_name} version {approval.model_version} is not to be followed any more: "

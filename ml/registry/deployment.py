@@ -180,10 +180,7 @@ def now() -> str:
 
 
 def require_challenger(deployment: Deployment | None, challenger: Challenger) -> None:
-    """Raise NotFoundError if there is no challenger, or another: conclusions about this one are no longer valid.
-
-    The check holds only in a deployment turn.
-    """
+    """Raise NotFoundError unless this challenger still runs; call it in a deployment turn."""
     running = deployment.challenger if deployment is not None else None
     if running != challenger:
         raise NotFoundError(

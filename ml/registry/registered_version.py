@@ -77,10 +77,7 @@ class RegisteredVersion:
 
 
 def read_versions(settings: Settings) -> list[RegisteredVersion]:
-    """The versions of every source's model, each source's oldest first; may be empty.
-
-    Raises BundleError naming an unreadable file.
-    """
+    """All versions, oldest first per source; raises BundleError naming an unreadable file."""
     return [version for path in sorted(settings.versions.glob("*.json")) for version in _read(path)]
 
 

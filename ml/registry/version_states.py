@@ -24,10 +24,7 @@ class VersionState:
 
 
 def version_states(settings: Settings) -> list[VersionState]:
-    """Every version of every source's model, oldest first per source.
-
-    Raises BundleError if the deployment, and SettingError if an approval, cannot be read.
-    """
+    """All versions, oldest first per source; raises BundleError or SettingError for an unreadable file."""
     served, unserved = read_deployment(settings), unserved_approval(settings)
     challenger = served.challenger.deployment if served is not None and served.challenger is not None else None
     approvals = {(each.model_name, each.model_version): each for each in read_approvals(settings)}

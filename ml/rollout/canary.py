@@ -35,10 +35,7 @@ class Verdict:
 
 
 def judge_canary(settings: Settings, *, at: datetime | None = None) -> Verdict:
-    """The action for the current canary, by the lake now; moves nothing. ``at`` defaults to now.
-
-    Raises NotFoundError if no canary runs.
-    """
+    """The action for the current canary ``at`` that time (now); raises NotFoundError if no canary runs."""
     served, canary = _running(settings)
     with closing(connect(settings)) as con:
         evidence = collect_evidence(con, served, canary)

@@ -72,10 +72,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class Arm:
-    """One version's answers and failures since the step began.
-
-    ``latency`` in milliseconds. ``bins``: its decisions by the deciles of the champion's probabilities.
-    """
+    """One version since the step began; ``latency`` in ms, ``bins`` by the champion's probability deciles."""
 
     n: int = 0
     n_failed: int = 0

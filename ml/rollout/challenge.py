@@ -1,7 +1,4 @@
-"""A version tried beside the champion: in shadow, or answering a share of the applicants.
-
-A challenge is against one champion; it ends when the champion changes.
-"""
+"""A version tried beside one champion, in shadow or answering a share of the applicants, until that changes."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -97,10 +97,7 @@ def promote(
 
 
 def promote_approved(settings: Settings) -> Deployment | None:
-    """Serve the version approved over HTTP, if that is still due, else None; MLflow then shows the approval.
-
-    Raises as :func:`promote`.
-    """
+    """Serve the version approved over HTTP, if still due, and show it in MLflow; raises as :func:`promote`."""
     approval = unserved_approval(settings)
     if approval is None:
         return None

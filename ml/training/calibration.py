@@ -135,10 +135,7 @@ def calibrator_from_dict(data: Mapping[str, Any]) -> Calibrator:
 
 
 def fit_calibrator(raw: ArrayLike, defaulted: ArrayLike, *, method: Method) -> Calibrator:
-    """Fit one method to raw probabilities and outcomes of tune rows; needs both classes.
-
-    Raises SettingError for an unknown method.
-    """
+    """Fit one method to tune rows of both classes; raises SettingError for an unknown method."""
     x = np.clip(np.asarray(raw, dtype=np.float64), _EDGE, 1.0 - _EDGE)
     y = np.asarray(defaulted, dtype=np.float64)
     if method == "isotonic":

@@ -59,10 +59,7 @@ class DesignMatrix:
 
     @classmethod
     def from_contract(cls, contract: FeatureContract, exclude: Collection[str] = ()) -> Self:
-        """All features of the contract except those in ``exclude``.
-
-        Raises ContractError if ``exclude`` has an unknown name, or leaves no feature.
-        """
+        """All features not in ``exclude``; raises ContractError for an unknown name, or if none is left."""
         unknown = sorted(set(exclude) - set(contract.feature_names))
         if unknown:
             raise ContractError(

@@ -158,10 +158,7 @@ def collect_training_set(
 def stream_training_set(
     con: duckdb.DuckDBPyConnection, source: str, *, feature_version: str, snapshot: int, batch_rows: int
 ) -> "pa.RecordBatchReader":
-    """The table's rows of a training set in its fixed order, in batches.
-
-    Raises NotFoundError if the snapshot, or the table in it, does not exist.
-    """
+    """A training set's rows in batches, in fixed order; raises NotFoundError without snapshot or table."""
     query = statement_now(con, source, feature_version, snapshot)
     return _execute(con, query, training_table(feature_version), snapshot).to_arrow_reader(batch_size=batch_rows)
 
@@ -169,7 +166,6 @@ def stream_training_set(
 def _size(
     con: duckdb.DuckDBPyConnection, source: str, feature_version: str, snapshot: int
 ) -> tuple[dict[str, int], int]:
-    """Rows by split, and the number of columns."""
     rows, table = statement_now(con, source, feature_version, snapshot), training_table(feature_version)
     found = dict(_execute(con, f"select split, count(*) from ({rows}) group by split", table, snapshot).fetchall())
     return {split: found.get(split, 0) for split in SPLITS}, len(con.execute(f"describe {rows}").fetchall())

@@ -59,10 +59,7 @@ class Leaves:
     share: NDArray[np.float64]
 
     def follows(self, patterns: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Whether a row passes all tests of each column on a leaf's path, shape (n_leaves, n, depth).
-
-        ``patterns``: shape (n,), or (n_leaves, n) for separate ones per leaf.
-        """
+        """Passed tests, shape (n_leaves, n, depth), of ``patterns``, shape (n,) or (n_leaves, n)."""
         bits, passes, fails = patterns[..., None], self.passes[:, None, :], self.fails[:, None, :]
         follows: NDArray[np.bool_] = (bits & passes == passes) & (bits & fails == 0)
         return follows

@@ -51,10 +51,7 @@ class WalkPlan:
 
 
 def parse_policies(names: Sequence[str]) -> tuple[RetrainingPolicy, ...]:
-    """Policies by name, each once and in the order never, monthly, drift; all three by default.
-
-    Raises SettingError for an unknown name.
-    """
+    """Policies in the order never, monthly, drift (default: all); raises SettingError for an unknown name."""
     unknown = [name for name in names if name not in POLICIES]
     if unknown:
         raise SettingError(f"a policy must be one of {', '.join(POLICIES)}: found {', '.join(unknown)}")

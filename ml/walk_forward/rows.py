@@ -79,10 +79,7 @@ class KnownRows:
         return clock
 
     def training_set(self, day: date) -> TrainingSet:
-        """The version's training table as of ``day``.
-
-        Raises TrainingSetError if no label was known, or a split has only one outcome.
-        """
+        """The training table as of ``day``; raises TrainingSetError without labels, or with one outcome in a split."""
         self.ask_labels(day)
         labels = {"split", "is_default", "label_known_at"}
         keys = [f"{LABELS if key in labels else 'features'}.{key}" for key in KEY_COLUMNS]

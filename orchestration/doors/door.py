@@ -23,10 +23,7 @@ _HEADERS = {
 
 
 class Door:
-    """Passes requests to one page on, or says why not.
-
-    ``health``: the server's health path, open to everyone on this machine.
-    """
+    """Lets allowed requests to one page pass; ``health``: the server's health path, open to this machine."""
 
     def __init__(self, name: str, behind: ASGIApp, sign_in: SignIn, rule: PageRule, *, health: str = "/") -> None:
         self._name, self._behind, self._sign_in, self._rule, self._health = name, behind, sign_in, rule, health

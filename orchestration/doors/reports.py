@@ -80,7 +80,6 @@ def _abouts(reports: Path, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _about(path: Path) -> dict[str, Any] | None:
-    """The description of a report; None if it is unfinished, or not ours."""
     try:
         about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["about"]
     except (FileNotFoundError, ValueError, KeyError):

@@ -36,10 +36,7 @@ DBT = Path(sys.executable).with_name("dbt")
 
 
 def prepared_manifest(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR) -> Path:
-    """The manifest of the current project; runs ``dbt parse`` only if files have changed.
-
-    Raises DbtProjectError with dbt's own message if the project cannot be parsed.
-    """
+    """The current project's manifest, parsed if files have changed; raises DbtProjectError with dbt's message."""
     manifest, stamp = settings.dbt_parsed / "manifest.json", settings.dbt_parsed / "project.sha256"
     settings.dbt_parsed.mkdir(parents=True, exist_ok=True)
     # webserver, daemon and runs may load the definitions at the same time: one parses, the others wait
@@ -53,10 +50,7 @@ def prepared_manifest(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR
 
 
 def run_dbt(arguments: Sequence[str], settings: Settings, *, target: Path, project_dir: Path, doing: str) -> None:
-    """Run a dbt command for this home and wait; it writes to ``target``.
-
-    Raises DbtProjectError with dbt's own message and the action in ``doing`` ("parse the project").
-    """
+    """Run dbt into ``target`` and wait; DbtProjectError has dbt's message and ``doing`` ("parse the project")."""
     command = [str(DBT), "--quiet", *arguments, "--no-use-colors"]
     command += ["--project-dir", str(project_dir), "--profiles-dir", str(project_dir), "--target", _TARGET]
     command += ["--target-path", str(target), "--log-path", str(target)]

@@ -43,10 +43,7 @@ class _Step:
 
 
 class Progress:
-    """Writes a line for each finished step of a run.
-
-    ``quiet_steps``: shown only if they did something (ingestion of other sources).
-    """
+    """Writes a line per finished step; ``quiet_steps`` only if they did something (other sources' ingestion)."""
 
     def __init__(self, out: TextIO | None = None, *, quiet_steps: frozenset[str] = frozenset()) -> None:
         self.refusals: list[str] = []

@@ -41,10 +41,7 @@ def failed_runs(instance: dg.DagsterInstance, job_name: str, tags: Mapping[str, 
 
 @contextmanager
 def lake_awaited(context: dg.AssetExecutionContext) -> Iterator[None]:
-    """Let Dagster retry the step later if another writer holds the lake.
-
-    Only in runs of a sensor or schedule; a person sees who holds the lake.
-    """
+    """Let Dagster retry a step while the lake is busy, except in a person's run, which shows who holds it."""
     from warehouse.errors import LakeBusyError
 
     try:

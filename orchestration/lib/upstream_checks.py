@@ -35,10 +35,7 @@ def require_green(
 
 
 def latest_result(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> tuple[str, dg.AssetCheckEvaluation] | None:
-    """The last run with a result for a check, and the result, or None.
-
-    Planned checks, of this or a waiting run, say nothing yet about the current table.
-    """
+    """The last run with a result for a check, and the result; planned checks do not count. None if there is none."""
     history = instance.event_log_storage.get_asset_check_execution_history(key, limit=_RUNS_BACK)
     latest = next((record for record in history if record.status.value != "PLANNED"), None)
     return (latest.run_id, latest.evaluation) if latest and latest.evaluation else None

@@ -100,10 +100,7 @@ class KeyStore:
         expires_after: timedelta | None = None,
         rate_limit: int | None = None,
     ) -> str:
-        """Store a new key and return the only copy of its text.
-
-        Raises SettingError if a scope does not exist or the limit is not within 1 to MOST_REQUESTS.
-        """
+        """Store a new key and return its only text; raises SettingError for an unknown scope or invalid limit."""
         wanted = sorted(set(scopes))
         unknown = [scope for scope in wanted if scope not in SCOPES]
         if unknown or not wanted:
@@ -151,10 +148,7 @@ class KeyStore:
         return f"{PREFIX}{new_id}_{secret}"
 
     def set_rate_limit(self, key_id: str, rate_limit: int | None) -> ApiKey:
-        """Set the requests a minute of a key's caller; None for the server's default.
-
-        Raises SettingError for a number out of range, NotFoundError if no key has that id.
-        """
+        """Set the caller's requests a minute, or None; raises SettingError out of range, NotFoundError without key."""
         _require_rate_limit(rate_limit)
         with self._transaction() as con:
             key = _one(con, key_id)

@@ -214,6 +214,5 @@ def _secret(path: Path) -> jwt.PyJWK:
 
 
 def _words(claim: object) -> frozenset[str]:
-    """Scopes as OAuth 2's single text, or as a list."""
     words = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else ()
     return frozenset(word for word in words if isinstance(word, str))

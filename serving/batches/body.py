@@ -72,10 +72,7 @@ TABLE_SCHEMA = BodySchema(
 def read_body(
     body: bytes, content_type: str | None, schema: DeploymentSchema, *, most_rows: int
 ) -> "TableRequest | list[Any]":
-    """The body's table, or its rows as JSON objects.
-
-    Raises InvalidRequest for anything else, no rows, or more than ``most_rows``.
-    """
+    """The body's table or rows; raises InvalidRequest for anything else, none, or more than ``most_rows``."""
     if media_type(content_type, *MEDIA_TYPES) == CSV:
         return list(_of_csv(body, schema, most_rows))
     value = decode_body(body, content_type)
@@ -120,10 +117,7 @@ _READERS: dict[Any, Callable[[str], Any]] = {
 
 
 def _value(text: str, field: Field | None) -> Any:
-    """A CSV field as a request has it: parsed by its format; empty is null.
-
-    Unreadable text stays, and the field's rule then refuses it as sent.
-    """
+    """A CSV field, parsed by its format (empty: null); unreadable text stays, and its rule refuses it."""
     bare = text.strip(BLANKS)
     if not bare:
         return None

@@ -160,10 +160,7 @@ class BatchService:
     async def page(
         self, caller: Caller, *, state: State | None, cursor: str | None, limit: int
     ) -> tuple[list[Batch], str | None]:
-        """Up to ``limit`` batches of this caller, newest first, and the next cursor, or None.
-
-        Raises InvalidRequest for an unknown cursor.
-        """
+        """Up to ``limit`` own batches, newest first, and the next cursor; InvalidRequest for an unknown cursor."""
         if cursor is not None and not is_decision_id(cursor):
             raise unknown_cursor(cursor)
         owner = None if caller.may("admin") else caller.caller_id

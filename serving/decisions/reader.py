@@ -46,10 +46,7 @@ class DecisionReader:
     async def page(
         self, caller: Caller, *, application_id: str | None, borrower_id: str | None, cursor: str | None, limit: int
     ) -> tuple[Sequence[FoundDecision], str | None]:
-        """Up to ``limit`` decisions, newest first, and the cursor of the next ones, or None.
-
-        Raises InvalidRequest for an invalid id or an unknown cursor, and Unavailable.
-        """
+        """Up to ``limit`` decisions, newest first, and the next cursor; raises InvalidRequest and Unavailable."""
         query = DecisionQuery(
             n_rows=limit + 1,
             application_id=_id("application_id", application_id),

@@ -94,7 +94,6 @@ class DeploymentWatch:
         return ServedDeployment(champion, challenger, wanted.challenger.mode, wanted.challenger.share), None
 
     def _loaded(self, wanted: Deployment) -> ServedModel:
-        """The model, loaded unless it is being served already."""
         served = self.deployment
         for model in (served.champion, served.challenger) if served is not None else ():
             if model is not None and model.deployment == wanted:

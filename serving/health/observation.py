@@ -84,7 +84,6 @@ class Observation:
         yield share
 
     def _versions(self) -> Iterator[tuple[str, ServedModel, str, float]]:
-        """Role, model, mode and share of each."""
         served = self._deployments.deployment
         if served is None:
             return

@@ -43,10 +43,7 @@ def media_type(content_type: str | None, *accepted: str) -> str:
 
 
 def decode_body(body: bytes, content_type: str | None) -> Any:
-    """The body's value.
-
-    Raises UnsupportedMediaType unless declared as JSON, InvalidRequest with the position of a syntax error.
-    """
+    """The JSON value; raises UnsupportedMediaType, or InvalidRequest with the position of a syntax error."""
     media_type(content_type, JSON)
     value = _flat_object(body)
     if value is not None:

@@ -1,7 +1,4 @@
-"""Reject requests under overload immediately: retrying is better than waiting.
-
-Without a limit a burst's answers all come late.
-"""
+"""Reject requests under overload immediately: retrying is better than waiting for late answers."""
 
 from typing import TYPE_CHECKING
 

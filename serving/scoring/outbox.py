@@ -98,10 +98,7 @@ class Outbox:
             raise Unavailable(f"The decision log cannot be read: {error}") from error
 
     async def find_anywhere(self, decision_id: str) -> Decision | None:
-        """A decision from the outbox, else from the lake: one query at a time in a thread, never for a score.
-
-        Raises Unavailable if either cannot be read.
-        """
+        """A decision from outbox or lake (one query at a time), never for a score; raises Unavailable."""
         found = self.find(decision_id)
         if found is not None:
             return found

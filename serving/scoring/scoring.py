@@ -112,10 +112,7 @@ class ScoringService:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def score(self, body: Any, channel: Channel) -> ScoredApplication:
-        """A durable decision on one application.
-
-        Raises InvalidRequest with all violations, StaleHistory or Unavailable, without a decision.
-        """
+        """A durable decision on one application; raises InvalidRequest, StaleHistory or Unavailable without one."""
         decided = await self._decide(self._deployments.served(), body, new_decision_id(), channel)
         await self._keep([decided])
         return decided.answer

@@ -58,10 +58,7 @@ class _Told(Collector):
 
 
 class Metrics:
-    """The counters of one app, in their own registry.
-
-    ``loan_*``: models and decisions; ``loanlake_*``: the service. docs/metrics.md lists them.
-    """
+    """One app's counters: ``loan_*`` of models and decisions, ``loanlake_*`` of the service (docs/metrics.md)."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

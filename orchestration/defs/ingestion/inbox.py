@@ -35,10 +35,7 @@ _UNFINISHED = {".part", ".partial", ".filepart", ".tmp"}
 
 @dataclass(frozen=True)
 class WaitingFile:
-    """A file to load; ``entity`` is None if it is directly under its source.
-
-    ``is_ahead``: the file system's clock is ahead of this machine's, so its age is unknown.
-    """
+    """A file to load; ``entity`` may be None. ``is_ahead``: its clock is ahead, so its age is unknown."""
 
     source: str
     entity: str | None
@@ -92,10 +89,7 @@ def look(
 
 @contextmanager
 def turn(settings: Settings, source: str) -> Iterator[None]:
-    """Be the only run that loads a source's files; files claimed by an earlier run get their names back.
-
-    Raises LakeBusyError if another run has the turn.
-    """
+    """Be the only run that loads a source, or raise LakeBusyError; restores files of an earlier run."""
     with file_turn_if_free(settings.home / "locks" / f"inbox-{source}.lock") as is_ours:
         if not is_ours:
             raise LakeBusyError(

@@ -5,10 +5,7 @@ from warehouse.settings import Settings
 
 
 def loaded_sources(settings: Settings) -> frozenset[str]:
-    """Sources with at least one file in the lake; empty without a lake.
-
-    Raises LakeError for an unreadable lake.
-    """
+    """Sources with a file in the lake, if any; raises LakeError for an unreadable lake."""
     from warehouse.lake.connection import connect
 
     try:

@@ -1,7 +1,4 @@
-"""The jobs: assets that a person, a schedule or a sensor materialises together.
-
-Keys and groups select assets, so new dbt models join automatically.
-"""
+"""The jobs: assets materialised together, selected by key and group, so that new dbt models join."""
 
 import dagster as dg
 

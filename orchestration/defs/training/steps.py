@@ -40,10 +40,7 @@ RECENT_DECISIONS = timedelta(days=30)
 
 
 def is_trained(settings: Settings, source: str, directory: CandidateDirectory) -> bool:
-    """Whether a training of the same rows, contract and settings is unnecessary.
-
-    True if the version passed its gates, or was compared with the current champion.
-    """
+    """Whether training again is unnecessary: its version passed, or was compared with the current champion."""
     if not directory.bundle.exists():
         return False
     judgement, champion = directory.read_judgement(), champion_of(settings, source)
@@ -54,10 +51,7 @@ def is_trained(settings: Settings, source: str, directory: CandidateDirectory) -
 
 
 def is_judged(source: str, directory: CandidateDirectory) -> bool:
-    """Whether judging again would give the same result.
-
-    It may not if the lender moved a limit, or the deployed model that caused a refusal was fixed.
-    """
+    """Whether judging again gives the same result: same limits, and no refusal by a deployed model fixed since."""
     judgement = directory.read_judgement()
     if judgement is None or not OF_WHAT_IS_SERVED.isdisjoint(judgement.refused):
         return False
@@ -88,10 +82,7 @@ def train_candidate(
 
 
 def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: CandidateDirectory) -> Judgement:
-    """Decide every gate, and store the decisions in the candidate's directory.
-
-    If they changed, its registration is due again.
-    """
+    """Decide every gate and store the decisions; if they changed, registration is due again."""
     bundle, limits = load_bundle(directory.bundle), limits_of(read_lender(record.source))
     evaluation = Evaluation.from_dict(bundle.metrics)
     with connect(settings) as con:
@@ -176,10 +167,7 @@ def champion_scores(settings: Settings, rows: TrainingSet) -> ChampionScores | N
 
 
 def compare_with_champion(settings: Settings, directory: CandidateDirectory) -> Comparison:
-    """The candidate's figures minus those of the current champion, on the candidate's test rows.
-
-    Raises NotFoundError without a champion.
-    """
+    """The candidate's figures minus the champion's, on its test rows; raises NotFoundError without a champion."""
     bundle = load_bundle(directory.bundle)
     lineage = bundle.lineage
     record = TrainingSetRecord(

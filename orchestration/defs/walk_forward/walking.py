@@ -29,10 +29,7 @@ def run_walk(
     feature_version: str = "",
     plot: Path | None = None,
 ) -> Walk:
-    """Walk the plan and draw the whole run.
-
-    ``feature_version``: default the latest. ``plot``: the file, by default among the home's reports.
-    """
+    """Walk the plan and draw the run to ``plot`` (default: a report); ``feature_version``: default the latest."""
     contract = feature_contract(settings, feature_version)
     rule = label_rule(settings, window_months=plan.label_window_months)
     months = walk_forward(settings, plan, rule, contract, report)
