@@ -1,4 +1,4 @@
-"""Commands about models and decisions; what they need is imported when one of them runs."""
+"""Commands about models and decisions; each imports what it needs when it runs."""
 
 import json
 import sys
@@ -293,7 +293,7 @@ def _canary_plan(steps: str | None, dwell: float | None, decisions: int | None) 
             shares = [float(step) / 100 for step in steps.split(",")]
         except ValueError:
             raise click.UsageError(f"--steps must be percentages like 10,25,50: found {steps!r}") from None
-        # the step to all is the promotion that follows the last share
+        # the last share, 1, is the promotion itself
         given["steps"] = tuple(shares[:-1] if shares[-1] == 1 else shares)
     return CanaryPlan(**{name: value for name, value in given.items() if value is not None})
 

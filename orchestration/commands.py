@@ -67,7 +67,7 @@ def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
     if given["publish"] == "always" and not given["reason"].strip():
         raise click.UsageError("--publish always needs --reason, which is recorded with your name")
     if given["takes_over"] is None:
-        given["takes_over"] = source is not None  # a person who names a lender means it
+        given["takes_over"] = source is not None  # a person who names a lender chooses it
     settings, run_settings = Settings.from_environment(), _run_settings(source or "simulated", files, given)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -118,7 +118,7 @@ def up(**given: int | None) -> None:
     settings, environment = Settings.from_environment(), read(Ports, os.environ)
     ports = Ports(**{**environment, **{name[:-5]: port for name, port in given.items() if port is not None}})
     prepare_dagster_home(settings)
-    # not in the home: the name of a socket is short (108 bytes), and a home's may be long
+    # outside the home, whose path may be too long for a socket's name (108 bytes)
     with no_run_left_behind(click.echo), tempfile.TemporaryDirectory(prefix="loanlake-") as sockets:
         wanted = services(settings, Path(sockets), ports)
         with door_address(settings, f"http://127.0.0.1:{ports.dagster}"):

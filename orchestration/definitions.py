@@ -1,7 +1,7 @@
-"""The entry point for Dagster: everything under ``defs/``, one folder a concern.
+"""The entry point for Dagster: everything under ``defs/``, one folder per concern.
 
-Loading must stay a matter of seconds, since the webserver, the daemon and every run do it: nothing here or in ``defs/``
-imports MLflow (9 s), Evidently (10 s), XGBoost or pandas at module level.
+The webserver, the daemon and every run load this, so it must take seconds: no module-level imports of MLflow (9 s),
+Evidently (10 s), XGBoost or pandas here or in ``defs/``.
 """
 
 from importlib import import_module
@@ -19,14 +19,14 @@ def definitions() -> dg.Definitions:
     """All assets, checks, jobs, schedules and sensors, with the resources they ask for."""
     settings = Settings.from_environment()
     keep_private(settings)
-    # first, so that a project that cannot be parsed is one clear error and not one for each folder that reads it
+    # first, so that an invalid project gives one clear error, not one per folder
     prepared_manifest(settings)
     shared = dg.Definitions(
         resources={"dbt": dbt_resource(), "run_settings": RunSettings.configure_at_launch()},
-        # one process a run: a step in a process of its own imports everything again (6–8 s each), and the steps take
-        # turns at the lake's writer anyway
+        # one process a run: a separate process per step imports everything again (6–8 s), and the steps take turns at
+        # the lake's writer anyway
         executor=dg.in_process_executor,
     )
-    # by module: `dg.load_from_defs_folder` looks for pyproject.toml, which an installed wheel does not have
+    # by module: `dg.load_from_defs_folder` needs pyproject.toml, which an installed wheel does not have
     tree = dg.ComponentTree.from_module(import_module("orchestration.defs"), REPOSITORY)
     return dg.Definitions.merge(tree.build_defs(), shared)

@@ -1,4 +1,4 @@
-"""``loanlake model walk-forward``: a lender's history month by month, as the platform would have lived it."""
+"""``loanlake model walk-forward``: a lender's history month by month, as the platform would have handled it."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The application: routes, guards and limits around the services, which controllers are handed by name."""
+"""The application: routes, guards and limits around the services."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 def create_app(settings: Settings | None = None, options: ServingOptions | None = None) -> Litestar:
-    """The API over one home; starts without a model, and serves one as soon as it is deployed."""
+    """The API over one home; starts without a model, and serves each deployment."""
     settings = settings or Settings.from_environment()
     options = options or ServingOptions.from_environment()
     services = build_services(settings, options)
@@ -79,7 +79,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
         plugins=[problems.plugin(settings.home)],
         openapi_config=openapi_config(schemas, version=version("loanlake"), scope=docs_scope),
         request_max_body_size=options.body_bytes,
-        logging_config=None,  # serving.telemetry.logs sets handlers up; the problems plugin logs unexpected errors
+        logging_config=None,  # serving.telemetry.logs configures handlers; the problems plugin logs unexpected errors
         debug=False,
     )
 
@@ -92,7 +92,7 @@ def _routes(options: ServingOptions) -> Sequence[ControllerRouterHandler]:
             path="/",
             route_handlers=[BatchesController],
             request_max_body_size=options.batch_bytes,
-            middleware=[AllowedMethods()],  # of paths with more than one method; a score pays for none
+            middleware=[AllowedMethods()],  # for paths with several methods; scores do without
         ),
         DecisionsController,
         OutcomesController,
@@ -105,7 +105,7 @@ def _routes(options: ServingOptions) -> Sequence[ControllerRouterHandler]:
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig | None:
-    """What pages of other sites may do, if any: call the API with a key, like all other callers."""
+    """Allows pages of other sites to call the API with a key."""
     if not origins:
         return None
     return CORSConfig(
@@ -119,7 +119,7 @@ def _cors(origins: Sequence[str]) -> CORSConfig | None:
 def _token_verifier(options: ServingOptions) -> "TokenVerifier | None":
     if options.tokens is None:
         return None
-    # 0.13 s of start that only those pay who take tokens
+    # 0.13 s of start, only if tokens are accepted
     from serving.access.tokens import TokenVerifier
 
     return TokenVerifier(options.tokens, poll_seconds=options.poll_seconds)
@@ -146,7 +146,7 @@ def _list_of_applications(most_rows: int) -> dict[str, Any]:
         "type": "array",
         "minItems": 1,
         "maxItems": most_rows,
-        # one that is no ScoreRequest gets a problem of its own beside the scores of the others
+        # an invalid item gets its own problem beside the other scores
         "items": {"anyOf": [{"$ref": "#/components/schemas/ScoreRequest"}, {}]},
     }
     return {

@@ -12,7 +12,7 @@ from ml.decisions.freshness import HistoryPolicy
 from warehouse.errors import SettingError
 from warehouse.settings import PageUrls, Variable, listed, read
 
-#: Requests a minute that a caller may be given.
+#: Greatest rate limit, requests a minute.
 MOST_REQUESTS = 10_000_000
 _Seconds = Annotated[float, Meta(gt=0, le=3600)]
 
@@ -96,7 +96,7 @@ class ServingOptions:
         Variable(
             "Sites whose pages may read answers.",
             must="a list of origins such as https://app.lender.example",
-            # every site (*) is refused too: whoever needs that can name a proxy's origin
+            # no wildcard (*): name a proxy's origin instead
             parse=listed(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?"),
         ),
     ] = ()
@@ -143,7 +143,7 @@ class ServingOptions:
             page_urls=PageUrls.from_environment(env),
         )
         if options.waiting_decisions < options.batch_rows:
-            # the largest batch would get 503 and Retry-After, however often it came
+            # the largest batch would always get 503
             raise SettingError(
                 "LOANLAKE_WAITING_DECISIONS must be at least LOANLAKE_BATCH_ROWS, whose decisions are made durable "
                 f"together: found {options.waiting_decisions} and {options.batch_rows}"

@@ -20,19 +20,19 @@ from warehouse.settings.registry import misspelt
 if TYPE_CHECKING:
     from litestar import Litestar
 
-#: Seconds that a thread may keep the interpreter from requests: a model being loaded, or a running commit, would add
-#: Python's own 5 ms to them, each time that it has a turn.
+#: Seconds that a thread may keep the interpreter: loading a model, or a commit, would add Python's 5 ms to requests at
+#: each turn.
 _SWITCH_SECONDS = 0.001
-#: Seconds that running requests get when the server stops.
+#: Seconds for running requests when the server stops.
 _GRACE_SECONDS = 10
-#: Seconds that a port may still be taken when the server starts.
+#: Seconds to wait for an occupied port at the start.
 _PORT_SECONDS = 10.0
 
 log = logging.getLogger("loanlake.serving")
 
 
 def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
-    """Serve until stopped; with several workers each has its own outbox writer, and ``/metrics`` adds them up."""
+    """Serve until stopped; each worker has its own outbox writer, and ``/metrics`` sums them."""
     import uvicorn
 
     from serving.telemetry import logs
@@ -60,7 +60,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
             log_config=None,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             http="serving.overload.slow_clients:PunctualProtocol",
-            ws="none",  # nothing here speaks WebSocket
+            ws="none",  # no WebSocket
         )
     finally:
         if counters is not None:
@@ -68,7 +68,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
 
 
 def worker_app() -> "Litestar":
-    """The application of one process, which says what it does as this one has: a worker inherits no logging."""
+    """The application of one process; configures logging, which a worker does not inherit."""
     from serving.telemetry import logs
 
     logs.configure()
@@ -79,8 +79,7 @@ def worker_app() -> "Litestar":
 
     keep_private(Settings.from_environment())
     app = create_app()
-    # objects of the first model stay in memory: a full garbage collection would stop all requests for 50 ms to find
-    # that out again
+    # objects of the first model stay in memory: a full garbage collection would stop all requests for 50 ms
     app.on_startup.append(gc.freeze)
     sys.setswitchinterval(_SWITCH_SECONDS)
     is_made.set()
@@ -88,16 +87,16 @@ def worker_app() -> "Litestar":
 
 
 def _end_after(parent: multiprocessing.process.BaseProcess, is_made: Event) -> None:
-    """A worker whose parent was killed answers on, unseen, and keeps the port from the server that is started next."""
+    """End a worker whose parent was killed: it would answer unseen, and keep the port from the next server."""
     parent.join()
     log.error("the parent process is gone: this worker stops")
     if not is_made.is_set():
-        os._exit(1)  # nothing has begun
-    os.kill(os.getpid(), signal.SIGTERM)  # as the parent would have done: what has begun is answered
+        os._exit(1)  # no request has begun
+    os.kill(os.getpid(), signal.SIGTERM)  # like the parent's stop: running requests are answered
 
 
 def _wait_for_port(host: str, port: int) -> None:
-    """Wait for a server that was there before: its workers, if it was killed, need a moment to see that and end."""
+    """Wait for an earlier server: workers of a killed one need a moment to end."""
     deadline = time.monotonic() + _PORT_SECONDS
     if _is_taken(host, port):
         log.warning("the port is in use: waiting for its server to end", extra={"port": port})
@@ -111,5 +110,5 @@ def _is_taken(host: str, port: int) -> bool:
         try:
             probe.bind((host, port))
         except OSError as error:
-            return error.errno == errno.EADDRINUSE  # whatever else is wrong, uvicorn says
+            return error.errno == errno.EADDRINUSE  # uvicorn reports other errors
     return False

@@ -1,4 +1,4 @@
-"""What the API is made of: each service built once, started and stopped together."""
+"""The API's services: each built once, started and stopped together."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ from warehouse.settings import Settings
 
 @dataclass(frozen=True)
 class Services:
-    """The services of one process; a controller gets one by the field's name."""
+    """The services of one process; controllers get them by field name."""
 
     deployments: DeploymentWatch
     scoring: ScoringService
@@ -46,7 +46,7 @@ class Services:
 
     @asynccontextmanager
     async def running(self, poll_seconds: float) -> AsyncIterator[None]:
-        """Serve the deployed model, check every ``poll_seconds`` whether it has changed, and close all at the end."""
+        """Serve the deployed model, check for changes every ``poll_seconds``, and close all at the end."""
         await self.deployments.look()
         await self.outbox.check()
         watching = asyncio.create_task(_watch(self, poll_seconds))
@@ -62,7 +62,7 @@ class Services:
 
 
 def build_services(settings: Settings, options: ServingOptions) -> Services:
-    """The services over one home, none of them started."""
+    """The services over one home, not yet started."""
     metrics = Metrics()
     load = partial(load_served_model, required_fields=options.required_fields)
     deployments = DeploymentWatch(settings, metrics=metrics, load=load)
@@ -113,5 +113,5 @@ async def _watch(services: Services, poll_seconds: float) -> None:
     while True:
         await asyncio.sleep(poll_seconds)
         await services.deployments.look()
-        # at each look, not at each request; a callback would not be seen by other workers
+        # at each look, not each request; other workers would not see a callback
         services.metrics.waiting.set(services.outbox.n_waiting)

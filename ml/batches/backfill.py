@@ -1,9 +1,8 @@
-"""Score applications lake-to-lake: feature rows in, rows of ``serving.predictions`` out, by the same scorer as the API.
+"""Score applications lake-to-lake: feature rows in, rows of ``serving.predictions`` out, with the API's scorer.
 
-Features are those dbt computed (the promotion gate showed them equal to the online ones to the bit), scores and reasons
-come from :class:`ml.bundle.scorer.Scorer`, so a batch decision replays from its row like any other. Rows travel in
-Arrow batches through a temporary Parquet file: one batch at a time is in memory (DuckDB keeps to its own limit), and
-the writer lease is held only for the insert.
+dbt computes the features; the promotion gate compares them with the online ones to the bit. A batch decision therefore
+replays from its row like any other. Memory holds one Arrow batch at a time, and the writer lease covers only the
+insert.
 """
 
 import time
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 20_000
 _TABLE = "serving.predictions"
-_NAMESPACE = uuid.UUID("9f0a7d1e-6f1b-5d0c-9a55-1f2a4f3c7b60")  # any constant: it makes our ids ours
+_NAMESPACE = uuid.UUID("9f0a7d1e-6f1b-5d0c-9a55-1f2a4f3c7b60")  # arbitrary constant: our namespace
 _FLOATS = ("double", "float")
 
 
@@ -65,8 +64,8 @@ def score_applications(
 ) -> BatchCounts:
     """Decide every application of the deployment's source from ``since`` on that this version has not decided yet.
 
-    ``since`` (inclusive) defaults to the first decision of the model's test rows: the months after its training
-    cut-off. Rows the model was fitted on are left out either way. Running again adds nothing.
+    ``since`` (inclusive) defaults to the first decision of the model's test rows. Fitted rows are always left out.
+    Running again adds nothing.
     """
     from pyarrow.parquet import ParquetWriter
 
@@ -160,12 +159,11 @@ def _undecided(
 
 
 def _json_object(relation: str, types: Mapping[str, str]) -> str:
-    """SQL of a row's columns as JSON text that :mod:`ml.bundle.logged_values` reads back to the bit."""
     members = []
     for name, data_type in types.items():
         value = f'{relation}."{name}"'
         if data_type in _FLOATS:
-            # DuckDB prints doubles exactly, but infinity and NaN as bare words, which are no JSON
+            # DuckDB prints doubles exactly, but infinity and NaN as bare words, which JSON does not allow
             value = f"case when isfinite({value}) then to_json({value}) else to_json({value}::varchar) end"
         members.append(f"'{name}', {value}")
     return f"json_object({', '.join(members)})::varchar"

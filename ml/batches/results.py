@@ -1,4 +1,4 @@
-"""The results of a batch as they are written: rows of ``serving.batch_scores``, in a Parquet file of its own."""
+"""Write the results of a batch: rows of ``serving.batch_scores``, in a separate Parquet file."""
 
 import os
 import shutil
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetWriter
 
 TABLE = "serving.batch_scores"
-#: Columns of few values: codes and a short list, in memory and in the file.
+#: Columns of few values, dictionary-encoded in memory and in the file.
 _FEW_VALUES = {"batch_id", "band", "decision", "model_name", "feature_version"}
 
 
 @dataclass(frozen=True)
 class ResultColumns:
-    """What all rows of an attempt have in common."""
+    """Values that all rows of an attempt share."""
 
     batch_id: str
     deployment: Deployment
@@ -34,7 +34,7 @@ class ResultColumns:
 
     @classmethod
     def of(cls, batch_id: str, deployment: Deployment) -> "ResultColumns":
-        """Scored from now on."""
+        """The columns of an attempt that starts now."""
         return cls(batch_id, deployment, datetime.now(UTC).replace(tzinfo=None))
 
     def table(self, n_rows: int, **columns: Any) -> "pa.Table":
@@ -63,7 +63,7 @@ class ResultColumns:
 
 
 def result_schema() -> "pa.Schema":
-    """The table's columns; those of few values as dictionaries."""
+    """The table's columns; those of few values are dictionaries."""
     import pyarrow as pa
 
     few = pa.dictionary(pa.int8(), pa.string())
@@ -71,7 +71,7 @@ def result_schema() -> "pa.Schema":
 
 
 def of_few_values(codes: Any, values: list[str]) -> "pa.Array":
-    """A column of codes into a list of values."""
+    """A dictionary column of codes into ``values``."""
     import pyarrow as pa
 
     return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int8()), pa.array(values, pa.string()))
@@ -83,7 +83,7 @@ def result_file(path: Path) -> Iterator["ParquetWriter"]:
     from pyarrow.parquet import ParquetWriter
 
     few = sorted({*_FEW_VALUES, "model_version", "scored_at", "lake_snapshot"})
-    # a dictionary of ids or scores, which hardly repeat, only takes time to be given up
+    # dictionaries of ids or scores, which hardly repeat, only cost time
     with ParquetWriter(path, result_schema(), compression="snappy", use_dictionary=few) as writer:
         yield writer
 
@@ -91,10 +91,10 @@ def result_file(path: Path) -> Iterator["ParquetWriter"]:
 def put_into_lake(
     con: "duckdb.DuckDBPyConnection", settings: Settings, path: Path, *, batch_id: str, attempt: int
 ) -> None:
-    """Make these the batch's rows of the table, in one transaction; ``con`` is a writer's.
+    """Replace the batch's rows of the table in one transaction; ``con`` is a writer's.
 
-    Where the files of the lake lie on this machine, it is given this one as it is, by a second name: writing it again
-    took an eighth of the time of a whole batch. Else its rows are inserted.
+    Where the lake's files lie on this machine, the lake gets a hard link to this file: rewriting it took an eighth of a
+    batch's time. Otherwise the rows are inserted.
     """
     from warehouse.lake.connection import CATALOG
 
@@ -112,9 +112,9 @@ def put_into_lake(
 
 
 def _second_name(path: Path, other: Path) -> None:
-    """The lake may delete its file, and an erasure replace ours, without a change of the other."""
+    """Hard-link the file, so that the lake's deletion or an erasure changes only one of the two names."""
     other.parent.mkdir(parents=True, exist_ok=True)
-    other.unlink(missing_ok=True)  # of this attempt, killed before it committed
+    other.unlink(missing_ok=True)  # of this attempt, killed before its commit
     try:
         os.link(path, other)
     except OSError:  # another file system, or one without links

@@ -1,7 +1,7 @@
-"""Score the rows of a batch as ``POST /v1/scores`` scores one: the same look-ups, compiled features, scorer and log.
+"""Score the rows of a batch with the look-ups, compiled features, scorer and log of ``POST /v1/scores``.
 
-Each row is a decision, with an id that follows from batch and row: whoever makes the batch again, in whatever process,
-makes the same ids, and the decision log keeps the first entry of an id.
+Each decision's id follows from batch and row, so a repeated batch makes the same ids; the decision log keeps the first
+entry of an id.
 """
 
 import asyncio
@@ -37,20 +37,20 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Rows looked up, scored and reported at a time.
+#: Rows looked up, scored and reported together.
 ROWS_AT_ONCE = 500
-#: What came of a row; None: it came with its problem.
+#: The result of a row; None: the row arrived with its problem.
 _Outcome = Decision | ProblemDocument | None
 _NAMESPACE = uuid.UUID("c2f0f0a4-93d8-5f7e-8a53-3f0b1c5d7e64")
 
 
 def batch_row_decision_id(batch_id: str, row_number: int) -> str:
-    """The id of the decision on a row: the same whenever it is made."""
+    """The id of the decision on a row; always the same for a batch and row."""
     return str(uuid.uuid5(_NAMESPACE, f"{batch_id}/{row_number}"))
 
 
 def request_fields(contract: FeatureContract) -> str:
-    """A fingerprint of what a request may hold by this contract, and under which rules."""
+    """A fingerprint of the fields and rules of a request under this contract."""
     rules = [
         (column.name, column.data_type, column.required, column.range, column.values)
         for column in contract.inputs_of("request")
@@ -59,7 +59,7 @@ def request_fields(contract: FeatureContract) -> str:
 
 
 def history_policy(batch: Batch) -> HistoryPolicy:
-    """How old history may be: as the server said that took the batch."""
+    """The history policy of the server that accepted the batch."""
     request = batch.request
     hours = request.history_max_age_hours
     return HistoryPolicy(
@@ -84,10 +84,10 @@ def score_rows(
     common: ResultColumns,
     scored: Callable[[int], None] | None = None,
 ) -> None:
-    """Write results, and the decisions behind them, to drafts of the batch's files.
+    """Write results and their decisions to drafts of the batch's files.
 
-    ``scored`` gets the number of rows done, and may raise. Raises OnlineStoreUnavailable where history cannot be looked
-    up and the policy says to refuse then.
+    ``scored`` gets the number of rows done, and may raise. Raises OnlineStoreUnavailable if history cannot be looked up
+    and the policy refuses to score without it.
     """
     from pyarrow.parquet import ParquetWriter
 
@@ -111,7 +111,7 @@ def score_rows(
 
 @contextmanager
 def _open_store(settings: Settings, runner: asyncio.Runner) -> Iterator[OnlineStore]:
-    """The online store, closed in the loop that it was used in."""
+    """The online store, closed in the event loop that used it."""
     store = open_store(settings)
     try:
         yield store
@@ -130,7 +130,7 @@ class RowScorer:
     channel: Channel
 
     async def score(self, rows: Sequence[SentRow], store: OnlineStore) -> list[_Outcome]:
-        """What came of each row: a decision, a problem, or None where the row came with its problem."""
+        """The result of each row: a decision, a problem, or None where the row arrived with its problem."""
         online = self._online_inputs
         requests = [load_inputs(row.request, self.scorer.contract) if row.request else None for row in rows]
         keys = [
@@ -165,7 +165,7 @@ class RowScorer:
 
 
 def read_decisions(files: BatchFiles) -> Iterator[list[Decision]]:
-    """The decisions of a batch that the decision log has not yet, some at a time."""
+    """Yield the batch's decisions that the decision log does not have yet, in blocks."""
     import pyarrow.parquet as pq
 
     if not files.decisions.exists():

@@ -1,9 +1,9 @@
-"""One run of one batch: claim, score, publish, finish; what a Dagster run executes.
+"""One run of one batch, as Dagster executes it: claim, score, publish, finish.
 
-Scoring ends when the results have their name on disk. Publishing comes after, begins once the lake's writer has given
-way, and can be done again: the decision log keeps the first entry of an id, and the rows of a batch are replaced in the
-lake in one transaction. So a run that is killed loses what it had scored and nothing else, and one that is killed later
-loses nothing: the batch is postponed, and the next attempt goes on. None that failed or was cancelled has a decision.
+Scoring ends when the result file has its final name. Publishing waits for the lake's writer lease and can be repeated:
+the log keeps the first entry of an id, and one transaction replaces the batch's rows. A run killed while scoring loses
+its scores; one killed later loses nothing, since the next attempt continues. A failed or cancelled batch has no
+decisions.
 """
 
 import time
@@ -33,12 +33,12 @@ class _Cancelled(Exception):
 def run_batch(
     settings: Settings, batch_id: str, *, run_id: str, say: Callable[[str], None] = lambda _: None
 ) -> Batch | None:
-    """Score a queued batch with the champion as it is now; the batch as this run leaves it.
+    """Score a queued batch with the current champion; return the batch as this run leaves it.
 
-    It has succeeded, failed, was cancelled, or waits again: once its results are written whatever stops the run, first
-    of all another writer that keeps the lake, only postpones the batch. ``say`` gets the progress in words, each
-    tenth of its way and each ten seconds. None where another run has the batch, or it no longer waits. Raises what
-    neither a user nor a later run can fix, after it has noted the batch's state.
+    The batch has succeeded, failed, was cancelled, or waits again: after the results are written, any interruption only
+    postpones it. ``say`` gets the progress in words, at each tenth and every ten seconds. Returns None if another run
+    has the batch, or it no longer waits. Records the batch's state, then raises what neither a user nor a later run can
+    fix.
     """
     states, files = BatchStates(settings), BatchFiles(settings, batch_id)
     with files.turn() as is_ours:
@@ -54,7 +54,7 @@ def run_batch(
         except Exception as error:
             states.stop(batch, f"stopped by {type(error).__name__}, see run {run_id} in Dagster")
             raise
-        except BaseException:  # what a signal raises: somebody ended the run, or all of Dagster
+        except BaseException:  # raised by a signal: the run, or all of Dagster, was ended
             states.stop(batch, f"run {run_id} was terminated in Dagster", advice="; the batch can be tried again")
             raise
         return states.finish(batch, "succeeded")
@@ -134,10 +134,7 @@ class _Run:
             raise _Cancelled
 
     def _publish(self) -> None:
-        """Past the point where a cancellation is heard: what is here is given out whole.
-
-        Under the lease from the first decision on: where the lake is busy, none of them stands anywhere.
-        """
+        """Publish under the writer lease (a busy lake gets no decision at all); a cancellation no longer counts."""
         batch, files = self._batch, self._files
         self._say("results are written; publishing them as soon as no other writer has the lake")
         with writer(f"scores of batch {batch.batch_id}", self._settings) as con:

@@ -1,7 +1,7 @@
-"""Score a table of features, lake to file: any number of rows in bounded memory, as fast as the trees allow.
+"""Score a table of features, lake to file: any number of rows in bounded memory.
 
-Rows stream out of DuckDB in Arrow batches; each worker thread encodes and scores a batch by itself: no thread waits for
-another inside a prediction, and a batch of 20,000 rows stays in the processor's cache.
+DuckDB streams Arrow batches; each worker thread encodes and scores a batch alone, so no thread waits inside a
+prediction. A batch of 20,000 rows fits the processor's cache.
 """
 
 import os
@@ -35,10 +35,7 @@ _DECISIONS = ["approve", "decline"]
 
 @dataclass(frozen=True)
 class TableToScore:
-    """A table as it stands: ``rows`` is SQL for a from clause, of one snapshot.
-
-    ``has_source``: it names the lender of each row.
-    """
+    """A table at one snapshot: ``rows`` is SQL for a from clause; ``has_source``: it names the lender of each row."""
 
     rows: str
     has_source: bool
@@ -47,7 +44,7 @@ class TableToScore:
 
 
 def find_table(con: "duckdb.DuckDBPyConnection", name: str, bundle: Bundle) -> TableToScore:
-    """The table as of now; raises BatchTableError where the model cannot score it."""
+    """Find the current table; raises BatchTableError if the model cannot score it."""
     quoted, has_source = scorable_table(con, name, model_columns(bundle))
     snapshot = current_snapshot(con)
     rows = f"{quoted} at (version => {snapshot:d})"
@@ -68,14 +65,13 @@ def score_table(
 ) -> None:
     """Write a result for each row of the table to ``path``; ``scored`` gets the number of rows done, and may raise.
 
-    ``threads``: those that score; default: one a processor. ``with_reasons``: declined rows get theirs, at some
-    milliseconds each.
+    ``threads`` defaults to one per processor. ``with_reasons``: explain declined rows, at some milliseconds each.
     """
     scorer = TableScorer(Scorer(bundle), common, table.lake_snapshot, with_reasons)
     threads = threads or len(os.sched_getaffinity(0))
     n_done = 0
     with connect(settings) as con, result_file(path) as results:
-        # DuckDB keeps what it read of files as long as there is room: every row is read once
+        # each row is read once: DuckDB's cache of file contents would only take memory
         con.execute("set enable_external_file_cache = false")
         for result in _in_order(scorer.score, _batches(con, table, bundle), threads):
             results.write_table(result)
@@ -86,7 +82,7 @@ def score_table(
 
 @dataclass(frozen=True)
 class TableScorer:
-    """Scores Arrow batches of features; for any number of threads."""
+    """Scores Arrow batches of features in any number of threads."""
 
     scorer: Scorer
     common: ResultColumns
@@ -94,7 +90,7 @@ class TableScorer:
     with_reasons: bool
 
     def score(self, first_row: int, batch: "pa.RecordBatch") -> "pa.Table":
-        """The results of a batch whose first row has this number."""
+        """The results of a batch; ``first_row``: the number of its first row."""
         import pyarrow as pa
 
         problems = self._problems(batch)
@@ -120,7 +116,7 @@ class TableScorer:
         return self.common.table(batch.num_rows, **columns)
 
     def _problems(self, batch: "pa.RecordBatch") -> dict[int, str]:
-        """Row → why it gets no score: no id, another lender's, an infinite number, or a category the model lacks."""
+        """Row → why it has no score: no id, another lender's, an infinite number, or an unknown category."""
         violations: dict[int, list[Violation]] = {}
         for field, rule, is_broken in self._broken(batch):
             for row in np.flatnonzero(is_broken.to_numpy(zero_copy_only=False)):
@@ -133,7 +129,7 @@ class TableScorer:
         }
 
     def _broken(self, batch: "pa.RecordBatch") -> Iterator[tuple[str, str, "pa.BooleanArray"]]:
-        """Field, rule, and the rows that break it; each rule that every row keeps costs one pass and yields nothing."""
+        """Yield field, rule, and the rows that break it; a rule that no row breaks costs one pass."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -146,7 +142,7 @@ class TableScorer:
         for feature in bundle.design_matrix.features:
             values = batch.column(feature.name)
             if feature.kind == "numeric" and pa.types.is_floating(values.type):
-                # float32 would hold it as infinite, and the model would take it for a missing one
+                # float32 would hold it as infinite, which the model treats as missing
                 is_beyond = pc.fill_null(pc.greater(pc.abs(values), _FLOAT32_MAX), False)
                 rules.append((feature.name, "must be a finite number, or null", is_beyond))
             if feature.kind == "categorical":
@@ -173,7 +169,7 @@ def _in_order(
     batches: Iterator[tuple[int, "pa.RecordBatch"]],
     threads: int,
 ) -> Iterator["pa.Table"]:
-    """Results in the order of the batches, with one batch more in memory than threads work on."""
+    """Yield results in the order of the batches; memory holds one batch more than there are threads."""
     waiting: deque[Future[pa.Table]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="score") as pool:
         try:
@@ -189,7 +185,6 @@ def _in_order(
 
 
 def _refuse(columns: dict[str, Any], problems: dict[int, str]) -> None:
-    """Take the scores of refused rows away, and say why."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -1,6 +1,5 @@
-"""The model bundle: written once, checked on opening, and scored with; the same scorer for every caller."""
+"""The model bundle: written once, checked on opening; all callers score with the same scorer."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "bundle",
     "feature_rows",

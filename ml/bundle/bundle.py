@@ -46,7 +46,7 @@ MANIFEST = "bundle.json"
 CALIBRATOR, MATRIX, CONTRACT, FEATURES_SQL = "calibrator.json", "design_matrix.json", "contract.json", "features.sql"
 POLICY, METRICS, LINEAGE = "policy.json", "metrics.json", "lineage.json"
 REFERENCE, REFERENCE_SAMPLE, REFERENCE_SCORES = "reference.json", "reference_sample.parquet", "reference_scores.parquet"
-#: What every bundle holds beside the files of its family.
+#: Files of every bundle, besides those of its family.
 FILES = (
     CALIBRATOR, MATRIX, CONTRACT, FEATURES_SQL, POLICY,
     METRICS, LINEAGE, REFERENCE, REFERENCE_SAMPLE, REFERENCE_SCORES,
@@ -57,10 +57,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle; its parts that every score needs are read, the others on demand.
-
-    ``digest``: SHA-256 of ``bundle.json``, hence of the whole content.
-    """
+    """A verified bundle; parts that few scores need are read on demand. ``digest``: SHA-256 of ``bundle.json``."""
 
     directory: Path
     digest: str
@@ -73,7 +70,7 @@ class Bundle:
 
     @property
     def feature_version(self) -> str:
-        """The version of the feature table it reads, such as ``v1``."""
+        """Version of the feature table, such as ``v1``."""
         return self.contract.version
 
     @property
@@ -88,7 +85,7 @@ class Bundle:
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """The evaluation it was judged by, as plain JSON types."""
+        """The evaluation that the gates judged, as plain JSON types."""
         return dict(_read_json(self.directory, METRICS))
 
     @cached_property
@@ -98,15 +95,15 @@ class Bundle:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The names of all its files but the manifest."""
+        """The names of all files except the manifest."""
         return (*self.family.files, *FILES)
 
     def read_model(self) -> Model:
-        """The model itself, for blocks of rows; imports its library."""
+        """Read the model that scores blocks of rows; imports its library."""
         return self.family.read(self.directory)
 
     def open_served(self) -> ServedForm:
-        """What requests are scored and explained with; raises BundleError if this version cannot read it."""
+        """Open the form that scores and explains requests; raises BundleError if this version cannot read it."""
         return _parsed(self.directory, f"the {self.family.name} model", lambda: self.family.open(self.directory))
 
 
@@ -118,10 +115,7 @@ def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
     lineage: Lineage,
     reference: "Reference",
 ) -> Bundle:
-    """Write a bundle at ``directory``, which must not exist yet, and read it back verified.
-
-    Raises BundleError if something lies there already.
-    """
+    """Write a bundle at ``directory`` and read it back verified; raises BundleError if the directory exists."""
     _require_absent(directory)
     family = type(candidate.settings.model)
     with draft_directory(directory) as draft:
@@ -149,7 +143,7 @@ def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
 
 
 def load_bundle(directory: Path) -> Bundle:
-    """Read a bundle and verify every checksum; raises BundleError naming the file that is missing or was changed."""
+    """Read a bundle and verify every checksum; raises BundleError naming a missing or changed file."""
     try:
         manifest_bytes = (directory / MANIFEST).read_bytes()
     except OSError as error:
@@ -176,10 +170,7 @@ def load_bundle(directory: Path) -> Bundle:
 
 
 def copy_bundle(bundle: Bundle, directory: Path) -> Bundle:
-    """Copy a bundle to ``directory``, whole or not at all; where the same bundle lies there already, nothing is done.
-
-    Raises BundleError when another bundle lies there.
-    """
+    """Copy a bundle to ``directory``, whole or not at all; raises BundleError if another bundle is there."""
     if directory.exists():
         found = load_bundle(directory)
         if found.digest != bundle.digest:
@@ -216,7 +207,7 @@ def _rename(draft: Path, directory: Path) -> None:
     for path in draft.iterdir():
         path.chmod(0o400)
         with path.open("rb") as file:
-            os.fsync(file.fileno())  # a deployment may point here right after
+            os.fsync(file.fileno())  # a deployment may point here immediately
     draft.chmod(0o700)
     try:
         draft.rename(directory)
@@ -232,7 +223,7 @@ def _require_absent(directory: Path) -> None:
 
 
 def _parsed(directory: Path, name: str, read: Callable[[], _T]) -> _T:
-    # the checksum held, so whoever wrote the file was another version of this program
+    # the checksum is right, so another version of this program wrote the file
     try:
         return read()
     except (ValueError, KeyError, TypeError, msgspec.MsgspecError, LoanlakeError) as error:

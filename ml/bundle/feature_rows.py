@@ -1,4 +1,4 @@
-"""Feature rows of the lake on their way to a model: which columns, and the names they travel under."""
+"""Feature rows on their way from the lake to a model: which columns, under which names."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def offline_name(feature: str) -> str:
-    """The name of a feature's column in such a stream, where an input may have the feature's own name."""
+    """The name of a feature's column in the stream; an input may have the feature's own name."""
     return f"offline {feature}"
 
 

@@ -1,7 +1,7 @@
-"""Feature values from outside the lake are held to the contract, as requests are: nothing wrong counts as missing.
+"""Check feature values from outside the lake against the contract, as requests are checked.
 
-What a feature passes on from a request (``annual_rate``) has the request's limits; a feature that is computed has those
-of its type, since its range in the contract is what is plausible, not what is possible.
+A feature copied from a request (``annual_rate``) has the request's limits. A computed feature has only the limits of
+its type, since its range in the contract is the plausible one, not the possible one.
 """
 
 import difflib
@@ -16,17 +16,17 @@ from warehouse.features.contract import FeatureColumn, FeatureContract
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What a row of the feature table says beside its features.
+#: Columns of the feature table that are not features.
 KEYS = frozenset({"application_id", "borrower_id", "source", "decided_at"})
 _WHOLE_TYPES = {"integer", "bigint", "smallint"}
-#: Violations that are listed one by one.
+#: Maximum number of violations listed one by one.
 _MOST = 20
 
 
 def find_violations(frame: "pd.DataFrame", contract: FeatureContract) -> list[str]:
-    """What is wrong with rows of features, as ``row 3: purpose must be …: found 'yacht'``; empty if nothing is.
+    """Violations in rows of features, as ``row 3: purpose must be …: found 'yacht'``; empty if there are none.
 
-    Up to twenty, with the number of the others last. Columns may be left out, unknown ones may not be there.
+    Lists up to twenty, then the number of the others. Columns may be missing; unknown columns are violations.
     """
     found = list(_violations(frame, contract))
     if len(found) > _MOST:
@@ -62,8 +62,7 @@ def _violations(frame: "pd.DataFrame", contract: FeatureContract) -> Iterator[st
 
 
 def _rule_of_number(feature: FeatureColumn, limits: tuple[float, float] | None) -> tuple[str, Callable[[Any], Any]]:
-    """What a number must be, in words and as a test of one value or of an array."""
-    # what float32, in which models compute, cannot hold would count as missing
+    # models compute in float32; a greater value would count as missing
     most = float(np.finfo(np.float32).max)
     low, high = limits or (-most, most)
     is_whole = feature.data_type in _WHOLE_TYPES
@@ -81,16 +80,14 @@ def _rule_of_number(feature: FeatureColumn, limits: tuple[float, float] | None) 
 
 
 def _rule_of_word(feature: FeatureColumn) -> tuple[str, Callable[[Any], bool]]:
-    """What a truth value or a category must be, in words and as a test."""
     if feature.kind == "boolean":
-        # pandas makes 1.0 and 0.0 of them where one is missing; a file may say 1 or 0 too
+        # pandas turns booleans into 1.0 and 0.0 if one is missing; a file may say 1 or 0 too
         return "true or false", lambda value: isinstance(value, int | float | np.bool_) and value in (0, 1)
     allowed = frozenset(feature.values or ())
     return f"one of {', '.join(feature.values or ())}", lambda value: isinstance(value, str) and value in allowed
 
 
 def _is_missing(value: Any) -> bool:
-    """None, NaN, or what pandas has for them."""
     import pandas as pd
 
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))

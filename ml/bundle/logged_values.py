@@ -1,7 +1,6 @@
-"""Inputs, features and reasons as the JSON text of the decision log, and back without losing a bit.
+"""Inputs, features and reasons as the JSON text of the decision log; reading restores every bit.
 
-Every writer of decisions (API and batch) and the replay go through here; :mod:`warehouse.decision_log.json_text` says
-how values are written.
+API, batches and the replay all use it; :mod:`warehouse.decision_log.json_text` defines how values are written.
 """
 
 import json
@@ -18,7 +17,7 @@ from warehouse.features.contract import FeatureContract
 
 @dataclass(frozen=True)
 class Reason:
-    """Why an application was declined, in the contract's words; ``contribution`` to the raw score, in log-odds."""
+    """A reason for a decline, in the contract's words; ``contribution`` to the raw score, in log-odds."""
 
     feature: str
     text: str
@@ -41,7 +40,7 @@ def dump_inputs(inputs: Mapping[str, object]) -> str:
 
 
 def load_inputs(text: str, contract: FeatureContract) -> dict[str, object]:
-    """The inverse of :func:`dump_inputs`; the contract tells which texts are times."""
+    """The inverse of :func:`dump_inputs`; the contract says which texts are times."""
     types = {column.name: column.data_type for column in contract.inputs}
     return {name: _typed(value, types.get(name, "varchar")) for name, value in json.loads(text).items()}
 
@@ -52,7 +51,7 @@ def dump_features(features: Sequence[object], contract: FeatureContract) -> str:
 
 
 def load_features(text: str, contract: FeatureContract) -> tuple[object, ...]:
-    """The inverse of :func:`dump_features`; raises KeyError where the text lacks a feature of the contract."""
+    """The inverse of :func:`dump_features`; raises KeyError if a feature of the contract is missing."""
     logged = json.loads(text)
     return tuple(_typed(logged[feature.name], feature.data_type) for feature in contract.features)
 
@@ -63,12 +62,12 @@ def dump_reasons(reasons: Iterable[Reason]) -> str:
 
 
 def load_reasons(text: str | None) -> tuple[Reason, ...]:
-    """The inverse of :func:`dump_reasons`; no text is no reasons."""
+    """The inverse of :func:`dump_reasons`; None gives no reasons."""
     return _REASONS.decode(text) if text else ()
 
 
 def same_bits(offline: object, online: object) -> bool:
-    """Whether two values are one: the same type and, for doubles, the same 64 bits; every NaN is one NaN.
+    """Whether two values have the same type and, for doubles, the same 64 bits; all NaN are equal.
 
     >>> same_bits(0.1 + 0.2, 0.3), same_bits(0.0, -0.0), same_bits(1, 1.0), same_bits(None, None)
     (False, False, False, True)

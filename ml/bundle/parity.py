@@ -1,8 +1,7 @@
-"""Is what a request computes what dbt computed? Compared to the bit, on the lake's own rows, before every promotion.
+"""Compare what a request computes with what dbt computed, to the bit, on the lake's rows, before every promotion.
 
-Offline: the rows of ``features.ftr_application_vN``, as dbt's SQL made them. Online: the compiled form of the same SQL,
-fed with the same inputs, as the API runs it. Then both encodings of each row, and the model's served form beside the
-model itself.
+Offline: the rows of ``features.ftr_application_vN``. Online: the compiled form of the same SQL on the same inputs, as
+the API runs it. Also compared: both encodings of each row, and the served form with the model.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +23,8 @@ from warehouse.errors import ExpressionDomainError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Up to this number all are compared (42,535 Lending Club loans take 3 s of a core); beyond it, some of each month.
+#: Up to this number all rows are compared (42,535 Lending Club loans take 3 s of a core); beyond it, some of each
+#: month.
 SAMPLE_ROWS = 50_000
 _BATCH_ROWS = 10_000
 _MOST_EXAMPLES = 3
@@ -32,7 +32,7 @@ _MOST_EXAMPLES = 3
 
 @dataclass
 class FeatureMismatch:
-    """Rows in which one feature differs, and a few of them as ``application_id: offline …, online …``."""
+    """Rows in which one feature differs; some are described as ``application_id: offline …, online …``."""
 
     feature: str
     n_rows: int = 0
@@ -47,7 +47,7 @@ class FeatureMismatch:
 
 @dataclass
 class Parity:
-    """The comparison so far; ``mismatches`` by feature, ``n_mismatches`` rows with any."""
+    """The comparison up to now; ``mismatches`` by feature, ``n_mismatches`` rows with any."""
 
     n_rows: int = 0
     n_mismatches: int = 0
@@ -60,7 +60,7 @@ class Parity:
 
     @property
     def evidence(self) -> ParityEvidence:
-        """What the gate judges."""
+        """The evidence that the gate judges."""
         worst = max(self.mismatches.values(), key=lambda found: found.n_rows, default=None)
         text = None if worst is None else f"{worst.feature} in {worst.n_rows:,} rows, such as {worst.examples[0]}"
         return ParityEvidence(self.n_rows, self.n_mismatches, self.max_onnx_difference, text)
@@ -73,10 +73,10 @@ def measure_parity(
     sample_rows: int | None = SAMPLE_ROWS,
     snapshot: int | None = None,
 ) -> Parity:
-    """Compare the source's rows as of ``snapshot``, by default the one the bundle was trained from.
+    """Compare the source's rows as of ``snapshot``, by default the training snapshot of the bundle.
 
-    ``sample_rows``: about so many at most, the same number from each month of decision, chosen by a hash of their id;
-    None compares all.
+    ``sample_rows``: approximate maximum, the same number from each month of decision, chosen by a hash of the id; None
+    compares all.
     """
     scorer, served, model = Scorer(bundle), bundle.open_served(), bundle.read_model()
     parity = Parity()
@@ -126,7 +126,7 @@ def _compare_encodings(
     features: Sequence[tuple[object, ...] | None],
     scorer: Scorer,
 ) -> None:
-    """Rows whose features are equal must be encoded equally by the batch path and the request path too."""
+    """Check that the batch path and the request path encode rows with equal features equally."""
     for number, row in enumerate(features):
         online = None if row is None else scorer.bundle.design_matrix.encode_row(row)
         if online is not None and online.tobytes() != offline[number].tobytes():

@@ -1,13 +1,13 @@
-"""The bundle as an MLflow model: feature rows in, scores out; what ``mlflow models serve`` runs.
+"""The bundle as an MLflow model: feature rows in, scores out; ``mlflow models serve`` runs it.
 
-MLflow stores this file with the model and runs it when the model is loaded ("models from code"): nothing is pickled. It
-needs the package ``loanlake`` of the version in the model's requirements.
+MLflow stores this file with the model and runs it on loading ("models from code"), so nothing is pickled. It needs the
+``loanlake`` version of the model's requirements.
 """
 
 from pathlib import Path
 from typing import Any
 
-import pandas as pd  # MLflow reads the hint of predict, and warns of one it cannot resolve
+import pandas as pd  # MLflow resolves the type hint of predict, and warns if it cannot
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
@@ -28,10 +28,10 @@ class BundleModel(PythonModel):
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """For each row ``raw_score`` (log-odds), ``probability``, ``band``, ``decision``, ``reasons`` (JSON, if owed).
+        """Per row: ``raw_score`` (log-odds), ``probability``, ``band``, ``decision``, ``reasons`` (JSON, of a decline).
 
-        A feature that the input lacks counts as missing. Raises MlflowException, which ``mlflow models serve`` answers
-        with 400, for a name that is none of the contract's and for a value that the API would refuse.
+        A missing feature column counts as missing values. Raises MlflowException (400 from ``mlflow models serve``) for
+        a name outside the contract and for a value that the API would refuse.
         """
         rows = _frame(model_input)
         violations = find_violations(rows, self._scorer.contract)
@@ -58,7 +58,6 @@ class BundleModel(PythonModel):
 
 
 def _frame(given: Any) -> pd.DataFrame:
-    """Rows as MLflow hands them on: a frame, or a record or list of records as JSON has them."""
     if isinstance(given, pd.DataFrame):
         return given
     records = [given] if isinstance(given, dict) else given

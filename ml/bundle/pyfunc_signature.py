@@ -1,4 +1,4 @@
-"""What the bundle's MLflow model takes and gives: the contract's features in, scores out."""
+"""The signature of the bundle's MLflow model: the contract's features in, scores out."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def signature() -> "ModelSignature":
-    """What the model gives. What it takes is left out: MLflow would drop every column that it does not name there.
+    """The outputs alone: MLflow would drop any input column that a signature does not name.
 
-    A misspelt feature would then be scored as a missing one; the model itself checks its input by the contract.
+    A misspelt feature would then be scored as missing; the model checks its input by the contract instead.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
@@ -30,11 +30,11 @@ def signature() -> "ModelSignature":
 
 
 def features_schema(contract: FeatureContract) -> "Schema":
-    """The features as MLflow describes columns, each of them optional."""
+    """The features as MLflow columns, all optional."""
     from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import AnyType
 
-    # integers too are double, and booleans any: MLflow's own integer and boolean columns refuse nulls
+    # integers are double and booleans any: MLflow's integer and boolean columns refuse nulls
     anything: Any = AnyType  # untyped in MLflow
     types: dict[Kind, Any] = {"numeric": DataType.double, "boolean": anything(), "categorical": DataType.string}
     columns: list[Any] = [ColSpec(types[feature.kind], feature.name, required=False) for feature in contract.features]
@@ -42,9 +42,9 @@ def features_schema(contract: FeatureContract) -> "Schema":
 
 
 def input_example(bundle: Bundle) -> "pd.DataFrame":
-    """One row, typed as the features are: the middle of the training rows, which belongs to no person.
+    """One row of the features' types: the middle of the training rows, which belongs to no person.
 
-    A row of a person would stay in the artifact store after the person's rows were erased.
+    A person's row would stay in the artifact store after the person was erased.
     """
     import pandas as pd
 

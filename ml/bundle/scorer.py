@@ -1,7 +1,7 @@
-"""Score with a bundle: one object for requests, batches, tables, walks and replays, so that all agree to the bit.
+"""Score with a bundle: requests, batches, tables, walks and replays use one object, so all agree to the bit.
 
-Loading one imports no pandas, XGBoost, MLflow or DuckDB: an API process loads a bundle in a fraction of a second. The
-model's own library is imported by the first block of many rows, which an API process never scores.
+Loading one imports no pandas, XGBoost, MLflow or DuckDB, so an API process loads a bundle in a fraction of a second.
+The first block of many rows imports the model's library; an API process never scores one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,10 @@ from ml.training.policy import Decision
 from warehouse.features.compiled import compile_contract
 from warehouse.features.contract import FeatureColumn, FeatureContract, missing_text
 
-#: What adverse-action notices require: the principal reasons, which US Regulation B's commentary counts to four.
+#: Maximum of principal reasons in adverse-action notices: four, by the commentary on US Regulation B.
 MOST_REASONS = 4
-#: From here on the model itself is faster than its served form: XGBoost and ONNX Runtime took 0.80 and 0.99 ms of 64
-#: rows, 0.44 and 0.03 of one.
+#: From this number on the model is faster than its served form: XGBoost and ONNX Runtime took 0.80 and 0.99 ms for 64
+#: rows, 0.44 and 0.03 for one.
 _MANY_ROWS = 64
 
 
@@ -39,7 +39,7 @@ class Score(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Scores:
-    """Many rows' scores, each array of shape (n,); ``band_codes`` are places in ``band_names``."""
+    """Scores of many rows, each array of shape (n,); ``band_codes`` index ``band_names``."""
 
     raw: NDArray[np.float32]
     probability: NDArray[np.float64]
@@ -62,7 +62,7 @@ class Scores:
 
 
 class Scorer:
-    """A loaded bundle, ready for any number of threads; immutable."""
+    """A loaded bundle; immutable and safe in any number of threads."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
@@ -72,25 +72,22 @@ class Scorer:
         self._compute_features = compile_contract(bundle.contract)
 
     def features(self, inputs: Mapping[str, object]) -> tuple[object, ...]:
-        """The feature vector, in contract order, of one row of inputs; what dbt's SQL would give, to the bit.
+        """The feature vector of one row of inputs, in contract order; equal to dbt's SQL to the bit.
 
-        Raises ExpressionDomainError if DuckDB would stop with an error, or an input is not in the row.
+        Raises ExpressionDomainError where DuckDB would stop with an error, or an input is missing.
         """
         return self._compute_features(inputs)
 
     def score(self, features: Sequence[object]) -> Score:
         """Score one feature vector, in contract order, None for missing."""
         raw = float(self._served.raw_scores(self._matrix.encode_row(features))[0])
-        # array operations on one value take four times as long
+        # NumPy on one value takes four times as long
         probability = self.bundle.calibrator.apply_one(1.0 / (1.0 + float(np.exp(-raw))))
         policy = self.bundle.policy
         return Score(raw, probability, policy.band(probability), policy.decide(probability))
 
     def score_matrix(self, matrix: Matrix) -> Scores:
-        """Score rows that the bundle's design matrix has encoded, shape (n, n_columns), on the caller's thread alone.
-
-        Each has the bits that :meth:`score` gives it alone.
-        """
+        """Score encoded rows, shape (n, n_columns), on the caller's thread alone; :meth:`score` gives the same bits."""
         raw = (self._served if len(matrix) < _MANY_ROWS else self._model).raw_scores(matrix)
         probability = self.bundle.calibrator.apply(uncalibrated(raw))
         policy = self.bundle.policy
@@ -98,11 +95,11 @@ class Scorer:
         return Scores(raw, probability, policy.band_codes(probability), names, policy.declines(probability))
 
     def reasons(self, features: Sequence[object]) -> list[Reason]:
-        """The features that moved this applicant's raw score furthest towards default, weightiest first: one to four.
+        """One to four features that moved this applicant's raw score furthest towards default, weightiest first.
 
-        Contributions are measured from the training rows' mean score; one below the policy's least share of all that
-        speaks against the applicant is left out. Features that share a text appear once, with the strongest of them;
-        a missing value is named as such. Only declines have reasons.
+        Contributions start from the training rows' mean score. Features below the policy's least share of the adverse
+        weight are left out. Features with the same text appear once, with the strongest; a missing value is named as
+        missing. Only declines have reasons.
         """
         return self.reasons_of_row(self._matrix.encode_row(features)[0])
 
@@ -128,7 +125,7 @@ class Scorer:
         return self._served.expected
 
     def _reason_text(self, feature: str, *, is_missing: bool) -> str:
-        """The contract's reason; for a missing value it could be wrong, so that has its own text."""
+        """The contract's reason; a missing value has its own text, since that reason could be wrong."""
         column = self._features[feature]
         if not is_missing:
             return column.reason
@@ -136,7 +133,7 @@ class Scorer:
 
     @cached_property
     def _feature_of_column(self) -> NDArray[np.intp]:
-        """For each column of the matrix the place of its feature among those that the model reads."""
+        """For each column of the matrix the index of its feature among those that the model reads."""
         place = {name: place for place, name in enumerate(self._matrix.feature_names)}
         return np.array([place[name] for name in self._matrix.feature_of_column], dtype=np.intp)
 
@@ -157,10 +154,10 @@ class Scorer:
 
 
 def principal(contributions: Mapping[str, float], *, least_share: float) -> list[tuple[str, float]]:
-    """The features that speak against an applicant, weightiest first: those with ``least_share`` of all adverse weight.
+    """Features against an applicant with ``least_share`` of all adverse weight or more, weightiest first.
 
-    ``contributions``: by feature, in log-odds of default. There is always one, the weightiest, since a decline owes a
-    reason even to an applicant whom nothing sets apart; equal ones stay in the order given.
+    ``contributions``: by feature, in log-odds of default. The result has at least the weightiest, since every decline
+    needs a reason; equal ones keep the order given.
 
     >>> principal({"age": -0.5, "income": 0.6, "purpose": 0.01, "term": 0.2}, least_share=0.05)
     [('income', 0.6), ('term', 0.2)]

@@ -1,6 +1,5 @@
 """One decision: made from stored history and a request, replayed from the log, traced to its raw rows."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "decision",
     "freshness",

@@ -1,4 +1,4 @@
-"""One decision from one occasion: the same columns whoever asks, a request, a challenger in shadow or a batch."""
+"""One decision from one occasion: requests, shadow challengers and batches get the same columns."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -39,9 +39,9 @@ class Occasion(msgspec.Struct, frozen=True):
 def decide_columns(
     scorer: Scorer, deployment: Deployment, occasion: Occasion
 ) -> tuple[dict[str, Any], Sequence[object]]:
-    """The columns of a decision, all but its id and its role, and its feature vector in contract order.
+    """The columns of a decision without id and role, and its feature vector in contract order.
 
-    Raises ExpressionDomainError where a feature's formula has no result for these values.
+    Raises ExpressionDomainError if a feature's formula has no result for these values.
     """
     request, looked_up, channel, contract = occasion.request, occasion.looked_up, occasion.channel, scorer.contract
     given = {**request, **looked_up.values, "source": deployment.source, "decided_at": occasion.decided_at}
@@ -49,7 +49,7 @@ def decide_columns(
     inputs = dict(zip(names, map(given.get, names), strict=True))
     features = scorer.features(inputs)
     score = scorer.score(features)
-    # an approval owes no reasons, and explaining costs more than scoring
+    # approvals need no reasons, and explaining costs more than scoring
     reasons = scorer.reasons(features) if score.decision == "decline" else []
     columns = {
         "decided_at": occasion.decided_at,

@@ -1,8 +1,8 @@
-"""How old history and cohorts may be, and what happens to a score where they are older or cannot be had.
+"""How old history and cohorts may be, and what happens to a score if they are older or unavailable.
 
-Age is the decision's time less the record's ``as_of``: against the server's clock in live use, against ``decided_at``
-where a caller gives it. A source whose own clock stands in the past, such as a historical file, is therefore old for a
-decision of today, and every answer says so; it is fresh for a decision dated into its own time.
+Age is the decision's time minus the record's ``as_of``: by the server's clock in live use, by ``decided_at`` where a
+caller gives it. History of a source that ends in the past, such as a historical file, is old for a decision of today
+and fresh for a decision dated into its own time.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -17,10 +17,10 @@ from warehouse.errors import LoanlakeError
 from warehouse.online_store import Record, RecordKey
 from warehouse.settings import Variable
 
-#: Beyond this age history is called stale, unless the lender sets another limit or none. Statements are monthly: what
-#: was loaded in time is a month old at most, and a month's file may be late; older than two months, one was missed.
+#: History beyond this age is stale, unless the lender sets another limit or none. Statements are monthly, and a file
+#: may come late; older than two months, one was missed.
 USUAL_MAX_AGE = timedelta(days=62)
-#: A century: beyond it somebody meant another unit.
+#: A century: a greater number is probably in another unit.
 _MOST_HOURS = 876_000
 StaleWord = Literal["score", "score_without_history", "refuse"]
 UnavailableWord = Literal["refuse", "score_without_history"]
@@ -28,11 +28,11 @@ Records = Mapping[RecordKey, Record]
 
 
 class HistoryTooOld(LoanlakeError):
-    """What the online store has is older than the lender lets a score be made on."""
+    """The online store's records are older than the lender allows for a score."""
 
 
 class BeforeItsHistory(LoanlakeError):
-    """A decision is dated before what is known of its applicant: such a score would see the future."""
+    """A decision is dated before its applicant's history: the score would see the future."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -70,14 +70,14 @@ class HistoryPolicy:
     ] = "refuse"
 
     def is_stale(self, as_of: datetime, at: datetime) -> bool:
-        """Whether what stands for ``as_of`` is too old for a decision made ``at`` that time; both naive UTC."""
+        """Whether a record ``as_of`` is too old for a decision ``at`` that time; both naive UTC."""
         return self.max_age is not None and at - as_of > self.max_age
 
     def allowed(self, found: Found, keys: Collection[RecordKey], at: datetime, *, is_given: bool) -> Found:
-        """What a decision made ``at`` that time, naive UTC, may use of the records of ``keys``, and what to call it.
+        """The records of ``keys`` that a decision ``at`` that time, naive UTC, may use, with their status.
 
         Raises HistoryTooOld where the policy refuses, and BeforeItsHistory where the caller's own time (``is_given``)
-        lies before the records that are used, with the rule that it breaks.
+        lies before the records.
         """
         records = {key: found.records[key] for key in keys if key in found.records}
         allowed = self._of_age(Found(records, found.history if keys else "fresh"), at)
@@ -105,12 +105,12 @@ class HistoryPolicy:
 
 
 def oldest(records: Iterable[Record]) -> datetime | None:
-    """The least recent time that these stand for."""
+    """The earliest ``as_of`` of these."""
     return min((record.as_of for record in records), default=None)
 
 
 def age_text(age: timedelta) -> str:
-    """An age as people say it.
+    """An age in words.
 
     >>> age_text(timedelta(hours=47)), age_text(timedelta(days=3, hours=5))
     ('47 hours', '3 days')

@@ -1,7 +1,7 @@
-"""Which rows a borrower's history is made of, read from the SQL that dbt compiled for ``ftr_application_history``.
+"""The rows that make a borrower's history, read from the SQL that dbt compiled for ``ftr_application_history``.
 
-Nothing is restated: the time at which a row was known, how long a statement counts, and which outcomes are left out are
-those of the compiled text. Another table that history is joined with, or another horizon, needs no edit here.
+Known-at times, horizons and excluded outcomes come from the compiled text, so another joined table or horizon needs no
+edit here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from warehouse.errors import ContractError
 from warehouse.sql.quoting import literal
 
 MODEL = "ftr_application_history"
-#: The relation of moments that every part of the model joins with the rows known before them.
+#: The relation of moments; every part of the model joins it with the rows known before them.
 _POINTS = "points"
 
 
@@ -24,7 +24,7 @@ _POINTS = "points"
 class HistoryRows:
     """The rows of one table that count as history; ``counted_by``: inputs that hold their number.
 
-    ``select``: all columns of the rows at :data:`_POINTS`; ``parts``: queries of the model that it reads, by name.
+    ``select``: all columns of the rows at :data:`_POINTS`; ``parts``: the queries that it reads, by name.
     """
 
     table: str
@@ -35,11 +35,11 @@ class HistoryRows:
 
     @property
     def entity(self) -> str:
-        """The lender-neutral contract of the table, such as ``statements``."""
+        """The lender-neutral entity, such as ``statements``."""
         return self.table.partition(".int_")[2]
 
     def sql(self, borrower_id: str, as_of: datetime, *, at: str = "", read: str | None = None) -> str:
-        """SQL of a borrower's rows at a moment; ``at``: of a snapshot; ``read``: another table in the table's place."""
+        """SQL of a borrower's rows at a moment; ``at``: a snapshot clause; ``read``: another table to read."""
         moment = f"timestamp {literal(as_of.isoformat(sep=' '))}"
         relations = {_POINTS: f"select {literal(borrower_id)} as borrower_id, {moment} as as_of"}
         relations |= {
@@ -51,7 +51,7 @@ class HistoryRows:
 
 
 def history_rows(manifest: Mapping[str, Any]) -> tuple[HistoryRows, ...]:
-    """The tables that history is made of; raises ContractError where the manifest has no compiled text of it."""
+    """The tables that make history; raises ContractError if the manifest has no compiled text of it."""
     text = next((node.get("compiled_code") for node in manifest["nodes"].values() if node["name"] == MODEL), None)
     if not text:
         raise ContractError(f"dbt's manifest must hold the compiled SQL of {MODEL}: found none")
@@ -81,7 +81,7 @@ def _history_rows(query: exp.Select, queries: Mapping[str, exp.Select]) -> Histo
 
 
 def _counts_all(value: exp.Expression, conditions: set[exp.Expression]) -> bool:
-    """Whether it counts every row of the join: all of them, or those that keep a condition all of them keep."""
+    """Whether it counts every row of the join, or all that keep a condition common to all."""
     counted = value.this if isinstance(value, exp.Cast) else value
     if not isinstance(counted, exp.Count):
         return False
@@ -91,7 +91,7 @@ def _counts_all(value: exp.Expression, conditions: set[exp.Expression]) -> bool:
 
 
 def _parts(rows: exp.Table, queries: Mapping[str, exp.Select]) -> Iterator[str]:
-    """The queries of the model below a relation, those that others read first."""
+    """The queries below a relation, dependencies first."""
     if not rows.db:
         for table in queries[rows.name].find_all(exp.Table):
             yield from _parts(table, queries)
@@ -112,7 +112,7 @@ def _bare(table: str) -> str:
 
 
 def _unqualified(query: exp.Select) -> str:
-    """The query with each table by its bare name, under which :meth:`HistoryRows.sql` has it."""
+    """The query with bare table names, as :meth:`HistoryRows.sql` defines them."""
 
     def bare(node: exp.Expression) -> exp.Expression:
         if isinstance(node, exp.Table) and node.db:

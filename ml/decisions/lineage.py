@@ -1,8 +1,7 @@
-"""A decision's origin: from its score back through features, inputs and core rows to lines of files, with their SQL.
+"""A decision's origin: from its score through features, inputs and core rows to lines of files, with their SQL.
 
-What was logged is the truth of features and inputs. The rows below them are read from the snapshot that the decision
-names; once that has expired, from the tables as they stand, and it says so. Rows count as they did for the decision:
-known before the moment its history stands for.
+The log is the truth of features and inputs. Rows below them are read from the decision's snapshot or, once that has
+expired, from the current tables, and the result says which. Only rows known before the moment of its history count.
 """
 
 import json
@@ -36,7 +35,7 @@ _ORIGINS = {
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature as logged, the scalar SQL that made it, and the inputs it is made of, through other features too."""
+    """A feature as logged, its scalar SQL, and the inputs it uses, directly or through other features."""
 
     name: str
     value: object
@@ -46,7 +45,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Input:
-    """An input as logged, and where it came from."""
+    """An input as logged, and its origin."""
 
     name: str
     value: object
@@ -56,7 +55,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a table that the decision stands on, the SQL that reads them again, and what they are to it."""
+    """Rows of a table behind the decision, the SQL that reads them, and their role."""
 
     table: str
     role: str
@@ -66,7 +65,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class HistoryCheck:
-    """Whether as many rows were found as the logged input counts."""
+    """Compares the number of rows found with the logged count."""
 
     name: str
     logged: object
@@ -74,13 +73,13 @@ class HistoryCheck:
 
     @property
     def agrees(self) -> bool:
-        """An input that is null, as for a borrower without history, counts nothing."""
+        """A null input, as of a borrower without history, counts nothing."""
         return (self.logged or 0) == self.found
 
 
 @dataclass(frozen=True)
 class DecisionLineage:
-    """All steps, last to first. ``snapshot``: what rows were read at, None for the tables as they stand."""
+    """All steps, last to first. ``snapshot``: where rows were read; None for the current tables."""
 
     decision: dict[str, object]
     model: dict[str, object]
@@ -105,7 +104,7 @@ class DecisionLineage:
 def trace_decision(settings: Settings, decision_id: str) -> DecisionLineage:
     """The lineage of a decision, online or batch, from the outbox or the lake.
 
-    Raises NotFoundError where no such decision was logged, or its bundle or dbt's manifest is gone.
+    Raises NotFoundError if the decision was not logged, or its bundle or dbt's manifest is gone.
     """
     decision = find_decision(settings, decision_id)
     directory = bundle_directory(settings, decision.model_name, decision.model_version)
@@ -154,7 +153,7 @@ def trace_decision(settings: Settings, decision_id: str) -> DecisionLineage:
 
 
 def features_of(contract: FeatureContract, logged: Mapping[str, object]) -> tuple[Feature, ...]:
-    """The contract's features with what was ``logged`` of them, by name."""
+    """The contract's features with their ``logged`` values, by name."""
     columns = {column.name: column.expression for column in read_select(contract.sql).columns}
     inputs = inputs_of_columns(contract.sql, [column.name for column in contract.inputs])
     return tuple(
@@ -179,7 +178,7 @@ def _input(column: InputColumn, value: object, decision: Decision) -> Input:
 
 
 class _Reader:
-    """Reads what lies below the inputs, at the decision's snapshot where that is kept."""
+    """Reads what lies below the inputs, at the decision's snapshot if it still exists."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, decision: Decision, history: Sequence[HistoryRows]) -> None:
         self._con, self._decision, self._history = con, decision, history
@@ -193,7 +192,7 @@ class _Reader:
         }
 
     def core(self) -> tuple[Rows, ...]:
-        """The application, where the lake has it, and the borrower's rows that were known before."""
+        """The application, if the lake has it, and the borrower's rows known before."""
         application = self._rows(
             "core.int_applications", "the application", f"application_id = {literal(self._decision.application_id)}"
         )
@@ -212,13 +211,13 @@ class _Reader:
         return tuple(found)
 
     def cohorts(self, columns: Sequence[InputColumn]) -> tuple[Rows, ...]:
-        """The row of each cohort that an input was taken from: how many outcomes were known, and how many defaults."""
+        """The row of each cohort behind an input: numbers of known outcomes and of defaults."""
         inputs = json.loads(self._decision.inputs)
         found = []
         for column in columns:
             value = "all" if column.segment == "all" else inputs.get(str(column.segment))
             if value is None:
-                continue  # an application that names no cohort has no rate of one
+                continue  # an application without a cohort has no rate of it
             condition = (
                 f"source = {literal(self._decision.source)} and segment = {literal(str(column.segment))} "
                 f"and segment_value = {literal(str(value))}"
@@ -231,7 +230,7 @@ class _Reader:
         return tuple(found)
 
     def staging(self, tables: Sequence[RawTable]) -> tuple[Rows, ...]:
-        """The same rows as the lender's staging models have them, as they stand."""
+        """The same rows in the lender's current staging models."""
         lender, feeds = self._decision.source, {entity for table in tables for entity in table.feeds}
         ids = ", ".join(map(literal, sorted(self._ids["application"])))
         queries = {"applications": f"select * from staging.stg_{lender}__applications where application_id in ({ids})"}
@@ -246,7 +245,7 @@ class _Reader:
         )
 
     def raw(self, tables: Sequence[RawTable]) -> tuple[Rows, ...]:
-        """Lines of files, each with the checksum its file came with; newest first where a later file restates one."""
+        """Lines of files with the file's checksum; newest first where a later file restates one."""
         found = []
         for table in tables:
             condition = self._raw_condition(table)
@@ -265,7 +264,7 @@ class _Reader:
         return tuple(found)
 
     def _raw_condition(self, table: RawTable) -> str | None:
-        """Of a table that applications come from, the application and the earlier ones; of others, what counted."""
+        """For an application table: the application and earlier ones; for others: the rows that counted."""
         ids: dict[Any, set[str]] = {"application": set(), "borrower": set()}
         if "applications" in table.feeds:
             ids["application"] = self._ids["application"]
@@ -278,7 +277,7 @@ class _Reader:
             return condition
         columns = {row[0] for row in self._con.execute(f"describe {table.name}").fetchall()}
         if "statement_on" not in columns:
-            return condition  # a row of several statements, or one that names its day otherwise
+            return condition  # a row of several statements, or one with another date column
         days = ", ".join(literal(str(row["statement_on"])) for row in self._known.get("statements", ()))
         return f"({condition}) and try_cast(statement_on as date) in ({days})"
 
@@ -293,7 +292,7 @@ class _Reader:
             self.notes.append(f"a table is missing: {str(error).splitlines()[0]}")
             return ()
         names = [column[0] for column in result.description or []]
-        # a raw row's empty columns say nothing, and there may be 150 of them
+        # a raw row may have 150 empty columns
         return tuple(
             {name: value for name, value in zip(names, row, strict=True) if value is not None}
             for row in result.fetchall()

@@ -1,4 +1,4 @@
-"""A decision's lineage as people read it in a terminal: a screenful, or every step with its SQL and rows."""
+"""A decision's lineage for a terminal: a summary, or every step with its SQL and rows."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ _MOST_LINES = 8
 
 
 def lineage_summary(found: DecisionLineage) -> str:
-    """The decision, its reasons, and how many rows of which tables and lines of which files it stands on."""
+    """The decision, its reasons, and the number of rows per table and lines per file behind it."""
     origins = Counter(each.origin.partition(":")[0].partition(",")[0] for each in found.inputs)
     n_missing = sum(feature.value is None for feature in found.features)
     lines = [f"decision {found.decision['decision_id']}", *_head(found), *(f"note: {note}" for note in found.notes), ""]
@@ -33,7 +33,7 @@ def lineage_summary(found: DecisionLineage) -> str:
 
 
 def lineage_text(found: DecisionLineage) -> RenderableType:
-    """The steps, last to first, each with its SQL; long raw rows show their first values, JSON has them whole."""
+    """The steps, last to first, with their SQL; long raw rows show only their first values."""
     parts: list[RenderableType] = [Text(f"decision {found.decision['decision_id']}", style="bold")]
     parts.append(Text("\n".join(_head(found))))
     parts += [Text(f"note: {note}", style="yellow") for note in found.notes]

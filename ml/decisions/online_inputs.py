@@ -33,7 +33,7 @@ class LookedUp(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class OnlineInputs:
-    """Which records a contract's history and cohort inputs come from, worked out once a model."""
+    """Maps a contract's history and cohort inputs to records; worked out once per model."""
 
     source: str
     contract: FeatureContract
@@ -58,7 +58,7 @@ class OnlineInputs:
         return segments
 
     def keys(self, borrower_id: str | None, request: Mapping[str, object]) -> Keys:
-        """Which records an application's inputs come from."""
+        """The records that an application's inputs come from."""
         keys: dict[str | None, RecordKey] = {}
         if borrower_id is not None and self.history:
             keys[None] = borrower_key(borrower_id)
@@ -69,7 +69,7 @@ class OnlineInputs:
         return keys
 
     def take(self, keys: Keys, found: Found) -> LookedUp:
-        """The inputs' values from the records found; None where there is no record."""
+        """The inputs' values from the records found; None if there is no record."""
         records, history = found.records, found.history
         values: dict[str, object] = {}
         used = []
@@ -96,10 +96,7 @@ class OnlineInputs:
 
 
 async def find_records(store: OnlineStore, wanted: Iterable[Keys], policy: HistoryPolicy) -> Found:
-    """All records that these keys name, in one read of one moment; none where the policy lets the store be away.
-
-    Raises OnlineStoreUnavailable where it does not.
-    """
+    """Read all records at one moment; raises OnlineStoreUnavailable unless the policy tolerates that."""
     ordered = tuple({key: None for keys in wanted for key in keys.values()})
     if not ordered:
         return Found({}, "fresh")

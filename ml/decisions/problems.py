@@ -1,4 +1,4 @@
-"""What may be wrong with an application, in RFC 9457's members: the same words in an answer and in a batch's row."""
+"""Problems of an application in RFC 9457's members: the same words in an answer and in a batch's row."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -29,12 +29,12 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     incident: str = ""
 
     def to_json(self) -> str:
-        """As results and the lake hold it."""
+        """JSON text, as in results and the lake."""
         return msgspec.json.encode(self).decode()
 
 
 class ProblemKind(NamedTuple):
-    """What all problems of a kind share."""
+    """The members that all problems of a kind share."""
 
     status: int
     name: str
@@ -56,7 +56,7 @@ STALE_HISTORY = ProblemKind(503, "stale-history", "The applicant's history is to
 
 
 def broken_rules(violations: Sequence[Violation], *, of: str) -> str:
-    """The detail of violations of the fields ``of`` something.
+    """The detail for violations of the fields ``of`` something.
 
     >>> broken_rules([Violation("term_months", "is required")], of="row")
     "1 of the row's fields break their rules: term_months"

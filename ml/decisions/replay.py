@@ -1,4 +1,4 @@
-"""Make a logged decision again from what was logged and the bundle that made it, and compare the two to the bit."""
+"""Recompute a logged decision from the log and its bundle, and compare the two to the bit."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from warehouse.settings import Settings
 
 @dataclass(frozen=True)
 class Recomputed:
-    """What the bundle says now of the logged inputs; features in contract order."""
+    """The bundle's result for the logged inputs; features in contract order."""
 
     features: tuple[object, ...]
     score: Score
@@ -25,7 +25,7 @@ class Recomputed:
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that came out differently; ``what`` is ``features.<name>`` or a column of the log."""
+    """One difference; ``what`` is ``features.<name>`` or a column of the log."""
 
     what: str
     logged: object
@@ -34,7 +34,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Replay:
-    """A decision, the same decision made again, and where they differ."""
+    """A decision, its recomputation, and where they differ."""
 
     decision: Decision
     recomputed: Recomputed
@@ -49,15 +49,14 @@ class Replay:
 def replay(settings: Settings, decision_id: str) -> Replay:
     """Replay a decision from the outbox or the lake, online or batch.
 
-    Raises NotFoundError where no such decision was logged or its bundle is gone, BundleError where the bundle was
-    changed since.
+    Raises NotFoundError if the decision was not logged or its bundle is gone, BundleError if the bundle was changed.
     """
     decision = find_decision(settings, decision_id)
     return replay_decision(decision, Scorer(_bundle_of(settings, decision)))
 
 
 def replay_decision(decision: Decision, scorer: Scorer) -> Replay:
-    """Replay a decision at hand, with the scorer of its model version."""
+    """Replay a decision with the scorer of its model version."""
     features = scorer.features(load_inputs(decision.inputs, scorer.contract))
     score = scorer.score(features)
     reasons = tuple(scorer.reasons(features)) if score.decision == "decline" else ()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _MANY_ROWS = 200_000
-#: Below this number of defaults a leaf needs fewer of them.
+#: Below this number of defaults the least leaf shrinks.
 _FEW_DEFAULTS = 64
 BOOSTER, TWIN, EXPLAINER = "booster.ubj", "model.onnx", "explainer.npz"
 
@@ -47,12 +47,12 @@ class BoostedTrees:
         return bytes(self.booster.save_raw("ubj"))
 
     def write(self, directory: Path) -> None:
-        """Booster, ONNX twin, and what each way through the trees contributes."""
+        """Write the booster, its ONNX twin, and its table of contributions."""
         forest = Forest.from_booster(self.booster)
         (directory / BOOSTER).write_bytes(self.to_bytes())
         (directory / TWIN).write_bytes(to_onnx(forest))
         with (directory / EXPLAINER).open("wb") as file:
-            # a megabyte or more, read at every start and swap: not compressed
+            # uncompressed: a megabyte or more, read at every start and swap
             np.savez(file, allow_pickle=False, **Explainer.from_forest(forest).to_arrays())
 
 
@@ -64,7 +64,7 @@ class ServedTrees:
     explainer: Explainer
 
     def raw_scores(self, matrix: Matrix) -> NDArray[np.float32]:
-        """Log-odds, shape (n,), to the bit those of the booster."""
+        """Log-odds, shape (n,), equal to the booster's to the bit."""
         return raw_scores(self.session, matrix)
 
     @property
@@ -81,17 +81,17 @@ class ServedTrees:
 class GradientBoosting:
     """XGBoost by histogram, with the contract's monotone constraints.
 
-    ``max_trees`` is the ceiling; ``patience`` is after how many trees without a better tune log loss it stops.
-    ``row_share`` and ``column_share`` are sampled anew for each tree.
+    ``max_trees`` is the ceiling; training stops after ``patience`` trees without a better tune log loss. ``row_share``
+    and ``column_share`` are sampled anew for each tree.
 
-    The defaults were chosen on rows before 2011 H2 of Lending Club (trained to 2009, tested on 2010 H2; trained to
-    2010 H1, tested on 2011 H1), two folds of UCI, and the true probabilities of the simulated lender: depths 2 to 5,
-    shares .3 to .8 and heavier penalties lay within .003 AUC of each other, these best or second on all but the last.
+    The defaults were chosen on rows before 2011 H2 of Lending Club (trained to 2009, tested on 2010 H2; trained to 2010
+    H1, tested on 2011 H1), two folds of UCI, and the true probabilities of the simulated lender: depths 2 to 5, shares
+    .3 to .8 and heavier penalties were within .003 AUC of each other, these best or second on all but the last.
 
-    **Few defaults.** ``min_child_weight`` is the least weight of a leaf, about the number of defaults expected in it.
-    With 49 defaults in 1,181 rows a leaf of 20 is nearly half of everything: no split was left, and the model was a
-    constant of AUC .500. Below 64 defaults in the train rows it shrinks with their square (:meth:`least_leaf`); from 64
-    on nothing changes. Drawn from the simulated lender, five times each, tested on the same 555 loans:
+    **Few defaults.** ``min_child_weight`` is the least weight of a leaf, about its expected number of defaults. With 49
+    defaults in 1,181 rows a leaf of 20 leaves no split, and the model was a constant of AUC .500. Below 64 defaults in
+    the train rows it shrinks with their square (:meth:`least_leaf`). Drawn from the simulated lender, five times each,
+    tested on the same 555 loans:
 
     ==================  ==========  ============  ========
     train rows          20, always  least_leaf    logistic
@@ -102,11 +102,11 @@ class GradientBoosting:
     1,500, 80 defaults  .715        as with 20    .592
     ==================  ==========  ============  ========
 
-    A tenth, a fifth and 4/15 of the defaults gave the same within .007.
-    Depths 1 to 3, a lower learning rate and a lower ``l2`` lay within .015 of it, none above by more than noise.
+    A tenth, a fifth and 4/15 of the defaults gave the same within .007. Depths 1 to 3, a lower learning rate and a
+    lower ``l2`` were within .015, none better by more than noise.
 
-    ``threads``: None takes one below 200,000 train rows and every core above. On 21,000 × 64 one thread took 7 s of
-    processor time and two took 32 s, most of it waiting for each other. The booster's bytes are the same.
+    ``threads``: None is one below 200,000 train rows and every core above. On 21,000 × 64 one thread took 7 s of
+    processor time and two took 32 s, mostly waiting. The booster's bytes are the same.
     """
 
     name: ClassVar[str] = "xgboost"
@@ -134,7 +134,7 @@ class GradientBoosting:
                 raise SettingError(f"{name} must be within (0, 1]: found {getattr(self, name)}")
 
     def least_leaf(self, n_defaults: int) -> float:
-        """``min_child_weight`` for that many defaults in the train rows.
+        """``min_child_weight`` for this number of defaults in the train rows.
 
         >>> [round(GradientBoosting().least_leaf(n), 1) for n in (2, 25, 49, 64, 5000)]
         [1.0, 3.1, 11.7, 20.0, 20.0]
@@ -143,9 +143,9 @@ class GradientBoosting:
         return min(self.min_child_weight, max(few, 1.0))
 
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> BoostedTrees:
-        """Boost on ``train`` until ``patience`` trees brought no better log loss on ``tune``.
+        """Boost on ``train`` until ``patience`` trees bring no better log loss on ``tune``.
 
-        A streamed sample's quantised matrix lies on disk meanwhile. The trees are those of the same rows held.
+        A streamed sample's quantised matrix lies on disk; the trees are the same as in memory.
         """
         parameters = self._parameters(train.defaulted, monotone)
         options = {"max_bin": self.max_bins, "nthread": self._threads(len(train.defaulted))}
@@ -171,7 +171,7 @@ class GradientBoosting:
             early_stopping_rounds=self.patience,
             verbose_eval=False,
         )
-        # one text for one model: the discarded trees and the stopping record would be part of its bytes
+        # equal models, equal bytes: the discarded trees and the stopping record would be part of them
         booster = booster[: booster.best_iteration + 1]
         booster.set_attr(best_iteration=None, best_score=None)
         return BoostedTrees(booster)
@@ -185,7 +185,7 @@ class GradientBoosting:
 
     @staticmethod
     def read(directory: Path) -> BoostedTrees:
-        """The booster, on one thread: no thread waits for another inside a prediction."""
+        """The booster on one thread: no thread waits inside a prediction."""
         import xgboost
 
         booster = xgboost.Booster(model_file=str(directory / BOOSTER))

@@ -9,7 +9,7 @@ DEFAULT: Family = GradientBoosting()
 
 
 def family_of(name: object) -> type[Family]:
-    """The family that a bundle or a lineage names; raises SettingError for one that this version does not know."""
+    """The family that a bundle or a lineage names; raises SettingError if it is unknown."""
     for family in _FAMILIES:
         if family.name == name:
             return family

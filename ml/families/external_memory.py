@@ -1,4 +1,4 @@
-"""XGBoost's matrix over train rows that are encoded a batch at a time; it lies on disk."""
+"""XGBoost's matrix on disk, over train rows that are encoded in batches."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ def external_matrix(sample: StreamedSample, cache: Path, **options: Any) -> "xgb
     import xgboost
 
     class Rows(xgboost.DataIter):
-        """What XGBoost asks for the next batch."""
+        """Gives XGBoost the batches."""
 
         def __init__(self) -> None:
             super().__init__(cache_prefix=str(cache / "matrix"))

@@ -1,4 +1,4 @@
-"""The logistic regression that every family must beat: a baseline, which is never served."""
+"""Logistic regression: the baseline that every family must beat; it is never served."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ class FittedLogistic:
 class LogisticRegression:
     """The baseline: medians for missing values and an indicator of each, standardised columns, a mild ridge (``c``).
 
-    Of a streamed sample it is fitted on 200,000 rows spread over all: a line through 50 columns needs no more.
+    A streamed sample is fitted on 200,000 rows spread over all: 50 columns need no more.
     """
 
     c: float = 0.1
@@ -44,7 +44,7 @@ class LogisticRegression:
         del tune, monotone
         sample = train if isinstance(train, Sample) else train.drawn(_MOST_ROWS)
         pipeline = make_pipeline(
-            # a column without a single value in train stays, as zeros, so that later rows still fit
+            # a column without any value in train stays, as zeros, so that later rows still fit
             SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
             StandardScaler(),
             SklearnLogisticRegression(C=self.c, max_iter=2000),

@@ -1,8 +1,8 @@
-"""What a family of models must be able to do: learn, score, be written into a bundle, and be read from it.
+"""The interface of a family of models: learn, score, write into a bundle, read from it.
 
-A family is a frozen dataclass of settings. Fitting one gives a model; a bundle holds the model twice: in the library's
-own format, which scores blocks of rows, and in a served form, which scores one row in microseconds, gives its reasons,
-and imports no heavy library. Both give the same row the same bits; a gate on every promotion measures it.
+A family is a frozen dataclass of settings; fitting gives a model. A bundle holds the model twice: in the library's
+format, for blocks of rows, and in a served form, which scores and explains one row in microseconds and imports no heavy
+library. Both give the same bits; a gate on every promotion checks it.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Rows × columns, float32: what XGBoost and ONNX Runtime compute in; NaN is missing.
+#: Rows × columns, float32, as XGBoost and ONNX Runtime compute; NaN is missing.
 Matrix = NDArray[np.float32]
-#: Rows encoded at a time where not all fit into memory: about 130 MB of 64 columns.
+#: Rows encoded at a time if not all fit into memory: about 130 MB with 64 columns.
 BATCH_ROWS = 500_000
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows to fit on: the matrix (n, n_columns), and who defaulted (n,)."""
+    """Rows to fit on: the matrix (n, n_columns), and the outcomes (n,)."""
 
     matrix: Matrix
     defaulted: NDArray[np.bool_]
@@ -32,10 +32,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class StreamedSample:
-    """Rows to fit on that are never encoded all at once; ``defaulted`` (n,) is held.
-
-    ``directory``: where a matrix too large for memory may lie.
-    """
+    """Rows to fit on, encoded in batches; ``defaulted`` (n,) is in memory, a large matrix in ``directory``."""
 
     frame: "pd.DataFrame"
     encode: "Callable[[pd.DataFrame], Matrix]"
@@ -50,24 +47,24 @@ class StreamedSample:
             yield self.encode(self.frame.iloc[rows]), self.defaulted[rows]
 
     def drawn(self, n_rows: int) -> Sample:
-        """Up to ``n_rows`` spread evenly over all, encoded; the same rows whenever they are drawn."""
+        """Up to ``n_rows`` spread evenly over all, encoded; always the same rows."""
         places = np.linspace(0, len(self.frame) - 1, num=min(n_rows, len(self.frame)), dtype=np.int64)
         return Sample(self.encode(self.frame.iloc[places]), self.defaulted[places])
 
 
 class Model(Protocol):
-    """What scores blocks of rows."""
+    """Scores blocks of rows."""
 
     def raw_scores(self, matrix: Matrix) -> NDArray[Any]:
-        """Log-odds of default before calibration, shape (n,), of encoded rows; safe in any number of threads."""
+        """Log-odds of default before calibration, shape (n,), of encoded rows; thread-safe."""
         ...
 
 
 class FittedModel(Model, Protocol):
-    """What a family learned."""
+    """The result of fitting a family."""
 
     def importance(self, n_columns: int) -> NDArray[np.float64]:
-        """For each column its share in what the model learned: sums to 1, or all are 0."""
+        """Each column's share of importance: sums to 1, or all are 0."""
         ...
 
     def write(self, directory: Path) -> None:
@@ -76,15 +73,15 @@ class FittedModel(Model, Protocol):
 
 
 class ServedForm(Model, Protocol):
-    """What scores single rows and gives reasons; ``raw_scores`` are float32 values."""
+    """Scores single rows and gives reasons; ``raw_scores`` are float32 values."""
 
     @property
     def expected(self) -> float:
-        """The mean raw score of the training rows: where contributions start from."""
+        """The mean raw score of the training rows, where contributions start."""
         ...
 
     def contributions(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
-        """What each column adds to a row's raw score, shape (n_columns,); with ``expected`` they sum to it."""
+        """Each column's contribution to a row's raw score, shape (n_columns,); with ``expected`` they sum to it."""
         ...
 
 
@@ -97,7 +94,7 @@ class Estimator(Protocol):
 
 
 class Family(Protocol):
-    """Settings that can learn a model that is served; ``name`` and ``files`` stand in the bundle's manifest."""
+    """Settings of a model that can be served; ``name`` and ``files`` stand in the bundle's manifest."""
 
     name: ClassVar[str]
     files: ClassVar[tuple[str, ...]]
@@ -108,7 +105,7 @@ class Family(Protocol):
 
     @staticmethod
     def packages() -> dict[str, str]:
-        """The libraries that fit it, with their versions, for lineage."""
+        """The libraries used for fitting, with versions, for lineage."""
         ...
 
     @staticmethod

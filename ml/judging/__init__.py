@@ -1,6 +1,5 @@
-"""Is a candidate good enough? Metrics, evaluation by split, gates, and the rule of automatic publication."""
+"""Judge a candidate: metrics, evaluation by split, gates, and the rule of automatic publication."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "evaluation",
     "gate",

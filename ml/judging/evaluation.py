@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Floats = NDArray[np.float64]
-#: The candidate's own name among the models of an evaluation.
+#: The candidate's name among the models of an evaluation.
 CANDIDATE = "candidate"
 CHAMPION = "champion"
 BASE_RATE = "base_rate"
-#: What people look at first, of the candidate, and what they compare with the other models.
+#: The candidate's main figures, and those compared with the other models.
 _HEADLINES = ("auc", "auc_low", "auc_high", "gini", "ks", "brier", "ece", "default_rate", "decline_rate", "n")
 _COMPARED = ("auc", "ks", "brier", "ece")
 
 
 @dataclass(frozen=True)
 class ChampionScores:
-    """What the model in service says of the same test rows, in their order."""
+    """The champion's probabilities of the same test rows, in their order."""
 
     version: int
     probabilities: Floats
@@ -35,7 +35,7 @@ class ChampionScores:
 
 @dataclass(frozen=True)
 class SplitScores:
-    """A split's outcomes, months of decision ("2011-07") and each model's probabilities: what figures are made of."""
+    """A split's outcomes, months of decision ("2011-07") and each model's probabilities."""
 
     defaulted: NDArray[np.bool_]
     months: NDArray[np.object_]
@@ -44,7 +44,7 @@ class SplitScores:
 
 @dataclass(frozen=True)
 class Measured:
-    """One model's metrics on a split, or on one month of it (``month`` None: all of it)."""
+    """One model's metrics on a split, or on one ``month`` of it (None: all)."""
 
     split: Split
     month: str | None
@@ -54,7 +54,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The candidate's figures less another model's on the same test loans; a better one has more AUC and less Brier."""
+    """The candidate's figures minus another model's on the same test loans; better is more AUC and less Brier."""
 
     auc: PairedDifference
     brier: PairedDifference
@@ -74,7 +74,7 @@ class Evaluation:
     feature_importance: Mapping[str, float]
 
     def overall(self, split: Split, model: str = CANDIDATE) -> Metrics:
-        """A model's metrics on a whole split; KeyError where it was not measured."""
+        """A model's metrics on a whole split; KeyError if it was not measured."""
         for row in self.measured:
             if (row.split, row.month, row.model) == (split, None, model):
                 return row.metrics
@@ -82,17 +82,17 @@ class Evaluation:
 
     @property
     def base_rate(self) -> Metrics:
-        """What giving every loan tune's default rate comes to on test rows."""
+        """Metrics on test rows of giving every loan tune's default rate."""
         return self.overall("test", BASE_RATE)
 
     @property
     def beside_logistic(self) -> tuple[Metrics, Comparison]:
-        """The logistic baseline's metrics on test rows, and the candidate's figures less its own."""
+        """The logistic baseline's metrics on test rows, and the candidate's figures minus its own."""
         return self.overall("test", LOGISTIC), self.comparisons[LOGISTIC]
 
     @property
     def beside_champion(self) -> tuple[Metrics, Comparison] | None:
-        """The same of the champion; None where there was none."""
+        """The same of the champion; None if there was none."""
         if CHAMPION not in self.comparisons:
             return None
         return self.overall("test", CHAMPION), self.comparisons[CHAMPION]
@@ -109,11 +109,11 @@ class Evaluation:
         ]
 
     def to_metrics(self) -> dict[str, float]:
-        """The figures that MLflow charts and compares, by name; those that could not be measured are left out.
+        """The figures that MLflow charts and compares, by name, without those that could not be measured.
 
-        MLflow groups them by what stands before the slash, in alphabetical order: ``candidate_on_test/auc`` is first,
-        then ``candidate_on_train/auc``, ``gains_on_test/auc_over_logistic`` and ``others_on_test/logistic_auc``. All
-        figures, months included, are in :meth:`to_dict`, which is logged beside them.
+        MLflow groups them by the part before the slash, in alphabetical order: ``candidate_on_test/auc`` first, then
+        ``candidate_on_train/auc``, ``gains_on_test/auc_over_logistic``, ``others_on_test/logistic_auc``.
+        :meth:`to_dict` has all.
         """
         flat: dict[str, float] = {}
         for row in self.measured:
@@ -128,7 +128,7 @@ class Evaluation:
         return {name: value for name, value in flat.items() if not isnan(value)}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; what a model bundle carries as ``metrics.json``."""
+        """Plain JSON types: ``metrics.json`` of a bundle."""
         return {
             "measured": self.to_rows(),
             "comparisons": {
@@ -141,7 +141,7 @@ class Evaluation:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_dict`, also after a trip through JSON."""
+        """The inverse of :meth:`to_dict`."""
         measured = []
         for row in data["measured"]:
             figures = {name: value for name, value in row.items() if name not in ("split", "month", "model")}
@@ -161,17 +161,14 @@ class Evaluation:
 
 
 def compare(defaulted: NDArray[np.bool_], ours: Floats, theirs: Floats) -> Comparison:
-    """The first model's figures less the second's, on the same loans."""
+    """The first model's figures minus the second's, on the same loans."""
     return Comparison(auc=auc_difference(defaulted, ours, theirs), brier=brier_difference(defaulted, ours, theirs))
 
 
 def score_splits(
     candidate: Candidate, training_set: TrainingSet, champion: ChampionScores | None = None
 ) -> dict[Split, SplitScores]:
-    """Every model's probabilities on every split.
-
-    Raises ValueError when the champion's probabilities are not one for each test row.
-    """
+    """Every model's probabilities on every split; raises ValueError unless the champion has one for each test row."""
     scores: dict[Split, SplitScores] = {}
     for split in SPLITS:
         rows = training_set.rows(split)
@@ -190,14 +187,14 @@ def score_splits(
 
 
 def evaluate(candidate: Candidate, training_set: TrainingSet, champion: ChampionScores | None = None) -> Evaluation:
-    """Measure a candidate on all splits; see :func:`score_splits` for the arrays behind the figures."""
+    """Measure a candidate on all splits; :func:`score_splits` gives the arrays behind the figures."""
     return evaluate_scores(candidate, score_splits(candidate, training_set, champion), champion)
 
 
 def evaluate_scores(
     candidate: Candidate, scores: Mapping[Split, SplitScores], champion: ChampionScores | None = None
 ) -> Evaluation:
-    """:func:`evaluate` from scores at hand, for callers that also plot them."""
+    """:func:`evaluate` from given scores, for callers that also plot them."""
     test = scores["test"]
     others = [name for name in test.probabilities if name not in (CANDIDATE, BASE_RATE)]
     return Evaluation(
@@ -220,9 +217,9 @@ def beside_champion(
     probabilities: Floats,
     cut_off: float,
 ) -> Evaluation:
-    """An evaluation made without a champion, with one added: overall, on test rows, in their order.
+    """An evaluation without a champion, with one added: overall, on test rows, in their order.
 
-    ``defaulted``, ``probabilities``: of the same test rows, what became of them and what the candidate says.
+    ``defaulted``, ``probabilities``: outcomes and the candidate's probabilities of the same test rows.
     """
     of_champion = measure(defaulted, champion.probabilities, cut_off=cut_off)
     comparison = compare(defaulted, probabilities, champion.probabilities)
@@ -247,7 +244,7 @@ def _measure_split(split: Split, scores: SplitScores, cut_off: float) -> Iterato
 
 def _months(rows: "pd.DataFrame") -> NDArray[np.object_]:
     months, place = np.unique(rows["decided_at"].to_numpy().astype("datetime64[M]"), return_inverse=True)
-    # one text a month, which its rows share
+    # rows of a month share one text
     return np.array(np.datetime_as_string(months), dtype=np.object_)[place]
 
 

@@ -1,11 +1,10 @@
-"""What a gate is: one object with a name, a claim, the evidence it reads, its limits, a remedy, and ``decide``.
+"""A gate: one object with a name, a claim, the evidence it reads, its limits, a remedy, and ``decide``.
 
-The gates themselves are in :mod:`ml.judging.gates`. To add one, write its class there and name it in ``GATES``.
-Dagster's checks, the limits that a lender may move, what an approval may override, and the walk through history follow
-from it. Evidence that no gate reads yet is one more field of :class:`Evidence`, filled where a candidate is judged:
+To add one, write its class in :mod:`ml.judging.gates` and add it to ``GATES``; Dagster's checks, a lender's limits,
+overrides and the walk through history follow. New evidence is one more field of :class:`Evidence`, filled in
 ``orchestration/defs/training/steps.py`` and ``ml/walk_forward/candidates.py``.
 
-Nothing here imports the training stack: the API and every process that loads Dagster's definitions read the gates.
+Imports no training stack: the API and all Dagster processes read the gates.
 """
 
 from abc import ABC, abstractmethod
@@ -22,9 +21,9 @@ T = TypeVar("T", int, float, tuple[float, float])
 
 @dataclass(frozen=True)
 class ParityEvidence:
-    """What comparing offline and online on real rows found.
+    """Result of comparing offline and online on real rows.
 
-    ``n_mismatches``: rows of which any feature differed by a bit; ``first_mismatch`` describes one of them.
+    ``n_mismatches``: rows with any feature that differed by a bit; ``first_mismatch`` describes one.
     ``max_onnx_difference``: greatest difference of probability between the served model and the booster.
     """
 
@@ -36,10 +35,10 @@ class ParityEvidence:
 
 @dataclass(frozen=True)
 class LoggedEvidence:
-    """What recomputing the features of logged online decisions from their logged inputs found.
+    """Result of recomputing the features of logged online decisions from their logged inputs.
 
-    ``n_different``: decisions of which any feature differed by a bit; ``worst`` describes the feature that did most.
-    ``n_without_bundle``: decisions whose model version's bundle is gone, so that nothing can be said of them.
+    ``n_different``: decisions with any feature that differed by a bit; ``worst`` describes the most frequent feature.
+    ``n_without_bundle``: decisions that cannot be checked, since their version's bundle is gone.
     """
 
     n_decisions: int = 0
@@ -50,7 +49,7 @@ class LoggedEvidence:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that gates read; ``logged``: of the source's online decisions, empty where it has none."""
+    """All that gates read; ``logged``: the source's online decisions, empty if it has none."""
 
     evaluation: "Evaluation"
     signals: "Sequence[FeatureSignal]"
@@ -60,7 +59,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Limit(Generic[T]):
-    """A figure that a gate compares with; a lender's file moves it by name, with a reason."""
+    """A figure that a gate compares with; a lender's file changes it by name, with a reason."""
 
     name: str
     default: T
@@ -69,10 +68,10 @@ class Limit(Generic[T]):
 
 @dataclass(frozen=True)
 class GateLimits:
-    """The limits of one lender: the gates' defaults, but for the ``values`` that the lender moved, by name.
+    """One lender's limits: the gates' defaults, except the ``values`` that the lender moved, by name.
 
-    ``moved``: why each was moved. ``honest_features``: features that the lender states to be no leak, and why: they are
-    measured and shown, and refuse nothing.
+    ``moved``: why each was moved. ``honest_features``: features that the lender declares not to be leaks, and why; they
+    are measured and shown, but refuse nothing.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -86,7 +85,7 @@ class GateLimits:
 
 
 class Finding(NamedTuple):
-    """Whether the evidence keeps a gate's limits, what they require, and what was found."""
+    """Whether the evidence keeps a gate's limits, the requirement, and the finding."""
 
     passed: bool
     required: str
@@ -95,7 +94,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class GateResult:
-    """One gate's decision; ``message`` is a sentence for whoever reads why, with what to do where it was refused."""
+    """One gate's decision; ``message`` is a sentence, with the remedy if it refused."""
 
     gate: str
     passed: bool
@@ -105,11 +104,11 @@ class GateResult:
 
 
 class Gate(ABC):
-    """What a candidate must show before it may be served.
+    """A claim that a candidate must prove before it may be served.
 
-    ``claim``: what is true of a candidate that passed, as a sentence. ``reads``: the part of the evidence it judges;
-    a gate that reads ``logged`` judges what is served, and the same candidate may pass it another day. ``remedy``: what
-    to do where it refused.
+    ``claim``: a sentence, true of a candidate that passed. ``reads``: the part of the evidence it judges; a gate that
+    reads ``logged`` judges the deployed model, and may pass the same candidate another day. ``remedy``: what to do
+    after a refusal.
     """
 
     name: ClassVar[str]
@@ -117,18 +116,18 @@ class Gate(ABC):
     remedy: ClassVar[str]
     reads: ClassVar[Literal["evaluation", "signals", "parity", "logged"]] = "evaluation"
     limits: ClassVar[tuple[Limit[Any], ...]] = ()
-    #: Whether a named person may let a candidate be served that this gate refused.
+    #: Whether a named person may override its refusal.
     may_be_overridden: ClassVar[bool] = True
-    #: Whether what it refuses may know the outcome. The lender's file can state why it does not.
+    #: Whether a refusal means a feature may know the outcome; the lender's file can state why it does not.
     is_about_leakage: ClassVar[bool] = False
 
     @abstractmethod
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
-        """Compare the evidence with the limits; computes no model and touches no lake."""
+        """Compare the evidence with the limits; computes no model and reads no lake."""
 
     @final
     def decide(self, evidence: Evidence, limits: GateLimits) -> GateResult:
-        """The finding as a result, which names each limit that the lender moved, and why."""
+        """The finding as a result that names each limit the lender moved, and why."""
         passed, required, found = self._find(evidence, limits)
         moved = [
             f"{limit.name} moved to {limits[limit]} by the lender: {limits.moved[limit.name]}"

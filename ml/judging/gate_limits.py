@@ -1,4 +1,4 @@
-"""The limits that a lender's file moves; their names and defaults are those that the gates declare."""
+"""A lender's limits; the gates declare names and defaults."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _LIMITS: dict[str, Limit[Any]] = {limit.name: limit for gate in GATES for limit 
 
 
 def limits_of(lender: Lender) -> GateLimits:
-    """The lender's limits; raises SettingError for a name that is not a limit, or a limit that cannot be moved."""
+    """The lender's limits; raises SettingError for an unknown or fixed limit."""
     return GateLimits(
         values={name: _value(lender, name, moved) for name, moved in lender.gates.items()},
         moved={name: moved.reason for name, moved in lender.gates.items()},
@@ -20,7 +20,7 @@ def limits_of(lender: Lender) -> GateLimits:
 
 
 def plain_limits(limits: GateLimits) -> dict[str, Any]:
-    """Every limit and its value, as JSON gives them back: two are equal where every gate decides alike."""
+    """Every limit and its value after JSON: equal dictionaries mean equal decisions."""
     values = {name: limits[limit] for name, limit in _LIMITS.items()}
     return {
         **{name: list(value) if isinstance(value, tuple) else value for name, value in values.items()},

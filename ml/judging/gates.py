@@ -3,15 +3,14 @@
 **No worse than another model.** Against the champion and the logistic baseline, on the same test loans, a candidate
 passes when it is neither visibly nor significantly worse:
 
-- its AUC is at most ``auc_margin`` below theirs or, where the test is too small to detect that, one standard error of
-  the difference (DeLong's, paired);
+- its AUC is at most ``auc_margin`` below theirs or, if the test is too small to detect that, one standard error of the
+  difference (DeLong's, paired);
 - the 95 % interval of the difference does not lie wholly below zero.
 
-To require a significant gain would refuse every retraining whose gain is small, and a retraining on unchanged data,
-whose model equals the champion; to require proof of non-inferiority would refuse a small lender's equal model for want
-of loans. Without the standard error, one in three of a small lender's better models would fail: on 1,271 test loans of
-the simulated lender a model .015 better in truth measured .003 worse, with a standard error of .011. The Brier score is
-held to the champion's in the same way.
+Requiring a significant gain would refuse retrainings with small gains or unchanged data; requiring proof of
+non-inferiority would refuse a small lender's equal model. Without the standard error, one in three of a small lender's
+better models would fail: on 1,271 test loans of the simulated lender a model .015 better in truth measured .003 worse,
+with a standard error of .011. The Brier score is held to the champion's in the same way.
 """
 
 from collections.abc import Sequence
@@ -31,18 +30,18 @@ MIN_TEST_ROWS, MIN_TEST_DEFAULTS = Limit("min_test_rows", 500), Limit("min_test_
 MIN_AUC = Limit("min_auc", 0.60)
 #: What counts as no worse; see the module.
 AUC_MARGIN, BRIER_MARGIN = Limit("auc_margin", 0.005), Limit("brier_margin", 0.001)
-#: Calibration error beyond what luck gives a perfectly calibrated model on the same number of loans.
+#: Calibration error beyond chance for a perfectly calibrated model on the same number of loans.
 MAX_EXCESS_ECE = Limit("max_excess_ece", 0.03)
 #: Bounds of mean probability over default rate.
 MEAN_RATIO = Limit("mean_ratio", (0.75, 1.33))
-# application and behaviour scores rank at .65–.85; beyond .95, or .12 better on the rows it was trained on, something
-# is leaking or memorised
+# application and behaviour scores rank at .65–.85; beyond .95, or .12 better on train rows, suspect leakage or
+# memorising
 MAX_AUC, MAX_TRAIN_TEST_GAP = Limit("max_auc", 0.95), Limit("max_train_test_gap", 0.12)
 # see ml.judging.leakage
 MAX_FEATURE_AUC, MAX_MISSING_AUC = Limit("max_feature_auc", 0.85), Limit("max_missing_auc", 0.75)
 MAX_ISOLATED = Limit("max_isolated", 0.10)
-#: Between the probabilities of the served model and of the booster. Parity is not a matter of degree: what is served is
-#: what was judged, or it is another model.
+#: Between the probabilities of the served model and the booster; fixed, since otherwise another model than the judged
+#: one would be served.
 MAX_ONNX_DIFFERENCE = Limit("max_onnx_difference", 1e-6, is_movable=False)
 
 
@@ -67,7 +66,7 @@ class EnoughLoans(Gate):
 
 
 class Floor(Gate):
-    """An absolute floor, also where there is no champion to compare with."""
+    """An absolute floor, which also holds without a champion."""
 
     name = "auc_reaches_floor"
     claim = "The model ranks defaults better than the floor for any model."
@@ -126,7 +125,7 @@ class NoWorseThanLogistic(Gate):
 
 
 class BeatsBaseRate(Gate):
-    """One number for all loans is the least a model must beat."""
+    """A model must at least beat one number for all loans."""
 
     name = "brier_beats_base_rate"
     claim = "Its probabilities are better than the default rate for every loan."
@@ -145,7 +144,7 @@ class BeatsBaseRate(Gate):
 
 
 class MeanIsCalibrated(Gate):
-    """The level of risk prices the loans."""
+    """Loans are priced by the level of risk."""
 
     name = "mean_probability_matches_default_rate"
     claim = "The level of risk that it expects is the level that came."
@@ -163,7 +162,7 @@ class MeanIsCalibrated(Gate):
 
 
 class BinsAreCalibrated(Gate):
-    """Judged beyond chance: on few loans even a perfect model has an error."""
+    """Judged beyond chance, since even a perfect model has an error on few loans."""
 
     name = "calibration_error_is_small"
     claim = "Of loans it gives 10 %, about 10 % default."
@@ -181,7 +180,7 @@ class BinsAreCalibrated(Gate):
 
 
 class PlausibleAuc(Gate):
-    """A figure too good to be true is not."""
+    """An implausibly high figure suggests leakage."""
 
     name = "auc_is_plausible"
     claim = "The AUC is not implausibly high, which would suggest leakage."
@@ -240,7 +239,7 @@ class NoFeatureKnowsTheOutcome(Gate):
 
 
 class OfflineEqualsOnline(Gate):
-    """Promise 1, on the candidate itself."""
+    """Offline and online features agree on the candidate itself."""
 
     name = "offline_equals_online"
     claim = "On real rows the API computes what the model was trained on, to the bit."
@@ -267,7 +266,7 @@ class OfflineEqualsOnline(Gate):
 
 
 class LoggedFeaturesEqualRecomputed(Gate):
-    """Promise 1, on served decisions: the same candidate may pass when they are fixed."""
+    """Offline and online features agree on served decisions; the same candidate may pass once they are fixed."""
 
     name = "logged_features_equal_recomputed"
     claim = "What was served lately is what the warehouse computes, to the bit."
@@ -293,7 +292,7 @@ class LoggedFeaturesEqualRecomputed(Gate):
         )
 
 
-#: Every gate, in the order in which they are decided and shown.
+#: Every gate, in the order of decision and display.
 GATES: tuple[Gate, ...] = (
     EnoughLoans(),
     Floor(),
@@ -309,17 +308,17 @@ GATES: tuple[Gate, ...] = (
 )
 LEAKAGE = frozenset(gate.name for gate in GATES if gate.is_about_leakage)
 NEVER_OVERRIDDEN = frozenset(gate.name for gate in GATES if not gate.may_be_overridden)
-#: These judge not the candidate but what is served: the same candidate may pass them another day.
+#: Gates that judge the deployed model: the same candidate may pass them another day.
 OF_WHAT_IS_SERVED = frozenset(gate.name for gate in GATES if gate.reads == "logged")
 
 
 def run_gates(evidence: Evidence, limits: GateLimits | None = None) -> tuple[GateResult, ...]:
-    """Decide every gate, in order; the candidate passes when all results do."""
+    """Decide every gate, in order; the candidate passes if all do."""
     return tuple(gate.decide(evidence, limits or GateLimits()) for gate in GATES)
 
 
 def refused(results: Sequence[GateResult]) -> tuple[GateResult, ...]:
-    """The gates that refused; none means the candidate may be promoted."""
+    """The gates that refused; if none did, the candidate may be promoted."""
     return tuple(result for result in results if not result.passed)
 
 

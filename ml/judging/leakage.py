@@ -1,12 +1,12 @@
-"""Signs that a feature knows the outcome: what no honest feature of a loan decision has ever shown.
+"""Signs that a feature knows the outcome.
 
-Each feature is judged alone, on train rows, for three things:
+Each feature is judged alone, on train rows, by three figures:
 
-- ``auc``: how well its value ranks defaults, in the better of the two directions (a category by its default rate);
-- ``missing_auc``: how well its mere absence does (a field filled in only after a default, or only while none happened);
-- ``isolated``: the greatest share of all defaults that one end of its range, one category or its absence sets apart
-  almost pure (at least 95 % defaults). Amounts recovered from defaulted loans rank the rest no better than chance, yet
-  every loan that has one defaulted.
+- ``auc``: how well its value ranks defaults, in the better direction (a category by its default rate);
+- ``missing_auc``: how well its absence does (a field filled in only after a default, or only without one);
+- ``isolated``: the greatest share of all defaults in one end of its range, one category or its absence, where at least
+  95 % defaulted. Amounts recovered from defaulted loans rank the rest no better than chance, yet every loan that has
+  one defaulted.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ PURE = 0.95
 
 @dataclass(frozen=True)
 class FeatureSignal:
-    """What one feature tells about the outcome by itself; all three within 0..1, the AUCs from 0.5."""
+    """One feature's signals; all three within 0..1, the AUCs from 0.5."""
 
     feature: str
     auc: float
@@ -40,7 +40,7 @@ class FeatureSignal:
 def feature_signals(
     training_set: TrainingSet, contract: FeatureContract, *, split: Split = "train"
 ) -> tuple[FeatureSignal, ...]:
-    """Every feature's signal on a split, in contract order, also of features that the model leaves out."""
+    """Every feature's signal on a split, in contract order, including features that the model leaves out."""
     rows, defaulted = training_set.rows(split), training_set.defaulted(split)
     return tuple(_signal(feature, rows[feature.name], defaulted) for feature in contract.features)
 

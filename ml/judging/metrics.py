@@ -1,9 +1,9 @@
-"""How good probabilities of default are, from outcomes: ranking, calibration, and decisions at a cut-off.
+"""Quality of default probabilities by outcomes: ranking, calibration, and decisions at a cut-off.
 
 ``defaulted`` is boolean, shape (n_loans,); ``probability`` a float of the same shape, higher meaning riskier.
 
-A figure that the rows cannot give (the AUC of a month without a default, a precision where nothing was declined) is
-``nan``, never an exception and never a made-up 0.5: tables by month stay complete, and JSON writes it as null.
+A figure that the rows cannot give (the AUC of a month without a default, a precision without declines) is ``nan``,
+never an exception or an invented 0.5: tables by month stay complete, and JSON writes it as null.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class AucEstimate:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """One model's figure less another's on the same loans, with its 95 % interval and two-sided p-value."""
+    """One model's figure minus another's on the same loans, with 95 % interval and two-sided p-value."""
 
     value: float
     standard_error: float
@@ -44,13 +44,13 @@ class PairedDifference:
 
     @property
     def opposite(self) -> "PairedDifference":
-        """The other model's figure less this one's."""
+        """The other model's figure minus this one's."""
         return PairedDifference(-self.value, self.standard_error, -self.high, -self.low, self.p_value)
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """All figures of one model on one set of loans; "predicted default" is a probability at or above the cut-off."""
+    """All figures of one model on one set of loans; "predicted default": probability at or above the cut-off."""
 
     n: int
     n_defaults: int
@@ -81,7 +81,7 @@ class Metrics:
 
 
 def candidate_on_test(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The candidate's figures on all test rows, of a bundle's ``metrics.json``."""
+    """The candidate's figures on all test rows, from a bundle's ``metrics.json``."""
     of_test = ("test", None, "candidate")
     found: dict[str, Any] = next(
         row for row in metrics["measured"] if (row["split"], row["month"], row["model"]) == of_test
@@ -90,7 +90,7 @@ def candidate_on_test(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def measure(defaulted: ArrayLike, probability: ArrayLike, *, cut_off: float) -> Metrics:
-    """Every figure; without rows the counts are 0 and the rest ``nan``."""
+    """All figures; without rows the counts are 0 and the rest ``nan``."""
     y, p = _arrays(defaulted, probability)
     declined = p >= cut_off
     true_positives = int((declined & y).sum())
@@ -124,11 +124,11 @@ def measure(defaulted: ArrayLike, probability: ArrayLike, *, cut_off: float) -> 
 
 
 def roc_auc(defaulted: ArrayLike, probability: ArrayLike) -> AucEstimate:
-    """The chance that a loan that defaulted was scored above one that did not (ties count half), and its interval.
+    """The probability that a defaulted loan is scored above a good one (ties count half), and its interval.
 
-    Variance: DeLong, DeLong, Clarke-Pearson, Biometrics 44 (1988) 837–845, computed from midranks in O(n log n) as
-    Sun, Xu, IEEE Signal Processing Letters 21 (2014) 1389–1393. ``nan`` with one class; no interval where a class has
-    a single loan.
+    Variance: DeLong, DeLong, Clarke-Pearson, Biometrics 44 (1988) 837–845, computed from midranks in O(n log n) as Sun,
+    Xu, IEEE Signal Processing Letters 21 (2014) 1389–1393. ``nan`` with one class; no interval if a class has a single
+    loan.
 
     >>> round(roc_auc([False, True, False, True], [0.1, 0.4, 0.35, 0.8]).value, 6)
     1.0
@@ -145,10 +145,7 @@ def roc_auc(defaulted: ArrayLike, probability: ArrayLike) -> AucEstimate:
 
 
 def auc_difference(defaulted: ArrayLike, first: ArrayLike, second: ArrayLike) -> PairedDifference:
-    """DeLong's paired test of two models on the same loans (sources: :func:`roc_auc`).
-
-    Two models that order the loans alike differ by exactly 0, with p-value 1.
-    """
+    """DeLong's paired test on the same loans (see :func:`roc_auc`); equal order gives exactly 0, p-value 1."""
     y, p = _arrays(defaulted, first)
     _, q = _arrays(defaulted, second)
     of_first, of_second = _placements(y, p), _placements(y, q)
@@ -159,7 +156,7 @@ def auc_difference(defaulted: ArrayLike, first: ArrayLike, second: ArrayLike) ->
 
 
 def brier_difference(defaulted: ArrayLike, first: ArrayLike, second: ArrayLike) -> PairedDifference:
-    """Paired test of two models' squared errors on the same loans; below zero the first is better."""
+    """Paired test of two models' squared errors on the same loans; negative: the first is better."""
     y, p = _arrays(defaulted, first)
     _, q = _arrays(defaulted, second)
     if len(y) < 2:
@@ -205,10 +202,10 @@ def ece(defaulted: ArrayLike, probability: ArrayLike, *, n_bins: int = ECE_BINS)
 
 
 def ece_by_chance(probability: ArrayLike, *, n_bins: int = ECE_BINS) -> float:
-    """The ECE to expect of a perfectly calibrated model on that many loans, from the luck of the draw alone.
+    """The ECE that chance alone gives a perfectly calibrated model on the same number of loans.
 
-    In a bin of n loans the default rate scatters by s = sqrt(Σ p(1 − p)) / n; the mean absolute value of a normal
-    deviation is s·sqrt(2/π).
+    In a bin of n loans the default rate scatters by s = sqrt(Σ p(1 − p)) / n; a normal deviation has the mean absolute
+    value s·sqrt(2/π).
     """
     p = np.asarray(probability, dtype=np.float64)
     if not len(p):
@@ -220,7 +217,7 @@ def ece_by_chance(probability: ArrayLike, *, n_bins: int = ECE_BINS) -> float:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Bins of equal numbers of loans, from safest to riskiest, empty ones left out: what a calibration plot draws."""
+    """Bins of equal numbers of loans, safest first, without empty ones, for a calibration plot."""
 
     n: NDArray[np.int64]
     mean_probability: Floats

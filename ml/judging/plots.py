@@ -1,7 +1,4 @@
-"""Four pictures of a candidate, as PNG bytes, each titled with what it shows.
-
-Drawn without pyplot, hence without a display, global state or a window: safe in any thread of any process.
-"""
+"""Four plots of a candidate, as PNG bytes; without pyplot, so thread-safe and without a display."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -108,7 +105,7 @@ def feature_importance(evaluation: Evaluation, *, most: int = 20) -> bytes:
 
 
 def score_distribution(evaluation: Evaluation, scores: Mapping[Split, SplitScores]) -> bytes:
-    """How test probabilities of loans that defaulted and of loans that did not spread, with the cut-off."""
+    """Distribution of test probabilities by outcome, with the cut-off."""
     test, metrics = scores["test"], evaluation.overall("test")
     probabilities = test.probabilities[CANDIDATE]
     figure, axes = _figure(
@@ -136,7 +133,7 @@ def score_distribution(evaluation: Evaluation, scores: Mapping[Split, SplitScore
 def open_figure(
     title: str, *, panels: int = 1, size: tuple[float, float] = (7.2, 4.6)
 ) -> "tuple[Figure, Sequence[Axes]]":
-    """A figure in the house's style, its panels one above another with a shared horizontal axis."""
+    """A figure in the house's style; its panels stand one above another and share the horizontal axis."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -166,7 +163,7 @@ def _figure(title: str, *, height: float = 4.6) -> "tuple[Figure, Axes]":
 
 def _curve(axes: "Axes", scores: SplitScores, model: str, colour: str, label: str, *, dashed: bool = False) -> None:
     if scores.defaulted.all() or not scores.defaulted.any():
-        axes.plot([], [], color=colour, label=label)  # its label still says that there is nothing to measure
+        axes.plot([], [], color=colour, label=label)  # the label still says that there is nothing to measure
         return
     false_rate, true_rate = _roc_points(scores.defaulted, scores.probabilities[model])
     style = (0, (4, 2)) if dashed else "solid"
@@ -176,7 +173,7 @@ def _curve(axes: "Axes", scores: SplitScores, model: str, colour: str, label: st
 def _roc_points(
     defaulted: NDArray[np.bool_], probabilities: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """False and true positive rates from the riskiest score down, thinned to what a picture can show."""
+    """False and true positive rates from the riskiest score down, thinned for a plot."""
     order = np.argsort(-probabilities, kind="stable")
     y, p = defaulted[order], probabilities[order]
     ends = np.flatnonzero(np.append(p[1:] != p[:-1], True))
@@ -208,6 +205,6 @@ def _figure_text(value: float) -> str:
 def png(figure: "Figure") -> bytes:
     """The figure as PNG; the same figure gives the same bytes."""
     buffer = BytesIO()
-    # no date and no version inside: the same figures give the same bytes
+    # without date and version: equal figures give equal bytes
     figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
     return buffer.getvalue()

@@ -1,23 +1,21 @@
-"""Whether a run may put what it trained in service by itself: the rule beside the gates.
+"""The rule by which a run may publish what it trained, after the gates (:mod:`ml.judging.gates`).
 
-The gates (:mod:`ml.judging.gates`) say whether a version may be served at all. This rule says whether it takes the
-champion's place without a person's word. A candidate that passed its gates is
+The gates decide whether a version may be served; this rule, whether it replaces the champion without a person. A
+candidate that passed its gates is
 
-- a **first model**, where its lender has no champion: the gates alone decide, and it is published;
-- a **refresh**, where its features (their version and definitions), its family and its settings are the champion's
-  and its newest labelled decision is not older than the champion's. It is published when it is no worse on the newest
-  mature loans, the out-of-time test rows, as the gate against the champion defines it. To require a gain of a refresh
-  would keep an ageing model for want of proof;
-- a **change** otherwise. It is published only when it is better: the 95 % interval of the difference of AUC on the same
-  loans (DeLong's, paired) lies above zero, and its Brier score is no worse. A change that is not shown to be better is
-  registered and waits for a person: ``loanlake model promote`` or ``approve``, with name and reason. One with another
-  version of the features begins as challenger in shadow, unless a challenger runs already.
+- a **first model** if its lender has no champion: it is published;
+- a **refresh** if its features (version and definitions), family and settings are the champion's and its newest
+  labelled decision is not older. It is published if it is no worse on the out-of-time test rows, as the gate against
+  the champion defines it. Requiring a gain would keep an ageing model for want of proof;
+- a **change** otherwise. It is published only if it is better: the 95 % interval of the AUC difference on the same
+  loans (DeLong's, paired) lies above zero, and its Brier score is no worse. Otherwise it is registered and waits for
+  ``loanlake model promote`` or ``approve``, with name and reason. One with another version of the features begins as a
+  challenger in shadow, unless a challenger runs already.
 
-What lies upstream of the features (a lender's staging SQL, label rules of the dbt project) is not compared: a change
-there is a refresh, judged by the gates.
+Changes upstream of the features (a lender's staging SQL, label rules of the dbt project) count as a refresh.
 
-``always`` publishes what passed its gates by the word of a named person who gives a reason; ``never`` only registers.
-Approval, where ``LOANLAKE_APPROVAL`` requires it, comes before any of this.
+``always`` publishes what passed its gates if a named person gives a reason; ``never`` only registers. Approval, if
+``LOANLAKE_APPROVAL`` requires it, comes first.
 """
 
 from collections.abc import Mapping
@@ -32,7 +30,7 @@ from ml.training.lineage import Lineage
 from warehouse.lenders.rules import PublishMode
 
 Action = Literal["publish", "shadow", "wait"]
-#: The rule in one line, for the answers of a run.
+#: The rule in one line, for a run's answers.
 RULE = (
     "a refresh (features, family and settings of the champion) is published if it is no worse on the newest mature "
     "loans; a change only if it is better by a paired 95 % interval, or if a person decides so"
@@ -41,7 +39,7 @@ RULE = (
 
 @dataclass(frozen=True)
 class Publication:
-    """What the rule decided on a candidate that passed its gates, and why, in a sentence that goes into the history."""
+    """The rule's decision on a candidate that passed its gates; the reason goes into the history."""
 
     action: Action
     why: str
@@ -49,7 +47,7 @@ class Publication:
 
 @dataclass(frozen=True)
 class Rival:
-    """The champion that a candidate would replace, and the candidate's figures less its own on the same test loans."""
+    """The champion to replace, and the candidate's figures minus its own on the same test loans."""
 
     version: int
     lineage: Lineage
@@ -64,7 +62,7 @@ def decide(
     reason: str = "",
     limits: GateLimits | None = None,
 ) -> Publication:
-    """Apply the rule of the module; ``rival``: None where the lender has no champion; ``reason``: of ``always``."""
+    """Apply this module's rule; ``rival``: None if the lender has no champion; ``reason``: of ``always``."""
     if mode == "never":
         return Publication("wait", "since this run only registers (publish: never)")
     if mode == "always":
@@ -90,7 +88,7 @@ def _beside(candidate: Lineage, rival: Rival, limits: GateLimits) -> Publication
 
 
 def changes(candidate: Lineage, champion: Lineage) -> tuple[str, ...]:
-    """What makes a candidate more than a refresh of the champion, in words; nothing for a refresh."""
+    """What makes a candidate more than a refresh of the champion, in words; empty for a refresh."""
     found = []
     if candidate.feature_version != champion.feature_version:
         found.append(f"features {candidate.feature_version} in place of {champion.feature_version}")

@@ -1,6 +1,5 @@
 """Compare decisions with training rows and with outcomes, month by month: drift, skew, performance, retraining."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "drift",
     "drift_figures",

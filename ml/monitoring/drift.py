@@ -1,18 +1,17 @@
-"""How far a month's decisions have moved from the training rows: counted in SQL, over every row.
+"""How far a month's decisions have moved from the training rows, counted in SQL over every row.
 
-The SQL is built from the feature contract, so a new feature is monitored without another line of code. Per feature and
-month it gives:
+The SQL is built from the feature contract, so new features are monitored without more code. Per feature and month:
 
 - **PSI**, sum over bins of ``(current - reference) * ln(current / reference)``. Numeric bins are the reference's
-  deciles; a value that spans two deciles or more has a bin of its own, so that a column of few values can be seen to
-  move in both directions. Categorical bins are the contract's values and ``other``. Missing values are a bin. Shares
-  are ``(n + 0.5) / (N + 0.5 * bins)``, so an empty bin is finite and weighs as little as its sample is small.
-- **Kolmogorov-Smirnov** for numeric features, exact over all values present; the p-value is the asymptotic one of
+  deciles; a value that spans two deciles or more has its own bin, so that columns of few values show moves in both
+  directions. Categorical bins are the contract's values and ``other``. Missing values are a bin. Shares are ``(n + 0.5)
+  / (N + 0.5 * bins)``, so an empty bin stays finite.
+- **Kolmogorov-Smirnov** for numeric features, exact over present values; asymptotic p-value, as
   ``scipy.stats.ks_2samp(method="asymp")``.
-- **chi-squared** for categorical and boolean features, over the values present, without continuity correction.
+- **chi-squared** for categorical and boolean features, over present values, without continuity correction.
 - the change in the share of missing values.
 
-Whether a PSI is drift depends on what it would be without any: see :class:`ml.monitoring.limits.DriftRule`.
+:class:`ml.monitoring.limits.DriftRule` says from which PSI on there is drift.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,9 +45,9 @@ _SCORE = "probability"
 
 @dataclass(frozen=True, kw_only=True)
 class _Drift:
-    """What is measured of features and of scores alike.
+    """Measures of features and scores alike.
 
-    ``psi_limit``: above it the month has drifted; None where nothing can tell. ``is_severe``: the PSI is far beyond it.
+    ``psi_limit``: above it the month has drifted; None if nothing can tell. ``is_severe``: the PSI is far beyond it.
     """
 
     month: date
@@ -66,8 +65,8 @@ class _Drift:
 class FeatureDrift(_Drift):
     """One row of ``monitoring.feature_drift``. Counts include missing values; a statistic of another kind is None.
 
-    ``missing_share_limit``: above it the change of the share of missing values is drift, in either direction; None for
-    a month of too few decisions to be judged.
+    ``missing_share_limit``: a greater change of the share of missing values, in either direction, is drift; None for a
+    month of too few decisions.
     """
 
     feature: str
@@ -86,13 +85,13 @@ class FeatureDrift(_Drift):
 
     @property
     def psi_of_limit(self) -> float:
-        """PSI as a share of its limit, by which features can be compared; 0 where there is none."""
+        """PSI as a share of its limit, to compare features; 0 if there is none."""
         return self.psi / self.psi_limit if self.psi_limit else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreDrift(_Drift):
-    """One row of ``monitoring.score_drift``; no ``psi_limit`` for a month of too few decisions to be judged."""
+    """One row of ``monitoring.score_drift``; ``psi_limit`` is None for a month of too few decisions."""
 
     mean_reference: float
     mean_current: float
@@ -110,7 +109,7 @@ def record_feature_drift(
     *,
     reference_snapshot: int,
 ) -> tuple[FeatureDrift, ...]:
-    """Measure, and make ``monitoring.feature_drift`` say so; months whose figures did not change are not rewritten."""
+    """Measure, and update ``monitoring.feature_drift``; months with unchanged figures are not rewritten."""
     with connect(settings) as con:
         rows = measure_feature_drift(con, model, contract, reference_snapshot=reference_snapshot)
     replace_months(settings, "monitoring.feature_drift", model, rows)
@@ -123,7 +122,7 @@ def record_score_drift(
     *,
     reference_scores: Path,
 ) -> tuple[ScoreDrift, ...]:
-    """Measure, and make ``monitoring.score_drift`` say so; months whose figures did not change are not rewritten."""
+    """Measure, and update ``monitoring.score_drift``; months with unchanged figures are not rewritten."""
     with connect(settings) as con:
         rows = measure_score_drift(con, model, reference_scores=reference_scores)
     replace_months(settings, "monitoring.score_drift", model, rows)
@@ -140,8 +139,8 @@ def measure_feature_drift(
 ) -> tuple[FeatureDrift, ...]:
     """Compare every feature of every month's decisions with the model's training rows at ``reference_snapshot``.
 
-    ``months``: first days; None for all that have decisions. Raises MonitoringError where the snapshot holds no
-    training rows of the source.
+    ``months``: first days; None for all with decisions. Raises MonitoringError if the snapshot has no training rows of
+    the source.
     """
     load_reference(con, contract, source=model.source, snapshot=reference_snapshot)
     load_decisions(con, contract, model, months=months)
@@ -149,10 +148,7 @@ def measure_feature_drift(
 
 
 def compare_features(con: duckdb.DuckDBPyConnection, contract: FeatureContract) -> tuple[FeatureDrift, ...]:
-    """Compare the two temporary tables of :mod:`ml.monitoring.samples`, feature by feature and month by month.
-
-    Both have the ``month`` of each row.
-    """
+    """Compare the two temporary tables of :mod:`ml.monitoring.samples`, feature by feature and month by month."""
     cuts = read_cuts(con, [feature.name for feature in contract.features if feature.kind == "numeric"])
 
     of_cohorts = contract.features_made_of("cohort")
@@ -174,8 +170,8 @@ def measure_score_drift(
 ) -> tuple[ScoreDrift, ...]:
     """Compare each month's probabilities with those of the training rows.
 
-    ``reference_scores``: Parquet file with a column ``probability``, one row a training row. Raises MonitoringError
-    where it has none.
+    ``reference_scores``: Parquet file with a column ``probability``, one row per training row. Raises MonitoringError
+    if it has none.
     """
     con.execute(
         f"create or replace temp table {REFERENCE} as select {_SCORE}::double as {_SCORE} "
@@ -205,9 +201,9 @@ def compare_scores(con: duckdb.DuckDBPyConnection) -> tuple[ScoreDrift, ...]:
 
 
 def ks_p_value(ks: float, n_reference: int, n_current: int) -> float:
-    """Chance of a Kolmogorov-Smirnov statistic of at least ``ks`` between two samples of one distribution.
+    """P-value of a Kolmogorov-Smirnov statistic ``ks``, as ``scipy.stats.ks_2samp(method="asymp")``.
 
-    As ``scipy.stats.ks_2samp(method="asymp")``: the one-sample distribution at the effective size n * m / (n + m).
+    Uses the one-sample distribution at the effective size n * m / (n + m).
     """
     from scipy.stats import kstwo
 
@@ -216,7 +212,7 @@ def ks_p_value(ks: float, n_reference: int, n_current: int) -> float:
 
 
 def chi2_p_value(chi2: float, freedom: int) -> float:
-    """Chance of a chi-squared statistic of at least ``chi2`` with this many degrees of freedom."""
+    """P-value of a chi-squared statistic with this number of degrees of freedom."""
     from scipy.special import chdtrc
 
     return float(chdtrc(freedom, chi2))
@@ -251,7 +247,6 @@ def _score_drift(row: Mapping[str, Any], *, mean_reference: float, mean_current:
 
 
 def _figures(row: Mapping[str, Any], reference_months: Sequence[float] | None = None) -> dict[str, Any]:
-    """The fields of :class:`_Drift`."""
     sizes = {name: row[name] for name in ("n_reference", "n_current")}
     limit = _RULE.psi_limit(**sizes, n_bins=row["n_bins"], reference_months=reference_months)
     return {

@@ -1,6 +1,6 @@
-"""The newest month's drift of the versions in service, as a small file beside ``deployment.json``.
+"""The newest month's drift of the versions in service, in a small file beside ``deployment.json``.
 
-For whoever must not open the lake to know: the API shows it at ``/metrics``. Whoever measures drift writes it.
+The measuring process writes it; the API shows it at ``/metrics`` without opening the lake.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ml.monitoring.drift import FeatureDrift, ScoreDrift
     from ml.monitoring.samples import MonitoredModel
 
-#: Stands for a model's own score among the features.
+#: The model's score among the features.
 SCORE = "probability"
 
 
@@ -42,7 +42,7 @@ class VersionDrift(msgspec.Struct, frozen=True):
 def newest_month(
     model: "MonitoredModel", features: "Sequence[FeatureDrift]", scores: "Sequence[ScoreDrift]"
 ) -> VersionDrift | None:
-    """The figures of the newest month that can be judged, else of the newest measured; None where there is none."""
+    """The newest judged month's figures, else the newest measured; None if there are none."""
     rows: list[FeatureDrift | ScoreDrift] = [*features, *scores]
     months = {row.month for row in rows if row.is_judged} or {row.month for row in rows}
     if not months:
@@ -54,12 +54,12 @@ def newest_month(
 
 
 def publish_drift(settings: Settings, source: str, versions: Sequence[VersionDrift]) -> None:
-    """Put these in the place of what the source's file said before."""
+    """Replace the figures in the source's file."""
     replace_file(settings.drift(source), msgspec.json.format(msgspec.json.encode(versions)).decode() + "\n")
 
 
 def read_drift(settings: Settings, source: str) -> tuple[VersionDrift, ...]:
-    """What was published last; none where nothing was. Raises MonitoringError where the file is no such thing."""
+    """The last published figures, or none; raises MonitoringError for an invalid file."""
     path = settings.drift(source)
     try:
         return msgspec.json.decode(path.read_bytes(), type=tuple[VersionDrift, ...])

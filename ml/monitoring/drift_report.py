@@ -1,7 +1,7 @@
 """Evidently's data-drift report of one month, for reading: HTML and JSON files under the home's reports.
 
-The figures that alerts and gates use are those of ``ml.monitoring.drift``, over every row. This renders a sample:
-Evidently takes 13-17 s for 100,000 rows of 41 columns, and 10 s to import.
+Alerts and gates use ``ml.monitoring.drift``, over every row. This is a sample: Evidently takes 13-17 s for 100,000 rows
+of 41 columns, and 10 s to import.
 """
 
 import html
@@ -38,11 +38,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """Where the report is, and what it is of.
+    """A report's place and content.
 
-    ``n_reference`` and ``n_decisions`` are all rows there were, ``n_sample_*`` those that were drawn. ``n_drifted``
-    counts columns by Evidently's own tests. ``left_out``: features without a single value on one side, which it cannot
-    compare.
+    ``n_reference`` and ``n_decisions`` count all rows, ``n_sample_*`` those drawn. ``n_drifted``: columns by
+    Evidently's own tests. ``left_out``: features without any value on one side, which it cannot compare.
     """
 
     html: Path
@@ -67,7 +66,7 @@ def write_drift_report(
 ) -> DriftReport:
     """Compare the month's decisions with the training rows; ``sample`` is drawn from each, by default 5,000 rows.
 
-    Raises MonitoringError where the month has no decisions, or the snapshot no training rows.
+    Raises MonitoringError if the month has no decisions, or the snapshot no training rows.
     """
     sample = sample or Draw(5_000)
     with connect(settings) as con:
@@ -113,7 +112,7 @@ def _totals(
 
 
 def _frame(con: "duckdb.DuckDBPyConnection", contract: FeatureContract, table: str) -> "pd.DataFrame":
-    # booleans as text: Evidently then shows true and false, and a missing value beside them does not become a number
+    # as text: Evidently shows true and false, and a missing value does not turn booleans into numbers
     columns = ", ".join(
         identifier(feature.name)
         if feature.kind == "numeric"
@@ -126,7 +125,7 @@ def _frame(con: "duckdb.DuckDBPyConnection", contract: FeatureContract, table: s
 def _run_evidently(
     contract: FeatureContract, reference: "pd.DataFrame", current: "pd.DataFrame"
 ) -> tuple[str, dict[str, Any]]:
-    # set before the import: Evidently reports its use to a server unless this variable exists
+    # before the import: Evidently reports its use to a server unless this variable exists
     os.environ.setdefault("DO_NOT_TRACK", "1")
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
@@ -140,7 +139,7 @@ def _run_evidently(
         Dataset.from_pandas(current, data_definition=definition),
         Dataset.from_pandas(reference, data_definition=definition),
     )
-    # a test that could not be computed is NaN, which JSON readers other than Python's refuse
+    # a test that could not be computed is NaN, which only Python's JSON readers accept
     figures: dict[str, Any] = json.loads(result.json(), parse_constant=lambda _: None)
     return result.get_html_str(as_iframe=False), figures
 

@@ -1,9 +1,9 @@
-"""The SQL that compares one column of the decisions, month by month, with the same column of the training rows.
+"""SQL that compares one column of the decisions, month by month, with the same column of the training rows.
 
 :func:`feature_sql` reads the two temporary tables of ``ml.monitoring.samples`` and gives one row a month: month,
-n_reference, n_current, n_missing_reference, n_missing_current, n_bins (those that hold a row of either side), psi, and
-for numbers ks with n_present_reference and n_present_current, for labels chi2 with chi2_freedom. It is plain text, so
-that anyone can run it in a shell and see where a figure comes from.
+n_reference, n_current, n_missing_reference, n_missing_current, n_bins (with a row on either side), psi; for numbers ks
+with n_present_reference and n_present_current, for labels chi2 with chi2_freedom. It is plain text, to run in any
+shell.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ from warehouse.features.contract import FeatureColumn
 from warehouse.sql.quoting import identifier, literal
 
 _DECILES = [tenth / 10 for tenth in range(1, 10)]
-#: Added to the rows of every bin before shares are taken, so that an empty bin stays finite.
+#: Added to the rows of every bin before shares are computed, so that an empty bin stays finite.
 PSEUDO_COUNT = 0.5
-#: The bin of missing values, of numbers and of labels.
+#: The bin of missing values, for numbers and for labels.
 _NO_NUMBER, _NO_LABEL = "-1", "'missing'"
 
 
@@ -26,9 +26,9 @@ _NO_NUMBER, _NO_LABEL = "-1", "'missing'"
 class Cuts:
     """Where the bins of a number begin.
 
-    ``above``: the reference's deciles, ascending, each the inclusive upper end of a bin. ``at``: those that span two
-    deciles or more; such a value has a bin of its own. A column that is 95 % ones moves between two bins when its zeros
-    become many, where deciles alone (all of them 1) would make one bin of everything.
+    ``above``: the reference's deciles, ascending, each the inclusive upper end of a bin. ``at``: values that span two
+    deciles or more, with a bin each. A column that is 95 % ones then has two bins, where deciles alone (all 1) would
+    make one.
     """
 
     above: tuple[float, ...] = ()
@@ -36,7 +36,7 @@ class Cuts:
 
 
 def read_cuts(con: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> Mapping[str, Cuts]:
-    """The cuts of every numeric column, from one pass over the reference; none for a column without values."""
+    """The cuts of every numeric column, from one pass over the reference; empty without values."""
     if not columns:
         return {}
     deciles = ", ".join(f"quantile_disc({identifier(column)}, {_DECILES})" for column in columns)
@@ -45,14 +45,14 @@ def read_cuts(con: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> Mapping
 
 
 def feature_sql(feature: FeatureColumn, cuts: Cuts) -> str:
-    """The statement for a feature of the contract; ``cuts`` matter to numbers only."""
+    """The statement for a feature of the contract; only numbers use ``cuts``."""
     if feature.kind == "numeric":
         return number_sql(feature.name, cuts)
     return label_sql(feature.name, _labels(feature))
 
 
 def reference_months_sql(feature: FeatureColumn, cuts: Cuts) -> str:
-    """PSI of each month of the reference against its other months, one row a month in which the feature has a value."""
+    """PSI of each month of the reference against its other months, one row per month with a value."""
     is_number = feature.kind == "numeric"
     bin_of = _number_bin(identifier(feature.name), cuts) if is_number else _label_bin(feature.name, _labels(feature))
     missing = _NO_NUMBER if is_number else _NO_LABEL
@@ -163,7 +163,7 @@ order by month
 """
 
 
-# r and c: rows of the reference (less those left out) and of the month in a bin; only bins that hold a row are bins
+# r and c: rows of the reference (without those left out) and of the month in a bin; empty bins do not count
 _PSI = """
 sides as (
     select
@@ -204,7 +204,6 @@ def _cuts(deciles: Sequence[float]) -> Cuts:
 
 
 def _number_bin(value: str, cuts: Cuts) -> str:
-    """SQL of a number's bin."""
     steps = [f"({value} > {_double(cut)})::integer" for cut in cuts.above]
     steps += [f"({value} >= {_double(cut)})::integer" for cut in cuts.at]
     return f"if({value} is null, {_NO_NUMBER}, {' + '.join(['0', *steps])})"
@@ -215,9 +214,8 @@ def _labels(feature: FeatureColumn) -> Sequence[str]:
 
 
 def _label_bin(column: str, values: Sequence[str]) -> str:
-    """SQL of a label's bin."""
     listed, label = ", ".join(literal(value) for value in values), f"{identifier(column)}::varchar"
-    # the prefix keeps a listed value named "other" or "missing" apart from ours
+    # the prefix separates a listed value named "other" or "missing" from ours
     return f"case when {label} is null then {_NO_LABEL} when {label} in ({listed}) then '=' || {label} else 'other' end"
 
 

@@ -1,16 +1,13 @@
-"""Feature skew: what decisions were made with, against what the warehouse says they should have been made with.
+"""Feature skew: the values that decisions used, against those the warehouse says they should have used.
 
-Two kinds, both of what was scored online, decisions and the scores of a challenger in shadow alike:
+Two kinds, of all online scores, including those of a challenger in shadow:
 
-- ``logged_features``: the features that were logged against those the version's own SQL makes of the logged inputs.
-  Any difference means that the request path computes something else than the warehouse; see
-  ``ml.monitoring.logged_features``.
-- ``history_freshness``: the history and cohort inputs that the online store gave against those that were known before
-  the decision, by all the lake has learnt since (``monitoring.decision_history``). Differences come from a store that
-  was not refreshed, and from rows that reached the lake late.
+- ``logged_features``: the logged features against the version's own SQL on the logged inputs. Any difference is an
+  error of the request path; see ``ml.monitoring.logged_features``.
+- ``history_freshness``: the online store's history and cohort inputs against those known before the decision, by all
+  the lake knows now (``monitoring.decision_history``). Causes: a store that was not refreshed, and late rows.
 
-Only months are measured in which something can have changed since they were measured last; see
-``ml.monitoring.skew_months``.
+Only months that may have changed are measured again; see ``ml.monitoring.skew_months``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,10 +36,10 @@ TABLE = "monitoring.feature_skew"
 
 @dataclass(frozen=True)
 class MeasuredSkew:
-    """What ``monitoring.feature_skew`` says of each version of a source, and what this pass did for it.
+    """The content of ``monitoring.feature_skew`` for each version of a source, and what this pass measured.
 
-    ``months``: those measured in this pass; a version that is missing had nothing new. ``without_bundle``: versions
-    that can't be measured, since their bundle is no longer here.
+    ``months``: measured in this pass; a version without an entry had nothing new. ``without_bundle``: versions that
+    can't be measured, since their bundle is gone.
     """
 
     rows: dict[MonitoredModel, tuple[FeatureSkew, ...]]
@@ -51,14 +48,11 @@ class MeasuredSkew:
 
 
 def record_feature_skew(settings: Settings, source: str) -> MeasuredSkew:
-    """Measure every version that scored online, where something is new, and make ``monitoring.feature_skew`` say so.
-
-    Rows of versions whose bundle is gone stay as they are.
-    """
+    """Measure versions with new online scores into ``monitoring.feature_skew``; rows without a bundle stay."""
     measured: dict[MonitoredModel, tuple[Sequence[date] | None, tuple[FeatureSkew, ...]]] = {}
     without_bundle = []
     with connect(settings) as con:
-        # before anything is read: what comes in meanwhile is measured again the next time
+        # before reading: later changes are measured next time
         snapshot = current_snapshot(con)
         for model in _scorers(con, source, None):
             contract = _contract_of(settings, model)
@@ -87,10 +81,7 @@ def measure_feature_skew(
     snapshot: int,
     months: Sequence[date] | None = None,
 ) -> tuple[FeatureSkew, ...]:
-    """Both kinds, of what one model version scored online.
-
-    ``snapshot``: the lake's, at or before what is read; the rows say that they hold until then.
-    """
+    """Both kinds, for one version's online scores; valid until ``snapshot``, at or before the data read."""
     logged = compare_logged_features(con, contract, model, months=months)
     freshness = compare_history(con, contract, model, months=months)
     return (
@@ -106,7 +97,7 @@ def compare_history(
     *,
     months: Sequence[date] | None = None,
 ) -> Tallies:
-    """By month, each history or cohort input that the warehouse still computes: how many were given otherwise."""
+    """By month, each history or cohort input that the warehouse still computes: how often the given value differs."""
     kept = {row[0] for row in con.execute(f"describe {HISTORY}").fetchall()}
     looked_up = [column for column in contract.inputs_of("history", "cohort") if column.name in kept]
     if not looked_up:
@@ -134,7 +125,7 @@ def compare_history(
 
 
 def logged_evidence(settings: Settings, source: str, *, since: datetime) -> LoggedEvidence:
-    """What the gate ``logged_features_equal_recomputed`` judges: all that came into the lake since a moment."""
+    """The evidence of gate ``logged_features_equal_recomputed``: all that came into the lake since a moment."""
     n_decisions = n_different = n_without_bundle = 0
     worst: list[tuple[FeatureSkew, MonitoredModel]] = []
     with connect(settings) as con:
@@ -166,7 +157,7 @@ def _described(row: FeatureSkew, model: MonitoredModel) -> str:
 
 @contextmanager
 def _history_of(con: duckdb.DuckDBPyConnection, months: Sequence[date] | None) -> Iterator[None]:
-    """Make the view of history compute these months alone; None: all."""
+    """Restrict the view of history to these months; None: all."""
     if months is None:
         yield
         return
@@ -201,7 +192,7 @@ def _contract_of(settings: Settings, model: MonitoredModel) -> FeatureContract |
 
 
 def _last_measured(con: duckdb.DuckDBPyConnection, model: MonitoredModel) -> int | None:
-    """The snapshot until which every month of the version is measured; None where none is."""
+    """The snapshot until which all months of the version are measured, or None."""
     where, parameters = decisions_of(model, None)
     row = con.execute(f"select max(lake_snapshot) from {TABLE} where {where}", parameters).fetchone()
     return row[0] if row else None

@@ -1,11 +1,9 @@
-"""The limits of monitoring: the one place where they stand. They are applied when a month is measured.
+"""All limits of monitoring; they are applied when a month is measured.
 
-The tables of ``monitoring`` store the limit that held for a month and the verdict. Alerts, metrics, sensors, the walk
-through history and pages read these; none of them compares with a number of its own. A month of too few decisions or
-outcomes has no limit: it is measured and not judged.
+The ``monitoring`` tables store each month's limit and verdict; alerts, metrics, sensors, the walk through history and
+pages read them. A month of too few decisions or outcomes is measured but not judged, and has no limit.
 
-The functions below the rules say why a judged month asks for another training. Sensors ask them of the newest judged
-month in the lake, a walk through history of the month that had just ended.
+The functions below the rules say why a judged month needs a new training.
 """
 
 import math
@@ -21,22 +19,20 @@ from ml.judging.metrics import candidate_on_test
 class DriftRule:
     """When a feature or score counts as drifted.
 
-    ``psi``: above it, and above what sampling alone would give in 1 of 100 months, is drift. PSI of two samples from
-    one distribution is close to ``(1/n + 1/m)`` times chi-squared with ``bins - 1`` degrees of freedom (Yurdakul and
+    ``psi``: drift is above it, and above what sampling alone gives in 1 of 100 months. PSI of two samples from one
+    distribution is close to ``(1/n + 1/m)`` times chi-squared with ``bins - 1`` degrees of freedom (Yurdakul and
     Naranjo, Statistical properties of the population stability index, Journal of Risk Model Validation 14(4), 2020),
-    which a month of 50 decisions often takes above 0.2.
+    which is often above 0.2 for a month of 50 decisions.
 
-    That holds for rows drawn one by one. A feature made of cohort inputs has one value for all loans of a segment and
-    day: a month of 2,000 loans is a dozen draws. Such a month must also stand out among the reference's own months:
-    the share of them, and of itself, whose PSI is as great is at most ``among_months`` (the p-value of a Monte Carlo
-    test: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 4.2). Fewer than
-    ``1 / among_months - 1`` months of reference can't tell.
+    That holds for independent rows. A cohort feature has one value for all loans of a segment and day: a month of 2,000
+    loans is a dozen draws. It must also stand out among the reference's own months: the share of them, and of itself,
+    whose PSI is as great is at most ``among_months`` (a Monte Carlo p-value: Davison and Hinkley, Bootstrap Methods and
+    their Application, 1997, section 4.2). Fewer than ``1 / among_months - 1`` months of reference can't tell.
 
-    ``missing_share_change``: a limit for the share of missing values, as an absolute difference, against its normal
+    ``missing_share_change``: limit of the absolute change of the share of missing values, with its normal
     approximation.
 
-    ``min_decisions``: a month of fewer is measured and not judged, so that it has no limits. A few calls of one person
-    who tries the API are no sample of the applicants, whatever a test says of them.
+    ``min_decisions``: a month of fewer is not judged: one person's trial calls are not a sample of the applicants.
 
     ``severe_times``: a PSI of this many times its limit is severe.
     """
@@ -50,10 +46,9 @@ class DriftRule:
     def psi_limit(
         self, *, n_reference: int, n_current: int, n_bins: int, reference_months: Sequence[float] | None = None
     ) -> float | None:
-        """The PSI above which a month of these sizes has drifted; None where nothing can tell.
+        """The PSI above which a month of these sizes has drifted; None if nothing can tell.
 
-        ``reference_months``: for a feature made of cohort inputs, the PSI of each of the reference's months against the
-        others.
+        ``reference_months``: for a cohort feature, the PSI of each reference month against the others.
 
         >>> DriftRule().psi_limit(n_reference=20_000, n_current=2_000, n_bins=11)
         0.2
@@ -69,7 +64,7 @@ class DriftRule:
             limit = max(limit, (1 / n_reference + 1 / n_current) * float(chdtri(n_bins - 1, 0.01)))
         if reference_months is None:
             return limit
-        # at most this number of the reference's months may be as far from the others
+        # maximum number of reference months that may be as far from the others
         n_as_far = math.floor(self.among_months * (len(reference_months) + 1)) - 1
         return None if n_as_far < 0 else max(limit, sorted(reference_months, reverse=True)[n_as_far])
 
@@ -80,10 +75,7 @@ class DriftRule:
     def missing_share_limit(
         self, reference: float, current: float, *, n_reference: int, n_current: int
     ) -> float | None:
-        """By how much the shares of missing values must differ to be drift: the limit, or the noise of the samples.
-
-        None for a month of fewer than ``min_decisions``.
-        """
+        """The change of a missing share that is drift: the limit, or sampling noise; None below ``min_decisions``."""
         if n_current < self.min_decisions:
             return None
         pooled = (reference * n_reference + current * n_current) / (n_reference + n_current)
@@ -95,24 +87,24 @@ class DriftRule:
 class SkewRule:
     """When online values that differ from the warehouse's are an alert.
 
-    Any logged feature that differs is. History that was stale in a share of a month's decisions is beyond
-    ``stale_history_share``, in a month of at least ``min_decisions``.
+    Any different logged feature is one; stale history is, in more than ``stale_history_share`` of a month's decisions
+    if the month has at least ``min_decisions``.
     """
 
     stale_history_share: float = 0.1
     min_decisions: int = 100
 
     def logged_limit(self) -> float:
-        """The share of decisions with a wrong logged feature above which it is an alert."""
+        """The greatest share of decisions with a wrong logged feature that is not an alert."""
         return 0.0
 
     def history_limit(self, n_decisions: int) -> float | None:
-        """The share of decisions with stale history above which it is an alert; None for a month of too few."""
+        """The greatest share of decisions with stale history that is not an alert; None for too few decisions."""
         return self.stale_history_share if n_decisions >= self.min_decisions else None
 
 
 class PromotedAuc(NamedTuple):
-    """The AUC that a model was promoted with, and the lower end of its 95 % interval."""
+    """A model's AUC at promotion, and the lower end of its 95 % interval."""
 
     value: float
     low: float
@@ -125,7 +117,7 @@ class PromotedAuc(NamedTuple):
 
 
 class PerformanceVerdict(NamedTuple):
-    """The limits of a month's mature decisions, and whether they keep them; none for a month that is not judged."""
+    """A month's limits, and whether its mature decisions keep them; no limits for a month that is not judged."""
 
     auc_limit: float | None = None
     default_rate_limit: float | None = None
@@ -159,7 +151,7 @@ class PerformanceRule:
         mean_probability: float,
         tested: PromotedAuc | None = None,
     ) -> PerformanceVerdict:
-        """Judge a month; ``tested``: of the version that decided, None where only the floor counts.
+        """Judge a month; ``tested``: the AUC of the version that decided, None if only the floor counts.
 
         >>> month = {"n_mature": 900, "n_defaults": 90, "default_rate": 0.1, "mean_probability": 0.1}
         >>> PerformanceRule().judge(auc=0.60, tested=PromotedAuc(0.70, 0.68), **month)[::2]
@@ -178,17 +170,17 @@ class PerformanceRule:
         )
 
 
-#: One feature that moves is normal life; when half of them have, the applicants are others than those trained on.
+#: Single features often move; if half of them have, the applicants differ from those trained on.
 DRIFTED_FEATURE_SHARE: Final = 0.5
 
 
 def scores_have_drifted(month: date, *, psi: float, is_drifted: bool) -> str | None:
-    """Why a month's scores ask for a training, None where they do not."""
+    """Why a month's scores need a new training, or None."""
     return f"scores drifted in {month:%Y-%m}, PSI {psi:.3f}" if is_drifted else None
 
 
 def features_have_drifted(month: date, *, n_drifted: int, n_features: int) -> str | None:
-    """Why a month's features ask for a training, None where they do not."""
+    """Why a month's features need a new training, or None."""
     if n_drifted < DRIFTED_FEATURE_SHARE * n_features:
         return None
     return f"{n_drifted} of {n_features} features drifted in {month:%Y-%m}"
@@ -197,7 +189,7 @@ def features_have_drifted(month: date, *, n_drifted: int, n_features: int) -> st
 def performance_has_decayed(
     month: date, *, auc: float | None, auc_limit: float, default_rate: float, default_rate_limit: float
 ) -> str | None:
-    """Why a month's mature decisions ask for a training: worse ranked than when tested, or riskier than expected."""
+    """Why a month's mature decisions need a new training: worse ranking than in the test, or more risk."""
     if auc is not None and auc < auc_limit:
         return f"AUC {auc:.4f} in {month:%Y-%m}, below its limit of {auc_limit:.4f}"
     if default_rate > default_rate_limit:

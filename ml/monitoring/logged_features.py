@@ -1,9 +1,7 @@
-"""Logged features against what the version's own SQL makes of the logged inputs.
+"""Compare logged features with the version's own SQL on the logged inputs.
 
-``ml.bundle.parity`` asks, before a version is promoted, whether the compiled form of its SQL computes what dbt
-computed. This asks, of decisions that were made and of those that a challenger in shadow would have made, whether it
-did: DuckDB runs the version's SQL, its very text as the bundle has it, over a table made of the log's inputs, and every
-feature is compared to the bit.
+``ml.bundle.parity`` checks the compiled SQL before promotion. This checks real decisions, and those of a challenger in
+shadow: DuckDB runs the bundle's own SQL text on a table of the log's inputs, and every feature is compared to the bit.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BATCH_ROWS = 100_000
-#: Decisions that DuckDB refuses are found one by one; this number shows that the SQL is wrong, not the rows.
+#: Decisions that DuckDB refuses are found one by one; beyond this number the SQL is wrong, not the rows.
 _MOST_REFUSED = 100
 
 
@@ -37,9 +35,9 @@ def compare_logged_features(
     months: Sequence[date] | None = None,
     ingested_since: datetime | None = None,
 ) -> Tallies:
-    """Recompute the features of what the model scored online; by month and feature, how many differ.
+    """Recompute the features of the model's online scores; by month and feature, how many differ.
 
-    A decision on whose inputs DuckDB stops with an error counts as different. Memory stays at one batch of rows.
+    A decision on whose inputs DuckDB stops with an error counts as different. Memory holds one batch of rows.
     """
     tallies: Tallies = {}
     with duckdb.connect() as own:
@@ -51,7 +49,7 @@ def compare_logged_features(
 
 
 class _OwnText:
-    """A database of its own, in which the relation that the version's SQL names holds logged inputs."""
+    """A separate database in which the relation of the version's SQL holds logged inputs."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, contract: FeatureContract) -> None:
         self._con = con
@@ -95,7 +93,7 @@ class _OwnText:
     def _compare(self, batch: "pa.RecordBatch") -> Tallies:
         self._con.register("batch", batch)
         self._con.execute(f"create or replace table {self._relation} as select given.* from batch")
-        # row n of the text is of input n: DuckDB keeps the order of a select without join, filter or grouping
+        # row n of the result is of input n: DuckDB keeps the order of a select without join, filter or grouping
         return tally(
             self._con,
             f"(select decision_id, month, seen as logged, computed from batch "
@@ -127,5 +125,5 @@ def _logged(
 
 
 def read_json(column: str, types: str) -> str:
-    """SQL of a column of the log as a struct; what cannot be read is null, in the row that has it alone."""
+    """SQL of a column of the log as a struct; unreadable text is null in its row alone."""
     return f"case when json_valid({column}) then from_json({column}, '{types}') end"

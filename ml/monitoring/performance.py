@@ -1,7 +1,4 @@
-"""How good a month's decisions turned out to be, once their labels are mature: computed in SQL, over every row.
-
-The same measures as ``ml.judging.metrics``, which judges candidates before they are promoted.
-"""
+"""Quality of a month's mature decisions, in SQL over every row; measures as in ``ml.judging.metrics``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +13,7 @@ from ml.monitoring.tables import replace_months
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
-#: Probabilities are kept this far from 0 and 1 in the log loss, as ``ml.judging.metrics.log_loss`` keeps them.
+#: Clips probabilities in the log loss, as ``ml.judging.metrics.log_loss`` does.
 _LOG_EDGE = 1e-15
 
 
@@ -24,9 +21,9 @@ _LOG_EDGE = 1e-15
 class Performance:
     """One row of ``monitoring.model_performance``.
 
-    ``auc``, ``gini`` and ``ks`` are None where all mature decisions ended the same way. ``ece`` is over ten bins of
-    equal numbers of decisions. The limits and verdicts are those of :class:`ml.monitoring.limits.PerformanceRule`; a
-    month that is not judged has no limits.
+    ``auc``, ``gini`` and ``ks`` are None if all mature decisions had the same outcome. ``ece`` is over ten bins of
+    equal numbers of decisions. Limits and verdicts: :class:`ml.monitoring.limits.PerformanceRule`; none for a month
+    that is not judged.
     """
 
     month: date
@@ -55,7 +52,7 @@ class Performance:
 def record_performance(
     settings: Settings, model: MonitoredModel, *, tested: PromotedAuc | None = None
 ) -> tuple[Performance, ...]:
-    """Measure, and make ``monitoring.model_performance`` say so; months whose figures did not change stay."""
+    """Measure, and update ``monitoring.model_performance``; months with unchanged figures are not rewritten."""
     with connect(settings) as con:
         rows = measure_performance(con, model, tested=tested)
     replace_months(settings, "monitoring.model_performance", model, rows)
@@ -65,10 +62,10 @@ def record_performance(
 def measure_performance(
     con: duckdb.DuckDBPyConnection, model: MonitoredModel, *, tested: PromotedAuc | None = None
 ) -> tuple[Performance, ...]:
-    """One row for each month with a mature decision; ``tested``: the version's own AUC, which limits the month's.
+    """One row per month with a mature decision; ``tested``: the version's own AUC, which limits the month's.
 
-    A label is the warehouse's mature one (``training.lbl_default``), else the outcome last reported over HTTP for that
-    application. Every decision counts, also the second one on the same application.
+    A label is the warehouse's mature one (``training.lbl_default``), else the application's last outcome reported over
+    HTTP. Every decision counts, including a second one on the same application.
     """
     where, parameters = decisions_of(model, None)
     labelled = _LABELLED.format(decisions=model.decisions, where=where)
@@ -82,10 +79,10 @@ def measure_labelled(
     *,
     tested: PromotedAuc | None = None,
 ) -> tuple[Performance, ...]:
-    """One row for each month in which a decision has a label.
+    """One row per month with a labelled decision.
 
-    ``labelled``: a query of ``month``, ``p`` (the probability given) and ``is_default`` (null where not known), one row
-    a decision.
+    ``labelled``: a query of ``month``, ``p`` (the probability given) and ``is_default`` (null if unknown), one row per
+    decision.
     """
     found = [Performance(*row) for row in con.execute(_SQL.format(labelled=labelled), list(parameters)).fetchall()]
     return tuple(_judged(month, tested) for month in found)

@@ -1,6 +1,6 @@
 """The two sides of every comparison over time: a model's training rows, and its decisions by month.
 
-Both become temporary tables of the reader's own connection, one typed column a feature, missing and NaN alike as null.
+Both are temporary tables of the reader's connection, one typed column per feature, missing and NaN as null.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,11 @@ from warehouse.features.contract import FeatureColumn, FeatureContract, Kind
 from warehouse.lake.training_rows import rows_at
 from warehouse.sql.quoting import identifier
 
-#: Names of the temporary tables that :func:`load_reference` and :func:`load_decisions` make.
+#: The temporary tables of :func:`load_reference` and :func:`load_decisions`.
 REFERENCE, CURRENT = "monitored_reference", "monitored_current"
 
 PREDICTIONS, SHADOW_PREDICTIONS = "serving.predictions", "serving.shadow_predictions"
-#: For a from clause: all that was scored with what the online store held, the decisions of callers and what a
-#: challenger in shadow would have decided.
+#: A from clause of all online scores: callers' decisions and those of a challenger in shadow.
 SCORED_ONLINE = f"""(
     select * from {PREDICTIONS} where route <> 'backfill'
     union all by name
@@ -33,7 +32,7 @@ _TYPES: dict[Kind, str] = {"numeric": "double", "boolean": "boolean", "categoric
 
 @dataclass(frozen=True)
 class Draw:
-    """At most ``n_rows`` rows, drawn by the hash of each row's id and ``seed``: the same rows whenever it is drawn."""
+    """At most ``n_rows`` rows, drawn by the hash of each row's id and ``seed``: always the same rows."""
 
     n_rows: int
     seed: int = 0
@@ -41,10 +40,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class MonitoredModel:
-    """The model version whose decisions are measured, and the source whose borrowers they are about.
-
-    ``decisions``: the table they are in; of a challenger in shadow, what it would have decided.
-    """
+    """The model version to measure, and its source; ``decisions``: the table of its decisions."""
 
     source: str
     name: str
@@ -60,11 +56,9 @@ def load_reference(
     snapshot: int,
     sample: Draw | None = None,
 ) -> int:
-    """Load the rows the model was fitted on, with the ``month`` of each, as the lake's ``snapshot`` holds them.
+    """Load the rows the model was fitted on, with each ``month``, at the lake's ``snapshot``; return their number.
 
-    Returns their number.
-
-    Raises MonitoringError where the snapshot holds no training rows of the source.
+    Raises MonitoringError if the snapshot has no training rows of the source.
     """
     table = training_table(contract.version)
     columns = ", ".join(present(feature, identifier(feature.name)) for feature in contract.features)
@@ -91,10 +85,7 @@ def load_decisions(
     months: Sequence[date] | None = None,
     sample: Draw | None = None,
 ) -> int:
-    """Load the features the model saw, with the ``month`` of each decision; returns the number of decisions.
-
-    ``months``: first days of months; None for all.
-    """
+    """Load the features the model saw, with ``month``; return their number. ``months``: first days; None: all."""
     columns = ", ".join(present(feature, f"seen.{identifier(feature.name)}") for feature in contract.features)
     where, parameters = decisions_of(model, months)
     con.execute(
@@ -112,7 +103,7 @@ def decisions_of(model: MonitoredModel, months: Sequence[date] | None) -> tuple[
     where = "source = $1 and model_name = $2 and model_version = $3"
     parameters: list[object] = [model.source, model.name, model.version]
     if months is not None:
-        # the bounds let whole files be skipped by their statistics, which the list alone would not
+        # with bounds, unlike the list alone, DuckDB skips whole files by their statistics
         where += (
             " and list_contains($4::date[], date_trunc('month', decided_at)::date)"
             " and decided_at >= list_min($4::date[]) and decided_at < list_max($4::date[]) + interval 1 month"
@@ -122,7 +113,7 @@ def decisions_of(model: MonitoredModel, months: Sequence[date] | None) -> tuple[
 
 
 def count(con: duckdb.DuckDBPyConnection, table: str) -> int:
-    """Rows of a table."""
+    """Number of rows of a table."""
     return int(con.execute(f"select count(*) from {table}").fetchall()[0][0])
 
 

@@ -1,11 +1,10 @@
-"""Which months of a version's online scores have to be measured for skew again, by what changed in the lake.
+"""The months of a version's online scores to measure for skew again, by what changed in the lake.
 
-A month's figures depend on its decisions as they were logged, and on the history known before them. So a month is due
-when a decision of it came in, or when a row of the core tables changed that was known before its end: a row known at K
-can only be history to decisions after K. In use that is the month that runs, and with late rows those back to theirs.
+A month depends on its logged decisions and on the history known before them. It is due when a new decision of it
+arrived, or when a core row known before its end changed: a row known at K is history only to decisions after K. That is
+usually the running month and, with late rows, those back to theirs.
 
-If the changes are unknown (snapshots have expired, a table or the view of history was rebuilt), all months
-are due.
+If the changes are unknown (snapshots expired, a table or the view of history was rebuilt), all months are due.
 """
 
 from collections.abc import Sequence
@@ -17,9 +16,9 @@ from ml.monitoring.samples import PREDICTIONS, SCORED_ONLINE, SHADOW_PREDICTIONS
 from warehouse.lake.changes import changed_rows, changed_tables
 
 HISTORY = "monitoring.decision_history"
-#: Tables that history is made of, and from when on a row of theirs can count.
+#: The tables of history, and when a row begins to count.
 _KNOWN_FROM = {
-    # its application's decision counts from its own time, where the lender's files have an earlier one than the log
+    # an application's decision counts from the lender's time, if that is earlier than the log's
     "core.int_applications": "least(known_at, decided_at)",
     "core.int_statements": "known_at",
     "core.int_outcomes": "known_at",
@@ -29,7 +28,7 @@ _KNOWN_FROM = {
 def months_to_measure(
     con: duckdb.DuckDBPyConnection, model: MonitoredModel, *, since: int | None
 ) -> Sequence[date] | None:
-    """First days of the months that may differ from what was measured at the lake's snapshot ``since``; None: all."""
+    """First days of the months that may have changed since the lake's snapshot ``since``; None: all."""
     if since is None or HISTORY in changed_tables(con, after=since):
         return None
     logged = [changed_rows(con, table, after=since) for table in (PREDICTIONS, SHADOW_PREDICTIONS)]

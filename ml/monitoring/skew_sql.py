@@ -1,6 +1,6 @@
-"""Two values of each column of each decision, online and offline: where they differ and how far, counted in one pass.
+"""Compare two values of each column of each decision, online and offline, in one pass.
 
-Differing means by a bit: null is not zero, ``0.0`` is not ``-0.0``; every NaN is one NaN. In Python the same rule is
+Values differ by a bit: null is not zero, ``0.0`` is not ``-0.0``; all NaN are equal, as in
 ``ml.bundle.logged_values.same_bits``.
 """
 
@@ -16,7 +16,7 @@ from ml.monitoring.limits import SkewRule
 
 SkewKind = Literal["logged_features", "history_freshness"]
 
-#: The column of the row that counts decisions in which any column differs.
+#: The column name of the row that counts decisions with any difference.
 ANY = "(any)"
 _MOST_EXAMPLES = 3
 _DOUBLES = {"double", "float"}
@@ -35,7 +35,7 @@ class Pair:
 
     @property
     def differs(self) -> str:
-        """SQL that is true where the two differ, and false or null where they are equal."""
+        """SQL that is true if the two differ, else false or null."""
         differs = f"{self.online} is distinct from {self.offline}"
         if self.data_type in _DOUBLES:
             differs += f" or (not isnan({self.online}) and signbit({self.online}) <> signbit({self.offline}))"
@@ -43,7 +43,7 @@ class Pair:
 
     @property
     def distance(self) -> str:
-        """SQL of how far apart two present values are, times in days; null where no distance is defined."""
+        """SQL of the distance of two present values, times in days; null if undefined."""
         if self.data_type in _TIMES:
             distance = f"abs(epoch({self.online}) - epoch({self.offline})) / 86400"
         elif self.data_type in _DOUBLES | _WHOLE_NUMBERS:
@@ -57,11 +57,10 @@ class Pair:
 class FeatureSkew:
     """One row of ``monitoring.feature_skew``, without its owner and time.
 
-    ``n_missing_online``, ``n_missing_offline``: decisions that have the value on the other side only. Distances are
-    over the decisions whose values are both present and differ, times in days; None where there are none.
-    ``mean_age_days``: how old the history used was, for the row of any column of ``history_freshness``.
-    ``different_share_limit``: above it the share is an alert; None where it is not judged. ``lake_snapshot``: until
-    which it holds.
+    ``n_missing_online``, ``n_missing_offline``: decisions with the value on the other side only. Distances are over
+    decisions with two different values, times in days; None without any. ``mean_age_days``: age of the history used,
+    for the row of any column of ``history_freshness``. ``different_share_limit``: above it the share is an alert; None
+    if not judged. ``lake_snapshot``: until which it is valid.
     """
 
     month: date
@@ -82,7 +81,7 @@ class FeatureSkew:
 
 @dataclass
 class Tally:
-    """Counts of one column and month, to which batches add."""
+    """Counts of one column and month, summed over batches."""
 
     n_decisions: int = 0
     n_different: int = 0
@@ -95,7 +94,7 @@ class Tally:
     examples: tuple[str, ...] = ()
 
     def add(self, other: "Tally") -> None:
-        """Count the decisions of another batch too."""
+        """Add the counts of another batch."""
         self.n_decisions += other.n_decisions
         self.n_different += other.n_different
         self.n_missing_online += other.n_missing_online
@@ -108,7 +107,7 @@ class Tally:
         self.examples = tuple(sorted({*self.examples, *other.examples})[:_MOST_EXAMPLES])
 
     def row(self, month: date, kind: SkewKind, column_name: str, lake_snapshot: int) -> FeatureSkew:
-        """What the monitoring table says of it."""
+        """The row of the monitoring table."""
         return FeatureSkew(
             month=month,
             kind=kind,
@@ -128,7 +127,7 @@ class Tally:
 
 
 def _limit(kind: SkewKind, column_name: str, n_decisions: int) -> float | None:
-    """Each logged feature is judged; of history, only whether a decision had any that was stale."""
+    """Each logged feature is judged; of history, only whether a decision used any stale input."""
     if kind == "logged_features":
         return SkewRule().logged_limit()
     return SkewRule().history_limit(n_decisions) if column_name == ANY else None
@@ -148,7 +147,7 @@ def tally(
 ) -> Tallies:
     """Compare every pair over every row of ``relation``, which has ``decision_id`` and ``month``.
 
-    ``relation``: what follows ``from``. ``age_days``: SQL of the age of the history that a decision used.
+    ``relation``: text after ``from``. ``age_days``: SQL of the age of the history that a decision used.
     """
     anything = " or ".join(pair.differs for pair in pairs)
     members = [
@@ -176,13 +175,13 @@ def tally(
 
 
 def merge(into: Tallies, other: Tallies) -> None:
-    """Add one batch's counts to those before it."""
+    """Add one batch's counts to the sum."""
     for key, found in other.items():
         into.setdefault(key, Tally()).add(found)
 
 
 def rows_of(tallies: Tallies, kind: SkewKind, *, lake_snapshot: int) -> tuple[FeatureSkew, ...]:
-    """The table's rows, by month, the row of any column first and the columns in contract order."""
+    """The table's rows, by month: the row of any column first, then the columns in contract order."""
     return tuple(found.row(month, kind, name, lake_snapshot) for (month, name), found in tallies.items())
 
 
@@ -193,7 +192,6 @@ def columns_that_differ(rows: Iterable[FeatureSkew]) -> list[FeatureSkew]:
 
 
 def _member(differs: str, distance: str, missing_online: str, missing_offline: str, age_days: str) -> str:
-    """One struct a column, its fields those of :class:`Tally`."""
     return f"""{{
         'n_different': count(*) filter (where {differs}),
         'n_missing_online': count(*) filter (where {missing_online}),

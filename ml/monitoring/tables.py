@@ -1,7 +1,4 @@
-"""Monitoring tables: a month's rows are replaced as a whole, in one transaction, and only when a figure changed.
-
-Measuring again writes no snapshot.
-"""
+"""Monitoring tables: one transaction replaces a month's rows, and only if a figure changed."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,15 +11,15 @@ from warehouse.lake.connection import connect, writer
 from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings
 
-#: What tells a table's rows of one month apart, where it has it.
+#: Columns that identify a row within a month, if the table has them.
 _KEYS = ("feature", "kind", "column_name")
 _OWNER = ("source", "model_name", "model_version")
-# DuckDB adds doubles in whatever order its threads finish, so the last digits of a sum differ between two runs
+# DuckDB sums doubles in the order its threads finish, so last digits differ between runs
 _RELATIVE_TOLERANCE = 1e-9
 
 
 class Measurement(Protocol):
-    """A row of a monitoring table without its owner and time: a frozen dataclass with the table's column names."""
+    """A row of a monitoring table without owner and time: a frozen dataclass with the table's column names."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -39,10 +36,10 @@ def replace_months(
     *,
     months: Sequence[date] | None = None,
 ) -> tuple[date, ...]:
-    """Make ``table`` hold exactly ``rows`` for this model and these months; returns the months that were rewritten.
+    """Make ``table`` hold exactly ``rows`` for this model and these months; return the rewritten months.
 
-    ``months`` None means all: stored months that ``rows`` lacks are removed. Nothing is written, and no lease taken,
-    when the stored figures already equal ``rows``.
+    ``months`` None means all: stored months missing from ``rows`` are removed. If the figures are equal, nothing is
+    written and no lease is acquired.
     """
     columns = [column for column in program_tables()[table] if column not in (*_OWNER, "measured_at")]
     measured = _by_month(asdict(row) for row in rows)
@@ -87,7 +84,7 @@ def _write(
             [model.source, model.name, model.version, list(months)],
         )
         if complete:
-            # one statement: a lake writes a file for each insert
+            # one statement: the lake writes a file for each insert
             con.register("measured", pa.Table.from_pylist(complete))
             casts = ", ".join(
                 f"{column}::{data_type} as {column}" for column, data_type in program_tables()[table].items()

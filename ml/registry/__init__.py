@@ -1,6 +1,5 @@
-"""Registered versions: the home's record of them, who approved them, what is deployed, and their display in MLflow."""
+"""Registered versions: the home's record, approvals, the deployment, and their display in MLflow."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "approval",
     "bundle_erasure",

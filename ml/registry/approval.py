@@ -1,6 +1,6 @@
-"""May this version answer anybody: what its gates said, what a person approved, and which refusals they overrode.
+"""Whether a version may be served: its gates, a person's approval, and overridden refusals.
 
-Approvals are lines of a file of the home, so that they outlive MLflow's tags and go with a backup; MLflow shows them.
+Approvals are lines of a file of the home, so that they outlive MLflow's tags and are in backups; MLflow shows them.
 """
 
 from collections.abc import Sequence
@@ -41,11 +41,11 @@ class Approval:
 
     @property
     def why(self) -> str:
-        """What the history of deployments says of a version that is served for it."""
+        """The reason in the deployment history of a version served by this approval."""
         return f"approved: {self.reason}" + (f" (overriding {', '.join(self.overridden)})" if self.overridden else "")
 
     def is_of(self, model_name: str, model_version: int) -> bool:
-        """Whether it is of that version of that model."""
+        """Whether it approves that version of that model."""
         return (self.model_name, self.model_version) == (model_name, model_version)
 
 
@@ -61,9 +61,8 @@ def approve(
 ) -> Approval:
     """Store a person's approval of a registered version, and tag it in MLflow; the caller serves the version.
 
-    ``source`` defaults to the active one. Raises NotFoundError for a version that is not registered, SettingError
-    without a reason or for a gate that did not refuse it, and GateRefusal if a refusal stands: one that is not
-    overridden, or never can be.
+    ``source`` defaults to the active one. Raises NotFoundError for an unregistered version, SettingError without a
+    reason or for a gate that did not refuse it, and GateRefusal for a refusal that is not or cannot be overridden.
     """
     found = get_version(settings, source or settings.active_source(), version)
     approval = _checked(found, reason, overrides, serve, by)
@@ -82,10 +81,10 @@ def approve_once(
     serve: bool = True,
     by: str,
 ) -> tuple[Approval, bool]:
-    """Approve without MLflow; :func:`ml.rollout.promotion.promote_approved` acts on it. Also whether it is new.
+    """Approve without MLflow; :func:`ml.rollout.promotion.promote_approved` acts on it. Also returns whether it is new.
 
-    An approval that still stands, because its version is about to be served or is served, is not given twice. Raises
-    as :func:`approve`.
+    An approval that still stands, because its version is about to be served or is served, is not repeated. Raises as
+    :func:`approve`.
     """
     approval = _checked(found, reason, overrides, serve, by)
     with deployment_turn(settings):
@@ -105,24 +104,18 @@ def tag_approval(settings: Settings, approval: Approval) -> None:
 
 
 def unserved_approval(settings: Settings) -> Approval | None:
-    """The newest approval that is still valid: no version was put in service since. None if there is none.
-
-    One that is older than a promotion or a rollback is no reason to undo it.
-    """
+    """The newest approval that is still valid, or None: a later promotion or rollback ends an approval."""
     newest = next((approval for approval in reversed(read_approvals(settings)) if approval.serve), None)
     served = read_deployment(settings)
     if newest is None or (served is not None and served.is_version(newest.model_name, newest.model_version)):
         return None
     in_service = [change.at for change in read_history(settings) if change.action in ("publish", "rollback")]
-    # both are ISO 8601 with milliseconds, in UTC; of the same millisecond an approval is the later word
+    # both are ISO 8601 with milliseconds, in UTC; in the same millisecond the approval is the later one
     return newest if not in_service or newest.at >= in_service[-1] else None
 
 
 def require_unserved(settings: Settings, approval: Approval) -> None:
-    """Raise NotFoundError if it is not to be followed any more; holds only in a deployment turn.
-
-    Reading the version took seconds, and what a person rolled back meanwhile is not to be undone.
-    """
+    """Raise NotFoundError if a rollback or promotion has ended it; call it in a deployment turn."""
     if unserved_approval(settings) != approval:
         raise NotFoundError(
             f"the approval of {approval.model_name} version {approval.model_version} is not to be followed any more: "
@@ -131,7 +124,7 @@ def require_unserved(settings: Settings, approval: Approval) -> None:
 
 
 def read_approvals(settings: Settings) -> list[Approval]:
-    """Every approval, oldest first. Raises SettingError naming the line that is none."""
+    """Every approval, oldest first. Raises SettingError naming an invalid line."""
     return read_lines(settings.approvals, partial(msgspec.convert, type=Approval), what="approval")
 
 
@@ -144,12 +137,12 @@ def find_approval(settings: Settings, model_name: str, model_version: int) -> Ap
 
 
 def require_passed(settings: Settings, found: RegisteredVersion) -> None:
-    """Raise GateRefusal, with each reason, for a version that was archived or that a gate refused for good."""
+    """Raise GateRefusal, with each reason, for a version that was archived or finally refused."""
     _require_passed(found, find_approval(settings, found.name, found.version))
 
 
 def require_approved(settings: Settings, found: RegisteredVersion) -> None:
-    """Raise ApprovalMissing if a person must approve a version before it answers callers, and none has."""
+    """Raise ApprovalMissing if a version needs a person's approval before it is served, and has none."""
     if settings.approval_required and find_approval(settings, found.name, found.version) is None:
         raise ApprovalMissing(
             f"{found.name} version {found.version} waits for approval (LOANLAKE_APPROVAL=required): "
@@ -158,7 +151,7 @@ def require_approved(settings: Settings, found: RegisteredVersion) -> None:
 
 
 def standing_refusals(found: RegisteredVersion, approval: Approval | None) -> list[str]:
-    """The gates that refused a version and that its approval does not override, or could not."""
+    """The gates that refused a version and that its approval does not or cannot override."""
     overridden = set(approval.overridden if approval else ()) - NEVER_OVERRIDDEN
     return [gate for gate in found.refused_by if gate not in overridden]
 

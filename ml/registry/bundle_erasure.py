@@ -1,6 +1,6 @@
-"""Erase a person from model bundles: their rows of the reference, under the checksums that follow.
+"""Erase a person's reference rows from model bundles, and update the checksums.
 
-A bundle's own copies (candidate, published, in MLflow) stay equal to each other: the same rows leave each.
+All copies of a bundle (candidate, published, in MLflow) lose the same rows, so they stay equal.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ _DRAFT, _OLD = ".erasing", ".erased"
 def erase_from_bundles(
     settings: Settings, application_ids: Collection[str], *, rename: Callable[[str], str] | None
 ) -> dict[str, str]:
-    """Take applications out of every bundle of the home, or rename them; digest before → after, for each that changed.
+    """Remove or rename applications in every bundle of the home; digest before → after, for each changed bundle.
 
-    What the model learnt stays: no tree can be made to forget but by training again.
+    What the model learned stays: only a new training makes trees forget.
     """
     roots = (settings.bundles, settings.candidates, settings.walk_forward, settings.mlflow_artifacts)
     changed = {}
@@ -42,7 +42,7 @@ def erase_from_bundles(
 
 
 def _end_interrupted(root: Path) -> None:
-    """Put back, or take away, what an erasure or a publisher that was killed left beside a bundle."""
+    """Restore or remove what a killed erasure or publisher left beside a bundle."""
     for old in sorted(root.glob(f"**/.*{_OLD}")):
         directory = old.with_name(old.name[1:].removesuffix(_OLD))
         if directory.exists():
@@ -67,9 +67,9 @@ def _erase_from_bundle(
     manifest = json.loads((draft / MANIFEST).read_text())
     manifest["files"] = {name: _sha256(draft / name) for name in manifest["files"]}
     replace_file(draft / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", mode=0o400)
-    # recorded before the bundle is replaced: one of a digest that no record has is not served
+    # recorded first: a bundle whose digest is not recorded is not served
     note_changed_bundle(settings, before=_sha256(directory / MANIFEST), after=load_bundle(draft).digest)
-    # two renames: a directory that is not empty cannot be replaced in one
+    # two renames: one cannot replace a directory that is not empty
     directory.rename(old)
     draft.rename(directory)
     shutil.rmtree(old)

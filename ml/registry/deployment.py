@@ -1,10 +1,8 @@
-"""What is served: ``deployment.json``, the history beside it, and one process at a time that replaces them.
+"""The deployment: ``deployment.json``, the history beside it, and one process at a time that replaces them.
 
-``deployment.json`` is the one truth, replaced atomically; it carries the deployments under it as a chain, so a
-rollback needs no other file. ``history.jsonl`` beside it is for people: who changed what when. The API reads the
-file; it never asks MLflow, whose aliases follow the deployment and not the other way round.
-
-What is done with it is in :mod:`ml.rollout.promotion` and :mod:`ml.rollout.challenge`.
+``deployment.json`` is the one truth, replaced atomically; it holds the earlier deployments as a chain, so a rollback
+needs no other file. ``history.jsonl`` is for people: who changed what when. The API never asks MLflow, whose aliases
+follow the deployment. :mod:`ml.rollout.promotion` and :mod:`ml.rollout.challenge` change it.
 """
 
 import json
@@ -26,7 +24,7 @@ from warehouse.settings import Settings
 Mode = Literal["shadow", "ab", "canary"]
 Action = Literal["publish", "rollback", "challenge", "advance", "end_challenge"]
 
-#: The fewest decisions of a version that say anything of it.
+#: Fewer decisions of a version prove nothing.
 MIN_DECISIONS = 100
 
 
@@ -49,19 +47,19 @@ class Deployment:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Deployment":
-        """The inverse of :meth:`to_dict`; raises msgspec.ValidationError or SettingError where a field cannot be."""
+        """The inverse of :meth:`to_dict`; raises msgspec.ValidationError or SettingError for an invalid field."""
         return msgspec.convert(data, cls)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; what ``deployment.json`` holds."""
+        """Plain JSON types, as in ``deployment.json``."""
         return asdict(self)
 
     def bundle_directory(self, settings: Settings) -> Path:
-        """Where the bundle lies under this home."""
+        """The bundle's directory under this home."""
         return settings.home / self.bundle
 
     def is_version(self, model_name: str, model_version: int) -> bool:
-        """Whether this is that version of that model."""
+        """Whether this is the given version of the given model."""
         return (self.model_name, self.model_version) == (model_name, model_version)
 
 
@@ -69,8 +67,8 @@ class Deployment:
 class CanaryPlan:
     """The plan of a canary: the shares of the applicants it answers, one after the other, and then all, as champion.
 
-    ``steps``: rising shares, in (0, 1). ``dwell_minutes``: the least time on each. ``min_decisions``: how many each
-    version must have answered on a step before anything is concluded from it.
+    ``steps``: rising shares, in (0, 1). ``dwell_minutes``: least time on each. ``min_decisions``: decisions of each
+    version on a step before anything is concluded.
     """
 
     steps: tuple[float, ...] = (0.1, 0.25, 0.5)
@@ -94,11 +92,11 @@ class CanaryPlan:
 
 @dataclass(frozen=True)
 class Challenger:
-    """A version on trial; its ``published_at`` and ``published_by`` say when and by whom the trial was begun.
+    """A version on trial; ``published_at`` and ``published_by``: when and by whom the trial was begun.
 
-    ``shadow``: it scores every application, but answers none. ``ab``: it answers a ``share`` of
-    the applicants, in (0, 1), always the same ones. ``canary``: the same, with a share that follows its ``plan``, and
-    ``step_began_at`` since when it is the present one.
+    ``shadow``: it scores every application, but answers none. ``ab``: it answers a ``share`` of the applicants, in (0,
+    1), always the same ones. ``canary``: the same, with a share that follows its ``plan``; ``step_began_at``: start of
+    the present step.
     """
 
     mode: Mode
@@ -119,7 +117,7 @@ class Challenger:
 
     @property
     def name(self) -> str:
-        """How people and this module's messages call it, and in which mode it runs."""
+        """Its name and mode, for people and messages."""
         how = "in shadow" if self.share is None else f"answering {self.share:.4g} of the applicants"
         canary = ", as a canary" if self.mode == "canary" else ""
         return f"{self.deployment.model_name} version {self.deployment.model_version}, {how}{canary}"
@@ -127,10 +125,10 @@ class Challenger:
 
 @dataclass(frozen=True)
 class Change:
-    """One line of the deployment history: what was served after it, without the chain below.
+    """One line of the deployment history: the new deployment, without the chain below.
 
-    ``why``: what a canary's move was decided on, or the reason of an approval, else empty; ``figures``: what a canary's
-    versions were compared by.
+    ``why``: the evidence for a canary's move, or the reason of an approval, else empty; ``figures``: the comparison of
+    a canary's versions.
     """
 
     action: Action
@@ -142,12 +140,12 @@ class Change:
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> "Change":
-        """What :func:`serve` wrote; raises as :meth:`Deployment.from_dict`."""
+        """The inverse of what :func:`serve` writes; raises as :meth:`Deployment.from_dict`."""
         return msgspec.convert({**entry, "deployment": entry}, cls)
 
 
 def read_deployment(settings: Settings) -> Deployment | None:
-    """What is served now, or None when nothing was ever published. Raises BundleError on an unreadable file."""
+    """The current deployment, or None if nothing was ever published. Raises BundleError on an unreadable file."""
     try:
         text = settings.deployment.read_text()
     except FileNotFoundError:
@@ -162,30 +160,27 @@ def read_deployment(settings: Settings) -> Deployment | None:
 
 
 def read_history(settings: Settings) -> list[Change]:
-    """Every change of what is served, oldest first. Raises SettingError naming the line that is none."""
+    """Every change of the deployment, oldest first. Raises SettingError naming an invalid line."""
     return read_lines(settings.deployment_history, Change.from_dict, what="change of what is served")
 
 
 def bundle_directory(settings: Settings, model_name: str, model_version: int) -> Path:
-    """Where a model version's published bundle lies, whether or not it is there."""
+    """Place of a model version's published bundle, whether or not it exists."""
     return settings.bundles / model_name / str(model_version)
 
 
 def champions(settings: Settings) -> dict[str, Deployment]:
-    """What last put a model of each source in service, by publishing or rolling back, with its challenger."""
+    """Each source's last published or rolled-back deployment, with its challenger."""
     return {change.deployment.source: change.deployment for change in read_history(settings)}
 
 
 def now() -> str:
-    """The time, as deployments and their history state it."""
+    """The time in the format of deployments and their history."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def require_challenger(deployment: Deployment | None, challenger: Challenger) -> None:
-    """Raise NotFoundError if another challenger runs, or none: conclusions about this one are no longer valid.
-
-    Only in a deployment turn does it hold until the next line.
-    """
+    """Raise NotFoundError unless this challenger still runs; call it in a deployment turn."""
     running = deployment.challenger if deployment is not None else None
     if running != challenger:
         raise NotFoundError(
@@ -196,7 +191,7 @@ def require_challenger(deployment: Deployment | None, challenger: Challenger) ->
 
 @contextmanager
 def deployment_turn(settings: Settings) -> Iterator[None]:
-    """One process at a time reads the deployment and replaces it: hold this around both."""
+    """Hold this around reading and replacing the deployment: one process at a time."""
     with file_turn(settings.deployment.parent / "deployment.lock"):
         yield
 
@@ -210,7 +205,7 @@ def serve(
     why: str = "",
     figures: Mapping[str, Any] | None = None,
 ) -> None:
-    """Serve this from now on, and write it into the history as ``action``, with why and on which figures."""
+    """Serve this from now on; add ``action``, reason and figures to the history."""
     replace_deployment(settings, deployment)
     entry = {"action": action, "at": now(), "by": by, **deployment.to_dict()}
     entry |= {"why": why, "figures": dict(figures or {})} if why else {}
@@ -219,5 +214,5 @@ def serve(
 
 
 def replace_deployment(settings: Settings, deployment: Deployment) -> None:
-    """Write ``deployment.json`` alone: for a change of what lies under what is served."""
+    """Write ``deployment.json`` alone, for a change below the current deployment."""
     replace_file(settings.deployment, json.dumps(deployment.to_dict(), indent=2) + "\n")

@@ -1,7 +1,7 @@
-"""What changed what is served, as rows of the lake: ``serving.deployment_changes`` and ``serving.approvals``.
+"""Deployment changes as rows of the lake: ``serving.deployment_changes`` and ``serving.approvals``.
 
-They follow the deployment's history and the approvals beside it. Those files are written with the change, so that a
-rollback never waits for the lake; the rows come after it, each once, whoever brings them.
+They copy the files of history and approvals, which are written with each change, so that a rollback never waits for the
+lake. Each row is written once, by whichever process does it.
 """
 
 import json
@@ -19,12 +19,12 @@ from warehouse.lake.connection import connect, writer
 from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings
 
-#: By table: all rows there should be, each after its number.
+#: By table: all expected rows, each after its number.
 _Rows = Mapping[str, Sequence[list[Any]]]
 
 
 def record_changes(settings: Settings) -> int:
-    """Bring the lake's tables up to the files; the number of rows they gained. Takes the writer lease only for some."""
+    """Add the files' new lines to the lake's tables; return their number. Without any, acquires no lease."""
     rows: _Rows = {
         "serving.deployment_changes": [
             [number, *_change(change)] for number, change in enumerate(read_history(settings), start=1)
@@ -54,7 +54,7 @@ def _any_missing(settings: Settings, rows: _Rows) -> bool:
         with closing(connect(settings)) as con:
             return any(row[0] > _newest(con, table) for table, of_table in rows.items() for row in of_table[-1:])
     except (LakeError, duckdb.CatalogException):
-        return any(rows.values())  # the writer makes what is not there yet
+        return any(rows.values())  # the writer creates missing tables
 
 
 def _newest(con: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -1,9 +1,8 @@
-"""Which models still need the lake snapshot they were trained on, so that maintenance keeps it.
+"""Which models still need their training snapshot, so that maintenance keeps it.
 
-Live is a version that is deployed or on trial, or that a rollback would come back to; the champion of its source; one
-that passed its gates and was not archived (``loanlake model archive``), for it may be promoted any day; and one that a
-gate refused, for as long as the retention, while people look why. A decision needs no snapshot to be replayed: its log
-and its bundle suffice.
+Live versions: deployed or on trial; a rollback target; its source's champion; passed and not archived (``loanlake model
+archive``); and refused by a gate, as long as the retention, while people look why. Replaying a decision needs only its
+log and bundle.
 """
 
 import json

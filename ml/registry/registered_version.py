@@ -1,9 +1,8 @@
-"""A registered version of a source's model: the home's own record of it, with its bundle beside it.
+"""A registered version of a source's model: the home's record of it and its bundle.
 
-The record (``deployment/versions/<source>.json``) and the bundle (``bundles/<model>/<version>``) are written when a
-version is registered, and decide what may be served: which content the version has, what each gate said of it, whether
-it was archived. MLflow shows the same to people. Nothing is read back from MLflow: everyone who reaches its port can
-change its tags and its files. Every bundle that enters service, or replays a decision, comes from
+The record (``deployment/versions/<source>.json``) and the bundle (``bundles/<model>/<version>``) decide what may be
+served: the version's content, gate results, and whether it was archived. MLflow only displays them; nothing is read
+back, since anyone who reaches its port can change it. Bundles that are served or replayed come from
 :func:`load_registered`.
 """
 
@@ -29,8 +28,8 @@ from warehouse.settings import Settings
 class RegisteredVersion:
     """A version of a source's model; ``refused_by`` names the gates that refused it, ``gate_messages`` says why.
 
-    ``digests``: those of its bundle, oldest first; there are several where persons were erased from its reference rows.
-    ``lake_snapshot`` holds its training set; ``archived``: it is not needed any more, so the snapshot may expire.
+    ``digests``: of its bundle, oldest first; an erasure adds one. ``lake_snapshot`` holds its training set;
+    ``archived``: no longer needed, so the snapshot may expire.
     """
 
     source: str
@@ -49,7 +48,7 @@ class RegisteredVersion:
 
     @classmethod
     def of_bundle(cls, bundle: Bundle, *, name: str, version: int, run_id: str = "") -> Self:
-        """A version that was just trained and that no gate has judged yet."""
+        """A version just trained, which no gate has judged yet."""
         lineage = bundle.lineage
         return cls(
             source=lineage.source,
@@ -78,10 +77,7 @@ class RegisteredVersion:
 
 
 def read_versions(settings: Settings) -> list[RegisteredVersion]:
-    """The versions of every source's model, each source's oldest first; none before a registration.
-
-    Raises BundleError naming the file that cannot be read.
-    """
+    """All versions, oldest first per source; raises BundleError naming an unreadable file."""
     return [version for path in sorted(settings.versions.glob("*.json")) for version in _read(path)]
 
 
@@ -105,10 +101,7 @@ def get_version(settings: Settings, source: str, version: int) -> RegisteredVers
 
 
 def keep_version(settings: Settings, version: RegisteredVersion, bundle: Bundle) -> None:
-    """Record a new version and keep its bundle in the home.
-
-    Raises BundleError if this home holds another version under that number.
-    """
+    """Record a new version and keep its bundle; raises BundleError if the home has another under that number."""
     known = [each for each in list_versions(settings, version.source) if each.version == version.version]
     if known and known[0].fingerprint != version.fingerprint:
         raise BundleError(
@@ -129,7 +122,7 @@ def record_version(settings: Settings, version: RegisteredVersion) -> None:
 def note_changed_bundle(settings: Settings, before: str, after: str) -> None:
     """Accept another digest of the versions that have this one, before their bundles are rewritten.
 
-    The digest before stays accepted: an erasure that is killed leaves some copies as they were.
+    The old digest stays accepted: a killed erasure leaves some copies unchanged.
     """
     with _record_turn(settings):
         for source in {version.source for version in read_versions(settings) if before in version.digests}:
@@ -146,10 +139,9 @@ def note_changed_bundle(settings: Settings, before: str, after: str) -> None:
 
 
 def load_registered(settings: Settings, name: str, version: int) -> Bundle:
-    """The bundle of a registered version, verified against the home's record of it.
+    """The bundle of a registered version, verified against the home's record.
 
-    Raises NotFoundError if no such version is recorded, and BundleError if its bundle is missing or is not the
-    one that was registered.
+    Raises NotFoundError for an unrecorded version, and BundleError for a missing or different bundle.
     """
     found = next((each for each in read_versions(settings) if (each.name, each.version) == (name, version)), None)
     if found is None:
@@ -169,8 +161,8 @@ def load_registered(settings: Settings, name: str, version: int) -> Bundle:
 def load_built(settings: Settings, version: RegisteredVersion) -> Bundle:
     """The bundle of a registered version, as :func:`load_registered` reads it.
 
-    Raises ContractError where the feature tables' last build left out the features it needs: nothing would compare it
-    with the next candidate, or score a batch with it. A home that only serves has no build and is not checked.
+    Raises ContractError if the last build of the feature tables lacks its features: it could not be compared with the
+    next candidate, or score a batch. A home that only serves has no build and is not checked.
     """
     bundle, manifest = load_registered(settings, version.name, version.version), settings.dbt_target / "manifest.json"
     existing = contract_versions(manifest) if manifest.exists() else (bundle.feature_version,)
@@ -186,7 +178,7 @@ def load_built(settings: Settings, version: RegisteredVersion) -> Bundle:
 
 
 def deployment_of(settings: Settings, version: RegisteredVersion, *, by: str) -> Deployment:
-    """The deployment of a registered version as of now, which is not served yet; raises as :func:`load_registered`."""
+    """A deployment of a registered version as of now, not yet served; raises as :func:`load_registered`."""
     bundle = load_registered(settings, version.name, version.version)
     return Deployment(
         source=version.source,

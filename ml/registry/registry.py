@@ -1,8 +1,7 @@
-"""Models in MLflow: one experiment and one registered model a source, one run and one version a training.
+"""Models in MLflow: one experiment and one registered model per source, one run and one version per training.
 
-MLflow gives versions their numbers, and is where people look at figures, plots and what the gates said. It is a
-display: its tags, aliases and files decide nothing, since everyone who reaches its port can change them. What a version
-is and whether it may be served is in the home's own record (:mod:`ml.registry.registered_version`).
+MLflow numbers versions and displays figures, plots and gate results. Its tags, aliases and files decide nothing, since
+anyone who reaches its port can change them; the home's record does (:mod:`ml.registry.registered_version`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,9 +34,9 @@ def register(
     gates: Sequence[GateResult],
     plots: Mapping[str, bytes],
 ) -> RegisteredVersion:
-    """Log a run, register its bundle and record it; a training that was registered before gives its version again.
+    """Log a run, register its bundle and record it; an already registered training returns its version.
 
-    Either way the record, and the version's tags, say what ``gates`` decided now. In MLflow a version that passed and
+    Either way the record, and the version's tags, get the new results of ``gates``. In MLflow a version that passed and
     is not the champion is the challenger. ``plots``: PNG by name.
     """
     lineage = bundle.lineage
@@ -56,13 +55,13 @@ def register(
 
 
 def find_version_by_fingerprint(settings: Settings, source: str, fingerprint: str) -> RegisteredVersion | None:
-    """The version that the same training set, contract and settings made before, the newest if there are several."""
+    """The newest version of the same training set, contract and settings, or None."""
     found = [version for version in list_versions(settings, source) if version.fingerprint == fingerprint]
     return found[-1] if found else None
 
 
 def tag_archived(settings: Settings, version: RegisteredVersion) -> None:
-    """Show in MLflow whether a version is archived; one that is stops being the challenger there."""
+    """Show in MLflow whether a version is archived; an archived one loses the challenger alias."""
     client, number = open_client(settings), str(version.version)
     if version.archived:
         client.set_model_version_tag(version.name, number, _ARCHIVED, datetime.now(UTC).isoformat())
@@ -72,9 +71,9 @@ def tag_archived(settings: Settings, version: RegisteredVersion) -> None:
 
 
 def tag_changed_bundles(settings: Settings, digests: Mapping[str, str]) -> None:
-    """Show the new digests of bundles that were rewritten; ``digests``: before → after.
+    """Show the new digests of rewritten bundles; ``digests``: before → after.
 
-    A version that was deleted in MLflow is skipped: an erasure must not fail because of a display.
+    Skips versions deleted in MLflow: an erasure must not fail because of a display.
     """
     changed = [
         version
@@ -111,7 +110,7 @@ def set_challenger(settings: Settings, name: str, version: int) -> None:
 
 
 def drop_challenger(settings: Settings, name: str, version: int) -> None:
-    """Take the alias ``challenger`` from a version; another one's is left alone."""
+    """Remove the alias ``challenger`` if this version has it."""
     client = open_client(settings)
     if int(client.get_registered_model(name).aliases.get(CHALLENGER, 0)) == version:
         client.delete_registered_model_alias(name, CHALLENGER)
@@ -120,7 +119,7 @@ def drop_challenger(settings: Settings, name: str, version: int) -> None:
 def _create_version(
     settings: Settings, bundle: Bundle, *, run_id: str, model_uri: str, gates: Sequence[GateResult]
 ) -> int:
-    """A version with all its tags in one step: none is ever shown without its refusal."""
+    """Create a version with all its tags in one step, so that it never appears without its refusal."""
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
@@ -167,7 +166,7 @@ def _show_gates(settings: Settings, version: RegisteredVersion, gates: Sequence[
 
 
 def _gate_tags(gates: Sequence[GateResult]) -> dict[str, str]:
-    """What each gate said, refusals first: a version whose tags are rewritten is never shown as passed before."""
+    """Gate results as tags, refusals first: while tags are rewritten, the version never appears as passed."""
     refused = ", ".join(gate.gate for gate in gates if not gate.passed)
     tags = {f"{_GATE}{gate.gate}": f"{'passed' if gate.passed else 'refused'}: {gate.message}" for gate in gates}
     return {_REFUSED_BY: refused, **tags} if refused else {**tags, _REFUSED_BY: refused}

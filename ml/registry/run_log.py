@@ -1,4 +1,4 @@
-"""One training as one MLflow run: settings, figures, plots, the data it came from, and the bundle as a model."""
+"""One training as one MLflow run: settings, figures, plots, data origin, and the bundle as a model."""
 
 from collections.abc import Mapping
 from importlib.metadata import requires, version
@@ -29,7 +29,7 @@ def log_run(
     evaluation: "Evaluation",
     plots: Mapping[str, bytes],
 ) -> tuple[str, str]:
-    """Log a run; returns its id and the model's URI, which a version can be registered from."""
+    """Log a run; return its id and the model's URI for registration."""
     mlflow = open_mlflow(settings)
     lineage = bundle.lineage
     experiment = open_experiment(settings, lineage.source)
@@ -51,7 +51,7 @@ def log_run(
             artifacts={"bundle": str(bundle.directory)},
             signature=pyfunc_signature.signature(),
             input_example=pyfunc_signature.input_example(bundle),
-            # named here: inferring them would import and run the model in another process for half a minute
+            # inferring them would import and run the model in another process for half a minute
             pip_requirements=exact_requirements(),
             metadata={"feature_version": bundle.feature_version, "bundle_digest": bundle.digest},
         )
@@ -59,9 +59,9 @@ def log_run(
 
 
 def exact_requirements() -> list[str]:
-    """Loanlake and each package that it requires, in the versions that are installed here: they trained the model.
+    """Loanlake and its requirements in the installed versions, which trained the model.
 
-    The wheel of that version must be where pip looks (``--find-links``): docs/decisions/0030 says how.
+    Pip must find the wheel of that version (``--find-links``): see docs/decisions/0030.
     """
     named = [Requirement(line) for line in requires("loanlake") or ()]
     needed = [each.name for each in named if each.marker is None or each.marker.evaluate({"extra": ""})]

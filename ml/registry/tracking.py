@@ -1,4 +1,4 @@
-"""MLflow pointed at a home's store; imported where needed only, for the import takes 9 s."""
+"""MLflow with a home's store; imported only where needed, since the import takes 9 s."""
 
 import logging
 import os
@@ -9,7 +9,7 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-#: A bank's network hears nothing from us: set before MLflow is imported, which is when it decides.
+#: Disables MLflow's usage reports; MLflow reads it on import.
 SILENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -17,10 +17,10 @@ SILENT = {
     "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-#: MLflow's list of experiments in its mode for trained models: its pages begin in the one for language models.
+#: MLflow's experiment list for trained models; by default its pages start with language models.
 TRAINING_MODE = "workflowType=machine_learning"
 TRAINING_PAGE = f"/#/experiments?{TRAINING_MODE}"
-#: What they say at lower levels (each migration of a new store, each artifact) buries what a user should see.
+#: Lower levels (each migration of a new store, each artifact) hide what a user should see.
 _QUIET = {"mlflow": logging.WARNING, "alembic": logging.WARNING, "mlflow.utils.environment": logging.ERROR}
 
 
@@ -29,7 +29,7 @@ _KIND = {"mlflow.experimentKind": "custom_model_development"}
 
 
 def open_mlflow(settings: Settings) -> Any:
-    """The ``mlflow`` module, tracking to this home's store, which is created where it is missing."""
+    """The ``mlflow`` module, tracking to this home's store, which is created if missing."""
     for name, value in SILENT.items():
         os.environ.setdefault(name, value)
     settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
@@ -56,13 +56,13 @@ def model_name(source: str) -> str:
 
 
 def open_experiment(settings: Settings, source: str) -> str:
-    """The id of the source's experiment, created where it is missing."""
+    """The id of the source's experiment, created if missing."""
     client = open_client(settings)
     name = model_name(source)
     location = (settings.mlflow_artifacts / name).as_uri()
     found = client.get_experiment_by_name(name)
     if found is not None and found.artifact_location.startswith("file:") and found.artifact_location != location:
-        # the home was copied or moved: what is logged from now on must not land in the place it came from
+        # the home was copied or moved: new runs must not go to the old place
         client.rename_experiment(
             found.experiment_id, f"{name} (experiment {found.experiment_id}, before the home moved)"
         )

@@ -1,7 +1,7 @@
-"""Have the rows again that trained a registered version: streamed from its snapshot, proven by the hash in its lineage.
+"""Read a registered version's training rows again, streamed from its snapshot; the lineage's hash proves them.
 
-A file appears under its name only once every row is in it and the hash is equal; until then it is hidden beside its
-place, and any other end takes it away.
+A file gets its name only when every row is in it and the hash is equal; until then it is hidden, and any failure
+removes it.
 """
 
 import os
@@ -24,7 +24,7 @@ from warehouse.lake.connection import connect
 from warehouse.lake.training_rows import is_kept
 from warehouse.settings import Settings
 
-#: Rows in memory at once: of 60 columns, some 25 MB.
+#: Rows in memory: about 25 MB for 60 columns.
 BATCH_ROWS = 50_000
 
 
@@ -32,8 +32,8 @@ BATCH_ROWS = 50_000
 class ExportedTrainingSet:
     """What was read: ``sha256`` is of the rows just read; ``statement`` reads them again.
 
-    It equals the lineage's unless rows of persons were erased since (``is_erased``): ``n_trained`` says how many there
-    were. What is left cannot be proven any more.
+    It equals the lineage's unless persons were erased since (``is_erased``): ``n_trained`` is the number before. The
+    remaining rows cannot be proven.
     """
 
     model_name: str
@@ -53,18 +53,17 @@ def export_training_set(
 ) -> ExportedTrainingSet:
     """Read a version's training set, check its hash, and write it ``to`` a .parquet, .csv or .json file, if any.
 
-    The order is the table's; Parquet keeps every type and bit, CSV and JSON write doubles so that they read back
-    exactly (JSON has no infinity or NaN: they are the texts of :mod:`ml.bundle.logged_values`).
-
-    Raises NotFoundError where the version or its snapshot is gone, SettingError for another kind of file, and
-    TrainingSetError with both hashes where the rows are not those of the lineage; then no file is left.
+    The order is the table's; Parquet keeps every type and bit; CSV and JSON write doubles that read back exactly
+    (infinity and NaN in JSON: texts of :mod:`ml.bundle.logged_values`). Raises NotFoundError if the version or its
+    snapshot is gone, SettingError for another kind of file, and TrainingSetError with both hashes if the rows differ
+    from the lineage; then no file remains.
     """
     source = source or settings.active_source()
     open_rows = _writer_of(to) if to is not None else None
     name, bundle = _registered_bundle(settings, source, version)
     lineage, digest, n_rows = bundle.lineage, ContentHash(), 0
     with connect(settings) as con, _beside(to) as draft:
-        # before the reader: the next query of a connection ends the one before
+        # before the reader: a connection's next query ends the one before
         may_differ = is_kept(con, training_table(lineage.feature_version), lineage.lake_snapshot)
         query = statement_now(con, lineage.source, lineage.feature_version, lineage.lake_snapshot)
         reader = stream_training_set(
@@ -115,13 +114,13 @@ class _Rows(Protocol):
 
 
 class _Nowhere:
-    """For a check of the hash alone."""
+    """Discards rows, for a check of the hash alone."""
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
-        """Let it go."""
+        """Discard it."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
 
 class _JsonRows:
@@ -182,7 +181,7 @@ _WRITERS: dict[str, Callable[[Path, pa.Schema], _Rows]] = {
 
 @contextmanager
 def _beside(path: Path | None) -> Iterator[Path | None]:
-    """A hidden file on the same file system, so that renaming it into place is atomic; gone in any other case."""
+    """A hidden file on the same file system, for an atomic rename; removed in any other case."""
     if path is None:
         yield None
         return

@@ -8,9 +8,9 @@ from ml.registry.deployment import read_deployment, read_history
 from ml.registry.registered_version import RegisteredVersion, read_versions
 from warehouse.settings import Settings
 
-#: ``served``: the champion. ``on_trial``: the challenger. ``approved``: about to be served, for a person approved it.
-#: ``refused``: a gate refused it, and no person overrode that. ``waiting``: it passed and was never served.
-#: ``replaced``: it was served before. ``archived``: its snapshots are released.
+#: ``served``: the champion. ``on_trial``: the challenger. ``approved``: about to be served. ``refused``: by a gate,
+#: without override. ``waiting``: passed, never served. ``replaced``: served before. ``archived``: its snapshots are
+#: released.
 StateWord = Literal["served", "on_trial", "approved", "refused", "waiting", "replaced", "archived"]
 
 
@@ -24,10 +24,7 @@ class VersionState:
 
 
 def version_states(settings: Settings) -> list[VersionState]:
-    """Every version of every source's model, each source's oldest first, as the home's record has them.
-
-    Raises BundleError if the deployment, and SettingError if an approval, cannot be read.
-    """
+    """All versions, oldest first per source; raises BundleError or SettingError for an unreadable file."""
     served, unserved = read_deployment(settings), unserved_approval(settings)
     challenger = served.challenger.deployment if served is not None and served.challenger is not None else None
     approvals = {(each.model_name, each.model_version): each for each in read_approvals(settings)}

@@ -1,6 +1,5 @@
 """Put a version in service: promote, roll back, challenge, and move a canary by what its steps show."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "canary",
     "challenge",

@@ -1,4 +1,4 @@
-"""A canary's moves: on to the next share and at last to champion, or back, by what its step shows."""
+"""Moves of a canary: to the next share and finally to champion, or back, by the evidence of its step."""
 
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ Move = Literal["on", "back", "wait"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a canary's step calls for, why, and what it was concluded from."""
+    """The action for a canary's step, the reason, and the evidence."""
 
     canary: Challenger
     move: Move
@@ -35,10 +35,7 @@ class Verdict:
 
 
 def judge_canary(settings: Settings, *, at: datetime | None = None) -> Verdict:
-    """What the canary that is served now calls for, by the lake as it is; moves nothing. ``at`` defaults to now.
-
-    Raises NotFoundError if no canary runs.
-    """
+    """The action for the current canary ``at`` that time (now); raises NotFoundError if no canary runs."""
     served, canary = _running(settings)
     with closing(connect(settings)) as con:
         evidence = collect_evidence(con, served, canary)
@@ -47,10 +44,10 @@ def judge_canary(settings: Settings, *, at: datetime | None = None) -> Verdict:
 
 
 def move_canary(settings: Settings, *, by: str) -> Verdict:
-    """Judge the canary, and move it on or back where its step calls for that.
+    """Judge the canary, and move it on or back if its step requires it.
 
-    After its last step it is promoted. Each move is kept with its figures in the deployment's history. Raises
-    NotFoundError if no canary runs, or it changed meanwhile.
+    After its last step it is promoted. The history keeps each move with its figures. Raises NotFoundError if no canary
+    runs, or it has changed.
     """
     verdict = judge_canary(settings)
     if verdict.move == "back":
@@ -66,7 +63,7 @@ def _move_on(settings: Settings, verdict: Verdict, *, by: str) -> None:
     share = canary.plan.after(canary.share) if canary.plan and canary.share else None
     if share is None:
         version = canary.deployment
-        # a promotion asks MLflow and builds for seconds, in which a person may end the trial
+        # a promotion calls MLflow and builds for seconds; a person may end the trial in that time
         promote(
             settings,
             version.model_version,

@@ -1,7 +1,7 @@
-"""What a canary's step shows: champion and challenger side by side, by SQL over what both answered and failed on.
+"""The evidence of a canary's step: champion and challenger side by side, by SQL over scores and failures.
 
-Applicants are split by a hash, so the two groups differ in nothing but their version and chance. Each check compares
-an estimate with a limit, by an interval that holds however often it is looked at (:mod:`ml.rollout.sequential`).
+A hash splits applicants, so the groups differ only in version and chance. Each check compares an estimate with a limit,
+by an interval that holds at every look (:mod:`ml.rollout.sequential`).
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from ml.monitoring.drift_sql import PSEUDO_COUNT
 from ml.registry.deployment import CanaryPlan, Challenger, Deployment
 from ml.rollout.sequential import half_width
 
-#: How much worse than the champion a challenger may be.
+#: Maximum excess over the champion's figures.
 MOST_LATENCY, MOST_ERRORS, MOST_PSI, MOST_SHIFT = 0.20, 0.05, 0.10, 0.15
-#: The chance that a challenger no worse than that is ever sent back, over all steps, checks and looks.
+#: Probability that a challenger within them is ever sent back, over all steps, checks and looks.
 ALPHA = 0.05
 _N_BINS = 10
 _N_CHECKS = 4
@@ -72,10 +72,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class Arm:
-    """What one version answered and failed on since the step began.
-
-    ``latency`` in milliseconds. ``bins``: its decisions by the deciles of the champion's probabilities.
-    """
+    """One version since the step began; ``latency`` in ms, ``bins`` by the champion's probability deciles."""
 
     n: int = 0
     n_failed: int = 0
@@ -85,18 +82,18 @@ class Arm:
 
     @property
     def n_asked(self) -> int:
-        """Applications that it was to answer."""
+        """Applications assigned to it."""
         return self.n + self.n_failed
 
     @property
     def error_rate(self) -> float:
-        """Share of those that it could not score."""
+        """Share of them that it could not score."""
         return self.n_failed / self.n_asked
 
 
 @dataclass(frozen=True)
 class Check:
-    """How much worse the challenger is in one respect, with bounds that hold at every look, and how much it may be."""
+    """The challenger's excess in one respect, with bounds that hold at every look, and the limit."""
 
     name: str
     estimate: float
@@ -106,12 +103,12 @@ class Check:
 
     @property
     def is_broken(self) -> bool:
-        """Whether it is worse than it may be, beyond doubt."""
+        """Whether the excess is certainly above the limit."""
         return self.low > self.limit
 
     @property
     def is_kept(self) -> bool:
-        """Whether it is not, beyond doubt."""
+        """Whether the excess is certainly within the limit."""
         return self.high < self.limit
 
     def __str__(self) -> str:
@@ -120,7 +117,7 @@ class Check:
 
 @dataclass(frozen=True)
 class _Estimate:
-    """How much worse the challenger seems in one respect, from ``n`` applications of both."""
+    """The challenger's estimated excess in one respect, from ``n`` applications of both."""
 
     name: str
     value: float
@@ -137,8 +134,7 @@ class _Estimate:
 class Evidence:
     """Both versions since the step began.
 
-    ``checks``: none while either had too few requests; that of errors alone while either answered too few to be
-    compared by anything else.
+    ``checks``: empty while either had too few requests; only errors while either answered too few for the others.
     """
 
     since: datetime
@@ -148,7 +144,7 @@ class Evidence:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the versions could be compared in every respect."""
+        """Whether all comparisons were possible."""
         return len(self.checks) == _N_CHECKS
 
     def to_dict(self) -> dict[str, Any]:
@@ -157,7 +153,7 @@ class Evidence:
 
 
 def collect_evidence(con: duckdb.DuckDBPyConnection, champion: Deployment, canary: Challenger) -> Evidence:
-    """What the lake holds of the canary's present step; raises ValueError for a challenger that is no canary."""
+    """The lake's evidence of the canary's present step; raises ValueError if the challenger is not a canary."""
     if canary.plan is None or canary.step_began_at is None:
         raise ValueError(f"a canary has a plan and a step: {canary.name} has none")
     since = datetime.fromisoformat(canary.step_began_at).replace(tzinfo=None)
@@ -171,18 +167,18 @@ def collect_evidence(con: duckdb.DuckDBPyConnection, champion: Deployment, canar
     try:
         failed = dict(con.execute(_FAILURES, parameters).fetchall())
         answered = {role: figures for role, *figures in con.execute(_ARMS, parameters).fetchall()}
-    except duckdb.CatalogException:  # a lake that no writer of this version has opened yet
+    except duckdb.CatalogException:  # no writer of this version has opened the lake yet
         failed, answered = {}, {}
     champion_arm, canary_arm = (_arm(answered.get(role), failed.get(role, 0)) for role in ("champion", "challenger"))
     return weigh(since, champion_arm, canary_arm, canary.plan)
 
 
 def weigh(since: datetime, champion: Arm, challenger: Arm, plan: CanaryPlan) -> Evidence:
-    """Check the challenger against the champion once both were asked often enough."""
+    """Check the challenger against the champion once both have enough requests."""
     if min(champion.n_asked, challenger.n_asked) < plan.min_decisions:
         return Evidence(since, champion, challenger)
     estimates = [_errors(champion, challenger)]
-    # one that fails on most has nothing else to be compared by
+    # a version that fails on most has nothing else to compare
     if min(champion.n, challenger.n) >= plan.min_decisions / 2:
         estimates += [_latency(champion, challenger), _psi(champion, challenger), _shift(champion, challenger)]
     alpha = ALPHA / (_N_CHECKS * len(plan.steps))
@@ -197,7 +193,7 @@ def _arm(answered: Sequence[Any] | None, n_failed: int) -> Arm:
     return Arm(
         n=n,
         n_failed=n_failed,
-        # of a single decision there is no variance
+        # one decision has no variance
         latency=Moments(latency_mean, latency_variance or 0.0),
         probability=Moments(probability_mean, probability_variance or 0.0),
         bins=tuple(bins),
@@ -205,10 +201,9 @@ def _arm(answered: Sequence[Any] | None, n_failed: int) -> Arm:
 
 
 def _errors(champion: Arm, challenger: Arm) -> _Estimate:
-    """Difference of the shares that could not be scored."""
     variance = 0.0
     for arm in (champion, challenger):
-        # as if half an application more had failed, and half a one had not: none of many is not certainty
+        # smoothed by half a failure and half a success: zero failures do not prove a zero rate
         rate = (arm.n_failed + 0.5) / (arm.n_asked + 1)
         variance += rate * (1 - rate) / arm.n_asked
     n = champion.n_asked + challenger.n_asked
@@ -216,7 +211,7 @@ def _errors(champion: Arm, challenger: Arm) -> _Estimate:
 
 
 def _latency(champion: Arm, challenger: Arm) -> _Estimate:
-    """Mean milliseconds over the champion's, less one."""
+    """Mean milliseconds over the champion's, minus one."""
     ratio, variance = _ratio(challenger.latency, challenger.n, champion.latency, champion.n)
     return _Estimate("latency", ratio - 1, variance, champion.n + challenger.n, MOST_LATENCY)
 
@@ -228,11 +223,11 @@ def _shift(champion: Arm, challenger: Arm) -> _Estimate:
 
 
 def _psi(champion: Arm, challenger: Arm) -> _Estimate:
-    """Population stability index of the probabilities, less what chance alone makes of two equal versions.
+    """Population stability index of the probabilities, minus its mean for two equal versions.
 
-    Of n and m decisions in B bins chance makes (B - 1)(1/n + 1/m), with a variance of 2 (B - 1)(1/n + 1/m)²: Yurdakul
-    and Naranjo, "Statistical properties of the population stability index", Journal of Risk Model Validation 14 (2020).
-    Away from equality the delta method gives the variance.
+    With n and m decisions in B bins chance makes (B - 1)(1/n + 1/m), with variance 2 (B - 1)(1/n + 1/m)²: Yurdakul and
+    Naranjo, "Statistical properties of the population stability index", Journal of Risk Model Validation 14 (2020).
+    Otherwise the delta method gives the variance.
     """
     n, m = challenger.n, champion.n
     now, before = _shares(challenger.bins), _shares(champion.bins)
@@ -246,13 +241,11 @@ def _psi(champion: Arm, challenger: Arm) -> _Estimate:
 
 
 def _ratio(of: Moments, n: int, base: Moments, n_base: int) -> tuple[float, float]:
-    """The ratio of two independent means, and its variance by the delta method."""
     ratio = of.mean / base.mean
     return ratio, (of.variance / n + ratio**2 * base.variance / n_base) / base.mean**2
 
 
 def _variance_of_sum(shares: Sequence[float], weights: Sequence[float]) -> float:
-    """Of a weighted sum of one observation's bins."""
     mean = sum(share * weight for share, weight in zip(shares, weights, strict=True))
     return sum(share * (weight - mean) ** 2 for share, weight in zip(shares, weights, strict=True))
 

@@ -1,7 +1,4 @@
-"""A version tried beside the champion: in shadow, or answering a share of the applicants.
-
-A challenge is of one version against one champion: it ends when it is ended, and when the champion changes.
-"""
+"""A version tried beside one champion, in shadow or answering a share of the applicants, until that changes."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -33,13 +30,13 @@ def challenge(
     by: str,
     why: str = "",
 ) -> Deployment:
-    """Try a registered version beside the champion; it takes the place of another challenger. Works while the API runs.
+    """Try a registered version beside the champion, replacing any other challenger. Works while the API runs.
 
     Without ``share`` it scores in shadow; with one, it answers that share of the applicants; with a ``plan`` it is a
-    canary on the first of its steps. It is MLflow's challenger then. ``why`` goes into the history. A challenge that
-    runs already is left as it is. Raises NotFoundError if nothing is served or no such version is registered,
-    GateRefusal if its gates refused it, ApprovalMissing if it is to answer and still needs one, BundleError where
-    its bundle was changed, and SettingError if it is the champion itself.
+    canary on the first step. It becomes MLflow's challenger. ``why`` goes into the history. A running challenge is
+    unchanged. Raises NotFoundError if nothing is served or the version is not registered, GateRefusal if its gates
+    refused it, ApprovalMissing if it needs one to answer, BundleError for a changed bundle, and SettingError for the
+    champion itself.
     """
     from ml.registry.registry import set_challenger
 
@@ -66,7 +63,7 @@ def start_challenge(
     by: str,
     why: str = "",
 ) -> Deployment:
-    """:func:`challenge` without gates, approvals and MLflow; raises also if the champion has changed."""
+    """:func:`challenge` without gates, approvals and MLflow; also raises if the champion has changed."""
     if against.is_version(version.name, version.version):
         raise SettingError(
             f"a challenger must be another version than the champion: found {version.name} version "
@@ -96,7 +93,7 @@ def _challenger(placed: Deployment, share: float | None, plan: CanaryPlan | None
 
 
 def _is_same(running: Challenger, asked: Challenger) -> bool:
-    """Whether the requested challenge already runs; a canary on a later step of the requested plan does."""
+    """Whether the requested challenge already runs, on any step of its plan."""
     of_version = running.deployment.is_version(asked.deployment.model_name, asked.deployment.model_version)
     same_share = running.share == asked.share or running.mode == "canary"
     return of_version and same_share and (running.mode, running.plan) == (asked.mode, asked.plan)
@@ -110,9 +107,9 @@ def end_challenge(
     figures: Mapping[str, Any] | None = None,
     judged: Challenger | None = None,
 ) -> Deployment:
-    """Let the champion answer alone again; its decisions stay. Raises NotFoundError if no challenge runs.
+    """Let the champion answer alone again; decisions stay. Raises NotFoundError if no challenge runs.
 
-    ``judged``: the only challenger to end; NotFoundError too where another one runs by now.
+    ``judged``: the only challenger to end; NotFoundError if another one runs now.
     """
     from ml.registry.registry import drop_challenger
 

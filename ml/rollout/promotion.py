@@ -34,7 +34,7 @@ from ml.registry.registered_version import (
 from warehouse.errors import GateRefusal, NotFoundError
 from warehouse.settings import Settings
 
-#: Deployments remembered under the one served; older ones stay in the history and can be promoted again.
+#: Deployments kept below the current one; older ones stay in the history and can be promoted again.
 _ROLLBACKS = 20
 
 
@@ -48,11 +48,10 @@ def publish(
     judged: Challenger | None = None,
     approved: Approval | None = None,
 ) -> Deployment:
-    """Serve a registered version from now on; returns what is served.
+    """Serve a registered version from now on; return the deployment. Does nothing if it is already served.
 
-    Publishing the served version changes nothing. Raises BundleError when its bundle is not the one that was
-    registered, and NotFoundError if it holds no longer what it is published for: ``judged``, a challenger, must
-    still run, and since ``approved``, a person's approval, nothing may have been put in service.
+    Raises BundleError if its bundle is not the registered one, and NotFoundError if the reason no longer holds:
+    ``judged``, a challenger, must still run, and nothing may have entered service since ``approved``, an approval.
     """
     placed = deployment_of(settings, version, by=by)
     with deployment_turn(settings):
@@ -82,9 +81,9 @@ def promote(
     """Serve a registered version and make it MLflow's champion; works while the API runs.
 
     ``source`` defaults to the active one; ``why`` and ``figures`` go into the history; ``judged`` and ``approved`` as
-    :func:`publish`. Raises NotFoundError for one that does not hold, and for a version that is not registered,
-    GateRefusal with each reason when its gates refused it, ApprovalMissing if it still needs one, BundleError when
-    its bundle was changed, and ContractError when the dbt project no longer builds its features.
+    :func:`publish`. Raises NotFoundError if one no longer holds or the version is not registered, GateRefusal with each
+    reason, ApprovalMissing if it needs one, BundleError for a changed bundle, and ContractError if the dbt project no
+    longer builds its features.
     """
     from ml.registry.registry import set_champion
 
@@ -98,10 +97,7 @@ def promote(
 
 
 def promote_approved(settings: Settings) -> Deployment | None:
-    """Serve the version that was approved over HTTP, if that is still to be done; None if nothing is.
-
-    MLflow then shows the approval too. Raises as :func:`promote`.
-    """
+    """Serve the version approved over HTTP, if still due, and show it in MLflow; raises as :func:`promote`."""
     approval = unserved_approval(settings)
     if approval is None:
         return None
@@ -115,8 +111,8 @@ def promote_approved(settings: Settings) -> Deployment | None:
 def rollback(settings: Settings, *, by: str, why: str = "") -> Deployment:
     """Serve the previous deployment again, with its features, and move MLflow's alias back.
 
-    A challenge against the current one ends; ``why`` goes into the history. Rolling back twice goes back two
-    deployments. Raises NotFoundError when there is nothing to go back to.
+    Ends a challenge; ``why`` goes into the history. Rolling back twice goes back two deployments. Raises NotFoundError
+    if there is no previous one.
     """
     from ml.registry.registry import set_champion
 
@@ -127,7 +123,7 @@ def rollback(settings: Settings, *, by: str, why: str = "") -> Deployment:
                 "nothing" if current is None else f"{current.model_name} version {current.model_version}, the first"
             )
             raise NotFoundError(f"there is no earlier deployment to return to: now served is {served}")
-        # never serve a bundle that cannot be read, or is another than was registered
+        # never serve an unreadable bundle, or another than the registered one
         load_registered(settings, current.previous.model_name, current.previous.model_version)
         deployment = replace(current.previous, published_at=now(), published_by=by)
         serve(settings, deployment, action="rollback", by=by, why=why)
@@ -137,11 +133,10 @@ def rollback(settings: Settings, *, by: str, why: str = "") -> Deployment:
 
 
 def archive(settings: Settings, version: int, *, source: str | None = None, undo: bool = False) -> str:
-    """Archive a version: no rollback comes back to it, and maintenance may expire the snapshot it was trained on.
+    """Archive a version: rollbacks skip it, and its training snapshot may expire. Returns the model's name.
 
-    Its bundle stays, so its decisions can still be replayed; ``undo`` makes it a version that can be served again.
-    Returns the model's name. Raises GateRefusal for a version that is served, here or as its source's champion, or is
-    on trial.
+    Its bundle stays for replays; ``undo`` makes it servable again. Raises GateRefusal for a version that is served,
+    here or as its source's champion, or on trial.
     """
     from ml.registry.registry import tag_archived
 
@@ -173,7 +168,7 @@ def _require_out_of_service(settings: Settings, found: RegisteredVersion, curren
 
 
 def _without(deployment: Deployment, model_name: str, model_version: int) -> Deployment:
-    """The chain without a version below its first."""
+    """The chain without a version, except its first deployment."""
     below = deployment.previous
     while below is not None and below.is_version(model_name, model_version):
         below = below.previous
@@ -183,5 +178,5 @@ def _without(deployment: Deployment, model_name: str, model_version: int) -> Dep
 def _shortened(deployment: Deployment | None, length: int) -> Deployment | None:
     if deployment is None or length == 0:
         return None
-    # a challenge is of the deployment's own time: going back does not begin it again
+    # a rollback does not restart a challenge
     return replace(deployment, challenger=None, previous=_shortened(deployment.previous, length - 1))

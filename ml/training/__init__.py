@@ -1,6 +1,5 @@
 """From a training set to a fitted candidate: rows, design matrix, estimator, calibration, policy, lineage."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "calibration",
     "design_matrix",

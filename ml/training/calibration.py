@@ -1,13 +1,13 @@
-"""Turn a model's raw probability into one that means what it says: of loans scored 0.10, ten in a hundred default.
+"""Calibrate a model's raw probability: of 100 loans scored 0.10, ten default.
 
-Three methods, each monotone, so that calibration never reorders applicants:
+Three monotone methods, which never reorder applicants:
 
 - ``platt``: a line in the log-odds (Platt 1999, "Probabilistic outputs for support vector machines");
 - ``beta``: a separate slope for each tail (Kull, Silva Filho, Flach 2017, "Beta calibration");
-- ``isotonic``: a rising piecewise-linear curve (Zadrozny, Elkan 2002), most flexible and hungriest for data.
+- ``isotonic``: a rising piecewise-linear curve (Zadrozny, Elkan 2002); the most flexible, needs the most data.
 
-Fitted on tune rows, which trained no tree. Applying one needs NumPy only, and gives one row the same bits as it gives
-the same value among many.
+Fitted on tune rows, which trained no tree. Applying one needs only NumPy; a value alone or among many gets the same
+bits.
 """
 
 from bisect import bisect_right
@@ -22,12 +22,12 @@ from warehouse.errors import BundleError, SettingError
 
 Floats = NDArray[np.float64]
 Method = Literal["platt", "beta", "isotonic"]
-#: Nothing nearer to 0 or 1 than half the spacing of float32 at 1, which models compute in, can be distinguished.
+#: Half the spacing of float32 at 1: models cannot distinguish values nearer to 0 or 1.
 _EDGE = 2.0**-25
 
 
 def uncalibrated(raw_scores: ArrayLike) -> Floats:
-    """The probability that a raw score in log-odds states, in float64: what calibrators take."""
+    """The probability of a raw score in log-odds, in float64, as calibrators accept it."""
     return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(raw_scores, dtype=np.float64))))
 
 
@@ -44,7 +44,7 @@ class Calibrator(Protocol):
         ...
 
     def apply_one(self, raw: float) -> float:
-        """One value, equal to the bit to what :meth:`apply` gives it."""
+        """One value, equal to :meth:`apply` to the bit."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class LogOddsCalibrator:
 
 @dataclass(frozen=True)
 class IsotonicCalibrator:
-    """A rising line through ``knots``, flat beyond its ends: raw probabilities, and what each means."""
+    """A rising line through ``knots`` (raw and calibrated probabilities), flat beyond its ends."""
 
     knots: tuple[float, ...]
     values: tuple[float, ...]
@@ -106,7 +106,7 @@ class IsotonicCalibrator:
             return np.full(x.shape, values[0])
         left = np.clip(np.searchsorted(knots, x, side="right") - 1, 0, len(knots) - 2)
         slope = (values[left + 1] - values[left]) / (knots[left + 1] - knots[left])
-        # the bound keeps a rounding error at a segment's end from passing the next segment's start
+        # keeps rounding at a segment's end below the next segment's start
         return np.asarray(np.minimum(values[left] + slope * (x - knots[left]), values[left + 1]), dtype=np.float64)
 
     def apply_one(self, raw: float) -> float:
@@ -135,10 +135,7 @@ def calibrator_from_dict(data: Mapping[str, Any]) -> Calibrator:
 
 
 def fit_calibrator(raw: ArrayLike, defaulted: ArrayLike, *, method: Method) -> Calibrator:
-    """Fit one method to raw probabilities and their outcomes (tune rows); needs both classes.
-
-    Raises SettingError for an unknown method.
-    """
+    """Fit one method to tune rows of both classes; raises SettingError for an unknown method."""
     x = np.clip(np.asarray(raw, dtype=np.float64), _EDGE, 1.0 - _EDGE)
     y = np.asarray(defaulted, dtype=np.float64)
     if method == "isotonic":
@@ -151,8 +148,8 @@ def fit_calibrator(raw: ArrayLike, defaulted: ArrayLike, *, method: Method) -> C
 def choose_method(raw: ArrayLike, defaulted: ArrayLike, *, n_folds: int = 10, seed: int = 0) -> Method:
     """The simplest method that no more flexible one clearly beats by cross-validated log loss.
 
-    From Platt (two parameters) on, a more flexible method must lower the log loss by more than two standard errors of
-    the paired differences over the folds. Folds are stratified by outcome, drawn by ``seed``.
+    From Platt on, a more flexible method must lower the log loss by more than two standard errors of the paired
+    differences over the folds. Folds are stratified by outcome, drawn by ``seed``.
     """
     x, y = np.asarray(raw, dtype=np.float64), np.asarray(defaulted, dtype=bool)
     n_folds = min(n_folds, int(y.sum()), int((~y).sum()))
@@ -199,7 +196,7 @@ def _fit_log_odds(x: Floats, y: Floats, method: Literal["platt", "beta"]) -> Log
 def _fit_isotonic(x: Floats, y: Floats) -> IsotonicCalibrator:
     from sklearn.isotonic import IsotonicRegression
 
-    # the outermost blocks can be all good or all bad; a probability of exactly 0 or 1 claims what no sample can show
+    # the outermost blocks can be all good or all bad; no sample proves a probability of 0 or 1
     edge = 1.0 / (len(y) + 2.0)
     fitted = IsotonicRegression(y_min=edge, y_max=1.0 - edge, out_of_bounds="clip").fit(x, y)
     return IsotonicCalibrator(

@@ -1,9 +1,8 @@
-"""The contract's features as the numbers a model reads: one definition for training, batches and single requests.
+"""Encode the contract's features as numbers: one definition for training, batches and single requests.
 
-Numeric features keep their value, booleans become 0 and 1, a categorical feature becomes one column for each value its
-contract lists. Missing is NaN everywhere: trees send it the way that fitted best, the logistic baseline imputes it. A
-category outside the contract's list, and a number that float32 cannot hold (infinite, or beyond 3.4e38), count as
-missing: the contract's checks refuse both earlier, and a score must not depend on how a library treats them.
+Numeric features keep their value, booleans become 0 and 1, a categorical feature becomes one column per listed value.
+Missing is NaN: trees learn its direction, the logistic baseline imputes it. An unlisted category or a number beyond
+float32 counts as missing; the contract's checks refuse both earlier.
 """
 
 import math
@@ -26,7 +25,7 @@ if TYPE_CHECKING:  # the request path encodes rows without pandas
     import pyarrow as pa
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
-#: Rows turned from columns into lines at a time: a block of 2,048 stays in the processor's cache.
+#: Rows transposed at a time: a block of 2,048 stays in the processor's cache.
 _BLOCK_ROWS = 2048
 _DIRECTION: dict[Monotone, int] = {"increasing": 1, "decreasing": -1, "none": 0}
 
@@ -43,7 +42,7 @@ class EncodedFeature:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The matrix columns it becomes: ``name``, or ``name=value`` for each value."""
+        """Its matrix columns: ``name``, or ``name=value`` for each value."""
         return tuple(f"{self.name}={value}" for value in self.values) if self.kind == "categorical" else (self.name,)
 
 
@@ -51,8 +50,8 @@ class EncodedFeature:
 class DesignMatrix:
     """How a feature vector becomes a row of the model's matrix.
 
-    ``contract_features`` are all features of the contract in its order: the order of the values that
-    :meth:`encode_row` takes, also where the model leaves some of them out.
+    ``contract_features``: all features of the contract in order, as :meth:`encode_row` accepts them, also those that
+    the model leaves out.
     """
 
     contract_features: tuple[str, ...]
@@ -60,10 +59,7 @@ class DesignMatrix:
 
     @classmethod
     def from_contract(cls, contract: FeatureContract, exclude: Collection[str] = ()) -> Self:
-        """All features of the contract but those named in ``exclude``.
-
-        Raises ContractError when ``exclude`` names no feature of the contract, or leaves none.
-        """
+        """All features not in ``exclude``; raises ContractError for an unknown name, or if none is left."""
         unknown = sorted(set(exclude) - set(contract.feature_names))
         if unknown:
             raise ContractError(
@@ -75,7 +71,7 @@ class DesignMatrix:
                 name=feature.name,
                 position=position,
                 kind=feature.kind,
-                # a direction of risk has no meaning for a category's own column
+                # a category's column has no direction of risk
                 monotone="none" if feature.kind == "categorical" else feature.monotone,
                 values=(feature.values or ()) if feature.kind == "categorical" else (),
             )
@@ -98,19 +94,16 @@ class DesignMatrix:
 
     @cached_property
     def feature_of_column(self) -> tuple[str, ...]:
-        """For each column the feature it encodes: the way from column-level weights back to features."""
+        """For each column the feature it encodes."""
         return tuple(feature.name for feature in self.features for _ in feature.columns)
 
     @cached_property
     def monotone_constraints(self) -> tuple[int, ...]:
-        """For each column: 1 where risk may only rise with the value, -1 where it may only fall, 0 where it is free."""
+        """For each column: 1 if risk may only rise with the value, -1 if it may only fall, 0 if free."""
         return tuple(_DIRECTION[feature.monotone] for feature in self.features for _ in feature.columns)
 
     def encode(self, frame: "pd.DataFrame") -> Matrix:
-        """Rows of a feature table as a matrix; other columns of the frame are ignored.
-
-        Raises ContractError naming the columns that the frame lacks.
-        """
+        """Rows of a feature table as a matrix; ignores other columns. Raises ContractError naming missing columns."""
         missing = [name for name in self.feature_names if name not in frame.columns]
         if missing:
             raise ContractError(
@@ -132,10 +125,10 @@ class DesignMatrix:
         return matrix
 
     def encode_batch(self, batch: "pa.RecordBatch") -> Matrix:
-        """Rows of a feature table in Arrow, whose columns have the contract's types; other columns are ignored.
+        """Rows of a feature table in Arrow, typed as in the contract; ignores other columns.
 
-        Equal to the bit to :meth:`encode` of the same rows, at a fifth of the time: nothing goes through Python objects
-        or float64 copies. Raises KeyError if a column is missing.
+        Equal to :meth:`encode` to the bit, in a fifth of the time: no Python objects or float64 copies. Raises KeyError
+        if a column is missing.
         """
         columns: list[NDArray[np.float32]] = []
         for feature in self.features:
@@ -149,9 +142,9 @@ class DesignMatrix:
         return matrix
 
     def encode_row(self, values: Sequence[object]) -> Matrix:
-        """One feature vector, in the contract's order with None for missing, as a matrix of one row.
+        """One feature vector, in contract order with None for missing, as a matrix of one row.
 
-        Equal to the bit to :meth:`encode` of the same row. Raises ContractError when the vector has another length.
+        Equal to :meth:`encode` to the bit. Raises ContractError if the vector has another length.
         """
         if len(values) != len(self.contract_features):
             raise ContractError(
@@ -171,12 +164,12 @@ class DesignMatrix:
         return np.frombuffer(row, dtype=np.float32).reshape(1, -1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; what a model bundle carries as ``design_matrix.json``."""
+        """Plain JSON types: ``design_matrix.json`` of a bundle."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_dict`, also after a trip through JSON."""
+        """The inverse of :meth:`to_dict`."""
         return msgspec.convert(data, cls)
 
     @cached_property
@@ -185,7 +178,7 @@ class DesignMatrix:
 
     @cached_property
     def _plan(self) -> "tuple[tuple[int, int, dict[object, array[float]] | None], ...]":
-        """For each feature: its place in the vector, its first column, and for a category what each value becomes."""
+        """Per feature: its place in the vector, its first column, and the code of each category."""
         plan, column = [], 0
         for feature in self.features:
             codes: dict[object, array[float]] | None = None

@@ -1,6 +1,6 @@
-"""Train a candidate: model from train rows, calibration and cut-off from tune rows, and the baselines to beat.
+"""Train a candidate: model from train rows, calibration and cut-off from tune rows, and baselines.
 
-Test rows are never touched here. The same training set and settings give the same candidate, to the byte.
+Never reads test rows. Equal training sets and settings give equal candidates, to the byte.
 """
 
 import time
@@ -56,7 +56,7 @@ class TrainingSettings:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_dict`, also after a trip through JSON."""
+        """The inverse of :meth:`to_dict`."""
         family = family_of(data["family"])
         others = {name: value for name, value in data.items() if name not in ("family", "model")}
         return replace(msgspec.convert(others, cls), model=msgspec.convert(data["model"], family))
@@ -76,7 +76,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class CalibratedModel:
-    """A fitted model with what it reads and how its raw score becomes a probability."""
+    """A fitted model with its design matrix and calibrator."""
 
     design_matrix: DesignMatrix
     model: Model
@@ -98,8 +98,8 @@ class CalibratedModel:
 class Candidate(CalibratedModel):
     """A trained model, ready to be evaluated, gated and bundled.
 
-    ``baselines``: ``logistic`` on the same features, and ``lender_rate``, the annual rate alone, where the contract has
-    one that varies. ``base_rate`` is the default rate of tune rows. ``training_seconds`` is the wall time of it all.
+    ``baselines``: ``logistic`` on the same features, and ``lender_rate``, the annual rate alone, if the contract has a
+    varying one. ``base_rate``: default rate of tune rows. ``training_seconds``: total wall time.
     """
 
     source: str
@@ -114,7 +114,7 @@ class Candidate(CalibratedModel):
     training_seconds: float = field(compare=False, default=0.0)
 
     def feature_importance(self) -> dict[str, float]:
-        """Each feature's share in the model, from the greatest on; a category's columns are added up."""
+        """Each feature's share in the model, greatest first; a category's columns are summed."""
         importance = self.model.importance(len(self.design_matrix.columns))
         shares = dict.fromkeys(self.design_matrix.feature_names, 0.0)
         for feature, share in zip(self.design_matrix.feature_of_column, importance, strict=True):
@@ -125,8 +125,7 @@ class Candidate(CalibratedModel):
 def train(training_set: TrainingSet, contract: FeatureContract, settings: TrainingSettings | None = None) -> Candidate:
     """Train, calibrate and set the cut-off.
 
-    Raises ContractError when the settings exclude a feature that the contract does not have, or the training set lacks
-    one that it has.
+    Raises ContractError if the settings exclude an unknown feature, or the training set lacks one of the contract.
     """
     settings = settings or TrainingSettings()
     started = time.perf_counter()
@@ -177,7 +176,7 @@ def _baselines(
 
 
 def _calibrated(estimator: Estimator, design_matrix: DesignMatrix, training_set: TrainingSet) -> CalibratedModel:
-    """Fit a baseline and give it the same chance as the model: calibration on tune rows."""
+    """Fit a baseline and calibrate it on tune rows, as the model."""
     train_sample, tune_sample = _samples(design_matrix, training_set)
     model = estimator.fit(train_sample, tune_sample, design_matrix.monotone_constraints)
     raw = uncalibrated(model.raw_scores(tune_sample.matrix))

@@ -1,4 +1,4 @@
-"""What made a model: enough to find its rows, code and settings again, and to know a training that was done before."""
+"""The origin of a model: how to find its rows, code and settings, and whether a training was done before."""
 
 import hashlib
 import json
@@ -25,11 +25,10 @@ _PACKAGES = ("loanlake", "duckdb", "numpy", "onnxruntime", "scikit-learn")
 class Lineage:
     """The origin of one trained model.
 
-    ``lake_snapshot``: ``training.trn_default_vN at (version => …)``, of ``feature_version`` vN, is its training set
-    again. ``decided_from``, ``decided_to``: first and last decision in it, ISO 8601. ``rows``: rows by split.
-    ``git_commit`` ends in ``+changes`` where the working tree differed from it; None outside a repository.
-    ``fingerprint``: equal exactly when training set, contract and settings are equal, so a second training would give
-    the same model.
+    ``lake_snapshot``: ``training.trn_default_vN at (version => …)``, with ``feature_version`` vN, is its training set.
+    ``decided_from``, ``decided_to``: first and last decision, ISO 8601. ``rows``: by split. ``git_commit`` ends in
+    ``+changes`` if the working tree differed; None outside a repository. ``fingerprint``: equal exactly if training
+    set, contract and settings are.
     """
 
     source: str
@@ -50,7 +49,7 @@ class Lineage:
     packages: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; what a bundle carries as ``lineage.json``."""
+        """Plain JSON types: ``lineage.json`` of a bundle."""
         return asdict(self)
 
     @classmethod
@@ -67,7 +66,7 @@ def collect_lineage(
     by: str,
     manifest: Path | None = None,
 ) -> Lineage:
-    """Lineage of a candidate that was trained just now, on this training set; ``manifest``: dbt's, if there is one."""
+    """Lineage of a candidate just trained on this training set; ``manifest``: dbt's, if any."""
     decided_at = training_set.frame["decided_at"]
     return Lineage(
         source=training_set.source,
@@ -90,13 +89,13 @@ def collect_lineage(
 
 
 def training_fingerprint(training_set_sha256: str, contract: FeatureContract, settings: "TrainingSettings") -> str:
-    """SHA-256 over the three things a training depends on: its rows, the contract and the settings."""
+    """SHA-256 over the rows, the contract and the settings."""
     text = json.dumps([training_set_sha256, contract.fingerprint, _plain(settings)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def git_commit(repository: Path = REPOSITORY) -> str | None:
-    """The commit this code was run from, ``+changes`` where tracked files differ from it; None if git knows none."""
+    """The commit of this code, with ``+changes`` if tracked files differ; None without git."""
     commit = _git(repository, "rev-parse", "HEAD")
     if commit is None:
         return None

@@ -1,8 +1,7 @@
-"""A training set larger than memory: its columns in files that are mapped, as one data frame.
+"""A training set larger than memory: columns in mapped files, as one data frame.
 
-The operating system keeps in memory what is being read and gives back what is not. Rows lie split by split, so that a
-split is a slice of each column and copies nothing; features are float64 as in a frame that is held, categories are
-codes, ids and other keys stay in Arrow.
+The operating system loads and evicts pages. Rows lie split by split, so a split is a slice without a copy; features are
+float64, categories are codes, ids and other keys stay in Arrow.
 """
 
 import shutil
@@ -25,7 +24,7 @@ _NO_CODE = -1
 
 
 class MappedRows:
-    """The frame and where each split lies in it; the files go when nothing refers to it any more."""
+    """The frame and where each split lies in it; the files are deleted with the last reference."""
 
     def __init__(self, frame: "pd.DataFrame", bounds: Mapping[str, slice], directory: Path) -> None:
         self.frame = frame
@@ -46,10 +45,10 @@ def map_rows(
     keys: Sequence[str],
     within: Path,
 ) -> MappedRows:
-    """Write batches to files under ``within`` and map them.
+    """Write batches to files under ``within`` and map them; memory holds one batch.
 
-    ``n_by_split``: how many rows of each split there will be, in the order they are to lie. ``keys``: columns that stay
-    in Arrow; all others become numbers or category codes. Memory stays at a batch.
+    ``n_by_split``: rows of each split, in file order. ``keys``: columns that stay in Arrow; all others become numbers
+    or category codes.
     """
     import pandas as pd
 

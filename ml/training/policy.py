@@ -1,13 +1,12 @@
-"""From a probability of default to a decision: the cut-off, and the risk bands that people speak in.
+"""From a probability of default to a decision: the cut-off, and the risk bands.
 
-The default cut-off is where lending stops paying: a good loan earns ``margin``, a bad one loses
-``loss_given_default`` (both fractions of the amount lent), so the expected profit of a loan,
-``(1 − p)·margin − p·loss_given_default``, is positive exactly below ``margin / (margin + loss_given_default)``
-(Elkan 2001, "The foundations of cost-sensitive learning", eq. 2). With calibrated probabilities no search over tune
-rows can do better in expectation, and none of its noise enters the policy. A lender who steers by volume sets an
-approval rate instead.
+The default cut-off is where lending stops paying: a good loan earns ``margin``, a bad one loses ``loss_given_default``
+(fractions of the amount lent), so the expected profit, ``(1 − p)·margin − p·loss_given_default``, is positive exactly
+below ``margin / (margin + loss_given_default)`` (Elkan 2001, "The foundations of cost-sensitive learning", eq. 2). With
+calibrated probabilities no search over tune rows does better in expectation, and no noise enters. A lender who steers
+by volume sets an approval rate.
 
-Bands are fixed on the probability scale, as a bank's master scale is: a band means the same for every model and month.
+Bands are fixed on the probability scale, as a bank's master scale: a band means the same for every model and month.
 """
 
 from bisect import bisect_right
@@ -25,13 +24,12 @@ from warehouse.errors import SettingError
 
 Decision = Literal["approve", "decline"]
 Rule = Literal["expected_profit", "approval_rate", "fixed"]
-#: Of a cut-off: 0.15 / 0.75 is 0.19999999999999998 in floating point, which is unreadable.
+#: Of a cut-off: 0.15 / 0.75 is 0.19999999999999998 in floating point.
 _DIGITS = 12
 
 
-#: A reason makes at least this share of all that speaks against the applicant. Contributions add up, so a share means
-#: the same for every applicant and model; a least log-odds would not. A value below a twentieth moves no decision, and
-#: naming it would make an applicant fix what doesn't matter.
+#: A reason makes at least this share of an applicant's adverse contributions. They add up, so a share is comparable
+#: between applicants and models; a least log-odds is not. Below a twentieth a value moves no decision.
 LEAST_REASON_SHARE = 0.05
 
 
@@ -40,9 +38,8 @@ class CutOffRule:
     """How the cut-off is found.
 
     ``expected_profit`` uses ``margin`` and ``loss_given_default``, lifetime fractions of the amount lent;
-    ``approval_rate`` approves that share of the tune rows; ``fixed`` takes ``probability`` as it is.
-    The defaults (0.15 earned, 0.60 lost) put the cut-off at 0.20; they are an unsecured lender's round figures: set
-    your own.
+    ``approval_rate`` approves that share of the tune rows; ``fixed`` uses ``probability``. The defaults (0.15 earned,
+    0.60 lost) give 0.20; they are an unsecured lender's round figures: set your own.
     """
 
     rule: Rule = "expected_profit"
@@ -84,7 +81,7 @@ class Band:
     upper: float
 
 
-#: About a doubling of risk a step, from prime to what an unsecured lender hardly ever approves.
+#: Risk about doubles per step, from prime to what an unsecured lender hardly ever approves.
 DEFAULT_BANDS = (
     Band("very_low", 0.02),
     Band("low", 0.05),
@@ -97,9 +94,9 @@ DEFAULT_BANDS = (
 
 @dataclass(frozen=True)
 class Policy:
-    """A cut-off, the rule it came from, and the bands from safest to riskiest; the last band holds everything above.
+    """A cut-off, its rule, and the bands from safest to riskiest; the last band holds everything above.
 
-    ``least_reason_share``: the share of all adverse contributions from which on a reason is given.
+    ``least_reason_share``: least share of all adverse contributions for a reason.
     """
 
     cut_off: float
@@ -144,12 +141,12 @@ class Policy:
         return np.searchsorted(self._inner_bounds, np.asarray(probabilities, dtype=np.float64), side="right")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; what a model bundle carries as ``policy.json``."""
+        """Plain JSON types: ``policy.json`` of a bundle."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_dict`, also after a trip through JSON."""
+        """The inverse of :meth:`to_dict`."""
         return msgspec.convert(data, cls)
 
     @cached_property

@@ -1,8 +1,8 @@
-"""Read the rows a model is trained and judged on, from one lake snapshot, with a hash that covers every bit of them.
+"""Read training and test rows from one lake snapshot, with a hash over every bit.
 
-Each version of the features has its training table, ``training.trn_default_vN``: the same applications, labels and
-splits. A model names its training set by source, feature version, snapshot and content hash;
-:attr:`TrainingSet.statement` reads it again, identical, however often dbt has rebuilt the table since.
+Each version of the features has its table, ``training.trn_default_vN``, with the same applications, labels and splits.
+Source, feature version, snapshot and hash name a training set; :attr:`TrainingSet.statement` reads it again, whatever
+dbt rebuilt since.
 """
 
 import hashlib
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "tune", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-#: Columns of a training table that are no features.
+#: Columns that are not features.
 KEY_COLUMNS = ("application_id", "borrower_id", "source", "decided_at", "split", "is_default", "label_known_at")
 _BATCH_ROWS, _MAPPED_BATCH_ROWS = 1_000_000, 200_000
-#: What training takes of memory for each value of the table: it as float64 (8), its columns as float32 (4), XGBoost's
-#: copy while it finds quantiles (4), the baseline's copy and its imputed and scaled ones (24).
+#: Training's memory per value: float64 (8), columns as float32 (4), XGBoost's copy while it finds quantiles (4), the
+#: baseline's copy, imputed and scaled (24).
 _BYTES_A_VALUE = 40
 
 
@@ -39,10 +39,9 @@ _BYTES_A_VALUE = 40
 class TrainingSet:
     """One source's rows of a version's training table as of a snapshot, ordered by application.
 
-    ``feature_version``: whose features it holds, such as ``v1``. ``frame``: keys as in the table; ``is_default`` bool;
-    numeric and boolean features float64 with NaN for missing, categorical ones and ``split`` pandas categories.
-    ``sha256`` covers values, types and column names. ``mapped``: where they are too many to hold; the frame then lies
-    in files, split by split, and is read as if it were held.
+    ``feature_version``: such as ``v1``. ``frame``: keys as in the table; ``is_default`` bool; numeric and boolean
+    features float64 with NaN for missing, categorical ones and ``split`` pandas categories. ``sha256`` covers values,
+    types and column names. ``mapped``: the files of a frame too large for memory.
     """
 
     frame: "pd.DataFrame"
@@ -87,18 +86,16 @@ def read_training_set(
 ) -> TrainingSet:
     """Read a source's training set from the lake, by default as of the newest snapshot.
 
-    ``most_bytes``: what training may take of memory; a set that would take more is mapped from files under DuckDB's
-    temporary directory (``ml.training.mapped_rows``). None holds any set.
-
-    Raises NotFoundError if the table or the source's rows do not exist at that snapshot, and TrainingSetError
-    where a split is empty, has one outcome only, or an application occurs twice.
+    ``most_bytes``: memory limit of training; a larger set is mapped from files under DuckDB's temporary directory
+    (``ml.training.mapped_rows``). None: no limit. Raises NotFoundError if the snapshot has no such table or rows, and
+    TrainingSetError if a split is empty, has one outcome only, or an application occurs twice.
     """
     snapshot, table = current_snapshot(con) if snapshot is None else snapshot, training_table(feature_version)
     where = f"{table} of source {source!r} at snapshot {snapshot}"
     digest, mapped = ContentHash(), None
     n_by_split, n_columns = _size(con, source, feature_version, snapshot)
     if most_bytes is not None and sum(n_by_split.values()) * n_columns * _BYTES_A_VALUE > most_bytes:
-        spill = _spill(con)  # before the reader: the next query of a connection ends the one before
+        spill = _spill(con)  # before the reader: a connection's next query ends the one before
         reader = stream_training_set(
             con, source, feature_version=feature_version, snapshot=snapshot, batch_rows=_MAPPED_BATCH_ROWS
         )
@@ -122,9 +119,9 @@ def read_training_set(
 def rows_seen_by(
     con: duckdb.DuckDBPyConnection, training_set: TrainingSet, split: Split, *, feature_version: str
 ) -> "pd.DataFrame":
-    """A split's applications as of the same snapshot, with another version's features: as a model of that sees them.
+    """A split's applications at the same snapshot with another version's features.
 
-    Raises NotFoundError if that version's training table does not hold the same applications in that split.
+    Raises NotFoundError if that version's training table has other applications in the split.
     """
     rows = training_set.rows(split)
     if feature_version == training_set.feature_version:
@@ -146,7 +143,7 @@ def rows_seen_by(
 def collect_training_set(
     rows: "pa.RecordBatchReader", source: str, *, feature_version: str, snapshot: int, where: str
 ) -> TrainingSet | None:
-    """Rows with the columns of a version's training table, ordered by application, as a training set; None of no rows.
+    """A version's training rows, ordered by application, as a training set; None without rows.
 
     Raises TrainingSetError as :func:`read_training_set` does, naming the rows by ``where``.
     """
@@ -161,10 +158,7 @@ def collect_training_set(
 def stream_training_set(
     con: duckdb.DuckDBPyConnection, source: str, *, feature_version: str, snapshot: int, batch_rows: int
 ) -> "pa.RecordBatchReader":
-    """The rows of a training set as the table has them, in its fixed order, a batch at a time.
-
-    Raises NotFoundError if the snapshot, or the table in it, does not exist.
-    """
+    """A training set's rows in batches, in fixed order; raises NotFoundError without snapshot or table."""
     query = statement_now(con, source, feature_version, snapshot)
     return _execute(con, query, training_table(feature_version), snapshot).to_arrow_reader(batch_size=batch_rows)
 
@@ -172,7 +166,6 @@ def stream_training_set(
 def _size(
     con: duckdb.DuckDBPyConnection, source: str, feature_version: str, snapshot: int
 ) -> tuple[dict[str, int], int]:
-    """Rows by split, and the number of columns."""
     rows, table = statement_now(con, source, feature_version, snapshot), training_table(feature_version)
     found = dict(_execute(con, f"select split, count(*) from ({rows}) group by split", table, snapshot).fetchall())
     return {split: found.get(split, 0) for split in SPLITS}, len(con.execute(f"describe {rows}").fetchall())
@@ -196,10 +189,10 @@ def _execute(con: duckdb.DuckDBPyConnection, query: str, table: str, snapshot: i
 
 
 class ContentHash:
-    """SHA-256 over a table's columns, fed batch by batch: memory does not grow with rows.
+    """SHA-256 over a table's columns, fed batch by batch in constant memory.
 
-    Each column is hashed as one long run of values, so that the result does not depend on how rows were cut into
-    batches; nulls enter by a mask of their own. Rows must come in a fixed order.
+    Each column is hashed as one run of values, so batch sizes do not matter; nulls have a mask. Rows must come in a
+    fixed order.
     """
 
     def __init__(self) -> None:
@@ -222,7 +215,7 @@ class ContentHash:
                 running.update(part)
 
     def hexdigest(self) -> str:
-        """The hash of everything so far, 64 hexadecimal digits."""
+        """The hash of all rows added, 64 hexadecimal digits."""
         total = hashlib.sha256(f"{self._n_rows} rows".encode())
         for name, (data_type, hashes) in self._columns.items():
             total.update(f"\n{name} {data_type} {' '.join(running.hexdigest() for running in hashes)}".encode())
@@ -230,12 +223,12 @@ class ContentHash:
 
 
 def statement(source: str, feature_version: str, snapshot: int) -> str:
-    """The SQL that reads a source's training set as of a snapshot: the one definition of which rows and what order."""
+    """The SQL of a source's training set as of a snapshot: the one definition of rows and order."""
     return _rows_of(source, f"{training_table(feature_version)} at (version => {snapshot})")
 
 
 def statement_now(con: duckdb.DuckDBPyConnection, source: str, feature_version: str, snapshot: int) -> str:
-    """:func:`statement`, or where rows of persons were erased since, the SQL that reads what was kept without them."""
+    """:func:`statement` or, after erasures, the SQL of the remaining rows."""
     return _rows_of(source, rows_at(con, training_table(feature_version), snapshot))
 
 
@@ -282,7 +275,7 @@ def _frame(batches: Iterable["pa.RecordBatch"], schema: "pa.Schema") -> "pd.Data
 
 
 def _unique(batches: Iterable["pa.RecordBatch"], where: str) -> Iterator["pa.RecordBatch"]:
-    """Pass batches through; raises TrainingSetError if an application occurs twice: their order puts it together."""
+    """Pass batches through; raises TrainingSetError for adjacent rows of one application."""
     last = None
     for batch in batches:
         ids = batch["application_id"].to_numpy(zero_copy_only=False)

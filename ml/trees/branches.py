@@ -1,6 +1,6 @@
-"""A forest cut into branches of at most four leaves: the tests that send a row to one of them, and their values.
+"""A forest cut into branches of at most four leaves: the tests that lead to a leaf, and the leaf's value.
 
-What a row's way through a branch depends on is the outcome of the tests above it and in it: a pattern of bits.
+A pattern of bits, the outcomes of the tests above and in a branch, decides a row's way.
 """
 
 from dataclasses import dataclass, field, fields
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ml.trees.forest import Forest, Tree
 
-#: Tests in a row below the first of a branch; with three the table of outcomes outgrows what look-ups it saves.
+#: Tests in a row below a branch's first; with three the table of outcomes outgrows what it saves.
 _HEIGHT = 2
 
 
@@ -20,9 +20,9 @@ _HEIGHT = 2
 class Tests:
     """The distinct tests of a forest, ``value < threshold`` of a column, and those of each branch.
 
-    ``column``, ``threshold``, ``missing``, shape (n_tests,): the last says whether a missing value passes.
-    ``of_branch``, shape (n_branches, n_bits): indices of tests; the outcome of the first is bit 0 of a branch's
-    pattern. A branch with fewer tests repeats one, in bits that none of its leaves asks for.
+    ``column``, ``threshold``, ``missing`` (whether a missing value passes), shape (n_tests,). ``of_branch``, shape
+    (n_branches, n_bits): indices of tests; the first outcome is bit 0 of a branch's pattern. A branch with fewer tests
+    repeats one, in bits that no leaf reads.
     """
 
     column: NDArray[np.intp]
@@ -46,9 +46,9 @@ class Tests:
 class Leaves:
     """Every leaf of a forest, the tests on its path merged by column.
 
-    ``branch``, ``value``, shape (n_leaves,): where it is, and its log-odds. ``column``, ``passes``, ``fails``,
-    ``share``, shape (n_leaves, depth): the columns tested; which bits of the branch's pattern must be 1 and which 0 for
-    a row to follow; and the share of the training cover that does. Padding asks for no bit and has a share of 1.
+    ``branch``, ``value`` (log-odds), shape (n_leaves,). ``column``, ``passes``, ``fails``, ``share``, shape (n_leaves,
+    depth): the columns tested; the bits of the pattern that must be 1 and 0; and the share of the training cover that
+    follows. Padding reads no bit and has a share of 1.
     """
 
     branch: NDArray[np.intp]
@@ -59,21 +59,18 @@ class Leaves:
     share: NDArray[np.float64]
 
     def follows(self, patterns: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Whether a row passes all tests of each column on a leaf's path, shape (n_leaves, n, depth).
-
-        ``patterns``: shape (n,), or (n_leaves, n) for some of its own for each leaf.
-        """
+        """Passed tests, shape (n_leaves, n, depth), of ``patterns``, shape (n,) or (n_leaves, n)."""
         bits, passes, fails = patterns[..., None], self.passes[:, None, :], self.fails[:, None, :]
         follows: NDArray[np.bool_] = (bits & passes == passes) & (bits & fails == 0)
         return follows
 
     def some(self, begin: int, end: int) -> "Leaves":
-        """Those from one place up to another."""
+        """The leaves of a range."""
         return Leaves(**{part.name: getattr(self, part.name)[begin:end] for part in fields(self)})
 
 
 def read_branches(forest: Forest) -> tuple[Tests, Leaves]:
-    """Walk every tree once."""
+    """Read every tree once."""
     reader = _Reader()
     for tree in forest.trees:
         reader.read(tree)
@@ -126,12 +123,12 @@ class _Reader:
         return self.numbers.setdefault(test, len(self.numbers))
 
     def tests(self) -> Tests:
-        """All tests met."""
+        """All tests read."""
         n_bits = max(map(len, self.branches), default=0)
         of_branch = np.zeros((len(self.branches), n_bits), dtype=np.intp)
         for number, tests in enumerate(self.branches):
             of_branch[number, : len(tests)] = tests
-        # a forest of bare leaves tests nothing
+        # a forest of bare leaves has no tests
         columns, thresholds, missing = zip(*self.numbers, strict=True) if self.numbers else ((), (), ())
         return Tests(
             column=np.asarray(columns, dtype=np.intp),
@@ -141,7 +138,7 @@ class _Reader:
         )
 
     def leaves(self) -> Leaves:
-        """All leaves met."""
+        """All leaves read."""
         n_leaves, depth = len(self.paths), max((len(merged) for _, _, merged in self.paths), default=0)
         column = np.zeros((n_leaves, depth), dtype=np.intp)
         passes, fails = np.zeros((2, n_leaves, depth), dtype=np.int64)
@@ -175,7 +172,7 @@ def _merged(tree: Tree, leaf: int, path: list[tuple[int, bool]], bits: dict[int,
 
 
 def _heights(tree: Tree) -> list[int]:
-    """For each node the tests in a row from it down to its furthest leaf."""
+    """For each node the number of tests down to its furthest leaf."""
     heights = [0] * len(tree.left)
     order, waiting = [], [0]
     while waiting:

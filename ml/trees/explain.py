@@ -1,18 +1,18 @@
-"""Why a score is what it is: exact TreeSHAP contributions to the raw score, without importing XGBoost.
+"""Exact TreeSHAP contributions to the raw score, without importing XGBoost.
 
-Importing XGBoost brings pandas, scikit-learn and 4 s into the request process, and its ``pred_contribs`` walks every
-tree once for every row. Trees do not change after training, so most of that work is done once, as a bundle is written.
+XGBoost brings pandas, scikit-learn and 4 s of import, and its ``pred_contribs`` walks every tree for every row. Most of
+that work is done once, when a bundle is written.
 
-For one leaf, let its path test the columns 1..k. With z_i the share of the training cover that follows column i's
-tests, and o_i = 1 where the row passes them and 0 where it does not, the leaf of value v contributes to column i
-(Lundberg et al., "From local explanations to global understanding with explainable AI for trees", 2020)::
+For a leaf of value v whose path tests the columns 1..k, let z_i be the share of the training cover that follows column
+i's tests, and o_i 1 if the row passes them, else 0. It contributes to column i (Lundberg et al., "From local
+explanations to global understanding with explainable AI for trees", 2020)::
 
     v (o_i - z_i) ∫_0^1 Π_{j≠i} (o_j t + z_j (1 - t)) dt
 
-which is Shapley's weighted sum over subsets, written as the integral of a polynomial of degree k - 1; Gauss-Legendre
-quadrature with ⌈k/2⌉ points is exact for it. What the four leaves of a branch (``ml.trees.branches``) contribute
-together depends on d + 1 tests in a tree of depth d, and all 2^(d+1) patterns of their outcomes are tabulated: a row
-costs one comparison a distinct test, one look-up a branch and one sum.
+This is Shapley's weighted sum over subsets as the integral of a polynomial of degree k - 1; Gauss-Legendre quadrature
+with ⌈k/2⌉ points is exact. The four leaves of a branch (``ml.trees.branches``) depend on d + 1 tests in a tree of depth
+d, and all 2^(d+1) outcomes are tabulated: a row costs one comparison per distinct test, one look-up per branch and one
+sum.
 """
 
 from collections.abc import Mapping
@@ -26,17 +26,17 @@ from numpy.typing import NDArray
 from ml.trees.branches import Leaves, Tests, read_branches
 from ml.trees.forest import Forest
 
-#: 2^22 doubles are 32 MB; 400 trees of depth 5 need 1.1 M. Beyond it, contributions are computed for each row.
+#: 2^22 doubles are 32 MB; 400 trees of depth 5 need 1.1 M. Beyond it, each row is computed.
 _LARGEST_TABLE = 2**22
 _LEAVES_AT_ONCE = 2048
 
 
 @dataclass(frozen=True)
 class Table:
-    """What the leaves of a branch contribute together, for every pattern of outcomes.
+    """The contributions of a branch's leaves together, for every pattern of outcomes.
 
-    ``column``, shape (n_branches, n_places): the columns that a branch tests. ``value``, shape (n_branches * 2^n_bits,
-    n_places): what goes to them, a branch's patterns one after another.
+    ``column``, shape (n_branches, n_places): the columns tested. ``value``, shape (n_branches * 2^n_bits, n_places):
+    their contributions, a branch's patterns one after another.
     """
 
     column: NDArray[np.intp]
@@ -76,8 +76,8 @@ class Table:
 class Explainer:
     """Contributions of each column to a row's raw score, in log-odds.
 
-    ``expected`` is the raw score's mean over the training cover; ``expected + contributions.sum()`` is the raw score.
-    ``paths``: a table, or the leaves themselves where one would be too large.
+    ``expected``: mean raw score over the training cover; with ``contributions.sum()`` it gives the raw score.
+    ``paths``: a table, or the leaves if one would be too large.
     """
 
     tests: Tests
@@ -87,13 +87,13 @@ class Explainer:
 
     @classmethod
     def from_forest(cls, forest: Forest) -> Self:
-        """Walk every tree, and tabulate: half a second for 400 trees of depth 5."""
+        """Read and tabulate every tree: half a second for 400 trees of depth 5."""
         tests, leaves = read_branches(forest)
         expected = float(forest.base_margin + np.sum(leaves.value * leaves.share.prod(axis=1)))
         return cls(tests, Table.of(tests, leaves) or leaves, expected, forest.n_columns)
 
     def contributions(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Shape (n_columns,) for one encoded row, shape (n_columns,); the same bits whatever rows came before."""
+        """Shape (n_columns,) for one encoded row, shape (n_columns,); independent of earlier rows."""
         patterns = self.tests.patterns(row)
         if isinstance(self.paths, Table):
             return self.paths.contributions(patterns, self.n_columns)
@@ -101,7 +101,7 @@ class Explainer:
         return _sums(self.paths.column.ravel(), by_leaf, self.n_columns)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Arrays by name, for ``numpy.savez``; what a bundle stores (``explainer.npz``)."""
+        """Arrays for ``numpy.savez``, stored as ``explainer.npz``."""
         kind = "table" if isinstance(self.paths, Table) else "leaves"
         arrays = {
             f"{name}.{part.name}": getattr(held, part.name)
@@ -122,9 +122,9 @@ class Explainer:
 
 
 def _places(leaves: Leaves, n_branches: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The distinct columns of each branch, shape (n_branches, n_places), and the place there of each leaf's columns.
+    """The distinct columns of each branch, shape (n_branches, n_places), and the places of each leaf's columns.
 
-    A padded place names column 0, to which nothing goes.
+    Padding names column 0, with no contribution.
     """
     found: list[dict[int, int]] = [{} for _ in range(n_branches)]
     place = np.zeros(leaves.column.shape, dtype=np.intp)
@@ -138,12 +138,12 @@ def _places(leaves: Leaves, n_branches: int) -> tuple[NDArray[np.intp], NDArray[
 
 
 def _sums(columns: NDArray[np.intp], values: NDArray[np.float64], n_columns: int) -> NDArray[np.float64]:
-    # of nothing bincount makes whole numbers
+    # bincount of nothing gives integers
     return np.bincount(columns, values.ravel(), minlength=n_columns).astype(np.float64, copy=False)
 
 
 def _shapley(leaves: Leaves, patterns: NDArray[np.intp]) -> NDArray[np.float64]:
-    """The module's formula, shape (n_leaves, n, depth), for patterns as :meth:`Leaves.follows` takes them."""
+    """The module's formula, shape (n_leaves, n, depth), for patterns as :meth:`Leaves.follows` accepts them."""
     passed, share = leaves.follows(patterns).astype(np.float64), leaves.share[:, None, :]
     depth = share.shape[-1]
     nodes, weights = np.polynomial.legendre.leggauss((depth + 1) // 2 or 1)

@@ -1,7 +1,6 @@
-"""The booster's trees as flat arrays, read from XGBoost's own JSON; the ONNX twin and the explanations come from them.
+"""The booster's trees as flat arrays, from XGBoost's JSON; the ONNX twin and explanations use them.
 
-The JSON carries every threshold, leaf and cover as the float32 the booster uses (printed so that it reads back
-exactly), which the text dump that converters go by does not promise.
+The JSON keeps every threshold, leaf and cover as exact float32; the text dump that converters use does not promise it.
 """
 
 import json
@@ -50,7 +49,7 @@ class Forest:
 
     @classmethod
     def from_booster(cls, booster: "Booster") -> "Forest":
-        """Read the booster's JSON; raises BundleError for kinds of booster whose score is not a plain sum of leaves."""
+        """Read the booster's JSON; raises BundleError unless a score is a plain sum of leaves."""
         learner = json.loads(booster.save_raw("json"))["learner"]
         objective, kind = learner["objective"]["name"], learner["gradient_booster"].get("name", "gbtree")
         if objective != "binary:logistic" or kind != "gbtree":

@@ -1,12 +1,11 @@
-"""The booster's twin in ONNX: one row in 0.02 ms without importing XGBoost, and equal to the booster to the bit.
+"""The booster's twin in ONNX: one row in 0.02 ms without XGBoost, equal to the booster to the bit.
 
-Built from the booster's own JSON, not by a converter, for two reasons that were measured (400 trees × 40 columns,
-20,000 rows with missing values, extremes, and values exactly on thresholds):
+It is built from the booster's JSON, not by a converter, for two measured reasons (400 trees × 40 columns, 20,000 rows
+with missing values, extremes, and values exactly on thresholds):
 
-- float32 sums depend on their order. XGBoost starts from the base score and adds the trees; ONNX Runtime adds its base
-  values last, which changes the last bits of 94 % of the rows. With the base score as a first tree of one leaf, every
-  row is equal to the bit, alone or in a batch.
-- more than one thread splits the sum over trees: 90 % of the rows then differ in their last bits. So: one thread.
+- float32 sums depend on order. XGBoost starts from the base score; ONNX Runtime adds base values last, which changes
+  the last bits of 94 % of the rows. With the base score as a first tree of one leaf, all rows are equal.
+- several threads split the sum over trees: 90 % of the rows then differ in their last bits. So: one thread.
 """
 
 from dataclasses import dataclass, field

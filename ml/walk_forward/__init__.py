@@ -1,8 +1,8 @@
-"""Walk a lender's history month by month: what training, gates and monitoring would have done, knowing what was known.
+"""Walk a lender's history month by month: what training, gates and monitoring would have done with that day's data.
 
-A month is walked on its first day. The labels known by then decide what can be trained on and judged; a policy decides
-whether to train; the gates decide whether the candidate replaces the champion of that day; the champion then scores the
-month's applications. Nothing of it touches what the home serves, its predictions or its monitoring.
+A month is walked on its first day. The labels known by then are used for training and judging; a policy decides whether
+to train; the gates decide whether the candidate replaces the champion; the champion scores the month's applications.
+The home's deployment, predictions and monitoring are unchanged.
 
 ::
 
@@ -10,13 +10,12 @@ month's applications. Nothing of it touches what the home serves, its prediction
     rows.py        applications, features and labels of one lake snapshot, as of a day
     candidates.py  a model for a day: trained once for equal rows, judged beside the champion of that day
     policies.py    when to train
-    measures.py    decisions of a month, their drift from the champion's training rows, and what became of them
+    measures.py    decisions of a month, their drift from the champion's training rows, and their outcomes
     results.py     monitoring.walk_forward and monitoring.walk_forward_decisions
     walk.py        the months, one after another
     picture.py     the policies side by side, as PNG
 """
 
-#: The modules that other rooms may import.
 __all__ = [
     "picture",
     "plan",

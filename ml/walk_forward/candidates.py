@@ -1,7 +1,7 @@
 """A model for a day: trained once for equal rows and settings, and judged by production's gates.
 
-Bundles lie under the home's ``walk_forward/<source>/<fingerprint>``, so that policies share what they would both have
-trained, and a walk that was interrupted or is repeated trains nothing twice.
+Bundles lie under the home's ``walk_forward/<source>/<fingerprint>``: policies share them, and a repeated or interrupted
+walk trains nothing twice.
 """
 
 import getpass
@@ -28,14 +28,14 @@ from warehouse.features.contract import FeatureContract
 from warehouse.settings import Settings
 
 Floats = NDArray[np.float64]
-#: Rows on which offline and online features are compared for each candidate. Production compares 50,000 once a
-#: promotion, 3 s; in a walk contract and rows are the same every month, and only the model is new.
+#: Rows compared offline and online per candidate. Production compares 50,000 once a promotion, 3 s; in a walk only the
+#: model is new each month.
 PARITY_ROWS = 2_000
 
 
 @dataclass(frozen=True)
 class Champion:
-    """A model that decides, and the month on whose first day it was trained."""
+    """A deciding model, and the month on whose first day it was trained."""
 
     month: date
     fingerprint: str
@@ -49,14 +49,14 @@ class Champion:
 
 @dataclass(frozen=True)
 class Judged:
-    """The gates that refused a candidate, and what production's rule of publication says of one that passed."""
+    """The gates that refused a candidate, and the publication rule's decision on one that passed."""
 
     refusals: tuple[GateResult, ...]
     publication: Publication
 
 
 class Candidates:
-    """Trains, finds again and judges the models of one source."""
+    """Trains, reloads and judges the models of one source."""
 
     def __init__(
         self,
@@ -72,11 +72,11 @@ class Candidates:
         self._scorers: dict[str, Scorer] = {}
 
     def fingerprint(self, training_set: TrainingSet) -> str:
-        """Of the model that these rows make."""
+        """The fingerprint of the model of these rows."""
         return training_fingerprint(training_set.sha256, self._contract, self._training)
 
     def train(self, training_set: TrainingSet, day: date) -> Champion:
-        """The model of these rows, as the candidate of a day: trained now unless it was before."""
+        """The model of these rows, as a day's candidate; trained only if it does not exist."""
         fingerprint = self.fingerprint(training_set)
         directory = self._directory / fingerprint
         if not directory.exists():
@@ -92,13 +92,13 @@ class Candidates:
         return self.load(fingerprint, day)
 
     def load(self, fingerprint: str, month: date) -> Champion:
-        """A model trained before; raises BundleError if its bundle is gone or was changed."""
+        """An existing model; raises BundleError if its bundle is gone or was changed."""
         if fingerprint not in self._scorers:
             self._scorers[fingerprint] = Scorer(load_bundle(self._directory / fingerprint))
         return Champion(month, fingerprint, self._scorers[fingerprint])
 
     def keep_only(self, champions: set[str]) -> None:
-        """Forget loaded models that decide no longer; their bundles stay."""
+        """Unload other models; their bundles stay."""
         self._scorers = {name: scorer for name, scorer in self._scorers.items() if name in champions}
 
     def judge(
@@ -108,13 +108,13 @@ class Candidates:
         training_set: TrainingSet,
         champion: Champion | None,
     ) -> Judged:
-        """What gates and rule say of a candidate, beside the champion of the day on the same test rows."""
+        """Decisions of gates and rule on a candidate, beside the champion of the day on the same test rows."""
         evaluation = Evaluation.from_dict(candidate.bundle.metrics)
         if champion is not None:
             defaulted = training_set.defaulted("test")
             evaluation = beside_champion(
                 evaluation,
-                # a champion of a walk has no registered version: the month it was trained in says which it is
+                # a walk's champion has no registered version: its month identifies it
                 ChampionScores(int(f"{champion.month:%Y%m}"), _probabilities(champion, training_set)),
                 defaulted=defaulted,
                 probabilities=_probabilities(candidate, training_set),

@@ -1,4 +1,4 @@
-"""A month's decisions, how far they lie from the champion's training rows, and what became of them."""
+"""A month's decisions, their drift from the champion's training rows, and their outcomes."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MonthDrift:
-    """How far one month's decisions are from the champion's training rows.
-
-    The worst feature has the greatest PSI for its limit: features are not comparable by PSI alone.
-    """
+    """A month's drift from the champion's training rows; the worst feature has the highest PSI for its limit."""
 
     score_psi: float
     is_score_drifted: bool
@@ -35,10 +32,10 @@ class MonthDrift:
 
 
 def decide_month(rows: KnownRows, month: date, champion: Champion) -> "pa.Table":
-    """Score the applications of a month as the API and batches do, in batches.
+    """Score a month's applications in batches, as the API does.
 
-    Columns: application_id, decided_at, raw_score, probability, band, decision. Reasons for declines, which change no
-    figure and take 3 ms a row, are left out.
+    Columns: application_id, decided_at, raw_score, probability, band, decision. Without reasons, which change no figure
+    and take 3 ms a row.
     """
     import pyarrow as pa
 
@@ -86,7 +83,7 @@ def measure_drift(
         return None
     contract = rows.contract
     columns = ", ".join(present(feature, f"features.{identifier(feature.name)}") for feature in contract.features)
-    # the bundle names the rows it was fitted on; the snapshot they were read at may have expired since
+    # the bundle has the ids of its training rows, whose snapshot may have expired
     con.execute(
         f"create or replace temp table {REFERENCE} as "
         f"select date_trunc('month', features.decided_at)::date as month, {columns}, scores.probability "

@@ -15,7 +15,7 @@ from ml.walk_forward.summary import PolicySummary, summarise
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Colour and line: policies that keep the same champion for long lie on each other, and must still be seen.
+#: Colour and line, so that policies with the same champion stay visible.
 _STYLES: Final[Mapping[RetrainingPolicy, tuple[str, str, float]]] = {
     "never": ("#8a939c", "solid", 3.5),
     "monthly": ("#12476f", "solid", 1.4),
@@ -26,7 +26,7 @@ _STYLES: Final[Mapping[RetrainingPolicy, tuple[str, str, float]]] = {
 def draw_walk(months: Sequence[WalkedMonth]) -> bytes:
     """AUC, calibration gap and PSI of the scores by month of decision; a filled dot is a month with a promotion.
 
-    Months with too few mature decisions to be judged are drawn faint: their figures are mostly luck.
+    Months with too few mature decisions are faint.
     """
     summaries = summarise(months)
     policies = [policy for policy in POLICIES if any(row.policy == policy for row in months)]
@@ -48,7 +48,7 @@ def draw_walk(months: Sequence[WalkedMonth]) -> bytes:
     return png(figure)
 
 
-#: AUCs nearer than this are not told apart in the title.
+#: Smaller differences of AUC count as equal in the title.
 _EQUAL_AUC: Final = 0.002
 
 _PANELS: Final[Mapping[str, Callable[[WalkedMonth], float | None]]] = {

@@ -1,4 +1,4 @@
-"""What to walk: whose history, which months, under which policies, with which labels."""
+"""The plan of a walk: source, months, policies, and labels."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,17 +12,17 @@ from warehouse.errors import SettingError
 
 RetrainingPolicy = Literal["never", "monthly", "drift"]
 POLICIES: tuple[RetrainingPolicy, ...] = get_args(RetrainingPolicy)
-#: The observation window that regulation knows for a probability of default (Basel: one year).
+#: The usual observation window of a probability of default (Basel: one year).
 LABEL_WINDOW_MONTHS = 12
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
 @dataclass(frozen=True)
 class WalkPlan:
-    """A walk from the month ``first`` to ``last``, both included and given by their first days.
+    """A walk over the months ``first`` to ``last``, given by their first days and both included.
 
-    ``run`` names it: several may lie beside each other, with other windows or settings. ``label_window_months``: a
-    default counts within so many months of the decision.
+    ``run`` names it, so that others with different settings can exist. ``label_window_months``: a default counts within
+    this number of months after the decision.
     """
 
     source: str
@@ -51,10 +51,7 @@ class WalkPlan:
 
 
 def parse_policies(names: Sequence[str]) -> tuple[RetrainingPolicy, ...]:
-    """Policies by name, each once and in the order never, monthly, drift; all three of none.
-
-    Raises SettingError for a name that is none of them.
-    """
+    """Policies in the order never, monthly, drift (default: all); raises SettingError for an unknown name."""
     unknown = [name for name in names if name not in POLICIES]
     if unknown:
         raise SettingError(f"a policy must be one of {', '.join(POLICIES)}: found {', '.join(unknown)}")

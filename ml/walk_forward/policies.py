@@ -1,4 +1,4 @@
-"""When to train: at the start of a month, from what monitoring could say by then."""
+"""When to train: at the start of a month, by what monitoring knows then."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Wish:
 
 
 def wish(policy: RetrainingPolicy, alarm: str | None) -> Wish:
-    """What a policy wants while a champion is in service; ``alarm``: what monitoring found wrong with it."""
+    """A policy's decision while a champion is in service; ``alarm``: monitoring's finding about it."""
     if policy == "never":
         return Wish(False, "the first champion stays")
     if policy == "monthly":
@@ -27,9 +27,9 @@ def wish(policy: RetrainingPolicy, alarm: str | None) -> Wish:
 
 
 def find_alarm(before: WalkedMonth, performance: Sequence[Performance]) -> str | None:
-    """What production's sensors would say of a champion: drift of the month before, decay of its newest judged month.
+    """The alarm of production's sensors: drift of the month before, or decay of the newest judged month.
 
-    ``performance``: of the champion's own decisions by month, on the labels known by the day.
+    ``performance``: of the champion's decisions by month, on the labels known by the day.
     """
     if before.score_psi is not None and before.is_score_drifted is not None:
         reason = scores_have_drifted(before.month, psi=before.score_psi, is_drifted=before.is_score_drifted)

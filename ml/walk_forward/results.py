@@ -1,8 +1,7 @@
 """``monitoring.walk_forward`` and ``monitoring.walk_forward_decisions``: a month is replaced as a whole.
 
-A month's row names the champion it began with and the one it ended with, which is all that the month after needs: a
-walk goes on from what is stored. Where a month that is walked again ends with another champion than before, the months
-after it no longer follow from it, and are removed with it.
+A month's row names its first and last champion, all that the next month needs, so a walk continues from what is stored.
+If a repeated month ends with another champion, the later months are removed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +26,7 @@ _OF_POLICY = "run = $1 and source = $2 and policy = $3"
 
 @dataclass(frozen=True)
 class WalkedMonth:
-    """One row of ``monitoring.walk_forward``; figures are None where there was no champion, decision or label."""
+    """One row of ``monitoring.walk_forward``; figures are None without champion, decision or label."""
 
     run: str
     source: str
@@ -62,29 +61,29 @@ class WalkedMonth:
 
     @property
     def calibration_gap(self) -> float | None:
-        """Mean probability less default rate: above zero the champion expected more defaults than came."""
+        """Mean probability minus default rate: positive if the champion expected too many defaults."""
         if self.mean_probability is None or self.default_rate is None:
             return None
         return self.mean_probability - self.default_rate
 
 
 def read_walk(con: duckdb.DuckDBPyConnection, *, run: str, source: str) -> list[WalkedMonth]:
-    """Every month of a run, by policy and month; none where it was never walked."""
+    """Every month of a run, by policy and month; may be empty."""
     return _read(con, "run = $1 and source = $2 order by policy, month", [run, source])
 
 
 def read_month(
     con: duckdb.DuckDBPyConnection, plan: WalkPlan, policy: RetrainingPolicy, month: date
 ) -> WalkedMonth | None:
-    """A month of a run under a policy, None where it was not walked."""
+    """A month of a run under a policy, or None."""
     found = _read(con, f"{_OF_POLICY} and month = $4", [plan.run, plan.source, policy, month])
     return found[0] if found else None
 
 
 def write_month(settings: Settings, walked: WalkedMonth, decisions: "pa.Table") -> bool:
-    """Replace a month and its decisions; returns whether months after it were removed.
+    """Replace a month and its decisions; return whether later months were removed.
 
-    They are where the next one began with another champion than this one ends with. ``decisions``: what
+    They are removed if the next one began with another champion. ``decisions``: as
     :func:`ml.walk_forward.measures.decide_month` gives.
     """
     key = [walked.run, walked.source, walked.policy]
@@ -111,7 +110,7 @@ def write_performance(
     *,
     known_until: datetime,
 ) -> None:
-    """Make a policy's months say what became of their decisions; nothing is written where they do."""
+    """Store the outcomes of a policy's decisions by month; writes only changes."""
     import pyarrow as pa
 
     key = [plan.run, plan.source, policy]
@@ -154,7 +153,7 @@ def _read(con: duckdb.DuckDBPyConnection, where: str, parameters: Sequence[objec
     try:
         rows = con.execute(f"select {', '.join(names)} from {TABLE} where {where}", list(parameters)).fetchall()
     except duckdb.CatalogException:
-        return []  # a lake made before there were walks, and not written since
+        return []  # a lake from before walks, not written since
     return [WalkedMonth(**dict(zip(names, row, strict=True))) for row in rows]
 
 

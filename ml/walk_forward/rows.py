@@ -1,9 +1,8 @@
-"""A source's applications, features and labels at one lake snapshot, as they were known on a day.
+"""A source's applications, features and labels at one lake snapshot, as known on a day.
 
-Labels and splits come from the dbt project's own rule (:class:`warehouse.lenders.label_rule.LabelRule`), asked as of
-the day. Features need no asking: they are point in time by construction, so the rows of decisions before the day are
-read as they are. Each month reads the columns it needs from the lake again; nothing but a training set, which training
-needs in memory anyway, and a month's decisions is held.
+The dbt project's rule (:class:`warehouse.lenders.label_rule.LabelRule`) gives labels and splits as of the day. Features
+are point in time by construction. Each month reads its columns from the lake again; memory holds only a training set
+and a month's decisions.
 """
 
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from warehouse.sql.quoting import identifier, literal
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Temporary tables of the reader's connection: labels as of the day asked last, and as of the end of all knowledge.
+#: Temporary tables of the reader's connection: labels as of the last requested day, and all labels.
 LABELS, FINAL_LABELS = "walk_labels", "walk_final_labels"
 _BATCH_ROWS, _TRAINING_ROWS = 20_000, 1_000_000
 _END_OF_TIME = datetime(9999, 1, 1)
@@ -72,7 +71,7 @@ class KnownRows:
             self._day = day
 
     def ask_final_labels(self) -> datetime:
-        """Make :data:`FINAL_LABELS` hold every label known at the snapshot; returns until when something is known."""
+        """Make :data:`FINAL_LABELS` hold every label known at the snapshot; return the end of knowledge."""
         self._ask(FINAL_LABELS, _END_OF_TIME)
         known = " union all ".join(f"select max(known_at) as known_at from {each}" for each in self._relations.values())
         (row,) = self._con.execute(f"select max(known_at) from ({known})").fetchall()
@@ -80,10 +79,7 @@ class KnownRows:
         return clock
 
     def training_set(self, day: date) -> TrainingSet:
-        """What the version's training table would have been on ``day``.
-
-        Raises TrainingSetError if no label was known, or a split has loans of one outcome only.
-        """
+        """The training table as of ``day``; raises TrainingSetError without labels, or with one outcome in a split."""
         self.ask_labels(day)
         labels = {"split", "is_default", "label_known_at"}
         keys = [f"{LABELS if key in labels else 'features'}.{key}" for key in KEY_COLUMNS]

@@ -1,4 +1,4 @@
-"""What a walk came to: one line a policy, on the months that all of them decided."""
+"""Results of a walk: one line per policy, on the months that all of them decided."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from ml.walk_forward.results import WalkedMonth
 class PolicySummary:
     """A policy's figures over the mature decisions of the months in which every policy had a champion.
 
-    ``auc``, ``brier`` and ``ece`` are means over months, weighted by mature decisions: they rank and measure within a
-    month, as decisions are taken. ``calibration_gap``: mean probability less default rate, of all of them together.
-    ``n_trained`` and ``n_promoted`` count over all months walked, ``n_months`` those with figures.
+    ``auc``, ``brier`` and ``ece`` are means over months, weighted by mature decisions. ``calibration_gap``: mean
+    probability minus default rate, over all. ``n_trained`` and ``n_promoted`` count all months walked, ``n_months``
+    those with figures.
     """
 
     policy: RetrainingPolicy

@@ -38,17 +38,15 @@ Report = Callable[[WalkedMonth], None]
 def walk_forward(
     settings: Settings, plan: WalkPlan, rule: LabelRule, contract: FeatureContract, report: Report | None = None
 ) -> list[WalkedMonth]:
-    """Walk the plan's months on the newest snapshot of the lake; returns every month of the run, also earlier ones.
+    """Walk the plan's months on the newest lake snapshot; return every month of the run, including earlier ones.
 
-    Each month is stored once it is walked, for each policy, and handed to ``report``; what became of decisions is
-    judged at the end, on all labels the snapshot knows. An interrupted walk is done again from any month on: nothing
-    is trained twice. The month before the first, where it was walked, hands its champion on.
-
-    Raises SettingError if the months lie outside the source's applications, or the run was walked with other labels
-    before, and TrainingSetError if the labels never suffice to train.
+    Each walked month is stored per policy and passed to ``report``; outcomes are judged at the end, on all labels of
+    the snapshot. A walk can restart at any month without training twice; the month before the first hands its champion
+    on. Raises SettingError if months lie outside the source's applications, or the run had other labels, and
+    TrainingSetError if the labels never suffice to train.
     """
     with writer("prepare a walk forward", settings) as con:
-        snapshot = current_snapshot(con)  # a lake made by an older version has its tables from here on
+        snapshot = current_snapshot(con)  # adds missing tables to a lake of an older version
     with closing(connect(settings)) as con:
         rows = KnownRows(con, rule, contract, source=plan.source, snapshot=snapshot)
         _check_months(plan, rows)
@@ -67,7 +65,7 @@ def walk_forward(
 
 
 class _Walk:
-    """What all months share."""
+    """The shared state of all months."""
 
     def __init__(self, settings: Settings, plan: WalkPlan, con: duckdb.DuckDBPyConnection, rows: KnownRows) -> None:
         self.settings, self.plan, self.con, self.rows = settings, plan, con, rows
@@ -76,7 +74,7 @@ class _Walk:
         )
 
     def month_before(self, policy: RetrainingPolicy) -> WalkedMonth | None:
-        """The stored month that the first one goes on from."""
+        """The stored month before the first one."""
         plan = self.plan
         found = read_month(self.con, plan, policy, previous_month(plan.first))
         if found is not None and found.label_window_months != plan.label_window_months:
@@ -95,7 +93,7 @@ class _Walk:
 
 
 class _Day:
-    """The first day of a month: what policies share on it is made once."""
+    """The first day of a month, with what its policies share."""
 
     def __init__(self, walk: _Walk, month: date) -> None:
         self._walk, self._month = walk, month
@@ -154,7 +152,7 @@ class _Day:
         if judged.refusals:
             refusals = " ".join(f"{each.gate}: {each.message}" for each in judged.refusals)
             return champion, True, f"{reason}; {refusals}"
-        # no person can decide here: a candidate that would wait, or start in shadow, leaves the champion
+        # no person decides here: a candidate that would wait, or start in shadow, leaves the champion
         is_published = judged.publication.action == "publish"
         return candidate if is_published else champion, True, f"{reason}; every gate passed; {judged.publication.why}"
 
@@ -167,7 +165,7 @@ class _Day:
         return self._training_set
 
     def _alarm(self, before: WalkedMonth, champion: Champion) -> str | None:
-        """What monitoring could say of the champion on this day."""
+        """Monitoring's alarm about the champion on this day, if any."""
         self._walk.rows.ask_labels(self._month)
         return find_alarm(before, _performance(self._walk.con, before, LABELS, of_champion=champion))
 
@@ -183,7 +181,7 @@ class _Day:
 
 
 def _judge(settings: Settings, plan: WalkPlan, con: duckdb.DuckDBPyConnection, rows: KnownRows) -> None:
-    """What became of every decision of the run, on all labels the snapshot knows."""
+    """Judge every decision of the run on all labels the snapshot knows."""
     known_until = rows.ask_final_labels()
     for policy in plan.policies:
         last = read_month(con, plan, policy, plan.last)
@@ -195,7 +193,7 @@ def _judge(settings: Settings, plan: WalkPlan, con: duckdb.DuckDBPyConnection, r
 def _performance(
     con: duckdb.DuckDBPyConnection, of: WalkedMonth, labels: str, of_champion: Champion | None = None
 ) -> tuple[Performance, ...]:
-    """By month, of all decisions of the run's policy, or of those of one champion, judged by its own test."""
+    """By month, of all decisions of the run's policy, or of one champion's, judged by its own test."""
     key = [of.run, of.source, of.policy]
     return measure_labelled(
         con,

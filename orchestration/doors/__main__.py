@@ -17,8 +17,6 @@ from warehouse.settings import Settings
 
 
 class _ByPort:
-    """The door of the port that a connection came to."""
-
     def __init__(self, doors: dict[int, Door]) -> None:
         self._doors = doors
 
@@ -42,7 +40,7 @@ def serve(dagster: tuple[int, Path], mlflow: tuple[int, Path], reports: int) -> 
     }
     config = uvicorn.Config(
         _ByPort(doors),
-        access_log=False,  # addresses carry the secrets of links
+        access_log=False,  # addresses contain the secrets of links
         log_level="warning",
         lifespan="off",
         server_header=False,

@@ -1,4 +1,4 @@
-"""A server on a Unix socket, as an ASGI application: requests and WebSockets are passed on as they come."""
+"""A server on a Unix socket, as an ASGI application that streams requests and WebSockets."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -14,20 +14,20 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.typing import Subprotocol
 
-#: Of one connection alone (RFC 9110, 7.6.1). `cookie`: the session is this door's business, not the server's.
+#: Headers of one connection (RFC 9110, 7.6.1); `cookie`: the session stays at this door.
 _KEPT_BACK = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"cookie"})
 _FRAMING = frozenset({b"transfer-encoding"})
-#: Never resolves (RFC 6761). For a server that must listen on a socket: if it does not, it ends and opens no port.
+#: Never resolves (RFC 6761): a server that ignores its socket ends instead of opening a port.
 NO_HOST = "socket.invalid"
 _NOT_THERE = (httpx.ConnectError, FileNotFoundError, ConnectionRefusedError)
 
 
 class Backend:
-    """Passes on what it is given to the server that listens on ``socket``; 503 while that does not listen."""
+    """Passes on requests to the server that listens on ``socket``; 503 while it does not listen."""
 
     def __init__(self, name: str, socket: Path) -> None:
         self._name, self._socket = name, socket
-        # bodies are streamed both ways, and no time is set: a query of Dagster's may take long
+        # bodies are streamed both ways without a time limit: Dagster's queries may take long
         self._transport = httpx.AsyncHTTPTransport(uds=str(socket), limits=httpx.Limits(max_connections=None))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +53,7 @@ class Backend:
         return response
 
     def starting(self) -> Response:
-        """A page that looks again by itself."""
+        """A page that reloads itself."""
         text = f"{self._name} is starting. This page looks again every three seconds.\n"
         return Response(text, 503, {"retry-after": "3", "refresh": "3"}, media_type="text/plain")
 
@@ -73,8 +73,6 @@ class Backend:
 
 
 class _Body(httpx.AsyncByteStream):
-    """What the client sends, as it comes."""
-
     def __init__(self, request: Request) -> None:
         self._request = request
 
@@ -85,7 +83,7 @@ class _Body(httpx.AsyncByteStream):
 
 
 async def _chunks(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """The body as the server encoded it; the connection is free again at its end."""
+    """The body as the server encoded it; its end frees the connection."""
     try:
         async for chunk in answer.aiter_raw():
             yield chunk

@@ -1,4 +1,4 @@
-"""``dagster-webserver`` listening on a Unix socket, which it has no option for: ``python -m … SOCKET OPTION…``."""
+"""``dagster-webserver`` on a Unix socket, for which it has no option: ``python -m … SOCKET OPTION…``."""
 
 import functools
 import sys
@@ -10,7 +10,7 @@ from orchestration.doors.backend import NO_HOST
 
 
 def main(arguments: list[str]) -> None:
-    """Serve Dagster's pages on the socket that the first argument names; the others are dagster-webserver's own."""
+    """Serve Dagster's pages on the socket of the first argument; the others are dagster-webserver's own."""
     socket, *options = arguments
     uvicorn.run = functools.partial(uvicorn.run, uds=socket)
     cli([*options, "--host", NO_HOST, "--port", "1"])

@@ -14,7 +14,7 @@ from orchestration.doors.sign_in import SESSION_SECONDS, SIGN_IN_PATH, TOKEN_SEC
 
 HEALTH_PATH = "/-/health"
 _NOT_SIGNED_IN = Refusal(401, "Sign in first: run `loanlake sign-in` on the machine, and open the link that it prints.")
-#: Added to the server's own headers: no other site may frame or embed a page, or guess its type.
+#: Added to the server's headers: no other site may frame or embed a page, or guess its type.
 _HEADERS = {
     "x-frame-options": "SAMEORIGIN",
     "cross-origin-resource-policy": "same-origin",
@@ -23,10 +23,7 @@ _HEADERS = {
 
 
 class Door:
-    """Lets requests to one page through, or says why not.
-
-    ``health``: the path by which the server behind says that it is up, which anybody on this machine may ask.
-    """
+    """Lets allowed requests to one page pass; ``health``: the server's health path, open to this machine."""
 
     def __init__(self, name: str, behind: ASGIApp, sign_in: SignIn, rule: PageRule, *, health: str = "/") -> None:
         self._name, self._behind, self._sign_in, self._rule, self._health = name, behind, sign_in, rule, health
@@ -64,7 +61,7 @@ class Door:
                 Refusal(401, f"A link works once, within {minutes} minutes: `loanlake sign-in` prints another."),
             )
         response = RedirectResponse("/", 303, {"cache-control": "no-store", "referrer-policy": "no-referrer"})
-        # lax: links from one page to another, and from a message, must find the person signed in
+        # lax: links from other pages and messages must keep the person signed in
         response.set_cookie(self._sign_in.cookie, session, max_age=SESSION_SECONDS, httponly=True, samesite="lax")
         return response
 
@@ -75,7 +72,7 @@ class Door:
         return HTMLResponse(_PAGE.format(name=escape(self._name), text=escape(refusal.reason)), refusal.status, headers)
 
     async def _answer_health(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Whether the server behind is up, and nothing else of what it says."""
+        """Whether the server is up, without the rest of its answer."""
         transport = httpx.ASGITransport(self._behind)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             answer = await client.get(self._health)

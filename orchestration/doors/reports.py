@@ -1,4 +1,4 @@
-"""The reports of a home as pages: an index by lender and month, and the files themselves; no directory is listed."""
+"""The reports of a home as pages: an index by lender and month, and the files; directories are not listed."""
 
 import json
 from collections import defaultdict
@@ -28,7 +28,7 @@ def reports_app(settings: Settings) -> Starlette:
 
 
 def index_page(settings: Settings) -> str:
-    """Every drift report and model there is, by lender, newest first, with what it is of."""
+    """All drift reports and models, by lender, newest first."""
     drift: dict[str, list[tuple[str, int, str]]] = defaultdict(list)
     for path, about in _abouts(settings.reports, "drift"):
         drift[about["source"]].append((about["month"], about["model_version"], _drift_row(path, about)))
@@ -43,7 +43,6 @@ def index_page(settings: Settings) -> str:
 
 
 def _walks(reports: Path) -> str:
-    """The pictures of walks through a lender's past."""
     found = sorted((reports / "walk_forward").glob("*.png"))
     items = "".join(
         f'<li><a href="/{quote(path.relative_to(reports).as_posix())}">{escape(path.stem)}</a>\n' for path in found
@@ -81,7 +80,6 @@ def _abouts(reports: Path, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _about(path: Path) -> dict[str, Any] | None:
-    """The description of a report; None if it is being written, or is not one of ours."""
     try:
         about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["about"]
     except (FileNotFoundError, ValueError, KeyError):

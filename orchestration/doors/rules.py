@@ -1,8 +1,8 @@
-"""Which requests may pass: pure rules over the request itself.
+"""Which requests may pass: pure rules over the request.
 
-A browser sends a person's cookie with requests that other sites start, and a foreign name server may point a site's
-name at 127.0.0.1. So the cookie alone proves nothing: the request must also name this machine (``Host``), come from the
-page itself (``Origin``, ``Sec-Fetch-Site``), and change things only by a JSON POST, which other sites cannot send.
+Browsers send a person's cookie with requests from other sites, and a foreign name server may point a site's name at
+127.0.0.1. So the request must also name this machine (``Host``), come from the page itself (``Origin``,
+``Sec-Fetch-Site``), and change things only by a JSON POST, which other sites cannot send.
 """
 
 import re
@@ -15,7 +15,7 @@ from starlette.requests import HTTPConnection
 #: Names of this machine alone; any port, since an SSH tunnel may end at another one.
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _READING = frozenset({"GET", "HEAD"})
-#: MLflow's searches, which its pages send as POST. Its GraphQL can only search too.
+#: MLflow's searches by POST; its GraphQL can only search too.
 _MLFLOW_READS = re.compile(
     r"/graphql|/(?:ajax-)?api/[23]\.0/mlflow/"
     r"(?:[a-z-]+/(?:search|search-datasets|get-latest-versions)|traces/(?:batchGetInfos|metrics))"
@@ -30,7 +30,7 @@ class Refusal:
     reason: str
 
 
-#: What one page refuses in addition to the common rules; None if the request may pass.
+#: What one page refuses besides the common rules; None to pass.
 PageRule = Callable[[HTTPConnection], Refusal | None]
 
 
@@ -51,7 +51,7 @@ def refused_origin(request: HTTPConnection) -> Refusal | None:
 
 
 def refused_method(request: HTTPConnection) -> Refusal | None:
-    """Refuse every change that is not a JSON POST from the page itself, and WebSockets that name no origin."""
+    """Refuse every change except a JSON POST from the page itself, and WebSockets without an origin."""
     if request.scope["type"] == "websocket":
         return None if "origin" in request.headers else Refusal(403, "A WebSocket must name its Origin.")
     method = request.scope["method"]

@@ -1,7 +1,7 @@
 """Sessions of signed-in people, and the links that start them; the home stores only their hashes.
 
-They are files, not signatures: the owner of the home, who can write in it, may sign in; using a link deletes its file;
-ending all sessions deletes theirs.
+Files, not signatures: whoever can write in the home may sign in. Using a link deletes its file; ending all sessions
+deletes theirs.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ class SignIn:
     def __init__(self, settings: Settings) -> None:
         self._tokens = settings.doors / "links"
         self._sessions = settings.doors / "sessions"
-        # of the home: cookies know no ports, and two homes of one machine must not overwrite each other's
+        # per home: cookies ignore ports, and two homes of one machine must not overwrite each other's
         self.cookie = f"loanlake_{hashlib.sha256(str(settings.home).encode()).hexdigest()[:12]}"
 
     def new_token(self) -> str:
@@ -33,11 +33,11 @@ class SignIn:
         return _new(self._tokens)
 
     def redeem(self, token: str) -> str | None:
-        """The secret of a new session; the token is used up. None if it is unknown, used or too old."""
+        """Use up a token and return the secret of a new session; None if it is unknown, used or too old."""
         path = self._tokens / _hash(token)
         is_valid = _is_younger(path, TOKEN_SECONDS)
         try:
-            path.unlink()  # of two requests with one token, one deletes it
+            path.unlink()  # of two requests with one token, one succeeds
         except FileNotFoundError:
             return None
         _delete_older(self._tokens, TOKEN_SECONDS)

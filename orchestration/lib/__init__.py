@@ -1,6 +1,5 @@
 """Helpers shared by several concerns of :mod:`orchestration.defs`."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "champions",
     "dbt_project",

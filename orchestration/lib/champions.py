@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 
 def champion_of(settings: Settings, source: str) -> "Deployment | None":
-    """The last deployment of a model of this source, by publishing or rolling back; None if there was none.
+    """The source's last deployment, by publishing or rolling back, or None.
 
-    ``deployment.json`` names one model, whatever its source; a lender trained earlier keeps its champion.
+    ``deployment.json`` names one model of any source; a lender trained earlier keeps its champion.
     """
     return next((champion for champion in champions(settings) if champion.source == source), None)
 
 
 def challenger_of(settings: Settings, source: str) -> "Challenger | None":
-    """The challenger of the source's champion; None if no challenge runs."""
+    """The challenger of the source's champion, or None."""
     from ml.registry.deployment import read_deployment
 
     served = read_deployment(settings)
@@ -26,7 +26,7 @@ def challenger_of(settings: Settings, source: str) -> "Challenger | None":
 
 
 def champions(settings: Settings) -> "list[Deployment]":
-    """The champion of every source that has one, with its challenger, by name of the source."""
+    """The champion of every source, with its challenger, by source."""
     from ml.registry import deployment
 
     found = deployment.champions(settings)
@@ -34,10 +34,7 @@ def champions(settings: Settings) -> "list[Deployment]":
 
 
 def refresh_config(settings: Settings, source: str) -> dict[str, Any]:
-    """Run settings of a training that refreshes a source's champion: its features, without those that it leaves out.
-
-    For a source without a champion: only its name.
-    """
+    """Run settings of a training that refreshes a source's champion; without one, only the source."""
     champion = champion_of(settings, source)
     if champion is None:
         return {"source": source}
@@ -52,7 +49,7 @@ def refresh_config(settings: Settings, source: str) -> dict[str, Any]:
 def was_in_service(settings: Settings, name: str, version: int) -> bool:
     """Whether this version was ever champion or challenger.
 
-    A run does not publish such a version: if it is not champion, a person withdrew it, or is trying it.
+    A run does not publish it again: if it is not champion, a person withdrew it, or is trying it.
     """
     from ml.registry.deployment import read_history
 

@@ -1,7 +1,7 @@
 """The dbt project in Dagster: its manifest, and how its nodes are named and run.
 
-Dagster draws the asset graph from a manifest made by ``dbt parse``. Parsing takes seconds, so it happens only if a file
-of the dbt project has changed, and not at each load.
+Dagster draws the asset graph from the manifest of ``dbt parse``, which takes seconds and runs only if the project has
+changed.
 """
 
 import hashlib
@@ -30,19 +30,16 @@ from warehouse.settings import DBT_PROJECT_DIR, Settings
 
 _SOURCE_SUFFIXES = {".sql", ".yml", ".yaml", ".csv", ".md"}
 _PARTIAL_PARSE = "partial_parse.msgpack"
-#: The platform builds production's lake; people build their own unless they name this target.
+#: The platform builds production's lake; other builds go to people's own.
 _TARGET = "prod"
 DBT = Path(sys.executable).with_name("dbt")
 
 
 def prepared_manifest(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR) -> Path:
-    """The manifest of the dbt project with its current files; runs ``dbt parse`` only if they have changed.
-
-    Raises DbtProjectError with dbt's own message if the project cannot be parsed.
-    """
+    """The current project's manifest, parsed if files have changed; raises DbtProjectError with dbt's message."""
     manifest, stamp = settings.dbt_parsed / "manifest.json", settings.dbt_parsed / "project.sha256"
     settings.dbt_parsed.mkdir(parents=True, exist_ok=True)
-    # the webserver, the daemon and every run load the definitions, at times together: one parses, the others wait
+    # webserver, daemon and runs may load the definitions at the same time: one parses, the others wait
     with file_turn(settings.dbt_parsed / "parse.lock"):
         fingerprint = project_fingerprint(project_dir)
         if manifest.exists() and stamp.exists() and stamp.read_text() == fingerprint:
@@ -53,22 +50,19 @@ def prepared_manifest(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR
 
 
 def run_dbt(arguments: Sequence[str], settings: Settings, *, target: Path, project_dir: Path, doing: str) -> None:
-    """Run a dbt command for this home and wait for its end; it writes to ``target``.
-
-    Raises DbtProjectError with dbt's own message and the action in ``doing`` ("parse the project").
-    """
+    """Run dbt into ``target`` and wait; DbtProjectError has dbt's message and ``doing`` ("parse the project")."""
     command = [str(DBT), "--quiet", *arguments, "--no-use-colors"]
     command += ["--project-dir", str(project_dir), "--profiles-dir", str(project_dir), "--target", _TARGET]
     command += ["--target-path", str(target), "--log-path", str(target)]
     environment = {**os.environ, "LOANLAKE_HOME": str(settings.home), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
-    # this environment's own dbt, a list and no shell: the arguments are ours and the paths are the operator's
+    # this environment's dbt, a list and no shell: our arguments, the operator's paths
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=project_dir)  # noqa: S603
     if done.returncode != 0:
         raise DbtProjectError(f"dbt cannot {doing} in {project_dir}:\n{done.stdout.strip()}{done.stderr.strip()}")
 
 
 def project_fingerprint(project_dir: Path) -> str:
-    """SHA-256 over the names and contents of the project's own files (not of what dbt writes beside them)."""
+    """SHA-256 over the names and contents of the project's files, without dbt's artefacts."""
     digest = hashlib.sha256()
     for path in sorted(_project_files(project_dir)):
         digest.update(f"{path.relative_to(project_dir)}\0".encode())
@@ -78,10 +72,9 @@ def project_fingerprint(project_dir: Path) -> str:
 
 @contextmanager
 def failures_named(target: Path) -> Iterator[None]:
-    """Run dbt with its artefacts in ``target``; a failure names what failed.
+    """Run dbt with its artefacts in ``target``; an error names what failed.
 
-    An invocation that ended before it ran anything leaves the results of the previous one: then only its own message,
-    in dagster-dbt's error, is available.
+    A run that ended early leaves the previous one's results: then only dagster-dbt's error has a message.
     """
     before = _invocation(target)
     try:
@@ -94,9 +87,9 @@ def failures_named(target: Path) -> Iterator[None]:
 
 
 def build_failures(target: Path) -> list[str]:
-    """The failures of the dbt invocation whose artefacts are in ``target``: "name (why)" each; empty if none.
+    """Failures of the dbt run with artefacts in ``target``: "name (why)" each; empty if none.
 
-    They include what dbt does not report as an asset check: models that failed to build, and tests of several models.
+    Includes failures that dbt does not report as an asset check: models, and tests of several models.
     """
     found = _run_results(target)
     results = found["results"] if found else []
@@ -108,7 +101,7 @@ def build_failures(target: Path) -> list[str]:
 
 
 def _invocation(target: Path) -> str | None:
-    """Which invocation of dbt left its results. Times cannot say it: files and this process may use two clocks."""
+    """The dbt run of the results; not by time, since files and this process may use two clocks."""
     found = _run_results(target)
     return str(found["metadata"]["invocation_id"]) if found else None
 
@@ -132,7 +125,7 @@ class LayeredTranslator(DagsterDbtTranslator):
         spec = super().get_asset_spec(manifest, unique_id, project)
         node = self.get_resource_props(manifest, unique_id)
         key = asset_key(node)
-        # a view needs the tables to be there, not their rows: they are written by steps that come after this one
+        # a view needs existing tables, not their rows, which later steps write
         deps = [
             dep
             for dep in spec.deps
@@ -159,7 +152,7 @@ class Dbt(DbtCliResource):
     def cli(self, args: Sequence[str], *, target_path: Path | None = None, **options: Any) -> DbtCliInvocation:
         """Run a dbt command; see the base class."""
         parsed = Settings.from_environment().dbt_parsed / "working" / _PARTIAL_PARSE
-        # parsing the whole project takes 3 s of CPU, and each step of a first run has a target of its own
+        # parsing takes 3 s of CPU, and each step of a first run has its own target
         if target_path is not None and parsed.exists() and not (target_path / _PARTIAL_PARSE).exists():
             target_path.mkdir(parents=True, exist_ok=True)
             shutil.copy2(parsed, target_path)
@@ -178,7 +171,7 @@ def dbt_of(project_dir: Path) -> Dbt:
 
 
 def _one_line(message: str) -> str:
-    # dbt repeats the model's name in the first line of an error, and points at the SQL in the last ones
+    # the first line of dbt's error repeats the model's name, the last ones point at the SQL
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     return " ".join(lines[1:3]) if len(lines) > 1 else "".join(lines)
 
@@ -187,13 +180,13 @@ def _parse(settings: Settings, directory: Path, project_dir: Path) -> None:
     working = directory / "working"
     run_dbt(["parse"], settings, target=working, project_dir=project_dir, doing="parse the project")
     _refuse_cycle(json.loads((working / "manifest.json").read_text()))
-    # readers of the manifest see the old one or the new one, never half of it
+    # atomic for the manifest's readers
     shutil.copy2(working / "manifest.json", directory / "manifest.new")
     (directory / "manifest.new").replace(directory / "manifest.json")
 
 
 def _refuse_cycle(manifest: Mapping[str, Any]) -> None:
-    """dbt parses models that select from each other in a circle, and refuses them only when it builds."""
+    """dbt accepts models in a circle when parsing, and refuses them only when building."""
     nodes = manifest["nodes"]
     try:
         TopologicalSorter({key: node["depends_on"].get("nodes", ()) for key, node in nodes.items()}).prepare()

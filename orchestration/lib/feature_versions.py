@@ -29,11 +29,10 @@ def training_tables() -> dict[str, dg.AssetKey]:
 
 
 def require_versions(settings: Settings, source: str, wanted: str = "") -> None:
-    """Raise RunRefused if the project lacks the version ``wanted`` (``2`` or ``v2``), or one that is served.
+    """Raise RunRefused if the project lacks the version ``wanted`` (``2`` or ``v2``), or a served one.
 
-    A champion scores applications with the table of its version and is compared with every candidate on it; drift of a
-    challenger is measured on the table of its own. dbt would leave unchanged a table that it no longer builds, and its
-    rows would stop without notice.
+    A champion scores, and is compared with candidates, on its version's table; a challenger's drift uses its own. dbt
+    leaves a table that it no longer builds unchanged, without notice.
     """
     existing = feature_tables()
     if wanted and f"v{wanted.removeprefix('v')}" not in existing:

@@ -1,4 +1,4 @@
-"""Names shared by the definitions: layers of the asset graph, asset keys, and the pool of the lake's writer."""
+"""Shared names: layers of the asset graph, asset keys, and the pool of the lake's writer."""
 
 import dagster as dg
 
@@ -16,8 +16,8 @@ LAYERS = (
     "maintenance",
 )
 
-#: Every step that writes to the lake takes its turn in this pool (limit 1 in dagster.yaml). The lake's own writer lease
-#: would make them wait as well; the pool makes the waiting visible in Dagster, and has no time limit.
+#: Every step that writes to the lake waits in this pool (limit 1 in dagster.yaml): unlike the lake's writer lease, it
+#: shows in Dagster and has no time limit.
 LAKE_WRITER = "lake_writer"
 
 QUARANTINE = dg.AssetKey(["raw", "quarantine"])

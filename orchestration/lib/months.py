@@ -1,7 +1,7 @@
-"""The months that Dagster offers for backfills: only those with decisions, so that none appears as missing.
+"""The months for Dagster's backfills: only those with decisions, so that none appears as missing.
 
-Partitions are defined when Dagster loads the code, in every process; opening the lake would cost a second there. So
-they come from a small file that each build of the features writes.
+Every process defines partitions on loading, when opening the lake would cost a second: they come from a small file that
+each build of the features writes.
 """
 
 import json
@@ -14,16 +14,16 @@ from warehouse.files.replacing import replace_file
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
-#: Before the decisions of any lender; where nothing was built yet, all months since are offered.
+#: Before any lender's decisions; before the first build, all months since are offered.
 _EARLIEST = date(2000, 1, 1)
-#: A newest decision of this age or less: decisions are still being made, and each new month is offered as it begins.
+#: If the newest decision is no older, each new month is offered as it begins.
 _OPEN_MONTHS = 2
 
 
 def month_partitions(
     settings: Settings, *, fmt: str = "%Y-%m-%d", with_running_month: bool = False, today: date | None = None
 ) -> dg.MonthlyPartitionsDefinition:
-    """From the first month with a decision to the last; for a lender that still decides, to the last complete month.
+    """From the first month with a decision to the last or, for an active lender, the last complete month.
 
     ``with_running_month``: then to the current month.
     """

@@ -43,10 +43,7 @@ class _Step:
 
 
 class Progress:
-    """Listens to a run's events and writes a line for each finished step.
-
-    ``quiet_steps``: steps that are shown only when they did something (the ingestion of sources the run is not about).
-    """
+    """Writes a line per finished step; ``quiet_steps`` only if they did something (other sources' ingestion)."""
 
     def __init__(self, out: TextIO | None = None, *, quiet_steps: frozenset[str] = frozenset()) -> None:
         self.refusals: list[str] = []
@@ -56,7 +53,7 @@ class Progress:
         self._steps: dict[str, _Step] = {}
 
     def __call__(self, event: "EventLogEntry") -> None:
-        """Take the next event, in the order they were stored."""
+        """Process the next event, in stored order."""
         if event.dagster_event is None:
             return
         step, data = event.dagster_event.step_key or "", event.dagster_event.event_specific_data
@@ -160,7 +157,7 @@ def _metadata_text(check: "AssetCheckEvaluation") -> str:
 
 
 def _cause(error: Any) -> str:
-    """The innermost error's own message; Dagster puts the class with its module before it."""
+    """The innermost error's message, without Dagster's class name."""
     while error.cause is not None:
         error = error.cause
     name, _, words = str(error.message).strip().partition(": ")

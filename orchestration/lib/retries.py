@@ -1,6 +1,4 @@
-"""When work is retried: a job by its sensor, not while a run is active nor immediately after a failure; a step by its
-own run, as long as another writer holds the lake.
-"""
+"""When work is retried: a job by its sensor, after a pause; a step by its run while another writer holds the lake."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -14,11 +12,11 @@ _UNFINISHED = [
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
 ]
-#: After a run that failed, the next one waits so long: a lake that is busy or full is not asked every few seconds.
+#: Seconds between a failed run and the next: a busy or full lake gets a rest.
 RETRY_SECONDS = 300
-#: Maximum runs for one reason if each fails: after three, a person is needed.
+#: Maximum runs for one reason: after three failures, a person is needed.
 MOST_TRIES = 3
-#: Seconds that a step waits, after its lease's own time, while the lake is busy; doubled each time.
+#: Seconds that a step waits for a busy lake, after its lease's own time; doubled each time.
 _FIRST_WAIT, _LONGEST_WAIT, _MOST_WAITS = 15, 300, 20
 _BY_ITSELF = {"dagster/sensor_name", "dagster/schedule_name"}
 
@@ -43,10 +41,7 @@ def failed_runs(instance: dg.DagsterInstance, job_name: str, tags: Mapping[str, 
 
 @contextmanager
 def lake_awaited(context: dg.AssetExecutionContext) -> Iterator[None]:
-    """Let Dagster retry the step later, instead of failing its run, if another writer holds the lake.
-
-    Only in runs that a sensor or schedule started; a person who started one sees who holds the lake.
-    """
+    """Let Dagster retry a step while the lake is busy, except in a person's run, which shows who holds it."""
     from warehouse.errors import LakeBusyError
 
     try:

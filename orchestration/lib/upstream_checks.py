@@ -1,8 +1,7 @@
 """Whether everything upstream is green, checked again in each run.
 
-A failing dbt test stops what follows it in its own run. A later run, or one that selects only downstream assets, would
-not notice it (dagster#25112). So the steps that train and publish read the latest result of every blocking check
-upstream, whichever run evaluated it, and of what dbt could not report as a check.
+A failing dbt test stops only its own run; a later run, or one of downstream assets alone, would not notice
+(dagster#25112). So steps that train and publish read the latest result of every blocking check upstream.
 """
 
 from collections.abc import Iterable
@@ -13,17 +12,16 @@ from orchestration.lib.dbt_project import build_failures
 from warehouse.errors import RunRefused
 from warehouse.settings import Settings
 
-#: How far back a check's latest result is looked for, past runs that were planned and never came to it.
+#: Maximum runs searched for a check's latest result.
 _RUNS_BACK = 20
 
 
 def require_green(
     instance: dg.DagsterInstance, settings: Settings, checks: Iterable[dg.AssetCheckSpec], *, before: str
 ) -> int:
-    """Return how many blocking checks passed; raises RunRefused naming those that did not.
+    """Return the number of passed blocking checks; raises RunRefused naming the others.
 
-    ``before`` says what must wait. A check that has not run since its asset was last materialised does not count as
-    passed.
+    ``before``: what must wait. A check must have run since its asset was last materialised.
     """
     blocking = sorted(check.key for check in checks if check.blocking)
     problems = [problem for key in blocking if (problem := _problem(instance, key))]
@@ -37,11 +35,7 @@ def require_green(
 
 
 def latest_result(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> tuple[str, dg.AssetCheckEvaluation] | None:
-    """The id of the last run with a result for a check, and the result; None if there is none.
-
-    A check is planned as soon as its run exists. That of this run, or of a waiting one (a refresh for a file in the
-    inbox), says nothing yet about the current table.
-    """
+    """The last run with a result for a check, and the result; planned checks do not count. None if there is none."""
     history = instance.event_log_storage.get_asset_check_execution_history(key, limit=_RUNS_BACK)
     latest = next((record for record in history if record.status.value != "PLANNED"), None)
     return (latest.run_id, latest.evaluation) if latest and latest.evaluation else None

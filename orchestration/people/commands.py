@@ -28,7 +28,7 @@ def export(*, borrower_id: str, to: Path | None) -> None:
     if to is None:
         click.echo(text)
         return
-    # readable only by its owner from the first byte on, also if the file existed before
+    # readable only by its owner from the first byte, even if the file existed
     with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         os.fchmod(file.fileno(), 0o600)
         file.write(text + "\n")

@@ -1,7 +1,7 @@
 """Erase ids from texts for people: logs, reports, gate messages, the stores of Dagster and MLflow.
 
-A text keeps its length, so that a service that is writing to its log can continue. Texts in a database are changed by
-SQL, and then the file is rewritten, because SQLite keeps deleted bytes in free pages.
+A text keeps its length, so that a service can continue its log. SQL changes texts in a database; then the file is
+rewritten, since SQLite keeps deleted bytes in free pages.
 """
 
 import mmap
@@ -16,14 +16,14 @@ from warehouse.settings import Settings
 
 _SQLITE = b"SQLite format 3\0"
 _BUSY_SECONDS = 20.0
-#: Files of a bundle and pictures contain no text that could name a person.
+#: Files without text that could name a person.
 _NO_TEXTS = {".parquet", ".npz", ".onnx", ".ubj", ".png"}
 
 
 def erase_texts(settings: Settings, pattern: str) -> int:
-    """Erase what matches from every file of the home that holds texts; how many files were changed.
+    """Erase matches from every text file of the home; return the number of changed files.
 
-    Left to others: the lake, landing files, inbox, decision log and online store.
+    Not here: the lake, landing files, inbox, decision log and online store.
     """
     found = re.compile(pattern)
     return sum(_erase_from_file(path, found) for path in _files(settings))

@@ -1,7 +1,7 @@
 """Erase a person from the home: lake, landing files, decision log, batches, online store, bundles and texts.
 
-A file (``erasures/``, readable only by the owner) keeps the remaining work until it is done, so that a killed erasure
-is finished when the command is repeated. A step that is already done changes nothing.
+A file (``erasures/``, readable only by the owner) keeps the remaining work, so that repeating the command finishes a
+killed erasure. Repeated steps change nothing.
 """
 
 import uuid
@@ -45,11 +45,10 @@ from warehouse.settings import Erasure, Settings
 
 @dataclass(frozen=True)
 class Erased:
-    """What an erasure did: rows by table and store, and ``models``: versions that learnt from the person.
+    """The result: rows by table and store, and ``models``: versions that learned from the person.
 
-    ``dev_lakes``: whose own lakes were dropped, since they are older copies. ``n_snapshots``: earlier snapshots of
-    the lake, which still hold the rows. ``erased_before``: when the person was erased, UTC, where nothing of them was
-    left.
+    ``dev_lakes``: owners of dropped dev lakes. ``n_snapshots``: earlier snapshots, which still hold the rows.
+    ``erased_before``: when the person was erased, UTC, if nothing was left.
     """
 
     treatment: Erasure
@@ -92,9 +91,9 @@ class _Plan(msgspec.Struct):
 def erase_person(settings: Settings, borrower_id: str, *, reason: str, by: str, at_once: bool = False) -> Erased:
     """Erase a borrower, or replace their ids by pseudonyms, as ``settings.erasure`` says.
 
-    For a person who was erased before, nothing changes and the result says so. ``at_once`` also expires every earlier
-    snapshot that no live model names, and deletes its files: only while no process reads the lake. Raises NotFoundError
-    for an unknown borrower, and LakeBusyError while another writer holds the lease.
+    A repeated erasure changes nothing and says so. ``at_once`` also expires every earlier snapshot that no live model
+    needs, and deletes its files: only while no process reads the lake. Raises NotFoundError for an unknown borrower,
+    and LakeBusyError if another writer holds the lease.
     """
     with connect(settings) as con:
         try:
@@ -122,7 +121,7 @@ def erase_person(settings: Settings, borrower_id: str, *, reason: str, by: str, 
 
 @dataclass(frozen=True)
 class _Erasure:
-    """One erasure on its way. ``mark``: what the record of requests calls the person."""
+    """One running erasure; ``mark``: the person's name in the record of requests."""
 
     settings: Settings
     plan: _Plan
@@ -132,7 +131,7 @@ class _Erasure:
     def erase_rows(self, *, reason: str, by: str) -> dict[str, int]:
         """Change lake, landing files and decision log under the writer lease; rows by place.
 
-        Whoever moves decisions to the lake waits meanwhile, and finds none of the person afterwards.
+        Moving decisions to the lake waits, and finds none of the person afterwards.
         """
         settings, plan = self.settings, self.plan
         named = snapshots_in_use(settings, retention=timedelta(days=settings.retention_days))
@@ -160,9 +159,9 @@ class _Erasure:
         return {**counts, "decision log": len(entries)}
 
     def erase_elsewhere(self) -> tuple[str, ...]:
-        """Follow in everything that was made of the lake: online store, bundles, texts, and people's own lakes.
+        """Erase from the lake's derivatives: online store, bundles, texts, and dev lakes.
 
-        Those are dropped, with all their snapshots, whoever they hold; returns whose. `dbt build` makes them again.
+        Dev lakes are dropped with all their snapshots; returns their owners. `dbt build` rebuilds them.
         """
         settings, plan = self.settings, self.plan
         if _has_table(settings, ONLINE_BORROWERS):
@@ -177,7 +176,7 @@ class _Erasure:
         return dropped
 
     def _learn(self, con: duckdb.DuckDBPyConnection, named: Collection[int]) -> LakeErasure:
-        """What there is to erase now, and what an earlier attempt knew: written down before anything changes."""
+        """The rows to erase, with an earlier attempt's, stored before anything changes."""
         settings, plan = self.settings, self.plan
         with suppress(NotFoundError):  # an earlier attempt came as far as the lake
             plan.learn(find_person(settings, con, plan.borrower_id))
@@ -208,7 +207,7 @@ class _Erasure:
 
 
 def _earlier_snapshots(settings: Settings, *, at_once: bool) -> int:
-    """How many snapshots from before now are left to expire; with ``at_once`` they are gone."""
+    """Number of earlier snapshots left to expire; ``at_once`` expires them."""
     if at_once:
         maintain_home(settings, retention_days=0, grace_hours=0)
         return 0

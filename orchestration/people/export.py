@@ -35,13 +35,12 @@ class TrainedOn:
 
 
 def export_person(settings: Settings, borrower_id: str, *, by: str) -> dict[str, Any]:
-    """Everything held of a borrower, in plain JSON types, and a row in ``serving.person_requests`` that it was asked.
+    """All data of a borrower, in plain JSON types; records the request in ``serving.person_requests``.
 
-    ``lake``: table → rows as they stand, raw ones with file and line of the landing file. ``dev_lakes``: the same of
-    the copies that people built for themselves. ``decision_log``: entries that the API's log still holds.
-    ``online_store``: their record, None if there is none. ``batches``: rows about
-    them that were sent in batches, and what came of them. ``trained``: versions that learnt from them. Raises
-    NotFoundError for a borrower that nothing names.
+    ``lake``: table → current rows, raw ones with file and line of the landing file. ``dev_lakes``: the same of people's
+    own lakes. ``decision_log``: entries still in the API's log. ``online_store``: their record or None. ``batches``:
+    their rows in batches, with results. ``trained``: versions that learned from them. Raises NotFoundError for an
+    unknown borrower.
     """
     with connect(settings) as con:
         person = find_person(settings, con, borrower_id)

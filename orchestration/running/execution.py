@@ -1,9 +1,7 @@
-"""Execute a job on the home's Dagster instance in a process of its own, and follow it.
+"""Execute a job on the home's Dagster instance in a separate process, and follow it.
 
-The child's output (Dagster's log, warnings of libraries, progress bars) goes to a file; the parent reads the events
-that the run stores, which are those that the UI shows.
-
-``python -m orchestration.running.execution JOB RUN_ID CONFIG`` is the child.
+The child's output goes to a file; the parent reads the run's stored events, which the UI shows too. ``python -m
+orchestration.running.execution JOB RUN_ID CONFIG`` is the child.
 """
 
 import json
@@ -27,7 +25,7 @@ from warehouse.settings import REPOSITORY, Settings
 if TYPE_CHECKING:
     from dagster import DagsterInstance, EventLogEntry
 
-#: Makes the run show under its job in the UI, as runs launched there do.
+#: Shows the run under its job in the UI, as runs launched there.
 _REPOSITORY_TAG = {".dagster/repository": "__repository__@loanlake"}
 _POLL_SECONDS = 0.4
 _PAGE = 500
@@ -35,7 +33,7 @@ _PAGE = 500
 
 @dataclass(frozen=True)
 class Execution:
-    """A finished run: whether it succeeded, how long it took, and where its raw log is."""
+    """A finished run: success, duration, and its raw log."""
 
     run_id: str
     succeeded: bool
@@ -48,8 +46,8 @@ def execute(
 ) -> Execution:
     """Run ``job`` with these run settings, and call ``on_event`` for every stored event in order.
 
-    A KeyboardInterrupt in the parent interrupts the child, waits for Dagster to record it, and is raised again. Raises
-    RunRefused if the child ends before the run exists, with the last lines it printed.
+    A KeyboardInterrupt interrupts the child, waits for Dagster to record it, and is raised again. Raises RunRefused
+    with the child's last lines if it ends before the run exists.
     """
     from dagster import DagsterInstance
 
@@ -65,7 +63,7 @@ def execute(
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=REPOSITORY,
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which passes it on once
+            start_new_session=True,  # Ctrl-C reaches only the parent, which passes it on once
         )
         interrupted = _interrupts()
         try:
@@ -104,7 +102,7 @@ def _events(
     while True:
         if interrupted.is_set():
             raise KeyboardInterrupt
-        ended = child.poll() is not None  # asked before reading: what the child stored until then is read below
+        ended = child.poll() is not None  # before reading: events stored until then are read below
         while True:
             page = instance.get_records_for_run(run_id, cursor=cursor, limit=_PAGE)
             yield from (record.event_log_entry for record in page.records)

@@ -1,4 +1,4 @@
-"""Dagster's instance of a home: DAGSTER_HOME, and the runs that a killed process left behind."""
+"""Dagster's instance of a home: DAGSTER_HOME, and runs left by killed processes."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 PROCESS_TAG = "loanlake/process"
-#: Given in dagster.yaml only for a Dagster started without DAGSTER_HOME; with one, its default is the same place.
+#: In dagster.yaml only for a Dagster without DAGSTER_HOME; the defaults are the same.
 _STORAGE_KEYS = ("storage", "compute_logs", "local_artifact_storage")
 
 
@@ -38,11 +38,11 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
 
 def end_orphaned_runs(instance: "DagsterInstance", *, of_daemon: bool = False) -> list[str]:
-    """Mark runs whose process is gone as failed, and free their places in the pool; the ids of these runs.
+    """Mark runs whose process is gone as failed, and free their places in the pool; return their ids.
 
-    For Dagster, a run killed together with its parent stays "started": the next run would wait forever for its place in
-    the pool, and sensors for its end. Runs of ``loanlake run`` name their process; those of Dagster's daemon
-    (``of_daemon``) are judged by the process in their events, which must belong to this machine.
+    Dagster keeps a killed run as "started": the next run would wait forever for the pool, and sensors for its end. Runs
+    of ``loanlake run`` name their process; for those of Dagster's daemon (``of_daemon``), events do, and it must be of
+    this machine.
     """
     from dagster import DagsterRunStatus, RunsFilter
 
@@ -62,9 +62,9 @@ def end_orphaned_runs(instance: "DagsterInstance", *, of_daemon: bool = False) -
 
 @contextmanager
 def no_run_left_behind(say: Callable[[str], None]) -> Iterator[None]:
-    """End the daemon's runs whose process is gone, those of an earlier Dagster and, at the end, those of this one.
+    """End the daemon's runs whose process is gone, before and after.
 
-    A run that was about to begin when its Dagster stopped would show as "starting" until the next one.
+    A run about to begin when Dagster stops would otherwise show as "starting".
     """
     _end_runs_of_daemon(say)
     try:

@@ -23,11 +23,10 @@ JOB = "default_risk"
 
 
 def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
-    """Execute the main job, print one line per step and the closing table; returns whether it succeeded.
+    """Execute the main job, print a line per step and the closing table; return whether it succeeded.
 
-    Before anything is built it raises SourceFileError if files have no raw table to go to, and RunRefused if the source
-    has no file in the lake and none to load, no dbt model reads its files, or the project lacks a feature version that
-    the run needs.
+    Before any build, raises SourceFileError if files have no raw table, and RunRefused if the source has no file in the
+    lake and none to load, no dbt model reads its files, or the project lacks a needed feature version.
     """
     started, source = time.monotonic(), str(run_settings["source"])
     _require_files(source, run_settings["files"], settings)

@@ -1,4 +1,4 @@
-"""The closing table of ``loanlake run``: rows, figures beside the baselines, gates, drift, and where to look next."""
+"""The closing table of ``loanlake run``: rows, figures beside the baselines, gates, drift, and links."""
 
 import json
 from typing import Any
@@ -122,7 +122,7 @@ def _drift_lines(settings: Settings, source: str) -> list[str]:
     if champion is None:
         return ["drift         not measured yet"]
     of_champion = f"where source = ? and model_version = {champion.model_version:d}"
-    # of those with enough decisions to be judged, which have limits
+    # of the months with enough decisions to be judged, which have limits
     newest = "month = max(month) over ()"
     scores = _row(
         settings,

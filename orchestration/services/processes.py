@@ -1,7 +1,7 @@
-"""Start the long-running parts of Loanlake together, say when each answers, and stop all of them together.
+"""Start the long-running parts of Loanlake together, report when each answers, and stop all together.
 
-Each service is a process group of its own with a log file of its own: one signal to the parent ends every child and
-whatever the children started (Dagster's daemon and webserver start code servers).
+Each service is a process group with its own log file: one signal to the parent ends every child and the code servers
+that Dagster starts.
 """
 
 import contextlib
@@ -35,9 +35,9 @@ _POLL_SECONDS = 0.3
 class Service:
     """One child process.
 
-    ``port`` and ``health`` (a path that answers 2xx when it is up) are None if it serves nothing; ``setting`` names
-    the option by which the port is chosen. ``readiness``: of one that serves nothing, what it does from now on, None
-    while it does not yet; ``purpose``: what waits for that. ``landing``: the path of the page to open first.
+    ``port`` and ``health`` (a path that answers 2xx) are None if it serves nothing; ``setting``: the option for the
+    port. ``readiness``: for a service without port, what it does now, else None; ``purpose``: what waits for that.
+    ``landing``: path of the first page.
     """
 
     name: str
@@ -56,14 +56,14 @@ class Service:
         return None if self.port is None else f"http://127.0.0.1:{self.port}"
 
 
-#: Its runners of GenAI jobs, which nothing here submits, are eight processes of 260 MB each.
+#: MLflow's runners of GenAI jobs are eight unused processes of 260 MB each.
 _WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 def services(settings: Settings, sockets: Path, ports: Ports) -> list[Service]:
-    """What ``loanlake up`` starts; the environment is the parent's, with DAGSTER_HOME set already.
+    """The services of ``loanlake up``; the environment is the parent's, with DAGSTER_HOME set.
 
-    ``sockets``: a directory that only this user can open, where Dagster and MLflow listen behind the doors.
+    ``sockets``: a directory that only this user can open, where Dagster and MLflow listen.
     """
     python, workspace = sys.executable, str(Path(__file__).parents[1] / "workspace.yaml")
     scripts = Path(python).parent
@@ -76,7 +76,7 @@ def services(settings: Settings, sockets: Path, ports: Ports) -> list[Service]:
     webserver = [python, "-m", "orchestration.doors.dagster_on_socket", str(dagster_socket), "-w", workspace]
     mlflow = [python, "-m", "mlflow", "server", "--backend-store-uri", settings.mlflow_uri]
     mlflow += ["--artifacts-destination", str(settings.mlflow_artifacts), "--workers", "1"]
-    # a host that never resolves: should the socket be ignored, MLflow ends, and opens no port without a door
+    # a host that never resolves: if the socket is ignored, MLflow ends without opening a port
     mlflow += ["--uvicorn-opts", shlex.join(["--uds", str(mlflow_socket)]), "--host", NO_HOST]
     doors = [python, "-m", "orchestration.doors", "--dagster", str(ports.dagster), str(dagster_socket)]
     doors += ["--mlflow", str(ports.mlflow), str(mlflow_socket), "--reports", str(ports.reports)]
@@ -105,7 +105,7 @@ def services(settings: Settings, sockets: Path, ports: Ports) -> list[Service]:
 
 
 def require_free_ports(wanted: Sequence[Service]) -> None:
-    """Raise SettingError naming each port that something else already listens on, and the option that changes it."""
+    """Raise SettingError naming each occupied port, and the option that changes it."""
     taken = []
     for service in wanted:
         if service.port is None:
@@ -127,10 +127,10 @@ def run_together(
     *,
     when_pages_answer: Callable[[], str] | None = None,
 ) -> None:
-    """Start every service, ``say`` what is ready and what is waited for, and stop them all at SIGINT or SIGTERM.
+    """Start every service, ``say`` what is ready and awaited, and stop all at SIGINT or SIGTERM.
 
-    ``when_pages_answer``: one line more, said once all URLs answer. Raises ServiceError with the last lines of its log
-    when a service ends by itself.
+    ``when_pages_answer``: one more line once all URLs answer. Raises ServiceError with the last log lines of a service
+    that ends by itself.
     """
     require_free_ports(wanted)
     settings.logs.mkdir(parents=True, exist_ok=True)
@@ -171,7 +171,7 @@ def _start(service: Service, settings: Settings) -> subprocess.Popen[bytes]:
 
 
 class _Progress:
-    """What answers already, said as it comes: first the pages, then what serves none."""
+    """Reports what is ready, pages first."""
 
     def __init__(
         self, wanted: Sequence[Service], say: Callable[[str], None], when_pages_answer: Callable[[], str] | None
@@ -182,7 +182,7 @@ class _Progress:
         self._is_done = False
 
     def look(self) -> bool:
-        """Say what has become ready since the last look; True once, when nothing is left to wait for."""
+        """Report what became ready since the last look; True once, when all is."""
         if self._is_done:
             return False
         if self._pages:
@@ -230,7 +230,7 @@ def _stop(children: Sequence[subprocess.Popen[bytes]]) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(timeout=max(0.1, deadline - time.monotonic()))
     for child in children:
-        # also where the leader has gone: what it started may be left in its group
+        # even if the leader is gone: its group may have children left
         _signal(child, signal.SIGKILL)
         child.wait()
 

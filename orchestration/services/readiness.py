@@ -1,4 +1,4 @@
-"""Whether Dagster's daemon works. It listens on no port, so Dagster's GraphQL reports what its sensors did last."""
+"""Whether Dagster's daemon works: it has no port, so Dagster's GraphQL reports its sensors' last ticks."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ query Readiness($sensor: String!) {
 
 
 def decisions_become_rows(dagster_socket: Path, *, since: float) -> str | None:
-    """What is to be said of the way of decisions into the lake; None before the daemon's first look after ``since``."""
+    """The state of moving decisions into the lake; None before the daemon's first look after ``since``."""
     state = _sensor_state(dagster_socket)
     if state is None:
         return None

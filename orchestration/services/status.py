@@ -1,7 +1,6 @@
-"""``loanlake status``: what is in this home, read from the lake, the deployment file, the outbox and Dagster's storage.
+"""``loanlake status``: the home's state, from the lake, the deployment file, the outbox and Dagster's storage.
 
-It only reads; a part that does not exist yet is shown as such. MLflow is not imported (9 s): versions come from the
-home's own record.
+Read-only; missing parts are shown as such. Versions come from the home's record, since importing MLflow takes 9 s.
 """
 
 import json
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
     from warehouse.batches import BatchStates
 
 Row = tuple[Any, ...]
-#: Files named in a line.
+#: Maximum files named in a line.
 _SHOWN = 3
-#: What a run did with its candidate → the state that the version has for as long as nobody has done more.
+#: A run's outcome for its candidate → the version's state until someone changes it.
 _STATES_OF = {"waiting": "waiting", "in shadow": "on_trial"}
 
 
@@ -91,7 +90,7 @@ def _lake_lines(settings: Settings, read: Callable[["duckdb.DuckDBPyConnection"]
     except NoLakeError:
         return ["no lake yet: start with `loanlake run`"]
     except LakeError as error:
-        return [" ".join(str(error).split())]  # the driver's words are of several lines
+        return [" ".join(str(error).split())]  # the driver's message has several lines
     try:
         return read(con)
     except duckdb.CatalogException:
@@ -173,7 +172,7 @@ def _served_lines(settings: Settings, now: datetime) -> list[str]:
 
 
 def _unusable(deployment: "Deployment", settings: Settings) -> list[str]:
-    """Why an API that starts now refuses the version; one that has loaded it continues with it."""
+    """Why an API that starts now refuses the version; a running one continues."""
     from ml.registry.registered_version import load_registered
 
     try:
@@ -210,7 +209,7 @@ def _model_lines(settings: Settings) -> list[str]:
 
 
 def _waiting_versions(settings: Settings, states: Mapping[tuple[str, int], str]) -> list[str]:
-    """Why the newest candidate of each lender is not the champion, if it passed its gates and still waits."""
+    """Why each lender's newest candidate passed its gates but is not the champion."""
     from orchestration.defs.training.candidates import current_candidate
 
     lines = []
@@ -246,7 +245,7 @@ def _waiting_lines(settings: Settings) -> list[str]:
 
 
 def _failed_batches(states: "BatchStates") -> list[str]:
-    """How many failed and stand so, and why the newest did."""
+    """The number of failed batches, and why the newest failed."""
     n_failed = states.count("failed")
     if not n_failed:
         return []
@@ -276,7 +275,7 @@ def _outbox_lines(settings: Settings) -> list[str]:
 
 
 def _run_lines(settings: Settings, now: datetime) -> list[str]:
-    """The newest runs from Dagster's own storage; read with SQLite, since importing Dagster takes 2 s."""
+    """The newest runs from Dagster's storage, by SQLite, since importing Dagster takes 2 s."""
     runs = settings.dagster_home / "history" / "runs.db"
     if not runs.exists():
         return ["none"]

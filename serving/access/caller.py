@@ -20,13 +20,13 @@ class Caller(msgspec.Struct, frozen=True):
 
     @property
     def signature(self) -> str:
-        """How a record that is kept names them: the key that was shown, or whose token."""
+        """Their name in stored records: the key, or whose token."""
         return self.caller_id if self.caller_id.startswith("token of ") else self.credential
 
     def channel(self, route: RouteWord) -> Channel:
-        """How the decision log names them and the way by which they asked."""
+        """Their name and route in the decision log."""
         return Channel(route, self.caller_id, self.name)
 
     def may(self, scope: str) -> bool:
-        """Whether a scope, or ``admin``, which holds them all, was granted."""
+        """Whether the scope, or ``admin``, which includes all, was granted."""
         return scope in self.scopes or "admin" in self.scopes

@@ -1,7 +1,4 @@
-"""Authentication and scopes: guards in front of every handler.
-
-A handler is closed unless its ``opt`` opens it: a forgotten one requires a key.
-"""
+"""Authentication and scopes: guards in front of every handler; without an ``opt``, a handler requires a key."""
 
 import base64
 from collections.abc import Awaitable, Callable
@@ -21,22 +18,21 @@ from serving.http.problems import NotPermitted, Unauthenticated, Unavailable
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Receive, Scope, Send
 
-#: The handler option that says what a caller must be allowed to do: a scope, ANY or OPEN.
+#: The handler option for access: a scope, ANY or OPEN.
 SCOPE = "scope"
-#: Any valid key or token will do.
+#: Any valid key or token.
 ANY = "any"
-#: Nothing need be shown.
+#: No key or token.
 OPEN = "open"
 
 Guard = Callable[["Scope", BaseRouteHandler], Awaitable[None]]
 
 
 class Guards(ASGIMiddleware):
-    """Asks each guard in turn; what one raises is the answer, and no handler runs.
+    """Calls each guard; an exception is the answer, and no handler runs.
 
-    A middleware, because Litestar copies the handler for every guard that it asks itself, 66 attributes each time:
-    asked so, these three cost a score some 50 microseconds more. They read the scope as the server made it, because a
-    connection object and its headers cost another 5.
+    A middleware, because Litestar copies the handler (66 attributes) for each of its own guards: these three would add
+    50 microseconds to a score. They read the raw scope, since a connection object costs another 5.
     """
 
     scopes = (ScopeType.HTTP,)
@@ -52,14 +48,14 @@ class Guards(ASGIMiddleware):
 
 
 class Authentication:
-    """Finds out who calls, by key or by token; handlers that are OPEN go without."""
+    """Identifies the caller by key or token, except for OPEN handlers."""
 
     def __init__(self, ring: KeyRing, tokens: TokenVerifier | None = None):
         self._ring = ring
         self._tokens = tokens
 
     async def __call__(self, scope: "Scope", handler: BaseRouteHandler) -> None:
-        """Raise Unauthenticated for nothing valid, Unavailable where it cannot be checked; awaits nothing."""
+        """Raise Unauthenticated without valid credentials, Unavailable if they cannot be checked; awaits nothing."""
         if handler.opt.get(SCOPE) != OPEN:
             scope["auth"] = self._caller(scope)
 
@@ -78,7 +74,7 @@ class Authentication:
         try:
             key = self._ring.find(text)
         except KeysUnreadable as error:
-            # who was revoked since the last reading is not known
+            # keys revoked since the last reading are unknown
             raise Unavailable(f"No key can be checked: {error}", retry_after_seconds=5) from None
         if key is None:
             raise Unauthenticated("Unknown key")
@@ -102,7 +98,7 @@ async def require_scope(scope: "Scope", handler: BaseRouteHandler) -> None:
 
 
 def caller(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
-    """Who was let through; only for handlers that are not OPEN."""
+    """The authenticated caller; only for handlers that are not OPEN."""
     found: Caller = connection.scope["auth"]
     return found
 
@@ -110,7 +106,7 @@ def caller(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
 def _shown(scope: "Scope") -> str:
     sent = _header(scope, b"authorization")
     if len(sent) > 1:
-        # a proxy may have checked the one and this server the other
+        # a proxy may have checked another one than this server would
         raise Unauthenticated(f"Send one Authorization header: found {len(sent)}")
     scheme, _, credentials = (sent[0] if sent else "").partition(" ")
     if scheme.lower() == "bearer":
@@ -126,9 +122,9 @@ def _header(scope: "Scope", wanted: bytes) -> list[str]:
 
 
 def _password(credentials: str) -> str:
-    """What a browser sends after asking for name and password: the key is the password, any name will do.
+    """The password of a browser prompt is the key; any name will do.
 
-    For GET only: a browser adds it to the requests of other sites' pages too, which must not decide anything.
+    Only for GET: browsers also add it to requests from other sites' pages.
     """
     try:
         return base64.b64decode(credentials, validate=True).decode().partition(":")[2].strip()
@@ -137,6 +133,6 @@ def _password(credentials: str) -> str:
 
 
 def _challenge(scope: "Scope") -> str:
-    """A browser gets a password prompt; a program does not."""
+    """The challenge: browsers get a password prompt, programs do not."""
     is_page = scope.get("method") == "GET" and any("text/html" in accepted for accepted in _header(scope, b"accept"))
     return 'Basic realm="Loanlake: any name, a key as the password", charset="UTF-8"' if is_page else ""

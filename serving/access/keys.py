@@ -1,10 +1,8 @@
 """API keys: created by a command, shown once, stored only as a hash.
 
-A key is ``ll_<key id>_<secret>``. The secret is 256 random bits, so one SHA-256 of it is as safe to store as a slow
-password hash (there is nothing to guess), and costs a request microseconds.
-
-A rotated key has a successor for the same caller. Limits and Idempotency-Keys belong to the caller, so neither doubles
-while both keys work.
+A key is ``ll_<key id>_<secret>``. The secret is 256 random bits, so one SHA-256 is as safe as a slow password hash and
+takes microseconds. A rotated key has a successor for the same caller, who owns limits and Idempotency-Keys; neither
+doubles while both keys work.
 """
 
 import hashlib
@@ -28,7 +26,7 @@ from warehouse.errors import LoanlakeError, NotFoundError, SettingError
 
 log = logging.getLogger("loanlake.serving")
 
-#: What a key may be allowed to do.
+#: Scopes of a key.
 SCOPES = {
     "score": "score applications",
     "batch": "have files and lake tables scored",
@@ -38,10 +36,10 @@ SCOPES = {
     "metrics": "read /metrics where LOANLAKE_METRICS=key",
     "admin": "all of these",
 }
-#: How long keys that were read before stay in force while their file cannot be read. A file that a command is writing,
-#: or a backup is putting back, is readable again within a second; a revoked key must not outlast a flood.
+#: How long keys in memory stay valid while their file cannot be read. A command or restore takes less than a second; a
+#: revoked key must not survive a flood.
 MOST_SECONDS_UNREAD = 10.0
-#: How long a request waits for a command that is writing keys.
+#: How long a request waits for a command that writes keys.
 _SECONDS_BUSY = 0.05
 PREFIX = "ll_"
 _SCHEMA = """
@@ -63,8 +61,8 @@ create table if not exists api_keys (
 class ApiKey:
     """A key as stored; times are UTC. ``secret_sha256`` is hexadecimal.
 
-    ``caller_id``: the id of the first key in its line of rotations. ``rate_limit``: requests a minute, None for the
-    server's default.
+    ``caller_id``: id of the first key in its rotations. ``rate_limit``: requests a minute, None for the server's
+    default.
     """
 
     key_id: str
@@ -89,7 +87,7 @@ _COLUMNS = ", ".join(_NAMES)
 
 
 class KeyStore:
-    """The keys of one home, in a SQLite file; every call opens it again, as commands do."""
+    """The keys of one home, in a SQLite file, opened by each call."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -102,10 +100,7 @@ class KeyStore:
         expires_after: timedelta | None = None,
         rate_limit: int | None = None,
     ) -> str:
-        """Store a new key and return the only copy of its text.
-
-        Raises SettingError if a scope does not exist or the limit is not within 1 to MOST_REQUESTS.
-        """
+        """Store a new key and return its only text; raises SettingError for an unknown scope or invalid limit."""
         wanted = sorted(set(scopes))
         unknown = [scope for scope in wanted if scope not in SCOPES]
         if unknown or not wanted:
@@ -128,10 +123,10 @@ class KeyStore:
         return f"{PREFIX}{key_id}_{secret}"
 
     def rotate(self, key_id: str, *, overlap: timedelta, expires_after: timedelta | None = None) -> str:
-        """Store the successor of an active key and return its text; the old key ends once ``overlap`` has passed.
+        """Store the successor of an active key and return its text; the old key ends after ``overlap``.
 
-        The successor has the same name, scopes, limit and caller, and lasts as long as its predecessor was made to
-        unless ``expires_after`` says otherwise. Raises NotFoundError if no active key has that id.
+        The successor keeps name, scopes, limit, caller and, without ``expires_after``, the length of validity. Raises
+        NotFoundError if no active key has that id.
         """
         new_id, secret, now = secrets.token_hex(6), secrets.token_hex(32), datetime.now(UTC)
         with self._transaction() as con:
@@ -153,16 +148,13 @@ class KeyStore:
         return f"{PREFIX}{new_id}_{secret}"
 
     def set_rate_limit(self, key_id: str, rate_limit: int | None) -> ApiKey:
-        """Set the requests a minute of a key's caller; None for the server's default.
-
-        Raises SettingError for a number out of range, NotFoundError if no key has that id.
-        """
+        """Set the caller's requests a minute, or None; raises SettingError out of range, NotFoundError without key."""
         _require_rate_limit(rate_limit)
         with self._transaction() as con:
             key = _one(con, key_id)
             if key is None:
                 raise _unknown(key_id, "whose limit could be set")
-            # of the whole line of rotations: two keys of one caller that overlap share one count
+            # for all rotations: overlapping keys of one caller share one count
             con.execute("update api_keys set rate_limit = ? where caller_id = ?", [rate_limit, key.caller_id])
         return replace(key, rate_limit=rate_limit)
 
@@ -174,7 +166,7 @@ class KeyStore:
             return [_key(row) for row in con.execute(f"select {_COLUMNS} from api_keys order by created_at, key_id")]
 
     def revoke(self, key_id: str) -> ApiKey:
-        """End a key permanently; raises NotFoundError if no key has that id, or it was revoked before."""
+        """End a key permanently; raises NotFoundError for an unknown or revoked key."""
         with self._transaction() as con:
             row = con.execute(
                 f"update api_keys set revoked_at = ? where key_id = ? and revoked_at is null returning {_COLUMNS}",
@@ -199,10 +191,10 @@ class KeysUnreadable(LoanlakeError):
 
 
 class KeyRing:
-    """Keys in memory for requests, read again when the file changes: a revoked key stops within ``poll_seconds``.
+    """Keys in memory, read again when the file changes: a revoked key stops within ``poll_seconds``.
 
-    While the file cannot be read, the keys in memory stay in force, each with its own expiry, for
-    ``MOST_SECONDS_UNREAD`` after the last reading; then no key is accepted until it can be read again.
+    While the file cannot be read, keys stay valid, each with its own expiry, for ``MOST_SECONDS_UNREAD`` after the last
+    reading; then none is accepted.
     """
 
     def __init__(self, store: KeyStore, *, poll_seconds: float):
@@ -212,15 +204,12 @@ class KeyRing:
         self._next_look = 0.0
         self._read_at = -math.inf
         self._is_readable = True
-        self._refresh(at_once=True)  # the file is open from now on, whatever descriptors are left later
+        self._refresh(at_once=True)  # keeps the file open, even if descriptors run out later
 
     def find(self, text: str) -> ApiKey | None:
-        """The key that ``text`` proves knowledge of, whatever its state; None if there is none.
-
-        Raises KeysUnreadable.
-        """
+        """The key that ``text`` proves, in any state, or None; raises KeysUnreadable."""
         key_id, _, secret = text.removeprefix(PREFIX).partition("_")
-        # a new key works immediately: an unknown id is looked up without waiting
+        # a new key works immediately: unknown ids are looked up now
         self._refresh(at_once=key_id not in self._keys)
         if not self._is_readable and time.monotonic() - self._read_at > MOST_SECONDS_UNREAD:
             raise KeysUnreadable(f"keys could not be read for more than {MOST_SECONDS_UNREAD:g} s")
@@ -241,7 +230,7 @@ class KeyRing:
         try:
             changed = self._file.changed_keys()
         except (OSError, sqlite3.Error) as error:
-            if self._is_readable:  # one line for each time that it begins
+            if self._is_readable:  # one line per outage
                 log.error("keys cannot be read", extra={"error": str(error)})
             self._is_readable = False
             return
@@ -251,9 +240,9 @@ class KeyRing:
 
 
 class _KeyFile:
-    """The file of the keys, kept open: to look for a change needs no descriptor, of which a flood leaves none.
+    """The open file of the keys: looking for changes needs no descriptor, and a flood leaves none.
 
-    SQLite alone opens it. A second opening by this process would, when it is closed, release SQLite's locks.
+    Only SQLite opens it: closing another handle would release SQLite's locks.
     """
 
     def __init__(self, path: Path):
@@ -270,7 +259,7 @@ class _KeyFile:
             return []
         if self._con is None or inode != self._inode:
             self.close()
-            # a missing file is not created; a busy one is read again later, and no request waits for it
+            # never create a missing file; a busy one is read later, so that no request waits
             uri = f"{self._path.as_uri()}?mode=rw"
             self._con = sqlite3.connect(
                 uri, uri=True, timeout=_SECONDS_BUSY, isolation_level=None, check_same_thread=False

@@ -1,7 +1,7 @@
 """Bearer tokens (JWT) of the organization's identity provider, beside API keys.
 
-The algorithm belongs to the key and not to the token: an RSA key of the JWKS file verifies RS256 and nothing else, a
-P-256 key ES256, the shared secret HS256. So a token cannot choose ``none``, nor have a public key taken for a secret.
+The key, not the token, sets the algorithm: an RSA key verifies only RS256, a P-256 key ES256, the shared secret HS256.
+A token can neither choose ``none`` nor pass a public key off as a secret.
 """
 
 import hashlib
@@ -29,10 +29,10 @@ _ALGORITHMS = {("RSA", None): "RS256", ("EC", "P-256"): "ES256"}
 _SECRET_ALGORITHM = "HS256"  # noqa: S105 - an algorithm's name
 _SECRET_BYTES = 32
 _REQUIRED = ["exp", "iss", "aud", "sub"]
-#: Tokens whose signature need not be verified again; RS256 takes 60 microseconds of a request, ES256 130.
+#: Tokens with a verified signature kept; RS256 takes 60 microseconds of a request, ES256 130.
 _REMEMBERED = 4096
 _UNSIGNED = "The token is not signed by a key known here"
-_UNREADABLE = "The token cannot be read"  # a header or claims that no issuer writes
+_UNREADABLE = "The token cannot be read"  # no issuer writes such a header or claims
 _REFUSALS: dict[type[Exception], str] = {
     jwt.InvalidSignatureError: _UNSIGNED,
     jwt.InvalidAlgorithmError: _UNSIGNED,
@@ -48,14 +48,14 @@ _Stamp = tuple[tuple[int, int, int] | None, ...]
 
 @dataclass(frozen=True)
 class _Keys:
-    """What verifies tokens: public keys by their ``kid``, and a shared secret."""
+    """Public keys by ``kid``, and a shared secret."""
 
     public: Mapping[str | None, jwt.PyJWK]
     secret: jwt.PyJWK | None
 
 
 class _Unread(SettingError):
-    """A key file that is missing, or cannot be opened, as where no descriptor is left."""
+    """A key file is missing, or cannot be opened, as without descriptors."""
 
 
 class _Verified(msgspec.Struct, frozen=True):
@@ -64,7 +64,7 @@ class _Verified(msgspec.Struct, frozen=True):
 
 
 class TokenVerifier:
-    """Tells who calls by a token. Keys are read again when their files change, within ``poll_seconds``."""
+    """Identifies callers by token. Reads keys again within ``poll_seconds`` of a change."""
 
     def __init__(self, options: TokenOptions, *, poll_seconds: float, clock: Callable[[], float] = time.time):
         """Raise SettingError if a key file cannot be used."""
@@ -79,15 +79,15 @@ class TokenVerifier:
         self._verified: dict[bytes, _Verified] = {}
 
     def caller(self, token: str) -> Caller:
-        """Who the token speaks for; raises Unauthenticated with the reason, which quotes nothing of the token.
+        """The caller of a token; raises Unauthenticated with a reason that quotes nothing of the token.
 
-        Raises Unavailable if a changed key file could not be opened for MOST_SECONDS_UNREAD: a provider's key may
-        have been removed from it.
+        Raises Unavailable if a changed key file could not be opened for MOST_SECONDS_UNREAD: a key may have been
+        removed.
         """
         self._refresh()
         if self._unread_since is not None and time.monotonic() - self._unread_since > MOST_SECONDS_UNREAD:
             raise Unavailable("No token can be checked: its key file cannot be opened", retry_after_seconds=5)
-        # a digest: memory then holds no usable token, and the time of a comparison reveals no secret
+        # a digest: memory holds no usable token, and comparing takes no revealing time
         digest = hashlib.sha256(token.encode()).digest()
         known = self._verified.get(digest)
         if known is None:
@@ -103,7 +103,7 @@ class TokenVerifier:
         try:
             claims = self._claims(token)
             expires_at = float(claims["exp"])
-            claims["sub"].encode()  # JSON can write half a character, which nothing further on can keep or count
+            claims["sub"].encode()  # JSON allows half a character, which cannot be stored
         except jwt.PyJWTError as error:
             raise Unauthenticated(_REFUSALS.get(type(error), _UNREADABLE)) from None
         except (ValueError, TypeError, OverflowError, RecursionError):
@@ -113,7 +113,7 @@ class TokenVerifier:
 
     def _claims(self, token: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
-        # the header says which key to try; what the key may verify is the key's own
+        # the header selects the key; the key limits the algorithm
         of_secret = header.get("alg") == _SECRET_ALGORITHM
         key = self._keys.secret if of_secret else self._keys.public.get(header.get("kid"))
         if key is None:
@@ -124,7 +124,7 @@ class TokenVerifier:
             algorithms=[key.algorithm_name],
             issuer=self._options.issuer,
             audience=self._options.audience,
-            # an issuer's clock may be a moment ahead: when a token was issued (iat) says nothing of who calls
+            # an issuer's clock may be ahead; the time of issue (iat) proves nothing
             options={"require": _REQUIRED, "verify_iat": False, "enforce_minimum_key_length": True},
         )
 
@@ -140,7 +140,7 @@ class TokenVerifier:
         try:
             self._keys = _read_keys(self._options)
         except SettingError as error:
-            # those in memory stay in force until the file can be read again, which is tried at each look
+            # keys in memory stay valid until the file can be read again
             is_unread = isinstance(error, _Unread)
             self._unread_since = (self._unread_since or now) if is_unread else None
             if stamp != self._refused_stamp:
@@ -171,7 +171,7 @@ def _read_keys(options: TokenOptions) -> _Keys:
 
 
 def _public_keys(path: Path) -> dict[str | None, jwt.PyJWK]:
-    """The usable keys of a JWKS file by their id; a single one also serves tokens that name none."""
+    """The usable keys of a JWKS file by id; a single one also verifies tokens without an id."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -180,7 +180,7 @@ def _public_keys(path: Path) -> dict[str | None, jwt.PyJWK]:
         listed = msgspec.json.decode(content, type=dict[str, Any])["keys"]
         keys = {jwk.get("kid"): jwt.PyJWK(jwk, algorithm) for jwk in listed if (algorithm := _algorithm(jwk))}
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
-        # not the error's own text: it may quote the key
+        # without the error's text, which may quote the key
         raise SettingError(
             f"LOANLAKE_JWT_JWKS_FILE must be a JSON Web Key Set: {path}: {type(error).__name__}"
         ) from None
@@ -195,7 +195,7 @@ def _public_keys(path: Path) -> dict[str | None, jwt.PyJWK]:
 
 
 def _algorithm(jwk: Mapping[str, Any]) -> str | None:
-    """The algorithm that a key is for; None for keys of other kinds and uses, which a provider may list beside."""
+    """The algorithm of a key; None for other kinds and uses, which a provider may list too."""
     algorithm = _ALGORITHMS.get((str(jwk.get("kty")), jwk.get("crv")))
     fits = jwk.get("alg", algorithm) == algorithm and jwk.get("use", "sig") == "sig"
     return algorithm if fits else None
@@ -214,6 +214,5 @@ def _secret(path: Path) -> jwt.PyJWK:
 
 
 def _words(claim: object) -> frozenset[str]:
-    """Scopes as OAuth 2 writes them, in one text, or as a list of texts."""
     words = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else ()
     return frozenset(word for word in words if isinstance(word, str))

@@ -1,7 +1,7 @@
 """The body of ``POST /v1/batches``: rows as JSON or CSV, or the name of a lake table.
 
-Each row is checked by the schema of a score request; a row that breaks it keeps its place, with every violation. Only a
-body that is no list of rows at all is refused as a whole.
+Each row is checked by the schema of a score request; an invalid row keeps its place, with every violation. Only a body
+that is not a list of rows is refused as a whole.
 """
 
 import csv
@@ -25,7 +25,7 @@ from warehouse.errors import FormatError
 from warehouse.values.formats import BLANKS, read_boolean, read_date, read_id, read_number, read_time
 
 CSV = "text/csv"
-#: What a batch may be sent as.
+#: Accepted media types.
 MEDIA_TYPES = (JSON, CSV)
 
 
@@ -72,10 +72,7 @@ TABLE_SCHEMA = BodySchema(
 def read_body(
     body: bytes, content_type: str | None, schema: DeploymentSchema, *, most_rows: int
 ) -> "TableRequest | list[Any]":
-    """The table that the body names, or its rows, each as a JSON object.
-
-    Raises InvalidRequest if it is neither, or has no row or more than ``most_rows``.
-    """
+    """The body's table or rows; raises InvalidRequest for anything else, none, or more than ``most_rows``."""
     if media_type(content_type, *MEDIA_TYPES) == CSV:
         return list(_of_csv(body, schema, most_rows))
     value = decode_body(body, content_type)
@@ -87,7 +84,7 @@ def read_body(
 
 
 def checked_rows(rows: Iterable[Any], schema: DeploymentSchema, now: datetime) -> Iterator[SentRow]:
-    """Each row as it will be scored, or with its problem, numbered from 1."""
+    """Each row ready to be scored, or with its problem, numbered from 1."""
     n_refused = 0
     for number, row in enumerate(rows, start=1):
         try:
@@ -109,7 +106,7 @@ def checked_rows(rows: Iterable[Any], schema: DeploymentSchema, now: datetime) -
             )
 
 
-#: Type of a field → what reads a text of it, as in a lender's file.
+#: Field type → parser of its text, as in a lender's file.
 _READERS: dict[Any, Callable[[str], Any]] = {
     int: read_number,
     float: read_number,
@@ -120,10 +117,7 @@ _READERS: dict[Any, Callable[[str], Any]] = {
 
 
 def _value(text: str, field: Field | None) -> Any:
-    """A field of CSV as a request has it: read by the format of the field it is in, nothing is null.
-
-    What cannot be read stays text, which the field's rule then refuses as it was sent.
-    """
+    """A CSV field, parsed by its format (empty: null); unreadable text stays, and its rule refuses it."""
     bare = text.strip(BLANKS)
     if not bare:
         return None
@@ -133,12 +127,12 @@ def _value(text: str, field: Field | None) -> Any:
             return reads(bare)
         except FormatError:
             return text
-    # texts are read with the rest of the request; one of a list of values has no blanks around it
+    # only listed values are stripped of blanks; other texts are read with the request
     return bare if field is not None and get_origin(field.type) is Literal else text
 
 
 def _of_csv(body: bytes, schema: DeploymentSchema, most_rows: int) -> Iterator[Any]:
-    """Rows by the header's names, or an InvalidRequest for a line that has another number of fields."""
+    """Rows by the header's names; InvalidRequest for a line with another number of fields."""
     _require_csv(body)
     try:
         text = body.decode("utf-8-sig")
@@ -171,8 +165,7 @@ def _of_csv(body: bytes, schema: DeploymentSchema, most_rows: int) -> Iterator[A
 
 
 def _require_csv(body: bytes) -> None:
-    """Raise InvalidRequest for a body that is a workbook or another thing than text."""
-    # with the readers of files, which no other body needs
+    # file readers, which no other body needs
     from warehouse.sources.text_stream import other_format
 
     is_gzip = body.startswith(b"\x1f\x8b")
@@ -183,7 +176,6 @@ def _require_csv(body: bytes) -> None:
 
 
 def _require_commas(header: str) -> None:
-    """Raise InvalidRequest for a header of one column that is several, separated by something else than commas."""
     from warehouse.sources.csv_header import HeaderProblem, column_names, other_separator, separator_of
 
     separator = separator_of(header)
@@ -196,7 +188,6 @@ def _require_commas(header: str) -> None:
 
 
 def _require_fields(names: Sequence[str], schema: DeploymentSchema) -> None:
-    """Raise InvalidRequest if the header has an unknown field or lacks a required one: no row could be scored."""
     missing = tuple(
         Violation(field=name, rule="is required: not in the header")
         for name in schema.fields
@@ -239,7 +230,7 @@ def _refused(number: int, row: Any, problem: ProblemDocument) -> SentRow:
 
 
 def _id(row: Any, name: str) -> str | None:
-    """As far as it can be read: a person who is to be erased is found by it, so a number counts as what it says."""
+    """An id as far as readable, also of a number: erasure finds persons by it."""
     value = row.get(name) if isinstance(row, dict) else None
     if isinstance(value, str):
         with suppress(FormatError):

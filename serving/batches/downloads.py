@@ -1,4 +1,4 @@
-"""The results of a batch in the form that a caller accepts, streamed from its file: never a whole result in memory."""
+"""Stream the results of a batch from its file in the accepted format, never whole in memory."""
 
 import asyncio
 import csv
@@ -13,17 +13,15 @@ from serving.http.problems import NotAcceptable
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 _ENDINGS = {JSON: "json", CSV: "csv", PARQUET: "parquet"}
-#: What a cell begins with that Excel, LibreOffice or Google Sheets computes, full-width forms included (OWASP, "CSV
-#: injection"). Ids are texts of callers, who may have them from applicants.
+#: First characters of cells that Excel, LibreOffice or Google Sheets computes, including full-width forms (OWASP, "CSV
+#: injection"). Ids come from callers, and perhaps from applicants.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _ROWS_AT_ONCE = 2_000
 _BYTES_AT_ONCE = 1 << 18
 
 
 def accepted_form(accept: str | None) -> str:
-    """The form to answer in: the first one named of the best that the header allows, JSON where it allows all.
-
-    Raises NotAcceptable.
+    """The first best format that the header accepts; JSON if it accepts all. Raises NotAcceptable.
 
     >>> accepted_form(None), accepted_form("text/csv;q=0.5, application/json;q=0.4"), accepted_form("text/*")
     ('application/json', 'text/csv', 'text/csv')
@@ -41,7 +39,7 @@ def accepted_form(accept: str | None) -> str:
 
 
 async def streamed(path: Path, form: str, batch_id: str) -> AsyncIterator[bytes]:
-    """The results, some at a time, each made in a thread."""
+    """The results in parts, each rendered in a thread."""
     pieces = _FORMS[form](path, batch_id)
     while piece := await asyncio.to_thread(next, pieces, b""):
         yield piece
@@ -77,7 +75,7 @@ def _csv(path: Path, _: str) -> Iterator[bytes]:
 
 
 def _rows(path: Path) -> Iterator[list[dict[str, Any]]]:
-    # half a second that only those pay who read results as text
+    # half a second of import, only for text formats
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
@@ -88,7 +86,7 @@ def _rows(path: Path) -> Iterator[list[dict[str, Any]]]:
 
 
 def _object(row: dict[str, Any]) -> Mapping[str, Any]:
-    """A row as JSON: JSON texts of the file as values, times with their Z."""
+    """A row as JSON: JSON texts become values, times get their Z."""
     for name in ("problem", "reasons"):
         if row[name] is not None:
             row[name] = msgspec.Raw(row[name].encode())
@@ -98,14 +96,14 @@ def _object(row: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def file_name(batch_id: str, form: str) -> str:
-    """What a browser or a client is to call the results."""
+    """The suggested file name of the results."""
     return f"batch-{batch_id}.{_ENDINGS[form]}"
 
 
 def _cell(value: Any) -> Any:
-    """A value as CSV has it. A text that a spreadsheet would take for a formula begins with an apostrophe there.
+    """A value for CSV, with an apostrophe before a text that a spreadsheet would compute.
 
-    So does one that would after apostrophes of its own: whoever removes one apostrophe before a formula has the text.
+    A text that is a formula after apostrophes gets one more, so removing one always restores the text.
     """
     if value is None:
         return ""

@@ -1,7 +1,7 @@
-"""Accept, show, cancel and retry batches: everything that the API does with them except scoring.
+"""Accept, show, cancel and retry batches: everything except scoring.
 
-File access runs in a thread, and bodies are read one at a time: tens of thousands of rows take a second, and scores
-must continue meanwhile.
+File access runs in a thread, and bodies are read one at a time: tens of thousands of rows take a second, while scores
+must continue.
 """
 
 import asyncio
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("loanlake.serving")
 
-#: Bodies of batches in memory at the same time, arriving or waiting to be read, each of up to 16 MB; and how many of
-#: them may be one caller's, whose slow sending must not keep the others out.
+#: Bodies in memory, arriving or waiting, of up to 16 MB each; and those of one caller, whose slow sending must not
+#: block others.
 _MOST_BODIES = 8
 _MOST_BODIES_OF_CALLER = 2
 
@@ -56,7 +56,7 @@ _Found = TypeVar("_Found")
 
 
 class BatchService:
-    """The batches of one home, as callers may see them: each its own, ``admin`` all."""
+    """The batches of one home; callers see their own, ``admin`` all."""
 
     def __init__(
         self,
@@ -82,9 +82,9 @@ class BatchService:
 
     @contextmanager
     def place_for_a_body(self, caller: Caller) -> Iterator[None]:
-        """Entered before a body is received, left when it is taken.
+        """A place from before a body is received until it is read.
 
-        Raises TooManyRequests where this caller sends too many, Unavailable where all callers together do.
+        Raises TooManyRequests if this caller sends too many, Unavailable if all callers together do.
         """
         if self._bodies[caller.caller_id] >= _MOST_BODIES_OF_CALLER:
             raise TooManyRequests(
@@ -101,11 +101,11 @@ class BatchService:
             self._bodies += Counter()  # forget callers with none
 
     async def accept(self, body: bytes, content_type: str | None, caller: Caller, key: str | None) -> Batch:
-        """A batch that is durable and waits for its run; the same again for the same body under the same key.
+        """A durable batch that waits for its run; the same body under the same key gives the same batch.
 
-        Raises InvalidRequest for a body that is no batch and a table that cannot be scored, KeyReused for another body
-        under the key, TooManyRequests where too many of this caller wait, and Unavailable where too many of all callers
-        do, nothing is deployed or nothing can be kept.
+        Raises InvalidRequest for an invalid body or unusable table, KeyReused for another body under the key,
+        TooManyRequests if this caller has too many waiting, and Unavailable if all callers have, nothing is deployed or
+        nothing can be stored.
         """
         digest = body_digest(body, media_type(content_type, *MEDIA_TYPES))
         key_id = batch_key_id(caller.caller_id, key) if key is not None else None
@@ -129,7 +129,7 @@ class BatchService:
             except Exception:
                 await _kept(BatchFiles(self._settings, batch_id).remove)
                 raise
-            if batch.batch_id != batch_id:  # two requests came with the same key, and the other was first
+            if batch.batch_id != batch_id:  # a concurrent request with the same key was first
                 await _kept(BatchFiles(self._settings, batch_id).remove)
         if batch.body_sha256 != digest:
             raise KeyReused("This Idempotency-Key was used for another batch: send a new key, or the same batch")
@@ -160,10 +160,7 @@ class BatchService:
     async def page(
         self, caller: Caller, *, state: State | None, cursor: str | None, limit: int
     ) -> tuple[list[Batch], str | None]:
-        """Up to ``limit`` batches of this caller, newest first, and the cursor of those that follow, if any do.
-
-        Raises InvalidRequest for a cursor that this API has not given.
-        """
+        """Up to ``limit`` own batches, newest first, and the next cursor; InvalidRequest for an unknown cursor."""
         if cursor is not None and not is_decision_id(cursor):
             raise unknown_cursor(cursor)
         owner = None if caller.may("admin") else caller.caller_id
@@ -171,7 +168,7 @@ class BatchService:
         return found[:limit], found[limit - 1].batch_id if len(found) > limit else None
 
     async def cancel(self, batch_id: str, caller: Caller) -> Batch:
-        """Cancel it, immediately or as soon as its run notices; raises UnknownBatch or BatchConflict."""
+        """Cancel it, now or once its run notices; raises UnknownBatch or BatchConflict."""
         await self.find(batch_id, caller)
         return await _kept(self._states.cancel, batch_id)
 
@@ -181,7 +178,7 @@ class BatchService:
         return await _kept(self._states.retry, batch_id)
 
     async def results(self, batch_id: str, caller: Caller) -> BatchFiles:
-        """Where the results are; raises UnknownBatch, or BatchConflict before there are any."""
+        """Files of the results; raises UnknownBatch, or BatchConflict before they exist."""
         batch = await self.find(batch_id, caller)
         files = BatchFiles(self._settings, batch_id)
         if batch.state != "succeeded":
@@ -191,7 +188,6 @@ class BatchService:
         return files
 
     def _read(self, served: ServedDeployment, body: bytes, content_type: str | None, batch_id: str) -> BatchRequest:
-        """The request, with its rows stored."""
         found = read_body(body, content_type, served.request_schema, most_rows=self._most_rows)
         if isinstance(found, TableRequest):
             with self._lake(found.table) as con:
@@ -204,7 +200,7 @@ class BatchService:
     def _take_table(
         self, con: "duckdb.DuckDBPyConnection", name: str, served: ServedDeployment, batch_id: str
     ) -> BatchRequest:
-        """The rows of a table of applications, taken as if they had been sent."""
+        """The rows of a table of applications, handled as if sent."""
         from warehouse.batches.tables import application_table
 
         schema = served.request_schema
@@ -247,7 +243,7 @@ class BatchService:
 
     @contextmanager
     def _lake(self, table: str) -> Iterator["duckdb.DuckDBPyConnection"]:
-        """The lake, to look at a table; raises a problem for the caller if it cannot be scored or read."""
+        """The lake, to inspect a table; raises a problem for the caller if it is unusable."""
         # DuckDB, which no score needs
         import duckdb
 

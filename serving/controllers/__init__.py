@@ -1,6 +1,5 @@
 """HTTP handlers by area: each reads the request, calls one service and declares its answers."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "batches",
     "decisions",

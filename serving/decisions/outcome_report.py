@@ -48,7 +48,8 @@ OUTCOME_REPORT = BodySchema(
         ),
         Field(
             name="loss_amount",
-            # what core.int_outcomes takes: beyond it, the build of a lender whose staging reads reports would fail
+            # the limit of core.int_outcomes: a greater value would fail the build of a lender whose staging reads
+            # reports
             type=Annotated[float, msgspec.Meta(ge=0, le=1e9)],
             rule="a number from 0 to 1e9",
             required=False,
@@ -60,9 +61,9 @@ OUTCOME_REPORT = BodySchema(
 
 
 def outcome_id(source: str, report: Mapping[str, Any], key: tuple[str, str] | None = None) -> str:
-    """The same for the same report, whenever and by whomever it is sent.
+    """A stable id of a report, whoever sends it.
 
-    With a ``key``, the caller's id and one of their own, the same for their reports with this key alone.
+    With a ``key`` (caller's id and their own key), the id of their reports with this key alone.
     """
     loss = report["loss_amount"]
     content = [source, report["application_id"], report["is_default"], report["outcome_at"].isoformat(), loss]
@@ -71,7 +72,7 @@ def outcome_id(source: str, report: Mapping[str, Any], key: tuple[str, str] | No
 
 
 class OutcomeService:
-    """Keeps reports in the decision log, from where they reach ``serving.reported_outcomes``."""
+    """Keeps reports in the decision log, which feeds ``serving.reported_outcomes``."""
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class OutcomeService:
     async def report(self, body: Any, caller: Caller, idempotency_key: str | None = None) -> OutcomeReceipt:
         """Store a report; raises InvalidRequest, or Unavailable if it could not be stored.
 
-        Raises UnknownApplication if callers may see only their own decisions, and this one has none about it.
+        Raises UnknownApplication if callers see only their own decisions, and this one has none about it.
         """
         report = OUTCOME_REPORT.validate(body)
         now = self._clock()

@@ -25,7 +25,7 @@ from warehouse.values.formats import read_id
 
 
 class DecisionReader:
-    """Reads the outbox and the lake, queries of the lake in a thread and one at a time: never for a score."""
+    """Reads the outbox and, one query at a time in a thread, the lake; never for a score."""
 
     def __init__(self, settings: Settings, *, outbox: Outbox, own_only: bool):
         self._settings = settings
@@ -34,7 +34,7 @@ class DecisionReader:
         self._turn = asyncio.Lock()
 
     async def find(self, decision_id: str, caller: Caller) -> Decision:
-        """One decision; raises UnknownDecision, or Unavailable while it is uncertain whether there is one."""
+        """One decision; raises UnknownDecision, or Unavailable while that is uncertain."""
         found = await self._outbox.find_anywhere(decision_id)
         owner = self.only_of(caller)
         if found is None or (owner is not None and found.caller_id != owner):
@@ -46,10 +46,7 @@ class DecisionReader:
     async def page(
         self, caller: Caller, *, application_id: str | None, borrower_id: str | None, cursor: str | None, limit: int
     ) -> tuple[Sequence[FoundDecision], str | None]:
-        """Up to ``limit`` decisions, newest first, and the cursor of the next ones, or None.
-
-        Raises InvalidRequest for an invalid id or an unknown cursor, and Unavailable.
-        """
+        """Up to ``limit`` decisions, newest first, and the next cursor; raises InvalidRequest and Unavailable."""
         query = DecisionQuery(
             n_rows=limit + 1,
             application_id=_id("application_id", application_id),
@@ -62,7 +59,7 @@ class DecisionReader:
         return told, _cursor(told[-1].place) if len(found) > limit else None
 
     async def require_own(self, application_id: str, caller: Caller) -> None:
-        """Raise UnknownApplication where this caller may see their own alone, and no decision on it is theirs."""
+        """Raise UnknownApplication if this caller sees only their own decisions, and none is about it."""
         owner = self.only_of(caller)
         if owner is None:
             return
@@ -71,7 +68,7 @@ class DecisionReader:
             raise UnknownApplication("This caller has scored no application with that id")
 
     def only_of(self, caller: Caller) -> str | None:
-        """Whose decisions alone this caller may see; None for all."""
+        """The caller whose decisions alone are visible; None for all."""
         return caller.caller_id if self._own_only and not caller.may("admin") else None
 
     async def _search(self, query: DecisionQuery) -> list[FoundDecision]:
@@ -85,7 +82,6 @@ class DecisionReader:
 
 
 def _id(name: str, sent: str | None) -> str | None:
-    """An id in the one form that ids are kept in."""
     if sent is None:
         return None
     rule = "an id, and no word for a missing one"

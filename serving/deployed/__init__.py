@@ -1,6 +1,5 @@
 """The model that this process serves: watched, loaded, and its request schema and approvals."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "approvals",
     "deployment_schema",

@@ -1,4 +1,4 @@
-"""Approvals over HTTP: which versions wait for a person, and their stored approvals; Dagster serves the versions."""
+"""Approvals over HTTP: versions that wait for a person, and stored approvals; Dagster serves the versions."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ _TO_ROLL_OUT = (
 
 @dataclass(frozen=True)
 class Given:
-    """An approval that was kept now, or (``is_new`` false) one that stood already."""
+    """An approval, stored now (``is_new``) or before."""
 
     receipt: ApprovalReceipt
     is_new: bool
@@ -83,10 +83,10 @@ class ApprovalService:
         return ModelVersions(tuple(_described(each) for each in reversed(states)))
 
     async def approve(self, version: int, body: Any, *, source: str | None, by: str) -> Given:
-        """Keep a person's approval. What is served changes only by a run of Dagster's, which checks the gates again.
+        """Store a person's approval; a Dagster run checks the gates again and serves the version.
 
-        Raises InvalidRequest, UnknownVersion, NotApprovable if a refusal stands, and Unavailable where nothing
-        could be kept.
+        Raises InvalidRequest, UnknownVersion, NotApprovable if a refusal stands, and Unavailable if it could not be
+        stored.
         """
         request = APPROVAL_REQUEST.validate(body)
         return await asyncio.to_thread(self._approve, version, request, source, by)
@@ -126,7 +126,7 @@ class ApprovalService:
 
 
 def _require_refusals(found: RegisteredVersion, overrides: Sequence[str]) -> None:
-    """Raise InvalidRequest for each gate that is to be overridden and did not refuse."""
+    """Raise InvalidRequest for each override of a gate that did not refuse."""
     allowed = ", ".join(found.refused_by) or "none"
     needless = [gate for gate in overrides if gate not in found.refused_by]
     if needless:

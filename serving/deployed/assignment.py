@@ -1,4 +1,4 @@
-"""Who is answered by the challenger: a share of the applicants, always the same ones, in every worker and restart."""
+"""Applicants whom the challenger answers: a share, always the same ones, in every worker and restart."""
 
 from hashlib import blake2b
 
@@ -8,8 +8,8 @@ _BITS = 64
 def is_challenged(applicant: str, *, trial: str, share: float) -> bool:
     """Whether this applicant belongs to the challenger's share of a trial.
 
-    By a hash of both: who is challenged in one trial says nothing of the next, and a larger share keeps all whom a
-    smaller one had. ``trial`` names the version on trial.
+    By a hash of both: trials are independent, and a larger share includes a smaller one. ``trial``: the version on
+    trial.
 
     >>> [is_challenged(f"borrower-{n}", trial="default_risk 8", share=0.5) for n in range(4)]
     [False, True, False, False]

@@ -1,7 +1,7 @@
-"""The body of a score request while one version is served, or two: the union of what they take.
+"""The body of a score request while one version is served, or two: the union of their fields.
 
-A field that one answering version requires is required of every request, since a caller cannot know which version will
-answer; the violation names the version. Fields that only a challenger in shadow requires are optional.
+A field that one answering version requires is always required, since callers cannot know which version answers; the
+violation names the version. Fields that only a shadow challenger requires are optional.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from serving.http.problems import InvalidRequest
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a deployment as its schema knows it; ``answers``: whether callers may be answered by it.
+    """A version of a deployment; ``answers``: whether it may answer callers.
 
     ``name`` as in "default_risk_simulated version 8, the champion".
     """
@@ -39,7 +39,7 @@ class Requests(msgspec.Struct, frozen=True):
 
 
 class DeploymentSchema:
-    """Validates a body once for all versions that take the same, and for each where they differ."""
+    """Validates a body once where versions agree, and for each where they differ."""
 
     def __init__(self, champion: Version, challenger: Version | None = None):
         self._champion = champion
@@ -49,9 +49,9 @@ class DeploymentSchema:
         self.fields: dict[str, Field] = {**of_challenger, **champion.schema.fields}
 
     def validate(self, body: Any, *, suggests: bool = True) -> Requests:
-        """The body as each version takes it; raises InvalidRequest with all violations of those that may answer.
+        """The body for each version; raises InvalidRequest with all violations of those that may answer.
 
-        ``suggests``: which name was meant by one that is unknown.
+        ``suggests``: suggest names for unknown ones.
         """
         if self._is_one or not isinstance(body, dict):
             values = self._champion.schema.validate(body, suggests=suggests)
@@ -77,7 +77,7 @@ class DeploymentSchema:
         return Requests(values_of[self._champion.name], values_of.get(challenger))
 
     def needed_by(self, name: str) -> tuple[str, ...]:
-        """The versions that take a field, for descriptions; empty for a field that all take, and for the ids."""
+        """The versions that accept a field, for descriptions; empty if all do, and for the ids."""
         takers = [version for version in self._versions() if name in version.schema.fields]
         return () if len(takers) == len(self._versions()) or name in ALWAYS else tuple(each.name for each in takers)
 
@@ -89,7 +89,7 @@ class DeploymentSchema:
         )
 
     def json_schema(self) -> dict[str, Any]:
-        """JSON Schema of the union, for OpenAPI; a field that the versions bound differently must satisfy both."""
+        """JSON Schema of the union, for OpenAPI; must satisfy both versions' bounds."""
         schema = self._champion.schema.json_schema()
         if self._is_one or self._challenger is None:
             return schema
@@ -115,7 +115,7 @@ class DeploymentSchema:
         return (self._champion,) if self._challenger is None else (self._champion, self._challenger)
 
     def _named(self, violation: Violation, version: Version) -> Violation:
-        """The violation, with the version where the other one has another rule for this field, or none."""
+        """The violation, with the version if the other one has another rule, or none."""
         if all(
             _rules(each.schema).get(violation.field) == _rules(version.schema).get(violation.field)
             for each in self._versions()

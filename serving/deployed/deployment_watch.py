@@ -1,4 +1,4 @@
-"""Serve what ``deployment.json`` says, within seconds of its change, without a request noticing."""
+"""Serve what ``deployment.json`` says within seconds of its change, without disturbing requests."""
 
 import asyncio
 import logging
@@ -14,21 +14,21 @@ from warehouse.settings import Settings
 
 log = logging.getLogger("loanlake.serving")
 
-#: How often a deployment that could not be loaded is tried again: its files may still be on their way.
+#: Seconds between tries to load a deployment that failed: its files may still be arriving.
 RETRY_SECONDS = 10.0
 _Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A deployment that cannot be served, and why."""
+    """A deployment that cannot be served, and the reason."""
 
     reason: str
     tried_at: float
 
 
 class DeploymentWatch:
-    """Holds what is being served; looks at the file's stat, which costs microseconds on any file system."""
+    """Holds the served deployment; checks the file's stat, which costs microseconds."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class DeploymentWatch:
         self.broken: Broken | None = None
 
     def served(self) -> ServedDeployment:
-        """What to answer with; raises Unavailable with the reason where there is nothing."""
+        """The served deployment; raises Unavailable with the reason if there is none."""
         if self.deployment is None:
             raise Unavailable(self.why_none(), retry_after_seconds=10)
         return self.deployment
@@ -55,7 +55,7 @@ class DeploymentWatch:
         return self.broken.reason if self.broken else "no model is deployed: `loanlake run` trains and publishes one"
 
     async def look(self) -> None:
-        """Load what is deployed where it changed, in a thread, and swap it in; after a failure the old one stays."""
+        """Load a changed deployment in a thread and swap it in; after a failure the old one stays."""
         retry = self.broken is not None and time.monotonic() - self.broken.tried_at >= RETRY_SECONDS
         try:
             stamp = self._stamp()
@@ -67,7 +67,7 @@ class DeploymentWatch:
                 return
             deployment, problem = await asyncio.to_thread(self._load_deployed)
         except Exception as error:
-            # whatever is wrong with a bundle or its disk, the served model must continue
+            # whatever fails, the served model must continue
             self._refuse(f"the newest deployment cannot be served: {error}")
             return
         self.deployment = deployment
@@ -79,7 +79,7 @@ class DeploymentWatch:
         log.info("serving", extra={role: model.name for role, model in served.items() if model is not None})
 
     def _load_deployed(self) -> tuple[ServedDeployment, str | None]:
-        """What deployment.json says, and why its challenger is left out where it cannot be loaded."""
+        """The deployment, and why its challenger is left out if it cannot be loaded."""
         wanted = read_deployment(self._settings)
         if wanted is None:
             raise FileNotFoundError("deployment.json was removed while it was read")
@@ -94,7 +94,6 @@ class DeploymentWatch:
         return ServedDeployment(champion, challenger, wanted.challenger.mode, wanted.challenger.share), None
 
     def _loaded(self, wanted: Deployment) -> ServedModel:
-        """The model, loaded unless it is being served already."""
         served = self.deployment
         for model in (served.champion, served.challenger) if served is not None else ():
             if model is not None and model.deployment == wanted:

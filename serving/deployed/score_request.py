@@ -1,4 +1,4 @@
-"""The body of a score request, derived from the deployed feature contract: no list of inputs is written here."""
+"""The body of a score request, derived from the deployed feature contract."""
 
 import math
 from collections.abc import Callable, Collection
@@ -15,13 +15,13 @@ from warehouse.values.formats import BLANKS, GREATEST, MOST_CHARACTERS, UNFIT, r
 
 
 def _escaped(characters: str) -> str:
-    """Characters of a regular expression as Python, JSON Schema and a reader of either have them."""
+    """Characters escaped for regular expressions of Python and JSON Schema."""
     return "".join(each if each.isascii() else f"\\u{ord(each):04x}" for each in characters)
 
 
 _BLANK, _UNFIT = _escaped(BLANKS), _escaped(UNFIT)
-#: A text of visible characters, with blanks around it or without; :func:`read_id` and :func:`read_text` check it, this
-#: describes it. The look-ahead makes ``$`` the very end, since it would allow a line feed after it.
+#: Visible characters, perhaps with blanks around; :func:`read_id` and :func:`read_text` check it. The look-ahead makes
+#: ``$`` the very end, since it would allow a line feed.
 Identifier = Annotated[
     str,
     msgspec.Meta(
@@ -64,7 +64,7 @@ _BORROWER_ID = Field(
 
 
 def since_1900(day: date) -> date:
-    """The day or time, whose year is not mistyped; raises FormatError before 1900, as where files are read."""
+    """The day or time; raises FormatError before 1900, a likely typing error, as in files."""
     if day.year < _FIRST_YEAR:
         raise FormatError(f"a date or time since {_FIRST_YEAR}-01-01")
     return day
@@ -81,12 +81,12 @@ _DECIDED_AT = Field(
 )
 
 
-#: Fields of every score request, whatever the contract.
+#: Fields of every score request.
 ALWAYS = frozenset({_APPLICATION_ID.name, _BORROWER_ID.name, _DECIDED_AT.name})
 
 
 def _past_day(day: date) -> date:
-    """As for a file, whose dates are no later than the day after it was loaded; raises FormatError."""
+    """A date no later than tomorrow, as in files; raises FormatError."""
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
     if day.year < _FIRST_YEAR or (day.date() if isinstance(day, datetime) else day) > tomorrow:
         raise FormatError(f"a date between {_FIRST_YEAR}-01-01 and tomorrow")
@@ -99,8 +99,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {"varchar": read_text, "date": _past
 def score_request_schema(contract: FeatureContract, *, required: Collection[str] = ()) -> BodySchema:
     """The fields of one application: its ids, and the contract's inputs of origin ``request``.
 
-    ``required``: those that the lender wants given beside what the contract requires. Raises ContractError if one is
-    not among them.
+    ``required``: fields that the lender also requires. Raises ContractError if one is unknown.
     """
     fields = (_APPLICATION_ID, _BORROWER_ID, _DECIDED_AT, *(_field(column) for column in contract.inputs_of("request")))
     unknown = sorted(set(required) - {field.name for field in fields})

@@ -1,6 +1,6 @@
-"""A deployed bundle, loaded and proven able to score; and a deployment: the champion, and a challenger beside it.
+"""A deployed bundle, loaded and tested; and a deployment: the champion, and perhaps a challenger.
 
-Both are immutable: requests in flight finish on what they began with.
+Both are immutable: running requests finish with what they began with.
 """
 
 from collections.abc import Collection, Mapping
@@ -26,13 +26,13 @@ from warehouse.errors import ExpressionDomainError
 from warehouse.features.contract import FeatureContract
 from warehouse.settings import Settings
 
-#: A feature that fewer training rows lacked than this is usually known: a lender who never has one is not warned of it.
+#: Features that fewer training rows lacked are usually known; the others cause no warning.
 _SELDOM_MISSING = 0.5
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """What requests are answered with."""
+    """A model that answers requests."""
 
     deployment: Deployment
     scorer: Scorer
@@ -51,7 +51,7 @@ class ServedModel:
 
     @cached_property
     def usually_known(self) -> tuple[int, ...]:
-        """Places, in the feature vector, of what is made of the request alone and most training rows had a value of."""
+        """Indices of request features that most training rows had a value of."""
         missing: Mapping[str, float] = self.scorer.bundle.reference.get("missing_share", {})
         of_request = self.contract.features_made_of("request") - self.contract.features_made_of("history", "cohort")
         return tuple(
@@ -69,18 +69,18 @@ class ServedModel:
         )
 
     def keys(self, request: Mapping[str, Any]) -> Keys:
-        """The records that it asks the online store for."""
+        """The online store's records that it needs."""
         return self.online_inputs.keys(request["borrower_id"], request)
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
-        """What it, and each baseline, did on the out-of-time test rows."""
+        """Metrics of it and each baseline on the out-of-time test rows."""
         return _out_of_time(self.scorer.bundle.metrics)
 
 
 @dataclass(frozen=True)
 class ServedDeployment:
-    """What requests are answered with; ``challenger`` and ``mode`` are None where the champion is alone."""
+    """The served models; ``challenger`` and ``mode`` are None if the champion is alone."""
 
     champion: ServedModel
     challenger: ServedModel | None = None
@@ -94,7 +94,7 @@ class ServedDeployment:
 
     @cached_property
     def request_schema(self) -> DeploymentSchema:
-        """The union of what its versions take."""
+        """The union of its versions' fields."""
         champion = Version(f"{self.champion.name}, the champion", self.champion.request_schema)
         if self.challenger is None:
             return DeploymentSchema(champion)
@@ -103,9 +103,9 @@ class ServedDeployment:
         return DeploymentSchema(champion, challenger)
 
     def answering(self, request: Mapping[str, Any]) -> tuple[tuple[RoleWord, ServedModel], ...]:
-        """Who answers this application: by the borrower, or by the application where no borrower is named.
+        """The models to try, in order, chosen by the borrower or, without one, the application.
 
-        Behind the challenger stands the champion: an applicant is not refused because a version on trial fails.
+        The champion comes after the challenger: no applicant is refused because a version on trial fails.
         """
         champion: tuple[RoleWord, ServedModel] = ("champion", self.champion)
         if self.challenger is None or self.share is None:
@@ -116,7 +116,7 @@ class ServedDeployment:
         return (champion,)
 
     def roles(self) -> tuple[tuple[ServedModel, tuple[str, ...]], ...]:
-        """Each version with what its scores may be called."""
+        """Each version with its possible roles."""
         if self.challenger is None:
             return ((self.champion, ("champion",)),)
         if self.mode == "shadow":
@@ -124,7 +124,7 @@ class ServedDeployment:
         return (self.champion, ("champion", "fallback")), (self.challenger, ("challenger",))
 
     def model_of(self, model_name: str, model_version: int) -> ServedModel:
-        """The model that made a decision, or else the champion."""
+        """The model that made a decision, else the champion."""
         for model in (self.champion, self.challenger):
             if model is not None and model.deployment.is_version(model_name, model_version):
                 return model
@@ -168,15 +168,15 @@ class ServedDeployment:
 def load_served_model(
     settings: Settings, deployment: Deployment, *, required_fields: Collection[str] = ()
 ) -> ServedModel:
-    """Load a deployment's bundle and score one row of nulls with it; ``required_fields`` as in ServingOptions.
+    """Load a deployment's bundle and score one row of nulls; ``required_fields`` as in ServingOptions.
 
-    Raises BundleError, ContractError or ExpressionError where it cannot be served. Takes a fraction of a second: call
-    it off the event loop.
+    Raises BundleError, ContractError or ExpressionError if it is unusable. Takes a fraction of a second: call it off
+    the event loop.
     """
     scorer = Scorer(load_registered(settings, deployment.model_name, deployment.model_version))
     nothing: dict[str, object] = dict.fromkeys(column.name for column in scorer.contract.inputs)
     nothing["decided_at"] = datetime.now(UTC).replace(tzinfo=None)
-    # the first run of an ONNX session is slow, and a bundle that cannot score must not be swapped in
+    # an ONNX session's first run is slow, and a bundle that cannot score must not be swapped in
     with suppress(ExpressionDomainError):  # a formula may have no result for nulls alone
         features = scorer.features(nothing)
         scorer.score(features)

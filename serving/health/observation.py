@@ -1,7 +1,7 @@
 """Gauges computed when Prometheus scrapes; they are the same in every worker.
 
-Facts of the home are read, not counted: served versions, outbox, online store, the last drift measurement. Facts that
-only one worker knows are gauges of :mod:`serving.telemetry.metrics`.
+They are facts of the home: served versions, outbox, online store, last drift. Facts of one worker are in
+:mod:`serving.telemetry.metrics`.
 """
 
 import logging
@@ -52,7 +52,7 @@ class Observation:
         self._drift_stamp: tuple[str, int, int] | None = None
 
     async def told(self) -> list[Metric]:
-        """The metrics of this moment; a few milliseconds with a store in the home."""
+        """The current metrics; a few milliseconds with a store in the home."""
         status = (await self._readiness.check()).status
         return [
             *_readiness(status),
@@ -84,7 +84,6 @@ class Observation:
         yield share
 
     def _versions(self) -> Iterator[tuple[str, ServedModel, str, float]]:
-        """Role, model, mode and share of each."""
         served = self._deployments.deployment
         if served is None:
             return
@@ -126,7 +125,7 @@ class Observation:
         yield from (psi, detected, month, measured)
 
     def _read_drift(self, source: str) -> tuple[VersionDrift, ...]:
-        """Read again only where the file changed."""
+        """The published drift, read again only if the file changed."""
         try:
             stat = self._settings.drift(source).stat()
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Whether this process can score, and its limitations while it can."""
+"""Whether this process can score, and with which limitations."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -37,9 +37,9 @@ class ReadinessCheck:
     async def check(self) -> Readiness:
         """Never raises: a part that cannot be checked becomes a reason.
 
-        If a newer deployment cannot be loaded, the instance stays ready (``degraded``) and continues with the previous
-        one; taking every instance out of service for one bad bundle would turn a refusal into an outage. Stale or
-        missing history makes it unavailable only if the policy then refuses to score.
+        If a newer deployment cannot be loaded, the instance stays ready (``degraded``) with the previous one: one bad
+        bundle must not stop every instance. Stale or missing history makes it unavailable only if the policy then
+        refuses to score.
         """
         served = self._deployments.deployment
         broken = self._deployments.broken

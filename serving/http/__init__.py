@@ -1,6 +1,5 @@
 """Requests and answers over HTTP: bodies, problems, headers, and the types of the API."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "allowed_methods",
     "body_schema",

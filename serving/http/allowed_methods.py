@@ -1,7 +1,4 @@
-"""``OPTIONS``, answered with all methods of a path.
-
-Litestar makes its own answer as a path's first handler is registered, and leaves out the methods of those that follow.
-"""
+"""``OPTIONS``, answered with all methods of a path; Litestar's own answer has only the first handler's."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class AllowedMethods(ASGIMiddleware):
-    """It is behind the guards: a caller without access learns no methods."""
+    """Runs behind the guards: a caller without access learns no methods."""
 
     scopes = (ScopeType.HTTP,)
 

@@ -1,7 +1,7 @@
-"""Check a JSON object against declared fields, and name every violation, not only the first.
+"""Check a JSON object against declared fields, and name every violation.
 
-One msgspec struct holds the rules: a valid body is converted in a single call; a refused one is taken apart field by
-field with the same types, so that the fast answer and the full list of violations cannot disagree.
+One msgspec struct holds the rules: a valid body is converted in one call; an invalid one is checked field by field with
+the same types, so both always agree.
 """
 
 import difflib
@@ -20,11 +20,11 @@ from warehouse.errors import FormatError
 
 _SHOWN_CHARACTERS = 100
 _SHOWN_MEMBERS = 20
-#: Unknown fields that are listed one by one. Each is compared with all names for the nearest: without a limit, a body
-#: of 3.6 MB of them kept all other requests waiting for 25 s.
+#: Unknown fields listed one by one, each with the nearest name: without a limit, a body of 3.6 MB of them blocked all
+#: other requests for 25 s.
 _MOST_UNKNOWN = 20
-#: Refused rows of a batch that get suggestions for misspelt names: rows tend to have the same errors, and a search for
-#: the nearest name took 9 ms a row, while checking it took 0.2.
+#: Refused rows of a batch that get suggested names: rows often share errors, and a search took 9 ms a row, checking
+#: 0.2.
 MOST_SUGGESTED = 10
 _NOT_A_FIELD = "is not a field of this request"
 
@@ -33,7 +33,7 @@ _NOT_A_FIELD = "is not a field of this request"
 class Field:
     """One field of a body: ``type`` is a msgspec type with its constraints, ``rule`` the same in words.
 
-    ``reads``: converts a value of that type; None means no value; raises FormatError.
+    ``reads``: converts such a value; None means no value; raises FormatError.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Field:
 
 
 class BodySchema:
-    """The fields that a body may and must have; no other field is accepted."""
+    """The allowed and required fields of a body."""
 
     def __init__(self, name: str, fields: tuple[Field, ...]):
         self.name = name
@@ -72,9 +72,9 @@ class BodySchema:
         self._whole = frozenset(field.name for field in fields if _is_of(int, field.type))
 
     def validate(self, body: Any, *, suggests: bool = True) -> dict[str, Any]:
-        """The fields in their Python types, None for a missing one, times in naive UTC as in the lake.
+        """The fields in their Python types, None for a missing one, times in naive UTC.
 
-        Raises InvalidRequest with all violations; ``suggests``: suggest the nearest name for an unknown one.
+        Raises InvalidRequest with all violations; ``suggests``: suggest names for unknown fields.
         """
         try:
             found = msgspec.convert(body, self.struct)
@@ -100,7 +100,7 @@ class BodySchema:
         return values
 
     def example(self) -> dict[str, Any]:
-        """A body that is accepted, as far as the fields give examples."""
+        """A valid body, as far as the fields have examples."""
         return {field.name: field.example for field in self.fields.values() if field.example is not None}
 
     def json_schema(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class BodySchema:
         return schema | {"examples": [self.example()]}
 
     def _converted_whole(self, body: Any, *, suggests: bool) -> Any:
-        """The struct of a body that writes 36 as 36.0: JSON has one kind of number, and so has JSON Schema."""
+        """The struct of a body that writes 36 as 36.0: JSON has one kind of number."""
         if isinstance(body, dict):
             body = {name: _whole(value) if name in self._whole else value for name, value in body.items()}
         try:
@@ -140,7 +140,7 @@ class BodySchema:
 
 
 def _broken_rule(field: Field, value: Any) -> str | None:
-    """What a field of a body must be, where its value is not."""
+    """The rule that a field's value breaks, or None."""
     or_null = "" if field.required else ", or null"
     try:
         found = msgspec.convert(value, field.accepted)
@@ -158,7 +158,7 @@ def _broken_rule(field: Field, value: Any) -> str | None:
 
 
 def _ends_early(value: Any) -> bool:
-    """Whether a text holds a NUL: msgspec reads a time up to there, and takes whatever follows."""
+    """Whether a text holds a NUL: msgspec reads a time only up to there."""
     return isinstance(value, str) and "\0" in value
 
 
@@ -168,7 +168,7 @@ def invalid(violations: tuple[Violation, ...]) -> InvalidRequest:
 
 
 def unknown_fields(body: Mapping[str, Any], fields: Collection[str], *, suggests: bool = True) -> tuple[Violation, ...]:
-    """A violation for each name of a body that is none of these fields; of very many, the last says how many more."""
+    """A violation for each unknown name; of many, the last gives the number of others."""
     unknown = [name for name in body if name not in fields]
     told = [
         Violation(
@@ -185,12 +185,12 @@ def unknown_fields(body: Mapping[str, Any], fields: Collection[str], *, suggests
 
 
 def not_a_field(name: str, fields: Collection[str], *, of: str) -> Violation:
-    """The violation of a name that is none of these fields, with the nearest of them."""
+    """The violation of an unknown name, with the nearest field."""
     return Violation(field=shown(name), rule=f"is not a {of}{_suggestion(name, fields)}")
 
 
 def _suggestion(name: str, fields: Collection[str]) -> str:
-    """Which of these fields may have been meant by a name that is none of them."""
+    """The field that an unknown name may mean."""
     nearest = difflib.get_close_matches(name[:_SHOWN_CHARACTERS], list(fields), n=1)
     return f"; did you mean {nearest[0]}?" if nearest else ""
 
@@ -204,12 +204,12 @@ def _whole(value: Any) -> Any:
 
 
 def naive_utc(time: datetime | None) -> datetime | None:
-    """A time as the lake has it; one without an offset is in UTC."""
+    """A time as in the lake; without an offset it is UTC."""
     if time is None or time.tzinfo is None:
         return time
     try:
         return time.astimezone(UTC).replace(tzinfo=None)
-    except OverflowError:  # an hour of the year 1 or 9999; whatever bounds the time refuses both readings
+    except OverflowError:  # an hour of the year 1 or 9999; any bound refuses both readings
         return time.replace(tzinfo=None)
 
 

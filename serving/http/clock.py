@@ -4,22 +4,22 @@ from datetime import UTC, datetime, timedelta
 
 from ml.decisions.problems import Violation
 
-#: How far a caller's clock may run ahead of this one.
+#: How far a caller's clock may be ahead.
 CLOCK_SKEW = timedelta(minutes=5)
 
 
 def utc_now() -> datetime:
-    """Now, naive UTC as all times in the lake."""
+    """Now, in naive UTC."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 def in_utc(time: datetime | None) -> datetime | None:
-    """A naive UTC time of the lake or the log, as JSON should show it: with its Z."""
+    """A naive UTC time for JSON: with its Z."""
     return time.replace(tzinfo=UTC) if time is not None else None
 
 
 def future_violation(field: str, time: datetime, now: datetime) -> Violation | None:
-    """What is wrong with a time that should have passed."""
+    """The violation of a time in the future, or None."""
     if time <= now + CLOCK_SKEW:
         return None
     return wrong_time(field, time, f"must not be in the future: it is {now.isoformat(timespec='seconds')}Z here")

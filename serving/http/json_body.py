@@ -1,7 +1,7 @@
-"""Strict JSON: what RFC 8259 leaves to the receiver is refused, because a score must not depend on a guess.
+"""Strict JSON: a score must not depend on a guess.
 
-Python's decoder takes ``NaN``, lets the last of two equal names win, makes 0 of ``1e-400`` and reads UTF-16; a request
-may do none of these.
+Python's decoder accepts ``NaN``, keeps the last of two equal names, makes 0 of ``1e-400`` and reads UTF-16; all are
+refused here.
 """
 
 import json
@@ -21,7 +21,7 @@ _GZIP = b"\x1f\x8b"
 
 
 async def read_json(request: Request[Any, Any, Any]) -> Any:
-    """What a request's body holds; raises as :func:`receive` and :func:`decode_body`."""
+    """A request's JSON value; raises as :func:`receive` and :func:`decode_body`."""
     return decode_body(await receive(request), request.headers.get("content-type"))
 
 
@@ -29,12 +29,12 @@ async def receive(request: Request[Any, Any, Any]) -> bytes:
     """A request's body; raises InvalidRequest if the client disconnected before its end."""
     try:
         return await request.body()
-    except InternalServerException:  # Litestar's word for a connection that ended
+    except InternalServerException:  # Litestar's error for an ended connection
         raise InvalidRequest("The connection ended before the end of the body") from None
 
 
 def media_type(content_type: str | None, *accepted: str) -> str:
-    """The body's declared type; raises UnsupportedMediaType unless it is one of those accepted."""
+    """The body's declared type; raises UnsupportedMediaType unless accepted."""
     found = (content_type or "").partition(";")[0].strip().lower()
     if found not in accepted:
         shown = f"found {found[:80]!r}" if found else "found none"
@@ -43,10 +43,7 @@ def media_type(content_type: str | None, *accepted: str) -> str:
 
 
 def decode_body(body: bytes, content_type: str | None) -> Any:
-    """The value that the body holds.
-
-    Raises UnsupportedMediaType unless it is declared as JSON, InvalidRequest with the position of a syntax error.
-    """
+    """The JSON value; raises UnsupportedMediaType, or InvalidRequest with the position of a syntax error."""
     media_type(content_type, JSON)
     value = _flat_object(body)
     if value is not None:
@@ -75,10 +72,10 @@ def decode_body(body: bytes, content_type: str | None) -> Any:
 
 
 def _flat_object(body: bytes) -> dict[str, Any] | None:
-    """What a score request nearly always is, in a third of the time: an object of plain values, no name twice.
+    """Decode an object of plain values without repeated names, nearly every score request, in a third of the time.
 
-    None for anything else, good or bad, which the strict decoder then takes or refuses with its position. A name that
-    came twice leaves quotes over: names and texts have two each, and neither holds any while nothing is escaped.
+    None for anything else, which the strict decoder then accepts or refuses. A repeated name leaves quotes over: names
+    and texts have two each, and none inside while nothing is escaped.
     """
     if b"\\" in body or _may_vanish(body):
         return None
@@ -91,7 +88,7 @@ def _flat_object(body: bytes) -> dict[str, Any] | None:
 
 
 def _may_vanish(body: bytes) -> bool:
-    """Whether the body may hold a number too small for a double, 1e-400, which a decoder makes 0."""
+    """Whether the body may hold a number too small for a double, such as 1e-400, which becomes 0."""
     is_worth_a_look = b"e-" in body or b"E-" in body or b".00000000" in body
     return is_worth_a_look and _SMALL.search(body) is not None
 
@@ -114,7 +111,7 @@ def _constant(name: str) -> Any:
 
 
 def _refuse_half_characters(value: Any) -> None:
-    # "\\ud800" alone is JSON's escape for half a character: neither UTF-8 nor SQLite could keep it
+    # "\\ud800" alone is half a character, which neither UTF-8 nor SQLite can store
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -131,7 +128,7 @@ def _number(text: str) -> float:
         raise _RefusedJSON(f"A number must be {error}: found {text[:80]}") from None
 
 
-#: An exponent of three digits, or two hundred zeros behind the point.
+#: A three-digit exponent, or two hundred zeros after the point.
 _SMALL = re.compile(rb"[0-9.][eE]-0*[1-9][0-9]{2}|[.]0{200}")
 _FLAT_DECODER = msgspec.json.Decoder(dict[str, str | int | float | bool | None])
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)

@@ -205,7 +205,6 @@ def http_problem(status: HTTPStatus, detail: str) -> ProblemDocument:
 
 
 def _violations(extra: Any) -> tuple[Violation, ...]:
-    """The violations that Litestar found in parameters."""
     listed = extra if isinstance(extra, list) else []
     return tuple(
         Violation(field=str(each.get("key", "")), rule=str(each.get("message", "")))

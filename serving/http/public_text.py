@@ -1,14 +1,14 @@
-"""Removes paths of the file system from reasons that callers and strangers may read."""
+"""Remove file paths from reasons that callers and strangers may read."""
 
 import re
 from pathlib import Path
 
-#: An absolute path of two parts or more, but for those of the API itself; its last part stays.
+#: An absolute path of two parts or more, except the API's own; its last part stays.
 _PATH = re.compile(r"(?<![\w:/.])/(?!v1/)(?:[^/\s'\"`,;()]+/)+([^/\s'\"`,;()]*)")
 
 
 def without_paths(text: str, home: Path | None = None) -> str:
-    """A reason with the names of files, and not where they lie; the log has it whole. ``home`` may hold blanks.
+    """A reason with file names but without paths; the log has it whole. ``home`` may hold blanks.
 
     >>> without_paths("the log /srv/my home/outbox.sqlite is gone, see /etc/loanlake/env", Path("/srv/my home"))
     'the log outbox.sqlite is gone, see env'

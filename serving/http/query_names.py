@@ -1,4 +1,4 @@
-"""Unknown query parameters are refused, because a misspelt one must not be ignored."""
+"""Refuse unknown query parameters, so that a misspelt one is not ignored."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
@@ -17,7 +17,7 @@ _API = "/v1/"
 
 
 async def require_known_parameters(scope: "Scope", handler: BaseRouteHandler) -> None:
-    """Raise InvalidRequest for each parameter under ``/v1`` that the handler has no use for, and for one sent twice."""
+    """Raise InvalidRequest for each unknown or repeated parameter under ``/v1``."""
     sent = scope["query_string"]
     if not sent or scope.get("method") == "OPTIONS" or not scope["path"].startswith(_API):
         return

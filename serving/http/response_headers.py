@@ -1,11 +1,11 @@
-"""Headers of every answer: the browser must not guess its type, store it, or show it in another site's frame."""
+"""Headers of every answer: no type guessing, caching, or framing by other sites."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from litestar.types import Message, Scope
 
-#: For the page about the API, whose script and style are in it and beside it.
+#: For the API description's page, whose script and style are local.
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,6 +1,5 @@
 """Limits on load: requests a minute of a caller, requests at the same time, slow clients."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "load_shedding",
     "opening",

@@ -1,11 +1,11 @@
-"""How many requests a caller has sent in their running minute, counted once for all workers.
+"""Requests of each caller in their running minute, counted once for all workers.
 
 ::
 
     MachineCounts   a file of the home that the workers of this machine map into memory; needs no server
     RedisCounts     a Redis server, for API processes on several machines
 
-A window is fixed and the caller's own: it opens with their first request and lasts a minute, whoever counts.
+A caller's window opens with their first request and lasts a minute.
 """
 
 import math
@@ -26,7 +26,7 @@ CALLER_BYTES = 16
 
 _SLOTS = 8
 _BUCKETS = 8192
-_SLOT = struct.Struct(f"<{CALLER_BYTES}sdQ")  # who, when their window opened, how many requests since
+_SLOT = struct.Struct(f"<{CALLER_BYTES}sdQ")  # caller, start of their window, requests since
 _BUCKET = struct.Struct("<" + f"{CALLER_BYTES}sdQ" * _SLOTS)
 
 
@@ -41,21 +41,21 @@ class CallCounts(Protocol):
     """Counts the requests of callers, for every process that opens the same counts."""
 
     async def count(self, caller: bytes) -> Counted:
-        """Count one more request of a caller, CALLER_BYTES of their own. Raises OSError if it cannot be counted."""
+        """Count one more request of a caller, CALLER_BYTES long. Raises OSError if it cannot be counted."""
 
     async def close(self) -> None:
-        """Let go of what it holds."""
+        """Release its resources."""
 
 
 class MachineCounts:
-    """Counts in a table of fixed size, 2 MB, shared by mapping the file and by a lock held for a microsecond.
+    """Counts in a mapped file of fixed size, 2 MB, with a lock held for a microsecond.
 
-    A caller has a slot in the bucket that their bytes point to; who finds none takes the one whose window opened first.
-    Any bytes are a valid table, so nothing a crash leaves behind can be corrupt, and old windows need no clearing away.
+    The caller's bytes select a bucket; a new caller replaces the slot whose window opened first. Any bytes are a valid
+    table, so a crash corrupts nothing, and old windows need no clean-up.
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic):
-        # one monotonic clock serves all processes of a machine, and no step of the wall clock reaches it
+        # one monotonic clock for all processes of a machine, without wall-clock steps
         self._clock = clock
         self._path = path
         self._file: BinaryIO | None = None
@@ -85,7 +85,7 @@ class MachineCounts:
             self._file = self._path.open("a+b")
             with locked(self._file.fileno()):
                 missing = _BUCKETS * _BUCKET.size - self._file.seek(0, 2)
-                # written, not only lengthened: a hole that a full disk cannot fill kills the process that touches it
+                # written, not a hole: touching one on a full disk kills the process
                 self._file.write(bytes(max(0, missing)))
                 self._file.flush()
                 self._table = mmap.mmap(self._file.fileno(), _BUCKETS * _BUCKET.size)
@@ -93,7 +93,7 @@ class MachineCounts:
 
 
 def _find(table: mmap.mmap, caller: bytes, now: float) -> tuple[int, float, int]:
-    """The caller's slot: where it is, when the window in it opened, and its requests; none for one taken over."""
+    """The caller's slot: place, start of its window, and requests (0 if replaced)."""
     bucket = int.from_bytes(caller[:4], "little") % _BUCKETS * _BUCKET.size
     slots = _BUCKET.unpack_from(table, bucket)
     who, opened, n = slots[0::3], slots[1::3], slots[2::3]

@@ -1,7 +1,4 @@
-"""Reject requests under overload immediately: a caller who can retry is better off than one who waits.
-
-Without a limit all callers of a burst get an answer, but each of them late.
-"""
+"""Reject requests under overload immediately: retrying is better than waiting for late answers."""
 
 from typing import TYPE_CHECKING
 
@@ -25,7 +22,7 @@ class RequestsAtOnce(ASGIMiddleware):
         self._most = most
         self._n_under_way = 0
         problem = Unavailable(f"{most} requests are in progress, which is the limit of this worker")
-        # built once: the cheaper a refusal, the more of them fit
+        # built once: cheap refusals allow more of them
         self._refusal = msgspec.json.encode(problem.document())
         self._headers = [
             (b"content-type", b"application/problem+json"),
@@ -34,7 +31,7 @@ class RequestsAtOnce(ASGIMiddleware):
         ]
 
     async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
-        """Pass on, or answer 503 with the seconds after which to come again."""
+        """Pass on, or answer 503 with the seconds until a retry."""
         if self._n_under_way >= self._most and scope["route_handler"].opt.get(SCOPE) != OPEN:
             await send({"type": "http.response.start", "status": 503, "headers": self._headers})
             await send({"type": "http.response.body", "body": self._refusal, "more_body": False})

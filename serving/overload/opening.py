@@ -1,4 +1,4 @@
-"""Which counts of calls a home has."""
+"""Chooses a home's counts of calls."""
 
 from serving.overload.call_counts import CallCounts, MachineCounts
 from warehouse.settings import Settings

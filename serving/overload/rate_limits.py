@@ -1,7 +1,7 @@
 """Requests a minute for each caller, reported in the headers of every answer.
 
-The headers are those of the IETF's draft "RateLimit header fields for HTTP": ``RateLimit-Policy`` is the rule,
-``RateLimit`` what is left and when the next minute begins.
+Headers of the IETF draft "RateLimit header fields for HTTP": ``RateLimit-Policy`` is the rule, ``RateLimit`` the rest
+and when the next minute begins.
 """
 
 import logging
@@ -39,7 +39,7 @@ _STATE = "loanlake_rate_limit"
 
 
 class RateLimit:
-    """A guard behind :class:`serving.access.guards.Authentication`: counts each request of a caller it found."""
+    """A guard behind :class:`serving.access.guards.Authentication`: counts each authenticated request."""
 
     def __init__(self, counts: CallCounts, *, default: int):
         self._counts = counts
@@ -53,7 +53,7 @@ class RateLimit:
         try:
             counted = await self._counts.count(_bytes(caller.caller_id))
         except OSError as error:
-            # a count that cannot be kept must not stop a lender from deciding
+            # a failing count must not stop a lender's decisions
             log.warning("calls cannot be counted, so none is refused", extra={"error": str(error)})
             return
         limit, seconds = caller.rate_limit or self._default, math.ceil(counted.seconds_left)
@@ -68,7 +68,7 @@ class RateLimit:
 
 
 async def add_rate_limit(message: "Message", scope: "Scope") -> None:
-    """Litestar's hook before every message sent: says in the answer what the guard found, refusals included."""
+    """Litestar's hook before every message sent: adds the rate limit, also to refusals."""
     if message["type"] == "http.response.start":
         found = scope["state"].get(_STATE)
         if found is not None:
@@ -77,5 +77,5 @@ async def add_rate_limit(message: "Message", scope: "Scope") -> None:
 
 @lru_cache(maxsize=1024)
 def _bytes(caller_id: str) -> bytes:
-    # hashed for its length, and because the subject of a token may name a person
+    # hashed for its length, and because a token's subject may name a person
     return blake2b(caller_id.encode(), digest_size=CALLER_BYTES).digest()

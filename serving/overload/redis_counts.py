@@ -1,4 +1,4 @@
-"""Counts of calls on a Redis server, exact over every machine that asks it."""
+"""Counts of calls on a Redis server, exact over all its machines."""
 
 import asyncio
 import logging
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("loanlake.serving")
 
-#: The window opens with the first call and ends by itself; both in one step, so that no count stays forever.
+#: Opens and expires the window in one step, so that no count stays forever.
 _COUNT = """
 local n = redis.call('incr', KEYS[1])
 if n == 1 then redis.call('pexpire', KEYS[1], ARGV[1]) end
 return {n, redis.call('pttl', KEYS[1])}
 """
-#: How long a server that did not answer is left alone: each try may keep a request waiting for the whole time limit.
+#: Pause after a server that did not answer: each try may delay a request by the whole time limit.
 _PAUSE_SECONDS = 1.0
 _WINDOW_MS = WINDOW_SECONDS * 1000
 
 
 class RedisCounts:
-    """Counts under ``<prefix>:calls:<caller>``; while the server does not answer, ``meanwhile`` counts instead."""
+    """Counts under ``<prefix>:calls:<caller>``; ``meanwhile`` counts while the server does not answer."""
 
     def __init__(self, url: str, *, prefix: str, timeout_seconds: float, meanwhile: CallCounts):
         self._url = url

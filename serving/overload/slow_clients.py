@@ -1,8 +1,8 @@
-"""Time and size limits for sending a request and receiving its answer; uvicorn limits neither.
+"""Time and size limits for sending a request and receiving its answer.
 
-uvicorn's own time limit covers only connections that are idle between requests: a client that sends one byte now and
-then holds a connection forever, and a head without an end grows forever. uvicorn does not limit connections either:
-each needs a descriptor, and without one the process cannot open a file.
+uvicorn only limits idle connections: a client that sends a byte now and then holds one forever, and an endless head
+grows forever. It does not limit connections either; each needs a descriptor, and without one the process cannot open
+files.
 """
 
 import asyncio
@@ -17,16 +17,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from serving.http.problems import http_problem
 from serving.options import ServingOptions
 
-#: Of request line and headers. A token of an identity provider takes some thousand.
+#: Of request line and headers; an identity provider's token has some thousand.
 MOST_HEAD_BYTES = 65_536
-#: Descriptors that connections must leave: for logs, stores, models, and the files of batches.
+#: Descriptors reserved for logs, stores, models, and files of batches.
 _DESCRIPTORS_KEPT = 200
 _FEWEST_CONNECTIONS = 20
 _TOO_MANY = "Too many connections (LOANLAKE_CONNECTIONS). Retry after the time in Retry-After."
 
 
 class PunctualProtocol(HttpToolsProtocol):
-    """uvicorn's protocol for clients that keep to LOANLAKE_REQUEST_SECONDS; others get a problem, then are cut off."""
+    """uvicorn's protocol with LOANLAKE_REQUEST_SECONDS; slow clients get a problem, then are disconnected."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -36,9 +36,9 @@ class PunctualProtocol(HttpToolsProtocol):
         self._is_in_head = False
         self._head_bytes = 0
 
-    # uvicorn narrows asyncio's own signature in the same way
+    # uvicorn narrows asyncio's signature in the same way
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin the time for a first request; refuse a connection beyond the limit."""
+        """Start the time limit of a first request; refuse a connection beyond the limit."""
         super().connection_made(transport)
         if len(self.connections) > most_connections():
             transport.write(_answer(HTTPStatus.SERVICE_UNAVAILABLE, _TOO_MANY, "retry-after: 1"))
@@ -47,7 +47,7 @@ class PunctualProtocol(HttpToolsProtocol):
         self._begin_sending()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End all times."""
+        """Cancel all time limits."""
         self._end_sending()
         self.resume_writing()
         super().connection_lost(exc)
@@ -81,24 +81,24 @@ class PunctualProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def pause_writing(self) -> None:
-        """The client does not take its answer."""
+        """The client is not reading its answer: start the time limit."""
         super().pause_writing()
         self._taking = self.loop.call_later(self._seconds, self._give_up)
 
     def resume_writing(self) -> None:
-        """It does."""
+        """The client is reading again: cancel the time limit."""
         if self._taking is not None:
             self._taking.cancel()
             self._taking = None
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
-        """uvicorn's refusal of invalid HTTP, as a problem document like all refusals here."""
+        """uvicorn's refusal of invalid HTTP, as a problem document."""
         self.transport.write(_answer(HTTPStatus.BAD_REQUEST, msg))
         self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """No log line for each: any client can request a WebSocket, and is answered as if it had not."""
+        """No log line: any client can request a WebSocket, which is ignored."""
 
     def _begin_sending(self) -> None:
         if self._sending is None:
@@ -117,11 +117,11 @@ class PunctualProtocol(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         if self.cycle is not None:
-            self.cycle.disconnected = True  # as if the client had disconnected: nothing more is written to it
+            self.cycle.disconnected = True  # as if the client had disconnected: nothing more is written
         self.transport.abort()
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        # in a body, unless an answer has begun; before a first byte no client waits for one
+        # in a body, unless an answer has begun; before a first byte no client waits
         is_waiting = self._is_in_head or (self.cycle is not None and not self.cycle.response_started)
         if is_waiting and not self.transport.is_closing():
             self.transport.write(_answer(status, detail))
@@ -135,7 +135,7 @@ def _request_seconds() -> float:
 
 @cache
 def most_connections() -> int:
-    """Of one worker: as set, and no more than its descriptors allow."""
+    """Of one worker: the setting, within its descriptors."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(_FEWEST_CONNECTIONS, min(ServingOptions.from_environment().connections, descriptors - _DESCRIPTORS_KEPT))
 

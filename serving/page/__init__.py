@@ -1,10 +1,9 @@
 """The page at ``/`` for people: what is served, recent decisions, and any decision with its reasons as a chart.
 
-Rendered on the server with Jinja2, one style sheet, no script. It changes nothing: approvals and rollbacks need a call
-or a command, which another site's page cannot make a browser send.
+Rendered on the server with Jinja2, without script. It changes nothing: approvals and rollbacks need a call or a
+command, which another site's page cannot make a browser send.
 """
 
-#: The modules that other rooms may import.
 __all__ = [
     "controller",
     "overview",

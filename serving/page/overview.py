@@ -38,7 +38,7 @@ _STANDS = {
 
 
 class OverviewPage:
-    """Collects the content. It reads files in a thread and uses nothing that a score would wait for."""
+    """Collects the content, in a thread, without anything that scores wait for."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class OverviewPage:
         self._started_at = utc_now()
 
     async def overview(self, caller: Caller) -> Overview:
-        """The parts that the caller may see. It never raises for an unreadable part: the page says so."""
+        """The parts that the caller may see; an unreadable part is shown as such, never raised."""
         state = await self._state()
         challenger, changes = await asyncio.to_thread(self._read_files)
         served = self._deployments.deployment
@@ -83,9 +83,7 @@ class OverviewPage:
         )
 
     def _read_files(self) -> tuple[Challenger | None, Sequence[Change]]:
-        """The challenger with its plan, and the latest changes; nothing if a file is damaged, which the state
-        reports.
-        """
+        """The challenger with its plan, and the latest changes; nothing for a damaged file, which the state reports."""
         try:
             deployment = read_deployment(self._settings)
             changes = read_history(self._settings)[-_N_CHANGES:]
@@ -165,7 +163,7 @@ def _canary(challenger: Challenger) -> Canary | None:
 
 
 def _duration(seconds: float) -> str:
-    """Two units of it are enough.
+    """A duration in its two greatest units.
 
     >>> _duration(59), _duration(3720), _duration(200_000)
     ('59 s', '1 h 2 min', '2 d 7 h')

@@ -1,4 +1,4 @@
-"""The newest decisions, for people who reload the page often: cheap, and never in the way of a score."""
+"""The newest decisions for the page, cheap enough for frequent reloads."""
 
 import asyncio
 import sqlite3
@@ -13,12 +13,12 @@ from warehouse.errors import LoanlakeError
 from warehouse.settings import Settings
 
 N_SHOWN = 15
-#: Seconds between two queries of the lake: one reads a table of years.
+#: Seconds between two queries of the lake, which read a table of years.
 _LAKE_SECONDS = 60.0
 
 
 class RecentDecisions:
-    """From the outbox, or from the lake if the outbox is empty; one query at a time."""
+    """From the outbox, or the lake if it is empty; one query at a time."""
 
     def __init__(self, settings: Settings):
         self._settings = settings
@@ -26,7 +26,7 @@ class RecentDecisions:
         self._of_lake: tuple[float, Sequence[FoundDecision]] | None = None
 
     async def newest(self, only_of: str | None) -> Listed:
-        """The newest decisions of this API, or of one caller, newest first, or why they cannot be read."""
+        """The newest decisions, of all or one caller, or why they cannot be read."""
         async with self._turn:
             try:
                 found = await asyncio.to_thread(self._find, only_of)

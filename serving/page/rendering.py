@@ -1,4 +1,4 @@
-"""Templates to HTML: every value is escaped, and an unknown name in a template is an error, not an empty text."""
+"""Templates to HTML: every value is escaped, and an unknown name is an error."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _HERE = Path(__file__).parent
-#: What the page may load: its own style and icon. A form leads nowhere else.
+#: The page may load only its own style and icon, and send forms only to itself.
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -29,7 +29,7 @@ def static_file(name: str) -> bytes:
 
 @cache
 def _environment() -> "Environment":
-    # takes a tenth of a second, which an API without visitors does not pay
+    # a tenth of a second, only for an API with visitors
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -61,7 +61,7 @@ def percent(share: float) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """A time for people, in UTC as all times of the lake."""
+    """A time for people, in UTC."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at is not None else "unknown"
 
 
@@ -80,7 +80,7 @@ def words(name: str) -> str:
 
 
 def shown(value: object) -> str:
-    """A logged value: exact, for two that differ must not look alike.
+    """A logged value, exact, so that two different ones never look alike.
 
     >>> shown(12000.0), shown(0.1199), shown(True), shown(None), shown("car")
     ('12,000', '0.1199', 'yes', 'not given', 'car')

@@ -1,6 +1,5 @@
 """From a request to a logged decision: score, decide, run the challenger in shadow, write the outbox."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "decide",
     "decision_ids",

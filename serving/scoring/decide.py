@@ -1,4 +1,4 @@
-"""From an occasion to a decision and its answer, and from a logged decision to the same answer again. No effects."""
+"""From an occasion to a decision and its answer, and from a logged decision to the same answer. No effects."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC
@@ -22,8 +22,8 @@ from serving.http.wire import (
 from serving.scoring.decision_ids import shadow_decision_id
 from warehouse.decision_log import Decision, FoundDecision, RoleWord, ShadowDecision
 
-#: A score is said to rest on little where more than this share of what requests usually tell is missing: of the
-#: features made of the request alone, since a borrower without history has a warning of their own.
+#: A score has a warning if more than this share of the usually known request features is missing; a borrower without
+#: history has a separate warning.
 MUCH_MISSING = 0.5
 _WITHOUT_HISTORY = {
     "left_out": "history is older than this server allows and was left out: scored without history",
@@ -34,27 +34,27 @@ _WITHOUT_HISTORY = {
 def decide(
     model: ServedModel, occasion: Occasion, *, decision_id: str, role: RoleWord
 ) -> tuple[Decision, ScoredApplication]:
-    """Score: what to log, and what to answer once that is durable."""
+    """Score: the decision to log, and the answer for when it is durable."""
     columns, features = decide_columns(model.scorer, model.deployment, occasion)
     decision = Decision(decision_id=decision_id, role=role, **columns)
     return decision, _answer(decision, features, model)
 
 
 def decide_in_shadow(model: ServedModel, occasion: Occasion, *, answered_decision_id: str) -> ShadowDecision:
-    """What this model would have decided on the occasion of a decision that another one answered."""
+    """The model's hypothetical decision on an occasion that another one answered."""
     columns, _ = decide_columns(model.scorer, model.deployment, occasion)
     decision_id = shadow_decision_id(answered_decision_id)
     return ShadowDecision(decision_id=decision_id, role="shadow", answered_decision_id=answered_decision_id, **columns)
 
 
 def answer_again(decision: Decision, model: ServedModel) -> ScoredApplication:
-    """What was answered when this decision was made, from the log alone; ``model``: the one that made it, if served."""
+    """The original answer, from the log alone; ``model``: the one that decided, if served."""
     same = decision.feature_version == model.contract.version
     return _answer(decision, load_features(decision.features, model.contract) if same else (), model)
 
 
 def logged_decision(decision: Decision) -> LoggedDecision:
-    """Everything that made a decision, as it was logged."""
+    """The logged origin of a decision."""
     return LoggedDecision(
         decision_id=decision.decision_id,
         application_id=decision.application_id,
@@ -80,7 +80,7 @@ def logged_decision(decision: Decision) -> LoggedDecision:
 
 
 def decision_summary(found: FoundDecision) -> DecisionSummary:
-    """A decision in brief, as a list shows it."""
+    """A decision in brief, for lists."""
     return DecisionSummary(
         decision_id=found.decision_id,
         application_id=found.application_id,
@@ -145,7 +145,7 @@ def _warnings(decision: Decision, features: Sequence[object], model: ServedModel
     if as_of is not None and as_of > decision.decided_at:
         yield f"history is as of {as_of.isoformat()}Z, later than this decision: one of the two clocks is wrong"
     usual = model.usually_known
-    # counted for all features first, at the speed of C: those that are usually known are then seldom looked at
+    # a fast count over all features first: the usually known ones are then seldom examined
     if usual and features and features.count(None) > len(usual) * MUCH_MISSING:
         n_missing = sum([features[place] is None for place in usual])
         if n_missing > len(usual) * MUCH_MISSING:
@@ -154,6 +154,6 @@ def _warnings(decision: Decision, features: Sequence[object], model: ServedModel
                 "this score rests on little information"
             )
     for place, name, low, high in contract.plausible_ranges if features else ():
-        value: Any = features[place]  # a number: a range is declared of nothing else
+        value: Any = features[place]  # a number: only numbers have ranges
         if value is not None and not low <= value <= high:
             yield f"{name} is {value:.6g}, outside its plausible range {low:g} to {high:g}"

@@ -1,4 +1,4 @@
-"""Ids of decisions, and of the keys that name a request which may be sent again."""
+"""Ids of decisions, and of keys of repeatable requests."""
 
 import os
 import re
@@ -10,7 +10,7 @@ _DECISION_ID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3
 
 
 def new_decision_id() -> str:
-    """A UUID of version 7 (RFC 9562): 48 bits of milliseconds, then random, so that ids sort by when they were made."""
+    """A UUID of version 7 (RFC 9562): 48 bits of milliseconds, then random, so that ids sort by time."""
     time_part = f"{time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF:012x}"
     random = int.from_bytes(os.urandom(10), "big")
     # version 7 in the first four of the random digits, variant 10 in the next
@@ -24,13 +24,13 @@ def is_decision_id(text: str) -> bool:
 
 
 def key_id(caller_id: str, idempotency_key: str) -> str:
-    """What this caller's ``Idempotency-Key`` is kept as, in every process and after every restart.
+    """The stored form of this caller's ``Idempotency-Key``, the same in every process.
 
-    Never a decision's id: a key may come again after its decision has left the log, and then stands for another.
+    Never a decision's id: once the decision has left the log, the key stands for another.
     """
     return str(uuid.uuid5(_NAMESPACE, f"{caller_id}\n{idempotency_key}"))
 
 
 def shadow_decision_id(answered_decision_id: str) -> str:
-    """The id of what the challenger in shadow would have decided: the same for the same decision."""
+    """The id of the shadow decision that belongs to a decision."""
     return str(uuid.uuid5(_NAMESPACE, f"shadow of {answered_decision_id}"))

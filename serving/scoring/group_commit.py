@@ -1,8 +1,7 @@
 """Durable before 200: rows of concurrent requests share one transaction.
 
-A commit with ``synchronous=full`` costs about 1.5 ms whether it carries one row or sixty-four. So one commit runs at a
-time, in a thread of its own, and rows that arrive meanwhile wait for the next: alone a request pays one commit, and
-under load a sixteenth of one.
+A commit with ``synchronous=full`` costs about 1.5 ms for one row or sixty-four. One commit runs at a time, in a thread,
+and rows that arrive during it wait for the next: alone a request pays one commit, under load a sixteenth.
 """
 
 import asyncio
@@ -19,7 +18,7 @@ Row = TypeVar("Row")
 
 
 class TooManyWaiting(Exception):
-    """More rows wait to become durable than the limit; the caller sheds load."""
+    """Too many rows wait to become durable; the caller sheds load."""
 
 
 class _Waiting(msgspec.Struct, Generic[Row], frozen=True, eq=False):
@@ -31,10 +30,10 @@ _Batch = list[_Waiting[Row]]
 
 
 class GroupCommit(Generic[Row]):
-    """Hands rows to ``commit`` in batches of up to ``most_at_once`` requests, in the order they came.
+    """Hands rows to ``commit`` in batches of up to ``most_at_once`` requests, in order of arrival.
 
-    ``commit`` runs in this object's only thread, so it may own a SQLite connection. When it raises, every request of
-    that batch gets the error, and the next batch is tried all the same.
+    ``commit`` runs in this object's only thread, so it may own a SQLite connection. If it raises, every request of the
+    batch gets the error, and the next batch is tried.
     """
 
     def __init__(self, commit: Callable[[list[Row]], None], *, most_waiting: int, most_at_once: int = 256):
@@ -49,14 +48,14 @@ class GroupCommit(Generic[Row]):
 
     @property
     def n_waiting(self) -> int:
-        """Rows handed in and not yet durable."""
+        """Rows not yet durable."""
         return self._n_waiting
 
     async def add(self, rows: Sequence[Row]) -> None:
-        """Return when the rows are durable, all of them in one transaction.
+        """Return when the rows are durable, all in one transaction.
 
-        Raises TooManyWaiting immediately, or what ``commit`` raised. A caller that is cancelled while it waits does not
-        take its rows back: they may be durable without an answer, never the other way round.
+        Raises TooManyWaiting immediately, or what ``commit`` raised. A cancelled caller's rows may be durable without
+        an answer, never the other way round.
         """
         if self._n_waiting + len(rows) > self._most_waiting:
             raise TooManyWaiting(f"{self._n_waiting} decisions wait to be written; the limit is {self._most_waiting}")
@@ -66,11 +65,11 @@ class GroupCommit(Generic[Row]):
         self._n_waiting += len(rows)
         if not self._is_committing:
             self._is_committing = True
-            loop.call_soon(self._hand_over, loop)  # not immediately: other rows of this turn of the loop join it
+            loop.call_soon(self._hand_over, loop)  # lets other rows of this turn of the loop join
         await durable
 
     async def close(self) -> None:
-        """Make durable what still waits, then end the thread."""
+        """Make waiting rows durable, then end the thread."""
         while self._is_committing:
             with suppress(Exception):  # raised to those who wait for these rows
                 await self.add([])
@@ -81,14 +80,13 @@ class GroupCommit(Generic[Row]):
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._thread is None:
-            # a daemon: whoever ends without closing this waits for no row either
+            # a daemon, which no exit waits for
             self._thread = Thread(target=self._work, name="outbox", daemon=True)
             self._thread.start()
-        # a queue and one call back cost a third of an executor's futures
+        # a queue and one callback cost a third of an executor's futures
         self._handed.put((loop, [self._queue.popleft() for _ in range(min(len(self._queue), self._most_at_once))]))
 
     def _work(self) -> None:
-        """In the thread."""
         while (handed := self._handed.get()) is not None:
             loop, batch = handed
             error: Exception | None = None

@@ -1,4 +1,4 @@
-"""The API's side of the decision log: what it hands in is durable when the call returns, or the call raises."""
+"""The API's side of the decision log: a write is durable when the call returns, or the call raises."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ Entry = Decision | ReportedOutcome | ScoringFailure | _Keyed
 
 
 class Outbox:
-    """Appends from the event loop by group commit; reads without a thread's hop, which would cost more than the read.
+    """Appends from the event loop by group commit; reads directly, since a thread would cost more than the read.
 
     ``problem``: why the last transaction failed; None while they succeed.
     """
@@ -48,20 +48,17 @@ class Outbox:
 
     @property
     def n_waiting(self) -> int:
-        """Rows handed in and not yet durable."""
+        """Rows not yet durable."""
         return self._commits.n_waiting
 
     async def add_decisions(self, decisions: Sequence[Decision]) -> None:
-        """Return when all of them are durable; raises Unavailable, and then none was answered for."""
+        """Return when all are durable; raises Unavailable."""
         await self._add(decisions)
         for decision in decisions:
             self._metrics.count_prediction(decision)
 
     async def add_keyed(self, key_id: str, decision: Decision) -> Decision:
-        """Return, when it is durable, the decision that the key stands for: another one where that came first.
-
-        Raises Unavailable.
-        """
+        """Return, once durable, the key's decision: an earlier one if it exists. Raises Unavailable."""
         await self._add([_Keyed(key_id, decision)])
         kept = self.find_by_key(key_id) or decision
         if kept.decision_id == decision.decision_id:
@@ -84,11 +81,11 @@ class Outbox:
         await self._add([failure])
 
     def find(self, decision_id: str) -> Decision | None:
-        """A decision that the outbox still holds; raises Unavailable where it cannot be read. About 20 microseconds."""
+        """A decision still in the outbox; raises Unavailable if it is unreadable. About 20 microseconds."""
         return self._find(decision_log.find_in_outbox, decision_id)
 
     def find_by_key(self, key_id: str) -> Decision | None:
-        """The decision that a key stands for, while the outbox holds it; as :meth:`find`."""
+        """The key's decision, while the outbox holds it; as :meth:`find`."""
         return self._find(decision_log.find_by_key, key_id)
 
     def _find(self, find: Callable[[sqlite3.Connection, str], Decision | None], name: str) -> Decision | None:
@@ -101,10 +98,7 @@ class Outbox:
             raise Unavailable(f"The decision log cannot be read: {error}") from error
 
     async def find_anywhere(self, decision_id: str) -> Decision | None:
-        """A decision from the outbox, or else from the lake: a query in a thread, one at a time, never for a score.
-
-        Raises Unavailable if either cannot be read: then it is unknown whether there is such a decision.
-        """
+        """A decision from outbox or lake (one query at a time), never for a score; raises Unavailable."""
         found = self.find(decision_id)
         if found is not None:
             return found
@@ -119,13 +113,13 @@ class Outbox:
         return None if isinstance(found, ShadowDecision) else found
 
     def backlog(self) -> Mapping[str, Backlog]:
-        """What the lake lacks, by kind of entry; raises sqlite3.Error where it cannot be read. 50 microseconds."""
+        """What the lake lacks, by kind of entry; raises sqlite3.Error if unreadable. 50 microseconds."""
         if self._reader is None:
             self._reader = decision_log.connect(self._settings)
         return decision_log.backlog(self._reader) if self._reader else {}
 
     async def check(self) -> str | None:
-        """Why decisions cannot be made durable now, or None; writes only where the last transaction failed."""
+        """Why decisions cannot be made durable, or None; writes only after a failed transaction."""
         is_settled = self.problem is None and self._writer is not None and self._is_in_place()
         if not is_settled:
             try:
@@ -135,7 +129,7 @@ class Outbox:
         return None
 
     async def close(self) -> None:
-        """Make durable what still waits, then let go of the file."""
+        """Make waiting rows durable, then close the file."""
         await self._commits.close()
         for connection in (self._writer, self._reader):
             if connection is not None:
@@ -150,11 +144,10 @@ class Outbox:
             raise Unavailable("The decision could not be stored, so none was made: retry") from error
 
     def _commit(self, rows: list[Entry]) -> None:
-        """In the writer's thread."""
         started = time.perf_counter()
         try:
             if self._writer is None:
-                # closed by the event loop's thread, when this one has ended
+                # the event loop's thread closes it, after this one has ended
                 self._writer = decision_log.create(self._settings, check_same_thread=False)
                 self._written = _inode(self._settings.outbox)
             if not self._is_in_place():
@@ -176,7 +169,7 @@ class Outbox:
             self.problem = f"the decision log {self._settings.outbox} cannot be written: {error}"
             self._metrics.commit_failures.inc()
             log.error("commit failed", extra={"reason": str(error), "rows": len(rows)})
-            if not isinstance(error, _NotInPlace):  # its file, out of sight, is all there is of the last decisions
+            if not isinstance(error, _NotInPlace):  # the removed file is all there is of the last decisions
                 self._writer = None
             raise
         self.problem = None
@@ -184,12 +177,12 @@ class Outbox:
         self._metrics.commit_rows.observe(len(rows))
 
     def _is_in_place(self) -> bool:
-        """SQLite goes on writing to a file that was removed, or that another was moved over."""
+        """Whether the file still has its name: SQLite also writes to a removed or replaced one."""
         return _inode(self._settings.outbox) == self._written
 
 
 class _NotInPlace(OSError):
-    """Entries appended now would be in a file that has no name."""
+    """New entries would go to a file without a name."""
 
 
 def _inode(path: Path) -> int | None:
@@ -200,6 +193,6 @@ def _inode(path: Path) -> int | None:
 
 
 def _write_nothing(connection: sqlite3.Connection) -> None:
-    """A transaction that reaches the disk and changes nothing: the way to know that it would."""
+    """Test that the disk accepts a transaction, without changing anything."""
     (version,) = connection.execute("pragma user_version").fetchone()
     connection.execute(f"pragma user_version = {int(version)}")

@@ -1,9 +1,8 @@
-"""The ordinary score request, answered without Litestar's way to a handler and back.
+"""The ordinary score request, answered without Litestar's routing to the handler.
 
 Ordinary is a small JSON body that arrived whole, without an ``Idempotency-Key``: nearly every request. Request and
-response objects, parameters and dependencies cost such a request 55 of 250 microseconds; this costs 10. Its guards,
-errors and hooks are Litestar's like every other's, and whatever is not ordinary goes on to the handler, which decides
-by the same service.
+response objects, parameters and dependencies cost 55 of 250 microseconds; this costs 10. Guards, errors and hooks are
+Litestar's; other requests go on to the handler, which uses the same service.
 """
 
 from collections.abc import Iterable
@@ -27,7 +26,7 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class PlainScores(ASGIMiddleware):
-    """In front of the handler of ``path``; ``most_bytes``: of a body that the server takes at all."""
+    """In front of the handler of ``path``; ``most_bytes``: maximum body accepted."""
 
     scopes = (ScopeType.HTTP,)
 
@@ -38,7 +37,7 @@ class PlainScores(ASGIMiddleware):
 
     async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
         """Score, or pass on."""
-        # Litestar answers OPTIONS by itself, with a route of its own to the same path
+        # Litestar answers OPTIONS by itself, on another route of the same path
         is_post = scope["path_template"] == self._path and scope.get("method") == "POST"
         if not is_post or not _is_plain(scope["headers"]):
             await next_app(scope, receive, send)
@@ -67,7 +66,7 @@ def _is_plain(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 
 def _beginning_with(message: "HTTPReceiveMessage", receive: "Receive") -> "Receive":
-    """What the connection says, from a message on that was already taken from it."""
+    """The connection's messages, with one already received put first."""
     taken = [message]
 
     async def again() -> "HTTPReceiveMessage":

@@ -34,12 +34,12 @@ from warehouse.online_store import OnlineStore
 
 log = logging.getLogger("loanlake.serving")
 
-#: Rows of a batch scored before other requests get a turn: 16 take a few milliseconds.
+#: Rows of a batch scored before other requests get a turn: a few milliseconds.
 _ROWS_A_TURN = 16
 
 
 def batch_schema(most_rows: int) -> BodySchema:
-    """The body of a batch; its applications are validated one by one, so that a bad one spares the others."""
+    """The body of a batch; applications are validated one by one, so that a bad one affects no other."""
     field = Field(
         name="applications",
         type=Annotated[list[Any], msgspec.Meta(min_length=1, max_length=most_rows)],
@@ -72,9 +72,9 @@ class LookUp(msgspec.Struct, frozen=True):
     away: OnlineStoreUnavailable | None = None
 
     def occasion(self, model: ServedModel, request: Mapping[str, Any], started: float) -> Occasion:
-        """What this model decides on: what it reads itself, whatever another version's records are like.
+        """The model's occasion, from its own records alone.
 
-        Raises OnlineStoreUnavailable, HistoryTooOld, or InvalidRequest where the caller's time lies before the history.
+        Raises OnlineStoreUnavailable, HistoryTooOld, or InvalidRequest if the caller's time lies before the history.
         """
         keys = self.keys[model.name]
         if self.away is not None and keys:
@@ -87,7 +87,7 @@ class LookUp(msgspec.Struct, frozen=True):
 
 
 class ScoringService:
-    """Scores with whatever is deployed when a request arrives."""
+    """Scores with the current deployment."""
 
     def __init__(
         self,
@@ -112,19 +112,16 @@ class ScoringService:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def score(self, body: Any, channel: Channel) -> ScoredApplication:
-        """A decision on one application, durable.
-
-        Raises InvalidRequest with all violations, StaleHistory or Unavailable, after which nothing was decided.
-        """
+        """A durable decision on one application; raises InvalidRequest, StaleHistory or Unavailable without one."""
         decided = await self._decide(self._deployments.served(), body, new_decision_id(), channel)
         await self._keep([decided])
         return decided.answer
 
     async def score_once(self, body: Any, channel: Channel, idempotency_key: str) -> ScoredApplication:
-        """As :meth:`score`, but the same request sent again with this key gets the decision made the first time.
+        """As :meth:`score`, but a repeated request with this key gets the first decision.
 
-        Raises KeyReused where the key came with another request. Holds in all workers and after a restart, for the log
-        keeps the first decision of a key; and for as long as the log keeps that: then the key is a new one.
+        Raises KeyReused for another request with the key. Holds in all workers and after a restart, as long as the log
+        keeps the decision.
         """
         key = key_id(channel.caller_id, idempotency_key)
         async with self._turns.setdefault(key, asyncio.Lock()):
@@ -140,7 +137,7 @@ class ScoringService:
         return answer_again(logged, served.model_of(logged.model_name, logged.model_version))
 
     async def score_batch(self, body: Any, channel: Channel) -> ScoreList:
-        """A decision on each application, all in one transaction; raises Unavailable where none could be durable."""
+        """A decision on each application, all in one transaction; raises Unavailable if none could be durable."""
         served = self._deployments.served()
         made: list[_Decided] = []
         rows: list[ScoreListRow] = []
@@ -159,7 +156,7 @@ class ScoringService:
         return ScoreList(n_scored=len(made), n_refused=len(rows) - len(made), results=tuple(rows))
 
     async def _keep(self, made: Sequence[_Decided]) -> None:
-        """Make decisions durable; only then is a challenger in shadow given what they were made of."""
+        """Make decisions durable, then offer them to a shadow challenger."""
         if not made:
             return
         await self._outbox.add_decisions([decided.decision for decided in made])
@@ -186,10 +183,10 @@ class ScoringService:
     async def _answered(
         self, served: ServedDeployment, requests: Requests, look_up: LookUp, decision_id: str, started: float
     ) -> tuple[Decision, ScoredApplication]:
-        """The decision of the version that answers this applicant, or of the champion where a challenger fails.
+        """The decision of this applicant's version, or of the champion if a challenger fails.
 
-        What fails is kept, for it counts against the version; what the store has, or the caller's time, does not.
-        Raises InvalidRequest, Unavailable, StaleHistory, NotScorable, or what the champion raised.
+        Failures count against the version, except those of the store or the caller's time. Raises InvalidRequest,
+        Unavailable, StaleHistory, NotScorable, or what the champion raised.
         """
         for role, model in served.answering(requests.champion):
             of_challenger = requests.challenger if role == "challenger" else None
@@ -212,7 +209,7 @@ class ScoringService:
         raise AssertionError("the champion stands behind every challenger")
 
     def _refusal(self, error: OnlineStoreUnavailable | HistoryTooOld) -> Problem:
-        """The problem for the caller, which is also counted."""
+        """The problem for the caller; also counts it."""
         if isinstance(error, HistoryTooOld):
             self._metrics.count_history_refusal("stale")
             return StaleHistory(str(error))
@@ -234,12 +231,12 @@ class ScoringService:
         self._metrics.count_failure(
             deployment, role, "not_scorable" if isinstance(error, ExpressionDomainError) else "failed"
         )
-        if role == "challenger":  # what the champion fails with is the answer
+        if role == "challenger":  # a champion's failure is the answer
             log.error("challenger failed", extra={"model": model.name, "error": type(error).__name__})
         await self._outbox.add_failure(failure)
 
     async def _look_up(self, served: ServedDeployment, requests: Requests, channel: Channel) -> LookUp:
-        """What all versions ask the store for, in one read of one moment; raises InvalidRequest for a time to come."""
+        """Read all versions' records at one moment; raises InvalidRequest for a time in the future."""
         given: datetime | None = requests.champion["decided_at"]
         violation = future_violation("decided_at", given, self._clock()) if given is not None else None
         if violation is not None:
@@ -272,8 +269,8 @@ def _shadowed(
 def _is_sent_again(served: ServedDeployment, body: Any, logged: Decision) -> bool:
     """Whether a body is the one that a decision was made on.
 
-    One that the versions served now would not take, since they ask for other fields, is asked whether it names that
-    application and contradicts nothing of what was decided on. Raises InvalidRequest where it does.
+    A body that the current versions refuse must name that application and contradict no logged input. Raises
+    InvalidRequest if it does.
     """
     try:
         request = served.request_schema.validate(body)
@@ -288,7 +285,7 @@ def _agrees(body: Mapping[str, Any], logged: Decision) -> bool:
     kept = _kept(logged)
     sent = {"borrower_id": None, **body}
     ids_agree = all(sent.get(name) == kept[name] for name in ("application_id", "borrower_id"))
-    # a field that another version took is not in the inputs of the one that answered, and times are kept in UTC
+    # a field of another version is not among the logged inputs, and times are in UTC
     return ids_agree and all(
         name not in kept or kept[name] in (value, _in_utc(value)) or (name, value) == ("decided_at", None)
         for name, value in sent.items()
@@ -296,7 +293,7 @@ def _agrees(body: Mapping[str, Any], logged: Decision) -> bool:
 
 
 def _in_utc(value: Any) -> Any:
-    """A time in the words that the log has for it; anything else as it is."""
+    """A time as the log writes it; other values unchanged."""
     with suppress(msgspec.ValidationError):
         time = naive_utc(msgspec.convert(value, datetime)) if isinstance(value, str) else None
         return time.isoformat() if time is not None else value
@@ -309,10 +306,10 @@ def _kept(logged: Decision) -> dict[str, Any]:
 
 
 def _is_same_request(request: Mapping[str, Any], logged: Decision) -> bool:
-    """Whether a request is the one that a decision was made on, by all that decided it."""
+    """Whether a request equals a decision's, by all that decided it."""
     sent: dict[str, Any] = json.loads(dump_inputs(request))
     kept = _kept(logged)
     if sent["decided_at"] is None:
         sent.pop("decided_at")
-    # a field that another version takes is not in the inputs of the one that answered
+    # a field of another version is not among the logged inputs
     return all(kept[name] == value for name, value in sent.items() if name in kept)

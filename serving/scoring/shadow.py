@@ -1,7 +1,7 @@
-"""Score with a challenger in shadow: after the answer, one application at a time, and never at its expense.
+"""Score with a shadow challenger: after the answer, one application at a time.
 
-The queue is bounded: if the challenger is too slow, applications are left out and counted, not queued forever. A
-killed process loses its queue, which was promised to no caller.
+The queue is bounded: applications beyond it are left out and counted. A killed process loses its queue, which no caller
+was promised.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from warehouse.errors import ExpressionDomainError
 log = logging.getLogger("loanlake.serving")
 
 MOST_WAITING = 2_000
-#: Rows of one hand-over to the decision log: they wait beside decisions, which must not be refused for their sake.
+#: Rows per write to the decision log, where they must not displace decisions.
 _ROWS_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
 class Shadowed:
-    """A decision that was answered, and what the challenger needs to score the same; ``occasion`` None: it cannot."""
+    """An answered decision, and the challenger's occasion; None: it cannot score."""
 
     model: ServedModel
     occasion: Occasion | None
@@ -36,7 +36,7 @@ class Shadowed:
 
 
 class ShadowScorer:
-    """Takes what was answered, and logs what the challenger would have."""
+    """Logs what the challenger would have decided."""
 
     def __init__(self, *, outbox: Outbox, metrics: Metrics, most_waiting: int = MOST_WAITING):
         self._outbox = outbox
@@ -55,11 +55,11 @@ class ShadowScorer:
             return
         self._waiting.append(shadowed)
         if self._task is None or self._task.done():
-            # of no request: this one's name must not stand on lines about others
+            # without this request's context, whose id must not appear in lines about others
             self._task = asyncio.create_task(self._drain(), context=Context())
 
     async def close(self) -> None:
-        """Score what waits, then end."""
+        """Score what waits, then stop."""
         while self._task is not None and not self._task.done():
             await asyncio.wait([self._task])
 
@@ -67,7 +67,7 @@ class ShadowScorer:
         while self._waiting:
             scored: list[tuple[ServedModel, ShadowDecision]] = []
             while self._waiting and len(scored) < _ROWS_AT_ONCE:
-                await asyncio.sleep(0)  # whoever waits for an answer goes first
+                await asyncio.sleep(0)  # waiting answers go first
                 shadowed = self._waiting.popleft()
                 decision = self._scored(shadowed)
                 if decision is not None:

@@ -1,6 +1,5 @@
 """What operators see: logs, metrics, request ids, and the state of worker processes."""
 
-#: The modules that other rooms may import.
 __all__ = [
     "logs",
     "metrics",

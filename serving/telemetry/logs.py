@@ -1,6 +1,6 @@
-"""One JSON object a line on standard error: time, level, event and its fields; never what an applicant sent.
+"""One JSON object a line on standard error: time, level, event and its fields; never an applicant's data.
 
-A line that is written while a request runs names it: ``request_id``, and ``trace_id`` where its caller sent one.
+During a request, lines have its ``request_id``, and the caller's ``trace_id``.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
-#: What each line says of the request that runs.
+#: Fields of the running request for each line.
 request_fields: ContextVar[Mapping[str, str]] = ContextVar("request_fields", default={})  # noqa: B039 - never written to
 
 
@@ -37,9 +37,9 @@ class JsonLines(logging.Formatter):
 
 
 class FewLines(logging.Filter):
-    """Lets through ``most`` of uvicorn's lines of one text a minute; the next one says how many were left out.
+    """Passes ``most`` lines of one text a minute from uvicorn; the next line counts the others.
 
-    They are about connections that anybody can open without a key: each would write to the disk as often as it likes.
+    They are about connections that anyone can open without a key, and could fill the disk.
     """
 
     def __init__(self, *, most: int = 10, seconds: float = 60.0, clock: Callable[[], float] = time.monotonic):

@@ -1,4 +1,4 @@
-"""What Prometheus reads at ``/metrics``. Every label has a bounded set of values: routes are templates, never paths."""
+"""Metrics for Prometheus at ``/metrics``. Every label has a bounded set of values: route templates, never paths."""
 
 import os
 from collections.abc import Collection, Iterable
@@ -25,11 +25,11 @@ from warehouse.decision_log import Decision
 # otherwise each counter has a second series for its start, but only with a single worker
 disable_created_metrics()
 
-#: Why a version did not score: a formula has no result for the values, an error, or too many waited for a shadow.
+#: Why a version did not score: no result for the values, an error, or a full shadow queue.
 FailureWord = Literal["not_scorable", "failed", "left_out"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-#: Stands for the route of a request that none takes: its path must not become a label.
+#: The route of unmatched requests: a path must not become a label.
 UNMATCHED = "unmatched"
 _METHODS = frozenset(HTTPMethod)
 # 16 connections are answered within 5–10 ms, a commit takes 1–2 ms: finer than the client's defaults there
@@ -38,7 +38,7 @@ _M = TypeVar("_M", Counter, Histogram)
 
 
 class _Children(dict[tuple[str | int, ...], _M]):
-    """A metric's children by their labels: found in 0.1 µs; the metric's own look-up takes 1 to 2."""
+    """A metric's children by label: 0.1 µs instead of the metric's own look-up of 1 to 2."""
 
     def __init__(self, metric: _M):
         super().__init__()
@@ -50,8 +50,6 @@ class _Children(dict[tuple[str | int, ...], _M]):
 
 
 class _Told(Collector):
-    """Metrics computed at the scrape, in the form that generate_latest accepts."""
-
     def __init__(self, metrics: Iterable[Metric]):
         self._metrics = metrics
 
@@ -60,10 +58,7 @@ class _Told(Collector):
 
 
 class Metrics:
-    """The counters of one app, in a registry of their own: two apps in a process do not share numbers.
-
-    ``loan_*`` is about models and what they decided, ``loanlake_*`` about the service; docs/metrics.md lists them.
-    """
+    """One app's counters: ``loan_*`` of models and decisions, ``loanlake_*`` of the service (docs/metrics.md)."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -158,25 +153,25 @@ class Metrics:
             self._prediction_seconds[model, version, role].observe(decision.latency_ms / 1000)
 
     def count_swap(self, result: Literal["served", "refused"]) -> None:
-        """Count a deployment that was taken into service, or a try that failed."""
+        """Count a deployment put in service, or a failed try."""
         self._swaps[(result,)].inc()
 
     def begin(self, deployment: Deployment, roles: Collection[str]) -> None:
-        """Tell the failures of a version from 0 on, as long as it has these roles."""
+        """Start a version's failure counters at 0 for these roles."""
         for role in roles:
             for reason in get_args(FailureWord) if role == "shadow" else ("not_scorable", "failed"):
                 self._failures[deployment.model_name, deployment.model_version, role, reason].inc(0)
 
     def count_failure(self, deployment: Deployment, role: str, reason: FailureWord) -> None:
-        """Count an application that a version was to score and did not."""
+        """Count an application that a version failed to score."""
         self._failures[deployment.model_name, deployment.model_version, role, reason].inc()
 
     def count_history_refusal(self, reason: Literal["stale", "unavailable"]) -> None:
-        """Count a score that was refused for want of history."""
+        """Count a score refused because of its history."""
         self._history_refusals[(reason,)].inc()
 
     def count_violations(self, problem: InvalidRequest, fields: Collection[str]) -> None:
-        """Count each broken rule under its field; names that callers made up are counted together."""
+        """Count each broken rule under its field; unknown names are counted together."""
         for violation in problem.violations:
             self._violations[(violation.field if violation.field in fields else "unknown field",)].inc()
 

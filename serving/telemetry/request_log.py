@@ -20,9 +20,9 @@ log = logging.getLogger("loanlake.request")
 class RequestLog:
     """Litestar's hook before every message sent; also where no route matched.
 
-    A line takes 30 microseconds, five times the rest of this, and outsiders could fill a disk with refusals: so only
-    errors (5xx) and requests of ``slow_seconds`` have one, unless ``logs_all``, and what a crowd is refused has none.
-    It names the route, never the path.
+    A line takes 30 microseconds, five times the rest, and outsiders could fill a disk with refusals: so only errors
+    (5xx) and requests of ``slow_seconds`` have one, unless ``logs_all``, and rejections under overload have none. It
+    names the route, never the path.
     """
 
     def __init__(self, metrics: Metrics, *, logs_all: bool, slow_seconds: float):
@@ -48,7 +48,7 @@ class RequestLog:
 
 
 def caller_name(caller: Caller | None) -> str | None:
-    """The key's id. A token's subject may be a person's name, so a digest of it, the same for the same caller."""
+    """The key's id, or a digest of a token's subject, which may be a person's name."""
     if caller is None:
         return None
     if caller.credential != "token":

@@ -1,7 +1,7 @@
-"""Ids of a request, for its caller and in every line of the log about it.
+"""Ids of a request, for its caller and its log lines.
 
-``X-Request-ID`` is the caller's if it is well formed, else generated. ``traceparent`` (W3C Trace Context, level 1) is
-returned unchanged: this API calls no other service, so the caller sees its whole part of a trace.
+``X-Request-ID`` is the caller's if well formed, else generated. ``traceparent`` (W3C Trace Context, level 1) is
+returned unchanged: this API calls no other service.
 """
 
 import os
@@ -26,7 +26,7 @@ REQUEST_ID_HEADER = ResponseHeader(
     documentation_only=True,
 )
 _STATE = "loanlake_trace"
-# shorter ones are not unique enough to find a line, and may be a person's number
+# shorter ids are not unique enough, and may be a person's number
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{16,64}")
 _TRACEPARENT = re.compile(
     rb"(?!ff)(?P<version>[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
@@ -53,7 +53,7 @@ class Traced(ASGIMiddleware):
         fields = {"request_id": trace.request_id}
         if trace.trace_id is not None:
             fields["trace_id"] = trace.trace_id
-        # left set: an error's line is written after this has ended, and each request has a context of its own
+        # never reset: an error's line comes later, and each request has its own context
         request_fields.set(fields)
         await next_app(scope, receive, send)
 
@@ -64,7 +64,7 @@ def trace_of(scope: "Scope") -> RequestTrace | None:
 
 
 def note_decision(scope: "Scope", decision_id: str) -> None:
-    """Say that a request is about this decision."""
+    """Set the decision that a request is about."""
     trace = trace_of(scope)
     if trace is not None:
         trace.decision_id = decision_id

@@ -1,4 +1,4 @@
-"""The processes that answer on one port: which of them live, and what each takes of the machine."""
+"""The processes that answer on one port: which are alive, and their use of resources."""
 
 import os
 import shutil
@@ -17,12 +17,12 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - the directory made there is of this u
 
 
 def new_counters(link: Path) -> Path:
-    """An empty directory for the workers' counters, which ``link`` names; what it named before is removed.
+    """An empty directory for the workers' counters, named by ``link``; removes the previous one.
 
-    It is not on the disk of the home. Workers map these files, and on a full disk the kernel kills a process (SIGBUS)
-    that writes to an unallocated page of one. Workers were killed in this way because of a counter.
+    Not on the home's disk: if that is full, the kernel kills (SIGBUS) a worker that touches an unallocated page of a
+    mapped file, as happened.
     """
-    with suppress(OSError):  # the disk is full: then the counters of the previous run stay
+    with suppress(OSError):  # the disk is full: the previous run's counters stay
         shutil.rmtree(link.resolve(), ignore_errors=True)
         link.unlink(missing_ok=True)
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,7 @@ def new_counters(link: Path) -> Path:
 
 
 def live_workers() -> list[int]:
-    """Process ids of all workers; what dead ones said of the moment is taken away, what they counted stays."""
+    """Process ids of all workers; dead ones lose their gauges and keep their counters."""
     if COUNTERS not in os.environ:
         return [os.getpid()]
     from prometheus_client.multiprocess import mark_process_dead
@@ -46,7 +46,7 @@ def live_workers() -> list[int]:
 
 
 def process_metrics(workers: Iterable[int]) -> Iterator[Metric]:
-    """CPU, memory, files and start of each worker, by the names of Prometheus's clients; nothing if /proc is not."""
+    """CPU, memory, files and start of each worker, under Prometheus's usual names; nothing without /proc."""
     told: dict[str, Metric] = {}
     asked = os.getpid()
     collector = ProcessCollector(pid=lambda: asked, registry=None)
@@ -59,7 +59,7 @@ def process_metrics(workers: Iterable[int]) -> Iterator[Metric]:
 
 
 def _parent(pid: int) -> int | None:
-    """None of a process that has ended: by its id alone a later process of the machine could be taken for it."""
+    """None for an ended process, whose id another one may have now."""
     try:
         state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
     except OSError:

@@ -1,4 +1,4 @@
-"""Scores one batch: rows or a table that a caller of the API sent."""
+"""Scores one batch: rows or a table sent by a caller of the API."""
 
 from collections.abc import Iterator
 
@@ -17,13 +17,13 @@ class BatchToScore(dg.Config):
     batch_id: str | None = None
 
 
-# no place in the writer's pool while it scores: only the insert at its end writes, under the lake's own lease
+# outside the writer's pool: only the insert at its end writes, under the lake's lease
 @dg.asset(
     key=BATCH_SCORES,
     deps=[DEPLOYMENT],
     group_name="serving",
     kinds={"python", "xgboost"},
-    output_required=False,  # a run that published nothing is no materialisation
+    output_required=False,  # a run that published nothing is not a materialisation
 )
 def batch_scores(context: dg.AssetExecutionContext, config: BatchToScore) -> Iterator[dg.MaterializeResult[None]]:
     """The newest batch that was scored: one row of `serving.batch_scores` for each of its rows."""

@@ -12,9 +12,9 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     from warehouse.batches import Batch, BatchStates
 
-#: Runs of batches at a time: each takes a process and what a bundle takes of memory.
+#: Concurrent runs of batches: each needs a process and a bundle's memory.
 AT_ONCE = 2
-#: The batch and its attempt: what a run was started for.
+#: The batch and attempt of a run.
 BATCH_TAG = "loanlake/batch"
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -39,7 +39,7 @@ def batches_to_score(context: dg.SensorEvaluationContext) -> dg.SkipReason | lis
         return dg.SkipReason(f"{len(queued):,} postponed batches wait for their time" if queued else "no batch waits")
     unfinished = context.instance.get_runs(dg.RunsFilter(job_name=score_batch.name, statuses=_UNFINISHED))
     on_the_way = {run.tags.get(BATCH_TAG) for run in unfinished}
-    # by the batches, not by Dagster's runs: one that was killed with all of Dagster stays "started" there
+    # by batches: a Dagster run killed together with Dagster stays "started"
     n_going = len(states.running()) + sum(_key(batch) in on_the_way for batch in waiting)
     requests = []
     for batch in waiting:
@@ -63,9 +63,7 @@ def batches_to_score(context: dg.SensorEvaluationContext) -> dg.SkipReason | lis
 
 
 def _give_back(states: "BatchStates", batch: "Batch", run: dg.DagsterRun) -> None:
-    """Requeue the batch of a run that never reached it: a loaded machine could not start the run, or a person cancelled
-    it.
-    """
+    """Requeue the batch of a run that never reached it: the start failed, or a person cancelled it."""
     if run.status == dg.DagsterRunStatus.CANCELED:
         reason = f"run {run.run_id} was cancelled in Dagster before it began to score"
         states.stop(batch, reason, advice="; the batch can be tried again")

@@ -68,7 +68,7 @@ def ingest_step(
 
 
 def load_asked_for(source: str, run_settings: RunSettings, settings: Settings) -> list["IngestResult"]:
-    """Load the files that the run names. Without any, the simulated lender writes its own if it has none yet."""
+    """Load the run's files; without any, the simulated lender writes its own if it has none yet."""
     if run_settings.files:
         return ingest_files(source, run_settings.files, settings, run_settings.entity or None)
     if source == "simulated" and (run_settings.simulate or source not in loaded_sources(settings)):
@@ -82,7 +82,7 @@ def load_asked_for(source: str, run_settings: RunSettings, settings: Settings) -
 
 
 def require_models(source: str, own_tables: Collection[str]) -> None:
-    """Raise SourceFileError for a lender whose rows no dbt model reads: the run would build nothing, and succeed."""
+    """Raise SourceFileError for a lender whose rows no dbt model reads: the run would build nothing."""
     if source not in SOURCES and not any(table.startswith(raw_table(source, "")) for table in own_tables):
         raise SourceFileError(
             f"the lender of a run must be one whose raw tables dbt models read: found {source!r}, and models of "
@@ -92,7 +92,7 @@ def require_models(source: str, own_tables: Collection[str]) -> None:
 
 
 def own_lenders_tables(manifest: Mapping[str, Any]) -> list[str]:
-    """Raw tables that the dbt project reads and no built-in source fills: those of your own lenders."""
+    """Raw tables that the dbt project reads and no built-in source fills."""
     read = {
         f"{node['schema']}.{node['identifier']}" for node in manifest["sources"].values() if node["schema"] == "raw"
     }

@@ -1,4 +1,4 @@
-"""Whether a file is still being written. The system answers, because a sender may pause for any time."""
+"""Whether a file is still being written, by the system's answer: a sender may pause for any time."""
 
 import fcntl
 import os
@@ -7,27 +7,26 @@ import sys
 from functools import cache
 from pathlib import Path
 
-#: File systems whose writers may be on other machines. (`fuse` may be local, and is not trusted either.)
+#: File systems whose writers may be on other machines (`fuse` may be local, but is not trusted).
 _REMOTE = ("nfs", "cifs", "smb", "fuse", "virtiofs", "9p", "ceph", "gluster", "lustre", "afs", "gpfs", "ocfs", "gfs")
 
 
 def has_writer(path: Path) -> bool | None:
     """Whether any process has the file open for writing; None if the system cannot say.
 
-    Linux grants a read lease only on a file that no process has open for writing, including processes of other users
-    and containers. It grants one only to the file's owner and to root, and knows only this machine's processes. So
-    files of other owners, on network file systems and on other systems give None.
+    Linux grants a read lease only if no process has the file open for writing, including those of other users and
+    containers; only to the owner and root, and only for this machine. Other files and systems give None.
     """
     if sys.platform != "linux":
         return None
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
-        return None  # whoever reads it says why it cannot be opened
+        return None  # its reader reports why it cannot be opened
     try:
         if _is_remote(os.fstat(descriptor).st_dev):
             return None
-        # a writer that comes while the lease is held is announced by a signal; the usual one would end this process
+        # signals a writer that arrives during the lease; the default signal would end this process
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)

@@ -1,11 +1,10 @@
 """The inbox of a home: ``inbox/<source>/[<entity>/]<file>``, where a lender puts files without a command.
 
-A file is loaded when it has settled: no process has it open for writing, and it has not changed for a while. The run
-that loads it first renames it into ``.claimed/`` beside it; a file that arrives under the same name later is another
-file. It is deleted when the lake has its content, to the byte (the landing directory keeps a copy). If the run ends
-before that, it goes back under its name. A file that cannot be loaded is renamed ``<file>.refused``, and
-``<file>.refused.txt`` beside it gives the reason. Everything else in the inbox is ignored and listed with the reason
-(:attr:`Look.passed_over`).
+A file is loaded once no process has it open for writing and it has not changed for a while. The run first renames it
+into ``.claimed/`` beside it, so a later file of the same name is another file. It is deleted once the lake has its
+content (the landing directory keeps a copy); if the run ends earlier, it gets its name back. A file that cannot be
+loaded becomes ``<file>.refused``, with the reason in ``<file>.refused.txt``. Anything else is ignored and listed with
+the reason (:attr:`Look.passed_over`).
 """
 
 import os
@@ -23,23 +22,20 @@ from warehouse.raw import is_name
 from warehouse.settings import Settings
 from warehouse.sources.landing import FileState, checksum
 
-#: A file that changed less than this ago may still be written.
+#: A file changed more recently may still be written.
 SETTLED_SECONDS = 5.0
-#: The same where the system cannot say whether a process has the file open for writing.
+#: The same if the system cannot say whether the file is open for writing.
 SETTLED_SECONDS_UNSEEN = 60.0
 _CLAIMED, _REFUSED, _REASON = ".claimed", ".refused", ".txt"
-#: Most bytes of a reason that are shown.
+#: Maximum bytes shown of a reason.
 _REASON_BYTES = 2_000
-#: Ends of the names of files that their senders rename once they are complete.
+#: Suffixes that senders remove once a file is complete.
 _UNFINISHED = {".part", ".partial", ".filepart", ".tmp"}
 
 
 @dataclass(frozen=True)
 class WaitingFile:
-    """A file to load; ``entity`` is None if it is directly under its source.
-
-    ``is_ahead``: the file system's clock is ahead of this machine's, so its age is unknown.
-    """
+    """A file to load; ``entity`` may be None. ``is_ahead``: its clock is ahead, so its age is unknown."""
 
     source: str
     entity: str | None
@@ -49,13 +45,13 @@ class WaitingFile:
 
     @property
     def identity(self) -> str:
-        """Changes when the file is replaced or written again, not while a run has claimed it."""
+        """Changes when the file is replaced or rewritten, not when a run claims it."""
         return f"{_dropped_as(self.path)}:{self.state.inode}:{self.state.n_bytes}:{self.state.changed_ns}"
 
 
 @dataclass(frozen=True)
 class PassedOver:
-    """Something in the inbox that no run loads, and why."""
+    """Something in the inbox that no run loads, and the reason."""
 
     path: Path
     why: str
@@ -83,7 +79,7 @@ def look(
         if isinstance(entry, PassedOver):
             found.passed_over.append(entry)
             continue
-        with suppress(FileNotFoundError):  # its sender, or the run that loads it, has renamed it meanwhile
+        with suppress(FileNotFoundError):  # its sender, or the run that loads it, has renamed it
             seen, writer = entry.path.lstat(), has_writer(entry.path)
             file = WaitingFile(entry.source, entry.entity, entry.path, FileState.of(seen), seen.st_ctime > now)
             settled = before.get(file.path) == file.state if file.is_ahead else _has_settled(seen, writer, now)
@@ -93,10 +89,7 @@ def look(
 
 @contextmanager
 def turn(settings: Settings, source: str) -> Iterator[None]:
-    """Be the only run that loads a source's files; files claimed by an earlier run go back to their names.
-
-    Raises LakeBusyError while another run has the turn.
-    """
+    """Be the only run that loads a source, or raise LakeBusyError; restores files of an earlier run."""
     with file_turn_if_free(settings.home / "locks" / f"inbox-{source}.lock") as is_ours:
         if not is_ours:
             raise LakeBusyError(
@@ -111,7 +104,7 @@ def turn(settings: Settings, source: str) -> Iterator[None]:
 def claim(file: WaitingFile) -> WaitingFile | None:
     """Rename a file so that no sender can reach it; None if it has changed, or is being written.
 
-    Raises SourceFileError if it cannot be renamed. Only for the holder of the :func:`turn`.
+    Raises SourceFileError if it cannot be renamed. Requires the :func:`turn`.
     """
     folder = file.path.parent / _CLAIMED
     claimed = WaitingFile(file.source, file.entity, folder / file.path.name, file.state)
@@ -135,18 +128,18 @@ def claim(file: WaitingFile) -> WaitingFile | None:
 
 
 def give_back(claimed: WaitingFile) -> Path:
-    """Put a claimed file back under its name, or beside a file that has arrived under that name since."""
+    """Restore a claimed file's name, or a similar one if a new file has it."""
     return _leave(claimed, _dropped_as(claimed.path))
 
 
 def set_aside(claimed: WaitingFile, why: str) -> Path:
-    """Rename a file that cannot be loaded, so that no run tries it again, and write the reason beside it."""
+    """Rename a file that cannot be loaded, so that no run tries it again, and write the reason."""
     dropped = _dropped_as(claimed.path)
     refused = _leave(claimed, dropped.with_name(dropped.name + _REFUSED))
-    with suppress(OSError):  # a full disk, say: the run gives the reason too
+    with suppress(OSError):  # such as a full disk: the run also gives the reason
         reason = _reason_file(refused)
         reason.unlink(missing_ok=True)
-        with reason.open("x", encoding="utf-8") as file:  # x: not through a link that a sender put there
+        with reason.open("x", encoding="utf-8") as file:  # x: never through a link that a sender put there
             file.write(f"{why}\n")
     return refused
 
@@ -168,12 +161,12 @@ def _reason(refused: Path) -> str | None:
             words = file.read(_REASON_BYTES).decode(errors="replace").split()
     except OSError:
         return None
-    # senders can write here too: nothing that a terminal would obey
+    # senders can write here: remove terminal control characters
     return "".join(character for character in " ".join(words) if character.isprintable())
 
 
 def delete_loaded(claimed: WaitingFile, sha256: str) -> bool:
-    """Delete a claimed file if its content is what was loaded. If it was changed, put it back and return False."""
+    """Delete a claimed file if its content is what was loaded; otherwise restore it and return False."""
     before = FileState.of(claimed.path.lstat())
     is_same = not has_writer(claimed.path) and checksum(claimed.path) == sha256
     if not is_same or FileState.of(claimed.path.lstat()) != before or has_writer(claimed.path):
@@ -205,7 +198,7 @@ def _entries(inbox: Path, source: str | None) -> Iterator[_Entry | PassedOver]:
 def _entries_of(folder: Path, source: str, entity: str | None) -> Iterator[_Entry | PassedOver]:
     for path in _in(folder):
         if path.name.endswith(_REFUSED + _REASON) and path.with_suffix("").exists():
-            continue  # named with the file that it is about
+            continue  # listed with its file
         if path.name == _CLAIMED and _is_folder(path):
             yield from (_Entry(source, entity, claimed) for claimed in _in(path))
         elif _is_folder(path):
@@ -220,9 +213,7 @@ def _entries_of(folder: Path, source: str, entity: str | None) -> Iterator[_Entr
 
 
 def _has_settled(seen: os.stat_result, writer: bool | None, now: float) -> bool:
-    """By the time of the last change on this file system: the modification time is the sender's, and may be in the
-    future.
-    """
+    """By the file system's change time: the sender sets the modification time."""
     changed = max(moment for moment in (seen.st_ctime, seen.st_mtime) if moment <= now)
     return now - changed >= (SETTLED_SECONDS_UNSEEN if writer is None else SETTLED_SECONDS)
 
@@ -265,11 +256,11 @@ def _leave(claimed: WaitingFile, to: Path) -> Path:
 
 
 def _move(path: Path, to: Path) -> Path:
-    """Rename a file to a name, or a similar one that is free: nothing is ever overwritten."""
+    """Rename a file to a name, or a similar free one: nothing is overwritten."""
     (stem, dot, suffixes), target, number = to.name.partition("."), to, 1
     while not _is_moved(path, target):
         number += 1
-        # `loans-2.csv` is before `loans.csv` by name: of two files the one that was there first is loaded first
+        # `loans-2.csv` sorts before `loans.csv`: the older file is loaded first
         target = to.with_name(f"{stem}-{number}{dot}{suffixes}")
     return target
 
@@ -278,7 +269,7 @@ def _is_moved(path: Path, to: Path) -> bool:
     try:
         os.link(path, to, follow_symlinks=False)
     except FileExistsError:
-        if not path.samefile(to):  # else: a process that was killed here left one file under both names
+        if not path.samefile(to):  # otherwise a killed process left one file under both names
             return False
     except OSError:  # a file system without links
         if os.path.lexists(to):

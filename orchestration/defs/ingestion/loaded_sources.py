@@ -1,14 +1,11 @@
-"""Which lenders' files are in the lake, and which lenders dbt models read."""
+"""Lenders with files in the lake, and lenders that dbt models read."""
 
 from warehouse.errors import NoLakeError
 from warehouse.settings import Settings
 
 
 def loaded_sources(settings: Settings) -> frozenset[str]:
-    """Sources with at least one file in the lake; empty if there is no lake yet.
-
-    Raises LakeError for a lake that cannot be read.
-    """
+    """Sources with a file in the lake, if any; raises LakeError for an unreadable lake."""
     from warehouse.lake.connection import connect
 
     try:
@@ -20,7 +17,7 @@ def loaded_sources(settings: Settings) -> frozenset[str]:
 
 
 def is_read_by_models(settings: Settings, source: str) -> bool:
-    """Whether a dbt model reads a raw table of the lender, as of this home's last parse; True before any parse."""
+    """Whether a dbt model reads a raw table of the lender, by the home's last parse; True before any."""
     from warehouse.raw import SOURCES, raw_table
     from warehouse.raw.keys import kept_manifest
 

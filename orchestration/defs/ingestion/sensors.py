@@ -20,7 +20,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class _Asked:
-    """The tag of the last runs for a lender's files, and the files that still wait."""
+    """The tag of a lender's last runs, and the files that still wait."""
 
     tag: str
     files: frozenset[str]
@@ -35,7 +35,7 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
     """
     settings = Settings.from_environment()
     found = look(settings)
-    # a file whose clock is ahead: the run itself looks twice
+    # a file whose clock is ahead: the run looks twice
     ready = sorted([*found.waiting, *(file for file in found.unsettled if file.is_ahead)], key=lambda file: file.source)
     waiting = {
         source: frozenset(file.identity for file in files)
@@ -57,7 +57,7 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
     for source in sorted({*waiting, *unsettled}):
         files, last = waiting.get(source, frozenset()), unsettled.get(source)
         if last is None or not files <= last.files:
-            # by its moment, not by its files: one that was renamed back has three tries again
+            # by time, not by files: a file renamed back has three tries again
             last, why_not = _Asked(f"{source}, {datetime.now(UTC).isoformat()}", files), ""
         else:
             why_not = _why_not_again(context.instance, source, last)
@@ -65,7 +65,7 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
             said.append(f"{source}: {why_not}")
         else:
             requests.append(_request(source, last))
-        # only what still waits is worth remembering: a file that was loaded, or set aside, has left
+        # keep only what still waits: other files were loaded or set aside
         asked_now[source] = _Asked(last.tag, files)
     context.update_cursor(_written(asked_now))
     yield from requests
@@ -74,7 +74,7 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
 
 
 def _stays(found: Look, settings: Settings) -> list[str]:
-    """Files that no run is started for, in words."""
+    """Files that start no run, in words."""
     may_be_written = [file.path.relative_to(settings.inbox) for file in found.unsettled if not file.is_ahead]
     said = [f"{path} may still be written" for path in may_be_written[:_SHOWN]]
     said += [
@@ -85,7 +85,7 @@ def _stays(found: Look, settings: Settings) -> list[str]:
 
 
 def _request(source: str, asked: _Asked) -> dg.RunRequest:
-    # no run key: Dagster takes each once, whatever became of its run
+    # no run key: Dagster accepts each key once, even if its run fails
     return dg.RunRequest(
         run_config={"resources": {"run_settings": {"config": {"source": source}}}},
         tags={"loanlake/source": source, _INBOX_TAG: asked.tag},
@@ -99,7 +99,7 @@ def _has_not_succeeded(instance: dg.DagsterInstance, asked: _Asked) -> bool:
 
 
 def _has_left_files(instance: dg.DagsterInstance, asked: _Asked) -> bool:
-    """Whether the latest run succeeded but left files that were open then, and have been closed unchanged since."""
+    """Whether the latest run succeeded but left files that were open then, and are closed and unchanged now."""
     latest = instance.get_runs(dg.RunsFilter(job_name=refresh.name, tags={_INBOX_TAG: asked.tag}), limit=1)
     return bool(latest and asked.files) and latest[0].is_success
 

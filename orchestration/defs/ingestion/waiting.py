@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def load_waiting(source: str, settings: Settings, say: Callable[[str], object]) -> list["IngestResult"]:
-    """Load the files that wait in a lender's inbox; each leaves the inbox when the lake has its content.
+    """Load the waiting files; each leaves the inbox when the lake has its content.
 
-    A file that cannot be loaded is set aside. It fails this run, but not the files beside it: SourceFileError is raised
-    after all files were tried, and the next run builds what was loaded. ``say`` reports files that stay, and why.
+    A file that cannot be loaded is set aside; SourceFileError is raised after all files were tried, and the next run
+    builds what was loaded. ``say`` reports files that stay, and why.
     """
     if not (settings.inbox / source).exists():
         return []

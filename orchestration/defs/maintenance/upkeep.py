@@ -17,10 +17,7 @@ _DEV_LEASE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Upkeep:
-    """The result. ``kept``: old snapshots that were kept, and for which models.
-
-    ``dev_lakes``: dev lakes that were maintained, and why one was not.
-    """
+    """The result. ``kept``: old snapshots that were kept, and for which models; ``dev_lakes``: results by name."""
 
     lake: "Maintained"
     kept: dict[int, str]
@@ -49,14 +46,14 @@ def maintain_home(
     _remove_old_batches(settings, before=datetime.now(UTC) - max(retention, grace, KEY_LIFE))
     pruned = prune(settings, older_than=timedelta(days=settings.decision_log_days))
     with connect(settings) as con:
-        # an erasure kept the rows of a snapshot in a table: no model needs the snapshot itself
+        # an erasure copied the snapshot's rows to a table: no model needs the snapshot
         kept_elsewhere = kept_snapshots(con)
     kept = {snapshot: why for snapshot, why in named.items() if snapshot not in kept_elsewhere}
     return Upkeep(done, kept, pruned, _maintain_dev_lakes(settings, retention=retention, grace=grace))
 
 
 def _maintain_dev_lakes(settings: Settings, *, retention: timedelta, grace: timedelta) -> dict[str, str]:
-    """Name → result; a lake that is being built is left for the next time."""
+    """Name → result; a lake that is being built is skipped."""
     from warehouse.errors import LakeError
     from warehouse.lake.dev_lakes import dev_lakes, of_dev_lake
     from warehouse.lake.maintenance import maintain
@@ -74,7 +71,7 @@ def _maintain_dev_lakes(settings: Settings, *, retention: timedelta, grace: time
 
 
 def _remove_old_batches(settings: Settings, *, before: datetime) -> None:
-    """Delete the bodies of batches that ended before then, and bodies without a batch; scores stay in the lake."""
+    """Delete bodies of batches that ended before then, and orphaned bodies; scores stay in the lake."""
     from warehouse.batches import BatchStates
     from warehouse.batches.files import remove_unknown
 
@@ -85,7 +82,7 @@ def _remove_old_batches(settings: Settings, *, before: datetime) -> None:
 
 
 def snapshots_in_use(settings: Settings, *, retention: timedelta) -> dict[int, str]:
-    """Every snapshot that must stay however old it is, and who names it."""
+    """Every snapshot that must stay at any age, and what needs it."""
     from ml.registry.live_models import live_models
 
     found: dict[int, list[str]] = {}

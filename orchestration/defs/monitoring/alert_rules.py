@@ -1,7 +1,7 @@
 """When a champion must be trained again: the rules of ``ml.monitoring.limits`` on the figures in the lake.
 
-It is judged in the newest month measured; a lake that cannot be read is a LakeError, not a month without an alarm. The
-reasons end up in the sensor's tick and in the run's tags.
+Judges the newest month measured; an unreadable lake is a LakeError, not a month without an alarm. Reasons go into the
+sensor's tick and the run's tags.
 """
 
 import json
@@ -18,7 +18,7 @@ from warehouse.settings import Settings
 if TYPE_CHECKING:
     from ml.registry.deployment import Deployment
 
-#: Mature labels the champion has not seen, as a share of its training set, and a minimum number.
+#: New mature labels, as a share of the champion's training set, and a minimum number.
 NEW_LABEL_SHARE, MIN_NEW_LABELS = 0.05, 500
 
 
@@ -32,7 +32,7 @@ class Alarm:
 
 
 def drift_alarm(settings: Settings, champion: "Deployment") -> Alarm | None:
-    """The scores have drifted in the newest month that has enough decisions to be judged, or most features have."""
+    """The scores, or most features, have drifted in the newest judged month."""
     scores = _row(
         settings,
         "select month, psi, is_drifted from monitoring.score_drift where {champion} and psi_limit is not null "
@@ -53,7 +53,7 @@ def drift_alarm(settings: Settings, champion: "Deployment") -> Alarm | None:
 
 
 def decay_alarm(settings: Settings, champion: "Deployment") -> Alarm | None:
-    """Mature labels show that the champion ranks worse than when tested, or that defaults outgrew its probabilities."""
+    """Mature labels show worse ranking than in the test, or more defaults than expected."""
     found = _row(
         settings,
         "select month, auc, auc_limit, default_rate, default_rate_limit from monitoring.model_performance "
@@ -70,7 +70,7 @@ def decay_alarm(settings: Settings, champion: "Deployment") -> Alarm | None:
 
 
 def new_labels_alarm(settings: Settings, champion: "Deployment") -> Alarm | None:
-    """So many labels have matured since the champion was trained that another training has something to learn."""
+    """Enough labels have matured since the champion was trained for another training."""
     row = _row(settings, "select count(*) from training.trn_default where source = $1", champion)
     lineage = json.loads((champion.bundle_directory(settings) / "lineage.json").read_text())
     seen = sum(lineage["rows"].values())
@@ -78,7 +78,7 @@ def new_labels_alarm(settings: Settings, champion: "Deployment") -> Alarm | None
     new = (int(row[0]) if row else 0) - seen
     if new < step:
         return None
-    # the key moves on with each further step, so a training that was refused is tried again with more
+    # the key changes with each step, so a refused training is repeated with more labels
     return _alarm(champion, "labels", new // step, f"{new:,} labels have matured since training on {seen:,}")
 
 

@@ -1,4 +1,4 @@
-"""What deserves a look, for people: what is new, what goes on, what has ended (``monitoring.alert_episodes``)."""
+"""Alerts for people: new, continuing and ended (``monitoring.alert_episodes``)."""
 
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,9 +23,9 @@ class _Episode(NamedTuple):
 
 
 def alert_lines(con: "duckdb.DuckDBPyConnection", source: str | None = None) -> list[str]:
-    """A count by state, a line for each new alert, and the continuing ones in a line a kind.
+    """A count by state, a line per new alert, and a line per kind of continuing ones.
 
-    ``source``: of one lender, and what concerns all of them; None for every lender.
+    ``source``: one lender and what concerns all; None for every lender.
     """
     episodes = [
         _Episode(*row)

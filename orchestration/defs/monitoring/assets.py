@@ -85,7 +85,7 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
         newest_month(version.model, features_of, scores_of)
         for version, features_of, scores_of in zip(versions, of_features, of_scores, strict=True)
     ]
-    # the API shows it at /metrics, and never opens the lake for it
+    # the API shows it at /metrics without opening the lake
     publish_drift(settings, source, [drift for drift in newest if drift is not None])
     yield dg.MaterializeResult(
         asset_key=SCORE_DRIFT,

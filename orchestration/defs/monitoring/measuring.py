@@ -1,4 +1,4 @@
-"""What monitoring is about: the champion of a source and its challenger, their bundles, and the months of decisions."""
+"""What monitoring measures: champion and challenger of a source, their bundles, and months of decisions."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -27,7 +27,7 @@ class MonitoredVersion:
 
 
 def monitored_champion(settings: Settings, source: str) -> MonitoredVersion:
-    """The version of the source's model that was last put in service; raises NotFoundError where none was."""
+    """The source's version last put in service; raises NotFoundError if there is none."""
     champion = champion_of(settings, source)
     if champion is None:
         raise NotFoundError(f"no model of source {source!r} was deployed yet, so there is nothing to monitor")
@@ -35,9 +35,9 @@ def monitored_champion(settings: Settings, source: str) -> MonitoredVersion:
 
 
 def monitored_versions(settings: Settings, source: str) -> list[MonitoredVersion]:
-    """The champion, and its challenger while a challenge runs: each with its own decisions.
+    """The champion and any running challenger, each with its own decisions.
 
-    A challenger in shadow is measured on what it would have decided; nothing of that is in the champion's figures.
+    A shadow challenger is measured on its hypothetical decisions, which do not count for the champion.
     """
     versions = [monitored_champion(settings, source)]
     challenger = challenger_of(settings, source)
@@ -53,7 +53,7 @@ def _monitored(settings: Settings, deployment: Deployment, decisions: str) -> Mo
 
 
 def newest_month(settings: Settings, model: MonitoredModel) -> list[date]:
-    """The first day of the newest month with decisions; empty where there are none."""
+    """The first day of the newest month with decisions, or empty."""
     where, parameters = decisions_of(model, None)
     with connect(settings) as con:
         row = con.execute(

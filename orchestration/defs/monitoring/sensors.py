@@ -1,8 +1,7 @@
 """Monitoring results start a training.
 
-All three sensors are stopped until a person starts them in the UI: the lender decides whether training is automatic.
-Each starts one run per reason: a run key names the model version and the month (or the number of labels), and Dagster
-starts no second run with the same key.
+A person must start the three sensors in the UI: the lender decides whether training is automatic. Each starts one run
+per reason: the run key names the model version and the month (or number of labels).
 """
 
 from collections.abc import Callable, Iterator

@@ -1,7 +1,4 @@
-"""The jobs: assets that a person, a schedule or a sensor materialises together.
-
-Assets are selected by key and group, so a dbt model added to a layer joins the jobs automatically.
-"""
+"""The jobs: assets materialised together, selected by key and group, so that new dbt models join."""
 
 import dagster as dg
 
@@ -25,12 +22,12 @@ from orchestration.lib.layers import (
 
 _maintenance = dg.AssetSelection.groups("maintenance")
 _at_times = dg.AssetSelection.assets(CANARY, APPROVED_VERSION, BATCH_SCORES, WALK_FORWARD, REBUILT_MONTHS)
-#: Everything but the lake's maintenance, what runs only for a canary, an approval or a caller's batch, and the walks
-#: through history and the months built again, which are partitioned by month, not part of a lender's day.
+#: Everything except maintenance, steps only for a canary, an approval or a batch, and the walks and rebuilt months,
+#: which are partitioned by month.
 MAIN_PATH = dg.AssetSelection.all() - _at_times - _maintenance
 _raw = dg.AssetSelection.groups("raw")
-# the quarantine is built with staging, of the rows that can't be typed, and the decisions' history with the features,
-# whose text it shares: without them the step would be run in part
+# the quarantine of untypable rows is built with staging, and the decisions' history with the features, whose text it
+# shares: otherwise the step would run in part
 _tables = (
     dg.AssetSelection.groups("staging", "core", "features", "training")
     | dg.AssetSelection.assets(QUARANTINE, DECISION_HISTORY)

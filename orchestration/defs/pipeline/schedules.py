@@ -1,8 +1,7 @@
-"""Daily, weekly and monthly runs. All are stopped until a person starts them in the UI: a laptop should not train at
-night.
+"""Daily, weekly and monthly runs, which a person must start in the UI: a laptop should not train at night.
 
-Times are UTC; each schedule leaves the previous one time to end. Runs about a lender are started for every lender with
-a model, one run each. A training of one lender never replaces another lender's model.
+Times are UTC; each schedule leaves the previous one time to end. There is one run for every lender with a model; a
+training never replaces another lender's model.
 """
 
 from collections.abc import Iterator
@@ -14,9 +13,9 @@ from warehouse.settings import Settings
 
 
 def for_each_lender(_context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-    """A run for each source with a champion, and for ``LOANLAKE_SOURCE``; without either, one run that names no source.
+    """A run for each source with a champion, and for ``LOANLAKE_SOURCE``; else one run without a source.
 
-    A training refreshes the champion: it uses the champion's features and settings.
+    A training refreshes the champion, with its features and settings.
     """
     from orchestration.lib.champions import champions, refresh_config
 
@@ -26,7 +25,7 @@ def for_each_lender(_context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRe
         yield dg.RunRequest()
     for source in sorted(sources):
         yield dg.RunRequest(
-            run_key=source,  # of requests without one, Dagster takes only the first of a tick
+            run_key=source,  # of requests without a key, Dagster accepts only the first of a tick
             run_config={"resources": {"run_settings": {"config": refresh_config(settings, source)}}},
             tags={"loanlake/source": source},
         )

@@ -1,6 +1,6 @@
-"""What a run does with the version it registered: publish it, try it in shadow, or let it wait, and report why.
+"""Publish a registered version, try it in shadow, or let it wait, and report why.
 
-It is separate from the asset, so that it can be tested and used without Dagster. Importing this module imports ``ml``.
+Separate from the asset, for use without Dagster. Importing this module imports ``ml``.
 """
 
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ from warehouse.errors import ApprovalMissing, NotFoundError
 from warehouse.lenders.rules import PublishMode, PublishSetting, read_lender
 from warehouse.settings import Settings
 
-#: Who changes what is served where no person is named: schedules, sensors, and runs that somebody started in the UI.
+#: Author of changes without a named person: schedules, sensors, and runs from the UI.
 AUTOMATION = "dagster"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened to the registered version; ``text``: one sentence for the run's output."""
+    """The outcome for the registered version; ``text``: one sentence."""
 
     word: Literal["published", "in shadow", "waiting", "unchanged"]
     text: str
@@ -39,10 +39,10 @@ def publish_candidate(
 ) -> Outcome:
     """Decide about the source's candidate by :mod:`ml.judging.publication`, act on it, and record the outcome.
 
-    ``mode``: None for the lender's or the platform's default. ``by``: the person who started the run, or empty. Some
-    versions are left unchanged: one that was champion or challenger before (a person withdrew it, or is trying it), one
-    that waits for approval or was approved for a manual roll-out, and one of another lender than the served one, unless
-    the run ``takes_over``. Raises NotFoundError if the candidate is not registered yet.
+    ``mode``: None for the lender's or the platform's default. ``by``: the person who started the run, or empty. Leaves
+    unchanged: a former champion or challenger, a version that waits for approval or was approved for a manual roll-out,
+    and one of another lender than the served one, unless the run ``takes_over``. Raises NotFoundError if the candidate
+    is not registered yet.
     """
     directory = current_candidate(settings, source)
     registration = directory.read_registration()
@@ -72,7 +72,7 @@ class _Run:
         return f"`loanlake model promote {self.version} --source {self.source} --reason …`"
 
     def left_alone(self, *, takes_over: bool) -> Outcome | None:
-        """Why nothing is decided; None if something is."""
+        """Why nothing is decided, or None."""
         if was_in_service(self.settings, self.name, self.version):
             return Outcome("unchanged", "nothing new to publish")
         approval = find_approval(self.settings, self.name, self.version)
@@ -92,7 +92,7 @@ class _Run:
         return None
 
     def follow(self, mode: PublishMode | None, reason: str) -> Outcome:
-        """Decide and act; raises GateRefusal for a refused version, whatever Dagster knows of its checks."""
+        """Decide and act; raises GateRefusal for a refused version, whatever Dagster's checks say."""
         found = get_version(self.settings, self.source, self.version)
         require_passed(self.settings, found)
         try:
@@ -118,7 +118,7 @@ class _Run:
         return Outcome("waiting", f"{self.title} waits, {decided.why}; {self.promotion} serves it")
 
     def _wanted(self, mode: PublishMode | None, reason: str) -> PublishSetting:
-        """The first of these that has a value: the run's setting, the lender's file, the platform's setting."""
+        """The run's setting, else the lender's, else the platform's."""
         if mode is not None:
             return PublishSetting(mode, reason, self.by)
         of_lender = read_lender(self.source).publish
@@ -134,7 +134,7 @@ class _Run:
         evaluation = Evaluation.from_dict(load_bundle(self.directory.bundle).metrics)
         if evaluation.champion_version == champion.model_version:
             comparison = evaluation.comparisons[CHAMPION]
-        else:  # it was trained beside another champion, or before there was one
+        else:  # it was trained beside another champion, or none
             comparison = compare_with_champion(self.settings, self.directory)
         lineage = load_registered(self.settings, champion.model_name, champion.model_version).lineage
         return Rival(champion.model_version, lineage, comparison)

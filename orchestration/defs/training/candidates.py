@@ -1,17 +1,17 @@
-"""What steps hand to each other about a model in the making: small files under the home, never pickled objects.
+"""The state of a model in the making: small files under the home, no pickles.
 
 ::
 
-    candidates/<source>/training_set.json       which rows the next training reads: version, snapshot, hash
-    candidates/<source>/current                 the fingerprint of the candidate that later steps are about
+    candidates/<source>/training_set.json       the next training's rows: version, snapshot, hash
+    candidates/<source>/current                 the fingerprint of the current candidate
     candidates/<source>/<fingerprint>/bundle/   the candidate, as it would be served
                                      /plots/    PNG
                                      /judgement.json     the gates' decisions
                                      /registered.json    its model version, once it has one
                                      /publication.json   whether it was published, and why
 
-A fingerprint is equal exactly when training set, feature contract and training settings are: that is how a second run
-knows that there is nothing to train.
+A fingerprint is equal exactly when training set, feature contract and training settings are: then there is nothing to
+train.
 """
 
 import json
@@ -26,7 +26,7 @@ from warehouse.settings import Settings
 
 @dataclass(frozen=True)
 class TrainingSetRecord:
-    """Names a source's training set: rows of a feature version at a lake snapshot, and the hash of their content."""
+    """A source's training set: rows of a feature version at a lake snapshot, and their hash."""
 
     source: str
     feature_version: str
@@ -38,8 +38,7 @@ class TrainingSetRecord:
 class Judgement:
     """The gates' decisions on a candidate; each entry has gate, passed, required, found, message.
 
-    ``champion_version``: the version it was compared with, None where there was none. ``limits``: where the gates
-    stood, as the lender's file had them.
+    ``champion_version``: the version compared with, or None. ``limits``: of the gates, after the lender's file.
     """
 
     champion_version: int | None
@@ -53,7 +52,7 @@ class Judgement:
 
     @property
     def moved(self) -> dict[str, str]:
-        """What the lender's file moved or stated, and why: limits and honest features by name."""
+        """What the lender's file moved or declared, and why: limits and honest features by name."""
         return {**self.limits.get("moved", {}), **self.limits.get("honest_features", {})}
 
     @property
@@ -64,7 +63,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class CandidateDirectory:
-    """One candidate's place under the home."""
+    """One candidate's directory."""
 
     path: Path
 
@@ -88,7 +87,7 @@ class CandidateDirectory:
         return {path.stem: path.read_bytes() for path in sorted(self.plots.glob("*.png"))}
 
     def read_judgement(self) -> Judgement | None:
-        """The gates' decisions, None before they were made."""
+        """The gates' decisions, or None."""
         data = _read(self.path / "judgement.json")
         return None if data is None else Judgement(data["champion_version"], tuple(data["gates"]), data["limits"])
 
@@ -106,7 +105,7 @@ class CandidateDirectory:
         _write(self.path / "registered.json", registration)
 
     def read_publication(self) -> dict[str, str] | None:
-        """``word`` and ``text`` of what became of it, and the ``rule``; None before that was decided."""
+        """``word`` and ``text`` of the outcome, and the ``rule``; None before."""
         found: dict[str, str] | None = _read(self.path / "publication.json")
         return found
 
@@ -115,22 +114,22 @@ class CandidateDirectory:
         _write(self.path / "publication.json", publication)
 
     def forget_registration(self) -> None:
-        """Make its registration due again: the same model version, with the gates' newer decisions."""
+        """Make registration due again: same model version, new gate decisions."""
         (self.path / "registered.json").unlink(missing_ok=True)
 
 
 def candidate_directory(settings: Settings, source: str, fingerprint: str) -> CandidateDirectory:
-    """The place of a candidate, whether or not it is there."""
+    """The directory of a candidate, whether or not it exists."""
     return CandidateDirectory(settings.candidates / source / fingerprint)
 
 
 def set_current(settings: Settings, source: str, candidate: CandidateDirectory) -> None:
-    """Make later steps be about this candidate."""
+    """Make this the candidate of later steps."""
     _write(settings.candidates / source / "current", {"fingerprint": candidate.fingerprint})
 
 
 def current_candidate(settings: Settings, source: str) -> CandidateDirectory:
-    """The candidate that was trained last for a source; raises NotFoundError where none was."""
+    """The source's last trained candidate; raises NotFoundError if there is none."""
     data = _read(settings.candidates / source / "current")
     if data is None:
         raise NotFoundError(
@@ -140,12 +139,12 @@ def current_candidate(settings: Settings, source: str) -> CandidateDirectory:
 
 
 def write_training_set(settings: Settings, record: TrainingSetRecord) -> None:
-    """Name the rows that the next training of the source reads."""
+    """Set the rows of the source's next training."""
     _write(settings.candidates / record.source / "training_set.json", asdict(record))
 
 
 def read_training_set_record(settings: Settings, source: str) -> TrainingSetRecord:
-    """The rows that the next training reads; raises NotFoundError where none were named."""
+    """The rows of the next training; raises NotFoundError if none are set."""
     data = _read(settings.candidates / source / "training_set.json")
     if data is None:
         raise NotFoundError(
@@ -155,7 +154,7 @@ def read_training_set_record(settings: Settings, source: str) -> TrainingSetReco
 
 
 def named_snapshots(settings: Settings) -> list[tuple[int, str]]:
-    """The lake snapshots of training sets that the next steps read, and whose they are."""
+    """Lake snapshots of the next steps' training sets, and their sources."""
     found = []
     for path in sorted(settings.candidates.glob("*/training_set.json")):
         record = TrainingSetRecord(**_read(path))

@@ -1,6 +1,6 @@
-"""A candidate on one page: headline figures and plots first, then gates and tables; HTML under the home's reports.
+"""A candidate on one HTML page under the home's reports: headline figures and plots, then gates and tables.
 
-Dagster shows Markdown only after a click, and MLflow a plot at a time: this page is what both link to.
+Dagster shows Markdown only after a click, and MLflow one plot at a time; both link to this page.
 """
 
 import base64
@@ -15,12 +15,12 @@ from orchestration.lib import pages
 from warehouse.files.replacing import replace_file
 from warehouse.settings import Settings
 
-#: The order of the plots, those that answer the most frequent questions first; others follow.
+#: The order of the plots, by frequency of questions; others follow.
 _PLOTS = ("roc", "calibration", "score_distribution", "feature_importance")
 
 
 def write_model_page(settings: Settings, source: str, directory: CandidateDirectory, judgement: Judgement) -> Path:
-    """Write the page of a judged candidate, and beside it what the index says of it; returns where the page is."""
+    """Write the page of a judged candidate and its index entry; return the page's path."""
     from ml.judging.metrics import candidate_on_test
 
     metrics = json.loads((directory.bundle / "metrics.json").read_text())

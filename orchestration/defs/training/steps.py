@@ -1,7 +1,7 @@
 """The effects around a training: read rows, call ``ml``, leave files in the candidate's directory.
 
-Apart from the assets, so that they can be tested and used from a notebook without Dagster. Importing this module
-imports ``ml`` with all it needs: assets import it inside their functions.
+Separate from the assets, for use without Dagster. Importing this module imports ``ml``, so assets import it inside
+their functions.
 """
 
 import getpass
@@ -35,15 +35,12 @@ from warehouse.lake.connection import connect, writer
 from warehouse.lenders.rules import read_lender
 from warehouse.settings import Settings
 
-#: Online decisions that came into the lake in this time count against a promotion when their features were wrong.
+#: Recent online decisions with wrong features prevent a promotion.
 RECENT_DECISIONS = timedelta(days=30)
 
 
 def is_trained(settings: Settings, source: str, directory: CandidateDirectory) -> bool:
-    """Whether a training of the same rows, contract and settings would tell nothing new.
-
-    So it is for a version that passed its gates, and for one that was compared with the champion there is now.
-    """
+    """Whether training again is unnecessary: its version passed, or was compared with the current champion."""
     if not directory.bundle.exists():
         return False
     judgement, champion = directory.read_judgement(), champion_of(settings, source)
@@ -54,10 +51,7 @@ def is_trained(settings: Settings, source: str, directory: CandidateDirectory) -
 
 
 def is_judged(source: str, directory: CandidateDirectory) -> bool:
-    """Whether judging again would say the same.
-
-    It may not if the lender moved a limit, or if it was refused because of the deployed model, which was fixed since.
-    """
+    """Whether judging again gives the same result: same limits, and no refusal by a deployed model fixed since."""
     judgement = directory.read_judgement()
     if judgement is None or not OF_WHAT_IS_SERVED.isdisjoint(judgement.refused):
         return False
@@ -71,7 +65,7 @@ def train_candidate(
     training_settings: TrainingSettings,
     directory: CandidateDirectory,
 ) -> Bundle:
-    """Train, measure, plot and bundle; what lay in ``directory`` before is replaced."""
+    """Train, measure, plot and bundle; replaces the content of ``directory``."""
     rows = read_rows(settings, record)
     champion = champion_scores(settings, rows)
     candidate = train(rows, contract, training_settings)
@@ -88,11 +82,7 @@ def train_candidate(
 
 
 def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: CandidateDirectory) -> Judgement:
-    """Decide every gate, and keep the decisions in the candidate's directory.
-
-    If they differ from the earlier ones, its registered version must be updated: its registration is due
-    again.
-    """
+    """Decide every gate and store the decisions; if they changed, registration is due again."""
     bundle, limits = load_bundle(directory.bundle), limits_of(read_lender(record.source))
     evaluation = Evaluation.from_dict(bundle.metrics)
     with connect(settings) as con:
@@ -111,14 +101,14 @@ def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: Ca
 
 
 def skew_since(settings: Settings) -> datetime:
-    """From when on decisions that came into the lake count against a promotion, naive UTC."""
+    """Since when new decisions in the lake count against a promotion, naive UTC."""
     return settings.skew_since or datetime.now(UTC).replace(tzinfo=None) - RECENT_DECISIONS
 
 
 def register_candidate(settings: Settings, record: TrainingSetRecord, directory: CandidateDirectory) -> dict[str, Any]:
     """Register the judged candidate with MLflow, refused or not, and record the gates' decisions in the lake.
 
-    Returns what is kept of it: ``model_name``, ``model_version``, ``run_id``, ``experiment_id``.
+    Returns the stored ``model_name``, ``model_version``, ``run_id``, ``experiment_id``.
     """
     bundle, judgement = load_bundle(directory.bundle), directory.read_judgement()
     if judgement is None:
@@ -143,7 +133,7 @@ def register_candidate(settings: Settings, record: TrainingSetRecord, directory:
 
 
 def record_gates(settings: Settings, version: RegisteredVersion, judgement: Judgement) -> None:
-    """Make ``monitoring.gate_results`` hold this version's decisions; nothing is written where it does."""
+    """Update this version's rows in ``monitoring.gate_results``; writes only changes."""
     columns = ("gate", "passed", "required", "found", "message")
     rows = [tuple(gate[column] for column in columns) for gate in judgement.gates]
     of_version = "where model_name = ? and model_version = ?"
@@ -165,7 +155,7 @@ def record_gates(settings: Settings, version: RegisteredVersion, judgement: Judg
 
 
 def champion_scores(settings: Settings, rows: TrainingSet) -> ChampionScores | None:
-    """What the source's champion says of the same test rows, by its own features; None where the source has none."""
+    """The champion's probabilities of the same test rows, by its own features; None without a champion."""
     champion = champion_of(settings, rows.source)
     if champion is None:
         return None
@@ -177,10 +167,7 @@ def champion_scores(settings: Settings, rows: TrainingSet) -> ChampionScores | N
 
 
 def compare_with_champion(settings: Settings, directory: CandidateDirectory) -> Comparison:
-    """The candidate's figures less those of its source's present champion, on the test rows of the candidate.
-
-    Raises NotFoundError where the source has no champion.
-    """
+    """The candidate's figures minus the champion's, on its test rows; raises NotFoundError without a champion."""
     bundle = load_bundle(directory.bundle)
     lineage = bundle.lineage
     record = TrainingSetRecord(
@@ -195,7 +182,7 @@ def compare_with_champion(settings: Settings, directory: CandidateDirectory) -> 
 
 
 def read_rows(settings: Settings, record: TrainingSetRecord) -> TrainingSet:
-    """The training set that a record names, as of its snapshot."""
+    """The training set of a record, as of its snapshot."""
     with connect(settings) as con:
         return read_training_set(
             con,

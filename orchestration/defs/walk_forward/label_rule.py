@@ -10,10 +10,7 @@ from warehouse.settings import DBT_PROJECT_DIR, Settings
 
 
 def label_rule(settings: Settings, *, window_months: int, project_dir: Path = DBT_PROJECT_DIR) -> LabelRule:
-    """The rule for a default within ``window_months``; compiled only if the project has changed.
-
-    Raises DbtProjectError with dbt's own message if it cannot be compiled.
-    """
+    """Compile the rule for a default within ``window_months``, if the project has changed; raises DbtProjectError."""
     variables = {"as_of": DAY, "label_window_months": window_months}
     target = settings.dbt_as_of / f"{window_months}_months"
     stamp, fingerprint = target / "project.sha256", project_fingerprint(project_dir)
@@ -24,7 +21,7 @@ def label_rule(settings: Settings, *, window_months: int, project_dir: Path = DB
 
 
 def _compile(settings: Settings, target: Path, project_dir: Path, variables: Mapping[str, object]) -> None:
-    # as of a fresh build: an incremental model would otherwise compile to the rows it has not seen yet
+    # an incremental model would otherwise compile to its new rows only
     arguments = ["compile", "--full-refresh", "--vars", json.dumps(variables)]
     arguments += ["--select", *(f"+{SPLITS_MODEL},path:models/{layer}" for layer in ("core", "training"))]
     run_dbt(arguments, settings, target=target, project_dir=project_dir, doing="compile the label rule of the project")

@@ -14,7 +14,7 @@ from warehouse.settings import Settings
 
 @dataclass(frozen=True)
 class Walk:
-    """Every month of the run so far, and their picture."""
+    """Every month of the run and their picture."""
 
     months: list[WalkedMonth]
     png: bytes
@@ -29,11 +29,7 @@ def run_walk(
     feature_version: str = "",
     plot: Path | None = None,
 ) -> Walk:
-    """Walk the plan and draw the whole run.
-
-    ``feature_version``: the features of the models, by default the latest. ``plot``: the file to draw to, by default
-    among the home's reports.
-    """
+    """Walk the plan and draw the run to ``plot`` (default: a report); ``feature_version``: default the latest."""
     contract = feature_contract(settings, feature_version)
     rule = label_rule(settings, window_months=plan.label_window_months)
     months = walk_forward(settings, plan, rule, contract, report)

@@ -1,7 +1,7 @@
 """dbt's models as assets, its tests as blocking checks.
 
-There are three steps, so that checks between them stop what follows: the contract check of the features keeps invalid
-rows out of the training tables, and monitoring reads what serving has written.
+Three steps, so that checks between them stop what follows: the features' contract check keeps invalid rows out of
+training tables, and monitoring reads what serving wrote.
 """
 
 import json
@@ -48,14 +48,14 @@ def dbt_step(name: str, *, select: str, exclude: str = "") -> dg.AssetsDefinitio
 
 
 def build_tables(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-    """Run ``dbt build`` for the selected assets, unless another build would give the same tables and checks."""
+    """Run ``dbt build`` for the selected assets, unless it would give the same tables and checks."""
     settings, definition = Settings.from_environment(), context.assets_def
     target = target_of(context, settings)
     reads = {key for keys in definition.asset_deps.values() for key in keys} - definition.keys
     build = StampedBuild(settings, target, reads=reads, writes=definition.keys)
     if context.is_subset:
-        # dbt alone knows how much of the step's tables a part of it touches: whole builds are stamped, parts are not;
-        # and where no row is new, only the manifest changes, which has the SQL of the part's models alone
+        # only whole builds are stamped, since only dbt knows how much a part touches; and without new rows, only the
+        # manifest changes, which has the SQL of the part's models alone
         build.begin()
         yield from build_with_row_counts(context, dbt, settings, target)
         return
@@ -74,10 +74,10 @@ def build_with_row_counts(
     context: dg.AssetExecutionContext, dbt: DbtCliResource, settings: Settings, target: Path
 ) -> Iterator[Any]:
     """Build; each model's materialisation reports its number of rows."""
-    # unit tests judge the project's text, not the data: they run in the test suite
+    # unit tests check the project's text, not the data: the test suite runs them
     command = ["build", "--exclude-resource-type", "unit_test"]
     if not context.is_subset:
-        # tests between two layers wait for the later one: dbt's default runs them as soon as one side is selected
+        # tests between two layers wait for the later one; by default they run once either is selected
         command += ["--indirect-selection", "buildable"]
     with failures_named(target), ExitStack() as stack:
         con = None
@@ -92,7 +92,7 @@ def build_with_row_counts(
 def latest_evaluations(
     instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey]
 ) -> list[dg.AssetCheckEvaluation] | None:
-    """The latest result of each check; None if one has none, or failed with severity error."""
+    """The latest result of each check; None if one is missing, or failed with severity error."""
     found = []
     for key in checks:
         latest = latest_result(instance, key)
@@ -105,10 +105,10 @@ def latest_evaluations(
 def repeat_last_build(
     context: dg.AssetExecutionContext, settings: Settings, evaluations: Iterable[dg.AssetCheckEvaluation]
 ) -> Iterator[Any]:
-    """Report the existing tables and checks to Dagster, because a build would give the same."""
+    """Report the existing tables and checks to Dagster, since a build would give the same."""
     context.log.info("nothing that the step reads or wrote has changed since its last build: dbt is not run")
     with closing(connect(settings)) as con:
-        # Dagster needs a table reported after those it is made of
+        # Dagster needs a table reported after its inputs
         for key in TopologicalSorter(context.assets_def.asset_deps).static_order():
             if key not in context.selected_asset_keys:
                 continue
@@ -130,10 +130,10 @@ def repeat_last_build(
 
 
 def target_of(context: dg.AssetExecutionContext, settings: Settings) -> Path:
-    """The directory of dbt's artefacts: one for each step; ``dbt_target`` only for a build of the features.
+    """The directory of dbt's artefacts, one per step; ``dbt_target`` only for a build of the features.
 
-    The feature contract is read from the manifest in ``dbt_target``, and dbt compiles only selected models: any other
-    build there would leave that manifest without the features' SQL.
+    The feature contract is in that manifest, and dbt compiles only selected models: another build there would remove
+    the features' SQL.
     """
     if not context.selected_asset_keys.isdisjoint(feature_tables().values()):
         return settings.dbt_target
@@ -148,7 +148,7 @@ def count_rows(con: "duckdb.DuckDBPyConnection", key: dg.AssetKey) -> int:
 
 
 def program_tables(manifest: Mapping[str, Any]) -> list[dg.AssetSpec]:
-    """Tables that dbt reads and steps write in addition to their assets, each below the step that writes it."""
+    """Tables that dbt reads and steps write besides their assets, each below its step."""
     raw = [asset_key(node) for node in manifest["sources"].values() if node["schema"] == "raw"]
     of_lenders = [key for key in raw if f"raw.{key.path[-1]}" not in tables.program_tables()]
     written_by = {
@@ -172,7 +172,7 @@ def program_tables(manifest: Mapping[str, Any]) -> list[dg.AssetSpec]:
     ]
 
 
-# a view of monitoring, but made with the features: measuring skew reads it, and alerts read what was measured
+# a view of monitoring, made with the features: skew reads it, and alerts read what was measured
 warehouse_models = dbt_step("dbt_warehouse", select="staging core features decision_history")
 training_models = dbt_step("dbt_training", select="training")
 monitoring_models = dbt_step("dbt_monitoring", select="monitoring", exclude="decision_history")

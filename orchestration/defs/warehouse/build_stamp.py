@@ -1,8 +1,7 @@
-"""When a dbt step can skip its build: its project, inputs and outputs are unchanged since the last one.
+"""When a dbt step can skip its build: project, inputs and outputs are unchanged since the last one.
 
-A build rewrites every table, which takes a minute for the Lending Club file even if nothing is new. After a build
-without a failure the step writes a stamp beside dbt's artefacts; the lake's own snapshots say what has changed since,
-whoever changed it.
+A build rewrites every table, a minute for the Lending Club file. After a build without failures the step writes a stamp
+beside dbt's artefacts; the lake's snapshots show all later changes.
 """
 
 import json
@@ -31,7 +30,7 @@ class BuildStamp:
 
 
 class StampedBuild:
-    """A dbt step's tables: ``reads`` are made elsewhere, ``writes`` by the step itself, both as asset keys."""
+    """A dbt step's tables, as asset keys: ``reads`` from elsewhere, ``writes`` by the step."""
 
     def __init__(
         self, settings: Settings, target: Path, *, reads: Iterable[dg.AssetKey], writes: Iterable[dg.AssetKey]
@@ -42,7 +41,7 @@ class StampedBuild:
         self._before = _snapshot(settings)
 
     def reason_to_build(self) -> str | None:
-        """What has changed since the last build; None if another build would give the same tables."""
+        """What has changed since the last build, or None."""
         try:
             stamp = BuildStamp(**json.loads(self._path.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
@@ -54,13 +53,13 @@ class StampedBuild:
         with connect(self._settings) as con:
             if not all_kept(con, after=stamp.before):
                 return "snapshots since the last build have expired"
-            # what is read is compared with the moment before the build, which may not have seen what came in meanwhile
+            # since before the build, which may have missed rows that arrived during it
             changed = self._reads & changed_tables(con, after=stamp.before)
             changed |= self._writes & changed_tables(con, after=stamp.after)
         return f"changed: {', '.join(sorted(changed))}" if changed else None
 
     def begin(self) -> None:
-        """Remove the stamp: a build that fails or is killed leaves none."""
+        """Remove the stamp, so that a failed or killed build leaves none."""
         self._path.unlink(missing_ok=True)
 
     def finish(self) -> None:

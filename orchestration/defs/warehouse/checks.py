@@ -112,10 +112,7 @@ def rows_set_aside(settings: Settings, source: str) -> "list[Loss]":
 
 
 def require_few_set_aside(settings: Settings, source: str, *, before: str) -> None:
-    """Raise RunRefused if a file of the lender lost more rows than the lender allows.
-
-    Every run that trains checks this, whichever run built the tables and whichever lender the check last covered.
-    """
+    """Raise RunRefused if a file lost more rows than the lender allows, whichever run built the tables."""
     found = rows_set_aside(settings, source)
     if any(loss.is_too_much for loss in found):
         raise RunRefused(f"{before} must wait: {too_much_text(found)}")

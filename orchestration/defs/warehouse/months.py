@@ -1,7 +1,7 @@
-"""Months rebuilt on request: a backfill of a range of months is one run, and dbt gets the range.
+"""Months rebuilt on request: a backfill of a range of months is one run with one dbt build.
 
-This is a separate asset, because the tables are built unpartitioned every day: with partitions, each daily run would
-have to name a month, and a late row's effect on an earlier month would wait for its backfill.
+A separate asset, because the daily build is unpartitioned: with partitions, each daily run would name a month, and late
+rows of earlier months would wait for a backfill.
 """
 
 import json
@@ -58,7 +58,7 @@ def rebuilt_months(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> dg
 
 
 def build_layers(dbt: DbtCliResource, layers: str, asked_for: dict[str, str], target: Path) -> None:
-    """Build these layers and run their tests, with the requested months as a whole; see :func:`failures_named`."""
+    """Build these layers for the requested months and run their tests; see :func:`failures_named`."""
     command = ["build", "--select", layers, "--exclude-resource-type", "unit_test"]
     command += ["--indirect-selection", "buildable", "--vars", json.dumps(asked_for)]
     with failures_named(target):
@@ -66,7 +66,7 @@ def build_layers(dbt: DbtCliResource, layers: str, asked_for: dict[str, str], ta
 
 
 def rows_by_month(settings: Settings, months: dg.PartitionKeyRange) -> list[tuple[str, int, int]]:
-    """Month, applications with features, and training rows among them: the same in every version."""
+    """Month, applications with features, and training rows among them; equal in every version."""
     newest = (list(tables.values())[-1] for tables in (feature_tables(), training_tables()))
     features, training = ('"{}"."{}"'.format(*key.path) for key in newest)
     with closing(connect(settings)) as con:
