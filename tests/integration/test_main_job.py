@@ -289,7 +289,7 @@ def test_a_candidate_refused_for_what_is_served_is_judged_again_once_that_is_men
     home.write("""
         insert into serving.predictions by name
         select * replace ('served-wrong' as decision_id, 'online' as route, now()::timestamp as ingested_at)
-        from serving.predictions order by decision_id limit 1""")
+        from serving.predictions where decision_id = (select min(decision_id) from serving.predictions)""")
 
     home.run(path, exclude=["lender_grade"])
     refused = current_candidate(home.settings, "simulated")
