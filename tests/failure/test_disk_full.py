@@ -89,7 +89,7 @@ def _fill_and_make_room(server: Server, serving_home: ServingHome, full: Full) -
 
     assert refusal["headers"]["retry-after"] == "1"
     assert refusal["headers"]["content-type"] == "application/problem+json"
-    assert "could not be made durable" in refusal["body"]["detail"]
+    assert "could not be stored" in refusal["body"]["detail"]
     assert f"{serving_home.settings.outbox.name} cannot be written: " in ready["reasons"][0]
     assert "rollback" not in ready["reasons"][0]
     assert set(told.statuses) == {200, 503}
