@@ -1,6 +1,5 @@
 """Location of the code: a clone of the repository, or the packages of an installed wheel."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,5 +20,5 @@ def default_home(environment: Mapping[str, str], *, is_clone: bool = IS_CLONE) -
     if is_clone:
         return REPOSITORY / "var"
     # the specification requires ignoring a relative path
-    given = Path(os.path.expanduser(environment.get("XDG_DATA_HOME") or ""))  # noqa: PTH111
+    given = Path(environment.get("XDG_DATA_HOME") or "").expanduser()
     return (given if given.is_absolute() else Path.home() / ".local" / "share") / "loanlake"
