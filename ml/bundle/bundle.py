@@ -19,7 +19,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -123,11 +123,11 @@ def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
         (draft / FEATURES_SQL).write_text(contract.sql)
         for name, content in (
             (CALIBRATOR, candidate.calibrator.to_dict()),
-            (MATRIX, candidate.design_matrix.to_dict()),
+            (MATRIX, asdict(candidate.design_matrix)),
             (CONTRACT, contract.to_dict()),
-            (POLICY, candidate.policy.to_dict()),
+            (POLICY, asdict(candidate.policy)),
             (METRICS, evaluation.to_dict()),
-            (LINEAGE, lineage.to_dict()),
+            (LINEAGE, asdict(lineage)),
             (REFERENCE, reference.to_dict()),
         ):
             _write_json(draft / name, content)
@@ -162,10 +162,10 @@ def load_bundle(directory: Path) -> Bundle:
         digest=hashlib.sha256(manifest_bytes).hexdigest(),
         family=family,
         contract=_parsed(directory, CONTRACT, lambda: FeatureContract.from_dict(_read_json(directory, CONTRACT))),
-        design_matrix=_parsed(directory, MATRIX, lambda: DesignMatrix.from_dict(_read_json(directory, MATRIX))),
+        design_matrix=_parsed(directory, MATRIX, lambda: msgspec.convert(_read_json(directory, MATRIX), DesignMatrix)),
         calibrator=_parsed(directory, CALIBRATOR, lambda: calibrator_from_dict(_read_json(directory, CALIBRATOR))),
-        policy=_parsed(directory, POLICY, lambda: Policy.from_dict(_read_json(directory, POLICY))),
-        lineage=_parsed(directory, LINEAGE, lambda: Lineage.from_dict(_read_json(directory, LINEAGE))),
+        policy=_parsed(directory, POLICY, lambda: msgspec.convert(_read_json(directory, POLICY), Policy)),
+        lineage=_parsed(directory, LINEAGE, lambda: msgspec.convert(_read_json(directory, LINEAGE), Lineage)),
     )
 
 

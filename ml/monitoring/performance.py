@@ -90,12 +90,12 @@ def measure_labelled(
         "qualify is_default is not null order by month, p, is_default",
         list(parameters),
     ).fetchnumpy()
-    months, starts = np.unique(found["month"].astype("datetime64[D]"), return_index=True)
-    bounds = zip(starts, [*starts[1:], len(found["p"])], strict=True)
+    months, starts, sizes = np.unique(found["month"].astype("datetime64[D]"), return_index=True, return_counts=True)
     rows = []
-    for month, (start, end) in zip(months.tolist(), bounds, strict=True):
+    for month, start, size in zip(months.tolist(), starts, sizes, strict=True):
+        of_month = slice(start, start + size)
         # no measure kept here depends on the cut-off
-        measured = measure(found["is_default"][start:end], found["p"][start:end], cut_off=1.0)
+        measured = measure(found["is_default"][of_month], found["p"][of_month], cut_off=1.0)
         figures = {name: value for name, value in measured.to_dict().items() if name in _MEASURES}
         counts = {"n_mature": measured.n, "n_defaults": measured.n_defaults}
         verdict = PerformanceRule().judge(

@@ -8,7 +8,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
 from serving.access.guards import SCOPE, caller
-from serving.controllers.openapi import key_or_token, problems, takes
+from serving.controllers.openapi import key_or_token, operation, problems
 from serving.deployed.approvals import ApprovalService
 from serving.http.json_body import read_json
 from serving.http.problem_examples import APPROVAL, VERSIONS
@@ -44,7 +44,7 @@ class ModelsController(Controller):
         summary="Approve a model version",
         operation_id="approveModelVersion",
         status_code=202,
-        operation_class=takes("ApprovalRequest"),
+        operation_class=operation("ApprovalRequest"),
         responses={
             200: ResponseSpec(
                 ApprovalReceipt,

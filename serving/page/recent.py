@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from serving.http.public_text import without_paths
-from serving.page.views import Listed, RecentDecision
+from serving.page.views import Listed
 from warehouse import decision_log
 from warehouse.decision_log import Decision, DecisionQuery, FoundDecision, search_decisions
 from warehouse.errors import LoanlakeError
@@ -33,7 +33,7 @@ class RecentDecisions:
             except (sqlite3.Error, OSError, LoanlakeError) as error:
                 reason = without_paths(str(error), self._settings.home)
                 return Listed(problem=f"Recent decisions cannot be read: {reason}")
-        return Listed([_line(decision) for decision in found])
+        return Listed(found)
 
     def _find(self, only_of: str | None) -> Sequence[Decision | FoundDecision]:
         if only_of is not None:
@@ -44,16 +44,3 @@ class RecentDecisions:
         if self._of_lake is None or time.monotonic() - self._of_lake[0] > _LAKE_SECONDS:
             self._of_lake = time.monotonic(), decision_log.newest_in_lake(self._settings, N_SHOWN)
         return self._of_lake[1]
-
-
-def _line(decision: Decision | FoundDecision) -> RecentDecision:
-    return RecentDecision(
-        decision_id=decision.decision_id,
-        application_id=decision.application_id,
-        decided_at=decision.decided_at,
-        decision=decision.decision,
-        probability=decision.probability,
-        band=decision.band,
-        model=f"version {decision.model_version}" + ("" if decision.role == "champion" else f", {decision.role}"),
-        status=decision.status,
-    )

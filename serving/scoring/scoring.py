@@ -134,7 +134,7 @@ class ScoringService:
                     self._shadow([decided])
         if not _is_sent_again(served, body, logged):
             raise KeyReused("This Idempotency-Key was used for another request: send a new key, or the same request")
-        return answer_again(logged, served.model_of(logged.model_name, logged.model_version))
+        return answer_again(logged, served.made(logged.model_name, logged.model_version) or served.champion)
 
     async def score_batch(self, body: Any, channel: Channel) -> ScoreList:
         """A decision on each application, all in one transaction; raises Unavailable if none could be durable."""

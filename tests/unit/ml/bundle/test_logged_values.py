@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.bundle.logged_values import (
-    Reason,
+    ReasonCode,
     dump_features,
     dump_inputs,
     dump_reasons,
@@ -60,7 +60,7 @@ def test_features_are_an_object_by_name_in_contract_order():
 
 
 def test_reasons_read_back():
-    reasons = [Reason("loan_to_income", "The amount is high", 0.1 + 0.2)]
+    reasons = [ReasonCode("loan_to_income", "The amount is high", 0.1 + 0.2)]
 
     assert load_reasons(dump_reasons(reasons)) == tuple(reasons)
     assert load_reasons(None) == ()
