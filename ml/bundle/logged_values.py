@@ -5,7 +5,7 @@ API, batches and the replay all use it; :mod:`warehouse.decision_log.json_text` 
 
 import json
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 
 import msgspec
@@ -32,13 +32,8 @@ _READERS: dict[str, Callable[[str], object]] = {
 }
 
 
-def dump_inputs(inputs: Mapping[str, object]) -> str:
-    """The inputs of a decision, by name."""
-    return dump_values(inputs)
-
-
 def load_inputs(text: str, contract: FeatureContract) -> dict[str, object]:
-    """The inverse of :func:`dump_inputs`; the contract says which texts are times."""
+    """The inverse of :func:`warehouse.decision_log.json_text.dump_values`; the contract says which texts are times."""
     types = {column.name: column.data_type for column in contract.inputs}
     return {name: _typed(value, types.get(name, "varchar")) for name, value in json.loads(text).items()}
 

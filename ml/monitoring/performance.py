@@ -52,24 +52,18 @@ class Performance:
 def record_performance(
     settings: Settings, model: MonitoredModel, *, tested: PromotedAuc | None = None
 ) -> tuple[Performance, ...]:
-    """Measure, and update ``monitoring.model_performance``; months with unchanged figures are not rewritten."""
-    with connect(settings) as con:
-        rows = measure_performance(con, model, tested=tested)
-    replace_months(settings, "monitoring.model_performance", model, rows)
-    return rows
-
-
-def measure_performance(
-    con: duckdb.DuckDBPyConnection, model: MonitoredModel, *, tested: PromotedAuc | None = None
-) -> tuple[Performance, ...]:
     """One row per month with a mature decision; ``tested``: the version's own AUC, which limits the month's.
 
     A label is the warehouse's mature one (``training.lbl_default``), else the application's last outcome reported over
-    HTTP. Every decision counts, including a second one on the same application.
+    HTTP. Every decision counts, including a second one on the same application. Updates
+    ``monitoring.model_performance``; months with unchanged figures are not rewritten.
     """
     where, parameters = decisions_of(model, None)
-    labelled = _LABELLED.format(decisions=model.decisions, where=where)
-    return measure_labelled(con, labelled, parameters, tested=tested)
+    with connect(settings) as con:
+        labelled = _LABELLED.format(decisions=model.decisions, where=where)
+        rows = measure_labelled(con, labelled, parameters, tested=tested)
+    replace_months(settings, "monitoring.model_performance", model, rows)
+    return rows
 
 
 def measure_labelled(

@@ -6,8 +6,8 @@ follow the deployment. :mod:`ml.rollout.promotion` and :mod:`ml.rollout.challeng
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -178,11 +178,9 @@ def require_challenger(deployment: Deployment | None, challenger: Challenger) ->
         )
 
 
-@contextmanager
-def deployment_turn(settings: Settings) -> Iterator[None]:
+def deployment_turn(settings: Settings) -> AbstractContextManager[None]:
     """Hold this around reading and replacing the deployment: one process at a time."""
-    with file_turn(settings.deployment.parent / "deployment.lock"):
-        yield
+    return file_turn(settings.deployment.parent / "deployment.lock")
 
 
 def serve(

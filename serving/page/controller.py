@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -20,14 +21,35 @@ from serving.http.problems import Problem, UnknownDecision
 from serving.http.public_text import without_paths
 from serving.page.overview import OverviewPage
 from serving.page.rendering import POLICY, STATIC, render, static_file
-from serving.page.views import Frame, Link
 from serving.scoring.decide import logged_decision
 from warehouse.errors import LoanlakeError
 from warehouse.settings import PageUrls
 
 _MOST_SHOWN = 100
 _DAY = {"Cache-Control": "max-age=86400"}
+
+
+@dataclass(frozen=True)
+class Link:
+    """Where to go from here."""
+
+    text: str
+    url: str
+    about: str
+
+
 PageLinks = tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The frame around every page; ``may_read``: whether the caller may see decisions."""
+
+    version: str
+    who: str
+    may_read: bool
+    links: PageLinks
+    asked: str = ""
 
 
 class PageController(Controller):

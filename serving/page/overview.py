@@ -1,7 +1,11 @@
 """Content of the page at ``/``: state, served versions, waiting versions, recent decisions."""
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from ml.registry.deployment import Challenger, Change, read_deployment, read_history
 from serving.access.caller import Caller
@@ -11,14 +15,55 @@ from serving.deployed.deployment_watch import DeploymentWatch
 from serving.health.readiness import ReadinessCheck
 from serving.http.clock import utc_now
 from serving.http.problems import Problem
-from serving.page.recent import RecentDecisions
-from serving.page.views import Listed, Overview
+from serving.http.public_text import without_paths
 from serving.telemetry.workers import live_workers
+from warehouse import decision_log
+from warehouse.decision_log import Decision, DecisionQuery, FoundDecision, search_decisions
 from warehouse.errors import LoanlakeError
 from warehouse.settings import Settings
 
 _N_CHANGES = 5
 _N_WAITING = 3
+_N_RECENT = 15
+#: Seconds between two queries of the lake, which read a table of years.
+_LAKE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Rows, or the reason why there are none."""
+
+    rows: Sequence[Any] = ()
+    problem: str = ""
+
+
+class RecentDecisions:
+    """From the outbox, or the lake if it is empty; one query at a time."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._turn = asyncio.Lock()
+        self._of_lake: tuple[float, Sequence[FoundDecision]] | None = None
+
+    async def newest(self, only_of: str | None) -> Listed:
+        """The newest decisions, of all or one caller, or why they cannot be read."""
+        async with self._turn:
+            try:
+                found = await asyncio.to_thread(self._find, only_of)
+            except (sqlite3.Error, OSError, LoanlakeError) as error:
+                reason = without_paths(str(error), self._settings.home)
+                return Listed(problem=f"Recent decisions cannot be read: {reason}")
+        return Listed(found)
+
+    def _find(self, only_of: str | None) -> Sequence[Decision | FoundDecision]:
+        if only_of is not None:
+            return search_decisions(self._settings, DecisionQuery(n_rows=_N_RECENT, caller_id=only_of))
+        found = decision_log.newest_in_outbox(self._settings, _N_RECENT)
+        if found:
+            return found
+        if self._of_lake is None or time.monotonic() - self._of_lake[0] > _LAKE_SECONDS:
+            self._of_lake = time.monotonic(), decision_log.newest_in_lake(self._settings, _N_RECENT)
+        return self._of_lake[1]
 
 
 class OverviewPage:
@@ -41,23 +86,26 @@ class OverviewPage:
         self._recent = RecentDecisions(settings)
         self._started_at = utc_now()
 
-    async def overview(self, caller: Caller) -> Overview:
-        """The parts that the caller may see; an unreadable part is shown as such, never raised."""
+    async def overview(self, caller: Caller) -> dict[str, Any]:
+        """The parts that the caller may see; an unreadable part is shown as such, never raised.
+
+        ``canary``: the challenger with its plan. ``waiting`` and ``recent`` are None for a caller who may not see them.
+        """
         state, at = await self._readiness.check(), utc_now()
         challenger, changes = await asyncio.to_thread(self._read_files)
         served = self._deployments.deployment
-        return Overview(
-            state=state,
-            at=at,
-            started_at=self._started_at,
-            uptime=_duration((at - self._started_at).total_seconds()),
-            workers=len(live_workers()),
-            served=served,
-            canary=challenger if served is not None and served.mode == "canary" else None,
-            changes=changes,
-            waiting=await self._waiting() if caller.may("approve") else None,
-            recent=await self._recent.newest(self._decisions.only_of(caller)) if caller.may("decisions") else None,
-        )
+        return {
+            "state": state,
+            "at": at,
+            "started_at": self._started_at,
+            "uptime": _duration((at - self._started_at).total_seconds()),
+            "workers": len(live_workers()),
+            "served": served,
+            "canary": challenger if served is not None and served.mode == "canary" else None,
+            "changes": changes,
+            "waiting": await self._waiting() if caller.may("approve") else None,
+            "recent": await self._recent.newest(self._decisions.only_of(caller)) if caller.may("decisions") else None,
+        }
 
     def _read_files(self) -> tuple[Challenger | None, Sequence[Change]]:
         """The challenger with its plan, and the latest changes; nothing for a damaged file, which the state reports."""
