@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.bundle.bundle import Bundle
-from ml.bundle.logged_values import Reason
+from ml.bundle.logged_values import ReasonCode
 from ml.families.protocol import Matrix, Model
 from ml.training.calibration import uncalibrated
 from ml.training.policy import Decision
@@ -94,7 +94,7 @@ class Scorer:
         names = tuple(band.name for band in policy.bands)
         return Scores(raw, probability, policy.band_codes(probability), names, policy.declines(probability))
 
-    def reasons(self, features: Sequence[object]) -> list[Reason]:
+    def reasons(self, features: Sequence[object]) -> list[ReasonCode]:
         """One to four features that moved this applicant's raw score furthest towards default, weightiest first.
 
         Contributions start from the training rows' mean score. Features below the policy's least share of the adverse
@@ -103,15 +103,15 @@ class Scorer:
         """
         return self.reasons_of_row(self._matrix.encode_row(features)[0])
 
-    def reasons_of_row(self, row: NDArray[np.float32]) -> list[Reason]:
+    def reasons_of_row(self, row: NDArray[np.float32]) -> list[ReasonCode]:
         """:meth:`reasons` of an encoded row, shape (n_columns,)."""
         by_feature = self.contributions(row)
-        reasons: dict[str, Reason] = {}
+        reasons: dict[str, ReasonCode] = {}
         for feature, contribution in principal(by_feature, least_share=self.bundle.policy.least_reason_share):
             if len(reasons) == MOST_REASONS:
                 break
             text = self._reason_text(feature, is_missing=bool(np.isnan(row[self._columns_of[feature]]).all()))
-            reasons.setdefault(text, Reason(feature, text, contribution))
+            reasons.setdefault(text, ReasonCode(feature, text, contribution))
         return list(reasons.values())
 
     def contributions(self, row: NDArray[np.float32]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """One training as one MLflow run: settings, figures, plots, data origin, and the bundle as a model."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import requires, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,7 +39,7 @@ def log_run(
         mlflow.log_params(TrainingSettings.from_dict(lineage.settings).to_params())
         mlflow.log_metrics({**evaluation.to_metrics(), "training_seconds": lineage.seconds})
         mlflow.log_dict(bundle.metrics, "evaluation.json")
-        mlflow.log_dict(lineage.to_dict(), "lineage.json")
+        mlflow.log_dict(asdict(lineage), "lineage.json")
         mlflow.log_input(_dataset(training_set, bundle), context="training")
         with TemporaryDirectory() as directory:
             for plot, png in plots.items():
@@ -69,7 +70,7 @@ def exact_requirements() -> list[str]:
 
 
 def _tags(bundle: Bundle) -> dict[str, str]:
-    lineage = bundle.lineage.to_dict()
+    lineage = asdict(bundle.lineage)
     named = (
         "source",
         "fingerprint",

@@ -7,12 +7,11 @@ float32 counts as missing; the contract's checks refuse both earlier.
 
 import math
 from array import array
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -162,15 +161,6 @@ class DesignMatrix:
             elif value in codes:
                 row[column : column + len(codes)] = codes[value]
         return np.frombuffer(row, dtype=np.float32).reshape(1, -1)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: ``design_matrix.json`` of a bundle."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_dict`."""
-        return msgspec.convert(data, cls)
 
     @cached_property
     def _empty_row(self) -> "array[float]":

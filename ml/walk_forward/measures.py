@@ -1,8 +1,7 @@
 """A month's decisions, their drift from the champion's training rows, and their outcomes."""
 
-from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
@@ -17,18 +16,6 @@ from warehouse.sql.quoting import identifier
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-@dataclass(frozen=True)
-class MonthDrift:
-    """A month's drift from the champion's training rows; the worst feature has the highest PSI for its limit."""
-
-    score_psi: float
-    is_score_drifted: bool
-    worst_feature: str
-    worst_feature_psi: float
-    n_features_drifted: int
-    n_features: int
 
 
 def decide_month(rows: KnownRows, month: date, champion: Champion) -> "pa.Table":
@@ -77,10 +64,14 @@ def _schema() -> "pa.Schema":
 
 def measure_drift(
     con: duckdb.DuckDBPyConnection, rows: KnownRows, month: date, champion: Champion, decisions: "pa.Table"
-) -> MonthDrift | None:
-    """Compare a month's decisions with the rows the champion was fitted on; None if the month has none."""
+) -> dict[str, Any]:
+    """Compare a month's decisions with the rows the champion was fitted on; empty if the month has none.
+
+    The figures are columns of :class:`ml.walk_forward.results.WalkedMonth`; the worst feature has the highest PSI for
+    its limit.
+    """
     if decisions.num_rows == 0:
-        return None
+        return {}
     contract = rows.contract
     columns = ", ".join(present(feature, f"features.{identifier(feature.name)}") for feature in contract.features)
     # the bundle has the ids of its training rows, whose snapshot may have expired
@@ -101,11 +92,11 @@ def measure_drift(
     features = compare_features(con, contract)
     (score,) = compare_scores(con)
     worst = max(features, key=lambda row: row.psi_of_limit)
-    return MonthDrift(
-        score_psi=score.psi,
-        is_score_drifted=score.is_drifted,
-        worst_feature=worst.feature,
-        worst_feature_psi=worst.psi,
-        n_features_drifted=sum(row.is_drifted for row in features),
-        n_features=len(features),
-    )
+    return {
+        "score_psi": score.psi,
+        "is_score_drifted": score.is_drifted,
+        "worst_feature": worst.feature,
+        "worst_feature_psi": worst.psi,
+        "n_features_drifted": sum(row.is_drifted for row in features),
+        "n_features": len(features),
+    }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TABLE, DECISIONS = "monitoring.walk_forward", "monitoring.walk_forward_decisions"
+_OUTCOMES = ("n_mature", "n_defaults", "default_rate", "mean_probability", "auc", "brier", "ece")
 _OF_POLICY = "run = $1 and source = $2 and policy = $3"
 
 
@@ -131,17 +132,7 @@ def write_performance(
 def _judged(row: WalkedMonth, found: Performance | None, known_until: datetime) -> WalkedMonth:
     if found is None:
         return replace(row, n_mature=0, n_defaults=0, labels_known_until=known_until)
-    return replace(
-        row,
-        n_mature=found.n_mature,
-        n_defaults=found.n_defaults,
-        default_rate=found.default_rate,
-        mean_probability=found.mean_probability,
-        auc=found.auc,
-        brier=found.brier,
-        ece=found.ece,
-        labels_known_until=known_until,
-    )
+    return replace(row, **{name: getattr(found, name) for name in _OUTCOMES}, labels_known_until=known_until)
 
 
 def _follows(after: WalkedMonth, walked: WalkedMonth) -> bool:

@@ -11,17 +11,10 @@ from ml.monitoring.limits import PromotedAuc
 from ml.monitoring.performance import Performance, measure_labelled
 from ml.training.training_set import TrainingSet
 from ml.walk_forward.candidates import Candidates, Champion
-from ml.walk_forward.measures import MonthDrift, decide_month, measure_drift, no_decisions
+from ml.walk_forward.measures import decide_month, measure_drift, no_decisions
 from ml.walk_forward.plan import RetrainingPolicy, WalkPlan, previous_month
 from ml.walk_forward.policies import find_alarm, wish
-from ml.walk_forward.results import (
-    DECISIONS,
-    WalkedMonth,
-    read_month,
-    read_walk,
-    write_month,
-    write_performance,
-)
+from ml.walk_forward.results import DECISIONS, WalkedMonth, read_month, read_walk, write_month, write_performance
 from ml.walk_forward.rows import FINAL_LABELS, LABELS, KnownRows
 from warehouse.errors import SettingError, TrainingSetError
 from warehouse.features.contract import FeatureContract
@@ -54,9 +47,9 @@ def walk_forward(
         before = {policy: walk.month_before(policy) for policy in plan.policies}
         _check_trainable(plan, rows, has_champion=any(month and month.champion for month in before.values()))
         for month in plan.months:
-            today = _Day(walk, month)
+            walk.begin(month)
             for policy in plan.policies:
-                before[policy] = walked = today.walk(policy, before[policy])
+                before[policy] = walked = walk.walk(policy, before[policy])
                 if report:
                     report(walked)
             walk.candidates.keep_only({each.champion for each in before.values() if each and each.champion})
@@ -65,47 +58,45 @@ def walk_forward(
 
 
 class _Walk:
-    """The shared state of all months."""
+    """A walk's models, and what the policies share on the present day, the first of a month."""
 
     def __init__(self, settings: Settings, plan: WalkPlan, con: duckdb.DuckDBPyConnection, rows: KnownRows) -> None:
-        self.settings, self.plan, self.con, self.rows = settings, plan, con, rows
+        self._settings, self._plan, self._con, self._rows = settings, plan, con, rows
         self.candidates = Candidates(
             settings, rows.contract, source=plan.source, training=plan.training, limits=plan.limits
         )
 
+    def begin(self, month: date) -> None:
+        """Go to the first day of a month."""
+        self._month = month
+        self._training_set: TrainingSet | TrainingSetError | None = None
+        self._decided: dict[str, tuple[pa.Table, dict[str, Any]]] = {}
+
     def month_before(self, policy: RetrainingPolicy) -> WalkedMonth | None:
         """The stored month before the first one."""
-        plan = self.plan
-        found = read_month(self.con, plan, policy, previous_month(plan.first))
-        if found is not None and found.label_window_months != plan.label_window_months:
+        plan = self._plan
+        found = read_month(self._con, plan, policy, previous_month(plan.first))
+        if found is None:
+            return None
+        walked_to = f"run {plan.run!r} of {plan.source} was walked to {found.month:%Y-%m}"
+        if found.label_window_months != plan.label_window_months:
             raise SettingError(
-                f"run {plan.run!r} of {plan.source} was walked to {found.month:%Y-%m} with labels of "
-                f"{found.label_window_months} months: found {plan.label_window_months}; walk it from its first month, "
-                "or name another run"
+                f"{walked_to} with labels of {found.label_window_months} months: found {plan.label_window_months}; "
+                "walk it from its first month, or name another run"
             )
-        if found is not None and found.feature_version != self.rows.contract.version:
+        if found.feature_version != self._rows.contract.version:
             raise SettingError(
-                f"run {plan.run!r} of {plan.source} was walked to {found.month:%Y-%m} with features "
-                f"{found.feature_version}: found {self.rows.contract.version}; walk it from its first month, or name "
-                "another run"
+                f"{walked_to} with features {found.feature_version}: found {self._rows.contract.version}; walk it from "
+                "its first month, or name another run"
             )
         return found
 
-
-class _Day:
-    """The first day of a month, with what its policies share."""
-
-    def __init__(self, walk: _Walk, month: date) -> None:
-        self._walk, self._month = walk, month
-        self._training_set: TrainingSet | TrainingSetError | None = None
-        self._decided: dict[str, tuple[pa.Table, MonthDrift | None]] = {}
-
     def walk(self, policy: RetrainingPolicy, before: WalkedMonth | None) -> WalkedMonth:
-        """Walk the month under one policy and store it."""
-        plan, rows = self._walk.plan, self._walk.rows
+        """Walk the month under one policy and store it; ``before``: the month before it."""
+        plan, rows = self._plan, self._rows
         champion = None
         if before is not None and before.champion is not None and before.champion_month is not None:
-            champion = self._walk.candidates.load(before.champion, before.champion_month)
+            champion = self.candidates.load(before.champion, before.champion_month)
         after, is_retrained, why = self._train(policy, before, champion)
         decisions, drift = self._decide(after)
         walked = WalkedMonth(
@@ -124,9 +115,9 @@ class _Day:
             feature_version=rows.contract.version,
             label_window_months=plan.label_window_months,
             lake_snapshot=rows.snapshot,
-            **_drift_figures(drift),
+            **drift,
         )
-        write_month(self._walk.settings, walked, decisions)
+        write_month(self._settings, walked, decisions)
         return walked
 
     def _train(
@@ -137,45 +128,42 @@ class _Day:
             reason = "no champion yet"
         else:
             alarm = self._alarm(before, champion) if policy == "drift" else None
-            wanted = wish(policy, alarm)
-            if not wanted.train:
-                return champion, False, wanted.why
-            reason = wanted.why
+            is_wanted, reason = wish(policy, alarm)
+            if not is_wanted:
+                return champion, False, reason
         training_set = self._rows_of_the_day()
         if isinstance(training_set, TrainingSetError):
             return champion, False, f"{reason}; nothing to train on: {training_set}"
-        candidates = self._walk.candidates
+        candidates = self.candidates
         if champion is not None and candidates.fingerprint(training_set) == champion.fingerprint:
             return champion, False, f"{reason}; no label is new since the champion was trained"
         candidate = candidates.train(training_set, self._month)
-        judged = candidates.judge(self._walk.con, candidate, training_set, champion)
-        if judged.refusals:
-            refusals = " ".join(f"{each.gate}: {each.message}" for each in judged.refusals)
-            return champion, True, f"{reason}; {refusals}"
+        refusals, publication = candidates.judge(self._con, candidate, training_set, champion)
+        if refusals:
+            return champion, True, f"{reason}; " + " ".join(f"{each.gate}: {each.message}" for each in refusals)
         # no person decides here: a candidate that would wait, or start in shadow, leaves the champion
-        is_published = judged.publication.action == "publish"
-        return candidate if is_published else champion, True, f"{reason}; every gate passed; {judged.publication.why}"
+        after = candidate if publication.action == "publish" else champion
+        return after, True, f"{reason}; every gate passed; {publication.why}"
 
     def _rows_of_the_day(self) -> "TrainingSet | TrainingSetError":
         if self._training_set is None:
             try:
-                self._training_set = self._walk.rows.training_set(self._month)
+                self._training_set = self._rows.training_set(self._month)
             except TrainingSetError as error:
                 self._training_set = error
         return self._training_set
 
     def _alarm(self, before: WalkedMonth, champion: Champion) -> str | None:
         """Monitoring's alarm about the champion on this day, if any."""
-        self._walk.rows.ask_labels(self._month)
-        return find_alarm(before, _performance(self._walk.con, before, LABELS, of_champion=champion))
+        self._rows.ask_labels(self._month)
+        return find_alarm(before, _performance(self._con, before, LABELS, of_champion=champion))
 
-    def _decide(self, champion: Champion | None) -> "tuple[pa.Table, MonthDrift | None]":
+    def _decide(self, champion: Champion | None) -> "tuple[pa.Table, dict[str, Any]]":
         if champion is None:
-            return no_decisions(), None
+            return no_decisions(), {}
         if champion.fingerprint not in self._decided:
-            walk = self._walk
-            decisions = decide_month(walk.rows, self._month, champion)
-            drift = measure_drift(walk.con, walk.rows, self._month, champion, decisions)
+            decisions = decide_month(self._rows, self._month, champion)
+            drift = measure_drift(self._con, self._rows, self._month, champion, decisions)
             self._decided[champion.fingerprint] = decisions, drift
         return self._decided[champion.fingerprint]
 
@@ -204,10 +192,6 @@ def _performance(
         [*key, of_champion.fingerprint] if of_champion else key,
         tested=PromotedAuc.of(of_champion.bundle.metrics) if of_champion else None,
     )
-
-
-def _drift_figures(drift: MonthDrift | None) -> dict[str, Any]:
-    return {} if drift is None else vars(drift)
 
 
 def _check_months(plan: WalkPlan, rows: KnownRows) -> None:

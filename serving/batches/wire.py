@@ -5,10 +5,11 @@ from pathlib import Path
 
 import msgspec
 
+from ml.bundle.logged_values import ReasonCode
 from ml.decisions.problems import ProblemDocument
 from serving.http.clock import in_utc
 from serving.http.public_text import without_paths
-from serving.http.wire import DecisionWord, ModelVersion, ReasonCode
+from serving.http.wire import DecisionWord, ModelVersion
 from warehouse.batches import Batch, State
 
 

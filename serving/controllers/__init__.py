@@ -4,7 +4,6 @@ __all__ = [
     "batches",
     "decisions",
     "health",
-    "model",
     "models",
     "openapi",
     "outcomes",

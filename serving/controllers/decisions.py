@@ -13,8 +13,8 @@ from serving.controllers.openapi import (
     TO_OUTCOME,
     Cursor,
     Limit,
-    gives,
     key_or_token,
+    operation,
     problems,
 )
 from serving.decisions.reader import DecisionReader
@@ -70,7 +70,7 @@ class DecisionsController(Controller):
         "/{decision_id:str}",
         summary="Get a decision",
         operation_id=READ_DECISION,
-        operation_class=gives(leads_to={"outcome": TO_OUTCOME}),
+        operation_class=operation(leads_to={"outcome": TO_OUTCOME}),
         responses=problems(404, 503, scope="decisions", examples=DECISION),
     )
     async def decision(

@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter
 
 from serving.access.guards import SCOPE, caller
-from serving.controllers.openapi import REPORT_OUTCOME, key_or_token, problems, takes
+from serving.controllers.openapi import REPORT_OUTCOME, key_or_token, operation, problems
 from serving.decisions.outcome_report import OutcomeService
 from serving.http.json_body import read_json
 from serving.http.problem_examples import OUTCOME
@@ -36,7 +36,7 @@ class OutcomesController(Controller):
         status_code=200,
         summary="Report an outcome",
         operation_id=REPORT_OUTCOME,
-        operation_class=takes("OutcomeReport"),
+        operation_class=operation("OutcomeReport"),
         responses=problems(400, 404, 408, 413, 415, 503, scope="outcomes", examples=OUTCOME),
     )
     async def report(

@@ -113,6 +113,16 @@ def score_request_schema(contract: FeatureContract, *, required: Collection[str]
     )
 
 
+def application_list_schema(most_rows: int, or_else: str = "") -> BodySchema:
+    """A list of applications, which are validated one by one, so that a bad one affects no other.
+
+    ``or_else``: what the body may hold instead, in words.
+    """
+    rule = f"a list of 1 to {most_rows} applications{or_else}"
+    accepted = Annotated[list[Any], msgspec.Meta(min_length=1, max_length=most_rows)]
+    return BodySchema("ScoreListRequest", (Field(name="applications", type=accepted, rule=rule),))
+
+
 def _field(column: InputColumn) -> Field:
     accepted, rule = _type_and_rule(column)
     return Field(

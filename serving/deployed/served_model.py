@@ -123,12 +123,16 @@ class ServedDeployment:
             return (self.champion, ("champion",)), (self.challenger, ("shadow",))
         return (self.champion, ("champion", "fallback")), (self.challenger, ("challenger",))
 
-    def model_of(self, model_name: str, model_version: int) -> ServedModel:
-        """The model that made a decision, else the champion."""
-        for model in (self.champion, self.challenger):
-            if model is not None and model.deployment.is_version(model_name, model_version):
-                return model
-        return self.champion
+    def traffic(self) -> tuple[tuple[str, ServedModel, float], ...]:
+        """Each version with its place, and the share of the applicants that it answers."""
+        share = self.share or 0.0
+        champion = ("champion", self.champion, 1 - share)
+        return (champion,) if self.challenger is None else (champion, ("challenger", self.challenger, share))
+
+    def made(self, model_name: str, model_version: int) -> ServedModel | None:
+        """The served model that made a decision, or None."""
+        models = [model for _, model, _ in self.traffic()]
+        return next((model for model in models if model.deployment.is_version(model_name, model_version)), None)
 
     @cached_property
     def description(self) -> ModelDescription:

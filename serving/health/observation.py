@@ -15,7 +15,6 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from ml.monitoring.drift_figures import VersionDrift, read_drift
 from serving.deployed.deployment_watch import DeploymentWatch
-from serving.deployed.served_model import ServedModel
 from serving.health.readiness import ReadinessCheck
 from serving.http.clock import utc_now
 from serving.http.wire import ReadinessWord
@@ -75,22 +74,14 @@ class Observation:
             "Share of the applicants that a version answers",
             labels=["model", "version", "role"],
         )
-        for role, model, mode, answers in self._versions():
-            deployment = model.deployment
+        served = self._deployments.deployment
+        for role, model, answers in served.traffic() if served is not None else ():
+            deployment, mode = model.deployment, served.mode if served and role == "challenger" else None
             version = [deployment.model_name, str(deployment.model_version), role]
-            info.add_metric([*version, mode, deployment.source, deployment.feature_version], 1)
+            info.add_metric([*version, mode or "", deployment.source, deployment.feature_version], 1)
             share.add_metric(version, answers)
         yield info
         yield share
-
-    def _versions(self) -> Iterator[tuple[str, ServedModel, str, float]]:
-        served = self._deployments.deployment
-        if served is None:
-            return
-        share = served.share or 0.0
-        yield "champion", served.champion, "", 1 - share
-        if served.challenger is not None:
-            yield "challenger", served.challenger, served.mode or "", share
 
     def _measured_drift(self) -> Iterator[Metric]:
         labels = ["model", "version"]
@@ -108,10 +99,9 @@ class Observation:
         measured = GaugeMetricFamily(
             "loan_model_drift_measured_timestamp_seconds", "When it was measured", labels=labels
         )
-        wanted = {
-            (model.deployment.source, model.deployment.model_name, model.deployment.model_version)
-            for _, model, _, _ in self._versions()
-        }
+        served = self._deployments.deployment
+        deployments = [model.deployment for _, model, _ in served.traffic()] if served is not None else []
+        wanted = {(each.source, each.model_name, each.model_version) for each in deployments}
         for source in {source for source, _, _ in wanted}:
             for drift in self._read_drift(source):
                 if (source, drift.model_name, drift.model_version) not in wanted:

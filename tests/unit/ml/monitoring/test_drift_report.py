@@ -7,7 +7,7 @@ from datetime import date, datetime
 import pandas as pd
 import pytest
 
-from ml.monitoring.drift import measure_feature_drift
+from ml.monitoring.drift import record_feature_drift
 from ml.monitoring.drift_report import write_drift_report
 from ml.monitoring.samples import Draw
 from tests.unit.ml.decisions_lake import CONTRACT, MODEL, Bank
@@ -98,7 +98,7 @@ def test_our_psi_is_evidentlys_where_both_bin_alike(bank: Bank) -> None:
     snapshot = bank.train([{**REFERENCE[0], "purpose": purpose} for purpose in reference])
     bank.decide(datetime(2024, 1, 5), [{**REFERENCE[0], "purpose": purpose} for purpose in current])
 
-    ours = measure_feature_drift(bank.con, MODEL, CONTRACT, reference_snapshot=snapshot)[2]
+    ours = record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)[2]
     theirs = psi_stat_test(pd.Series(reference), pd.Series(current), ColumnType.Categorical, 0.1)
 
     assert ours.feature == "purpose"
