@@ -82,8 +82,8 @@ class _Run:
 
     def _score(self) -> None:
         settings, batch, files = self._settings, self._batch, self._files
-        deployment = _champion(settings)
-        bundle = load_registered(settings, deployment.model_name, deployment.model_version)
+        deployment = _champion(settings, batch.request.source)
+        bundle = load_registered(settings, deployment.source, deployment.model_version)
         common = ResultColumns.of(batch.batch_id, deployment)
         self._note(
             model_name=deployment.model_name,
@@ -149,10 +149,12 @@ class _Run:
         files.decisions.unlink(missing_ok=True)
 
 
-def _champion(settings: Settings) -> Deployment:
-    deployment = read_deployment(settings)
+def _champion(settings: Settings, lender: str) -> Deployment:
+    deployment = read_deployment(settings, lender)
     if deployment is None:
-        raise BatchStateError("no model is deployed: try again once `loanlake run` has deployed one")
+        raise BatchStateError(
+            f"no model of {lender} is deployed: try again once `loanlake run {lender}` has deployed one"
+        )
     return deployment
 
 

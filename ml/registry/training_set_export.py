@@ -58,11 +58,11 @@ def export_training_set(
     snapshot is gone, SettingError for another kind of file, and TrainingSetError with both hashes if the rows differ
     from the lineage; then no file remains.
     """
-    source = source or settings.active_source()
+    source = settings.chosen_lender(source)
     if to is not None:
         _require_writable(to)
     name = get_version(settings, source, version).name
-    lineage, digest, n_rows = load_registered(settings, name, version).lineage, ContentHash(), 0
+    lineage, digest, n_rows = load_registered(settings, source, version).lineage, ContentHash(), 0
     with connect(settings) as con, _beside(to) as draft:
         # before the reader: a connection's next query ends the one before
         may_differ = is_kept(con, training_table(lineage.feature_version), lineage.lake_snapshot)

@@ -1,4 +1,4 @@
-"""Each source's champion, read from the deployment history, without MLflow."""
+"""Each source's champion, and whether a version was ever in service; without MLflow."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -10,27 +10,16 @@ if TYPE_CHECKING:
 
 
 def champion_of(settings: Settings, source: str) -> "Deployment | None":
-    """The source's last deployment, by publishing or rolling back, or None.
+    """The source's deployment, or None."""
+    from ml.registry.deployment import read_deployment
 
-    ``deployment.json`` names one model of any source; a lender trained earlier keeps its champion.
-    """
-    return next((champion for champion in champions(settings) if champion.source == source), None)
+    return read_deployment(settings, source)
 
 
 def challenger_of(settings: Settings, source: str) -> "Challenger | None":
     """The challenger of the source's champion, or None."""
-    from ml.registry.deployment import read_deployment
-
-    served = read_deployment(settings)
-    return served.challenger if served is not None and served.source == source else None
-
-
-def champions(settings: Settings) -> "list[Deployment]":
-    """The champion of every source, with its challenger, by source."""
-    from ml.registry import deployment
-
-    found = deployment.champions(settings)
-    return [found[source] for source in sorted(found)]
+    champion = champion_of(settings, source)
+    return champion.challenger if champion is not None else None
 
 
 def refresh_config(settings: Settings, source: str) -> dict[str, Any]:
@@ -46,7 +35,7 @@ def refresh_config(settings: Settings, source: str) -> dict[str, Any]:
     }
 
 
-def was_in_service(settings: Settings, name: str, version: int) -> bool:
+def was_in_service(settings: Settings, source: str, name: str, version: int) -> bool:
     """Whether this version was ever champion or challenger.
 
     A run does not publish it again: if it is not champion, a person withdrew it, or is trying it.
@@ -55,7 +44,7 @@ def was_in_service(settings: Settings, name: str, version: int) -> bool:
 
     return any(
         deployment is not None and deployment.is_version(name, version)
-        for change in read_history(settings)
+        for change in read_history(settings, source)
         for deployment in (
             change.deployment,
             change.deployment.challenger.deployment if change.deployment.challenger else None,

@@ -6,15 +6,18 @@ from litestar import Controller, Request, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from serving.access.guards import SCOPE, caller
+from serving.access.guards import SCOPE, caller, require_reach
 from serving.controllers.openapi import (
     LIST_DECISIONS,
     READ_DECISION,
     TO_OUTCOME,
     Cursor,
+    LenderInPath,
     Limit,
+    by_lender,
     key_or_token,
     operation,
+    operation_of,
     problems,
 )
 from serving.decisions.reader import DecisionReader
@@ -36,14 +39,15 @@ BorrowerId = Annotated[
 class DecisionsController(Controller):
     """Read the decision log."""
 
-    path = "/v1/decisions"
+    path = "/v1"
     tags = ("Decisions",)
     opt = {SCOPE: "decisions"}  # noqa: RUF012 - Litestar reads it as a class attribute
     security = key_or_token("decisions")
 
     @get(
+        by_lender("decisions"),
         summary="List decisions",
-        operation_id=LIST_DECISIONS,
+        operation_id=operation_of(LIST_DECISIONS),
         responses=problems(400, 503, scope="decisions", examples=LISTED),
     )
     async def list_decisions(
@@ -51,23 +55,31 @@ class DecisionsController(Controller):
         request: Request[Any, Any, Any],
         decisions: NamedDependency[DecisionReader],
         *,
+        lender: LenderInPath = None,
         application_id: ApplicationId = None,
         borrower_id: BorrowerId = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> DecisionList:
-        """Short form of decisions, newest first: all, or those on one application or borrower.
+        """Short form of decisions, newest first: all, or those of one lender, application or borrower.
 
         They come from the decision log and the lake, and include past applications scored in a backfill.
         `next_cursor` leads to the next ones.
         """
+        if lender is not None:
+            require_reach(caller(request), lender)
         found, next_cursor = await decisions.page(
-            caller(request), application_id=application_id, borrower_id=borrower_id, cursor=cursor, limit=limit
+            caller(request),
+            lender=lender,
+            application_id=application_id,
+            borrower_id=borrower_id,
+            cursor=cursor,
+            limit=limit,
         )
         return DecisionList(tuple(decision_summary(each) for each in found), next_cursor)
 
     @get(
-        "/{decision_id:str}",
+        "/decisions/{decision_id:str}",
         summary="Get a decision",
         operation_id=READ_DECISION,
         operation_class=operation(leads_to={"outcome": TO_OUTCOME}),

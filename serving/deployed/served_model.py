@@ -80,12 +80,17 @@ class ServedModel:
 
 @dataclass(frozen=True)
 class ServedDeployment:
-    """The served models; ``challenger`` and ``mode`` are None if the champion is alone."""
+    """The served models of a lender; ``challenger`` and ``mode`` are None if the champion is alone."""
 
     champion: ServedModel
     challenger: ServedModel | None = None
     mode: Mode | None = None
     share: float | None = None
+
+    @cached_property
+    def lender(self) -> str:
+        """Whose applicants it answers."""
+        return self.champion.deployment.source
 
     @property
     def shadow(self) -> ServedModel | None:
@@ -177,7 +182,7 @@ def load_served_model(
     Raises BundleError, ContractError or ExpressionError if it is unusable. Takes a fraction of a second: call it off
     the event loop.
     """
-    scorer = Scorer(load_registered(settings, deployment.model_name, deployment.model_version))
+    scorer = Scorer(load_registered(settings, deployment.source, deployment.model_version))
     nothing: dict[str, object] = dict.fromkeys(column.name for column in scorer.contract.inputs)
     nothing["decided_at"] = datetime.now(UTC).replace(tzinfo=None)
     # an ONNX session's first run is slow, and a bundle that cannot score must not be swapped in

@@ -112,7 +112,7 @@ def test_a_copied_home_takes_bundles_from_itself(registered, tmp_path):
     copied = shutil.copytree(registered.settings.home, tmp_path / "moved elsewhere")
     settings = Settings.from_environment({"LOANLAKE_HOME": str(copied)})
 
-    bundle = load_registered(settings, MODEL_NAME, 1)
+    bundle = load_registered(settings, SOURCE, 1)
 
     assert bundle.directory.is_relative_to(copied)
     assert bundle.digest == registered.bundle.digest
@@ -127,7 +127,7 @@ def test_a_copied_home_logs_to_itself(registered, tmp_path):
     version = registered.register(registered.variant("copied"), PASSED, settings=settings)
 
     assert version.version == registered.third.version + 1
-    assert load_registered(settings, MODEL_NAME, version.version).directory.is_relative_to(copied)
+    assert load_registered(settings, SOURCE, version.version).directory.is_relative_to(copied)
     assert sorted(registered.settings.mlflow_artifacts.rglob("*")) == files_before
 
 
@@ -156,7 +156,7 @@ def test_a_run_tells_settings_figures_data_and_origin(registered):
 
 
 def test_the_registered_bundle_is_the_candidates(registered):
-    kept = load_registered(registered.settings, MODEL_NAME, 1)
+    kept = load_registered(registered.settings, SOURCE, 1)
     shown = open_client(registered.settings).get_model_version(MODEL_NAME, "1").tags["bundle_digest"]
 
     assert kept.digest == registered.bundle.digest == registered.first.bundle_digest == shown
@@ -201,13 +201,13 @@ def test_promotion_and_rollback_move_what_is_served_and_the_alias(registered, mo
 
     assert result.exit_code == 0, result.output
     assert f"serving {MODEL_NAME} version 2" in result.output
-    assert aliases["champion"] == read_deployment(registered.settings).model_version == 2
+    assert aliases["champion"] == read_deployment(registered.settings, SOURCE).model_version == 2
     assert 2 not in {version for alias, version in aliases.items() if alias != "champion"}
 
-    rollback(registered.settings, by="tests")
+    rollback(registered.settings, SOURCE, by="tests")
 
     assert registered.aliases()["champion"] == 1
-    assert read_deployment(registered.settings).model_version == 1
+    assert read_deployment(registered.settings, SOURCE).model_version == 1
 
 
 def test_a_challenge_moves_the_alias_and_ends_with_it(registered, monkeypatch):
@@ -247,10 +247,10 @@ def test_a_version_waits_for_approval_and_is_served_with_it(registered, monkeypa
     assert shadow.exit_code == 0, shadow.output
     assert approved.exit_code == 0, approved.output
     assert f"serving {MODEL_NAME} version 2" in approved.output
-    assert read_history(registered.settings)[-1].why == "approved: minutes 2026-11"
+    assert read_history(registered.settings, SOURCE)[-1].why == "approved: minutes 2026-11"
     tags = open_client(registered.settings).get_model_version(MODEL_NAME, "2").tags
     assert tags["approval_reason"] == "minutes 2026-11"
-    rollback(registered.settings, by="tests")
+    rollback(registered.settings, SOURCE, by="tests")
 
 
 def test_a_refused_version_is_served_where_its_refusal_is_overridden(registered, monkeypatch):
@@ -263,9 +263,9 @@ def test_a_refused_version_is_served_where_its_refusal_is_overridden(registered,
 
     assert isinstance(refused.exception, GateRefusal)
     assert approved.exit_code == 0, approved.output
-    assert read_history(registered.settings)[-1].why == "approved: a try (overriding auc_reaches_floor)"
-    rollback(registered.settings, by="tests")
-    registered.settings.approvals.unlink()
+    assert read_history(registered.settings, SOURCE)[-1].why == "approved: a try (overriding auc_reaches_floor)"
+    rollback(registered.settings, SOURCE, by="tests")
+    registered.settings.approvals(SOURCE).unlink()
 
 
 def test_an_approval_over_http_is_followed_and_shown_in_mlflow(registered):
@@ -273,13 +273,13 @@ def test_an_approval_over_http_is_followed_and_shown_in_mlflow(registered):
     promote(settings, 1, source=SOURCE, by="tests")
 
     approve_once(settings, registered.second, reason="minutes 2026-12", by="key 1")
-    served, again = promote_approved(settings), promote_approved(settings)
+    served, again = promote_approved(settings, SOURCE), promote_approved(settings, SOURCE)
 
     assert (served.model_version, served.published_by, again) == (2, "key 1", None)
-    assert read_history(settings)[-1].why == "approved: minutes 2026-12"
+    assert read_history(settings, SOURCE)[-1].why == "approved: minutes 2026-12"
     assert open_client(settings).get_model_version(MODEL_NAME, "2").tags["approved_by"] == "key 1"
-    rollback(settings, by="tests")
-    settings.approvals.unlink()
+    rollback(settings, SOURCE, by="tests")
+    settings.approvals(SOURCE).unlink()
 
 
 def test_a_canary_that_has_passed_its_last_step_is_champion(registered, monkeypatch):
@@ -301,9 +301,9 @@ def test_a_canary_that_has_passed_its_last_step_is_champion(registered, monkeypa
     assert f"challenged by {MODEL_NAME} version 2, answering 0.5 of the applicants, as a canary" in begun.output
     assert moved.exit_code == 0, moved.output
     assert "on: no worse than it may be" in moved.output
-    assert registered.aliases()["champion"] == read_deployment(registered.settings).model_version == 2
-    assert read_deployment(registered.settings).challenger is None
-    rollback(registered.settings, by="tests")
+    assert registered.aliases()["champion"] == read_deployment(registered.settings, SOURCE).model_version == 2
+    assert read_deployment(registered.settings, SOURCE).challenger is None
+    rollback(registered.settings, SOURCE, by="tests")
 
 
 def test_a_version_that_a_gate_refused_is_not_tried(registered):
@@ -312,7 +312,7 @@ def test_a_version_that_a_gate_refused_is_not_tried(registered):
     with pytest.raises(GateRefusal, match="version 3 was refused by auc_reaches_floor"):
         challenge(registered.settings, 3, by="tests")
 
-    assert read_deployment(registered.settings).challenger is None
+    assert read_deployment(registered.settings, SOURCE).challenger is None
 
 
 @pytest.mark.parametrize(
@@ -400,7 +400,7 @@ def _wait_for(url: str, process: subprocess.Popen, log: Path, *, seconds: float 
 def test_an_archived_version_is_no_longer_live_and_not_promoted(registered: Registry) -> None:
     """Until a version is archived maintenance must keep the rows it was trained on."""
     settings = registered.settings
-    settings.deployment.unlink(missing_ok=True)
+    settings.deployment(SOURCE).unlink(missing_ok=True)
     version = registered.register(registered.variant("archived"), PASSED)
     before = {model.model_version for model in live_models(settings, retention=timedelta(0))}
 
@@ -457,7 +457,7 @@ class TestAnotherUserAtMlflowsPort:
         served = promote(settings, 1, source=SOURCE, by="tests")
 
         assert {load_bundle(files).policy.cut_off for files in copies} == {0.999999}  # whole, checksums and all
-        bundle = load_registered(settings, MODEL_NAME, served.model_version)
+        bundle = load_registered(settings, SOURCE, served.model_version)
         assert served.bundle_directory(settings) == bundle.directory
         assert (bundle.digest, bundle.policy) == (registered.bundle.digest, registered.bundle.policy)
         for path, content in genuine.items():
@@ -478,7 +478,7 @@ class TestAnotherUserAtMlflowsPort:
         promote(registered.settings, 1, source=SOURCE, by="tests")
         open_client(registered.settings).set_registered_model_alias(MODEL_NAME, "champion", "3")
 
-        assert read_deployment(registered.settings).model_version == 1
+        assert read_deployment(registered.settings, SOURCE).model_version == 1
         with pytest.raises(GateRefusal, match="version 1 is served"):
             archive(registered.settings, 1, source=SOURCE)
         open_client(registered.settings).set_registered_model_alias(MODEL_NAME, "champion", "1")

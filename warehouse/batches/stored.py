@@ -1,7 +1,8 @@
 """The SQLite file of batches, one row each. Every call opens it, so any thread of any process may call."""
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any, cast, get_args
@@ -62,17 +63,27 @@ class StoredBatches:
             return _one(con, batch_id)
 
     def newest(
-        self, n: int, *, caller_id: str | None = None, state: State | None = None, before: str | None = None
+        self,
+        n: int,
+        *,
+        caller_id: str | None = None,
+        sources: Collection[str] | None = None,
+        state: State | None = None,
+        before: str | None = None,
     ) -> list[Batch]:
-        """Batches, newest first, of one caller or all, in one state or any; ``before``: only older than that id."""
+        """Batches, newest first, of one caller or all, of these sources or all, in one state or any.
+
+        ``before``: only older than that id.
+        """
         if not self._path.exists():
             return []
         with self._connection() as con:
             # ids sort by creation time
             rows = con.execute(
                 f"select {_COLUMNS} from batches where (?1 is null or caller_id = ?1) and (?2 is null or state = ?2) "
-                "and (?3 is null or batch_id < ?3) order by batch_id desc limit ?4",
-                (caller_id, state, before, n),
+                "and (?3 is null or batch_id < ?3) and (?5 is null or json_extract(request, '$.source') in "
+                "(select value from json_each(?5))) order by batch_id desc limit ?4",
+                (caller_id, state, before, n, json.dumps(sorted(sources)) if sources is not None else None),
             )
             return [_batch(row) for row in rows]
 

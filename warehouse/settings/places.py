@@ -51,28 +51,37 @@ class Places:
         return self.home / "bundles"
 
     @property
-    def deployment(self) -> Path:
-        """``deployment.json``: the models that the API serves."""
-        return self.home / "deployment" / "deployment.json"
+    def deployments(self) -> Path:
+        """What is registered and served, one directory a lender."""
+        return self.home / "deployment"
 
-    def drift(self, source: str) -> Path:
-        """The newest drift of a source's versions in service, readable without opening the lake."""
-        return self.deployment.with_name(f"drift-{source}.json")
+    def deployment(self, lender: str) -> Path:
+        """``deployment.json``: the models of a lender that the API serves."""
+        return self.deployments / lender / "deployment.json"
 
-    @property
-    def approvals(self) -> Path:
-        """All approvals, one JSON a line, oldest first."""
-        return self.home / "deployment" / "approvals.jsonl"
+    def deployment_history(self, lender: str) -> Path:
+        """A lender's published deployments, one JSON a line, oldest first."""
+        return self.deployments / lender / "history.jsonl"
 
-    @property
-    def versions(self) -> Path:
-        """A copy of MLflow's data on registered versions, one JSON file a source, for the API."""
-        return self.home / "deployment" / "versions"
+    def approvals(self, lender: str) -> Path:
+        """The approvals of a lender's versions, one JSON a line, oldest first."""
+        return self.deployments / lender / "approvals.jsonl"
 
-    @property
-    def deployment_history(self) -> Path:
-        """All published deployments, one JSON a line, oldest first."""
-        return self.home / "deployment" / "history.jsonl"
+    def versions(self, lender: str) -> Path:
+        """The home's record of a lender's registered versions."""
+        return self.deployments / lender / "versions.json"
+
+    def drift(self, lender: str) -> Path:
+        """The newest drift of a lender's versions in service, readable without opening the lake."""
+        return self.deployments / lender / "drift.json"
+
+    def recorded_lenders(self) -> tuple[str, ...]:
+        """The lenders with a registered version or a deployment, by name."""
+        return tuple(sorted(path.name for path in self.deployments.glob("*/") if path.is_dir()))
+
+    def deployed_lenders(self) -> tuple[str, ...]:
+        """The lenders that a model is served for, by name."""
+        return tuple(lender for lender in self.recorded_lenders() if self.deployment(lender).exists())
 
     @property
     def online_store(self) -> Path:

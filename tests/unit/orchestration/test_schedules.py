@@ -53,7 +53,7 @@ def test_a_lender_that_is_set_has_its_run_before_it_has_a_model(
     home: Settings, in_service: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_service(source="bank")
-    monkeypatch.setenv("LOANLAKE_SOURCE", "union")
+    monkeypatch.setenv("LOANLAKE_DEFAULT_LENDER", "union")
 
     assert [request.run_key for request in requests(daily_refresh)] == ["bank", "union"]
 

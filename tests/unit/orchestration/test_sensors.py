@@ -126,7 +126,7 @@ def test_a_canary_starts_a_run_only_when_its_step_calls_for_a_move(
     canary = Challenger(
         "canary", 0.1, replace(champion, model_version=4), CanaryPlan(), "2024-06-01T00:00:00.000+00:00"
     )
-    home.deployment.write_text(json.dumps(asdict(replace(champion, challenger=canary))))
+    home.deployment("simulated").write_text(json.dumps(asdict(replace(champion, challenger=canary))))
     with writer("test", home):
         pass
 
@@ -406,8 +406,8 @@ def test_an_approval_that_could_not_be_followed_is_tried_three_times(
 
 
 def test_approvals_that_cannot_be_read_start_no_run(home: Settings, instance: dg.DagsterInstance) -> None:
-    home.approvals.parent.mkdir(parents=True)
-    home.approvals.write_text("{\n")
+    home.approvals("simulated").parent.mkdir(parents=True)
+    home.approvals("simulated").write_text("{\n")
 
     requests, said = tick(version_approved, instance)
 
@@ -419,7 +419,7 @@ def test_batches_that_wait_start_a_run_each_two_at_a_time(home: Settings, instan
     states = BatchStates(home)
     assert tick(batches_to_score, instance) == ([], "no batch waits")
     for batch_id in ("b-1", "b-2", "b-3"):
-        states.add(batch_id, BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+        states.add(batch_id, BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
 
     requests, _ = tick(batches_to_score, instance)
 
@@ -431,7 +431,7 @@ def test_batches_that_wait_start_a_run_each_two_at_a_time(home: Settings, instan
 def test_a_batch_whose_run_never_began_waits_for_the_next(home: Settings, instance: dg.DagsterInstance) -> None:
     """A loaded machine could not start the run in time: that is not the batch's fault."""
     states = BatchStates(home)
-    states.add("b-1", BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+    states.add("b-1", BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
     run = instance.create_run_for_job(
         dg.JobDefinition(name="score_batch", graph_def=_nothing), tags={BATCH_TAG: "b-1/1"}
     )
@@ -452,7 +452,7 @@ def test_a_batch_whose_run_never_began_waits_for_the_next(home: Settings, instan
 
 def test_a_batch_whose_run_was_cancelled_before_it_began_fails(home: Settings, instance: dg.DagsterInstance) -> None:
     states = BatchStates(home)
-    states.add("b-1", BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+    states.add("b-1", BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
     run = instance.create_run_for_job(
         dg.JobDefinition(name="score_batch", graph_def=_nothing), tags={BATCH_TAG: "b-1/1"}
     )
@@ -468,7 +468,7 @@ def test_a_batch_whose_run_was_cancelled_before_it_began_fails(home: Settings, i
 
 def test_a_batch_whose_process_is_gone_fails(home: Settings, instance: dg.DagsterInstance) -> None:
     states = BatchStates(home)
-    states.add("b-1", BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+    states.add("b-1", BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
     states.claim("b-1", "run-1")
 
     with BatchFiles(home, "b-1").turn():
@@ -485,13 +485,13 @@ def test_runs_that_were_killed_with_all_of_dagster_take_no_place(home: Settings,
     """They stand as started: two of them stopped all batches until somebody ended them by hand."""
     states = BatchStates(home)
     for batch_id in ("b-1", "b-2"):
-        states.add(batch_id, BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+        states.add(batch_id, BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
         states.claim(batch_id, f"run of {batch_id}")
         run = dg.DagsterRun(
             job_name="score_batch", status=dg.DagsterRunStatus.STARTED, tags={BATCH_TAG: f"{batch_id}/1"}
         )
         instance.add_run(run)
-    states.add("b-3", BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+    states.add("b-3", BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
 
     requests, _ = tick(batches_to_score, instance)
 
@@ -502,7 +502,7 @@ def test_runs_that_were_killed_with_all_of_dagster_take_no_place(home: Settings,
 def test_batches_that_are_scored_or_have_a_run_take_a_place(home: Settings, instance: dg.DagsterInstance) -> None:
     states = BatchStates(home)
     for batch_id in ("b-1", "b-2", "b-3"):
-        states.add(batch_id, BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+        states.add(batch_id, BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
     states.claim("b-1", "run-1")
     instance.create_run_for_job(dg.JobDefinition(name="score_batch", graph_def=_nothing), tags={BATCH_TAG: "b-2/1"})
 

@@ -43,7 +43,7 @@ def test_what_waits_for_approval_leaves_the_champion_in_service(
 
     result = publish()
 
-    served = read_deployment(home)
+    served = read_deployment(home, "simulated")
     [materialized] = result.asset_materializations_for_node("serving__deployment")
     assert result.success
     assert served is not None
@@ -64,7 +64,7 @@ def test_what_was_approved_to_be_rolled_out_by_hand_is_not_published(
 
     [materialized] = result.asset_materializations_for_node("serving__deployment")
     assert "version 4 was approved, to be rolled out by hand" in str(materialized.metadata["summary"].value)
-    assert read_deployment(home).model_version == 3
+    assert read_deployment(home, "simulated").model_version == 3
 
 
 @pytest.mark.usefixtures("candidate")
@@ -78,7 +78,7 @@ def test_what_a_sensor_trained_does_not_take_another_lenders_place(
     result = publish()
 
     [materialized] = result.asset_materializations_for_node("serving__deployment")
-    served = read_deployment(home)
+    served = read_deployment(home, "simulated")
     assert served is not None
     assert (served.source, served.model_version) == ("union", 7)
     assert "passed its gates, and another lender's model is served: `loanlake model promote 4 --source bank" in str(
@@ -92,7 +92,7 @@ def test_a_first_model_that_waits_for_approval_stops_the_run_and_says_so(home: S
 
     [failed] = [event for event in result.all_events if event.is_step_failure]
     assert "waits for approval (LOANLAKE_APPROVAL=required)" in str(failed.step_failure_data.user_failure_data)
-    assert read_deployment(home) is None
+    assert read_deployment(home, "simulated") is None
 
 
 def test_a_refresh_of_a_lender_without_a_model_scores_nothing_and_says_so(home: Settings) -> None:
@@ -115,7 +115,7 @@ def test_a_run_that_only_registers_a_first_model_succeeds_and_serves_nothing(
 
     assert result.success
     assert result.asset_materializations_for_node("serving__deployment") == []
-    assert read_deployment(home) is None
+    assert read_deployment(home, "simulated") is None
     found = current_candidate(home, "bank").read_publication()
     assert found is not None
     assert "version 4 waits, since this run only registers" in found["text"]

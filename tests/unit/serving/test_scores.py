@@ -45,7 +45,7 @@ def problem(client: Client, body: Any, status: int, **headers: str) -> dict[str,
 
 
 def test_the_score_is_the_bundles_own_for_request_history_and_cohort(client: Client, shared_home: ServingHome) -> None:
-    deployment = read_deployment(shared_home.settings)
+    deployment = read_deployment(shared_home.settings, "simulated")
     assert deployment is not None
     scorer = Scorer(load_bundle(deployment.bundle_directory(shared_home.settings)))
     decided_at = datetime(2022, 3, 1, 12, 0)

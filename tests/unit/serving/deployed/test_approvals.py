@@ -46,7 +46,7 @@ def test_an_approval_is_kept_with_who_and_why_and_not_given_twice(own_client: Cl
     first = own_client.post("/v1/models/2/approval", json=REASON)
     again = own_client.post("/v1/models/2/approval", json={"reason": "another"})
 
-    [kept] = read_approvals(own_home.settings)
+    [kept] = read_approvals(own_home.settings, SOURCE)
     [key] = KeyStore(own_home.settings.keys).all()
     assert (first.status_code, again.status_code) == (202, 200)
     assert (first.json()["state"], first.json()["next"][:7]) == ("approved", "Dagster")
@@ -76,7 +76,7 @@ def test_a_refusal_stands_until_it_is_overridden_by_name(own_client: Client, own
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:loanlake:problem:not-approvable")
     assert "was refused by calibration_error_is_small: Required at most 0.03" in refused.json()["detail"]
     assert (given.status_code, given.json()["approval"]["overridden"]) == (202, ["calibration_error_is_small"])
-    assert len(read_approvals(own_home.settings)) == 1
+    assert len(read_approvals(own_home.settings, SOURCE)) == 1
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_parity_and_what_was_archived_are_never_approved(
 
     assert response.status_code == 409
     assert detail in response.json()["detail"]
-    assert read_approvals(own_home.settings) == []
+    assert read_approvals(own_home.settings, SOURCE) == []
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_body_that_breaks_its_rules_is_told_all_of_them(
 
     assert response.status_code == 400
     assert [error["field"] for error in response.json()["errors"]] == fields
-    assert read_approvals(own_home.settings) == []
+    assert read_approvals(own_home.settings, SOURCE) == []
 
 
 @pytest.mark.parametrize("path", ["/v1/models/9/approval", "/v1/models/2/approval?source=another"])
@@ -150,12 +150,12 @@ def test_an_approval_that_a_later_promotion_overtook_can_be_given_again(
 
 
 def test_approvals_that_cannot_be_read_or_kept_are_unavailable(own_client: Client, own_home: ServingHome) -> None:
-    own_home.settings.approvals.mkdir()
+    own_home.settings.approvals(SOURCE).mkdir()
     unwritable = own_client.post("/v1/models/2/approval", json=REASON)
-    own_home.settings.approvals.rmdir()
-    own_home.settings.approvals.write_text(json.dumps({"reason": "half a line"}) + "\n")
+    own_home.settings.approvals(SOURCE).rmdir()
+    own_home.settings.approvals(SOURCE).write_text(json.dumps({"reason": "half a line"}) + "\n")
     unreadable = own_client.get("/v1/models")
-    own_home.settings.deployment.write_text("{")
+    own_home.settings.deployment(SOURCE).write_text("{")
     damaged = own_client.get("/v1/models")
 
     assert (unwritable.status_code, unreadable.status_code, damaged.status_code) == (503, 503, 503)

@@ -36,7 +36,7 @@ def decide(client: Client, **changed: Any) -> dict[str, Any]:
 
 
 def begin_canary(home: Settings) -> None:
-    champion = read_deployment(home)
+    champion = read_deployment(home, SOURCE)
     assert champion is not None
     plan = CanaryPlan(steps=(0.1, 0.5), dwell_minutes=30)
     second = register_model(home, shared_bundle(seed=11), version=2)
@@ -189,9 +189,9 @@ def test_a_canary_is_drawn_with_its_share_and_its_step(own_client: Client, own_h
 
 def test_without_a_model_or_with_damaged_files_it_still_tells(home: Settings) -> None:
     key = KeyStore(home.keys).create("person", ["admin"])
-    home.deployment.parent.mkdir(parents=True)
-    home.deployment.write_text("{")
-    home.approvals.write_text("{\n")
+    home.deployment(SOURCE).parent.mkdir(parents=True)
+    home.deployment(SOURCE).write_text("{")
+    home.approvals(SOURCE).write_text("{\n")
     with TestClient(create_app(home)) as client:
         answer = client.get("/", headers={"X-API-Key": key})
 

@@ -272,7 +272,7 @@ def test_a_request_sent_again_gets_its_answer_though_the_challenge_ended(split: 
     bodies = [RISKY | MORE | at | {"borrower_id": f"b-{number}"} for number in range(8)]
     before = [score(split, body, **{"Idempotency-Key": f"k-{number}"}) for number, body in enumerate(bodies)]
 
-    end_challenge(own_home.settings, by="tests")
+    end_challenge(own_home.settings, SOURCE, by="tests")
     until_ready_says(split, lambda answer: answer["challenger"] is None)
     again = [score(split, body, **{"Idempotency-Key": f"k-{number}"}) for number, body in enumerate(bodies)]
     changes: list[dict[str, Any]] = [{"requested_amount": 1.0}, {"borrower_id": "b-9"}, {"decided_at": "2022-03-01"}]
@@ -287,7 +287,7 @@ def test_a_request_sent_again_gets_its_answer_though_the_challenge_ended(split: 
 
 def test_a_broken_challenger_leaves_the_champion_alone_and_says_so(own_client: Client, own_home: ServingHome) -> None:
     settings = own_home.settings
-    champion = read_deployment(settings)
+    champion = read_deployment(settings, SOURCE)
     assert champion is not None
     placed = deployment_of(settings, register_model(settings, second_bundle(), version=VERSION), by="tests")
     shutil.rmtree(placed.bundle_directory(settings))
@@ -315,7 +315,7 @@ def test_a_rollback_ends_the_challenge(split: Client, own_home: ServingHome) -> 
     challenge_with_second(settings)
     until_ready_says(split, lambda answer: answer["model"]["version"] == 3 and answer["challenger"] is not None)
 
-    rollback(settings, by="tests")
+    rollback(settings, SOURCE, by="tests")
 
     ready = until_ready_says(split, lambda answer: answer["model"]["version"] == 1)
     assert ready["challenger"] is None

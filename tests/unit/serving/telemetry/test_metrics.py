@@ -90,7 +90,7 @@ def test_batches_that_wait_are_counted_new_and_postponed(own_client: Client, own
     assert value(own_client, "loanlake_batches_lag_seconds") == 0
     states = BatchStates(own_home.settings)
     for batch_id in ("b-1", "b-2", "b-3"):
-        states.add(batch_id, BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+        states.add(batch_id, BatchRequest(source=SOURCE, n_rows=1), caller_id="caller", body_sha256="0" * 64)
 
     batch = states.claim("b-1", "run-1")
     assert batch is not None

@@ -63,7 +63,7 @@ def run(settings: Settings, **options: object) -> tuple[str, str]:
 
 
 def served_version(settings: Settings) -> int | None:
-    served = read_deployment(settings)
+    served = read_deployment(settings, SOURCE)
     return served.model_version if served else None
 
 
@@ -72,7 +72,7 @@ def test_a_first_model_is_published_by_whoever_ran_it(home: Settings) -> None:
 
     word, text = run(home, by="ann")
 
-    [change] = read_history(home)
+    [change] = read_history(home, SOURCE)
     assert (word, change.by, change.why) == ("published", "ann", "first model of its lender: only the gates decide")
     assert text == f"published now, {change.why}"
 
@@ -82,7 +82,7 @@ def test_a_run_that_no_person_asked_for_is_dagsters(home: Settings) -> None:
 
     run(home)
 
-    assert read_history(home)[-1].by == "dagster"
+    assert read_history(home, SOURCE)[-1].by == "dagster"
 
 
 def test_a_refresh_takes_the_champions_place(home: Settings, gain: list[float]) -> None:
@@ -114,11 +114,11 @@ def test_new_features_that_are_not_shown_to_be_better_begin_in_shadow(home: Sett
     word, text = run(home, by="ann")
     again = run(home)
 
-    served = read_deployment(home)
+    served = read_deployment(home, SOURCE)
     assert served is not None
     assert served.challenger is not None
     assert (word, served.model_version, served.challenger.mode) == ("in shadow", 1, "shadow")
-    assert "not shown to be better: AUC +0.0000" in read_history(home)[-1].why
+    assert "not shown to be better: AUC +0.0000" in read_history(home, SOURCE)[-1].why
     assert f"`loanlake run {SOURCE} --feature-version v1` refreshes the champion" in text
     assert again == ("unchanged", "nothing new to publish")
 
@@ -138,7 +138,7 @@ def test_a_challenger_that_runs_already_is_left_alone(home: Settings, gain: list
 
     word, text = run(home)
 
-    served = read_deployment(home)
+    served = read_deployment(home, SOURCE)
     assert served is not None
     assert served.challenger is not None
     assert (word, served.challenger.deployment.model_version) == ("waiting", 2)
@@ -151,7 +151,7 @@ def test_always_publishes_by_the_name_and_reason_of_a_person(home: Settings, gai
 
     word, _ = run(home, mode="always", reason="minutes 2026-11", by="ann")
 
-    change = read_history(home)[-1]
+    change = read_history(home, SOURCE)[-1]
     assert (word, change.by, change.why) == ("published", "ann", "by a person's decision: minutes 2026-11")
 
 
@@ -185,7 +185,7 @@ def test_a_version_that_a_person_took_back_is_not_published_again(home: Settings
     publish_model(home, version=1)
     candidate(home, shared_bundle(seed=8), 2)
     run(home)
-    rollback(home, by="ann", why="declines too many")
+    rollback(home, SOURCE, by="ann", why="declines too many")
 
     again = run(home, mode="always", reason="by mistake", by="ann")
 
@@ -199,7 +199,7 @@ def test_an_approved_version_is_published_by_the_person_who_approved_it(home: Se
 
     word, _ = run(home)
 
-    assert (word, read_history(home)[-1].by) == ("published", "key 1")
+    assert (word, read_history(home, SOURCE)[-1].by) == ("published", "key 1")
 
 
 def test_another_lenders_model_stays_unless_the_run_takes_over(home: Settings) -> None:
@@ -210,7 +210,7 @@ def test_another_lenders_model_stays_unless_the_run_takes_over(home: Settings) -
     candidate(home, shared_bundle(seed=8), 2)
 
     kept, text = run(home)
-    taken, other = run(home, takes_over=True)
+    taken, other = run(home)
 
     assert kept == "waiting"
     assert f"`loanlake model promote 2 --source {SOURCE} --reason …` takes its place" in text
