@@ -48,8 +48,8 @@ def test_where_approval_is_required_a_passed_version_waits_for_it(home, register
 
     require_approved(strict, version)
     assert (given.reason, given.by, given.overridden) == ("minutes of November", "someone", ())
-    assert find_approval(strict, version.name, 3) == given
-    assert find_approval(strict, version.name, 4) is None
+    assert find_approval(strict, version) == given
+    assert find_approval(strict, replace(version, version=4)) is None
 
 
 def test_a_refusal_stands_until_it_is_overridden_by_name(home, register):

@@ -101,7 +101,7 @@ def test_an_erasure_leaves_each_version_the_registered_one(home: Settings) -> No
 
 def test_a_damaged_record_is_named(home: Settings) -> None:
     record_version(home, registered_version())
-    (home.versions / "bank.json").write_text("[{}]")
+    home.versions("bank").write_text("[{}]")
 
-    with pytest.raises(BundleError, match=r"bank\.json must hold the registered versions of a lender's model"):
+    with pytest.raises(BundleError, match=r"bank/versions\.json must hold the registered versions of a lender's model"):
         list_versions(home, "bank")

@@ -111,11 +111,11 @@ def test_a_person_who_ends_it_while_it_is_moved_has_the_last_word(home, monkeypa
         end_challenge(settings, SOURCE, by="a person")
         publish(settings, get_version(settings, source, version), **what)
 
-    def end_slowly(settings, **what):
+    def end_slowly(settings, lender, **what):
         end_challenge(settings, SOURCE, by="a person")
         third = register_model(home, shared_bundle(seed=9), version=3)
         start_challenge(home, third, against=read_deployment(home, SOURCE), share=0.1, by="a person")
-        end_challenge(settings, SOURCE, **what)
+        end_challenge(settings, lender, **what)
 
     monkeypatch.setattr(canary_module, "promote", promote_slowly)
     monkeypatch.setattr(canary_module, "end_challenge", end_slowly)
@@ -240,7 +240,7 @@ def test_asking_for_the_canary_that_runs_does_not_begin_it_again(home):
 def test_without_a_canary_there_is_nothing_to_judge(home):
     publish_model(home, version=1)
 
-    with pytest.raises(NotFoundError, match="no canary is running: `loanlake canary start VERSION`"):
+    with pytest.raises(NotFoundError, match="no canary of simulated is running: `loanlake canary start VERSION`"):
         judge_canary(home, SOURCE)
 
 

@@ -111,7 +111,7 @@ def test_a_challenge_against_a_champion_that_is_gone_is_refused(home):
 def test_ending_no_challenge_says_so(home):
     publish_model(home, version=1)
 
-    with pytest.raises(NotFoundError, match="no challenge is running"):
+    with pytest.raises(NotFoundError, match="no challenge of simulated is running"):
         end_challenge(home, "simulated", by="someone")
 
 

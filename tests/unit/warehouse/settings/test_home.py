@@ -3,6 +3,8 @@
 from datetime import datetime
 from pathlib import Path
 
+from dataclasses import replace
+
 import pytest
 import sqlalchemy
 
