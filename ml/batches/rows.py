@@ -192,12 +192,9 @@ def _result_table(
         borrower_id=[row.borrower_id for row in rows],
         band=of_few_values([bands.index(made.band) if made else None for made in decisions], bands),
         decision=of_few_values([words.index(made.decision) if made else None for made in decisions], words),
-        problem=[_problem(row, found) for row, found in zip(rows, outcomes, strict=True)],
+        problem=[
+            found.to_json() if isinstance(found, ProblemDocument) else row.problem
+            for row, found in zip(rows, outcomes, strict=True)
+        ],
         **{name: [getattr(made, name) if made else None for made in decisions] for name in plain},
     )
-
-
-def _problem(row: SentRow, outcome: _Outcome) -> str | None:
-    if isinstance(outcome, ProblemDocument):
-        return outcome.to_json()
-    return row.problem

@@ -97,7 +97,11 @@ def _compare_features(parity: Parity, scorer: Scorer, batch: "pa.RecordBatch") -
     for given, present, offline in zip(inputs, batch.column("_present").to_pylist(), offline_rows, strict=True):
         parity.n_rows += 1
         application_id = given.get("application_id")
-        online = _online(scorer, given)
+        online: tuple[object, ...] | str
+        try:
+            online = scorer.features(given)
+        except ExpressionDomainError as error:
+            online = str(error)
         if not present or isinstance(online, str):
             reason = "no row in the feature table" if not present else online
             parity.add("(row)", application_id, "present" if present else "absent", reason)
@@ -110,13 +114,6 @@ def _compare_features(parity: Parity, scorer: Scorer, batch: "pa.RecordBatch") -
         parity.n_mismatches += bool(differing)
         computed.append(None if differing else online)
     return computed
-
-
-def _online(scorer: Scorer, inputs: dict[str, object]) -> tuple[object, ...] | str:
-    try:
-        return scorer.features(inputs)
-    except ExpressionDomainError as error:
-        return str(error)
 
 
 def _compare_encodings(

@@ -110,7 +110,11 @@ class Scorer:
         for feature, contribution in principal(by_feature, least_share=self.bundle.policy.least_reason_share):
             if len(reasons) == MOST_REASONS:
                 break
-            text = self._reason_text(feature, is_missing=bool(np.isnan(row[self._columns_of[feature]]).all()))
+            column, is_missing = self._features[feature], bool(np.isnan(row[self._columns_of[feature]]).all())
+            # a missing value has its own text: the contract's reason could be wrong
+            text = column.reason
+            if is_missing:
+                text = column.missing or missing_text([feature.replace("_", " ")])
             reasons.setdefault(text, ReasonCode(feature, text, contribution))
         return list(reasons.values())
 
@@ -123,13 +127,6 @@ class Scorer:
     def expected(self) -> float:
         """The mean raw score of the training rows, in log-odds: where contributions start from."""
         return self._served.expected
-
-    def _reason_text(self, feature: str, *, is_missing: bool) -> str:
-        """The contract's reason; a missing value has its own text, since that reason could be wrong."""
-        column = self._features[feature]
-        if not is_missing:
-            return column.reason
-        return column.missing or missing_text([feature.replace("_", " ")])
 
     @cached_property
     def _feature_of_column(self) -> NDArray[np.intp]:

@@ -13,15 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml.monitoring.samples import (
-    CURRENT,
-    REFERENCE,
-    Draw,
-    MonitoredModel,
-    decisions_of,
-    load_decisions,
-    load_reference,
-)
+from ml.monitoring.samples import CURRENT, REFERENCE, Draw, MonitoredModel, decisions_of, load_decisions, load_reference
 from ml.training.training_set import training_table
 from warehouse.errors import MonitoringError
 from warehouse.features.contract import FeatureContract

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from ml.judging.metrics import candidate_on_test
 
@@ -83,6 +83,9 @@ class DriftRule:
         return max(self.missing_share_change, noise)
 
 
+SkewKind = Literal["logged_features", "history_freshness"]
+
+
 @dataclass(frozen=True)
 class SkewRule:
     """When online values that differ from the warehouse's are an alert.
@@ -94,13 +97,14 @@ class SkewRule:
     stale_history_share: float = 0.1
     min_decisions: int = 100
 
-    def logged_limit(self) -> float:
-        """The greatest share of decisions with a wrong logged feature that is not an alert."""
-        return 0.0
+    def limit(self, kind: SkewKind, n_decisions: int, *, of_any_column: bool) -> float | None:
+        """The greatest share of different decisions that is not an alert; None if it is not judged.
 
-    def history_limit(self, n_decisions: int) -> float | None:
-        """The greatest share of decisions with stale history that is not an alert; None for too few decisions."""
-        return self.stale_history_share if n_decisions >= self.min_decisions else None
+        Each logged feature is judged; of history, only whether a decision used any stale input.
+        """
+        if kind == "logged_features":
+            return 0.0
+        return self.stale_history_share if of_any_column and n_decisions >= self.min_decisions else None
 
 
 class PromotedAuc(NamedTuple):

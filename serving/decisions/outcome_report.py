@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -10,27 +11,19 @@ import msgspec
 from serving.access.caller import Caller
 from serving.decisions.reader import DecisionReader
 from serving.deployed.deployment_watch import DeploymentWatch
-from serving.deployed.score_request import IDENTIFIER_RULE, TIME_RULE, Identifier, Time, since_1900
+from serving.deployed.score_request import APPLICATION_ID, TIME_RULE, Time, since_1900
 from serving.http.body_schema import BodySchema, Field, invalid
 from serving.http.clock import future_violation, utc_now
 from serving.http.wire import OutcomeReceipt
 from serving.scoring.outbox import Outbox
 from warehouse.decision_log import ReportedOutcome
-from warehouse.values.formats import read_id
 
 _NAMESPACE = uuid.UUID("0f6c2c5e-7c38-5b0a-8a43-2b9f3c9d9a51")
 
 OUTCOME_REPORT = BodySchema(
     "OutcomeReport",
     (
-        Field(
-            name="application_id",
-            type=Identifier,
-            rule=IDENTIFIER_RULE,
-            reads=read_id,
-            description="The application id, as sent with the score request.",
-            example="app-2026-000123",
-        ),
+        replace(APPLICATION_ID, description="The application id, as sent with the score request."),
         Field(
             name="is_default",
             type=bool,

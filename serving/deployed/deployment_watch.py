@@ -71,7 +71,7 @@ class DeploymentWatch:
             self._refuse(f"the newest deployment cannot be served: {error}")
             return
         self.deployment = deployment
-        self._metrics.count_swap("served")
+        self._metrics.swaps[("served",)].inc()
         for model, roles in deployment.roles():
             self._metrics.begin(model.deployment, roles)
         self._refuse(problem)
@@ -105,7 +105,7 @@ class DeploymentWatch:
             self.broken = None
             return
         self.broken = Broken(reason, time.monotonic())
-        self._metrics.count_swap("refused")
+        self._metrics.swaps[("refused",)].inc()
         log.error("deployment refused", extra={"reason": reason})
 
     def _stamp(self) -> _Stamp | None:

@@ -107,7 +107,7 @@ class Observation:
                 if (source, drift.model_name, drift.model_version) not in wanted:
                     continue
                 version = [drift.model_name, str(drift.model_version)]
-                month.add_metric(version, _at_midnight(drift).timestamp())
+                month.add_metric(version, datetime.combine(drift.month, datetime.min.time(), UTC).timestamp())
                 measured.add_metric(version, drift.measured_at.timestamp())
                 for figure in drift.figures:
                     psi.add_metric([*version, figure.feature], figure.psi)
@@ -185,7 +185,3 @@ def _readiness(status: ReadinessWord) -> Iterator[Metric]:
     for word in get_args(ReadinessWord):
         readiness.add_metric([word], word == status)
     yield readiness
-
-
-def _at_midnight(drift: VersionDrift) -> datetime:
-    return datetime(drift.month.year, drift.month.month, drift.month.day, tzinfo=UTC)

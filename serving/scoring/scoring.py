@@ -202,9 +202,9 @@ class ScoringService:
     def _refusal(self, error: OnlineStoreUnavailable | HistoryTooOld) -> Problem:
         """The problem for the caller; also counts it."""
         if isinstance(error, HistoryTooOld):
-            self._metrics.count_history_refusal("stale")
+            self._metrics.history_refusals[("stale",)].inc()
             return StaleHistory(str(error))
-        self._metrics.count_history_refusal("unavailable")
+        self._metrics.history_refusals[("unavailable",)].inc()
         return Unavailable(f"History cannot be looked up: {error}", retry_after_seconds=10)
 
     async def _keep_failure(self, model: ServedModel, role: RoleWord, error: Exception) -> None:
