@@ -10,8 +10,7 @@ Two kinds, of all online scores, including those of a challenger in shadow:
 Only months that may have changed are measured again; see ``ml.monitoring.skew_months``.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from json import dumps
@@ -120,8 +119,12 @@ def compare_history(
     ) as decisions join (select decision_id as known_for, * exclude (decision_id, decided_at) from {HISTORY}) as known
         on known.known_for = decisions.decision_id"""
     age = "(epoch(decided_at) - epoch(features_as_of)) / 86400"
-    with _history_of(con, months):
+    # restricts the view of history to these months; null: all
+    con.execute("set variable built_months = $1::date[]", [None if months is None else list(months)])
+    try:
         return tally(con, decisions, pairs, parameters=parameters, age_days=age)
+    finally:
+        con.execute("reset variable built_months")
 
 
 def logged_evidence(settings: Settings, source: str, *, since: datetime) -> LoggedEvidence:
@@ -153,19 +156,6 @@ def _described(row: FeatureSkew, model: MonitoredModel) -> str:
         f"{row.column_name} in {row.n_different:,} decisions of {model.name} version {model.version} "
         f"in {row.month:%Y-%m}, such as {', '.join(row.examples.strip('[]').replace(chr(34), '').split(', ')[:1])}"
     )
-
-
-@contextmanager
-def _history_of(con: duckdb.DuckDBPyConnection, months: Sequence[date] | None) -> Iterator[None]:
-    """Restrict the view of history to these months; None: all."""
-    if months is None:
-        yield
-        return
-    con.execute("set variable built_months = $1::date[]", [list(months)])
-    try:
-        yield
-    finally:
-        con.execute("reset variable built_months")
 
 
 def _scorers(con: duckdb.DuckDBPyConnection, source: str, since: datetime | None) -> list[MonitoredModel]:

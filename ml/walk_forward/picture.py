@@ -71,22 +71,16 @@ def _line(
         linestyle=style,
         alpha=0.5,
     )
-    for is_many in (True, False):
-        chosen = [
-            (row, found) for row, found in points if ((row.n_mature or 0) >= PerformanceRule().min_mature) == is_many
-        ]
-        for is_promoted, fill in ((True, colour), (False, "white")):
-            of_kind = [(row, found) for row, found in chosen if row.is_promoted == is_promoted]
-            axes.scatter(
-                _dates(row for row, _ in of_kind),
-                [found for _, found in of_kind],
-                s=26 if is_promoted else 14,
-                facecolors=fill,
-                edgecolors=colour,
-                linewidths=1.1,
-                alpha=1.0 if is_many else 0.35,
-                zorder=3,
-            )
+    axes.scatter(
+        _dates(row for row, _ in points),
+        [found for _, found in points],
+        s=[26 if row.is_promoted else 14 for row, _ in points],
+        facecolors=[colour if row.is_promoted else "white" for row, _ in points],
+        edgecolors=colour,
+        linewidths=1.1,
+        alpha=[1.0 if (row.n_mature or 0) >= PerformanceRule().min_mature else 0.35 for row, _ in points],
+        zorder=3,
+    )
 
 
 def _label(of: PolicySummary) -> str:

@@ -10,7 +10,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import msgspec
@@ -20,10 +20,10 @@ from ml.bundle.feature_rows import model_columns
 from ml.decisions.problems import Violation
 from serving.access.caller import Caller
 from serving.batches.body import MEDIA_TYPES, TableRequest, checked_rows, read_body
-from serving.batches.wire import BatchStatus, batch_status
+from serving.batches.wire import BatchStatus, batch_location
 from serving.deployed.deployment_watch import DeploymentWatch
 from serving.deployed.served_model import ServedDeployment
-from serving.http.clock import utc_now
+from serving.http.clock import in_utc, utc_now
 from serving.http.json_body import media_type
 from serving.http.problems import (
     BatchConflict,
@@ -34,6 +34,8 @@ from serving.http.problems import (
     UnknownBatch,
     unknown_cursor,
 )
+from serving.http.public_text import without_paths
+from serving.http.wire import ModelVersion
 from serving.options import ServingOptions
 from serving.scoring.decision_ids import is_decision_id, new_decision_id
 from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates, State
@@ -58,19 +60,11 @@ _Found = TypeVar("_Found")
 class BatchService:
     """The batches of one home; callers see their own, ``admin`` all."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        deployments: DeploymentWatch,
-        options: ServingOptions,
-        clock: Callable[[], datetime] = utc_now,
-    ):
+    def __init__(self, settings: Settings, *, deployments: DeploymentWatch, options: ServingOptions):
         self._settings = settings
         self._states = BatchStates(settings)
         self._deployments = deployments
         self._options = options
-        self._clock = clock
         self._reading = asyncio.Lock()
         self._bodies: Counter[str] = Counter()
 
@@ -147,7 +141,31 @@ class BatchService:
 
     def status(self, batch: Batch) -> BatchStatus:
         """What callers see of a batch."""
-        return batch_status(batch, self._settings.home)
+        done = batch.n_done / batch.n_rows if batch.n_rows else 0.0
+        has_succeeded = batch.state == "succeeded"
+        model = None
+        if batch.model_name is not None and batch.model_version is not None and batch.feature_version is not None:
+            model = ModelVersion(batch.model_name, batch.model_version, batch.feature_version)
+        return BatchStatus(
+            batch_id=batch.batch_id,
+            state=batch.state,
+            share_done=1.0 if has_succeeded else round(done, 4),
+            n_rows=batch.n_rows,
+            n_done=batch.n_done,
+            n_scored=batch.n_scored,
+            n_refused=batch.n_refused,
+            attempt=batch.attempt,
+            is_cancelling=batch.is_cancelling,
+            table=batch.request.table,
+            reason=without_paths(batch.reason, self._settings.home) if batch.reason is not None else None,
+            created_at=batch.created_at.replace(tzinfo=UTC),
+            started_at=in_utc(batch.started_at),
+            ended_at=in_utc(batch.ended_at),
+            model=model,
+            lake_snapshot=batch.lake_snapshot,
+            run_id=batch.run_id,
+            results=f"{batch_location(batch.batch_id)}/results" if has_succeeded else None,
+        )
 
     async def page(
         self, caller: Caller, *, state: State | None, cursor: str | None, limit: int
@@ -209,7 +227,7 @@ class BatchService:
     def _take_rows(
         self, rows: Iterable[Any], request: BatchRequest, served: ServedDeployment, batch_id: str
     ) -> BatchRequest:
-        checked = checked_rows(rows, served.request_schema, self._clock())
+        checked = checked_rows(rows, served.request_schema, utc_now())
         BatchFiles(self._settings, batch_id).write_rows(checked)
         return request
 

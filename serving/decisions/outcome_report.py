@@ -1,9 +1,8 @@
 """Outcome reports: how an application ended; a repeated report has no further effect."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -67,18 +66,10 @@ def outcome_id(source: str, report: Mapping[str, Any], key: tuple[str, str] | No
 class OutcomeService:
     """Keeps reports in the decision log, which feeds ``serving.reported_outcomes``."""
 
-    def __init__(
-        self,
-        *,
-        deployments: DeploymentWatch,
-        outbox: Outbox,
-        decisions: DecisionReader,
-        clock: Callable[[], datetime] = utc_now,
-    ):
+    def __init__(self, *, deployments: DeploymentWatch, outbox: Outbox, decisions: DecisionReader):
         self._deployments = deployments
         self._outbox = outbox
         self._decisions = decisions
-        self._clock = clock
 
     async def report(self, body: Any, caller: Caller, idempotency_key: str | None = None) -> OutcomeReceipt:
         """Store a report; raises InvalidRequest, or Unavailable if it could not be stored.
@@ -86,7 +77,7 @@ class OutcomeService:
         Raises UnknownApplication if callers see only their own decisions, and this one has none about it.
         """
         report = OUTCOME_REPORT.validate(body)
-        now = self._clock()
+        now = utc_now()
         violation = future_violation("outcome_at", report["outcome_at"], now)
         if violation is not None:
             raise invalid((violation,))
@@ -104,5 +95,5 @@ class OutcomeService:
             caller_id=caller.caller_id,
             caller_name=caller.name,
         )
-        await self._outbox.add_outcome(outcome)
+        await self._outbox.add(outcome)
         return OutcomeReceipt(outcome_id=outcome.outcome_id, application_id=outcome.application_id)

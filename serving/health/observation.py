@@ -7,7 +7,7 @@ They are facts of the home: served versions, outbox, online store, last drift. F
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -39,14 +39,12 @@ class Observation:
         store: OnlineStore,
         outbox: Outbox,
         readiness: ReadinessCheck,
-        clock: Callable[[], datetime] = utc_now,
     ):
         self._settings = settings
         self._deployments = deployments
         self._store = store
         self._outbox = outbox
         self._readiness = readiness
-        self._clock = clock
         self._drift: tuple[VersionDrift, ...] = ()
         self._drift_stamp: tuple[str, int, int] | None = None
 
@@ -159,7 +157,7 @@ class Observation:
         n_postponed = sum(batch.n_postponed > 0 for batch in queued)
         waiting.add_metric(["new"], len(queued) - n_postponed)
         waiting.add_metric(["postponed"], n_postponed)
-        now = self._clock().replace(tzinfo=None)
+        now = utc_now()
         lag.add_metric([], max((now - batch.created_at).total_seconds() for batch in queued) if queued else 0.0)
         yield from (waiting, lag)
 
@@ -172,7 +170,7 @@ class Observation:
         except OnlineStoreUnavailable:
             found = {}
         for source, fresh in found.items():
-            age.add_metric([source], (self._clock() - fresh.as_of).total_seconds())
+            age.add_metric([source], (utc_now() - fresh.as_of).total_seconds())
         return iter([age])
 
 

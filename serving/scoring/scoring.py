@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -90,7 +90,6 @@ class ScoringService:
         metrics: Metrics,
         batch_rows: int,
         history_policy: HistoryPolicy,
-        clock: Callable[[], datetime] = utc_now,
     ):
         self._deployments = deployments
         self._store = store
@@ -99,7 +98,6 @@ class ScoringService:
         self._metrics = metrics
         self._batch = application_list_schema(batch_rows)
         self._policy = history_policy
-        self._clock = clock
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def score(self, body: Any, channel: Channel) -> ScoredApplication:
@@ -211,7 +209,7 @@ class ScoringService:
         deployment = model.deployment
         failure = ScoringFailure(
             failure_id=new_decision_id(),
-            failed_at=self._clock(),
+            failed_at=utc_now(),
             source=deployment.source,
             model_name=deployment.model_name,
             model_version=deployment.model_version,
@@ -224,12 +222,12 @@ class ScoringService:
         )
         if role == "challenger":  # a champion's failure is the answer
             log.error("challenger failed", extra={"model": model.name, "error": type(error).__name__})
-        await self._outbox.add_failure(failure)
+        await self._outbox.add(failure)
 
     async def _look_up(self, served: ServedDeployment, requests: Requests, channel: Channel) -> LookUp:
         """Read all versions' records at one moment; raises InvalidRequest for a time in the future."""
         given: datetime | None = requests.champion["decided_at"]
-        violation = future_violation("decided_at", given, self._clock()) if given is not None else None
+        violation = future_violation("decided_at", given, utc_now()) if given is not None else None
         if violation is not None:
             raise invalid((violation,))
         keys = {served.champion.name: served.champion.keys(requests.champion)}
@@ -240,7 +238,7 @@ class ScoringService:
             found = await find_records(self._store, keys.values(), self._policy)
         except OnlineStoreUnavailable as error:
             found, away = Found({}, "unavailable"), error
-        return LookUp(keys, found, self._policy, given is not None, given or self._clock(), channel, away)
+        return LookUp(keys, found, self._policy, given is not None, given or utc_now(), channel, away)
 
 
 def _shadowed(
