@@ -38,12 +38,6 @@ class FeatureMismatch:
     n_rows: int = 0
     examples: list[str] = field(default_factory=list)
 
-    def add(self, application_id: object, offline: object, online: object) -> None:
-        """Count a row."""
-        self.n_rows += 1
-        if len(self.examples) < _MOST_EXAMPLES:
-            self.examples.append(f"{application_id}: offline {offline!r}, online {online!r}")
-
 
 @dataclass
 class Parity:
@@ -56,7 +50,10 @@ class Parity:
 
     def add(self, feature: str, application_id: object, offline: object, online: object) -> None:
         """Count a feature that differs in a row."""
-        self.mismatches.setdefault(feature, FeatureMismatch(feature)).add(application_id, offline, online)
+        found = self.mismatches.setdefault(feature, FeatureMismatch(feature))
+        found.n_rows += 1
+        if len(found.examples) < _MOST_EXAMPLES:
+            found.examples.append(f"{application_id}: offline {offline!r}, online {online!r}")
 
     @property
     def evidence(self) -> ParityEvidence:

@@ -97,10 +97,6 @@ class Evaluation:
             return None
         return self.overall("test", CHAMPION), self.comparisons[CHAMPION]
 
-    def models(self, split: Split) -> tuple[str, ...]:
-        """The models measured on a split, the candidate first."""
-        return tuple(row.model for row in self.measured if row.split == split and row.month is None)
-
     def to_rows(self) -> list[dict[str, Any]]:
         """One flat record per split × month (None: all) × model; missing figures are None."""
         return [

@@ -7,12 +7,10 @@ The functions below the rules say why a judged month needs a new training.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final, Literal, NamedTuple
-
-from ml.judging.metrics import candidate_on_test
+from typing import Final, Literal, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -107,19 +105,6 @@ class SkewRule:
         return self.stale_history_share if of_any_column and n_decisions >= self.min_decisions else None
 
 
-class PromotedAuc(NamedTuple):
-    """A model's AUC at promotion, and the lower end of its 95 % interval."""
-
-    value: float
-    low: float
-
-    @classmethod
-    def of(cls, metrics: Mapping[str, Any]) -> "PromotedAuc":
-        """Of a bundle's ``metrics.json``."""
-        found = candidate_on_test(metrics)
-        return cls(found["auc"], found["auc_low"])
-
-
 class PerformanceVerdict(NamedTuple):
     """A month's limits, and whether its mature decisions keep them; no limits for a month that is not judged."""
 
@@ -153,17 +138,17 @@ class PerformanceRule:
         auc: float | None,
         default_rate: float,
         mean_probability: float,
-        tested: PromotedAuc | None = None,
+        tested_low: float | None = None,
     ) -> PerformanceVerdict:
-        """Judge a month; ``tested``: the AUC of the version that decided, None if only the floor counts.
+        """Judge a month; ``tested_low``: lower end of the version's AUC in its test, None if only the floor counts.
 
         >>> month = {"n_mature": 900, "n_defaults": 90, "default_rate": 0.1, "mean_probability": 0.1}
-        >>> PerformanceRule().judge(auc=0.60, tested=PromotedAuc(0.70, 0.68), **month)[::2]
+        >>> PerformanceRule().judge(auc=0.60, tested_low=0.68, **month)[::2]
         (0.66, True)
         """
         if n_mature < self.min_mature or n_defaults < self.min_defaults:
             return PerformanceVerdict()
-        auc_limit = self.min_auc if tested is None else max(self.min_auc, tested.low - self.auc_decay)
+        auc_limit = self.min_auc if tested_low is None else max(self.min_auc, tested_low - self.auc_decay)
         rate_limit = self.max_rate_ratio * mean_probability
         is_off_level = default_rate > rate_limit
         return PerformanceVerdict(

@@ -8,7 +8,7 @@ import duckdb
 import numpy as np
 
 from ml.judging.metrics import measure
-from ml.monitoring.limits import PerformanceRule, PromotedAuc
+from ml.monitoring.limits import PerformanceRule
 from ml.monitoring.samples import MonitoredModel, decisions_of
 from ml.monitoring.tables import replace_months
 from warehouse.lake.connection import connect
@@ -50,9 +50,9 @@ class Performance:
 
 
 def record_performance(
-    settings: Settings, model: MonitoredModel, *, tested: PromotedAuc | None = None
+    settings: Settings, model: MonitoredModel, *, tested_low: float | None = None
 ) -> tuple[Performance, ...]:
-    """One row per month with a mature decision; ``tested``: the version's own AUC, which limits the month's.
+    """One row per month with a mature decision; ``tested_low``: as in :meth:`PerformanceRule.judge`.
 
     A label is the warehouse's mature one (``training.lbl_default``), else the application's last outcome reported over
     HTTP. Every decision counts, including a second one on the same application. Updates
@@ -61,7 +61,7 @@ def record_performance(
     where, parameters = decisions_of(model, None)
     with connect(settings) as con:
         labelled = _LABELLED.format(decisions=model.decisions, where=where)
-        rows = measure_labelled(con, labelled, parameters, tested=tested)
+        rows = measure_labelled(con, labelled, parameters, tested_low=tested_low)
     replace_months(settings, "monitoring.model_performance", model, rows)
     return rows
 
@@ -71,7 +71,7 @@ def measure_labelled(
     labelled: str,
     parameters: Sequence[object] = (),
     *,
-    tested: PromotedAuc | None = None,
+    tested_low: float | None = None,
 ) -> tuple[Performance, ...]:
     """One row per month with a labelled decision.
 
@@ -97,7 +97,7 @@ def measure_labelled(
             auc=figures["auc"],
             default_rate=measured.default_rate,
             mean_probability=measured.mean_probability,
-            tested=tested,
+            tested_low=tested_low,
         )
         n_decisions = int(found["n_decisions"][start])
         rows.append(Performance(month=month, n_decisions=n_decisions, **counts, **figures, **verdict._asdict()))

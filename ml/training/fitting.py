@@ -105,7 +105,6 @@ class Candidate(CalibratedModel):
     source: str
     snapshot: int
     training_set_sha256: str
-    contract_version: str
     settings: TrainingSettings
     model: FittedModel
     policy: Policy
@@ -143,7 +142,6 @@ def train(training_set: TrainingSet, contract: FeatureContract, settings: Traini
         source=training_set.source,
         snapshot=training_set.snapshot,
         training_set_sha256=training_set.sha256,
-        contract_version=contract.version,
         settings=settings,
         design_matrix=design_matrix,
         model=model,

@@ -9,8 +9,8 @@ import duckdb
 import numpy as np
 
 from ml.bundle.feature_rows import offline_frame
+from ml.judging.metrics import candidate_on_test
 from ml.monitoring.drift import compare_features, compare_scores
-from ml.monitoring.limits import PromotedAuc
 from ml.monitoring.performance import Performance, measure_labelled
 from ml.monitoring.samples import CURRENT, REFERENCE, present
 from ml.training.training_set import TrainingSet
@@ -195,7 +195,7 @@ def _performance(
         f"where decisions.run = $1 and decisions.source = $2 and decisions.policy = $3 "
         + ("and decisions.champion = $4" if of_champion else ""),
         [*key, of_champion.fingerprint] if of_champion else key,
-        tested=PromotedAuc.of(of_champion.bundle.metrics) if of_champion else None,
+        tested_low=candidate_on_test(of_champion.bundle.metrics)["auc_low"] if of_champion else None,
     )
 
 

@@ -51,8 +51,12 @@ class Observation:
     async def told(self) -> list[Metric]:
         """The current metrics; a few milliseconds with a store in the home."""
         status = (await self._readiness.check()).status
+        text = "Whether this API can score, as /readyz says: 1 for the status that holds"
+        readiness = GaugeMetricFamily("loanlake_readiness", text, labels=["status"])
+        for word in get_args(ReadinessWord):
+            readiness.add_metric([word], word == status)
         return [
-            *_readiness(status),
+            readiness,
             *self._served(),
             *self._measured_drift(),
             *self._backlog(),
@@ -172,14 +176,3 @@ class Observation:
         for source, fresh in found.items():
             age.add_metric([source], (utc_now() - fresh.as_of).total_seconds())
         return iter([age])
-
-
-def _readiness(status: ReadinessWord) -> Iterator[Metric]:
-    readiness = GaugeMetricFamily(
-        "loanlake_readiness",
-        "Whether this API can score, as /readyz says: 1 for the status that holds",
-        labels=["status"],
-    )
-    for word in get_args(ReadinessWord):
-        readiness.add_metric([word], word == status)
-    yield readiness

@@ -37,35 +37,6 @@ class Listed:
     problem: str = ""
 
 
-class RecentDecisions:
-    """From the outbox, or the lake if it is empty; one query at a time."""
-
-    def __init__(self, settings: Settings):
-        self._settings = settings
-        self._turn = asyncio.Lock()
-        self._of_lake: tuple[float, Sequence[FoundDecision]] | None = None
-
-    async def newest(self, only_of: str | None) -> Listed:
-        """The newest decisions, of all or one caller, or why they cannot be read."""
-        async with self._turn:
-            try:
-                found = await asyncio.to_thread(self._find, only_of)
-            except (sqlite3.Error, OSError, LoanlakeError) as error:
-                reason = without_paths(str(error), self._settings.home)
-                return Listed(problem=f"Recent decisions cannot be read: {reason}")
-        return Listed(found)
-
-    def _find(self, only_of: str | None) -> Sequence[Decision | FoundDecision]:
-        if only_of is not None:
-            return search_decisions(self._settings, DecisionQuery(n_rows=_N_RECENT, caller_id=only_of))
-        found = decision_log.newest_in_outbox(self._settings, _N_RECENT)
-        if found:
-            return found
-        if self._of_lake is None or time.monotonic() - self._of_lake[0] > _LAKE_SECONDS:
-            self._of_lake = time.monotonic(), decision_log.newest_in_lake(self._settings, _N_RECENT)
-        return self._of_lake[1]
-
-
 class OverviewPage:
     """Collects the content, in a thread, without anything that scores wait for."""
 
@@ -83,8 +54,9 @@ class OverviewPage:
         self._readiness = readiness
         self._approvals = approvals
         self._decisions = decisions
-        self._recent = RecentDecisions(settings)
         self._started_at = utc_now()
+        self._turn = asyncio.Lock()
+        self._of_lake: tuple[float, Sequence[FoundDecision]] | None = None
 
     async def overview(self, caller: Caller) -> dict[str, Any]:
         """The parts that the caller may see; an unreadable part is shown as such, never raised.
@@ -104,7 +76,7 @@ class OverviewPage:
             "canary": challenger if served is not None and served.mode == "canary" else None,
             "changes": changes,
             "waiting": await self._waiting() if caller.may("approve") else None,
-            "recent": await self._recent.newest(self._decisions.only_of(caller)) if caller.may("decisions") else None,
+            "recent": await self._recent(self._decisions.only_of(caller)) if caller.may("decisions") else None,
         }
 
     def _read_files(self) -> tuple[Challenger | None, Sequence[Change]]:
@@ -124,6 +96,27 @@ class OverviewPage:
         served = next((each.version for each in known if each.state == "served"), 0)
         newer = [each for each in known if each.state in ("waiting", "refused", "approved") and each.version > served]
         return Listed(newer[:_N_WAITING])
+
+    async def _recent(self, only_of: str | None) -> Listed:
+        """The newest decisions, of all or one caller, or why they cannot be read; one query at a time."""
+        async with self._turn:
+            try:
+                found = await asyncio.to_thread(self._newest, only_of)
+            except (sqlite3.Error, OSError, LoanlakeError) as error:
+                reason = without_paths(str(error), self._settings.home)
+                return Listed(problem=f"Recent decisions cannot be read: {reason}")
+        return Listed(found)
+
+    def _newest(self, only_of: str | None) -> Sequence[Decision | FoundDecision]:
+        """From the outbox, or the lake if it is empty."""
+        if only_of is not None:
+            return search_decisions(self._settings, DecisionQuery(n_rows=_N_RECENT, caller_id=only_of))
+        found = decision_log.newest_in_outbox(self._settings, _N_RECENT)
+        if found:
+            return found
+        if self._of_lake is None or time.monotonic() - self._of_lake[0] > _LAKE_SECONDS:
+            self._of_lake = time.monotonic(), decision_log.newest_in_lake(self._settings, _N_RECENT)
+        return self._of_lake[1]
 
 
 def _duration(seconds: float) -> str:

@@ -23,6 +23,7 @@ from serving.http.body_schema import MOST_SUGGESTED, invalid, naive_utc
 from serving.http.clock import future_violation, utc_now, wrong_time
 from serving.http.problems import InvalidRequest, KeyReused, NotScorable, Problem, StaleHistory, Unavailable
 from serving.http.wire import ScoredApplication, ScoreList, ScoreListRow
+from serving.options import ServingOptions
 from serving.scoring.decide import answer_again, decide
 from serving.scoring.decision_ids import key_id, new_decision_id
 from serving.scoring.outbox import Outbox
@@ -88,16 +89,15 @@ class ScoringService:
         outbox: Outbox,
         shadows: ShadowScorer,
         metrics: Metrics,
-        batch_rows: int,
-        history_policy: HistoryPolicy,
+        options: ServingOptions,
     ):
         self._deployments = deployments
         self._store = store
         self._outbox = outbox
         self._shadows = shadows
         self._metrics = metrics
-        self._batch = application_list_schema(batch_rows)
-        self._policy = history_policy
+        self._batch = application_list_schema(options.batch_rows)
+        self._policy = options.history
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def score(self, body: Any, channel: Channel) -> ScoredApplication:
