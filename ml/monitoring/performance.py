@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -78,7 +79,7 @@ def measure_labelled(
     ``labelled``: a query of ``month``, ``p`` (the probability given) and ``is_default`` (null if unknown), one row per
     decision.
     """
-    found = con.execute(
+    found: dict[str, Any] = con.execute(
         f"select month, count(*) over (partition by month) as n_decisions, p, is_default from ({labelled}) "
         # sums in a fixed order have the same last digits in every run
         "qualify is_default is not null order by month, p, is_default",
@@ -91,7 +92,7 @@ def measure_labelled(
         # no measure kept here depends on the cut-off
         measured = measure(found["is_default"][of_month], found["p"][of_month], cut_off=1.0)
         figures = {name: value for name, value in measured.to_dict().items() if name in _MEASURES}
-        counts = {"n_mature": measured.n, "n_defaults": measured.n_defaults}
+        counts: dict[str, Any] = {"n_mature": measured.n, "n_defaults": measured.n_defaults}
         verdict = PerformanceRule().judge(
             **counts,
             auc=figures["auc"],

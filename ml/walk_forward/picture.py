@@ -61,6 +61,8 @@ _PANELS: Final[Mapping[str, Callable[[WalkedMonth], float | None]]] = {
 def _line(
     axes: "Axes", rows: Sequence[WalkedMonth], value: Callable[[WalkedMonth], float | None], policy: RetrainingPolicy
 ) -> None:
+    from matplotlib.colors import to_rgba
+
     colour, style, width = _STYLES[policy]
     points = [(row, found) for row in rows if (found := value(row)) is not None]
     axes.plot(
@@ -71,14 +73,16 @@ def _line(
         linestyle=style,
         alpha=0.5,
     )
+    min_mature = PerformanceRule().min_mature
+    alphas = [1.0 if (row.n_mature or 0) >= min_mature else 0.35 for row, _ in points]
+    fills = [colour if row.is_promoted else "white" for row, _ in points]
     axes.scatter(
         _dates(row for row, _ in points),
         [found for _, found in points],
         s=[26 if row.is_promoted else 14 for row, _ in points],
-        facecolors=[colour if row.is_promoted else "white" for row, _ in points],
-        edgecolors=colour,
+        facecolors=[to_rgba(fill, alpha) for fill, alpha in zip(fills, alphas, strict=True)],
+        edgecolors=[to_rgba(colour, alpha) for alpha in alphas],
         linewidths=1.1,
-        alpha=[1.0 if (row.n_mature or 0) >= PerformanceRule().min_mature else 0.35 for row, _ in points],
         zorder=3,
     )
 
