@@ -73,7 +73,8 @@ def _write(
         "model_version": model.version,
         "measured_at": datetime.now(UTC).replace(tzinfo=None),
     }
-    complete, (where, owner) = [{**row, **stamp} for row in rows], decisions_of(model, None)
+    complete = [{**row, **stamp} for row in rows]
+    where, owner = decisions_of(model, None)
     with writer(f"measure {table} of {model.name} version {model.version}", settings) as con:
         con.execute("begin")
         con.execute(f"delete from {table} where {where} and list_contains($4::date[], month)", [*owner, list(months)])

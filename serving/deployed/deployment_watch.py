@@ -94,10 +94,10 @@ class DeploymentWatch:
         return ServedDeployment(champion, challenger, wanted.challenger.mode, wanted.challenger.share), None
 
     def _loaded(self, wanted: Deployment) -> ServedModel:
-        models = [model for _, model, _ in self.deployment.traffic()] if self.deployment is not None else []
-        return next((model for model in models if model.deployment == wanted), None) or self._load(
-            self._settings, wanted
-        )
+        for _, model, _ in self.deployment.traffic() if self.deployment is not None else ():
+            if model.deployment == wanted:
+                return model
+        return self._load(self._settings, wanted)
 
     def _refuse(self, reason: str | None) -> None:
         self._metrics.refused_deployment.set(reason is not None)

@@ -37,7 +37,7 @@ class Problem(ProblemDetailsException):
         headers: dict[str, str] | None = None,
         extra: dict[str, Any] | None = None,
     ):
-        kind, wait = self.kind, retry_after_seconds or self.usual_wait
+        kind, wait = self.kind, self.usual_wait if retry_after_seconds is None else retry_after_seconds
         if wait is not None:
             headers = {"Retry-After": str(wait)}
         super().__init__(
