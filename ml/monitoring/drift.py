@@ -218,7 +218,7 @@ def _figures(row: Mapping[str, Any], reference_months: Sequence[float] | None = 
         "ks": ks,
         "ks_p_value": None if ks is None else ks_p_value(ks, row["n_present_reference"], row["n_present_current"]),
         "is_drifted": limit is not None and row["psi"] > limit,
-        "is_severe": _RULE.is_severe(row["psi"], limit),
+        "is_severe": limit is not None and row["psi"] >= _RULE.severe_times * limit,
     }
 
 

@@ -66,10 +66,6 @@ class DriftRule:
         n_as_far = math.floor(self.among_months * (len(reference_months) + 1)) - 1
         return None if n_as_far < 0 else max(limit, sorted(reference_months, reverse=True)[n_as_far])
 
-    def is_severe(self, psi: float, limit: float | None) -> bool:
-        """Whether the index is far beyond its limit; never where there is none."""
-        return limit is not None and psi >= self.severe_times * limit
-
     def missing_share_limit(
         self, reference: float, current: float, *, n_reference: int, n_current: int
     ) -> float | None:

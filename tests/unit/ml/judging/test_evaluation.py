@@ -95,7 +95,7 @@ def test_a_month_without_a_default_stays_in_the_table(candidate: Candidate, trai
     frame = training_set.frame.copy()
     frame.loc[frame["decided_at"].dt.strftime("%Y-%m") == "2021-06", "is_default"] = False
 
-    rows = evaluate(candidate, replace(training_set, frame=frame)).to_rows()
+    rows = evaluate(candidate, replace(training_set, frame=frame)).to_dict()["measured"]
 
     june = next(row for row in rows if row["month"] == "2021-06" and row["model"] == "candidate")
     assert (june["n_defaults"], june["auc"], june["recall"]) == (0, None, None)
