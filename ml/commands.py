@@ -32,17 +32,7 @@ def promote(*, version: int, reason: str, by: str, lender: str | None) -> None:
         loanlake model promote 3 --reason "Compared in shadow for two weeks, minutes 2026-11"
         loanlake model promote 1 --lender lending_club --reason "Goes live today"
     """
-    from ml.registry.deployment import read_deployment
-    from ml.rollout.promotion import promote as promote_version
-
-    settings = Settings.from_environment()
-    chosen = settings.chosen_lender(lender)
-    before = read_deployment(settings, chosen)
-    deployment = promote_version(settings, version, source=chosen, by=by, why=reason)
-    if deployment == before:
-        click.echo(f"{_named(deployment)} is already served; nothing was changed or recorded")
-        return
-    _print_served(deployment)
+    _promote(version, lender, by=by, why=reason, unchanged="nothing was changed or recorded")
 
 
 @click.command()
@@ -66,8 +56,6 @@ def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple
         loanlake model approve 9 --override brier_beats_base_rate --reason "Test months hold the shock"
     """
     from ml.registry.approval import approve as approve_version
-    from ml.registry.deployment import read_deployment
-    from ml.rollout.promotion import promote as promote_version
 
     settings = Settings.from_environment()
     approved = approve_version(settings, version, source=lender, reason=reason, overrides=overrides, serve=serve, by=by)
@@ -78,12 +66,8 @@ def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple
             f"{approved.source} --reason …` serves it immediately"
         )
         return
-    before = read_deployment(settings, approved.source)
-    deployment = promote_version(settings, version, source=approved.source, by=by, why=approved.why)
-    if deployment == before:
-        click.echo(f"{_named(deployment)} is already served; nothing was changed but that your approval is recorded")
-        return
-    _print_served(deployment)
+    unchanged = "nothing was changed but that your approval is recorded"
+    _promote(version, approved.source, by=by, why=approved.why, unchanged=unchanged)
 
 
 @click.command()
@@ -279,6 +263,20 @@ def move_canary(*, by: str, lender: str | None) -> None:
 
     settings = Settings.from_environment()
     _print_canary(move(settings, settings.chosen_lender(lender), by=by))
+
+
+def _promote(version: int, lender: str | None, *, by: str, why: str, unchanged: str) -> None:
+    from ml.registry.deployment import read_deployment
+    from ml.rollout.promotion import promote as promote_version
+
+    settings = Settings.from_environment()
+    chosen = settings.chosen_lender(lender)
+    before = read_deployment(settings, chosen)
+    deployment = promote_version(settings, version, source=chosen, by=by, why=why)
+    if deployment == before:
+        click.echo(f"{_named(deployment)} is already served; {unchanged}")
+    else:
+        _print_served(deployment)
 
 
 def _print_canary(verdict: "Verdict") -> None:

@@ -15,11 +15,10 @@ from serving.access.guards import ANY, OPEN, SCOPE, Authentication, BoundLenders
 from serving.access.keys import KeyRing, KeyStore
 from serving.batches.body import TABLE_SCHEMA
 from serving.controllers.batches import BatchesController
-from serving.controllers.decisions import DecisionsController
+from serving.controllers.decisions import DecisionsController, OutcomesController
 from serving.controllers.health import HealthController, metrics_page
 from serving.controllers.models import ModelController, ModelsController
 from serving.controllers.openapi import openapi_config
-from serving.controllers.outcomes import OutcomesController
 from serving.controllers.scores import ScoresController
 from serving.decisions.outcome_report import OUTCOME_REPORT
 from serving.deployed.approvals import APPROVAL_REQUEST

@@ -82,8 +82,13 @@ class _Run:
 
     def _score(self) -> None:
         settings, batch, files = self._settings, self._batch, self._files
-        deployment = _champion(settings, batch.request.source)
-        bundle = load_registered(settings, deployment.source, deployment.model_version)
+        lender = batch.request.source
+        deployment = read_deployment(settings, lender)
+        if deployment is None:
+            raise BatchStateError(
+                f"no model of {lender} is deployed: try again once `loanlake run {lender}` has deployed one"
+            )
+        bundle = load_registered(settings, lender, deployment.model_version)
         common = ResultColumns.of(batch.batch_id, deployment)
         self._note(
             model_name=deployment.model_name,
@@ -147,15 +152,6 @@ class _Run:
             ).fetchall()
         self._states.note(batch, n_rows=n_rows, n_done=n_rows, n_scored=n_scored, n_refused=n_rows - n_scored)
         files.decisions.unlink(missing_ok=True)
-
-
-def _champion(settings: Settings, lender: str) -> Deployment:
-    deployment = read_deployment(settings, lender)
-    if deployment is None:
-        raise BatchStateError(
-            f"no model of {lender} is deployed: try again once `loanlake run {lender}` has deployed one"
-        )
-    return deployment
 
 
 def _require_fields(batch: Batch, fields: str, deployment: Deployment) -> None:

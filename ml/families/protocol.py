@@ -80,13 +80,6 @@ class ServedForm(Model, Protocol):
         """Each column's contribution to a row's raw score, shape (n_columns,); with ``expected`` they sum to it."""
 
 
-class Estimator(Protocol):
-    """Settings that can learn."""
-
-    def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> Model:
-        """Learn from ``train``; ``tune`` may decide when to stop. ``monotone``: each column's direction of risk."""
-
-
 class Family(Protocol):
     """Settings of a model that can be served; ``name`` and ``files`` stand in the bundle's manifest."""
 
@@ -94,7 +87,7 @@ class Family(Protocol):
     files: ClassVar[tuple[str, ...]]
 
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> FittedModel:
-        """As :meth:`Estimator.fit`."""
+        """Learn from ``train``; ``tune`` may decide when to stop. ``monotone``: each column's direction of risk."""
 
     @staticmethod
     def packages() -> dict[str, str]:

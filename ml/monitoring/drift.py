@@ -180,19 +180,14 @@ def ks_p_value(ks: float, n_reference: int, n_current: int) -> float:
     return float(min(max(kstwo.sf(ks, effective), 0.0), 1.0))
 
 
-def chi2_p_value(chi2: float, freedom: int) -> float:
-    """P-value of a chi-squared statistic with this number of degrees of freedom."""
-    from scipy.special import chdtrc
-
-    return float(chdtrc(freedom, chi2))
-
-
 _RULE = DriftRule()
 
 
 def _feature_drift(
     feature: FeatureColumn, row: Mapping[str, Any], reference_months: Sequence[float] | None
 ) -> FeatureDrift:
+    from scipy.special import chdtrc
+
     figures = _figures(row, reference_months)
     reference, current = row["n_missing_reference"] / row["n_reference"], row["n_missing_current"] / row["n_current"]
     limit = _RULE.missing_share_limit(reference, current, n_reference=row["n_reference"], n_current=row["n_current"])
@@ -203,7 +198,7 @@ def _feature_drift(
         feature=feature.name,
         kind=feature.kind,
         chi2=chi2,
-        chi2_p_value=None if chi2 is None else chi2_p_value(chi2, row["chi2_freedom"]),
+        chi2_p_value=None if chi2 is None else float(chdtrc(row["chi2_freedom"], chi2)),
         missing_share_reference=reference,
         missing_share_current=current,
         missing_share_change=current - reference,
@@ -223,7 +218,7 @@ def _figures(row: Mapping[str, Any], reference_months: Sequence[float] | None = 
         "ks": ks,
         "ks_p_value": None if ks is None else ks_p_value(ks, row["n_present_reference"], row["n_present_current"]),
         "is_drifted": limit is not None and row["psi"] > limit,
-        "is_severe": _RULE.is_severe(row["psi"], limit),
+        "is_severe": limit is not None and row["psi"] >= _RULE.severe_times * limit,
     }
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import duckdb
 import numpy as np
 
 from ml.judging.metrics import measure
-from ml.monitoring.limits import PerformanceRule, PromotedAuc
+from ml.monitoring.limits import PerformanceRule
 from ml.monitoring.samples import MonitoredModel, decisions_of
 from ml.monitoring.tables import replace_months
 from warehouse.lake.connection import connect
@@ -50,9 +51,9 @@ class Performance:
 
 
 def record_performance(
-    settings: Settings, model: MonitoredModel, *, tested: PromotedAuc | None = None
+    settings: Settings, model: MonitoredModel, *, tested_low: float | None = None
 ) -> tuple[Performance, ...]:
-    """One row per month with a mature decision; ``tested``: the version's own AUC, which limits the month's.
+    """One row per month with a mature decision; ``tested_low``: as in :meth:`PerformanceRule.judge`.
 
     A label is the warehouse's mature one (``training.lbl_default``), else the application's last outcome reported over
     HTTP. Every decision counts, including a second one on the same application. Updates
@@ -61,7 +62,7 @@ def record_performance(
     where, parameters = decisions_of(model, None)
     with connect(settings) as con:
         labelled = _LABELLED.format(decisions=model.decisions, where=where)
-        rows = measure_labelled(con, labelled, parameters, tested=tested)
+        rows = measure_labelled(con, labelled, parameters, tested_low=tested_low)
     replace_months(settings, "monitoring.model_performance", model, rows)
     return rows
 
@@ -71,14 +72,14 @@ def measure_labelled(
     labelled: str,
     parameters: Sequence[object] = (),
     *,
-    tested: PromotedAuc | None = None,
+    tested_low: float | None = None,
 ) -> tuple[Performance, ...]:
     """One row per month with a labelled decision.
 
     ``labelled``: a query of ``month``, ``p`` (the probability given) and ``is_default`` (null if unknown), one row per
     decision.
     """
-    found = con.execute(
+    found: dict[str, Any] = con.execute(
         f"select month, count(*) over (partition by month) as n_decisions, p, is_default from ({labelled}) "
         # sums in a fixed order have the same last digits in every run
         "qualify is_default is not null order by month, p, is_default",
@@ -91,13 +92,13 @@ def measure_labelled(
         # no measure kept here depends on the cut-off
         measured = measure(found["is_default"][of_month], found["p"][of_month], cut_off=1.0)
         figures = {name: value for name, value in measured.to_dict().items() if name in _MEASURES}
-        counts = {"n_mature": measured.n, "n_defaults": measured.n_defaults}
+        counts: dict[str, Any] = {"n_mature": measured.n, "n_defaults": measured.n_defaults}
         verdict = PerformanceRule().judge(
             **counts,
             auc=figures["auc"],
             default_rate=measured.default_rate,
             mean_probability=measured.mean_probability,
-            tested=tested,
+            tested_low=tested_low,
         )
         n_decisions = int(found["n_decisions"][start])
         rows.append(Performance(month=month, n_decisions=n_decisions, **counts, **figures, **verdict._asdict()))

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any, ClassVar, Protocol
 
-from ml.monitoring.samples import MonitoredModel
+from ml.monitoring.samples import MonitoredModel, decisions_of
 from warehouse.lake.connection import connect, writer
 from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings
@@ -52,11 +52,9 @@ def replace_months(
 
 
 def _stored(settings: Settings, table: str, model: MonitoredModel, columns: Sequence[str]) -> list[dict[str, object]]:
+    where, parameters = decisions_of(model, None)
     with connect(settings) as con:
-        rows = con.execute(
-            f"select {', '.join(columns)} from {table} where source = $1 and model_name = $2 and model_version = $3",
-            [model.source, model.name, model.version],
-        ).fetchall()
+        rows = con.execute(f"select {', '.join(columns)} from {table} where {where}", parameters).fetchall()
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
@@ -76,13 +74,10 @@ def _write(
         "measured_at": datetime.now(UTC).replace(tzinfo=None),
     }
     complete = [{**row, **stamp} for row in rows]
+    where, owner = decisions_of(model, None)
     with writer(f"measure {table} of {model.name} version {model.version}", settings) as con:
         con.execute("begin")
-        con.execute(
-            f"delete from {table} where source = $1 and model_name = $2 and model_version = $3 "
-            "and list_contains($4::date[], month)",
-            [model.source, model.name, model.version, list(months)],
-        )
+        con.execute(f"delete from {table} where {where} and list_contains($4::date[], month)", [*owner, list(months)])
         if complete:
             # one statement: the lake writes a file for each insert
             con.register("measured", pa.Table.from_pylist(complete))

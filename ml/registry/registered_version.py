@@ -24,7 +24,7 @@ from warehouse.files.turns import file_turn
 from warehouse.settings import Settings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RegisteredVersion:
     """A version of a source's model; ``refused_by`` names the gates that refused it, ``gate_messages`` says why.
 
@@ -39,9 +39,9 @@ class RegisteredVersion:
     run_id: str
     fingerprint: str
     digests: tuple[str, ...]
-    passed_gates: tuple[str, ...]
-    refused_by: tuple[str, ...]
-    gate_messages: tuple[str, ...]
+    passed_gates: tuple[str, ...] = ()
+    refused_by: tuple[str, ...] = ()
+    gate_messages: tuple[str, ...] = ()
     lake_snapshot: int
     created_at: datetime
     archived: bool = False
@@ -58,9 +58,6 @@ class RegisteredVersion:
             run_id=run_id,
             fingerprint=lineage.fingerprint,
             digests=(bundle.digest,),
-            passed_gates=(),
-            refused_by=(),
-            gate_messages=(),
             lake_snapshot=lineage.lake_snapshot,
             created_at=datetime.now(UTC),
         )

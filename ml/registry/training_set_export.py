@@ -4,9 +4,7 @@ A file gets its name only when every row is in it and the hash is equal; until t
 removes it.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +17,7 @@ from ml.registry.registered_version import get_version, load_registered
 from ml.training.training_set import ContentHash, statement_now, stream_training_set, training_table
 from warehouse.decision_log.json_text import plain
 from warehouse.errors import LakeError, SettingError, TrainingSetError
+from warehouse.files.drafts import draft_file
 from warehouse.lake.connection import connect
 from warehouse.lake.training_rows import is_kept
 from warehouse.settings import Settings
@@ -63,7 +62,11 @@ def export_training_set(
         _require_writable(to)
     name = get_version(settings, source, version).name
     lineage, digest, n_rows = load_registered(settings, source, version).lineage, ContentHash(), 0
-    with connect(settings) as con, _beside(to) as draft:
+    draft = draft_file(to) if to is not None else None
+    with connect(settings) as con, ExitStack() as at_the_end:
+        if draft is not None:
+            # renamed only when every row is in it
+            at_the_end.callback(draft.unlink, missing_ok=True)
         # before the reader: a connection's next query ends the one before
         may_differ = is_kept(con, training_table(lineage.feature_version), lineage.lake_snapshot)
         query = statement_now(con, lineage.source, lineage.feature_version, lineage.lake_snapshot)
@@ -146,16 +149,3 @@ def _open_rows(path: Path, suffix: str, schema: pa.Schema) -> Any:
 
         return CSVWriter(str(path), schema)
     return _JsonRows(path)
-
-
-@contextmanager
-def _beside(path: Path | None) -> Iterator[Path | None]:
-    """A hidden file on the same file system, for an atomic rename; removed in any other case."""
-    if path is None:
-        yield None
-        return
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield draft
-    finally:
-        draft.unlink(missing_ok=True)

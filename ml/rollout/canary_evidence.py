@@ -1,20 +1,19 @@
 """The evidence of a canary's step: champion and challenger side by side, by SQL over scores and failures.
 
 A hash splits applicants, so the groups differ only in version and chance. Each check compares an estimate with a limit,
-by an interval that holds at every look (:mod:`ml.rollout.sequential`).
+by an interval that holds at every look (:func:`half_width`).
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from math import log
+from math import log, sqrt
 from typing import Any, NamedTuple
 
 import duckdb
 
 from ml.monitoring.drift_sql import PSEUDO_COUNT
 from ml.registry.deployment import CanaryPlan, Challenger, Deployment
-from ml.rollout.sequential import half_width
 
 #: Maximum excess over the champion's figures.
 MOST_LATENCY, MOST_ERRORS, MOST_PSI, MOST_SHIFT = 0.20, 0.05, 0.10, 0.15
@@ -245,3 +244,18 @@ def _variance_of_sum(shares: Sequence[float], weights: Sequence[float]) -> float
 def _shares(bins: Sequence[int]) -> list[float]:
     total = sum(bins) + PSEUDO_COUNT * len(bins)
     return [(count + PSEUDO_COUNT) / total for count in bins]
+
+
+def half_width(variance: float, n: int, *, alpha: float, tuned_for: int) -> float:
+    """Half the width of the interval around an estimate from ``n`` observations, which holds at every look.
+
+    Peeking after each decision adds no errors: asymptotic confidence sequences of Waudby-Smith, Arbour, Sinha, Kennedy
+    and Ramdas, "Time-uniform central limit theory and asymptotic confidence sequences", Annals of Statistics 52 (2024),
+    theorem 2.2 with the tuning of appendix B.2.
+
+    ``variance``: of the estimate, about s²/n. ``alpha``: probability that the truth is ever outside, over all looks.
+    ``tuned_for``: number of observations with the narrowest interval, about 1.5 times that of a single look.
+    """
+    rho_squared = (-2 * log(alpha) + log(-2 * log(alpha)) + 1) / tuned_for
+    mixed = n * rho_squared + 1
+    return sqrt(variance * n) * sqrt(2 * mixed / (n * n * rho_squared) * log(sqrt(mixed) / alpha))

@@ -4,13 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ml.registry.approval import (
-    require_approved,
-    require_passed,
-    require_unserved,
-    tag_approval,
-    unserved_approval,
-)
+from ml.registry.approval import require_approved, require_passed, require_unserved, tag_approval, unserved_approval
 from ml.registry.deployment import (
     Deployment,
     deployment_turn,

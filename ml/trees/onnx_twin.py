@@ -9,7 +9,7 @@ with missing values, extremes, and values exactly on thresholds):
 """
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +24,7 @@ _OUTPUTS = [OUTPUT]
 _OPSET, _ML_OPSET, _IR_VERSION = 18, 3, 9
 
 
-class _Nodes(defaultdict[str, list[int | float | str]]):
+class _Nodes(defaultdict[str, Any]):
     """Attribute columns of ai.onnx.ml's TreeEnsembleRegressor, one entry a node (and one a leaf for ``weights``)."""
 
     def add(self, **values: int | float | str) -> None:

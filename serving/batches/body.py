@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 
-from ml.decisions.problems import ProblemDocument, Violation
+from ml.decisions.problems import Violation
 from serving.deployed.deployment_schema import DeploymentSchema
 from serving.deployed.score_request import application_list_schema
 from serving.http.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid, not_a_field
@@ -98,7 +98,12 @@ def checked_rows(rows: Iterable[Any], schema: DeploymentSchema, now: datetime) -
                 raise invalid((late,))
         except InvalidRequest as problem:
             n_refused += 1
-            yield _refused(number, row, problem.document())
+            yield SentRow(
+                row_number=number,
+                application_id=_id(row, "application_id"),
+                borrower_id=_id(row, "borrower_id"),
+                problem=problem.document().to_json(),
+            )
         else:
             yield SentRow(
                 row_number=number,
@@ -206,15 +211,6 @@ def _wrong_number(most_rows: int, found: str) -> InvalidRequest:
     return InvalidRequest(
         f"A batch must hold 1 to {most_rows} rows (LOANLAKE_QUEUED_BATCH_ROWS): found {found}",
         (Violation(field="applications", rule=f"a list of 1 to {most_rows} applications"),),
-    )
-
-
-def _refused(number: int, row: Any, problem: ProblemDocument) -> SentRow:
-    return SentRow(
-        row_number=number,
-        application_id=_id(row, "application_id"),
-        borrower_id=_id(row, "borrower_id"),
-        problem=msgspec.json.encode(problem).decode(),
     )
 
 

@@ -6,6 +6,5 @@ __all__ = [
     "health",
     "models",
     "openapi",
-    "outcomes",
     "scores",
 ]

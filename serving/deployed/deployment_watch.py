@@ -66,7 +66,7 @@ class LenderWatch:
             self._refuse(f"the newest deployment of {self.lender} cannot be served: {error}")
             return
         self.deployment = deployment
-        self._metrics.count_swap(self.lender, "served")
+        self._metrics.swaps[self.lender, "served"].inc()
         for model, roles in deployment.roles():
             self._metrics.begin(model.deployment, roles)
         self._refuse(problem)
@@ -92,10 +92,10 @@ class LenderWatch:
         return ServedDeployment(champion, challenger, wanted.challenger.mode, wanted.challenger.share), None
 
     def _loaded(self, wanted: Deployment) -> ServedModel:
-        models = [model for _, model, _ in self.deployment.traffic()] if self.deployment is not None else []
-        return next((model for model in models if model.deployment == wanted), None) or self._load(
-            self._settings, wanted
-        )
+        for _, model, _ in self.deployment.traffic() if self.deployment is not None else ():
+            if model.deployment == wanted:
+                return model
+        return self._load(self._settings, wanted)
 
     def _refuse(self, reason: str | None) -> None:
         self._metrics.show_refusal(self.lender, is_refused=reason is not None)
@@ -103,7 +103,7 @@ class LenderWatch:
             self.broken = None
             return
         self.broken = Broken(reason, time.monotonic())
-        self._metrics.count_swap(self.lender, "refused")
+        self._metrics.swaps[self.lender, "refused"].inc()
         log.error("deployment refused", extra={"lender": self.lender, "reason": reason})
 
     def _stamp(self) -> _Stamp | None:

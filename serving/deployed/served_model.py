@@ -75,7 +75,11 @@ class ServedModel:
     @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
         """Metrics of it and each baseline on the out-of-time test rows."""
-        return _out_of_time(self.scorer.bundle.metrics)
+        return {
+            row["model"]: {name: value for name, value in row.items() if name not in ("split", "month", "model")}
+            for row in self.scorer.bundle.metrics["measured"]
+            if row["split"] == "test" and row["month"] is None
+        }
 
 
 @dataclass(frozen=True)
@@ -198,14 +202,6 @@ def load_served_model(
     )
     _ = model.usually_known  # read from the bundle now, not by the first request
     return model
-
-
-def _out_of_time(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {
-        row["model"]: {name: value for name, value in row.items() if name not in ("split", "month", "model")}
-        for row in metrics["measured"]
-        if row["split"] == "test" and row["month"] is None
-    }
 
 
 def _described(field: Field, schema: DeploymentSchema) -> InputDescription:

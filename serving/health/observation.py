@@ -7,7 +7,7 @@ They are facts of the home: served versions, outbox, online store, last drift. F
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -39,14 +39,12 @@ class Observation:
         store: OnlineStore,
         outbox: Outbox,
         readiness: ReadinessCheck,
-        clock: Callable[[], datetime] = utc_now,
     ):
         self._settings = settings
         self._deployments = deployments
         self._store = store
         self._outbox = outbox
         self._readiness = readiness
-        self._clock = clock
         #: By lender: the stamp of the file, and what it held.
         self._drift: dict[str, tuple[tuple[int, int], tuple[VersionDrift, ...]]] = {}
 
@@ -104,7 +102,7 @@ class Observation:
                 if served.made(drift.model_name, drift.model_version) is None:
                     continue
                 version = [served.lender, drift.model_name, str(drift.model_version)]
-                month.add_metric(version, _at_midnight(drift).timestamp())
+                month.add_metric(version, datetime.combine(drift.month, datetime.min.time(), UTC).timestamp())
                 measured.add_metric(version, drift.measured_at.timestamp())
                 for figure in drift.figures:
                     psi.add_metric([*version, figure.feature], figure.psi)
@@ -157,7 +155,7 @@ class Observation:
         n_postponed = sum(batch.n_postponed > 0 for batch in queued)
         waiting.add_metric(["new"], len(queued) - n_postponed)
         waiting.add_metric(["postponed"], n_postponed)
-        now = self._clock().replace(tzinfo=None)
+        now = utc_now()
         lag.add_metric([], max((now - batch.created_at).total_seconds() for batch in queued) if queued else 0.0)
         yield from (waiting, lag)
 
@@ -170,7 +168,7 @@ class Observation:
         except OnlineStoreUnavailable:
             found = {}
         for source, fresh in found.items():
-            age.add_metric([source], (self._clock() - fresh.as_of).total_seconds())
+            age.add_metric([source], (utc_now() - fresh.as_of).total_seconds())
         return iter([age])
 
 
@@ -180,19 +178,13 @@ def _readiness(found: Readiness) -> Iterator[Metric]:
         "Whether this API can score, as /readyz says: 1 for the status that holds",
         labels=["status"],
     )
-    for word in get_args(ReadinessWord):
-        readiness.add_metric([word], word == found.status)
-    yield readiness
     of_lender = GaugeMetricFamily(
         "loanlake_lender_readiness",
         "Whether a lender's applications can be scored: 1 for the status that holds",
         labels=["lender", "status"],
     )
-    for lender, state in found.lenders.items():
-        for word in get_args(ReadinessWord):
+    for word in get_args(ReadinessWord):
+        readiness.add_metric([word], word == found.status)
+        for lender, state in found.lenders.items():
             of_lender.add_metric([lender, word], word == state.status)
-    yield of_lender
-
-
-def _at_midnight(drift: VersionDrift) -> datetime:
-    return datetime(drift.month.year, drift.month.month, drift.month.day, tzinfo=UTC)
+    yield from (readiness, of_lender)

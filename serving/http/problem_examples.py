@@ -67,13 +67,10 @@ _USUAL: Mapping[int, problems.Problem | ProblemDocument] = {
 
 def problem_example(status: int, *, scope: str, own: Mapping[int, problems.Problem]) -> dict[str, Any]:
     """A document with that status; ``own``: examples of the operation that differ from the usual ones."""
+    found = own.get(status) or _USUAL.get(status)
     if status == HTTPStatus.FORBIDDEN:
-        refused = problems.NotPermitted(f"Requires the scope {scope!r}: the key 3b1e9a20c4d7 has none", scope=scope)
-        return _plain(msgspec.structs.replace(refused.document(), scope=scope))
-    found = own.get(status) or _USUAL[status]
-    return _plain(found.document() if isinstance(found, problems.Problem) else found)
-
-
-def _plain(document: ProblemDocument) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(document)
-    return plain
+        detail = f"Requires the scope {scope!r}: the key 3b1e9a20c4d7 has none"
+        refused = problems.NotPermitted(detail, scope=scope).document()
+        found = msgspec.structs.replace(refused, scope=scope)
+    document: dict[str, Any] = msgspec.to_builtins(found.document() if isinstance(found, problems.Problem) else found)
+    return document

@@ -37,36 +37,6 @@ class Listed:
     problem: str = ""
 
 
-class RecentDecisions:
-    """From the outbox, or the lake if it is empty; one query at a time."""
-
-    def __init__(self, settings: Settings):
-        self._settings = settings
-        self._turn = asyncio.Lock()
-        self._of_lake: tuple[float, Sequence[FoundDecision]] | None = None
-
-    async def newest(self, only_of: str | None, sources: tuple[str, ...] | None) -> Listed:
-        """The newest decisions, of all or one caller and of all or some lenders, or why they cannot be read."""
-        async with self._turn:
-            try:
-                found = await asyncio.to_thread(self._find, only_of, sources)
-            except (sqlite3.Error, OSError, LoanlakeError) as error:
-                reason = without_paths(str(error), self._settings.home)
-                return Listed(problem=f"Recent decisions cannot be read: {reason}")
-        return Listed(found)
-
-    def _find(self, only_of: str | None, sources: tuple[str, ...] | None) -> Sequence[Decision | FoundDecision]:
-        if only_of is not None or sources is not None:
-            query = DecisionQuery(n_rows=_N_RECENT, caller_id=only_of, sources=sources)
-            return search_decisions(self._settings, query)
-        found = decision_log.newest_in_outbox(self._settings, _N_RECENT)
-        if found:
-            return found
-        if self._of_lake is None or time.monotonic() - self._of_lake[0] > _LAKE_SECONDS:
-            self._of_lake = time.monotonic(), decision_log.newest_in_lake(self._settings, _N_RECENT)
-        return self._of_lake[1]
-
-
 class OverviewPage:
     """Collects the content, in a thread, without anything that scores wait for."""
 
@@ -84,8 +54,9 @@ class OverviewPage:
         self._readiness = readiness
         self._approvals = approvals
         self._decisions = decisions
-        self._recent = RecentDecisions(settings)
         self._started_at = utc_now()
+        self._turn = asyncio.Lock()
+        self._of_lake: tuple[float, Sequence[FoundDecision]] | None = None
 
     async def overview(self, caller: Caller, asked: str | None) -> dict[str, Any]:
         """The parts that the caller may see; an unreadable part is shown as such, never raised.
@@ -111,13 +82,8 @@ class OverviewPage:
             "canary": challenger if served is not None and served.mode == "canary" else None,
             "changes": changes,
             "waiting": await self._waiting(lender) if caller.may("approve") else None,
-            "recent": await self._newest(caller, lender) if caller.may("decisions") else None,
+            "recent": await self._recent(caller, lender) if caller.may("decisions") else None,
         }
-
-    async def _newest(self, caller: Caller, lender: str | None) -> Listed:
-        is_one = len(self._deployments.lenders) < 2 and caller.lenders is None  # no decision need be left out
-        sources = None if is_one else self._decisions.lenders_of(caller, lender)
-        return await self._recent.newest(self._decisions.only_of(caller), sources)
 
     def _read_files(self, lender: str | None) -> tuple[Challenger | None, Sequence[Change]]:
         """The challenger with its plan, and the latest changes; nothing for a damaged file, which the state reports."""
@@ -138,6 +104,30 @@ class OverviewPage:
         served = next((each.version for each in known if each.state == "served"), 0)
         newer = [each for each in known if each.state in ("waiting", "refused", "approved") and each.version > served]
         return Listed(newer[:_N_WAITING])
+
+    async def _recent(self, caller: Caller, lender: str | None) -> Listed:
+        """The newest decisions of a lender, of all or one caller, or why they cannot be read; one query at a time."""
+        is_one = len(self._deployments.lenders) < 2 and caller.lenders is None  # no decision need be left out
+        sources = None if is_one else self._decisions.lenders_of(caller, lender)
+        async with self._turn:
+            try:
+                found = await asyncio.to_thread(self._newest, self._decisions.only_of(caller), sources)
+            except (sqlite3.Error, OSError, LoanlakeError) as error:
+                reason = without_paths(str(error), self._settings.home)
+                return Listed(problem=f"Recent decisions cannot be read: {reason}")
+        return Listed(found)
+
+    def _newest(self, only_of: str | None, sources: tuple[str, ...] | None) -> Sequence[Decision | FoundDecision]:
+        """From the outbox, or the lake if it is empty."""
+        if only_of is not None or sources is not None:
+            query = DecisionQuery(n_rows=_N_RECENT, caller_id=only_of, sources=sources)
+            return search_decisions(self._settings, query)
+        found = decision_log.newest_in_outbox(self._settings, _N_RECENT)
+        if found:
+            return found
+        if self._of_lake is None or time.monotonic() - self._of_lake[0] > _LAKE_SECONDS:
+            self._of_lake = time.monotonic(), decision_log.newest_in_lake(self._settings, _N_RECENT)
+        return self._of_lake[1]
 
 
 def _duration(seconds: float) -> str:

@@ -41,11 +41,7 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "percent": percent,
-        "moment": moment,
-        "iso": iso,
-        "shown": shown,
-        "words": words,
+        **{each.__name__: each for each in (percent, moment, iso, shown, words)},
         "odds": math.exp,
         "signed": lambda number: f"{number:+.2f}".replace("-", "\N{MINUS SIGN}"),
     }

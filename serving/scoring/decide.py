@@ -11,13 +11,7 @@ from ml.decisions.decision import Occasion, decide_columns
 from ml.decisions.freshness import age_text
 from serving.deployed.served_model import ServedModel
 from serving.http.clock import in_utc
-from serving.http.wire import (
-    DecisionSummary,
-    DecisionWord,
-    LoggedDecision,
-    ModelVersion,
-    ScoredApplication,
-)
+from serving.http.wire import DecisionSummary, DecisionWord, LoggedDecision, ModelVersion, ScoredApplication
 from serving.scoring.decision_ids import shadow_decision_id
 from warehouse.decision_log import Decision, FoundDecision, RoleWord, ShadowDecision
 

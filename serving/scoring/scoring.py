@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -23,6 +23,7 @@ from serving.http.body_schema import MOST_SUGGESTED, invalid, naive_utc
 from serving.http.clock import future_violation, utc_now, wrong_time
 from serving.http.problems import InvalidRequest, KeyReused, NotScorable, Problem, StaleHistory, Unavailable
 from serving.http.wire import ScoredApplication, ScoreList, ScoreListRow
+from serving.options import ServingOptions
 from serving.scoring.decide import answer_again, decide
 from serving.scoring.decision_ids import key_id, new_decision_id
 from serving.scoring.outbox import Outbox
@@ -88,18 +89,15 @@ class ScoringService:
         outbox: Outbox,
         shadows: ShadowScorer,
         metrics: Metrics,
-        batch_rows: int,
-        history_policy: HistoryPolicy,
-        clock: Callable[[], datetime] = utc_now,
+        options: ServingOptions,
     ):
         self._deployments = deployments
         self._store = store
         self._outbox = outbox
         self._shadows = shadows
         self._metrics = metrics
-        self._batch = application_list_schema(batch_rows)
-        self._policy = history_policy
-        self._clock = clock
+        self._batch = application_list_schema(options.batch_rows)
+        self._policy = options.history
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def score(self, lender: str | None, body: Any, channel: Channel) -> ScoredApplication:
@@ -207,16 +205,16 @@ class ScoringService:
     def _refusal(self, lender: str, error: OnlineStoreUnavailable | HistoryTooOld) -> Problem:
         """The problem for the caller; also counts it."""
         if isinstance(error, HistoryTooOld):
-            self._metrics.count_history_refusal(lender, "stale")
+            self._metrics.history_refusals[lender, "stale"].inc()
             return StaleHistory(str(error))
-        self._metrics.count_history_refusal(lender, "unavailable")
+        self._metrics.history_refusals[lender, "unavailable"].inc()
         return Unavailable(f"History cannot be looked up: {error}", retry_after_seconds=10)
 
     async def _keep_failure(self, model: ServedModel, role: RoleWord, error: Exception) -> None:
         deployment = model.deployment
         failure = ScoringFailure(
             failure_id=new_decision_id(),
-            failed_at=self._clock(),
+            failed_at=utc_now(),
             source=deployment.source,
             model_name=deployment.model_name,
             model_version=deployment.model_version,
@@ -229,12 +227,12 @@ class ScoringService:
         )
         if role == "challenger":  # a champion's failure is the answer
             log.error("challenger failed", extra={"model": model.name, "error": type(error).__name__})
-        await self._outbox.add_failure(failure)
+        await self._outbox.add(failure)
 
     async def _look_up(self, served: ServedDeployment, requests: Requests, channel: Channel) -> LookUp:
         """Read all versions' records at one moment; raises InvalidRequest for a time in the future."""
         given: datetime | None = requests.champion["decided_at"]
-        violation = future_violation("decided_at", given, self._clock()) if given is not None else None
+        violation = future_violation("decided_at", given, utc_now()) if given is not None else None
         if violation is not None:
             raise invalid((violation,))
         keys = {served.champion.name: served.champion.keys(requests.champion)}
@@ -245,7 +243,7 @@ class ScoringService:
             found = await find_records(self._store, keys.values(), self._policy)
         except OnlineStoreUnavailable as error:
             found, away = Found({}, "unavailable"), error
-        return LookUp(keys, found, self._policy, given is not None, given or self._clock(), channel, away)
+        return LookUp(keys, found, self._policy, given is not None, given or utc_now(), channel, away)
 
 
 def _shadowed(

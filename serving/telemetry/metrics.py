@@ -82,7 +82,7 @@ class Metrics:
             "Applications that a version was to score and did not: not_scorable, failed, or left_out in shadow",
             ("lender", "model", "version", "role", "reason"),
         )
-        self._history_refusals = self._counter(
+        self.history_refusals = self._counter(
             "loanlake_history_refusals", "Scores refused because history was stale or unavailable", ("lender", "reason")
         )
         self._violations = self._counter(
@@ -120,7 +120,7 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=self.registry,
         )
-        self._swaps = self._counter(
+        self.swaps = self._counter(
             "loan_model_swaps",
             "Deployments that a worker took into service, and tries that failed",
             ("lender", "result"),
@@ -150,10 +150,6 @@ class Metrics:
         if decision.latency_ms is not None:
             self._prediction_seconds[lender, model, version, role].observe(decision.latency_ms / 1000)
 
-    def count_swap(self, lender: str, result: Literal["served", "refused"]) -> None:
-        """Count a lender's deployment put in service, or a failed try."""
-        self._swaps[lender, result].inc()
-
     def show_refusal(self, lender: str, *, is_refused: bool) -> None:
         """Show whether this worker cannot serve the lender's newest deployment."""
         self._refused_deployment.labels(lender).set(is_refused)
@@ -161,9 +157,9 @@ class Metrics:
     def watch(self, lender: str) -> None:
         """Start a lender's counters at 0: Prometheus sees no increase in a series that begins with 1."""
         for reason in ("stale", "unavailable"):
-            self._history_refusals[lender, reason].inc(0)
+            self.history_refusals[lender, reason].inc(0)
         for result in ("served", "refused"):
-            self._swaps[lender, result].inc(0)
+            self.swaps[lender, result].inc(0)
 
     def begin(self, deployment: Deployment, roles: Collection[str]) -> None:
         """Start a version's failure counters at 0 for these roles."""
@@ -174,10 +170,6 @@ class Metrics:
     def count_failure(self, deployment: Deployment, role: str, reason: FailureWord) -> None:
         """Count an application that a version failed to score."""
         self._failures[deployment.source, deployment.model_name, deployment.model_version, role, reason].inc()
-
-    def count_history_refusal(self, lender: str, reason: Literal["stale", "unavailable"]) -> None:
-        """Count a score refused because of its history."""
-        self._history_refusals[lender, reason].inc()
 
     def count_violations(self, lender: str, problem: InvalidRequest, fields: Collection[str]) -> None:
         """Count each broken rule under its field; unknown names are counted together."""

@@ -148,14 +148,14 @@ def feature_skew(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 @dg.asset(key=PERFORMANCE, deps=[PREDICTIONS], group_name="monitoring", kinds={"duckdb"}, pool=LAKE_WRITER)
 def performance(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """Performance of decisions by month, where their labels are mature."""
-    from ml.monitoring.limits import PromotedAuc
+    from ml.judging.metrics import candidate_on_test
     from ml.monitoring.performance import record_performance
     from orchestration.defs.monitoring.measuring import monitored_versions
 
     settings, started = Settings.from_environment(), time.monotonic()
     # the champion's first
     months, *_ = [
-        record_performance(settings, version.model, tested=PromotedAuc.of(version.bundle.metrics))
+        record_performance(settings, version.model, tested_low=candidate_on_test(version.bundle.metrics)["auc_low"])
         for version in monitored_versions(settings, run_settings.active_source(settings))
     ]
     n_mature = sum(row.n_mature for row in months)

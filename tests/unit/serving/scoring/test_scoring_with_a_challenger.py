@@ -202,7 +202,7 @@ def test_a_shadow_that_cannot_keep_up_leaves_applications_out(
     shadowed: Client, own_home: ServingHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prevents a queue without end, and a champion that waits for a version on trial."""
-    monkeypatch.setattr("serving.scoring.shadow.ShadowScorer._most_waiting", property(lambda _: 0), raising=False)
+    monkeypatch.setattr("serving.scoring.shadow.MOST_WAITING", 0)
 
     assert score(shadowed, APPLICATION | MORE)["model"]["version"] == 1
     assert 'reason="left_out",role="shadow"' in shadowed.get("/metrics").text

@@ -1,9 +1,8 @@
 """The environment changes where a home is, and a value that cannot be used is refused by name."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-
-from dataclasses import replace
 
 import pytest
 import sqlalchemy
