@@ -87,7 +87,10 @@ def test_a_bundle_that_is_not_whole_is_named_and_the_model_before_goes_on(
         ready = until_ready_says(client, lambda answer: answer["status"] == "degraded")
         after = client.post("/v1/scores", json=APPLICATION).json()
         publish_model(settings, version=3, seed=11)
-        until_ready_says(client, lambda answer: (answer["status"], answer["model"]["version"]) == ("ready", 3))
+        until_ready_says(
+            client,
+            lambda answer: (answer["status"], answer["lenders"]["simulated"]["model"]["version"]) == ("ready", 3),
+        )
 
     assert "the newest deployment cannot be served" in ready["reasons"][0]
     assert named in ready["reasons"][0]

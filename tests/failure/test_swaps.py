@@ -63,7 +63,7 @@ def test_a_rollback_is_answered_by_every_worker_within_a_second(
             swapped = _wait_for_swaps(log, version - 1, n=n_before + WORKERS)
             published = datetime.fromisoformat(read_history(settings, "simulated")[-1].at).timestamp()
             waits.append((swapped - published, published - began))
-            answers = {server.request("GET", "/readyz")["model"]["version"] for _ in range(20)}
+            answers = {server.request("GET", "/readyz")["lenders"]["simulated"]["model"]["version"] for _ in range(20)}
             assert answers == {version - 1}
             publish_model(settings, version=version, seed=11)
 
@@ -160,7 +160,7 @@ def _wait_for_swaps(log: Path, version: int, *, n: int) -> float:
 def _wait_for_version(server: Server, settings: Settings) -> None:
     deployment = read_deployment(settings, "simulated")
     deadline = time.monotonic() + 30
-    while server.request("GET", "/readyz")["model"]["version"] != deployment.model_version:
+    while server.request("GET", "/readyz")["lenders"]["simulated"]["model"]["version"] != deployment.model_version:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 

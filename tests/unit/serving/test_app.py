@@ -377,14 +377,14 @@ def test_a_broken_new_bundle_leaves_the_old_model_serving(own_home: ServingHome,
     assert "cannot be served" in ready["reasons"][0]
     assert own_client.get("/readyz").status_code == 200
     answer = own_client.post("/v1/scores", json=APPLICATION).json()
-    assert answer["model"]["version"] == 1
+    assert answer["lenders"]["simulated"]["model"]["version"] == 1
 
 
 def test_a_new_deployment_is_served_without_a_restart(own_home: ServingHome, own_client: Client) -> None:
     before = own_client.post("/v1/scores", json=RISKY).json()
     publish_model(own_home.settings, version=2, seed=11)
 
-    until_ready_says(own_client, lambda answer: answer["model"]["version"] == 2)
+    until_ready_says(own_client, lambda answer: answer["lenders"]["simulated"]["model"]["version"] == 2)
 
     after = own_client.post("/v1/scores", json=RISKY).json()
     assert (before["model"]["version"], after["model"]["version"]) == (1, 2)

@@ -67,7 +67,11 @@ def test_the_score_is_the_bundles_own_for_request_history_and_cohort(client: Cli
     )
     assert answer["status"] == "scored"
     assert answer["features_as_of"] == "2022-01-01T00:00:00Z"
-    assert answer["model"] == {"name": "default_risk_simulated", "version": 1, "feature_version": "v1"}
+    assert answer["lenders"]["simulated"]["model"] == {
+        "name": "default_risk_simulated",
+        "version": 1,
+        "feature_version": "v1",
+    }
 
 
 def test_a_decline_owes_reasons_and_an_approval_none(client: Client) -> None:

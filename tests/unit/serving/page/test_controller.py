@@ -176,7 +176,7 @@ def test_versions_not_in_service_are_shown_with_their_gates(own_client: Client, 
 
 def test_a_canary_is_drawn_with_its_share_and_its_step(own_client: Client, own_home: ServingHome) -> None:
     begin_canary(own_home.settings)
-    until_ready_says(own_client, lambda answer: answer["challenger"] is not None)
+    until_ready_says(own_client, lambda answer: answer["lenders"]["simulated"]["challenger"] is not None)
 
     page = Page(own_client.get("/").text)
 
@@ -231,7 +231,7 @@ def test_links_lead_where_the_settings_say(own_home: ServingHome) -> None:
 def test_it_can_be_read_without_seeing_it(own_client: Client, own_home: ServingHome, path: str) -> None:
     """Landmarks, headings in order, labels, table headers, and a text for every drawing that is not decoration."""
     begin_canary(own_home.settings)
-    until_ready_says(own_client, lambda answer: answer["challenger"] is not None)
+    until_ready_says(own_client, lambda answer: answer["lenders"]["simulated"]["challenger"] is not None)
     decided = decide(own_client)
 
     page = Page(own_client.get(path.format(decided["decision_id"])).text)

@@ -133,7 +133,7 @@ def test_drift_that_cannot_be_read_spoils_nothing_else(
 
 def test_versions_in_service_are_told_with_their_share(own_client: Client, own_home: ServingHome) -> None:
     challenge_with_second(own_home.settings, share=0.25)
-    until_ready_says(own_client, lambda answer: answer["challenger"] is not None)
+    until_ready_says(own_client, lambda answer: answer["lenders"]["simulated"]["challenger"] is not None)
 
     assert value(own_client, "loan_model_info", role="challenger", version="2", mode="ab") == 1
     assert value(own_client, "loan_model_traffic_share", version="2") == 0.25
