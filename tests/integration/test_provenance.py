@@ -323,7 +323,7 @@ def test_an_export_holds_every_row_of_the_person_and_nobody_elses(
     assert result.exit_code == 0, result.output
     assert there_before.stat().st_mode & 0o777 == 0o600
     found = json.loads(there_before.read_text())
-    assert found["online_store"]["values"]["n_prior_applications"] == n_prior
+    assert found["online_store"]["simulated"]["values"]["n_prior_applications"] == n_prior
     assert application in found["application_ids"]
     for table in ("raw.simulated_statements", "core.int_statements", "serving.predictions"):
         ((n,),) = _rows(settings, f"select count(*) from {table} where borrower_id = '{borrower}'")

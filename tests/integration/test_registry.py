@@ -196,7 +196,7 @@ def test_a_version_that_does_not_exist_is_named_with_those_that_do(registered):
 def test_promotion_and_rollback_move_what_is_served_and_the_alias(registered, monkeypatch):
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     promote(registered.settings, 1, source=SOURCE, by="tests")
-    result = CliRunner().invoke(promote_command, ["2", "--source", SOURCE, *REASON])
+    result = CliRunner().invoke(promote_command, ["2", "--lender", SOURCE, *REASON])
     aliases = registered.aliases()
 
     assert result.exit_code == 0, result.output
@@ -234,12 +234,12 @@ def test_a_version_waits_for_approval_and_is_served_with_it(registered, monkeypa
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     monkeypatch.setenv("LOANLAKE_APPROVAL", "required")
 
-    waiting = CliRunner().invoke(promote_command, ["2", "--source", SOURCE, *REASON])
+    waiting = CliRunner().invoke(promote_command, ["2", "--lender", SOURCE, *REASON])
     canary = CliRunner().invoke(start_canary, ["2", *REASON])
     shadow = CliRunner().invoke(start_challenge, ["2", "--shadow", *REASON])
-    allowed = CliRunner().invoke(approve_command, ["2", "--source", SOURCE, "--reason", "a canary", "--no-serve"])
+    allowed = CliRunner().invoke(approve_command, ["2", "--lender", SOURCE, "--reason", "a canary", "--no-serve"])
     rolled_out = CliRunner().invoke(start_canary, ["2", *REASON])
-    approved = CliRunner().invoke(approve_command, ["2", "--source", SOURCE, "--reason", "minutes 2026-11"])
+    approved = CliRunner().invoke(approve_command, ["2", "--lender", SOURCE, "--reason", "minutes 2026-11"])
 
     assert [type(result.exception) for result in (waiting, canary)] == [ApprovalMissing, ApprovalMissing]
     assert "`loanlake canary start 2 --reason …` rolls it out" in allowed.output
@@ -256,7 +256,7 @@ def test_a_version_waits_for_approval_and_is_served_with_it(registered, monkeypa
 def test_a_refused_version_is_served_where_its_refusal_is_overridden(registered, monkeypatch):
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     promote(registered.settings, 1, source=SOURCE, by="tests")
-    arguments = ["3", "--source", SOURCE, "--reason", "a try"]
+    arguments = ["3", "--lender", SOURCE, "--reason", "a try"]
 
     refused = CliRunner().invoke(approve_command, arguments)
     approved = CliRunner().invoke(approve_command, [*arguments, "--override", "auc_reaches_floor"])

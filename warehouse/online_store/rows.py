@@ -42,7 +42,7 @@ class _Table:
 
 
 _TABLES: dict[TableName, _Table] = {
-    "borrowers": _Table(("borrower_id",), borrower_key),
+    "borrowers": _Table(("source", "borrower_id"), borrower_key),
     "cohorts": _Table(("source", "segment", "segment_value"), cohort_key),
 }
 

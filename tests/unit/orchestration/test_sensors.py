@@ -126,7 +126,7 @@ def test_a_canary_starts_a_run_only_when_its_step_calls_for_a_move(
     canary = Challenger(
         "canary", 0.1, replace(champion, model_version=4), CanaryPlan(), "2024-06-01T00:00:00.000+00:00"
     )
-    home.deployment("simulated").write_text(json.dumps(asdict(replace(champion, challenger=canary))))
+    home.deployment("bank").write_text(json.dumps(asdict(replace(champion, challenger=canary))))
     with writer("test", home):
         pass
 
@@ -142,7 +142,9 @@ def test_a_canary_starts_a_run_only_when_its_step_calls_for_a_move(
             "timestamp '2024-06-02' as ingested_at from range(400)"
         )
     (first,), _ = tick(canary_to_move, instance)
-    run = dg.DagsterRun(job_name="move_canary", run_id="r-1", status=dg.DagsterRunStatus.STARTED)
+    run = dg.DagsterRun(
+        job_name="move_canary", run_id="r-1", status=dg.DagsterRunStatus.STARTED, tags={"loanlake/source": "bank"}
+    )
     instance.add_run(run)
     on_its_way = tick(canary_to_move, instance)
     instance.report_run_failed(run)
@@ -383,6 +385,21 @@ def test_an_approval_starts_a_run_until_what_it_approved_is_served(
     assert request.tags["loanlake/reason"] == "approved by key 1"
 
 
+def test_each_lenders_approval_starts_a_run_of_its_own(home: Settings, instance: dg.DagsterInstance) -> None:
+    """A damaged file of one lender must not keep another's approval from being followed."""
+    approve_once(home, registered_version(version=4), reason="minutes", by="key 1")
+    approve_once(
+        home, registered_version(source="union", name="default_risk_union", version=2), reason="minutes", by="key 1"
+    )
+    home.approvals("damaged").parent.mkdir()
+    home.approvals("damaged").write_text("{\n")
+
+    found, _ = tick(version_approved, instance)
+
+    sources = [request.run_config["resources"]["run_settings"]["config"]["source"] for request in found]
+    assert sources == [request.tags["loanlake/source"] for request in found] == ["bank", "union"]
+
+
 def test_an_approval_that_could_not_be_followed_is_tried_three_times(
     home: Settings,
     in_service: Callable[..., Deployment],
@@ -412,7 +429,7 @@ def test_approvals_that_cannot_be_read_start_no_run(home: Settings, instance: dg
     requests, said = tick(version_approved, instance)
 
     assert requests == []
-    assert said.startswith("approvals cannot be read: ")
+    assert said.startswith("approvals of simulated cannot be read: ")
 
 
 def test_batches_that_wait_start_a_run_each_two_at_a_time(home: Settings, instance: dg.DagsterInstance) -> None:

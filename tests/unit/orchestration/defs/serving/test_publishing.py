@@ -9,7 +9,7 @@ from ml.bundle.bundle import Bundle
 from ml.judging.evaluation import Comparison
 from ml.judging.metrics import PairedDifference
 from ml.registry.approval import approve_once
-from ml.registry.deployment import read_deployment, read_history
+from ml.registry.deployment import read_deployment, read_deployments, read_history
 from ml.registry.registered_version import RegisteredVersion, keep_version, record_version
 from ml.rollout.promotion import publish, rollback
 from orchestration.defs.serving import publishing
@@ -57,7 +57,7 @@ def _link(bundle: Path, directory: CandidateDirectory) -> None:
 
 
 def run(settings: Settings, **options: object) -> tuple[str, str]:
-    given = {"mode": None, "reason": "", "by": "", "takes_over": False, **options}
+    given = {"mode": None, "reason": "", "by": "", **options}
     outcome = publish_candidate(settings, SOURCE, **given)  # type: ignore[arg-type]
     return outcome.word, outcome.text
 
@@ -104,7 +104,7 @@ def test_a_refresh_that_is_worse_than_a_newer_champion_waits(home: Settings, gai
     word, text = run(home)
 
     assert (word, served_version(home)) == ("waiting", 1)
-    assert f"`loanlake model promote 2 --source {SOURCE} --reason …` serves it" in text
+    assert f"`loanlake model promote 2 --lender {SOURCE} --reason …` serves it" in text
 
 
 def test_new_features_that_are_not_shown_to_be_better_begin_in_shadow(home: Settings, gain: list[float]) -> None:
@@ -202,20 +202,16 @@ def test_an_approved_version_is_published_by_the_person_who_approved_it(home: Se
     assert (word, read_history(home, SOURCE)[-1].by) == ("published", "key 1")
 
 
-def test_another_lenders_model_stays_unless_the_run_takes_over(home: Settings) -> None:
-    """A link on a page of another site could start a run of any lender."""
+def test_a_publication_leaves_another_lenders_model_in_service(home: Settings) -> None:
     union = replace(register_model(home, shared_bundle(), version=9), source="union", name="default_risk_union")
     keep_version(home, union, shared_bundle())
     publish(home, union, by="tests")
     candidate(home, shared_bundle(seed=8), 2)
 
-    kept, text = run(home)
-    taken, other = run(home)
+    word, text = run(home)
 
-    assert kept == "waiting"
-    assert f"`loanlake model promote 2 --source {SOURCE} --reason …` takes its place" in text
-    assert taken == "published"
-    assert other.startswith("published now instead of default_risk_union, first model of its lender")
+    assert (word, text) == ("published", "published now, first model of its lender: only the gates decide")
+    assert [(each.source, each.model_version) for each in read_deployments(home)] == [(SOURCE, 2), ("union", 9)]
 
 
 def test_a_refused_candidate_is_not_published_by_anybodys_word(home: Settings) -> None:
