@@ -364,7 +364,7 @@ def test_a_lake_that_cannot_be_read_starts_no_training_and_says_so(
     requests, said = tick(sensor, instance)
 
     assert requests == []
-    assert said.startswith("what was measured cannot be read: the lake's catalog cannot be opened: ")
+    assert said.startswith("what was measured of bank cannot be read: the lake's catalog cannot be opened: ")
 
 
 def test_an_approval_starts_a_run_until_what_it_approved_is_served(

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from ml.registry.approval import approve_once
-from ml.registry.deployment import read_deployment
+from ml.registry.deployment import read_deployment, read_history
 from ml.rollout import promotion
 from ml.rollout.promotion import promote, promote_approved, publish, rollback
 from tests.model_factory import MODEL_NAME, SOURCE, publish_model, register_model, shared_bundle
@@ -65,6 +65,20 @@ def test_rolling_back_serves_what_was_served_before(home, aliases):
 
     assert (back.model_version, back.published_by) == (1, "someone")
     assert read_deployment(home, SOURCE) == back
+    assert aliases == [(MODEL_NAME, 1)]
+
+
+def test_a_rollback_leaves_another_lenders_model_in_service(home, aliases):
+    for source in (SOURCE, "cards"):
+        publish_model(home, version=1, source=source)
+        publish_model(home, version=2, seed=8, source=source)
+    cards = read_deployment(home, "cards")
+
+    rollback(home, SOURCE, by="someone")
+
+    assert read_deployment(home, SOURCE).model_version == 1
+    assert read_deployment(home, "cards") == cards
+    assert [change.action for change in read_history(home, "cards")] == ["publish", "publish"]
     assert aliases == [(MODEL_NAME, 1)]
 
 

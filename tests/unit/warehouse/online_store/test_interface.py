@@ -73,6 +73,18 @@ def test_every_type_of_value_comes_back_as_it_was(store: Opened) -> None:
     assert [type(value) for value in found.values.values()] == [type(value) for value in expected.values()]
 
 
+def test_a_borrower_of_one_lender_is_none_of_another(store: Opened) -> None:
+    """A caller of one lender could read another lender's history by sending its borrower's id."""
+    write_borrowers(store, borrowers(ANN, source="cards") + borrowers(ANN | {"n_loans": 5}), snapshot=7)
+
+    of_cards, of_simulated = store.borrower("ann", "cards"), store.borrower("ann")
+
+    assert of_cards is not None
+    assert of_simulated is not None
+    assert (of_cards.values["n_loans"], of_simulated.values["n_loans"]) == (2, 5)
+    assert store.borrower("ann", "cars") is None
+
+
 def test_only_changed_borrowers_are_written_and_vanished_ones_deleted(store: Opened) -> None:
     cleo, dora = {"borrower_id": "cleo"}, {"borrower_id": "dora"}
     write_borrowers(store, borrowers(ANN, BOB, cleo), snapshot=7)
@@ -122,7 +134,7 @@ def test_another_set_of_columns_rewrites_the_records(store: Opened) -> None:
 
 
 def test_rows_out_of_order_are_refused(store: Opened) -> None:
-    with pytest.raises(OnlineStoreError, match=r"ordered by key, each once: found b'ann' after b'bob'"):
+    with pytest.raises(OnlineStoreError, match=r"ordered by key, each once: found b'.*ann' after b'.*bob'"):
         write_borrowers(store, borrowers(BOB, ANN), snapshot=7)
 
 
