@@ -6,7 +6,6 @@ from datetime import date
 from typing import Any
 
 import duckdb
-import numpy as np
 
 from ml.judging.metrics import measure
 from ml.monitoring.limits import PerformanceRule
@@ -79,30 +78,32 @@ def measure_labelled(
     ``labelled``: a query of ``month``, ``p`` (the probability given) and ``is_default`` (null if unknown), one row per
     decision.
     """
-    found: dict[str, Any] = con.execute(
-        f"select month, count(*) over (partition by month) as n_decisions, p, is_default from ({labelled}) "
+    con.execute(f"create or replace temp table labelled_decisions as {labelled}", list(parameters))
+    months = con.execute(
+        "select month, count(*) from labelled_decisions group by month having count(is_default) > 0 order by month"
+    ).fetchall()
+    return tuple(_measured(con, month, n_decisions, tested_low) for month, n_decisions in months)
+
+
+def _measured(con: duckdb.DuckDBPyConnection, month: date, n_decisions: int, tested_low: float | None) -> Performance:
+    # one month in memory at a time
+    found = con.execute(
         # sums in a fixed order have the same last digits in every run
-        "qualify is_default is not null order by month, p, is_default",
-        list(parameters),
+        "select p, is_default from labelled_decisions where month = $1 and is_default is not null order by all",
+        [month],
     ).fetchnumpy()
-    months, starts, sizes = np.unique(found["month"].astype("datetime64[D]"), return_index=True, return_counts=True)
-    rows = []
-    for month, start, size in zip(months.tolist(), starts, sizes, strict=True):
-        of_month = slice(start, start + size)
-        # no measure kept here depends on the cut-off
-        measured = measure(found["is_default"][of_month], found["p"][of_month], cut_off=1.0)
-        figures = {name: value for name, value in measured.to_dict().items() if name in _MEASURES}
-        counts: dict[str, Any] = {"n_mature": measured.n, "n_defaults": measured.n_defaults}
-        verdict = PerformanceRule().judge(
-            **counts,
-            auc=figures["auc"],
-            default_rate=measured.default_rate,
-            mean_probability=measured.mean_probability,
-            tested_low=tested_low,
-        )
-        n_decisions = int(found["n_decisions"][start])
-        rows.append(Performance(month=month, n_decisions=n_decisions, **counts, **figures, **verdict._asdict()))
-    return tuple(rows)
+    # no measure kept here depends on the cut-off
+    measured = measure(found["is_default"], found["p"], cut_off=1.0)
+    figures = {name: value for name, value in measured.to_dict().items() if name in _MEASURES}
+    counts: dict[str, Any] = {"n_mature": measured.n, "n_defaults": measured.n_defaults}
+    verdict = PerformanceRule().judge(
+        **counts,
+        auc=figures["auc"],
+        default_rate=measured.default_rate,
+        mean_probability=measured.mean_probability,
+        tested_low=tested_low,
+    )
+    return Performance(month=month, n_decisions=n_decisions, **counts, **figures, **verdict._asdict())
 
 
 _LABELLED = """

@@ -1,22 +1,18 @@
 """Each source's champion, and whether a version was ever in service; without MLflow."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ml.registry.deployment import Challenger, Deployment, read_deployment, read_history
 from warehouse.settings import Settings
 
-if TYPE_CHECKING:
-    from ml.registry.deployment import Challenger, Deployment
 
-
-def champion_of(settings: Settings, source: str) -> "Deployment | None":
+def champion_of(settings: Settings, source: str) -> Deployment | None:
     """The source's deployment, or None."""
-    from ml.registry.deployment import read_deployment
-
     return read_deployment(settings, source)
 
 
-def challenger_of(settings: Settings, source: str) -> "Challenger | None":
+def challenger_of(settings: Settings, source: str) -> Challenger | None:
     """The challenger of the source's champion, or None."""
     champion = champion_of(settings, source)
     return champion.challenger if champion is not None else None
@@ -40,13 +36,8 @@ def was_in_service(settings: Settings, source: str, name: str, version: int) -> 
 
     A run does not publish it again: if it is not champion, a person withdrew it, or is trying it.
     """
-    from ml.registry.deployment import read_history
-
-    return any(
-        deployment is not None and deployment.is_version(name, version)
-        for change in read_history(settings, source)
-        for deployment in (
-            change.deployment,
-            change.deployment.challenger.deployment if change.deployment.challenger else None,
-        )
-    )
+    for change in read_history(settings, source):
+        champion, challenger = change.deployment, change.deployment.challenger
+        if champion.is_version(name, version) or (challenger and challenger.deployment.is_version(name, version)):
+            return True
+    return False

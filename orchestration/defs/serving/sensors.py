@@ -4,8 +4,12 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
+from ml.registry.approval import unserved_approval
+from ml.rollout.canary import judge_canary
 from orchestration.defs.pipeline.jobs import ingest_decisions, move_canary, publish_approved
 from orchestration.lib.retries import MOST_TRIES, failed_runs, why_not_now
+from warehouse.decision_log import count_pending
+from warehouse.errors import LoanlakeError, NotFoundError
 from warehouse.settings import Settings
 
 _APPROVAL_TAG, _LENDER_TAG = "loanlake/approval", "loanlake/source"
@@ -14,8 +18,6 @@ _APPROVAL_TAG, _LENDER_TAG = "loanlake/approval", "loanlake/source"
 @dg.sensor(job=ingest_decisions, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def decisions_to_ingest(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Start a run when decisions or outcomes wait in the API's log, unless one is already active."""
-    from warehouse.decision_log import count_pending
-
     waiting = count_pending(Settings.from_environment())
     if waiting == 0:
         return dg.SkipReason("nothing waits in the decision log")
@@ -34,9 +36,6 @@ def canary_to_move(context: dg.SensorEvaluationContext) -> Iterator[dg.RunReques
 
 
 def _canary_move(instance: dg.DagsterInstance, settings: Settings, lender: str) -> dg.RunRequest | dg.SkipReason | None:
-    from ml.rollout.canary import judge_canary
-    from warehouse.errors import LoanlakeError, NotFoundError
-
     try:
         verdict = judge_canary(settings, lender)
     except NotFoundError:
@@ -58,9 +57,6 @@ def version_approved(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequ
 
 
 def _approved(instance: dg.DagsterInstance, settings: Settings, lender: str) -> dg.RunRequest | dg.SkipReason | None:
-    from ml.registry.approval import unserved_approval
-    from warehouse.errors import LoanlakeError
-
     try:
         approval = unserved_approval(settings, lender)
     except LoanlakeError as error:
