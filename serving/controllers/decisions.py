@@ -23,6 +23,7 @@ from serving.controllers.openapi import (
 )
 from serving.decisions.outcome_report import OutcomeService
 from serving.decisions.reader import DecisionReader
+from serving.deployed.deployment_watch import DeploymentWatch
 from serving.http.json_body import read_json
 from serving.http.problem_examples import DECISION, LISTED, OUTCOME
 from serving.http.wire import DecisionList, LoggedDecision, OutcomeReceipt
@@ -62,12 +63,13 @@ class DecisionsController(Controller):
         by_lender("decisions"),
         summary="List decisions",
         operation_id=operation_of(LIST_DECISIONS),
-        responses=problems(400, 503, scope="decisions", examples=LISTED),
+        responses=problems(400, 404, 503, scope="decisions", examples=LISTED),
     )
     async def list_decisions(
         self,
         request: Request[Any, Any, Any],
         decisions: NamedDependency[DecisionReader],
+        deployments: NamedDependency[DeploymentWatch],
         *,
         lender: LenderInPath = None,
         application_id: ApplicationId = None,
@@ -81,7 +83,7 @@ class DecisionsController(Controller):
         `next_cursor` leads to the next ones.
         """
         if lender is not None:
-            require_reach(caller(request), lender)
+            require_reach(caller(request), deployments.name(lender))
         found, next_cursor = await decisions.page(
             caller(request),
             lender=lender,

@@ -114,7 +114,7 @@ def test_a_publisher_killed_at_any_moment_leaves_the_old_version_or_the_new(
     assert len(told.versions) > 2
     assert_each_is_logged_once(settings, told)
     publish_model(settings, version=deployment.model_version + 1_000)
-    assert [path.name for place in ("bundles/*", "deployment") for path in settings.home.glob(f"{place}/.*")] == []
+    assert [path.name for place in ("bundles/*", "deployment/*") for path in settings.home.glob(f"{place}/.*")] == []
 
 
 @contextmanager

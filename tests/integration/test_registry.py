@@ -86,7 +86,7 @@ class Registry:
         """Take a version that a test registered away again."""
         open_client(self.settings).delete_model_version(MODEL_NAME, str(version.version))
         shutil.rmtree(self.settings.bundles / MODEL_NAME / str(version.version))
-        path = self.settings.versions / f"{SOURCE}.json"
+        path = self.settings.versions(SOURCE)
         path.write_text(
             json.dumps([each for each in json.loads(path.read_text()) if each["version"] != version.version])
         )

@@ -284,7 +284,7 @@ def test_every_error_of_the_description_is_a_problem_with_a_true_example(client:
         ("GET", "/v1/decisions/nothing", 404, {}),
         ("GET", "/v1/batches/nothing", 404, {}),
         ("POST", "/v1/batches/nothing/cancel", 404, {}),
-        ("GET", "/v1/models?source=nothing", 404, {}),
+        ("GET", "/v1/lenders/nothing/models", 404, {}),
         ("GET", "/v1/decisions?limt=1", 400, {}),
         ("POST", "/v1/scores", 400, {"Content-Type": "application/json"}),
         ("POST", "/v1/scores", 415, {"Content-Type": "text/plain"}),
@@ -295,7 +295,8 @@ def test_what_the_description_shows_of_an_error_is_what_is_answered(
     client: Client, method: str, path: str, status: int, headers: dict[str, str]
 ) -> None:
     document = client.get("/schema/openapi.json").json()
-    template = path.partition("?")[0].replace("nothing", "{decision_id}" if "decisions" in path else "{batch_id}")
+    names = {"decisions": "{decision_id}", "batches": "{batch_id}", "lenders": "{lender}"}
+    template = path.partition("?")[0].replace("nothing", names.get(path.split("/")[2].partition("?")[0], ""))
     described = document["paths"][template][method.lower()]["responses"][str(status)]["content"]
     [example] = [each["value"] for each in described["application/problem+json"]["examples"].values()]
 
