@@ -150,7 +150,7 @@ class ServedDeployment:
         return ModelDescription(
             name=deployment.model_name,
             version=deployment.model_version,
-            source=deployment.source,
+            lender=deployment.source,
             feature_version=deployment.feature_version,
             published_at=deployment.published_at,
             published_by=deployment.published_by,

@@ -59,7 +59,7 @@ def load(server: Server, serving_home: ServingHome, stop: Event, applications: S
         answers.statuses[response.status] += 1
         if response.status == 200:
             answers.decision_ids.append(answer["decision_id"])
-            answers.versions[answer["lenders"]["simulated"]["model"]["version"]] += 1
+            answers.versions[answer["model"]["version"]] += 1
     connection.close()
     return answers
 
@@ -147,13 +147,7 @@ def test_an_applicant_keeps_their_version_over_workers_and_restarts(serving_home
         with running(serving_home, tmp_path / f"log-{start}", workers=2) as server:
             for _ in range(3):  # each on a connection of its own, so that both workers are asked
                 answers = [server.request("POST", "/v1/scores", body, serving_home.headers) for body in bodies]
-                seen.append(
-                    [
-                        answer["lenders"]["simulated"]["model"]["version"]
-                        for answer in answers
-                        if isinstance(answer, dict)
-                    ]
-                )
+                seen.append([answer["model"]["version"] for answer in answers if isinstance(answer, dict)])
 
     assert set(seen[0]) == {1, 2}
     assert all(versions == seen[0] for versions in seen)
@@ -252,7 +246,7 @@ def _wait_for_version(server: Server, version: int) -> None:
     while time.monotonic() < deadline:
         answer = server.request("GET", "/readyz")
         assert isinstance(answer, dict)
-        if answer["lenders"]["simulated"]["model"]["version"] == version:
+        if answer["model"]["version"] == version:
             return
         time.sleep(0.05)
     raise AssertionError(f"version {version} was not served within 30 s")

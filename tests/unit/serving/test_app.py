@@ -229,7 +229,9 @@ def test_metrics_count_by_route_and_never_by_path(own_client: Client) -> None:
     text = own_client.get("/metrics").text
 
     assert 'loanlake_http_requests_total{method="POST",route="/v1/scores",status="200"} 1.0' in text
-    assert 'decision="approve",model="default_risk_simulated",role="champion",version="1"} 1.0' in text
+    assert (
+        'decision="approve",lender="simulated",model="default_risk_simulated",role="champion",version="1"} 1.0' in text
+    )
     assert 'loanlake_http_requests_total{method="GET",route="unmatched",status="404"} 1.0' in text
     assert "some-id" not in text
     assert "wp-admin" not in text
@@ -378,7 +380,7 @@ def test_a_broken_new_bundle_leaves_the_old_model_serving(own_home: ServingHome,
     assert "cannot be served" in ready["reasons"][0]
     assert own_client.get("/readyz").status_code == 200
     answer = own_client.post("/v1/scores", json=APPLICATION).json()
-    assert answer["lenders"]["simulated"]["model"]["version"] == 1
+    assert answer["model"]["version"] == 1
 
 
 def test_a_new_deployment_is_served_without_a_restart(own_home: ServingHome, own_client: Client) -> None:

@@ -170,7 +170,7 @@ def test_versions_not_in_service_are_shown_with_their_gates(own_client: Client, 
     refused, waiting = [each.text for each in page.all("article")][-2:]
     assert f"offline equals online: {message} It cannot be overridden." in refused
     assert "loanlake model approve 3" not in refused
-    assert "loanlake model approve 2 --reason" in waiting
+    assert "loanlake model approve 2 --lender simulated --reason" in waiting
     assert page.all("form") == [page.one("form", role="search")]  # nothing on the page changes anything
 
 

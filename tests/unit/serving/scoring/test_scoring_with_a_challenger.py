@@ -95,7 +95,7 @@ def in_shadow(home: ServingHome, answer: dict[str, Any]) -> ShadowDecision | Non
 def test_a_shadow_scores_what_the_champion_answered_and_is_never_told(shadowed: Client, own_home: ServingHome) -> None:
     answer = score(shadowed, RISKY | MORE)
 
-    assert answer["lenders"]["simulated"]["model"]["version"] == 1
+    assert answer["model"]["version"] == 1
     shadow = in_shadow(own_home, answer)
     assert shadow is not None
     assert (shadow.model_version, shadow.feature_version, shadow.role) == (2, "v2", "shadow")
@@ -110,7 +110,7 @@ def test_the_champion_answers_a_request_that_its_shadow_cannot_take(shadowed: Cl
     """A version on trial must not refuse anybody: without employment_years version 2 has nothing to say."""
     answer = score(shadowed, APPLICATION)
 
-    assert answer["lenders"]["simulated"]["model"]["version"] == 1
+    assert answer["model"]["version"] == 1
     assert 'reason="not_scorable",role="shadow"' in shadowed.get("/metrics").text
     assert decision_log.count_pending(own_home.settings) == 1
 
@@ -128,7 +128,7 @@ def test_old_records_that_only_the_challenger_reads_refuse_nobody(own_home: Serv
         before = score(client, APPLICATION | MORE | {"decided_at": f"{AS_OF.isoformat()}Z", "region": "south"})
 
     decision = decision_log.find_decision(own_home.settings, answer["decision_id"])
-    assert answer["lenders"]["simulated"]["model"]["version"] == 1
+    assert answer["model"]["version"] == 1
     assert (decision.history, decision.role) == ("fresh", "champion" if share is None else "fallback")
     assert before["model"]["version"] == (1 if share is None else 2), "no record of a region is no old one"
 
@@ -146,7 +146,7 @@ def test_a_store_that_is_away_refuses_nobody_whose_version_needs_it_not(
             answer = score(client, APPLICATION | MORE)
         refused = client.post("/v1/scores", json=APPLICATION | MORE)
 
-    assert answer["lenders"]["simulated"]["model"]["version"] == 1
+    assert answer["model"]["version"] == 1
     assert refused.status_code == 503
 
 
@@ -281,7 +281,7 @@ def test_a_request_sent_again_gets_its_answer_though_the_challenge_ended(split: 
     ]
 
     assert again == before
-    assert {answer["lenders"]["simulated"]["model"]["version"] for answer in before} == {1, 2}
+    assert {answer["model"]["version"] for answer in before} == {1, 2}
     assert [other.status_code for other in others] == [400, 400, 400], "the fields of version 2 are unknown now"
 
 
@@ -315,10 +315,7 @@ def test_a_rollback_ends_the_challenge(split: Client, own_home: ServingHome) -> 
     challenge_with_second(settings)
     until_ready_says(
         split,
-        lambda answer: (
-            answer["lenders"]["simulated"]["model"]["version"] == 3
-            and answer["lenders"]["simulated"]["challenger"] is not None
-        ),
+        lambda answer: answer["model"]["version"] == 3 and answer["challenger"] is not None,
     )
 
     rollback(settings, SOURCE, by="tests")
@@ -337,7 +334,7 @@ def test_an_applicant_whom_the_challenger_fails_is_answered_by_the_champion(
 
     answers = [score(own_client, APPLICATION | MORE | {"borrower_id": f"b-{number}"}) for number in range(12)]
 
-    assert {answer["lenders"]["simulated"]["model"]["version"] for answer in answers} == {1}
+    assert {answer["model"]["version"] for answer in answers} == {1}
     ingest_into_lake(own_home.settings)
     with connect(own_home.settings) as con:
         roles = dict(con.execute("select role, count(*) from serving.predictions group by all").fetchall())
@@ -348,7 +345,7 @@ def test_an_applicant_whom_the_challenger_fails_is_answered_by_the_champion(
     assert scorer.n_failed > 0
     assert roles == {"fallback": scorer.n_failed, "champion": 12 - scorer.n_failed}
     assert failed == [("challenger", 2, "ZeroDivisionError", scorer.n_failed)]
-    assert 'loan_prediction_failures_total{model="' in own_client.get("/metrics").text
+    assert 'loan_prediction_failures_total{lender="simulated",model="' in own_client.get("/metrics").text
 
 
 def test_what_the_champion_cannot_score_is_refused_and_kept(
@@ -404,7 +401,4 @@ def _of_second() -> dict[str, Any]:
 
 
 def _challenger_is(version: int) -> Callable[[dict[str, Any]], bool]:
-    return lambda answer: (
-        bool(answer["lenders"]["simulated"]["challenger"])
-        and answer["lenders"]["simulated"]["challenger"]["version"] == version
-    )
+    return lambda answer: bool(answer["challenger"]) and answer["challenger"]["version"] == version

@@ -157,7 +157,7 @@ def test_swaps_are_counted_and_one_that_failed_stays_told(own_client: Client, ow
 
 
 def test_the_age_of_the_online_store_and_the_process_are_told(client: Client) -> None:
-    age = value(client, "loanlake_online_store_age_seconds", source=SOURCE)
+    age = value(client, "loanlake_online_store_age_seconds", lender=SOURCE)
 
     assert age == pytest.approx((datetime.now(UTC) - datetime(2022, 1, 1, tzinfo=UTC)).total_seconds(), abs=60)
     assert (value(client, "process_resident_memory_bytes") or 0) > 1_000_000
