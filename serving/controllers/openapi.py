@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 from litestar import MediaType, Request, Response, Router, get
-from litestar.enums import HttpMethod
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
@@ -92,12 +91,10 @@ def by_lender(path: str) -> list[str]:
     return [f"/{path}", f"/lenders/{{lender:str}}/{path}"]
 
 
-def operation_of(name: str) -> Callable[[HTTPRouteHandler, HttpMethod, Sequence[str | PathParameterDefinition]], str]:
+def operation_of(name: str) -> Callable[[HTTPRouteHandler, object, Sequence[str | PathParameterDefinition]], str]:
     """The operation's name on its short path, and one for the path that names a lender."""
 
-    def named(
-        _handler: HTTPRouteHandler, _method: HttpMethod, components: Sequence[str | PathParameterDefinition]
-    ) -> str:
+    def named(_handler: HTTPRouteHandler, _method: object, components: Sequence[str | PathParameterDefinition]) -> str:
         names_lender = any(getattr(component, "name", None) == "lender" for component in components)
         return f"{name}OfLender" if names_lender else name
 

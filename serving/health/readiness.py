@@ -58,7 +58,8 @@ class ReadinessCheck:
 
     async def _of(self, watch: LenderWatch) -> LenderReadiness:
         served, broken = watch.deployment, watch.broken
-        blocking, limiting = [], []
+        blocking: list[str] = []
+        limiting: list[str] = []
         if broken is not None:
             (blocking if served is None else limiting).append(broken.reason)
         if served is not None and served.champion.online_inputs.is_needed:
