@@ -140,10 +140,14 @@ def _print_result(result: "IngestResult") -> None:
         rows += f": {'; '.join(result.reasons)}"
     done = "already loaded" if result.status == "already_loaded" else "loaded"
     click.echo(f"{result.source} {result.entity}: {result.file}: {done}, {rows}, {result.seconds:.1f} s")
+    if result.read_as:
+        click.echo(f"  read as: {result.read_as}")
+    for notice in result.notices:
+        click.echo(f"  notice: {notice}", err=True)
+    if result.new_columns:
+        click.echo(f"  new columns, missing in the rows before: {', '.join(result.new_columns)}", err=True)
     if result.ignored_columns:
-        click.echo(
-            f"  ignored columns that {result.source} does not know: {', '.join(result.ignored_columns)}", err=True
-        )
+        click.echo(f"  columns that are not loaded: {', '.join(result.ignored_columns)}", err=True)
 
 
 @click.command()
