@@ -32,9 +32,10 @@ _AFTER_LOADING = (
 def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simulation: int | None) -> None:
     """Load FILES of SOURCE into the lake's raw tables.
 
-    Values are loaded as text, each row with its file and line. A file is loaded whole or not at all; lines that are not
-    rows go to raw.rejected_lines. A file that was loaded before changes nothing. SOURCE is simulated (which needs no
-    files), lending_club, uci_credit_card, or a name for a lender of your own (see docs/bring-your-own-lender.md).
+    FILES are CSV, JSON lines, Excel workbooks or Parquet (see docs/files.md). Values are loaded as text, each row with
+    its file and line. A file is loaded whole or not at all; lines that are not rows go to raw.rejected_lines. A file
+    that was loaded before changes nothing. SOURCE is simulated (which needs no files), lending_club, uci_credit_card,
+    or a name for a lender of your own (see docs/bring-your-own-lender.md).
 
     Exit code 1: a file cannot be loaded, or more of its lines are not rows than max_set_aside_share allows (20 %).
 

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from warehouse.lake.connection import connect, writer
+from warehouse.lenders.files import FileSettings
 from warehouse.readers.csv_file import CsvFile
 from warehouse.readers.opening import open_table
 from warehouse.settings import Settings
@@ -45,6 +46,18 @@ def test_lines_beyond_the_first_block_are_counted_on(tmp_path: Path, monkeypatch
     without_lines(open_table(path), {2, 30, 51}).put()
 
     assert _rows(path) == [(number + 2, f"a{number}") for number in range(50) if number not in (0, 28, 49)]
+
+
+def test_a_file_in_another_encoding_stays_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "loans.csv"
+    path.write_bytes(gzip.compress("id;name\n1;Zürich\n2;Köln\n".encode("utf-16")))
+    declared = FileSettings(encoding="utf-16")
+
+    without_lines(open_table(path, declared), {2}).put()
+
+    (batch,) = open_table(path, declared).batches(["name"])
+    assert batch.to_pylist() == [{"name": "Köln", "_line": 3}]
+    assert gzip.decompress(path.read_bytes()).decode("utf-16") == "id;name\n\n2;Köln\n"
 
 
 def test_rows_of_a_parquet_file_are_emptied_in_place(tmp_path: Path) -> None:
