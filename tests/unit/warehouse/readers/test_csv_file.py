@@ -238,6 +238,12 @@ def test_a_declared_encoding_is_read(
     assert (file.columns, str(file.layout)) == (("id", "grosse"), read_as)
 
 
+def test_line_ends_of_old_macs_are_line_ends_in_any_encoding(tmp_path: Path) -> None:
+    path = write(tmp_path, "Größe;b\r1;2\r".encode("utf-16"))
+
+    assert rows(CsvFile(path, FileSettings(encoding="utf-16"))) == [{"grosse": "1", "b": "2", "_line": 2}]
+
+
 @pytest.mark.parametrize(
     ("declared", "content", "found"),
     [
