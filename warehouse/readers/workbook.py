@@ -1,6 +1,6 @@
 """A sheet of an Excel workbook (.xlsx): its cells as the texts that a person would have typed, dates as 2024-03-01.
 
-The sheet is read whole: 100,000 rows of 20 columns take 2 s and 170 MB (calamine; openpyxl took 18 s).
+The sheet is read whole: 100,000 rows of 20 columns take 5 s and 280 MB, of which calamine takes 2 s (openpyxl 18 s).
 """
 
 from collections.abc import Collection, Iterator, Sequence
