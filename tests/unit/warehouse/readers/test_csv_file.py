@@ -218,7 +218,7 @@ def test_declared_title_lines_are_notes_and_lines_keep_their_numbers(tmp_path: P
     ("declared", "written", "read_as"),
     [
         ("cp1252", "cp1252", "cp1252"),
-        ("latin-1", "latin-1", "iso8859-1"),
+        ("latin-1", "latin-1", "latin-1"),
         ("utf-16", "utf-16", "utf-16-le"),
         ("utf-16", "utf-16-be", "utf-16-be"),
         ("utf-8", "utf-8-sig", ""),
