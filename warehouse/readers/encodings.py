@@ -41,7 +41,8 @@ def decoder_for(declared: str, sample: bytes) -> tuple[str, int]:
         if mark[0] != "utf-8":
             raise EncodingProblem(f"it is declared as {declared}, and begins with the mark of UTF-16")
         return mark
-    if name not in ("utf-8", "ascii") and _is_utf_8_beyond_ascii(sample):
+    # in encodings of one byte a letter, every text has a meaning: what is UTF-8 would be read as other letters
+    if name.startswith(("cp125", "iso8859")) and _is_utf_8_beyond_ascii(sample):
         raise EncodingProblem(f"it is declared as {declared}, and is UTF-8")
     return declared, 0
 
