@@ -27,8 +27,7 @@ from ml.training.training_set import training_table
 from warehouse.decision_log.features import declare_features, features_table
 from warehouse.files.patterns import parquet
 from warehouse.lake.connection import connect, current_snapshot, writer
-from warehouse.lake.rows import arrow_schema
-from warehouse.lake.tables import program_tables
+from warehouse.lake.tables import arrow_schema, program_tables
 from warehouse.lake.training_rows import rows_at
 from warehouse.settings import Settings
 from warehouse.sql.quoting import identifier

@@ -18,8 +18,7 @@ from ml.bundle.logged_values import Reason
 from ml.families.protocol import Matrix, Model
 from ml.training.calibration import uncalibrated
 from ml.training.policy import Decision
-from warehouse.features.compiled import compile_contract
-from warehouse.features.contract import FeatureColumn, FeatureContract, missing_text
+from warehouse.features.contract import FeatureColumn, FeatureContract, compile_contract, missing_text
 
 #: Maximum of principal reasons in adverse-action notices: four, by the commentary on US Regulation B.
 MOST_REASONS = 4

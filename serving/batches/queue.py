@@ -37,7 +37,7 @@ from serving.http.problems import (
 )
 from serving.scoring.decision_ids import is_decision_id, new_decision_id
 from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates, State
-from warehouse.batches.sent_again import batch_key_id, body_digest
+from warehouse.batches.batch import batch_key_id, body_digest
 from warehouse.errors import BatchStateError, BatchTableError, LakeError
 from warehouse.settings import Settings
 
