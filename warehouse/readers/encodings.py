@@ -54,7 +54,8 @@ def likely(sample: bytes) -> str:
     "'Zürich' as cp1252, 'Zьrich' as cp1251, 'Z黵ich' as gb18030"
     """
     found = re.search(rb"[\w]*[\x80-\xff]+[\w\x80-\xff]*", sample)
-    word, seen = (found[0][:40] if found else b""), {}
+    word = found[0][:40] if found else b""
+    seen: dict[str, str] = {}
     for encoding in _LIKELY:
         try:
             text = word.decode(encoding)
