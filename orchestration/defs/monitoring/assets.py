@@ -6,12 +6,12 @@ from datetime import date
 
 import dagster as dg
 
+from ml.judging.metrics import candidate_on_test
 from ml.monitoring.drift import FeatureDrift, ScoreDrift, record_feature_drift, record_score_drift
 from ml.monitoring.drift_figures import newest_month as newest_figures
 from ml.monitoring.drift_figures import publish_drift
 from ml.monitoring.drift_report import write_drift_report
 from ml.monitoring.feature_skew import record_feature_skew
-from ml.monitoring.limits import PromotedAuc
 from ml.monitoring.performance import Performance, record_performance
 from ml.monitoring.samples import MonitoredModel
 from ml.monitoring.skew_sql import ANY, FeatureSkew, columns_that_differ
@@ -144,7 +144,7 @@ def performance(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     settings, started = Settings.from_environment(), time.monotonic()
     # the champion's first
     months, *_ = [
-        record_performance(settings, version.model, tested=PromotedAuc.of(version.bundle.metrics))
+        record_performance(settings, version.model, tested_low=candidate_on_test(version.bundle.metrics)["auc_low"])
         for version in monitored_versions(settings, run_settings.active_source(settings))
     ]
     n_mature = sum(row.n_mature for row in months)
