@@ -1,6 +1,7 @@
 """One file per lender (``<name>.yml``): its label window, gate limits and publication rule, and their reader."""
 
 __all__ = [
+    "files",
     "label_rule",
     "lender",
     "rules",

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from warehouse.readers.csv_lines import NOTE
 from warehouse.settings import DBT_PROJECT_DIR
-from warehouse.sources.csv_lines import NOTE
 
 if TYPE_CHECKING:
     import duckdb
