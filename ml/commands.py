@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @options.reason
 @options.by
 @options.lender
-def promote(*, version: int, reason: str, by: str, lender: str | None) -> None:
+def promote(*, version: int, reason: str, by: str, lender: str) -> None:
     """Serve VERSION from now on, and make it MLflow's champion.
 
     A running API swaps it in within seconds and drops no request. A version that a gate refused is not served: the
@@ -44,7 +44,7 @@ def promote(*, version: int, reason: str, by: str, lender: str | None) -> None:
 )
 @click.option("--override", "overrides", multiple=True, help="Gate whose refusal is overridden; repeatable.")
 @options.lender
-def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple[str, ...], lender: str | None) -> None:
+def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple[str, ...], lender: str) -> None:
     """Approve VERSION, and serve it unless --no-serve is given.
 
     With LOANLAKE_APPROVAL=required a version that passed its gates waits for an approval before it is served. An
@@ -74,7 +74,7 @@ def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple
 @options.reason
 @options.by
 @options.lender
-def rollback(*, reason: str, by: str, lender: str | None) -> None:
+def rollback(*, reason: str, by: str, lender: str) -> None:
     """Serve again what was served before, with its features.
 
     A second rollback goes back one deployment more. Other lenders' models stay.
@@ -84,14 +84,13 @@ def rollback(*, reason: str, by: str, lender: str | None) -> None:
     """
     from ml.rollout.promotion import rollback as roll_back
 
-    settings = Settings.from_environment()
-    _print_served(roll_back(settings, settings.chosen_lender(lender), by=by, why=reason))
+    _print_served(roll_back(Settings.from_environment(), lender, by=by, why=reason))
 
 
 @click.command()
 @options.version
 @options.lender
-def archive(*, version: int, lender: str | None) -> None:
+def archive(*, version: int, lender: str) -> None:
     """Archive VERSION: it can no longer be served.
 
     `loanlake data maintain` may then expire the lake snapshot that it was trained on. Its decisions can still be
@@ -106,7 +105,7 @@ def archive(*, version: int, lender: str | None) -> None:
 @click.command()
 @options.version
 @options.lender
-def unarchive(*, version: int, lender: str | None) -> None:
+def unarchive(*, version: int, lender: str) -> None:
     """Take an archived VERSION back: it can be served again."""
     from ml.rollout.promotion import archive as archive_version
 
@@ -120,7 +119,7 @@ def unarchive(*, version: int, lender: str | None) -> None:
 @click.option(
     "--to", type=click.Path(dir_okay=False, path_type=Path), help="Write the rows: FILE.parquet, FILE.csv or FILE.json."
 )
-def training_set(*, version: int, lender: str | None, to: Path | None) -> None:
+def training_set(*, version: int, lender: str, to: Path | None) -> None:
     """Read the rows that trained VERSION; their hash proves them.
 
     The rows come from the lake snapshot that the model names: late rows, restatements and rebuilds since then change
@@ -157,9 +156,7 @@ def training_set(*, version: int, lender: str | None, to: Path | None) -> None:
 @options.reason
 @options.by
 @options.lender
-def start_challenge(
-    *, version: int, shadow: bool, share: float | None, reason: str, by: str, lender: str | None
-) -> None:
+def start_challenge(*, version: int, shadow: bool, share: float | None, reason: str, by: str, lender: str) -> None:
     """Try VERSION in shadow, or on a fixed share of the applicants.
 
     A running API follows within seconds and drops no request. `loanlake model promote VERSION` makes it the champion; a
@@ -178,7 +175,7 @@ def start_challenge(
 @options.reason
 @options.by
 @options.lender
-def end_challenge(*, reason: str, by: str, lender: str | None) -> None:
+def end_challenge(*, reason: str, by: str, lender: str) -> None:
     """End the challenge or canary: the champion answers alone.
 
     \b
@@ -186,22 +183,19 @@ def end_challenge(*, reason: str, by: str, lender: str | None) -> None:
     """
     from ml.rollout.challenge import end_challenge as end
 
-    settings = Settings.from_environment()
-    _print_served(end(settings, settings.chosen_lender(lender), by=by, why=reason))
+    _print_served(end(Settings.from_environment(), lender, by=by, why=reason))
 
 
 @click.command()
 @options.lender
-def show_challenge(lender: str | None) -> None:
+def show_challenge(lender: str) -> None:
     """Show the version on trial, and since when."""
     from ml.registry.deployment import read_deployment
 
-    settings = Settings.from_environment()
-    chosen = settings.chosen_lender(lender)
-    served = read_deployment(settings, chosen)
+    served = read_deployment(Settings.from_environment(), lender)
     if served is None or served.challenger is None:
         raise NotFoundError(
-            f"no version of {chosen} is on trial: `loanlake challenge start VERSION` starts a challenge"
+            f"no version of {lender} is on trial: `loanlake challenge start VERSION` starts a challenge"
         )
     on_trial = served.challenger.deployment
     click.echo(f"{_named(served)} is challenged by {served.challenger.name}")
@@ -216,16 +210,7 @@ def show_challenge(lender: str | None) -> None:
 @options.reason
 @options.by
 @options.lender
-def start_canary(
-    *,
-    version: int,
-    steps: str | None,
-    dwell: float | None,
-    decisions: int | None,
-    reason: str,
-    by: str,
-    lender: str | None,
-) -> None:
+def start_canary(*, version: int, reason: str, by: str, lender: str, **plan: Any) -> None:
     """Let VERSION answer a growing share of the applicants.
 
     Each step is compared with the champion; a version that is worse is taken back. After the last step it becomes the
@@ -235,44 +220,41 @@ def start_canary(
         loanlake canary start 8 --reason "Minutes 2026-11"
         loanlake canary start 8 --steps 10,25,50 --dwell 60 --reason "Minutes 2026-11"
     """
-    _start(version, lender, share=None, plan=_canary_plan(steps, dwell, decisions), reason=reason, by=by)
+    _start(version, lender, share=None, plan=_canary_plan(**plan), reason=reason, by=by)
 
 
 @click.command()
 @options.lender
-def show_canary(lender: str | None) -> None:
+def show_canary(lender: str) -> None:
     """Show the canary's step: each check against the champion.
 
     Says whether the canary goes on, goes back or waits. The bounds hold however often they are looked at.
     """
     from ml.rollout.canary import judge_canary
 
-    settings = Settings.from_environment()
-    _print_canary(judge_canary(settings, settings.chosen_lender(lender)))
+    _print_canary(judge_canary(Settings.from_environment(), lender))
 
 
 @click.command()
 @options.by
 @options.lender
-def move_canary(*, by: str, lender: str | None) -> None:
+def move_canary(*, by: str, lender: str) -> None:
     """Move the canary on or back, as its checks say.
 
     Dagster's sensor does the same by itself.
     """
     from ml.rollout.canary import move_canary as move
 
-    settings = Settings.from_environment()
-    _print_canary(move(settings, settings.chosen_lender(lender), by=by))
+    _print_canary(move(Settings.from_environment(), lender, by=by))
 
 
-def _promote(version: int, lender: str | None, *, by: str, why: str, unchanged: str) -> None:
+def _promote(version: int, lender: str, *, by: str, why: str, unchanged: str) -> None:
     from ml.registry.deployment import read_deployment
     from ml.rollout.promotion import promote as promote_version
 
     settings = Settings.from_environment()
-    chosen = settings.chosen_lender(lender)
-    before = read_deployment(settings, chosen)
-    deployment = promote_version(settings, version, source=chosen, by=by, why=why)
+    before = read_deployment(settings, lender)
+    deployment = promote_version(settings, version, source=lender, by=by, why=why)
     if deployment == before:
         click.echo(f"{_named(deployment)} is already served; {unchanged}")
     else:
@@ -295,15 +277,11 @@ def _print_canary(verdict: "Verdict") -> None:
     click.echo(f"{verdict.move}: {verdict.why}")
 
 
-def _start(
-    version: int, lender: str | None, *, share: float | None, plan: "CanaryPlan | None", reason: str, by: str
-) -> None:
+def _start(version: int, lender: str, *, share: float | None, plan: "CanaryPlan | None", reason: str, by: str) -> None:
     from ml.rollout.challenge import challenge, needed_by_challenger
 
     settings = Settings.from_environment()
-    deployment = challenge(
-        settings, version, source=settings.chosen_lender(lender), share=share, plan=plan, by=by, why=reason
-    )
+    deployment = challenge(settings, version, source=lender, share=share, plan=plan, by=by, why=reason)
     _print_served(deployment)
     needed = ", ".join(needed_by_challenger(settings, deployment))
     if needed and deployment.challenger is not None and deployment.challenger.mode == "shadow":

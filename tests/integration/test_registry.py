@@ -242,7 +242,7 @@ def test_a_version_waits_for_approval_and_is_served_with_it(registered, monkeypa
     approved = CliRunner().invoke(approve_command, ["2", "--lender", SOURCE, "--reason", "minutes 2026-11"])
 
     assert [type(result.exception) for result in (waiting, canary)] == [ApprovalMissing, ApprovalMissing]
-    assert "`loanlake canary start 2 --reason …` rolls it out" in allowed.output
+    assert "`loanlake canary start 2 --lender simulated --reason …` rolls it out" in allowed.output
     assert rolled_out.exit_code == 0, rolled_out.output
     assert shadow.exit_code == 0, shadow.output
     assert approved.exit_code == 0, approved.output
@@ -310,7 +310,7 @@ def test_a_version_that_a_gate_refused_is_not_tried(registered):
     promote(registered.settings, 1, source=SOURCE, by="tests")
 
     with pytest.raises(GateRefusal, match="version 3 was refused by auc_reaches_floor"):
-        challenge(registered.settings, 3, by="tests")
+        challenge(registered.settings, 3, source=SOURCE, by="tests")
 
     assert read_deployment(registered.settings, SOURCE).challenger is None
 
@@ -472,7 +472,7 @@ class TestAnotherUserAtMlflowsPort:
         with pytest.raises(GateRefusal, match="version 3 was refused by auc_reaches_floor"):
             promote(registered.settings, 3, source=SOURCE, by="tests")
         with pytest.raises(GateRefusal, match="version 3 was refused by auc_reaches_floor"):
-            challenge(registered.settings, 3, by="tests")
+            challenge(registered.settings, 3, source=SOURCE, by="tests")
 
     def test_the_alias_champion_serves_nothing(self, registered: Registry) -> None:
         promote(registered.settings, 1, source=SOURCE, by="tests")
