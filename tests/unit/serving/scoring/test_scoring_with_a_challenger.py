@@ -315,7 +315,10 @@ def test_a_rollback_ends_the_challenge(split: Client, own_home: ServingHome) -> 
     challenge_with_second(settings)
     until_ready_says(
         split,
-        lambda answer: answer["model"]["version"] == 3 and answer["challenger"] is not None,
+        lambda answer: (
+            answer["lenders"]["simulated"]["model"]["version"] == 3
+            and answer["lenders"]["simulated"]["challenger"] is not None
+        ),
     )
 
     rollback(settings, SOURCE, by="tests")
@@ -401,4 +404,8 @@ def _of_second() -> dict[str, Any]:
 
 
 def _challenger_is(version: int) -> Callable[[dict[str, Any]], bool]:
-    return lambda answer: bool(answer["challenger"]) and answer["challenger"]["version"] == version
+    def says(answer: dict[str, Any]) -> bool:
+        challenger = answer["lenders"]["simulated"]["challenger"]
+        return bool(challenger) and challenger["version"] == version
+
+    return says
