@@ -2,5 +2,6 @@
 
 __all__ = [
     "label_rule",
+    "lender",
     "rules",
 ]

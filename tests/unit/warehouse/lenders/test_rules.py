@@ -5,9 +5,15 @@ from pathlib import Path
 import pytest
 
 from warehouse.errors import SettingError
-from warehouse.lenders.rules import MovedLimit, PublishSetting, read_lender
+from warehouse.lenders.lender import LabelSettings, MovedLimit, PublishSetting
+from warehouse.lenders.rules import read_lender
 
 FILE = """
+label: {window_months: 12}
+split:
+policy: {bands: {low: 0.1, high: 1}}
+request: {required: [annual_income]}
+limits: {annual_rate: [0, 5]}
 gates:
   max_feature_auc: {limit: 0.95, reason: "minutes 2026-11"}
   mean_ratio: {limit: [0.5, 2], reason: "a young book"}
@@ -32,6 +38,10 @@ def test_limits_statements_and_publication_come_with_their_reasons(tmp_path: Pat
     }
     assert lender.honest_features == {"bureau_score": "Bought before the decision"}
     assert lender.publish == PublishSetting("always", "one-person shop", "Ann Smith")
+    assert (lender.label, lender.split.tune_months) == (LabelSettings(window_months=12), 6)
+    assert lender.policy.bands == {"low": 0.1, "high": 1.0}
+    assert lender.request.required == ("annual_income",)
+    assert lender.limits == {"annual_rate": (0.0, 5.0)}
 
 
 @pytest.mark.parametrize("source", ["union", "../bank", ".bank"])
@@ -47,9 +57,27 @@ def test_a_lender_without_a_file_has_no_settings(tmp_path: Path, source: str) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("gate: {}", r"bank.yml has unknown keys: found gate; known are gates, honest_features, publish"),
+        ("gate: {}", r"bank.yml has an unknown key: found gate, did you mean gates\? known are title, "),
+        ("label: {window: 12}", r"bank.yml: label has an unknown key: found window, did you mean window_months\?"),
+        (
+            "label: {window_months: a year}",
+            r"label.window_months must be a whole .*, or null: found 'a year'",
+        ),
+        ("label: {outcome_lag_months: -1}", r"label.outcome_lag_months must be a whole number of months, .*: found -1"),
+        ("split: {by: age}", r"split.by must be time or hash: found 'age'"),
+        ("split: {max_share: 0.6}", r"split.max_share must be a number above 0 and below 0.5: found 0.6"),
+        ("policy: {cut_off: {margin: 0}}", r"policy.cut_off.margin must be a number above 0: found 0"),
+        (
+            "policy: {bands: {low: 0.2, high: 0.1}}",
+            r"policy.bands must have rising upper .*: found \[0.2, 0.1\]",
+        ),
+        ("cohort: {segments: [grade]}", r"cohort.segments must be a list of purpose, region: found \['grade'\]"),
+        ("request: {required: annual_income}", r"request.required must be a list of .*: found 'annual_income'"),
+        ("reasons: {annual_income: ' '}", r"reasons.annual_income must be a text for the applicant: found ' '"),
+        ("set_aside: {max_share: 20}", r"set_aside.max_share must be a number from 0 to 1: found 20"),
+        ("limits: {annual_rate: 5}", r"limits.annual_rate must be two numbers in brackets, low and high: found 5"),
         ("gates: {max_auc: 0.97}", r"gates.max_auc must hold names with values: found 0.97"),
-        ("gates: {max_auc: {limit: 0.97}}", r"gates.max_auc.reason must say why the limit is moved: found None"),
+        ("gates: {max_auc: {limit: 0.97}}", r"gates.max_auc.reason must say why the limit is moved: found nothing"),
         (
             "gates: {max_auc: {limit: high, reason: r}}",
             r"max_auc.limit must be a number, or two .*: found 'high'",
@@ -58,12 +86,12 @@ def test_a_lender_without_a_file_has_no_settings(tmp_path: Path, source: str) ->
             "gates: {max_auc: {limit: true, reason: r}}",
             r"max_auc.limit must be a number, or two .*: found True",
         ),
-        ("gates: {max_auc: {limit: 1, reason: r, by: x}}", r"gates.max_auc has unknown keys: found by"),
+        ("gates: {max_auc: {limit: 1, reason: r, by: x}}", r"gates.max_auc has an unknown key: found by"),
         ("honest_features: [bureau_score]", r"honest_features must hold names with values"),
         ("honest_features: {bureau_score: }", r"bureau_score must say why the feature is honest: found None"),
         ("publish: {mode: sometimes}", r"publish.mode must be one of auto, never, always: found 'sometimes'"),
-        ("publish: {mode: always, reason: r}", r"publish.by must name the person whose word `always` is: found None"),
-        ("publish: {mode: always, by: ann}", r"publish.reason must say why: found None"),
+        ("publish: {mode: always, reason: r}", r"publish.by must name the person whose word `always` is: found ''"),
+        ("publish: {mode: always, by: ann}", r"publish.reason must say why: found ''"),
         ("gates: {", r"bank.yml must be YAML"),
         ("- gates", r"bank.yml must hold names with values"),
     ],
