@@ -20,9 +20,11 @@ _NAMES = {
     "a network address": "ip ip_address device_id",
 }
 _WORDS = {word: what for what, names in _NAMES.items() for word in names.split()}
+#: Words that say nothing in a longer name: ``file_name``, ``pan_card_type``.
+_ALONE = frozenset(("name", "names", "cell", "mail", "pan", "tin", "nin", "ip", "bic", "rue", "nom", "dni", "nome"))
 _VALUES = {
     "an e-mail address": re.compile(r"[^@\s]+@[^@\s]+[.][^@\s]{2,}"),
-    "a bank account": re.compile(r"[A-Z]{2}99 ?[A-Z0-9]{4}(?: ?[A-Z0-9]{2,4}){2,7}"),
+    "a bank account": re.compile(r"[A-Z]{2}99(?: ?[A-Z9]{4}){3,7}(?: ?[A-Z9]{1,4})?"),
     "a phone number": re.compile(r"(?:\+|00)99?9?[ -/]?(?:[(]?9{1,5}[)]?[ -/]?){2,6}|[(]999[)] ?999-9999"),
     "a network address": re.compile(r"9{1,3}(?:[.]9{1,3}){3}"),
 }
@@ -42,5 +44,5 @@ def personal(column: ColumnProfile) -> str | None:
         n = sum(shape.n for shape in column.shapes if pattern.fullmatch(shape.text))
         if n and n >= _ENOUGH * sum(shape.n for shape in column.shapes):
             return what
-    held = [word for word in _WORDS if len(word) > 3 and f"_{word}_" in f"_{column.name}_"]
+    held = [word for word in _WORDS if word not in _ALONE and f"_{word}_" in f"_{column.name}_"]
     return _WORDS[max(held, key=len)] if held else None
