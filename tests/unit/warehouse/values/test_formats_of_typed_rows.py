@@ -82,5 +82,5 @@ def test_a_corrected_file_without_ids_counts_beside_the_first_until_that_is_left
 
 
 def test_an_unknown_format_is_named_when_the_project_is_parsed(con: duckdb.DuckDBPyConnection) -> None:
-    with pytest.raises(ValueError, match=r"reading amount: format must be one of text, id, .*: found format money"):
+    with pytest.raises(ValueError, match=r"reading amount: format must be one of text, id, .*: found money"):
         macros()["typed_rows"]("raw.mybank_loans", [{"name": "amount", "format": "money"}], ["amount"])
