@@ -15,10 +15,11 @@ Node = Mapping[str, Any]
 
 # layer → the layers its models may read; monitoring reads anything
 READS = {
-    "staging": {"raw", "staging"},
-    "core": {"staging", "core"},
-    "features": {"core", "features"},
-    "training": {"core", "features", "training"},
+    "lenders": set[str](),
+    "staging": {"lenders", "raw", "staging"},
+    "core": {"lenders", "staging", "core"},
+    "features": {"lenders", "core", "features"},
+    "training": {"lenders", "core", "features", "training"},
 }
 
 

@@ -2,7 +2,7 @@
 
 dbt finds cycles and unknown macros when it parses, and wrong column types when it builds. ``make lint`` finds the rest
 in the manifest of ``dbt compile``: SQL that no request could run, and columns that only the SQL or only the contract
-has. Run as ``python -m warehouse.features.lint MANIFEST``.
+has; and keys of a lender's file that nothing reads. Run as ``python -m warehouse.features.lint MANIFEST``.
 """
 
 import json
@@ -19,6 +19,7 @@ from warehouse.features.contract import FEATURES_MODEL, INPUTS_MODEL, TRAINING_M
 from warehouse.features.expressions import check_select
 from warehouse.features.expressions.select_text import read_select
 from warehouse.features.new_version import macro_file, since
+from warehouse.lenders.rules import check_lenders
 
 
 def check_versions(manifest: Mapping[str, Any]) -> tuple[str, ...]:
@@ -110,8 +111,8 @@ def _models(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def main() -> None:
-    """Check the manifest named on the command line; exit code 1 if it has problems."""
-    messages = check_versions(json.loads(Path(sys.argv[1]).read_text()))
+    """Check the lenders' files, and the manifest named on the command line; exit code 1 if there are problems."""
+    messages = (*check_lenders(), *check_versions(json.loads(Path(sys.argv[1]).read_text())))
     for message in messages:
         click.echo(message, err=True)
     sys.exit(1 if messages else 0)

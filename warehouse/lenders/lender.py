@@ -172,10 +172,7 @@ class SetAsideSettings:
 
     max_share: Annotated[
         Annotated[float, Meta(ge=0, le=1)],
-        Key(
-            "a number from 0 to 1",
-            "The largest share of a file's rows that may be set aside before a person must look.",
-        ),
+        Key("a number from 0 to 1", "A file with a larger share of its rows set aside waits for a person."),
     ] = 0.2
     accepted_files: Annotated[
         tuple[_Text, ...],

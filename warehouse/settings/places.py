@@ -161,7 +161,7 @@ class Places:
 
     @property
     def dbt_as_of(self) -> Path:
-        """The label rule as dbt compiled it with an open day, one directory a label window."""
+        """The label rule as dbt compiled it with an open day."""
         return self.home / "dbt" / "as_of"
 
     @property

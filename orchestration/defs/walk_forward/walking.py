@@ -31,7 +31,7 @@ def run_walk(
 ) -> Walk:
     """Walk the plan and draw the run to ``plot`` (default: a report); ``feature_version``: default the latest."""
     contract = feature_contract(settings, feature_version)
-    rule = label_rule(settings, window_months=plan.label_window_months)
+    rule = label_rule(settings)
     months = walk_forward(settings, plan, rule, contract, report)
     path = plot or settings.reports / "walk_forward" / f"{plan.source}-{plan.run}.png"
     png = draw_walk(months)
