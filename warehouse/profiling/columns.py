@@ -1,8 +1,12 @@
 """From a column with a meaning to its reading (the dict that ``typed_rows`` takes) and its place in a contract."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+import duckdb
 
 from warehouse.profiling.answers import Answers, Question
 from warehouse.profiling.meanings import VOCABULARIES, Meaning
@@ -190,7 +194,16 @@ def _name(meaning: Meaning, column: ColumnProfile, spelling: Spelling, unit: str
         return "decided_on"
     if meaning.name == "outcome_at" and not any(word in column.name for word in ("_on", "_at", "date")):
         return f"{column.name}_{'at' if spelling.kind == 'timestamp' else 'on'}"
-    return column.name if meaning.name in _KEEP_THEIR_NAME else meaning.name
+    keeps_name = meaning.name in _KEEP_THEIR_NAME and re.fullmatch("[a-z_][a-z0-9_]*", column.name)
+    return column.name if keeps_name and column.name not in _reserved() else meaning.name
+
+
+@cache
+def _reserved() -> frozenset[str]:
+    """Words that SQL reads as its own unless they are quoted."""
+    with duckdb.connect() as con:
+        rows = con.execute("select keyword_name from duckdb_keywords() where keyword_category = 'reserved'").fetchall()
+    return frozenset(name for (name,) in rows)
 
 
 def _limits(meaning: Meaning, form: str, unit: str | None, *, is_coded: bool) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def new(
     if _asks(accept=yes):
         click.confirm(f"Write {len(texts)} files into {DBT_PROJECT_DIR}?", default=True, abort=True)
     for path in write(DBT_PROJECT_DIR, proposal, texts):
-        click.echo(f"wrote {path}")
+        click.echo(f"wrote {path.relative_to(DBT_PROJECT_DIR.parent)}")
     click.echo(
         "read and edit them, then load the files (`loanlake ingest`), run `dbt build --target prod` in warehouse/, and "
         f"`loanlake lender check {name}`"

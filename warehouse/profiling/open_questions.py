@@ -11,13 +11,14 @@ from warehouse.profiling.spelling import Spelling
 def missing_decision(
     profile: FileProfile, spellings: Sequence[Spelling], found: Mapping[str, str], answers: Answers
 ) -> Iterator[Question]:
-    """What a file of applications must have: the day of the decision, the amount, the planned life."""
+    """What a file of applications must have: the amount and, unless it has no dates, the decision and planned life."""
     entity, dates, numbers = profile.entity, *_free(profile, spellings, found)
-    if "decided_at" not in found and "decided_at" not in answers.column:
+    is_dated = "decided_at" in found or (bool(dates) and answers.column.get("decided_at") != NONE)
+    if is_dated and "decided_at" not in found:
         yield Question("--column decided_at=", f"Which column of {entity} is the day of the decision?", (*dates, NONE))
     if "requested_amount" not in found and "requested_amount" not in answers.column:
         yield Question("--column requested_amount=", f"Which column of {entity} is the amount?", (*numbers, NONE))
-    if "term_months" in found or answers.term_months is not None:
+    if "term_months" in found or answers.term_months is not None or not is_dated:
         return
     if "term_months" not in answers.column and numbers:
         text = f"Which column of {entity} is the loan's planned life?"
@@ -38,8 +39,9 @@ def missing_outcome(
             if 1 < column.n_distinct <= 20 and column.name not in found.values()
         )
         yield Question("--column outcome=", f"Which column of {entity} says how the loan ended?", codes)
-    is_decided = "decided_at" in found or "decided_at" in answers.column
-    if "outcome_at" not in found and "outcome_at" not in answers.column and dates and is_decided:
+    is_open = "outcome_at" not in found and "outcome_at" not in answers.column
+    # of the dates of loans, which is the decision is asked first
+    if is_open and dates and ("decided_at" in found or "requested_amount" not in found):
         text = f"Which column of {entity} is the day on which the loan ended?"
         yield Question("--column outcome_at=", text, (*dates, NONE))
 

@@ -71,6 +71,11 @@ class LenderProposal:
         return next(each for each in self.files if each.contract == "applications")
 
     @property
+    def is_dated(self) -> bool:
+        """Whether its decisions have dates; if not, all that a file says is known when the file is loaded."""
+        return "decided_at" in self.applications
+
+    @property
     def outcomes(self) -> FileProposal:
         """The file with the outcomes: their own, or that of the applications."""
         return self.file("outcomes") or self.applications

@@ -29,6 +29,8 @@ _GRAINS: Mapping[Contract, str] = {
     "demographics": "One row per borrower, for fairness audits.",
 }
 _NUMBERS, _TEXTS = ("double", "integer", "boolean"), ("varchar",)
+#: When a file without dates becomes known.
+_LOADED = "_loaded_at"
 _LINE_ID = "_file || '-' || cast(_line as {{ dbt.type_string() }})"
 
 
@@ -47,7 +49,8 @@ def written(proposal: LenderProposal, *, title: str, lag_months: int, files: Map
         found[staging / f"stg_{name}__{contract}.sql"] = sql
     found[staging / f"stg_{name}.yml"] = _rendered("staging.yml", **common, contracts=models)
     read_as = {entity: _flow(keys) for entity, keys in files.items() if keys}
-    found[Path(f"lenders/{name}.yml")] = _rendered("lender.yml", title=title, lag_months=lag_months, files=read_as)
+    settings = {"title": title, "is_dated": proposal.is_dated, "lag_months": lag_months, "files": read_as}
+    found[Path(f"lenders/{name}.yml")] = _rendered("lender.yml", **settings)
     return found
 
 
@@ -170,7 +173,9 @@ def _contract_sql(proposal: LenderProposal, contract: Contract) -> str | None:
     values = {each.meaning: each.sql for each in file.fields if each.meaning in contract_columns(contract)}
     values |= _ids(proposal, file, contract)
     if contract == "applications":
-        values.setdefault("term_months", str(proposal.term_months))
+        if proposal.term_months is not None:
+            values["term_months"] = str(proposal.term_months)
+        values.setdefault("decided_at", _LOADED)
         values.setdefault("known_at", values["decided_at"])
     elif contract == "statements":
         values.setdefault("known_at", _known_after(file["statement_on"]))
@@ -180,6 +185,17 @@ def _contract_sql(proposal: LenderProposal, contract: Contract) -> str | None:
 def _outcomes_sql(proposal: LenderProposal) -> str:
     file, applications = proposal.outcomes, proposal.applications
     state, loss = file["outcome"], "loss_amount" if "loss_amount" in file else ""
+    if not proposal.is_dated:
+        values = {
+            **_ids(proposal, file, "outcomes"),
+            "is_default": f"{state.name} = 'default'",
+            "outcome_at": _LOADED,
+            "known_at": _LOADED,
+            **({"loss_amount": loss} if loss else {}),
+        }
+        grain = "One row per loan that has ended. The file has no dates: an outcome is known when it is loaded."
+        typed = _typed_model(proposal, file)
+        return _contract_text("outcomes", values, typed=typed, grain=grain, where=_running(state))
     if "outcome_at" not in file:
         lacks = [column for column in ("loss_amount",) if not loss]
         return _rendered(
