@@ -127,7 +127,7 @@ def _rejects(con: duckdb.DuckDBPyConnection, source: str) -> list[Reject]:
     rows = con.execute(
         "select entity, column_name, left(reason, 200), count(distinct (file, line)) as n, min(left(value, 60)), "
         f"list(distinct file || ':' || line order by file || ':' || line)[:{_LINES}] "
-        "from raw.quarantine where source = ? group by all order by n desc, all",
+        "from raw.quarantine where source = ? group by 1, 2, 3 order by n desc, 1, 2, 3",
         [source],
     ).fetchall()
     return [Reject(*found, lines=tuple(lines)) for *found, lines in rows]
@@ -136,7 +136,7 @@ def _rejects(con: duckdb.DuckDBPyConnection, source: str) -> list[Reject]:
 def _months(con: duckdb.DuckDBPyConnection, source: str) -> list[Month]:
     rows = con.execute(
         "select strftime(applications.decided_at, '%Y-%m') as month, count(*), count(outcomes.application_id), "
-        "count(labels.application_id), count_if(labels.is_default) "
+        "count(labels.application_id), count(*) filter (labels.is_default) "
         "from core.int_applications as applications "
         "left join core.int_outcomes as outcomes on outcomes.application_id = applications.application_id "
         "left join training.lbl_default as labels on labels.application_id = applications.application_id "
@@ -148,7 +148,7 @@ def _months(con: duckdb.DuckDBPyConnection, source: str) -> list[Month]:
 
 def _splits(con: duckdb.DuckDBPyConnection, source: str) -> list[SplitSize]:
     rows = con.execute(
-        "select split, count(*), count_if(is_default), min(decided_at), max(decided_at) "
+        "select split, count(*), count(*) filter (is_default), min(decided_at), max(decided_at) "
         "from training.lbl_default_splits where source = ? group by split order by min(decided_at), split",
         [source],
     ).fetchall()
@@ -187,8 +187,8 @@ def _terms(con: duckdb.DuckDBPyConnection, source: str) -> Terms:
         "from core.int_outcomes as outcomes "
         "inner join core.int_applications as applications on applications.application_id = outcomes.application_id "
         "where outcomes.source = ? and applications.term_months is not null) "
-        "select count_if(is_default), "
-        "count_if(is_default and date_trunc('month', planned) = date_trunc('month', outcome_at)), "
+        "select count(*) filter (is_default), "
+        "count(*) filter (is_default and date_trunc('month', planned) = date_trunc('month', outcome_at)), "
         "coalesce(bool_or(planned <> outcome_at), false), count(distinct term), "
         "avg(is_default::integer) filter (third = 1), avg(is_default::integer) filter (third = 3) from ended",
         [source],

@@ -1,4 +1,4 @@
-"""docs/bring-your-own-lender.md and docs/examples, followed: commands run, files and answers compared, one build for all."""
+"""docs/bring-your-own-lender.md and docs/examples, followed: their commands run, files and answers compared."""
 
 import re
 import runpy

@@ -123,7 +123,7 @@ def new(
             "--force overwrites them"
         )
     _show(proposal, profiles)
-    if _asks(accept=yes):
+    if _is_terminal() and not yes:
         click.confirm(f"Write {len(texts)} files into {DBT_PROJECT_DIR}?", default=True, abort=True)
     for path in write(DBT_PROJECT_DIR, proposal, texts):
         click.echo(f"wrote {path.relative_to(DBT_PROJECT_DIR.parent)}")
@@ -178,7 +178,7 @@ def _answered(name: str, profiles: "Sequence[FileProfile]", answers: "Answers", 
         if proposal is not None and not questions:
             return proposal
         open_ones = [each for each in questions if not (accept and each.proposal is not None)]
-        if open_ones and not sys.stdin.isatty():
+        if open_ones and not _is_terminal():
             raise SettingError(_unanswered(open_ones))
         question = questions[0]
         answer = question.proposal if accept and question.proposal is not None else _prompt(question)
@@ -199,8 +199,8 @@ def _prompt(question: "Question") -> str:
     return str(click.prompt(question.text, type=kind, default=question.proposal))
 
 
-def _asks(*, accept: bool) -> bool:
-    return sys.stdin.isatty() and not accept
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _show(proposal: "LenderProposal", profiles: "Sequence[FileProfile]") -> None:

@@ -30,6 +30,8 @@ _SCALES = {"percent": 100.0, "integer": 31.0}
 _DATE_WORDS = frozenset(
     ["date", "datum", "fecha", "data", "dat", "dt", "on", "at", "time", "timestamp", "day", "month", "am"]
 )
+#: The day of a settlement, which few loans have, is not the day on which loans end.
+_ENOUGH_ENDED = 0.3
 #: Words of a name that is an id's.
 _ID_WORDS = frozenset(("id", "no", "nr", "num", "number", "numero", "nummer", "key", "code", "ref", "uuid"))
 
@@ -149,18 +151,26 @@ def assigned(
 
 
 def _may_mean(meaning: Meaning, column: ColumnProfile, spelling: Spelling) -> bool:
-    if meaning.name == "outcome":
-        return 1 < column.n_distinct <= 20
-    if meaning.name == "application_id" and column.n_distinct < 0.9 * column.n_given:
-        return False
-    if spelling.kind != "number":
+    is_number = spelling.kind == "number"
+    own_rules = {
+        "outcome": 1 < column.n_distinct <= 20,
+        "application_id": column.n_distinct >= 0.9 * column.n_given and (not is_number or _is_whole(column)),
+        "outcome_at": column.n_given >= _ENOUGH_ENDED * column.n_rows,
+    }
+    if meaning.name in own_rules:
+        return own_rules[meaning.name]
+    if not is_number:
         return True
-    is_whole = not any("." in shape.text or "," in shape.text for shape in column.shapes[:1])
-    if meaning.format in _ANY:
-        return is_whole
-    if column.middle is None or meaning.format == "count":
-        return is_whole or meaning.format != "count"
-    scale = _SCALES.get(meaning.format, 1.0)
-    return (meaning.low is None or column.middle >= meaning.low) and (
-        meaning.high is None or column.middle <= meaning.high * scale
-    )
+    if meaning.format in (*_ANY, "count"):
+        return _is_whole(column)
+    return column.middle is None or _is_within(meaning, column.middle)
+
+
+def _is_whole(column: ColumnProfile) -> bool:
+    """Whether the most frequent shape of a number has no fraction."""
+    return not any("." in shape.text or "," in shape.text for shape in column.shapes[:1])
+
+
+def _is_within(meaning: Meaning, middle: float) -> bool:
+    high = None if meaning.high is None else meaning.high * _SCALES.get(meaning.format, 1.0)
+    return (meaning.low is None or middle >= meaning.low) and (high is None or middle <= high)

@@ -1,6 +1,6 @@
 """A lender's files as tables of text in a temporary DuckDB file, read as ``loanlake ingest`` reads them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,25 +23,34 @@ def scratch() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def load(con: duckdb.DuckDBPyConnection, path: Path, table: str, settings: Settings) -> None:
-    """Fill a new table with a file's rows; raises SourceFileError for a file that ingest would refuse."""
+    """Add a file's rows to a table, which its first file creates.
+
+    Raises SourceFileError for a file that ingest would refuse.
+    """
     if not path.is_file():
         raise SourceFileError(f"{path} must be a file: found {'a folder' if path.is_dir() else 'nothing'} there")
-    name = identifier(table)
     if is_parquet(path):
         parquet = ParquetFile(path, settings)
-        con.execute(f"create table {name} as {parquet.select(parquet.columns)}")
+        _insert(con, table, parquet.columns, parquet.select(parquet.columns))
         return
     file = CsvFile(path, limits=settings)
     refusal: list[SourceFileError] = []
     schema = pa.schema([*((column, pa.string()) for column in file.columns), ("_line", pa.int64())])
-    rows = pa.RecordBatchReader.from_batches(schema, _batches(file, refusal))
-    con.register("incoming", rows)
+    con.register("incoming", pa.RecordBatchReader.from_batches(schema, _batches(file, refusal)))
     try:
-        con.execute(f"create table {name} as select * from incoming")
+        _insert(con, table, file.columns, "select * from incoming")
     except duckdb.Error:
         if refusal:
             raise refusal[0] from None
         raise
+
+
+def _insert(con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], rows: str) -> None:
+    name = identifier(table)
+    con.execute(f"create table if not exists {name} (_line bigint)")
+    for column in columns:
+        con.execute(f"alter table {name} add column if not exists {identifier(column)} varchar")
+    con.execute(f"insert into {name} by name {rows}")
 
 
 def _batches(file: CsvFile, refusal: list[SourceFileError]) -> Iterator[pa.RecordBatch]:

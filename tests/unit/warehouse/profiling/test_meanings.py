@@ -97,3 +97,11 @@ def test_what_a_person_said_stays() -> None:
 
     assert found["requested_amount"] == "paid_out"
     assert "purpose" not in found
+
+
+def test_a_date_that_few_loans_have_is_not_when_loans_end() -> None:
+    file = profile_of(
+        "loans", settlement_date=["2020-01-01", None, None, None], end_date=["2020-01-01", "2020-02-01", None, None]
+    )
+
+    assert _assigned(file, "outcomes") == {"outcome_at": "end_date"}
