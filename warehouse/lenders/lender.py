@@ -69,6 +69,13 @@ class ModelSettings:
     """What kind of model is trained."""
 
     family: Annotated[_Text | None, Key("the name of a model family", "A family of `ml/families/catalogue.py`.")] = None
+    settings: Mapping[
+        str, Annotated[int | float, Key("a number", "A setting of the family, such as max_depth of xgboost.")]
+    ] = field(default_factory=dict)
+    calibration: Annotated[
+        Literal["platt", "beta", "isotonic", "auto"] | None,
+        Key("one of platt, beta, isotonic, auto", "How scores become probabilities: `ml/training/fitting.py`."),
+    ] = None
 
 
 @dataclass(frozen=True)

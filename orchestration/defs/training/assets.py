@@ -22,6 +22,7 @@ from orchestration.lib.feature_versions import training_tables
 from orchestration.lib.layers import CANDIDATE, EVALUATION, LAKE_WRITER, REGISTERED_MODEL, TRAINING_SET
 from orchestration.lib.run_settings import RunSettings
 from orchestration.lib.upstream_checks import require_green
+from warehouse.lenders.rules import read_lender
 from warehouse.settings import Settings
 
 
@@ -78,7 +79,7 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
 
     Nothing is trained if a model with the same rows, feature contract and settings exists.
     """
-    from ml.training.fitting import TrainingSettings
+    from ml.training.fitting import training_settings_of
     from ml.training.lineage import training_fingerprint
     from orchestration.defs.training.steps import is_trained, train_candidate
     from orchestration.lib.feature_contract import feature_contract
@@ -86,8 +87,8 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
     settings, started = Settings.from_environment(), time.monotonic()
     source = run_settings.active_source(settings)
     record = read_training_set_record(settings, source)
-    contract = feature_contract(settings, record.feature_version)
-    training_settings = TrainingSettings(exclude=tuple(run_settings.exclude))
+    contract = feature_contract(settings, record.feature_version, source=source)
+    training_settings = training_settings_of(read_lender(source), exclude=tuple(run_settings.exclude))
     fingerprint = training_fingerprint(record.sha256, contract, training_settings)
     directory = candidate_directory(settings, source, fingerprint)
 

@@ -30,7 +30,7 @@ def run_walk(
     plot: Path | None = None,
 ) -> Walk:
     """Walk the plan and draw the run to ``plot`` (default: a report); ``feature_version``: default the latest."""
-    contract = feature_contract(settings, feature_version)
+    contract = feature_contract(settings, feature_version, source=plan.source)
     rule = label_rule(settings)
     months = walk_forward(settings, plan, rule, contract, report)
     path = plot or settings.reports / "walk_forward" / f"{plan.source}-{plan.run}.png"

@@ -12,7 +12,7 @@ from warehouse.dbt_plugin import Plugin
 from warehouse.errors import LakeBusyError
 from warehouse.lake.connection import lease, writer
 from warehouse.lake.dev_lakes import of_dev_lake
-from warehouse.settings import Settings
+from warehouse.settings import DBT_PROJECT_DIR, Settings
 
 Connect = Callable[..., duckdb.DuckDBPyConnection]
 
@@ -24,7 +24,9 @@ def connect_as(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Conn
     monkeypatch.setattr(dbt_plugin.atexit, "register", at_exit.append)
 
     def connect(command: str, target: str = "prod") -> duckdb.DuckDBPyConnection:
-        monkeypatch.setattr(dbt_plugin, "get_flags", lambda: SimpleNamespace(WHICH=command))
+        monkeypatch.setattr(
+            dbt_plugin, "get_flags", lambda: SimpleNamespace(WHICH=command, PROJECT_DIR=DBT_PROJECT_DIR)
+        )
         con = duckdb.connect()
         Plugin("lake", plugin_config={"target": target}).configure_connection(con)
         return con
