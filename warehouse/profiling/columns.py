@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from typing import Any
 
 import duckdb
@@ -29,13 +30,17 @@ _KEEP_THEIR_NAME = ("application_id", "borrower_id", "outcome", "outcome_at")
 
 @dataclass(frozen=True)
 class Field:
-    """A typed column: its meaning, the file's column, its reading, and SQL for its value in the contract."""
+    """A typed column: its meaning, the file's column, its reading, and SQL for its value in the contract.
+
+    ``limit``: the highest value, where the lender's are above the core model's limit.
+    """
 
     meaning: str
     column: str
     reading: Mapping[str, Any]
     sql: str
     spelling: Spelling
+    limit: int | None = None
 
     @property
     def name(self) -> str:
@@ -62,7 +67,18 @@ def field_of(meaning: Meaning, column: ColumnProfile, spelling: Spelling, answer
     reading.update(_limits(meaning, str(reading["format"]), unit, is_coded="values" in reading))
     if spelling.missing:
         reading["missing"] = list(spelling.missing)
-    return Field(meaning.name, column.name, reading, _sql(meaning, name, unit, spelling), spelling)
+    limit = _wider_limit(meaning, column, str(reading["format"]))
+    if limit is not None:
+        reading["max"] = limit
+    return Field(meaning.name, column.name, reading, _sql(meaning, name, unit, spelling), spelling, limit)
+
+
+def _wider_limit(meaning: Meaning, column: ColumnProfile, form: str) -> int | None:
+    """The highest rate of a lender most of whose rates are above the core's limit."""
+    scale = 100 if form == "percent" else 1
+    if meaning.name != "annual_rate" or column.middle is None or column.high is None or meaning.high is None:
+        return None
+    return ceil(column.high / scale) if column.middle / scale > meaning.high else None
 
 
 def questions_about(

@@ -25,8 +25,9 @@ EXACT, PART = 2, 1
 _NUMBERS, _ANY = ("amount", "double", "integer", "count", "percent"), ("id", "text", "boolean")
 #: Kinds of dates and times.
 DATED: tuple[Kind, ...] = ("date", "timestamp", "month")
-#: What a core column's unit may be multiplied by in a file: percent, days of a month.
-_SCALES = {"percent": 100.0, "integer": 31.0}
+#: What a core column's unit may be multiplied by in a file, by meaning or format: percent, days of a month; the rate of
+#: a payday loan is above 100 % a year.
+_SCALES = {"annual_rate": 1000.0, "percent": 100.0, "integer": 31.0}
 _DATE_WORDS = frozenset(
     ["date", "datum", "fecha", "data", "dat", "dt", "on", "at", "time", "timestamp", "day", "month", "am"]
 )
@@ -172,5 +173,6 @@ def _is_whole(column: ColumnProfile) -> bool:
 
 
 def _is_within(meaning: Meaning, middle: float) -> bool:
-    high = None if meaning.high is None else meaning.high * _SCALES.get(meaning.format, 1.0)
+    scale = _SCALES.get(meaning.name, _SCALES.get(meaning.format, 1.0))
+    high = None if meaning.high is None else meaning.high * scale
     return (meaning.low is None or middle >= meaning.low) and (high is None or middle <= high)

@@ -49,7 +49,9 @@ def written(proposal: LenderProposal, *, title: str, lag_months: int, files: Map
         found[staging / f"stg_{name}__{contract}.sql"] = sql
     found[staging / f"stg_{name}.yml"] = _rendered("staging.yml", **common, contracts=models)
     read_as = {entity: _flow(keys) for entity, keys in files.items() if keys}
+    limits = {each.meaning: [0, each.limit] for file in proposal.files for each in file.fields if each.limit}
     settings = {"title": title, "is_dated": proposal.is_dated, "lag_months": lag_months, "files": read_as}
+    settings["limits"] = _flow(limits) if limits else ""
     found[Path(f"lenders/{name}.yml")] = _rendered("lender.yml", **settings)
     return found
 
@@ -205,6 +207,7 @@ def _outcomes_sql(proposal: LenderProposal) -> str:
             decided=applications["decided_at"].sql,
             term=applications["term_months"].sql if "term_months" in applications else str(proposal.term_months),
             their_id=applications["application_id"].name if "application_id" in applications else "",
+            is_apart=file is not applications,
             own_id=file["application_id"].name if "application_id" in file else "",
             application_id=_ids(proposal, file, "outcomes")["application_id"],
             state=state.name,

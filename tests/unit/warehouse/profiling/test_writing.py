@@ -44,6 +44,35 @@ def test_an_outcome_without_a_date_is_known_at_the_end_of_the_planned_life() -> 
     assert "where term_ends_at <= written_at\n" in sql
 
 
+def test_outcomes_in_a_file_of_their_own_end_with_the_life_of_their_loans() -> None:
+    loans = profile_of(
+        "loans", loan_id=["1", "2"], issue_date=["2020-01-31", "2020-02-01"], amount=["5000", "6000"], term=["12", "24"]
+    )
+    ends = profile_of("ends", loan_id=["1", "2"], status=["written off", "running"])
+
+    sql = _written(loans, ends)["stg_mybank__outcomes.sql"]
+
+    assert "inner join loans on loans.decided_id = outcomes.loan_id" in sql
+    assert "where term_ends_at <= written_at and status <> 'running'\n" in sql
+
+
+def test_rates_above_a_hundred_percent_widen_the_lenders_limit() -> None:
+    file = profile_of(
+        "loans",
+        loan_id=["1", "2", "3"],
+        issue_date=["2020-01-31", "2020-02-01", "2020-03-01"],
+        amount=["500", "600", "300"],
+        term_days=["14", "28", "14"],
+        apr=["391%", "260.5%", "420%"],
+        default=["0", "1", "0"],
+    )
+
+    found = _written(file)
+
+    assert yaml.safe_load(found["mybank.yml"])["limits"] == {"annual_rate": [0, 5]}
+    assert "{'name': 'annual_rate', 'from': 'apr', 'format': 'percent', 'min': 0, 'max': 5}" in found["mybank.sql"]
+
+
 def test_a_word_of_sql_is_no_column() -> None:
     """A column called ``default`` would be read as SQL's own word."""
     found = _written(_flagged())
