@@ -130,7 +130,7 @@ def _rejects(con: duckdb.DuckDBPyConnection, source: str) -> list[Reject]:
         "from raw.quarantine where source = ? group by 1, 2, 3 order by n desc, 1, 2, 3",
         [source],
     ).fetchall()
-    return [Reject(*found, lines=tuple(lines)) for *found, lines in rows]
+    return [Reject(*found, tuple(lines)) for *found, lines in rows]
 
 
 def _months(con: duckdb.DuckDBPyConnection, source: str) -> list[Month]:

@@ -62,7 +62,7 @@ def _first(page: str) -> dict[str, str]:
 
 def _answers(page: str, command: str) -> list[tuple[str, str]]:
     """Each command of the page that begins so, with the answer printed below it."""
-    found = re.findall(r"^```sh\n(loanlake .+?)\n```\n\n```text\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```sh\n(loanlake [^\n]+)\n```\n\n```text\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
     return [(line, answer) for line, answer in found if line.startswith(command)]
 
 

@@ -87,7 +87,9 @@ def _meaning(name: str, entry: Mapping[str, Any]) -> Meaning:
         for test in contract_columns(contract).get(name, {}).get("data_tests", [])
         if isinstance(test, dict)
     ]
-    limits = next((test["within_range"]["arguments"] for test in tests if "within_range" in test), {})
+    limits: Mapping[str, float] = next(
+        (test["within_range"]["arguments"] for test in tests if "within_range" in test), {}
+    )
     return Meaning(
         name=name,
         of=tuple(entry["of"]),
