@@ -212,7 +212,7 @@ select
     _file as file,
     _line as line,
     column_name,
-    -- as lines that are no row are cut (csv_file.py)
+    -- as lines that are not rows are cut (table_file.py)
     substr(value, 1, 2000) as value,
     reason,
     _loaded_at as loaded_at

@@ -65,6 +65,14 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, texts: Sequence[str]) -
     metavar="ENTITY=CONTRACT",
     help="Whether a file has applications, outcomes, statements or demographics; repeatable.",
 )
+@click.option(
+    "--layout",
+    "layouts",
+    multiple=True,
+    callback=_pairs,
+    metavar="ENTITY.KEY=VALUE",
+    help="How a file is read, such as loans.encoding=cp1252; also delimiter, title_lines, sheet; repeatable.",
+)
 @click.option("--term-months", type=click.IntRange(1, 480), help="Planned life of every loan, where no column has it.")
 @click.option(
     "--lag-months",
@@ -84,6 +92,7 @@ def new(
     readings: Mapping[str, str],
     outcomes: Mapping[str, str],
     contracts: Mapping[str, str],
+    layouts: Mapping[str, str],
     term_months: int | None,
     lag_months: int,
     yes: bool,
@@ -112,10 +121,10 @@ def new(
             f"in {DBT_PROJECT_DIR}"
         )
     _require_name(name)
-    profiles = _profiles(files)
+    profiles, read_as = _profiles(files, layouts)
     answers = Answers(columns, readings, outcomes, contracts, term_months)
     proposal = _answered(name, profiles, answers, accept=yes)
-    texts = written(proposal, title=title or name, lag_months=lag_months, files={})
+    texts = written(proposal, title=title or name, lag_months=lag_months, files=read_as)
     existing = [path for path in texts if (DBT_PROJECT_DIR / path).exists()]
     if existing and not force:
         raise SettingError(
@@ -157,16 +166,23 @@ def _entity(text: str) -> tuple[str, Path]:
     return entity, path
 
 
-def _profiles(files: Iterable[str]) -> "list[FileProfile]":
+def _profiles(
+    files: Iterable[str], layouts: Mapping[str, str]
+) -> "tuple[list[FileProfile], dict[str, dict[str, str | int]]]":
+    """The profile of each kind of file, and how its first file was read where that is unusual."""
     from warehouse.profiling.profile import profile_table
-    from warehouse.profiling.tables import load, scratch
+    from warehouse.profiling.tables import declared_layout, load, scratch, unusual
 
-    settings, entities = Settings.from_environment(), dict[str, None]()
+    settings, read_as = Settings.from_environment(), dict[str, dict[str, str | int]]()
+    named = [_entity(text) for text in files]
+    declared = {entity: declared_layout(entity, layouts) for entity, _ in named}
+    if strange := [each for each in layouts if each.partition(".")[0] not in declared]:
+        raise SettingError(f"--layout must be of one of the files, {', '.join(declared)}: found {', '.join(strange)}")
     with scratch() as con:
-        for entity, path in map(_entity, files):
-            load(con, path, entity, settings)
-            entities[entity] = None
-        return [profile_table(con, entity, entity) for entity in entities]
+        for entity, path in named:
+            layout = load(con, path, entity, declared[entity], settings)
+            read_as.setdefault(entity, unusual(layout))
+        return [profile_table(con, entity, entity) for entity in read_as], read_as
 
 
 def _answered(name: str, profiles: "Sequence[FileProfile]", answers: "Answers", *, accept: bool) -> "LenderProposal":

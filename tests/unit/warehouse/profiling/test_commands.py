@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from warehouse.errors import SettingError, SourceFileError
@@ -98,6 +99,29 @@ def test_several_files_of_one_kind_are_profiled_together(project: Path, tmp_path
     assert result.exit_code == 0, result.output
     assert "loans: 3 rows of applications and outcomes" in result.output
     assert "date: pattern DD/MM/YYYY" in result.output
+
+
+def test_how_a_file_is_read_is_found_or_given_and_written_down(project: Path, tmp_path: Path) -> None:
+    text = "Bericht\nloan_id;issue_date;amount;term;use;default\n1;13/04/2020;50;12;Möbel;0\n2;05/06/2020;60;24;Bad;1\n"
+    (tmp_path / "old.csv").write_bytes(text.encode("cp1252"))
+
+    result = _new("mybank", "loans=old.csv", "--layout", "loans.encoding=cp1252", "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert yaml.safe_load((project / "lenders" / "mybank.yml").read_text())["files"] == {
+        "loans": {"encoding": "cp1252", "delimiter": ";", "title_lines": 1}
+    }
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        ("loans.colour=red", "--layout loans has"),
+        ("other.encoding=cp1252", "--layout must be of one of the files, loans"),
+    ],
+)
+def test_a_layout_that_no_file_can_have_is_refused(project: Path, layout: str, message: str) -> None:
+    assert message in _message(_new("mybank", "loans.csv", "--layout", layout, *COMPLETE))
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,15 @@ def test_numbers_of_lenders(declared: dict[str, Any], values: dict[str, float | 
     assert found == list(values.values())
 
 
+def test_what_is_declared_may_hold_quotes() -> None:
+    months = ["ja'n", *(["feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"])]
+
+    assert cells(["5 d'or", "5"], format="double", currency="d'or") == [(5, None), (5, None)]
+    assert cells(["1 JA'N '24"], format="date", pattern="D Mon 'YY", pivot=30, months=months) == [
+        (date(2024, 1, 1), None)
+    ]
+
+
 def test_whole_numbers_and_percentages_are_written_alike() -> None:
     declared = {"thousands": ".", "decimal": ","}
 

@@ -273,7 +273,10 @@ def test_the_zone_of_the_machine_changes_nothing(zone: str) -> None:
     """In a process of its own, whose first statement could pick the zone up; half an hour, or an hour that is none."""
     program = (
         "from tests.unit.warehouse.values.test_formats import cells;"
-        "print([str(value) for value, _ in cells(['2024-03-10 02:30:00', '2024-03-01 20:00:00'], format='timestamp')])"
+        "print([str(value) for value, _ in ["
+        "*cells(['2024-03-10 02:30:00', '2024-03-01 20:00:00'], format='timestamp'),"
+        "*cells(['10/3/2024 2:30'], format='timestamp', pattern='D/M/YYYY H:mm'),"
+        "*cells(['1710037800'], format='timestamp', epoch='unix_seconds')]])"
     )
 
     done = subprocess.run(
@@ -285,4 +288,5 @@ def test_the_zone_of_the_machine_changes_nothing(zone: str) -> None:
         check=True,
     )
 
-    assert done.stdout.strip() == "['2024-03-10 02:30:00', '2024-03-01 20:00:00']"
+    half_past_two = "'2024-03-10 02:30:00'"
+    assert done.stdout.strip() == f"[{half_past_two}, '2024-03-01 20:00:00', {half_past_two}, {half_past_two}]"

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from tests.unit.warehouse.macros import macros
+from warehouse.readers.table_file import VALUE_CHARACTERS
 from warehouse.settings import REPOSITORY
 
 LOADED = "timestamp '2026-01-01'"
@@ -52,6 +53,14 @@ def test_what_is_left_out_is_explained_by_the_name_in_the_file(con: duckdb.DuckD
         (2, "90_days_late, order", "1, a", "repeated on a later line of the file, which is used"),
         (3, "90_days_late", "many", "must be a whole number"),
     ]
+
+
+def test_a_long_value_is_cut_as_a_line_that_is_no_row_is(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(f"insert into raw.mybank_loans values ('1', repeat('x', 3000), 'f.csv', 5, {LOADED})")
+
+    *_, (line, _, value, _) = rejected(con, ["order"])
+
+    assert (line, value) == (5, "x" * VALUE_CHARACTERS)
 
 
 def test_a_file_without_ids_has_its_lines_for_key(con: duckdb.DuckDBPyConnection) -> None:

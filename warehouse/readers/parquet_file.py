@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 from warehouse.errors import SourceFileError
 from warehouse.files.patterns import parquet
 from warehouse.raw import column_name
-from warehouse.sources.csv_header import MOST_COLUMNS
-from warehouse.sources.limits import Limits, require_bytes, require_rows
+from warehouse.readers.csv_head import MOST_COLUMNS
+from warehouse.readers.limits import Limits, require_bytes, require_rows
+from warehouse.readers.table_file import FileLayout, RejectedLine
 from warehouse.sql.quoting import identifier, literal
 
 
@@ -23,6 +24,9 @@ class ParquetFile:
     limits: InitVar[Limits | None] = None
     columns: tuple[str, ...] = field(init=False)
     n_rows: int = field(init=False)
+    layout: FileLayout = field(init=False, default=FileLayout("parquet"))
+    #: None: every row of it is one.
+    rejected: list[RejectedLine] = field(init=False, default_factory=list)
     _names: dict[str, str] = field(init=False)
 
     def __post_init__(self, limits: Limits | None) -> None:
@@ -55,6 +59,9 @@ class ParquetFile:
         texts = [f'cast({identifier(self._names[column])} as varchar) as "{column}"' for column in columns]
         rows = parquet(self.path, "file_row_number = true")
         return f"select {', '.join(texts)}, file_row_number + 2 as _line from {rows}"
+
+    def rejected_field(self, column: str) -> None:
+        """It has no rejected lines."""
 
     def require_whole(self) -> None:
         """Read the whole file; raises SourceFileError if it is damaged."""

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from warehouse.errors import SourceFileError
-from warehouse.sources.parquet_file import ParquetFile, is_parquet
+from warehouse.readers.parquet_file import ParquetFile, is_parquet
 
 
 def test_typed_values_become_the_text_that_staging_reads(tmp_path: Path) -> None:
