@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from warehouse.errors import SettingError
+from warehouse.errors import SettingError, SourceFileError
 from warehouse.raw import SOURCES, column_name, is_name
 from warehouse.settings import DBT_PROJECT_DIR, IS_CLONE, Settings
 
@@ -180,7 +180,11 @@ def _profiles(
         raise SettingError(f"--layout must be of one of the files, {', '.join(declared)}: found {', '.join(strange)}")
     with scratch() as con:
         for entity, path in named:
-            layout = load(con, path, entity, declared[entity], settings)
+            try:
+                layout = load(con, path, entity, declared[entity], settings)
+            except SourceFileError as error:
+                hint = f". A key is declared as --layout {entity}.KEY=VALUE" if "declare" in str(error) else ""
+                raise SourceFileError(f"{error}{hint}") from None
             read_as.setdefault(entity, unusual(layout))
         return [profile_table(con, entity, entity) for entity in read_as], read_as
 

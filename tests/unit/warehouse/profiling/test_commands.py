@@ -113,6 +113,15 @@ def test_how_a_file_is_read_is_found_or_given_and_written_down(project: Path, tm
     }
 
 
+def test_a_file_that_must_be_declared_names_the_flag(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "old.csv").write_bytes("id,use\n1,Möbel\n".encode("cp1252"))
+
+    result = _new("mybank", "loans=old.csv", "--yes")
+
+    assert isinstance(result.exception, SourceFileError)
+    assert str(result.exception).endswith("A key is declared as --layout loans.KEY=VALUE")
+
+
 @pytest.mark.parametrize(
     ("layout", "message"),
     [
