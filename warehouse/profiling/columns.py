@@ -62,15 +62,21 @@ def field_of(meaning: Meaning, column: ColumnProfile, spelling: Spelling, answer
     if name != column.name:
         reading["from"] = column.name
     reading.update(_typed(meaning, column, spelling, keys, answers))
-    if meaning.required:
+    if meaning.required and (meaning.name != "outcome" or _is_complete(column)):
         reading["required"] = True
     reading.update(_limits(meaning, str(reading["format"]), unit, is_coded="values" in reading))
-    if spelling.missing:
-        reading["missing"] = list(spelling.missing)
+    missing = [*spelling.missing, *(column.null_words if "values" in reading else ())]
+    if missing:
+        reading["missing"] = [*reading.get("missing", ()), *missing]
     limit = _wider_limit(meaning, column, str(reading["format"]))
     if limit is not None:
         reading["max"] = limit
     return Field(meaning.name, column.name, reading, _sql(meaning, name, unit, spelling), spelling, limit)
+
+
+def _is_complete(column: ColumnProfile) -> bool:
+    """Whether every row has a value; a loan whose outcome is empty still runs, and is not set aside."""
+    return column.n_given == column.n_rows
 
 
 def _wider_limit(meaning: Meaning, column: ColumnProfile, form: str) -> int | None:

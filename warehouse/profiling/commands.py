@@ -207,11 +207,16 @@ def _answered(name: str, profiles: "Sequence[FileProfile]", answers: "Answers", 
 
 def _unanswered(questions: "Sequence[Question]") -> str:
     asked = [
-        f"{each.text} Give {each.flag}{'|'.join(each.choices) or 'N'}"
-        + (f", or --yes for {each.proposal}" if each.proposal is not None else "")
+        f"{each.text} Give {_as_typed(each)}" + (f", or --yes for {each.proposal}" if each.proposal is not None else "")
         for each in questions
     ]
     return f"{len(asked)} {'answers are' if len(asked) > 1 else 'answer is'} needed:\n  " + "\n  ".join(asked)
+
+
+def _as_typed(question: "Question") -> str:
+    option, _, left = question.flag.partition(" ")
+    right = f"{left}{'|'.join(question.choices) or 'N'}"
+    return f'{option} "{right}"' if " " in right else f"{option} {right}"
 
 
 def _prompt(question: "Question") -> str:

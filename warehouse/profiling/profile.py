@@ -27,7 +27,8 @@ class ColumnProfile:
     """One column of text.
 
     ``n_given``: texts that are not empty and no null word. ``shapes``: the most frequent first. ``values``: every
-    value with its count, the most frequent first; empty if there are more than ``MOST_VALUES``. ``low``, ``middle``,
+    value with its count, the most frequent first; empty if there are more than ``MOST_VALUES``. ``null_words``: texts
+    such as ``NA``, which only numbers and dates take for no value by themselves. ``low``, ``middle``,
     ``high``: of the texts that are a number once signs are removed and a comma is read as a point. ``first_part``,
     ``second_part``: the greatest first and second number of texts such as 03/04/2024.
     """
@@ -38,6 +39,7 @@ class ColumnProfile:
     n_distinct: int
     shapes: tuple[Shape, ...] = ()
     values: tuple[tuple[str, int], ...] = ()
+    null_words: tuple[str, ...] = ()
     low: float | None = None
     middle: float | None = None
     high: float | None = None
@@ -68,10 +70,9 @@ def profile_table(con: duckdb.DuckDBPyConnection, table: str, entity: str) -> Fi
 
 def _profile_column(con: duckdb.DuckDBPyConnection, table: str, name: str) -> ColumnProfile:
     words = ", ".join(map(literal, NULL_WORDS))
-    given = (
-        f"(select text from (select trim({identifier(name)}, {literal(BLANKS)}) as text from {identifier(table)}) "
-        f"where lower(text) not in ({words}))"
-    )
+    # in one Unicode form, as staging compares it
+    texts = f"(select nfc_normalize(trim({identifier(name)}, {literal(BLANKS)})) as text from {identifier(table)})"
+    given = f"(select text from {texts} where lower(text) not in ({words}))"
     number = "try_cast(replace(regexp_replace(text, '[^0-9.,eE+-]', '', 'g'), ',', '.') as double)"
     parts = "^([0-9]{1,2})[-/. ]([0-9]{1,2})[-/. ][0-9]{2}"
     (counts,) = con.execute(
@@ -85,6 +86,9 @@ def _profile_column(con: duckdb.DuckDBPyConnection, table: str, name: str) -> Co
         f"select regexp_replace(text, '[0-9]', '9', 'g') as shape, count(*) as n, min(text) from {given} "
         f"group by shape order by n desc, shape limit {MOST_SHAPES}"
     ).fetchall()
+    null_words = con.execute(
+        f"select distinct text from {texts} where text <> '' and lower(text) in ({words}) order by text"
+    ).fetchall()
     values = (
         con.execute(f"select text, count(*) as n from {given} group by text order by n desc, text").fetchall()
         if n_distinct <= MOST_VALUES
@@ -97,6 +101,7 @@ def _profile_column(con: duckdb.DuckDBPyConnection, table: str, name: str) -> Co
         n_distinct=n_distinct,
         shapes=tuple(Shape(*row) for row in shapes),
         values=tuple(values),
+        null_words=tuple(word for (word,) in null_words),
         low=low,
         middle=middle,
         high=high,

@@ -256,6 +256,8 @@ def _notes(where: str, meaning: str, column: ColumnProfile, spelling: Spelling) 
         )
     if meaning in VOCABULARIES and (left := unmapped(meaning, column)):
         yield f"{where}: no {meaning} is known for {', '.join(left)}: written as other"
+    if meaning == "outcome" and column.n_given < column.n_rows:
+        yield f"{where}: {column.n_rows - column.n_given:,} rows have no outcome: those loans still run"
     if meaning == "application_id" and not column.is_unique:
         n_repeated, n_empty = column.n_given - column.n_distinct, column.n_rows - column.n_given
         yield f"{where}: {n_repeated:,} rows repeat an id and {n_empty:,} have none; the last row of an id counts"

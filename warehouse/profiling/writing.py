@@ -231,7 +231,9 @@ def _outcomes_sql(proposal: LenderProposal) -> str:
 
 def _running(state: Field) -> str:
     """The condition that a loan has ended; empty where every loan of the file has."""
-    return f"{state.name} <> 'running'" if "running" in state.reading["values"].values() else ""
+    if "running" in state.reading["values"].values():
+        return f"{state.name} <> 'running'"
+    return "" if state.reading.get("required") else f"{state.name} is not null"
 
 
 def _known_after(day: Field) -> str:

@@ -39,3 +39,10 @@ def test_values_are_kept_only_of_columns_with_few() -> None:
 
     assert column.values == ()
     assert column_of("b", "a", "b").values == (("b", 2), ("a", 1))
+
+
+def test_texts_are_compared_in_one_unicode_form() -> None:
+    column = column_of("Mo\u0308bel", "M\u00f6bel", "n/a")
+
+    assert column.values == (("M\u00f6bel", 2),)
+    assert column.null_words == ("n/a",)

@@ -73,6 +73,29 @@ def test_rates_above_a_hundred_percent_widen_the_lenders_limit() -> None:
     assert "{'name': 'annual_rate', 'from': 'apr', 'format': 'percent', 'min': 0, 'max': 5}" in found["mybank.sql"]
 
 
+def test_a_loan_without_an_outcome_runs_and_is_not_set_aside() -> None:
+    file = profile_of(
+        "loans",
+        loan_id=["1", "2", "3"],
+        issue_date=["2020-01-31", "2020-02-01", "2020-03-01"],
+        amount=["500", "600", "300"],
+        term=["12", "12", "12"],
+        purpose=["car", "NA", "car"],
+        status=["paid", "charged off", None],
+        closed_on=["2021-01-31", "2020-09-01", None],
+    )
+
+    found = _written(file)
+
+    assert "where status is not null and closed_on is not null\n" in found["stg_mybank__outcomes.sql"]
+    assert (
+        "{'name': 'status', 'format': 'text', 'values': {'charged off': 'default', 'paid': 'repaid'}}"
+        in (found["mybank.sql"])
+    )
+    # of listed values, staging takes NA for one that is not listed
+    assert "'missing': ['NA']" in found["mybank.sql"]
+
+
 def test_a_word_of_sql_is_no_column() -> None:
     """A column called ``default`` would be read as SQL's own word."""
     found = _written(_flagged())
