@@ -15,6 +15,7 @@ import yaml
 from click.testing import CliRunner
 
 from ml.lender_check.commands import check
+from warehouse.commands import ingest
 from warehouse.lake.connection import writer
 from warehouse.profiling.commands import new
 from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
@@ -111,7 +112,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         _edit(copy)
         for page in (GUIDE, *map(_page, EXAMPLES)):
             for arguments in _commands(page, "loanlake ingest"):
-                _run(BIN / "loanlake", "ingest", *arguments, at=copy)
+                done = CliRunner().invoke(ingest, arguments, catch_exceptions=False)
+                assert done.exit_code == 0, done.output
         with writer("test", Settings.from_environment()) as con:
             con.execute(f"insert into serving.reported_outcomes by name {REPORTED}")
         build = ("build", "--target", "prod", "--exclude-resource-type", "unit_test")

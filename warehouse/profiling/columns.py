@@ -130,7 +130,8 @@ def unmapped(meaning: str, column: ColumnProfile) -> tuple[str, ...]:
 def _answered(column: ColumnProfile, answers: Answers) -> dict[str, Any]:
     """The keys of the column's reading that a person has said."""
     prefix = f"{column.name}."
-    said = {key.removeprefix(prefix): value for key, value in answers.read.items() if key.startswith(prefix)}
+    given = {key.removeprefix(prefix): value for key, value in answers.read.items() if key.startswith(prefix)}
+    said: dict[str, Any] = {key: int(value) if value.isdecimal() else value for key, value in given.items()}
     if said.get("thousands") == "none":
         said |= {"thousands": "", "decimal": "," if any("," in shape.text for shape in column.shapes) else "."}
     elif said.get("thousands") == ".":

@@ -11,6 +11,7 @@ from warehouse.profiling.open_questions import missing_decision, missing_outcome
 from warehouse.profiling.personal import personal
 from warehouse.profiling.profile import ColumnProfile, FileProfile
 from warehouse.profiling.spelling import Spelling, spelling_of
+from warehouse.profiling.vocabulary import OUTCOMES
 
 _LINE = ("_file", "_line")
 #: The columns by which a row of a contract is known; without them, its file and line are.
@@ -129,8 +130,10 @@ def _spellings(profile: FileProfile) -> tuple[Spelling, ...]:
 
 
 def _require_known(answers: Answers, files: Mapping[str, _File]) -> None:
-    known = {column.name for file in files.values() for column in file.profile.columns}
-    known |= {f"{entity}.{column.name}" for entity, file in files.items() for column in file.profile.columns}
+    names_of_columns = {column.name for file in files.values() for column in file.profile.columns}
+    known = names_of_columns | {
+        f"{entity}.{column.name}" for entity, file in files.items() for column in file.profile.columns
+    }
     for meaning, column in answers.column.items():
         if meaning not in meanings():
             raise SettingError(f"--column must name one of {', '.join(meanings())}: found {meaning!r}")
@@ -140,8 +143,11 @@ def _require_known(answers: Answers, files: Mapping[str, _File]) -> None:
                 f"{', '.join(sorted(known))}"
             )
     for left in answers.read:
-        if left.rpartition(".")[0] not in known:
+        if left.rpartition(".")[0] not in names_of_columns:
             raise SettingError(f"--read must be COLUMN.KEY=VALUE, of a column of the files: found {left!r}")
+    for text, outcome in answers.outcome.items():
+        if outcome not in OUTCOMES:
+            raise SettingError(f"--outcome {text}= must be one of {', '.join(OUTCOMES)}: found {outcome!r}")
     for entity, contract in answers.file.items():
         if entity not in files or contract not in CONTRACTS:
             raise SettingError(

@@ -209,6 +209,7 @@ def test_unfit_values_repeated_ids_and_unknown_words_are_notes() -> None:
         (Answers(column={"decision": "issue_date"}), "--column must name one of application_id"),
         (Answers(column={"decided_at": "nonesuch"}), "--column decided_at= must be a column of the files, or none"),
         (Answers(read={"nonesuch.pattern": "x"}), "--read must be COLUMN.KEY=VALUE"),
+        (Answers(outcome={"paid": "good"}), "--outcome paid= must be one of default, repaid, running: found 'good'"),
         (Answers(file={"loans": "loans"}), "--file must be ENTITY=CONTRACT"),
     ],
 )
