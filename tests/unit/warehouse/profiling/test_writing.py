@@ -126,7 +126,13 @@ def test_a_file_without_dates_is_known_when_it_is_loaded() -> None:
 
     found = _written(file)
 
-    assert yaml.safe_load(found["mybank.yml"]) == {"title": "My Bank", "dates": "none"}
+    assert yaml.safe_load(found["mybank.yml"]) == {
+        "title": "My Bank",
+        "dates": "none",
+        "request": {"optional": ["term_months"]},
+    }
+    assert "request: {optional: [term_months]}" in found["mybank.yml"]
+    assert "identifies: {}" in found["stg_mybank.yml"]
     assert "_loaded_at as decided_at" in found["stg_mybank__applications.sql"]
     assert (
         "'mybank-' || _file || '-' || cast(_line as {{ dbt.type_string() }}) as application_id"
