@@ -75,8 +75,8 @@ class ServedModel:
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
-        """Metrics of it and each baseline on the out-of-time test rows."""
-        return _out_of_time(self.scorer.bundle.metrics)
+        """Metrics of it and each baseline on the test rows."""
+        return _on_test(self.scorer.bundle.metrics)
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def load_served_model(settings: Settings, deployment: Deployment) -> ServedModel
     return model
 
 
-def _out_of_time(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _on_test(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         row["model"]: {name: value for name, value in row.items() if name not in ("split", "month", "model")}
         for row in metrics["measured"]

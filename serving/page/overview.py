@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ml.judging.metrics import measured_split
 from ml.registry.deployment import Challenger, Change, read_deployment, read_history
 from serving.access.caller import Caller
 from serving.decisions.reader import DecisionReader
@@ -146,6 +147,7 @@ def _version(role: str, model: "ServedModel", does: str, share: float | None) ->
         by=deployment.published_by,
         cut_off=model.scorer.bundle.policy.cut_off,
         test=model.metrics.get("candidate", {}),
+        split=measured_split(model.scorer.bundle.metrics),
     )
 
 

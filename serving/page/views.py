@@ -55,6 +55,7 @@ class Version:
     by: str
     cut_off: float
     test: Mapping[str, Any]
+    split: str
 
 
 @dataclass(frozen=True)
