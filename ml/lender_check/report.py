@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from ml.lender_check.evidence import LenderEvidence
+from ml.lender_check.evidence import LenderEvidence, Month
 from ml.lender_check.findings import CheckFinding
 
-_SHOWN_REJECTS, _SHOWN_SIGNALS, _SHOWN_MONTHS = 15, 10, 60
+_SHOWN_REJECTS, _SHOWN_SIGNALS, _SHOWN_MONTHS = 15, 10, 24
 
 
 def report(evidence: LenderEvidence, findings: Sequence[CheckFinding]) -> str:
@@ -35,14 +35,17 @@ def _rows_set_aside(evidence: LenderEvidence) -> Iterator[str]:
 def _months(evidence: LenderEvidence) -> Iterator[str]:
     yield ""
     yield "Labels by month of the decision"
-    yield f"  {'month':<8} {'loans':>9} {'outcomes':>9} {'labels':>9} {'defaults':>9}"
-    for each in evidence.months[-_SHOWN_MONTHS:]:
-        yield (
-            f"  {each.month:<8} {each.n_applications:>9,} {each.n_outcomes:>9,} {each.n_labels:>9,} "
-            f"{each.n_defaults:>9,}"
-        )
-    if len(evidence.months) > _SHOWN_MONTHS:
-        yield f"  and {len(evidence.months) - _SHOWN_MONTHS:,} earlier months (--json shows all)"
+    yield f"  {'month':<10} {'loans':>9} {'outcomes':>9} {'labels':>9} {'defaults':>9}"
+    earlier, shown = evidence.months[:-_SHOWN_MONTHS], evidence.months[-_SHOWN_MONTHS:]
+    if earlier:
+        yield _line(f"to {earlier[-1].month}", earlier)
+    for each in shown:
+        yield _line(each.month, [each])
+
+
+def _line(name: str, months: Sequence[Month]) -> str:
+    counts = [(each.n_applications, each.n_outcomes, each.n_labels, each.n_defaults) for each in months]
+    return f"  {name:<10} " + " ".join(f"{sum(column):>9,}" for column in zip(*counts, strict=True))
 
 
 def _splits(evidence: LenderEvidence) -> Iterator[str]:

@@ -103,13 +103,21 @@ def test_personal_columns_are_declared_and_not_read() -> None:
     ]
 
 
+def test_months_before_the_last_two_years_are_one_line() -> None:
+    months = tuple(Month(f"{2020 + n // 12}-{n % 12 + 1:02}", 10, 9, 8, 1) for n in range(26))
+
+    text = report(replace(SOUND, months=months), ())
+
+    assert "  to 2020-02        20        18        16         2\n  2020-03           10" in text
+
+
 def test_the_report_shows_rejects_months_splits_and_the_strongest_features() -> None:
     reject = Reject("loans", "amount", "must be a number", 1, "a lot", ("loans.csv:6",))
 
     text = report(replace(SOUND, rejects=(reject,)), ())
 
     assert "          1  loans amount: must be a number (a lot); loans.csv:6" in text
-    assert "  2024-01      5,000     4,900     4,800       500" in text
+    assert "  2024-01        5,000     4,900     4,800       500" in text
     assert "Splits: tune begins in 2024-03; test begins in 2024-05" in text
     assert "  train      1,000 loans,     100 defaults, decided 2024-01-01 to 2024-01-01" in text
     assert "  0.660  annual_rate" in text
