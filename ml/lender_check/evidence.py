@@ -1,7 +1,7 @@
 """What the built tables and raw rows say of a lender: rejects, labels, splits, single columns, personal columns."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
@@ -20,6 +20,8 @@ from warehouse.sql.quoting import identifier
 #: Personal columns show in a few rows.
 _SAMPLED_ROWS = 10_000
 _LINES = 3
+#: Alerts about data, not models.
+_KINDS = ("actual_terms", "outcome_dates")
 
 
 @dataclass(frozen=True)
@@ -57,20 +59,11 @@ class SplitSize:
 
 
 @dataclass(frozen=True)
-class Terms:
-    """Ended loans beside their planned life.
+class Alert:
+    """What the build found wrong with the lender's data, as ``monitoring.alerts`` says it."""
 
-    ``n_defaults``, ``n_defaults_at_term``: defaulted loans, and those that ended in the month of their planned end.
-    ``is_dated``: whether outcomes have days of their own; without, each is dated with the planned end. ``n_terms``:
-    different planned lives. ``short_rate``, ``long_rate``: default rates of the shortest and the longest third.
-    """
-
-    n_defaults: int = 0
-    n_defaults_at_term: int = 0
-    is_dated: bool = True
-    n_terms: int = 0
-    short_rate: float | None = None
-    long_rate: float | None = None
+    kind: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -95,7 +88,7 @@ class LenderEvidence:
     splits: Sequence[SplitSize] = ()
     split_reason: str = ""
     signals: Sequence[FeatureSignal] = ()
-    terms: Terms = field(default_factory=Terms)
+    alerts: Sequence[Alert] = ()
     personal: Sequence[PersonalColumn] = ()
 
 
@@ -118,7 +111,7 @@ def gather(con: duckdb.DuckDBPyConnection, source: str) -> LenderEvidence:
         splits=_splits(con, source),
         split_reason=_split_reason(con, source),
         signals=tuple(_signals(con, source)),
-        terms=_terms(con, source),
+        alerts=_alerts(con, source),
         personal=tuple(_personal(con, source)),
     )
 
@@ -178,22 +171,12 @@ def _signals(con: duckdb.DuckDBPyConnection, source: str) -> Iterator[FeatureSig
         yield signal_of(name, column, np.asarray(defaulted, dtype=np.bool_), is_category=is_category)
 
 
-def _terms(con: duckdb.DuckDBPyConnection, source: str) -> Terms:
-    row = con.execute(
-        "with ended as ("
-        "select outcomes.is_default, applications.term_months as term, "
-        "applications.decided_at + to_months(applications.term_months) as planned, outcomes.outcome_at, "
-        "ntile(3) over (order by applications.term_months) as third "
-        "from core.int_outcomes as outcomes "
-        "inner join core.int_applications as applications on applications.application_id = outcomes.application_id "
-        "where outcomes.source = ? and applications.term_months is not null) "
-        "select count(*) filter (is_default), "
-        "count(*) filter (is_default and date_trunc('month', planned) = date_trunc('month', outcome_at)), "
-        "coalesce(bool_or(planned <> outcome_at), false), count(distinct term), "
-        "avg(is_default::integer) filter (third = 1), avg(is_default::integer) filter (third = 3) from ended",
+def _alerts(con: duckdb.DuckDBPyConnection, source: str) -> list[Alert]:
+    rows = con.execute(
+        f"select kind, message from monitoring.alerts where source = ? and kind in {_KINDS} order by kind, message",
         [source],
-    ).fetchone()
-    return Terms(*row) if row else Terms()
+    ).fetchall()
+    return [Alert(*row) for row in rows]
 
 
 def _personal(con: duckdb.DuckDBPyConnection, source: str) -> Iterator[PersonalColumn]:

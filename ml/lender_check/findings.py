@@ -6,16 +6,10 @@ from typing import Literal
 
 from ml.judging.gate import GateLimits
 from ml.judging.gates import EnoughLoans, NoFeatureKnowsTheOutcome, enough_loans, suspicions
-from ml.lender_check.evidence import LenderEvidence, Terms
+from ml.lender_check.evidence import LenderEvidence
 from ml.training.training_set import SPLITS
 
 Level = Literal["stops", "warns"]
-#: At least this share of the defaulted loans, of at least this number, ends with its planned life: no coincidence.
-_AT_TERM, _ENOUGH_DEFAULTS = 0.5, 10
-#: Planned lives are a few round numbers; of actual lives the short ones hold the defaults.
-_MANY_TERMS, _FALL = 24, 2.0
-#: Below this, the outcomes of a month are not complete.
-_FEW_LABELS = 0.8
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,7 @@ def findings(evidence: LenderEvidence, limits: GateLimits) -> tuple[CheckFinding
         *_loss(evidence),
         *_labels(evidence),
         *_gates(evidence, limits),
-        *_terms(evidence.terms),
+        *_alerts(evidence),
         *_people(evidence),
     ]
     return tuple(sorted(found, key=lambda each: each.level != "stops"))
@@ -84,26 +78,13 @@ def _gates(evidence: LenderEvidence, limits: GateLimits) -> Iterator[CheckFindin
         yield CheckFinding("stops", "gates", text, NoFeatureKnowsTheOutcome.remedy)
 
 
-def _terms(terms: Terms) -> Iterator[CheckFinding]:
-    if terms.is_dated and terms.n_defaults >= _ENOUGH_DEFAULTS:
-        share = terms.n_defaults_at_term / terms.n_defaults
-        if share >= _AT_TERM:
-            yield CheckFinding(
-                "warns",
-                "terms",
-                f"{terms.n_defaults_at_term:,} of {terms.n_defaults:,} defaulted loans ({share:.0%}) end in the month "
-                "in which their term does: the term may be the loan's actual life, which is known only afterwards",
-                "give the planned life as term_months",
-            )
-    short, long = terms.short_rate or 0.0, terms.long_rate or 0.0
-    if terms.n_terms >= _MANY_TERMS and short >= _FALL * max(long, 0.001):
-        yield CheckFinding(
-            "warns",
-            "terms",
-            f"the shortest third of {terms.n_terms:,} different terms defaults at {short:.1%}, the longest at "
-            f"{long:.1%}: the term may be the loan's actual life, which a default cuts short",
-            "give the planned life as term_months",
-        )
+def _alerts(evidence: LenderEvidence) -> Iterator[CheckFinding]:
+    remedies = {
+        "actual_terms": "give the planned life as term_months",
+        "outcome_dates": "correct the dates: docs/bring-your-own-lender.md lists the rows",
+    }
+    for alert in evidence.alerts:
+        yield CheckFinding("warns", alert.kind, alert.message, remedies[alert.kind])
 
 
 def _people(evidence: LenderEvidence) -> Iterator[CheckFinding]:

@@ -121,13 +121,25 @@ class FeatureContract:
         return contract
 
     def of_lender(self, lender: Lender) -> Self:
-        """The contract with the lender's own reason texts and limits; raises ContractError for unknown names."""
+        """The contract with the lender's own reason texts and limits, without what it cannot require.
+
+        Raises ContractError for unknown names.
+        """
         _check_names(lender, "reasons", lender.reasons, self.feature_names, f"features {self.version}")
+        required = [column.name for column in self.inputs_of("request") if column.required]
+        _check_names(lender, "request.optional", lender.request.optional, required, "required fields of a request")
         numbers = [column.name for column in self.inputs_of("request") if column.range]
         _check_names(lender, "limits", lender.limits, numbers, "numbers of a request")
         return replace(
             self,
-            inputs=tuple(replace(column, range=lender.limits.get(column.name, column.range)) for column in self.inputs),
+            inputs=tuple(
+                replace(
+                    column,
+                    range=lender.limits.get(column.name, column.range),
+                    required=column.required and column.name not in lender.request.optional,
+                )
+                for column in self.inputs
+            ),
             features=tuple(
                 replace(
                     feature,

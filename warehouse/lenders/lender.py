@@ -145,6 +145,18 @@ class RequestSettings:
         tuple[_Text, ...],
         Key("a list of fields such as [annual_income]", "Fields that every application must give."),
     ] = ()
+    optional: Annotated[
+        tuple[_Text, ...],
+        Key(
+            "a list of fields such as [term_months]",
+            "Fields that the contract requires, and this lender does not have.",
+        ),
+    ] = ()
+
+    def __post_init__(self) -> None:
+        both = sorted(set(self.required) & set(self.optional))
+        if both:
+            raise ValueError(f"optional must not name fields that are required: found {', '.join(both)}")
 
 
 @dataclass(frozen=True)

@@ -72,5 +72,17 @@
 )
 {%- endmacro %}
 
+{#- Of the defaults of a group, those that happened within a month of the end of their term, as a share. -#}
+{% macro share_ended_with_their_term() -%}
+    avg(
+        case
+            when not outcomes.is_default then null
+            when abs({{ months_between('applications.decided_at', 'outcomes.outcome_at') }} - applications.term_months) <= 1
+                then cast(1 as double)
+            else cast(0 as double)
+        end
+    )
+{%- endmacro %}
+
 {#- Below this number of defaults a random split keeps its shares among defaults and among good loans exactly. -#}
 {% macro few_defaults() -%} 500 {%- endmacro %}

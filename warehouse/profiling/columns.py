@@ -201,9 +201,9 @@ def _unit(meaning: Meaning, column: ColumnProfile, spelling: Spelling) -> str | 
 
 #: Meaning and unit → the typed column's name, and its value in the contract.
 _CONVERSIONS = {
-    ("term_months", "days"): ("term_days", "cast(ceil(term_days / 30.0) as integer)"),
+    ("term_months", "days"): ("term_days", "{{ months_of_days('term_days') }}"),
     ("term_months", "years"): ("term_years", "12 * term_years"),
-    ("months_past_due", "days"): ("days_past_due", "cast(floor(days_past_due / 30.0) as integer)"),
+    ("months_past_due", "days"): ("days_past_due", "{{ months_late('days_past_due') }}"),
     ("annual_income", "months"): ("monthly_income", "12 * monthly_income"),
     ("employment_years", "months"): ("employment_months", "employment_months / 12"),
     ("birth_year", "date"): ("born_on", "cast(extract(year from born_on) as integer)"),

@@ -1,5 +1,6 @@
 """dbt's connection: writing commands take the lease and find every table, reading commands write nothing."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -116,3 +117,12 @@ def test_a_reading_command_of_dev_makes_no_lake(home: Settings, connect_as: Conn
     found = con.execute("select database_name from duckdb_databases() where database_name in ('lake', 'dev')")
     assert len(found.fetchall()) == 2
     assert not home.home.exists()
+
+
+def test_macros_find_the_settings_of_every_lender(connect_as: Connect) -> None:
+    con = connect_as("compile")
+
+    [(settings,)] = con.execute("select settings from memory.main.lender_settings").fetchall()
+    assert {"lending_club", "simulated", "uci_credit_card"} <= {
+        each["source"] for each in json.loads(settings)["lenders"]
+    }

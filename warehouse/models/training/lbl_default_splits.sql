@@ -6,7 +6,9 @@ with shuffled as (
         row_number() over (
             partition by labels.source, labels.is_default order by md5(labels.application_id), labels.application_id
         ) as place,
-        count(*) over (partition by labels.source, labels.is_default) as n_places
+        ceil(
+            windows.stratified_share * count(*) over (partition by labels.source, labels.is_default)
+        ) as n_in_test
     from {{ ref('lbl_default') }} as labels
     inner join {{ ref('lbl_split_windows') }} as windows on windows.source = labels.source
     where windows.is_stratified
@@ -24,12 +26,10 @@ splits as (
             when windows.is_by_time and labels.decided_at >= windows.test_from then 'test'
             when windows.is_by_time and labels.decided_at >= windows.tune_from then 'tune'
             when windows.is_by_time then 'train'
-            -- 70, 15 and 15 of 100: at least one of each, if there are three
-            when windows.is_stratified and shuffled.place = 1 then 'test'
-            when windows.is_stratified and shuffled.place = 2 then 'tune'
-            when windows.is_stratified and shuffled.place <= 0.15 * shuffled.n_places then 'test'
-            when windows.is_stratified and shuffled.place <= 0.30 * shuffled.n_places then 'tune'
+            when windows.is_stratified and shuffled.place <= shuffled.n_in_test then 'test'
+            when windows.is_stratified and shuffled.place <= 2 * shuffled.n_in_test then 'tune'
             when windows.is_stratified then 'train'
+            -- 70, 15 and 15 of 100
             when substr(md5(labels.application_id), 1, 4) < '{{ "%04x" % (0.70 * 65536) | round | int }}' then 'train'
             when substr(md5(labels.application_id), 1, 4) < '{{ "%04x" % (0.85 * 65536) | round | int }}' then 'tune'
             else 'test'

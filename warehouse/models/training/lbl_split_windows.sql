@@ -18,7 +18,9 @@ lenders as (
         lenders.test_months,
         lenders.split_min_rows,
         lenders.split_min_defaults,
+        lenders.split_max_share,
         lenders.split_max_share * sum(months.n_labels) as most_labels,
+        sum(months.n_labels) as n_labels,
         sum(months.n_defaults) as n_defaults,
         min(months.month) as first_month,
         max(months.month) as last_month,
@@ -62,6 +64,16 @@ judged as (
         lenders.tune_months,
         lenders.test_months,
         lenders.n_defaults,
+        greatest(
+            0.15,
+            least(
+                lenders.split_max_share,
+                greatest(
+                    lenders.split_min_rows / cast(lenders.n_labels as double),
+                    lenders.split_min_defaults / nullif(cast(lenders.n_defaults as double), 0)
+                )
+            )
+        ) as wanted_share,
         lenders.split_by = 'hash' as is_chosen,
         lenders.split_by = 'time'
         and lenders.n_months > lenders.tune_months + lenders.test_months
@@ -80,6 +92,7 @@ select
     is_by_time,
     -- a hash keeps the shares within a percent, and no later row moves it; few defaults need more care than that
     not is_by_time and n_defaults < {{ few_defaults() }} as is_stratified,
+    case when not is_by_time and n_defaults < {{ few_defaults() }} then wanted_share end as stratified_share,
     case when is_by_time then tune_from end as tune_from,
     case when is_by_time then test_from end as test_from,
     case

@@ -7,7 +7,7 @@ import pytest
 
 from ml.judging.gate import GateLimits
 from ml.judging.leakage import FeatureSignal
-from ml.lender_check.evidence import LenderEvidence, Month, PersonalColumn, Reject, SplitSize, Terms
+from ml.lender_check.evidence import Alert, LenderEvidence, Month, PersonalColumn, Reject, SplitSize
 from ml.lender_check.findings import findings
 from ml.lender_check.report import report
 from warehouse.sources.rows_set_aside import Loss
@@ -19,7 +19,6 @@ SOUND = LenderEvidence(
     splits=tuple(SplitSize(split, 1000, 100, DAY, DAY) for split in ("train", "tune", "test")),
     split_reason="tune begins in 2024-03; test begins in 2024-05",
     signals=(FeatureSignal("annual_rate", 0.66, 0.5, 0.0), FeatureSignal("loan_amount", 0.5, 0.5, 0.0)),
-    terms=Terms(n_defaults=300, n_defaults_at_term=3, n_terms=4, short_rate=0.08, long_rate=0.12),
 )
 
 
@@ -73,21 +72,9 @@ def test_the_gate_of_leaks_is_foreseen_except_for_features_stated_to_be_honest()
     assert _texts(leak, limits=GateLimits(honest_features={"balance": "of the day before"})) == []
 
 
-@pytest.mark.parametrize(
-    ("terms", "warned"),
-    [
-        (Terms(n_defaults=20, n_defaults_at_term=10), True),
-        (Terms(n_defaults=20, n_defaults_at_term=9), False),
-        (Terms(n_defaults=9, n_defaults_at_term=9), False),
-        # outcomes without days are dated with the planned end: ending at it says nothing
-        (Terms(n_defaults=20, n_defaults_at_term=20, is_dated=False), False),
-        (Terms(n_terms=24, short_rate=0.4, long_rate=0.2), True),
-        (Terms(n_terms=23, short_rate=0.4, long_rate=0.2), False),
-        (Terms(n_terms=24, short_rate=0.39, long_rate=0.2), False),
-    ],
-)
-def test_an_actual_life_given_as_the_term_is_warned_of(terms: Terms, warned: bool) -> None:
-    assert (len(_texts(replace(SOUND, terms=terms), "warns")) == 1) == warned
+@pytest.mark.parametrize("kind", ["actual_terms", "outcome_dates"])
+def test_alerts_of_the_build_about_the_data_are_shown(kind: str) -> None:
+    assert _texts(replace(SOUND, alerts=(Alert(kind, "something is odd"),)), "warns") == ["something is odd"]
 
 
 def test_personal_columns_are_declared_and_not_read() -> None:

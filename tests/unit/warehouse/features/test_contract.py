@@ -11,7 +11,7 @@ import pytest
 
 from warehouse.errors import ContractError
 from warehouse.features.contract import FeatureContract
-from warehouse.lenders.lender import Lender
+from warehouse.lenders.lender import Lender, RequestSettings
 
 Manifest = dict[str, Any]
 
@@ -114,13 +114,19 @@ def test_a_lender_sets_its_own_reasons_and_limits(manifest: Manifest) -> None:
     columns = manifest["nodes"]["model.loanlake.ftr_application.v1"]["columns"]
     columns["requested_amount"] = {**columns.pop("amount"), "name": "requested_amount"}
     contract = FeatureContract.from_manifest(manifest)
-    lender = Lender(Path("bank.yml"), reasons={"is_new": "First loan"}, limits={"requested_amount": (0.0, 50.0)})
+    lender = Lender(
+        Path("bank.yml"),
+        reasons={"is_new": "First loan"},
+        limits={"requested_amount": (0.0, 50.0)},
+        request=RequestSettings(optional=("requested_amount",)),
+    )
 
     own = contract.of_lender(lender)
 
     assert [feature.reason for feature in own.features if feature.name == "is_new"] == ["First loan"]
     assert [column.range for column in own.inputs if column.name == "requested_amount"] == [(0.0, 50.0)]
     assert [feature.range for feature in own.features if feature.name == "requested_amount"] == [(0.0, 50.0)]
+    assert [column.required for column in own.inputs if column.name == "requested_amount"] == [False]
     # rows of all lenders: what either admits
     [amount] = [each for each in contract.admitting([lender]).features if each.name == "requested_amount"]
     assert amount.range == (0.0, 100.0)

@@ -119,7 +119,7 @@ def test_a_file_without_a_term_needs_one_for_all() -> None:
 @pytest.mark.parametrize(
     ("name", "texts", "typed", "value"),
     [
-        ("term_days", ["30", "45", "90"], "term_days", "cast(ceil(term_days / 30.0) as integer)"),
+        ("term_days", ["30", "45", "90"], "term_days", "{{ months_of_days('term_days') }}"),
         ("term", ["3 years", "5 years", "2 years"], "term_years", "12 * term_years"),
         ("laufzeit_monate", ["36", "60", "36"], "term_months", "term_months"),
     ],
