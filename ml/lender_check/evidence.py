@@ -79,9 +79,10 @@ class PersonalColumn:
 
 @dataclass(frozen=True)
 class LenderEvidence:
-    """Everything that is found of a lender."""
+    """Everything that is found of a lender; ``is_dated``: whether its decisions have dates of their own."""
 
     source: str
+    is_dated: bool = True
     losses: Sequence[Loss] = ()
     rejects: Sequence[Reject] = ()
     months: Sequence[Month] = ()
@@ -105,6 +106,7 @@ def gather(con: duckdb.DuckDBPyConnection, source: str) -> LenderEvidence:
         )
     return LenderEvidence(
         source=source,
+        is_dated=_is_dated(con, source),
         losses=losses(con, source),
         rejects=_rejects(con, source),
         months=months,
@@ -114,6 +116,11 @@ def gather(con: duckdb.DuckDBPyConnection, source: str) -> LenderEvidence:
         alerts=_alerts(con, source),
         personal=tuple(_personal(con, source)),
     )
+
+
+def _is_dated(con: duckdb.DuckDBPyConnection, source: str) -> bool:
+    found = con.execute("select is_dated from core.int_lenders where source = ?", [source]).fetchone()
+    return found is None or bool(found[0])
 
 
 def _rejects(con: duckdb.DuckDBPyConnection, source: str) -> list[Reject]:

@@ -34,6 +34,11 @@ def _rows_set_aside(evidence: LenderEvidence) -> Iterator[str]:
 
 def _months(evidence: LenderEvidence) -> Iterator[str]:
     yield ""
+    if not evidence.is_dated:
+        yield "Labels: the files have no dates"
+        yield f"  {'':<10} {'loans':>9} {'outcomes':>9} {'labels':>9} {'defaults':>9}"
+        yield _line("all", evidence.months)
+        return
     yield "Labels by month of the decision"
     yield f"  {'month':<10} {'loans':>9} {'outcomes':>9} {'labels':>9} {'defaults':>9}"
     earlier, shown = evidence.months[:-_SHOWN_MONTHS], evidence.months[-_SHOWN_MONTHS:]
@@ -52,10 +57,8 @@ def _splits(evidence: LenderEvidence) -> Iterator[str]:
     yield ""
     yield f"Splits: {evidence.split_reason}" if evidence.split_reason else "Splits"
     for each in evidence.splits:
-        yield (
-            f"  {each.split:<6} {each.n_rows:>9,} loans, {each.n_defaults:>7,} defaults, decided "
-            f"{each.first:%Y-%m-%d} to {each.last:%Y-%m-%d}"
-        )
+        decided = f", decided {each.first:%Y-%m-%d} to {each.last:%Y-%m-%d}" if evidence.is_dated else ""
+        yield f"  {each.split:<6} {each.n_rows:>9,} loans, {each.n_defaults:>7,} defaults{decided}"
     if not evidence.splits:
         yield "  none: no label is mature"
 

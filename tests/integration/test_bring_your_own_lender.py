@@ -44,7 +44,7 @@ ABSENT = "elsewhere"
 BIN = Path(sys.executable).parent
 DOCS = REPOSITORY / "docs"
 GUIDE = (DOCS / "bring-your-own-lender.md").read_text()
-EXAMPLES = ("several-files", "outcome-without-a-date")
+EXAMPLES = ("several-files", "outcome-without-a-date", "undated")
 
 
 def _page(example: str) -> str:

@@ -98,6 +98,13 @@ def test_months_before_the_last_two_years_are_one_line() -> None:
     assert "  to 2020-02        20        18        16         2\n  2020-03           10" in text
 
 
+def test_a_lender_without_dates_has_no_months() -> None:
+    text = report(replace(SOUND, is_dated=False), ())
+
+    assert "  all            5,000     4,900     4,800       500" in text
+    assert "2024" not in text.replace(SOUND.split_reason, "")
+
+
 def test_the_report_shows_rejects_months_splits_and_the_strongest_features() -> None:
     reject = Reject("loans", "amount", "must be a number", 1, "a lot", ("loans.csv:6",))
 
