@@ -43,7 +43,8 @@ def several_files(folder: Path, *, n: int = 4_000) -> None:
         granted = date(2018, 1, 1) + timedelta(days=number * 2_000 // n)
         months, income = random.choice((12, 24)), random.lognormvariate(10.4, 0.4)
         amount, rate = round(random.uniform(1_000, 15_000), 2), round(random.uniform(4, 16), 2)
-        score = -3 + 0.14 * rate + 1.2 * amount / income + 0.9 * late_of.get(client, 0)
+        score = -2.8 + 0.9 * late_of.get(client, 0) + (months == 24 and rate > 8)
+        score += 2.2 * (rate > 10 and amount / income > 0.2)
         is_default = _defaults(random, score)
         ended = granted + timedelta(days=random.randint(120, 300) if is_default else 30 * months)
         loans.append(
@@ -86,7 +87,7 @@ def outcome_without_a_date(folder: Path, *, n: int = 4_000) -> None:
             issued = date(2018, 1, 1) + timedelta(days=number * 1_800 // n)
             income, amount = random.lognormvariate(10.7, 0.4), random.uniform(1_000, 20_000)
             dti, score = random.uniform(0.02, 0.5), random.randint(480, 820)
-            is_default = _defaults(random, 5.5 - 0.013 * score + 3 * dti + 0.8 * amount / income)
+            is_default = _defaults(random, -3.2 + 2.4 * (score < 620 and dti > 0.15) + 1.4 * (amount > 0.3 * income))
             yield (
                 100_000 + number,
                 f"{issued:%m/%d/%Y}",
@@ -112,7 +113,7 @@ def undated(folder: Path, *, n: int = 4_000) -> None:
         for _ in range(n):
             income, amount = random.lognormvariate(10.8, 0.4), random.randint(10, 300) * 100
             years, rate = random.randint(0, 20), random.uniform(5, 22)
-            status = int(_defaults(random, -4 + 0.13 * rate + 1.5 * amount / income - 0.04 * years))
+            status = int(_defaults(random, -3.4 + 2.4 * (rate > 12 and amount > 0.2 * income) + (years < 3)))
             yield (
                 f"{income:.0f}",
                 random.choice(("RENT", "OWN", "MORTGAGE")),
