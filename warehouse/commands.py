@@ -159,18 +159,19 @@ def new_feature_version() -> None:
     Writes its SQL, its training rows and its lines in the YAML of the dbt project; two edits by hand then add a
     feature. Closes the version before, which models may have been trained on. Needs a clone of the repository.
     """
-    from warehouse.features.new_version import create_version
+    from warehouse.features.new_version import FEATURES_YAML, create_version, macro_file
 
     if not IS_CLONE:
         raise SettingError(
             f"a version of the features is an edit of the dbt project: run this in a clone of the repository; found an "
             f"installed package in {DBT_PROJECT_DIR}"
         )
-    created = create_version(DBT_PROJECT_DIR)
+    version = create_version(DBT_PROJECT_DIR)
     click.echo(
-        f"version {created.version} of the features is created; for each feature add\n"
-        f"  a line to    {created.sql}\n"
-        f"  an entry to  {created.contract}, at the end of its columns, with `since: {created.version}` in its meta\n"
+        f"version {version} of the features is created; for each feature add\n"
+        f"  a line to    {DBT_PROJECT_DIR / macro_file(version)}\n"
+        f"  an entry to  {DBT_PROJECT_DIR / FEATURES_YAML}, at the end of its columns, with "
+        f"`since: {version}` in its meta\n"
         "then `make lint-sql`, which says what is missing, and `loanlake run`"
     )
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ml.families.catalogue import DEFAULT, family_of
 from ml.families.logistic import LogisticRegression
-from ml.families.protocol import BATCH_ROWS, Estimator, Family, FittedModel, Model, Sample, StreamedSample
+from ml.families.protocol import BATCH_ROWS, Family, FittedModel, Model, Sample, StreamedSample
 from ml.training.calibration import Calibrator, Method, choose_method, fit_calibrator, uncalibrated
 from ml.training.design_matrix import DesignMatrix
 from ml.training.policy import DEFAULT_BANDS, Band, CutOffRule, Policy
@@ -138,7 +138,6 @@ class Candidate(CalibratedModel):
     source: str
     snapshot: int
     training_set_sha256: str
-    contract_version: str
     settings: TrainingSettings
     model: FittedModel
     policy: Policy
@@ -176,7 +175,6 @@ def train(training_set: TrainingSet, contract: FeatureContract, settings: Traini
         source=training_set.source,
         snapshot=training_set.snapshot,
         training_set_sha256=training_set.sha256,
-        contract_version=contract.version,
         settings=settings,
         design_matrix=design_matrix,
         model=model,
@@ -205,12 +203,12 @@ def _baselines(
     if RATE_FEATURE in contract.feature_names and training_set.rows("train")[RATE_FEATURE].nunique() > 1:
         everything_else = set(contract.feature_names) - {RATE_FEATURE}
         matrices[LENDER_RATE] = DesignMatrix.from_contract(contract, everything_else)
-    return {name: _calibrated(settings.logistic, matrix, training_set) for name, matrix in matrices.items()}
-
-
-def _calibrated(estimator: Estimator, design_matrix: DesignMatrix, training_set: TrainingSet) -> CalibratedModel:
-    """Fit a baseline and calibrate it on tune rows, as the model."""
-    train_sample, tune_sample = _samples(design_matrix, training_set)
-    model = estimator.fit(train_sample, tune_sample, design_matrix.monotone_constraints)
-    raw = uncalibrated(model.raw_scores(tune_sample.matrix))
-    return CalibratedModel(design_matrix, model, fit_calibrator(raw, tune_sample.defaulted, method="platt"))
+    baselines = {}
+    for name, matrix in matrices.items():
+        train_sample, tune_sample = _samples(matrix, training_set)
+        model = settings.logistic.fit(train_sample, tune_sample, matrix.monotone_constraints)
+        # calibrated on tune rows, as the model
+        raw = uncalibrated(model.raw_scores(tune_sample.matrix))
+        calibrator = fit_calibrator(raw, tune_sample.defaulted, method="platt")
+        baselines[name] = CalibratedModel(matrix, model, calibrator)
+    return baselines

@@ -14,6 +14,7 @@ import msgspec
 
 from ml.bundle.scorer import Scorer
 from ml.decisions.online_inputs import Keys, OnlineInputs
+from ml.judging.metrics import SplitKind, measured_split
 from ml.registry.deployment import Deployment, Mode
 from ml.registry.registered_version import load_registered
 from serving.deployed.assignment import is_challenged
@@ -76,7 +77,16 @@ class ServedModel:
     @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
         """Metrics of it and each baseline on the test rows."""
-        return _on_test(self.scorer.bundle.metrics)
+        return {
+            row["model"]: {name: value for name, value in row.items() if name not in ("split", "month", "model")}
+            for row in self.scorer.bundle.metrics["measured"]
+            if row["split"] == "test" and row["month"] is None
+        }
+
+    @cached_property
+    def split(self) -> SplitKind:
+        """Whether these rows were decided after its train rows."""
+        return measured_split(self.scorer.bundle.metrics)
 
 
 @dataclass(frozen=True)
@@ -124,12 +134,16 @@ class ServedDeployment:
             return (self.champion, ("champion",)), (self.challenger, ("shadow",))
         return (self.champion, ("champion", "fallback")), (self.challenger, ("challenger",))
 
-    def model_of(self, model_name: str, model_version: int) -> ServedModel:
-        """The model that made a decision, else the champion."""
-        for model in (self.champion, self.challenger):
-            if model is not None and model.deployment.is_version(model_name, model_version):
-                return model
-        return self.champion
+    def traffic(self) -> tuple[tuple[str, ServedModel, float], ...]:
+        """Each version with its place, and the share of the applicants that it answers."""
+        share = self.share or 0.0
+        champion = ("champion", self.champion, 1 - share)
+        return (champion,) if self.challenger is None else (champion, ("challenger", self.challenger, share))
+
+    def made(self, model_name: str, model_version: int) -> ServedModel | None:
+        """The served model that made a decision, or None."""
+        models = [model for _, model, _ in self.traffic()]
+        return next((model for model in models if model.deployment.is_version(model_name, model_version)), None)
 
     @cached_property
     def description(self) -> ModelDescription:
@@ -188,14 +202,6 @@ def load_served_model(settings: Settings, deployment: Deployment) -> ServedModel
     )
     _ = model.usually_known  # read from the bundle now, not by the first request
     return model
-
-
-def _on_test(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {
-        row["model"]: {name: value for name, value in row.items() if name not in ("split", "month", "model")}
-        for row in metrics["measured"]
-        if row["split"] == "test" and row["month"] is None
-    }
 
 
 def _described(field: Field, schema: DeploymentSchema) -> InputDescription:

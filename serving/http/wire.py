@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ml.bundle.logged_values import ReasonCode
 from ml.decisions.problems import ProblemDocument
 from ml.registry.version_states import StateWord
 from warehouse.decision_log import HistoryWord, RoleWord, RouteWord, StatusWord
@@ -19,14 +20,6 @@ class ModelVersion(msgspec.Struct, frozen=True):
     name: str
     version: int
     feature_version: str
-
-
-class ReasonCode(msgspec.Struct, frozen=True):
-    """One reason against a declined application; ``contribution`` is in log-odds of default."""
-
-    feature: str
-    text: str
-    contribution: float
 
 
 class ScoredApplication(msgspec.Struct, frozen=True):

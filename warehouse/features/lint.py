@@ -14,8 +14,7 @@ from typing import Any
 import click
 
 from warehouse.errors import ContractError, ExpressionError
-from warehouse.features.compiled import compile_contract
-from warehouse.features.contract import FEATURES_MODEL, INPUTS_MODEL, TRAINING_MODEL, FeatureContract
+from warehouse.features.contract import FEATURES_MODEL, INPUTS_MODEL, TRAINING_MODEL, FeatureContract, compile_contract
 from warehouse.features.expressions import check_select
 from warehouse.features.expressions.select_text import read_select
 from warehouse.features.new_version import macro_file, since

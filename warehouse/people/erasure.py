@@ -4,7 +4,6 @@ Old snapshots cannot be changed: maintenance expires them. Rows of them that liv
 without the person (:mod:`warehouse.lake.training_rows`). All changes to the lake are one transaction.
 """
 
-import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from dataclasses import dataclass
 import duckdb
 
 from warehouse.errors import SourceFileError
-from warehouse.lake.connection import CATALOG
+from warehouse.lake.tables import CATALOG, METADATA
 from warehouse.lake.training_rows import kept_snapshots, kept_table, training_tables
 from warehouse.people.person import HeldRows, Person
-from warehouse.people.pseudonyms import Pseudonyms
+from warehouse.people.pseudonyms import Pseudonyms, renamed, renamed_json
 from warehouse.raw.keys import id_in
 from warehouse.settings import Settings
 from warehouse.sources.erasing import RewrittenFile, without_lines
@@ -31,7 +30,6 @@ FREE_TEXTS = {
     "serving.batch_scores": ("problem",),
     "serving.person_requests": ("reason",),
 }
-_METADATA = f"__ducklake_metadata_{CATALOG}"
 ERASED = "erased"
 #: Path below the landing directory → line numbers.
 LandingLines = dict[str, list[int]]
@@ -147,13 +145,14 @@ def _has_rows(con: duckdb.DuckDBPyConnection, table: str, snapshot: int, conditi
 
 
 def _keep_training_rows(con: duckdb.DuckDBPyConnection, what: LakeErasure, table: str, snapshot: int) -> None:
-    ids = {column: names for column, names in what.person.ids.items() if column != "decision_id" and names}
-    if what.names is None:
-        mine = " or ".join(f"{column} in ({', '.join(map(literal, sorted(names)))})" for column, names in ids.items())
+    person, names = what.person, what.names
+    if names is None:
+        mine = " or ".join(person.conditions(("borrower_id", "application_id")))
         rows = f"select * from {table} at (version => {snapshot}) where not ({mine})"
     else:
-        renamed = [f"{_renamed(column, names, what.names)} as {column}" for column, names in ids.items()]
-        rows = f"select * replace ({', '.join(renamed)}) from {table} at (version => {snapshot})"
+        ids = {"borrower_id": [person.borrower_id], "application_id": person.application_ids}
+        values = ", ".join(f"{renamed(column, found, names.of)} as {column}" for column, found in ids.items())
+        rows = f"select * replace ({values}) from {table} at (version => {snapshot})"
     con.execute(f"create table {kept_table(table, snapshot)} as {rows}")
 
 
@@ -181,18 +180,10 @@ def _new_values(con: duckdb.DuckDBPyConnection, rows: HeldRows, what: LakeErasur
         # the id of a decision or report derives from the application's, or its caller knows it
         mine = names & what.person.ids[column] if column in ("application_id", "borrower_id") else names
         if mine:
-            values[column] = _renamed(column, mine, what.names)
+            values[column] = renamed(column, mine, what.names.of)
     for column in rows.json if values else ():
-        values[column] = column
-        for name in sorted({what.person.borrower_id, *what.person.application_ids}):
-            before, after = (json.dumps(text, ensure_ascii=False) for text in (name, what.names.of(name)))
-            values[column] = f"replace({values[column]}, {literal(before)}, {literal(after)})"
+        values[column] = renamed_json(column, what.person.names, what.names.of)
     return values
-
-
-def _renamed(column: str, names: Collection[str], pseudonyms: Pseudonyms) -> str:
-    cases = " ".join(f"when {literal(name)} then {literal(pseudonyms.of(name))}" for name in sorted(names))
-    return f"case {column} {cases} else {column} end"
 
 
 def _erase_texts(con: duckdb.DuckDBPyConnection, pattern: str) -> None:
@@ -210,10 +201,10 @@ def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
     ids = "|".join(sorted(re.escape(name) for names in person.ids.values() for name in names))
     columns = con.execute(
         "select stats.table_id, stats.column_id, schema_name, table_name, column_name "
-        f"from {_METADATA}.ducklake_table_column_stats as stats "
-        f"join {_METADATA}.ducklake_column as columns using (table_id, column_id) "
-        f"join {_METADATA}.ducklake_table as tables using (table_id) "
-        f"join {_METADATA}.ducklake_schema as schemas using (schema_id) "
+        f"from {METADATA}.ducklake_table_column_stats as stats "
+        f"join {METADATA}.ducklake_column as columns using (table_id, column_id) "
+        f"join {METADATA}.ducklake_table as tables using (table_id) "
+        f"join {METADATA}.ducklake_schema as schemas using (schema_id) "
         "where columns.end_snapshot is null and tables.end_snapshot is null and schemas.end_snapshot is null "
         "and lower(columns.column_type) = 'varchar' "
         "and regexp_matches(concat_ws(chr(10), min_value, max_value), $1)",
@@ -226,7 +217,7 @@ def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
             f"select coalesce(min({text}), ''), coalesce(max({text}), '') from {identifier(schema, table)}"
         )
         con.execute(
-            f"update {_METADATA}.ducklake_table_column_stats set min_value = $1, max_value = $2 "
+            f"update {METADATA}.ducklake_table_column_stats set min_value = $1, max_value = $2 "
             "where table_id = $3 and column_id = $4",
             [*bounds.fetchall()[0], table_id, column_id],
         )

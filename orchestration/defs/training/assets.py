@@ -39,7 +39,7 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     rows were set aside.
     """
     from ml.training.training_set import SPLITS, read_training_set, split_reason
-    from orchestration.lib.feature_contract import feature_contract
+    from orchestration.lib.feature_versions import feature_contract
     from warehouse.lake.connection import connect
 
     settings, started = Settings.from_environment(), time.monotonic()
@@ -84,7 +84,7 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
     from ml.training.fitting import training_settings_of
     from ml.training.lineage import training_fingerprint
     from orchestration.defs.training.steps import is_trained, train_candidate
-    from orchestration.lib.feature_contract import feature_contract
+    from orchestration.lib.feature_versions import feature_contract
 
     settings, started = Settings.from_environment(), time.monotonic()
     source = run_settings.active_source(settings)

@@ -49,11 +49,10 @@ def test_test_rows_shape_nothing() -> None:
 def test_a_candidate_knows_what_made_it() -> None:
     candidate, training_set = small_candidate()
 
-    assert (candidate.source, candidate.snapshot, candidate.training_set_sha256, candidate.contract_version) == (
+    assert (candidate.source, candidate.snapshot, candidate.training_set_sha256) == (
         training_set.source,
         training_set.snapshot,
         training_set.sha256,
-        "v1",
     )
     assert candidate.base_rate == pytest.approx(training_set.defaulted("tune").mean())
     assert candidate.training_seconds > 0

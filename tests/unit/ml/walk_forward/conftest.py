@@ -12,7 +12,7 @@ from ml.judging.gate import GateLimits
 from ml.walk_forward.plan import WalkPlan
 from ml.walk_forward.results import WalkedMonth
 from ml.walk_forward.walk import Report, walk_forward
-from orchestration.defs.walk_forward.label_rule import label_rule
+from orchestration.defs.walk_forward.walking import label_rule
 from tests.model_factory import CONTRACT, SETTINGS, SOURCE, fill_lake
 from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import connect, writer

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ml.rollout.sequential import half_width
+from ml.rollout.canary_evidence import half_width
 
 ALPHA = 0.05
 LOOKS = range(100, 4001, 50)
