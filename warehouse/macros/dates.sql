@@ -183,8 +183,8 @@
             'unix_milliseconds': 'a number of milliseconds since 1970-01-01',
         }[reading.epoch]) }}
     {%- elif patterns_of(reading) -%}
-        {%- set names = ', such as Dec-2011' if 'pattern' not in reading else ' with the months ' ~ reading.months | join(', ') if 'months' in reading else '' -%}
-        {{ return(what ~ ', ' ~ patterns_of(reading) | join(' or ') ~ names) }}
+        {%- set names = ' with the months ' ~ reading.months | join(', ') if 'months' in reading else '' -%}
+        {{ return(what ~ (', ' ~ patterns_of(reading) | join(' or ') if 'pattern' in reading else ', such as Dec-2011') ~ names) }}
     {%- endif -%}
     {{ return({
         'date': 'a date, YYYY-MM-DD',

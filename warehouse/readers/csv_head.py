@@ -167,7 +167,7 @@ def _delimiter_of(header: str, following: Sequence[str]) -> str:
         wide = [each for each in wide if _share_alike(each, _n_fields(header, each), following) >= 0.5] or wide
     if len(wide) > 1:
         found = " or ".join(_named(delimiter) for delimiter in wide)
-        raise HeaderProblem(f"its fields may be separated by {found}: declare its `delimiter`")
+        raise HeaderProblem(f"its fields may be separated by {found}: declare its `delimiter` in the lender's file")
     return wide[0] if wide else _blanks_or_one_column(header, following)
 
 
@@ -177,7 +177,8 @@ def _blanks_or_one_column(header: str, following: Sequence[str]) -> str:
         return ","
     if n_words == 2:
         raise HeaderProblem(
-            "its fields may be separated by blanks, or it has one column: declare its `delimiter`, blanks or a comma"
+            "its fields may be separated by blanks, or it has one column: declare its `delimiter`, blanks or a comma, "
+            "in the lender's file"
         )
     return " "
 
@@ -211,7 +212,8 @@ def _unnamed(fields: Sequence[str], unnamed: Sequence[int]) -> str:
         return f"a name in its header must have a letter or digit: found {', '.join(map(repr, written))}"
     found = f"its header has no name for column {columns}"
     if len(fields) > 1 and len(unnamed) >= len(fields) / 2:
-        return f"{found}. Is it a title ({fields[0]!r})? Declare its `title_lines`, the lines before the header"
+        title = f"Is it a title ({fields[0]!r})? Declare its `title_lines`, the lines before the header"
+        return f"{found}. {title}, in the lender's file"
     if 0 < unnamed[-1] == len(fields) - 1:
         return f"{found}: its header ends with a separator"
     return found

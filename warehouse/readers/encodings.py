@@ -24,8 +24,8 @@ def mark_of(start: bytes) -> tuple[str, int] | None:
 def decoder_for(declared: str, sample: bytes) -> tuple[str, int]:
     """The encoding to read with, and the bytes to skip; raises EncodingProblem if ``sample`` contradicts it.
 
-    >>> decoder_for("utf-16", "id".encode("utf-16-be")), decoder_for("latin-1", b"caf\\xe9")
-    (('utf-16-be', 0), ('iso8859-1', 0))
+    >>> decoder_for("utf-16", "id".encode("utf-16-be")), decoder_for("latin-1", "café".encode("latin-1"))
+    (('utf-16-be', 0), ('latin-1', 0))
     """
     name, mark = codecs.lookup(declared).name, mark_of(sample)
     if name.startswith("utf-16"):
@@ -41,9 +41,10 @@ def decoder_for(declared: str, sample: bytes) -> tuple[str, int]:
         if mark[0] != "utf-8":
             raise EncodingProblem(f"it is declared as {declared}, and begins with the mark of UTF-16")
         return mark
-    if name not in ("utf-8", "ascii") and _is_utf_8_beyond_ascii(sample):
+    # in encodings of one byte a letter, every text has a meaning: what is UTF-8 would be read as other letters
+    if name.startswith(("cp125", "iso8859")) and _is_utf_8_beyond_ascii(sample):
         raise EncodingProblem(f"it is declared as {declared}, and is UTF-8")
-    return name, 0
+    return declared, 0
 
 
 def likely(sample: bytes) -> str:
@@ -53,7 +54,8 @@ def likely(sample: bytes) -> str:
     "'Zürich' as cp1252, 'Zьrich' as cp1251, 'Z黵ich' as gb18030"
     """
     found = re.search(rb"[\w]*[\x80-\xff]+[\w\x80-\xff]*", sample)
-    word, seen = (found[0][:40] if found else b""), {}
+    word = found[0][:40] if found else b""
+    seen: dict[str, str] = {}
     for encoding in _LIKELY:
         try:
             text = word.decode(encoding)
@@ -66,10 +68,10 @@ def likely(sample: bytes) -> str:
 
 def _is_utf_8_beyond_ascii(sample: bytes) -> bool:
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample)
+        # a character that the sample cuts in two is left out
+        return not codecs.getincrementaldecoder("utf-8")().decode(sample).isascii()
     except UnicodeDecodeError:
         return False
-    return not sample.isascii()
 
 
 class Transcoded(io.RawIOBase):

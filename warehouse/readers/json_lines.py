@@ -43,6 +43,8 @@ class JsonLines:
                     break
         with self._stream() as stream:
             self.layout = FileLayout("json lines", stream.encoding)
+            if not keys:
+                raise stream.unusable("none of its lines is an object of JSON with keys: write one object a line")
             try:
                 self.columns = names_of(list(keys))
             except HeaderProblem as problem:

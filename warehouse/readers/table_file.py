@@ -43,7 +43,7 @@ class FileLayout:
         >>> str(FileLayout("csv", encoding="utf-8", delimiter=",", title_lines=0))
         ''
         """
-        words = [] if self.format in ("csv", "parquet") else [self.format]
+        words: list[str] = [] if self.format in ("csv", "parquet") else [self.format]
         if self.encoding not in (None, "utf-8"):
             words.append(str(self.encoding))
         if self.delimiter not in (None, ","):

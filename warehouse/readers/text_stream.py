@@ -20,7 +20,7 @@ from warehouse.readers.limits import Limits, require_unpacked
 T = TypeVar("T")
 GZIP = b"\x1f\x8b"
 _BYTE_ORDER_MARK = codecs.BOM_UTF8
-_UTF_16 = "UTF-16 text: declare `encoding: utf-16`, or save it as UTF-8"
+_UTF_16 = "UTF-16 text: declare `encoding: utf-16` in the lender's file, or save it as UTF-8"
 _NOT_TEXT = {
     b"BZh": "compressed by bzip2: give it plain or gzipped",
     b"\xfd7zXZ": "compressed by xz: give it plain or gzipped",
@@ -117,7 +117,9 @@ class TextStream:
                 raise self.unusable(f"it is a binary file ({found})") from None
             meant = likely(block[max(0, error.start - 40) : error.start + 80])
             raise self.unusable(
-                f"{found}" + (f", and says {meant}" if meant else "") + ": declare its `encoding`, or save it as UTF-8"
+                f"{found}"
+                + (f", and says {meant}" if meant else "")
+                + ": declare its `encoding` in the lender's file, or save it as UTF-8"
             ) from None
 
     def unusable(self, found: str) -> SourceFileError:

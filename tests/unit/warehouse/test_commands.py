@@ -52,7 +52,7 @@ def test_ingest_reports_how_it_read_a_file_and_what_is_new_in_it(home: Settings,
         "  read as: semicolons, 1 line before the header",
         "  new columns, missing in the rows before: paid",
         "  read as: workbook, sheet Loans",
-        "  notice: it has 2 sheets, Loans, Notes: Loans is read; declare its `sheet` to read another",
+        "  notice: it has 2 sheets, Loans, Notes: Loans is read; declare another `sheet` in the lender's file",
     ]
 
 

@@ -74,6 +74,7 @@ def test_a_line_that_is_no_object_is_rejected_alone(tmp_path: Path) -> None:
     [
         ('{"id": 1, "ID": 2}', "names columns twice: id"),
         ('{"%": 1}', "must have a letter or digit: found '%'"),
+        ('{\n"id": 1\n}\n', "none of its lines is an object of JSON with keys: write one object a line"),
         ('[{"id": 1}]', "it is JSON: write one object a line"),
         ('{"id": 1}\n{"id": "\x01"}\n{\n'.replace("\x01", "\udce9"), "byte 0xe9 on line 2 is not UTF-8"),
     ],

@@ -33,6 +33,17 @@ def test_typed_values_become_the_text_that_staging_reads(tmp_path: Path) -> None
     ]
 
 
+def test_rows_come_in_file_order_as_those_of_every_other_file(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"Loan No.": ["b", "a"], "n": [1, None]}), tmp_path / "loans.parquet")
+
+    file = ParquetFile(tmp_path / "loans.parquet")
+
+    assert [tuple(row.values()) for batch in file.batches(["n", "loan_no"]) for row in batch.to_pylist()] == [
+        ("1", "b", 2),
+        (None, "a", 3),
+    ]
+
+
 def test_columns_are_taken_by_name(tmp_path: Path) -> None:
     pq.write_table(pa.table({"b": ["2"], "A": ["1"]}), tmp_path / "loans.parquet")
 

@@ -64,7 +64,7 @@ def test_the_first_visible_sheet_is_read_with_a_notice_or_the_declared_one(tmp_p
 
     assert rows(first) == [("1", "100.5", "2024-03-01", 2), ("2", "0.3", "2024-03-02", 3)]
     assert first.layout.notices == (
-        "it has 2 sheets, Cover & more, Cars: Cover & more is read; declare its `sheet` to read another",
+        "it has 2 sheets, Cover & more, Cars: Cover & more is read; declare another `sheet` in the lender's file",
     )
     assert (rows(cars), cars.layout.notices) == ([("7", "8", 2)], ())
 
