@@ -12,7 +12,6 @@ from warehouse.errors import SourceFileError
 from warehouse.lenders.files import FileSettings
 from warehouse.lenders.keys import read_keys
 from warehouse.readers.opening import open_table
-from warehouse.readers.parquet_file import ParquetFile
 from warehouse.readers.table_file import FileLayout, TableFile
 from warehouse.settings import Settings
 from warehouse.sql.quoting import identifier
@@ -51,14 +50,11 @@ def load(
     if not path.is_file():
         raise SourceFileError(f"{path} must be a file: found {'a folder' if path.is_dir() else 'nothing'} there")
     file = open_table(path, declared, limits=settings)
-    if isinstance(file, ParquetFile):
-        _insert(con, table, file.columns, file.select(file.columns))
-        return file.layout
     refusal: list[SourceFileError] = []
     schema = pa.schema([*((column, pa.string()) for column in file.columns), ("_line", pa.int64())])
     con.register("incoming", pa.RecordBatchReader.from_batches(schema, _batches(file, refusal)))
     try:
-        _insert(con, table, file.columns, "select * from incoming")
+        _insert(con, table, file.columns)
     except duckdb.Error:
         if refusal:
             raise refusal[0] from None
@@ -66,12 +62,12 @@ def load(
     return file.layout
 
 
-def _insert(con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], rows: str) -> None:
+def _insert(con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str]) -> None:
     name = identifier(table)
     con.execute(f"create table if not exists {name} (_line bigint)")
     for column in columns:
         con.execute(f"alter table {name} add column if not exists {identifier(column)} varchar")
-    con.execute(f"insert into {name} by name {rows}")
+    con.execute(f"insert into {name} by name select * from incoming")
 
 
 def _batches(file: TableFile, refusal: list[SourceFileError]) -> Iterator[pa.RecordBatch]:

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import duckdb
 import pytest
 import yaml
 from click.testing import CliRunner, Result
@@ -111,6 +112,15 @@ def test_how_a_file_is_read_is_found_or_given_and_written_down(project: Path, tm
     assert yaml.safe_load((project / "lenders" / "mybank.yml").read_text())["files"] == {
         "loans": {"encoding": "cp1252", "delimiter": ";", "title_lines": 1}
     }
+
+
+def test_a_parquet_file_is_profiled_like_a_csv(project: Path, tmp_path: Path) -> None:
+    duckdb.sql(f"copy (select * from read_csv('loans.csv', all_varchar = true)) to '{tmp_path}/loans.parquet'")
+
+    result = _new("mybank", "loans.parquet", *COMPLETE)
+
+    assert result.exit_code == 0, result.output
+    assert "loans: 2 rows of applications and outcomes" in result.output
 
 
 def test_a_file_that_must_be_declared_names_the_flag(project: Path, tmp_path: Path) -> None:
