@@ -188,6 +188,14 @@ def test_a_check_says_what_the_page_shows(built: Built, example: str) -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
+def test_the_lines_that_an_example_shows_are_in_its_files(built: Built, example: str) -> None:
+    shown = re.findall(r"^```text\n(.*?)^```$", _page(example), re.MULTILINE | re.DOTALL)[0].split("\n")
+    files = "".join(path.read_text() for path in (built.copy / "files" / example).iterdir())
+
+    assert [line for line in shown if line not in files.split("\n")] == []
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_is_declared_and_answers_as_its_page_shows(built: Built, example: str) -> None:
     page = _page(example)
 
