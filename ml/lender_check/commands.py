@@ -12,9 +12,9 @@ from warehouse.settings import Settings
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that was found as JSON.")
 def check(*, name: str, as_json: bool) -> None:
-    """Say what would stop or spoil a model of the lender NAME, without training one.
+    """Say what would stop or spoil a model of NAME.
 
-    Reads the tables of the last `dbt build`: rows set aside by reason, with lines; labels by month; the sizes of the
+    Trains nothing. Reads the tables of the last `dbt build`: rows set aside by reason, with lines; labels by month; the sizes of the
     splits; how well each feature alone tells defaults; gates that would refuse; terms that may be actual lives; and
     columns that look personal. Builds and changes nothing.
 

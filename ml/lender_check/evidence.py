@@ -130,7 +130,10 @@ def _rejects(con: duckdb.DuckDBPyConnection, source: str) -> list[Reject]:
         "from raw.quarantine where source = ? group by 1, 2, 3 order by n desc, 1, 2, 3",
         [source],
     ).fetchall()
-    return [Reject(*found, tuple(lines)) for *found, lines in rows]
+    return [
+        Reject(entity, column, reason, n_rows, example, tuple(lines))
+        for entity, column, reason, n_rows, example, lines in rows
+    ]
 
 
 def _months(con: duckdb.DuckDBPyConnection, source: str) -> list[Month]:

@@ -32,7 +32,7 @@ _GROUPS = {
     in production waits. `loanlake sql` shows your lake as `dev`.""",
     "feature": "Create versions of the features.",
     "key": "Manage the keys of HTTP callers.",
-    "lender": "Declare a new lender from its files, and check a lender before a model is trained.",
+    "lender": "Declare lenders from their files, and check them.",
     "model": "Promote, approve, archive and examine model versions.",
     "person": "Export or erase what is held of a person.",
 }

@@ -98,9 +98,9 @@ def new(
     yes: bool,
     force: bool,
 ) -> None:
-    """Declare the lender NAME from its FILES: profile them, propose, ask, and write.
+    """Declare the lender NAME from its FILES.
 
-    Each of FILES is a path, whose name is the kind of file, or ENTITY=PATH. Their columns are proposed a meaning, a
+    Profiles the files, proposes, asks, and writes. Each of FILES is a path, whose name is the kind of file, or ENTITY=PATH. Their columns are proposed a meaning, a
     format and a key; what the files cannot say is asked, or given by a flag. Without a terminal, a missing answer is an
     error that names its flag. Nothing is loaded. Needs a clone of the repository.
 
