@@ -14,9 +14,9 @@ from warehouse.settings import Settings
 def check(*, name: str, as_json: bool) -> None:
     """Say what would stop or spoil a model of NAME.
 
-    Trains nothing. Reads the tables of the last `dbt build`: rows set aside by reason, with lines; labels by month; the sizes of the
+    Reads the tables of the last `dbt build`: rows set aside by reason, with lines; labels by month; the sizes of the
     splits; how well each feature alone tells defaults; gates that would refuse; terms that may be actual lives; and
-    columns that look personal. Builds and changes nothing.
+    columns that look personal. Trains, builds and changes nothing.
 
     Exit code 1: something found would stop a model, or nothing of NAME is built yet.
 

@@ -100,9 +100,10 @@ def new(
 ) -> None:
     """Declare the lender NAME from its FILES.
 
-    Profiles the files, proposes, asks, and writes. Each of FILES is a path, whose name is the kind of file, or ENTITY=PATH. Their columns are proposed a meaning, a
-    format and a key; what the files cannot say is asked, or given by a flag. Without a terminal, a missing answer is an
-    error that names its flag. Nothing is loaded. Needs a clone of the repository.
+    Profiles the files, proposes, asks and writes. Each of FILES is a path, whose name is the kind of file, or
+    ENTITY=PATH. Their columns are proposed a meaning, a format and a key; what the files cannot say is asked, or given
+    by a flag. Without a terminal, a missing answer is an error that names its flag. Nothing is loaded. Needs a clone of
+    the repository.
 
     Writes the column formats, staging models, tests and descriptions, the lender's settings, and its line in
     dbt_project.yml: yours to edit (docs/bring-your-own-lender.md).
