@@ -102,7 +102,8 @@ select
         when n_months <= tune_months + test_months
             then
                 'random split: more than ' || cast(tune_months + test_months as {{ dbt.type_string() }})
-                || ' months of labels are needed to split them by time, and it has ' || cast(n_months as {{ dbt.type_string() }})
+                || ' months of labels are needed to split them by time, and it has '
+                || cast(n_months as {{ dbt.type_string() }})
         else 'random split: no month is left for training'
     end as reason
 from judged
