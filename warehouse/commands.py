@@ -32,9 +32,10 @@ _AFTER_LOADING = (
 def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simulation: int | None) -> None:
     """Load FILES of SOURCE into the lake's raw tables.
 
-    Values are loaded as text, each row with its file and line. A file is loaded whole or not at all; lines that are not
-    rows go to raw.rejected_lines. A file that was loaded before changes nothing. SOURCE is simulated (which needs no
-    files), lending_club, uci_credit_card, or a name for a lender of your own (see docs/bring-your-own-lender.md).
+    FILES are CSV, JSON lines, Excel workbooks or Parquet (see docs/files.md). Values are loaded as text, each row with
+    its file and line. A file is loaded whole or not at all; lines that are not rows go to raw.rejected_lines. A file
+    that was loaded before changes nothing. SOURCE is simulated (which needs no files), lending_club, uci_credit_card,
+    or a name for a lender of your own (see docs/bring-your-own-lender.md).
 
     Exit code 1: a file cannot be loaded, or more of its lines are not rows than its lender allows (20 %;
     set_aside.max_share in the lender's file).
@@ -141,10 +142,14 @@ def _print_result(result: "IngestResult") -> None:
         rows += f": {'; '.join(result.reasons)}"
     done = "already loaded" if result.status == "already_loaded" else "loaded"
     click.echo(f"{result.source} {result.entity}: {result.file}: {done}, {rows}, {result.seconds:.1f} s")
+    if result.read_as:
+        click.echo(f"  read as: {result.read_as}")
+    for notice in result.notices:
+        click.echo(f"  notice: {notice}", err=True)
+    if result.new_columns:
+        click.echo(f"  new columns, missing in the rows before: {', '.join(result.new_columns)}", err=True)
     if result.ignored_columns:
-        click.echo(
-            f"  ignored columns that {result.source} does not know: {', '.join(result.ignored_columns)}", err=True
-        )
+        click.echo(f"  columns that are not loaded: {', '.join(result.ignored_columns)}", err=True)
 
 
 @click.command()

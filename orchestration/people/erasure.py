@@ -120,7 +120,7 @@ class _Erasure:
             what = self._learn(con, named)
             entries = list(logged_entries(settings, what.person))
             erase_entries(settings, entries, rename=self._rename)
-            rewritten = rewrite_landing(settings, plan.lines)
+            rewritten = rewrite_landing(settings, con, plan.lines)
 
             def record(counts: Mapping[str, int]) -> None:
                 elsewhere = {"decision log": len(entries), "landing lines": sum(map(len, plan.lines.values()))}

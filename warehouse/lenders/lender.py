@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from warehouse.lenders.files import FileSettings
 from warehouse.lenders.keys import Key
 
 PublishMode = Literal["auto", "never", "always"]
@@ -231,5 +232,6 @@ class Lender:
         Annotated[_Text, Key("say why the feature is honest", "A feature that looks like a leak, and why it is not.")],
     ] = field(default_factory=dict)
     publish: PublishSetting | None = None
+    files: Mapping[str, FileSettings] = field(default_factory=dict)
     set_aside: SetAsideSettings = field(default_factory=SetAsideSettings)
     limits: Mapping[str, _Range] = field(default_factory=dict)

@@ -7,7 +7,6 @@ without the person (:mod:`warehouse.lake.training_rows`). All changes to the lak
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 
@@ -16,12 +15,10 @@ from warehouse.lake.tables import CATALOG, METADATA
 from warehouse.lake.training_rows import kept_snapshots, kept_table, training_tables
 from warehouse.people.person import HeldRows, Person
 from warehouse.people.pseudonyms import Pseudonyms, renamed, renamed_json
-from warehouse.raw import SOURCES
 from warehouse.raw.keys import id_in
 from warehouse.settings import Settings
-from warehouse.sources.csv_file import CsvFile
 from warehouse.sources.erasing import RewrittenFile, without_lines
-from warehouse.sources.parquet_file import is_parquet
+from warehouse.sources.recorded import open_landed
 from warehouse.sql.quoting import identifier, literal
 
 #: Columns of program-written tables whose messages or examples may name a person.
@@ -69,19 +66,21 @@ def landing_lines(
             "select distinct file from raw.rejected_lines where source = $1 and entity = $2",
             [rows.raw.lender, rows.raw.entity],
         ).fetchall():
-            condition = _rejected(settings, rows, person, folder=folder, file=file)
+            condition = _rejected(settings, con, rows, person, file=file)
             if condition is not None:
                 lines = con.execute(f"select line from raw.rejected_lines where {condition}").fetchall()
                 found.setdefault(f"{folder}/{file}", set()).update(line for (line,) in lines)
     return {path: sorted(lines) for path, lines in sorted(found.items()) if lines}
 
 
-def rewrite_landing(settings: Settings, lines: LandingLines) -> dict[str, RewrittenFile]:
+def rewrite_landing(
+    settings: Settings, con: duckdb.DuckDBPyConnection, lines: LandingLines
+) -> dict[str, RewrittenFile]:
     """The landing files without these lines, each written beside its original; missing files are skipped."""
     return {
-        name: without_lines(path, numbers, notes=_notes(name))
+        name: without_lines(open_landed(con, settings.landing, *name.split("/", 2)), numbers)
         for name, numbers in lines.items()
-        if (path := settings.landing / name).exists()
+        if (settings.landing / name).exists()
     }
 
 
@@ -224,19 +223,19 @@ def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
         )
 
 
-def _rejected(settings: Settings, rows: HeldRows, person: Person, *, folder: str, file: str) -> str | None:
-    path = settings.landing / folder / file
-    if rows.raw is None or not path.exists() or is_parquet(path):
+def _rejected(
+    settings: Settings, con: duckdb.DuckDBPyConnection, rows: HeldRows, person: Person, *, file: str
+) -> str | None:
+    if rows.raw is None or not (settings.landing / rows.raw.lender / rows.raw.entity / file).exists():
         return None
     try:
-        header = CsvFile(path, notes=_notes(f"{folder}/{file}")).columns
+        landed = open_landed(con, settings.landing, rows.raw.lender, rows.raw.entity, file)
     except SourceFileError:
         return None
     conditions = [
-        id_in(f"trim(split_part(value, ',', {header.index(column) + 1}), ' \"')")
-        + f" in ({', '.join(map(literal, sorted(texts)))})"
+        f"{id_in(field)} in ({', '.join(map(literal, sorted(texts)))})"
         for column in rows.raw.identifies
-        if column in header and (texts := rows.raw.texts_of(column, person.raw_ids))
+        if (field := landed.rejected_field(column)) and (texts := rows.raw.texts_of(column, person.raw_ids))
     ]
     if not conditions:
         return None
@@ -244,8 +243,3 @@ def _rejected(settings: Settings, rows: HeldRows, person: Person, *, folder: str
         f"source = {literal(rows.raw.lender)} and entity = {literal(rows.raw.entity)} and file = {literal(file)} "
         f"and ({' or '.join(conditions)})"
     )
-
-
-def _notes(name: str) -> tuple[str, ...]:
-    source = SOURCES.get(Path(name).parts[0])
-    return source.notes if source is not None else ()

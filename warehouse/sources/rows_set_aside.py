@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from warehouse.sources.csv_lines import NOTE
+from warehouse.readers.csv_lines import NOTE
 
 if TYPE_CHECKING:
     import duckdb

@@ -226,7 +226,7 @@ def _why_passed_over(path: Path) -> str | None:
         return f"it could not be loaded{how}drop a corrected file, or rename it back"
     if path.name.endswith(_REFUSED + _REASON):
         return "it says why a file was refused that is not here any more: delete it"
-    if path.suffix in _UNFINISHED or path.name.startswith("."):
+    if path.suffix in _UNFINISHED or path.name.startswith((".", "~$")):  # ~$: beside a workbook that is open
         return "its name says that it is not complete: its sender renames it when it is"
     return None
 

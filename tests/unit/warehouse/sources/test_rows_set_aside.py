@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from warehouse.lake.connection import connect, writer
+from warehouse.readers.csv_lines import NOTE
 from warehouse.settings import DBT_PROJECT_DIR, Settings
-from warehouse.sources.csv_lines import NOTE
 from warehouse.sources.rows_set_aside import losses, too_much_text
 
 Lose = Callable[..., None]

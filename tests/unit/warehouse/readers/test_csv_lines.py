@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warehouse.sources.csv_lines import MAX_LINES_OF_A_ROW, Layout, SortedLines, sort_lines
+from warehouse.readers.csv_lines import MAX_LINES_OF_A_ROW, Layout, SortedLines, sort_lines
 
 
 def sorted_lines(text: str, *, n_fields: int = 3, is_last: bool = True, notes: tuple[bytes, ...] = ()) -> SortedLines:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from warehouse.errors import SourceFileError
-from warehouse.sources.parquet_file import ParquetFile, is_parquet
+from warehouse.readers.parquet_file import ParquetFile, is_parquet
 
 
 def test_typed_values_become_the_text_that_staging_reads(tmp_path: Path) -> None:
@@ -30,6 +30,17 @@ def test_typed_values_become_the_text_that_staging_reads(tmp_path: Path) -> None
     assert rows == [
         ("true", "2011-12-01 10:30:00", "2011-12-01", "1234.5", str(2**40), 2),
         (None, "2011-12-01 10:30:00", "2011-12-01", "1e-07", "-1", 3),
+    ]
+
+
+def test_rows_come_in_file_order_as_those_of_every_other_file(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"Loan No.": ["b", "a"], "n": [1, None]}), tmp_path / "loans.parquet")
+
+    file = ParquetFile(tmp_path / "loans.parquet")
+
+    assert [tuple(row.values()) for batch in file.batches(["n", "loan_no"]) for row in batch.to_pylist()] == [
+        ("1", "b", 2),
+        (None, "a", 3),
     ]
 
 

@@ -1,18 +1,22 @@
 """A Parquet file: its columns, and the query that reads them as text."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.errors import SourceFileError
 from warehouse.files.patterns import parquet
 from warehouse.raw import column_name
-from warehouse.sources.csv_header import MOST_COLUMNS
-from warehouse.sources.limits import Limits, require_bytes, require_rows
+from warehouse.readers.csv_head import MOST_COLUMNS
+from warehouse.readers.limits import Limits, require_bytes, require_rows
+from warehouse.readers.table_file import FileLayout, RejectedLine
 from warehouse.sql.quoting import identifier, literal
+
+_BATCH_ROWS = 20_000
 
 
 @dataclass
@@ -23,6 +27,9 @@ class ParquetFile:
     limits: InitVar[Limits | None] = None
     columns: tuple[str, ...] = field(init=False)
     n_rows: int = field(init=False)
+    layout: FileLayout = field(init=False, default=FileLayout("parquet"))
+    #: None: every row of it is one.
+    rejected: list[RejectedLine] = field(init=False, default_factory=list)
     _names: dict[str, str] = field(init=False)
 
     def __post_init__(self, limits: Limits | None) -> None:
@@ -50,11 +57,19 @@ class ParquetFile:
                 f"{', '.join(twice) or 'a column without one'}; nothing of it was loaded"
             )
 
-    def select(self, columns: tuple[str, ...]) -> str:
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The rows in file order: ``columns`` as text, then ``_line``."""
+        with duckdb.connect() as con:
+            yield from con.execute(f"{self.select(columns)} order by _line").to_arrow_reader(_BATCH_ROWS)
+
+    def select(self, columns: Sequence[str]) -> str:
         """SQL for ``columns`` as text and ``_line``, the row's number plus one, as if line 1 were a header."""
         texts = [f'cast({identifier(self._names[column])} as varchar) as "{column}"' for column in columns]
         rows = parquet(self.path, "file_row_number = true")
         return f"select {', '.join(texts)}, file_row_number + 2 as _line from {rows}"
+
+    def rejected_field(self, column: str) -> None:
+        """It has no rejected lines."""
 
     def require_whole(self) -> None:
         """Read the whole file; raises SourceFileError if it is damaged."""
@@ -69,8 +84,6 @@ class ParquetFile:
 
     def write_without(self, lines: Collection[int], to: Path) -> None:
         """Write the file to ``to`` with only nulls in the rows of ``lines``; other rows keep their line."""
-        import duckdb
-
         unwanted = ", ".join(str(line - 2) for line in sorted(lines))
         values = [
             f"case when file_row_number not in ({unwanted}) then {name} end as {name}"

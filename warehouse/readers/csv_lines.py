@@ -1,8 +1,8 @@
 """Decide which physical lines of a CSV file are rows of its table.
 
-Lines are settled by counting commas, quoted ones by the ``csv`` module. Rows keep their true line numbers after blank
-lines and line breaks within quotes, and a broken quote costs one line. DuckDB's reader has no line numbers, and an
-unclosed quote silently removed all rows of a ten-line file.
+Lines are settled by counting separators, quoted ones by the ``csv`` module. Rows keep their true line numbers after
+blank lines and line breaks within quotes, and a broken quote costs one line. DuckDB's reader has no line numbers, and
+an unclosed quote silently removed all rows of a ten-line file.
 """
 
 import csv
@@ -22,10 +22,19 @@ csv.field_size_limit(MAX_LINE_BYTES)
 
 @dataclass(frozen=True)
 class Layout:
-    """Format of this file's rows. ``notes``: prefixes of lines about the file itself."""
+    """Format of this file's rows. ``notes``: prefixes of lines about the file itself.
+
+    A blank as ``delimiter`` stands for one or more; a row is then one line.
+    """
 
     n_fields: int
     notes: tuple[bytes, ...] = ()
+    delimiter: bytes = b","
+
+    @property
+    def is_blanks(self) -> bool:
+        """Whether blanks separate the fields."""
+        return self.delimiter == b" "
 
     def is_note(self, line: bytes) -> bool:
         """Whether a line is about the file (a preamble, a footer of totals) and not a row."""
@@ -90,20 +99,21 @@ def sort_lines(block: bytes, layout: Layout, *, is_last: bool) -> SortedLines:
 
 def _is_plain(block: bytes, lines: Sequence[bytes], layout: Layout) -> bool:
     """Whether every line is a row that needs no parsing: this check takes a tenth of the time."""
-    n_commas = layout.n_fields - 1
+    n_delimiters = layout.n_fields - 1
     return (
-        n_commas > 0  # otherwise a blank line would look like a row of one field
+        n_delimiters > 0  # otherwise a blank line would look like a row of one field
+        and not layout.is_blanks
         and b'"' not in block
         and b"\0" not in block
         and block.count(b"\r") == block.count(b"\r\n")
         and not any(note in block for note in layout.notes)
-        and all(line.count(b",") == n_commas for line in lines)
+        and all(line.count(layout.delimiter) == n_delimiters for line in lines)
     )
 
 
 def _verdict(lines: Sequence[bytes], at: int, layout: Layout) -> _Verdict:
     line = lines[at]
-    if not line.strip():
+    if not line.strip() and (layout.is_blanks or layout.delimiter not in line):
         return _BLANK
     if layout.is_note(line):
         return _Verdict("rejected", reason=NOTE)
@@ -111,21 +121,22 @@ def _verdict(lines: Sequence[bytes], at: int, layout: Layout) -> _Verdict:
         return _Verdict("rejected", reason="a NUL byte")
     if b'"' in line or b"\r" in line[:-1]:
         return _quoted(lines, at, layout)
-    n_fields = line.count(b",") + 1
+    n_fields = sum(map(bool, line.strip(b"\r").split(b" "))) if layout.is_blanks else line.count(layout.delimiter) + 1
     return _ROW if n_fields == layout.n_fields else _wrong_number(n_fields, layout)
 
 
 def _quoted(lines: Sequence[bytes], at: int, layout: Layout) -> _Verdict:
-    for n_tried in (1, MAX_LINES_OF_A_ROW):  # nearly every quoted row ends on its first line
+    # nearly every quoted row ends on its first line
+    for n_tried in (1,) if layout.is_blanks else (1, MAX_LINES_OF_A_ROW):
         try:
-            n_fields, n_lines = _parsed(lines[at : at + n_tried])
+            n_fields, n_lines = _parsed(lines[at : at + n_tried], layout)
             break
         except _QuoteStaysOpen:
             continue
         except csv.Error as error:
             return _Verdict("rejected", reason=_broken(error))
     else:
-        return _Verdict("unfinished", reason="a quote is opened and never closed")
+        return _Verdict("rejected" if layout.is_blanks else "unfinished", reason="a quote is opened and never closed")
     if n_fields == layout.n_fields:
         return _Verdict("row", n_lines=n_lines) if n_lines > 1 else _ROW
     return _wrong_number(n_fields, layout, n_lines=n_lines)
@@ -143,9 +154,13 @@ class _QuoteStaysOpen(csv.Error):
     """The lines end within quotes."""
 
 
-def _parsed(lines: Sequence[bytes]) -> tuple[int, int]:
+def _parsed(lines: Sequence[bytes], layout: Layout) -> tuple[int, int]:
     """The number of fields in the first row of ``lines``, and its number of lines."""
-    reader = csv.reader([line.decode() + "\n" for line in lines], strict=True)
+    texts = [line.decode() for line in lines]
+    if layout.is_blanks:
+        reader = csv.reader([texts[0].strip(" \r")], delimiter=" ", skipinitialspace=True, strict=True)
+    else:
+        reader = csv.reader([text + "\n" for text in texts], delimiter=layout.delimiter.decode(), strict=True)
     try:
         return len(next(reader)), reader.line_num
     except csv.Error as error:

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from warehouse.errors import SourceFileError
+from warehouse.readers.csv_file import CsvFile
+from warehouse.readers.parquet_file import ParquetFile
 from warehouse.settings import Settings
-from warehouse.sources.csv_file import CsvFile
-from warehouse.sources.parquet_file import ParquetFile
 
 
 def n_rows(file: CsvFile) -> int:
