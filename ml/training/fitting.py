@@ -5,7 +5,8 @@ Never reads test rows. Equal training sets and settings give equal candidates, t
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
@@ -95,7 +96,7 @@ def training_settings_of(lender: Lender, *, exclude: tuple[str, ...] = ()) -> Tr
 def _model_of(lender: Lender) -> Family:
     wanted = lender.model
     family = type(DEFAULT) if wanted.family is None else family_of(wanted.family)
-    known = [each.name for each in fields(family)]
+    known = list(signature(family).parameters)
     for name, value in wanted.settings.items():
         where = f"{lender.path}: model.settings.{name}"
         if name not in known:

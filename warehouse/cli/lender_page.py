@@ -38,6 +38,7 @@ limits: {annual_rate: [0, 5]}
 | keys | in force |
 | --- | --- |
 | `dates`, `label`, `split`, `cohort`, `set_aside` | from the next build; SQL reads them in `core.int_lenders` |
+| `files` | from the next file that is loaded |
 | `limits` | from the next build, and for requests with the next model |
 | `model`, `policy`, `reasons` | with the next model; where one is served, a person decides on the change |
 | `gates`, `honest_features`, `publish` | from the next run, which judges the same candidate again without training |
@@ -70,7 +71,8 @@ def _rows_of(hint: Any, name: str, field: "dataclasses.Field[Any] | None") -> It
         yield from _rows_of(get_args(plain)[1], f"{name}.<name>", None)
     else:
         key = next(each for each in hint.__metadata__ if isinstance(each, Key))
-        yield f"| `{name}` | {key.says} | {key.must} | {_default(field)} |"
+        must = key.must.replace("|", "\\|")
+        yield f"| `{name}` | {key.says} | {must} | {_default(field)} |"
 
 
 def _default(field: "dataclasses.Field[Any] | None") -> str:

@@ -63,10 +63,10 @@
         '{{ part }} begins in ' || substr(cast(greatest(enough_from, allowed_from) as {{ dbt.type_string() }}), 1, 7)
         || case
             when greatest(enough_from, allowed_from) = asked_from then ''
-            else ' (its last ' || cast(n_months as {{ dbt.type_string() }}) || ' months hold '
-                || case when allowed_from > enough_from then 'more than its share: ' else 'too few: ' end
-                || cast(n_labels_asked as {{ dbt.type_string() }}) || ' labels, '
-                || cast(n_defaults_asked as {{ dbt.type_string() }}) || ' defaults)'
+            else case when allowed_from > enough_from then ' (more than its share' else ' (too few' end
+                || ' in its last ' || cast(n_months as {{ dbt.type_string() }}) || ' months: labels '
+                || cast(n_labels_asked as {{ dbt.type_string() }}) || ', defaults '
+                || cast(n_defaults_asked as {{ dbt.type_string() }}) || ')'
         end as reason
     from {{ part }}_bounds
 )

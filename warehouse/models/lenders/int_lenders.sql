@@ -1,6 +1,7 @@
 -- One row per lender: the settings of its file that SQL reads, so that they are versioned with the lake.
 {%- for lender in lender_settings().lenders %}
 {%- set is_dated = lender.dates == 'known' %}
+{%- set segments = ([''] + ['all'] + lender.cohort.segments + ['']) | join(',') %}
 select
     {{ text_literal(lender.source) }} as source,
     {{ is_dated | lower }} as is_dated,
@@ -13,7 +14,7 @@ select
     {{ lender.split.min_rows }} as split_min_rows,
     {{ lender.split.min_defaults }} as split_min_defaults,
     cast({{ lender.split.max_share }} as double) as split_max_share,
-    {{ text_literal(',' ~ (['all'] + lender.cohort.segments) | join(',') ~ ',' if is_dated else '') }} as cohort_segments,
+    {{ text_literal(segments if is_dated else '') }} as cohort_segments,
     {{ lender.cohort.months }} as cohort_months,
     cast({{ lender.cohort.smoothing }} as double) as cohort_smoothing,
     cast({{ lender.set_aside.max_share }} as double) as max_set_aside_share,

@@ -81,7 +81,9 @@ select
     ) as max_share,
     commonest.reasons,
     files.is_replaced,
-    coalesce(position(':' || files.entity || '/' || files.file || ':' in lenders.accepted_files) > 0, false) as is_accepted
+    coalesce(
+        position(':' || files.entity || '/' || files.file || ':' in lenders.accepted_files) > 0, false
+    ) as is_accepted
 from files
 left join {{ ref('int_lenders') }} as lenders on lenders.source = files.source
 left join set_aside

@@ -1,5 +1,5 @@
--- One row per mature application: the part of training it serves. In time order where there are months enough, so that a
--- model is judged on months it has not seen.
+-- One row per mature application: the part of training it serves. In time order where there are months enough, so that
+-- a model is judged on months it has not seen.
 with shuffled as (
     select
         labels.application_id,

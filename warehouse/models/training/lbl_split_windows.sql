@@ -6,7 +6,7 @@ with months as (
         count(*) as n_labels,
         count(case when labels.is_default then 1 end) as n_defaults
     from {{ ref('lbl_default') }} as labels
-    group by 1, 2
+    group by labels.source, cast(date_trunc('month', labels.decided_at) as timestamp)
 ),
 
 lenders as (
@@ -100,9 +100,10 @@ select
         when not is_dated then 'random split: its loans have no dates'
         when is_chosen then 'random split: as its file says'
         when n_months <= tune_months + test_months
-            then 'random split: its labels span ' || cast(n_months as {{ dbt.type_string() }})
-                || ' months, and more than ' || cast(tune_months + test_months as {{ dbt.type_string() }})
-                || ' are needed to split them by time'
+            then
+                'random split: more than ' || cast(tune_months + test_months as {{ dbt.type_string() }})
+                || ' months of labels are needed to split them by time, and it has '
+                || cast(n_months as {{ dbt.type_string() }})
         else 'random split: no month is left for training'
     end as reason
 from judged
