@@ -57,12 +57,8 @@ class EnoughLoans(Gate):
     )
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
-        test, rows, defaults = evidence.evaluation.overall("test"), limits[MIN_TEST_ROWS], limits[MIN_TEST_DEFAULTS]
-        return Finding(
-            test.n >= rows and test.n_defaults >= defaults,
-            f"at least {rows:,} test loans, {defaults:,} of them defaults",
-            f"{test.n:,} test loans, {test.n_defaults:,} of them defaults",
-        )
+        test = evidence.evaluation.overall("test")
+        return enough_loans(test.n, test.n_defaults, limits)
 
 
 class Floor(Gate):
@@ -225,7 +221,7 @@ class NoFeatureKnowsTheOutcome(Gate):
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
         signals, honest = evidence.signals, limits.honest_features
-        suspects = [text for signal in signals if signal.feature not in honest for text in _suspicions(signal, limits)]
+        suspects = suspicions(signals, limits)
         strongest = max(signals, key=lambda signal: signal.auc, default=None)
         if suspects:
             found = "; ".join(suspects)
@@ -326,6 +322,26 @@ def run_gates(evidence: Evidence, limits: GateLimits | None = None) -> tuple[Gat
 def refused(results: Sequence[GateResult]) -> tuple[GateResult, ...]:
     """The gates that refused; if none did, the candidate may be promoted."""
     return tuple(result for result in results if not result.passed)
+
+
+def enough_loans(n: int, n_defaults: int, limits: GateLimits) -> Finding:
+    """Whether a test of this size says anything."""
+    rows, defaults = limits[MIN_TEST_ROWS], limits[MIN_TEST_DEFAULTS]
+    return Finding(
+        n >= rows and n_defaults >= defaults,
+        f"at least {rows:,} test loans, {defaults:,} of them defaults",
+        f"{n:,} test loans, {n_defaults:,} of them defaults",
+    )
+
+
+def suspicions(signals: "Sequence[FeatureSignal]", limits: GateLimits) -> list[str]:
+    """Why features may know the outcome, of those that the lender does not state to be honest."""
+    return [
+        text
+        for signal in signals
+        if signal.feature not in limits.honest_features
+        for text in _suspicions(signal, limits)
+    ]
 
 
 def is_no_worse(comparison: "Comparison", limits: GateLimits) -> bool:
