@@ -9,10 +9,10 @@ import click
 
 from warehouse.cli import options
 from warehouse.errors import SettingError
+from warehouse.lenders.rules import read_lender
 from warehouse.raw import SOURCES
 from warehouse.settings import DBT_PROJECT_DIR, IS_CLONE, Settings
 from warehouse.sources import ingest_files, ingest_simulated
-from warehouse.sources.rows_set_aside import max_set_aside_share
 
 if TYPE_CHECKING:
     from warehouse.sources.ingest import IngestResult
@@ -37,7 +37,8 @@ def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simula
     that was loaded before changes nothing. SOURCE is simulated (which needs no files), lending_club, uci_credit_card,
     or a name for a lender of your own (see docs/bring-your-own-lender.md).
 
-    Exit code 1: a file cannot be loaded, or more of its lines are not rows than max_set_aside_share allows (20 %).
+    Exit code 1: a file cannot be loaded, or more of its lines are not rows than its lender allows (20 %;
+    set_aside.max_share in the lender's file).
 
     \b
         loanlake ingest lending_club accepted_2007_to_2011.csv.gz
@@ -57,7 +58,7 @@ def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simula
         raise click.UsageError(f"name at least one file of {source}{known}")
     loaded = ingest_files(source, files, settings, entity, _print_result)
     click.echo(_AFTER_LOADING)
-    most = max_set_aside_share(source)
+    most = read_lender(source).set_aside.max_share
     too_many = [result for result in loaded if result.lost_share > most]
     if too_many:
         click.echo(

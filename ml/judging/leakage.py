@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ml.judging.metrics import roc_auc
 from ml.training.training_set import TrainingSet
-from warehouse.features.contract import FeatureColumn, FeatureContract
+from warehouse.features.contract import FeatureContract
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,23 +40,27 @@ class FeatureSignal:
 def feature_signals(training_set: TrainingSet, contract: FeatureContract) -> tuple[FeatureSignal, ...]:
     """Every feature's signal on train rows, in contract order, including features that the model leaves out."""
     rows, defaulted = training_set.rows("train"), training_set.defaulted("train")
-    return tuple(_signal(feature, rows[feature.name], defaulted) for feature in contract.features)
+    return tuple(
+        signal_of(feature.name, rows[feature.name], defaulted, is_category=feature.kind == "categorical")
+        for feature in contract.features
+    )
 
 
-def _signal(feature: FeatureColumn, values: "pd.Series[Any]", defaulted: NDArray[np.bool_]) -> FeatureSignal:
+def signal_of(name: str, values: "pd.Series[Any]", defaulted: NDArray[np.bool_], *, is_category: bool) -> FeatureSignal:
+    """One feature's signal: its values, numbers unless they are categories, beside the loans' outcomes."""
     missing = values.isna().to_numpy()
     present = ~missing
-    numbers = _risk_order(feature, values[present], defaulted[present])
+    numbers = _risk_order(values[present], defaulted[present], is_category=is_category)
     return FeatureSignal(
-        feature=feature.name,
+        feature=name,
         auc=_either_direction(defaulted[present], numbers),
         missing_auc=_either_direction(defaulted, missing.astype(np.float64)),
         isolated=max(_pure_shares(defaulted, numbers, present), default=0.0),
     )
 
 
-def _risk_order(feature: FeatureColumn, values: "pd.Series[Any]", defaulted: NDArray[np.bool_]) -> Floats:
-    if feature.kind != "categorical":
+def _risk_order(values: "pd.Series[Any]", defaulted: NDArray[np.bool_], *, is_category: bool) -> Floats:
+    if not is_category:
         return values.to_numpy(dtype=np.float64)
     import pandas as pd
 

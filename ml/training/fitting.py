@@ -6,6 +6,7 @@ Never reads test rows. Equal training sets and settings give equal candidates, t
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
@@ -19,7 +20,9 @@ from ml.training.calibration import Calibrator, Method, choose_method, fit_calib
 from ml.training.design_matrix import DesignMatrix
 from ml.training.policy import DEFAULT_BANDS, Band, CutOffRule, Policy
 from ml.training.training_set import TrainingSet
+from warehouse.errors import SettingError
 from warehouse.features.contract import FeatureContract
+from warehouse.lenders.lender import Lender
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +75,37 @@ class TrainingSettings:
             else:
                 flat[name] = ", ".join(value) if isinstance(value, tuple) else str(value)
         return flat
+
+
+def training_settings_of(lender: Lender, *, exclude: tuple[str, ...] = ()) -> TrainingSettings:
+    """The lender's model, cut-off and bands, with defaults for what its file does not say.
+
+    Raises SettingError for an unknown family, or a setting that it does not have.
+    """
+    given = {name: value for name, value in asdict(lender.policy.cut_off).items() if value is not None}
+    bands = tuple(Band(name, upper) for name, upper in lender.policy.bands.items())
+    return TrainingSettings(
+        exclude=exclude,
+        model=_model_of(lender),
+        calibration=lender.model.calibration or TrainingSettings.calibration,
+        cut_off=CutOffRule(**given),
+        bands=bands or DEFAULT_BANDS,
+    )
+
+
+def _model_of(lender: Lender) -> Family:
+    wanted = lender.model
+    family = type(DEFAULT) if wanted.family is None else family_of(wanted.family)
+    known = list(signature(family).parameters)
+    for name, value in wanted.settings.items():
+        where = f"{lender.path}: model.settings.{name}"
+        if name not in known:
+            raise SettingError(f"{where} must be a setting of {family.name}: known are {', '.join(known)}")
+        try:
+            msgspec.convert({name: value}, family)
+        except msgspec.ValidationError as error:
+            raise SettingError(f"{where} cannot be {value}: {error}") from None
+    return msgspec.convert(dict(wanted.settings), family)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,9 @@ def walk_forward(
     with writer("prepare a walk forward", settings) as con:
         snapshot = current_snapshot(con)  # adds missing tables to a lake of an older version
     with closing(connect(settings)) as con:
-        rows = KnownRows(con, rule, contract, source=plan.source, snapshot=snapshot)
+        rows = KnownRows(
+            con, rule, contract, source=plan.source, snapshot=snapshot, window_months=plan.label_window_months
+        )
         _check_months(plan, rows)
         walk = _Walk(settings, plan, con, rows)
         before = {policy: walk.month_before(policy) for policy in plan.policies}

@@ -21,7 +21,7 @@ STEP_TITLES = {
     "gates": "gates",
     "online_store": "online store",
     "deployment": "deploy",
-    "batch_decisions": "score the months after",
+    "batch_decisions": "score unseen applications",
     "online_decisions": "online decisions",
     "drift": "drift",
     "drift_report": "drift report",

@@ -60,16 +60,20 @@ def _row_lines(con: duckdb.DuckDBPyConnection | None, source: str) -> list[str]:
         name: _row(con, f"select {what} from {table} where source = ?", source)
         for name, (what, table) in counts.items()
     }
-    return ["rows          " + ", ".join(f"{name} {int((row and row[0]) or 0):,}" for name, row in found.items())]
+    lines = ["rows          " + ", ".join(f"{name} {int((row and row[0]) or 0):,}" for name, row in found.items())]
+    split = _row(con, "select reason from training.lbl_split_windows where source = ?", source)
+    return [*lines, f"split         {split[0]}"] if split else lines
 
 
 def _model_lines(settings: Settings, source: str) -> list[str]:
+    from ml.judging.metrics import measured_split
+
     try:
         directory = current_candidate(settings, source)
         metrics = json.loads((directory.bundle / "metrics.json").read_text())
     except (NotFoundError, FileNotFoundError):
         return ["model         none was trained"]
-    lines = [f"{'out of time':<24}{'AUC':>8}{'95 %':>18}{'Gini':>8}{'KS':>8}{'Brier':>8}"]
+    lines = [f"{measured_split(metrics):<24}{'AUC':>8}{'95 %':>18}{'Gini':>8}{'KS':>8}{'Brier':>8}"]
     overall = {row["model"]: row for row in metrics["measured"] if row["split"] == "test" and row["month"] is None}
     for model, title in _MODELS.items():
         if model in overall:

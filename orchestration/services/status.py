@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from ml.judging.metrics import candidate_on_test
+from ml.judging.metrics import candidate_on_test, measured_split
 from ml.registry.deployment import Deployment, read_deployment
 from ml.registry.registered_version import load_registered
 from ml.registry.version_states import version_states
@@ -195,16 +195,17 @@ def _model_lines(settings: Settings) -> list[str]:
         for lender in settings.recorded_lenders()
         for each in version_states(settings, lender)
     }
-    rows: list[Sequence[str]] = [("model", "version", "state", "trained", "test AUC", "gini", "ks", "brier")]
+    rows: list[Sequence[str]] = [("model", "version", "state", "trained", "test", "AUC", "gini", "ks", "brier")]
     for lineage_path in sorted(
         settings.bundles.glob("*/*/lineage.json"), key=lambda path: (path.parts[-3], int(path.parts[-2]))
     ):
         lineage = json.loads(lineage_path.read_text())
-        figures = candidate_on_test(json.loads((lineage_path.parent / "metrics.json").read_text()))
+        metrics = json.loads((lineage_path.parent / "metrics.json").read_text())
+        figures = candidate_on_test(metrics)
         shown = [f"{figures[name]:.4f}" for name in ("auc", "gini", "ks", "brier")]
         name, version = lineage_path.parts[-3], lineage_path.parts[-2]
         state = states.get((name, int(version)), "not recorded").replace("_", " ")
-        rows.append((name, version, state, lineage["trained_at"][:16], *shown))
+        rows.append((name, version, state, lineage["trained_at"][:16], measured_split(metrics), *shown))
     return [*_table(rows), *_waiting_versions(settings, states)] if len(rows) > 1 else ["none registered"]
 
 

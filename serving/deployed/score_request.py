@@ -99,14 +99,14 @@ _READERS: dict[str, Callable[[Any], Any]] = {"varchar": read_text, "date": _past
 def score_request_schema(contract: FeatureContract, *, required: Collection[str] = ()) -> BodySchema:
     """The fields of one application: its ids, and the contract's inputs of origin ``request``.
 
-    ``required``: fields that the lender also requires. Raises ContractError if one is unknown.
+    ``required``: fields that the lender's file also requires. Raises ContractError if one is unknown.
     """
     fields = (APPLICATION_ID, _BORROWER_ID, _DECIDED_AT, *(_field(column) for column in contract.inputs_of("request")))
     unknown = sorted(set(required) - {field.name for field in fields})
     if unknown:
         raise ContractError(
-            f"LOANLAKE_REQUIRED_FIELDS must name fields of a score request: found {', '.join(unknown)}, and features "
-            f"{contract.version} read {', '.join(field.name for field in fields)}"
+            "request.required in the lender's file (warehouse/lenders/) must name fields of a score request: found "
+            f"{', '.join(unknown)}, and features {contract.version} read {', '.join(field.name for field in fields)}"
         )
     return BodySchema(
         "ScoreRequest", tuple(replace(each, required=True) if each.name in required else each for each in fields)

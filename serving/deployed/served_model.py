@@ -3,7 +3,7 @@
 Both are immutable: running requests finish with what they began with.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ import msgspec
 
 from ml.bundle.scorer import Scorer
 from ml.decisions.online_inputs import Keys, OnlineInputs
+from ml.judging.metrics import SplitKind, measured_split
 from ml.registry.deployment import Deployment, Mode
 from ml.registry.registered_version import load_registered
 from serving.deployed.assignment import is_challenged
@@ -24,6 +25,7 @@ from serving.http.wire import ChallengerDescription, InputDescription, ModelDesc
 from warehouse.decision_log import RoleWord
 from warehouse.errors import ExpressionDomainError
 from warehouse.features.contract import FeatureContract
+from warehouse.lenders.rules import read_lender
 from warehouse.settings import Settings
 
 #: Features that fewer training rows lacked are usually known; the others cause no warning.
@@ -74,12 +76,17 @@ class ServedModel:
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
-        """Metrics of it and each baseline on the out-of-time test rows."""
+        """Metrics of it and each baseline on the test rows."""
         return {
             row["model"]: {name: value for name, value in row.items() if name not in ("split", "month", "model")}
             for row in self.scorer.bundle.metrics["measured"]
             if row["split"] == "test" and row["month"] is None
         }
+
+    @cached_property
+    def split(self) -> SplitKind:
+        """Whether these rows were decided after its train rows."""
+        return measured_split(self.scorer.bundle.metrics)
 
 
 @dataclass(frozen=True)
@@ -178,13 +185,11 @@ class ServedDeployment:
         )
 
 
-def load_served_model(
-    settings: Settings, deployment: Deployment, *, required_fields: Collection[str] = ()
-) -> ServedModel:
-    """Load a deployment's bundle and score one row of nulls; ``required_fields`` as in ServingOptions.
+def load_served_model(settings: Settings, deployment: Deployment) -> ServedModel:
+    """Load a deployment's bundle and score one row of nulls; requests must give what the lender's file requires.
 
-    Raises BundleError, ContractError or ExpressionError if it is unusable. Takes a fraction of a second: call it off
-    the event loop.
+    Raises BundleError, ContractError, ExpressionError or SettingError if it is unusable. Takes a fraction of a second:
+    call it off the event loop.
     """
     scorer = Scorer(load_registered(settings, deployment.source, deployment.model_version))
     nothing: dict[str, object] = dict.fromkeys(column.name for column in scorer.contract.inputs)
@@ -197,7 +202,7 @@ def load_served_model(
     model = ServedModel(
         deployment=deployment,
         scorer=scorer,
-        request_schema=score_request_schema(scorer.contract, required=required_fields),
+        request_schema=score_request_schema(scorer.contract, required=read_lender(deployment.source).request.required),
         online_inputs=OnlineInputs(deployment.source, scorer.contract),
     )
     _ = model.usually_known  # read from the bundle now, not by the first request

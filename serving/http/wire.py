@@ -130,7 +130,7 @@ class ChallengerDescription(msgspec.Struct, frozen=True):
 class ModelDescription(msgspec.Struct, frozen=True):
     """The champion, and its challenger if there is one; ``inputs``: the fields of both.
 
-    ``metrics``: figures of the model and of each baseline on the out-of-time test rows.
+    ``metrics``: figures of the model and of each baseline on the test rows.
     """
 
     name: str

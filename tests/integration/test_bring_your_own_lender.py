@@ -1,17 +1,23 @@
-"""docs/bring-your-own-lender.md, followed: its files are written, its commands run, its answers compared."""
+"""docs/bring-your-own-lender.md and docs/examples, followed: their commands run, files and answers compared."""
 
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from ml.lender_check.commands import check
+from warehouse.commands import ingest
 from warehouse.lake.connection import writer
+from warehouse.profiling.commands import new
 from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
 
 pytestmark = pytest.mark.slow
@@ -33,28 +39,37 @@ mybank-A-2,true,2022-10-16 00:00:00
 mybank-A-3,false,2024-03-02 00:00:00
 mybank-A-4,true,2024-02-20 00:04:00
 """
-PAGE = (REPOSITORY / "docs" / "bring-your-own-lender.md").read_text()
+COUNTED = "select source, count(*) as n from core.int_applications group by 1 order by 1"
+ABSENT = "elsewhere"
 BIN = Path(sys.executable).parent
+DOCS = REPOSITORY / "docs"
+GUIDE = (DOCS / "bring-your-own-lender.md").read_text()
+EXAMPLES = ("several-files", "outcome-without-a-date", "undated")
 
 
-def _files() -> dict[str, str]:
+def _page(example: str) -> str:
+    return (DOCS / "examples" / f"{example}.md").read_text()
+
+
+def _files(page: str) -> list[tuple[str, str]]:
     """A path in backticks on a line of its own, and the block that follows it."""
-    return dict(re.findall(r"^`([\w./]+)`\n\n```\w+\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL))
+    return re.findall(r"^`([\w./]+)`\n\n```\w+\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
 
 
-def _questions() -> list[tuple[str, str]]:
-    """Each ``loanlake sql`` of the page with the answer printed below it."""
-    return re.findall(
-        r'^loanlake sql "([^"]+)" --format csv\n```\n\n```text\n(.*?)^```$', PAGE, flags=re.MULTILINE | re.DOTALL
-    )
+def _first(page: str) -> dict[str, str]:
+    """Each file as it is first shown: as the command writes it."""
+    return dict(reversed(_files(page)))
 
 
-def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
-    for key, value in more.items():
-        if isinstance(value, dict) and key in into:
-            _merge(into[key], value)
-        else:
-            into[key] = value
+def _answers(page: str, command: str) -> list[tuple[str, str]]:
+    """Each command of the page that begins so, with the answer printed below it."""
+    found = re.findall(r"^```sh\n(loanlake [^\n]+)\n```\n\n```text\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    return [(line, answer) for line, answer in found if line.startswith(command)]
+
+
+def _commands(page: str, command: str) -> list[list[str]]:
+    found = re.findall(rf"^{command} (.*)$", page.replace("\\\n", ""), flags=re.MULTILINE)
+    return [shlex.split(line) for line in found]
 
 
 def _run(*command: str | Path, at: Path) -> str:
@@ -63,36 +78,129 @@ def _run(*command: str | Path, at: Path) -> str:
     return done.stdout
 
 
-def test_the_page_leads_from_a_file_to_training_rows(
-    home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy = tmp_path / "copy"
+@dataclass(frozen=True)
+class Built:
+    """A copy of the project with the lenders of all pages, built. ``printed``: page → what ``lender new`` printed."""
+
+    copy: Path
+    printed: dict[str, str]
+    written: dict[str, str]
+    log: str
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    folder = tmp_path_factory.mktemp("lenders")
+    copy = folder / "copy"
     written_by_dbt = shutil.ignore_patterns("target", "logs", "__pycache__", "*.py")
     shutil.copytree(DBT_PROJECT_DIR, copy / "warehouse", ignore=written_by_dbt)
-    files = _files()
-    for name, text in files.items():
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOANLAKE_HOME", str(folder / "home"))
+        patch.setenv("TZ", "Australia/Adelaide")  # half an hour, and summer time: neither may change an answer
+        patch.setenv("DBT_TARGET_PATH", str(folder / "target"))
+        patch.setenv("DBT_LOG_PATH", str(folder / "logs"))
+        patch.setattr("warehouse.profiling.commands.DBT_PROJECT_DIR", copy / "warehouse")
+        patch.setattr("warehouse.lenders.rules.DIRECTORY", copy / "warehouse" / "lenders")
+        patch.setattr("ml.lender_check.evidence.DBT_PROJECT_DIR", copy / "warehouse")
+        patch.chdir(copy)
+        (copy / "loans.csv").write_text(_first(GUIDE)["loans.csv"])
+        write = runpy.run_path(str(DOCS / "examples" / "make_files.py"))["EXAMPLES"]
+        for example in EXAMPLES:
+            write[example](copy / "files" / example)
+        printed = {"guide": _declare(GUIDE), **{example: _declare(_page(example)) for example in EXAMPLES}}
+        written = {name: (copy / name).read_text() for name in _first(GUIDE)}
+        _edit(copy)
+        for page in (GUIDE, *map(_page, EXAMPLES)):
+            for arguments in _commands(page, "loanlake ingest"):
+                done = CliRunner().invoke(ingest, arguments, catch_exceptions=False)
+                assert done.exit_code == 0, done.output
+        with writer("test", Settings.from_environment()) as con:
+            con.execute(f"insert into serving.reported_outcomes by name {REPORTED}")
+        build = ("build", "--target", "prod", "--exclude-resource-type", "unit_test")
+        log = _run(BIN / "dbt", "--no-use-colors", *build, at=copy / "warehouse")
+        yield Built(copy, printed, written, log)
+
+
+def _declare(page: str) -> str:
+    (arguments,) = _commands(page, "loanlake lender new")
+    done = CliRunner().invoke(new, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def _edit(copy: Path) -> None:
+    """The guide's later edits, and a second lender, whose files are not in this home."""
+    for name, text in _files(GUIDE):
         (copy / name).write_text(text)
-    settings_file = copy / "warehouse" / "dbt_project.yml"
-    project = yaml.safe_load(settings_file.read_text())
-    (settings_block,) = re.findall(r"```yaml\n(vars:.*?)```", PAGE, re.DOTALL)
-    _merge(project, yaml.safe_load(settings_block))
-    settings_file.write_text(yaml.safe_dump(project, sort_keys=False))
-    monkeypatch.setenv("TZ", "Australia/Adelaide")  # half an hour, and summer time: neither may change an answer
-    monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path / "target"))
-    monkeypatch.setenv("DBT_LOG_PATH", str(tmp_path / "logs"))
+    lender_files = [name for name in _first(GUIDE) if name.startswith("warehouse")]
+    for name in lender_files:
+        absent = copy / name.replace("mybank", ABSENT)
+        absent.parent.mkdir(parents=True, exist_ok=True)
+        absent.write_text((copy / name).read_text().replace("mybank", ABSENT))
+    project = copy / "warehouse" / "dbt_project.yml"
+    line = "    mybank: [applications, outcomes]\n"
+    project.write_text(project.read_text().replace(line, line + line.replace("mybank", ABSENT)))
 
-    command = re.search(r"^loanlake (ingest .*)$", PAGE, flags=re.MULTILINE)
-    assert command is not None
-    _run(BIN / "loanlake", *shlex.split(command[1]), at=copy)
-    with writer("test", home) as con:
-        con.execute(f"insert into serving.reported_outcomes by name {REPORTED}")
-    build = ("build", "--target", "prod", "--exclude-resource-type", "unit_test")
-    built = _run(BIN / "dbt", "--no-use-colors", *build, at=copy / "warehouse")
 
-    assert re.findall(r"of \d+ WARN \d+ (\w+)", built) == ["not_null_stg_mybank__loans_closed_on"]
-    assert _run(BIN / "loanlake", "sql", OUTCOMES, "--format", "csv", at=copy) == KNOWN_OUTCOMES
-    assert len(files) == 7
-    assert len(_questions()) == 3
-    for query, answer in _questions():
-        assert _run(BIN / "loanlake", "sql", query, "--format", "csv", at=copy) == answer
+def _sql(built: Built, query: str) -> str:
+    return _run(BIN / "loanlake", "sql", query, "--format", "csv", at=built.copy)
+
+
+def test_the_command_writes_the_files_that_the_guide_shows(built: Built) -> None:
+    assert built.written == _first(GUIDE)
+    assert len(built.written) == 8
+    ((_, printed),) = _answers(GUIDE, "loanlake lender new")
+    assert built.printed["guide"] == printed
+
+
+def test_the_project_file_has_the_lines_of_the_guide_and_its_comments(built: Built) -> None:
+    text = (built.copy / "warehouse" / "dbt_project.yml").read_text()
+    (block,) = re.findall(r"```yaml\n(vars:.*?)```", GUIDE, re.DOTALL)
+
+    lenders = yaml.safe_load(text)["vars"]["lenders"]
+
+    assert lenders.items() >= yaml.safe_load(block)["vars"]["lenders"].items()
+    assert set((DBT_PROJECT_DIR / "dbt_project.yml").read_text().splitlines()) <= set(text.splitlines())
+
+
+def test_the_guide_leads_from_a_file_to_training_rows(built: Built) -> None:
+    counted = _sql(built, COUNTED)
+
+    assert "mybank,5\n" in counted
+    assert ABSENT not in counted
+    assert "not_null_stg_mybank__loans_closed_on" in re.findall(r"of \d+ WARN \d+ (\w+)", built.log)
+    assert _sql(built, OUTCOMES) == KNOWN_OUTCOMES
+    questions = _answers(GUIDE, "loanlake sql")
+    assert len(questions) == 3
+    for command, answer in questions:
+        assert _run(BIN / "loanlake", *shlex.split(command)[1:], at=built.copy) == answer
+
+
+@pytest.mark.parametrize("example", ["guide", *EXAMPLES])
+def test_a_check_says_what_the_page_shows(built: Built, example: str) -> None:
+    page = GUIDE if example == "guide" else _page(example)
+    ((command, answer),) = _answers(page, "loanlake lender check")
+
+    done = CliRunner().invoke(check, shlex.split(command)[3:], catch_exceptions=False)
+
+    assert done.output == answer
+    assert done.exit_code == int("Would stop a model" in answer)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_lines_that_an_example_shows_are_in_its_files(built: Built, example: str) -> None:
+    shown = re.findall(r"^```text\n(.*?)^```$", _page(example), re.MULTILINE | re.DOTALL)[0].split("\n")
+    files = "".join(path.read_text() for path in (built.copy / "files" / example).iterdir())
+
+    assert [line for line in shown if line not in files.split("\n")] == []
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_is_declared_and_answers_as_its_page_shows(built: Built, example: str) -> None:
+    page = _page(example)
+
+    assert [built.printed[example]] == [answer for _, answer in _answers(page, "loanlake lender new")]
+    for name, text in _first(page).items():
+        assert (built.copy / name).read_text() == text
+    for command, answer in _answers(page, "loanlake sql"):
+        assert _run(BIN / "loanlake", *shlex.split(command)[1:], at=built.copy) == answer

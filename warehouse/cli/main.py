@@ -19,7 +19,7 @@ _SECTIONS = {
         *("run", "up", "serve", "ingest", "sql", "status", "replay", "lineage", "key", "settings", "sign-in"),
     ),
     "Models": ("model", "challenge", "canary"),
-    "Data and features": ("data", "feature", "dev"),
+    "Data and features": ("lender", "data", "feature", "dev"),
     "Persons": ("person",),
 }
 _GROUPS = {
@@ -32,6 +32,7 @@ _GROUPS = {
     in production waits. `loanlake sql` shows your lake as `dev`.""",
     "feature": "Create versions of the features.",
     "key": "Manage the keys of HTTP callers.",
+    "lender": "Declare lenders from their files, and check them.",
     "model": "Promote, approve, archive and examine model versions.",
     "person": "Export or erase what is held of a person.",
 }

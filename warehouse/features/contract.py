@@ -5,18 +5,20 @@ features. A version's contract has only the inputs that its SQL reads: an input 
 other lists of features (Pandera schema, model columns, request schema, reason texts and others) are derived from it.
 """
 
+import difflib
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import msgspec
 
 from warehouse.errors import ContractError, ExpressionError
 from warehouse.features.expressions import CompiledSelect, SqlType, column_type, compile_select, inputs_of_columns
+from warehouse.lenders.lender import Lender
 
 Origin = Literal["key", "context", "request", "history", "cohort"]
 Kind = Literal["numeric", "boolean", "categorical"]
@@ -127,6 +129,48 @@ class FeatureContract:
             raise ContractError(f"{FEATURES_MODEL} {contract.version} declares no column with role: feature")
         return contract
 
+    def of_lender(self, lender: Lender) -> Self:
+        """The contract with the lender's own reason texts and limits, without what it cannot require.
+
+        Raises ContractError for unknown names.
+        """
+        _check_names(lender, "reasons", lender.reasons, self.feature_names, f"features {self.version}")
+        required = [column.name for column in self.inputs_of("request") if column.required]
+        _check_names(lender, "request.optional", lender.request.optional, required, "required fields of a request")
+        numbers = [column.name for column in self.inputs_of("request") if column.range]
+        _check_names(lender, "limits", lender.limits, numbers, "numbers of a request")
+        return replace(
+            self,
+            inputs=tuple(
+                replace(
+                    column,
+                    range=lender.limits.get(column.name, column.range),
+                    required=column.required and column.name not in lender.request.optional,
+                )
+                for column in self.inputs
+            ),
+            features=tuple(
+                replace(
+                    feature,
+                    range=lender.limits.get(feature.name, feature.range),
+                    reason=lender.reasons.get(feature.name, feature.reason),
+                )
+                for feature in self.features
+            ),
+        )
+
+    def admitting(self, lenders: Iterable[Lender]) -> Self:
+        """The contract with ranges that hold the limits of all the lenders, for tables that have their rows."""
+        widest = {feature.name: feature.range for feature in self.features if feature.range}
+        for lender in lenders:
+            for name, (low, high) in lender.limits.items():
+                if (known := widest.get(name)) is not None:
+                    widest[name] = min(low, known[0]), max(high, known[1])
+        return replace(
+            self,
+            features=tuple(replace(feature, range=widest.get(feature.name)) for feature in self.features),
+        )
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "FeatureContract":
         """The inverse of :meth:`to_dict`."""
@@ -209,6 +253,16 @@ def _inputs_kept(declared: Sequence[InputColumn], read: Collection[str]) -> tupl
     kept = [column for column in declared if column.origin in _ALWAYS_KNOWN or column.name in read]
     segments = {column.segment for column in kept if column.origin == "cohort"}
     return tuple(column for column in declared if column in kept or column.name in segments)
+
+
+def _check_names(lender: Lender, key: str, found: Iterable[str], known: Sequence[str], what: str) -> None:
+    for name in found:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f", did you mean {near[0]}?" if near else ";"
+            raise ContractError(
+                f"{lender.path}: {key} must name {what}: found {name}{meant} known are {', '.join(known)}"
+            )
 
 
 def _check_segments(inputs: Sequence[InputColumn]) -> None:

@@ -69,7 +69,7 @@ def mapping(value: Any, where: str, known: Iterable[str] | None = None) -> dict[
 
 def _field(hint: Any, value: Any, where: str) -> Any:
     plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    if (nested := _nested(plain)) is not None:
+    if (nested := holds(plain)) is not None:
         return read_keys(nested, value, where)
     if get_origin(plain) is Mapping:
         items = mapping(value, where)
@@ -80,8 +80,8 @@ def _field(hint: Any, value: Any, where: str) -> Any:
         raise SettingError(f"{where} {_key(hint).rule}: found {value!r}") from None
 
 
-def _nested(plain: Any) -> type | None:
-    """The dataclass that a field holds, or None."""
+def holds(plain: Any) -> type | None:
+    """The dataclass that a field of this type holds, or None."""
     kinds = get_args(plain) if get_origin(plain) in (Union, UnionType) else (plain,)
     return next((kind for kind in kinds if dataclasses.is_dataclass(kind) and isinstance(kind, type)), None)
 
@@ -89,7 +89,7 @@ def _nested(plain: Any) -> type | None:
 def _holds_keys(hint: Any) -> bool:
     """Whether an empty value means that the key is absent."""
     plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    return _nested(plain) is not None or get_origin(plain) is Mapping
+    return holds(plain) is not None or get_origin(plain) is Mapping
 
 
 def _key(hint: Any) -> Key:

@@ -70,6 +70,13 @@ class ModelSettings:
     """What kind of model is trained."""
 
     family: Annotated[_Text | None, Key("the name of a model family", "A family of `ml/families/catalogue.py`.")] = None
+    settings: Mapping[
+        str, Annotated[int | float, Key("a number", "A setting of the family, such as max_depth of xgboost.")]
+    ] = field(default_factory=dict)
+    calibration: Annotated[
+        Literal["platt", "beta", "isotonic", "auto"] | None,
+        Key("one of platt, beta, isotonic, auto", "How scores become probabilities: `ml/training/fitting.py`."),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,18 @@ class RequestSettings:
         tuple[_Text, ...],
         Key("a list of fields such as [annual_income]", "Fields that every application must give."),
     ] = ()
+    optional: Annotated[
+        tuple[_Text, ...],
+        Key(
+            "a list of fields such as [term_months]",
+            "Fields that the contract requires, and this lender does not have.",
+        ),
+    ] = ()
+
+    def __post_init__(self) -> None:
+        both = sorted(set(self.required) & set(self.optional))
+        if both:
+            raise ValueError(f"optional must not name fields that are required: found {', '.join(both)}")
 
 
 @dataclass(frozen=True)
@@ -173,10 +192,7 @@ class SetAsideSettings:
 
     max_share: Annotated[
         Annotated[float, Meta(ge=0, le=1)],
-        Key(
-            "a number from 0 to 1",
-            "The largest share of a file's rows that may be set aside before a person must look.",
-        ),
+        Key("a number from 0 to 1", "A file with a larger share of its rows set aside waits for a person."),
     ] = 0.2
     accepted_files: Annotated[
         tuple[_Text, ...],

@@ -3,8 +3,11 @@
 Every key has a default. An unknown key stops what reads the file, with an error that names it.
 """
 
+import json
 import re
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -29,6 +32,46 @@ def read_lender(source: str, directory: Path | None = None) -> Lender:
     return read_keys(Lender, content or {}, str(path), path=path)
 
 
+def settings_text(project_dir: Path) -> str:
+    """The settings of every lender of a dbt project, and those of one that sets nothing, as JSON for its macros."""
+    directory = project_dir / "lenders"
+    return json.dumps(
+        {
+            "lenders": [
+                {"source": source, **_plain(read_lender(source, directory))}
+                for source in sorted(lenders_of_project(project_dir))
+            ],
+            "default": _plain(Lender(directory)),
+        }
+    )
+
+
+def check_lenders(project_dir: Path = DBT_PROJECT_DIR) -> tuple[str, ...]:
+    """Problems of the lenders' files: keys, and files and lines of the var ``lenders`` that lack each other."""
+    named, directory = lenders_of_project(project_dir), project_dir / "lenders"
+    filed = {path.stem for path in directory.glob("*.yml")}
+    messages = [
+        f"{directory / name}.yml must have a line in `vars: lenders` of dbt_project.yml: found none; add "
+        f"`{name}: [applications, outcomes]`, or remove the file"
+        for name in sorted(filed - named)
+    ]
+    messages += [
+        f"{name}, in `vars: lenders` of dbt_project.yml, must have its file {directory / name}.yml: found none; write "
+        "it, if only with its title"
+        for name in sorted(named - filed)
+    ]
+    for name in sorted(filed):
+        try:
+            read_lender(name, directory)
+        except SettingError as error:
+            messages.append(str(error))
+    return tuple(messages)
+
+
 def lenders_of_project(project_dir: Path = DBT_PROJECT_DIR) -> frozenset[str]:
     """The lenders in the dbt project's var ``lenders``."""
     return frozenset(yaml.safe_load((project_dir / "dbt_project.yml").read_text())["vars"]["lenders"])
+
+
+def _plain(lender: Lender) -> dict[str, Any]:
+    return {name: value for name, value in asdict(lender).items() if name != "path"}

@@ -36,7 +36,7 @@ texts as (
         raw._file,
         raw._line,
         raw._loaded_at
-    from {{ relation }} as raw
+    from {{ raw_rows(relation, readings) }} as raw
     where {{ is_newly_loaded('raw._loaded_at') }}
 ),
 
@@ -109,6 +109,26 @@ checked as (
         {%- endfor %}
     from typed
 )
+{%- endmacro %}
+
+{#- The raw table; while no file of its lender was loaded, and it does not exist, the same columns without a row. -#}
+{% macro raw_rows(relation, readings) -%}
+    {%- if not execute or relation.is_cte or load_relation(relation) is not none -%}
+        {{ relation }}
+    {%- else -%}
+    {%- set columns = [] -%}
+    {%- for reading in readings -%} {%- do columns.append(reading.get('from', reading.name)) -%} {%- endfor -%}
+    (
+        select
+            {%- for column in columns | unique %}
+            cast(null as {{ dbt.type_string() }}) as {{ adapter.quote(column) }},
+            {%- endfor %}
+            cast(null as {{ dbt.type_string() }}) as _file,
+            cast(null as bigint) as _line,
+            cast(null as timestamp) as _loaded_at
+        where false
+    )
+    {%- endif -%}
 {%- endmacro %}
 
 {#- The column of a step on the way from a reading's raw text to its value. -#}

@@ -93,7 +93,7 @@ def deployment(context: dg.AssetExecutionContext, run_settings: RunSettings) -> 
     pool=layers.LAKE_WRITER,
 )
 def batch_decisions(run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """Scores of the applications decided after the champion's training rows, each written once.
+    """Scores of applications that the champion did not learn from: its test rows and those after, each written once.
 
     None if no model of the source is served yet: a lender's first files are loaded before its first model.
     """
@@ -107,7 +107,7 @@ def batch_decisions(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     share = f", {counts.n_declined / counts.n_found:.0%} declined" if counts.n_found else ""
     return dg.MaterializeResult(
         metadata={
-            "summary": f"{counts.n_scored:,} applications since {counts.since:%Y-%m}{share}",
+            "summary": f"{counts.n_scored:,} applications{share}",
             "applications_scored": counts.n_scored,
             "declined": counts.n_declined,
             "without_history": counts.n_without_history,

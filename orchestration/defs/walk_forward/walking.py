@@ -32,8 +32,8 @@ def run_walk(
     plot: Path | None = None,
 ) -> Walk:
     """Walk the plan and draw the run to ``plot`` (default: a report); ``feature_version``: default the latest."""
-    contract = feature_contract(settings, feature_version)
-    rule = label_rule(settings, window_months=plan.label_window_months)
+    contract = feature_contract(settings, feature_version, source=plan.source)
+    rule = label_rule(settings)
     months = walk_forward(settings, plan, rule, contract, report)
     path = plot or settings.reports / "walk_forward" / f"{plan.source}-{plan.run}.png"
     png = draw_walk(months)
@@ -42,15 +42,15 @@ def run_walk(
     return Walk(months, png, path)
 
 
-def label_rule(settings: Settings, *, window_months: int, project_dir: Path = DBT_PROJECT_DIR) -> LabelRule:
-    """Compile the rule for a default within ``window_months``, if the project has changed; raises DbtProjectError."""
-    variables = {"as_of": DAY, "label_window_months": window_months}
-    target = settings.dbt_as_of / f"{window_months}_months"
+def label_rule(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR) -> LabelRule:
+    """Compile the rule, if the project has changed; raises DbtProjectError."""
+    target = settings.dbt_as_of
     stamp, fingerprint = target / "project.sha256", project_fingerprint(project_dir)
     if not stamp.exists() or stamp.read_text() != fingerprint:
         # an incremental model would otherwise compile to its new rows only
-        arguments = ["compile", "--full-refresh", "--vars", json.dumps(variables)]
-        arguments += ["--select", *(f"+{SPLITS_MODEL},path:models/{layer}" for layer in ("core", "training"))]
+        arguments = ["compile", "--full-refresh", "--vars", json.dumps({"as_of": DAY})]
+        layers = ("lenders", "core", "training")
+        arguments += ["--select", *(f"+{SPLITS_MODEL},path:models/{layer}" for layer in layers)]
         doing = "compile the label rule of the project"
         run_dbt(arguments, settings, target=target, project_dir=project_dir, doing=doing)
         stamp.write_text(fingerprint)

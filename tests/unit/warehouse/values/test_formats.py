@@ -290,3 +290,12 @@ def test_the_zone_of_the_machine_changes_nothing(zone: str) -> None:
 
     half_past_two = "'2024-03-10 02:30:00'"
     assert done.stdout.strip() == f"[{half_past_two}, '2024-03-01 20:00:00', {half_past_two}, {half_past_two}]"
+
+
+def test_days_become_whole_months() -> None:
+    """A payday loan of two weeks has a term of one month; a month late begins with the thirtieth day."""
+    terms, late = macros()["months_of_days"]("days"), macros()["months_late"]("days")
+
+    found = duckdb.sql(f"select {terms}, {late} from (values (14), (29), (30), (90)) as loans(days)").fetchall()
+
+    assert found == [(1, 0), (1, 0), (1, 1), (3, 3)]

@@ -1,0 +1,212 @@
+"""What the built tables and raw rows say of a lender: rejects, labels, splits, single columns, personal columns."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+import numpy as np
+import yaml
+
+from ml.judging.leakage import FeatureSignal, signal_of
+from ml.training.training_set import KEY_COLUMNS
+from warehouse.errors import NotFoundError
+from warehouse.profiling.personal import personal
+from warehouse.profiling.profile import profile_table
+from warehouse.settings import DBT_PROJECT_DIR
+from warehouse.sources.rows_set_aside import Loss, losses
+from warehouse.sql.quoting import identifier
+
+#: Personal columns show in a few rows.
+_SAMPLED_ROWS = 10_000
+_LINES = 3
+#: Alerts about data, not models.
+_KINDS = ("actual_terms", "outcome_dates")
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Rows set aside for one reason; ``lines``: the first, as ``file:line``."""
+
+    entity: str
+    column: str | None
+    reason: str
+    n_rows: int
+    example: str | None
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Month:
+    """The applications of one month: how many have an outcome, a label, and a default among the labels."""
+
+    month: str
+    n_applications: int
+    n_outcomes: int
+    n_labels: int
+    n_defaults: int
+
+
+@dataclass(frozen=True)
+class SplitSize:
+    """One part of training."""
+
+    split: str
+    n_rows: int
+    n_defaults: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What the build found wrong with the lender's data, as ``monitoring.alerts`` says it."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class PersonalColumn:
+    """A raw column that looks personal. ``is_declared``: under ``personal`` or as an id; ``is_read``: by staging."""
+
+    table: str
+    column: str
+    what: str
+    is_declared: bool
+    is_read: bool
+
+
+@dataclass(frozen=True)
+class LenderEvidence:
+    """Everything that is found of a lender; ``is_dated``: whether its decisions have dates of their own."""
+
+    source: str
+    is_dated: bool = True
+    losses: Sequence[Loss] = ()
+    rejects: Sequence[Reject] = ()
+    months: Sequence[Month] = ()
+    splits: Sequence[SplitSize] = ()
+    split_reason: str = ""
+    signals: Sequence[FeatureSignal] = ()
+    alerts: Sequence[Alert] = ()
+    personal: Sequence[PersonalColumn] = ()
+
+
+def gather(con: duckdb.DuckDBPyConnection, source: str) -> LenderEvidence:
+    """Read a lender's state; raises NotFoundError if nothing of it is built."""
+    try:
+        months = _months(con, source)
+    except duckdb.CatalogException:
+        months = []
+    if not months:
+        raise NotFoundError(
+            f"{source} has no applications in the lake: load its files with `loanlake ingest {source} FILES --entity "
+            "…`, then run `dbt build --target prod` in warehouse/"
+        )
+    return LenderEvidence(
+        source=source,
+        is_dated=_is_dated(con, source),
+        losses=losses(con, source),
+        rejects=_rejects(con, source),
+        months=months,
+        splits=_splits(con, source),
+        split_reason=_split_reason(con, source),
+        signals=tuple(_signals(con, source)),
+        alerts=_alerts(con, source),
+        personal=tuple(_personal(con, source)),
+    )
+
+
+def _is_dated(con: duckdb.DuckDBPyConnection, source: str) -> bool:
+    found = con.execute("select is_dated from core.int_lenders where source = ?", [source]).fetchone()
+    return found is None or bool(found[0])
+
+
+def _rejects(con: duckdb.DuckDBPyConnection, source: str) -> list[Reject]:
+    rows = con.execute(
+        "select entity, column_name, left(reason, 200), count(distinct (file, line)) as n, min(left(value, 60)), "
+        f"list(distinct file || ':' || line order by file || ':' || line)[:{_LINES}] "
+        "from raw.quarantine where source = ? group by 1, 2, 3 order by n desc, 1, 2, 3",
+        [source],
+    ).fetchall()
+    return [
+        Reject(entity, column, reason, n_rows, example, tuple(lines))
+        for entity, column, reason, n_rows, example, lines in rows
+    ]
+
+
+def _months(con: duckdb.DuckDBPyConnection, source: str) -> list[Month]:
+    rows = con.execute(
+        "select strftime(applications.decided_at, '%Y-%m') as month, count(*), count(outcomes.application_id), "
+        "count(labels.application_id), count(*) filter (labels.is_default) "
+        "from core.int_applications as applications "
+        "left join core.int_outcomes as outcomes on outcomes.application_id = applications.application_id "
+        "left join training.lbl_default as labels on labels.application_id = applications.application_id "
+        "where applications.source = ? group by month order by month",
+        [source],
+    ).fetchall()
+    return [Month(*row) for row in rows]
+
+
+def _splits(con: duckdb.DuckDBPyConnection, source: str) -> list[SplitSize]:
+    rows = con.execute(
+        "select split, count(*), count(*) filter (is_default), min(decided_at), max(decided_at) "
+        "from training.lbl_default_splits where source = ? group by split order by min(decided_at), split",
+        [source],
+    ).fetchall()
+    return [SplitSize(*row) for row in rows]
+
+
+def _split_reason(con: duckdb.DuckDBPyConnection, source: str) -> str:
+    found = con.execute("select reason from training.lbl_split_windows where source = ?", [source]).fetchone()
+    return found[0] if found else ""
+
+
+def _signals(con: duckdb.DuckDBPyConnection, source: str) -> Iterator[FeatureSignal]:
+    """Each feature of the latest version on its own, column by column, on the rows that would train."""
+    tables = con.execute(
+        "select table_name from information_schema.tables where table_schema = 'training' "
+        "and regexp_full_match(table_name, 'trn_default_v[0-9]+') order by length(table_name) desc, table_name desc"
+    ).fetchall()
+    rows = f"training.{identifier(tables[0][0])} where source = ? and split = 'train' order by application_id"
+    (defaulted,) = con.execute(f"select is_default from {rows}", [source]).fetchnumpy().values()
+    for name, data_type, *_ in con.execute(f"describe training.{identifier(tables[0][0])}").fetchall():
+        if name in KEY_COLUMNS:
+            continue
+        is_category = data_type == "VARCHAR"
+        # booleans beside nulls are no numbers in pandas
+        value = identifier(name) if is_category else f"cast({identifier(name)} as double)"
+        column = con.execute(f"select {value} as value from {rows}", [source]).df()["value"]
+        yield signal_of(name, column, np.asarray(defaulted, dtype=np.bool_), is_category=is_category)
+
+
+def _alerts(con: duckdb.DuckDBPyConnection, source: str) -> list[Alert]:
+    rows = con.execute(
+        f"select kind, message from monitoring.alerts where source = ? and kind in {_KINDS} order by kind, message",
+        [source],
+    ).fetchall()
+    return [Alert(*row) for row in rows]
+
+
+def _personal(con: duckdb.DuckDBPyConnection, source: str) -> Iterator[PersonalColumn]:
+    readings = DBT_PROJECT_DIR / "macros" / f"{source}.sql"
+    read = readings.read_text() if readings.exists() else ""
+    for path in sorted((DBT_PROJECT_DIR / "models" / "staging" / source).glob("*.yml")):
+        for declared in yaml.safe_load(path.read_text()).get("sources", []):
+            for table in declared["tables"]:
+                meta = table.get("config", {}).get("meta", {})
+                known = {*meta.get("personal", ()), *meta.get("identifies", ())}
+                yield from _personal_columns(con, table["name"], known, read)
+
+
+def _personal_columns(
+    con: duckdb.DuckDBPyConnection, table: str, declared: set[str], readings: str
+) -> Iterator[PersonalColumn]:
+    con.execute(
+        f"create or replace temp table sampled_rows as select * from raw.{identifier(table)} limit {_SAMPLED_ROWS}"
+    )
+    for column in profile_table(con, "sampled_rows", table).columns:
+        what = personal(column)
+        if what is not None:
+            yield PersonalColumn(table, column.name, what, column.name in declared, f"'{column.name}'" in readings)

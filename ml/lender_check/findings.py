@@ -1,0 +1,106 @@
+"""What a lender's evidence means for a model: findings that stop one, that spoil one, or that are good to know."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from ml.judging.gate import GateLimits
+from ml.judging.gates import EnoughLoans, NoFeatureKnowsTheOutcome, enough_loans, suspicions
+from ml.lender_check.evidence import LenderEvidence
+from ml.training.training_set import SPLITS
+
+Level = Literal["stops", "warns"]
+
+
+@dataclass(frozen=True)
+class CheckFinding:
+    """``level``: whether a model is stopped or spoiled; ``about``: one word for its kind; ``remedy``: what to do."""
+
+    level: Level
+    about: str
+    text: str
+    remedy: str
+
+
+def findings(evidence: LenderEvidence, limits: GateLimits) -> tuple[CheckFinding, ...]:
+    """Everything that would stop or spoil a model, the first that stops it first."""
+    found = [
+        *_loss(evidence),
+        *_labels(evidence),
+        *_gates(evidence, limits),
+        *_alerts(evidence),
+        *_people(evidence),
+    ]
+    return tuple(sorted(found, key=lambda each: each.level != "stops"))
+
+
+def _loss(evidence: LenderEvidence) -> Iterator[CheckFinding]:
+    for loss in evidence.losses:
+        if loss.is_too_much:
+            yield CheckFinding(
+                "stops", "rejects", str(loss), "declare the columns as the files have them, then build again"
+            )
+
+
+def _labels(evidence: LenderEvidence) -> Iterator[CheckFinding]:
+    n_labels = sum(month.n_labels for month in evidence.months)
+    if n_labels == 0:
+        n_outcomes = sum(month.n_outcomes for month in evidence.months)
+        yield CheckFinding(
+            "stops",
+            "labels",
+            f"no loan has a mature label; {n_outcomes:,} have an outcome",
+            "a label needs the loan's whole life and its lag, or a window: see `label` in the lender's file",
+        )
+        return
+    sizes = {each.split: each for each in evidence.splits}
+    for split in SPLITS:
+        size = sizes.get(split)
+        if size is None or not 0 < size.n_defaults < size.n_rows:
+            n_rows, n_defaults = (size.n_rows, size.n_defaults) if size else (0, 0)
+            yield CheckFinding(
+                "stops",
+                "splits",
+                f"{split} must have defaults and good loans: found {n_rows:,} loans, {n_defaults:,} of them defaults",
+                "ingest more months, or change `split` in the lender's file",
+            )
+
+
+def _gates(evidence: LenderEvidence, limits: GateLimits) -> Iterator[CheckFinding]:
+    test = next((each for each in evidence.splits if each.split == "test"), None)
+    if test is not None:
+        finding = enough_loans(test.n_rows, test.n_defaults, limits)
+        if not finding.passed:
+            text = f"gate {EnoughLoans.name} would refuse: required {finding.required}; found {finding.found}"
+            yield CheckFinding("stops", "gates", text, EnoughLoans.remedy)
+    for suspicion in suspicions(evidence.signals, limits):
+        text = f"gate {NoFeatureKnowsTheOutcome.name} would refuse: {suspicion}"
+        yield CheckFinding("stops", "gates", text, NoFeatureKnowsTheOutcome.remedy)
+
+
+def _alerts(evidence: LenderEvidence) -> Iterator[CheckFinding]:
+    remedies = {
+        "actual_terms": "give the planned life as term_months",
+        "outcome_dates": "correct the dates: docs/bring-your-own-lender.md lists the rows",
+    }
+    for alert in evidence.alerts:
+        yield CheckFinding("warns", alert.kind, alert.message, remedies[alert.kind])
+
+
+def _people(evidence: LenderEvidence) -> Iterator[CheckFinding]:
+    for each in evidence.personal:
+        where = f"raw.{each.table}.{each.column} looks like {each.what}"
+        if each.is_read and not each.is_declared:
+            yield CheckFinding(
+                "warns",
+                "personal",
+                f"{where}, and staging reads it",
+                "no model may use what names a person: leave it out",
+            )
+        elif not each.is_declared:
+            yield CheckFinding(
+                "warns",
+                "personal",
+                f"{where}, and is not declared",
+                "name it under `personal` beside `identifies` in the YAML of the staging models",
+            )

@@ -1,0 +1,218 @@
+"""From files and answers to a lender, or to the questions that nothing in the files answers."""
+
+import pytest
+
+from tests.unit.warehouse.profiling.columns_of_text import profile_of
+from warehouse.errors import SettingError
+from warehouse.profiling.answers import Answers
+from warehouse.profiling.profile import FileProfile
+from warehouse.profiling.proposal import LenderProposal, propose
+
+LOANS: dict[str, list[str | None]] = {
+    "loan_id": ["1", "2", "3"],
+    "issue_date": ["2020-01-31", "2020-02-01", "2020-03-05"],
+    "amount": ["5000", "6000", "7000"],
+    "term": ["36 months", "60 months", "36 months"],
+    "status": ["paid", "charged off", "current"],
+    "closed_on": ["2023-01-31", "2021-05-01", None],
+}
+
+
+def _loans(**columns: list[str | None]) -> FileProfile:
+    return profile_of("loans", **{**LOANS, **columns})
+
+
+def _proposed(*files: FileProfile, answers: Answers | None = None) -> LenderProposal:
+    proposal, questions = propose("mybank", files, answers or Answers())
+    assert questions == ()
+    assert proposal is not None
+    return proposal
+
+
+def _flags(*files: FileProfile, answers: Answers | None = None) -> list[str]:
+    return [question.flag for question in propose("mybank", files, answers or Answers())[1]]
+
+
+def test_a_clear_file_needs_no_answer() -> None:
+    file = _proposed(_loans()).applications
+
+    assert {field.meaning: field.column for field in file.fields} == {
+        "application_id": "loan_id",
+        "decided_at": "issue_date",
+        "requested_amount": "amount",
+        "term_months": "term",
+        "outcome": "status",
+        "outcome_at": "closed_on",
+    }
+    assert file.key == ("loan_id",)
+
+
+def test_a_day_that_may_be_a_month_is_asked_and_the_answer_is_the_pattern() -> None:
+    file = _loans(issue_date=["03/04/2020", "05/06/2020", "07/08/2020"])
+
+    proposal = _proposed(file, answers=Answers(read={"issue_date.pattern": "MM/DD/YYYY"}))
+
+    assert _flags(file) == ["--read issue_date.pattern="]
+    assert proposal.applications["decided_at"].reading["pattern"] == "MM/DD/YYYY"
+
+
+def test_a_rate_with_and_without_a_percent_sign_is_asked() -> None:
+    file = _loans(rate=["12%", "0.12", "9%"])
+
+    proposal = _proposed(file, answers=Answers(read={"rate.unsigned": "fraction"}))
+
+    assert _flags(file) == ["--read rate.unsigned="]
+    reading = proposal.applications["annual_rate"].reading
+    assert (reading["sign"], reading["unsigned"]) == ("optional", "fraction")
+
+
+@pytest.mark.parametrize(
+    ("rates", "reading"),
+    [
+        (["0.12", "0.09", "0.2"], {"format": "double"}),
+        (["12.5", "9", "20"], {"format": "percent", "sign": "none"}),
+        (["12.5%", "9 %", "20%"], {"format": "percent"}),
+    ],
+)
+def test_the_scale_of_a_rate_is_seen_in_its_size(rates: list[str | None], reading: dict[str, str]) -> None:
+    found = _proposed(_loans(rate=rates)).applications["annual_rate"].reading
+
+    assert {key: value for key, value in found.items() if key in ("format", "sign")} == reading
+
+
+def test_rates_around_one_may_be_percent_or_fractions() -> None:
+    assert _flags(_loans(rate=["0.9", "1.1", "0.5"])) == ["--read rate.unsigned="]
+
+
+def test_a_flag_whose_name_says_nothing_is_asked_for_each_value() -> None:
+    file = _loans(status=["0", "1", "0"])
+
+    proposal = _proposed(file, answers=Answers(outcome={"0": "repaid", "1": "default"}))
+
+    assert _flags(file) == ["--outcome 0=", "--outcome 1="]
+    assert proposal.applications["outcome"].reading["values"] == {"0": "repaid", "1": "default"}
+
+
+def test_of_two_dates_without_a_known_name_none_is_taken_for_the_decision() -> None:
+    names = {"issue_date": "alpha", "closed_on": "beta"}
+    file = profile_of("loans", **{names.get(name, name): texts for name, texts in LOANS.items()})
+
+    assert _flags(file) == ["--column decided_at="]
+    assert _flags(file, answers=Answers(column={"decided_at": "alpha"})) == ["--column outcome_at="]
+
+
+def test_an_only_date_is_the_decisions() -> None:
+    columns = {name: texts for name, texts in LOANS.items() if name not in ("issue_date", "closed_on")}
+    columns["alpha"] = LOANS["issue_date"]
+
+    assert _proposed(profile_of("loans", **columns)).applications["decided_at"].column == "alpha"
+
+
+def test_a_file_without_a_term_needs_one_for_all() -> None:
+    columns = {name: texts for name, texts in LOANS.items() if name != "term"}
+    file = profile_of("loans", **columns)
+
+    assert _flags(file) == ["--term-months "]
+    assert _proposed(file, answers=Answers(term_months=12)).term_months == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "typed", "value"),
+    [
+        ("term_days", ["30", "45", "90"], "term_days", "{{ months_of_days('term_days') }}"),
+        ("term", ["3 years", "5 years", "2 years"], "term_years", "12 * term_years"),
+        ("laufzeit_monate", ["36", "60", "36"], "term_months", "term_months"),
+    ],
+)
+def test_a_term_in_days_or_years_becomes_months(name: str, texts: list[str | None], typed: str, value: str) -> None:
+    columns = {**{key: value for key, value in LOANS.items() if key != "term"}, name: texts}
+
+    field = _proposed(profile_of("loans", **columns)).applications["term_months"]
+
+    assert (field.name, field.sql) == (typed, value)
+
+
+def test_a_monthly_income_becomes_a_years() -> None:
+    field = _proposed(_loans(monthly_income=["2000", "3000", "2500"])).applications["annual_income"]
+
+    assert (field.name, field.sql) == ("monthly_income", "12 * monthly_income")
+
+
+def test_without_an_id_the_place_in_the_file_is_the_key() -> None:
+    columns = {name: texts for name, texts in LOANS.items() if name != "loan_id"}
+
+    assert _proposed(profile_of("loans", **columns)).applications.key == ("_file", "_line")
+
+
+def test_several_files_each_fill_the_contract_whose_columns_they_have() -> None:
+    loans = profile_of(
+        "loans",
+        loan_id=["1", "2", "3"],
+        client=["a", "b", "a"],
+        granted=["2020-01-31", "2020-02-01", "2020-03-05"],
+        amount=["5000", "6000", "7000"],
+        months=["12", "24", "12"],
+    )
+    ends = profile_of("ends", loan_id=["1", "2"], result=["paid", "charged off"], end_date=["2021-01-01", "2020-09-01"])
+    months = profile_of(
+        "months",
+        client=["a", "a", "b"],
+        statement_date=["2020-02-29", "2020-03-31", "2020-02-29"],
+        balance=["900", "800", "5000"],
+        days_past_due=["0", "35", "0"],
+    )
+    people = profile_of("people", client=["a", "b"], gender=["f", "m"], date_of_birth=["1980-01-31", "1990-02-01"])
+
+    proposal = _proposed(loans, ends, months, people)
+
+    assert {file.entity: file.contract for file in proposal.files} == {
+        "loans": "applications",
+        "ends": "outcomes",
+        "months": "statements",
+        "people": "demographics",
+    }
+    assert proposal.outcomes.entity == "ends"
+    assert proposal.file("statements") is not None
+    assert [file.key for file in proposal.files] == [
+        ("loan_id",),
+        ("loan_id",),
+        ("client", "statement_on"),
+        ("client",),
+    ]
+
+
+def test_unfit_values_repeated_ids_and_unknown_words_are_notes() -> None:
+    columns = dict(LOANS)
+    columns["loan_id"] = [*(str(number) for number in range(9)), "8"]
+    file = profile_of(
+        "loans",
+        loan_id=columns["loan_id"],
+        issue_date=["2020-01-31"] * 10,
+        amount=["a lot", *["5000"] * 9],
+        term=["12"] * 10,
+        purpose=["boat", *["car"] * 9],
+        default=["0", *["1"] * 9],
+    )
+
+    notes = _proposed(file).notes
+
+    assert notes == (
+        "loans.loan_id: 1 rows repeat an id and 0 have none; the last row of an id counts",
+        "loans.amount: 1 of 10 values do not fit (a lot): their rows will be set aside",
+        "loans.purpose: no purpose is known for boat: written as other",
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        (Answers(column={"decision": "issue_date"}), "--column must name one of application_id"),
+        (Answers(column={"decided_at": "nonesuch"}), "--column decided_at= must be a column of the files, or none"),
+        (Answers(read={"nonesuch.pattern": "x"}), "--read must be COLUMN.KEY=VALUE"),
+        (Answers(outcome={"paid": "good"}), "--outcome paid= must be one of default, repaid, running: found 'good'"),
+        (Answers(file={"loans": "loans"}), "--file must be ENTITY=CONTRACT"),
+    ],
+)
+def test_an_answer_about_something_that_does_not_exist_is_refused(answers: Answers, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        propose("mybank", [_loans()], answers)

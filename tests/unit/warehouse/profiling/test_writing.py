@@ -1,0 +1,189 @@
+"""The files that a proposal becomes. The guide's own files are compared in tests/integration."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.unit.warehouse.profiling.columns_of_text import profile_of
+from warehouse.errors import SettingError
+from warehouse.profiling.answers import Answers
+from warehouse.profiling.profile import FileProfile
+from warehouse.profiling.proposal import propose
+from warehouse.profiling.writing import with_lender, written
+from warehouse.settings import DBT_PROJECT_DIR
+
+STAGING = Path("models/staging/mybank")
+
+
+def _written(*files: FileProfile, answers: Answers | None = None) -> dict[str, str]:
+    proposal, questions = propose("mybank", files, answers or Answers())
+    assert questions == ()
+    assert proposal is not None
+    found = written(proposal, title="My Bank", lag_months=2, files={})
+    return {path.name: text for path, text in found.items()}
+
+
+def _flagged() -> FileProfile:
+    return profile_of(
+        "loans",
+        loan_id=["1", "2"],
+        issue_date=["2020-01-31", "2020-02-01"],
+        amount=["5000", "6000"],
+        term=["12", "24"],
+        email=["a@example.org", "b@example.org"],
+        default=["0", "1"],
+    )
+
+
+def test_an_outcome_without_a_date_is_known_at_the_end_of_the_planned_life() -> None:
+    sql = _written(_flagged())["stg_mybank__outcomes.sql"]
+
+    assert "{{ months_later('cast(decided_on as timestamp)', 'term_months') }} as term_ends_at" in sql
+    assert "max(cast(decided_on as timestamp)) over () as written_at" in sql
+    assert "where term_ends_at <= written_at\n" in sql
+
+
+def test_outcomes_in_a_file_of_their_own_end_with_the_life_of_their_loans() -> None:
+    loans = profile_of(
+        "loans", loan_id=["1", "2"], issue_date=["2020-01-31", "2020-02-01"], amount=["5000", "6000"], term=["12", "24"]
+    )
+    ends = profile_of("ends", loan_id=["1", "2"], status=["written off", "running"])
+
+    sql = _written(loans, ends)["stg_mybank__outcomes.sql"]
+
+    assert "inner join loans on loans.decided_id = outcomes.loan_id" in sql
+    assert "where term_ends_at <= written_at and status <> 'running'\n" in sql
+
+
+def test_rates_above_a_hundred_percent_widen_the_lenders_limit() -> None:
+    file = profile_of(
+        "loans",
+        loan_id=["1", "2", "3"],
+        issue_date=["2020-01-31", "2020-02-01", "2020-03-01"],
+        amount=["500", "600", "300"],
+        term_days=["14", "28", "14"],
+        apr=["391%", "260.5%", "420%"],
+        default=["0", "1", "0"],
+    )
+
+    found = _written(file)
+
+    assert yaml.safe_load(found["mybank.yml"])["limits"] == {"annual_rate": [0, 5]}
+    assert "{'name': 'annual_rate', 'from': 'apr', 'format': 'percent', 'min': 0, 'max': 5}" in found["mybank.sql"]
+
+
+def test_a_loan_without_an_outcome_runs_and_is_not_set_aside() -> None:
+    file = profile_of(
+        "loans",
+        loan_id=["1", "2", "3"],
+        issue_date=["2020-01-31", "2020-02-01", "2020-03-01"],
+        amount=["500", "600", "300"],
+        term=["12", "12", "12"],
+        purpose=["car", "NA", "car"],
+        status=["paid", "charged off", None],
+        closed_on=["2021-01-31", "2020-09-01", None],
+    )
+
+    found = _written(file)
+
+    assert "where status is not null and closed_on is not null\n" in found["stg_mybank__outcomes.sql"]
+    assert (
+        "{'name': 'status', 'format': 'text', 'values': {'charged off': 'default', 'paid': 'repaid'}}"
+        in (found["mybank.sql"])
+    )
+    # of listed values, staging takes NA for one that is not listed
+    assert "'missing': ['NA']" in found["mybank.sql"]
+
+
+def test_a_word_of_sql_is_no_column() -> None:
+    """A column called ``default`` would be read as SQL's own word."""
+    found = _written(_flagged())
+
+    assert "{'name': 'outcome', 'from': 'default', 'format': 'text', 'required': true" in found["mybank.sql"]
+    assert "outcome = 'default' as is_default" in found["stg_mybank__outcomes.sql"]
+
+
+def test_a_personal_column_is_declared_and_not_read() -> None:
+    found = _written(_flagged())
+
+    (table,) = yaml.safe_load(found["stg_mybank.yml"])["sources"][0]["tables"]
+    assert table["config"]["meta"]["personal"] == ["email"]
+    assert "'email'" not in found["mybank.sql"]
+    assert "no contract has, and no model reads:\n    email\n" in found["mybank.sql"]
+
+
+def test_a_loan_without_a_borrower_is_its_own() -> None:
+    found = _written(_flagged())
+
+    (table,) = yaml.safe_load(found["stg_mybank.yml"])["sources"][0]["tables"]
+    assert table["config"]["meta"]["identifies"] == {"loan_id": {"application": "mybank-", "borrower": "mybank-"}}
+    assert "'mybank-' || loan_id as borrower_id" in found["stg_mybank__applications.sql"]
+
+
+def test_a_file_without_dates_is_known_when_it_is_loaded() -> None:
+    file = profile_of("loans", amount=["5000", "6000", "6000"], income=["100", "200", "100"], default=["0", "1", "0"])
+
+    found = _written(file)
+
+    assert yaml.safe_load(found["mybank.yml"]) == {
+        "title": "My Bank",
+        "dates": "none",
+        "request": {"optional": ["term_months"]},
+    }
+    assert "request: {optional: [term_months]}" in found["mybank.yml"]
+    assert "identifies: {}" in found["stg_mybank.yml"]
+    assert "_loaded_at as decided_at" in found["stg_mybank__applications.sql"]
+    assert (
+        "'mybank-' || _file || '-' || cast(_line as {{ dbt.type_string() }}) as application_id"
+        in (found["stg_mybank__applications.sql"])
+    )
+    assert "'term_months'" in found["stg_mybank__applications.sql"].split("lacks=")[1]
+    assert "_loaded_at as outcome_at" in found["stg_mybank__outcomes.sql"]
+
+
+def test_a_kind_of_file_called_as_a_contract_does_not_take_its_models_name() -> None:
+    file = profile_of(
+        "applications",
+        loan_id=["1", "2"],
+        issue_date=["2020-01-31", "2020-02-01"],
+        amount=["5000", "6000"],
+        term=["12", "24"],
+        default=["0", "1"],
+    )
+
+    found = _written(file)
+
+    assert "typed_rows(" in found["stg_mybank__applications_file.sql"]
+    assert "ref('stg_mybank__applications_file')" in found["stg_mybank__applications.sql"]
+
+
+def test_quotes_in_a_files_values_stay_values() -> None:
+    values: list[str | None] = ["it's paid", 'written "off"']
+    file = profile_of(
+        "loans",
+        loan_id=["1", "2"],
+        issue_date=["2020-01-31", "2020-02-01"],
+        amount=["5000", "6000"],
+        term=["12", "24"],
+        status=values,
+    )
+
+    macro = _written(file, answers=Answers(outcome={'written "off"': "default"}))["mybank.sql"]
+
+    assert "\"it's paid\": 'repaid'" in macro
+    assert "'written \"off\"': 'default'" in macro
+
+
+def test_the_projects_file_keeps_its_comments_and_has_the_lender_once() -> None:
+    before = (DBT_PROJECT_DIR / "dbt_project.yml").read_text()
+
+    after = with_lender(with_lender(before, "mybank", ["applications"]), "mybank", ["applications", "outcomes"])
+
+    assert after.replace("    mybank: [applications, outcomes]\n", "") == before
+    assert yaml.safe_load(after)["vars"]["lenders"]["mybank"] == ["applications", "outcomes"]
+
+
+def test_a_projects_file_without_lenders_is_refused() -> None:
+    with pytest.raises(SettingError, match="must have a list of lenders"):
+        with_lender("vars: {}\n", "mybank", ["applications"])

@@ -1,0 +1,255 @@
+"""From a column with a meaning to its reading (the dict that ``typed_rows`` takes) and its place in a contract."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import ceil
+from typing import Any
+
+import duckdb
+
+from warehouse.profiling.answers import Answers, Question
+from warehouse.profiling.meanings import VOCABULARIES, Meaning
+from warehouse.profiling.profile import ColumnProfile
+from warehouse.profiling.spelling import Spelling
+from warehouse.profiling.vocabulary import OUTCOMES, meaning_of, outcome_of
+
+#: Limits that a format has by itself.
+_OWN_LIMITS = {"amount": (0, 1_000_000_000), "count": (0, 10_000)}
+#: Parts of a column's name that are a unit, in the languages of meanings.yml.
+_UNITS = {
+    "days": ("day", "tage", "dias", "jours", "giorni", "dni", "dpd"),
+    "years": ("year", "jahre", "anos", "annees", "anni", "yr"),
+    "months": ("month", "monat", "mens", "mes", "mois", "mesi"),
+}
+_BOOLEANS = {"true", "false", "yes", "no", "y", "n", "t", "f", "on", "off", "1", "0"}
+#: Formats of ids, dates and outcomes keep the file's name: they are renamed where they enter a contract.
+_KEEP_THEIR_NAME = ("application_id", "borrower_id", "outcome", "outcome_at")
+
+
+@dataclass(frozen=True)
+class Field:
+    """A typed column: its meaning, the file's column, its reading, and SQL for its value in the contract.
+
+    ``limit``: the highest value, where the lender's are above the core model's limit.
+    """
+
+    meaning: str
+    column: str
+    reading: Mapping[str, Any]
+    sql: str
+    spelling: Spelling
+    limit: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The typed column."""
+        return str(self.reading["name"])
+
+    @property
+    def is_day(self) -> bool:
+        """Whether a date has no time of day."""
+        return self.spelling.kind in ("date", "month")
+
+
+def field_of(meaning: Meaning, column: ColumnProfile, spelling: Spelling, answers: Answers) -> Field:
+    """The typed column of a meaning; open questions are in :func:`questions_about`."""
+    unit = _unit(meaning, column, spelling)
+    name = _name(meaning, column, spelling, unit)
+    keys = {**spelling.keys, **_answered(column, answers)}
+    reading: dict[str, Any] = {"name": name}
+    if name != column.name:
+        reading["from"] = column.name
+    reading.update(_typed(meaning, column, spelling, keys, answers))
+    if meaning.required and (meaning.name != "outcome" or _is_complete(column)):
+        reading["required"] = True
+    reading.update(_limits(meaning, str(reading["format"]), unit, is_coded="values" in reading))
+    missing = [*spelling.missing, *(column.null_words if "values" in reading else ())]
+    if missing:
+        reading["missing"] = [*reading.get("missing", ()), *missing]
+    limit = _wider_limit(meaning, column, str(reading["format"]))
+    if limit is not None:
+        reading["max"] = limit
+    return Field(meaning.name, column.name, reading, _sql(meaning, name, unit, spelling), spelling, limit)
+
+
+def _is_complete(column: ColumnProfile) -> bool:
+    """Whether every row has a value; a loan whose outcome is empty still runs, and is not set aside."""
+    return column.n_given == column.n_rows
+
+
+def _wider_limit(meaning: Meaning, column: ColumnProfile, form: str) -> int | None:
+    """The highest rate of a lender most of whose rates are above the core's limit."""
+    scale = 100 if form == "percent" else 1
+    if meaning.name != "annual_rate" or column.middle is None or column.high is None or meaning.high is None:
+        return None
+    return ceil(column.high / scale) if column.middle / scale > meaning.high else None
+
+
+def questions_about(
+    meaning: Meaning, column: ColumnProfile, spelling: Spelling, answers: Answers
+) -> Iterator[Question]:
+    """What a column's texts leave open: two readings of a date or number, percent without its sign, an outcome."""
+    examples = ", ".join(shape.example for shape in column.shapes[:3])
+    for key, choices in spelling.choices.items():
+        if f"{column.name}.{key}" not in answers.read:
+            yield Question(
+                f"--read {column.name}.{key}=",
+                f"{column.name} ({examples}) can be read in {len(choices)} ways. Which is it?",
+                choices,
+                # a day may not be guessed: nothing in the file contradicts a wrong one
+                choices[0] if key == "thousands" else None,
+            )
+    if meaning.format == "percent" and f"{column.name}.unsigned" not in answers.read and _is_open(column, spelling):
+        yield Question(
+            f"--read {column.name}.unsigned=",
+            f"{column.name} ({examples}) has numbers without a percent sign. Is 0.5 half a percent, or 50 %?",
+            ("percent", "fraction"),
+        )
+    if meaning.name == "outcome":
+        for text, n in column.values:
+            if text not in answers.outcome and outcome_of(column.name, text) is None:
+                yield Question(
+                    f"--outcome {text}=",
+                    f"{column.name} has the value {text!r} ({n:,} times). What does it mean for the loan?",
+                    OUTCOMES,
+                )
+
+
+def outcomes_of(column: ColumnProfile, answers: Answers) -> dict[str, str]:
+    """Text → default, repaid or running."""
+    return {text: answers.outcome.get(text) or outcome_of(column.name, text) or "running" for text, _ in column.values}
+
+
+def unmapped(meaning: str, column: ColumnProfile) -> tuple[str, ...]:
+    """The texts of a vocabulary's column that no word of it fits."""
+    return tuple(text for text, _ in column.values if meaning_of(meaning, text) is None)
+
+
+def _answered(column: ColumnProfile, answers: Answers) -> dict[str, Any]:
+    """The keys of the column's reading that a person has said."""
+    prefix = f"{column.name}."
+    given = {key.removeprefix(prefix): value for key, value in answers.read.items() if key.startswith(prefix)}
+    said: dict[str, Any] = {key: int(value) if value.isdecimal() else value for key, value in given.items()}
+    if said.get("thousands") == "none":
+        said |= {"thousands": "", "decimal": "," if any("," in shape.text for shape in column.shapes) else "."}
+    elif said.get("thousands") == ".":
+        said["decimal"] = ","
+    return said
+
+
+def _typed(
+    meaning: Meaning, column: ColumnProfile, spelling: Spelling, keys: dict[str, Any], answers: Answers
+) -> dict[str, Any]:
+    """Format and the keys that the texts need."""
+    if meaning.name == "outcome":
+        return {"format": "text", "values": outcomes_of(column, answers)}
+    if meaning.name in VOCABULARIES:
+        values = {text: meaning_of(meaning.name, text) or "other" for text, _ in column.values}
+        return {"format": "text", "values": values}
+    if meaning.format == "boolean":
+        return _boolean(column)
+    if spelling.kind in ("date", "timestamp", "month"):
+        return {"format": spelling.kind, **keys}
+    return {"format": meaning.format} if meaning.format in ("id", "text") else _number(meaning, column, keys)
+
+
+def _number(meaning: Meaning, column: ColumnProfile, keys: dict[str, Any]) -> dict[str, Any]:
+    keys = {key: value for key, value in keys.items() if (key, value) not in (("decimal", "."), ("thousands", ""))}
+    sign, unsigned = keys.pop("sign", None), keys.pop("unsigned", None)
+    if sign == "optional":
+        return {"format": "percent", "sign": sign, "unsigned": unsigned, **keys}
+    if sign == "required":
+        return {"format": "percent", **keys}
+    if meaning.format != "percent":
+        return {"format": meaning.format, **keys}
+    is_fraction = (unsigned or _scale(column)) == "fraction"
+    return {"format": "double", **keys} if is_fraction else {"format": "percent", "sign": "none", **keys}
+
+
+def _scale(column: ColumnProfile) -> str | None:
+    """Whether numbers without a percent sign are fractions or percent, where their size says so."""
+    if column.high is None or column.middle is None:
+        return None
+    return "fraction" if column.high <= 1 else "percent" if column.middle >= 2 else None
+
+
+def _is_open(column: ColumnProfile, spelling: Spelling) -> bool:
+    sign = spelling.keys.get("sign")
+    return sign == "optional" or (sign is None and _scale(column) is None)
+
+
+def _boolean(column: ColumnProfile) -> dict[str, Any]:
+    texts = [text for text, _ in column.values]
+    if {text.lower() for text in texts} <= _BOOLEANS:
+        return {"format": "boolean"}
+    known = {text: meaning_of("income_verified", text) for text in texts}
+    values = {text: value == "true" for text, value in known.items() if value is not None}
+    left = [text for text, value in known.items() if value is None]
+    return {"format": "boolean", "values": values, **({"missing": left} if left else {})}
+
+
+def _unit(meaning: Meaning, column: ColumnProfile, spelling: Spelling) -> str | None:
+    if meaning.name == "birth_year":
+        return spelling.kind
+    if meaning.name not in ("term_months", "months_past_due", "annual_income", "employment_years"):
+        return None
+    text = f"{column.name} {spelling.keys.get('suffix', '')}".lower()
+    return next((unit for unit, words in _UNITS.items() if any(word in text for word in words)), None)
+
+
+#: Meaning and unit → the typed column's name, and its value in the contract.
+_CONVERSIONS = {
+    ("term_months", "days"): ("term_days", "{{ months_of_days('term_days') }}"),
+    ("term_months", "years"): ("term_years", "12 * term_years"),
+    ("months_past_due", "days"): ("days_past_due", "{{ months_late('days_past_due') }}"),
+    ("annual_income", "months"): ("monthly_income", "12 * monthly_income"),
+    ("employment_years", "months"): ("employment_months", "employment_months / 12"),
+    ("birth_year", "date"): ("born_on", "cast(extract(year from born_on) as integer)"),
+}
+
+
+def _name(meaning: Meaning, column: ColumnProfile, spelling: Spelling, unit: str | None) -> str:
+    if (meaning.name, unit) in _CONVERSIONS:
+        return _CONVERSIONS[meaning.name, unit or ""][0]
+    if meaning.name == "decided_at" and spelling.kind != "timestamp":
+        return "decided_on"
+    if meaning.name == "outcome_at" and not any(word in column.name for word in ("_on", "_at", "date")):
+        return f"{column.name}_{'at' if spelling.kind == 'timestamp' else 'on'}"
+    keeps_name = meaning.name in _KEEP_THEIR_NAME and re.fullmatch("[a-z_][a-z0-9_]*", column.name)
+    return column.name if keeps_name and column.name not in _reserved() else meaning.name
+
+
+@cache
+def _reserved() -> frozenset[str]:
+    """Words that SQL reads as its own unless they are quoted."""
+    with duckdb.connect() as con:
+        rows = con.execute("select keyword_name from duckdb_keywords() where keyword_category = 'reserved'").fetchall()
+    return frozenset(name for (name,) in rows)
+
+
+def _limits(meaning: Meaning, form: str, unit: str | None, *, is_coded: bool) -> dict[str, Any]:
+    if is_coded or form in ("id", "text", "boolean", "date", "timestamp", "month"):
+        return {}
+    low, high = meaning.low, meaning.high
+    if high is not None and meaning.name in ("term_months", "months_past_due"):
+        high = {"days": 30 * high, "years": high // 12}.get(unit or "", high)
+    if meaning.name == "employment_years" and unit == "months" and high is not None:
+        high = 12 * high
+    own_low, own_high = _OWN_LIMITS.get(form, (None, None))
+    found = {"min": low if low != own_low else None, "max": high if high != own_high else None}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _sql(meaning: Meaning, name: str, unit: str | None, spelling: Spelling) -> str:
+    """The value in the contract, of the typed column."""
+    if (meaning.name, unit) in _CONVERSIONS:
+        return _CONVERSIONS[meaning.name, unit or ""][1]
+    is_day = meaning.format == "timestamp" and spelling.kind != "timestamp"
+    return f"cast({name} as timestamp)" if is_day else name
+
+
+def names(fields: Sequence[Field]) -> Mapping[str, Field]:
+    """Fields by their meaning."""
+    return {each.meaning: each for each in fields}

@@ -1,0 +1,273 @@
+"""From profiles and a person's answers to a lender: files, typed columns, contracts; or the questions that are open."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from warehouse.errors import SettingError
+from warehouse.profiling.answers import NONE, Answers, Question
+from warehouse.profiling.columns import Field, field_of, names, questions_about, unmapped
+from warehouse.profiling.meanings import CONTRACTS, DATED, VOCABULARIES, Contract, assigned, looks_dated, meanings
+from warehouse.profiling.open_questions import missing_decision, missing_outcome
+from warehouse.profiling.personal import personal
+from warehouse.profiling.profile import ColumnProfile, FileProfile
+from warehouse.profiling.spelling import Spelling, spelling_of
+from warehouse.profiling.vocabulary import OUTCOMES
+
+_LINE = ("_file", "_line")
+#: The columns by which a row of a contract is known; without them, its file and line are.
+_KEYS: Mapping[Contract, tuple[str, ...]] = {
+    "applications": ("application_id",),
+    "outcomes": ("application_id",),
+    "statements": ("borrower_id", "statement_on"),
+    "demographics": ("borrower_id",),
+}
+#: What a file must have to be one of a contract.
+_NEEDED: Mapping[Contract, frozenset[str]] = {
+    "applications": frozenset({"requested_amount"}),
+    "outcomes": frozenset({"application_id", "outcome"}),
+    "statements": frozenset({"borrower_id", "statement_on"}),
+    "demographics": frozenset({"borrower_id"}),
+}
+
+
+@dataclass(frozen=True)
+class FileProposal:
+    """A kind of file: the contract that its rows fill, its key and its typed columns.
+
+    ``unused``: columns that no contract has. ``personal``: column → what it says of a person.
+    """
+
+    entity: str
+    contract: Contract
+    key: tuple[str, ...]
+    fields: tuple[Field, ...]
+    unused: tuple[str, ...]
+    personal: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, meaning: str) -> Field:
+        """The typed column of a meaning."""
+        return names(self.fields)[meaning]
+
+    def __contains__(self, meaning: str) -> bool:
+        """Whether a column has this meaning."""
+        return meaning in names(self.fields)
+
+
+@dataclass(frozen=True)
+class LenderProposal:
+    """Everything that ``loanlake lender new`` writes down. ``notes``: what a person should know of it."""
+
+    name: str
+    files: tuple[FileProposal, ...]
+    term_months: int | None
+    notes: tuple[str, ...] = ()
+
+    def file(self, contract: Contract) -> FileProposal | None:
+        """The file of a contract's rows."""
+        return next((each for each in self.files if each.contract == contract), None)
+
+    @property
+    def applications(self) -> FileProposal:
+        """The file of the applications, which every lender has."""
+        return next(each for each in self.files if each.contract == "applications")
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether its decisions have dates; if not, all that a file says is known when the file is loaded."""
+        return "decided_at" in self.applications
+
+    @property
+    def outcomes(self) -> FileProposal:
+        """The file with the outcomes: their own, or that of the applications."""
+        return self.file("outcomes") or self.applications
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file's profile and how each of its columns is spelled."""
+
+    profile: FileProfile
+    spellings: tuple[Spelling, ...]
+
+    @property
+    def columns(self) -> tuple[tuple[ColumnProfile, Spelling], ...]:
+        return tuple(zip(self.profile.columns, self.spellings, strict=True))
+
+
+def propose(
+    name: str, profiles: Sequence[FileProfile], answers: Answers
+) -> tuple[LenderProposal | None, tuple[Question, ...]]:
+    """The lender, None as long as a file's contract is open; and the questions that are open.
+
+    Raises SettingError for an answer about a column, file or meaning that does not exist.
+    """
+    files = {profile.entity: _File(profile, _spellings(profile)) for profile in profiles}
+    _require_known(answers, files)
+    contracts = _contracts(files, answers)
+    questions = [
+        Question(f"--file {entity}=", f"Which rows does {entity} hold?", CONTRACTS)
+        for entity in files
+        if entity not in contracts
+    ]
+    if not questions and "applications" not in contracts.values():
+        raise SettingError(
+            f"one file must hold the applications, a row a loan: found {_listed(contracts)}; say which with --file"
+        )
+    if questions:
+        return None, tuple(questions)
+    proposals, notes = [], list[str]()
+    for entity, contract in contracts.items():
+        found = _found(files[entity], contract, contracts, answers)
+        questions += _questions(files[entity], contract, contracts, found, answers)
+        proposal, its_notes = _proposal(files[entity], contract, found, answers)
+        proposals.append(proposal)
+        notes += its_notes
+    return LenderProposal(name, tuple(proposals), answers.term_months, tuple(notes)), tuple(questions)
+
+
+def _spellings(profile: FileProfile) -> tuple[Spelling, ...]:
+    return tuple(spelling_of(column, may_be_date=looks_dated(column.name)) for column in profile.columns)
+
+
+def _require_known(answers: Answers, files: Mapping[str, _File]) -> None:
+    names_of_columns = {column.name for file in files.values() for column in file.profile.columns}
+    known = names_of_columns | {
+        f"{entity}.{column.name}" for entity, file in files.items() for column in file.profile.columns
+    }
+    for meaning, column in answers.column.items():
+        if meaning not in meanings():
+            raise SettingError(f"--column must name one of {', '.join(meanings())}: found {meaning!r}")
+        if column not in known | {NONE}:
+            raise SettingError(
+                f"--column {meaning}= must be a column of the files, or {NONE}: found {column!r}; the files have "
+                f"{', '.join(sorted(known))}"
+            )
+    for left in answers.read:
+        if left.rpartition(".")[0] not in names_of_columns:
+            raise SettingError(f"--read must be COLUMN.KEY=VALUE, of a column of the files: found {left!r}")
+    for text, outcome in answers.outcome.items():
+        if outcome not in OUTCOMES:
+            raise SettingError(f"--outcome {text}= must be one of {', '.join(OUTCOMES)}: found {outcome!r}")
+    for entity, contract in answers.file.items():
+        if entity not in files or contract not in CONTRACTS:
+            raise SettingError(
+                f"--file must be ENTITY=CONTRACT, one of {', '.join(files)} and one of {', '.join(CONTRACTS)}: found "
+                f"{entity}={contract}"
+            )
+
+
+def _contracts(files: Mapping[str, _File], answers: Answers) -> dict[str, Contract]:
+    """Which contract each file fills: the one of whose columns it has most, each contract one file."""
+    if len(files) == 1:
+        return dict.fromkeys(files, "applications")
+    said = {entity: each for entity, text in answers.file.items() for each in CONTRACTS if each == text}
+    found: dict[str, Contract] = dict(said)
+    scores = sorted(
+        (-_score(file, contract), at, entity, contract)
+        for entity, file in files.items()
+        for at, contract in enumerate(CONTRACTS)
+        if entity not in said
+    )
+    for score, _, entity, contract in scores:
+        if score < 0 and entity not in found and contract not in found.values():
+            found[entity] = contract
+    return {entity: found[entity] for entity in files if entity in found}
+
+
+def _score(file: _File, contract: Contract) -> int:
+    """How many columns of a contract a file has; 0 if it lacks one that it needs."""
+    found = assigned(file.columns, contract, {})
+    unique = {column.name for column in file.profile.columns if column.is_unique}
+    is_one_each = found.get("borrower_id") in unique
+    if not _NEEDED[contract] <= set(found) or (contract == "statements" and is_one_each):
+        return 0
+    if contract == "demographics" and (not is_one_each or len(found) < 2):
+        return 0
+    return 10 * len(_NEEDED[contract]) + len(found)
+
+
+def _found(file: _File, contract: Contract, contracts: Mapping[str, Contract], answers: Answers) -> Mapping[str, str]:
+    """Meaning → column of one file."""
+    entity, own = file.profile.entity, {column.name for column in file.profile.columns}
+    said: dict[str, str | None] = {}
+    for meaning, text in answers.column.items():
+        of_file, _, column = text.rpartition(".")
+        if text == NONE:
+            said[meaning] = None
+        elif of_file in ("", entity) and column in own and contract in meanings()[meaning].of:
+            said[meaning] = column
+    if contract == "applications" and "outcomes" in contracts.values():
+        said |= dict.fromkeys(("outcome", "outcome_at", "loss_amount"))
+    found = assigned(file.columns, contract, said)
+    return {**_by_values(file, found, said), **found} if contract == "applications" else found
+
+
+def _by_values(file: _File, found: Mapping[str, str], said: Mapping[str, str | None]) -> dict[str, str]:
+    """What no name says: the only date is the decision's, and a first column without repeats is the id."""
+    free = [(column, spelling) for column, spelling in file.columns if column.name not in found.values()]
+    more, dates = dict[str, str](), [column.name for column, spelling in free if spelling.kind in DATED]
+    if len(dates) == 1 and "decided_at" not in {*found, *said}:
+        more["decided_at"] = dates[0]
+    first, spelling = file.columns[0]
+    is_id = first.is_unique and spelling.kind in ("text", "number") and first.name not in found.values()
+    if is_id and "application_id" not in {*found, *said}:
+        more["application_id"] = first.name
+    return more
+
+
+def _questions(
+    file: _File, contract: Contract, contracts: Mapping[str, Contract], found: Mapping[str, str], answers: Answers
+) -> Iterator[Question]:
+    if contract == "applications":
+        yield from missing_decision(file.profile, file.spellings, found, answers)
+    if contract == "outcomes" or (contract == "applications" and "outcomes" not in contracts.values()):
+        yield from missing_outcome(file.profile, file.spellings, found, answers)
+    spelled = {column.name: (column, spelling) for column, spelling in file.columns}
+    for meaning, column_name in found.items():
+        yield from questions_about(meanings()[meaning], *spelled[column_name], answers)
+
+
+def _proposal(
+    file: _File, contract: Contract, found: Mapping[str, str], answers: Answers
+) -> tuple[FileProposal, list[str]]:
+    entity, meaning_of = file.profile.entity, {column: meaning for meaning, column in found.items()}
+    fields, notes = list[Field](), list[str]()
+    for column, spelling in file.columns:
+        meaning = meaning_of.get(column.name)
+        if meaning is None:
+            continue
+        if meaning in VOCABULARIES and not column.values:
+            notes.append(f"{entity}.{column.name} has too many different values to be a {meaning}: it is left out")
+            continue
+        fields.append(field_of(meanings()[meaning], column, spelling, answers))
+        notes += _notes(f"{entity}.{column.name}", meaning, column, spelling)
+    by_meaning, used = names(fields), {each.column for each in fields}
+    has_key = all(each in by_meaning for each in _KEYS[contract])
+    proposal = FileProposal(
+        entity=entity,
+        contract=contract,
+        key=tuple(by_meaning[each].name for each in _KEYS[contract]) if has_key else _LINE,
+        fields=tuple(fields),
+        unused=tuple(column.name for column in file.profile.columns if column.name not in used),
+        personal={column.name: what for column in file.profile.columns if (what := personal(column)) is not None},
+    )
+    return proposal, notes
+
+
+def _notes(where: str, meaning: str, column: ColumnProfile, spelling: Spelling) -> Iterator[str]:
+    if spelling.n_odd:
+        yield (
+            f"{where}: {spelling.n_odd:,} of {column.n_given:,} values do not fit ({', '.join(spelling.odd)}): their "
+            "rows will be set aside"
+        )
+    if meaning in VOCABULARIES and (left := unmapped(meaning, column)):
+        yield f"{where}: no {meaning} is known for {', '.join(left)}: written as other"
+    if meaning == "outcome" and column.n_given < column.n_rows:
+        yield f"{where}: {column.n_rows - column.n_given:,} rows have no outcome: those loans still run"
+    if meaning == "application_id" and not column.is_unique:
+        n_repeated, n_empty = column.n_given - column.n_distinct, column.n_rows - column.n_given
+        yield f"{where}: {n_repeated:,} rows repeat an id and {n_empty:,} have none; the last row of an id counts"
+
+
+def _listed(contracts: Mapping[str, Contract]) -> str:
+    return ", ".join(f"{entity} ({contract})" for entity, contract in contracts.items())

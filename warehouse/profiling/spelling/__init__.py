@@ -1,0 +1,5 @@
+"""How a column writes its values: pure rules over the shapes of its texts, for numbers and for dates."""
+
+from warehouse.profiling.spelling.spellings import Kind, Spelling, spelling_of
+
+__all__ = ["Kind", "Spelling", "spelling_of"]

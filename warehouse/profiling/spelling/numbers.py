@@ -1,0 +1,122 @@
+"""Numbers by their shape: decimal and thousands separators, currency, percent sign, negatives, units."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from warehouse.profiling.profile import Shape
+
+#: A sign, or a code of three capitals.
+_CURRENCY = "[$€£¥₹₽₩₺₫₴]|(?:US|R|A|C)[$]|Rs[.]?|kr|zł|Kč|Ft|[A-Z]{3}"
+_SHAPE = re.compile(
+    rf"(?P<open>\()?(?P<sign>[+-])? ?(?P<before>{_CURRENCY})? ?(?P<inner>[+-])?"
+    r"(?P<body>[.,]?9(?:[9.,' \u00a0\u202f’]*9)?[.]?)(?P<exponent>[eE][+-]?9{1,3})?"
+    rf" ?(?P<minus>-)?(?P<percent>%)? ?(?P<after>{_CURRENCY})?(?P<close>\))?(?P<unit> ?[^\W\d_]+[.]?)?"
+)
+_GROUPS = {".": "[.]", ",": ",", "'": "['’]", "space": "[ \u00a0\u202f]"}
+
+
+class _Separators(NamedTuple):
+    decimal: str
+    thousands: str | None
+
+    def fit(self, body: str) -> bool:
+        point = re.escape(self.decimal)
+        fraction = f"(?:{point}9*)?"
+        if self.thousands == "lakh":
+            return re.fullmatch(f"(?:9{{1,2}}(?:,99)*,999|9{{1,3}}){fraction}", body) is not None
+        plain = f"(?:9+{fraction}|{point}9+)"
+        if self.thousands is None:
+            return re.fullmatch(plain, body) is not None
+        return re.fullmatch(f"9{{1,3}}(?:{_GROUPS[self.thousands]}999)+{fraction}|{plain}", body) is not None
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        decimal = {} if self.decimal == "." else {"decimal": self.decimal}
+        return {**decimal, **({"thousands": self.thousands} if self.thousands else {})}
+
+
+#: In order of preference: of two that fit the same texts, the first is proposed.
+_SEPARATORS = (
+    *(_Separators(".", None), _Separators(".", ","), _Separators(",", None), _Separators(",", ".")),
+    *(_Separators(".", "'"), _Separators(".", "space"), _Separators(",", "space"), _Separators(".", "lakh")),
+)
+
+
+@dataclass(frozen=True)
+class NumberSpelling:
+    """How many texts are numbers, the keys of their reading, and what a person must choose."""
+
+    n: int
+    keys: Mapping[str, Any]
+    choices: Mapping[str, tuple[str, ...]]
+    fitting: frozenset[str]
+
+
+def number_spelling(shapes: Sequence[Shape]) -> NumberSpelling | None:
+    """The spelling of most shapes that are numbers; None if none is.
+
+    >>> number_spelling([Shape("$9,999.99", 3, "$1,234.00"), Shape("$999.99", 1, "$123.00")]).keys
+    {'thousands': ',', 'currency': ['$']}
+    >>> number_spelling([Shape("9.999,99 €", 3, "1.234,50 €")]).keys
+    {'decimal': ',', 'thousands': '.', 'currency': ['€']}
+    """
+    found = [(shape, match) for shape in shapes if (match := _SHAPE.fullmatch(shape.text)) and _is_whole(match)]
+    unit = Counter[str]()
+    for shape, match in found:
+        unit[match["unit"] or ""] += shape.n
+    if not unit:
+        return None
+    ((suffix, _),) = unit.most_common(1)
+    found = [(shape, match) for shape, match in found if (match["unit"] or "") == suffix]
+    n_by = {each: sum(s.n for s, match in found if each.fit(match["body"])) for each in _SEPARATORS}
+    best = max(_SEPARATORS, key=lambda each: n_by[each])  # the first of equals
+    if n_by[best] == 0:
+        return None
+    fitting = [(shape, match) for shape, match in found if best.fit(match["body"])]
+    keys, choices = dict(_keys(fitting, suffix)), {}
+    if _may_be_either(fitting, n_by, best):
+        choices["thousands"] = (",", "none") if best.thousands == "," else ("none", ".")
+    return NumberSpelling(
+        sum(shape.n for shape, _ in fitting),
+        {**best.keys, **keys},
+        choices,
+        frozenset(shape.text for shape, _ in fitting),
+    )
+
+
+def _is_whole(match: re.Match[str]) -> bool:
+    signs = [match["sign"], match["inner"], match["minus"], match["open"]]
+    return (match["open"] is None) == (match["close"] is None) and sum(sign is not None for sign in signs) <= 1
+
+
+def _keys(fitting: Sequence[tuple[Shape, re.Match[str]]], suffix: str) -> Iterator[tuple[str, Any]]:
+    marks = sorted({mark for _, match in fitting for mark in (match["before"], match["after"]) if mark})
+    if marks:
+        yield "currency", marks
+    if any(match["open"] for _, match in fitting):
+        yield "negative", "parentheses"
+    elif any(match["minus"] for _, match in fitting):
+        yield "negative", "trailing"
+    signed = sum(shape.n for shape, match in fitting if match["percent"])
+    if signed:
+        yield "sign", "required" if signed == sum(shape.n for shape, _ in fitting) else "optional"
+    if suffix:
+        yield "suffix", suffix
+
+
+def _may_be_either(
+    fitting: Sequence[tuple[Shape, re.Match[str]]], n_by: Mapping[_Separators, int], best: _Separators
+) -> bool:
+    """Whether every separator may be a decimal or a thousands separator: 1.234 alone, or 1,234 alone."""
+    bodies = [(shape, match["body"]) for shape, match in fitting if re.search("[.,]", match["body"])]
+    return (
+        bool(bodies)
+        and all(re.fullmatch("9{1,3}[.,]999", body) for _, body in bodies)
+        # the example is the least text of its shape: 0.125 is no thousand
+        and not any(shape.example.lstrip("+-($").startswith("0") for shape, _ in bodies)
+        and not any(re.fullmatch("9{4,}", match["body"]) for _, match in fitting)
+        and n_by[best] == max(n_by[_Separators(",", None)], n_by[_Separators(",", ".")])
+    )
