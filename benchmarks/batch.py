@@ -153,7 +153,7 @@ def _scored(settings: Settings, batch_id: str) -> float:
 
 def _score_here(batch_id: str) -> None:
     settings = Settings.from_environment()
-    BatchStates(settings).add(batch_id, BatchRequest(table=TABLE), caller_id="benchmark", body_sha256="")
+    BatchStates(settings).add(batch_id, BatchRequest(source=SOURCE, table=TABLE), caller_id="benchmark", body_sha256="")
     started, cpu = time.perf_counter(), time.process_time()
     batch = run_batch(settings, batch_id, run_id="benchmark")
     seconds = time.perf_counter() - started

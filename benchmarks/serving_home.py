@@ -62,7 +62,7 @@ def benchmark_home() -> Iterator[BenchmarkHome]:
             environment = os.environ | {"LOANLAKE_HOME": str(home)}
             subprocess.run([loanlake, "run", "simulated"], env=environment, stdout=subprocess.DEVNULL, check=True)
         settings = Settings.from_environment({"LOANLAKE_HOME": str(home)})
-        deployment = read_deployment(settings)
+        deployment = read_deployment(settings, "simulated")
         if deployment is None:
             raise RuntimeError(f"a benchmark needs a home with a promoted model: {given} has none")
         bundle = load_bundle(deployment.bundle_directory(settings))

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @options.version
 @options.reason
 @options.by
-@options.source
-def promote(*, version: int, reason: str, by: str, source: str | None) -> None:
+@options.lender
+def promote(*, version: int, reason: str, by: str, lender: str) -> None:
     """Serve VERSION from now on, and make it MLflow's champion.
 
     A running API swaps it in within seconds and drops no request. A version that a gate refused is not served: the
@@ -30,9 +30,9 @@ def promote(*, version: int, reason: str, by: str, source: str | None) -> None:
 
     \b
         loanlake model promote 3 --reason "Compared in shadow for two weeks, minutes 2026-11"
-        loanlake model promote 1 --source lending_club --reason "Goes live today"
+        loanlake model promote 1 --lender lending_club --reason "Goes live today"
     """
-    _promote(version, source=source, by=by, why=reason, unchanged="nothing was changed or recorded")
+    _promote(version, lender, by=by, why=reason, unchanged="nothing was changed or recorded")
 
 
 @click.command()
@@ -43,8 +43,8 @@ def promote(*, version: int, reason: str, by: str, source: str | None) -> None:
     "--serve/--no-serve", default=True, help="Serve immediately, or approve without serving.  [default: serve]"
 )
 @click.option("--override", "overrides", multiple=True, help="Gate whose refusal is overridden; repeatable.")
-@options.source
-def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple[str, ...], source: str | None) -> None:
+@options.lender
+def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple[str, ...], lender: str) -> None:
     """Approve VERSION, and serve it unless --no-serve is given.
 
     With LOANLAKE_APPROVAL=required a version that passed its gates waits for an approval before it is served. An
@@ -58,37 +58,39 @@ def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple
     from ml.registry.approval import approve as approve_version
 
     settings = Settings.from_environment()
-    approved = approve_version(settings, version, source=source, reason=reason, overrides=overrides, serve=serve, by=by)
+    approved = approve_version(settings, version, source=lender, reason=reason, overrides=overrides, serve=serve, by=by)
     if not serve:
         click.echo(
             f"approved {approved.model_name} version {version}, and served nothing: `loanlake canary start {version} "
-            f"--reason …` rolls it out, `loanlake model promote {version} --reason …` serves it immediately"
+            f"--lender {approved.source} --reason …` rolls it out, `loanlake model promote {version} --lender "
+            f"{approved.source} --reason …` serves it immediately"
         )
         return
     unchanged = "nothing was changed but that your approval is recorded"
-    _promote(version, source=approved.source, by=by, why=approved.why, unchanged=unchanged)
+    _promote(version, approved.source, by=by, why=approved.why, unchanged=unchanged)
 
 
 @click.command()
 @options.reason
 @options.by
-def rollback(*, reason: str, by: str) -> None:
+@options.lender
+def rollback(*, reason: str, by: str, lender: str) -> None:
     """Serve again what was served before, with its features.
 
-    A second rollback goes back one deployment more.
+    A second rollback goes back one deployment more. Other lenders' models stay.
 
     \b
         loanlake model rollback --reason "Declines twice as many since this morning"
     """
     from ml.rollout.promotion import rollback as roll_back
 
-    _print_served(roll_back(Settings.from_environment(), by=by, why=reason))
+    _print_served(roll_back(Settings.from_environment(), lender, by=by, why=reason))
 
 
 @click.command()
 @options.version
-@options.source
-def archive(*, version: int, source: str | None) -> None:
+@options.lender
+def archive(*, version: int, lender: str) -> None:
     """Archive VERSION: it can no longer be served.
 
     `loanlake data maintain` may then expire the lake snapshot that it was trained on. Its decisions can still be
@@ -96,28 +98,28 @@ def archive(*, version: int, source: str | None) -> None:
     """
     from ml.rollout.promotion import archive as archive_version
 
-    name = archive_version(Settings.from_environment(), version, source=source)
+    name = archive_version(Settings.from_environment(), version, source=lender)
     click.echo(f"archived {name} version {version}: `loanlake data maintain` no longer keeps its training rows")
 
 
 @click.command()
 @options.version
-@options.source
-def unarchive(*, version: int, source: str | None) -> None:
+@options.lender
+def unarchive(*, version: int, lender: str) -> None:
     """Take an archived VERSION back: it can be served again."""
     from ml.rollout.promotion import archive as archive_version
 
-    name = archive_version(Settings.from_environment(), version, source=source, undo=True)
+    name = archive_version(Settings.from_environment(), version, source=lender, undo=True)
     click.echo(f"{name} version {version} is archived no more: its gates and approvals decide again")
 
 
 @click.command()
 @options.version
-@options.source
+@options.lender
 @click.option(
     "--to", type=click.Path(dir_okay=False, path_type=Path), help="Write the rows: FILE.parquet, FILE.csv or FILE.json."
 )
-def training_set(*, version: int, source: str | None, to: Path | None) -> None:
+def training_set(*, version: int, lender: str, to: Path | None) -> None:
     """Read the rows that trained VERSION; their hash proves them.
 
     The rows come from the lake snapshot that the model names: late rows, restatements and rebuilds since then change
@@ -126,11 +128,11 @@ def training_set(*, version: int, source: str | None, to: Path | None) -> None:
 
     \b
         loanlake model training-set 3
-        loanlake model training-set 1 --source lending_club --to rows.parquet
+        loanlake model training-set 1 --lender lending_club --to rows.parquet
     """
     from ml.registry.training_set_export import export_training_set
 
-    found = export_training_set(Settings.from_environment(), version, source=source, to=to)
+    found = export_training_set(Settings.from_environment(), version, source=lender, to=to)
     splits = ", ".join(f"{name} {n:,}" for name, n in found.rows_by_split.items())
     click.echo(f"{found.model_name} version {version} was trained and judged on {found.n_trained:,} rows ({splits})")
     if found.is_erased:
@@ -153,7 +155,8 @@ def training_set(*, version: int, source: str | None, to: Path | None) -> None:
 )
 @options.reason
 @options.by
-def start_challenge(*, version: int, shadow: bool, share: float | None, reason: str, by: str) -> None:
+@options.lender
+def start_challenge(*, version: int, shadow: bool, share: float | None, reason: str, by: str, lender: str) -> None:
     """Try VERSION in shadow, or on a fixed share of the applicants.
 
     A running API follows within seconds and drops no request. `loanlake model promote VERSION` makes it the champion; a
@@ -165,13 +168,14 @@ def start_challenge(*, version: int, shadow: bool, share: float | None, reason: 
     """
     if shadow is (share is not None):
         raise click.UsageError("give either --shadow or --share")
-    _start(version, share=share, plan=None, reason=reason, by=by)
+    _start(version, lender, share=share, plan=None, reason=reason, by=by)
 
 
 @click.command()
 @options.reason
 @options.by
-def end_challenge(*, reason: str, by: str) -> None:
+@options.lender
+def end_challenge(*, reason: str, by: str, lender: str) -> None:
     """End the challenge or canary: the champion answers alone.
 
     \b
@@ -179,17 +183,20 @@ def end_challenge(*, reason: str, by: str) -> None:
     """
     from ml.rollout.challenge import end_challenge as end
 
-    _print_served(end(Settings.from_environment(), by=by, why=reason))
+    _print_served(end(Settings.from_environment(), lender, by=by, why=reason))
 
 
 @click.command()
-def show_challenge() -> None:
+@options.lender
+def show_challenge(lender: str) -> None:
     """Show the version on trial, and since when."""
     from ml.registry.deployment import read_deployment
 
-    served = read_deployment(Settings.from_environment())
+    served = read_deployment(Settings.from_environment(), lender)
     if served is None or served.challenger is None:
-        raise NotFoundError("no version is on trial: `loanlake challenge start VERSION` starts a challenge")
+        raise NotFoundError(
+            f"no version of {lender} is on trial: `loanlake challenge start VERSION` starts a challenge"
+        )
     on_trial = served.challenger.deployment
     click.echo(f"{_named(served)} is challenged by {served.challenger.name}")
     click.echo(f"started {on_trial.published_at} by {on_trial.published_by}")
@@ -202,9 +209,8 @@ def show_challenge() -> None:
 @click.option("--decisions", type=click.IntRange(100), help="Decisions of each version on a step.  [default: 300]")
 @options.reason
 @options.by
-def start_canary(
-    *, version: int, steps: str | None, dwell: float | None, decisions: int | None, reason: str, by: str
-) -> None:
+@options.lender
+def start_canary(*, version: int, reason: str, by: str, lender: str, **plan: Any) -> None:
     """Let VERSION answer a growing share of the applicants.
 
     Each step is compared with the champion; a version that is worse is taken back. After the last step it becomes the
@@ -214,39 +220,41 @@ def start_canary(
         loanlake canary start 8 --reason "Minutes 2026-11"
         loanlake canary start 8 --steps 10,25,50 --dwell 60 --reason "Minutes 2026-11"
     """
-    _start(version, share=None, plan=_canary_plan(steps, dwell, decisions), reason=reason, by=by)
+    _start(version, lender, share=None, plan=_canary_plan(**plan), reason=reason, by=by)
 
 
 @click.command()
-def show_canary() -> None:
+@options.lender
+def show_canary(lender: str) -> None:
     """Show the canary's step: each check against the champion.
 
     Says whether the canary goes on, goes back or waits. The bounds hold however often they are looked at.
     """
     from ml.rollout.canary import judge_canary
 
-    _print_canary(judge_canary(Settings.from_environment()))
+    _print_canary(judge_canary(Settings.from_environment(), lender))
 
 
 @click.command()
 @options.by
-def move_canary(*, by: str) -> None:
+@options.lender
+def move_canary(*, by: str, lender: str) -> None:
     """Move the canary on or back, as its checks say.
 
     Dagster's sensor does the same by itself.
     """
     from ml.rollout.canary import move_canary as move
 
-    _print_canary(move(Settings.from_environment(), by=by))
+    _print_canary(move(Settings.from_environment(), lender, by=by))
 
 
-def _promote(version: int, *, source: str | None, by: str, why: str, unchanged: str) -> None:
+def _promote(version: int, lender: str, *, by: str, why: str, unchanged: str) -> None:
     from ml.registry.deployment import read_deployment
     from ml.rollout.promotion import promote as promote_version
 
     settings = Settings.from_environment()
-    before = read_deployment(settings)
-    deployment = promote_version(settings, version, source=source, by=by, why=why)
+    before = read_deployment(settings, lender)
+    deployment = promote_version(settings, version, source=lender, by=by, why=why)
     if deployment == before:
         click.echo(f"{_named(deployment)} is already served; {unchanged}")
     else:
@@ -269,11 +277,11 @@ def _print_canary(verdict: "Verdict") -> None:
     click.echo(f"{verdict.move}: {verdict.why}")
 
 
-def _start(version: int, *, share: float | None, plan: "CanaryPlan | None", reason: str, by: str) -> None:
+def _start(version: int, lender: str, *, share: float | None, plan: "CanaryPlan | None", reason: str, by: str) -> None:
     from ml.rollout.challenge import challenge, needed_by_challenger
 
     settings = Settings.from_environment()
-    deployment = challenge(settings, version, share=share, plan=plan, by=by, why=reason)
+    deployment = challenge(settings, version, source=lender, share=share, plan=plan, by=by, why=reason)
     _print_served(deployment)
     needed = ", ".join(needed_by_challenger(settings, deployment))
     if needed and deployment.challenger is not None and deployment.challenger.mode == "shadow":
@@ -351,7 +359,10 @@ def _print_served(deployment: "Deployment") -> None:
         click.echo(f"challenged by {deployment.challenger.name}")
     if deployment.previous:
         before = deployment.previous
-        click.echo(f"`loanlake model rollback` goes back to {before.model_name} version {before.model_version}")
+        click.echo(
+            f"`loanlake model rollback --lender {before.source}` goes back to {before.model_name} version "
+            f"{before.model_version}"
+        )
 
 
 def _report(found: "Replay") -> list[str]:

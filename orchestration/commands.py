@@ -34,12 +34,6 @@ from warehouse.settings import Ports, Settings, read
 )
 @click.option("--reason", default="", help="Why it is published; --publish always needs it, and it is recorded.")
 @options.by
-@click.option(
-    "--take-over/--no-take-over",
-    "takes_over",
-    default=None,
-    help="Whether it may replace another lender's model.  [default: yes if SOURCE is given]",
-)
 @options.simulation
 def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
     """Run the main path: load, build, train, judge, publish, measure.
@@ -66,8 +60,6 @@ def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
 
     if given["publish"] == "always" and not given["reason"].strip():
         raise click.UsageError("--publish always needs --reason, which is recorded with your name")
-    if given["takes_over"] is None:
-        given["takes_over"] = source is not None  # a person who names a lender chooses it
     settings, run_settings = Settings.from_environment(), _run_settings(source or "simulated", files, given)
     signal.signal(signal.SIGTERM, _interrupt)
     try:

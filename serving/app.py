@@ -11,7 +11,7 @@ from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
-from serving.access.guards import ANY, OPEN, SCOPE, Authentication, Guards, require_scope
+from serving.access.guards import ANY, OPEN, SCOPE, Authentication, BoundLenders, Guards, require_scope
 from serving.access.keys import KeyRing, KeyStore
 from serving.batches.body import TABLE_SCHEMA
 from serving.controllers.batches import BatchesController
@@ -23,6 +23,7 @@ from serving.controllers.scores import ScoresController
 from serving.decisions.outcome_report import OUTCOME_REPORT
 from serving.deployed.approvals import APPROVAL_REQUEST
 from serving.deployed.deployment_watch import DeploymentWatch
+from serving.deployed.served_model import ServedDeployment
 from serving.http import problems
 from serving.http.allowed_methods import AllowedMethods
 from serving.http.query_names import require_known_parameters
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
     from serving.access.tokens import TokenVerifier
 
 
+#: The templates of the paths that score one application.
+_PLAIN = ("/v1/scores", "/v1/lenders/{lender}/scores")
+
+
 def create_app(settings: Settings | None = None, options: ServingOptions | None = None) -> Litestar:
     """The API over one home; starts without a model, and serves each deployment."""
     settings = settings or Settings.from_environment()
@@ -50,7 +55,11 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
     ring = KeyRing(KeyStore(settings.keys), poll_seconds=options.poll_seconds)
     authentication = Authentication(ring, _token_verifier(options))
     guards = Guards(
-        authentication, RateLimit(counts, default=options.rate_limit), require_scope, require_known_parameters
+        authentication,
+        RateLimit(counts, default=options.rate_limit, counted_lender=services.deployments.counted),
+        require_scope,
+        BoundLenders(lambda: services.deployments.default),
+        require_known_parameters,
     )
     request_log = RequestLog(services.metrics, logs_all=options.logs_all_requests, slow_seconds=options.slow_seconds)
     docs_scope = ANY if options.docs_need_key else OPEN
@@ -67,7 +76,7 @@ def create_app(settings: Settings | None = None, options: ServingOptions | None 
             RequestsAtOnce(options.requests_at_once),
             Traced(),
             guards,
-            PlainScores(services.scoring, path="/v1/scores", most_bytes=options.body_bytes),
+            PlainScores(services.scoring, paths=_PLAIN, most_bytes=options.body_bytes),
         ],
         before_send=[request_log, add_rate_limit, add_security_headers],
         cors_config=_cors(options.cors_origins),
@@ -127,15 +136,26 @@ def _always(service: Any) -> Callable[[], Any]:
 
 
 def _live_schemas(deployments: DeploymentWatch, options: ServingOptions) -> dict[str, dict[str, Any]]:
-    served = deployments.deployment
-    one = served.request_schema.json_schema() if served else {"type": "object", "description": "No model is deployed."}
     fixed = {schema.name: schema.json_schema() for schema in (OUTCOME_REPORT, APPROVAL_REQUEST)}
     return {
-        "ScoreRequest": one,
+        **_score_requests(deployments.all_served()),
         "ScoreListRequest": _list_of_applications(options.batch_rows),
         "BatchRequest": {"oneOf": [_list_of_applications(options.queued_batch_rows), TABLE_SCHEMA.json_schema()]},
         **fixed,
     }
+
+
+def _score_requests(served: Sequence[ServedDeployment]) -> dict[str, dict[str, Any]]:
+    """The fields of an application; of several lenders, one schema each."""
+    if not served:
+        return {"ScoreRequest": {"type": "object", "description": "No model is deployed."}}
+    if len(served) == 1:
+        return {"ScoreRequest": served[0].request_schema.json_schema()}
+    of_lenders = {f"ScoreRequest.{each.lender}": each.request_schema.json_schema() for each in served}
+    listed = [{"$ref": f"#/components/schemas/{name}"} for name in of_lenders]
+    return {
+        "ScoreRequest": {"anyOf": listed, "description": "The fields of the lender that the path names."}
+    } | of_lenders
 
 
 def _list_of_applications(most_rows: int) -> dict[str, Any]:

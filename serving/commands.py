@@ -6,9 +6,19 @@ import click
 
 from serving.access.keys import SCOPES, ApiKey, KeyStore
 from serving.options import MOST_REQUESTS
+from warehouse.raw import is_name
 from warehouse.settings import Settings
 
 _DEFAULT_SCOPES = ("score",)
+
+
+def _lender_names(_ctx: click.Context, _param: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not is_name(name):
+            raise click.BadParameter(
+                f"must be a lender's name, of small letters, digits and underscores: found {name!r}"
+            )
+    return names
 
 
 @click.command()
@@ -41,17 +51,28 @@ def serve(host: str, port: int, workers: int) -> None:
     type=click.IntRange(1, MOST_REQUESTS),
     help="Requests a minute.  [default: LOANLAKE_RATE_LIMIT]",
 )
-def create_key(name: str, scopes: tuple[str, ...], expires_days: int | None, rate_limit: int | None) -> None:
+@click.option(
+    "--lender",
+    "lenders",
+    multiple=True,
+    callback=_lender_names,
+    help="Lender that it may reach; repeatable.  [default: all]",
+)
+def create_key(
+    name: str, scopes: tuple[str, ...], expires_days: int | None, rate_limit: int | None, lenders: tuple[str, ...]
+) -> None:
     """Create a key for the caller NAME and print it once.
 
     Only a hash of it is kept. The key alone goes to standard output:
 
     \b
         KEY=$(loanlake key create branch-office)
+        KEY=$(loanlake key create card-desk --lender cards)
     """
     wanted = scopes or _DEFAULT_SCOPES
-    text = _store().create(name, wanted, expires_after=_days(expires_days), rate_limit=rate_limit)
-    click.echo(f"Key for {name}, with {', '.join(wanted)}; it cannot be shown again:", err=True)
+    text = _store().create(name, wanted, expires_after=_days(expires_days), rate_limit=rate_limit, lenders=lenders)
+    bound = f", for {', '.join(lenders)}" if lenders else ""
+    click.echo(f"Key for {name}, with {', '.join(wanted)}{bound}; it cannot be shown again:", err=True)
     click.echo(text)
 
 
@@ -91,6 +112,7 @@ def list_keys() -> None:
             found.name,
             found.state(now),
             ",".join(sorted(found.scopes)),
+            "all" if found.lenders is None else ",".join(sorted(found.lenders)),
             f"{found.created_at:%Y-%m-%d %H:%M}",
             f"{found.expires_at:%Y-%m-%d %H:%M}" if found.expires_at else "never",
             _rate_limit(found),
@@ -101,7 +123,7 @@ def list_keys() -> None:
     if not rows:
         click.echo("No keys yet: `loanlake key create NAME` creates one.", err=True)
         return
-    table = [("key id", "name", "state", "scopes", "created", "expires", "a minute", "caller"), *rows]
+    table = [("key id", "name", "state", "scopes", "lenders", "created", "expires", "a minute", "caller"), *rows]
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for row in table:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -42,6 +42,13 @@ class TokenOptions:
     scopes_claim: Annotated[
         str, Variable("Claim that grants scopes, a text or a list.", "LOANLAKE_JWT_SCOPES_CLAIM")
     ] = "scope"
+    lenders_claim: Annotated[
+        str,
+        Variable(
+            "Claim that binds a token to lenders, a text or a list; a token without it reaches all.",
+            "LOANLAKE_JWT_LENDERS_CLAIM",
+        ),
+    ] = "lenders"
 
 
 @dataclass(frozen=True)
@@ -145,7 +152,7 @@ class ServingOptions:
 
 def _token_options(env: Mapping[str, str]) -> TokenOptions | None:
     given = read(TokenOptions, env)
-    if not given.keys() - {"scopes_claim"}:
+    if not given.keys() - {"scopes_claim", "lenders_claim"}:
         return None
     if not (given.keys() >= {"issuer", "audience"} and given.keys() & {"jwks_file", "secret_file"}):
         found = ", ".join(name for name in sorted(env) if name.startswith("LOANLAKE_JWT_"))

@@ -8,6 +8,7 @@ import atexit
 import math
 import shutil
 import tempfile
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -189,14 +190,16 @@ def _trained_bundle(seed: int) -> Bundle:
     return write_model(directory / "bundle", *trained(settings))
 
 
-def publish_model(settings: Settings, *, version: int = 1, seed: int = 7) -> Deployment:
+def publish_model(settings: Settings, *, version: int = 1, seed: int = 7, source: str = SOURCE) -> Deployment:
     """Serve the shared bundle of a seed in this home, without MLflow; another seed is another model."""
-    return publish(settings, register_model(settings, shared_bundle(seed=seed), version=version), by="tests")
+    registered = register_model(settings, shared_bundle(seed=seed), version=version, source=source)
+    return publish(settings, registered, by="tests")
 
 
-def register_model(settings: Settings, bundle: Bundle, *, version: int = 1) -> RegisteredVersion:
+def register_model(settings: Settings, bundle: Bundle, *, version: int = 1, source: str = SOURCE) -> RegisteredVersion:
     """Record a bundle as a version that passed its gates, and keep it in the home, without MLflow."""
-    registered = RegisteredVersion.of_bundle(bundle, name=MODEL_NAME, version=version)
+    registered = RegisteredVersion.of_bundle(bundle, name=f"default_risk_{source}", version=version)
+    registered = replace(registered, source=source)
     keep_version(settings, registered, bundle)
     return registered
 

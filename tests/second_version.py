@@ -82,7 +82,7 @@ def challenge_with_second(
     settings: Settings, *, share: float | None = None, plan: CanaryPlan | None = None
 ) -> Deployment:
     """Let version 2 challenge what is served, without MLflow: in shadow, with a share, or as a canary."""
-    champion = read_deployment(settings)
+    champion = read_deployment(settings, SOURCE)
     assert champion is not None
     second = register_model(settings, second_bundle(), version=VERSION)
     return start_challenge(settings, second, against=champion, share=share, plan=plan, by="tests")

@@ -68,7 +68,7 @@ def score_applications(
     from pyarrow.parquet import ParquetWriter
 
     started = time.perf_counter()
-    scorer = Scorer(load_registered(settings, deployment.model_name, deployment.model_version))
+    scorer = Scorer(load_registered(settings, deployment.source, deployment.model_version))
     found: Counter[str] = Counter()
     with TemporaryDirectory(prefix="loanlake-batch-") as directory:
         path = Path(directory) / "predictions.parquet"

@@ -82,10 +82,13 @@ class _Run:
 
     def _score(self) -> None:
         settings, batch, files = self._settings, self._batch, self._files
-        deployment = read_deployment(settings)
+        lender = batch.request.source
+        deployment = read_deployment(settings, lender)
         if deployment is None:
-            raise BatchStateError("no model is deployed: try again once `loanlake run` has deployed one")
-        bundle = load_registered(settings, deployment.model_name, deployment.model_version)
+            raise BatchStateError(
+                f"no model of {lender} is deployed: try again once `loanlake run {lender}` has deployed one"
+            )
+        bundle = load_registered(settings, lender, deployment.model_version)
         common = ResultColumns.of(batch.batch_id, deployment)
         self._note(
             model_name=deployment.model_name,

@@ -61,7 +61,7 @@ class OnlineInputs:
         """The records that an application's inputs come from."""
         keys: dict[str | None, RecordKey] = {}
         if borrower_id is not None and self.history:
-            keys[None] = borrower_key(borrower_id)
+            keys[None] = borrower_key(self.source, borrower_id)
         for segment in self.cohorts:
             value = WHOLE_SOURCE if segment == WHOLE_SOURCE else request.get(segment)
             if value is not None:

@@ -71,7 +71,7 @@ def _bundle_of(settings: Settings, decision: Decision) -> Bundle:
             f"replaying {decision.decision_id} needs the bundle of {decision.model_name} version "
             f"{decision.model_version}, which is not at {directory}; restore it from a backup"
         )
-    return load_registered(settings, decision.model_name, decision.model_version)
+    return load_registered(settings, decision.source, decision.model_version)
 
 
 def _differences(decision: Decision, recomputed: Recomputed, contract: FeatureContract) -> Iterator[Difference]:

@@ -61,13 +61,14 @@ def approve(
 ) -> Approval:
     """Store a person's approval of a registered version, and tag it in MLflow; the caller serves the version.
 
-    ``source`` defaults to the active one. Raises NotFoundError for an unregistered version, SettingError without a
-    reason or for a gate that did not refuse it, and GateRefusal for a refusal that is not or cannot be overridden.
+    ``source``: as in :meth:`~warehouse.settings.Settings.chosen_lender`. Raises NotFoundError for an unregistered
+    version, SettingError without a reason or for a gate that did not refuse it, and GateRefusal for a refusal that is
+    not or cannot be overridden.
     """
-    found = get_version(settings, source or settings.active_source(), version)
+    found = get_version(settings, settings.chosen_lender(source), version)
     approval = _checked(found, reason, overrides, serve, by)
-    with deployment_turn(settings):
-        append_line(settings.approvals, asdict(approval))
+    with deployment_turn(settings, found.source):
+        append_line(settings.approvals(found.source), asdict(approval))
     tag_approval(settings, approval)
     return approval
 
@@ -87,11 +88,11 @@ def approve_once(
     :func:`approve`.
     """
     approval = _checked(found, reason, overrides, serve, by)
-    with deployment_turn(settings):
+    with deployment_turn(settings, found.source):
         standing = _standing(settings, found, serve=serve)
         if standing is not None and set(overrides) <= set(standing.overridden):
             return standing, False
-        append_line(settings.approvals, asdict(approval))
+        append_line(settings.approvals(found.source), asdict(approval))
     return approval, True
 
 
@@ -103,50 +104,48 @@ def tag_approval(settings: Settings, approval: Approval) -> None:
         client.set_model_version_tag(approval.model_name, str(approval.model_version), name, value)
 
 
-def unserved_approval(settings: Settings) -> Approval | None:
-    """The newest approval that is still valid, or None: a later promotion or rollback ends an approval."""
-    newest = next((approval for approval in reversed(read_approvals(settings)) if approval.serve), None)
-    served = read_deployment(settings)
+def unserved_approval(settings: Settings, lender: str) -> Approval | None:
+    """The lender's newest approval that is still valid, or None: a later promotion or rollback ends an approval."""
+    newest = next((approval for approval in reversed(read_approvals(settings, lender)) if approval.serve), None)
+    served = read_deployment(settings, lender)
     if newest is None or (served is not None and served.is_version(newest.model_name, newest.model_version)):
         return None
-    in_service = [change.at for change in read_history(settings) if change.action in ("publish", "rollback")]
+    in_service = [change.at for change in read_history(settings, lender) if change.action in ("publish", "rollback")]
     # both are ISO 8601 with milliseconds, in UTC; in the same millisecond the approval is the later one
     return newest if not in_service or newest.at >= in_service[-1] else None
 
 
 def require_unserved(settings: Settings, approval: Approval) -> None:
     """Raise NotFoundError if a rollback or promotion has ended it; call it in a deployment turn."""
-    if unserved_approval(settings) != approval:
+    if unserved_approval(settings, approval.source) != approval:
         raise NotFoundError(
             f"the approval of {approval.model_name} version {approval.model_version} is not to be followed any more: "
             "another version was approved or put in service meanwhile"
         )
 
 
-def read_approvals(settings: Settings) -> list[Approval]:
-    """Every approval, oldest first. Raises SettingError naming an invalid line."""
-    return read_lines(settings.approvals, partial(msgspec.convert, type=Approval), what="approval")
+def read_approvals(settings: Settings, lender: str) -> list[Approval]:
+    """The approvals of a lender's versions, oldest first. Raises SettingError naming an invalid line."""
+    return read_lines(settings.approvals(lender), partial(msgspec.convert, type=Approval), what="approval")
 
 
-def find_approval(settings: Settings, model_name: str, model_version: int) -> Approval | None:
+def find_approval(settings: Settings, found: RegisteredVersion) -> Approval | None:
     """The latest approval of a version, or None."""
-    return next(
-        (approval for approval in reversed(read_approvals(settings)) if approval.is_of(model_name, model_version)),
-        None,
-    )
+    approvals = reversed(read_approvals(settings, found.source))
+    return next((approval for approval in approvals if approval.is_of(found.name, found.version)), None)
 
 
 def require_passed(settings: Settings, found: RegisteredVersion) -> None:
     """Raise GateRefusal, with each reason, for a version that was archived or finally refused."""
-    _require_passed(found, find_approval(settings, found.name, found.version))
+    _require_passed(found, find_approval(settings, found))
 
 
 def require_approved(settings: Settings, found: RegisteredVersion) -> None:
     """Raise ApprovalMissing if a version needs a person's approval before it is served, and has none."""
-    if settings.approval_required and find_approval(settings, found.name, found.version) is None:
+    if settings.approval_required and find_approval(settings, found) is None:
         raise ApprovalMissing(
             f"{found.name} version {found.version} waits for approval (LOANLAKE_APPROVAL=required): "
-            f"`loanlake model approve {found.version} --source {found.source} --reason …` serves it"
+            f"`loanlake model approve {found.version} --lender {found.source} --reason …` serves it"
         )
 
 
@@ -172,9 +171,9 @@ def _checked(found: RegisteredVersion, reason: str, overrides: Sequence[str], se
 
 
 def _standing(settings: Settings, found: RegisteredVersion, *, serve: bool) -> Approval | None:
-    served, unserved = read_deployment(settings), unserved_approval(settings)
+    served, unserved = read_deployment(settings, found.source), unserved_approval(settings, found.source)
     if not serve or (served is not None and served.is_version(found.name, found.version)):
-        return find_approval(settings, found.name, found.version)
+        return find_approval(settings, found)
     return unserved if unserved is not None and unserved.is_of(found.name, found.version) else None
 
 
@@ -182,7 +181,7 @@ def _require_passed(found: RegisteredVersion, approval: Approval | None) -> None
     if found.archived:
         raise GateRefusal(
             f"{found.name} version {found.version} was archived, so its training rows may be gone: train another "
-            f"version, or take that back with `loanlake model unarchive {found.version} --source {found.source}`"
+            f"version, or take that back with `loanlake model unarchive {found.version} --lender {found.source}`"
         )
     standing = standing_refusals(found, approval)
     if not standing:

@@ -1,4 +1,4 @@
-"""The deployment: ``deployment.json``, the history beside it, and one process at a time that replaces them.
+"""A lender's deployment: ``deployment.json``, the history beside it, and one process at a time that replaces them.
 
 ``deployment.json`` is the one truth, replaced atomically; it holds the earlier deployments as a chain, so a rollback
 needs no other file. ``history.jsonl`` is for people: who changed what when. The API never asks MLflow, whose aliases
@@ -130,22 +130,32 @@ class Change:
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_deployment(settings: Settings) -> Deployment | None:
-    """The current deployment, or None if nothing was ever published. Raises BundleError on an unreadable file."""
+def read_deployment(settings: Settings, lender: str) -> Deployment | None:
+    """The lender's current deployment, or None if nothing is served. Raises BundleError on an unreadable file."""
+    path = settings.deployment(lender)
     try:
-        return msgspec.json.decode(settings.deployment.read_bytes(), type=Deployment)
+        found = msgspec.json.decode(path.read_bytes(), type=Deployment)
     except FileNotFoundError:
         return None
     except (ValueError, msgspec.MsgspecError, SettingError) as error:
         raise BundleError(
-            f"{settings.deployment} must hold one deployment: {error!r}; restore it from a backup, or remove it and "
-            "promote a version again"
+            f"{path} must hold one deployment: {error!r}; restore it from a backup, or remove it and promote a version "
+            "again"
         ) from error
+    if found.source != lender:
+        raise BundleError(f"{path} must hold a deployment of {lender}: found one of {found.source}; restore it")
+    return found
 
 
-def read_history(settings: Settings) -> list[Change]:
-    """Every change of the deployment, oldest first. Raises SettingError naming an invalid line."""
-    return read_lines(settings.deployment_history, _change, what="change of what is served")
+def read_deployments(settings: Settings) -> list[Deployment]:
+    """The current deployment of every lender, by name; raises as :func:`read_deployment`."""
+    found = (read_deployment(settings, lender) for lender in settings.deployed_lenders())
+    return [deployment for deployment in found if deployment is not None]
+
+
+def read_history(settings: Settings, lender: str) -> list[Change]:
+    """Every change of the lender's deployment, oldest first. Raises SettingError naming an invalid line."""
+    return read_lines(settings.deployment_history(lender), _change, what="change of what is served")
 
 
 def _change(entry: Mapping[str, Any]) -> Change:
@@ -156,11 +166,6 @@ def _change(entry: Mapping[str, Any]) -> Change:
 def bundle_directory(settings: Settings, model_name: str, model_version: int) -> Path:
     """Place of a model version's published bundle, whether or not it exists."""
     return settings.bundles / model_name / str(model_version)
-
-
-def champions(settings: Settings) -> dict[str, Deployment]:
-    """Each source's last published or rolled-back deployment, with its challenger."""
-    return {change.deployment.source: change.deployment for change in read_history(settings)}
 
 
 def now() -> str:
@@ -178,9 +183,9 @@ def require_challenger(deployment: Deployment | None, challenger: Challenger) ->
         )
 
 
-def deployment_turn(settings: Settings) -> AbstractContextManager[None]:
-    """Hold this around reading and replacing the deployment: one process at a time."""
-    return file_turn(settings.deployment.parent / "deployment.lock")
+def deployment_turn(settings: Settings, lender: str) -> AbstractContextManager[None]:
+    """Hold this around reading and replacing the lender's deployment: one process at a time."""
+    return file_turn(settings.deployment(lender).with_name("deployment.lock"))
 
 
 def serve(
@@ -197,9 +202,9 @@ def serve(
     entry = {"action": action, "at": now(), "by": by, **asdict(deployment)}
     entry |= {"why": why, "figures": dict(figures or {})} if why else {}
     del entry["previous"]
-    append_line(settings.deployment_history, entry)
+    append_line(settings.deployment_history(deployment.source), entry)
 
 
 def replace_deployment(settings: Settings, deployment: Deployment) -> None:
     """Write ``deployment.json`` alone, for a change below the current deployment."""
-    replace_file(settings.deployment, json.dumps(asdict(deployment), indent=2) + "\n")
+    replace_file(settings.deployment(deployment.source), json.dumps(asdict(deployment), indent=2) + "\n")

@@ -19,27 +19,33 @@ from warehouse.lake.connection import connect, writer
 from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings
 
-#: By table: all expected rows, each after its number.
-_Rows = Mapping[str, Sequence[list[Any]]]
+#: By table and lender: all expected rows, each after its number.
+_Rows = Mapping[str, Mapping[str, Sequence[list[Any]]]]
 
 
 def record_changes(settings: Settings) -> int:
     """Add the files' new lines to the lake's tables; return their number. Without any, acquires no lease."""
+    lenders = settings.recorded_lenders()
     rows: _Rows = {
-        "serving.deployment_changes": [
-            [number, *_change(change)] for number, change in enumerate(read_history(settings), start=1)
-        ],
-        "serving.approvals": [
-            [number, *_approval(approval)] for number, approval in enumerate(read_approvals(settings), start=1)
-        ],
+        "serving.deployment_changes": {
+            lender: [
+                [number, *_change(change)] for number, change in enumerate(read_history(settings, lender), start=1)
+            ]
+            for lender in lenders
+        },
+        "serving.approvals": {
+            lender: [
+                [number, *_approval(each)] for number, each in enumerate(read_approvals(settings, lender), start=1)
+            ]
+            for lender in lenders
+        },
     }
     if not _any_missing(settings, rows):
         return 0
     n_gained = 0
     with writer("deployment changes and approvals", settings) as con:
         for table, of_table in rows.items():
-            newest = _newest(con, table)
-            missing = [row for row in of_table if row[0] > newest]
+            missing = _missing(con, table, of_table)
             if missing:
                 places = ", ".join("?" for _ in program_tables()[table])
                 con.executemany(
@@ -52,14 +58,18 @@ def record_changes(settings: Settings) -> int:
 def _any_missing(settings: Settings, rows: _Rows) -> bool:
     try:
         with closing(connect(settings)) as con:
-            return any(row[0] > _newest(con, table) for table, of_table in rows.items() for row in of_table[-1:])
+            return any(_missing(con, table, of_table) for table, of_table in rows.items())
     except (LakeError, duckdb.CatalogException):
-        return any(rows.values())  # the writer creates missing tables
+        # the writer creates missing tables
+        return any(of_lender for of_table in rows.values() for of_lender in of_table.values())
 
 
-def _newest(con: duckdb.DuckDBPyConnection, table: str) -> int:
+def _missing(
+    con: duckdb.DuckDBPyConnection, table: str, of_table: Mapping[str, Sequence[list[Any]]]
+) -> list[list[Any]]:
     number = next(iter(program_tables()[table]))
-    return int(con.execute(f"select coalesce(max({number}), 0) from {table}").fetchall()[0][0])
+    newest = dict(con.execute(f"select source, max({number}) from {table} group by source").fetchall())
+    return [row for lender, rows in of_table.items() for row in rows if row[0] > newest.get(lender, 0)]
 
 
 def _change(change: Change) -> list[Any]:

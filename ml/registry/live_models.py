@@ -1,6 +1,6 @@
 """Which models still need their training snapshot, so that maintenance keeps it.
 
-Live versions: deployed or on trial; a rollback target; its source's champion; passed and not archived (``loanlake model
+Live versions: deployed or on trial; a rollback target; passed and not archived (``loanlake model
 archive``); and refused by a gate, as long as the retention, while people look why. Replaying a decision needs only its
 log and bundle.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ml.registry.deployment import Deployment, champions, read_deployment
+from ml.registry.deployment import Deployment, read_deployments
 from ml.registry.registered_version import read_versions
 from warehouse.settings import Settings
 
@@ -37,12 +37,14 @@ def live_models(settings: Settings, *, retention: timedelta) -> list[LiveModel]:
 
 
 def _deployed(settings: Settings) -> Iterator[LiveModel]:
-    deployment, why = read_deployment(settings), "deployed"
-    if deployment is not None and deployment.challenger is not None:
-        yield _live(settings, deployment.challenger.deployment, "on trial")
-    while deployment is not None:
-        yield _live(settings, deployment, why)
-        deployment, why = deployment.previous, "a rollback would serve it"
+    for served in read_deployments(settings):
+        if served.challenger is not None:
+            yield _live(settings, served.challenger.deployment, "on trial")
+        yield _live(settings, served, "deployed")
+        before = served.previous
+        while before is not None:
+            yield _live(settings, before, "a rollback would serve it")
+            before = before.previous
 
 
 def _live(settings: Settings, deployment: Deployment, why: str) -> LiveModel:
@@ -51,12 +53,9 @@ def _live(settings: Settings, deployment: Deployment, why: str) -> LiveModel:
 
 
 def _registered(settings: Settings, since: datetime) -> Iterator[LiveModel]:
-    in_service = champions(settings)
     for version in read_versions(settings):
-        why, champion = None, in_service.get(version.source)
-        if champion is not None and champion.is_version(version.name, version.version):
-            why = f"champion of {version.source}"
-        elif version.passed and not version.archived:
+        why = None
+        if version.passed and not version.archived:
             why = "passed its gates and is not archived"
         elif not version.passed and version.created_at >= since:
             why = "refused, and younger than the retention"

@@ -1,6 +1,6 @@
 """A registered version of a source's model: the home's record of it and its bundle.
 
-The record (``deployment/versions/<source>.json``) and the bundle (``bundles/<model>/<version>``) decide what may be
+The record (``deployment/<source>/versions.json``) and the bundle (``bundles/<model>/<version>``) decide what may be
 served: the version's content, gate results, and whether it was archived. MLflow only displays them; nothing is read
 back, since anyone who reaches its port can change it. Bundles that are served or replayed come from
 :func:`load_registered`.
@@ -75,12 +75,12 @@ class RegisteredVersion:
 
 def read_versions(settings: Settings) -> list[RegisteredVersion]:
     """All versions, oldest first per source; raises BundleError naming an unreadable file."""
-    return [version for path in sorted(settings.versions.glob("*.json")) for version in _read(path)]
+    return [version for lender in settings.recorded_lenders() for version in list_versions(settings, lender)]
 
 
 def list_versions(settings: Settings, source: str) -> list[RegisteredVersion]:
     """The versions of a source's model, oldest first; none if nothing was registered."""
-    path = _record(settings, source)
+    path = settings.versions(source)
     return _read(path) if path.exists() else []
 
 
@@ -93,7 +93,7 @@ def get_version(settings: Settings, source: str, version: int) -> RegisteredVers
     existing = ", ".join(str(found.version) for found in versions) or "none"
     raise NotFoundError(
         f"the model of {source!r} has no version {version}: registered are {existing}; "
-        "`loanlake status` shows the versions, LOANLAKE_SOURCE or --source picks another lender's model"
+        "`loanlake status` shows the versions, LOANLAKE_DEFAULT_LENDER or --lender picks another lender's model"
     )
 
 
@@ -111,7 +111,7 @@ def keep_version(settings: Settings, version: RegisteredVersion, bundle: Bundle)
 
 def record_version(settings: Settings, version: RegisteredVersion) -> None:
     """Record a version, replacing its earlier record."""
-    with _record_turn(settings):
+    with _record_turn(settings, version.source):
         others = [each for each in list_versions(settings, version.source) if each.version != version.version]
         _write(settings, version.source, [*others, version])
 
@@ -121,8 +121,8 @@ def note_changed_bundle(settings: Settings, before: str, after: str) -> None:
 
     The old digest stays accepted: a killed erasure leaves some copies unchanged.
     """
-    with _record_turn(settings):
-        for source in {version.source for version in read_versions(settings) if before in version.digests}:
+    for source in {version.source for version in read_versions(settings) if before in version.digests}:
+        with _record_turn(settings, source):
             versions = list_versions(settings, source)
             for place, version in enumerate(versions):
                 if before in version.digests:
@@ -130,21 +130,21 @@ def note_changed_bundle(settings: Settings, before: str, after: str) -> None:
             _write(settings, source, versions)
 
 
-def load_registered(settings: Settings, name: str, version: int) -> Bundle:
-    """The bundle of a registered version, verified against the home's record.
+def load_registered(settings: Settings, source: str, version: int) -> Bundle:
+    """The bundle of a registered version of a source's model, verified against the home's record.
 
     Raises NotFoundError for an unrecorded version, and BundleError for a missing or different bundle.
     """
-    found = next((each for each in read_versions(settings) if (each.name, each.version) == (name, version)), None)
+    found = next((each for each in list_versions(settings, source) if each.version == version), None)
     if found is None:
         raise NotFoundError(
-            f"{name} version {version} must be recorded in {settings.versions}: found no such version; restore the "
-            "directory from a backup, or train and register a version again"
+            f"version {version} of the model of {source} must be recorded in {settings.versions(source)}: found none; "
+            "restore the file from a backup, or train and register a version again"
         )
-    bundle = load_bundle(bundle_directory(settings, name, version))
+    bundle = load_bundle(bundle_directory(settings, found.name, version))
     if bundle.digest not in found.digests:
         raise BundleError(
-            f"{bundle.directory} must hold the bundle that was registered as {name} version {version}, of digest "
+            f"{bundle.directory} must hold the bundle that was registered as {found.name} version {version}, of digest "
             f"{found.bundle_digest[:12]}: found {bundle.digest[:12]}; it was changed since, restore it from a backup"
         )
     return bundle
@@ -156,7 +156,7 @@ def load_built(settings: Settings, version: RegisteredVersion) -> Bundle:
     Raises ContractError if the last build of the feature tables lacks its features: it could not be compared with the
     next candidate, or score a batch. A home that only serves has no build and is not checked.
     """
-    bundle, manifest = load_registered(settings, version.name, version.version), settings.dbt_target / "manifest.json"
+    bundle, manifest = load_registered(settings, version.source, version.version), settings.dbt_target / "manifest.json"
     existing = contract_versions(manifest) if manifest.exists() else (bundle.feature_version,)
     if bundle.feature_version not in existing:
         raise ContractError(
@@ -171,7 +171,7 @@ def load_built(settings: Settings, version: RegisteredVersion) -> Bundle:
 
 def deployment_of(settings: Settings, version: RegisteredVersion, *, by: str) -> Deployment:
     """A deployment of a registered version as of now, not yet served; raises as :func:`load_registered`."""
-    bundle = load_registered(settings, version.name, version.version)
+    bundle = load_registered(settings, version.source, version.version)
     return Deployment(
         source=version.source,
         model_name=version.name,
@@ -183,12 +183,8 @@ def deployment_of(settings: Settings, version: RegisteredVersion, *, by: str) ->
     )
 
 
-def _record_turn(settings: Settings) -> AbstractContextManager[None]:
-    return file_turn(settings.versions / "versions.lock")
-
-
-def _record(settings: Settings, source: str) -> Path:
-    return settings.versions / f"{source}.json"
+def _record_turn(settings: Settings, source: str) -> AbstractContextManager[None]:
+    return file_turn(settings.versions(source).with_name("versions.lock"))
 
 
 def _read(path: Path) -> list[RegisteredVersion]:
@@ -202,4 +198,4 @@ def _read(path: Path) -> list[RegisteredVersion]:
 
 def _write(settings: Settings, source: str, versions: Iterable[RegisteredVersion]) -> None:
     ordered = sorted(versions, key=lambda version: version.version)
-    replace_file(_record(settings, source), msgspec.json.format(msgspec.json.encode(ordered), indent=1).decode() + "\n")
+    replace_file(settings.versions(source), msgspec.json.format(msgspec.json.encode(ordered), indent=1).decode() + "\n")

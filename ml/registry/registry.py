@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from ml.bundle import pyfunc_signature
 from ml.bundle.bundle import Bundle
 from ml.judging.gate import GateResult
-from ml.registry.deployment import champions
+from ml.registry.deployment import read_deployment
 from ml.registry.registered_version import RegisteredVersion, keep_version, list_versions, read_versions, record_version
 from ml.registry.tracking import model_name, open_client, open_experiment, open_mlflow
 from ml.training.fitting import TrainingSettings
@@ -166,7 +166,7 @@ def _show_gates(settings: Settings, version: RegisteredVersion, gates: Sequence[
     for key, value in _gate_tags(gates).items():
         client.set_model_version_tag(version.name, number, key, value)
         client.set_tag(version.run_id, key, value)
-    champion = champions(settings).get(version.source)
+    champion = read_deployment(settings, version.source)
     if not version.passed:
         drop_challenger(settings, version.name, version.version)
     elif champion is None or not champion.is_version(version.name, version.version):

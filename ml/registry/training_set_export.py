@@ -57,11 +57,11 @@ def export_training_set(
     snapshot is gone, SettingError for another kind of file, and TrainingSetError with both hashes if the rows differ
     from the lineage; then no file remains.
     """
-    source = source or settings.active_source()
+    source = settings.chosen_lender(source)
     if to is not None:
         _require_writable(to)
     name = get_version(settings, source, version).name
-    lineage, digest, n_rows = load_registered(settings, name, version).lineage, ContentHash(), 0
+    lineage, digest, n_rows = load_registered(settings, source, version).lineage, ContentHash(), 0
     draft = draft_file(to) if to is not None else None
     with connect(settings) as con, ExitStack() as at_the_end:
         if draft is not None:

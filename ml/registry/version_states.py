@@ -5,7 +5,7 @@ from typing import Literal
 
 from ml.registry.approval import Approval, read_approvals, standing_refusals, unserved_approval
 from ml.registry.deployment import read_deployment, read_history
-from ml.registry.registered_version import RegisteredVersion, read_versions
+from ml.registry.registered_version import RegisteredVersion, list_versions
 from warehouse.settings import Settings
 
 #: ``served``: the champion. ``on_trial``: the challenger. ``approved``: about to be served. ``refused``: by a gate,
@@ -23,14 +23,16 @@ class VersionState:
     approval: Approval | None
 
 
-def version_states(settings: Settings) -> list[VersionState]:
-    """All versions, oldest first per source; raises BundleError or SettingError for an unreadable file."""
-    served, unserved = read_deployment(settings), unserved_approval(settings)
+def version_states(settings: Settings, lender: str) -> list[VersionState]:
+    """A lender's versions, oldest first; raises BundleError or SettingError for an unreadable file."""
+    served, unserved = read_deployment(settings, lender), unserved_approval(settings, lender)
     challenger = served.challenger.deployment if served is not None and served.challenger is not None else None
-    approvals = {(each.model_name, each.model_version): each for each in read_approvals(settings)}
-    before = {(change.deployment.model_name, change.deployment.model_version) for change in read_history(settings)}
+    approvals = {(each.model_name, each.model_version): each for each in read_approvals(settings, lender)}
+    before = {
+        (change.deployment.model_name, change.deployment.model_version) for change in read_history(settings, lender)
+    }
     states = []
-    for version in read_versions(settings):
+    for version in list_versions(settings, lender):
         key = (version.name, version.version)
         approval = approvals.get(key)
         state: StateWord

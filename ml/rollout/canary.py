@@ -34,25 +34,25 @@ class Verdict:
     evidence: Evidence
 
 
-def judge_canary(settings: Settings, *, at: datetime | None = None) -> Verdict:
-    """The action for the current canary ``at`` that time (now); raises NotFoundError if no canary runs."""
-    served, canary = _running(settings)
+def judge_canary(settings: Settings, lender: str, *, at: datetime | None = None) -> Verdict:
+    """The action for the lender's canary ``at`` that time (now); raises NotFoundError if no canary runs."""
+    served, canary = _running(settings, lender)
     with closing(connect(settings)) as con:
         evidence = collect_evidence(con, served, canary)
     move, why = _conclude(canary, evidence, at or datetime.now(UTC))
     return Verdict(canary, move, why, evidence)
 
 
-def move_canary(settings: Settings, *, by: str) -> Verdict:
-    """Judge the canary, and move it on or back if its step requires it.
+def move_canary(settings: Settings, lender: str, *, by: str) -> Verdict:
+    """Judge the lender's canary, and move it on or back if its step requires it.
 
     After its last step it is promoted. The history keeps each move with its figures. Raises NotFoundError if no canary
     runs, or it has changed.
     """
-    verdict = judge_canary(settings)
+    verdict = judge_canary(settings, lender)
     if verdict.move == "back":
         figures = verdict.evidence.to_dict()
-        end_challenge(settings, by=by, why=verdict.why, figures=figures, judged=verdict.canary)
+        end_challenge(settings, lender, by=by, why=verdict.why, figures=figures, judged=verdict.canary)
     elif verdict.move == "on":
         _move_on(settings, verdict, by=by)
     return verdict
@@ -74,8 +74,9 @@ def _move_on(settings: Settings, verdict: Verdict, *, by: str) -> None:
             require=lambda current: require_challenger(current, canary),
         )
         return
-    with deployment_turn(settings):
-        current, _ = _running(settings)
+    lender = canary.deployment.source
+    with deployment_turn(settings, lender):
+        current, _ = _running(settings, lender)
         require_challenger(current, canary)
         moved = replace(canary, share=share, step_began_at=now())
         serve(settings, replace(current, challenger=moved), action="advance", by=by, why=verdict.why, figures=figures)
@@ -105,8 +106,8 @@ def _conclude(canary: Challenger, evidence: Evidence, at: datetime) -> tuple[Mov
     )
 
 
-def _running(settings: Settings) -> tuple[Deployment, Challenger]:
-    served = read_deployment(settings)
+def _running(settings: Settings, lender: str) -> tuple[Deployment, Challenger]:
+    served = read_deployment(settings, lender)
     if served is None or served.challenger is None or served.challenger.mode != "canary":
-        raise NotFoundError("no canary is running: `loanlake canary start VERSION` starts one")
+        raise NotFoundError(f"no canary of {lender} is running: `loanlake canary start VERSION` starts one")
     return served, served.challenger

@@ -24,12 +24,13 @@ def challenge(
     settings: Settings,
     version: int,
     *,
+    source: str,
     share: float | None = None,
     plan: CanaryPlan | None = None,
     by: str,
     why: str = "",
 ) -> Deployment:
-    """Try a registered version beside the champion, replacing any other challenger. Works while the API runs.
+    """Try a registered version beside its source's champion, replacing any other challenger. Works while the API runs.
 
     Without ``share`` it scores in shadow; with one, it answers that share of the applicants; with a ``plan`` it is a
     canary on the first step. It becomes MLflow's challenger. ``why`` goes into the history. A running challenge is
@@ -39,10 +40,12 @@ def challenge(
     """
     from ml.registry.registry import set_challenger
 
-    champion = read_deployment(settings)
+    champion = read_deployment(settings, source)
     if champion is None:
-        raise NotFoundError("a challenger is tried beside a champion, and nothing is served: promote a version first")
-    found = get_version(settings, champion.source, version)
+        raise NotFoundError(
+            f"a challenger is tried beside a champion, and no model of {source} is served: promote a version first"
+        )
+    found = get_version(settings, source, version)
     require_passed(settings, found)
     if share is not None or plan is not None:  # in shadow it answers no caller
         require_approved(settings, found)
@@ -73,8 +76,8 @@ def start_challenge(
         challenger = Challenger("canary", plan.steps[0], placed, plan, now())
     else:
         challenger = Challenger("shadow" if share is None else "ab", share, placed)
-    with deployment_turn(settings):
-        current = read_deployment(settings)
+    with deployment_turn(settings, version.source):
+        current = read_deployment(settings, version.source)
         if current is None or not current.is_version(against.model_name, against.model_version):
             raise NotFoundError(
                 f"the challenge was to be against {against.model_name} version {against.model_version}, which is no "
@@ -96,22 +99,23 @@ def _is_same(running: Challenger, asked: Challenger) -> bool:
 
 def end_challenge(
     settings: Settings,
+    lender: str,
     *,
     by: str,
     why: str = "",
     figures: Mapping[str, Any] | None = None,
     judged: Challenger | None = None,
 ) -> Deployment:
-    """Let the champion answer alone again; decisions stay. Raises NotFoundError if no challenge runs.
+    """Let the lender's champion answer alone again; decisions stay. Raises NotFoundError if no challenge runs.
 
     ``judged``: the only challenger to end; NotFoundError if another one runs now.
     """
     from ml.registry.registry import drop_challenger
 
-    with deployment_turn(settings):
-        current = read_deployment(settings)
+    with deployment_turn(settings, lender):
+        current = read_deployment(settings, lender)
         if current is None or current.challenger is None:
-            raise NotFoundError("no challenge is running: `loanlake status` shows what is served")
+            raise NotFoundError(f"no challenge of {lender} is running: `loanlake status` shows what is served")
         if judged is not None:
             require_challenger(current, judged)
         ended = current.challenger.deployment
@@ -129,7 +133,7 @@ def needed_by_challenger(settings: Settings, deployment: Deployment) -> tuple[st
     champion, challenger = (
         {
             column.name
-            for column in load_registered(settings, each.model_name, each.model_version).contract.inputs_of("request")
+            for column in load_registered(settings, each.source, each.model_version).contract.inputs_of("request")
             if column.required
         }
         for each in (deployment, deployment.challenger.deployment)

@@ -1,4 +1,4 @@
-"""Which version is served: published, promoted with MLflow's alias, rolled back, archived."""
+"""Which version of a lender is served: published, promoted with MLflow's alias, rolled back, archived."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -7,7 +7,6 @@ from typing import Any
 from ml.registry.approval import require_approved, require_passed, require_unserved, tag_approval, unserved_approval
 from ml.registry.deployment import (
     Deployment,
-    champions,
     deployment_turn,
     now,
     read_deployment,
@@ -44,8 +43,8 @@ def publish(
     BundleError if its bundle is not the registered one.
     """
     placed = deployment_of(settings, version, by=by)
-    with deployment_turn(settings):
-        current = read_deployment(settings)
+    with deployment_turn(settings, version.source):
+        current = read_deployment(settings, version.source)
         if current is not None and current.is_version(version.name, version.version):
             return current
         require(current)
@@ -66,14 +65,14 @@ def promote(
 ) -> Deployment:
     """Serve a registered version and make it MLflow's champion; works while the API runs.
 
-    ``source`` defaults to the active one; ``why`` and ``figures`` go into the history; ``require`` as in
-    :func:`publish`. Raises NotFoundError if the version is not registered, GateRefusal with each reason,
-    ApprovalMissing if it needs one, BundleError for a changed bundle, and ContractError if the dbt project no longer
-    builds its features.
+    ``source``: as in :meth:`~warehouse.settings.Settings.chosen_lender`; ``why`` and ``figures`` go into the history;
+    ``require`` as in :func:`publish`. Raises NotFoundError if the version is not registered, GateRefusal with each
+    reason, ApprovalMissing if it needs one, BundleError for a changed bundle, and ContractError if the dbt project no
+    longer builds its features.
     """
     from ml.registry.registry import set_champion
 
-    found = get_version(settings, source or settings.active_source(), version)
+    found = get_version(settings, settings.chosen_lender(source), version)
     require_passed(settings, found)
     require_approved(settings, found)
     load_built(settings, found)
@@ -82,9 +81,9 @@ def promote(
     return deployment
 
 
-def promote_approved(settings: Settings) -> Deployment | None:
-    """Serve the version approved over HTTP, if still due, and show it in MLflow; raises as :func:`promote`."""
-    approval = unserved_approval(settings)
+def promote_approved(settings: Settings, lender: str) -> Deployment | None:
+    """Serve the lender's version approved over HTTP, if still due, and show it in MLflow; raises as :func:`promote`."""
+    approval = unserved_approval(settings, lender)
     if approval is None:
         return None
     deployment = promote(
@@ -99,23 +98,25 @@ def promote_approved(settings: Settings) -> Deployment | None:
     return deployment
 
 
-def rollback(settings: Settings, *, by: str, why: str = "") -> Deployment:
-    """Serve the previous deployment again, with its features, and move MLflow's alias back.
+def rollback(settings: Settings, lender: str, *, by: str, why: str = "") -> Deployment:
+    """Serve the lender's previous deployment again, with its features, and move MLflow's alias back.
 
     Ends a challenge; ``why`` goes into the history. Rolling back twice goes back two deployments. Raises NotFoundError
     if there is no previous one.
     """
     from ml.registry.registry import set_champion
 
-    with deployment_turn(settings):
-        current = read_deployment(settings)
+    with deployment_turn(settings, lender):
+        current = read_deployment(settings, lender)
         if current is None or current.previous is None:
             served = (
-                "nothing" if current is None else f"{current.model_name} version {current.model_version}, the first"
+                f"nothing of {lender}"
+                if current is None
+                else f"{current.model_name} version {current.model_version}, the first"
             )
             raise NotFoundError(f"there is no earlier deployment to return to: now served is {served}")
         # never serve an unreadable bundle, or another than the registered one
-        load_registered(settings, current.previous.model_name, current.previous.model_version)
+        load_registered(settings, lender, current.previous.model_version)
         deployment = replace(current.previous, published_at=now(), published_by=by)
         serve(settings, deployment, action="rollback", by=by, why=why)
     # last: an unreachable registry must not keep a bad model in service
@@ -126,19 +127,19 @@ def rollback(settings: Settings, *, by: str, why: str = "") -> Deployment:
 def archive(settings: Settings, version: int, *, source: str | None = None, undo: bool = False) -> str:
     """Archive a version: rollbacks skip it, and its training snapshot may expire. Returns the model's name.
 
-    Its bundle stays for replays; ``undo`` makes it servable again. Raises GateRefusal for a version that is served,
-    here or as its source's champion, or on trial.
+    Its bundle stays for replays; ``undo`` makes it servable again. Raises GateRefusal for a version that is served
+    or on trial.
     """
     from ml.registry.registry import tag_archived
 
-    found = get_version(settings, source or settings.active_source(), version)
+    found = get_version(settings, settings.chosen_lender(source), version)
     changed = replace(found, archived=not undo)
     if undo:
         record_version(settings, changed)
     else:
-        with deployment_turn(settings):
-            current = read_deployment(settings)
-            _require_out_of_service(settings, found, current)
+        with deployment_turn(settings, found.source):
+            current = read_deployment(settings, found.source)
+            _require_out_of_service(found, current)
             record_version(settings, changed)
             if current is not None:
                 replace_deployment(settings, _without(current, found.name, version))
@@ -146,16 +147,13 @@ def archive(settings: Settings, version: int, *, source: str | None = None, undo
     return found.name
 
 
-def _require_out_of_service(settings: Settings, found: RegisteredVersion, current: Deployment | None) -> None:
+def _require_out_of_service(found: RegisteredVersion, current: Deployment | None) -> None:
     name = f"{found.name} version {found.version}"
     if current is not None and current.is_version(found.name, found.version):
         raise GateRefusal(f"{name} is served: promote another version first")
     challenger = current.challenger if current is not None else None
     if challenger is not None and challenger.deployment.is_version(found.name, found.version):
         raise GateRefusal(f"{name} is on trial: `loanlake challenge end` first")
-    champion = champions(settings).get(found.source)
-    if champion is not None and champion.is_version(found.name, found.version):
-        raise GateRefusal(f"{name} is the champion of {found.source}: promote another version first")
 
 
 def _without(deployment: Deployment, model_name: str, model_version: int) -> Deployment:

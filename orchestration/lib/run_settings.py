@@ -15,8 +15,8 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     source: str = Field(
         default="",
-        description="Source to train, score and monitor. Empty: LOANLAKE_SOURCE, else the source of the "
-        "deployed model, else simulated.",
+        description="Lender to train, score and monitor. Empty: LOANLAKE_DEFAULT_LENDER, else the only deployed one, "
+        "else simulated.",
     )
     files: list[str] = Field(default=[], description="Files of that source to load, before files in the inbox.")
     entity: str = Field(
@@ -37,10 +37,6 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     force_training: bool = Field(
         default=False, description="Train even if a model with the same rows, features and settings exists."
-    )
-    takes_over: bool = Field(
-        default=False,
-        description="Whether this run's model may replace another lender's served model.",
     )
     publish: str = Field(
         default="",
@@ -74,4 +70,4 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def active_source(self, settings: Settings) -> str:
         """The source of this run."""
-        return self.source or settings.active_source()
+        return settings.chosen_lender(self.source)

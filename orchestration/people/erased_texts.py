@@ -34,7 +34,6 @@ def _files(settings: Settings) -> Iterator[Path]:
         settings.logs,
         settings.reports,
         settings.candidates,
-        settings.versions,
         settings.walk_forward,
         settings.dagster_home,
         settings.dbt_target.parent,
@@ -42,8 +41,8 @@ def _files(settings: Settings) -> Iterator[Path]:
     )
     for root in roots:
         yield from (path for path in sorted(root.rglob("*")) if path.is_file() and path.suffix not in _NO_TEXTS)
-    if settings.sql_history.exists():
-        yield settings.sql_history
+    versions = (settings.versions(lender) for lender in settings.recorded_lenders())
+    yield from (path for path in (*versions, settings.sql_history) if path.exists())
 
 
 def _erase_from_file(path: Path, pattern: re.Pattern[str]) -> bool:

@@ -39,7 +39,7 @@ def export_person(settings: Settings, borrower_id: str, *, by: str) -> dict[str,
     """All data of a borrower, in plain JSON types; records the request in ``serving.person_requests``.
 
     ``lake``: table → current rows, raw ones with file and line of the landing file. ``dev_lakes``: the same of people's
-    own lakes. ``decision_log``: entries still in the API's log. ``online_store``: their record or None. ``batches``:
+    own lakes. ``decision_log``: entries still in the API's log. ``online_store``: lender → their record. ``batches``:
     their rows in batches, with results. ``trained``: versions that learned from them. Raises NotFoundError for an
     unknown borrower.
     """
@@ -52,7 +52,7 @@ def export_person(settings: Settings, borrower_id: str, *, by: str) -> dict[str,
             with connect(of_dev_lake(settings, name)) as copy:
                 copies[name] = _rows_of(copy, rows_in_copy(settings, con, copy, person))
     log = [{"kind": kind.table, **msgspec.to_builtins(entry)} for kind, _, entry in logged_entries(settings, person)]
-    store = _online_record(settings, borrower_id)
+    store = _online_records(settings, person)
     batches = held_in_batches(settings, person)
     found = {
         "borrower_id": borrower_id,
@@ -68,7 +68,7 @@ def export_person(settings: Settings, borrower_id: str, *, by: str) -> dict[str,
     }
     counts = {table: len(rows) for table, rows in held.items()}
     counts |= {f"{table} of {name}": len(rows) for name, copy in copies.items() for table, rows in copy.items()}
-    counts |= {"decision log": len(log), "online store": int(store is not None), "batches": len(batches)}
+    counts |= {"decision log": len(log), "online store": len(store), "batches": len(batches)}
     with writer("record a person's request", settings) as con:
         record_request(con, "export", by=by, reason="", counts=counts)
     plain: dict[str, Any] = json.loads(msgspec.json.encode(found))
@@ -120,15 +120,18 @@ def _rows_of(con: duckdb.DuckDBPyConnection, held: Iterable[HeldRows]) -> dict[s
     return found
 
 
-def _online_record(settings: Settings, borrower_id: str) -> dict[str, Any] | None:
-    async def read() -> dict[str, Any] | None:
+def _online_records(settings: Settings, person: Person) -> dict[str, dict[str, Any]]:
+    sources = sorted(person.sources)
+
+    async def read() -> dict[str, dict[str, Any]]:
         store = open_store(settings)
         try:
-            (record,) = await store.read([borrower_key(borrower_id)])
+            found = await store.read([borrower_key(source, person.borrower_id) for source in sources])
         except OnlineStoreUnavailable:
-            return None  # never written
+            return {}  # never written
         finally:
             await store.close()
-        return None if record is None else msgspec.structs.asdict(record)
+        records = zip(sources, found, strict=True)
+        return {source: msgspec.structs.asdict(record) for source, record in records if record is not None}
 
     return asyncio.run(read())

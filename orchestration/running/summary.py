@@ -94,9 +94,9 @@ def _model_lines(settings: Settings, source: str) -> list[str]:
     publication = directory.read_publication()
     if publication:
         lines += [f"outcome       {publication['text']}", f"  rule        {publication['rule']}"]
-    if settings.deployment.exists():
-        served = json.loads(settings.deployment.read_text())
-        lines.append(f"served        {served['model_name']} version {served['model_version']}")
+    champion = champion_of(settings, source)
+    if champion is not None:
+        lines.append(f"served        {champion.model_name} version {champion.model_version}")
     return lines
 
 

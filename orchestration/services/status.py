@@ -153,9 +153,15 @@ def _clocks(con: duckdb.DuckDBPyConnection) -> dict[str, Row]:
 
 
 def _served_lines(settings: Settings, now: datetime) -> list[str]:
-    if not settings.deployment.exists():
-        return ["no model: the API answers 503 until one passes its gates"]
-    served = read_deployment(settings)
+    lines = [line for lender in settings.deployed_lenders() for line in _served_of(settings, lender, now)]
+    return lines or ["no model: the API answers 503 until one passes its gates"]
+
+
+def _served_of(settings: Settings, lender: str, now: datetime) -> list[str]:
+    try:
+        served = read_deployment(settings, lender)
+    except LoanlakeError as error:
+        return [f"{lender}: {error}"]
     if served is None:
         return []
     lines = [f"{served.model_name} version {served.model_version}, {_since(served, now)}", *_unusable(served, settings)]
@@ -169,7 +175,7 @@ def _served_lines(settings: Settings, now: datetime) -> list[str]:
 def _unusable(deployment: Deployment, settings: Settings) -> list[str]:
     """Why an API that starts now refuses the version; a running one continues."""
     try:
-        load_registered(settings, deployment.model_name, deployment.model_version)
+        load_registered(settings, deployment.source, deployment.model_version)
     except LoanlakeError as error:
         return [f"an API that starts now does not take version {deployment.model_version}: {error}"]
     return []
@@ -184,7 +190,11 @@ def _since(deployment: Deployment, now: datetime) -> str:
 
 
 def _model_lines(settings: Settings) -> list[str]:
-    states = {(each.version.name, each.version.version): each.state for each in version_states(settings)}
+    states = {
+        (each.version.name, each.version.version): each.state
+        for lender in settings.recorded_lenders()
+        for each in version_states(settings, lender)
+    }
     rows: list[Sequence[str]] = [("model", "version", "state", "trained", "test", "AUC", "gini", "ks", "brier")]
     for lineage_path in sorted(
         settings.bundles.glob("*/*/lineage.json"), key=lambda path: (path.parts[-3], int(path.parts[-2]))

@@ -9,7 +9,7 @@ from warehouse.decision_log import RouteWord
 class Caller(msgspec.Struct, frozen=True):
     """Who calls. ``caller_id`` stays the same when a key is rotated or a token renewed; ``credential`` names the
     key or token, for messages; ``name`` is the key's, or the token's subject; ``rate_limit`` is None for the server's
-    default.
+    default; ``lenders`` is None for all.
     """
 
     caller_id: str
@@ -17,6 +17,7 @@ class Caller(msgspec.Struct, frozen=True):
     credential: str
     name: str
     rate_limit: int | None = None
+    lenders: frozenset[str] | None = None
 
     @property
     def signature(self) -> str:
@@ -26,6 +27,10 @@ class Caller(msgspec.Struct, frozen=True):
     def channel(self, route: RouteWord) -> Channel:
         """Their name and route in the decision log."""
         return Channel(route, self.caller_id, self.name)
+
+    def may_reach(self, lender: str) -> bool:
+        """Whether the key or token is for this lender, or for all."""
+        return self.lenders is None or lender in self.lenders
 
     def may(self, scope: str) -> bool:
         """Whether the scope, or ``admin``, which includes all, was granted."""

@@ -18,6 +18,8 @@ from serving.http.problems import NotPermitted, Unauthenticated, Unavailable
 
 #: The handler option for access: a scope, ANY or OPEN.
 SCOPE = "scope"
+#: The handler option for a path that is about one lender: the one it names, or the default.
+BY_LENDER = "by_lender"
 #: Any valid key or token.
 ANY = "any"
 #: No key or token.
@@ -79,7 +81,7 @@ class Authentication:
         state = key.state(datetime.now(UTC))
         if state != "active":
             raise Unauthenticated(f"The key {key.key_id} is {state}")
-        return Caller(key.caller_id, key.scopes, f"key {key.key_id}", key.name, key.rate_limit)
+        return Caller(key.caller_id, key.scopes, f"key {key.key_id}", key.name, key.rate_limit, key.lenders)
 
 
 async def require_scope(scope: Scope, handler: BaseRouteHandler) -> None:
@@ -93,6 +95,29 @@ async def require_scope(scope: Scope, handler: BaseRouteHandler) -> None:
             f"Requires the scope {needed!r}: the {found.credential} has {', '.join(sorted(found.scopes)) or 'none'}",
             scope=needed,
         )
+
+
+class BoundLenders:
+    """Keeps a key or token that is bound to lenders away from others; costs unbound ones nothing."""
+
+    def __init__(self, default: Callable[[], str | None]):
+        self._default = default
+
+    async def __call__(self, scope: Scope, handler: BaseRouteHandler) -> None:
+        """Raise NotPermitted if the path, or the default, is a lender that the caller may not reach."""
+        found: Caller | None = scope.get("auth")
+        if found is None or found.lenders is None or not handler.opt.get(BY_LENDER):
+            return
+        lender = scope["path_params"].get("lender") or self._default()
+        if lender is not None:
+            require_reach(found, lender)
+
+
+def require_reach(caller: Caller, lender: str) -> None:
+    """Raise NotPermitted if the caller may not reach this lender."""
+    if not caller.may_reach(lender):
+        bound = ", ".join(sorted(caller.lenders or ())) or "none"
+        raise NotPermitted(f"The {caller.credential} is bound to lenders: {bound}; found {lender[:100]!r}")
 
 
 def caller(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:

@@ -52,7 +52,8 @@ create table if not exists api_keys (
     expires_at text,
     revoked_at text,
     caller_id text not null,
-    rate_limit integer
+    rate_limit integer,
+    lenders text
 ) strict
 """
 
@@ -62,7 +63,7 @@ class ApiKey:
     """A key as stored; times are UTC. ``secret_sha256`` is hexadecimal.
 
     ``caller_id``: id of the first key in its rotations. ``rate_limit``: requests a minute, None for the server's
-    default.
+    default. ``lenders``: those that it may reach, None for all.
     """
 
     key_id: str
@@ -74,6 +75,7 @@ class ApiKey:
     revoked_at: datetime | None
     caller_id: str
     rate_limit: int | None
+    lenders: frozenset[str] | None = None
 
     def state(self, now: datetime) -> str:
         """``active``, ``expired`` or ``revoked`` at ``now``."""
@@ -99,8 +101,12 @@ class KeyStore:
         *,
         expires_after: timedelta | None = None,
         rate_limit: int | None = None,
+        lenders: Iterable[str] = (),
     ) -> str:
-        """Store a new key and return its only text; raises SettingError for an unknown scope or invalid limit."""
+        """Store a new key and return its only text; raises SettingError for an unknown scope or invalid limit.
+
+        ``lenders``: the only ones that it may reach; all if empty.
+        """
         wanted = sorted(set(scopes))
         unknown = [scope for scope in wanted if scope not in SCOPES]
         if unknown or not wanted:
@@ -117,6 +123,7 @@ class KeyStore:
             revoked_at=None,
             caller_id=key_id,
             rate_limit=rate_limit,
+            lenders=frozenset(lenders) or None,
         )
         with self._transaction() as con:
             _insert(con, key)
@@ -125,8 +132,8 @@ class KeyStore:
     def rotate(self, key_id: str, *, overlap: timedelta, expires_after: timedelta | None = None) -> str:
         """Store the successor of an active key and return its text; the old key ends after ``overlap``.
 
-        The successor keeps name, scopes, limit, caller and, without ``expires_after``, the length of validity. Raises
-        NotFoundError if no active key has that id.
+        The successor keeps name, scopes, lenders, limit, caller and, without ``expires_after``, the length of validity.
+        Raises NotFoundError if no active key has that id.
         """
         new_id, secret, now = secrets.token_hex(6), secrets.token_hex(32), datetime.now(UTC)
         with self._transaction() as con:
@@ -299,7 +306,8 @@ def _unknown(key_id: str, purpose: str) -> NotFoundError:
 
 
 def _insert(con: sqlite3.Connection, key: ApiKey) -> None:
-    row = {**asdict(key), "scopes": " ".join(sorted(key.scopes))}
+    lenders = " ".join(sorted(key.lenders)) if key.lenders is not None else None
+    row = {**asdict(key), "scopes": " ".join(sorted(key.scopes)), "lenders": lenders}
     values = [value.isoformat() if isinstance(value, datetime) else value for value in row.values()]
     con.execute(f"insert into api_keys ({_COLUMNS}) values ({', '.join('?' * len(values))})", values)
 
@@ -311,4 +319,5 @@ def _one(con: sqlite3.Connection, key_id: str) -> ApiKey | None:
 
 def _key(row: tuple[Any, ...]) -> ApiKey:
     stored = dict(zip(_NAMES, row, strict=True))
-    return msgspec.convert({**stored, "scopes": stored["scopes"].split()}, ApiKey)
+    lenders = stored["lenders"].split() if stored["lenders"] is not None else None
+    return msgspec.convert({**stored, "scopes": stored["scopes"].split(), "lenders": lenders}, ApiKey)

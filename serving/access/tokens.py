@@ -100,7 +100,10 @@ class TokenVerifier:
         except (ValueError, TypeError, OverflowError, RecursionError):
             raise Unauthenticated(_UNREADABLE) from None
         granted = _words(claims.get(self._options.scopes_claim)) & SCOPES.keys()
-        return _Verified(Caller(f"token of {claims['sub']}", granted, "token", claims["sub"]), expires_at)
+        bound = self._options.lenders_claim in claims
+        lenders = _words(claims[self._options.lenders_claim]) if bound else None
+        caller = Caller(f"token of {claims['sub']}", granted, "token", claims["sub"], lenders=lenders)
+        return _Verified(caller, expires_at)
 
     def _claims(self, token: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)

@@ -19,6 +19,7 @@ from ml.batches.rows import request_fields
 from ml.bundle.feature_rows import model_columns
 from ml.decisions.problems import Violation
 from serving.access.caller import Caller
+from serving.access.guards import require_reach
 from serving.batches.body import MEDIA_TYPES, TableRequest, checked_rows, read_body
 from serving.batches.wire import BatchStatus, batch_location
 from serving.deployed.deployment_watch import DeploymentWatch
@@ -88,18 +89,21 @@ class BatchService:
             self._bodies[caller.caller_id] -= 1
             self._bodies += Counter()  # forget callers with none
 
-    async def accept(self, body: bytes, content_type: str | None, caller: Caller, key: str | None) -> Batch:
+    async def accept(
+        self, lender: str | None, body: bytes, content_type: str | None, caller: Caller, key: str | None
+    ) -> Batch:
         """A durable batch that waits for its run; the same body under the same key gives the same batch.
 
-        Raises InvalidRequest for an invalid body or unusable table, KeyReused for another body under the key,
-        TooManyRequests if this caller has too many waiting, and Unavailable if all callers have, nothing is deployed or
-        nothing can be stored.
+        ``lender``: None for the default one. Raises InvalidRequest for an invalid body or unusable table, KeyReused for
+        another body under the key, TooManyRequests if this caller has too many waiting, and Unavailable if all callers
+        have, nothing is deployed or nothing can be stored.
         """
+        source = self._deployments.name(lender)
         digest = body_digest(body, media_type(content_type, *MEDIA_TYPES))
         key_id = batch_key_id(caller.caller_id, key) if key is not None else None
         batch = await _kept(self._states.find_by_key, key_id) if key_id is not None else None
         if batch is None:
-            served = self._deployments.served()
+            served = self._deployments.served(source)
             await self._require_place_in_queue(caller)
             batch_id = new_decision_id()
             async with self._reading:
@@ -119,7 +123,7 @@ class BatchService:
                 raise
             if batch.batch_id != batch_id:  # a concurrent request with the same key was first
                 await _kept(BatchFiles(self._settings, batch_id).remove)
-        if batch.body_sha256 != digest:
+        if (batch.body_sha256, batch.request.source) != (digest, source):
             raise KeyReused("This Idempotency-Key was used for another batch: send a new key, or the same batch")
         return batch
 
@@ -137,6 +141,7 @@ class BatchService:
         batch = await _kept(self._states.find, batch_id)
         if batch is None or not (batch.caller_id == caller.caller_id or caller.may("admin")):
             raise UnknownBatch("No batch of this caller has that id")
+        require_reach(caller, batch.request.source)
         return batch
 
     def status(self, batch: Batch) -> BatchStatus:
@@ -174,7 +179,9 @@ class BatchService:
         if cursor is not None and not is_decision_id(cursor):
             raise unknown_cursor(cursor)
         owner = None if caller.may("admin") else caller.caller_id
-        found = await _kept(self._states.newest, limit + 1, caller_id=owner, state=state, before=cursor)
+        found = await _kept(
+            self._states.newest, limit + 1, caller_id=owner, sources=caller.lenders, state=state, before=cursor
+        )
         return found[:limit], found[limit - 1].batch_id if len(found) > limit else None
 
     async def cancel(self, batch_id: str, caller: Caller) -> Batch:
@@ -204,7 +211,7 @@ class BatchService:
                 if found.of_applications:
                     return self._take_table(con, found.table, served, batch_id)
                 self._check_table(con, found.table, served)
-            return BatchRequest(table=found.table, with_reasons=found.reasons)
+            return BatchRequest(source=served.lender, table=found.table, with_reasons=found.reasons)
         return self._take_rows(found, self._request(served, n_rows=len(found)), served, batch_id)
 
     def _take_table(
@@ -215,7 +222,7 @@ class BatchService:
 
         schema, most = served.request_schema, self._options.queued_batch_rows
         required = [field for field in schema.fields if schema.is_required(field)]
-        table = application_table(con, name, served.champion.deployment.source, schema.fields, required=required)
+        table = application_table(con, name, served.lender, schema.fields, required=required)
         if not 0 < table.n_rows <= most:
             raise BatchTableError(
                 f"a table of applications must hold 1 to {most:,} rows (LOANLAKE_QUEUED_BATCH_ROWS): {name} holds "
@@ -235,6 +242,7 @@ class BatchService:
         """A batch with its rows in files, each a decision by this server's policy."""
         policy = self._options.history
         return BatchRequest(
+            source=served.lender,
             request_fields=request_fields(served.champion.contract),
             checked_by=served.champion.name,
             history_max_age_hours=policy.max_age.total_seconds() / 3600 if policy.max_age is not None else None,

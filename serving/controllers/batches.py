@@ -10,11 +10,20 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from ml.decisions.problems import Violation
-from serving.access.guards import SCOPE, caller
+from serving.access.guards import BY_LENDER, SCOPE, caller
 from serving.batches.downloads import accepted_form, file_name, streamed
 from serving.batches.queue import BatchService
 from serving.batches.wire import BatchList, BatchResults, BatchStatus, batch_location
-from serving.controllers.openapi import Cursor, Limit, key_or_token, operation, problems
+from serving.controllers.openapi import (
+    Cursor,
+    LenderInPath,
+    Limit,
+    by_lender,
+    key_or_token,
+    operation,
+    operation_of,
+    problems,
+)
 from serving.controllers.scores import IdempotencyKey
 from serving.http.json_body import receive
 from serving.http.problem_examples import BATCH, CANCEL, LISTED, RESULTS
@@ -31,23 +40,26 @@ _LOCATION = ResponseHeader(name="Location", description="Path of the batch", doc
 class BatchesController(Controller):
     """Score many applications, or a table of the lake, in a run."""
 
-    path = "/v1/batches"
+    path = "/v1"
     tags = ("Batches",)
     opt = {SCOPE: "batch"}  # noqa: RUF012 - Litestar reads it as a class attribute
     security = key_or_token("batch")
 
     @post(
+        by_lender("batches"),
         status_code=202,
         summary="Create a batch",
-        operation_id="createBatch",
+        opt={BY_LENDER: True},
+        operation_id=operation_of("createBatch"),
         operation_class=operation("BatchRequest", "text/csv"),
-        responses=problems(400, 408, 413, 415, 422, 503, scope="batch"),
+        responses=problems(400, 404, 408, 413, 415, 422, 503, scope="batch"),
         response_headers=[_LOCATION],
     )
     async def accept(
         self,
         request: Request[Any, Any, Any],
         batches: NamedDependency[BatchService],
+        lender: LenderInPath = None,
         idempotency_key: IdempotencyKey = None,
     ) -> Response[BatchStatus]:
         """Accept rows, or the name of a lake table. After 202 the batch is stored.
@@ -57,11 +69,15 @@ class BatchesController(Controller):
         """
         with batches.place_for_a_body(caller(request)):
             body = await receive(request)
-            batch = await batches.accept(body, request.headers.get("content-type"), caller(request), idempotency_key)
+            media_type = request.headers.get("content-type")
+            batch = await batches.accept(lender, body, media_type, caller(request), idempotency_key)
         return Response(batches.status(batch), headers={"Location": batch_location(batch.batch_id)})
 
     @get(
-        summary="List batches", operation_id="listBatches", responses=problems(400, 503, scope="batch", examples=LISTED)
+        "/batches",
+        summary="List batches",
+        operation_id="listBatches",
+        responses=problems(400, 503, scope="batch", examples=LISTED),
     )
     async def list_batches(
         self,
@@ -76,7 +92,7 @@ class BatchesController(Controller):
         return BatchList(tuple(batches.status(each) for each in found), next_cursor)
 
     @get(
-        "/{batch_id:str}",
+        "/batches/{batch_id:str}",
         summary="Get a batch",
         operation_id="getBatch",
         responses=problems(404, 503, scope="batch", examples=BATCH),
@@ -88,7 +104,7 @@ class BatchesController(Controller):
         return batches.status(await batches.find(batch_id, caller(request)))
 
     @post(
-        "/{batch_id:str}/cancel",
+        "/batches/{batch_id:str}/cancel",
         status_code=200,
         summary="Cancel a batch",
         operation_id="cancelBatch",
@@ -101,7 +117,7 @@ class BatchesController(Controller):
         return batches.status(await batches.cancel(batch_id, caller(request)))
 
     @post(
-        "/{batch_id:str}/retry",
+        "/batches/{batch_id:str}/retry",
         status_code=202,
         summary="Retry a batch",
         operation_id="retryBatch",
@@ -114,7 +130,7 @@ class BatchesController(Controller):
         return batches.status(await batches.retry(batch_id, caller(request)))
 
     @get(
-        "/{batch_id:str}/results",
+        "/batches/{batch_id:str}/results",
         summary="Get the results of a batch",
         operation_id="getBatchResults",
         responses=problems(404, 406, 409, 503, scope="batch", examples=BATCH | RESULTS)

@@ -6,20 +6,24 @@ from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, QueryParameter
 
-from serving.access.guards import SCOPE, caller
+from serving.access.guards import BY_LENDER, SCOPE, caller, require_reach
 from serving.controllers.openapi import (
     LIST_DECISIONS,
     READ_DECISION,
     REPORT_OUTCOME,
     TO_OUTCOME,
     Cursor,
+    LenderInPath,
     Limit,
+    by_lender,
     key_or_token,
     operation,
+    operation_of,
     problems,
 )
 from serving.decisions.outcome_report import OutcomeService
 from serving.decisions.reader import DecisionReader
+from serving.deployed.deployment_watch import DeploymentWatch
 from serving.http.json_body import read_json
 from serving.http.problem_examples import DECISION, LISTED, OUTCOME
 from serving.http.wire import DecisionList, LoggedDecision, OutcomeReceipt
@@ -50,38 +54,48 @@ ReportKey = Annotated[
 class DecisionsController(Controller):
     """Read the decision log."""
 
-    path = "/v1/decisions"
+    path = "/v1"
     tags = ("Decisions",)
     opt = {SCOPE: "decisions"}  # noqa: RUF012 - Litestar reads it as a class attribute
     security = key_or_token("decisions")
 
     @get(
+        by_lender("decisions"),
         summary="List decisions",
-        operation_id=LIST_DECISIONS,
-        responses=problems(400, 503, scope="decisions", examples=LISTED),
+        operation_id=operation_of(LIST_DECISIONS),
+        responses=problems(400, 404, 503, scope="decisions", examples=LISTED),
     )
     async def list_decisions(
         self,
         request: Request[Any, Any, Any],
         decisions: NamedDependency[DecisionReader],
+        deployments: NamedDependency[DeploymentWatch],
         *,
+        lender: LenderInPath = None,
         application_id: ApplicationId = None,
         borrower_id: BorrowerId = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> DecisionList:
-        """Short form of decisions, newest first: all, or those on one application or borrower.
+        """Short form of decisions, newest first: all, or those of one lender, application or borrower.
 
         They come from the decision log and the lake, and include past applications scored in a backfill.
         `next_cursor` leads to the next ones.
         """
+        if lender is not None:
+            require_reach(caller(request), deployments.name(lender))
         found, next_cursor = await decisions.page(
-            caller(request), application_id=application_id, borrower_id=borrower_id, cursor=cursor, limit=limit
+            caller(request),
+            lender=lender,
+            application_id=application_id,
+            borrower_id=borrower_id,
+            cursor=cursor,
+            limit=limit,
         )
         return DecisionList(tuple(decision_summary(each) for each in found), next_cursor)
 
     @get(
-        "/{decision_id:str}",
+        "/decisions/{decision_id:str}",
         summary="Get a decision",
         operation_id=READ_DECISION,
         operation_class=operation(leads_to={"outcome": TO_OUTCOME}),
@@ -99,15 +113,16 @@ class DecisionsController(Controller):
 class OutcomesController(Controller):
     """Accept outcome reports."""
 
-    path = "/v1/outcomes"
+    path = "/v1"
     tags = ("Outcomes",)
-    opt = {SCOPE: "outcomes"}  # noqa: RUF012 - Litestar reads it as a class attribute
+    opt = {SCOPE: "outcomes", BY_LENDER: True}  # noqa: RUF012 - Litestar reads it as a class attribute
     security = key_or_token("outcomes")
 
     @post(
+        by_lender("outcomes"),
         status_code=200,
         summary="Report an outcome",
-        operation_id=REPORT_OUTCOME,
+        operation_id=operation_of(REPORT_OUTCOME),
         operation_class=operation("OutcomeReport"),
         responses=problems(400, 404, 408, 413, 415, 503, scope="outcomes", examples=OUTCOME),
     )
@@ -115,10 +130,11 @@ class OutcomesController(Controller):
         self,
         request: Request[Any, Any, Any],
         outcomes: NamedDependency[OutcomeService],
+        lender: LenderInPath = None,
         idempotency_key: ReportKey = None,
     ) -> OutcomeReceipt:
         """Report the outcome of an application. Repeating a report changes nothing.
 
         To undo a correction, send the first report again with an Idempotency-Key, which makes it a new report.
         """
-        return await outcomes.report(await read_json(request), caller(request), idempotency_key)
+        return await outcomes.report(lender, await read_json(request), caller(request), idempotency_key)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, cast
 
 from litestar import MediaType, Request, Response, Router, get
 from litestar.exceptions import NotFoundException
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin, SwaggerRenderPlugin, YamlRenderPlugin
@@ -30,8 +31,9 @@ from litestar.openapi.spec import (
     SecurityScheme,
     Tag,
 )
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, PathParameter, QueryParameter
 from litestar.types import ControllerRouterHandler
+from litestar.types.internal_types import PathParameterDefinition
 
 from ml.decisions.problems import ProblemDocument
 from serving.access.guards import ANY, OPEN, SCOPE
@@ -64,6 +66,10 @@ Cursor = Annotated[
     str | None, QueryParameter(description="`next_cursor` of the previous answer.", min_length=1, max_length=400)
 ]
 Limit = Annotated[int, QueryParameter(description="Maximum number of items.", ge=1, le=200)]
+#: The lender that a path names; None on a short path, for the default lender.
+LenderInPath = Annotated[
+    str | None, PathParameter(description="The lender, one of those that `/readyz` names.", max_length=100)
+]
 #: From an answer with a decision id to that decision.
 TO_DECISION = Link(
     operation_id=READ_DECISION,
@@ -78,6 +84,21 @@ TO_OUTCOME = Link(
 )
 #: JSON Schemas that replace components of the same name.
 LiveSchemas = Callable[[], dict[str, dict[str, Any]]]
+
+
+def by_lender(path: str) -> list[str]:
+    """A path under ``/v1`` for the default lender, and the same for any lender."""
+    return [f"/{path}", f"/lenders/{{lender:str}}/{path}"]
+
+
+def operation_of(name: str) -> Callable[[HTTPRouteHandler, object, Sequence[str | PathParameterDefinition]], str]:
+    """The operation's name on its short path, and one for the path that names a lender."""
+
+    def named(_handler: HTTPRouteHandler, _method: object, components: Sequence[str | PathParameterDefinition]) -> str:
+        names_lender = any(getattr(component, "name", None) == "lender" for component in components)
+        return f"{name}OfLender" if names_lender else name
+
+    return named
 
 
 def key_or_token(scope: str) -> list[dict[str, list[str]]]:
@@ -101,7 +122,7 @@ def problems(
         descriptions[429] = "The caller has reached their limit for this minute. Retry after the time in `Retry-After`"
         descriptions.setdefault(503, "Too many concurrent requests. Retry after the time in `Retry-After`")
     if scope not in (OPEN, ANY):
-        descriptions[403] = f"The caller lacks the scope `{scope}`"
+        descriptions[403] = f"The caller lacks the scope `{scope}`, or may not reach this lender"
     return {
         status: ResponseSpec(
             ProblemDocument,

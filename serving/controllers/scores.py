@@ -7,8 +7,17 @@ from litestar import Controller, Request, post
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter
 
-from serving.access.guards import SCOPE, caller
-from serving.controllers.openapi import TO_DECISION, TO_OUTCOME, key_or_token, operation, problems
+from serving.access.guards import BY_LENDER, SCOPE, caller
+from serving.controllers.openapi import (
+    TO_DECISION,
+    TO_OUTCOME,
+    LenderInPath,
+    by_lender,
+    key_or_token,
+    operation,
+    operation_of,
+    problems,
+)
 from serving.http.json_body import read_json
 from serving.http.wire import ScoredApplication, ScoreList
 from serving.scoring.scoring import ScoringService
@@ -32,41 +41,45 @@ IdempotencyKey = Annotated[
 class ScoresController(Controller):
     """Score applications with the deployed model."""
 
-    path = "/v1/scores"
+    path = "/v1"
     tags = ("Scores",)
-    opt = {SCOPE: "score"}  # noqa: RUF012 - Litestar reads it as a class attribute
+    opt = {SCOPE: "score", BY_LENDER: True}  # noqa: RUF012 - Litestar reads it as a class attribute
     security = key_or_token("score")
 
     @post(
+        by_lender("scores"),
         status_code=200,
         summary="Score an application",
-        operation_id="scoreApplication",
+        operation_id=operation_of("scoreApplication"),
         operation_class=operation("ScoreRequest", leads_to={"decision": TO_DECISION, "outcome": TO_OUTCOME}),
-        responses=problems(400, 408, 413, 415, 422, 503, scope="score"),
+        responses=problems(400, 404, 408, 413, 415, 422, 503, scope="score"),
     )
     async def score(
         self,
         request: Request[Any, Any, Any],
         scoring: NamedDependency[ScoringService],
+        lender: LenderInPath = None,
         idempotency_key: IdempotencyKey = None,
     ) -> ScoredApplication:
         """Score one application. The decision is stored before the answer."""
         body = await read_json(request)
         if idempotency_key is None:
-            answer = await scoring.score(body, caller(request).channel("online"))
+            answer = await scoring.score(lender, body, caller(request).channel("online"))
         else:
-            answer = await scoring.score_once(body, caller(request).channel("online"), idempotency_key)
+            answer = await scoring.score_once(lender, body, caller(request).channel("online"), idempotency_key)
         note_decision(request.scope, answer.decision_id)
         return answer
 
     @post(
-        "/batch",
+        by_lender("scores/batch"),
         status_code=200,
         summary="Score a list of applications",
-        operation_id="scoreApplications",
+        operation_id=operation_of("scoreApplications"),
         operation_class=operation("ScoreListRequest"),
-        responses=problems(400, 408, 413, 415, 503, scope="score"),
+        responses=problems(400, 404, 408, 413, 415, 503, scope="score"),
     )
-    async def score_batch(self, request: Request[Any, Any, Any], scoring: NamedDependency[ScoringService]) -> ScoreList:
+    async def score_batch(
+        self, request: Request[Any, Any, Any], scoring: NamedDependency[ScoringService], lender: LenderInPath = None
+    ) -> ScoreList:
         """Score a list of applications. An invalid one gets a problem; the others get their scores."""
-        return await scoring.score_batch(await read_json(request), caller(request).channel("inline_batch"))
+        return await scoring.score_batch(lender, await read_json(request), caller(request).channel("inline_batch"))

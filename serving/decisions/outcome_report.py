@@ -71,19 +71,22 @@ class OutcomeService:
         self._outbox = outbox
         self._decisions = decisions
 
-    async def report(self, body: Any, caller: Caller, idempotency_key: str | None = None) -> OutcomeReceipt:
+    async def report(
+        self, lender: str | None, body: Any, caller: Caller, idempotency_key: str | None = None
+    ) -> OutcomeReceipt:
         """Store a report; raises InvalidRequest, or Unavailable if it could not be stored.
 
-        Raises UnknownApplication if callers see only their own decisions, and this one has none about it.
+        ``lender``: None for the default one. Raises UnknownApplication if callers see only their own decisions, and
+        this one has none about it.
         """
         report = OUTCOME_REPORT.validate(body)
         now = utc_now()
         violation = future_violation("outcome_at", report["outcome_at"], now)
         if violation is not None:
             raise invalid((violation,))
-        await self._decisions.require_own(report["application_id"], caller)
+        source = self._deployments.served(lender).lender
+        await self._decisions.require_own(source, report["application_id"], caller)
         key = (caller.caller_id, idempotency_key) if idempotency_key is not None else None
-        source = self._deployments.served().champion.deployment.source
         outcome = ReportedOutcome(
             outcome_id=outcome_id(source, report, key),
             source=source,

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from ml.decisions.problems import Violation
 from serving.access.caller import Caller
+from serving.access.guards import require_reach
 from serving.http.body_schema import shown
 from serving.http.problems import InvalidRequest, Unavailable, UnknownApplication, UnknownDecision, unknown_cursor
 from serving.scoring.outbox import Outbox
@@ -28,17 +29,25 @@ class DecisionReader:
         self._turn = asyncio.Lock()
 
     async def find(self, decision_id: str, caller: Caller) -> Decision:
-        """One decision; raises UnknownDecision, or Unavailable while that is uncertain."""
+        """One decision; raises UnknownDecision, NotPermitted for another lender's, or Unavailable if uncertain."""
         found = await self._outbox.find_anywhere(decision_id)
         owner = self.only_of(caller)
         if found is None or (owner is not None and found.caller_id != owner):
             raise UnknownDecision(
                 "No decision has that id" if owner is None else "No decision of this caller has that id"
             )
+        require_reach(caller, found.source)
         return found
 
     async def page(
-        self, caller: Caller, *, application_id: str | None, borrower_id: str | None, cursor: str | None, limit: int
+        self,
+        caller: Caller,
+        *,
+        lender: str | None,
+        application_id: str | None,
+        borrower_id: str | None,
+        cursor: str | None,
+        limit: int,
     ) -> tuple[Sequence[FoundDecision], str | None]:
         """Up to ``limit`` decisions, newest first, and the next cursor; raises InvalidRequest and Unavailable."""
         query = DecisionQuery(
@@ -46,24 +55,31 @@ class DecisionReader:
             application_id=_id("application_id", application_id),
             borrower_id=_id("borrower_id", borrower_id),
             caller_id=self.only_of(caller),
+            sources=self.lenders_of(caller, lender),
             before=_place(cursor) if cursor is not None else None,
         )
         found = await self._search(query)
         told = found[:limit]
         return told, _cursor(told[-1].place) if len(found) > limit else None
 
-    async def require_own(self, application_id: str, caller: Caller) -> None:
+    async def require_own(self, lender: str, application_id: str, caller: Caller) -> None:
         """Raise UnknownApplication if this caller sees only their own decisions, and none is about it."""
         owner = self.only_of(caller)
         if owner is None:
             return
-        query = DecisionQuery(n_rows=1, application_id=application_id, caller_id=owner)
+        query = DecisionQuery(n_rows=1, application_id=application_id, caller_id=owner, sources=(lender,))
         if not await self._search(query):
             raise UnknownApplication("This caller has scored no application with that id")
 
     def only_of(self, caller: Caller) -> str | None:
         """The caller whose decisions alone are visible; None for all."""
         return caller.caller_id if self._own_only and not caller.may("admin") else None
+
+    def lenders_of(self, caller: Caller, lender: str | None) -> tuple[str, ...] | None:
+        """The lenders whose decisions to show: one, those of the caller, or None for all."""
+        if lender is not None:
+            return (lender,)
+        return tuple(sorted(caller.lenders)) if caller.lenders is not None else None
 
     async def _search(self, query: DecisionQuery) -> list[FoundDecision]:
         async with self._turn:

@@ -12,9 +12,9 @@ from ml.registry.approval import Approval, approve_once
 from ml.registry.registered_version import RegisteredVersion
 from ml.registry.version_states import StateWord, VersionState, version_states
 from serving.http.body_schema import BodySchema, Field, invalid
-from serving.http.problems import NotApprovable, Unavailable, UnknownSource, UnknownVersion
+from serving.http.problems import LenderNeeded, NotApprovable, Unavailable, UnknownLender, UnknownVersion
 from serving.http.wire import ApprovalReceipt, Gate, KeptApproval, ModelVersions, VersionOnItsWay
-from warehouse.errors import GateRefusal, LoanlakeError
+from warehouse.errors import GateRefusal, LoanlakeError, SettingError
 from warehouse.settings import Settings
 
 _MOST_GATES = 50
@@ -55,8 +55,8 @@ APPROVAL_REQUEST = BodySchema(
 )
 _WHAT_FOLLOWS = "Dagster will serve the version, usually within a minute; GET /v1/models shows when it does"
 _TO_ROLL_OUT = (
-    "It may be served: `loanlake canary start {0} --reason …` rolls it out, `loanlake model promote {0} --reason …` "
-    "serves it immediately"
+    "It may be served: `loanlake canary start {0} --lender {1} --reason …` rolls it out, `loanlake model promote {0} "
+    "--lender {1} --reason …` serves it immediately"
 )
 
 
@@ -66,26 +66,24 @@ class ApprovalService:
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    async def versions(self, source: str | None) -> ModelVersions:
-        """Every registered version of a source's model, newest first; raises UnknownSource and Unavailable."""
-        states = await asyncio.to_thread(self._states, source)
-        if source is not None and not states:
-            raise UnknownSource(f"No model of the source {source[:100]!r} is registered")
+    async def versions(self, lender: str | None) -> ModelVersions:
+        """Every registered version of a lender's model, newest first; raises UnknownLender and Unavailable."""
+        states = await asyncio.to_thread(self._states, lender)
         return ModelVersions(tuple(_described(each) for each in reversed(states)))
 
-    async def approve(self, version: int, body: Any, *, source: str | None, by: str) -> tuple[ApprovalReceipt, bool]:
+    async def approve(self, version: int, body: Any, *, lender: str | None, by: str) -> tuple[ApprovalReceipt, bool]:
         """Store a person's approval, and say whether it is new; Dagster checks the gates again and serves the version.
 
         Raises InvalidRequest, UnknownVersion, NotApprovable if a refusal stands, and Unavailable if it could not be
         stored.
         """
         request = APPROVAL_REQUEST.validate(body)
-        return await asyncio.to_thread(self._approve, version, request, source, by)
+        return await asyncio.to_thread(self._approve, version, request, lender, by)
 
     def _approve(
-        self, number: int, request: Mapping[str, Any], source: str | None, by: str
+        self, number: int, request: Mapping[str, Any], lender: str | None, by: str
     ) -> tuple[ApprovalReceipt, bool]:
-        found = self._find(number, source)
+        found = self._find(number, lender)
         overrides, serve = tuple(dict.fromkeys(request["override"] or ())), request["serve"] is not False
         _require_refusals(found, overrides)
         try:
@@ -98,22 +96,32 @@ class ApprovalService:
             raise Unavailable(f"The approval could not be stored and was not given: {error}") from error
         [now] = [each for each in self._states(found.source) if each.version.version == number]
         receipt = ApprovalReceipt(
-            model=found.name, version=number, state=now.state, approval=_kept(approval), next=_next(now.state, number)
+            model=found.name, version=number, state=now.state, approval=_kept(approval), next=_next(now.state, found)
         )
         return receipt, is_new
 
-    def _find(self, number: int, source: str | None) -> RegisteredVersion:
-        known = [each.version for each in self._states(source)]
+    def _find(self, number: int, lender: str | None) -> RegisteredVersion:
+        known = [each.version for each in self._states(lender)]
         for version in known:
             if version.version == number:
                 return version
         numbers = ", ".join(str(version.version) for version in known) or "none"
-        raise UnknownVersion(f"No version {number} of a model of this source is registered; registered: {numbers}")
+        raise UnknownVersion(f"No version {number} of this lender's model is registered; registered: {numbers}")
 
-    def _states(self, source: str | None) -> list[VersionState]:
+    def _states(self, lender: str | None) -> list[VersionState]:
+        known = self._settings.recorded_lenders()
+        if lender is not None and lender not in known:
+            listed = ", ".join(known) or "none"
+            raise UnknownLender(f"No model of the lender {lender[:100]!r} is registered; registered: {listed}")
         try:
-            source = source or self._settings.active_source()
-            return [each for each in version_states(self._settings) if each.version.source == source]
+            chosen = self._settings.chosen_lender(lender)
+        except SettingError:
+            example = "/v1/lenders/{lender}/models"
+            raise LenderNeeded(
+                f"Name the lender in the path, as in {example}; registered: {', '.join(known)}"
+            ) from None
+        try:
+            return version_states(self._settings, chosen)
         except (LoanlakeError, OSError, msgspec.MsgspecError) as error:
             raise Unavailable(f"Registered and approved versions cannot be read: {error}") from error
 
@@ -136,7 +144,7 @@ def _described(each: VersionState) -> VersionOnItsWay:
     return VersionOnItsWay(
         model=version.name,
         version=version.version,
-        source=version.source,
+        lender=version.source,
         feature_version=version.feature_version,
         registered_at=version.created_at,
         state=each.state,
@@ -145,10 +153,10 @@ def _described(each: VersionState) -> VersionOnItsWay:
     )
 
 
-def _next(state: StateWord, number: int) -> str:
+def _next(state: StateWord, found: RegisteredVersion) -> str:
     if state == "approved":
         return _WHAT_FOLLOWS
-    return _TO_ROLL_OUT.format(number) if state in ("waiting", "replaced") else ""
+    return _TO_ROLL_OUT.format(found.version, found.source) if state in ("waiting", "replaced") else ""
 
 
 def _kept(approval: Approval) -> KeptApproval:

@@ -91,12 +91,17 @@ class ServedModel:
 
 @dataclass(frozen=True)
 class ServedDeployment:
-    """The served models; ``challenger`` and ``mode`` are None if the champion is alone."""
+    """The served models of a lender; ``challenger`` and ``mode`` are None if the champion is alone."""
 
     champion: ServedModel
     challenger: ServedModel | None = None
     mode: Mode | None = None
     share: float | None = None
+
+    @cached_property
+    def lender(self) -> str:
+        """Whose applicants it answers."""
+        return self.champion.deployment.source
 
     @property
     def shadow(self) -> ServedModel | None:
@@ -152,7 +157,7 @@ class ServedDeployment:
         return ModelDescription(
             name=deployment.model_name,
             version=deployment.model_version,
-            source=deployment.source,
+            lender=deployment.source,
             feature_version=deployment.feature_version,
             published_at=deployment.published_at,
             published_by=deployment.published_by,
@@ -186,7 +191,7 @@ def load_served_model(settings: Settings, deployment: Deployment) -> ServedModel
     Raises BundleError, ContractError, ExpressionError or SettingError if it is unusable. Takes a fraction of a second:
     call it off the event loop.
     """
-    scorer = Scorer(load_registered(settings, deployment.model_name, deployment.model_version))
+    scorer = Scorer(load_registered(settings, deployment.source, deployment.model_version))
     nothing: dict[str, object] = dict.fromkeys(column.name for column in scorer.contract.inputs)
     nothing["decided_at"] = datetime.now(UTC).replace(tzinfo=None)
     # an ONNX session's first run is slow, and a bundle that cannot score must not be swapped in

@@ -17,7 +17,7 @@ from ml.monitoring.drift_figures import VersionDrift, read_drift
 from serving.deployed.deployment_watch import DeploymentWatch
 from serving.health.readiness import ReadinessCheck
 from serving.http.clock import utc_now
-from serving.http.wire import ReadinessWord
+from serving.http.wire import Readiness, ReadinessWord
 from serving.scoring.outbox import Outbox
 from serving.telemetry.workers import live_workers, process_metrics
 from warehouse.batches import BatchStates
@@ -45,18 +45,14 @@ class Observation:
         self._store = store
         self._outbox = outbox
         self._readiness = readiness
-        self._drift: tuple[VersionDrift, ...] = ()
-        self._drift_stamp: tuple[str, int, int] | None = None
+        #: By lender: the stamp of the file, and what it held.
+        self._drift: dict[str, tuple[tuple[int, int], tuple[VersionDrift, ...]]] = {}
 
     async def told(self) -> list[Metric]:
         """The current metrics; a few milliseconds with a store in the home."""
-        status = (await self._readiness.check()).status
-        text = "Whether this API can score, as /readyz says: 1 for the status that holds"
-        readiness = GaugeMetricFamily("loanlake_readiness", text, labels=["status"])
-        for word in get_args(ReadinessWord):
-            readiness.add_metric([word], word == status)
+        found = await self._readiness.check()
         return [
-            readiness,
+            *_readiness(found),
             *self._served(),
             *self._measured_drift(),
             *self._backlog(),
@@ -69,24 +65,24 @@ class Observation:
         info = GaugeMetricFamily(
             "loan_model_info",
             "The versions in service: 1",
-            labels=["model", "version", "role", "mode", "source", "feature_version"],
+            labels=["lender", "model", "version", "role", "mode", "feature_version"],
         )
         share = GaugeMetricFamily(
             "loan_model_traffic_share",
             "Share of the applicants that a version answers",
-            labels=["model", "version", "role"],
+            labels=["lender", "model", "version", "role"],
         )
-        served = self._deployments.deployment
-        for role, model, answers in served.traffic() if served is not None else ():
-            deployment, mode = model.deployment, served.mode if served and role == "challenger" else None
-            version = [deployment.model_name, str(deployment.model_version), role]
-            info.add_metric([*version, mode or "", deployment.source, deployment.feature_version], 1)
-            share.add_metric(version, answers)
+        for served in self._deployments.all_served():
+            for role, model, answers in served.traffic():
+                deployment, mode = model.deployment, served.mode if role == "challenger" else None
+                version = [served.lender, deployment.model_name, str(deployment.model_version), role]
+                info.add_metric([*version, mode or "", deployment.feature_version], 1)
+                share.add_metric(version, answers)
         yield info
         yield share
 
     def _measured_drift(self) -> Iterator[Metric]:
-        labels = ["model", "version"]
+        labels = ["lender", "model", "version"]
         psi = GaugeMetricFamily(
             "loan_model_drift_psi",
             "Population stability index of the newest month measured, against the training rows",
@@ -101,14 +97,11 @@ class Observation:
         measured = GaugeMetricFamily(
             "loan_model_drift_measured_timestamp_seconds", "When it was measured", labels=labels
         )
-        served = self._deployments.deployment
-        deployments = [model.deployment for _, model, _ in served.traffic()] if served is not None else []
-        wanted = {(each.source, each.model_name, each.model_version) for each in deployments}
-        for source in {source for source, _, _ in wanted}:
-            for drift in self._read_drift(source):
-                if (source, drift.model_name, drift.model_version) not in wanted:
+        for served in self._deployments.all_served():
+            for drift in self._read_drift(served.lender):
+                if served.made(drift.model_name, drift.model_version) is None:
                     continue
-                version = [drift.model_name, str(drift.model_version)]
+                version = [served.lender, drift.model_name, str(drift.model_version)]
                 month.add_metric(version, datetime.combine(drift.month, datetime.min.time(), UTC).timestamp())
                 measured.add_metric(version, drift.measured_at.timestamp())
                 for figure in drift.figures:
@@ -116,21 +109,22 @@ class Observation:
                     detected.add_metric([*version, figure.feature], figure.is_drifted)
         yield from (psi, detected, month, measured)
 
-    def _read_drift(self, source: str) -> tuple[VersionDrift, ...]:
+    def _read_drift(self, lender: str) -> tuple[VersionDrift, ...]:
         """The published drift, read again only if the file changed."""
         try:
-            stat = self._settings.drift(source).stat()
+            stat = self._settings.drift(lender).stat()
         except FileNotFoundError:
             return ()
-        stamp = (source, stat.st_ino, stat.st_mtime_ns)
-        if stamp != self._drift_stamp:
-            self._drift_stamp = stamp
+        stamp = (stat.st_ino, stat.st_mtime_ns)
+        known = self._drift.get(lender)
+        if known is None or known[0] != stamp:
             try:
-                self._drift = read_drift(self._settings, source)
+                known = stamp, read_drift(self._settings, lender)
             except MonitoringError as error:
-                self._drift = ()
-                log.error("drift cannot be shown", extra={"reason": str(error)})
-        return self._drift
+                known = stamp, ()
+                log.error("drift cannot be shown", extra={"lender": lender, "reason": str(error)})
+            self._drift[lender] = known
+        return known[1]
 
     def _backlog(self) -> Iterator[Metric]:
         rows = GaugeMetricFamily(
@@ -167,7 +161,7 @@ class Observation:
 
     async def _store_age(self) -> Iterator[Metric]:
         age = GaugeMetricFamily(
-            "loanlake_online_store_age_seconds", "Age of the online store by the source's clock", labels=["source"]
+            "loanlake_online_store_age_seconds", "Age of the online store by the source's clock", labels=["lender"]
         )
         try:
             found = await self._store.freshness()
@@ -176,3 +170,21 @@ class Observation:
         for source, fresh in found.items():
             age.add_metric([source], (utc_now() - fresh.as_of).total_seconds())
         return iter([age])
+
+
+def _readiness(found: Readiness) -> Iterator[Metric]:
+    readiness = GaugeMetricFamily(
+        "loanlake_readiness",
+        "Whether this API can score, as /readyz says: 1 for the status that holds",
+        labels=["status"],
+    )
+    of_lender = GaugeMetricFamily(
+        "loanlake_lender_readiness",
+        "Whether a lender's applications can be scored: 1 for the status that holds",
+        labels=["lender", "status"],
+    )
+    for word in get_args(ReadinessWord):
+        readiness.add_metric([word], word == found.status)
+        for lender, state in found.lenders.items():
+            of_lender.add_metric([lender, word], word == state.status)
+    yield from (readiness, of_lender)

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from ml.decisions.freshness import HistoryPolicy, age_text
-from serving.deployed.deployment_watch import DeploymentWatch
+from serving.deployed.deployment_watch import NO_MODEL, DeploymentWatch, LenderWatch
 from serving.http.clock import utc_now
 from serving.http.public_text import without_paths
-from serving.http.wire import Readiness, ReadinessWord
+from serving.http.wire import LenderReadiness, Readiness, ReadinessWord
 from serving.scoring.outbox import Outbox
 from warehouse.errors import OnlineStoreUnavailable
 from warehouse.online_store import OnlineStore
@@ -33,28 +33,41 @@ class ReadinessCheck:
     async def check(self) -> Readiness:
         """Never raises: a part that cannot be checked becomes a reason.
 
-        If a newer deployment cannot be loaded, the instance stays ready (``degraded``) with the previous one: one bad
-        bundle must not stop every instance. Stale or missing history makes it unavailable only if the policy then
-        refuses to score.
+        The instance is unavailable if it can score for no lender, ``degraded`` if one has limitations. If a newer
+        deployment cannot be loaded, the instance stays ready (``degraded``) with the previous one: one bad bundle must
+        not stop every instance. Stale or missing history makes it unavailable only if the policy then refuses to score.
         """
-        served = self._deployments.deployment
-        broken = self._deployments.broken
-        blocking, limiting = [], []
-        if served is None:
-            blocking.append(self._deployments.why_none())
-        elif broken is not None:
-            limiting.append(broken.reason)
-        if served is not None and served.champion.online_inputs.is_needed:
-            problem, is_refused = await self._history_problem(served.champion.deployment.source)
-            if problem is not None:
-                (blocking if is_refused else limiting).append(problem)
+        lenders = {lender: await self._of(watch) for lender, watch in self._deployments.lenders.items()}
+        blocking = [] if lenders else [NO_MODEL]
         log_problem = await self._outbox.check()
         if log_problem is not None:
             blocking.append(log_problem)
-        status: ReadinessWord = "unavailable" if blocking else "degraded" if limiting else "ready"
+        if lenders and all(state.status == "unavailable" for state in lenders.values()):
+            status: ReadinessWord = "unavailable"
+        elif any(state.status != "ready" for state in lenders.values()):
+            status = "degraded"
+        else:
+            status = "ready"
+        reasons = (*blocking, *(reason for state in lenders.values() for reason in state.reasons))
         return Readiness(
-            status=status,
+            status="unavailable" if blocking else status,
             # readable without a key; the log has the full reasons
+            reasons=tuple(without_paths(reason, self._home) for reason in reasons),
+            lenders=lenders,
+        )
+
+    async def _of(self, watch: LenderWatch) -> LenderReadiness:
+        served, broken = watch.deployment, watch.broken
+        blocking: list[str] = []
+        limiting: list[str] = []
+        if broken is not None:
+            (blocking if served is None else limiting).append(broken.reason)
+        if served is not None and served.champion.online_inputs.is_needed:
+            problem, is_refused = await self._history_problem(watch.lender)
+            if problem is not None:
+                (blocking if is_refused else limiting).append(problem)
+        return LenderReadiness(
+            status="unavailable" if blocking or served is None else "degraded" if limiting else "ready",
             reasons=tuple(without_paths(reason, self._home) for reason in (*blocking, *limiting)),
             model=served.champion.version if served else None,
             challenger=served.challenger.version if served and served.challenger else None,

@@ -34,16 +34,21 @@ CANCEL = {409: problems.BatchConflict("Only a queued or running batch can be can
 RESULTS = {409: problems.BatchConflict("Results exist only after a batch has succeeded: this one is running")}
 DECISION = {400: NO_QUERY, 404: problems.UnknownDecision("No decision has that id")}
 OUTCOME = {404: problems.UnknownApplication("This caller has scored no application with that id")}
-VERSIONS = {400: NO_QUERY, 404: problems.UnknownSource("No model of the source 'simualted' is registered")}
+NO_LENDER = problems.UnknownLender("No model of the lender 'card' is served; served: cards, cars")
+VERSIONS = {
+    400: NO_QUERY,
+    404: problems.UnknownLender("No model of the lender 'card' is registered; registered: cards"),
+}
 APPROVAL = {
-    404: problems.UnknownVersion("Version 9 is not registered for this source; registered: 7, 8"),
+    404: problems.UnknownVersion("Version 9 is not registered for this lender; registered: 7, 8"),
     409: problems.NotApprovable(
         "version 8 was refused by out_of_time_auc: name the gate in override, or train another version"
     ),
 }
-MODEL = {400: NO_QUERY}
+MODEL = {400: NO_QUERY, 404: NO_LENDER}
 _USUAL: Mapping[int, problems.Problem | ProblemDocument] = {
     400: _BODY,
+    404: NO_LENDER,
     401: problems.Unauthenticated("The key 3b1e9a20c4d7 is revoked"),
     408: problems.http_problem(
         HTTPStatus.REQUEST_TIMEOUT,

@@ -71,11 +71,13 @@ class Unauthenticated(Problem, kind=ProblemKind(401, "unauthenticated", "A valid
 
 
 class NotPermitted(Problem, kind=ProblemKind(403, "not-permitted", "Not permitted")):
-    """The caller lacks the scope."""
+    """The caller lacks the scope, or may not reach the lender (then without ``scope``)."""
 
-    def __init__(self, detail: str, *, scope: str):
-        challenge = f'Bearer realm="loanlake", error="insufficient_scope", scope="{scope}"'
-        super().__init__(detail, headers={"WWW-Authenticate": challenge}, extra={"scope": scope})
+    def __init__(self, detail: str, *, scope: str | None = None):
+        needed = f', scope="{scope}"' if scope is not None else ""
+        challenge = f'Bearer realm="loanlake", error="insufficient_scope"{needed}'
+        extra = {"scope": scope} if scope is not None else None
+        super().__init__(detail, headers={"WWW-Authenticate": challenge}, extra=extra)
 
 
 class UnknownDecision(Problem, kind=ProblemKind(404, "unknown-decision", "Decision not found")):
@@ -86,8 +88,12 @@ class UnknownApplication(Problem, kind=ProblemKind(404, "unknown-application", "
     """The caller scored no application with that id, and may see only their own."""
 
 
-class UnknownSource(Problem, kind=ProblemKind(404, "unknown-source", "Source not found")):
-    """No model of that source is registered."""
+class LenderNeeded(Problem, kind=ProblemKind(400, "lender-needed", "The path must name a lender")):
+    """Several lenders are served, none of them is the default, and the path names none."""
+
+
+class UnknownLender(Problem, kind=ProblemKind(404, "unknown-lender", "Lender not found")):
+    """No model of that lender is registered or served."""
 
 
 class UnknownVersion(Problem, kind=ProblemKind(404, "unknown-version", "Model version not found")):

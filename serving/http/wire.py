@@ -64,7 +64,7 @@ class DecisionSummary(msgspec.Struct, frozen=True):
     decision_id: str
     application_id: str
     borrower_id: str | None
-    source: str
+    lender: str
     route: RouteWord
     caller: str | None
     decided_at: datetime
@@ -135,7 +135,7 @@ class ModelDescription(msgspec.Struct, frozen=True):
 
     name: str
     version: int
-    source: str
+    lender: str
     feature_version: str
     published_at: str
     published_by: str
@@ -176,7 +176,7 @@ class VersionOnItsWay(msgspec.Struct, frozen=True):
 
     model: str
     version: int
-    source: str
+    lender: str
     feature_version: str
     registered_at: datetime
     state: StateWord
@@ -200,13 +200,21 @@ class ApprovalReceipt(msgspec.Struct, frozen=True):
     next: str
 
 
-class Readiness(msgspec.Struct, frozen=True):
-    """``ready``; ``degraded``: scoring with limitations; ``unavailable`` (503): scoring is not possible."""
+class LenderReadiness(msgspec.Struct, frozen=True):
+    """The state of one lender's models, in the words of :class:`Readiness`."""
 
     status: ReadinessWord
     reasons: tuple[str, ...]
     model: ModelVersion | None
-    challenger: ModelVersion | None = None
+    challenger: ModelVersion | None
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """``ready``; ``degraded``: scoring with limitations; ``unavailable`` (503): no lender can be scored for."""
+
+    status: ReadinessWord
+    reasons: tuple[str, ...]
+    lenders: dict[str, LenderReadiness]
 
 
 class Liveness(msgspec.Struct, frozen=True):

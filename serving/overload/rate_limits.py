@@ -1,4 +1,4 @@
-"""Requests a minute for each caller, reported in the headers of every answer.
+"""Requests a minute for each caller and lender, reported in the headers of every answer.
 
 Headers of the IETF draft "RateLimit header fields for HTTP": ``RateLimit-Policy`` is the rule, ``RateLimit`` the rest
 and when the next minute begins.
@@ -6,6 +6,7 @@ and when the next minute begins.
 
 import logging
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -52,19 +53,24 @@ def open_counts(settings: Settings) -> CallCounts:
 
 
 class RateLimit:
-    """A guard behind :class:`serving.access.guards.Authentication`: counts each authenticated request."""
+    """A guard behind :class:`serving.access.guards.Authentication`: counts each authenticated request.
 
-    def __init__(self, counts: CallCounts, *, default: int):
+    One lender's rush leaves a caller's limit for the others whole. ``counted_lender``: whose count a path adds to.
+    """
+
+    def __init__(self, counts: CallCounts, *, default: int, counted_lender: Callable[[str | None], str]):
         self._counts = counts
         self._default = default
+        self._counted_lender = counted_lender
 
     async def __call__(self, scope: Scope, handler: BaseRouteHandler) -> None:
         """Raise TooManyRequests if the caller has reached their limit."""
         caller: Caller | None = scope.get("auth")
         if caller is None:
             return
+        lender = self._counted_lender(scope["path_params"].get("lender"))
         try:
-            counted = await self._counts.count(_bytes(caller.caller_id))
+            counted = await self._counts.count(_bytes(caller.caller_id, lender))
         except OSError as error:
             # a failing count must not stop a lender's decisions
             log.warning("calls cannot be counted, so none is refused", extra={"error": str(error)})
@@ -89,6 +95,6 @@ async def add_rate_limit(message: Message, scope: Scope) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _bytes(caller_id: str) -> bytes:
+def _bytes(caller_id: str, lender: str) -> bytes:
     # hashed for its length, and because a token's subject may name a person
-    return blake2b(caller_id.encode(), digest_size=CALLER_BYTES).digest()
+    return blake2b(f"{lender}\n{caller_id}".encode(), digest_size=CALLER_BYTES).digest()

@@ -17,7 +17,7 @@ from serving.access.caller import Caller
 from serving.access.guards import ANY, SCOPE, caller
 from serving.decisions.reader import DecisionReader
 from serving.deployed.deployment_watch import DeploymentWatch
-from serving.http.problems import Problem, UnknownDecision
+from serving.http.problems import NotPermitted, Problem, UnknownDecision
 from serving.http.public_text import without_paths
 from serving.page.overview import OverviewPage
 from serving.page.rendering import POLICY, STATIC, render, static_file
@@ -70,7 +70,7 @@ class PageController(Controller):
         accept = request.headers.get("accept", "")
         if "application/json" in accept and "text/html" not in accept:
             return Redirect("/schema/openapi.json")
-        shown = await overview_page.overview(caller(request))
+        shown = await overview_page.overview(caller(request), request.query_params.get("lender"))
         return await _page("overview.html", _frame(caller(request), links), page=shown)
 
     @get("/decisions")
@@ -93,10 +93,13 @@ class PageController(Controller):
             found = await decisions.find(asked, caller(request))
         except UnknownDecision as problem:
             return await _notice(frame, 404, "Decision not found", f"{problem.detail}: {frame.asked}")
+        except NotPermitted as problem:
+            return await _notice(frame, 403, "This key has no access to this lender", problem.detail)
         except (Problem, LoanlakeError) as error:
             detail = without_paths(error.detail if isinstance(error, Problem) else str(error))
             return await _notice(frame, 503, "The decision log cannot be read", detail)
-        served = deployments.deployment
+        watch = deployments.lenders.get(found.source)
+        served = watch.deployment if watch is not None else None
         model = served.made(found.model_name, found.model_version) if served is not None else None
         return await _page(
             "decision.html",

@@ -1,4 +1,4 @@
-"""Content of the page at ``/``: state, served versions, waiting versions, recent decisions."""
+"""Content of the page at ``/`` for one lender: state, served versions, waiting versions, recent decisions."""
 
 import asyncio
 import sqlite3
@@ -58,59 +58,70 @@ class OverviewPage:
         self._turn = asyncio.Lock()
         self._of_lake: tuple[float, Sequence[FoundDecision]] | None = None
 
-    async def overview(self, caller: Caller) -> dict[str, Any]:
+    async def overview(self, caller: Caller, asked: str | None) -> dict[str, Any]:
         """The parts that the caller may see; an unreadable part is shown as such, never raised.
 
-        ``canary``: the challenger with its plan. ``waiting`` and ``recent`` are None for a caller who may not see them.
+        ``asked``: a lender; without it, the default or the first that the caller may reach. ``canary``: the challenger
+        with its plan. ``waiting`` and ``recent`` are None for a caller who may not see them.
         """
         state, at = await self._readiness.check(), utc_now()
-        challenger, changes = await asyncio.to_thread(self._read_files)
-        served = self._deployments.deployment
+        lenders = [lender for lender in self._deployments.lenders if caller.may_reach(lender)]
+        lender = next((each for each in (asked, self._deployments.default, *lenders) if each in lenders), None)
+        watch = self._deployments.lenders.get(lender or "")
+        served = watch.deployment if watch is not None else None
+        challenger, changes = await asyncio.to_thread(self._read_files, lender)
         return {
             "state": state,
             "at": at,
             "started_at": self._started_at,
             "uptime": _duration((at - self._started_at).total_seconds()),
             "workers": len(live_workers()),
+            "lenders": {each: state.lenders[each].status for each in lenders if each in state.lenders},
+            "lender": lender,
             "served": served,
             "canary": challenger if served is not None and served.mode == "canary" else None,
             "changes": changes,
-            "waiting": await self._waiting() if caller.may("approve") else None,
-            "recent": await self._recent(self._decisions.only_of(caller)) if caller.may("decisions") else None,
+            "waiting": await self._waiting(lender) if caller.may("approve") else None,
+            "recent": await self._recent(caller, lender) if caller.may("decisions") else None,
         }
 
-    def _read_files(self) -> tuple[Challenger | None, Sequence[Change]]:
+    def _read_files(self, lender: str | None) -> tuple[Challenger | None, Sequence[Change]]:
         """The challenger with its plan, and the latest changes; nothing for a damaged file, which the state reports."""
+        if lender is None:
+            return None, ()
         try:
-            deployment = read_deployment(self._settings)
-            changes = read_history(self._settings)[-_N_CHANGES:]
+            deployment = read_deployment(self._settings, lender)
+            changes = read_history(self._settings, lender)[-_N_CHANGES:]
         except (LoanlakeError, OSError, ValueError, LookupError, TypeError):
             return None, ()
         return (deployment.challenger if deployment is not None else None), changes[::-1]
 
-    async def _waiting(self) -> Listed:
+    async def _waiting(self, lender: str | None) -> Listed:
         try:
-            known = (await self._approvals.versions(None)).versions
+            known = (await self._approvals.versions(lender)).versions
         except Problem as problem:
             return Listed(problem=problem.detail)
         served = next((each.version for each in known if each.state == "served"), 0)
         newer = [each for each in known if each.state in ("waiting", "refused", "approved") and each.version > served]
         return Listed(newer[:_N_WAITING])
 
-    async def _recent(self, only_of: str | None) -> Listed:
-        """The newest decisions, of all or one caller, or why they cannot be read; one query at a time."""
+    async def _recent(self, caller: Caller, lender: str | None) -> Listed:
+        """The newest decisions of a lender, of all or one caller, or why they cannot be read; one query at a time."""
+        is_one = len(self._deployments.lenders) < 2 and caller.lenders is None  # no decision need be left out
+        sources = None if is_one else self._decisions.lenders_of(caller, lender)
         async with self._turn:
             try:
-                found = await asyncio.to_thread(self._newest, only_of)
+                found = await asyncio.to_thread(self._newest, self._decisions.only_of(caller), sources)
             except (sqlite3.Error, OSError, LoanlakeError) as error:
                 reason = without_paths(str(error), self._settings.home)
                 return Listed(problem=f"Recent decisions cannot be read: {reason}")
         return Listed(found)
 
-    def _newest(self, only_of: str | None) -> Sequence[Decision | FoundDecision]:
+    def _newest(self, only_of: str | None, sources: tuple[str, ...] | None) -> Sequence[Decision | FoundDecision]:
         """From the outbox, or the lake if it is empty."""
-        if only_of is not None:
-            return search_decisions(self._settings, DecisionQuery(n_rows=_N_RECENT, caller_id=only_of))
+        if only_of is not None or sources is not None:
+            query = DecisionQuery(n_rows=_N_RECENT, caller_id=only_of, sources=sources)
+            return search_decisions(self._settings, query)
         found = decision_log.newest_in_outbox(self._settings, _N_RECENT)
         if found:
             return found

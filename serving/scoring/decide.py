@@ -69,7 +69,7 @@ def _summary_fields(decision: Decision | FoundDecision) -> dict[str, Any]:
         "decision_id": decision.decision_id,
         "application_id": decision.application_id,
         "borrower_id": decision.borrower_id,
-        "source": decision.source,
+        "lender": decision.source,
         "route": decision.route,
         "caller": decision.caller_name,
         "decided_at": decision.decided_at.replace(tzinfo=UTC),

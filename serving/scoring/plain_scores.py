@@ -5,7 +5,7 @@ response objects, parameters and dependencies cost 55 of 250 microseconds; this 
 Litestar's; other requests go on to the handler, which uses the same service.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 from litestar.enums import ScopeType
@@ -23,19 +23,19 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class PlainScores(ASGIMiddleware):
-    """In front of the handler of ``path``; ``most_bytes``: maximum body accepted."""
+    """In front of the handler of ``paths``, which may name a ``lender``; ``most_bytes``: maximum body accepted."""
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, scoring: ScoringService, *, path: str, most_bytes: int):
+    def __init__(self, scoring: ScoringService, *, paths: Collection[str], most_bytes: int):
         self._scoring = scoring
-        self._path = path
+        self._paths = frozenset(paths)
         self._most_bytes = min(most_bytes, _MOST_BYTES)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Score, or pass on."""
         # Litestar answers OPTIONS by itself, on another route of the same path
-        is_post = scope["path_template"] == self._path and scope.get("method") == "POST"
+        is_post = scope["path_template"] in self._paths and scope.get("method") == "POST"
         if not is_post or not _is_plain(scope["headers"]):
             await next_app(scope, receive, send)
             return
@@ -44,7 +44,8 @@ class PlainScores(ASGIMiddleware):
             await next_app(scope, _beginning_with(message, receive), send)
             return
         who: Caller = scope["auth"]
-        scored = await self._scoring.score(decode_body(message["body"], _JSON), who.channel("online"))
+        lender = scope["path_params"].get("lender")
+        scored = await self._scoring.score(lender, decode_body(message["body"], _JSON), who.channel("online"))
         note_decision(scope, scored.decision_id)
         answer = _ENCODER.encode(scored)
         headers = [(b"content-type", _JSON.encode()), (b"content-length", b"%d" % len(answer))]

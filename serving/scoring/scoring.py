@@ -79,7 +79,7 @@ class LookUp(msgspec.Struct, frozen=True):
 
 
 class ScoringService:
-    """Scores with the current deployment."""
+    """Scores with the current deployments."""
 
     def __init__(
         self,
@@ -100,13 +100,18 @@ class ScoringService:
         self._policy = options.history
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def score(self, body: Any, channel: Channel) -> ScoredApplication:
-        """A durable decision on one application; raises InvalidRequest, StaleHistory or Unavailable without one."""
-        decided = await self._decide(self._deployments.served(), body, new_decision_id(), channel)
+    async def score(self, lender: str | None, body: Any, channel: Channel) -> ScoredApplication:
+        """A durable decision on one application of a lender, or of the default one.
+
+        Raises UnknownLender, LenderNeeded, InvalidRequest, StaleHistory or Unavailable without one.
+        """
+        decided = await self._decide(self._deployments.served(lender), body, new_decision_id(), channel)
         await self._keep([decided])
         return decided.answer
 
-    async def score_once(self, body: Any, channel: Channel, idempotency_key: str) -> ScoredApplication:
+    async def score_once(
+        self, lender: str | None, body: Any, channel: Channel, idempotency_key: str
+    ) -> ScoredApplication:
         """As :meth:`score`, but a repeated request with this key gets the first decision.
 
         Raises KeyReused for another request with the key. Holds in all workers and after a restart, as long as the log
@@ -114,20 +119,20 @@ class ScoringService:
         """
         key = key_id(channel.caller_id, idempotency_key)
         async with self._turns.setdefault(key, asyncio.Lock()):
-            served = self._deployments.served()
+            served = self._deployments.served(lender)
             logged = self._outbox.find_by_key(key)
             if logged is None:
                 decided = await self._decide(served, body, new_decision_id(), channel)
                 logged = await self._outbox.add_keyed(key, decided.decision)
                 if logged.decision_id == decided.decision.decision_id:
                     self._shadow([decided])
-        if not _is_sent_again(served, body, logged):
+        if logged.source != served.lender or not _is_sent_again(served, body, logged):
             raise KeyReused("This Idempotency-Key was used for another request: send a new key, or the same request")
         return answer_again(logged, served.made(logged.model_name, logged.model_version) or served.champion)
 
-    async def score_batch(self, body: Any, channel: Channel) -> ScoreList:
+    async def score_batch(self, lender: str | None, body: Any, channel: Channel) -> ScoreList:
         """A decision on each application, all in one transaction; raises Unavailable if none could be durable."""
-        served = self._deployments.served()
+        served = self._deployments.served(lender)
         made: list[_Decided] = []
         rows: list[ScoreListRow] = []
         for index, application in enumerate(self._batch.validate(body)["applications"]):
@@ -165,7 +170,7 @@ class ScoringService:
             look_up = await self._look_up(served, requests, channel)
             decision, answer = await self._answered(served, requests, look_up, decision_id, started)
         except InvalidRequest as problem:
-            self._metrics.count_violations(problem, served.request_schema.fields)
+            self._metrics.count_violations(served.lender, problem, served.request_schema.fields)
             raise
         return _Decided(decision, answer, _shadowed(served, requests, look_up, decision_id))
 
@@ -187,7 +192,7 @@ class ScoringService:
                     raise
             except (OnlineStoreUnavailable, HistoryTooOld) as error:
                 if role != "challenger":
-                    raise self._refusal(error) from error
+                    raise self._refusal(served.lender, error) from error
             except Exception as error:
                 await self._keep_failure(model, role, error)
                 if role == "challenger":
@@ -197,12 +202,12 @@ class ScoringService:
                 raise
         raise AssertionError("the champion stands behind every challenger")
 
-    def _refusal(self, error: OnlineStoreUnavailable | HistoryTooOld) -> Problem:
+    def _refusal(self, lender: str, error: OnlineStoreUnavailable | HistoryTooOld) -> Problem:
         """The problem for the caller; also counts it."""
         if isinstance(error, HistoryTooOld):
-            self._metrics.history_refusals[("stale",)].inc()
+            self._metrics.history_refusals[lender, "stale"].inc()
             return StaleHistory(str(error))
-        self._metrics.history_refusals[("unavailable",)].inc()
+        self._metrics.history_refusals[lender, "unavailable"].inc()
         return Unavailable(f"History cannot be looked up: {error}", retry_after_seconds=10)
 
     async def _keep_failure(self, model: ServedModel, role: RoleWord, error: Exception) -> None:

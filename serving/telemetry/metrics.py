@@ -65,28 +65,28 @@ class Metrics:
         self._predictions = self._counter(
             "loan_predictions",
             "Scores made durable: decisions, and what a challenger in shadow would have decided",
-            ("model", "version", "role", "route", "history"),
+            ("lender", "model", "version", "role", "route", "history"),
         )
         self._prediction_seconds = self._histogram(
             "loan_prediction_duration_seconds",
             "From a request's validation to its score and reasons; not its commit",
-            ("model", "version", "role"),
+            ("lender", "model", "version", "role"),
         )
         self._results = self._counter(
             "loan_prediction_result",
             "The same scores by what they came to",
-            ("model", "version", "role", "decision", "band"),
+            ("lender", "model", "version", "role", "decision", "band"),
         )
         self._failures = self._counter(
             "loan_prediction_failures",
             "Applications that a version was to score and did not: not_scorable, failed, or left_out in shadow",
-            ("model", "version", "role", "reason"),
+            ("lender", "model", "version", "role", "reason"),
         )
         self.history_refusals = self._counter(
-            "loanlake_history_refusals", "Scores refused because history was stale or unavailable", ("reason",)
+            "loanlake_history_refusals", "Scores refused because history was stale or unavailable", ("lender", "reason")
         )
         self._violations = self._counter(
-            "loanlake_request_violations", "Broken rules by field of the contract", ("field",)
+            "loanlake_request_violations", "Broken rules by field of the contract", ("lender", "field")
         )
         self._requests = self._counter("loanlake_http_requests", "Requests answered", ("method", "route", "status"))
         self._request_seconds = self._histogram(
@@ -113,20 +113,18 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=self.registry,
         )
-        self.refused_deployment = Gauge(
+        self._refused_deployment = Gauge(
             "loanlake_deployment_refused",
             "Workers that cannot serve the newest deployment, or its challenger, and continue with the previous one",
+            ("lender",),
             multiprocess_mode="livesum",
             registry=self.registry,
         )
         self.swaps = self._counter(
-            "loan_model_swaps", "Deployments that a worker took into service, and tries that failed", ("result",)
+            "loan_model_swaps",
+            "Deployments that a worker took into service, and tries that failed",
+            ("lender", "result"),
         )
-        # 0 before the first: Prometheus sees no increase in a series that begins with 1
-        for reason in ("stale", "unavailable"):
-            self.history_refusals[(reason,)].inc(0)
-        for result in ("served", "refused"):
-            self.swaps[(result,)].inc(0)
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> _Children[Counter]:
         return _Children(Counter(name, text, labels, registry=self.registry))
@@ -146,26 +144,37 @@ class Metrics:
 
     def count_prediction(self, decision: Decision) -> None:
         """Count a score that is durable."""
-        model, version, role = decision.model_name, decision.model_version, decision.role
-        self._predictions[model, version, role, decision.route, decision.history or "unknown"].inc()
-        self._results[model, version, role, decision.decision, decision.band].inc()
+        lender, model, version, role = decision.source, decision.model_name, decision.model_version, decision.role
+        self._predictions[lender, model, version, role, decision.route, decision.history or "unknown"].inc()
+        self._results[lender, model, version, role, decision.decision, decision.band].inc()
         if decision.latency_ms is not None:
-            self._prediction_seconds[model, version, role].observe(decision.latency_ms / 1000)
+            self._prediction_seconds[lender, model, version, role].observe(decision.latency_ms / 1000)
+
+    def show_refusal(self, lender: str, *, is_refused: bool) -> None:
+        """Show whether this worker cannot serve the lender's newest deployment."""
+        self._refused_deployment.labels(lender).set(is_refused)
+
+    def watch(self, lender: str) -> None:
+        """Start a lender's counters at 0: Prometheus sees no increase in a series that begins with 1."""
+        for reason in ("stale", "unavailable"):
+            self.history_refusals[lender, reason].inc(0)
+        for result in ("served", "refused"):
+            self.swaps[lender, result].inc(0)
 
     def begin(self, deployment: Deployment, roles: Collection[str]) -> None:
         """Start a version's failure counters at 0 for these roles."""
         for role in roles:
             for reason in get_args(FailureWord) if role == "shadow" else ("not_scorable", "failed"):
-                self._failures[deployment.model_name, deployment.model_version, role, reason].inc(0)
+                self._failures[deployment.source, deployment.model_name, deployment.model_version, role, reason].inc(0)
 
     def count_failure(self, deployment: Deployment, role: str, reason: FailureWord) -> None:
         """Count an application that a version failed to score."""
-        self._failures[deployment.model_name, deployment.model_version, role, reason].inc()
+        self._failures[deployment.source, deployment.model_name, deployment.model_version, role, reason].inc()
 
-    def count_violations(self, problem: InvalidRequest, fields: Collection[str]) -> None:
+    def count_violations(self, lender: str, problem: InvalidRequest, fields: Collection[str]) -> None:
         """Count each broken rule under its field; unknown names are counted together."""
         for violation in problem.violations:
-            self._violations[(violation.field if violation.field in fields else "unknown field",)].inc()
+            self._violations[lender, violation.field if violation.field in fields else "unknown field"].inc()
 
     def count_request(self, method: str, route: str, status: int, seconds: float | None) -> None:
         """Count an answer under its route; ``seconds``: None if nothing was tried."""

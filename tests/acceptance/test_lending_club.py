@@ -126,7 +126,7 @@ def test_each_month_is_monitored(sql: Callable[[str], list[Row]]) -> None:
 def test_the_promoted_model_passed_every_gate_and_is_published(
     sql: Callable[[str], list[Row]], finished_home: Path
 ) -> None:
-    deployment = json.loads((finished_home / "deployment" / "deployment.json").read_text())
+    deployment = json.loads((finished_home / "deployment" / "lending_club" / "deployment.json").read_text())
     gates = sql(
         "select gate, passed from monitoring.gate_results "
         f"where model_name = '{MODEL}' and model_version = {deployment['model_version']}"

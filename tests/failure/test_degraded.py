@@ -87,9 +87,12 @@ def test_a_bundle_that_is_not_whole_is_named_and_the_model_before_goes_on(
         ready = until_ready_says(client, lambda answer: answer["status"] == "degraded")
         after = client.post("/v1/scores", json=APPLICATION).json()
         publish_model(settings, version=3, seed=11)
-        until_ready_says(client, lambda answer: (answer["status"], answer["model"]["version"]) == ("ready", 3))
+        until_ready_says(
+            client,
+            lambda answer: (answer["status"], answer["lenders"]["simulated"]["model"]["version"]) == ("ready", 3),
+        )
 
-    assert "the newest deployment cannot be served" in ready["reasons"][0]
+    assert "the newest deployment of simulated cannot be served" in ready["reasons"][0]
     assert named in ready["reasons"][0]
     assert any(named in getattr(record, "reason", "") for record in caplog.records)
     assert (after["model"], after["probability"]) == (before["model"], before["probability"])
@@ -97,7 +100,7 @@ def test_a_bundle_that_is_not_whole_is_named_and_the_model_before_goes_on(
 
 def test_a_deployment_half_written_by_hand_leaves_the_model_before(serving_home: ServingHome) -> None:
     """What loanlake writes is never half there; an editor's file may be."""
-    deployment = serving_home.settings.deployment
+    deployment = serving_home.settings.deployment("simulated")
     with api(serving_home) as client:
         whole = deployment.read_text()
         deployment.write_text(whole[: len(whole) // 2])

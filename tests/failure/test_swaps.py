@@ -61,9 +61,9 @@ def test_a_rollback_is_answered_by_every_worker_within_a_second(
             subprocess.run(command, capture_output=True, check=False)
 
             swapped = _wait_for_swaps(log, version - 1, n=n_before + WORKERS)
-            published = datetime.fromisoformat(read_history(settings)[-1].at).timestamp()
+            published = datetime.fromisoformat(read_history(settings, "simulated")[-1].at).timestamp()
             waits.append((swapped - published, published - began))
-            answers = {server.request("GET", "/readyz")["model"]["version"] for _ in range(20)}
+            answers = {server.request("GET", "/readyz")["lenders"]["simulated"]["model"]["version"] for _ in range(20)}
             assert answers == {version - 1}
             publish_model(settings, version=version, seed=11)
 
@@ -98,7 +98,7 @@ def test_a_publisher_killed_at_any_moment_leaves_the_old_version_or_the_new(
     bundles = [str(shared_bundle(seed=seed).directory) for seed in (7, 11)]
     with running(serving_home, tmp_path / "log") as server, calling(server.port, serving_home, n_callers=2) as told:
         for _ in range(8):
-            deployment = read_deployment(settings)
+            deployment = read_deployment(settings, "simulated")
             assert deployment is not None
             command = [sys.executable, "-c", PUBLISHER, str(deployment.model_version + 1), *bundles]
             with subprocess.Popen(command, stdout=subprocess.PIPE) as publisher:
@@ -114,7 +114,7 @@ def test_a_publisher_killed_at_any_moment_leaves_the_old_version_or_the_new(
     assert len(told.versions) > 2
     assert_each_is_logged_once(settings, told)
     publish_model(settings, version=deployment.model_version + 1_000)
-    assert [path.name for place in ("bundles/*", "deployment") for path in settings.home.glob(f"{place}/.*")] == []
+    assert [path.name for place in ("bundles/*", "deployment/*") for path in settings.home.glob(f"{place}/.*")] == []
 
 
 @contextmanager
@@ -158,9 +158,9 @@ def _wait_for_swaps(log: Path, version: int, *, n: int) -> float:
 
 
 def _wait_for_version(server: Server, settings: Settings) -> None:
-    deployment = read_deployment(settings)
+    deployment = read_deployment(settings, "simulated")
     deadline = time.monotonic() + 30
-    while server.request("GET", "/readyz")["model"]["version"] != deployment.model_version:
+    while server.request("GET", "/readyz")["lenders"]["simulated"]["model"]["version"] != deployment.model_version:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 

@@ -100,7 +100,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A home with a small simulated lender and four Lending Club loans."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_SOURCE"):
+        for name in ("LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_DEFAULT_LENDER"):
             patch.delenv(name, raising=False)
         patch.setenv("LOANLAKE_HOME", str(home))
         yield Settings.from_environment()

@@ -30,7 +30,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A home whose lender came in three pieces, each built after it came; before the last a borrower was deleted."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_SOURCE"):
+        for name in ("LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_DEFAULT_LENDER"):
             patch.delenv(name, raising=False)
         patch.setenv("LOANLAKE_HOME", str(home / "home"))
         settings = Settings.from_environment()

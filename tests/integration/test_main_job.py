@@ -74,7 +74,7 @@ class Home:
 
     @property
     def served(self) -> str:
-        return self.settings.deployment.read_text()
+        return self.settings.deployment("simulated").read_text()
 
 
 def judge_by_what_decides(*arguments: Any, **options: Any) -> tuple[GateResult, ...]:
@@ -85,7 +85,7 @@ def judge_by_what_decides(*arguments: Any, **options: Any) -> tuple[GateResult, 
 @pytest.fixture(scope="module")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, dg.ExecuteInProcessResult]]:
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_SOURCE"):
+        for name in ("LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_DEFAULT_LENDER"):
             patch.delenv(name, raising=False)
         patch.setenv("LOANLAKE_HOME", str(tmp_path_factory.mktemp("main") / "home"))
         settings = Settings.from_environment()

@@ -91,7 +91,7 @@ def _rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A home with version 1 trained, published and used, and then rebuilt on late rows and a restatement."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_SOURCE", "LOANLAKE_REDIS_URL"):
+        for name in ("LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_DEFAULT_LENDER", "LOANLAKE_REDIS_URL"):
             patch.delenv(name, raising=False)
         patch.setenv("LOANLAKE_HOME", str(tmp_path_factory.mktemp("home")))
         settings = Settings.from_environment()
@@ -323,7 +323,7 @@ def test_an_export_holds_every_row_of_the_person_and_nobody_elses(
     assert result.exit_code == 0, result.output
     assert there_before.stat().st_mode & 0o777 == 0o600
     found = json.loads(there_before.read_text())
-    assert found["online_store"]["values"]["n_prior_applications"] == n_prior
+    assert found["online_store"]["simulated"]["values"]["n_prior_applications"] == n_prior
     assert application in found["application_ids"]
     for table in ("raw.simulated_statements", "core.int_statements", "serving.predictions"):
         ((n,),) = _rows(settings, f"select count(*) from {table} where borrower_id = '{borrower}'")
@@ -458,12 +458,12 @@ def _send_batch(settings: Settings, batch_id: str, name: str, inputs: str, *, of
         SentRow(row_number=2, application_id=f"bad-{name}", borrower_id=borrower, problem=f'{{"found":"{borrower}"}}'),
         SentRow(row_number=3, application_id="of-somebody", problem=f'{{"found":"{borrower}"}}'),
     ]
-    deployment = read_deployment(settings)
+    deployment = read_deployment(settings, SOURCE)
     assert deployment is not None
     fields = request_fields(load_bundle(deployment.bundle_directory(settings)).contract)
     BatchFiles(settings, batch_id).write_rows(rows)
     BatchStates(settings).add(
-        batch_id, BatchRequest(n_rows=3, request_fields=fields), caller_id="caller", body_sha256="0" * 64
+        batch_id, BatchRequest(source=SOURCE, n_rows=3, request_fields=fields), caller_id="caller", body_sha256="0" * 64
     )
     done = run_batch(settings, batch_id, run_id="run")
     assert done is not None

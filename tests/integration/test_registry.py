@@ -86,7 +86,7 @@ class Registry:
         """Take a version that a test registered away again."""
         open_client(self.settings).delete_model_version(MODEL_NAME, str(version.version))
         shutil.rmtree(self.settings.bundles / MODEL_NAME / str(version.version))
-        path = self.settings.versions / f"{SOURCE}.json"
+        path = self.settings.versions(SOURCE)
         path.write_text(
             json.dumps([each for each in json.loads(path.read_text()) if each["version"] != version.version])
         )
@@ -112,7 +112,7 @@ def test_a_copied_home_takes_bundles_from_itself(registered, tmp_path):
     copied = shutil.copytree(registered.settings.home, tmp_path / "moved elsewhere")
     settings = Settings.from_environment({"LOANLAKE_HOME": str(copied)})
 
-    bundle = load_registered(settings, MODEL_NAME, 1)
+    bundle = load_registered(settings, SOURCE, 1)
 
     assert bundle.directory.is_relative_to(copied)
     assert bundle.digest == registered.bundle.digest
@@ -127,7 +127,7 @@ def test_a_copied_home_logs_to_itself(registered, tmp_path):
     version = registered.register(registered.variant("copied"), PASSED, settings=settings)
 
     assert version.version == registered.third.version + 1
-    assert load_registered(settings, MODEL_NAME, version.version).directory.is_relative_to(copied)
+    assert load_registered(settings, SOURCE, version.version).directory.is_relative_to(copied)
     assert sorted(registered.settings.mlflow_artifacts.rglob("*")) == files_before
 
 
@@ -156,7 +156,7 @@ def test_a_run_tells_settings_figures_data_and_origin(registered):
 
 
 def test_the_registered_bundle_is_the_candidates(registered):
-    kept = load_registered(registered.settings, MODEL_NAME, 1)
+    kept = load_registered(registered.settings, SOURCE, 1)
     shown = open_client(registered.settings).get_model_version(MODEL_NAME, "1").tags["bundle_digest"]
 
     assert kept.digest == registered.bundle.digest == registered.first.bundle_digest == shown
@@ -196,18 +196,18 @@ def test_a_version_that_does_not_exist_is_named_with_those_that_do(registered):
 def test_promotion_and_rollback_move_what_is_served_and_the_alias(registered, monkeypatch):
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     promote(registered.settings, 1, source=SOURCE, by="tests")
-    result = CliRunner().invoke(promote_command, ["2", "--source", SOURCE, *REASON])
+    result = CliRunner().invoke(promote_command, ["2", "--lender", SOURCE, *REASON])
     aliases = registered.aliases()
 
     assert result.exit_code == 0, result.output
     assert f"serving {MODEL_NAME} version 2" in result.output
-    assert aliases["champion"] == read_deployment(registered.settings).model_version == 2
+    assert aliases["champion"] == read_deployment(registered.settings, SOURCE).model_version == 2
     assert 2 not in {version for alias, version in aliases.items() if alias != "champion"}
 
-    rollback(registered.settings, by="tests")
+    rollback(registered.settings, SOURCE, by="tests")
 
     assert registered.aliases()["champion"] == 1
-    assert read_deployment(registered.settings).model_version == 1
+    assert read_deployment(registered.settings, SOURCE).model_version == 1
 
 
 def test_a_challenge_moves_the_alias_and_ends_with_it(registered, monkeypatch):
@@ -234,38 +234,38 @@ def test_a_version_waits_for_approval_and_is_served_with_it(registered, monkeypa
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     monkeypatch.setenv("LOANLAKE_APPROVAL", "required")
 
-    waiting = CliRunner().invoke(promote_command, ["2", "--source", SOURCE, *REASON])
+    waiting = CliRunner().invoke(promote_command, ["2", "--lender", SOURCE, *REASON])
     canary = CliRunner().invoke(start_canary, ["2", *REASON])
     shadow = CliRunner().invoke(start_challenge, ["2", "--shadow", *REASON])
-    allowed = CliRunner().invoke(approve_command, ["2", "--source", SOURCE, "--reason", "a canary", "--no-serve"])
+    allowed = CliRunner().invoke(approve_command, ["2", "--lender", SOURCE, "--reason", "a canary", "--no-serve"])
     rolled_out = CliRunner().invoke(start_canary, ["2", *REASON])
-    approved = CliRunner().invoke(approve_command, ["2", "--source", SOURCE, "--reason", "minutes 2026-11"])
+    approved = CliRunner().invoke(approve_command, ["2", "--lender", SOURCE, "--reason", "minutes 2026-11"])
 
     assert [type(result.exception) for result in (waiting, canary)] == [ApprovalMissing, ApprovalMissing]
-    assert "`loanlake canary start 2 --reason …` rolls it out" in allowed.output
+    assert "`loanlake canary start 2 --lender simulated --reason …` rolls it out" in allowed.output
     assert rolled_out.exit_code == 0, rolled_out.output
     assert shadow.exit_code == 0, shadow.output
     assert approved.exit_code == 0, approved.output
     assert f"serving {MODEL_NAME} version 2" in approved.output
-    assert read_history(registered.settings)[-1].why == "approved: minutes 2026-11"
+    assert read_history(registered.settings, SOURCE)[-1].why == "approved: minutes 2026-11"
     tags = open_client(registered.settings).get_model_version(MODEL_NAME, "2").tags
     assert tags["approval_reason"] == "minutes 2026-11"
-    rollback(registered.settings, by="tests")
+    rollback(registered.settings, SOURCE, by="tests")
 
 
 def test_a_refused_version_is_served_where_its_refusal_is_overridden(registered, monkeypatch):
     monkeypatch.setenv("LOANLAKE_HOME", str(registered.settings.home))
     promote(registered.settings, 1, source=SOURCE, by="tests")
-    arguments = ["3", "--source", SOURCE, "--reason", "a try"]
+    arguments = ["3", "--lender", SOURCE, "--reason", "a try"]
 
     refused = CliRunner().invoke(approve_command, arguments)
     approved = CliRunner().invoke(approve_command, [*arguments, "--override", "auc_reaches_floor"])
 
     assert isinstance(refused.exception, GateRefusal)
     assert approved.exit_code == 0, approved.output
-    assert read_history(registered.settings)[-1].why == "approved: a try (overriding auc_reaches_floor)"
-    rollback(registered.settings, by="tests")
-    registered.settings.approvals.unlink()
+    assert read_history(registered.settings, SOURCE)[-1].why == "approved: a try (overriding auc_reaches_floor)"
+    rollback(registered.settings, SOURCE, by="tests")
+    registered.settings.approvals(SOURCE).unlink()
 
 
 def test_an_approval_over_http_is_followed_and_shown_in_mlflow(registered):
@@ -273,13 +273,13 @@ def test_an_approval_over_http_is_followed_and_shown_in_mlflow(registered):
     promote(settings, 1, source=SOURCE, by="tests")
 
     approve_once(settings, registered.second, reason="minutes 2026-12", by="key 1")
-    served, again = promote_approved(settings), promote_approved(settings)
+    served, again = promote_approved(settings, SOURCE), promote_approved(settings, SOURCE)
 
     assert (served.model_version, served.published_by, again) == (2, "key 1", None)
-    assert read_history(settings)[-1].why == "approved: minutes 2026-12"
+    assert read_history(settings, SOURCE)[-1].why == "approved: minutes 2026-12"
     assert open_client(settings).get_model_version(MODEL_NAME, "2").tags["approved_by"] == "key 1"
-    rollback(settings, by="tests")
-    settings.approvals.unlink()
+    rollback(settings, SOURCE, by="tests")
+    settings.approvals(SOURCE).unlink()
 
 
 def test_a_canary_that_has_passed_its_last_step_is_champion(registered, monkeypatch):
@@ -301,18 +301,18 @@ def test_a_canary_that_has_passed_its_last_step_is_champion(registered, monkeypa
     assert f"challenged by {MODEL_NAME} version 2, answering 0.5 of the applicants, as a canary" in begun.output
     assert moved.exit_code == 0, moved.output
     assert "on: no worse than it may be" in moved.output
-    assert registered.aliases()["champion"] == read_deployment(registered.settings).model_version == 2
-    assert read_deployment(registered.settings).challenger is None
-    rollback(registered.settings, by="tests")
+    assert registered.aliases()["champion"] == read_deployment(registered.settings, SOURCE).model_version == 2
+    assert read_deployment(registered.settings, SOURCE).challenger is None
+    rollback(registered.settings, SOURCE, by="tests")
 
 
 def test_a_version_that_a_gate_refused_is_not_tried(registered):
     promote(registered.settings, 1, source=SOURCE, by="tests")
 
     with pytest.raises(GateRefusal, match="version 3 was refused by auc_reaches_floor"):
-        challenge(registered.settings, 3, by="tests")
+        challenge(registered.settings, 3, source=SOURCE, by="tests")
 
-    assert read_deployment(registered.settings).challenger is None
+    assert read_deployment(registered.settings, SOURCE).challenger is None
 
 
 @pytest.mark.parametrize(
@@ -400,7 +400,7 @@ def _wait_for(url: str, process: subprocess.Popen, log: Path, *, seconds: float 
 def test_an_archived_version_is_no_longer_live_and_not_promoted(registered: Registry) -> None:
     """Until a version is archived maintenance must keep the rows it was trained on."""
     settings = registered.settings
-    settings.deployment.unlink(missing_ok=True)
+    settings.deployment(SOURCE).unlink(missing_ok=True)
     version = registered.register(registered.variant("archived"), PASSED)
     before = {model.model_version for model in live_models(settings, retention=timedelta(0))}
 
@@ -457,7 +457,7 @@ class TestAnotherUserAtMlflowsPort:
         served = promote(settings, 1, source=SOURCE, by="tests")
 
         assert {load_bundle(files).policy.cut_off for files in copies} == {0.999999}  # whole, checksums and all
-        bundle = load_registered(settings, MODEL_NAME, served.model_version)
+        bundle = load_registered(settings, SOURCE, served.model_version)
         assert served.bundle_directory(settings) == bundle.directory
         assert (bundle.digest, bundle.policy) == (registered.bundle.digest, registered.bundle.policy)
         for path, content in genuine.items():
@@ -472,13 +472,13 @@ class TestAnotherUserAtMlflowsPort:
         with pytest.raises(GateRefusal, match="version 3 was refused by auc_reaches_floor"):
             promote(registered.settings, 3, source=SOURCE, by="tests")
         with pytest.raises(GateRefusal, match="version 3 was refused by auc_reaches_floor"):
-            challenge(registered.settings, 3, by="tests")
+            challenge(registered.settings, 3, source=SOURCE, by="tests")
 
     def test_the_alias_champion_serves_nothing(self, registered: Registry) -> None:
         promote(registered.settings, 1, source=SOURCE, by="tests")
         open_client(registered.settings).set_registered_model_alias(MODEL_NAME, "champion", "3")
 
-        assert read_deployment(registered.settings).model_version == 1
+        assert read_deployment(registered.settings, SOURCE).model_version == 1
         with pytest.raises(GateRefusal, match="version 1 is served"):
             archive(registered.settings, 1, source=SOURCE)
         open_client(registered.settings).set_registered_model_alias(MODEL_NAME, "champion", "1")

@@ -12,7 +12,8 @@ State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 
 class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request. ``table``: the lake table to score, or to copy the rows from; None if the caller sent the rows.
+    """The request. ``source``: the lender whose champion scores. ``table``: the lake table to score, or to copy the
+    rows from; None if the caller sent the rows.
 
     ``lake_snapshot``: the snapshot in which the table was read. ``with_reasons``: whether declined rows of a table of
     features get reasons. ``request_fields``: the fields that the rows were checked against (``ml.batches.rows``), from
@@ -20,6 +21,7 @@ class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     ``caller_name``: of the key or token, for people to read; ``Batch.caller_id`` identifies the caller.
     """
 
+    source: str
     table: str | None = None
     n_rows: int | None = None
     lake_snapshot: int | None = None

@@ -14,8 +14,9 @@ Every arrow is one statement that names its start state, so only one of two conc
 to the queue increments the attempt number, so an earlier attempt's run can no longer report.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -84,14 +85,25 @@ class BatchStates:
         return next(iter(self._select("key_id = ?", key_id)), None)
 
     def newest(
-        self, n: int, *, caller_id: str | None = None, state: State | None = None, before: str | None = None
+        self,
+        n: int,
+        *,
+        caller_id: str | None = None,
+        sources: Collection[str] | None = None,
+        state: State | None = None,
+        before: str | None = None,
     ) -> list[Batch]:
-        """Batches, newest first, of one caller or all, in one state or any; ``before``: only older than that id."""
+        """Batches, newest first, of one caller or all, of these sources or all, in one state or any.
+
+        ``before``: only older than that id.
+        """
+        of_sources = json.dumps(sorted(sources)) if sources is not None else None
         # ids sort by creation time
         return self._select(
-            "(?1 is null or caller_id = ?1) and (?2 is null or state = ?2) and (?3 is null or batch_id < ?3) "
+            "(?1 is null or caller_id = ?1) and (?2 is null or state = ?2) and (?3 is null or batch_id < ?3) and "
+            "(?5 is null or json_extract(request, '$.source') in (select value from json_each(?5))) "
             "order by batch_id desc limit ?4",
-            *(caller_id, state, before, n),
+            *(caller_id, state, before, n, of_sources),
         )
 
     def queued(self) -> list[Batch]:

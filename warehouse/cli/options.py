@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from warehouse.settings import Settings
 from warehouse.sources.simulated.simulation import Simulation
 
 
@@ -19,8 +20,16 @@ def _names(_ctx: click.Context, _param: click.Parameter, text: str) -> tuple[str
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _chosen_lender(_ctx: click.Context, _param: click.Parameter, named: str | None) -> str:
+    return Settings.from_environment().chosen_lender(named)
+
+
 version = click.argument("version", type=click.IntRange(1))
-source = click.option("--source", help="Lender of the model.  [default: LOANLAKE_SOURCE, else the one served]")
+lender = click.option(
+    "--lender",
+    callback=_chosen_lender,
+    help="Lender of the model.  [default: LOANLAKE_DEFAULT_LENDER, else the only one served]",
+)
 by = click.option("--by", default=getpass.getuser, help="Your name, which is recorded.  [default: this user's]")
 reason = click.option("--reason", required=True, callback=_stated, help="Why; it is recorded.")
 entity = click.option("--entity", help="Kind of the files, such as loans; a lender of your own needs it.")

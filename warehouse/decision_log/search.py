@@ -24,6 +24,7 @@ class DecisionQuery(msgspec.Struct, frozen=True, kw_only=True):
     application_id: str | None = None
     borrower_id: str | None = None
     caller_id: str | None = None
+    sources: tuple[str, ...] | None = None
     before: Place | None = None
 
     @property
@@ -63,6 +64,7 @@ def _matching(connection: "sqlite3.Connection", query: DecisionQuery) -> Iterato
     for (payload,) in rows:
         found = _DECODER.decode(payload)
         is_wanted = all(getattr(found, name) == value for name, value in query.wanted.items())
+        is_wanted = is_wanted and (query.sources is None or found.source in query.sources)
         if is_wanted and (query.before is None or found.place < query.before):
             yield found
 
@@ -75,6 +77,9 @@ def newest_in_lake(settings: Settings, n: int) -> list[FoundDecision]:
 def _in_lake(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:
     conditions = [f"{name} = ?" for name in query.wanted]
     parameters: list[Any] = list(query.wanted.values())
+    if query.sources is not None:
+        conditions.append("list_contains(?, source)")
+        parameters.append(list(query.sources))
     if query.before is not None:
         conditions.append("decided_at <= ? and (decided_at < ? or decision_id < ?)")
         parameters += [query.before[0], *query.before]

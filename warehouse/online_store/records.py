@@ -71,9 +71,9 @@ def source_key(table: TableName, source: str) -> bytes:
     return f"{table}\0{source}".encode()
 
 
-def borrower_key(borrower_id: str) -> RecordKey:
-    """The key of a borrower's history; sorts as the text does in DuckDB."""
-    return RecordKey("borrowers", _key("borrower_id", (borrower_id,)))
+def borrower_key(source: str, borrower_id: str) -> RecordKey:
+    """The key of a borrower's history with a lender; sorts as the two columns do in DuckDB."""
+    return RecordKey("borrowers", _key("borrower_id", (source, borrower_id)))
 
 
 @lru_cache(maxsize=4096)

@@ -60,7 +60,7 @@ def refresh(settings: Settings, *, anew: bool = False) -> RefreshResult:
             con.execute("begin transaction")  # both tables from one snapshot
             snapshot = current_snapshot(con)
             with store.anew() if anew else nullcontext(store) as target:
-                borrowers = con.execute(f"select * from {BORROWERS} order by borrower_id")
+                borrowers = con.execute(f"select * from {BORROWERS} order by source, borrower_id")
                 n_borrowers = target.write("borrowers", borrowers.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
                 cohorts = con.execute(f"select * from {COHORTS} order by source, segment, segment_value")
                 n_cohorts = target.write("cohorts", cohorts.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)

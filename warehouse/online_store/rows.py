@@ -37,7 +37,7 @@ class Row(NamedTuple):
 
 #: Columns of each table's key, and the key of their values.
 _KEYS: dict[TableName, tuple[tuple[str, ...], Callable[..., RecordKey]]] = {
-    "borrowers": (("borrower_id",), borrower_key),
+    "borrowers": (("source", "borrower_id"), borrower_key),
     "cohorts": (("source", "segment", "segment_value"), cohort_key),
 }
 

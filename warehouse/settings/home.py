@@ -6,7 +6,6 @@ that ``dbt run`` in ``warehouse/``, Dagster and the API find the same lake.
 
 import getpass
 import hashlib
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -73,9 +72,12 @@ class Settings(Places):
             parse=_home,
         ),
     ]
-    source: Annotated[
+    default_lender: Annotated[
         str | None,
-        Variable("Lender that commands are about when none is named.", otherwise="the one served, else simulated"),
+        Variable(
+            "Lender that commands and the API's short paths are about when none is named.",
+            otherwise="the only one served, else simulated for commands",
+        ),
     ] = None
     catalog: Annotated[
         str | None,
@@ -205,19 +207,21 @@ class Settings(Places):
             }
         )
 
-    def active_source(self) -> str:
-        """The default lender: the setting, else the deployed model's, else simulated; raises SettingError."""
-        if self.source:
-            return self.source
-        if not self.deployment.exists():
-            return "simulated"
-        try:
-            return str(json.loads(self.deployment.read_text())["source"])
-        except (ValueError, KeyError, TypeError) as error:
+    def chosen_lender(self, named: str | None = None) -> str:
+        """The named lender, else the setting's, else the only one served, else simulated.
+
+        Raises SettingError if several are served.
+        """
+        chosen = named or self.default_lender
+        if chosen:
+            return chosen
+        served = self.deployed_lenders()
+        if len(served) > 1:
             raise SettingError(
-                f"{self.deployment} must name the source that is served: {error!r}; restore it from a backup, or set "
-                "LOANLAKE_SOURCE"
-            ) from error
+                f"a lender must be named, since this home serves {', '.join(served)}: give --lender, or set "
+                "LOANLAKE_DEFAULT_LENDER"
+            )
+        return served[0] if served else "simulated"
 
     @property
     def training_bytes(self) -> int:

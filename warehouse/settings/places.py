@@ -36,14 +36,8 @@ class Places:
     walk_forward = Place("walk_forward")
     #: Published model bundles, one directory a model version.
     bundles = Place("bundles")
-    #: ``deployment.json``: the models that the API serves.
-    deployment = Place("deployment", "deployment.json")
-    #: All approvals, one JSON a line, oldest first.
-    approvals = Place("deployment", "approvals.jsonl")
-    #: A copy of MLflow's data on registered versions, one JSON file a source, for the API.
-    versions = Place("deployment", "versions")
-    #: All published deployments, one JSON a line, oldest first.
-    deployment_history = Place("deployment", "history.jsonl")
+    #: What is registered and served, one directory a lender.
+    deployments = Place("deployment")
     #: LMDB directory of history and cohort inputs.
     online_store = Place("online")
     #: SQLite decision log of the API.
@@ -83,9 +77,33 @@ class Places:
     #: Output of runs and services, one file each.
     logs = Place("logs")
 
-    def drift(self, source: str) -> Path:
-        """The newest drift of a source's versions in service, readable without opening the lake."""
-        return self.deployment.with_name(f"drift-{source}.json")
+    def deployment(self, lender: str) -> Path:
+        """``deployment.json``: the models of a lender that the API serves."""
+        return self.deployments / lender / "deployment.json"
+
+    def deployment_history(self, lender: str) -> Path:
+        """A lender's published deployments, one JSON a line, oldest first."""
+        return self.deployments / lender / "history.jsonl"
+
+    def approvals(self, lender: str) -> Path:
+        """The approvals of a lender's versions, one JSON a line, oldest first."""
+        return self.deployments / lender / "approvals.jsonl"
+
+    def versions(self, lender: str) -> Path:
+        """The home's record of a lender's registered versions."""
+        return self.deployments / lender / "versions.json"
+
+    def drift(self, lender: str) -> Path:
+        """The newest drift of a lender's versions in service, readable without opening the lake."""
+        return self.deployments / lender / "drift.json"
+
+    def recorded_lenders(self) -> tuple[str, ...]:
+        """The lenders with a registered version or a deployment, by name."""
+        return tuple(sorted(path.name for path in self.deployments.glob("*/") if path.is_dir()))
+
+    def deployed_lenders(self) -> tuple[str, ...]:
+        """The lenders that a model is served for, by name."""
+        return tuple(lender for lender in self.recorded_lenders() if self.deployment(lender).exists())
 
     @property
     def mlflow_uri(self) -> str:

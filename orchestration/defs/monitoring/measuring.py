@@ -49,7 +49,7 @@ def monitored_versions(settings: Settings, source: str) -> list[MonitoredVersion
 
 def _monitored(settings: Settings, deployment: Deployment, decisions: str) -> MonitoredVersion:
     model = MonitoredModel(deployment.source, deployment.model_name, deployment.model_version, decisions)
-    return MonitoredVersion(model, load_registered(settings, deployment.model_name, deployment.model_version))
+    return MonitoredVersion(model, load_registered(settings, deployment.source, deployment.model_version))
 
 
 def newest_month(settings: Settings, model: MonitoredModel) -> list[date]:

@@ -11,8 +11,8 @@ import dagster as dg
 from ml.registry.deployment import Deployment
 from orchestration.defs.monitoring.alert_rules import Alarm, decay_alarm, drift_alarm, new_labels_alarm
 from orchestration.defs.pipeline.jobs import retrain
-from orchestration.lib.champions import champions, refresh_config
-from warehouse.errors import LakeError
+from orchestration.lib.champions import champion_of, refresh_config
+from warehouse.errors import LoanlakeError
 from warehouse.settings import Settings
 
 
@@ -36,16 +36,20 @@ def labels_matured() -> Iterator[dg.RunRequest | dg.SkipReason]:
 
 def _requests(rule: Callable[[Settings, Deployment], Alarm | None]) -> Iterator[dg.RunRequest | dg.SkipReason]:
     settings = Settings.from_environment()
-    in_service = champions(settings)
-    try:
-        alarms = [alarm for champion in in_service if (alarm := rule(settings, champion)) is not None]
-    except LakeError as error:
-        yield dg.SkipReason(f"what was measured cannot be read: {error}")
-        return
+    alarms: list[Alarm] = []
+    unread: list[str] = []
+    in_service = settings.deployed_lenders()
+    for lender in in_service:
+        try:
+            champion = champion_of(settings, lender)
+            alarm = rule(settings, champion) if champion is not None else None
+        except LoanlakeError as error:  # one lender's file stops no other
+            unread.append(f"what was measured of {lender} cannot be read: {error}")
+        else:
+            alarms += [alarm] if alarm is not None else []
     if not alarms:
-        yield dg.SkipReason(
-            f"no reason to train among {len(in_service)} models" if in_service else "no model in service"
-        )
+        none = f"no reason to train among {len(in_service)} models" if in_service else "no model in service"
+        yield dg.SkipReason("; ".join(unread) or none)
     for alarm in alarms:
         yield dg.RunRequest(
             run_key=alarm.key,

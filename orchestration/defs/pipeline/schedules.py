@@ -1,7 +1,6 @@
 """Daily, weekly and monthly runs, which a person must start in the UI: a laptop should not train at night.
 
-Times are UTC; each schedule leaves the previous one time to end. There is one run for every lender with a model; a
-training never replaces another lender's model.
+Times are UTC; each schedule leaves the previous one time to end. There is one run for every lender with a model.
 """
 
 from collections.abc import Iterator
@@ -10,17 +9,17 @@ from functools import partial
 import dagster as dg
 
 from orchestration.defs.pipeline.jobs import drift_report, maintain, monitor, refresh, retrain
-from orchestration.lib.champions import champions, refresh_config
+from orchestration.lib.champions import refresh_config
 from warehouse.settings import Settings
 
 
 def for_each_lender(_context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-    """A run for each source with a champion, and for ``LOANLAKE_SOURCE``; else one run without a source.
+    """A run for each source with a champion, and for ``LOANLAKE_DEFAULT_LENDER``; else one run without a source.
 
     A training refreshes the champion, with its features and settings.
     """
     settings = Settings.from_environment()
-    sources = {champion.source for champion in champions(settings)} | ({settings.source} if settings.source else set())
+    sources = {*settings.deployed_lenders(), *([settings.default_lender] if settings.default_lender else [])}
     if not sources:
         yield dg.RunRequest()
     for source in sorted(sources):

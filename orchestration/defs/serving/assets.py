@@ -7,7 +7,6 @@ import dagster as dg
 
 from ml.batches.backfill import score_applications
 from ml.judging.publication import RULE
-from ml.registry.deployment import read_deployment
 from ml.registry.deployment_changes import record_changes
 from ml.rollout.canary import move_canary
 from ml.rollout.promotion import promote_approved
@@ -51,7 +50,7 @@ def online_store() -> dg.MaterializeResult[None]:
     output_required=False,
 )
 def deployment(context: dg.AssetExecutionContext, run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
-    """The served version: ``deployment.json`` and its bundle, which the API loads within seconds.
+    """The source's served version: ``deployment.json`` and its bundle, which the API loads within seconds.
 
     The rule of ``ml.judging.publication`` decides whether the candidate replaces the champion. If it waits, the served
     version stays. If no model of the source is served, nothing downstream runs.
@@ -64,10 +63,9 @@ def deployment(context: dg.AssetExecutionContext, run_settings: RunSettings) -> 
         mode=run_settings.mode,
         reason=run_settings.reason,
         by=run_settings.by,
-        takes_over=run_settings.takes_over,
     )
-    served, champion = read_deployment(settings), champion_of(settings, source)
-    if served is None or champion is None:
+    served = champion_of(settings, source)
+    if served is None:
         if settings.approval_required:
             raise dg.Failure(outcome.text)
         context.log.warning(f"no model of {source} is served: {outcome.text}")
@@ -78,7 +76,6 @@ def deployment(context: dg.AssetExecutionContext, run_settings: RunSettings) -> 
             "publication": outcome.word,
             "rule": RULE,
             "served": f"{served.model_name} version {served.model_version}",
-            "champion of the source": f"{champion.model_name} version {champion.model_version}",
             "features": served.feature_version,
             "bundle": dg.MetadataValue.path(served.bundle_directory(settings)),
             "published_at": served.published_at,
@@ -163,9 +160,10 @@ def predictions() -> dg.MaterializeResult[None]:
 
 
 @dg.asset(key=layers.CANARY, deps=[layers.PREDICTIONS], group_name="serving", kinds={"python"})
-def canary() -> dg.MaterializeResult[None]:
-    """The canary's step, compared with the champion: it moves on to a larger share, moves back, or stays."""
-    verdict = move_canary(Settings.from_environment(), by="dagster")
+def canary(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+    """The step of the source's canary, beside the champion: it moves on to a larger share, moves back, or stays."""
+    settings = Settings.from_environment()
+    verdict = move_canary(settings, run_settings.active_source(settings), by="dagster")
     evidence = verdict.evidence
     return dg.MaterializeResult(
         metadata={
@@ -191,15 +189,16 @@ def canary() -> dg.MaterializeResult[None]:
 
 
 @dg.asset(key=layers.APPROVED_VERSION, deps=[layers.REGISTERED_MODEL], group_name="serving", kinds={"python"})
-def approved_version() -> dg.MaterializeResult[None]:
-    """The version that a person approved over HTTP, served after its gates are checked again."""
-    served = promote_approved(Settings.from_environment())
+def approved_version(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+    """The source's version that a person approved over HTTP, served after its gates are checked again."""
+    settings = Settings.from_environment()
+    served = promote_approved(settings, run_settings.active_source(settings))
     if served is None:
         return dg.MaterializeResult(metadata={"summary": "no approval waits to be followed"})
     return dg.MaterializeResult(
         metadata={
             "summary": f"{served.model_name} version {served.model_version}, approved by {served.published_by}",
-            "bundle": dg.MetadataValue.path(served.bundle_directory(Settings.from_environment())),
+            "bundle": dg.MetadataValue.path(served.bundle_directory(settings)),
         }
     )
 

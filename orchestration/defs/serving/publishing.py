@@ -11,7 +11,6 @@ from ml.judging.evaluation import CHAMPION, Evaluation
 from ml.judging.gate_limits import limits_of
 from ml.judging.publication import RULE, Publication, Rival, decide
 from ml.registry.approval import find_approval, require_approved, require_passed, unserved_approval
-from ml.registry.deployment import read_deployment
 from ml.registry.registered_version import get_version, load_registered
 from ml.rollout.challenge import challenge
 from ml.rollout.promotion import promote, promote_approved
@@ -35,22 +34,19 @@ class Outcome:
     text: str
 
 
-def publish_candidate(
-    settings: Settings, source: str, *, mode: PublishMode | None, reason: str, by: str, takes_over: bool
-) -> Outcome:
+def publish_candidate(settings: Settings, source: str, *, mode: PublishMode | None, reason: str, by: str) -> Outcome:
     """Decide about the source's candidate by :mod:`ml.judging.publication`, act on it, and record the outcome.
 
     ``mode``: None for the lender's or the platform's default. ``by``: the person who started the run, or empty. Leaves
-    unchanged: a former champion or challenger, a version that waits for approval or was approved for a manual roll-out,
-    and one of another lender than the served one, unless the run ``takes_over``. Raises NotFoundError if the candidate
-    is not registered yet.
+    unchanged: a former champion or challenger, and a version that waits for approval or was approved for a manual
+    roll-out. Raises NotFoundError if the candidate is not registered yet.
     """
     directory = current_candidate(settings, source)
     registration = directory.read_registration()
     if registration is None:
         raise NotFoundError("the candidate is not registered yet: materialise model/registered_model first")
     run = _Run(settings, source, directory, registration["model_name"], int(registration["model_version"]), by)
-    outcome = run.left_alone(takes_over=takes_over) or run.follow(mode, reason)
+    outcome = run.left_alone() or run.follow(mode, reason)
     directory.write_publication({"word": outcome.word, "text": outcome.text, "rule": RULE})
     return outcome
 
@@ -70,25 +66,18 @@ class _Run:
 
     @property
     def promotion(self) -> str:
-        return f"`loanlake model promote {self.version} --source {self.source} --reason …`"
+        return f"`loanlake model promote {self.version} --lender {self.source} --reason …`"
 
-    def left_alone(self, *, takes_over: bool) -> Outcome | None:
+    def left_alone(self) -> Outcome | None:
         """Why nothing is decided, or None."""
-        if was_in_service(self.settings, self.name, self.version):
+        if was_in_service(self.settings, self.source, self.name, self.version):
             return Outcome("unchanged", "nothing new to publish")
-        approval = find_approval(self.settings, self.name, self.version)
+        approval = find_approval(self.settings, get_version(self.settings, self.source, self.version))
         if approval is not None and not approval.serve:
             return Outcome(
                 "waiting",
                 f"{self.title} was approved, to be rolled out by hand: "
-                f"`loanlake canary start {self.version} --reason …`",
-            )
-        served = read_deployment(self.settings)
-        if not takes_over and served is not None and served.source != self.source:
-            return Outcome(
-                "waiting",
-                f"{self.title} passed its gates, and another lender's model is served: "
-                f"{self.promotion} takes its place",
+                f"`loanlake canary start {self.version} --lender {self.source} --reason …`",
             )
         return None
 
@@ -100,9 +89,9 @@ class _Run:
             require_approved(self.settings, found)
         except ApprovalMissing as missing:
             return Outcome("waiting", str(missing))
-        approval = unserved_approval(self.settings)
+        approval = unserved_approval(self.settings, self.source)
         if approval is not None and approval.is_of(self.name, self.version):
-            promote_approved(self.settings)
+            promote_approved(self.settings, self.source)
             return Outcome("published", f"published now, {approval.why}")
         wanted = self._wanted(mode, reason)
         decided = decide(
@@ -137,22 +126,19 @@ class _Run:
             comparison = evaluation.comparisons[CHAMPION]
         else:  # it was trained beside another champion, or none
             comparison = compare_with_champion(self.settings, self.directory)
-        lineage = load_registered(self.settings, champion.model_name, champion.model_version).lineage
+        lineage = load_registered(self.settings, self.source, champion.model_version).lineage
         return Rival(champion.model_version, lineage, comparison)
 
     def _publish(self, decided: Publication, *, by: str) -> Outcome:
-        before = read_deployment(self.settings)
         promote(self.settings, self.version, source=self.source, by=by, why=decided.why)
-        is_other = before is not None and before.source != self.source
-        instead = f" instead of {before.model_name}" if before is not None and is_other else ""
-        return Outcome("published", f"published now{instead}, {decided.why}")
+        return Outcome("published", f"published now, {decided.why}")
 
     def _try_in_shadow(self, decided: Publication, *, by: str) -> Outcome:
-        served = read_deployment(self.settings)
-        if served is None or served.source != self.source or served.challenger is not None:
-            beside = "a challenger runs already" if served and served.challenger else "its lender is not served"
+        served = champion_of(self.settings, self.source)
+        if served is None or served.challenger is not None:
+            beside = "a challenger runs already" if served else "its lender is not served"
             return Outcome("waiting", f"{self.title} waits, {decided.why}, and {beside}; {self.promotion} serves it")
-        challenge(self.settings, self.version, by=by, why=decided.why)
+        challenge(self.settings, self.version, source=self.source, by=by, why=decided.why)
         return Outcome(
             "in shadow",
             f"{self.title} began as challenger in shadow, {decided.why}; compare the two in monitoring.swap_set, "

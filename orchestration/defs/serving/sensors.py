@@ -1,5 +1,7 @@
 """Move waiting decisions from the API's log to the lake within a minute; move canaries; serve approved versions."""
 
+from collections.abc import Callable, Iterator
+
 import dagster as dg
 
 from ml.registry.approval import unserved_approval
@@ -7,10 +9,10 @@ from ml.rollout.canary import judge_canary
 from orchestration.defs.pipeline.jobs import ingest_decisions, move_canary, publish_approved
 from orchestration.lib.retries import MOST_TRIES, failed_runs, why_not_now
 from warehouse.decision_log import count_pending
-from warehouse.errors import LakeError, LoanlakeError, NotFoundError
+from warehouse.errors import LoanlakeError, NotFoundError
 from warehouse.settings import Settings
 
-_APPROVAL_TAG = "loanlake/approval"
+_APPROVAL_TAG, _LENDER_TAG = "loanlake/approval", "loanlake/source"
 
 
 @dg.sensor(job=ingest_decisions, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -24,43 +26,73 @@ def decisions_to_ingest(context: dg.SensorEvaluationContext) -> dg.RunRequest | 
 
 
 @dg.sensor(job=move_canary, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
-def canary_to_move(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Start a run when the canary's results require a move; otherwise report what it waits for.
+def canary_to_move(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Start a run for each lender whose canary must move; otherwise report what each waits for.
 
     There is no run key: a run that failed, or found changed figures, would use it up, and a canary that must go back
     would continue to answer.
     """
+    yield from _of_each_lender(context, _canary_move, else_why="no canary is running")
+
+
+def _canary_move(instance: dg.DagsterInstance, settings: Settings, lender: str) -> dg.RunRequest | dg.SkipReason | None:
     try:
-        verdict = judge_canary(Settings.from_environment())
+        verdict = judge_canary(settings, lender)
     except NotFoundError:
-        return dg.SkipReason("no canary is running")
-    except LakeError as error:
-        return dg.SkipReason(f"the canary cannot be judged: {error}")
+        return None
+    except LoanlakeError as error:
+        return dg.SkipReason(f"the canary of {lender} cannot be judged: {error}")
     if verdict.move == "wait":
         return dg.SkipReason(f"{verdict.canary.name}: {verdict.why}")
-    why_not = why_not_now(context.instance, move_canary.name)
+    why_not = why_not_now(instance, move_canary.name, {_LENDER_TAG: lender})
     if why_not:
         return dg.SkipReason(f"{verdict.canary.name}, {verdict.why}; {why_not}")
-    return dg.RunRequest(tags={"loanlake/reason": verdict.why})
+    return _run_for(lender, {"loanlake/reason": verdict.why})
 
 
 @dg.sensor(job=publish_approved, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
-def version_approved(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Start a run for an approval that came over HTTP; retry a failed one twice, because the lake may be busy."""
+def version_approved(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Start a run for each lender's approval that came over HTTP; retry a failed one twice: the lake may be busy."""
+    yield from _of_each_lender(context, _approved, else_why="no approval waits to be followed")
+
+
+def _approved(instance: dg.DagsterInstance, settings: Settings, lender: str) -> dg.RunRequest | dg.SkipReason | None:
     try:
-        approval = unserved_approval(Settings.from_environment())
+        approval = unserved_approval(settings, lender)
     except LoanlakeError as error:
-        return dg.SkipReason(f"approvals cannot be read: {error}")
+        return dg.SkipReason(f"approvals of {lender} cannot be read: {error}")
     if approval is None:
-        return dg.SkipReason("no approval waits to be followed")
+        return None
     version = f"{approval.model_name} version {approval.model_version}"
     tags = {_APPROVAL_TAG: f"{version}, {approval.at}"}
-    if failed_runs(context.instance, publish_approved.name, tags) >= MOST_TRIES:
+    if failed_runs(instance, publish_approved.name, tags) >= MOST_TRIES:
         return dg.SkipReason(
-            f"{version} could not be served {MOST_TRIES} times: its runs say why; "
-            f"`loanlake model promote {approval.model_version} --reason …` tries again"
+            f"{version} could not be served {MOST_TRIES} times: its runs say why; `loanlake model promote "
+            f"{approval.model_version} --lender {lender} --reason …` tries again"
         )
-    why_not = why_not_now(context.instance, publish_approved.name)
+    why_not = why_not_now(instance, publish_approved.name, {_LENDER_TAG: lender})
     if why_not:
         return dg.SkipReason(f"{version} is approved; {why_not}")
-    return dg.RunRequest(tags={**tags, "loanlake/reason": f"approved by {approval.by}"})
+    return _run_for(lender, {**tags, "loanlake/reason": f"approved by {approval.by}"})
+
+
+def _of_each_lender(
+    context: dg.SensorEvaluationContext,
+    look: Callable[[dg.DagsterInstance, Settings, str], dg.RunRequest | dg.SkipReason | None],
+    *,
+    else_why: str,
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """The runs of all lenders, or one reason why there is none, which is all that Dagster takes."""
+    settings = Settings.from_environment()
+    looked = [look(context.instance, settings, lender) for lender in settings.recorded_lenders()]
+    requests = [found for found in looked if isinstance(found, dg.RunRequest)]
+    reasons = [found.skip_message or "" for found in looked if isinstance(found, dg.SkipReason)]
+    if requests:
+        yield from requests
+    else:
+        yield dg.SkipReason("; ".join(reasons) or else_why)
+
+
+def _run_for(lender: str, tags: dict[str, str]) -> dg.RunRequest:
+    config = {"resources": {"run_settings": {"config": {"source": lender}}}}
+    return dg.RunRequest(run_config=config, tags={**tags, _LENDER_TAG: lender})

@@ -159,7 +159,7 @@ def champion_scores(settings: Settings, rows: TrainingSet) -> ChampionScores | N
     champion = champion_of(settings, rows.source)
     if champion is None:
         return None
-    scorer = Scorer(load_registered(settings, champion.model_name, champion.model_version))
+    scorer = Scorer(load_registered(settings, champion.source, champion.model_version))
     with connect(settings) as con:
         test_rows = rows_seen_by(con, rows, "test", feature_version=scorer.contract.version)
     matrix = scorer.bundle.design_matrix.encode(test_rows)

@@ -29,11 +29,11 @@ ENTRY = {
 @pytest.fixture
 def said(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Run a command on version 3, which is served, and return what it says."""
-    home.deployment.parent.mkdir(parents=True, exist_ok=True)
-    home.deployment.write_text(json.dumps(ENTRY))
+    home.deployment("bank").parent.mkdir(parents=True, exist_ok=True)
+    home.deployment("bank").write_text(json.dumps(ENTRY))
 
     def served(settings: Settings, version: int, **_: object) -> Deployment | None:
-        return read_deployment(settings)
+        return read_deployment(settings, "bank")
 
     def approved(settings: Settings, version: int, *, reason: str, by: str, **_: object) -> Approval:
         return Approval("bank", "default_risk_bank", version, (), reason, by, "2024-01-03T00:00:00.000+00:00")

@@ -44,9 +44,9 @@ def in_service(home: Settings) -> Callable[..., Deployment]:
             "published_at": "2024-01-02T03:04:05.000+00:00",
             "published_by": "test",
         }
-        home.deployment.parent.mkdir(parents=True, exist_ok=True)
-        home.deployment.write_text(json.dumps({**entry, "previous": None}))
-        with home.deployment_history.open("a") as history:
+        home.deployment(source).parent.mkdir(parents=True, exist_ok=True)
+        home.deployment(source).write_text(json.dumps({**entry, "previous": None}))
+        with home.deployment_history(source).open("a") as history:
             history.write(json.dumps({"action": "publish", "at": entry["published_at"], "by": "tests", **entry}) + "\n")
         return msgspec.convert({**entry, "previous": None}, Deployment)
 

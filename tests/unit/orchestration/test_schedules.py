@@ -29,7 +29,6 @@ def test_every_lender_with_a_model_has_a_run_of_its_own(
 
     sources = [request.run_config["resources"]["run_settings"]["config"]["source"] for request in found]
     assert sources == ["bank", "union"]
-    assert not any("takes_over" in request.run_config["resources"]["run_settings"]["config"] for request in found)
     assert [request.tags["loanlake/source"] for request in found] == sources
     assert len({request.run_key for request in found}) == 2, "of requests without a key Dagster takes the first alone"
 
@@ -53,7 +52,7 @@ def test_a_lender_that_is_set_has_its_run_before_it_has_a_model(
     home: Settings, in_service: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_service(source="bank")
-    monkeypatch.setenv("LOANLAKE_SOURCE", "union")
+    monkeypatch.setenv("LOANLAKE_DEFAULT_LENDER", "union")
 
     assert [request.run_key for request in requests(daily_refresh)] == ["bank", "union"]
 

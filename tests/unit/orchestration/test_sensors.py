@@ -126,7 +126,7 @@ def test_a_canary_starts_a_run_only_when_its_step_calls_for_a_move(
     canary = Challenger(
         "canary", 0.1, replace(champion, model_version=4), CanaryPlan(), "2024-06-01T00:00:00.000+00:00"
     )
-    home.deployment.write_text(json.dumps(asdict(replace(champion, challenger=canary))))
+    home.deployment("bank").write_text(json.dumps(asdict(replace(champion, challenger=canary))))
     with writer("test", home):
         pass
 
@@ -142,7 +142,9 @@ def test_a_canary_starts_a_run_only_when_its_step_calls_for_a_move(
             "timestamp '2024-06-02' as ingested_at from range(400)"
         )
     (first,), _ = tick(canary_to_move, instance)
-    run = dg.DagsterRun(job_name="move_canary", run_id="r-1", status=dg.DagsterRunStatus.STARTED)
+    run = dg.DagsterRun(
+        job_name="move_canary", run_id="r-1", status=dg.DagsterRunStatus.STARTED, tags={"loanlake/source": "bank"}
+    )
     instance.add_run(run)
     on_its_way = tick(canary_to_move, instance)
     instance.report_run_failed(run)
@@ -362,7 +364,7 @@ def test_a_lake_that_cannot_be_read_starts_no_training_and_says_so(
     requests, said = tick(sensor, instance)
 
     assert requests == []
-    assert said.startswith("what was measured cannot be read: the lake's catalog cannot be opened: ")
+    assert said.startswith("what was measured of bank cannot be read: the lake's catalog cannot be opened: ")
 
 
 def test_an_approval_starts_a_run_until_what_it_approved_is_served(
@@ -381,6 +383,21 @@ def test_an_approval_starts_a_run_until_what_it_approved_is_served(
     assert nothing == served == ([], "no approval waits to be followed")
     assert on_its_way == ([], "default_risk_bank version 4 is approved; a run is on its way")
     assert request.tags["loanlake/reason"] == "approved by key 1"
+
+
+def test_each_lenders_approval_starts_a_run_of_its_own(home: Settings, instance: dg.DagsterInstance) -> None:
+    """A damaged file of one lender must not keep another's approval from being followed."""
+    approve_once(home, registered_version(version=4), reason="minutes", by="key 1")
+    approve_once(
+        home, registered_version(source="union", name="default_risk_union", version=2), reason="minutes", by="key 1"
+    )
+    home.approvals("damaged").parent.mkdir()
+    home.approvals("damaged").write_text("{\n")
+
+    found, _ = tick(version_approved, instance)
+
+    sources = [request.run_config["resources"]["run_settings"]["config"]["source"] for request in found]
+    assert sources == [request.tags["loanlake/source"] for request in found] == ["bank", "union"]
 
 
 def test_an_approval_that_could_not_be_followed_is_tried_three_times(
@@ -406,20 +423,20 @@ def test_an_approval_that_could_not_be_followed_is_tried_three_times(
 
 
 def test_approvals_that_cannot_be_read_start_no_run(home: Settings, instance: dg.DagsterInstance) -> None:
-    home.approvals.parent.mkdir(parents=True)
-    home.approvals.write_text("{\n")
+    home.approvals("simulated").parent.mkdir(parents=True)
+    home.approvals("simulated").write_text("{\n")
 
     requests, said = tick(version_approved, instance)
 
     assert requests == []
-    assert said.startswith("approvals cannot be read: ")
+    assert said.startswith("approvals of simulated cannot be read: ")
 
 
 def test_batches_that_wait_start_a_run_each_two_at_a_time(home: Settings, instance: dg.DagsterInstance) -> None:
     states = BatchStates(home)
     assert tick(batches_to_score, instance) == ([], "no batch waits")
     for batch_id in ("b-1", "b-2", "b-3"):
-        states.add(batch_id, BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+        states.add(batch_id, BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
 
     requests, _ = tick(batches_to_score, instance)
 
@@ -431,7 +448,7 @@ def test_batches_that_wait_start_a_run_each_two_at_a_time(home: Settings, instan
 def test_a_batch_whose_run_never_began_waits_for_the_next(home: Settings, instance: dg.DagsterInstance) -> None:
     """A loaded machine could not start the run in time: that is not the batch's fault."""
     states = BatchStates(home)
-    states.add("b-1", BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+    states.add("b-1", BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
     run = instance.create_run_for_job(
         dg.JobDefinition(name="score_batch", graph_def=_nothing), tags={BATCH_TAG: "b-1/1"}
     )
@@ -452,7 +469,7 @@ def test_a_batch_whose_run_never_began_waits_for_the_next(home: Settings, instan
 
 def test_a_batch_whose_run_was_cancelled_before_it_began_fails(home: Settings, instance: dg.DagsterInstance) -> None:
     states = BatchStates(home)
-    states.add("b-1", BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+    states.add("b-1", BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
     run = instance.create_run_for_job(
         dg.JobDefinition(name="score_batch", graph_def=_nothing), tags={BATCH_TAG: "b-1/1"}
     )
@@ -468,7 +485,7 @@ def test_a_batch_whose_run_was_cancelled_before_it_began_fails(home: Settings, i
 
 def test_a_batch_whose_process_is_gone_fails(home: Settings, instance: dg.DagsterInstance) -> None:
     states = BatchStates(home)
-    states.add("b-1", BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+    states.add("b-1", BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
     states.claim("b-1", "run-1")
 
     with BatchFiles(home, "b-1").turn():
@@ -485,13 +502,13 @@ def test_runs_that_were_killed_with_all_of_dagster_take_no_place(home: Settings,
     """They stand as started: two of them stopped all batches until somebody ended them by hand."""
     states = BatchStates(home)
     for batch_id in ("b-1", "b-2"):
-        states.add(batch_id, BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+        states.add(batch_id, BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
         states.claim(batch_id, f"run of {batch_id}")
         run = dg.DagsterRun(
             job_name="score_batch", status=dg.DagsterRunStatus.STARTED, tags={BATCH_TAG: f"{batch_id}/1"}
         )
         instance.add_run(run)
-    states.add("b-3", BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+    states.add("b-3", BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
 
     requests, _ = tick(batches_to_score, instance)
 
@@ -502,7 +519,7 @@ def test_runs_that_were_killed_with_all_of_dagster_take_no_place(home: Settings,
 def test_batches_that_are_scored_or_have_a_run_take_a_place(home: Settings, instance: dg.DagsterInstance) -> None:
     states = BatchStates(home)
     for batch_id in ("b-1", "b-2", "b-3"):
-        states.add(batch_id, BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+        states.add(batch_id, BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
     states.claim("b-1", "run-1")
     instance.create_run_for_job(dg.JobDefinition(name="score_batch", graph_def=_nothing), tags={BATCH_TAG: "b-2/1"})
 

@@ -43,14 +43,14 @@ def test_what_waits_for_approval_leaves_the_champion_in_service(
 
     result = publish()
 
-    served = read_deployment(home)
+    served = read_deployment(home, "bank")
     [materialized] = result.asset_materializations_for_node("serving__deployment")
     assert result.success
     assert served is not None
     assert served.model_version == 3
     summary = str(materialized.metadata["summary"].value)
     assert summary.startswith(f"{NAME} version 3, {NAME} version 4 waits for approval")
-    assert "`loanlake model approve 4 --source bank --reason" in summary
+    assert "`loanlake model approve 4 --lender bank --reason" in summary
 
 
 @pytest.mark.usefixtures("candidate")
@@ -64,26 +64,7 @@ def test_what_was_approved_to_be_rolled_out_by_hand_is_not_published(
 
     [materialized] = result.asset_materializations_for_node("serving__deployment")
     assert "version 4 was approved, to be rolled out by hand" in str(materialized.metadata["summary"].value)
-    assert read_deployment(home).model_version == 3
-
-
-@pytest.mark.usefixtures("candidate")
-def test_what_a_sensor_trained_does_not_take_another_lenders_place(
-    home: Settings, in_service: Callable[..., Deployment]
-) -> None:
-    """Of two lenders the one whose model drifted was served from then on."""
-    in_service(3)
-    in_service(7, source="union")
-
-    result = publish()
-
-    [materialized] = result.asset_materializations_for_node("serving__deployment")
-    served = read_deployment(home)
-    assert served is not None
-    assert (served.source, served.model_version) == ("union", 7)
-    assert "passed its gates, and another lender's model is served: `loanlake model promote 4 --source bank" in str(
-        materialized.metadata["summary"].value
-    )
+    assert read_deployment(home, "bank").model_version == 3
 
 
 @pytest.mark.usefixtures("candidate")
@@ -92,7 +73,7 @@ def test_a_first_model_that_waits_for_approval_stops_the_run_and_says_so(home: S
 
     [failed] = [event for event in result.all_events if event.is_step_failure]
     assert "waits for approval (LOANLAKE_APPROVAL=required)" in str(failed.step_failure_data.user_failure_data)
-    assert read_deployment(home) is None
+    assert read_deployment(home, "bank") is None
 
 
 def test_a_refresh_of_a_lender_without_a_model_scores_nothing_and_says_so(home: Settings) -> None:
@@ -115,7 +96,7 @@ def test_a_run_that_only_registers_a_first_model_succeeds_and_serves_nothing(
 
     assert result.success
     assert result.asset_materializations_for_node("serving__deployment") == []
-    assert read_deployment(home) is None
+    assert read_deployment(home, "bank") is None
     found = current_candidate(home, "bank").read_publication()
     assert found is not None
     assert "version 4 waits, since this run only registers" in found["text"]
@@ -132,7 +113,3 @@ def test_a_run_that_only_registers_a_first_model_succeeds_and_serves_nothing(
 def test_settings_of_a_run_that_cannot_be_are_refused(settings: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RunSettings(**settings)
-
-
-def test_a_run_takes_no_other_lenders_place_unless_it_is_asked_to() -> None:
-    assert RunSettings().takes_over is False

@@ -229,7 +229,9 @@ def test_metrics_count_by_route_and_never_by_path(own_client: Client) -> None:
     text = own_client.get("/metrics").text
 
     assert 'loanlake_http_requests_total{method="POST",route="/v1/scores",status="200"} 1.0' in text
-    assert 'decision="approve",model="default_risk_simulated",role="champion",version="1"} 1.0' in text
+    assert (
+        'decision="approve",lender="simulated",model="default_risk_simulated",role="champion",version="1"} 1.0' in text
+    )
     assert 'loanlake_http_requests_total{method="GET",route="unmatched",status="404"} 1.0' in text
     assert "some-id" not in text
     assert "wp-admin" not in text
@@ -284,7 +286,7 @@ def test_every_error_of_the_description_is_a_problem_with_a_true_example(client:
         ("GET", "/v1/decisions/nothing", 404, {}),
         ("GET", "/v1/batches/nothing", 404, {}),
         ("POST", "/v1/batches/nothing/cancel", 404, {}),
-        ("GET", "/v1/models?source=nothing", 404, {}),
+        ("GET", "/v1/lenders/nothing/models", 404, {}),
         ("GET", "/v1/decisions?limt=1", 400, {}),
         ("POST", "/v1/scores", 400, {"Content-Type": "application/json"}),
         ("POST", "/v1/scores", 415, {"Content-Type": "text/plain"}),
@@ -295,7 +297,8 @@ def test_what_the_description_shows_of_an_error_is_what_is_answered(
     client: Client, method: str, path: str, status: int, headers: dict[str, str]
 ) -> None:
     document = client.get("/schema/openapi.json").json()
-    template = path.partition("?")[0].replace("nothing", "{decision_id}" if "decisions" in path else "{batch_id}")
+    names = {"decisions": "{decision_id}", "batches": "{batch_id}", "lenders": "{lender}"}
+    template = path.partition("?")[0].replace("nothing", names.get(path.split("/")[2].partition("?")[0], ""))
     described = document["paths"][template][method.lower()]["responses"][str(status)]["content"]
     [example] = [each["value"] for each in described["application/problem+json"]["examples"].values()]
 
@@ -384,7 +387,7 @@ def test_a_new_deployment_is_served_without_a_restart(own_home: ServingHome, own
     before = own_client.post("/v1/scores", json=RISKY).json()
     publish_model(own_home.settings, version=2, seed=11)
 
-    until_ready_says(own_client, lambda answer: answer["model"]["version"] == 2)
+    until_ready_says(own_client, lambda answer: answer["lenders"]["simulated"]["model"]["version"] == 2)
 
     after = own_client.post("/v1/scores", json=RISKY).json()
     assert (before["model"]["version"], after["model"]["version"]) == (1, 2)

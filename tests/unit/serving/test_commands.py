@@ -23,10 +23,11 @@ def test_only_the_key_goes_to_standard_output(home: Settings) -> None:
 
 
 def test_scopes_and_expiry_can_be_chosen(home: Settings) -> None:
-    CliRunner().invoke(create_key, ["demo", "--scope", "score", "--scope", "metrics", "--expires-days", "30"])
+    bound = ["--lender", "cards", "--lender", "cars"]
+    CliRunner().invoke(create_key, ["demo", "--scope", "score", "--scope", "metrics", "--expires-days", "30", *bound])
 
     (found,) = KeyStore(home.keys).all()
-    assert found.scopes == {"score", "metrics"}
+    assert (found.scopes, found.lenders) == ({"score", "metrics"}, {"cards", "cars"})
     assert found.expires_at is not None
     assert (found.expires_at - found.created_at).days == 30
 
@@ -79,6 +80,7 @@ def test_a_key_that_does_not_exist_cannot_be_revoked(home: Settings) -> None:
     ("command", "arguments"),
     [
         (create_key, ["demo", "--scope", "root"]),
+        (create_key, ["demo", "--lender", "my cards"]),
         (create_key, []),
         (create_key, ["demo", "--rate-limit", "0"]),
         (limit_key, ["x", "many"]),

@@ -116,11 +116,12 @@ def test_a_parameter_that_comes_twice_is_refused(client: Client) -> None:
     assert answer.json()["detail"] == "Send each query parameter once: limit"
 
 
-def test_an_unknown_source_is_not_an_empty_list(client: Client) -> None:
-    answer = client.get("/v1/models?source=simualted")
+@pytest.mark.parametrize("path", ["models", "decisions"])
+def test_an_unknown_lender_is_not_an_empty_list(client: Client, path: str) -> None:
+    answer = client.get(f"/v1/lenders/simualted/{path}")
 
     assert answer.status_code == 404
-    assert answer.json()["type"] == "urn:loanlake:problem:unknown-source"
+    assert answer.json()["type"] == "urn:loanlake:problem:unknown-lender"
 
 
 def test_batches_are_listed_for_their_caller(own_home: ServingHome) -> None:

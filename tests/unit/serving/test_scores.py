@@ -49,7 +49,7 @@ def problem(client: Client, body: Any, status: int, **headers: str) -> dict[str,
 
 
 def test_the_score_is_the_bundles_own_for_request_history_and_cohort(client: Client, shared_home: ServingHome) -> None:
-    deployment = read_deployment(shared_home.settings)
+    deployment = read_deployment(shared_home.settings, "simulated")
     assert deployment is not None
     scorer = Scorer(load_bundle(deployment.bundle_directory(shared_home.settings)))
     decided_at = datetime(2022, 3, 1, 12, 0)
@@ -71,7 +71,11 @@ def test_the_score_is_the_bundles_own_for_request_history_and_cohort(client: Cli
     )
     assert answer["status"] == "scored"
     assert answer["features_as_of"] == "2022-01-01T00:00:00Z"
-    assert answer["model"] == {"name": "default_risk_simulated", "version": 1, "feature_version": "v1"}
+    assert answer["model"] == {
+        "name": "default_risk_simulated",
+        "version": 1,
+        "feature_version": "v1",
+    }
 
 
 def test_a_decline_owes_reasons_and_an_approval_none(client: Client) -> None:
@@ -99,7 +103,7 @@ def test_a_feature_outside_its_plausible_range_is_scored_with_a_warning(client: 
 
 def test_a_score_on_little_information_is_answered_with_a_warning(own_client: Client) -> None:
     """Two of three are missing; with a third given, one is."""
-    served: ServedDeployment = own_client.app.dependencies["deployments"].dependency().served()
+    served: ServedDeployment = own_client.app.dependencies["deployments"].dependency().served(None)
     vars(served.champion)["usually_known"] = (1, 4, 5)  # loan_to_income, income_verified, credit_age_months
     least = {name: APPLICATION[name] for name in ("application_id", "borrower_id", "requested_amount", "term_months")}
     least |= {"purpose": "car", "annual_income": 48_000.0}
@@ -114,7 +118,7 @@ def test_a_score_on_little_information_is_answered_with_a_warning(own_client: Cl
 
 def test_what_is_usually_known_is_made_of_the_request_alone(client: Client) -> None:
     """Neither the borrower's arrears nor the rate of the purpose, which training rows had too."""
-    served: ServedDeployment = client.app.dependencies["deployments"].dependency().served()
+    served: ServedDeployment = client.app.dependencies["deployments"].dependency().served(None)
 
     assert served.champion.usually_known == (0, 1, 2, 3, 4, 5)
 

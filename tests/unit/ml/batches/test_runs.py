@@ -20,7 +20,7 @@ def states(home: Settings, monkeypatch: pytest.MonkeyPatch) -> BatchStates:
     fill_lake(home, 1000)
     publish_model(home)
     states = BatchStates(home)
-    states.add("b-1", BatchRequest(table=TABLE), caller_id="caller", body_sha256="0" * 64)
+    states.add("b-1", BatchRequest(source="simulated", table=TABLE), caller_id="caller", body_sha256="0" * 64)
     return states
 
 

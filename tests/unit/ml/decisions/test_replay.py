@@ -161,7 +161,7 @@ def test_the_rollback_command_says_what_is_served(home, monkeypatch):
 
     assert result.exit_code == 0, result.output
     assert f"serving {MODEL_NAME} version 1" in result.output
-    change = read_history(home)[-1]
+    change = read_history(home, "simulated")[-1]
     assert (change.action, change.by, change.why) == ("rollback", "ann", "declines too many")
 
 
@@ -179,4 +179,4 @@ def test_what_is_served_is_not_changed_without_a_reason(home, monkeypatch, comma
 
     assert result.exit_code == 2, result.output
     assert "--reason" in result.output
-    assert len(read_history(home)) == 2
+    assert len(read_history(home, "simulated")) == 2

@@ -40,7 +40,7 @@ def register(monkeypatch):
 def test_where_approval_is_required_a_passed_version_waits_for_it(home, register):
     version, strict = register(), replace(home, approval_required=True)
     require_passed(strict, version)
-    with pytest.raises(ApprovalMissing, match=r"version 3 waits for approval .*`loanlake model approve 3 --sour"):
+    with pytest.raises(ApprovalMissing, match=r"version 3 waits for approval .*`loanlake model approve 3 --lender"):
         require_approved(strict, version)
     require_approved(home, version)
 
@@ -48,8 +48,8 @@ def test_where_approval_is_required_a_passed_version_waits_for_it(home, register
 
     require_approved(strict, version)
     assert (given.reason, given.by, given.overridden) == ("minutes of November", "someone", ())
-    assert find_approval(strict, version.name, 3) == given
-    assert find_approval(strict, version.name, 4) is None
+    assert find_approval(strict, version) == given
+    assert find_approval(strict, replace(version, version=4)) is None
 
 
 def test_a_refusal_stands_until_it_is_overridden_by_name(home, register):
@@ -62,7 +62,7 @@ def test_a_refusal_stands_until_it_is_overridden_by_name(home, register):
     approve(home, 3, source="bank", reason="shock", overrides=["auc_reaches_floor", "test_months"], by="someone")
 
     require_passed(home, version)
-    assert [entry.overridden for entry in read_approvals(home)] == [("auc_reaches_floor", "test_months")]
+    assert [entry.overridden for entry in read_approvals(home, "bank")] == [("auc_reaches_floor", "test_months")]
 
 
 @pytest.mark.parametrize("gate", sorted(NEVER_OVERRIDDEN))
@@ -71,14 +71,16 @@ def test_parity_and_leakage_are_never_overridden(home, register, gate):
 
     with pytest.raises(GateRefusal, match=f"{gate} cannot be overridden: train another version"):
         approve(home, 3, source="bank", reason="please", overrides=[gate], by="someone")
-    assert read_approvals(home) == []
+    assert read_approvals(home, "bank") == []
 
 
 def test_an_approval_written_by_hand_overrides_no_parity(home, register):
     """The file is the operator's; the rule is not."""
     version = register("test_months")
     approve(home, 3, source="bank", reason="r", overrides=["test_months"], by="someone")
-    home.approvals.write_text(home.approvals.read_text().replace("test_months", LoggedFeaturesEqualRecomputed.name))
+    home.approvals("bank").write_text(
+        home.approvals("bank").read_text().replace("test_months", LoggedFeaturesEqualRecomputed.name)
+    )
 
     with pytest.raises(GateRefusal):
         require_passed(home, replace(version, refused_by=(LoggedFeaturesEqualRecomputed.name,)))
@@ -110,15 +112,15 @@ def test_an_approval_is_to_be_followed_until_something_was_put_in_service(home, 
     version = register(source=SOURCE, name=MODEL_NAME)
     publish_model(home, version=1)
     given, is_new = approve_once(home, version, reason="minutes", by="key 1")
-    waits = unserved_approval(home)
+    waits = unserved_approval(home, SOURCE)
 
     publish_model(home, version=3, seed=11)
-    served = unserved_approval(home)
-    rollback(home, by="someone")
+    served = unserved_approval(home, SOURCE)
+    rollback(home, SOURCE, by="someone")
 
     assert is_new
     assert waits == given
-    assert (served, unserved_approval(home)) == (None, None)
+    assert (served, unserved_approval(home, SOURCE)) == (None, None)
 
 
 def test_an_approval_that_stands_is_not_given_twice_but_one_that_was_overtaken_is(home, register):
@@ -130,20 +132,20 @@ def test_an_approval_that_stands_is_not_given_twice_but_one_that_was_overtaken_i
 
     assert again == (first[0], False)
     assert (later.reason, is_new) == ("three", True)
-    assert unserved_approval(home) == later
+    assert unserved_approval(home, SOURCE) == later
 
 
 def test_an_approval_that_leaves_the_roll_out_to_a_person_serves_nothing(home, register):
     version, strict = register(source=SOURCE, name=MODEL_NAME), replace(home, approval_required=True)
     first, again = (approve_once(strict, version, reason="a try", serve=False, by="key 1") for _ in range(2))
 
-    waits = unserved_approval(strict)
+    waits = unserved_approval(strict, SOURCE)
     at_once, is_new = approve_once(strict, version, reason="all", by="key 1")
 
     require_approved(strict, version)
     assert again == (first[0], False)
     assert (waits, is_new) == (None, True)
-    assert unserved_approval(strict) == at_once
+    assert unserved_approval(strict, SOURCE) == at_once
 
 
 def test_a_further_override_is_a_further_approval(home, register):
@@ -154,7 +156,7 @@ def test_a_further_override_is_a_further_approval(home, register):
 
     approve_once(home, version, reason="r", overrides=both, by="key 1")
 
-    assert len(read_approvals(home)) == 1
+    assert len(read_approvals(home, SOURCE)) == 1
 
 
 def test_every_approval_is_a_row_also_one_that_was_never_followed(home, register):
@@ -173,8 +175,8 @@ def test_every_approval_is_a_row_also_one_that_was_never_followed(home, register
 def test_a_line_that_is_no_approval_is_named(home, register):
     register()
     approve(home, 3, source="bank", reason="r", by="someone")
-    with home.approvals.open("a") as file:
+    with home.approvals("bank").open("a") as file:
         file.write('{"reason": "half"}\n')
 
     with pytest.raises(SettingError, match=r"approvals.jsonl:2 must hold one approval"):
-        read_approvals(home)
+        read_approvals(home, "bank")

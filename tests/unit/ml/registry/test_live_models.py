@@ -34,5 +34,5 @@ def test_a_version_on_trial_is_live(home: Settings) -> None:
 
 def test_a_home_without_models_has_none_live_and_gets_no_registry(home: Settings) -> None:
     assert live_models(home, retention=timedelta(0)) == []
-    assert read_deployment(home) is None
+    assert read_deployment(home, "simulated") is None
     assert not (home.home / "mlflow").exists()

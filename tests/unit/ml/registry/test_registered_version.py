@@ -38,7 +38,7 @@ def _replay(home: Settings) -> None:
 
 
 def _restart(home: Settings) -> None:
-    served = read_deployment(home)
+    served = read_deployment(home, SOURCE)
     assert served is not None
     assert served.previous is not None
     load_served_model(home, served.previous)
@@ -46,8 +46,8 @@ def _restart(home: Settings) -> None:
 
 DOORS: dict[str, Callable[[Settings], object]] = {
     "promote": lambda home: promote(home, 2, source=SOURCE, by="someone"),
-    "challenge": lambda home: challenge(home, 2, share=0.1, by="someone"),
-    "rollback": lambda home: rollback(home, by="someone"),
+    "challenge": lambda home: challenge(home, 2, source=SOURCE, share=0.1, by="someone"),
+    "rollback": lambda home: rollback(home, SOURCE, by="someone"),
     "replay": _replay,
     "a start of the API": _restart,
 }
@@ -63,16 +63,18 @@ def test_a_bundle_that_is_not_the_registered_one_passes_no_door(home: Settings, 
     with pytest.raises(BundleError, match=f"registered as {MODEL_NAME} version 2, of digest .* restore it"):
         DOORS[door](home)
 
-    assert read_deployment(home) == served
+    assert read_deployment(home, SOURCE) == served
 
 
 def test_a_version_that_is_not_recorded_is_not_served(home: Settings) -> None:
     publish_model(home, version=2)
     publish_model(home, version=1, seed=8)
-    (home.versions / f"{SOURCE}.json").unlink()
+    home.versions(SOURCE).unlink()
 
-    with pytest.raises(NotFoundError, match=f"{MODEL_NAME} version 2 must be recorded in .*restore the directory"):
-        rollback(home, by="someone")
+    with pytest.raises(
+        NotFoundError, match=f"version 2 of the model of {SOURCE} must be recorded in .*restore the file"
+    ):
+        rollback(home, SOURCE, by="someone")
 
 
 def test_a_number_that_is_taken_is_not_given_to_another_training(home: Settings) -> None:
@@ -83,7 +85,7 @@ def test_a_number_that_is_taken_is_not_given_to_another_training(home: Settings)
     with pytest.raises(BundleError, match="version 1 must be a new number: this home has registered another training"):
         keep_version(home, other, shared_bundle(seed=8))
 
-    assert load_registered(home, MODEL_NAME, 1).digest == shared_bundle().digest
+    assert load_registered(home, SOURCE, 1).digest == shared_bundle().digest
 
 
 def test_an_erasure_leaves_each_version_the_registered_one(home: Settings) -> None:
@@ -94,14 +96,14 @@ def test_an_erasure_leaves_each_version_the_registered_one(home: Settings) -> No
 
     erase_from_bundles(home, [person], rename=None)
 
-    after = load_registered(home, MODEL_NAME, 1).digest
+    after = load_registered(home, SOURCE, 1).digest
     assert after != before
     assert get_version(home, SOURCE, 1).digests == (before, after)
 
 
 def test_a_damaged_record_is_named(home: Settings) -> None:
     record_version(home, registered_version())
-    (home.versions / "bank.json").write_text("[{}]")
+    home.versions("bank").write_text("[{}]")
 
-    with pytest.raises(BundleError, match=r"bank\.json must hold the registered versions of a lender's model"):
+    with pytest.raises(BundleError, match=r"bank/versions\.json must hold the registered versions of a lender's model"):
         list_versions(home, "bank")

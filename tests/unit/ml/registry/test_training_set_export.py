@@ -96,9 +96,9 @@ def test_rows_that_are_not_those_of_the_lineage_leave_no_file(
     changed = pyarrow.compute.add(table["requested_amount"], 1e-9)
     pyarrow.parquet.write_table(table.set_column(amount, table.schema.field(amount), changed), path)
 
-    damaged = CliRunner().invoke(training_set, ["1", "--source", SOURCE, "--to", str(tmp_path / "rows.csv")])
+    damaged = CliRunner().invoke(training_set, ["1", "--lender", SOURCE, "--to", str(tmp_path / "rows.csv")])
     _adopt(home, path)
-    result = CliRunner().invoke(training_set, ["1", "--source", SOURCE, "--to", str(tmp_path / "rows.csv")])
+    result = CliRunner().invoke(training_set, ["1", "--lender", SOURCE, "--to", str(tmp_path / "rows.csv")])
 
     assert isinstance(damaged.exception, LakeError)
     assert isinstance(result.exception, TrainingSetError)
@@ -126,7 +126,7 @@ def test_the_command_says_which_rows_and_how_to_read_them(
 ) -> None:
     monkeypatch.setenv("LOANLAKE_HOME", str(trained_home.home))
 
-    result = CliRunner().invoke(training_set, ["1", "--source", SOURCE])
+    result = CliRunner().invoke(training_set, ["1", "--lender", SOURCE])
 
     assert result.exit_code == 0, result.output
     assert f"{MODEL_NAME} version 1 was trained and judged on 2,000 rows (train" in result.output

@@ -30,7 +30,7 @@ def start(home: Settings, plan: CanaryPlan = PLAN) -> None:
     start_challenge(
         home,
         register_model(home, shared_bundle(seed=8), version=2),
-        against=read_deployment(home),
+        against=read_deployment(home, SOURCE),
         share=None,
         plan=plan,
         by="someone",
@@ -66,9 +66,9 @@ def test_one_that_is_no_worse_goes_on_to_the_next_share(home):
     start(home, CanaryPlan(steps=(0.1, 0.5), dwell_minutes=0))
     answer(home)
 
-    verdict = move_canary(home, by="dagster")
+    verdict = move_canary(home, SOURCE, by="dagster")
 
-    challenger = read_deployment(home).challenger
+    challenger = read_deployment(home, SOURCE).challenger
     assert verdict.move == "on"
     assert [check.name for check in verdict.evidence.checks] == ["errors", "latency", "score PSI", "mean probability"]
     assert (challenger.mode, challenger.share) == ("canary", 0.5)
@@ -79,7 +79,7 @@ def test_a_new_step_is_judged_by_its_own_requests(home):
     start(home, CanaryPlan(steps=(0.1, 0.5), dwell_minutes=0))
     answer(home, minutes=-1)
 
-    verdict = judge_canary(home)
+    verdict = judge_canary(home, SOURCE)
 
     assert verdict.move == "wait"
     assert verdict.why == (
@@ -95,7 +95,7 @@ def test_after_its_last_step_it_is_promoted(home, monkeypatch):
     start(home, CanaryPlan(steps=(0.5,), dwell_minutes=0))
     answer(home)
 
-    move_canary(home, by="dagster")
+    move_canary(home, SOURCE, by="dagster")
 
     [(version, by)] = promoted
     assert (version, by["source"], by["by"]) == (2, SOURCE, "dagster")
@@ -108,14 +108,14 @@ def test_a_person_who_ends_it_while_it_is_moved_has_the_last_word(home, monkeypa
     """A promotion takes seconds before it is served: one went through although the trial had been ended meanwhile."""
 
     def promote_slowly(settings, version, *, source, **what):
-        end_challenge(settings, by="a person")
+        end_challenge(settings, SOURCE, by="a person")
         publish(settings, get_version(settings, source, version), **what)
 
-    def end_slowly(settings, **what):
-        end_challenge(settings, by="a person")
+    def end_slowly(settings, lender, **what):
+        end_challenge(settings, SOURCE, by="a person")
         third = register_model(home, shared_bundle(seed=9), version=3)
-        start_challenge(home, third, against=read_deployment(home), share=0.1, by="a person")
-        end_challenge(settings, **what)
+        start_challenge(home, third, against=read_deployment(home, SOURCE), share=0.1, by="a person")
+        end_challenge(settings, lender, **what)
 
     monkeypatch.setattr(canary_module, "promote", promote_slowly)
     monkeypatch.setattr(canary_module, "end_challenge", end_slowly)
@@ -123,9 +123,9 @@ def test_a_person_who_ends_it_while_it_is_moved_has_the_last_word(home, monkeypa
     answer(home, failed=failed)
 
     with pytest.raises(NotFoundError, match=r"version 2, answering 0\.5 .* changed while it was judged: .* runs now"):
-        move_canary(home, by="dagster")
+        move_canary(home, SOURCE, by="dagster")
 
-    served = read_deployment(home)
+    served = read_deployment(home, SOURCE)
     assert served.model_version == 1
     assert (served.challenger and served.challenger.deployment.model_version) == (None if move == "on" else 3)
 
@@ -143,12 +143,12 @@ def test_one_that_is_worse_in_any_respect_goes_back_though_its_step_is_not_over(
     start(home)
     answer(home, **worse)
 
-    verdict = move_canary(home, by="dagster")
+    verdict = move_canary(home, SOURCE, by="dagster")
 
     assert verdict.move == "back"
     assert named in verdict.why
-    assert read_deployment(home).challenger is None
-    assert read_deployment(home).model_version == 1
+    assert read_deployment(home, SOURCE).challenger is None
+    assert read_deployment(home, SOURCE).model_version == 1
 
 
 def test_one_that_fails_on_everything_goes_back(home):
@@ -158,7 +158,7 @@ def test_one_that_fails_on_everything_goes_back(home):
         con.execute("delete from serving.predictions where role = 'challenger'")
     answer(home, n=0, failed=400)
 
-    assert judge_canary(home).move == "back"
+    assert judge_canary(home, SOURCE).move == "back"
 
 
 def test_one_that_fails_on_most_as_the_champion_does_has_shown_nothing(home):
@@ -171,7 +171,7 @@ def test_one_that_fails_on_most_as_the_champion_does_has_shown_nothing(home):
             "from serving.scoring_failures"
         )
 
-    verdict = judge_canary(home)
+    verdict = judge_canary(home, SOURCE)
 
     assert [check.name for check in verdict.evidence.checks] == ["errors"]
     assert verdict.evidence.checks[0].is_kept
@@ -184,14 +184,14 @@ def test_a_lake_that_lacks_the_newer_tables_has_shown_nothing(home):
     with writer("test", home) as con:
         con.execute("drop table serving.scoring_failures")
 
-    assert judge_canary(home).move == "wait"
+    assert judge_canary(home, SOURCE).move == "wait"
 
 
 def test_a_step_lasts_its_time(home):
     start(home)
     answer(home)
 
-    early, later = judge_canary(home), judge_canary(home, at=after_dwell())
+    early, later = judge_canary(home, SOURCE), judge_canary(home, SOURCE, at=after_dwell())
 
     assert (early.move, later.move) == ("wait", "on")
     assert early.why.startswith("all is well; the step lasts ")
@@ -202,7 +202,7 @@ def test_what_is_not_settled_waits_however_long(home):
     start(home)
     answer(home, latency_ms="1.19 * (0.05 + u * 0.1)")
 
-    verdict = judge_canary(home, at=after_dwell())
+    verdict = judge_canary(home, SOURCE, at=after_dwell())
 
     assert verdict.move == "wait"
     assert verdict.why.startswith("not settled yet: latency +0.1")
@@ -211,7 +211,7 @@ def test_what_is_not_settled_waits_however_long(home):
 def test_every_move_is_a_row_with_who_why_and_the_figures(home):
     start(home, CanaryPlan(steps=(0.1, 0.5), dwell_minutes=0))
     answer(home, failed=2)
-    move_canary(home, by="dagster")
+    move_canary(home, SOURCE, by="dagster")
 
     assert (record_changes(home), record_changes(home)) == (3, 0)
     with connect(home) as con:
@@ -224,24 +224,24 @@ def test_every_move_is_a_row_with_who_why_and_the_figures(home):
         ("challenge", "someone", 1, 2, "canary", 0.1, False, None),
         ("advance", "dagster", 1, 2, "canary", 0.5, True, 2),
     ]
-    assert [change.action for change in read_history(home)] == ["publish", "challenge", "advance"]
+    assert [change.action for change in read_history(home, SOURCE)] == ["publish", "challenge", "advance"]
 
 
 def test_asking_for_the_canary_that_runs_does_not_begin_it_again(home):
     start(home)
-    running = read_deployment(home).challenger
+    running = read_deployment(home, SOURCE).challenger
 
     second = get_version(home, SOURCE, 2)
-    start_challenge(home, second, against=read_deployment(home), share=None, plan=PLAN, by="other")
+    start_challenge(home, second, against=read_deployment(home, SOURCE), share=None, plan=PLAN, by="other")
 
-    assert read_deployment(home).challenger == running
+    assert read_deployment(home, SOURCE).challenger == running
 
 
 def test_without_a_canary_there_is_nothing_to_judge(home):
     publish_model(home, version=1)
 
-    with pytest.raises(NotFoundError, match="no canary is running: `loanlake canary start VERSION`"):
-        judge_canary(home)
+    with pytest.raises(NotFoundError, match="no canary of simulated is running: `loanlake canary start VERSION`"):
+        judge_canary(home, SOURCE)
 
 
 @pytest.mark.parametrize("plan", [{"steps": ()}, {"steps": (0.5, 0.1)}, {"steps": (0.5, 1.0)}, {"min_decisions": 10}])

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("aliases")
 
 def challenge(home, version=2, *, share=None):
     registered = register_model(home, shared_bundle(seed=8), version=version)
-    return start_challenge(home, registered, against=read_deployment(home), share=share, by="someone")
+    return start_challenge(home, registered, against=read_deployment(home, "simulated"), share=share, by="someone")
 
 
 def test_a_challenger_is_served_beside_the_champion(home):
@@ -24,7 +24,7 @@ def test_a_challenger_is_served_beside_the_champion(home):
 
     challenge(home, share=0.25)
 
-    served = read_deployment(home)
+    served = read_deployment(home, "simulated")
     assert served.model_version == 1
     assert (served.challenger.mode, served.challenger.share) == ("ab", 0.25)
     assert served.challenger.deployment.bundle_directory(home) == home.bundles / MODEL_NAME / "2"
@@ -37,9 +37,9 @@ def test_the_history_tells_of_challenges_and_who_began_them(home):
     challenge(home)
     challenge(home, share=0.1)
     challenge(home, share=0.2)
-    end_challenge(home, by="someone else")
+    end_challenge(home, "simulated", by="someone else")
 
-    changes = read_history(home)
+    changes = read_history(home, "simulated")
 
     assert [(change.action, change.by) for change in changes] == [
         ("publish", "tests"),
@@ -60,7 +60,7 @@ def test_a_promotion_ends_the_challenge_and_a_rollback_does_not_begin_it_again(h
     challenge(home)
 
     promoted = publish_model(home, version=3)
-    back = rollback(home, by="someone")
+    back = rollback(home, "simulated", by="someone")
 
     assert promoted.challenger is None
     assert (back.model_version, back.challenger) == (1, None)
@@ -71,7 +71,7 @@ def test_a_rollback_ends_the_challenge_of_what_is_rolled_back(home):
     publish_model(home, version=3)
     challenge(home)
 
-    assert rollback(home, by="someone").challenger is None
+    assert rollback(home, "simulated", by="someone").challenger is None
 
 
 def test_publishing_the_champion_again_leaves_the_challenge_alone(home):
@@ -94,7 +94,7 @@ def test_a_share_is_a_share(home, share):
 
     with pytest.raises(SettingError, match=r"a share of the applicants within \(0, 1\)"):
         challenge(home, share=share)
-    assert read_deployment(home).challenger is None
+    assert read_deployment(home, "simulated").challenger is None
 
 
 def test_a_challenge_against_a_champion_that_is_gone_is_refused(home):
@@ -111,8 +111,8 @@ def test_a_challenge_against_a_champion_that_is_gone_is_refused(home):
 def test_ending_no_challenge_says_so(home):
     publish_model(home, version=1)
 
-    with pytest.raises(NotFoundError, match="no challenge is running"):
-        end_challenge(home, by="someone")
+    with pytest.raises(NotFoundError, match="no challenge of simulated is running"):
+        end_challenge(home, "simulated", by="someone")
 
 
 def test_the_command_names_the_fewest_decisions_of_a_step():

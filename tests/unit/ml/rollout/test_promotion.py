@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from ml.registry.approval import approve_once
-from ml.registry.deployment import read_deployment
+from ml.registry.deployment import read_deployment, read_history
 from ml.rollout import promotion
 from ml.rollout.promotion import promote, promote_approved, publish, rollback
 from tests.model_factory import MODEL_NAME, SOURCE, publish_model, register_model, shared_bundle
@@ -22,7 +22,7 @@ def test_publishing_what_is_served_changes_nothing(home):
     again = publish_model(home, version=1)
 
     assert again == first
-    assert len(home.deployment_history.read_text().splitlines()) == 1
+    assert len(home.deployment_history(SOURCE).read_text().splitlines()) == 1
 
 
 def test_a_model_whose_features_are_no_longer_built_is_not_promoted(home):
@@ -35,7 +35,7 @@ def test_a_model_whose_features_are_no_longer_built_is_not_promoted(home):
     with pytest.raises(ContractError, match=r"version 1 needs ftr_application v1, .* \(it has v2\): bring .*_v1.sql"):
         promote(home, 1, source=SOURCE, by="test")
 
-    assert read_deployment(home) is None
+    assert read_deployment(home, SOURCE) is None
 
 
 def test_an_approval_does_not_undo_a_rollback_that_came_while_it_was_followed(home, monkeypatch):
@@ -46,25 +46,39 @@ def test_an_approval_does_not_undo_a_rollback_that_came_while_it_was_followed(ho
     approve_once(home, approved, reason="minutes", by="key 1")
 
     def loaded(*_):
-        rollback(home, by="operator")
+        rollback(home, SOURCE, by="operator")
         return shared_bundle()
 
     monkeypatch.setattr(promotion, "load_built", loaded)
 
     with pytest.raises(NotFoundError, match=r"the approval of .* version 3 is not to be followed any more"):
-        promote_approved(home)
+        promote_approved(home, SOURCE)
 
-    assert read_deployment(home).model_version == 1
+    assert read_deployment(home, SOURCE).model_version == 1
 
 
 def test_rolling_back_serves_what_was_served_before(home, aliases):
     publish_model(home, version=1)
     publish_model(home, version=2, seed=8)
 
-    back = rollback(home, by="someone")
+    back = rollback(home, SOURCE, by="someone")
 
     assert (back.model_version, back.published_by) == (1, "someone")
-    assert read_deployment(home) == back
+    assert read_deployment(home, SOURCE) == back
+    assert aliases == [(MODEL_NAME, 1)]
+
+
+def test_a_rollback_leaves_another_lenders_model_in_service(home, aliases):
+    for source in (SOURCE, "cards"):
+        publish_model(home, version=1, source=source)
+        publish_model(home, version=2, seed=8, source=source)
+    cards = read_deployment(home, "cards")
+
+    rollback(home, SOURCE, by="someone")
+
+    assert read_deployment(home, SOURCE).model_version == 1
+    assert read_deployment(home, "cards") == cards
+    assert [change.action for change in read_history(home, "cards")] == ["publish", "publish"]
     assert aliases == [(MODEL_NAME, 1)]
 
 
@@ -72,16 +86,16 @@ def test_rolling_back_twice_goes_back_two(home):
     """Prevents a second rollback from bringing back the model that the first one took out of service."""
     for version in (1, 2, 3):
         publish_model(home, version=version)
-    rollback(home, by="someone")
+    rollback(home, SOURCE, by="someone")
 
-    assert rollback(home, by="someone").model_version == 1
+    assert rollback(home, SOURCE, by="someone").model_version == 1
     with pytest.raises(NotFoundError, match=f"now served is {MODEL_NAME} version 1"):
-        rollback(home, by="someone")
+        rollback(home, SOURCE, by="someone")
 
 
 def test_rolling_back_from_nothing_says_so(home):
     with pytest.raises(NotFoundError, match="now served is nothing"):
-        rollback(home, by="someone")
+        rollback(home, SOURCE, by="someone")
 
 
 def test_a_rollback_to_a_damaged_bundle_is_refused(home):
@@ -90,9 +104,9 @@ def test_a_rollback_to_a_damaged_bundle_is_refused(home):
     shutil.rmtree(first.bundle_directory(home))
 
     with pytest.raises(BundleError, match="is not a model bundle"):
-        rollback(home, by="someone")
+        rollback(home, SOURCE, by="someone")
 
-    assert read_deployment(home) == second
+    assert read_deployment(home, SOURCE) == second
 
 
 def test_a_rollback_happens_though_the_registry_fails(home, monkeypatch):
@@ -106,8 +120,8 @@ def test_a_rollback_happens_though_the_registry_fails(home, monkeypatch):
     monkeypatch.setattr("ml.registry.registry.set_champion", unreachable)
 
     with pytest.raises(ConnectionError):
-        rollback(home, by="someone")
-    assert read_deployment(home).model_version == 1
+        rollback(home, SOURCE, by="someone")
+    assert read_deployment(home, SOURCE).model_version == 1
 
 
 def test_the_chain_back_has_an_end(home, monkeypatch):
@@ -131,7 +145,7 @@ def test_two_publishers_lose_no_deployment(home):
     for thread in threads:
         thread.join()
 
-    chain, deployment = [], read_deployment(home)
+    chain, deployment = [], read_deployment(home, SOURCE)
     while deployment:
         chain.append(deployment.model_version)
         deployment = deployment.previous

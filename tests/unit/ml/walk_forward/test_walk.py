@@ -113,7 +113,7 @@ def test_nothing_that_the_home_serves_is_touched(history: History, walked: list[
 
     assert walked
     assert [history.rows(f"select count(*) from {table}") for table in tables] == [[(0,)]] * 4
-    assert not history.settings.deployment.exists()
+    assert not history.settings.deployment(SOURCE).exists()
     assert not history.settings.candidates.exists()
 
 

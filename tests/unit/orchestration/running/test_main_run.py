@@ -94,16 +94,11 @@ def test_a_version_of_the_project_may_be_named_either_way(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "by", "takes_over"),
-    [
-        ([], getpass.getuser(), False),
-        (["bank"], getpass.getuser(), True),
-        (["bank", "--no-take-over", "--by", "ann"], "ann", False),
-        (["--take-over"], getpass.getuser(), True),
-    ],
+    ("arguments", "by"),
+    [(["bank"], getpass.getuser()), (["bank", "--by", "ann"], "ann")],
 )
-def test_a_run_carries_who_asked_for_it_and_whether_it_may_replace_another_lender(
-    home: Settings, monkeypatch: pytest.MonkeyPatch, arguments: list[str], by: str, takes_over: bool
+def test_a_run_carries_who_asked_for_it(
+    home: Settings, monkeypatch: pytest.MonkeyPatch, arguments: list[str], by: str
 ) -> None:
     """What a person published stood in the history as done "by dagster"."""
     asked: dict[str, object] = {}
@@ -112,7 +107,7 @@ def test_a_run_carries_who_asked_for_it_and_whether_it_may_replace_another_lende
     result = CliRunner().invoke(run_command, arguments)
 
     assert result.exit_code == 0, result.output
-    assert (asked["by"], asked["takes_over"], asked["publish"]) == (by, takes_over, "")
+    assert (asked["source"], asked["by"], asked["publish"]) == ("bank", by, "")
 
 
 def test_always_needs_a_reason(home: Settings) -> None:

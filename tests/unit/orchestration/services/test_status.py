@@ -132,7 +132,7 @@ def test_a_run_that_has_not_started_is_said_to_be_so_once(home: Settings) -> Non
 def test_failed_batches_are_counted_with_the_reason_of_the_newest(home: Settings) -> None:
     states = BatchStates(home)
     for batch_id, reason in (("b-1", "the lake is gone"), ("b-2", "the champion takes other fields")):
-        batch = states.add(batch_id, BatchRequest(n_rows=1), caller_id="c", body_sha256="x")
+        batch = states.add(batch_id, BatchRequest(source=SOURCE, n_rows=1), caller_id="c", body_sha256="x")
         states.finish(batch, "failed", reason=reason)
 
     text = status_text(home, now=NOW)
@@ -206,7 +206,7 @@ def test_what_a_run_did_with_its_candidate_is_shown_while_it_is_so(
     set_current(home, SOURCE, directory)
     began = status_text(home)
 
-    end_challenge(home, by="tests", why="Declines too many")
+    end_challenge(home, SOURCE, by="tests", why="Declines too many")
 
     assert "version 2 began in shadow" in began
     assert "version 2 began in shadow" not in status_text(home)
@@ -214,7 +214,7 @@ def test_what_a_run_did_with_its_candidate_is_shown_while_it_is_so(
 
 def test_a_bundle_that_was_changed_is_not_said_to_be_served_as_any_other(home: Settings) -> None:
     publish_model(home)
-    served = read_deployment(home)
+    served = read_deployment(home, SOURCE)
     assert served is not None
     assert "does not take" not in status_text(home)
     policy = served.bundle_directory(home) / "policy.json"

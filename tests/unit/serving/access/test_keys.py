@@ -202,7 +202,9 @@ def _no_descriptor_left() -> Iterator[None]:
 
 
 def test_a_rotated_key_and_its_successor_overlap_as_one_caller(store: KeyStore, ring: KeyRing) -> None:
-    old = store.create("branch office", ["score"], expires_after=timedelta(days=30), rate_limit=500)
+    old = store.create(
+        "branch office", ["score"], expires_after=timedelta(days=30), rate_limit=500, lenders=["cars", "cards"]
+    )
 
     new = store.rotate(old.split("_")[1], overlap=timedelta(hours=1))
 
@@ -213,6 +215,7 @@ def test_a_rotated_key_and_its_successor_overlap_as_one_caller(store: KeyStore, 
     assert before.state(after.created_at + timedelta(minutes=61)) == "expired"
     assert after.expires_at == after.created_at + timedelta(days=30)
     assert (after.name, after.scopes, after.rate_limit) == (before.name, before.scopes, before.rate_limit)
+    assert after.lenders == before.lenders == {"cards", "cars"}
     assert after.caller_id == before.caller_id == before.key_id != after.key_id
 
 

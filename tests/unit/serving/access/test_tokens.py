@@ -64,6 +64,15 @@ def signed(algorithm: str = "RS256", header: dict[str, Any] | None = None, **cha
     return jwt.encode(claims, key, algorithm=algorithm, headers=named if header is None else header)
 
 
+@pytest.mark.parametrize(
+    ("claim", "lenders"),
+    [(None, None), ("cards cars", {"cards", "cars"}), (["cards"], {"cards"}), ("", set()), ({"cards": True}, set())],
+)
+def test_a_claim_binds_a_token_to_lenders(verifier: TokenVerifier, claim: object, lenders: set[str] | None) -> None:
+    """A claim that cannot be read must not open every lender."""
+    assert verifier.caller(signed(lenders=claim)).lenders == lenders
+
+
 def handmade(
     header: dict[str, Any], claims: dict[str, Any], signature: Callable[[bytes], bytes] = lambda _: b""
 ) -> str:

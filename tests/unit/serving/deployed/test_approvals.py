@@ -1,7 +1,6 @@
 """A key with the scope ``approve`` gives a person's word for a version; what cannot be approved is refused and told."""
 
 import json
-import shutil
 from dataclasses import replace
 from typing import Any
 
@@ -46,7 +45,7 @@ def test_an_approval_is_kept_with_who_and_why_and_not_given_twice(own_client: Cl
     first = own_client.post("/v1/models/2/approval", json=REASON)
     again = own_client.post("/v1/models/2/approval", json={"reason": "another"})
 
-    [kept] = read_approvals(own_home.settings)
+    [kept] = read_approvals(own_home.settings, SOURCE)
     [key] = KeyStore(own_home.settings.keys).all()
     assert (first.status_code, again.status_code) == (202, 200)
     assert (first.json()["state"], first.json()["next"][:7]) == ("approved", "Dagster")
@@ -76,7 +75,7 @@ def test_a_refusal_stands_until_it_is_overridden_by_name(own_client: Client, own
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:loanlake:problem:not-approvable")
     assert "was refused by calibration_error_is_small: Required at most 0.03" in refused.json()["detail"]
     assert (given.status_code, given.json()["approval"]["overridden"]) == (202, ["calibration_error_is_small"])
-    assert len(read_approvals(own_home.settings)) == 1
+    assert len(read_approvals(own_home.settings, SOURCE)) == 1
 
 
 @pytest.mark.parametrize(
@@ -90,7 +89,7 @@ def test_parity_and_what_was_archived_are_never_approved(
 
     assert response.status_code == 409
     assert detail in response.json()["detail"]
-    assert read_approvals(own_home.settings) == []
+    assert read_approvals(own_home.settings, SOURCE) == []
 
 
 @pytest.mark.parametrize(
@@ -109,14 +108,16 @@ def test_a_body_that_breaks_its_rules_is_told_all_of_them(
 
     assert response.status_code == 400
     assert [error["field"] for error in response.json()["errors"]] == fields
-    assert read_approvals(own_home.settings) == []
+    assert read_approvals(own_home.settings, SOURCE) == []
 
 
-@pytest.mark.parametrize("path", ["/v1/models/9/approval", "/v1/models/2/approval?source=another"])
-def test_a_version_that_is_not_registered_is_a_problem(own_client: Client, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "unknown"), [("/v1/models/9/approval", "version"), ("/v1/lenders/another/models/2/approval", "lender")]
+)
+def test_a_version_that_is_not_registered_is_a_problem(own_client: Client, path: str, unknown: str) -> None:
     response = own_client.post(path, json=REASON)
 
-    assert (response.status_code, response.json()["type"]) == (404, "urn:loanlake:problem:unknown-version")
+    assert (response.status_code, response.json()["type"]) == (404, f"urn:loanlake:problem:unknown-{unknown}")
 
 
 def test_an_approval_of_what_is_served_leads_to_nothing(own_client: Client) -> None:
@@ -132,7 +133,7 @@ def test_an_approval_may_leave_the_roll_out_to_a_person(own_client: Client) -> N
     given = own_client.post("/v1/models/2/approval", json=REASON | {"serve": False})
 
     assert (given.status_code, given.json()["state"]) == (202, "waiting")
-    assert "`loanlake canary start 2 --reason …` rolls it out" in given.json()["next"]
+    assert "`loanlake canary start 2 --lender simulated --reason …` rolls it out" in given.json()["next"]
     assert given.json()["approval"]["serve"] is False
 
 
@@ -150,12 +151,12 @@ def test_an_approval_that_a_later_promotion_overtook_can_be_given_again(
 
 
 def test_approvals_that_cannot_be_read_or_kept_are_unavailable(own_client: Client, own_home: ServingHome) -> None:
-    own_home.settings.approvals.mkdir()
+    own_home.settings.approvals(SOURCE).mkdir()
     unwritable = own_client.post("/v1/models/2/approval", json=REASON)
-    own_home.settings.approvals.rmdir()
-    own_home.settings.approvals.write_text(json.dumps({"reason": "half a line"}) + "\n")
+    own_home.settings.approvals(SOURCE).rmdir()
+    own_home.settings.approvals(SOURCE).write_text(json.dumps({"reason": "half a line"}) + "\n")
     unreadable = own_client.get("/v1/models")
-    own_home.settings.deployment.write_text("{")
+    own_home.settings.deployment(SOURCE).write_text("{")
     damaged = own_client.get("/v1/models")
 
     assert (unwritable.status_code, unreadable.status_code, damaged.status_code) == (503, 503, 503)
@@ -163,15 +164,15 @@ def test_approvals_that_cannot_be_read_or_kept_are_unavailable(own_client: Clien
 
 
 def test_a_home_that_registered_nothing_has_no_versions(own_client: Client, own_home: ServingHome) -> None:
-    shutil.rmtree(own_home.settings.versions)
+    own_home.settings.versions(SOURCE).unlink()
 
     assert own_client.get("/v1/models").json() == {"versions": []}
 
 
-def test_a_version_of_another_lender_is_asked_for_by_source(own_client: Client, own_home: ServingHome) -> None:
+def test_a_version_of_another_lender_is_approved_on_its_path(own_client: Client, own_home: ServingHome) -> None:
     record_version(own_home.settings, replace(known(7), source="bank", name="default_risk_bank"))
 
-    given = own_client.post("/v1/models/7/approval?source=bank", json=REASON)
+    given = own_client.post("/v1/lenders/bank/models/7/approval", json=REASON)
 
     assert (given.status_code, given.json()["model"]) == (202, "default_risk_bank")
     assert 7 not in states(own_client)

@@ -36,7 +36,7 @@ def decide(client: Client, **changed: Any) -> dict[str, Any]:
 
 
 def begin_canary(home: Settings) -> None:
-    champion = read_deployment(home)
+    champion = read_deployment(home, SOURCE)
     assert champion is not None
     plan = CanaryPlan(steps=(0.1, 0.5), dwell_minutes=30)
     second = register_model(home, shared_bundle(seed=11), version=2)
@@ -170,13 +170,13 @@ def test_versions_not_in_service_are_shown_with_their_gates(own_client: Client, 
     refused, waiting = [each.text for each in page.all("article")][-2:]
     assert f"offline equals online: {message} It cannot be overridden." in refused
     assert "loanlake model approve 3" not in refused
-    assert "loanlake model approve 2 --reason" in waiting
+    assert "loanlake model approve 2 --lender simulated --reason" in waiting
     assert page.all("form") == [page.one("form", role="search")]  # nothing on the page changes anything
 
 
 def test_a_canary_is_drawn_with_its_share_and_its_step(own_client: Client, own_home: ServingHome) -> None:
     begin_canary(own_home.settings)
-    until_ready_says(own_client, lambda answer: answer["challenger"] is not None)
+    until_ready_says(own_client, lambda answer: answer["lenders"]["simulated"]["challenger"] is not None)
 
     page = Page(own_client.get("/").text)
 
@@ -189,9 +189,9 @@ def test_a_canary_is_drawn_with_its_share_and_its_step(own_client: Client, own_h
 
 def test_without_a_model_or_with_damaged_files_it_still_tells(home: Settings) -> None:
     key = KeyStore(home.keys).create("person", ["admin"])
-    home.deployment.parent.mkdir(parents=True)
-    home.deployment.write_text("{")
-    home.approvals.write_text("{\n")
+    home.deployment(SOURCE).parent.mkdir(parents=True)
+    home.deployment(SOURCE).write_text("{")
+    home.approvals(SOURCE).write_text("{\n")
     with TestClient(create_app(home)) as client:
         answer = client.get("/", headers={"X-API-Key": key})
 
@@ -231,7 +231,7 @@ def test_links_lead_where_the_settings_say(own_home: ServingHome) -> None:
 def test_it_can_be_read_without_seeing_it(own_client: Client, own_home: ServingHome, path: str) -> None:
     """Landmarks, headings in order, labels, table headers, and a text for every drawing that is not decoration."""
     begin_canary(own_home.settings)
-    until_ready_says(own_client, lambda answer: answer["challenger"] is not None)
+    until_ready_says(own_client, lambda answer: answer["lenders"]["simulated"]["challenger"] is not None)
     decided = decide(own_client)
 
     page = Page(own_client.get(path.format(decided["decision_id"])).text)

@@ -83,7 +83,7 @@ def test_a_body_in_pieces_goes_on_whole(client: Client) -> None:
 
     expected = list(pieces)
     nobody: Any = None
-    plain = PlainScores(nobody, path="/v1/scores", most_bytes=10_000)
+    plain = PlainScores(nobody, paths=["/v1/scores"], most_bytes=10_000)
     asyncio.run(plain.handle(cast("Any", scope), receive, nobody, handler))
 
     assert heard == expected

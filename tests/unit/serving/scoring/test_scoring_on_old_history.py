@@ -63,8 +63,8 @@ def test_stale_history_is_used_and_said_by_default(start: Start, own_home: Servi
     assert logged(own_home, answer).history == "stale"
     assert replay(own_home.settings, answer["decision_id"]).equal
     assert (
-        'history="stale",model="default_risk_simulated",role="champion",route="online",version="1"} 1.0'
-        in client.get("/metrics").text
+        'history="stale",lender="simulated",model="default_risk_simulated",role="champion",route="online",'
+        'version="1"} 1.0' in client.get("/metrics").text
     )
     assert client.get("/readyz").json()["status"] == "degraded"
 
@@ -128,7 +128,7 @@ def test_stale_history_can_be_refused(start: Start, own_home: ServingHome) -> No
     assert (batch["n_scored"], batch["n_refused"]) == (1, 1)
     assert batch["results"][0]["problem"]["status"] == 503
     assert decision_log.count_pending(own_home.settings) == 1
-    assert 'loanlake_history_refusals_total{reason="stale"} 2.0' in client.get("/metrics").text
+    assert 'loanlake_history_refusals_total{lender="simulated",reason="stale"} 2.0' in client.get("/metrics").text
     assert client.get("/readyz").status_code == 503
 
 

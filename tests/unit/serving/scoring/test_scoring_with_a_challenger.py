@@ -272,8 +272,8 @@ def test_a_request_sent_again_gets_its_answer_though_the_challenge_ended(split: 
     bodies = [RISKY | MORE | at | {"borrower_id": f"b-{number}"} for number in range(8)]
     before = [score(split, body, **{"Idempotency-Key": f"k-{number}"}) for number, body in enumerate(bodies)]
 
-    end_challenge(own_home.settings, by="tests")
-    until_ready_says(split, lambda answer: answer["challenger"] is None)
+    end_challenge(own_home.settings, SOURCE, by="tests")
+    until_ready_says(split, lambda answer: answer["lenders"]["simulated"]["challenger"] is None)
     again = [score(split, body, **{"Idempotency-Key": f"k-{number}"}) for number, body in enumerate(bodies)]
     changes: list[dict[str, Any]] = [{"requested_amount": 1.0}, {"borrower_id": "b-9"}, {"decided_at": "2022-03-01"}]
     others = [
@@ -287,7 +287,7 @@ def test_a_request_sent_again_gets_its_answer_though_the_challenge_ended(split: 
 
 def test_a_broken_challenger_leaves_the_champion_alone_and_says_so(own_client: Client, own_home: ServingHome) -> None:
     settings = own_home.settings
-    champion = read_deployment(settings)
+    champion = read_deployment(settings, SOURCE)
     assert champion is not None
     placed = deployment_of(settings, register_model(settings, second_bundle(), version=VERSION), by="tests")
     shutil.rmtree(placed.bundle_directory(settings))
@@ -303,9 +303,9 @@ def test_a_promotion_makes_the_challenger_champion_and_ends_the_challenge(split:
     second = register_model(own_home.settings, second_bundle(), version=VERSION)
     publish(own_home.settings, second, by="tests")
 
-    ready = until_ready_says(split, lambda answer: answer["model"]["version"] == VERSION)
+    ready = until_ready_says(split, lambda answer: answer["lenders"]["simulated"]["model"]["version"] == VERSION)
 
-    assert ready["challenger"] is None
+    assert ready["lenders"]["simulated"]["challenger"] is None
     assert score(split, _of_second())["model"]["version"] == VERSION
 
 
@@ -313,12 +313,18 @@ def test_a_rollback_ends_the_challenge(split: Client, own_home: ServingHome) -> 
     settings = own_home.settings
     publish_model(settings, version=3, seed=11)
     challenge_with_second(settings)
-    until_ready_says(split, lambda answer: answer["model"]["version"] == 3 and answer["challenger"] is not None)
+    until_ready_says(
+        split,
+        lambda answer: (
+            answer["lenders"]["simulated"]["model"]["version"] == 3
+            and answer["lenders"]["simulated"]["challenger"] is not None
+        ),
+    )
 
-    rollback(settings, by="tests")
+    rollback(settings, SOURCE, by="tests")
 
-    ready = until_ready_says(split, lambda answer: answer["model"]["version"] == 1)
-    assert ready["challenger"] is None
+    ready = until_ready_says(split, lambda answer: answer["lenders"]["simulated"]["model"]["version"] == 1)
+    assert ready["lenders"]["simulated"]["challenger"] is None
 
 
 def test_an_applicant_whom_the_challenger_fails_is_answered_by_the_champion(
@@ -342,7 +348,7 @@ def test_an_applicant_whom_the_challenger_fails_is_answered_by_the_champion(
     assert scorer.n_failed > 0
     assert roles == {"fallback": scorer.n_failed, "champion": 12 - scorer.n_failed}
     assert failed == [("challenger", 2, "ZeroDivisionError", scorer.n_failed)]
-    assert 'loan_prediction_failures_total{model="' in own_client.get("/metrics").text
+    assert 'loan_prediction_failures_total{lender="simulated",model="' in own_client.get("/metrics").text
 
 
 def test_what_the_champion_cannot_score_is_refused_and_kept(
@@ -351,7 +357,7 @@ def test_what_the_champion_cannot_score_is_refused_and_kept(
     failing(monkeypatch, ExpressionDomainError("ln of -1"))
     second = register_model(own_home.settings, second_bundle(), version=VERSION)
     publish(own_home.settings, second, by="tests")
-    until_ready_says(own_client, lambda answer: answer["model"]["version"] == VERSION)
+    until_ready_says(own_client, lambda answer: answer["lenders"]["simulated"]["model"]["version"] == VERSION)
 
     refused = own_client.post("/v1/scores", json=_of_second())
 
@@ -398,4 +404,8 @@ def _of_second() -> dict[str, Any]:
 
 
 def _challenger_is(version: int) -> Callable[[dict[str, Any]], bool]:
-    return lambda answer: bool(answer["challenger"]) and answer["challenger"]["version"] == version
+    def says(answer: dict[str, Any]) -> bool:
+        challenger = answer["lenders"]["simulated"]["challenger"]
+        return bool(challenger) and challenger["version"] == version
+
+    return says

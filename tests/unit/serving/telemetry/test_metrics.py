@@ -90,7 +90,7 @@ def test_batches_that_wait_are_counted_new_and_postponed(own_client: Client, own
     assert value(own_client, "loanlake_batches_lag_seconds") == 0
     states = BatchStates(own_home.settings)
     for batch_id in ("b-1", "b-2", "b-3"):
-        states.add(batch_id, BatchRequest(n_rows=1), caller_id="caller", body_sha256="0" * 64)
+        states.add(batch_id, BatchRequest(source=SOURCE, n_rows=1), caller_id="caller", body_sha256="0" * 64)
 
     batch = states.claim("b-1", "run-1")
     assert batch is not None
@@ -133,7 +133,7 @@ def test_drift_that_cannot_be_read_spoils_nothing_else(
 
 def test_versions_in_service_are_told_with_their_share(own_client: Client, own_home: ServingHome) -> None:
     challenge_with_second(own_home.settings, share=0.25)
-    until_ready_says(own_client, lambda answer: answer["challenger"] is not None)
+    until_ready_says(own_client, lambda answer: answer["lenders"]["simulated"]["challenger"] is not None)
 
     assert value(own_client, "loan_model_info", role="challenger", version="2", mode="ab") == 1
     assert value(own_client, "loan_model_traffic_share", version="2") == 0.25
@@ -157,7 +157,7 @@ def test_swaps_are_counted_and_one_that_failed_stays_told(own_client: Client, ow
 
 
 def test_the_age_of_the_online_store_and_the_process_are_told(client: Client) -> None:
-    age = value(client, "loanlake_online_store_age_seconds", source=SOURCE)
+    age = value(client, "loanlake_online_store_age_seconds", lender=SOURCE)
 
     assert age == pytest.approx((datetime.now(UTC) - datetime(2022, 1, 1, tzinfo=UTC)).total_seconds(), abs=60)
     assert (value(client, "process_resident_memory_bytes") or 0) > 1_000_000

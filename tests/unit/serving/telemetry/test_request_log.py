@@ -184,7 +184,7 @@ def test_a_version_that_fails_is_named_without_its_applicant(
         return score_features(scorer, features)
 
     with serving(own_home) as client:
-        until_ready_says(client, lambda answer: answer["challenger"] is not None)
+        until_ready_says(client, lambda answer: answer["lenders"]["simulated"]["challenger"] is not None)
         monkeypatch.setattr(Scorer, "score", fail)
         body = APPLICATION | MORE | {"application_id": "app-of-jane", "borrower_id": "jane-doe"}
         answer = client.post("/v1/scores", json=body, headers={"X-Request-ID": REQUEST_ID})

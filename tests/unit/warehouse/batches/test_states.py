@@ -20,7 +20,7 @@ def states(home: Settings) -> BatchStates:
 
 
 def add(states: BatchStates, batch_id: str = "b-1") -> Batch:
-    return states.add(batch_id, BatchRequest(n_rows=2), caller_id="caller", body_sha256="0" * 64)
+    return states.add(batch_id, BatchRequest(source="simulated", n_rows=2), caller_id="caller", body_sha256="0" * 64)
 
 
 def test_what_was_accepted_is_found_again(states: BatchStates) -> None:
@@ -37,7 +37,9 @@ def test_what_was_accepted_is_found_again(states: BatchStates) -> None:
 def test_a_batch_of_the_same_id_stays_as_it_is(states: BatchStates) -> None:
     first = add(states)
 
-    again = states.add("b-1", BatchRequest(table="features.x"), caller_id="caller", body_sha256="1" * 64)
+    again = states.add(
+        "b-1", BatchRequest(source="simulated", table="features.x"), caller_id="caller", body_sha256="1" * 64
+    )
 
     assert again == first
 

@@ -20,8 +20,8 @@ class Opened:
         self.store = store
         self._loop = asyncio.Runner()
 
-    def borrower(self, borrower_id: str) -> Record | None:
-        return self._loop.run(self.store.read([borrower_key(borrower_id)]))[0]
+    def borrower(self, borrower_id: str, source: str = "simulated") -> Record | None:
+        return self._loop.run(self.store.read([borrower_key(source, borrower_id)]))[0]
 
     def cohort(self, *parts: str) -> Record | None:
         return self._loop.run(self.store.read([cohort_key(*parts)]))[0]

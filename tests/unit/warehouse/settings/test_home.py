@@ -1,5 +1,6 @@
 """The environment changes where a home is, and a value that cannot be used is refused by name."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -114,12 +115,20 @@ def test_a_key_that_could_be_guessed_is_refused_without_showing_it() -> None:
     assert "aaaaa" not in str(refused.value)
 
 
-def test_a_deployment_that_cannot_be_read_is_named_with_what_helps(home: Settings) -> None:
-    home.deployment.parent.mkdir(parents=True)
-    home.deployment.write_text('{"model_name": ')
+def test_a_lender_is_the_named_one_the_settings_the_only_one_or_must_be_named(home: Settings) -> None:
+    def deploy(lender: str) -> None:
+        home.deployment(lender).parent.mkdir(parents=True)
+        home.deployment(lender).write_text("{}")
 
-    with pytest.raises(SettingError, match=r"deployment\.json must name the source .* or set LOANLAKE_SOURCE"):
-        home.active_source()
+    nothing_served = home.chosen_lender()
+    deploy("cards")
+    one_served = home.chosen_lender()
+    deploy("cars")
+
+    assert (nothing_served, one_served, home.chosen_lender("other")) == ("simulated", "cards", "other")
+    assert replace(home, default_lender="cars").chosen_lender() == "cars"
+    with pytest.raises(SettingError, match=r"serves cards, cars: give --lender, or set LOANLAKE_DEFAULT_LENDER"):
+        home.chosen_lender()
 
 
 @pytest.mark.parametrize("name", ["a?b", "a%41"])

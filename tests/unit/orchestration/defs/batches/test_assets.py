@@ -24,7 +24,12 @@ def states(home: Settings, monkeypatch: pytest.MonkeyPatch) -> BatchStates:
     fill_lake(home, 50)
     publish_model(home)
     states = BatchStates(home)
-    states.add("b-1", BatchRequest(table="features.ftr_application_v1"), caller_id="caller", body_sha256="0" * 64)
+    states.add(
+        "b-1",
+        BatchRequest(source="simulated", table="features.ftr_application_v1"),
+        caller_id="caller",
+        body_sha256="0" * 64,
+    )
     return states
 
 

@@ -35,7 +35,7 @@ def test_a_challenge_leaves_the_champion_champion(home: Settings) -> None:
 
 def test_a_run_does_not_publish_what_a_person_is_trying(home: Settings) -> None:
     publish_model(home)
-    before = was_in_service(home, MODEL_NAME, VERSION)
+    before = was_in_service(home, SOURCE, MODEL_NAME, VERSION)
     challenge_with_second(home)
 
-    assert (before, was_in_service(home, MODEL_NAME, VERSION)) == (False, True)
+    assert (before, was_in_service(home, SOURCE, MODEL_NAME, VERSION)) == (False, True)

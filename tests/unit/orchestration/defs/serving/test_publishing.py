@@ -9,7 +9,7 @@ from ml.bundle.bundle import Bundle
 from ml.judging.evaluation import Comparison
 from ml.judging.metrics import PairedDifference
 from ml.registry.approval import approve_once
-from ml.registry.deployment import read_deployment, read_history
+from ml.registry.deployment import read_deployment, read_deployments, read_history
 from ml.registry.registered_version import RegisteredVersion, keep_version, record_version
 from ml.rollout.promotion import publish, rollback
 from orchestration.defs.serving import publishing
@@ -57,13 +57,13 @@ def _link(bundle: Path, directory: CandidateDirectory) -> None:
 
 
 def run(settings: Settings, **options: object) -> tuple[str, str]:
-    given = {"mode": None, "reason": "", "by": "", "takes_over": False, **options}
+    given = {"mode": None, "reason": "", "by": "", **options}
     outcome = publish_candidate(settings, SOURCE, **given)  # type: ignore[arg-type]
     return outcome.word, outcome.text
 
 
 def served_version(settings: Settings) -> int | None:
-    served = read_deployment(settings)
+    served = read_deployment(settings, SOURCE)
     return served.model_version if served else None
 
 
@@ -72,7 +72,7 @@ def test_a_first_model_is_published_by_whoever_ran_it(home: Settings) -> None:
 
     word, text = run(home, by="ann")
 
-    [change] = read_history(home)
+    [change] = read_history(home, SOURCE)
     assert (word, change.by, change.why) == ("published", "ann", "first model of its lender: only the gates decide")
     assert text == f"published now, {change.why}"
 
@@ -82,7 +82,7 @@ def test_a_run_that_no_person_asked_for_is_dagsters(home: Settings) -> None:
 
     run(home)
 
-    assert read_history(home)[-1].by == "dagster"
+    assert read_history(home, SOURCE)[-1].by == "dagster"
 
 
 def test_a_refresh_takes_the_champions_place(home: Settings, gain: list[float]) -> None:
@@ -104,7 +104,7 @@ def test_a_refresh_that_is_worse_than_a_newer_champion_waits(home: Settings, gai
     word, text = run(home)
 
     assert (word, served_version(home)) == ("waiting", 1)
-    assert f"`loanlake model promote 2 --source {SOURCE} --reason …` serves it" in text
+    assert f"`loanlake model promote 2 --lender {SOURCE} --reason …` serves it" in text
 
 
 def test_new_features_that_are_not_shown_to_be_better_begin_in_shadow(home: Settings, gain: list[float]) -> None:
@@ -114,11 +114,11 @@ def test_new_features_that_are_not_shown_to_be_better_begin_in_shadow(home: Sett
     word, text = run(home, by="ann")
     again = run(home)
 
-    served = read_deployment(home)
+    served = read_deployment(home, SOURCE)
     assert served is not None
     assert served.challenger is not None
     assert (word, served.model_version, served.challenger.mode) == ("in shadow", 1, "shadow")
-    assert "not shown to be better: AUC +0.0000" in read_history(home)[-1].why
+    assert "not shown to be better: AUC +0.0000" in read_history(home, SOURCE)[-1].why
     assert f"`loanlake run {SOURCE} --feature-version v1` refreshes the champion" in text
     assert again == ("unchanged", "nothing new to publish")
 
@@ -138,7 +138,7 @@ def test_a_challenger_that_runs_already_is_left_alone(home: Settings, gain: list
 
     word, text = run(home)
 
-    served = read_deployment(home)
+    served = read_deployment(home, SOURCE)
     assert served is not None
     assert served.challenger is not None
     assert (word, served.challenger.deployment.model_version) == ("waiting", 2)
@@ -151,7 +151,7 @@ def test_always_publishes_by_the_name_and_reason_of_a_person(home: Settings, gai
 
     word, _ = run(home, mode="always", reason="minutes 2026-11", by="ann")
 
-    change = read_history(home)[-1]
+    change = read_history(home, SOURCE)[-1]
     assert (word, change.by, change.why) == ("published", "ann", "by a person's decision: minutes 2026-11")
 
 
@@ -185,7 +185,7 @@ def test_a_version_that_a_person_took_back_is_not_published_again(home: Settings
     publish_model(home, version=1)
     candidate(home, shared_bundle(seed=8), 2)
     run(home)
-    rollback(home, by="ann", why="declines too many")
+    rollback(home, SOURCE, by="ann", why="declines too many")
 
     again = run(home, mode="always", reason="by mistake", by="ann")
 
@@ -199,23 +199,19 @@ def test_an_approved_version_is_published_by_the_person_who_approved_it(home: Se
 
     word, _ = run(home)
 
-    assert (word, read_history(home)[-1].by) == ("published", "key 1")
+    assert (word, read_history(home, SOURCE)[-1].by) == ("published", "key 1")
 
 
-def test_another_lenders_model_stays_unless_the_run_takes_over(home: Settings) -> None:
-    """A link on a page of another site could start a run of any lender."""
+def test_a_publication_leaves_another_lenders_model_in_service(home: Settings) -> None:
     union = replace(register_model(home, shared_bundle(), version=9), source="union", name="default_risk_union")
     keep_version(home, union, shared_bundle())
     publish(home, union, by="tests")
     candidate(home, shared_bundle(seed=8), 2)
 
-    kept, text = run(home)
-    taken, other = run(home, takes_over=True)
+    word, text = run(home)
 
-    assert kept == "waiting"
-    assert f"`loanlake model promote 2 --source {SOURCE} --reason …` takes its place" in text
-    assert taken == "published"
-    assert other.startswith("published now instead of default_risk_union, first model of its lender")
+    assert (word, text) == ("published", "published now, first model of its lender: only the gates decide")
+    assert [(each.source, each.model_version) for each in read_deployments(home)] == [(SOURCE, 2), ("union", 9)]
 
 
 def test_a_refused_candidate_is_not_published_by_anybodys_word(home: Settings) -> None:
