@@ -32,7 +32,7 @@ help:
 	@echo "make format                              let ruff rewrite what it can"
 	@echo "make bench [ARGS=...]                    the performance claims, each against its peer"
 	@echo "make bench-serving                       those of scores over HTTP alone"
-	@echo "make docs                                docs/settings.md and docs/commands.md from the code"
+	@echo "make docs                                the generated pages of docs/ from the code"
 	@echo "make setup                               only the environment, .venv/"
 	@echo "make lock                                requirements.lock from pyproject.toml"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.comparison import Comparison
-from ml.monitoring.drift import measure_feature_drift
+from ml.monitoring.drift import compare_features
 from ml.monitoring.samples import CURRENT, REFERENCE, MonitoredModel, load_decisions, load_reference
 from warehouse.decision_log.features import features_table
 from warehouse.features.contract import FeatureColumn, FeatureContract
@@ -51,7 +51,9 @@ def run() -> list[Comparison]:
 def _compare(n_rows: int) -> Comparison:
     with _lake(n_rows) as (con, snapshot):
         started = time.perf_counter()
-        found = measure_feature_drift(con, MODEL, CONTRACT, reference_snapshot=snapshot)
+        load_reference(con, CONTRACT, source=MODEL.source, snapshot=snapshot)
+        load_decisions(con, CONTRACT, MODEL)
+        found = compare_features(con, CONTRACT)
         ours = time.perf_counter() - started
         peers = _evidently(con, snapshot)
     if len(found) != len(CONTRACT.features):

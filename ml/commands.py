@@ -32,16 +32,7 @@ def promote(*, version: int, reason: str, by: str, source: str | None) -> None:
         loanlake model promote 3 --reason "Compared in shadow for two weeks, minutes 2026-11"
         loanlake model promote 1 --source lending_club --reason "Goes live today"
     """
-    from ml.registry.deployment import read_deployment
-    from ml.rollout.promotion import promote as promote_version
-
-    settings = Settings.from_environment()
-    before = read_deployment(settings)
-    deployment = promote_version(settings, version, source=source, by=by, why=reason)
-    if deployment == before:
-        click.echo(f"{_named(deployment)} is already served; nothing was changed or recorded")
-        return
-    _print_served(deployment)
+    _promote(version, source=source, by=by, why=reason, unchanged="nothing was changed or recorded")
 
 
 @click.command()
@@ -65,8 +56,6 @@ def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple
         loanlake model approve 9 --override brier_beats_base_rate --reason "Test months hold the shock"
     """
     from ml.registry.approval import approve as approve_version
-    from ml.registry.deployment import read_deployment
-    from ml.rollout.promotion import promote as promote_version
 
     settings = Settings.from_environment()
     approved = approve_version(settings, version, source=source, reason=reason, overrides=overrides, serve=serve, by=by)
@@ -76,12 +65,8 @@ def approve(*, version: int, reason: str, by: str, serve: bool, overrides: tuple
             f"--reason …` rolls it out, `loanlake model promote {version} --reason …` serves it immediately"
         )
         return
-    before = read_deployment(settings)
-    deployment = promote_version(settings, version, source=approved.source, by=by, why=approved.why)
-    if deployment == before:
-        click.echo(f"{_named(deployment)} is already served; nothing was changed but that your approval is recorded")
-        return
-    _print_served(deployment)
+    unchanged = "nothing was changed but that your approval is recorded"
+    _promote(version, source=approved.source, by=by, why=approved.why, unchanged=unchanged)
 
 
 @click.command()
@@ -253,6 +238,19 @@ def move_canary(*, by: str) -> None:
     from ml.rollout.canary import move_canary as move
 
     _print_canary(move(Settings.from_environment(), by=by))
+
+
+def _promote(version: int, *, source: str | None, by: str, why: str, unchanged: str) -> None:
+    from ml.registry.deployment import read_deployment
+    from ml.rollout.promotion import promote as promote_version
+
+    settings = Settings.from_environment()
+    before = read_deployment(settings)
+    deployment = promote_version(settings, version, source=source, by=by, why=why)
+    if deployment == before:
+        click.echo(f"{_named(deployment)} is already served; {unchanged}")
+    else:
+        _print_served(deployment)
 
 
 def _print_canary(verdict: "Verdict") -> None:

@@ -8,7 +8,7 @@ from importlib import import_module
 
 import dagster as dg
 
-from orchestration.lib.dbt_project import dbt_resource, prepared_manifest
+from orchestration.lib.dbt_project import dbt_of, prepared_manifest
 from orchestration.lib.run_settings import RunSettings
 from warehouse.files.private_files import keep_private
 from warehouse.settings import REPOSITORY, Settings
@@ -22,7 +22,7 @@ def definitions() -> dg.Definitions:
     # first, so that an invalid project gives one clear error, not one per folder
     prepared_manifest(settings)
     shared = dg.Definitions(
-        resources={"dbt": dbt_resource(), "run_settings": RunSettings.configure_at_launch()},
+        resources={"dbt": dbt_of(), "run_settings": RunSettings.configure_at_launch()},
         # one process a run: a separate process per step imports everything again (6–8 s), and the steps take turns at
         # the lake's writer anyway
         executor=dg.in_process_executor,

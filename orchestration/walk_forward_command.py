@@ -65,11 +65,12 @@ def walk_forward(
         loanlake model walk-forward simulated --from 2024-01 --to 2025-06 --policy monthly --plot monthly.png
     """
     from ml.judging.gate_limits import limits_of
-    from ml.training.fitting import TrainingSettings
+    from ml.training.fitting import training_settings_of
     from ml.walk_forward.plan import WalkPlan, parse_month, parse_policies
     from ml.walk_forward.summary import summarise
     from orchestration.defs.walk_forward.walking import run_walk
 
+    lender = read_lender(source)
     plan = WalkPlan(
         source=source,
         first=parse_month(first),
@@ -77,8 +78,8 @@ def walk_forward(
         policies=parse_policies(policies),
         run=run_name,
         label_window_months=label_window_months,
-        training=TrainingSettings(exclude=exclude),
-        limits=limits_of(read_lender(source)),
+        training=training_settings_of(lender, exclude=exclude),
+        limits=limits_of(lender),
     )
     try:
         walk = run_walk(Settings.from_environment(), plan, _print_month, feature_version=feature_version, plot=plot)

@@ -15,12 +15,10 @@ from serving.access.guards import ANY, OPEN, SCOPE, Authentication, Guards, requ
 from serving.access.keys import KeyRing, KeyStore
 from serving.batches.body import TABLE_SCHEMA
 from serving.controllers.batches import BatchesController
-from serving.controllers.decisions import DecisionsController
+from serving.controllers.decisions import DecisionsController, OutcomesController
 from serving.controllers.health import HealthController, metrics_page
-from serving.controllers.model import ModelController
-from serving.controllers.models import ModelsController
+from serving.controllers.models import ModelController, ModelsController
 from serving.controllers.openapi import openapi_config
-from serving.controllers.outcomes import OutcomesController
 from serving.controllers.scores import ScoresController
 from serving.decisions.outcome_report import OUTCOME_REPORT
 from serving.deployed.approvals import APPROVAL_REQUEST
@@ -31,8 +29,7 @@ from serving.http.query_names import require_known_parameters
 from serving.http.response_headers import add_security_headers
 from serving.options import ServingOptions
 from serving.overload.load_shedding import RequestsAtOnce
-from serving.overload.opening import open_counts
-from serving.overload.rate_limits import DOCUMENTED_HEADERS, RateLimit, add_rate_limit
+from serving.overload.rate_limits import DOCUMENTED_HEADERS, RateLimit, add_rate_limit, open_counts
 from serving.page.controller import PageController
 from serving.scoring.plain_scores import PlainScores
 from serving.services import build_services

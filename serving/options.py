@@ -119,14 +119,6 @@ class ServingOptions:
             words={"all": False, "own": True},
         ),
     ] = False
-    required_fields: Annotated[
-        tuple[str, ...],
-        Variable(
-            "Fields that every application must give, beside those that the contract requires.",
-            must="a list of fields such as annual_income,bureau_score",
-            parse=listed(r"[A-Za-z_]\w*"),
-        ),
-    ] = ()
     poll_seconds: float = 0.2
     tokens: TokenOptions | None = None
     history: HistoryPolicy = field(default_factory=HistoryPolicy)

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 
 from serving.batches.queue import BatchService
 from serving.decisions.outcome_report import OutcomeService
@@ -64,8 +63,7 @@ class Services:
 def build_services(settings: Settings, options: ServingOptions) -> Services:
     """The services over one home, not yet started."""
     metrics = Metrics()
-    load = partial(load_served_model, required_fields=options.required_fields)
-    deployments = DeploymentWatch(settings, metrics=metrics, load=load)
+    deployments = DeploymentWatch(settings, metrics=metrics, load=load_served_model)
     store = open_store(settings)
     outbox = Outbox(settings, metrics=metrics, most_waiting=options.waiting_decisions)
     shadows = ShadowScorer(outbox=outbox, metrics=metrics)
@@ -82,18 +80,10 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
             outbox=outbox,
             shadows=shadows,
             metrics=metrics,
-            batch_rows=options.batch_rows,
-            history_policy=options.history,
+            options=options,
         ),
         shadows=shadows,
-        batches=BatchService(
-            settings,
-            deployments=deployments,
-            history_policy=options.history,
-            most_rows=options.queued_batch_rows,
-            most_queued=options.queued_batches,
-            most_queued_of_caller=options.queued_batches_of_caller,
-        ),
+        batches=BatchService(settings, deployments=deployments, options=options),
         outcomes=OutcomeService(deployments=deployments, outbox=outbox, decisions=decisions),
         decisions=decisions,
         approvals=approvals,

@@ -9,10 +9,10 @@ import click
 
 from warehouse.cli import options
 from warehouse.errors import SettingError
+from warehouse.lenders.rules import read_lender
 from warehouse.raw import SOURCES
 from warehouse.settings import DBT_PROJECT_DIR, IS_CLONE, Settings
 from warehouse.sources import ingest_files, ingest_simulated
-from warehouse.sources.rows_set_aside import max_set_aside_share
 
 if TYPE_CHECKING:
     from warehouse.sources.ingest import IngestResult
@@ -32,11 +32,13 @@ _AFTER_LOADING = (
 def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simulation: int | None) -> None:
     """Load FILES of SOURCE into the lake's raw tables.
 
-    Values are loaded as text, each row with its file and line. A file is loaded whole or not at all; lines that are not
-    rows go to raw.rejected_lines. A file that was loaded before changes nothing. SOURCE is simulated (which needs no
-    files), lending_club, uci_credit_card, or a name for a lender of your own (see docs/bring-your-own-lender.md).
+    FILES are CSV, JSON lines, Excel workbooks or Parquet (see docs/files.md). Values are loaded as text, each row with
+    its file and line. A file is loaded whole or not at all; lines that are not rows go to raw.rejected_lines. A file
+    that was loaded before changes nothing. SOURCE is simulated (which needs no files), lending_club, uci_credit_card,
+    or a name for a lender of your own (see docs/bring-your-own-lender.md).
 
-    Exit code 1: a file cannot be loaded, or more of its lines are not rows than max_set_aside_share allows (20 %).
+    Exit code 1: a file cannot be loaded, or more of its lines are not rows than its lender allows (20 %;
+    set_aside.max_share in the lender's file).
 
     \b
         loanlake ingest lending_club accepted_2007_to_2011.csv.gz
@@ -56,7 +58,7 @@ def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simula
         raise click.UsageError(f"name at least one file of {source}{known}")
     loaded = ingest_files(source, files, settings, entity, _print_result)
     click.echo(_AFTER_LOADING)
-    most = max_set_aside_share(source)
+    most = read_lender(source).set_aside.max_share
     too_many = [result for result in loaded if result.lost_share > most]
     if too_many:
         click.echo(
@@ -140,10 +142,14 @@ def _print_result(result: "IngestResult") -> None:
         rows += f": {'; '.join(result.reasons)}"
     done = "already loaded" if result.status == "already_loaded" else "loaded"
     click.echo(f"{result.source} {result.entity}: {result.file}: {done}, {rows}, {result.seconds:.1f} s")
+    if result.read_as:
+        click.echo(f"  read as: {result.read_as}")
+    for notice in result.notices:
+        click.echo(f"  notice: {notice}", err=True)
+    if result.new_columns:
+        click.echo(f"  new columns, missing in the rows before: {', '.join(result.new_columns)}", err=True)
     if result.ignored_columns:
-        click.echo(
-            f"  ignored columns that {result.source} does not know: {', '.join(result.ignored_columns)}", err=True
-        )
+        click.echo(f"  columns that are not loaded: {', '.join(result.ignored_columns)}", err=True)
 
 
 @click.command()
@@ -153,18 +159,19 @@ def new_feature_version() -> None:
     Writes its SQL, its training rows and its lines in the YAML of the dbt project; two edits by hand then add a
     feature. Closes the version before, which models may have been trained on. Needs a clone of the repository.
     """
-    from warehouse.features.new_version import create_version
+    from warehouse.features.new_version import FEATURES_YAML, create_version, macro_file
 
     if not IS_CLONE:
         raise SettingError(
             f"a version of the features is an edit of the dbt project: run this in a clone of the repository; found an "
             f"installed package in {DBT_PROJECT_DIR}"
         )
-    created = create_version(DBT_PROJECT_DIR)
+    version = create_version(DBT_PROJECT_DIR)
     click.echo(
-        f"version {created.version} of the features is created; for each feature add\n"
-        f"  a line to    {created.sql}\n"
-        f"  an entry to  {created.contract}, at the end of its columns, with `since: {created.version}` in its meta\n"
+        f"version {version} of the features is created; for each feature add\n"
+        f"  a line to    {DBT_PROJECT_DIR / macro_file(version)}\n"
+        f"  an entry to  {DBT_PROJECT_DIR / FEATURES_YAML}, at the end of its columns, with "
+        f"`since: {version}` in its meta\n"
         "then `make lint-sql`, which says what is missing, and `loanlake run`"
     )
 

@@ -1,10 +1,12 @@
-"""dbt-duckdb plugin: attaches the home's lakes, and takes the writer lease of the lake that a command writes to.
+"""dbt-duckdb plugin: attaches the home's lakes, takes the writer lease of the lake that a command writes to, and reads
+the files of the lenders.
 
 Not in ``profiles.yml``: paths must not depend on the working directory, and the extensions come from wheels.
 """
 
 import atexit
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -28,7 +30,9 @@ from warehouse.lake.connection import (
     writer,
 )
 from warehouse.lake.dev_lakes import of_dev_lake
+from warehouse.lenders.rules import settings_text
 from warehouse.settings import Settings
+from warehouse.sql.quoting import literal
 
 WRITING_COMMANDS = {"build", "clone", "run", "run-operation", "seed", "snapshot"}
 
@@ -76,6 +80,13 @@ class Plugin(BasePlugin):
         else:
             _attach_to_read(conn, settings, CATALOG)
         conn.execute("set global timezone = 'UTC'")
+        _lend_settings(conn, Path(get_flags().PROJECT_DIR))
+
+
+def _lend_settings(conn: duckdb.DuckDBPyConnection, project_dir: Path) -> None:
+    """Give the project's macros what only Python can read: macros/lenders.sql."""
+    settings = literal(settings_text(project_dir))
+    conn.execute(f"create or replace table memory.main.lender_settings as select {settings} as settings")
 
 
 def _take_lease(purpose: str, settings: Settings) -> None:

@@ -3,31 +3,12 @@
 ::
 
     LoanlakeError
-    ├── SettingError        a setting or environment variable has a value that cannot be used
-    ├── SourceFileError     a landing file is not what its source promises; nothing of it was loaded
-    │   └── FileChangedError  it was written to while it was loaded
-        ├── FormatError         a text is not in the required format; the message says what it must be
-    ├── LakeError           the lake is missing, or of a version this program cannot read
-    │   ├── LakeBusyError   another process kept the writer lease past the time limit
-        │   └── NoLakeError     there is no lake yet: loading the first file creates it
-    ├── QueryError          a query that cannot be run, or would write where only reading is allowed
-    ├── DbtProjectError     the dbt project cannot be parsed, so there is no asset graph
-    ├── ServiceError        a service that `loanlake up` started ended by itself
-    ├── RunRefused          an upstream check is not green, or a run stopped; the message says which and where
-    ├── ContractError       a feature contract contradicts itself or its SQL
-        ├── TrainingSetError    a training set is too small to train and judge a model
-    ├── ExpressionError     a row-level SQL expression that cannot be proven equal outside DuckDB
-        ├── ExpressionDomainError  a row with values that a feature's formula does not accept, such as ln(0)
-        ├── OnlineStoreError    a key or value that the online store cannot hold, or an incomplete store
-    │   └── OnlineStoreUnavailable  it does not answer, or no refresh has filled it yet
-    ├── OutboxError         the decision log's file is damaged, and must not be replaced by an empty one
-    ├── BundleError         a model bundle is incomplete, or was changed after it was written
-    ├── BatchStateError     a batch's state does not allow the operation
-    ├── BatchTableError     a table that cannot be scored: unknown, private, or without the columns a model reads
-    ├── MonitoringError     there are no rows to compare with: no training reference, or no decisions
-    ├── NotFoundError       a decision, model version or key that does not exist
-    ├── GateRefusal         a model gate refused a candidate
-    └── ApprovalMissing     a version waits for a person's approval
+    ├── SourceFileError ── FileChangedError
+    ├── LakeError ── LakeBusyError, NoLakeError
+    ├── OnlineStoreError ── OnlineStoreUnavailable
+    ├── ApprovalMissing, BatchStateError, BatchTableError, BundleError, ContractError, DbtProjectError
+    ├── ExpressionDomainError, ExpressionError, FormatError, GateRefusal, MonitoringError, NotFoundError
+    └── OutboxError, QueryError, RunRefused, ServiceError, SettingError, TrainingSetError
 """
 
 import sqlite3

@@ -19,7 +19,6 @@ import duckdb
 
 from ml.bundle.bundle import Bundle
 from ml.bundle.feature_rows import offline_columns, offline_frame
-from ml.bundle.logged_values import dump_reasons
 from ml.bundle.scorer import Scorer
 from ml.registry.deployment import Deployment
 from ml.registry.registered_version import load_registered
@@ -27,8 +26,7 @@ from ml.training.training_set import training_table
 from warehouse.decision_log.features import declare_features, features_table
 from warehouse.files.patterns import parquet
 from warehouse.lake.connection import connect, current_snapshot, writer
-from warehouse.lake.rows import arrow_schema
-from warehouse.lake.tables import program_tables
+from warehouse.lake.tables import arrow_schema, program_tables
 from warehouse.lake.training_rows import rows_at
 from warehouse.settings import Settings
 from warehouse.sql.quoting import identifier
@@ -177,10 +175,6 @@ def _decide(
     matrix = scorer.bundle.design_matrix.encode(offline_frame(batch, scorer.contract))
     scores = scorer.score_matrix(matrix)
     ids = batch.column("application_id").to_pylist()
-    reasons = [
-        dump_reasons(scorer.reasons_of_row(row) if declined else ())
-        for row, declined in zip(matrix, scores.declined, strict=True)
-    ]
     without_history = batch.column("is_without_history").to_pylist()
     columns: dict[str, object] = {
         "decision_id": [batch_decision_id(deployment.model_name, deployment.model_version, each) for each in ids],
@@ -189,7 +183,7 @@ def _decide(
         "probability": scores.probability,
         "band": scores.bands,
         "decision": scores.decisions,
-        "reasons": reasons,
+        "reasons": scorer.logged_reasons(matrix, scores, of_approved="[]"),
         "status": ["scored_without_history" if without else "scored" for without in without_history],
         "decided_at": batch.column("decided_at"),
         "features_as_of": batch.column("decided_at"),

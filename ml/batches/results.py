@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml.registry.deployment import Deployment
 from warehouse.files.patterns import parquet
-from warehouse.lake.rows import arrow_schema
+from warehouse.lake.tables import arrow_schema
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:

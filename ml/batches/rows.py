@@ -27,7 +27,7 @@ from ml.decisions.online_inputs import Keys, OnlineInputs, find_records
 from ml.decisions.problems import INVALID, NOT_SCORABLE, STALE_HISTORY, ProblemDocument, Violation, broken_rules
 from ml.registry.deployment import Deployment
 from warehouse.batches import Batch, BatchFiles, SentRow
-from warehouse.decision_log import Decision, RouteWord
+from warehouse.decision_log import Decision
 from warehouse.decision_log.entries import DECISIONS
 from warehouse.errors import ExpressionDomainError
 from warehouse.features.contract import FeatureContract
@@ -69,12 +69,6 @@ def history_policy(batch: Batch) -> HistoryPolicy:
     )
 
 
-def channel_of(batch: Batch) -> Channel:
-    """The caller of a batch, and whether its rows were sent or come from a table."""
-    route: RouteWord = "file_batch" if batch.request.table is None else "table_batch"
-    return Channel(route, batch.caller_id, batch.request.caller_name)
-
-
 def score_rows(
     settings: Settings,
     batch: Batch,
@@ -92,7 +86,10 @@ def score_rows(
     from pyarrow.parquet import ParquetWriter
 
     files, n_done = BatchFiles(settings, batch.batch_id), 0
-    rows = RowScorer(Scorer(bundle), deployment, history_policy(batch), batch.batch_id, channel_of(batch))
+    channel = Channel(
+        "file_batch" if batch.request.table is None else "table_batch", batch.caller_id, batch.request.caller_name
+    )
+    rows = RowScorer(Scorer(bundle), deployment, history_policy(batch), batch.batch_id, channel)
     with (
         asyncio.Runner() as runner,
         _open_store(settings, runner) as store,
@@ -192,12 +189,9 @@ def _result_table(
         borrower_id=[row.borrower_id for row in rows],
         band=of_few_values([bands.index(made.band) if made else None for made in decisions], bands),
         decision=of_few_values([words.index(made.decision) if made else None for made in decisions], words),
-        problem=[_problem(row, found) for row, found in zip(rows, outcomes, strict=True)],
+        problem=[
+            found.to_json() if isinstance(found, ProblemDocument) else row.problem
+            for row, found in zip(rows, outcomes, strict=True)
+        ],
         **{name: [getattr(made, name) if made else None for made in decisions] for name in plain},
     )
-
-
-def _problem(row: SentRow, outcome: _Outcome) -> str | None:
-    if isinstance(outcome, ProblemDocument):
-        return outcome.to_json()
-    return row.problem

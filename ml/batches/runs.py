@@ -82,7 +82,9 @@ class _Run:
 
     def _score(self) -> None:
         settings, batch, files = self._settings, self._batch, self._files
-        deployment = _champion(settings)
+        deployment = read_deployment(settings)
+        if deployment is None:
+            raise BatchStateError("no model is deployed: try again once `loanlake run` has deployed one")
         bundle = load_registered(settings, deployment.model_name, deployment.model_version)
         common = ResultColumns.of(batch.batch_id, deployment)
         self._note(
@@ -147,13 +149,6 @@ class _Run:
             ).fetchall()
         self._states.note(batch, n_rows=n_rows, n_done=n_rows, n_scored=n_scored, n_refused=n_rows - n_scored)
         files.decisions.unlink(missing_ok=True)
-
-
-def _champion(settings: Settings) -> Deployment:
-    deployment = read_deployment(settings)
-    if deployment is None:
-        raise BatchStateError("no model is deployed: try again once `loanlake run` has deployed one")
-    return deployment
 
 
 def _require_fields(batch: Batch, fields: str, deployment: Deployment) -> None:

@@ -17,7 +17,6 @@ import numpy as np
 from ml.batches.results import ResultColumns, of_few_values, result_file
 from ml.bundle.bundle import Bundle
 from ml.bundle.feature_rows import model_columns
-from ml.bundle.logged_values import dump_reasons
 from ml.bundle.scorer import Scorer
 from ml.decisions.problems import INVALID, Violation, broken_rules
 from warehouse.batches.tables import SOURCE, scorable_table
@@ -106,10 +105,7 @@ class TableScorer:
             "lake_snapshot": pa.repeat(self.lake_snapshot, batch.num_rows),
         }
         if self.with_reasons:
-            reasons = [
-                dump_reasons(self.scorer.reasons_of_row(row)) if is_declined else None
-                for row, is_declined in zip(matrix, scores.declined, strict=True)
-            ]
+            reasons = self.scorer.logged_reasons(matrix, scores, of_approved=None)
             columns["reasons"] = pa.array(reasons, pa.string())
         if problems:
             _refuse(columns, problems)

@@ -19,7 +19,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -116,23 +116,24 @@ def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
     reference: "Reference",
 ) -> Bundle:
     """Write a bundle at ``directory`` and read it back verified; raises BundleError if the directory exists."""
-    _require_absent(directory)
+    if directory.exists():
+        raise BundleError(f"a bundle is written once, to a directory that is not there yet: {directory} exists")
     family = type(candidate.settings.model)
     with draft_directory(directory) as draft:
         candidate.model.write(draft)
         (draft / FEATURES_SQL).write_text(contract.sql)
         for name, content in (
             (CALIBRATOR, candidate.calibrator.to_dict()),
-            (MATRIX, candidate.design_matrix.to_dict()),
+            (MATRIX, asdict(candidate.design_matrix)),
             (CONTRACT, contract.to_dict()),
-            (POLICY, candidate.policy.to_dict()),
+            (POLICY, asdict(candidate.policy)),
             (METRICS, evaluation.to_dict()),
-            (LINEAGE, lineage.to_dict()),
+            (LINEAGE, asdict(lineage)),
             (REFERENCE, reference.to_dict()),
         ):
             _write_json(draft / name, content)
         reference.write(draft / REFERENCE_SAMPLE, draft / REFERENCE_SCORES)
-        checksums = {name: _sha256(draft / name) for name in (*family.files, *FILES)}
+        checksums = {name: sha256_of(draft / name) for name in (*family.files, *FILES)}
         manifest = {
             "format": FORMAT, "family": family.name, "feature_version": contract.version, "files": checksums
         }  # fmt: skip
@@ -162,10 +163,10 @@ def load_bundle(directory: Path) -> Bundle:
         digest=hashlib.sha256(manifest_bytes).hexdigest(),
         family=family,
         contract=_parsed(directory, CONTRACT, lambda: FeatureContract.from_dict(_read_json(directory, CONTRACT))),
-        design_matrix=_parsed(directory, MATRIX, lambda: DesignMatrix.from_dict(_read_json(directory, MATRIX))),
+        design_matrix=_parsed(directory, MATRIX, lambda: msgspec.convert(_read_json(directory, MATRIX), DesignMatrix)),
         calibrator=_parsed(directory, CALIBRATOR, lambda: calibrator_from_dict(_read_json(directory, CALIBRATOR))),
-        policy=_parsed(directory, POLICY, lambda: Policy.from_dict(_read_json(directory, POLICY))),
-        lineage=_parsed(directory, LINEAGE, lambda: Lineage.from_dict(_read_json(directory, LINEAGE))),
+        policy=_parsed(directory, POLICY, lambda: msgspec.convert(_read_json(directory, POLICY), Policy)),
+        lineage=_parsed(directory, LINEAGE, lambda: msgspec.convert(_read_json(directory, LINEAGE), Lineage)),
     )
 
 
@@ -193,7 +194,7 @@ def _verify(directory: Path, names: tuple[str, ...], checksums: dict[str, str]) 
         raise BundleError(f"{directory / MANIFEST} must list every file of a bundle: it lacks {', '.join(unlisted)}")
     for name in names:
         try:
-            found = _sha256(directory / name)
+            found = sha256_of(directory / name)
         except OSError as error:
             raise BundleError(f"the bundle {directory} is incomplete: {name}: {error.strerror}") from error
         if found != checksums[name]:
@@ -217,11 +218,6 @@ def _rename(draft: Path, directory: Path) -> None:
         ) from error
 
 
-def _require_absent(directory: Path) -> None:
-    if directory.exists():
-        raise BundleError(f"a bundle is written once, to a directory that is not there yet: {directory} exists")
-
-
 def _parsed(directory: Path, name: str, read: Callable[[], _T]) -> _T:
     # the checksum is right, so another version of this program wrote the file
     try:
@@ -238,6 +234,7 @@ def _write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,8 +5,7 @@ API, batches and the replay all use it; :mod:`warehouse.decision_log.json_text` 
 
 import json
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 
 import msgspec
@@ -15,9 +14,8 @@ from warehouse.decision_log.json_text import dump_values
 from warehouse.features.contract import FeatureContract
 
 
-@dataclass(frozen=True)
-class Reason:
-    """A reason for a decline, in the contract's words; ``contribution`` to the raw score, in log-odds."""
+class ReasonCode(msgspec.Struct, frozen=True):
+    """One reason against a declined application; ``contribution`` is in log-odds of default."""
 
     feature: str
     text: str
@@ -25,7 +23,7 @@ class Reason:
 
 
 _ENCODER = msgspec.json.Encoder()
-_REASONS = msgspec.json.Decoder(tuple[Reason, ...])
+_REASONS = msgspec.json.Decoder(tuple[ReasonCode, ...])
 _READERS: dict[str, Callable[[str], object]] = {
     "timestamp": datetime.fromisoformat,
     "date": date.fromisoformat,
@@ -34,13 +32,8 @@ _READERS: dict[str, Callable[[str], object]] = {
 }
 
 
-def dump_inputs(inputs: Mapping[str, object]) -> str:
-    """The inputs of a decision, by name."""
-    return dump_values(inputs)
-
-
 def load_inputs(text: str, contract: FeatureContract) -> dict[str, object]:
-    """The inverse of :func:`dump_inputs`; the contract says which texts are times."""
+    """The inverse of :func:`warehouse.decision_log.json_text.dump_values`; the contract says which texts are times."""
     types = {column.name: column.data_type for column in contract.inputs}
     return {name: _typed(value, types.get(name, "varchar")) for name, value in json.loads(text).items()}
 
@@ -56,12 +49,12 @@ def load_features(text: str, contract: FeatureContract) -> tuple[object, ...]:
     return tuple(_typed(logged[feature.name], feature.data_type) for feature in contract.features)
 
 
-def dump_reasons(reasons: Iterable[Reason]) -> str:
+def dump_reasons(reasons: Iterable[ReasonCode]) -> str:
     """Reasons, weightiest first."""
     return _ENCODER.encode(list(reasons)).decode()
 
 
-def load_reasons(text: str | None) -> tuple[Reason, ...]:
+def load_reasons(text: str | None) -> tuple[ReasonCode, ...]:
     """The inverse of :func:`dump_reasons`; None gives no reasons."""
     return _REASONS.decode(text) if text else ()
 

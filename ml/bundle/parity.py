@@ -38,12 +38,6 @@ class FeatureMismatch:
     n_rows: int = 0
     examples: list[str] = field(default_factory=list)
 
-    def add(self, application_id: object, offline: object, online: object) -> None:
-        """Count a row."""
-        self.n_rows += 1
-        if len(self.examples) < _MOST_EXAMPLES:
-            self.examples.append(f"{application_id}: offline {offline!r}, online {online!r}")
-
 
 @dataclass
 class Parity:
@@ -56,7 +50,10 @@ class Parity:
 
     def add(self, feature: str, application_id: object, offline: object, online: object) -> None:
         """Count a feature that differs in a row."""
-        self.mismatches.setdefault(feature, FeatureMismatch(feature)).add(application_id, offline, online)
+        found = self.mismatches.setdefault(feature, FeatureMismatch(feature))
+        found.n_rows += 1
+        if len(found.examples) < _MOST_EXAMPLES:
+            found.examples.append(f"{application_id}: offline {offline!r}, online {online!r}")
 
     @property
     def evidence(self) -> ParityEvidence:
@@ -97,7 +94,11 @@ def _compare_features(parity: Parity, scorer: Scorer, batch: "pa.RecordBatch") -
     for given, present, offline in zip(inputs, batch.column("_present").to_pylist(), offline_rows, strict=True):
         parity.n_rows += 1
         application_id = given.get("application_id")
-        online = _online(scorer, given)
+        online: tuple[object, ...] | str
+        try:
+            online = scorer.features(given)
+        except ExpressionDomainError as error:
+            online = str(error)
         if not present or isinstance(online, str):
             reason = "no row in the feature table" if not present else online
             parity.add("(row)", application_id, "present" if present else "absent", reason)
@@ -110,13 +111,6 @@ def _compare_features(parity: Parity, scorer: Scorer, batch: "pa.RecordBatch") -
         parity.n_mismatches += bool(differing)
         computed.append(None if differing else online)
     return computed
-
-
-def _online(scorer: Scorer, inputs: dict[str, object]) -> tuple[object, ...] | str:
-    try:
-        return scorer.features(inputs)
-    except ExpressionDomainError as error:
-        return str(error)
 
 
 def _compare_encodings(

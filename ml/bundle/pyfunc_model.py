@@ -14,7 +14,6 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from ml.bundle.bundle import load_bundle
 from ml.bundle.feature_violations import find_violations
-from ml.bundle.logged_values import dump_reasons
 from ml.bundle.scorer import Scorer
 
 
@@ -49,10 +48,7 @@ class BundleModel(PythonModel):
                 "probability": scores.probability,
                 "band": scores.bands,
                 "decision": scores.decisions,
-                "reasons": [
-                    dump_reasons(self._scorer.reasons_of_row(row)) if declined else "[]"
-                    for row, declined in zip(matrix, scores.declined, strict=True)
-                ],
+                "reasons": self._scorer.logged_reasons(matrix, scores, of_approved="[]"),
             }
         )
 

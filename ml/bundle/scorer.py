@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.bundle.bundle import Bundle
-from ml.bundle.logged_values import Reason
+from ml.bundle.logged_values import ReasonCode, dump_reasons
 from ml.families.protocol import Matrix, Model
 from ml.training.calibration import uncalibrated
 from ml.training.policy import Decision
-from warehouse.features.compiled import compile_contract
-from warehouse.features.contract import FeatureColumn, FeatureContract, missing_text
+from warehouse.features.contract import FeatureColumn, FeatureContract, compile_contract, missing_text
 
 #: Maximum of principal reasons in adverse-action notices: four, by the commentary on US Regulation B.
 MOST_REASONS = 4
@@ -46,9 +45,6 @@ class Scores:
     band_codes: NDArray[np.intp]
     band_names: tuple[str, ...]
     declined: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.raw)
 
     @property
     def bands(self) -> list[str]:
@@ -94,7 +90,7 @@ class Scorer:
         names = tuple(band.name for band in policy.bands)
         return Scores(raw, probability, policy.band_codes(probability), names, policy.declines(probability))
 
-    def reasons(self, features: Sequence[object]) -> list[Reason]:
+    def reasons(self, features: Sequence[object]) -> list[ReasonCode]:
         """One to four features that moved this applicant's raw score furthest towards default, weightiest first.
 
         Contributions start from the training rows' mean score. Features below the policy's least share of the adverse
@@ -103,33 +99,32 @@ class Scorer:
         """
         return self.reasons_of_row(self._matrix.encode_row(features)[0])
 
-    def reasons_of_row(self, row: NDArray[np.float32]) -> list[Reason]:
+    def reasons_of_row(self, row: NDArray[np.float32]) -> list[ReasonCode]:
         """:meth:`reasons` of an encoded row, shape (n_columns,)."""
         by_feature = self.contributions(row)
-        reasons: dict[str, Reason] = {}
+        reasons: dict[str, ReasonCode] = {}
         for feature, contribution in principal(by_feature, least_share=self.bundle.policy.least_reason_share):
             if len(reasons) == MOST_REASONS:
                 break
-            text = self._reason_text(feature, is_missing=bool(np.isnan(row[self._columns_of[feature]]).all()))
-            reasons.setdefault(text, Reason(feature, text, contribution))
+            column, is_missing = self._features[feature], bool(np.isnan(row[self._columns_of[feature]]).all())
+            # a missing value has its own text: the contract's reason could be wrong
+            text = column.reason
+            if is_missing:
+                text = column.missing or missing_text([feature.replace("_", " ")])
+            reasons.setdefault(text, ReasonCode(feature, text, contribution))
         return list(reasons.values())
 
+    def logged_reasons(self, matrix: Matrix, scores: Scores, *, of_approved: str | None) -> list[str | None]:
+        """The reasons of each declined row as the decision log has them; ``of_approved`` for the others."""
+        return [
+            dump_reasons(self.reasons_of_row(row)) if declined else of_approved
+            for row, declined in zip(matrix, scores.declined, strict=True)
+        ]
+
     def contributions(self, row: NDArray[np.float32]) -> dict[str, float]:
-        """Each feature's contribution to an encoded row's raw score, in log-odds; with ``expected`` they sum to it."""
+        """Each feature's contribution to an encoded row's raw score, in log-odds: those of its columns, summed."""
         by_feature = np.bincount(self._feature_of_column, self._served.contributions(row))
         return dict(zip(self._matrix.feature_names, by_feature.tolist(), strict=True))
-
-    @property
-    def expected(self) -> float:
-        """The mean raw score of the training rows, in log-odds: where contributions start from."""
-        return self._served.expected
-
-    def _reason_text(self, feature: str, *, is_missing: bool) -> str:
-        """The contract's reason; a missing value has its own text, since that reason could be wrong."""
-        column = self._features[feature]
-        if not is_missing:
-            return column.reason
-        return column.missing or missing_text([feature.replace("_", " ")])
 
     @cached_property
     def _feature_of_column(self) -> NDArray[np.intp]:

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from ml.bundle.logged_values import dump_features, dump_inputs, dump_reasons
+from ml.bundle.logged_values import dump_features, dump_reasons
 from ml.bundle.scorer import Scorer
 from ml.decisions.online_inputs import LookedUp
 from ml.registry.deployment import Deployment
 from warehouse.decision_log import RouteWord, StatusWord
+from warehouse.decision_log.json_text import dump_values
 
 
 class Channel(msgspec.Struct, frozen=True):
@@ -56,7 +57,7 @@ def decide_columns(
         "source": deployment.source,
         "application_id": request["application_id"],
         "borrower_id": request["borrower_id"],
-        "inputs": dump_inputs(inputs),
+        "inputs": dump_values(inputs),
         "features": dump_features(features, contract),
         "raw_score": score.raw,
         "probability": score.probability,

@@ -5,7 +5,7 @@ caller gives it. History of a source that ends in the past, such as a historical
 and fresh for a decision dated into its own time.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
@@ -102,11 +102,6 @@ class HistoryPolicy:
             f"History is as of {as_of.isoformat()}Z, {age_text(at - as_of)} before this decision; "
             f"the limit here is {age_text(self.max_age)}"
         )
-
-
-def oldest(records: Iterable[Record]) -> datetime | None:
-    """The earliest ``as_of`` of these."""
-    return min((record.as_of for record in records), default=None)
 
 
 def age_text(age: timedelta) -> str:

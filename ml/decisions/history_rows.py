@@ -43,7 +43,7 @@ class HistoryRows:
         moment = f"timestamp {literal(as_of.isoformat(sep=' '))}"
         relations = {_POINTS: f"select {literal(borrower_id)} as borrower_id, {moment} as as_of"}
         relations |= {
-            _bare(table): f"select * from {read if read and table == self.table else table + at}"
+            table.partition(".")[2]: f"select * from {read if read and table == self.table else table + at}"
             for table in self.tables
         }
         text = ", ".join(f"{name} as ({query})" for name, query in (relations | dict(self.parts)).items())
@@ -105,10 +105,6 @@ def _origin(query: exp.Select) -> exp.Table:
 
 def _table(table: exp.Table) -> str:
     return f"{table.db}.{table.name}"
-
-
-def _bare(table: str) -> str:
-    return table.partition(".")[2]
 
 
 def _unqualified(query: exp.Select) -> str:

@@ -7,7 +7,6 @@ expired, from the current tables, and the result says which. Only rows known bef
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -225,7 +224,7 @@ class _Reader:
             if self._decision.route != "backfill":
                 found.append(self._rows("features.ftr_online_cohorts", f"cohort, {column.name}", condition))
             else:
-                condition += f" and as_of = date_trunc('day', {_timestamp(self._as_of)})"
+                condition += f" and as_of = date_trunc('day', timestamp '{self._as_of.isoformat(sep=' ')}')"
                 found.append(self._rows("features.ftr_cohort_rates", f"cohort, {column.name}", condition))
         return tuple(found)
 
@@ -313,10 +312,6 @@ class _Reader:
             return named
         self.notes.append(f"lake snapshot {named} has expired: rows are shown as they stand, restatements included")
         return None
-
-
-def _timestamp(moment: datetime) -> str:
-    return f"timestamp '{moment.isoformat(sep=' ')}'"
 
 
 def _json_value(value: object) -> object:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import msgspec
 
-from ml.decisions.freshness import Found, HistoryPolicy, oldest
+from ml.decisions.freshness import Found, HistoryPolicy
 from warehouse.decision_log import HistoryWord
 from warehouse.errors import OnlineStoreUnavailable
 from warehouse.features.contract import FeatureContract
@@ -89,7 +89,7 @@ class OnlineInputs:
         return LookedUp(
             values=values,
             has_history=has_history,
-            as_of=oldest(used),
+            as_of=min((record.as_of for record in used), default=None),
             lake_snapshot=min((record.snapshot for record in used), default=None),
             history=history,
         )

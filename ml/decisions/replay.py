@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ml.bundle.bundle import Bundle
-from ml.bundle.logged_values import Reason, load_features, load_inputs, load_reasons, same_bits
+from ml.bundle.logged_values import ReasonCode, load_features, load_inputs, load_reasons, same_bits
 from ml.bundle.scorer import Score, Scorer
 from ml.registry.deployment import bundle_directory
 from ml.registry.registered_version import load_registered
@@ -20,7 +20,7 @@ class Recomputed:
 
     features: tuple[object, ...]
     score: Score
-    reasons: tuple[Reason, ...]
+    reasons: tuple[ReasonCode, ...]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _differences(decision: Decision, recomputed: Recomputed, contract: FeatureCo
         yield Difference("reasons", before_reasons, recomputed.reasons)
 
 
-def _same_reasons(logged: Sequence[Reason], recomputed: Sequence[Reason]) -> bool:
+def _same_reasons(logged: Sequence[ReasonCode], recomputed: Sequence[ReasonCode]) -> bool:
     return len(logged) == len(recomputed) and all(
         (before.feature, before.text) == (now.feature, now.text) and same_bits(before.contribution, now.contribution)
         for before, now in zip(logged, recomputed, strict=True)

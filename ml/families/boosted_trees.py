@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.families.external_memory import external_matrix
 from ml.families.protocol import Matrix, Sample, StreamedSample
 from ml.trees.explain import Explainer
 from ml.trees.forest import Forest
@@ -155,7 +154,7 @@ class GradientBoosting:
             held = xgboost.QuantileDMatrix(train.matrix, label=train.defaulted, **options)
             return self._boost(held, tune, parameters, options)
         with TemporaryDirectory(prefix="training-matrix-", dir=train.directory) as cache:
-            return self._boost(external_matrix(train, Path(cache), **options), tune, parameters, options)
+            return self._boost(_external_matrix(train, Path(cache), **options), tune, parameters, options)
 
     def _boost(
         self, train_data: "xgboost.DMatrix", tune: Sample, parameters: dict[str, Any], options: dict[str, Any]
@@ -221,3 +220,31 @@ class GradientBoosting:
             "seed": self.seed,
             "nthread": self._threads(len(defaulted)),
         }
+
+
+def _external_matrix(sample: StreamedSample, cache: Path, **options: Any) -> "xgboost.ExtMemQuantileDMatrix":
+    """XGBoost's quantised matrix of rows that are encoded in batches, in files under ``cache``, which must outlive it.
+
+    XGBoost reads the rows several times: to find the quantiles, then to write the matrix.
+    """
+    import xgboost
+
+    class Rows(xgboost.DataIter):
+        """Gives XGBoost the batches."""
+
+        def __init__(self) -> None:
+            super().__init__(cache_prefix=str(cache / "matrix"))
+            self._batches = sample.batches()
+
+        def next(self, input_data: Any) -> bool:
+            found = next(self._batches, None)
+            if found is None:
+                return False
+            matrix, defaulted = found
+            input_data(data=matrix, label=defaulted)
+            return True
+
+        def reset(self) -> None:
+            self._batches = sample.batches()
+
+    return xgboost.ExtMemQuantileDMatrix(Rows(), **options)

@@ -57,7 +57,6 @@ class Model(Protocol):
 
     def raw_scores(self, matrix: Matrix) -> NDArray[Any]:
         """Log-odds of default before calibration, shape (n,), of encoded rows; thread-safe."""
-        ...
 
 
 class FittedModel(Model, Protocol):
@@ -65,11 +64,9 @@ class FittedModel(Model, Protocol):
 
     def importance(self, n_columns: int) -> NDArray[np.float64]:
         """Each column's share of importance: sums to 1, or all are 0."""
-        ...
 
     def write(self, directory: Path) -> None:
         """Write the family's ``files``."""
-        ...
 
 
 class ServedForm(Model, Protocol):
@@ -78,19 +75,9 @@ class ServedForm(Model, Protocol):
     @property
     def expected(self) -> float:
         """The mean raw score of the training rows, where contributions start."""
-        ...
 
     def contributions(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
         """Each column's contribution to a row's raw score, shape (n_columns,); with ``expected`` they sum to it."""
-        ...
-
-
-class Estimator(Protocol):
-    """Settings that can learn."""
-
-    def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> Model:
-        """Learn from ``train``; ``tune`` may decide when to stop. ``monotone``: each column's direction of risk."""
-        ...
 
 
 class Family(Protocol):
@@ -100,20 +87,16 @@ class Family(Protocol):
     files: ClassVar[tuple[str, ...]]
 
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> FittedModel:
-        """As :meth:`Estimator.fit`."""
-        ...
+        """Learn from ``train``; ``tune`` may decide when to stop. ``monotone``: each column's direction of risk."""
 
     @staticmethod
     def packages() -> dict[str, str]:
         """The libraries used for fitting, with versions, for lineage."""
-        ...
 
     @staticmethod
     def read(directory: Path) -> Model:
         """The model from ``files``, on one thread; may import its library."""
-        ...
 
     @staticmethod
     def open(directory: Path) -> ServedForm:
         """The served form from ``files``; imports no heavy library."""
-        ...

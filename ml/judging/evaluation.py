@@ -97,17 +97,6 @@ class Evaluation:
             return None
         return self.overall("test", CHAMPION), self.comparisons[CHAMPION]
 
-    def models(self, split: Split) -> tuple[str, ...]:
-        """The models measured on a split, the candidate first."""
-        return tuple(row.model for row in self.measured if row.split == split and row.month is None)
-
-    def to_rows(self) -> list[dict[str, Any]]:
-        """One flat record per split × month (None: all) × model; missing figures are None."""
-        return [
-            {"split": row.split, "month": row.month, "model": row.model, **row.metrics.to_dict()}
-            for row in self.measured
-        ]
-
     def to_metrics(self) -> dict[str, float]:
         """The figures that MLflow charts and compares, by name, without those that could not be measured.
 
@@ -130,7 +119,11 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: ``metrics.json`` of a bundle."""
         return {
-            "measured": self.to_rows(),
+            # one flat record per split × month (None: all) × model; missing figures are None
+            "measured": [
+                {"split": row.split, "month": row.month, "model": row.model, **row.metrics.to_dict()}
+                for row in self.measured
+            ],
             "comparisons": {
                 other: {"auc": _none_for_nan(comparison.auc), "brier": _none_for_nan(comparison.brier)}
                 for other, comparison in self.comparisons.items()

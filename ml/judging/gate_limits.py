@@ -5,7 +5,7 @@ from typing import Any
 from ml.judging.gate import GateLimits, Limit
 from ml.judging.gates import GATES
 from warehouse.errors import SettingError
-from warehouse.lenders.rules import Lender, MovedLimit
+from warehouse.lenders.lender import Lender, MovedLimit
 
 _LIMITS: dict[str, Limit[Any]] = {limit.name: limit for gate in GATES for limit in gate.limits}
 

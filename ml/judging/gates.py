@@ -52,8 +52,8 @@ class EnoughLoans(Gate):
     claim = "There are enough test loans, and defaults among them, for the figures to mean something."
     limits = (MIN_TEST_ROWS, MIN_TEST_DEFAULTS)
     remedy = (
-        "figures on so few loans decide nothing: ingest more months, or lengthen the test with the dbt variable "
-        "test_months"
+        "figures on so few loans decide nothing: ingest more months, or let the test reach further back with "
+        "`split.test_months` or `split.max_share` in the lender's file (warehouse/lenders/)"
     )
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
@@ -112,7 +112,10 @@ class NoWorseThanLogistic(Gate):
     name = "no_worse_than_logistic_baseline"
     claim = "On the same test loans it is no worse than logistic regression."
     limits = (AUC_MARGIN,)
-    remedy = "trees that lose to a line have learned noise: lower max_depth or learning_rate, or ingest more loans"
+    remedy = (
+        "trees that lose to a line have learned noise: lower max_depth or learning_rate under `model.settings` in the "
+        "lender's file (warehouse/lenders/), or ingest more loans"
+    )
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
         logistic, comparison = evidence.evaluation.beside_logistic
@@ -167,7 +170,10 @@ class BinsAreCalibrated(Gate):
     name = "calibration_error_is_small"
     claim = "Of loans it gives 10 %, about 10 % default."
     limits = (MAX_EXCESS_ECE,)
-    remedy = "look at the calibration plot; try another calibration method, or later tune months"
+    remedy = (
+        "look at the calibration plot; try another `model.calibration`, or tune on fewer and later months with "
+        "`split.tune_months`, in the lender's file (warehouse/lenders/)"
+    )
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
         test, excess = evidence.evaluation.overall("test"), limits[MAX_EXCESS_ECE]
@@ -189,8 +195,8 @@ class PlausibleAuc(Gate):
     is_about_leakage = True
     remedy = (
         "a feature written after the decision may be leaking, or the trees memorise: check the known_at of what the "
-        "most important features read, then lower max_depth; where every feature is honest, move the limit in the "
-        "lender's file (warehouse/lenders/), with the reason"
+        "most important features read, then lower max_depth under `model.settings`; where every feature is honest, "
+        "move the limit under `gates`, with the reason, both in the lender's file (warehouse/lenders/)"
     )
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
@@ -214,7 +220,7 @@ class NoFeatureKnowsTheOutcome(Gate):
     is_about_leakage = True
     remedy = (
         "find when each was written: one written after the decision must go; of one that is honest, say why under "
-        "honest_features in the lender's file (warehouse/lenders/)"
+        "`honest_features` in the lender's file (warehouse/lenders/)"
     )
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:

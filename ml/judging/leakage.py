@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.judging.metrics import roc_auc
-from ml.training.training_set import Split, TrainingSet
+from ml.training.training_set import TrainingSet
 from warehouse.features.contract import FeatureColumn, FeatureContract
 
 if TYPE_CHECKING:
@@ -37,11 +37,9 @@ class FeatureSignal:
     isolated: float
 
 
-def feature_signals(
-    training_set: TrainingSet, contract: FeatureContract, *, split: Split = "train"
-) -> tuple[FeatureSignal, ...]:
-    """Every feature's signal on a split, in contract order, including features that the model leaves out."""
-    rows, defaulted = training_set.rows(split), training_set.defaulted(split)
+def feature_signals(training_set: TrainingSet, contract: FeatureContract) -> tuple[FeatureSignal, ...]:
+    """Every feature's signal on train rows, in contract order, including features that the model leaves out."""
+    rows, defaulted = training_set.rows("train"), training_set.defaulted("train")
     return tuple(_signal(feature, rows[feature.name], defaulted) for feature in contract.features)
 
 

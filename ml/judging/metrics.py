@@ -6,15 +6,16 @@ A figure that the rows cannot give (the AUC of a month without a default, a prec
 never an exception or an invented 0.5: tables by month stay complete, and JSON writes it as null.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from math import erfc, isnan, sqrt
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+SplitKind = Literal["out of time", "random split"]
 NAN = float("nan")
 #: Two-sided 95 %: the 0.975 quantile of the standard normal distribution.
 Z95 = 1.959963984540054
@@ -87,6 +88,24 @@ def candidate_on_test(metrics: Mapping[str, Any]) -> dict[str, Any]:
         row for row in metrics["measured"] if (row["split"], row["month"], row["model"]) == of_test
     )
     return found
+
+
+def kind_of_split(train_months: Iterable[str], test_months: Iterable[str]) -> SplitKind:
+    """Whether test rows were decided after all train rows ("2011-07" is after "2011-06"), or drawn at random.
+
+    >>> kind_of_split(["2010-11", "2010-12"], ["2011-01"]), kind_of_split(["2005-10"], ["2005-10"])
+    ('out of time', 'random split')
+    """
+    return "out of time" if min(test_months, default="") > max(train_months, default="") else "random split"
+
+
+def measured_split(metrics: Mapping[str, Any]) -> SplitKind:
+    """The same of a bundle's ``metrics.json``."""
+    months: dict[str, set[str]] = {"train": set(), "tune": set(), "test": set()}
+    for row in metrics["measured"]:
+        if row["month"] is not None:
+            months[row["split"]].add(row["month"])
+    return kind_of_split(months["train"], months["test"])
 
 
 def measure(defaulted: ArrayLike, probability: ArrayLike, *, cut_off: float) -> Metrics:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.judging.evaluation import CANDIDATE, CHAMPION, Evaluation, SplitScores
-from ml.judging.metrics import reliability
+from ml.judging.metrics import kind_of_split, reliability
 from ml.training.fitting import LENDER_RATE, LOGISTIC
 from ml.training.training_set import SPLITS, Split
 
@@ -43,7 +43,9 @@ def roc(evaluation: Evaluation, scores: Mapping[Split, SplitScores]) -> bytes:
     """ROC curves of the candidate on each split, and of the other models on test."""
     test = evaluation.overall("test")
     figure, axes = _figure(
-        _finding("On test loans the model ranks defaults at AUC", test.auc, test.auc_low, test.auc_high)
+        _finding(
+            f"On test loans ({_kind(scores)}) the model ranks defaults at AUC", test.auc, test.auc_low, test.auc_high
+        )
     )
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
     for split in SPLITS:
@@ -60,12 +62,16 @@ def roc(evaluation: Evaluation, scores: Mapping[Split, SplitScores]) -> bytes:
     return png(figure)
 
 
+def _kind(scores: Mapping[Split, SplitScores]) -> str:
+    return kind_of_split(scores["train"].months, scores["test"].months)
+
+
 def calibration(evaluation: Evaluation, scores: Mapping[Split, SplitScores]) -> bytes:
     """Default rate against mean probability in bins of equal size, for tune and test."""
     test = evaluation.overall("test")
     figure, axes = _figure(
-        f"On test loans the model expected {test.mean_probability:.1%} to default; {test.default_rate:.1%} did "
-        f"(ECE {_figure_text(test.ece)})"
+        f"On test loans ({_kind(scores)}) the model expected {test.mean_probability:.1%} to default; "
+        f"{test.default_rate:.1%} did (ECE {_figure_text(test.ece)})"
     )
     top = 0.01
     for split in ("tune", "test"):

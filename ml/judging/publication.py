@@ -27,7 +27,7 @@ from ml.judging.evaluation import Comparison
 from ml.judging.gate import GateLimits
 from ml.judging.gates import against, is_no_worse
 from ml.training.lineage import Lineage
-from warehouse.lenders.rules import PublishMode
+from warehouse.lenders.lender import PublishMode
 
 Action = Literal["publish", "shadow", "wait"]
 #: The rule in one line, for a run's answers.

@@ -103,48 +103,45 @@ class ScoreDrift(_Drift):
 
 
 def record_feature_drift(
-    settings: Settings,
-    model: MonitoredModel,
-    contract: FeatureContract,
-    *,
-    reference_snapshot: int,
+    settings: Settings, model: MonitoredModel, contract: FeatureContract, *, reference_snapshot: int
 ) -> tuple[FeatureDrift, ...]:
-    """Measure, and update ``monitoring.feature_drift``; months with unchanged figures are not rewritten."""
+    """Compare every feature of every month's decisions with the model's training rows at ``reference_snapshot``.
+
+    Updates ``monitoring.feature_drift``; months with unchanged figures are not rewritten. Raises MonitoringError if the
+    snapshot has no training rows of the source.
+    """
     with connect(settings) as con:
-        rows = measure_feature_drift(con, model, contract, reference_snapshot=reference_snapshot)
+        load_reference(con, contract, source=model.source, snapshot=reference_snapshot)
+        load_decisions(con, contract, model)
+        rows = compare_features(con, contract)
     replace_months(settings, "monitoring.feature_drift", model, rows)
     return rows
 
 
-def record_score_drift(
-    settings: Settings,
-    model: MonitoredModel,
-    *,
-    reference_scores: Path,
-) -> tuple[ScoreDrift, ...]:
-    """Measure, and update ``monitoring.score_drift``; months with unchanged figures are not rewritten."""
+def record_score_drift(settings: Settings, model: MonitoredModel, *, reference_scores: Path) -> tuple[ScoreDrift, ...]:
+    """Compare each month's probabilities with those of the training rows, and update ``monitoring.score_drift``.
+
+    ``reference_scores``: Parquet file with a column ``probability``, one row per training row. Raises MonitoringError
+    if it has none. Months with unchanged figures are not rewritten.
+    """
+    where, parameters = decisions_of(model, None)
     with connect(settings) as con:
-        rows = measure_score_drift(con, model, reference_scores=reference_scores)
+        con.execute(
+            f"create or replace temp table {REFERENCE} as select {_SCORE}::double as {_SCORE} "
+            f"from {parquet(reference_scores)}"
+        )
+        if count(con, REFERENCE) == 0:
+            raise MonitoringError(
+                f"score drift is measured against the probabilities of the training rows: {reference_scores} has none"
+            )
+        con.execute(
+            f"create or replace temp table {CURRENT} as "
+            f"select date_trunc('month', decided_at)::date as month, {_SCORE} from {model.decisions} where {where}",
+            parameters,
+        )
+        rows = compare_scores(con)
     replace_months(settings, "monitoring.score_drift", model, rows)
     return rows
-
-
-def measure_feature_drift(
-    con: duckdb.DuckDBPyConnection,
-    model: MonitoredModel,
-    contract: FeatureContract,
-    *,
-    reference_snapshot: int,
-    months: Sequence[date] | None = None,
-) -> tuple[FeatureDrift, ...]:
-    """Compare every feature of every month's decisions with the model's training rows at ``reference_snapshot``.
-
-    ``months``: first days; None for all with decisions. Raises MonitoringError if the snapshot has no training rows of
-    the source.
-    """
-    load_reference(con, contract, source=model.source, snapshot=reference_snapshot)
-    load_decisions(con, contract, model, months=months)
-    return compare_features(con, contract)
 
 
 def compare_features(con: duckdb.DuckDBPyConnection, contract: FeatureContract) -> tuple[FeatureDrift, ...]:
@@ -162,40 +159,12 @@ def compare_features(con: duckdb.DuckDBPyConnection, contract: FeatureContract) 
     return tuple(sorted(found, key=lambda drift: drift.month))
 
 
-def measure_score_drift(
-    con: duckdb.DuckDBPyConnection,
-    model: MonitoredModel,
-    *,
-    reference_scores: Path,
-) -> tuple[ScoreDrift, ...]:
-    """Compare each month's probabilities with those of the training rows.
-
-    ``reference_scores``: Parquet file with a column ``probability``, one row per training row. Raises MonitoringError
-    if it has none.
-    """
-    con.execute(
-        f"create or replace temp table {REFERENCE} as select {_SCORE}::double as {_SCORE} "
-        f"from {parquet(reference_scores)}"
-    )
-    if count(con, REFERENCE) == 0:
-        raise MonitoringError(
-            f"score drift is measured against the probabilities of the training rows: {reference_scores} has none"
-        )
-    where, parameters = decisions_of(model, None)
-    con.execute(
-        f"create or replace temp table {CURRENT} as "
-        f"select date_trunc('month', decided_at)::date as month, {_SCORE} from {model.decisions} where {where}",
-        parameters,
-    )
-    return compare_scores(con)
-
-
 def compare_scores(con: duckdb.DuckDBPyConnection) -> tuple[ScoreDrift, ...]:
     """Compare the column ``probability`` of the tables of :mod:`ml.monitoring.samples`, month by month."""
     mean_reference = con.execute(f"select avg({_SCORE}) from {REFERENCE}").fetchall()[0][0]
     means = dict(con.execute(f"select month, avg({_SCORE}) from {CURRENT} group by month").fetchall())
     return tuple(
-        _score_drift(row, mean_reference=mean_reference, mean_current=means[row["month"]])
+        ScoreDrift(**_figures(row), mean_reference=mean_reference, mean_current=means[row["month"]])
         for row in _rows(con, number_sql(_SCORE, read_cuts(con, [_SCORE])[_SCORE]))
     )
 
@@ -211,19 +180,14 @@ def ks_p_value(ks: float, n_reference: int, n_current: int) -> float:
     return float(min(max(kstwo.sf(ks, effective), 0.0), 1.0))
 
 
-def chi2_p_value(chi2: float, freedom: int) -> float:
-    """P-value of a chi-squared statistic with this number of degrees of freedom."""
-    from scipy.special import chdtrc
-
-    return float(chdtrc(freedom, chi2))
-
-
 _RULE = DriftRule()
 
 
 def _feature_drift(
     feature: FeatureColumn, row: Mapping[str, Any], reference_months: Sequence[float] | None
 ) -> FeatureDrift:
+    from scipy.special import chdtrc
+
     figures = _figures(row, reference_months)
     reference, current = row["n_missing_reference"] / row["n_reference"], row["n_missing_current"] / row["n_current"]
     limit = _RULE.missing_share_limit(reference, current, n_reference=row["n_reference"], n_current=row["n_current"])
@@ -234,7 +198,7 @@ def _feature_drift(
         feature=feature.name,
         kind=feature.kind,
         chi2=chi2,
-        chi2_p_value=None if chi2 is None else chi2_p_value(chi2, row["chi2_freedom"]),
+        chi2_p_value=None if chi2 is None else float(chdtrc(row["chi2_freedom"], chi2)),
         missing_share_reference=reference,
         missing_share_current=current,
         missing_share_change=current - reference,
@@ -242,28 +206,20 @@ def _feature_drift(
     )
 
 
-def _score_drift(row: Mapping[str, Any], *, mean_reference: float, mean_current: float) -> ScoreDrift:
-    return ScoreDrift(**_figures(row), mean_reference=mean_reference, mean_current=mean_current)
-
-
 def _figures(row: Mapping[str, Any], reference_months: Sequence[float] | None = None) -> dict[str, Any]:
     sizes = {name: row[name] for name in ("n_reference", "n_current")}
+    ks = row.get("ks")
     limit = _RULE.psi_limit(**sizes, n_bins=row["n_bins"], reference_months=reference_months)
     return {
         **sizes,
         "month": row["month"],
         "psi": row["psi"],
         "psi_limit": limit,
-        "ks": row.get("ks"),
-        "ks_p_value": _p_value_of_ks(row),
+        "ks": ks,
+        "ks_p_value": None if ks is None else ks_p_value(ks, row["n_present_reference"], row["n_present_current"]),
         "is_drifted": limit is not None and row["psi"] > limit,
-        "is_severe": _RULE.is_severe(row["psi"], limit),
+        "is_severe": limit is not None and row["psi"] >= _RULE.severe_times * limit,
     }
-
-
-def _p_value_of_ks(row: Mapping[str, Any]) -> float | None:
-    ks = row.get("ks")
-    return None if ks is None else ks_p_value(ks, row["n_present_reference"], row["n_present_current"])
 
 
 def _rows(con: duckdb.DuckDBPyConnection, statement: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ml.monitoring.samples import (
     CURRENT,
     REFERENCE,
-    Draw,
+    SAMPLE_SEED,
     MonitoredModel,
     decisions_of,
     load_decisions,
@@ -62,17 +62,18 @@ def write_drift_report(
     month: date,
     *,
     reference_snapshot: int,
-    sample: Draw | None = None,
+    sample_rows: int = 5_000,
 ) -> DriftReport:
-    """Compare the month's decisions with the training rows; ``sample`` is drawn from each, by default 5,000 rows.
+    """Compare the month's decisions with the training rows; ``sample_rows`` are drawn from each.
 
     Raises MonitoringError if the month has no decisions, or the snapshot no training rows.
     """
-    sample = sample or Draw(5_000)
     with connect(settings) as con:
         totals = _totals(con, training_table(contract.version), model, month, reference_snapshot)
-        n_reference = load_reference(con, contract, source=model.source, snapshot=reference_snapshot, sample=sample)
-        n_decisions = load_decisions(con, contract, model, months=[month], sample=sample)
+        n_reference = load_reference(
+            con, contract, source=model.source, snapshot=reference_snapshot, sample_rows=sample_rows
+        )
+        n_decisions = load_decisions(con, contract, model, months=[month], sample_rows=sample_rows)
         if n_decisions == 0:
             raise MonitoringError(f"{model.name} version {model.version} made no decision in {month:%Y-%m}")
         reference, current = (_frame(con, contract, table) for table in (REFERENCE, CURRENT))
@@ -93,7 +94,7 @@ def write_drift_report(
         n_drifted=_n_drifted(figures),
         left_out=tuple(name for name in contract.feature_names if name not in columns),
     )
-    about = _about(report, model, month, reference_snapshot, sample)
+    about = _about(report, model, month, reference_snapshot)
     replace_file(report.html, _with_heading(page, about))
     replace_file(report.json, json.dumps({"about": about, **figures}, indent=1))
     return report
@@ -151,7 +152,7 @@ def _n_drifted(figures: Mapping[str, Any]) -> int:
     raise MonitoringError("Evidently's report holds no DriftedColumnsCount: this program needs evidently 0.7.23")
 
 
-def _about(report: DriftReport, model: MonitoredModel, month: date, snapshot: int, sample: Draw) -> dict[str, Any]:
+def _about(report: DriftReport, model: MonitoredModel, month: date, snapshot: int) -> dict[str, Any]:
     counts = {key: value for key, value in asdict(report).items() if key not in ("html", "json")}
     return {
         "source": model.source,
@@ -159,7 +160,7 @@ def _about(report: DriftReport, model: MonitoredModel, month: date, snapshot: in
         "model_version": model.version,
         "month": f"{month:%Y-%m}",
         "reference_snapshot": snapshot,
-        "sample_seed": sample.seed,
+        "sample_seed": SAMPLE_SEED,
         **counts,
     }
 

@@ -10,11 +10,10 @@ Two kinds, of all online scores, including those of a challenger in shadow:
 Only months that may have changed are measured again; see ``ml.monitoring.skew_months``.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from json import dumps
+from json import dumps, loads
 
 import duckdb
 
@@ -120,20 +119,26 @@ def compare_history(
     ) as decisions join (select decision_id as known_for, * exclude (decision_id, decided_at) from {HISTORY}) as known
         on known.known_for = decisions.decision_id"""
     age = "(epoch(decided_at) - epoch(features_as_of)) / 86400"
-    with _history_of(con, months):
+    # restricts the view of history to these months; null: all
+    con.execute("set variable built_months = $1::date[]", [None if months is None else list(months)])
+    try:
         return tally(con, decisions, pairs, parameters=parameters, age_days=age)
+    finally:
+        con.execute("reset variable built_months")
 
 
 def logged_evidence(settings: Settings, source: str, *, since: datetime) -> LoggedEvidence:
     """The evidence of gate ``logged_features_equal_recomputed``: all that came into the lake since a moment."""
     n_decisions = n_different = n_without_bundle = 0
-    worst: list[tuple[FeatureSkew, MonitoredModel]] = []
+    worst: tuple[int, str | None] = 0, None
     with connect(settings) as con:
         snapshot = current_snapshot(con)
         for model in _scorers(con, source, since):
             contract = _contract_of(settings, model)
             if contract is None:
-                n_without_bundle += _count(con, model, since)
+                where, parameters = decisions_of(model, None)
+                unchecked = f"select count(*) from {SCORED_ONLINE} where {where} and ingested_at >= $4"
+                n_without_bundle += con.execute(unchecked, [*parameters, since]).fetchall()[0][0]
                 continue
             rows = rows_of(
                 compare_logged_features(con, contract, model, ingested_since=since),
@@ -142,30 +147,13 @@ def logged_evidence(settings: Settings, source: str, *, since: datetime) -> Logg
             )
             n_decisions += sum(row.n_decisions for row in rows if row.column_name == ANY)
             n_different += sum(row.n_different for row in rows if row.column_name == ANY)
-            worst += [(row, model) for row in columns_that_differ(rows)[:1]]
-    first = max(worst, key=lambda found: found[0].n_different, default=None)
-    text = None if first is None else _described(*first)
-    return LoggedEvidence(n_decisions, n_different, n_without_bundle, text)
-
-
-def _described(row: FeatureSkew, model: MonitoredModel) -> str:
-    return (
-        f"{row.column_name} in {row.n_different:,} decisions of {model.name} version {model.version} "
-        f"in {row.month:%Y-%m}, such as {', '.join(row.examples.strip('[]').replace(chr(34), '').split(', ')[:1])}"
-    )
-
-
-@contextmanager
-def _history_of(con: duckdb.DuckDBPyConnection, months: Sequence[date] | None) -> Iterator[None]:
-    """Restrict the view of history to these months; None: all."""
-    if months is None:
-        yield
-        return
-    con.execute("set variable built_months = $1::date[]", [list(months)])
-    try:
-        yield
-    finally:
-        con.execute("reset variable built_months")
+            for row in columns_that_differ(rows)[:1]:
+                text = (
+                    f"{row.column_name} in {row.n_different:,} decisions of {model.name} version {model.version} "
+                    f"in {row.month:%Y-%m}, such as {loads(row.examples)[0]}"
+                )
+                worst = max(worst, (row.n_different, text), key=lambda found: found[0])
+    return LoggedEvidence(n_decisions, n_different, n_without_bundle, worst[1])
 
 
 def _scorers(con: duckdb.DuckDBPyConnection, source: str, since: datetime | None) -> list[MonitoredModel]:
@@ -176,14 +164,6 @@ def _scorers(con: duckdb.DuckDBPyConnection, source: str, since: datetime | None
         [source, since],
     ).fetchall()
     return [MonitoredModel(source, name, version) for name, version in rows]
-
-
-def _count(con: duckdb.DuckDBPyConnection, model: MonitoredModel, since: datetime) -> int:
-    where, parameters = decisions_of(model, None)
-    row = con.execute(
-        f"select count(*) from {SCORED_ONLINE} where {where} and ingested_at >= $4", [*parameters, since]
-    ).fetchone()
-    return int(row[0]) if row else 0
 
 
 def _contract_of(settings: Settings, model: MonitoredModel) -> FeatureContract | None:

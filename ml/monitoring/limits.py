@@ -7,12 +7,10 @@ The functions below the rules say why a judged month needs a new training.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final, NamedTuple
-
-from ml.judging.metrics import candidate_on_test
+from typing import Final, Literal, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -68,10 +66,6 @@ class DriftRule:
         n_as_far = math.floor(self.among_months * (len(reference_months) + 1)) - 1
         return None if n_as_far < 0 else max(limit, sorted(reference_months, reverse=True)[n_as_far])
 
-    def is_severe(self, psi: float, limit: float | None) -> bool:
-        """Whether the index is far beyond its limit; never where there is none."""
-        return limit is not None and psi >= self.severe_times * limit
-
     def missing_share_limit(
         self, reference: float, current: float, *, n_reference: int, n_current: int
     ) -> float | None:
@@ -81,6 +75,9 @@ class DriftRule:
         pooled = (reference * n_reference + current * n_current) / (n_reference + n_current)
         noise = 2.576 * math.sqrt(pooled * (1 - pooled) * (1 / n_reference + 1 / n_current))
         return max(self.missing_share_change, noise)
+
+
+SkewKind = Literal["logged_features", "history_freshness"]
 
 
 @dataclass(frozen=True)
@@ -94,26 +91,14 @@ class SkewRule:
     stale_history_share: float = 0.1
     min_decisions: int = 100
 
-    def logged_limit(self) -> float:
-        """The greatest share of decisions with a wrong logged feature that is not an alert."""
-        return 0.0
+    def limit(self, kind: SkewKind, n_decisions: int, *, of_any_column: bool) -> float | None:
+        """The greatest share of different decisions that is not an alert; None if it is not judged.
 
-    def history_limit(self, n_decisions: int) -> float | None:
-        """The greatest share of decisions with stale history that is not an alert; None for too few decisions."""
-        return self.stale_history_share if n_decisions >= self.min_decisions else None
-
-
-class PromotedAuc(NamedTuple):
-    """A model's AUC at promotion, and the lower end of its 95 % interval."""
-
-    value: float
-    low: float
-
-    @classmethod
-    def of(cls, metrics: Mapping[str, Any]) -> "PromotedAuc":
-        """Of a bundle's ``metrics.json``."""
-        found = candidate_on_test(metrics)
-        return cls(found["auc"], found["auc_low"])
+        Each logged feature is judged; of history, only whether a decision used any stale input.
+        """
+        if kind == "logged_features":
+            return 0.0
+        return self.stale_history_share if of_any_column and n_decisions >= self.min_decisions else None
 
 
 class PerformanceVerdict(NamedTuple):
@@ -149,17 +134,17 @@ class PerformanceRule:
         auc: float | None,
         default_rate: float,
         mean_probability: float,
-        tested: PromotedAuc | None = None,
+        tested_low: float | None = None,
     ) -> PerformanceVerdict:
-        """Judge a month; ``tested``: the AUC of the version that decided, None if only the floor counts.
+        """Judge a month; ``tested_low``: lower end of the version's AUC in its test, None if only the floor counts.
 
         >>> month = {"n_mature": 900, "n_defaults": 90, "default_rate": 0.1, "mean_probability": 0.1}
-        >>> PerformanceRule().judge(auc=0.60, tested=PromotedAuc(0.70, 0.68), **month)[::2]
+        >>> PerformanceRule().judge(auc=0.60, tested_low=0.68, **month)[::2]
         (0.66, True)
         """
         if n_mature < self.min_mature or n_defaults < self.min_defaults:
             return PerformanceVerdict()
-        auc_limit = self.min_auc if tested is None else max(self.min_auc, tested.low - self.auc_decay)
+        auc_limit = self.min_auc if tested_low is None else max(self.min_auc, tested_low - self.auc_decay)
         rate_limit = self.max_rate_ratio * mean_probability
         is_off_level = default_rate > rate_limit
         return PerformanceVerdict(

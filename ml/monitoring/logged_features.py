@@ -4,7 +4,7 @@
 shadow: DuckDB runs the bundle's own SQL text on a table of the log's inputs, and every feature is compared to the bit.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from json import dumps
 from typing import TYPE_CHECKING
@@ -39,11 +39,23 @@ def compare_logged_features(
 
     A decision on whose inputs DuckDB stops with an error counts as different. Memory holds one batch of rows.
     """
+    given = dumps({column.name: column.data_type.upper() for column in contract.inputs})
+    features = decided_features(con, contract.version, contract.feature_types)
+    where, parameters = decisions_of(model, months)
+    if ingested_since is not None:
+        parameters.append(ingested_since)
+        where += f" and ingested_at >= ${len(parameters)}"
+    logged = con.execute(
+        "select decision_id, month, given, seen from ("
+        f"select decision_id, date_trunc('month', decided_at)::date as month, {read_json('inputs', given)} as given "
+        f"from {SCORED_ONLINE} where {where}) left join {features} as seen using (decision_id)",
+        parameters,
+    ).to_arrow_reader(_BATCH_ROWS)
     tallies: Tallies = {}
     with duckdb.connect() as own:
         own.execute("set timezone = 'UTC'")
         text = _OwnText(own, contract)
-        for batch in _logged(con, contract, model, months=months, ingested_since=ingested_since):
+        for batch in logged:
             merge(tallies, text.compare(batch))
     return tallies
 
@@ -100,28 +112,6 @@ class _OwnText:
             f"positional join (select computed from ({self._contract.sql}) as computed))",
             self._pairs,
         )
-
-
-def _logged(
-    con: duckdb.DuckDBPyConnection,
-    contract: FeatureContract,
-    model: MonitoredModel,
-    *,
-    months: Sequence[date] | None,
-    ingested_since: datetime | None,
-) -> "Iterator[pa.RecordBatch]":
-    given = dumps({column.name: column.data_type.upper() for column in contract.inputs})
-    features = decided_features(con, contract.version, contract.feature_types)
-    where, parameters = decisions_of(model, months)
-    if ingested_since is not None:
-        parameters.append(ingested_since)
-        where += f" and ingested_at >= ${len(parameters)}"
-    yield from con.execute(
-        "select decision_id, month, given, seen from ("
-        f"select decision_id, date_trunc('month', decided_at)::date as month, {read_json('inputs', given)} as given "
-        f"from {SCORED_ONLINE} where {where}) left join {features} as seen using (decision_id)",
-        parameters,
-    ).to_arrow_reader(_BATCH_ROWS)
 
 
 def read_json(column: str, types: str) -> str:

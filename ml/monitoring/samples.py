@@ -27,15 +27,8 @@ SCORED_ONLINE = f"""(
     select * exclude (answered_decision_id) from {SHADOW_PREDICTIONS}
 ) as scored"""
 
+SAMPLE_SEED = 0
 _TYPES: dict[Kind, str] = {"numeric": "double", "boolean": "boolean", "categorical": "varchar"}
-
-
-@dataclass(frozen=True)
-class Draw:
-    """At most ``n_rows`` rows, drawn by the hash of each row's id and ``seed``: always the same rows."""
-
-    n_rows: int
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,7 @@ def load_reference(
     *,
     source: str,
     snapshot: int,
-    sample: Draw | None = None,
+    sample_rows: int | None = None,
 ) -> int:
     """Load the rows the model was fitted on, with each ``month``, at the lake's ``snapshot``; return their number.
 
@@ -65,7 +58,7 @@ def load_reference(
     con.execute(
         f"create or replace temp table {REFERENCE} as select date_trunc('month', decided_at)::date as month, {columns} "
         f"from {rows_at(con, table, snapshot)} where source = $1 and split = 'train' "
-        f"{_drawn_by('application_id', sample)}",
+        f"{_drawn_by('application_id', sample_rows)}",
         [source],
     )
     n_rows = count(con, REFERENCE)
@@ -83,7 +76,7 @@ def load_decisions(
     model: MonitoredModel,
     *,
     months: Sequence[date] | None = None,
-    sample: Draw | None = None,
+    sample_rows: int | None = None,
 ) -> int:
     """Load the features the model saw, with ``month``; return their number. ``months``: first days; None: all."""
     columns = ", ".join(present(feature, f"seen.{identifier(feature.name)}") for feature in contract.features)
@@ -91,7 +84,7 @@ def load_decisions(
     con.execute(
         f"create or replace temp table {CURRENT} as select decided.month, {columns} from ("
         f"select decision_id, date_trunc('month', decided_at)::date as month from {model.decisions} where {where} "
-        f"{_drawn_by('decision_id', sample)}) as decided "
+        f"{_drawn_by('decision_id', sample_rows)}) as decided "
         f"join {decided_features(con, contract.version, contract.feature_types)} as seen using (decision_id)",
         parameters,
     )
@@ -117,8 +110,9 @@ def count(con: duckdb.DuckDBPyConnection, table: str) -> int:
     return int(con.execute(f"select count(*) from {table}").fetchall()[0][0])
 
 
-def _drawn_by(row_id: str, sample: Draw | None) -> str:
-    return f"order by md5({row_id} || '{sample.seed:d}') limit {sample.n_rows:d}" if sample else ""
+def _drawn_by(row_id: str, sample_rows: int | None) -> str:
+    """The clause that draws at most this number of rows by the hash of each row's id: always the same ones."""
+    return "" if sample_rows is None else f"order by md5({row_id} || '{SAMPLE_SEED:d}') limit {sample_rows:d}"
 
 
 def present(feature: FeatureColumn, value: str) -> str:

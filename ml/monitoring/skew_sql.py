@@ -8,13 +8,10 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
 
 import duckdb
 
-from ml.monitoring.limits import SkewRule
-
-SkewKind = Literal["logged_features", "history_freshness"]
+from ml.monitoring.limits import SkewKind, SkewRule
 
 #: The column name of the row that counts decisions with any difference.
 ANY = "(any)"
@@ -115,7 +112,7 @@ class Tally:
             n_decisions=self.n_decisions,
             n_different=self.n_different,
             different_share=self.n_different / self.n_decisions,
-            different_share_limit=_limit(kind, column_name, self.n_decisions),
+            different_share_limit=SkewRule().limit(kind, self.n_decisions, of_any_column=column_name == ANY),
             n_missing_online=self.n_missing_online,
             n_missing_offline=self.n_missing_offline,
             mean_absolute_difference=self.total_distance / self.n_distances if self.n_distances else None,
@@ -124,13 +121,6 @@ class Tally:
             examples=json.dumps(list(self.examples)),
             lake_snapshot=lake_snapshot,
         )
-
-
-def _limit(kind: SkewKind, column_name: str, n_decisions: int) -> float | None:
-    """Each logged feature is judged; of history, only whether a decision used any stale input."""
-    if kind == "logged_features":
-        return SkewRule().logged_limit()
-    return SkewRule().history_limit(n_decisions) if column_name == ANY else None
 
 
 #: By month and column.

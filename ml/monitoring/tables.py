@@ -6,13 +6,13 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any, ClassVar, Protocol
 
-from ml.monitoring.samples import MonitoredModel
+from ml.monitoring.samples import MonitoredModel, decisions_of
 from warehouse.lake.connection import connect, writer
 from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings
 
-#: Columns that identify a row within a month, if the table has them.
-_KEYS = ("feature", "kind", "column_name")
+#: Columns that identify a row of a model, if the table has them.
+_KEYS = ("month", "feature", "kind", "column_name")
 _OWNER = ("source", "model_name", "model_version")
 # DuckDB sums doubles in the order its threads finish, so last digits differ between runs
 _RELATIVE_TOLERANCE = 1e-9
@@ -42,21 +42,19 @@ def replace_months(
     written and no lease is acquired.
     """
     columns = [column for column in program_tables()[table] if column not in (*_OWNER, "measured_at")]
-    measured = _by_month(asdict(row) for row in rows)
-    stored = _by_month(_stored(settings, table, model, columns))
-    asked = (measured.keys() | stored.keys()) if months is None else set(months)
-    changed = sorted(month for month in asked if not _equal(stored.get(month, []), measured.get(month, [])))
+    measured = _by_key(asdict(row) for row in rows)
+    stored = _by_key(_stored(settings, table, model, columns))
+    different = {key[0] for key in measured.keys() | stored.keys() if not _equal(stored.get(key), measured.get(key))}
+    changed = sorted(different if months is None else different & set(months))
     if changed:
-        _write(settings, table, model, changed, [row for month in changed for row in measured.get(month, [])])
+        _write(settings, table, model, changed, [row for (month, *_), row in measured.items() if month in changed])
     return tuple(changed)
 
 
 def _stored(settings: Settings, table: str, model: MonitoredModel, columns: Sequence[str]) -> list[dict[str, object]]:
+    where, parameters = decisions_of(model, None)
     with connect(settings) as con:
-        rows = con.execute(
-            f"select {', '.join(columns)} from {table} where source = $1 and model_name = $2 and model_version = $3",
-            [model.source, model.name, model.version],
-        ).fetchall()
+        rows = con.execute(f"select {', '.join(columns)} from {table} where {where}", parameters).fetchall()
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
@@ -76,13 +74,10 @@ def _write(
         "measured_at": datetime.now(UTC).replace(tzinfo=None),
     }
     complete = [{**row, **stamp} for row in rows]
+    where, owner = decisions_of(model, None)
     with writer(f"measure {table} of {model.name} version {model.version}", settings) as con:
         con.execute("begin")
-        con.execute(
-            f"delete from {table} where source = $1 and model_name = $2 and model_version = $3 "
-            "and list_contains($4::date[], month)",
-            [model.source, model.name, model.version, list(months)],
-        )
+        con.execute(f"delete from {table} where {where} and list_contains($4::date[], month)", [*owner, list(months)])
         if complete:
             # one statement: the lake writes a file for each insert
             con.register("measured", pa.Table.from_pylist(complete))
@@ -93,22 +88,14 @@ def _write(
         con.execute("commit")
 
 
-def _by_month(rows: Iterable[dict[str, object]]) -> dict[date, list[dict[str, object]]]:
-    months: dict[date, list[dict[str, object]]] = {}
-    for row in rows:
-        month = row["month"]
-        if isinstance(month, date):
-            months.setdefault(month, []).append(row)
-    for group in months.values():
-        group.sort(key=lambda row: [str(row.get(name, "")) for name in _KEYS])
-    return months
+def _by_key(rows: Iterable[dict[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    return {tuple(row.get(name) for name in _KEYS): row for row in rows}
 
 
-def _equal(stored: Sequence[Mapping[str, object]], measured: Sequence[Mapping[str, object]]) -> bool:
-    return len(stored) == len(measured) and all(
-        old.keys() == new.keys() and all(_same(old[column], new[column]) for column in new)
-        for old, new in zip(stored, measured, strict=True)
-    )
+def _equal(stored: Mapping[str, object] | None, measured: Mapping[str, object] | None) -> bool:
+    if stored is None or measured is None or stored.keys() != measured.keys():
+        return False
+    return all(_same(stored[column], measured[column]) for column in measured)
 
 
 def _same(old: object, new: object) -> bool:

@@ -3,13 +3,12 @@
 All copies of a bundle (candidate, published, in MLflow) lose the same rows, so they stay equal.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from ml.bundle.bundle import MANIFEST, REFERENCE_SAMPLE, REFERENCE_SCORES, load_bundle
+from ml.bundle.bundle import MANIFEST, REFERENCE_SAMPLE, REFERENCE_SCORES, load_bundle, sha256_of
 from ml.registry.registered_version import note_changed_bundle
 from warehouse.files.drafts import remove_abandoned
 from warehouse.files.replacing import put_in_place, replace_file
@@ -30,9 +29,9 @@ def erase_from_bundles(
     for root in roots:
         _end_interrupted(root)
     for manifest in sorted(path for root in roots for path in root.glob(f"**/{MANIFEST}")):
-        before = hashlib.sha256(manifest.read_bytes()).hexdigest()
+        before = sha256_of(manifest)
         if _erase_from_bundle(settings, manifest.parent, frozenset(application_ids), rename):
-            changed[before] = hashlib.sha256(manifest.read_bytes()).hexdigest()
+            changed[before] = sha256_of(manifest)
     for model in settings.mlflow_artifacts.glob("**/MLmodel") if changed else ():
         text = model.read_text()
         for before, after in changed.items():
@@ -65,10 +64,10 @@ def _erase_from_bundle(
     for name in (REFERENCE_SAMPLE, REFERENCE_SCORES):
         _rewrite(draft / name, application_ids, rename)
     manifest = json.loads((draft / MANIFEST).read_text())
-    manifest["files"] = {name: _sha256(draft / name) for name in manifest["files"]}
+    manifest["files"] = {name: sha256_of(draft / name) for name in manifest["files"]}
     replace_file(draft / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", mode=0o400)
     # recorded first: a bundle whose digest is not recorded is not served
-    note_changed_bundle(settings, before=_sha256(directory / MANIFEST), after=load_bundle(draft).digest)
+    note_changed_bundle(settings, before=sha256_of(directory / MANIFEST), after=load_bundle(draft).digest)
     # two renames: one cannot replace a directory that is not empty
     directory.rename(old)
     draft.rename(directory)
@@ -98,8 +97,3 @@ def _rewrite(path: Path, application_ids: frozenset[str], rename: Callable[[str]
     draft = path.with_name(f".{path.name}.new")
     pq.write_table(rows, draft)
     put_in_place(draft, path, mode=0o400)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,8 +6,8 @@ follow the deployment. :mod:`ml.rollout.promotion` and :mod:`ml.rollout.challeng
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,15 +44,6 @@ class Deployment:
     published_by: str
     challenger: "Challenger | None" = None
     previous: "Deployment | None" = None
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Deployment":
-        """The inverse of :meth:`to_dict`; raises msgspec.ValidationError or SettingError for an invalid field."""
-        return msgspec.convert(data, cls)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, as in ``deployment.json``."""
-        return asdict(self)
 
     def bundle_directory(self, settings: Settings) -> Path:
         """The bundle's directory under this home."""
@@ -138,20 +129,13 @@ class Change:
     why: str = ""
     figures: Mapping[str, Any] = field(default_factory=dict)
 
-    @classmethod
-    def from_dict(cls, entry: Mapping[str, Any]) -> "Change":
-        """The inverse of what :func:`serve` writes; raises as :meth:`Deployment.from_dict`."""
-        return msgspec.convert({**entry, "deployment": entry}, cls)
-
 
 def read_deployment(settings: Settings) -> Deployment | None:
     """The current deployment, or None if nothing was ever published. Raises BundleError on an unreadable file."""
     try:
-        text = settings.deployment.read_text()
+        return msgspec.json.decode(settings.deployment.read_bytes(), type=Deployment)
     except FileNotFoundError:
         return None
-    try:
-        return Deployment.from_dict(json.loads(text))
     except (ValueError, msgspec.MsgspecError, SettingError) as error:
         raise BundleError(
             f"{settings.deployment} must hold one deployment: {error!r}; restore it from a backup, or remove it and "
@@ -161,7 +145,12 @@ def read_deployment(settings: Settings) -> Deployment | None:
 
 def read_history(settings: Settings) -> list[Change]:
     """Every change of the deployment, oldest first. Raises SettingError naming an invalid line."""
-    return read_lines(settings.deployment_history, Change.from_dict, what="change of what is served")
+    return read_lines(settings.deployment_history, _change, what="change of what is served")
+
+
+def _change(entry: Mapping[str, Any]) -> Change:
+    """The inverse of what :func:`serve` writes: the deployment's fields stand beside those of the change."""
+    return msgspec.convert({**entry, "deployment": entry}, Change)
 
 
 def bundle_directory(settings: Settings, model_name: str, model_version: int) -> Path:
@@ -189,11 +178,9 @@ def require_challenger(deployment: Deployment | None, challenger: Challenger) ->
         )
 
 
-@contextmanager
-def deployment_turn(settings: Settings) -> Iterator[None]:
+def deployment_turn(settings: Settings) -> AbstractContextManager[None]:
     """Hold this around reading and replacing the deployment: one process at a time."""
-    with file_turn(settings.deployment.parent / "deployment.lock"):
-        yield
+    return file_turn(settings.deployment.parent / "deployment.lock")
 
 
 def serve(
@@ -207,7 +194,7 @@ def serve(
 ) -> None:
     """Serve this from now on; add ``action``, reason and figures to the history."""
     replace_deployment(settings, deployment)
-    entry = {"action": action, "at": now(), "by": by, **deployment.to_dict()}
+    entry = {"action": action, "at": now(), "by": by, **asdict(deployment)}
     entry |= {"why": why, "figures": dict(figures or {})} if why else {}
     del entry["previous"]
     append_line(settings.deployment_history, entry)
@@ -215,4 +202,4 @@ def serve(
 
 def replace_deployment(settings: Settings, deployment: Deployment) -> None:
     """Write ``deployment.json`` alone, for a change below the current deployment."""
-    replace_file(settings.deployment, json.dumps(deployment.to_dict(), indent=2) + "\n")
+    replace_file(settings.deployment, json.dumps(asdict(deployment), indent=2) + "\n")

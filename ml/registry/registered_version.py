@@ -6,8 +6,8 @@ back, since anyone who reaches its port can change it. Bundles that are served o
 :func:`load_registered`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from warehouse.files.turns import file_turn
 from warehouse.settings import Settings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RegisteredVersion:
     """A version of a source's model; ``refused_by`` names the gates that refused it, ``gate_messages`` says why.
 
@@ -39,9 +39,9 @@ class RegisteredVersion:
     run_id: str
     fingerprint: str
     digests: tuple[str, ...]
-    passed_gates: tuple[str, ...]
-    refused_by: tuple[str, ...]
-    gate_messages: tuple[str, ...]
+    passed_gates: tuple[str, ...] = ()
+    refused_by: tuple[str, ...] = ()
+    gate_messages: tuple[str, ...] = ()
     lake_snapshot: int
     created_at: datetime
     archived: bool = False
@@ -58,9 +58,6 @@ class RegisteredVersion:
             run_id=run_id,
             fingerprint=lineage.fingerprint,
             digests=(bundle.digest,),
-            passed_gates=(),
-            refused_by=(),
-            gate_messages=(),
             lake_snapshot=lineage.lake_snapshot,
             created_at=datetime.now(UTC),
         )
@@ -126,16 +123,11 @@ def note_changed_bundle(settings: Settings, before: str, after: str) -> None:
     """
     with _record_turn(settings):
         for source in {version.source for version in read_versions(settings) if before in version.digests}:
-            _write(
-                settings,
-                source,
-                [
-                    replace(version, digests=tuple(dict.fromkeys((*version.digests, after))))
-                    if before in version.digests
-                    else version
-                    for version in list_versions(settings, source)
-                ],
-            )
+            versions = list_versions(settings, source)
+            for place, version in enumerate(versions):
+                if before in version.digests:
+                    versions[place] = replace(version, digests=tuple(dict.fromkeys((*version.digests, after))))
+            _write(settings, source, versions)
 
 
 def load_registered(settings: Settings, name: str, version: int) -> Bundle:
@@ -191,10 +183,8 @@ def deployment_of(settings: Settings, version: RegisteredVersion, *, by: str) ->
     )
 
 
-@contextmanager
-def _record_turn(settings: Settings) -> Iterator[None]:
-    with file_turn(settings.versions / "versions.lock"):
-        yield
+def _record_turn(settings: Settings) -> AbstractContextManager[None]:
+    return file_turn(settings.versions / "versions.lock")
 
 
 def _record(settings: Settings, source: str) -> Path:
@@ -211,5 +201,5 @@ def _read(path: Path) -> list[RegisteredVersion]:
 
 
 def _write(settings: Settings, source: str, versions: Iterable[RegisteredVersion]) -> None:
-    ordered: Sequence[RegisteredVersion] = sorted(versions, key=lambda version: version.version)
+    ordered = sorted(versions, key=lambda version: version.version)
     replace_file(_record(settings, source), msgspec.json.format(msgspec.json.encode(ordered), indent=1).decode() + "\n")

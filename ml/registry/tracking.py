@@ -61,12 +61,10 @@ def open_experiment(settings: Settings, source: str) -> str:
     name = model_name(source)
     location = (settings.mlflow_artifacts / name).as_uri()
     found = client.get_experiment_by_name(name)
-    if found is not None and found.artifact_location.startswith("file:") and found.artifact_location != location:
-        # the home was copied or moved: new runs must not go to the old place
-        client.rename_experiment(
-            found.experiment_id, f"{name} (experiment {found.experiment_id}, before the home moved)"
-        )
-        found = None
     if found is not None:
-        return str(found.experiment_id)
+        if found.artifact_location == location or not found.artifact_location.startswith("file:"):
+            return str(found.experiment_id)
+        # the home was copied or moved: new runs must not go to the old place
+        moved = f"{name} (experiment {found.experiment_id}, before the home moved)"
+        client.rename_experiment(found.experiment_id, moved)
     return str(client.create_experiment(name, artifact_location=location, tags={"source": source, **_KIND}))

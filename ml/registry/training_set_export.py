@@ -4,28 +4,27 @@ A file gets its name only when every row is in it and the hash is equal; until t
 removes it.
 """
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import duckdb
 import msgspec
 import pyarrow as pa
 
-from ml.bundle.bundle import Bundle
 from ml.registry.registered_version import get_version, load_registered
 from ml.training.training_set import ContentHash, statement_now, stream_training_set, training_table
 from warehouse.decision_log.json_text import plain
 from warehouse.errors import LakeError, SettingError, TrainingSetError
+from warehouse.files.drafts import draft_file
 from warehouse.lake.connection import connect
 from warehouse.lake.training_rows import is_kept
 from warehouse.settings import Settings
 
 #: Rows in memory: about 25 MB for 60 columns.
 BATCH_ROWS = 50_000
+_SUFFIXES = (".parquet", ".csv", ".json")
 
 
 @dataclass(frozen=True)
@@ -59,10 +58,15 @@ def export_training_set(
     from the lineage; then no file remains.
     """
     source = source or settings.active_source()
-    open_rows = _writer_of(to) if to is not None else None
-    name, bundle = _registered_bundle(settings, source, version)
-    lineage, digest, n_rows = bundle.lineage, ContentHash(), 0
-    with connect(settings) as con, _beside(to) as draft:
+    if to is not None:
+        _require_writable(to)
+    name = get_version(settings, source, version).name
+    lineage, digest, n_rows = load_registered(settings, name, version).lineage, ContentHash(), 0
+    draft = draft_file(to) if to is not None else None
+    with connect(settings) as con, ExitStack() as at_the_end:
+        if draft is not None:
+            # renamed only when every row is in it
+            at_the_end.callback(draft.unlink, missing_ok=True)
         # before the reader: a connection's next query ends the one before
         may_differ = is_kept(con, training_table(lineage.feature_version), lineage.lake_snapshot)
         query = statement_now(con, lineage.source, lineage.feature_version, lineage.lake_snapshot)
@@ -73,17 +77,16 @@ def export_training_set(
             snapshot=lineage.lake_snapshot,
             batch_rows=BATCH_ROWS,
         )
-        rows = open_rows(draft, reader.schema) if open_rows is not None and draft is not None else _Nowhere()
         try:
-            for batch in digest.over(reader):
-                n_rows += batch.num_rows
-                rows.write_batch(batch)
+            with closing(_open_rows(draft, to.suffix, reader.schema)) if draft and to else nullcontext() as rows:
+                for batch in digest.over(reader):
+                    n_rows += batch.num_rows
+                    if rows is not None:
+                        rows.write_batch(batch)
         except (duckdb.Error, pa.ArrowException) as error:
             raise LakeError(
                 f"the rows at snapshot {lineage.lake_snapshot} cannot be read to their end: {error}"
             ) from None
-        finally:
-            rows.close()
         differs = digest.hexdigest() != lineage.training_set_sha256
         if differs and not may_differ:
             raise TrainingSetError(
@@ -107,22 +110,6 @@ def export_training_set(
     )
 
 
-class _Rows(Protocol):
-    def write_batch(self, batch: pa.RecordBatch) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class _Nowhere:
-    """Discards rows, for a check of the hash alone."""
-
-    def write_batch(self, batch: pa.RecordBatch) -> None:
-        """Discard it."""
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
 class _JsonRows:
     """A list of objects, one a line."""
 
@@ -144,54 +131,21 @@ class _JsonRows:
         self._file.close()
 
 
-def _writer_of(path: Path) -> Callable[[Path, pa.Schema], _Rows]:
-    if path.suffix not in _WRITERS:
-        raise SettingError(f"a training set is written to {', '.join(_WRITERS)}: found {path.name!r}")
+def _require_writable(path: Path) -> None:
+    if path.suffix not in _SUFFIXES:
+        raise SettingError(f"a training set is written to {', '.join(_SUFFIXES)}: found {path.name!r}")
     if not path.parent.is_dir():
         raise SettingError(f"the directory of {path} must exist: {path.parent.absolute()} does not")
-    return _WRITERS[path.suffix]
 
 
-def _parquet(path: Path, schema: pa.Schema) -> _Rows:
-    from pyarrow.parquet import ParquetWriter
+def _open_rows(path: Path, suffix: str, schema: pa.Schema) -> Any:
+    """A writer of batches."""
+    if suffix == ".parquet":
+        from pyarrow.parquet import ParquetWriter
 
-    rows: Any = ParquetWriter(path, schema)
-    return _Closing(rows.write_batch, rows.close)
+        return ParquetWriter(path, schema)
+    if suffix == ".csv":
+        from pyarrow.csv import CSVWriter
 
-
-def _csv(path: Path, schema: pa.Schema) -> _Rows:
-    from pyarrow.csv import CSVWriter
-
-    rows: Any = CSVWriter(str(path), schema)
-    return _Closing(rows.write_batch, rows.close)
-
-
-@dataclass(frozen=True)
-class _Closing:
-    write_batch: Callable[[pa.RecordBatch], None]
-    close: Callable[[], None]
-
-
-_WRITERS: dict[str, Callable[[Path, pa.Schema], _Rows]] = {
-    ".parquet": _parquet,
-    ".csv": _csv,
-    ".json": lambda path, _schema: _JsonRows(path),
-}
-
-
-@contextmanager
-def _beside(path: Path | None) -> Iterator[Path | None]:
-    """A hidden file on the same file system, for an atomic rename; removed in any other case."""
-    if path is None:
-        yield None
-        return
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield draft
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _registered_bundle(settings: Settings, source: str, version: int) -> tuple[str, Bundle]:
-    found = get_version(settings, source, version)
-    return found.name, load_registered(settings, found.name, found.version)
+        return CSVWriter(str(path), schema)
+    return _JsonRows(path)

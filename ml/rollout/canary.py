@@ -71,7 +71,7 @@ def _move_on(settings: Settings, verdict: Verdict, *, by: str) -> None:
             by=by,
             why=verdict.why,
             figures=figures,
-            judged=canary,
+            require=lambda current: require_challenger(current, canary),
         )
         return
     with deployment_turn(settings):

@@ -1,20 +1,19 @@
 """The evidence of a canary's step: champion and challenger side by side, by SQL over scores and failures.
 
 A hash splits applicants, so the groups differ only in version and chance. Each check compares an estimate with a limit,
-by an interval that holds at every look (:mod:`ml.rollout.sequential`).
+by an interval that holds at every look (:func:`half_width`).
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from math import log
-from typing import Any
+from math import log, sqrt
+from typing import Any, NamedTuple
 
 import duckdb
 
 from ml.monitoring.drift_sql import PSEUDO_COUNT
 from ml.registry.deployment import CanaryPlan, Challenger, Deployment
-from ml.rollout.sequential import half_width
 
 #: Maximum excess over the champion's figures.
 MOST_LATENCY, MOST_ERRORS, MOST_PSI, MOST_SHIFT = 0.20, 0.05, 0.10, 0.15
@@ -115,8 +114,7 @@ class Check:
         return f"{self.name} {self.estimate:+.3f} ({self.low:+.3f} to {self.high:+.3f}; limit {self.limit:g})"
 
 
-@dataclass(frozen=True)
-class _Estimate:
+class _Estimate(NamedTuple):
     """The challenger's estimated excess in one respect, from ``n`` applications of both."""
 
     name: str
@@ -124,10 +122,6 @@ class _Estimate:
     variance: float
     n: int
     limit: float
-
-    def checked(self, *, alpha: float, tuned_for: int) -> Check:
-        width = half_width(self.variance, self.n, alpha=alpha, tuned_for=tuned_for)
-        return Check(self.name, self.value, self.value - width, self.value + width, self.limit)
 
 
 @dataclass(frozen=True)
@@ -180,10 +174,19 @@ def weigh(since: datetime, champion: Arm, challenger: Arm, plan: CanaryPlan) -> 
     estimates = [_errors(champion, challenger)]
     # a version that fails on most has nothing else to compare
     if min(champion.n, challenger.n) >= plan.min_decisions / 2:
-        estimates += [_latency(champion, challenger), _psi(champion, challenger), _shift(champion, challenger)]
-    alpha = ALPHA / (_N_CHECKS * len(plan.steps))
-    checks = tuple(estimate.checked(alpha=alpha, tuned_for=4 * plan.min_decisions) for estimate in estimates)
-    return Evidence(since, champion, challenger, checks)
+        n = champion.n + challenger.n
+        latency, latency_variance = _ratio(challenger.latency, challenger.n, champion.latency, champion.n)
+        shift, shift_variance = _ratio(challenger.probability, challenger.n, champion.probability, champion.n)
+        estimates += [
+            _Estimate("latency", latency - 1, latency_variance, n, MOST_LATENCY),
+            _psi(champion, challenger),
+            _Estimate("mean probability", abs(shift - 1), shift_variance, n, MOST_SHIFT),
+        ]
+    alpha, checks = ALPHA / (_N_CHECKS * len(plan.steps)), []
+    for name, value, variance, n, limit in estimates:
+        width = half_width(variance, n, alpha=alpha, tuned_for=4 * plan.min_decisions)
+        checks.append(Check(name, value, value - width, value + width, limit))
+    return Evidence(since, champion, challenger, tuple(checks))
 
 
 def _arm(answered: Sequence[Any] | None, n_failed: int) -> Arm:
@@ -208,18 +211,6 @@ def _errors(champion: Arm, challenger: Arm) -> _Estimate:
         variance += rate * (1 - rate) / arm.n_asked
     n = champion.n_asked + challenger.n_asked
     return _Estimate("errors", challenger.error_rate - champion.error_rate, variance, n, MOST_ERRORS)
-
-
-def _latency(champion: Arm, challenger: Arm) -> _Estimate:
-    """Mean milliseconds over the champion's, minus one."""
-    ratio, variance = _ratio(challenger.latency, challenger.n, champion.latency, champion.n)
-    return _Estimate("latency", ratio - 1, variance, champion.n + challenger.n, MOST_LATENCY)
-
-
-def _shift(champion: Arm, challenger: Arm) -> _Estimate:
-    """Distance of the mean probability from the champion's, over the champion's."""
-    ratio, variance = _ratio(challenger.probability, challenger.n, champion.probability, champion.n)
-    return _Estimate("mean probability", abs(ratio - 1), variance, champion.n + challenger.n, MOST_SHIFT)
 
 
 def _psi(champion: Arm, challenger: Arm) -> _Estimate:
@@ -253,3 +244,18 @@ def _variance_of_sum(shares: Sequence[float], weights: Sequence[float]) -> float
 def _shares(bins: Sequence[int]) -> list[float]:
     total = sum(bins) + PSEUDO_COUNT * len(bins)
     return [(count + PSEUDO_COUNT) / total for count in bins]
+
+
+def half_width(variance: float, n: int, *, alpha: float, tuned_for: int) -> float:
+    """Half the width of the interval around an estimate from ``n`` observations, which holds at every look.
+
+    Peeking after each decision adds no errors: asymptotic confidence sequences of Waudby-Smith, Arbour, Sinha, Kennedy
+    and Ramdas, "Time-uniform central limit theory and asymptotic confidence sequences", Annals of Statistics 52 (2024),
+    theorem 2.2 with the tuning of appendix B.2.
+
+    ``variance``: of the estimate, about s²/n. ``alpha``: probability that the truth is ever outside, over all looks.
+    ``tuned_for``: number of observations with the narrowest interval, about 1.5 times that of a single look.
+    """
+    rho_squared = (-2 * log(alpha) + log(-2 * log(alpha)) + 1) / tuned_for
+    mixed = n * rho_squared + 1
+    return sqrt(variance * n) * sqrt(2 * mixed / (n * n * rho_squared) * log(sqrt(mixed) / alpha))

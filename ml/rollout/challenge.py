@@ -9,7 +9,6 @@ from ml.registry.deployment import (
     CanaryPlan,
     Challenger,
     Deployment,
-    Mode,
     deployment_turn,
     now,
     read_deployment,
@@ -70,7 +69,10 @@ def start_challenge(
             f"{version.version}, which is served"
         )
     placed = deployment_of(settings, version, by=by)
-    challenger = _challenger(placed, share, plan)
+    if plan is not None:
+        challenger = Challenger("canary", plan.steps[0], placed, plan, now())
+    else:
+        challenger = Challenger("shadow" if share is None else "ab", share, placed)
     with deployment_turn(settings):
         current = read_deployment(settings)
         if current is None or not current.is_version(against.model_name, against.model_version):
@@ -83,13 +85,6 @@ def start_challenge(
         deployment = replace(current, challenger=challenger)
         serve(settings, deployment, action="challenge", by=by, why=why)
     return deployment
-
-
-def _challenger(placed: Deployment, share: float | None, plan: CanaryPlan | None) -> Challenger:
-    if plan is not None:
-        return Challenger("canary", plan.steps[0], placed, plan, now())
-    mode: Mode = "shadow" if share is None else "ab"
-    return Challenger(mode, share, placed)
 
 
 def _is_same(running: Challenger, asked: Challenger) -> bool:

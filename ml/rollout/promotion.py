@@ -1,26 +1,17 @@
 """Which version is served: published, promoted with MLflow's alias, rolled back, archived."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ml.registry.approval import (
-    Approval,
-    require_approved,
-    require_passed,
-    require_unserved,
-    tag_approval,
-    unserved_approval,
-)
+from ml.registry.approval import require_approved, require_passed, require_unserved, tag_approval, unserved_approval
 from ml.registry.deployment import (
-    Challenger,
     Deployment,
     champions,
     deployment_turn,
     now,
     read_deployment,
     replace_deployment,
-    require_challenger,
     serve,
 )
 from ml.registry.registered_version import (
@@ -45,23 +36,19 @@ def publish(
     by: str,
     why: str = "",
     figures: Mapping[str, Any] | None = None,
-    judged: Challenger | None = None,
-    approved: Approval | None = None,
+    require: Callable[[Deployment | None], None] = lambda _: None,
 ) -> Deployment:
     """Serve a registered version from now on; return the deployment. Does nothing if it is already served.
 
-    Raises BundleError if its bundle is not the registered one, and NotFoundError if the reason no longer holds:
-    ``judged``, a challenger, must still run, and nothing may have entered service since ``approved``, an approval.
+    ``require`` gets what is served, in the deployment's turn, and raises if the reason no longer holds. Raises
+    BundleError if its bundle is not the registered one.
     """
     placed = deployment_of(settings, version, by=by)
     with deployment_turn(settings):
         current = read_deployment(settings)
         if current is not None and current.is_version(version.name, version.version):
             return current
-        if judged is not None:
-            require_challenger(current, judged)
-        if approved is not None:
-            require_unserved(settings, approved)
+        require(current)
         deployment = replace(placed, previous=_shortened(current, _ROLLBACKS))
         serve(settings, deployment, action="publish", by=by, why=why, figures=figures)
     return deployment
@@ -75,15 +62,14 @@ def promote(
     by: str,
     why: str = "",
     figures: Mapping[str, Any] | None = None,
-    judged: Challenger | None = None,
-    approved: Approval | None = None,
+    require: Callable[[Deployment | None], None] = lambda _: None,
 ) -> Deployment:
     """Serve a registered version and make it MLflow's champion; works while the API runs.
 
-    ``source`` defaults to the active one; ``why`` and ``figures`` go into the history; ``judged`` and ``approved`` as
-    :func:`publish`. Raises NotFoundError if one no longer holds or the version is not registered, GateRefusal with each
-    reason, ApprovalMissing if it needs one, BundleError for a changed bundle, and ContractError if the dbt project no
-    longer builds its features.
+    ``source`` defaults to the active one; ``why`` and ``figures`` go into the history; ``require`` as in
+    :func:`publish`. Raises NotFoundError if the version is not registered, GateRefusal with each reason,
+    ApprovalMissing if it needs one, BundleError for a changed bundle, and ContractError if the dbt project no longer
+    builds its features.
     """
     from ml.registry.registry import set_champion
 
@@ -91,7 +77,7 @@ def promote(
     require_passed(settings, found)
     require_approved(settings, found)
     load_built(settings, found)
-    deployment = publish(settings, found, by=by, why=why, figures=figures, judged=judged, approved=approved)
+    deployment = publish(settings, found, by=by, why=why, figures=figures, require=require)
     set_champion(settings, found.name, version)
     return deployment
 
@@ -102,7 +88,12 @@ def promote_approved(settings: Settings) -> Deployment | None:
     if approval is None:
         return None
     deployment = promote(
-        settings, approval.model_version, source=approval.source, by=approval.by, why=approval.why, approved=approval
+        settings,
+        approval.model_version,
+        source=approval.source,
+        by=approval.by,
+        why=approval.why,
+        require=lambda _: require_unserved(settings, approval),
     )
     tag_approval(settings, approval)
     return deployment

@@ -13,7 +13,7 @@ bits.
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,27 +29,6 @@ _EDGE = 2.0**-25
 def uncalibrated(raw_scores: ArrayLike) -> Floats:
     """The probability of a raw score in log-odds, in float64, as calibrators accept it."""
     return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(raw_scores, dtype=np.float64))))
-
-
-class Calibrator(Protocol):
-    """A fitted calibration: raw probabilities in [0, 1] to calibrated ones in (0, 1)."""
-
-    @property
-    def method(self) -> Method:
-        """Which of the three it is."""
-        ...
-
-    def apply(self, raw: ArrayLike) -> Floats:
-        """Calibrated probabilities, of the shape of ``raw``."""
-        ...
-
-    def apply_one(self, raw: float) -> float:
-        """One value, equal to :meth:`apply` to the bit."""
-        ...
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; what a model bundle carries as ``calibrator.json``."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -89,11 +68,6 @@ class IsotonicCalibrator:
     knots: tuple[float, ...]
     values: tuple[float, ...]
 
-    @property
-    def method(self) -> Literal["isotonic"]:
-        """Always ``isotonic``."""
-        return "isotonic"
-
     def apply(self, raw: ArrayLike) -> Floats:
         """Calibrated probabilities, of the shape of ``raw``.
 
@@ -122,6 +96,10 @@ class IsotonicCalibrator:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {"method": "isotonic", "knots": list(self.knots), "values": list(self.values)}
+
+
+#: A fitted calibration: raw probabilities in [0, 1] to calibrated ones in (0, 1).
+Calibrator = LogOddsCalibrator | IsotonicCalibrator
 
 
 def calibrator_from_dict(data: Mapping[str, Any]) -> Calibrator:

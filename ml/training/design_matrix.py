@@ -7,12 +7,11 @@ float32 counts as missing; the contract's checks refuse both earlier.
 
 import math
 from array import array
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -104,6 +103,8 @@ class DesignMatrix:
 
     def encode(self, frame: "pd.DataFrame") -> Matrix:
         """Rows of a feature table as a matrix; ignores other columns. Raises ContractError naming missing columns."""
+        import pandas as pd
+
         missing = [name for name in self.feature_names if name not in frame.columns]
         if missing:
             raise ContractError(
@@ -114,13 +115,15 @@ class DesignMatrix:
         column = 0
         for feature in self.features:
             if feature.kind == "categorical":
-                codes = _codes(frame[feature.name], feature.values)
+                codes = pd.Categorical(frame[feature.name], categories=list(feature.values)).codes.astype(np.intp)
                 known = codes >= 0
                 block = matrix[:, column : column + len(feature.values)]
                 block[known] = 0.0
                 block[known, codes[known]] = 1.0
             else:
-                matrix[:, column] = _numbers(frame[feature.name])
+                # through float64 also for integers, as the row path does: straight to float32 would round differently
+                numbers = frame[feature.name].to_numpy(dtype=np.float64, na_value=np.nan)
+                matrix[:, column] = np.where(np.abs(numbers) <= _FLOAT32_MAX, numbers, np.nan)
             column += len(feature.columns)
         return matrix
 
@@ -163,15 +166,6 @@ class DesignMatrix:
                 row[column : column + len(codes)] = codes[value]
         return np.frombuffer(row, dtype=np.float32).reshape(1, -1)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: ``design_matrix.json`` of a bundle."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_dict`."""
-        return msgspec.convert(data, cls)
-
     @cached_property
     def _empty_row(self) -> "array[float]":
         return array("f", [math.nan]) * len(self.columns)
@@ -189,18 +183,6 @@ class DesignMatrix:
             plan.append((feature.position, column, codes))
             column += len(feature.columns)
         return tuple(plan)
-
-
-def _numbers(values: "pd.Series[Any]") -> NDArray[np.float64]:
-    # through float64 also for integers, as the row path does: straight to float32 would round differently
-    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.where(np.abs(numbers) <= _FLOAT32_MAX, numbers, np.nan)
-
-
-def _codes(values: "pd.Series[Any]", known: tuple[str, ...]) -> NDArray[np.intp]:
-    import pandas as pd
-
-    return pd.Categorical(values, categories=list(known)).codes.astype(np.intp)
 
 
 def _float32(values: "pa.Array") -> NDArray[np.float32]:

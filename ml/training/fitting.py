@@ -6,6 +6,7 @@ Never reads test rows. Equal training sets and settings give equal candidates, t
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
@@ -14,12 +15,14 @@ from numpy.typing import NDArray
 
 from ml.families.catalogue import DEFAULT, family_of
 from ml.families.logistic import LogisticRegression
-from ml.families.protocol import BATCH_ROWS, Estimator, Family, FittedModel, Model, Sample, StreamedSample
+from ml.families.protocol import BATCH_ROWS, Family, FittedModel, Model, Sample, StreamedSample
 from ml.training.calibration import Calibrator, Method, choose_method, fit_calibrator, uncalibrated
 from ml.training.design_matrix import DesignMatrix
 from ml.training.policy import DEFAULT_BANDS, Band, CutOffRule, Policy
 from ml.training.training_set import TrainingSet
+from warehouse.errors import SettingError
 from warehouse.features.contract import FeatureContract
+from warehouse.lenders.lender import Lender
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +77,37 @@ class TrainingSettings:
         return flat
 
 
+def training_settings_of(lender: Lender, *, exclude: tuple[str, ...] = ()) -> TrainingSettings:
+    """The lender's model, cut-off and bands, with defaults for what its file does not say.
+
+    Raises SettingError for an unknown family, or a setting that it does not have.
+    """
+    given = {name: value for name, value in asdict(lender.policy.cut_off).items() if value is not None}
+    bands = tuple(Band(name, upper) for name, upper in lender.policy.bands.items())
+    return TrainingSettings(
+        exclude=exclude,
+        model=_model_of(lender),
+        calibration=lender.model.calibration or TrainingSettings.calibration,
+        cut_off=CutOffRule(**given),
+        bands=bands or DEFAULT_BANDS,
+    )
+
+
+def _model_of(lender: Lender) -> Family:
+    wanted = lender.model
+    family = type(DEFAULT) if wanted.family is None else family_of(wanted.family)
+    known = list(signature(family).parameters)
+    for name, value in wanted.settings.items():
+        where = f"{lender.path}: model.settings.{name}"
+        if name not in known:
+            raise SettingError(f"{where} must be a setting of {family.name}: known are {', '.join(known)}")
+        try:
+            msgspec.convert({name: value}, family)
+        except msgspec.ValidationError as error:
+            raise SettingError(f"{where} cannot be {value}: {error}") from None
+    return msgspec.convert(dict(wanted.settings), family)
+
+
 @dataclass(frozen=True)
 class CalibratedModel:
     """A fitted model with its design matrix and calibrator."""
@@ -105,7 +139,6 @@ class Candidate(CalibratedModel):
     source: str
     snapshot: int
     training_set_sha256: str
-    contract_version: str
     settings: TrainingSettings
     model: FittedModel
     policy: Policy
@@ -143,7 +176,6 @@ def train(training_set: TrainingSet, contract: FeatureContract, settings: Traini
         source=training_set.source,
         snapshot=training_set.snapshot,
         training_set_sha256=training_set.sha256,
-        contract_version=contract.version,
         settings=settings,
         design_matrix=design_matrix,
         model=model,
@@ -172,12 +204,12 @@ def _baselines(
     if RATE_FEATURE in contract.feature_names and training_set.rows("train")[RATE_FEATURE].nunique() > 1:
         everything_else = set(contract.feature_names) - {RATE_FEATURE}
         matrices[LENDER_RATE] = DesignMatrix.from_contract(contract, everything_else)
-    return {name: _calibrated(settings.logistic, matrix, training_set) for name, matrix in matrices.items()}
-
-
-def _calibrated(estimator: Estimator, design_matrix: DesignMatrix, training_set: TrainingSet) -> CalibratedModel:
-    """Fit a baseline and calibrate it on tune rows, as the model."""
-    train_sample, tune_sample = _samples(design_matrix, training_set)
-    model = estimator.fit(train_sample, tune_sample, design_matrix.monotone_constraints)
-    raw = uncalibrated(model.raw_scores(tune_sample.matrix))
-    return CalibratedModel(design_matrix, model, fit_calibrator(raw, tune_sample.defaulted, method="platt"))
+    baselines = {}
+    for name, matrix in matrices.items():
+        train_sample, tune_sample = _samples(matrix, training_set)
+        model = settings.logistic.fit(train_sample, tune_sample, matrix.monotone_constraints)
+        # calibrated on tune rows, as the model
+        raw = uncalibrated(model.raw_scores(tune_sample.matrix))
+        calibrator = fit_calibrator(raw, tune_sample.defaulted, method="platt")
+        baselines[name] = CalibratedModel(matrix, model, calibrator)
+    return baselines

@@ -4,12 +4,11 @@ import hashlib
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from warehouse.features.contract import FeatureContract
 from warehouse.settings import REPOSITORY
@@ -47,15 +46,6 @@ class Lineage:
     dbt_manifest_sha256: str | None = None
     git_commit: str | None = None
     packages: dict[str, str] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: ``lineage.json`` of a bundle."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_dict`."""
-        return cls(**data)
 
 
 def collect_lineage(

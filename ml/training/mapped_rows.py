@@ -59,11 +59,10 @@ def map_rows(
         for split, n in n_by_split.items():
             bounds[split] = slice(start, start + n)
             start += n
-        features = [field for field in schema if field.name not in keys]
-        writer = _Writer(directory, schema, features, [name for name in keys if name != "split"], bounds, n_rows=start)
+        writer = _Writer(directory, schema, [name for name in keys if name != "split"], bounds, n_rows=start)
         for batch in batches:
             writer.add(batch)
-        frame = pd.DataFrame(writer.columns([field.name for field in schema]), copy=False)
+        frame = pd.DataFrame(writer.columns(schema.names), copy=False)
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
@@ -74,14 +73,7 @@ class _Writer:
     """Columns being filled: a mapped array each, and one Arrow file of keys for each split."""
 
     def __init__(
-        self,
-        directory: Path,
-        schema: "pa.Schema",
-        features: Sequence["pa.Field"],
-        keys: Sequence[str],
-        bounds: Mapping[str, slice],
-        *,
-        n_rows: int,
+        self, directory: Path, schema: "pa.Schema", keys: Sequence[str], bounds: Mapping[str, slice], *, n_rows: int
     ) -> None:
         import pyarrow as pa
 
@@ -89,21 +81,16 @@ class _Writer:
         self._next = {split: place.start for split, place in bounds.items()}
         self._arrays: dict[str, NDArray[Any]] = {}
         self._codes: dict[str, dict[str, int]] = {}
-        for field in features:
+        for field in schema:
+            if field.name in keys or field.name == "split":
+                continue
             is_text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
             if is_text:
                 self._codes[field.name] = {}
-            self._arrays[field.name] = np.memmap(
-                directory / f"{len(self._arrays)}.column",
-                dtype=np.int32 if is_text else np.float64,
-                mode="w+",
-                shape=(n_rows,),
-            )
-        self._key_schema = pa.schema([schema.field(name) for name in keys])
-        self._key_files = {
-            split: pa.ipc.new_file(directory / f"{number}.arrow", self._key_schema)
-            for number, split in enumerate(bounds)
-        }
+            path, data_type = directory / f"{len(self._arrays)}.column", np.int32 if is_text else np.float64
+            self._arrays[field.name] = np.memmap(path, dtype=data_type, mode="w+", shape=(n_rows,))
+        key_schema = pa.schema([schema.field(name) for name in keys])
+        self._key_files = {split: pa.ipc.new_file(directory / f"{split}.arrow", key_schema) for split in bounds}
 
     def add(self, batch: "pa.RecordBatch") -> None:
         import pyarrow.compute as pc
@@ -129,23 +116,17 @@ class _Writer:
         n_missing = sum(place.stop - self._next[split] for split, place in self._bounds.items())
         if n_missing:
             raise TrainingSetError(f"a training set must hold the rows that were counted: {n_missing:,} were not read")
-        tables = [
-            pa.ipc.open_file(pa.memory_map(str(self._directory / f"{number}.arrow"))).read_all()
-            for number in range(len(self._key_files))
-        ]
-        keys = pa.concat_tables(tables)
+        mapped = [pa.memory_map(str(self._directory / f"{split}.arrow")) for split in self._bounds]
+        keys = pa.concat_tables([pa.ipc.open_file(file).read_all() for file in mapped])
         found: dict[str, Any] = {}
         for name in names:
             if name == "split":
-                codes = np.repeat(
-                    np.arange(len(self._bounds), dtype=np.int8),
-                    [place.stop - place.start for place in self._bounds.values()],
-                )
+                sizes = [place.stop - place.start for place in self._bounds.values()]
+                codes = np.repeat(np.arange(len(sizes), dtype=np.int8), sizes)
                 found[name] = pd.Categorical.from_codes(codes, categories=pd.Index(list(self._bounds)))
             elif name in self._codes:
-                found[name] = pd.Categorical.from_codes(
-                    self._arrays[name], categories=pd.Index(list(self._codes[name]))
-                )
+                categories = pd.Index(list(self._codes[name]))
+                found[name] = pd.Categorical.from_codes(self._arrays[name], categories=categories)
             elif name in self._arrays:
                 found[name] = self._arrays[name]
             elif pa.types.is_string(keys.schema.field(name).type):

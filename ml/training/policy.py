@@ -10,13 +10,11 @@ Bands are fixed on the probability scale, as a bank's master scale: a band means
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Literal, Self
+from typing import Literal
 
-import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -139,15 +137,6 @@ class Policy:
     def band_codes(self, probabilities: ArrayLike) -> NDArray[np.intp]:
         """The places in ``bands`` of :meth:`band`, for many values."""
         return np.searchsorted(self._inner_bounds, np.asarray(probabilities, dtype=np.float64), side="right")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: ``policy.json`` of a bundle."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_dict`."""
-        return msgspec.convert(data, cls)
 
     @cached_property
     def _inner_bounds(self) -> tuple[float, ...]:

@@ -28,17 +28,14 @@ class Reference:
         """The numbers worth reading without Parquet: rows, the scores' mean and quantiles, shares of missing values."""
         probability: NDArray[np.float64] = self.scores["probability"].to_numpy()
         quantiles = np.quantile(probability, _QUANTILES)
+        features = self.sample.drop(columns=["application_id", "decided_at"])
         return {
             "n_rows": len(self.scores),
             "n_sample": len(self.sample),
             "score_mean": float(probability.mean()),
-            "missing_share": {name: float(share) for name, share in self._features.isna().mean().items()},
+            "missing_share": {name: float(share) for name, share in features.isna().mean().items()},
             "score_quantiles": {f"{q:.2f}": float(value) for q, value in zip(_QUANTILES, quantiles, strict=True)},
         }
-
-    @property
-    def _features(self) -> "pd.DataFrame":
-        return self.sample.drop(columns=["application_id", "decided_at"])
 
     def write(self, sample: Path, scores: Path) -> None:
         """Write both as Parquet."""

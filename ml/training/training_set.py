@@ -222,6 +222,12 @@ class ContentHash:
         return total.hexdigest()
 
 
+def split_reason(con: "duckdb.DuckDBPyConnection", source: str) -> str:
+    """How a source's labels were split by the last build, and why."""
+    found = con.execute("select reason from training.lbl_split_windows where source = $1", [source]).fetchall()
+    return "; ".join(reason for (reason,) in found)
+
+
 def statement(source: str, feature_version: str, snapshot: int) -> str:
     """The SQL of a source's training set as of a snapshot: the one definition of rows and order."""
     return _rows_of(source, f"{training_table(feature_version)} at (version => {snapshot})")
@@ -299,6 +305,6 @@ def _check_trainable(frame: "pd.DataFrame", where: str) -> None:
         if n_defaults in (0, n):
             raise TrainingSetError(
                 f"{where} needs loans that defaulted and loans that did not in each of {', '.join(SPLITS)}: "
-                f"found {n_defaults} defaults in {n} rows of {split}; ingest more months, or change the dbt variables "
-                "tune_months and test_months"
+                f"found {n_defaults} defaults in {n} rows of {split}; ingest more months, or change `split` in the "
+                "lender's file (warehouse/lenders/)"
             )

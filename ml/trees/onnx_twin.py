@@ -8,7 +8,7 @@ with missing values, extremes, and values exactly on thresholds):
 - several threads split the sum over trees: 90 % of the rows then differ in their last bits. So: one thread.
 """
 
-from dataclasses import dataclass, field
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,22 +24,19 @@ _OUTPUTS = [OUTPUT]
 _OPSET, _ML_OPSET, _IR_VERSION = 18, 3, 9
 
 
-@dataclass
-class _Nodes:
+class _Nodes(defaultdict[str, Any]):
     """Attribute columns of ai.onnx.ml's TreeEnsembleRegressor, one entry a node (and one a leaf for ``weights``)."""
-
-    attributes: dict[str, Any] = field(default_factory=dict)
 
     def add(self, **values: int | float | str) -> None:
         for name, value in values.items():
-            self.attributes.setdefault(name, []).append(value)
+            self[name].append(value)
 
 
 def to_onnx(forest: Forest) -> bytes:
     """The serialised twin: ``columns`` float32 (n, n_columns) in, ``raw_score`` float32 (n, 1) out, in log-odds."""
     from onnx import TensorProto, checker, helper
 
-    nodes = _Nodes()
+    nodes = _Nodes(list)
     _add_leaf(nodes, tree=0, node=0, value=float(forest.base_margin))
     for number, tree in enumerate(forest.trees, start=1):
         for node in range(len(tree.left)):
@@ -57,9 +54,7 @@ def to_onnx(forest: Forest) -> bytes:
                     nodes_missing_value_tracks_true=int(tree.missing_goes_left[node]),
                 )
 
-    ensemble = helper.make_node(
-        "TreeEnsembleRegressor", [INPUT], [OUTPUT], domain="ai.onnx.ml", n_targets=1, **nodes.attributes
-    )
+    ensemble = helper.make_node("TreeEnsembleRegressor", [INPUT], [OUTPUT], domain="ai.onnx.ml", n_targets=1, **nodes)
     graph = helper.make_graph(
         [ensemble],
         "loanlake",

@@ -47,14 +47,6 @@ class Champion:
         return self.scorer.bundle
 
 
-@dataclass(frozen=True)
-class Judged:
-    """The gates that refused a candidate, and the publication rule's decision on one that passed."""
-
-    refusals: tuple[GateResult, ...]
-    publication: Publication
-
-
 class Candidates:
     """Trains, reloads and judges the models of one source."""
 
@@ -107,19 +99,23 @@ class Candidates:
         candidate: Champion,
         training_set: TrainingSet,
         champion: Champion | None,
-    ) -> Judged:
-        """Decisions of gates and rule on a candidate, beside the champion of the day on the same test rows."""
-        evaluation = Evaluation.from_dict(candidate.bundle.metrics)
+    ) -> tuple[tuple[GateResult, ...], Publication]:
+        """The gates that refuse a candidate, and the publication rule's decision on one that passes.
+
+        Both compare it with the champion of the day on the same test rows.
+        """
+        evaluation, rival = Evaluation.from_dict(candidate.bundle.metrics), None
         if champion is not None:
-            defaulted = training_set.defaulted("test")
+            # a walk's champion has no registered version: its month identifies it
+            month = int(f"{champion.month:%Y%m}")
             evaluation = beside_champion(
                 evaluation,
-                # a walk's champion has no registered version: its month identifies it
-                ChampionScores(int(f"{champion.month:%Y%m}"), _probabilities(champion, training_set)),
-                defaulted=defaulted,
+                ChampionScores(month, _probabilities(champion, training_set)),
+                defaulted=training_set.defaulted("test"),
                 probabilities=_probabilities(candidate, training_set),
                 cut_off=candidate.bundle.policy.cut_off,
             )
+            rival = Rival(month, champion.bundle.lineage, evaluation.comparisons[CHAMPION])
         gates = run_gates(
             Evidence(
                 evaluation,
@@ -128,11 +124,7 @@ class Candidates:
             ),
             self._limits,
         )
-        rival = None
-        if champion is not None:
-            month = int(f"{champion.month:%Y%m}")
-            rival = Rival(month, champion.bundle.lineage, evaluation.comparisons[CHAMPION])
-        return Judged(refused(gates), decide(candidate.bundle.lineage, rival, limits=self._limits))
+        return refused(gates), decide(candidate.bundle.lineage, rival, limits=self._limits)
 
 
 def _probabilities(model: Champion, training_set: TrainingSet) -> Floats:

@@ -61,6 +61,8 @@ _PANELS: Final[Mapping[str, Callable[[WalkedMonth], float | None]]] = {
 def _line(
     axes: "Axes", rows: Sequence[WalkedMonth], value: Callable[[WalkedMonth], float | None], policy: RetrainingPolicy
 ) -> None:
+    from matplotlib.colors import to_rgba
+
     colour, style, width = _STYLES[policy]
     points = [(row, found) for row in rows if (found := value(row)) is not None]
     axes.plot(
@@ -71,22 +73,18 @@ def _line(
         linestyle=style,
         alpha=0.5,
     )
-    for is_many in (True, False):
-        chosen = [
-            (row, found) for row, found in points if ((row.n_mature or 0) >= PerformanceRule().min_mature) == is_many
-        ]
-        for is_promoted, fill in ((True, colour), (False, "white")):
-            of_kind = [(row, found) for row, found in chosen if row.is_promoted == is_promoted]
-            axes.scatter(
-                _dates(row for row, _ in of_kind),
-                [found for _, found in of_kind],
-                s=26 if is_promoted else 14,
-                facecolors=fill,
-                edgecolors=colour,
-                linewidths=1.1,
-                alpha=1.0 if is_many else 0.35,
-                zorder=3,
-            )
+    min_mature = PerformanceRule().min_mature
+    alphas = [1.0 if (row.n_mature or 0) >= min_mature else 0.35 for row, _ in points]
+    fills = [colour if row.is_promoted else "white" for row, _ in points]
+    axes.scatter(
+        _dates(row for row, _ in points),
+        [found for _, found in points],
+        s=[26 if row.is_promoted else 14 for row, _ in points],
+        facecolors=[to_rgba(fill, alpha) for fill, alpha in zip(fills, alphas, strict=True)],
+        edgecolors=[to_rgba(colour, alpha) for alpha in alphas],
+        linewidths=1.1,
+        zorder=3,
+    )
 
 
 def _label(of: PolicySummary) -> str:

@@ -1,7 +1,7 @@
 """The plan of a walk: source, months, policies, and labels."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, get_args
@@ -47,7 +47,10 @@ class WalkPlan:
     @property
     def months(self) -> Sequence[date]:
         """First day of every month of the walk."""
-        return list(_months(self.first, self.last))
+        months = [self.first]
+        while months[-1] < self.last:
+            months.append(next_month(months[-1]))
+        return months
 
 
 def parse_policies(names: Sequence[str]) -> tuple[RetrainingPolicy, ...]:
@@ -82,10 +85,3 @@ def previous_month(month: date) -> date:
     datetime.date(2010, 12, 1)
     """
     return date(month.year - (month.month == 1), (month.month - 2) % 12 + 1, 1)
-
-
-def _months(first: date, last: date) -> Iterator[date]:
-    month = first
-    while month <= last:
-        yield month
-        month = next_month(month)

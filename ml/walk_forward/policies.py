@@ -1,7 +1,6 @@
 """When to train: at the start of a month, by what monitoring knows then."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ml.monitoring.limits import features_have_drifted, performance_has_decayed, scores_have_drifted
 from ml.monitoring.performance import Performance
@@ -9,21 +8,13 @@ from ml.walk_forward.plan import RetrainingPolicy
 from ml.walk_forward.results import WalkedMonth
 
 
-@dataclass(frozen=True)
-class Wish:
-    """Whether to train, and the reasons for or against it."""
-
-    train: bool
-    why: str
-
-
-def wish(policy: RetrainingPolicy, alarm: str | None) -> Wish:
-    """A policy's decision while a champion is in service; ``alarm``: monitoring's finding about it."""
+def wish(policy: RetrainingPolicy, alarm: str | None) -> tuple[bool, str]:
+    """Whether a policy trains while a champion is in service, and why; ``alarm``: monitoring's finding about it."""
     if policy == "never":
-        return Wish(False, "the first champion stays")
+        return False, "the first champion stays"
     if policy == "monthly":
-        return Wish(True, "trained every month")
-    return Wish(alarm is not None, alarm or "no drift and no decay")
+        return True, "trained every month"
+    return alarm is not None, alarm or "no drift and no decay"
 
 
 def find_alarm(before: WalkedMonth, performance: Sequence[Performance]) -> str | None:

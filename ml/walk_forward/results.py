@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TABLE, DECISIONS = "monitoring.walk_forward", "monitoring.walk_forward_decisions"
+_OUTCOMES = ("n_mature", "n_defaults", "default_rate", "mean_probability", "auc", "brier", "ece")
 _OF_POLICY = "run = $1 and source = $2 and policy = $3"
 
 
@@ -84,14 +85,15 @@ def write_month(settings: Settings, walked: WalkedMonth, decisions: "pa.Table") 
     """Replace a month and its decisions; return whether later months were removed.
 
     They are removed if the next one began with another champion. ``decisions``: as
-    :func:`ml.walk_forward.measures.decide_month` gives.
+    the walk decides them.
     """
     key = [walked.run, walked.source, walked.policy]
     stamped = replace(walked, walked_at=datetime.now(UTC).replace(tzinfo=None))
     with writer(f"walk forward {walked.source} {walked.month:%Y-%m} {walked.policy}", settings) as con:
         con.execute("begin")
         after = _read(con, f"{_OF_POLICY} and month = $4", [*key, next_month(walked.month)])
-        is_broken = any(not _follows(found, walked) for found in after)
+        began_with = [(found.champion_before, found.label_window_months) for found in after]
+        is_broken = any(each != (walked.champion, walked.label_window_months) for each in began_with)
         months = "month >= $4" if is_broken else "month = $4"
         for table in (TABLE, DECISIONS):
             con.execute(f"delete from {table} where {_OF_POLICY} and {months}", [*key, walked.month])
@@ -131,21 +133,7 @@ def write_performance(
 def _judged(row: WalkedMonth, found: Performance | None, known_until: datetime) -> WalkedMonth:
     if found is None:
         return replace(row, n_mature=0, n_defaults=0, labels_known_until=known_until)
-    return replace(
-        row,
-        n_mature=found.n_mature,
-        n_defaults=found.n_defaults,
-        default_rate=found.default_rate,
-        mean_probability=found.mean_probability,
-        auc=found.auc,
-        brier=found.brier,
-        ece=found.ece,
-        labels_known_until=known_until,
-    )
-
-
-def _follows(after: WalkedMonth, walked: WalkedMonth) -> bool:
-    return (after.champion_before, after.label_window_months) == (walked.champion, walked.label_window_months)
+    return replace(row, **{name: getattr(found, name) for name in _OUTCOMES}, labels_known_until=known_until)
 
 
 def _read(con: duckdb.DuckDBPyConnection, where: str, parameters: Sequence[object]) -> list[WalkedMonth]:

@@ -16,7 +16,7 @@ from ml.training.training_set import KEY_COLUMNS, SPLITS, TrainingSet, collect_t
 from ml.walk_forward.plan import next_month
 from warehouse.errors import NotFoundError, TrainingSetError
 from warehouse.features.contract import FeatureContract
-from warehouse.lenders.label_rule import RULE_INPUTS, LabelRule
+from warehouse.lenders.label_rule import LENDERS, RULE_INPUTS, LabelRule
 from warehouse.sql.quoting import identifier, literal
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ _END_OF_TIME = datetime(9999, 1, 1)
 
 
 class KnownRows:
-    """Reads one source at one snapshot; the connection's current catalog is the lake."""
+    """Reads one source at one snapshot; the connection's current catalog is the lake.
+
+    ``window_months``: a default counts within this time after the decision, whatever the lender's file says.
+    """
 
     def __init__(
         self,
@@ -39,6 +42,7 @@ class KnownRows:
         *,
         source: str,
         snapshot: int,
+        window_months: int,
     ) -> None:
         self._con, self._rule = con, rule
         self.contract, self.source, self.snapshot = contract, source, snapshot
@@ -47,6 +51,10 @@ class KnownRows:
             name: f"(select * from core.{name} at (version => {snapshot:d}) where source = {literal(source)})"
             for name in RULE_INPUTS
         }
+        self._known = [self._relations[name] for name in RULE_INPUTS if name != LENDERS]
+        self._relations[LENDERS] = (
+            f"(select * replace ({window_months:d} as label_window_months) from {self._relations[LENDERS]})"
+        )
 
     def decided_months(self) -> tuple[date, date]:
         """First days of the first and last month with applications; raises NotFoundError if there are none."""
@@ -73,7 +81,7 @@ class KnownRows:
     def ask_final_labels(self) -> datetime:
         """Make :data:`FINAL_LABELS` hold every label known at the snapshot; return the end of knowledge."""
         self._ask(FINAL_LABELS, _END_OF_TIME)
-        known = " union all ".join(f"select max(known_at) as known_at from {each}" for each in self._relations.values())
+        known = " union all ".join(f"select max(known_at) as known_at from {each}" for each in self._known)
         (row,) = self._con.execute(f"select max(known_at) from ({known})").fetchall()
         clock: datetime = row[0]
         return clock

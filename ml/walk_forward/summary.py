@@ -28,7 +28,6 @@ class PolicySummary:
     auc: float | None
     brier: float | None
     ece: float | None
-    worst_score_psi: float | None
 
 
 def summarise(months: Sequence[WalkedMonth]) -> list[PolicySummary]:
@@ -42,8 +41,6 @@ def summarise(months: Sequence[WalkedMonth]) -> list[PolicySummary]:
 
 def _summary(policy: RetrainingPolicy, rows: Sequence[WalkedMonth], shared: set[date]) -> PolicySummary:
     judged = [row for row in rows if row.month in shared and row.n_mature]
-    psi = [row.score_psi for row in rows if row.month in shared and row.score_psi is not None]
-    gap = _mean([(row.calibration_gap, row.n_mature) for row in judged])
     return PolicySummary(
         policy=policy,
         n_months=len(judged),
@@ -51,16 +48,15 @@ def _summary(policy: RetrainingPolicy, rows: Sequence[WalkedMonth], shared: set[
         n_trained=sum(row.is_retrained for row in rows),
         n_promoted=sum(row.is_promoted for row in rows),
         n_mature=sum(row.n_mature or 0 for row in judged),
-        default_rate=_mean([(row.default_rate, row.n_mature) for row in judged]),
-        calibration_gap=gap,
-        auc=_mean([(row.auc, row.n_mature) for row in judged]),
-        brier=_mean([(row.brier, row.n_mature) for row in judged]),
-        ece=_mean([(row.ece, row.n_mature) for row in judged]),
-        worst_score_psi=max(psi, default=None),
+        default_rate=_mean(judged, "default_rate"),
+        calibration_gap=_mean(judged, "calibration_gap"),
+        auc=_mean(judged, "auc"),
+        brier=_mean(judged, "brier"),
+        ece=_mean(judged, "ece"),
     )
 
 
-def _mean(values: Sequence[tuple[float | None, int | None]]) -> float | None:
-    known = [(value, weight or 0) for value, weight in values if value is not None]
+def _mean(rows: Sequence[WalkedMonth], figure: str) -> float | None:
+    known = [(value, row.n_mature or 0) for row in rows if (value := getattr(row, figure)) is not None]
     total = sum(weight for _, weight in known)
     return sum(value * weight for value, weight in known) / total if total else None

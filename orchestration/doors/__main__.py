@@ -16,14 +16,6 @@ from warehouse.files.private_files import keep_private
 from warehouse.settings import Settings
 
 
-class _ByPort:
-    def __init__(self, doors: dict[int, Door]) -> None:
-        self._doors = doors
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._doors[scope["server"][1]](scope, receive, send)
-
-
 @click.command()
 @click.option("--dagster", nargs=2, type=(int, Path), required=True, metavar="PORT SOCKET")
 @click.option("--mlflow", nargs=2, type=(int, Path), required=True, metavar="PORT SOCKET")
@@ -38,8 +30,12 @@ def serve(dagster: tuple[int, Path], mlflow: tuple[int, Path], reports: int) -> 
         mlflow[0]: Door("MLflow", Backend("MLflow", mlflow[1]), sign_in, mlflow_rule, health="/health"),
         reports: Door("Reports", reports_app(settings), sign_in, reading_only),
     }
+
+    async def by_port(scope: Scope, receive: Receive, send: Send) -> None:
+        await doors[scope["server"][1]](scope, receive, send)
+
     config = uvicorn.Config(
-        _ByPort(doors),
+        by_port,
         access_log=False,  # addresses contain the secrets of links
         log_level="warning",
         lifespan="off",
@@ -47,14 +43,7 @@ def serve(dagster: tuple[int, Path], mlflow: tuple[int, Path], reports: int) -> 
         date_header=False,
         timeout_graceful_shutdown=2,
     )
-    uvicorn.Server(config).run(sockets=[_listen(port) for port in doors])
-
-
-def _listen(port: int) -> socket.socket:
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(("127.0.0.1", port))
-    return listening
+    uvicorn.Server(config).run(sockets=[socket.create_server(("127.0.0.1", port)) for port in doors])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A server on a Unix socket, as an ASGI application that streams requests and WebSockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,7 +42,8 @@ class Backend:
         has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
         url = httpx.URL(scheme="http", host="localhost", raw_path=_target(request.scope))
         headers = [(name, value) for name, value in request.headers.raw if name not in _KEPT_BACK]
-        passed_on = httpx.Request(request.method, url, headers=headers, stream=_Body(request) if has_body else None)
+        body = (chunk async for chunk in request.stream() if chunk) if has_body else None
+        passed_on = httpx.Request(request.method, url, headers=headers, content=body)
         try:
             answer = await self._transport.handle_async_request(passed_on)
         except _NOT_THERE:
@@ -72,16 +73,6 @@ class Backend:
             await _both_ways(websocket, connection)
 
 
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, request: Request) -> None:
-        self._request = request
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._request.stream():
-            if chunk:
-                yield chunk
-
-
 async def _chunks(answer: httpx.Response) -> AsyncIterator[bytes]:
     """The body as the server encoded it; its end frees the connection."""
     try:
@@ -106,18 +97,14 @@ async def _both_ways(websocket: WebSocket, connection: ClientConnection) -> None
 
     tasks = {asyncio.create_task(up()), asyncio.create_task(down())}
     done, running = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    await _end(running)
+    for task in running:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
     for task in done:
         task.result()
     with suppress(RuntimeError):  # the browser has closed it
         await websocket.close()
-
-
-async def _end(tasks: Iterable["asyncio.Task[None]"]) -> None:
-    for task in tasks:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def _target(scope: Scope) -> bytes:

@@ -3,7 +3,6 @@
 __all__ = [
     "champions",
     "dbt_project",
-    "feature_contract",
     "feature_versions",
     "layers",
     "links",

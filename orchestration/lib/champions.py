@@ -1,15 +1,14 @@
 """Each source's champion, read from the deployment history, without MLflow."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ml.registry.deployment import Challenger, Deployment, read_deployment, read_history
+from ml.registry.deployment import champions as by_source
 from warehouse.settings import Settings
 
-if TYPE_CHECKING:
-    from ml.registry.deployment import Challenger, Deployment
 
-
-def champion_of(settings: Settings, source: str) -> "Deployment | None":
+def champion_of(settings: Settings, source: str) -> Deployment | None:
     """The source's last deployment, by publishing or rolling back, or None.
 
     ``deployment.json`` names one model of any source; a lender trained earlier keeps its champion.
@@ -17,19 +16,15 @@ def champion_of(settings: Settings, source: str) -> "Deployment | None":
     return next((champion for champion in champions(settings) if champion.source == source), None)
 
 
-def challenger_of(settings: Settings, source: str) -> "Challenger | None":
+def challenger_of(settings: Settings, source: str) -> Challenger | None:
     """The challenger of the source's champion, or None."""
-    from ml.registry.deployment import read_deployment
-
     served = read_deployment(settings)
     return served.challenger if served is not None and served.source == source else None
 
 
-def champions(settings: Settings) -> "list[Deployment]":
+def champions(settings: Settings) -> list[Deployment]:
     """The champion of every source, with its challenger, by source."""
-    from ml.registry import deployment
-
-    found = deployment.champions(settings)
+    found = by_source(settings)
     return [found[source] for source in sorted(found)]
 
 
@@ -51,13 +46,8 @@ def was_in_service(settings: Settings, name: str, version: int) -> bool:
 
     A run does not publish it again: if it is not champion, a person withdrew it, or is trying it.
     """
-    from ml.registry.deployment import read_history
-
-    return any(
-        deployment is not None and deployment.is_version(name, version)
-        for change in read_history(settings)
-        for deployment in (
-            change.deployment,
-            change.deployment.challenger.deployment if change.deployment.challenger else None,
-        )
-    )
+    for change in read_history(settings):
+        champion, challenger = change.deployment, change.deployment.challenger
+        if champion.is_version(name, version) or (challenger and challenger.deployment.is_version(name, version)):
+            return True
+    return False

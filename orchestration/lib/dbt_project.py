@@ -44,7 +44,12 @@ def prepared_manifest(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR
         fingerprint = project_fingerprint(project_dir)
         if manifest.exists() and stamp.exists() and stamp.read_text() == fingerprint:
             return manifest
-        _parse(settings, settings.dbt_parsed, project_dir)
+        working = settings.dbt_parsed / "working"
+        run_dbt(["parse"], settings, target=working, project_dir=project_dir, doing="parse the project")
+        _refuse_cycle(json.loads((working / "manifest.json").read_text()))
+        # atomic for the manifest's readers
+        shutil.copy2(working / "manifest.json", settings.dbt_parsed / "manifest.new")
+        (settings.dbt_parsed / "manifest.new").replace(manifest)
         stamp.write_text(fingerprint)
     return manifest
 
@@ -76,11 +81,11 @@ def failures_named(target: Path) -> Iterator[None]:
 
     A run that ended early leaves the previous one's results: then only dagster-dbt's error has a message.
     """
-    before = _invocation(target)
+    before = _run_results(target).get("metadata")
     try:
         yield
     except DagsterDbtCliRuntimeError:
-        failures = build_failures(target) if _invocation(target) != before else []
+        failures = build_failures(target) if _run_results(target).get("metadata") != before else []
         if not failures:
             raise
         raise dg.Failure(f"dbt build: {len(failures)} failed: {'; '.join(failures)}", allow_retries=False) from None
@@ -91,26 +96,17 @@ def build_failures(target: Path) -> list[str]:
 
     Includes failures that dbt does not report as an asset check: models, and tests of several models.
     """
-    found = _run_results(target)
-    results = found["results"] if found else []
     return [
         f"{result['unique_id'].split('.')[2]} ({_one_line(result.get('message') or result['status'])})"
-        for result in results
+        for result in _run_results(target).get("results", ())
         if result["status"] in {"error", "fail", "runtime error"}
     ]
 
 
-def _invocation(target: Path) -> str | None:
-    """The dbt run of the results; not by time, since files and this process may use two clocks."""
-    found = _run_results(target)
-    return str(found["metadata"]["invocation_id"]) if found else None
-
-
-def _run_results(target: Path) -> Mapping[str, Any] | None:
+def _run_results(target: Path) -> Mapping[str, Any]:
+    """Empty before the first run; ``metadata`` has the run's id."""
     path = target / "run_results.json"
-    if not path.exists():
-        return None
-    found: Mapping[str, Any] = json.loads(path.read_text())
+    found: Mapping[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return found
 
 
@@ -159,12 +155,7 @@ class Dbt(DbtCliResource):
         return super().cli(args, target_path=target_path, **options)
 
 
-def dbt_resource() -> Dbt:
-    """The resource that runs this environment's dbt in the repository's project."""
-    return dbt_of(DBT_PROJECT_DIR)
-
-
-def dbt_of(project_dir: Path) -> Dbt:
+def dbt_of(project_dir: Path = DBT_PROJECT_DIR) -> Dbt:
     """The resource that runs this environment's dbt in a project, on production's lake."""
     project = str(project_dir)
     return Dbt(project_dir=project, profiles_dir=project, dbt_executable=str(DBT), target=_TARGET)
@@ -174,15 +165,6 @@ def _one_line(message: str) -> str:
     # the first line of dbt's error repeats the model's name, the last ones point at the SQL
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     return " ".join(lines[1:3]) if len(lines) > 1 else "".join(lines)
-
-
-def _parse(settings: Settings, directory: Path, project_dir: Path) -> None:
-    working = directory / "working"
-    run_dbt(["parse"], settings, target=working, project_dir=project_dir, doing="parse the project")
-    _refuse_cycle(json.loads((working / "manifest.json").read_text()))
-    # atomic for the manifest's readers
-    shutil.copy2(working / "manifest.json", directory / "manifest.new")
-    (directory / "manifest.new").replace(directory / "manifest.json")
 
 
 def _refuse_cycle(manifest: Mapping[str, Any]) -> None:

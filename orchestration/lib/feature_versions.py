@@ -2,18 +2,16 @@
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from ml.registry.deployment import Deployment
 from orchestration.lib.champions import challenger_of, champion_of
 from orchestration.lib.dbt_project import asset_key, prepared_manifest
-from warehouse.errors import RunRefused
-from warehouse.features.contract import FEATURES_MODEL, TRAINING_MODEL
+from warehouse.errors import NotFoundError, RunRefused
+from warehouse.features.contract import FEATURES_MODEL, TRAINING_MODEL, FeatureContract
+from warehouse.lenders.rules import lenders_of_project, read_lender
 from warehouse.settings import DBT_PROJECT_DIR, Settings
-
-if TYPE_CHECKING:
-    from ml.registry.deployment import Deployment
 
 _FEATURES_YAML = DBT_PROJECT_DIR / "models" / "features" / f"{FEATURES_MODEL}.yml"
 
@@ -26,6 +24,22 @@ def feature_tables() -> dict[str, dg.AssetKey]:
 def training_tables() -> dict[str, dg.AssetKey]:
     """Every version's training table, such as ``v1`` → ``training/trn_default_v1``, oldest version first."""
     return _tables(TRAINING_MODEL)
+
+
+def feature_contract(settings: Settings, version: str = "", *, source: str = "") -> FeatureContract:
+    """Read a version, such as ``v1`` (default: the latest), from dbt's manifest of that build.
+
+    ``source``: with this lender's reason texts and limits. Default: as tables of all lenders have it.
+
+    Raises NotFoundError before the first build, ContractError if the project has no such version.
+    """
+    manifest = settings.dbt_target / "manifest.json"
+    if not manifest.exists():
+        raise NotFoundError(f"no dbt manifest at {manifest}: build the feature tables with `loanlake run` first")
+    contract = FeatureContract.from_manifest(manifest, version=version or None)
+    if source:
+        return contract.of_lender(read_lender(source))
+    return contract.admitting(map(read_lender, lenders_of_project()))
 
 
 def require_versions(settings: Settings, source: str, wanted: str = "") -> None:
@@ -46,7 +60,7 @@ def require_versions(settings: Settings, source: str, wanted: str = "") -> None:
         _require_built(challenger.deployment, "on trial", "end the trial with `loanlake challenge end`")
 
 
-def _require_built(deployment: "Deployment", state: str, way_out: str) -> None:
+def _require_built(deployment: Deployment, state: str, way_out: str) -> None:
     existing, version = feature_tables(), deployment.feature_version
     if version not in existing:
         raise RunRefused(

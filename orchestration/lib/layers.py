@@ -2,20 +2,6 @@
 
 import dagster as dg
 
-#: The groups of the asset graph, in the order rows travel.
-LAYERS = (
-    "raw",
-    "staging",
-    "core",
-    "features",
-    "training",
-    "model",
-    "serving",
-    "monitoring",
-    "walk_forward",
-    "maintenance",
-)
-
 #: Every step that writes to the lake waits in this pool (limit 1 in dagster.yaml): unlike the lake's writer lease, it
 #: shows in Dagster and has no time limit.
 LAKE_WRITER = "lake_writer"

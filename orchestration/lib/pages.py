@@ -1,17 +1,17 @@
 """Figures and plots for Dagster's metadata: Markdown tables, and PNG images inside Markdown."""
 
 import base64
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import dagster as dg
 
-if TYPE_CHECKING:
-    from ml.walk_forward.results import WalkedMonth
-    from ml.walk_forward.summary import PolicySummary
+from ml.walk_forward.results import WalkedMonth
+from ml.walk_forward.summary import PolicySummary
 
 #: What fits on a screen beside a name; MLflow's evaluation.json has every figure.
-_FIGURES = ("n", "default_rate", "auc", "ks", "brier", "ece")
+_FIGURES = {"n": ",", "default_rate": ".1%", "auc": ".4f", "ks": ".4f", "brier": ".4f", "ece": ".4f"}
+_Row = TypeVar("_Row")
 SPLIT_HEADER = ("split · model", *(name.replace("_", " ") for name in _FIGURES))
 MONTH_HEADER = ("month · split", *(name.replace("_", " ") for name in _FIGURES))
 
@@ -27,10 +27,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> dg.MarkdownMe
     return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 
+def records(rows: Iterable[_Row], columns: Mapping[str, Callable[[_Row], str]]) -> dg.MarkdownMetadataValue:
+    """A Markdown table of ``columns``: header → text of a row."""
+    return table(list(columns), [[text(row) for text in columns.values()] for row in rows])
+
+
 def split_rows(measured: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """The overall figures of every split and model (``measured`` of ``metrics.json``), under :data:`SPLIT_HEADER`."""
     return [
-        [f"{row['split']} · {row['model'].replace('_', ' ')}", *(_figure(name, row[name]) for name in _FIGURES)]
+        [
+            f"{row['split']} · {row['model'].replace('_', ' ')}",
+            *(figure(row[name], form) for name, form in _FIGURES.items()),
+        ]
         for row in measured
         if row["month"] is None
     ]
@@ -39,7 +47,7 @@ def split_rows(measured: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 def month_rows(measured: Sequence[Mapping[str, Any]], model: str = "candidate") -> list[list[str]]:
     """One model's figures by month of decision, under :data:`MONTH_HEADER`."""
     return [
-        [f"{row['month']} · {row['split']}", *(_figure(name, row[name]) for name in _FIGURES)]
+        [f"{row['month']} · {row['split']}", *(figure(row[name], form) for name, form in _FIGURES.items())]
         for row in sorted(measured, key=lambda row: row["month"] or "")
         if row["month"] is not None and row["model"] == model
     ]
@@ -56,53 +64,44 @@ def confusion(figures: Mapping[str, Any]) -> dg.MarkdownMetadataValue:
     )
 
 
-def walk_summary(policies: "Sequence[PolicySummary]") -> dg.MarkdownMetadataValue:
+def walk_summary(policies: Sequence[PolicySummary]) -> dg.MarkdownMetadataValue:
     """The results of each policy of a walk."""
-    header = ["policy", "months", "trained", "promoted", "mature", "default rate", "gap", "AUC", "Brier", "ECE"]
-    return table(
-        header,
-        [
-            [
-                row.policy,
-                str(row.n_months),
-                str(row.n_trained),
-                str(row.n_promoted),
-                f"{row.n_mature:,}",
-                _figure("default_rate", row.default_rate),
-                *(figure(value) for value in (row.calibration_gap, row.auc, row.brier, row.ece)),
-            ]
-            for row in policies
-        ],
+    return records(
+        policies,
+        {
+            "policy": lambda row: row.policy,
+            "months": lambda row: str(row.n_months),
+            "trained": lambda row: str(row.n_trained),
+            "promoted": lambda row: str(row.n_promoted),
+            "mature": lambda row: f"{row.n_mature:,}",
+            "default rate": lambda row: figure(row.default_rate, ".1%"),
+            "gap": lambda row: figure(row.calibration_gap),
+            "AUC": lambda row: figure(row.auc),
+            "Brier": lambda row: figure(row.brier),
+            "ECE": lambda row: figure(row.ece),
+        },
     )
 
 
-def walk_months(months: "Sequence[WalkedMonth]") -> dg.MarkdownMetadataValue:
+def walk_months(months: Sequence[WalkedMonth]) -> dg.MarkdownMetadataValue:
     """Every month of a walk, policy by policy."""
-    header = ["month", "policy", "champion of", "decisions", "mature", "AUC", "gap", "score PSI", "new champion", "why"]
-    return table(
-        header,
-        [
-            [
-                f"{row.month:%Y-%m}",
-                row.policy,
-                f"{row.champion_month:%Y-%m}" if row.champion_month else "–",
-                f"{row.n_decisions:,}",
-                f"{row.n_mature or 0:,}",
-                *(figure(value) for value in (row.auc, row.calibration_gap, row.score_psi)),
-                "yes" if row.is_promoted else "no",
-                row.why,
-            ]
-            for row in sorted(months, key=lambda row: (row.month, row.policy))
-        ],
+    return records(
+        sorted(months, key=lambda row: (row.month, row.policy)),
+        {
+            "month": lambda row: f"{row.month:%Y-%m}",
+            "policy": lambda row: row.policy,
+            "champion of": lambda row: f"{row.champion_month:%Y-%m}" if row.champion_month else "–",
+            "decisions": lambda row: f"{row.n_decisions:,}",
+            "mature": lambda row: f"{row.n_mature or 0:,}",
+            "AUC": lambda row: figure(row.auc),
+            "gap": lambda row: figure(row.calibration_gap),
+            "score PSI": lambda row: figure(row.score_psi),
+            "new champion": lambda row: "yes" if row.is_promoted else "no",
+            "why": lambda row: row.why,
+        },
     )
 
 
-def figure(value: float | None) -> str:
-    """Four decimals, or a dash if there is no figure."""
-    return "–" if value is None else f"{value:.4f}"
-
-
-def _figure(name: str, value: float | None) -> str:
-    if value is not None and name in ("n", "default_rate"):
-        return f"{value:,}" if name == "n" else f"{value:.1%}"
-    return figure(value)
+def figure(value: float | None, form: str = ".4f") -> str:
+    """The value in a format, or a dash if there is no figure."""
+    return "–" if value is None else format(value, form)

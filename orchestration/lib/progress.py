@@ -2,12 +2,11 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO, cast
 
-if TYPE_CHECKING:
-    from dagster import AssetCheckEvaluation, AssetMaterialization, EventLogEntry
+from dagster import AssetCheckEvaluation, AssetMaterialization, EventLogEntry
 
 #: Steps in the words of a reader; those not listed show their own name.
 STEP_TITLES = {
@@ -22,7 +21,7 @@ STEP_TITLES = {
     "gates": "gates",
     "online_store": "online store",
     "deployment": "deploy",
-    "batch_decisions": "score the months after",
+    "batch_decisions": "score unseen applications",
     "online_decisions": "online decisions",
     "drift": "drift",
     "drift_report": "drift report",
@@ -52,49 +51,57 @@ class Progress:
         self._quiet = quiet_steps
         self._steps: dict[str, _Step] = {}
 
-    def __call__(self, event: "EventLogEntry") -> None:
+    def __call__(self, event: EventLogEntry) -> None:
         """Process the next event, in stored order."""
         if event.dagster_event is None:
             return
-        step, data = event.dagster_event.step_key or "", event.dagster_event.event_specific_data
-        heard = _HEARD.get(event.dagster_event.event_type_value)
-        if heard is not None:
-            heard(self, step, data, event)
+        step, data = event.dagster_event.step_key or "", cast(Any, event.dagster_event.event_specific_data)
+        match event.dagster_event.event_type_value:
+            case "STEP_START":
+                self._started(step, event.timestamp)
+            case "ASSET_MATERIALIZATION":
+                self._materialised(step, data.materialization)
+            case "ASSET_CHECK_EVALUATION":
+                self._checked(step, data)
+            case "STEP_SUCCESS":
+                self._succeeded(step, event.timestamp)
+            case "STEP_FAILURE":
+                self._failed(step, data.error, event.timestamp)
 
-    def _started(self, step: str, _: Any, event: "EventLogEntry") -> None:
-        self._steps[step] = _Step(event.timestamp)
+    def _started(self, step: str, at: float) -> None:
+        self._steps[step] = _Step(at)
         if self._out.isatty() and step not in self._quiet:
             self._out.write(f"  … {_title(step)}\r")
             self._out.flush()
 
-    def _materialised(self, step: str, data: Any, _: "EventLogEntry") -> None:
-        materialisation: AssetMaterialization = data.materialization
+    def _materialised(self, step: str, materialisation: AssetMaterialization) -> None:
         name = "/".join(materialisation.asset_key.path)
         self._steps[step].tables[name] = {key: value.value for key, value in materialisation.metadata.items()}
 
-    def _checked(self, step: str, check: "AssetCheckEvaluation", _: "EventLogEntry") -> None:
+    def _checked(self, step: str, check: AssetCheckEvaluation) -> None:
         if SUMMARY in check.metadata:
             self._steps[step].said.append(str(check.metadata[SUMMARY].value))
         if check.passed:
             self._steps[step].n_passed += 1
         elif check.severity.value == "ERROR":
-            reason = check.description or _metadata_text(check)
+            failed_rows = check.metadata.get("dagster_dbt/failed_row_count")
+            reason = check.description or (f"{failed_rows.value} rows failed" if failed_rows else "")
             refusal = f"{check.asset_key.to_user_string()}: {check.check_name}{f': {reason}' if reason else ''}"
             self._steps[step].refusals.append(refusal)
             self.refusals.append(refusal)
 
-    def _succeeded(self, step: str, _: Any, event: "EventLogEntry") -> None:
+    def _succeeded(self, step: str, at: float) -> None:
         found = self._steps[step]
         if step in self._quiet and not any(table.get("rows_loaded") for table in found.tables.values()):
             return
-        self._line("ok", step, _summary(found), event.timestamp - found.started)
+        self._line("ok", step, _summary(found), at - found.started)
 
-    def _failed(self, step: str, data: Any, event: "EventLogEntry") -> None:
-        found = self._steps.get(step, _Step(event.timestamp))
-        cause = _cause(data.error) if data.error else "failed"
+    def _failed(self, step: str, error: Any, at: float) -> None:
+        found = self._steps.get(step, _Step(at))
+        cause = _cause(error) if error else "failed"
         if not found.refusals and self.failure is None:
             self.failure = f"{_title(step)}: {cause}"
-        self._line("STOP", step, "\n".join(found.refusals[:3]) or cause, event.timestamp - found.started)
+        self._line("STOP", step, "\n".join(found.refusals[:3]) or cause, at - found.started)
 
     def _line(self, mark: str, step: str, text: str, seconds: float) -> None:
         first, *rest = text.splitlines() or [""]
@@ -110,15 +117,6 @@ class Progress:
             more = f" (and {len(self.refusals) - 1} more)" if len(self.refusals) > 1 else ""
             return " ".join(self.refusals[0].split()) + more
         return " ".join((self.failure or "the run failed before its first step").split())
-
-
-_HEARD: dict[str, Callable[[Progress, str, Any, "EventLogEntry"], None]] = {
-    "STEP_START": Progress._started,
-    "ASSET_MATERIALIZATION": Progress._materialised,
-    "ASSET_CHECK_EVALUATION": Progress._checked,
-    "STEP_SUCCESS": Progress._succeeded,
-    "STEP_FAILURE": Progress._failed,
-}
 
 
 def _title(step: str) -> str:
@@ -149,11 +147,6 @@ def _loaded_text(tables: list[Mapping[str, Any]]) -> str:
     parts += [f"{before:,} rows loaded before"] if before else []
     parts += [f"{rejected:,} lines rejected"] if rejected else []
     return ", ".join(parts)
-
-
-def _metadata_text(check: "AssetCheckEvaluation") -> str:
-    failed_rows = check.metadata.get("dagster_dbt/failed_row_count")
-    return f"{failed_rows.value} rows failed" if failed_rows is not None else ""
 
 
 def _cause(error: Any) -> str:

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-_UNFINISHED = [
+from warehouse.errors import LakeBusyError
+
+UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -23,7 +25,7 @@ _BY_ITSELF = {"dagster/sensor_name", "dagster/schedule_name"}
 
 def why_not_now(instance: dg.DagsterInstance, job_name: str, tags: Mapping[str, str] | None = None) -> str:
     """Why no run of a job (or of its runs with these tags) should start; empty if one should."""
-    if instance.get_runs_count(dg.RunsFilter(job_name=job_name, tags=tags, statuses=_UNFINISHED)):
+    if instance.get_runs_count(dg.RunsFilter(job_name=job_name, tags=tags, statuses=UNFINISHED)):
         return "a run is on its way"
     latest = instance.get_run_records(dg.RunsFilter(job_name=job_name, tags=tags), limit=1)
     if latest and latest[0].dagster_run.is_failure:
@@ -42,8 +44,6 @@ def failed_runs(instance: dg.DagsterInstance, job_name: str, tags: Mapping[str, 
 @contextmanager
 def lake_awaited(context: dg.AssetExecutionContext) -> Iterator[None]:
     """Let Dagster retry a step while the lake is busy, except in a person's run, which shows who holds it."""
-    from warehouse.errors import LakeBusyError
-
     try:
         yield
     except LakeBusyError as error:

@@ -5,7 +5,7 @@ from typing import Self, cast, get_args
 import dagster as dg
 from pydantic import Field, field_validator, model_validator
 
-from warehouse.lenders.rules import PublishMode
+from warehouse.lenders.lender import PublishMode
 from warehouse.settings import Settings
 from warehouse.sources.simulated.simulation import Simulation
 

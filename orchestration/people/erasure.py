@@ -38,7 +38,7 @@ from warehouse.people.erasure import (
 )
 from warehouse.people.person import Person, find_person, logged_entries, rows_held
 from warehouse.people.pseudonyms import Pseudonyms, pseudonyms
-from warehouse.people.requests import ErasureRecord, last_erasure, record_request
+from warehouse.people.requests import last_erasure, record_request
 from warehouse.raw.keys import raw_tables, read_manifest
 from warehouse.settings import Erasure, Settings
 
@@ -64,28 +64,9 @@ class _Plan(msgspec.Struct):
 
     request_id: str
     treatment: Erasure
-    borrower_id: str
-    application_ids: set[str] = msgspec.field(default_factory=set)
-    decision_ids: set[str] = msgspec.field(default_factory=set)
-    sources: set[str] = msgspec.field(default_factory=set)
-    lines: LandingLines = msgspec.field(default_factory=dict)
-    models: list[str] = msgspec.field(default_factory=list)
-
-    @property
-    def person(self) -> Person:
-        """Their ids as far as they are known."""
-        return Person(self.borrower_id, set(self.application_ids), set(self.decision_ids), set(self.sources))
-
-    def learn(self, person: Person) -> None:
-        """Add ids that were found since."""
-        self.application_ids |= person.application_ids
-        self.decision_ids |= person.decision_ids
-        self.sources |= person.sources
-
-    def learn_lines(self, lines: LandingLines) -> None:
-        """Add lines that were found since."""
-        for name, numbers in lines.items():
-            self.lines[name] = sorted({*self.lines.get(name, []), *numbers})
+    person: Person
+    lines: LandingLines = {}
+    models: list[str] = []
 
 
 def erase_person(settings: Settings, borrower_id: str, *, reason: str, by: str, at_once: bool = False) -> Erased:
@@ -106,7 +87,7 @@ def erase_person(settings: Settings, borrower_id: str, *, reason: str, by: str, 
     if path.exists():
         plan = msgspec.json.decode(path.read_bytes(), type=_Plan)
     elif person is not None:
-        plan = _Plan(str(uuid.uuid4()), settings.erasure, borrower_id)
+        plan = _Plan(str(uuid.uuid4()), settings.erasure, person)
     elif before is not None:
         return Erased(settings.erasure, n_snapshots=_earlier_snapshots(settings, at_once=at_once), erased_before=before)
     else:
@@ -139,7 +120,7 @@ class _Erasure:
             what = self._learn(con, named)
             entries = list(logged_entries(settings, what.person))
             erase_entries(settings, entries, rename=self._rename)
-            rewritten = rewrite_landing(settings, plan.lines)
+            rewritten = rewrite_landing(settings, con, plan.lines)
 
             def record(counts: Mapping[str, int]) -> None:
                 elsewhere = {"decision log": len(entries), "landing lines": sum(map(len, plan.lines.values()))}
@@ -149,7 +130,9 @@ class _Erasure:
                     by=by,
                     reason=reason,
                     counts={**counts, **elsewhere},
-                    erasure=ErasureRecord(self.mark, plan.treatment, plan.models),
+                    person=self.mark,
+                    treatment=plan.treatment,
+                    models=plan.models,
                     request_id=plan.request_id,
                 )
 
@@ -166,7 +149,7 @@ class _Erasure:
         settings, plan = self.settings, self.plan
         if _has_table(settings, ONLINE_BORROWERS):
             refresh(settings, anew=True)
-        changed = erase_from_bundles(settings, plan.application_ids, rename=self._rename)
+        changed = erase_from_bundles(settings, plan.person.application_ids, rename=self._rename)
         tag_changed_bundles(settings, changed)
         erase_from_batches(settings, plan.person, naming_pattern(plan.person), rename=self._rename)
         erase_texts(settings, naming_pattern(plan.person))
@@ -177,13 +160,12 @@ class _Erasure:
 
     def _learn(self, con: duckdb.DuckDBPyConnection, named: Collection[int]) -> LakeErasure:
         """The rows to erase, with an earlier attempt's, stored before anything changes."""
-        settings, plan = self.settings, self.plan
+        settings, plan, person = self.settings, self.plan, self.plan.person
         with suppress(NotFoundError):  # an earlier attempt came as far as the lake
-            plan.learn(find_person(settings, con, plan.borrower_id))
-        person = plan.person
+            person.learn(find_person(settings, con, person.borrower_id))
         held = tuple(rows_held(settings, con, person))
-        plan.learn(person)
-        plan.learn_lines(landing_lines(settings, con, held, person))
+        for name, numbers in landing_lines(settings, con, held, person).items():
+            plan.lines[name] = sorted({*plan.lines.get(name, []), *numbers})
         plan.models = plan.models or [
             f"{version.model_name} version {version.model_version}" for version in trained_on(settings, con, person)
         ]
@@ -196,7 +178,7 @@ class _Erasure:
         if self.plan.treatment == "delete":
             return None
         prefixes: set[str] = set()
-        for source in self.plan.sources:
+        for source in self.plan.person.sources:
             prefixes.update(*(table.prefixes for table in raw_tables(read_manifest(self.settings), source)))
         return pseudonyms(self.settings, prefixes)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from warehouse.lake.connection import connect, writer
 from warehouse.lake.dev_lakes import dev_lakes, of_dev_lake
 from warehouse.online_store import borrower_key, open_store
 from warehouse.people.batches import held_in_batches
-from warehouse.people.person import Person, find_person, logged_entries, rows_held, rows_in_copy
+from warehouse.people.person import HeldRows, Person, find_person, logged_entries, rows_held, rows_in_copy
 from warehouse.people.requests import record_request
 from warehouse.settings import Settings
 from warehouse.sql.quoting import literal
@@ -44,12 +45,12 @@ def export_person(settings: Settings, borrower_id: str, *, by: str) -> dict[str,
     """
     with connect(settings) as con:
         person = find_person(settings, con, borrower_id)
-        held = {
-            rows.table: _rows(con, f"select * from {rows.relation} where {rows.condition}")
-            for rows in rows_held(settings, con, person)
-        }
+        held = _rows_of(con, rows_held(settings, con, person))
         trained = trained_on(settings, con, person)
-        copies = {name: _rows_of_dev_lake(settings, con, person, name) for name in dev_lakes(settings)}
+        copies = {}
+        for name in dev_lakes(settings):
+            with connect(of_dev_lake(settings, name)) as copy:
+                copies[name] = _rows_of(copy, rows_in_copy(settings, con, copy, person))
     log = [{"kind": kind.table, **msgspec.to_builtins(entry)} for kind, _, entry in logged_entries(settings, person)]
     store = _online_record(settings, borrower_id)
     batches = held_in_batches(settings, person)
@@ -72,16 +73,6 @@ def export_person(settings: Settings, borrower_id: str, *, by: str) -> dict[str,
         record_request(con, "export", by=by, reason="", counts=counts)
     plain: dict[str, Any] = json.loads(msgspec.json.encode(found))
     return plain
-
-
-def _rows_of_dev_lake(
-    settings: Settings, con: duckdb.DuckDBPyConnection, person: Person, name: str
-) -> dict[str, list[dict[str, Any]]]:
-    with connect(of_dev_lake(settings, name)) as copy:
-        return {
-            rows.table: _rows(copy, f"select * from {rows.relation} where {rows.condition}")
-            for rows in rows_in_copy(settings, con, copy, person)
-        }
 
 
 def trained_on(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person) -> list[TrainedOn]:
@@ -119,10 +110,14 @@ def _version_of(path: Path) -> tuple[str, int]:
     return path.parts[-3], int(path.parts[-2])
 
 
-def _rows(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    result = con.execute(query)
-    names = [column[0] for column in result.description or []]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+def _rows_of(con: duckdb.DuckDBPyConnection, held: Iterable[HeldRows]) -> dict[str, list[dict[str, Any]]]:
+    """Table → its rows of the person."""
+    found = {}
+    for rows in held:
+        result = con.execute(f"select * from {rows.relation} where {rows.condition}")
+        names = [column[0] for column in result.description or []]
+        found[rows.table] = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    return found
 
 
 def _online_record(settings: Settings, borrower_id: str) -> dict[str, Any] | None:

@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 from uuid import uuid4
 
+from dagster import DagsterInstance, EventLogEntry
+
+from orchestration.definitions import definitions
 from orchestration.running.instance import PROCESS_TAG, end_orphaned_runs, prepare_dagster_home
 from warehouse.errors import RunRefused
 from warehouse.settings import REPOSITORY, Settings
-
-if TYPE_CHECKING:
-    from dagster import DagsterInstance, EventLogEntry
 
 #: Shows the run under its job in the UI, as runs launched there.
 _REPOSITORY_TAG = {".dagster/repository": "__repository__@loanlake"}
@@ -42,15 +42,13 @@ class Execution:
 
 
 def execute(
-    job: str, run_settings: Mapping[str, Any], settings: Settings, on_event: Callable[["EventLogEntry"], None]
+    job: str, run_settings: Mapping[str, Any], settings: Settings, on_event: Callable[[EventLogEntry], None]
 ) -> Execution:
     """Run ``job`` with these run settings, and call ``on_event`` for every stored event in order.
 
     A KeyboardInterrupt interrupts the child, waits for Dagster to record it, and is raised again. Raises RunRefused
     with the child's last lines if it ends before the run exists.
     """
-    from dagster import DagsterInstance
-
     prepare_dagster_home(settings)
     run_id, started = str(uuid4()), time.monotonic()
     settings.logs.mkdir(parents=True, exist_ok=True)
@@ -96,8 +94,8 @@ def _interrupts() -> threading.Event:
 
 
 def _events(
-    instance: "DagsterInstance", run_id: str, child: subprocess.Popen[bytes], interrupted: threading.Event
-) -> Iterator["EventLogEntry"]:
+    instance: DagsterInstance, run_id: str, child: subprocess.Popen[bytes], interrupted: threading.Event
+) -> Iterator[EventLogEntry]:
     cursor = None
     while True:
         if interrupted.is_set():
@@ -125,9 +123,6 @@ def _interrupt(child: subprocess.Popen[bytes]) -> None:
 
 
 def _execute_here(job: str, run_id: str, config: str) -> bool:
-    from dagster import DagsterInstance
-
-    from orchestration.definitions import definitions
 
     with DagsterInstance.get() as instance:
         result = (

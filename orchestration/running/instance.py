@@ -4,16 +4,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
+from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 
 from warehouse.files.drafts import is_alive
 from warehouse.files.private_files import keep_private
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    from dagster import DagsterInstance
 
 PROCESS_TAG = "loanlake/process"
 #: In dagster.yaml only for a Dagster without DAGSTER_HOME; the defaults are the same.
@@ -37,15 +34,13 @@ def prepare_dagster_home(settings: Settings) -> Path:
     return directory
 
 
-def end_orphaned_runs(instance: "DagsterInstance", *, of_daemon: bool = False) -> list[str]:
+def end_orphaned_runs(instance: DagsterInstance, *, of_daemon: bool = False) -> list[str]:
     """Mark runs whose process is gone as failed, and free their places in the pool; return their ids.
 
     Dagster keeps a killed run as "started": the next run would wait forever for the pool, and sensors for its end. Runs
     of ``loanlake run`` name their process; for those of Dagster's daemon (``of_daemon``), events do, and it must be of
     this machine.
     """
-    from dagster import DagsterRunStatus, RunsFilter
-
     unfinished = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
     ended = []
     for run in instance.get_runs(RunsFilter(statuses=unfinished)):
@@ -74,17 +69,13 @@ def no_run_left_behind(say: Callable[[str], None]) -> Iterator[None]:
 
 
 def _end_runs_of_daemon(say: Callable[[str], None]) -> None:
-    from dagster import DagsterInstance
-
     with DagsterInstance.get() as instance:
         for run_id in end_orphaned_runs(instance, of_daemon=True):
             say(f"run {run_id} was left by a process that is gone: it is marked as failed")
 
 
-def _process_of_events(instance: "DagsterInstance", run_id: str) -> str | None:
+def _process_of_events(instance: DagsterInstance, run_id: str) -> str | None:
     """The process that began to execute a run; None while none has."""
-    from dagster import DagsterEventType
-
     for entry in instance.all_logs(run_id, of_type=DagsterEventType.ENGINE_EVENT):
         event = entry.dagster_event
         if event is not None and "pid" in event.engine_event_data.metadata:

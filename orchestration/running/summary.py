@@ -1,12 +1,17 @@
 """The closing table of ``loanlake run``: rows, figures beside the baselines, gates, drift, and links."""
 
 import json
+from contextlib import ExitStack, suppress
 from typing import Any
 
+import duckdb
+
+from ml.registry.deployment import Deployment
 from orchestration.defs.monitoring.alerts import alert_lines
 from orchestration.defs.training.candidates import current_candidate
 from orchestration.lib.champions import champion_of
 from warehouse.errors import LakeError, NotFoundError
+from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 from warehouse.sources.rows_set_aside import losses
 
@@ -26,21 +31,25 @@ _NEXT = """where to look next
 
 def summary_text(settings: Settings, source: str) -> str:
     """The table for a source, as far as the run came."""
-    lines = [
-        *_row_lines(settings, source),
-        *_set_aside_lines(settings, source),
-        "",
-        *_model_lines(settings, source),
-        "",
-        *_drift_lines(settings, source),
-        *_alert_lines(settings, source),
-        "",
-        _NEXT,
-    ]
+    with ExitStack() as opened:
+        con = None
+        with suppress(LakeError):
+            con = opened.enter_context(connect(settings))
+        lines = [
+            *_row_lines(con, source),
+            *(f"set aside     {loss}" for loss in (losses(con, source) if con else ())),
+            "",
+            *_model_lines(settings, source),
+            "",
+            *_drift_lines(con, champion_of(settings, source)),
+            *_alert_lines(con, source),
+            "",
+            _NEXT,
+        ]
     return "\n".join(lines)
 
 
-def _row_lines(settings: Settings, source: str) -> list[str]:
+def _row_lines(con: duckdb.DuckDBPyConnection | None, source: str) -> list[str]:
     counts = {
         "raw": ("sum(n_rows)", "raw.files"),
         "applications": ("count(*)", "core.int_applications"),
@@ -48,30 +57,23 @@ def _row_lines(settings: Settings, source: str) -> list[str]:
         "predictions": ("count(*)", "serving.predictions"),
     }
     found = {
-        name: _value(settings, f"select {what} from {table} where source = ?", source)
+        name: _row(con, f"select {what} from {table} where source = ?", source)
         for name, (what, table) in counts.items()
     }
-    return ["rows          " + ", ".join(f"{name} {int(n or 0):,}" for name, n in found.items())]
-
-
-def _set_aside_lines(settings: Settings, source: str) -> list[str]:
-    from warehouse.lake.connection import connect
-
-    try:
-        con = connect(settings)
-    except LakeError:
-        return []
-    with con:
-        return [f"set aside     {loss}" for loss in losses(con, source)]
+    lines = ["rows          " + ", ".join(f"{name} {int((row and row[0]) or 0):,}" for name, row in found.items())]
+    split = _row(con, "select reason from training.lbl_split_windows where source = ?", source)
+    return [*lines, f"split         {split[0]}"] if split else lines
 
 
 def _model_lines(settings: Settings, source: str) -> list[str]:
+    from ml.judging.metrics import measured_split
+
     try:
         directory = current_candidate(settings, source)
         metrics = json.loads((directory.bundle / "metrics.json").read_text())
     except (NotFoundError, FileNotFoundError):
         return ["model         none was trained"]
-    lines = [f"{'out of time':<24}{'AUC':>8}{'95 %':>18}{'Gini':>8}{'KS':>8}{'Brier':>8}"]
+    lines = [f"{measured_split(metrics):<24}{'AUC':>8}{'95 %':>18}{'Gini':>8}{'KS':>8}{'Brier':>8}"]
     overall = {row["model"]: row for row in metrics["measured"] if row["split"] == "test" and row["month"] is None}
     for model, title in _MODELS.items():
         if model in overall:
@@ -117,25 +119,24 @@ def _figures_line(title: str, row: dict[str, Any]) -> str:
     return f"{title:<24}{auc:>8}{interval:>18}{shown}"
 
 
-def _drift_lines(settings: Settings, source: str) -> list[str]:
-    champion = champion_of(settings, source)
+def _drift_lines(con: duckdb.DuckDBPyConnection | None, champion: Deployment | None) -> list[str]:
     if champion is None:
         return ["drift         not measured yet"]
     of_champion = f"where source = ? and model_version = {champion.model_version:d}"
     # of the months with enough decisions to be judged, which have limits
     newest = "month = max(month) over ()"
     scores = _row(
-        settings,
+        con,
         "select max(month), bool_or(is_drifted) from "
         f"(from monitoring.score_drift {of_champion} and psi_limit is not null qualify {newest})",
-        source,
+        champion.source,
     )
     features = _row(
-        settings,
+        con,
         "select count(*), count(*) filter (where is_drifted), "
         "string_agg(feature, ', ' order by psi / psi_limit desc) filter (where is_drifted) "
         f"from (from monitoring.feature_drift {of_champion} and missing_share_limit is not null qualify {newest})",
-        source,
+        champion.source,
     )
     if not scores or not scores[0] or not features:
         return ["drift         not judged yet: no month of the champion has enough decisions"]
@@ -147,36 +148,18 @@ def _drift_lines(settings: Settings, source: str) -> list[str]:
     ]
 
 
-def _alert_lines(settings: Settings, source: str) -> list[str]:
-    import duckdb
-
-    from warehouse.lake.connection import connect
-
+def _alert_lines(con: duckdb.DuckDBPyConnection | None, source: str) -> list[str]:
+    if con is None:
+        return []
     try:
-        with connect(settings) as con:
-            first, *rest = alert_lines(con, source)
-    except (LakeError, duckdb.CatalogException):
+        first, *rest = alert_lines(con, source)
+    except duckdb.CatalogException:
         return []  # the run stopped before the view was built
     return [f"alerts        {first}", *(f"              {line}" for line in rest)]
 
 
-def _value(settings: Settings, query: str, source: str) -> Any:
-    row = _row(settings, query, source)
-    return row[0] if row else None
-
-
-def _row(settings: Settings, query: str, source: str) -> tuple[Any, ...] | None:
-    import duckdb
-
-    from warehouse.lake.connection import connect
-
+def _row(con: duckdb.DuckDBPyConnection | None, query: str, source: str) -> tuple[Any, ...] | None:
     try:
-        con: duckdb.DuckDBPyConnection = connect(settings)
-    except LakeError:
-        return None
-    try:
-        return con.execute(query, [source]).fetchone()
+        return con.execute(query, [source]).fetchone() if con else None
     except duckdb.CatalogException:
         return None  # the run stopped before this table was first built
-    finally:
-        con.close()

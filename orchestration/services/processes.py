@@ -110,12 +110,10 @@ def require_free_ports(wanted: Sequence[Service]) -> None:
     for service in wanted:
         if service.port is None:
             continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", service.port))
-            except OSError:
-                taken.append(f"{service.port} for {service.name} (choose another with {service.setting})")
+        try:
+            socket.create_server(("127.0.0.1", service.port)).close()
+        except OSError:
+            taken.append(f"{service.port} for {service.name} (choose another with {service.setting})")
     if taken:
         raise SettingError(f"ports must be free: something already listens on {'; '.join(taken)}")
 

@@ -9,18 +9,25 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import duckdb
+
+from ml.judging.metrics import candidate_on_test, measured_split
+from ml.registry.deployment import Deployment, read_deployment
+from ml.registry.registered_version import load_registered
+from ml.registry.version_states import version_states
+from orchestration.defs.ingestion.inbox import look
+from orchestration.defs.ingestion.loaded_sources import is_read_by_models
 from orchestration.defs.monitoring.alerts import alert_lines
+from orchestration.defs.training.candidates import current_candidate
+from warehouse.batches import BatchStates
+from warehouse.decision_log import count_pending
 from warehouse.errors import LakeError, LoanlakeError, NoLakeError
+from warehouse.lake.connection import connect
+from warehouse.lake.data_files import lost_files
 from warehouse.settings import Settings
 from warehouse.sources.rows_set_aside import losses
-
-if TYPE_CHECKING:
-    import duckdb
-
-    from ml.registry.deployment import Deployment
-    from warehouse.batches import BatchStates
 
 Row = tuple[Any, ...]
 #: Maximum files named in a line.
@@ -51,7 +58,6 @@ def status_text(settings: Settings, *, now: datetime | None = None) -> str:
 
 
 def _inbox_lines(settings: Settings, now: datetime) -> list[str]:
-    from orchestration.defs.ingestion.inbox import look
 
     found = look(settings, now=now.timestamp())
     lines = []
@@ -73,17 +79,12 @@ def _named(paths: Sequence[Path], settings: Settings) -> str:
 
 
 def _without_models(settings: Settings, source: str) -> str:
-    from orchestration.defs.ingestion.loaded_sources import is_read_by_models
-
     if is_read_by_models(settings, source):
         return ""
     return f"; no dbt model reads the lender {source!r}, so that a run for it is refused"
 
 
-def _lake_lines(settings: Settings, read: Callable[["duckdb.DuckDBPyConnection"], list[str]]) -> list[str]:
-    import duckdb
-
-    from warehouse.lake.connection import connect
+def _lake_lines(settings: Settings, read: Callable[[duckdb.DuckDBPyConnection], list[str]]) -> list[str]:
 
     try:
         con = connect(settings)
@@ -99,7 +100,7 @@ def _lake_lines(settings: Settings, read: Callable[["duckdb.DuckDBPyConnection"]
         con.close()
 
 
-def _data_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
+def _data_lines(con: duckdb.DuckDBPyConnection) -> list[str]:
     loaded = con.execute(
         "select source, count(*), sum(n_rows), max(loaded_at) from raw.files group by source order by source"
     ).fetchall()
@@ -125,10 +126,8 @@ def _data_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
     return [*_table(rows), *map(str, losses(con))]
 
 
-def _lost_lines(con: "duckdb.DuckDBPyConnection", settings: Settings) -> list[str]:
+def _lost_lines(con: duckdb.DuckDBPyConnection, settings: Settings) -> list[str]:
     """By table, and what brings their rows back."""
-    from warehouse.lake.data_files import lost_files
-
     tables = Counter(lost.table for lost in lost_files(con, settings))
     remedies = {
         "raw": "`loanlake data reload` loads them again from the landing files",
@@ -142,9 +141,7 @@ def _lost_lines(con: "duckdb.DuckDBPyConnection", settings: Settings) -> list[st
     ]
 
 
-def _clocks(con: "duckdb.DuckDBPyConnection") -> dict[str, Row]:
-    import duckdb
-
+def _clocks(con: duckdb.DuckDBPyConnection) -> dict[str, Row]:
     try:
         found = con.execute(
             "select source, count(*), max(decided_at), clock_at "
@@ -158,8 +155,6 @@ def _clocks(con: "duckdb.DuckDBPyConnection") -> dict[str, Row]:
 def _served_lines(settings: Settings, now: datetime) -> list[str]:
     if not settings.deployment.exists():
         return ["no model: the API answers 503 until one passes its gates"]
-    from ml.registry.deployment import read_deployment
-
     served = read_deployment(settings)
     if served is None:
         return []
@@ -171,10 +166,8 @@ def _served_lines(settings: Settings, now: datetime) -> list[str]:
     return lines
 
 
-def _unusable(deployment: "Deployment", settings: Settings) -> list[str]:
+def _unusable(deployment: Deployment, settings: Settings) -> list[str]:
     """Why an API that starts now refuses the version; a running one continues."""
-    from ml.registry.registered_version import load_registered
-
     try:
         load_registered(settings, deployment.model_name, deployment.model_version)
     except LoanlakeError as error:
@@ -182,7 +175,7 @@ def _unusable(deployment: "Deployment", settings: Settings) -> list[str]:
     return []
 
 
-def _since(deployment: "Deployment", now: datetime) -> str:
+def _since(deployment: Deployment, now: datetime) -> str:
     published = datetime.fromisoformat(deployment.published_at)
     return (
         f"features {deployment.feature_version}, since {published:%Y-%m-%d %H:%M} UTC "
@@ -191,27 +184,23 @@ def _since(deployment: "Deployment", now: datetime) -> str:
 
 
 def _model_lines(settings: Settings) -> list[str]:
-    from ml.judging.metrics import candidate_on_test
-    from ml.registry.version_states import version_states
-
     states = {(each.version.name, each.version.version): each.state for each in version_states(settings)}
-    rows: list[Sequence[str]] = [("model", "version", "state", "trained", "test AUC", "gini", "ks", "brier")]
+    rows: list[Sequence[str]] = [("model", "version", "state", "trained", "test", "AUC", "gini", "ks", "brier")]
     for lineage_path in sorted(
         settings.bundles.glob("*/*/lineage.json"), key=lambda path: (path.parts[-3], int(path.parts[-2]))
     ):
         lineage = json.loads(lineage_path.read_text())
-        figures = candidate_on_test(json.loads((lineage_path.parent / "metrics.json").read_text()))
+        metrics = json.loads((lineage_path.parent / "metrics.json").read_text())
+        figures = candidate_on_test(metrics)
         shown = [f"{figures[name]:.4f}" for name in ("auc", "gini", "ks", "brier")]
         name, version = lineage_path.parts[-3], lineage_path.parts[-2]
         state = states.get((name, int(version)), "not recorded").replace("_", " ")
-        rows.append((name, version, state, lineage["trained_at"][:16], *shown))
+        rows.append((name, version, state, lineage["trained_at"][:16], measured_split(metrics), *shown))
     return [*_table(rows), *_waiting_versions(settings, states)] if len(rows) > 1 else ["none registered"]
 
 
 def _waiting_versions(settings: Settings, states: Mapping[tuple[str, int], str]) -> list[str]:
     """Why each lender's newest candidate passed its gates but is not the champion."""
-    from orchestration.defs.training.candidates import current_candidate
-
     lines = []
     for path in sorted(settings.candidates.glob("*/current")):
         candidate = current_candidate(settings, path.parent.name)
@@ -222,17 +211,18 @@ def _waiting_versions(settings: Settings, states: Mapping[tuple[str, int], str])
     return lines
 
 
-def _prediction_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
+def _prediction_lines(con: duckdb.DuckDBPyConnection) -> list[str]:
     found = con.execute(
         "select source, route, count(*), max(decided_at) from serving.predictions group by all order by all"
     ).fetchall()
     lines = [f"{source} {route}: {n:,}, the latest decided {_day(latest)}" for source, route, n, latest in found]
-    return lines + _shadow_lines(con)
+    shadows = con.execute(
+        "select source, model_version, count(*) from serving.shadow_predictions group by all order by all"
+    ).fetchall()
+    return lines + [f"{source} in shadow: {n:,} by version {version}" for source, version, n in shadows]
 
 
 def _waiting_lines(settings: Settings) -> list[str]:
-    from warehouse.batches import BatchStates
-
     states = BatchStates(settings)
     queued, n_running = states.queued(), states.count("running")
     batches = [f"{len(queued):,} batches wait for a run, {n_running:,} are being scored"] if queued or n_running else []
@@ -244,7 +234,7 @@ def _waiting_lines(settings: Settings) -> list[str]:
     return _outbox_lines(settings) + batches + _failed_batches(states)
 
 
-def _failed_batches(states: "BatchStates") -> list[str]:
+def _failed_batches(states: BatchStates) -> list[str]:
     """The number of failed batches, and why the newest failed."""
     n_failed = states.count("failed")
     if not n_failed:
@@ -255,18 +245,9 @@ def _failed_batches(states: "BatchStates") -> list[str]:
     return [f"{many} {newest.batch_id} {when}: {newest.reason}"]
 
 
-def _shadow_lines(con: "duckdb.DuckDBPyConnection") -> list[str]:
-    found = con.execute(
-        "select source, model_version, count(*) from serving.shadow_predictions group by all order by all"
-    ).fetchall()
-    return [f"{source} in shadow: {n:,} by version {version}" for source, version, n in found]
-
-
 def _outbox_lines(settings: Settings) -> list[str]:
     if not settings.outbox.exists():
         return []
-    from warehouse.decision_log import count_pending
-
     try:
         pending = count_pending(settings)
     except sqlite3.Error as error:

@@ -3,20 +3,18 @@
 import base64
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from serving.access.caller import Caller
 from serving.access.keys import PREFIX, KeyRing, KeysUnreadable
 from serving.access.tokens import TokenVerifier
 from serving.http.problems import NotPermitted, Unauthenticated, Unavailable
-
-if TYPE_CHECKING:
-    from litestar.types import ASGIApp, Receive, Scope, Send
 
 #: The handler option for access: a scope, ANY or OPEN.
 SCOPE = "scope"
@@ -25,7 +23,7 @@ ANY = "any"
 #: No key or token.
 OPEN = "open"
 
-Guard = Callable[["Scope", BaseRouteHandler], Awaitable[None]]
+Guard = Callable[[Scope, BaseRouteHandler], Awaitable[None]]
 
 
 class Guards(ASGIMiddleware):
@@ -40,7 +38,7 @@ class Guards(ASGIMiddleware):
     def __init__(self, *guards: Guard):
         self._guards = guards
 
-    async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Pass on a request that no guard refuses."""
         for guard in self._guards:
             await guard(scope, scope["route_handler"])
@@ -54,12 +52,12 @@ class Authentication:
         self._ring = ring
         self._tokens = tokens
 
-    async def __call__(self, scope: "Scope", handler: BaseRouteHandler) -> None:
+    async def __call__(self, scope: Scope, handler: BaseRouteHandler) -> None:
         """Raise Unauthenticated without valid credentials, Unavailable if they cannot be checked; awaits nothing."""
         if handler.opt.get(SCOPE) != OPEN:
             scope["auth"] = self._caller(scope)
 
-    def _caller(self, scope: "Scope") -> Caller:
+    def _caller(self, scope: Scope) -> Caller:
         shown = _shown(scope)
         if not shown:
             raise Unauthenticated(
@@ -84,7 +82,7 @@ class Authentication:
         return Caller(key.caller_id, key.scopes, f"key {key.key_id}", key.name, key.rate_limit)
 
 
-async def require_scope(scope: "Scope", handler: BaseRouteHandler) -> None:
+async def require_scope(scope: Scope, handler: BaseRouteHandler) -> None:
     """Raise NotPermitted if the caller lacks the handler's scope."""
     needed = handler.opt.get(SCOPE, ANY)
     if needed in (ANY, OPEN):
@@ -103,7 +101,7 @@ def caller(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
     return found
 
 
-def _shown(scope: "Scope") -> str:
+def _shown(scope: Scope) -> str:
     sent = _header(scope, b"authorization")
     if len(sent) > 1:
         # a proxy may have checked another one than this server would
@@ -116,7 +114,7 @@ def _shown(scope: "Scope") -> str:
     return next(iter(_header(scope, b"x-api-key")), "").strip()
 
 
-def _header(scope: "Scope", wanted: bytes) -> list[str]:
+def _header(scope: Scope, wanted: bytes) -> list[str]:
     """All values of a header; servers write names in lower case."""
     return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
 
@@ -132,7 +130,7 @@ def _password(credentials: str) -> str:
         return ""
 
 
-def _challenge(scope: "Scope") -> str:
+def _challenge(scope: Scope) -> str:
     """The challenge: browsers get a password prompt, programs do not."""
     is_page = scope.get("method") == "GET" and any("text/html" in accepted for accepted in _header(scope, b"accept"))
     return 'Basic realm="Loanlake: any name, a key as the password", charset="UTF-8"' if is_page else ""

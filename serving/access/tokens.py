@@ -9,7 +9,6 @@ import logging
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +45,6 @@ _REFUSALS: dict[type[Exception], str] = {
 _Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
-@dataclass(frozen=True)
-class _Keys:
-    """Public keys by ``kid``, and a shared secret."""
-
-    public: Mapping[str | None, jwt.PyJWK]
-    secret: jwt.PyJWK | None
-
-
 class _Unread(SettingError):
     """A key file is missing, or cannot be opened, as without descriptors."""
 
@@ -72,7 +63,7 @@ class TokenVerifier:
         self._poll_seconds = poll_seconds
         self._clock = clock
         self._stamp = _stamp(options)
-        self._keys = _read_keys(options)
+        self._public, self._secret = _read_keys(options)
         self._refused_stamp: _Stamp | None = None
         self._unread_since: float | None = None
         self._next_look = time.monotonic() + poll_seconds
@@ -115,7 +106,7 @@ class TokenVerifier:
         header = jwt.get_unverified_header(token)
         # the header selects the key; the key limits the algorithm
         of_secret = header.get("alg") == _SECRET_ALGORITHM
-        key = self._keys.secret if of_secret else self._keys.public.get(header.get("kid"))
+        key = self._secret if of_secret else self._public.get(header.get("kid"))
         if key is None:
             raise jwt.InvalidKeyError
         return jwt.decode(
@@ -138,7 +129,7 @@ class TokenVerifier:
             self._unread_since = None
             return
         try:
-            self._keys = _read_keys(self._options)
+            self._public, self._secret = _read_keys(self._options)
         except SettingError as error:
             # keys in memory stay valid until the file can be read again
             is_unread = isinstance(error, _Unread)
@@ -163,11 +154,10 @@ def _file_stamp(path: Path | None) -> tuple[int, int, int] | None:
     return (stat.st_ino, stat.st_mtime_ns, stat.st_size) if stat is not None else None
 
 
-def _read_keys(options: TokenOptions) -> _Keys:
-    return _Keys(
-        public=_public_keys(options.jwks_file) if options.jwks_file is not None else {},
-        secret=_secret(options.secret_file) if options.secret_file is not None else None,
-    )
+def _read_keys(options: TokenOptions) -> tuple[Mapping[str | None, jwt.PyJWK], jwt.PyJWK | None]:
+    """Public keys by ``kid``, and a shared secret."""
+    public = _public_keys(options.jwks_file) if options.jwks_file is not None else {}
+    return public, _secret(options.secret_file) if options.secret_file is not None else None
 
 
 def _public_keys(path: Path) -> dict[str | None, jwt.PyJWK]:

@@ -13,14 +13,15 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 
-from ml.bundle.logged_values import dump_inputs
-from ml.decisions.problems import ProblemDocument, Violation
+from ml.decisions.problems import Violation
 from serving.deployed.deployment_schema import DeploymentSchema
+from serving.deployed.score_request import application_list_schema
 from serving.http.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid, not_a_field
 from serving.http.clock import future_violation
 from serving.http.json_body import JSON, decode_body, media_type
 from serving.http.problems import InvalidRequest
 from warehouse.batches import SentRow
+from warehouse.decision_log.json_text import dump_values
 from warehouse.errors import FormatError
 from warehouse.values.formats import BLANKS, read_boolean, read_date, read_id, read_number, read_time
 
@@ -79,7 +80,8 @@ def read_body(
     if isinstance(value, dict) and "table" in value:
         found = TABLE_SCHEMA.validate(value)
         return TableRequest(found["table"], found["rows"] == "applications", bool(found["reasons"]))
-    rows: list[Any] = _rows_schema(most_rows).validate(value)["applications"]
+    schema_of_list = application_list_schema(most_rows, " (or name a lake table, in the field table)")
+    rows: list[Any] = schema_of_list.validate(value)["applications"]
     return rows
 
 
@@ -96,13 +98,18 @@ def checked_rows(rows: Iterable[Any], schema: DeploymentSchema, now: datetime) -
                 raise invalid((late,))
         except InvalidRequest as problem:
             n_refused += 1
-            yield _refused(number, row, problem.document())
+            yield SentRow(
+                row_number=number,
+                application_id=_id(row, "application_id"),
+                borrower_id=_id(row, "borrower_id"),
+                problem=problem.document().to_json(),
+            )
         else:
             yield SentRow(
                 row_number=number,
                 application_id=values["application_id"],
                 borrower_id=values["borrower_id"],
-                request=dump_inputs(values),
+                request=dump_values(values),
             )
 
 
@@ -166,7 +173,7 @@ def _of_csv(body: bytes, schema: DeploymentSchema, most_rows: int) -> Iterator[A
 
 def _require_csv(body: bytes) -> None:
     # file readers, which no other body needs
-    from warehouse.sources.text_stream import other_format
+    from warehouse.readers.text_stream import other_format
 
     is_gzip = body.startswith(b"\x1f\x8b")
     found = "a gzipped file" if is_gzip else other_format(body[:4096], io.BytesIO(body))
@@ -176,15 +183,11 @@ def _require_csv(body: bytes) -> None:
 
 
 def _require_commas(header: str) -> None:
-    from warehouse.sources.csv_header import HeaderProblem, column_names, other_separator, separator_of
+    from warehouse.readers.csv_head import other_separator
 
-    separator = separator_of(header)
-    try:
-        if separator is not None:
-            raise HeaderProblem(other_separator(separator))
-        column_names(header)
-    except HeaderProblem as problem:
-        raise InvalidRequest(f"The body must be a CSV file (UTF-8, commas, a header): {problem}") from None
+    problem = other_separator(header)
+    if problem:
+        raise InvalidRequest(f"The body must be a CSV file (UTF-8, commas, a header): {problem}")
 
 
 def _require_fields(names: Sequence[str], schema: DeploymentSchema) -> None:
@@ -200,32 +203,10 @@ def _require_fields(names: Sequence[str], schema: DeploymentSchema) -> None:
         raise invalid((*unknown[:MOST_SUGGESTED], *missing))
 
 
-def _rows_schema(most_rows: int) -> BodySchema:
-    return BodySchema(
-        "BatchOfApplications",
-        (
-            Field(
-                name="applications",
-                type=Annotated[list[Any], msgspec.Meta(min_length=1, max_length=most_rows)],
-                rule=f"a list of 1 to {most_rows} applications (or name a lake table, in the field table)",
-            ),
-        ),
-    )
-
-
 def _wrong_number(most_rows: int, found: str) -> InvalidRequest:
     return InvalidRequest(
         f"A batch must hold 1 to {most_rows} rows (LOANLAKE_QUEUED_BATCH_ROWS): found {found}",
         (Violation(field="applications", rule=f"a list of 1 to {most_rows} applications"),),
-    )
-
-
-def _refused(number: int, row: Any, problem: ProblemDocument) -> SentRow:
-    return SentRow(
-        row_number=number,
-        application_id=_id(row, "application_id"),
-        borrower_id=_id(row, "borrower_id"),
-        problem=msgspec.json.encode(problem).decode(),
     )
 
 

@@ -30,9 +30,9 @@ def accepted_form(accept: str | None) -> str:
     for part in (accept or "*/*").split(","):
         name, *parameters = (text.strip().lower() for text in part.split(";"))
         quality = _quality(parameters)
-        kind = next((form for form in (JSON, CSV, PARQUET) if _allows(name, form)), None)
-        if kind is not None and quality > best_quality:
-            best, best_quality = kind, quality
+        forms = [form for form in _ENDINGS if name in ("*/*", form, f"{form.partition('/')[0]}/*")]
+        if forms and quality > best_quality:
+            best, best_quality = forms[0], quality
     if best is None:
         raise NotAcceptable(f"Accept one of {JSON}, {CSV} and {PARQUET}: found {(accept or '')[:100]!r}")
     return best
@@ -121,10 +121,6 @@ def _quality(parameters: list[str]) -> float:
             except ValueError:
                 return 0.0
     return 1.0
-
-
-def _allows(name: str, form: str) -> bool:
-    return name in ("*/*", form, f"{form.partition('/')[0]}/*")
 
 
 _FORMS: dict[str, Callable[[Path, str], Iterator[bytes]]] = {JSON: _json, CSV: _csv, PARQUET: _parquet}

@@ -10,21 +10,20 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import msgspec
 
 from ml.batches.rows import request_fields
 from ml.bundle.feature_rows import model_columns
-from ml.decisions.freshness import HistoryPolicy
 from ml.decisions.problems import Violation
 from serving.access.caller import Caller
 from serving.batches.body import MEDIA_TYPES, TableRequest, checked_rows, read_body
-from serving.batches.wire import BatchStatus, batch_status
+from serving.batches.wire import BatchStatus, batch_location
 from serving.deployed.deployment_watch import DeploymentWatch
 from serving.deployed.served_model import ServedDeployment
-from serving.http.clock import utc_now
+from serving.http.clock import in_utc, utc_now
 from serving.http.json_body import media_type
 from serving.http.problems import (
     BatchConflict,
@@ -35,9 +34,12 @@ from serving.http.problems import (
     UnknownBatch,
     unknown_cursor,
 )
+from serving.http.public_text import without_paths
+from serving.http.wire import ModelVersion
+from serving.options import ServingOptions
 from serving.scoring.decision_ids import is_decision_id, new_decision_id
 from warehouse.batches import Batch, BatchFiles, BatchRequest, BatchStates, State
-from warehouse.batches.sent_again import batch_key_id, body_digest
+from warehouse.batches.batch import batch_key_id, body_digest
 from warehouse.errors import BatchStateError, BatchTableError, LakeError
 from warehouse.settings import Settings
 
@@ -58,25 +60,11 @@ _Found = TypeVar("_Found")
 class BatchService:
     """The batches of one home; callers see their own, ``admin`` all."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        deployments: DeploymentWatch,
-        history_policy: HistoryPolicy,
-        most_rows: int,
-        most_queued: int,
-        most_queued_of_caller: int,
-        clock: Callable[[], datetime] = utc_now,
-    ):
+    def __init__(self, settings: Settings, *, deployments: DeploymentWatch, options: ServingOptions):
         self._settings = settings
         self._states = BatchStates(settings)
         self._deployments = deployments
-        self._policy = history_policy
-        self._most_rows = most_rows
-        self._most_queued = most_queued
-        self._most_queued_of_caller = most_queued_of_caller
-        self._clock = clock
+        self._options = options
         self._reading = asyncio.Lock()
         self._bodies: Counter[str] = Counter()
 
@@ -136,15 +124,13 @@ class BatchService:
         return batch
 
     async def _require_place_in_queue(self, caller: Caller) -> None:
-        if await _kept(self._states.count, caller_id=caller.caller_id) >= self._most_queued_of_caller:
+        own, most = self._options.queued_batches_of_caller, self._options.queued_batches
+        if await _kept(self._states.count, caller_id=caller.caller_id) >= own:
             raise TooManyRequests(
-                f"{self._most_queued_of_caller} batches of this caller are waiting (LOANLAKE_QUEUED_BATCHES_OF_CALLER)",
-                retry_after_seconds=60,
+                f"{own} batches of this caller are waiting (LOANLAKE_QUEUED_BATCHES_OF_CALLER)", retry_after_seconds=60
             )
-        if await _kept(self._states.count) >= self._most_queued:
-            raise Unavailable(
-                f"{self._most_queued} batches are waiting (LOANLAKE_QUEUED_BATCHES)", retry_after_seconds=60
-            )
+        if await _kept(self._states.count) >= most:
+            raise Unavailable(f"{most} batches are waiting (LOANLAKE_QUEUED_BATCHES)", retry_after_seconds=60)
 
     async def find(self, batch_id: str, caller: Caller) -> Batch:
         """A batch of this caller; raises UnknownBatch."""
@@ -155,7 +141,31 @@ class BatchService:
 
     def status(self, batch: Batch) -> BatchStatus:
         """What callers see of a batch."""
-        return batch_status(batch, self._settings.home)
+        done = batch.n_done / batch.n_rows if batch.n_rows else 0.0
+        has_succeeded = batch.state == "succeeded"
+        model = None
+        if batch.model_name is not None and batch.model_version is not None and batch.feature_version is not None:
+            model = ModelVersion(batch.model_name, batch.model_version, batch.feature_version)
+        return BatchStatus(
+            batch_id=batch.batch_id,
+            state=batch.state,
+            share_done=1.0 if has_succeeded else round(done, 4),
+            n_rows=batch.n_rows,
+            n_done=batch.n_done,
+            n_scored=batch.n_scored,
+            n_refused=batch.n_refused,
+            attempt=batch.attempt,
+            is_cancelling=batch.is_cancelling,
+            table=batch.request.table,
+            reason=without_paths(batch.reason, self._settings.home) if batch.reason is not None else None,
+            created_at=batch.created_at.replace(tzinfo=UTC),
+            started_at=in_utc(batch.started_at),
+            ended_at=in_utc(batch.ended_at),
+            model=model,
+            lake_snapshot=batch.lake_snapshot,
+            run_id=batch.run_id,
+            results=f"{batch_location(batch.batch_id)}/results" if has_succeeded else None,
+        )
 
     async def page(
         self, caller: Caller, *, state: State | None, cursor: str | None, limit: int
@@ -188,7 +198,7 @@ class BatchService:
         return files
 
     def _read(self, served: ServedDeployment, body: bytes, content_type: str | None, batch_id: str) -> BatchRequest:
-        found = read_body(body, content_type, served.request_schema, most_rows=self._most_rows)
+        found = read_body(body, content_type, served.request_schema, most_rows=self._options.queued_batch_rows)
         if isinstance(found, TableRequest):
             with self._lake(found.table) as con:
                 if found.of_applications:
@@ -203,13 +213,13 @@ class BatchService:
         """The rows of a table of applications, handled as if sent."""
         from warehouse.batches.tables import application_table
 
-        schema = served.request_schema
+        schema, most = served.request_schema, self._options.queued_batch_rows
         required = [field for field in schema.fields if schema.is_required(field)]
         table = application_table(con, name, served.champion.deployment.source, schema.fields, required=required)
-        if not 0 < table.n_rows <= self._most_rows:
+        if not 0 < table.n_rows <= most:
             raise BatchTableError(
-                f"a table of applications must hold 1 to {self._most_rows:,} rows (LOANLAKE_QUEUED_BATCH_ROWS): "
-                f"{name} holds {table.n_rows:,}"
+                f"a table of applications must hold 1 to {most:,} rows (LOANLAKE_QUEUED_BATCH_ROWS): {name} holds "
+                f"{table.n_rows:,}"
             )
         request = self._request(served, table=name, n_rows=table.n_rows, lake_snapshot=table.lake_snapshot)
         return self._take_rows(table.rows, request, served, batch_id)
@@ -217,19 +227,19 @@ class BatchService:
     def _take_rows(
         self, rows: Iterable[Any], request: BatchRequest, served: ServedDeployment, batch_id: str
     ) -> BatchRequest:
-        checked = checked_rows(rows, served.request_schema, self._clock())
+        checked = checked_rows(rows, served.request_schema, utc_now())
         BatchFiles(self._settings, batch_id).write_rows(checked)
         return request
 
     def _request(self, served: ServedDeployment, **of_rows: Any) -> BatchRequest:
         """A batch with its rows in files, each a decision by this server's policy."""
-        age = self._policy.max_age
+        policy = self._options.history
         return BatchRequest(
             request_fields=request_fields(served.champion.contract),
             checked_by=served.champion.name,
-            history_max_age_hours=age.total_seconds() / 3600 if age is not None else None,
-            history_stale=self._policy.stale,
-            history_unavailable=self._policy.unavailable,
+            history_max_age_hours=policy.max_age.total_seconds() / 3600 if policy.max_age is not None else None,
+            history_stale=policy.stale,
+            history_unavailable=policy.unavailable,
             **of_rows,
         )
 

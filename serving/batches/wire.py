@@ -1,15 +1,13 @@
 """Types of the API's answers about batches."""
 
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 
 import msgspec
 
+from ml.bundle.logged_values import ReasonCode
 from ml.decisions.problems import ProblemDocument
-from serving.http.clock import in_utc
-from serving.http.public_text import without_paths
-from serving.http.wire import DecisionWord, ModelVersion, ReasonCode
-from warehouse.batches import Batch, State
+from serving.http.wire import DecisionWord, ModelVersion
+from warehouse.batches import State
 
 
 class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,32 +80,3 @@ class BatchResults(msgspec.Struct, frozen=True):
 def batch_location(batch_id: str) -> str:
     """The path of the batch."""
     return f"/v1/batches/{batch_id}"
-
-
-def batch_status(batch: Batch, home: Path) -> BatchStatus:
-    """What callers see of a batch."""
-    done = batch.n_done / batch.n_rows if batch.n_rows else 0.0
-    has_succeeded = batch.state == "succeeded"
-    model = None
-    if batch.model_name is not None and batch.model_version is not None and batch.feature_version is not None:
-        model = ModelVersion(batch.model_name, batch.model_version, batch.feature_version)
-    return BatchStatus(
-        batch_id=batch.batch_id,
-        state=batch.state,
-        share_done=1.0 if has_succeeded else round(done, 4),
-        n_rows=batch.n_rows,
-        n_done=batch.n_done,
-        n_scored=batch.n_scored,
-        n_refused=batch.n_refused,
-        attempt=batch.attempt,
-        is_cancelling=batch.is_cancelling,
-        table=batch.request.table,
-        reason=without_paths(batch.reason, home) if batch.reason is not None else None,
-        created_at=batch.created_at.replace(tzinfo=UTC),
-        started_at=in_utc(batch.started_at),
-        ended_at=in_utc(batch.ended_at),
-        model=model,
-        lake_snapshot=batch.lake_snapshot,
-        run_id=batch.run_id,
-        results=f"{batch_location(batch.batch_id)}/results" if has_succeeded else None,
-    )

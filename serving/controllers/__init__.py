@@ -4,9 +4,7 @@ __all__ = [
     "batches",
     "decisions",
     "health",
-    "model",
     "models",
     "openapi",
-    "outcomes",
     "scores",
 ]

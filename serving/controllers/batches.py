@@ -14,7 +14,7 @@ from serving.access.guards import SCOPE, caller
 from serving.batches.downloads import accepted_form, file_name, streamed
 from serving.batches.queue import BatchService
 from serving.batches.wire import BatchList, BatchResults, BatchStatus, batch_location
-from serving.controllers.openapi import Cursor, Limit, key_or_token, problems, takes
+from serving.controllers.openapi import Cursor, Limit, key_or_token, operation, problems
 from serving.controllers.scores import IdempotencyKey
 from serving.http.json_body import receive
 from serving.http.problem_examples import BATCH, CANCEL, LISTED, RESULTS
@@ -40,7 +40,7 @@ class BatchesController(Controller):
         status_code=202,
         summary="Create a batch",
         operation_id="createBatch",
-        operation_class=takes("BatchRequest", "text/csv"),
+        operation_class=operation("BatchRequest", "text/csv"),
         responses=problems(400, 408, 413, 415, 422, 503, scope="batch"),
         response_headers=[_LOCATION],
     )

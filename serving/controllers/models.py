@@ -1,4 +1,4 @@
-"""``/v1/models``: registered versions, and their approval by a person."""
+"""``/v1/model``: the served model. ``/v1/models``: registered versions, and their approval by a person."""
 
 from typing import Annotated, Any
 
@@ -7,12 +7,13 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
-from serving.access.guards import SCOPE, caller
-from serving.controllers.openapi import key_or_token, problems, takes
+from serving.access.guards import ANY, SCOPE, caller
+from serving.controllers.openapi import key_or_token, operation, problems
 from serving.deployed.approvals import ApprovalService
+from serving.deployed.deployment_watch import DeploymentWatch
 from serving.http.json_body import read_json
-from serving.http.problem_examples import APPROVAL, VERSIONS
-from serving.http.wire import ApprovalReceipt, ModelVersions
+from serving.http.problem_examples import APPROVAL, MODEL, VERSIONS
+from serving.http.wire import ApprovalReceipt, ModelDescription, ModelVersions
 
 Source = Annotated[
     str | None,
@@ -20,6 +21,25 @@ Source = Annotated[
         description="The lender of the model. Default: the lender that is served, or LOANLAKE_SOURCE.", max_length=100
     ),
 ]
+
+
+class ModelController(Controller):
+    """Describe the served model."""
+
+    path = "/v1/model"
+    tags = ("Model",)
+    opt = {SCOPE: ANY}  # noqa: RUF012 - Litestar reads it as a class attribute
+    security = key_or_token(ANY)
+
+    @get(
+        sync_to_thread=False,
+        summary="Get the served model",
+        operation_id="getModel",
+        responses=problems(503, scope=ANY, examples=MODEL),
+    )
+    def model(self, deployments: NamedDependency[DeploymentWatch]) -> ModelDescription:
+        """The champion, and its challenger if there is one: version, start of service, test metrics, and inputs."""
+        return deployments.served().description
 
 
 class ModelsController(Controller):
@@ -44,7 +64,7 @@ class ModelsController(Controller):
         summary="Approve a model version",
         operation_id="approveModelVersion",
         status_code=202,
-        operation_class=takes("ApprovalRequest"),
+        operation_class=operation("ApprovalRequest"),
         responses={
             200: ResponseSpec(
                 ApprovalReceipt,
@@ -63,5 +83,5 @@ class ModelsController(Controller):
     ) -> Response[ApprovalReceipt]:
         """Approve a version. The approval is stored before the answer; then Dagster serves the version."""
         body = await read_json(request)
-        given = await approvals.approve(version, body, source=source, by=caller(request).signature)
-        return Response(given.receipt, status_code=202 if given.is_new else 200)
+        receipt, is_new = await approvals.approve(version, body, source=source, by=caller(request).signature)
+        return Response(receipt, status_code=202 if is_new else 200)

@@ -114,38 +114,24 @@ def problems(
     }
 
 
-def takes(schema: str, *texts: str, leads_to: Mapping[str, Link] | None = None) -> type[Operation]:
-    """An operation whose body is the live schema of that name, or text of these media types; handlers decode it.
+def operation(takes: str | None = None, *texts: str, leads_to: Mapping[str, Link] | None = None) -> type[Operation]:
+    """An operation that takes the live schema of that name, or text of these media types; handlers decode it.
 
     ``leads_to``: links to the operations that can follow.
     """
 
     @dataclass
-    class TakesBody(Operation):
+    class Described(Operation):
         def __post_init__(self) -> None:
-            content = {"application/json": OpenAPIMediaType(schema=Reference(ref=f"#/components/schemas/{schema}"))}
-            content |= {text: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING)) for text in texts}
-            self.request_body = RequestBody(content=content, required=True)
-            _add_links(self, leads_to or {})
+            if takes is not None:
+                content = {"application/json": OpenAPIMediaType(schema=Reference(ref=f"#/components/schemas/{takes}"))}
+                content |= {text: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING)) for text in texts}
+                self.request_body = RequestBody(content=content, required=True)
+            answer = (self.responses or {}).get("200")
+            if leads_to and isinstance(answer, OpenAPIResponse):
+                answer.links = dict(leads_to)
 
-    return TakesBody
-
-
-def gives(*, leads_to: Mapping[str, Link]) -> type[Operation]:
-    """An operation without a body, with links to the operations that can follow."""
-
-    @dataclass
-    class GivesAnswer(Operation):
-        def __post_init__(self) -> None:
-            _add_links(self, leads_to)
-
-    return GivesAnswer
-
-
-def _add_links(operation: Operation, links: Mapping[str, Link]) -> None:
-    answer = (operation.responses or {}).get("200")
-    if links and isinstance(answer, OpenAPIResponse):
-        answer.links = dict(links)
+    return Described
 
 
 def openapi_config(live_schemas: LiveSchemas, *, version: str, scope: str) -> OpenAPIConfig:
@@ -176,7 +162,19 @@ def openapi_config(live_schemas: LiveSchemas, *, version: str, scope: str) -> Op
             Tag(name="Health", description="For load balancers and monitoring"),
         ],
         use_handler_docstrings=True,
-        render_plugins=[_Page(live_schemas), _Json(live_schemas), _Yaml(live_schemas)],
+        render_plugins=[
+            _Page(
+                live_schemas,
+                path="/swagger",
+                js_url="/schema/assets/swagger-ui-bundle.js",
+                css_url="/schema/assets/swagger-ui.css",
+                standalone_preset_js_url="/schema/assets/swagger-ui-standalone-preset.js",
+                favicon="<link rel='icon' href='data:,'>",
+                media_type=MediaType.HTML,
+            ),
+            _Json(live_schemas),
+            _Yaml(live_schemas),
+        ],
         openapi_router=_Documentation(
             path="/schema",
             route_handlers=[asset],
@@ -209,7 +207,9 @@ class _Documentation(Router):
 class _Live:
     """Inserts the deployed contract's schemas into the description before it is rendered."""
 
-    live_schemas: LiveSchemas
+    def __init__(self, live_schemas: LiveSchemas, **options: Any):
+        super().__init__(**options)
+        self.live_schemas = live_schemas
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         document = deepcopy(openapi_schema)
@@ -231,29 +231,14 @@ def _headers(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 class _Json(_Live, JsonRenderPlugin):
-    def __init__(self, live_schemas: LiveSchemas):
-        super().__init__()
-        self.live_schemas = live_schemas
+    pass
 
 
 class _Yaml(_Live, YamlRenderPlugin):
-    def __init__(self, live_schemas: LiveSchemas):
-        super().__init__()
-        self.live_schemas = live_schemas
+    pass
 
 
 class _Page(_Live, SwaggerRenderPlugin):
-    def __init__(self, live_schemas: LiveSchemas):
-        super().__init__(
-            path="/swagger",
-            js_url="/schema/assets/swagger-ui-bundle.js",
-            css_url="/schema/assets/swagger-ui.css",
-            standalone_preset_js_url="/schema/assets/swagger-ui-standalone-preset.js",
-            favicon="<link rel='icon' href='data:,'>",
-            media_type=MediaType.HTML,
-        )
-        self.live_schemas = live_schemas
-
     @staticmethod
     def render_json(request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         # the description is inside a script element, which a "</script>" in a lender's texts would end

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter
 
 from serving.access.guards import SCOPE, caller
-from serving.controllers.openapi import TO_DECISION, TO_OUTCOME, key_or_token, problems, takes
+from serving.controllers.openapi import TO_DECISION, TO_OUTCOME, key_or_token, operation, problems
 from serving.http.json_body import read_json
 from serving.http.wire import ScoredApplication, ScoreList
 from serving.scoring.scoring import ScoringService
@@ -41,7 +41,7 @@ class ScoresController(Controller):
         status_code=200,
         summary="Score an application",
         operation_id="scoreApplication",
-        operation_class=takes("ScoreRequest", leads_to={"decision": TO_DECISION, "outcome": TO_OUTCOME}),
+        operation_class=operation("ScoreRequest", leads_to={"decision": TO_DECISION, "outcome": TO_OUTCOME}),
         responses=problems(400, 408, 413, 415, 422, 503, scope="score"),
     )
     async def score(
@@ -64,7 +64,7 @@ class ScoresController(Controller):
         status_code=200,
         summary="Score a list of applications",
         operation_id="scoreApplications",
-        operation_class=takes("ScoreListRequest"),
+        operation_class=operation("ScoreListRequest"),
         responses=problems(400, 408, 413, 415, 503, scope="score"),
     )
     async def score_batch(self, request: Request[Any, Any, Any], scoring: NamedDependency[ScoringService]) -> ScoreList:

@@ -1,8 +1,8 @@
 """Outcome reports: how an application ended; a repeated report has no further effect."""
 
 import uuid
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -10,27 +10,19 @@ import msgspec
 from serving.access.caller import Caller
 from serving.decisions.reader import DecisionReader
 from serving.deployed.deployment_watch import DeploymentWatch
-from serving.deployed.score_request import IDENTIFIER_RULE, TIME_RULE, Identifier, Time, since_1900
+from serving.deployed.score_request import APPLICATION_ID, TIME_RULE, Time, since_1900
 from serving.http.body_schema import BodySchema, Field, invalid
 from serving.http.clock import future_violation, utc_now
 from serving.http.wire import OutcomeReceipt
 from serving.scoring.outbox import Outbox
 from warehouse.decision_log import ReportedOutcome
-from warehouse.values.formats import read_id
 
 _NAMESPACE = uuid.UUID("0f6c2c5e-7c38-5b0a-8a43-2b9f3c9d9a51")
 
 OUTCOME_REPORT = BodySchema(
     "OutcomeReport",
     (
-        Field(
-            name="application_id",
-            type=Identifier,
-            rule=IDENTIFIER_RULE,
-            reads=read_id,
-            description="The application id, as sent with the score request.",
-            example="app-2026-000123",
-        ),
+        replace(APPLICATION_ID, description="The application id, as sent with the score request."),
         Field(
             name="is_default",
             type=bool,
@@ -74,18 +66,10 @@ def outcome_id(source: str, report: Mapping[str, Any], key: tuple[str, str] | No
 class OutcomeService:
     """Keeps reports in the decision log, which feeds ``serving.reported_outcomes``."""
 
-    def __init__(
-        self,
-        *,
-        deployments: DeploymentWatch,
-        outbox: Outbox,
-        decisions: DecisionReader,
-        clock: Callable[[], datetime] = utc_now,
-    ):
+    def __init__(self, *, deployments: DeploymentWatch, outbox: Outbox, decisions: DecisionReader):
         self._deployments = deployments
         self._outbox = outbox
         self._decisions = decisions
-        self._clock = clock
 
     async def report(self, body: Any, caller: Caller, idempotency_key: str | None = None) -> OutcomeReceipt:
         """Store a report; raises InvalidRequest, or Unavailable if it could not be stored.
@@ -93,7 +77,7 @@ class OutcomeService:
         Raises UnknownApplication if callers see only their own decisions, and this one has none about it.
         """
         report = OUTCOME_REPORT.validate(body)
-        now = self._clock()
+        now = utc_now()
         violation = future_violation("outcome_at", report["outcome_at"], now)
         if violation is not None:
             raise invalid((violation,))
@@ -111,5 +95,5 @@ class OutcomeService:
             caller_id=caller.caller_id,
             caller_name=caller.name,
         )
-        await self._outbox.add_outcome(outcome)
+        await self._outbox.add(outcome)
         return OutcomeReceipt(outcome_id=outcome.outcome_id, application_id=outcome.application_id)

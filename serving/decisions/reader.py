@@ -10,13 +10,7 @@ from datetime import datetime
 from ml.decisions.problems import Violation
 from serving.access.caller import Caller
 from serving.http.body_schema import shown
-from serving.http.problems import (
-    InvalidRequest,
-    Unavailable,
-    UnknownApplication,
-    UnknownDecision,
-    unknown_cursor,
-)
+from serving.http.problems import InvalidRequest, Unavailable, UnknownApplication, UnknownDecision, unknown_cursor
 from serving.scoring.outbox import Outbox
 from warehouse.decision_log import Decision, DecisionQuery, FoundDecision, Place, search_decisions
 from warehouse.errors import FormatError, LakeError, OutboxError

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -61,14 +60,6 @@ _TO_ROLL_OUT = (
 )
 
 
-@dataclass(frozen=True)
-class Given:
-    """An approval, stored now (``is_new``) or before."""
-
-    receipt: ApprovalReceipt
-    is_new: bool
-
-
 class ApprovalService:
     """Reads and writes files of the home, in a thread; never for a score."""
 
@@ -82,8 +73,8 @@ class ApprovalService:
             raise UnknownSource(f"No model of the source {source[:100]!r} is registered")
         return ModelVersions(tuple(_described(each) for each in reversed(states)))
 
-    async def approve(self, version: int, body: Any, *, source: str | None, by: str) -> Given:
-        """Store a person's approval; a Dagster run checks the gates again and serves the version.
+    async def approve(self, version: int, body: Any, *, source: str | None, by: str) -> tuple[ApprovalReceipt, bool]:
+        """Store a person's approval, and say whether it is new; Dagster checks the gates again and serves the version.
 
         Raises InvalidRequest, UnknownVersion, NotApprovable if a refusal stands, and Unavailable if it could not be
         stored.
@@ -91,7 +82,9 @@ class ApprovalService:
         request = APPROVAL_REQUEST.validate(body)
         return await asyncio.to_thread(self._approve, version, request, source, by)
 
-    def _approve(self, number: int, request: Mapping[str, Any], source: str | None, by: str) -> Given:
+    def _approve(
+        self, number: int, request: Mapping[str, Any], source: str | None, by: str
+    ) -> tuple[ApprovalReceipt, bool]:
         found = self._find(number, source)
         overrides, serve = tuple(dict.fromkeys(request["override"] or ())), request["serve"] is not False
         _require_refusals(found, overrides)
@@ -107,7 +100,7 @@ class ApprovalService:
         receipt = ApprovalReceipt(
             model=found.name, version=number, state=now.state, approval=_kept(approval), next=_next(now.state, number)
         )
-        return Given(receipt, is_new)
+        return receipt, is_new
 
     def _find(self, number: int, source: str | None) -> RegisteredVersion:
         known = [each.version for each in self._states(source)]

@@ -59,8 +59,9 @@ class DeploymentSchema:
         values_of: dict[str, dict[str, Any]] = {}
         broken: dict[str, tuple[Violation, ...]] = {}
         for version in self._versions():
+            part = {name: value for name, value in body.items() if name in version.schema.fields}
             try:
-                values_of[version.name] = version.schema.validate(_part(body, version.schema))
+                values_of[version.name] = version.schema.validate(part)
             except InvalidRequest as problem:
                 broken[version.name] = problem.violations
         unknown = unknown_fields(body, self.fields, suggests=suggests)
@@ -122,10 +123,6 @@ class DeploymentSchema:
         ):
             return violation
         return msgspec.structs.replace(violation, rule=f"{violation.rule} (needed by {version.name})")
-
-
-def _part(body: dict[Any, Any], schema: BodySchema) -> dict[Any, Any]:
-    return {name: value for name, value in body.items() if name in schema.fields}
 
 
 def _rules(schema: BodySchema) -> dict[str, tuple[Any, bool]]:

@@ -71,7 +71,7 @@ class DeploymentWatch:
             self._refuse(f"the newest deployment cannot be served: {error}")
             return
         self.deployment = deployment
-        self._metrics.count_swap("served")
+        self._metrics.swaps[("served",)].inc()
         for model, roles in deployment.roles():
             self._metrics.begin(model.deployment, roles)
         self._refuse(problem)
@@ -94,9 +94,8 @@ class DeploymentWatch:
         return ServedDeployment(champion, challenger, wanted.challenger.mode, wanted.challenger.share), None
 
     def _loaded(self, wanted: Deployment) -> ServedModel:
-        served = self.deployment
-        for model in (served.champion, served.challenger) if served is not None else ():
-            if model is not None and model.deployment == wanted:
+        for _, model, _ in self.deployment.traffic() if self.deployment is not None else ():
+            if model.deployment == wanted:
                 return model
         return self._load(self._settings, wanted)
 
@@ -106,7 +105,7 @@ class DeploymentWatch:
             self.broken = None
             return
         self.broken = Broken(reason, time.monotonic())
-        self._metrics.count_swap("refused")
+        self._metrics.swaps[("refused",)].inc()
         log.error("deployment refused", extra={"reason": reason})
 
     def _stamp(self) -> _Stamp | None:

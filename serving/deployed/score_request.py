@@ -22,7 +22,7 @@ def _escaped(characters: str) -> str:
 _BLANK, _UNFIT = _escaped(BLANKS), _escaped(UNFIT)
 #: Visible characters, perhaps with blanks around; :func:`read_id` and :func:`read_text` check it. The look-ahead makes
 #: ``$`` the very end, since it would allow a line feed.
-Identifier = Annotated[
+_Identifier = Annotated[
     str,
     msgspec.Meta(
         extra_json_schema={
@@ -31,7 +31,7 @@ Identifier = Annotated[
         }
     ),
 ]
-IDENTIFIER_RULE = "a text of 1 to 100 characters without control characters"
+_IDENTIFIER_RULE = "a text of 1 to 100 characters without control characters"
 _WHOLE_TYPES = {"integer", "bigint", "smallint"}
 _DECIMAL_TYPES = {"double", "float"}
 _FIRST_YEAR = 1900
@@ -39,23 +39,23 @@ TIME_RULE = "a time such as 2026-01-31T09:30:00Z (UTC where no offset is given)"
 Time = Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 _PLAIN_TYPES: dict[str, tuple[Any, str]] = {
     "boolean": (bool, "true or false"),
-    "varchar": (Identifier, IDENTIFIER_RULE),
+    "varchar": (_Identifier, _IDENTIFIER_RULE),
     "date": (date, "a date such as 2026-01-31"),
     "timestamp": (Time, TIME_RULE),
 }
 
-_APPLICATION_ID = Field(
+APPLICATION_ID = Field(
     name="application_id",
-    type=Identifier,
-    rule=IDENTIFIER_RULE,
+    type=_Identifier,
+    rule=_IDENTIFIER_RULE,
     reads=read_id,
     description="The lender's id of the application; it joins outcomes to decisions.",
     example="app-2026-000123",
 )
 _BORROWER_ID = Field(
     name="borrower_id",
-    type=Identifier,
-    rule=IDENTIFIER_RULE,
+    type=_Identifier,
+    rule=_IDENTIFIER_RULE,
     reads=read_id,
     required=False,
     description="The borrower whose history is used. If missing or unknown, the score is made without history.",
@@ -82,7 +82,7 @@ _DECIDED_AT = Field(
 
 
 #: Fields of every score request.
-ALWAYS = frozenset({_APPLICATION_ID.name, _BORROWER_ID.name, _DECIDED_AT.name})
+ALWAYS = frozenset({APPLICATION_ID.name, _BORROWER_ID.name, _DECIDED_AT.name})
 
 
 def _past_day(day: date) -> date:
@@ -99,18 +99,28 @@ _READERS: dict[str, Callable[[Any], Any]] = {"varchar": read_text, "date": _past
 def score_request_schema(contract: FeatureContract, *, required: Collection[str] = ()) -> BodySchema:
     """The fields of one application: its ids, and the contract's inputs of origin ``request``.
 
-    ``required``: fields that the lender also requires. Raises ContractError if one is unknown.
+    ``required``: fields that the lender's file also requires. Raises ContractError if one is unknown.
     """
-    fields = (_APPLICATION_ID, _BORROWER_ID, _DECIDED_AT, *(_field(column) for column in contract.inputs_of("request")))
+    fields = (APPLICATION_ID, _BORROWER_ID, _DECIDED_AT, *(_field(column) for column in contract.inputs_of("request")))
     unknown = sorted(set(required) - {field.name for field in fields})
     if unknown:
         raise ContractError(
-            f"LOANLAKE_REQUIRED_FIELDS must name fields of a score request: found {', '.join(unknown)}, and features "
-            f"{contract.version} read {', '.join(field.name for field in fields)}"
+            "request.required in the lender's file (warehouse/lenders/) must name fields of a score request: found "
+            f"{', '.join(unknown)}, and features {contract.version} read {', '.join(field.name for field in fields)}"
         )
     return BodySchema(
         "ScoreRequest", tuple(replace(each, required=True) if each.name in required else each for each in fields)
     )
+
+
+def application_list_schema(most_rows: int, or_else: str = "") -> BodySchema:
+    """A list of applications, which are validated one by one, so that a bad one affects no other.
+
+    ``or_else``: what the body may hold instead, in words.
+    """
+    rule = f"a list of 1 to {most_rows} applications{or_else}"
+    accepted = Annotated[list[Any], msgspec.Meta(min_length=1, max_length=most_rows)]
+    return BodySchema("ScoreListRequest", (Field(name="applications", type=accepted, rule=rule),))
 
 
 def _field(column: InputColumn) -> Field:

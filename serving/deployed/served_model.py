@@ -3,7 +3,7 @@
 Both are immutable: running requests finish with what they began with.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ import msgspec
 
 from ml.bundle.scorer import Scorer
 from ml.decisions.online_inputs import Keys, OnlineInputs
+from ml.judging.metrics import SplitKind, measured_split
 from ml.registry.deployment import Deployment, Mode
 from ml.registry.registered_version import load_registered
 from serving.deployed.assignment import is_challenged
@@ -24,6 +25,7 @@ from serving.http.wire import ChallengerDescription, InputDescription, ModelDesc
 from warehouse.decision_log import RoleWord
 from warehouse.errors import ExpressionDomainError
 from warehouse.features.contract import FeatureContract
+from warehouse.lenders.rules import read_lender
 from warehouse.settings import Settings
 
 #: Features that fewer training rows lacked are usually known; the others cause no warning.
@@ -74,8 +76,17 @@ class ServedModel:
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
-        """Metrics of it and each baseline on the out-of-time test rows."""
-        return _out_of_time(self.scorer.bundle.metrics)
+        """Metrics of it and each baseline on the test rows."""
+        return {
+            row["model"]: {name: value for name, value in row.items() if name not in ("split", "month", "model")}
+            for row in self.scorer.bundle.metrics["measured"]
+            if row["split"] == "test" and row["month"] is None
+        }
+
+    @cached_property
+    def split(self) -> SplitKind:
+        """Whether these rows were decided after its train rows."""
+        return measured_split(self.scorer.bundle.metrics)
 
 
 @dataclass(frozen=True)
@@ -123,12 +134,16 @@ class ServedDeployment:
             return (self.champion, ("champion",)), (self.challenger, ("shadow",))
         return (self.champion, ("champion", "fallback")), (self.challenger, ("challenger",))
 
-    def model_of(self, model_name: str, model_version: int) -> ServedModel:
-        """The model that made a decision, else the champion."""
-        for model in (self.champion, self.challenger):
-            if model is not None and model.deployment.is_version(model_name, model_version):
-                return model
-        return self.champion
+    def traffic(self) -> tuple[tuple[str, ServedModel, float], ...]:
+        """Each version with its place, and the share of the applicants that it answers."""
+        share = self.share or 0.0
+        champion = ("champion", self.champion, 1 - share)
+        return (champion,) if self.challenger is None else (champion, ("challenger", self.challenger, share))
+
+    def made(self, model_name: str, model_version: int) -> ServedModel | None:
+        """The served model that made a decision, or None."""
+        models = [model for _, model, _ in self.traffic()]
+        return next((model for model in models if model.deployment.is_version(model_name, model_version)), None)
 
     @cached_property
     def description(self) -> ModelDescription:
@@ -165,13 +180,11 @@ class ServedDeployment:
         )
 
 
-def load_served_model(
-    settings: Settings, deployment: Deployment, *, required_fields: Collection[str] = ()
-) -> ServedModel:
-    """Load a deployment's bundle and score one row of nulls; ``required_fields`` as in ServingOptions.
+def load_served_model(settings: Settings, deployment: Deployment) -> ServedModel:
+    """Load a deployment's bundle and score one row of nulls; requests must give what the lender's file requires.
 
-    Raises BundleError, ContractError or ExpressionError if it is unusable. Takes a fraction of a second: call it off
-    the event loop.
+    Raises BundleError, ContractError, ExpressionError or SettingError if it is unusable. Takes a fraction of a second:
+    call it off the event loop.
     """
     scorer = Scorer(load_registered(settings, deployment.model_name, deployment.model_version))
     nothing: dict[str, object] = dict.fromkeys(column.name for column in scorer.contract.inputs)
@@ -184,19 +197,11 @@ def load_served_model(
     model = ServedModel(
         deployment=deployment,
         scorer=scorer,
-        request_schema=score_request_schema(scorer.contract, required=required_fields),
+        request_schema=score_request_schema(scorer.contract, required=read_lender(deployment.source).request.required),
         online_inputs=OnlineInputs(deployment.source, scorer.contract),
     )
     _ = model.usually_known  # read from the bundle now, not by the first request
     return model
-
-
-def _out_of_time(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {
-        row["model"]: {name: value for name, value in row.items() if name not in ("split", "month", "model")}
-        for row in metrics["measured"]
-        if row["split"] == "test" and row["month"] is None
-    }
 
 
 def _described(field: Field, schema: DeploymentSchema) -> InputDescription:

@@ -7,7 +7,7 @@ They are facts of the home: served versions, outbox, online store, last drift. F
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -15,7 +15,6 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from ml.monitoring.drift_figures import VersionDrift, read_drift
 from serving.deployed.deployment_watch import DeploymentWatch
-from serving.deployed.served_model import ServedModel
 from serving.health.readiness import ReadinessCheck
 from serving.http.clock import utc_now
 from serving.http.wire import ReadinessWord
@@ -40,22 +39,24 @@ class Observation:
         store: OnlineStore,
         outbox: Outbox,
         readiness: ReadinessCheck,
-        clock: Callable[[], datetime] = utc_now,
     ):
         self._settings = settings
         self._deployments = deployments
         self._store = store
         self._outbox = outbox
         self._readiness = readiness
-        self._clock = clock
         self._drift: tuple[VersionDrift, ...] = ()
         self._drift_stamp: tuple[str, int, int] | None = None
 
     async def told(self) -> list[Metric]:
         """The current metrics; a few milliseconds with a store in the home."""
         status = (await self._readiness.check()).status
+        text = "Whether this API can score, as /readyz says: 1 for the status that holds"
+        readiness = GaugeMetricFamily("loanlake_readiness", text, labels=["status"])
+        for word in get_args(ReadinessWord):
+            readiness.add_metric([word], word == status)
         return [
-            *_readiness(status),
+            readiness,
             *self._served(),
             *self._measured_drift(),
             *self._backlog(),
@@ -75,22 +76,14 @@ class Observation:
             "Share of the applicants that a version answers",
             labels=["model", "version", "role"],
         )
-        for role, model, mode, answers in self._versions():
-            deployment = model.deployment
+        served = self._deployments.deployment
+        for role, model, answers in served.traffic() if served is not None else ():
+            deployment, mode = model.deployment, served.mode if served and role == "challenger" else None
             version = [deployment.model_name, str(deployment.model_version), role]
-            info.add_metric([*version, mode, deployment.source, deployment.feature_version], 1)
+            info.add_metric([*version, mode or "", deployment.source, deployment.feature_version], 1)
             share.add_metric(version, answers)
         yield info
         yield share
-
-    def _versions(self) -> Iterator[tuple[str, ServedModel, str, float]]:
-        served = self._deployments.deployment
-        if served is None:
-            return
-        share = served.share or 0.0
-        yield "champion", served.champion, "", 1 - share
-        if served.challenger is not None:
-            yield "challenger", served.challenger, served.mode or "", share
 
     def _measured_drift(self) -> Iterator[Metric]:
         labels = ["model", "version"]
@@ -108,16 +101,15 @@ class Observation:
         measured = GaugeMetricFamily(
             "loan_model_drift_measured_timestamp_seconds", "When it was measured", labels=labels
         )
-        wanted = {
-            (model.deployment.source, model.deployment.model_name, model.deployment.model_version)
-            for _, model, _, _ in self._versions()
-        }
+        served = self._deployments.deployment
+        deployments = [model.deployment for _, model, _ in served.traffic()] if served is not None else []
+        wanted = {(each.source, each.model_name, each.model_version) for each in deployments}
         for source in {source for source, _, _ in wanted}:
             for drift in self._read_drift(source):
                 if (source, drift.model_name, drift.model_version) not in wanted:
                     continue
                 version = [drift.model_name, str(drift.model_version)]
-                month.add_metric(version, _at_midnight(drift).timestamp())
+                month.add_metric(version, datetime.combine(drift.month, datetime.min.time(), UTC).timestamp())
                 measured.add_metric(version, drift.measured_at.timestamp())
                 for figure in drift.figures:
                     psi.add_metric([*version, figure.feature], figure.psi)
@@ -169,7 +161,7 @@ class Observation:
         n_postponed = sum(batch.n_postponed > 0 for batch in queued)
         waiting.add_metric(["new"], len(queued) - n_postponed)
         waiting.add_metric(["postponed"], n_postponed)
-        now = self._clock().replace(tzinfo=None)
+        now = utc_now()
         lag.add_metric([], max((now - batch.created_at).total_seconds() for batch in queued) if queued else 0.0)
         yield from (waiting, lag)
 
@@ -182,20 +174,5 @@ class Observation:
         except OnlineStoreUnavailable:
             found = {}
         for source, fresh in found.items():
-            age.add_metric([source], (self._clock() - fresh.as_of).total_seconds())
+            age.add_metric([source], (utc_now() - fresh.as_of).total_seconds())
         return iter([age])
-
-
-def _readiness(status: ReadinessWord) -> Iterator[Metric]:
-    readiness = GaugeMetricFamily(
-        "loanlake_readiness",
-        "Whether this API can score, as /readyz says: 1 for the status that holds",
-        labels=["status"],
-    )
-    for word in get_args(ReadinessWord):
-        readiness.add_metric([word], word == status)
-    yield readiness
-
-
-def _at_midnight(drift: VersionDrift) -> datetime:
-    return datetime(drift.month.year, drift.month.month, drift.month.day, tzinfo=UTC)

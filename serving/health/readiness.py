@@ -1,7 +1,5 @@
 """Whether this process can score, and with which limitations."""
 
-from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
 from ml.decisions.freshness import HistoryPolicy, age_text
@@ -25,14 +23,12 @@ class ReadinessCheck:
         store: OnlineStore,
         outbox: Outbox,
         history_policy: HistoryPolicy,
-        clock: Callable[[], datetime] = utc_now,
     ):
         self._home = home
         self._deployments = deployments
         self._store = store
         self._outbox = outbox
         self._policy = history_policy
-        self._clock = clock
 
     async def check(self) -> Readiness:
         """Never raises: a part that cannot be checked becomes a reason.
@@ -70,7 +66,7 @@ class ReadinessCheck:
             fresh = (await self._store.freshness()).get(source)
         except OnlineStoreUnavailable as error:
             return str(error), self._policy.unavailable == "refuse"
-        now = self._clock()
+        now = utc_now()
         if fresh is None or not self._policy.is_stale(fresh.as_of, now):
             return None, False
         age = age_text(now - fresh.as_of)

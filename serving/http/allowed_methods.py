@@ -1,12 +1,8 @@
 """``OPTIONS``, answered with all methods of a path; Litestar's own answer has only the first handler's."""
 
-from typing import TYPE_CHECKING
-
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
-
-if TYPE_CHECKING:
-    from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 
 class AllowedMethods(ASGIMiddleware):
@@ -14,7 +10,7 @@ class AllowedMethods(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP,)
 
-    async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Answer OPTIONS; pass on other requests."""
         if scope.get("method") != "OPTIONS":
             await next_app(scope, receive, send)

@@ -1,26 +1,4 @@
-"""Every API error is an RFC 9457 problem document (``application/problem+json``); a traceback is never sent.
-
-::
-
-    Problem
-    ├── InvalidRequest        400  the body breaks its schema; ``errors`` lists every violation, not only the first
-    ├── Unauthenticated       401  no key or token, or one that is unknown, revoked or expired
-    ├── NotPermitted          403  the caller lacks the scope
-    ├── UnknownDecision       404
-    ├── UnknownApplication    404  the caller has no decision about it
-    ├── UnknownSource         404
-    ├── UnknownVersion        404
-    ├── NotApprovable         409  a gate refused the version, or it was archived
-    ├── UnknownBatch          404
-    ├── NotAcceptable         406  unsupported format of results
-    ├── BatchConflict         409  the batch's state does not allow the operation
-    ├── UnsupportedMediaType  415
-    ├── NotScorable           422  valid values for which a feature's formula has no result, such as ln(0)
-    ├── KeyReused             422  an Idempotency-Key sent before, with another request
-    ├── TooManyRequests       429  the caller has reached their limit for this minute
-    ├── StaleHistory          503  history is older than the lender allows
-    └── Unavailable           503  no model is deployed, or history or the decision log cannot be reached
-"""
+"""Every API error is an RFC 9457 problem document (``application/problem+json``); a traceback is never sent."""
 
 import logging
 import traceback
@@ -44,13 +22,24 @@ class Problem(ProblemDetailsException):
 
     kind: ClassVar[ProblemKind]
     violations: tuple[Violation, ...] = ()
+    #: Seconds after which a repeated request may succeed; None for a problem that time does not solve.
+    usual_wait: ClassVar[int | None] = None
 
     def __init_subclass__(cls, *, kind: ProblemKind) -> None:
         super().__init_subclass__()
         cls.kind, cls.status_code = kind, kind.status
 
-    def __init__(self, detail: str, *, headers: dict[str, str] | None = None, extra: dict[str, Any] | None = None):
-        kind = self.kind
+    def __init__(
+        self,
+        detail: str,
+        *,
+        retry_after_seconds: int | None = None,
+        headers: dict[str, str] | None = None,
+        extra: dict[str, Any] | None = None,
+    ):
+        kind, wait = self.kind, self.usual_wait if retry_after_seconds is None else retry_after_seconds
+        if wait is not None:
+            headers = {"Retry-After": str(wait)}
         super().__init__(
             detail=detail, status_code=kind.status, headers=headers, extra=extra, type_=kind.type, title=kind.heading
         )
@@ -138,22 +127,17 @@ class KeyReused(
 class TooManyRequests(Problem, kind=ProblemKind(429, "too-many-requests", "Too many requests")):
     """The caller has reached their limit for this minute."""
 
-    def __init__(self, detail: str, *, retry_after_seconds: int):
-        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
-
 
 class StaleHistory(Problem, kind=STALE_HISTORY):
     """History is older than the lender allows; a refresh of the online store fixes it."""
 
-    def __init__(self, detail: str):
-        super().__init__(detail, headers={"Retry-After": "60"})
+    usual_wait = 60
 
 
 class Unavailable(Problem, kind=ProblemKind(503, "unavailable", "Temporarily unavailable")):
     """No model is deployed, or history or the decision log cannot be reached; the caller should retry."""
 
-    def __init__(self, detail: str, *, retry_after_seconds: int = 1):
-        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
+    usual_wait = 1
 
 
 def plugin(home: Path) -> ProblemDetailsPlugin:

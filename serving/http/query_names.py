@@ -1,22 +1,20 @@
 """Refuse unknown query parameters, so that a misspelt one is not ignored."""
 
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 from litestar.handlers.base import BaseRouteHandler
 from litestar.params import QueryParameter
+from litestar.types import Scope
 
 from serving.http.body_schema import not_a_field
 from serving.http.problems import InvalidRequest
 
-if TYPE_CHECKING:
-    from litestar.types import Scope
-
 _API = "/v1/"
 
 
-async def require_known_parameters(scope: "Scope", handler: BaseRouteHandler) -> None:
+async def require_known_parameters(scope: Scope, handler: BaseRouteHandler) -> None:
     """Raise InvalidRequest for each unknown or repeated parameter under ``/v1``."""
     sent = scope["query_string"]
     if not sent or scope.get("method") == "OPTIONS" or not scope["path"].startswith(_API):

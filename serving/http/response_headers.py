@@ -1,9 +1,6 @@
 """Headers of every answer: no type guessing, caching, or framing by other sites."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from litestar.types import Message, Scope
+from litestar.types import Message, Scope
 
 #: For the API description's page, whose script and style are local.
 PAGE_POLICY = (
@@ -22,7 +19,7 @@ _UNLESS_SET = [
 _OVER_TLS = (b"strict-transport-security", b"max-age=31536000")
 
 
-async def add_security_headers(message: "Message", scope: "Scope") -> None:
+async def add_security_headers(message: Message, scope: Scope) -> None:
     """Litestar's hook before every message sent."""
     if message["type"] == "http.response.start":
         headers = [*message["headers"], *_ALWAYS]

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ml.bundle.logged_values import ReasonCode
 from ml.decisions.problems import ProblemDocument
 from ml.registry.version_states import StateWord
 from warehouse.decision_log import HistoryWord, RoleWord, RouteWord, StatusWord
@@ -19,14 +20,6 @@ class ModelVersion(msgspec.Struct, frozen=True):
     name: str
     version: int
     feature_version: str
-
-
-class ReasonCode(msgspec.Struct, frozen=True):
-    """One reason against a declined application; ``contribution`` is in log-odds of default."""
-
-    feature: str
-    text: str
-    contribution: float
 
 
 class ScoredApplication(msgspec.Struct, frozen=True):
@@ -137,7 +130,7 @@ class ChallengerDescription(msgspec.Struct, frozen=True):
 class ModelDescription(msgspec.Struct, frozen=True):
     """The champion, and its challenger if there is one; ``inputs``: the fields of both.
 
-    ``metrics``: figures of the model and of each baseline on the out-of-time test rows.
+    ``metrics``: figures of the model and of each baseline on the test rows.
     """
 
     name: str

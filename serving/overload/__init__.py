@@ -2,6 +2,5 @@
 
 __all__ = [
     "load_shedding",
-    "opening",
     "rate_limits",
 ]

@@ -1,11 +1,7 @@
 """Requests of each caller in their running minute, counted once for all workers.
 
-::
-
-    MachineCounts   a file of the home that the workers of this machine map into memory; needs no server
-    RedisCounts     a Redis server, for API processes on several machines
-
-A caller's window opens with their first request and lasts a minute.
+A file of the home counts for the workers of one machine, a Redis server for several machines. A caller's window opens
+with their first request and lasts a minute.
 """
 
 import math

@@ -1,16 +1,12 @@
 """Reject requests under overload immediately: retrying is better than waiting for late answers."""
 
-from typing import TYPE_CHECKING
-
 import msgspec
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from serving.access.guards import OPEN, SCOPE
 from serving.http.problems import Unavailable
-
-if TYPE_CHECKING:
-    from litestar.types import ASGIApp, Receive, Scope, Send
 
 
 class RequestsAtOnce(ASGIMiddleware):
@@ -30,7 +26,7 @@ class RequestsAtOnce(ASGIMiddleware):
             *((name.lower().encode(), value.encode()) for name, value in (problem.headers or {}).items()),
         ]
 
-    async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Pass on, or answer 503 with the seconds until a retry."""
         if self._n_under_way >= self._most and scope["route_handler"].opt.get(SCOPE) != OPEN:
             await send({"type": "http.response.start", "status": 503, "headers": self._headers})

@@ -8,17 +8,15 @@ import logging
 import math
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
 from litestar.datastructures import ResponseHeader
 from litestar.handlers.base import BaseRouteHandler
+from litestar.types import Message, Scope
 
 from serving.access.caller import Caller
 from serving.http.problems import TooManyRequests
-from serving.overload.call_counts import CALLER_BYTES, WINDOW_SECONDS, CallCounts
-
-if TYPE_CHECKING:
-    from litestar.types import Message, Scope
+from serving.overload.call_counts import CALLER_BYTES, WINDOW_SECONDS, CallCounts, MachineCounts
+from warehouse.settings import Settings
 
 log = logging.getLogger("loanlake.serving")
 
@@ -38,6 +36,21 @@ DOCUMENTED_HEADERS = (
 _STATE = "loanlake_rate_limit"
 
 
+def open_counts(settings: Settings) -> CallCounts:
+    """The counts of a home: in Redis where ``LOANLAKE_REDIS_URL`` is set, else in a file of the home."""
+    machine = MachineCounts(settings.call_counts)
+    if settings.redis_url is None:
+        return machine
+    from serving.overload.redis_counts import RedisCounts  # redis is an extra
+
+    return RedisCounts(
+        settings.redis_url,
+        prefix=settings.redis_prefix,
+        timeout_seconds=settings.redis_timeout_seconds,
+        meanwhile=machine,
+    )
+
+
 class RateLimit:
     """A guard behind :class:`serving.access.guards.Authentication`: counts each authenticated request."""
 
@@ -45,7 +58,7 @@ class RateLimit:
         self._counts = counts
         self._default = default
 
-    async def __call__(self, scope: "Scope", handler: BaseRouteHandler) -> None:
+    async def __call__(self, scope: Scope, handler: BaseRouteHandler) -> None:
         """Raise TooManyRequests if the caller has reached their limit."""
         caller: Caller | None = scope.get("auth")
         if caller is None:
@@ -67,7 +80,7 @@ class RateLimit:
             )
 
 
-async def add_rate_limit(message: "Message", scope: "Scope") -> None:
+async def add_rate_limit(message: Message, scope: Scope) -> None:
     """Litestar's hook before every message sent: adds the rate limit, also to refusals."""
     if message["type"] == "http.response.start":
         found = scope["state"].get(_STATE)

@@ -1,6 +1,8 @@
 """``/`` and ``/decisions``: pages for a browser, which prompts for a key as the password."""
 
 import asyncio
+import json
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -17,16 +19,37 @@ from serving.decisions.reader import DecisionReader
 from serving.deployed.deployment_watch import DeploymentWatch
 from serving.http.problems import Problem, UnknownDecision
 from serving.http.public_text import without_paths
-from serving.page.lookup import decision_view
 from serving.page.overview import OverviewPage
 from serving.page.rendering import POLICY, STATIC, render, static_file
-from serving.page.views import Frame, Link
+from serving.scoring.decide import logged_decision
 from warehouse.errors import LoanlakeError
 from warehouse.settings import PageUrls
 
 _MOST_SHOWN = 100
 _DAY = {"Cache-Control": "max-age=86400"}
+
+
+@dataclass(frozen=True)
+class Link:
+    """Where to go from here."""
+
+    text: str
+    url: str
+    about: str
+
+
 PageLinks = tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The frame around every page; ``may_read``: whether the caller may see decisions."""
+
+    version: str
+    who: str
+    may_read: bool
+    links: PageLinks
+    asked: str = ""
 
 
 class PageController(Controller):
@@ -73,7 +96,16 @@ class PageController(Controller):
         except (Problem, LoanlakeError) as error:
             detail = without_paths(error.detail if isinstance(error, Problem) else str(error))
             return await _notice(frame, 503, "The decision log cannot be read", detail)
-        return await _page("decision.html", frame, page=decision_view(found, deployments.deployment))
+        served = deployments.deployment
+        model = served.made(found.model_name, found.model_version) if served is not None else None
+        return await _page(
+            "decision.html",
+            frame,
+            logged=logged_decision(found),
+            cut_off=model.scorer.bundle.policy.cut_off if model is not None else None,
+            inputs=json.loads(found.inputs),
+            features=json.loads(found.features),
+        )
 
     @get("/page/{name:str}", sync_to_thread=False)
     def static(self, name: FromPath[str]) -> Response[bytes]:

@@ -1,9 +1,11 @@
 """Content of the page at ``/``: state, served versions, waiting versions, recent decisions."""
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Any
 
 from ml.registry.deployment import Challenger, Change, read_deployment, read_history
 from serving.access.caller import Caller
@@ -13,28 +15,26 @@ from serving.deployed.deployment_watch import DeploymentWatch
 from serving.health.readiness import ReadinessCheck
 from serving.http.clock import utc_now
 from serving.http.problems import Problem
-from serving.http.wire import ReadinessWord, VersionOnItsWay
-from serving.page.recent import RecentDecisions
-from serving.page.views import Canary, Listed, Overview, Serving, State, Version, Waiting
+from serving.http.public_text import without_paths
 from serving.telemetry.workers import live_workers
+from warehouse import decision_log
+from warehouse.decision_log import Decision, DecisionQuery, FoundDecision, search_decisions
 from warehouse.errors import LoanlakeError
 from warehouse.settings import Settings
 
-if TYPE_CHECKING:
-    from serving.deployed.served_model import ServedDeployment, ServedModel
-
 _N_CHANGES = 5
 _N_WAITING = 3
-_SENTENCES: dict[ReadinessWord, str] = {
-    "ready": "All parts needed for a score are available.",
-    "degraded": "Applications are scored, with limitations.",
-    "unavailable": "No application can be scored now.",
-}
-_STANDS = {
-    "waiting": "It passed its gates and waits for approval or promotion.",
-    "refused": "A gate refused it.",
-    "approved": "It is approved and will be served shortly.",
-}
+_N_RECENT = 15
+#: Seconds between two queries of the lake, which read a table of years.
+_LAKE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Rows, or the reason why there are none."""
+
+    rows: Sequence[Any] = ()
+    problem: str = ""
 
 
 class OverviewPage:
@@ -54,33 +54,30 @@ class OverviewPage:
         self._readiness = readiness
         self._approvals = approvals
         self._decisions = decisions
-        self._recent = RecentDecisions(settings)
         self._started_at = utc_now()
+        self._turn = asyncio.Lock()
+        self._of_lake: tuple[float, Sequence[FoundDecision]] | None = None
 
-    async def overview(self, caller: Caller) -> Overview:
-        """The parts that the caller may see; an unreadable part is shown as such, never raised."""
-        state = await self._state()
+    async def overview(self, caller: Caller) -> dict[str, Any]:
+        """The parts that the caller may see; an unreadable part is shown as such, never raised.
+
+        ``canary``: the challenger with its plan. ``waiting`` and ``recent`` are None for a caller who may not see them.
+        """
+        state, at = await self._readiness.check(), utc_now()
         challenger, changes = await asyncio.to_thread(self._read_files)
         served = self._deployments.deployment
-        return Overview(
-            state=state,
-            serving=_serving(served, challenger) if served is not None else None,
-            changes=changes,
-            waiting=await self._waiting() if caller.may("approve") else None,
-            recent=await self._recent.newest(self._decisions.only_of(caller)) if caller.may("decisions") else None,
-        )
-
-    async def _state(self) -> State:
-        found, now = await self._readiness.check(), utc_now()
-        return State(
-            word=found.status,
-            sentence=_SENTENCES[found.status],
-            reasons=found.reasons,
-            at=now,
-            started_at=self._started_at,
-            uptime=_duration((now - self._started_at).total_seconds()),
-            workers=len(live_workers()),
-        )
+        return {
+            "state": state,
+            "at": at,
+            "started_at": self._started_at,
+            "uptime": _duration((at - self._started_at).total_seconds()),
+            "workers": len(live_workers()),
+            "served": served,
+            "canary": challenger if served is not None and served.mode == "canary" else None,
+            "changes": changes,
+            "waiting": await self._waiting() if caller.may("approve") else None,
+            "recent": await self._recent(self._decisions.only_of(caller)) if caller.may("decisions") else None,
+        }
 
     def _read_files(self) -> tuple[Challenger | None, Sequence[Change]]:
         """The challenger with its plan, and the latest changes; nothing for a damaged file, which the state reports."""
@@ -97,69 +94,29 @@ class OverviewPage:
         except Problem as problem:
             return Listed(problem=problem.detail)
         served = next((each.version for each in known if each.state == "served"), 0)
-        return Listed(
-            [_waiting(each) for each in known if each.state in _STANDS and each.version > served][:_N_WAITING]
-        )
+        newer = [each for each in known if each.state in ("waiting", "refused", "approved") and each.version > served]
+        return Listed(newer[:_N_WAITING])
 
+    async def _recent(self, only_of: str | None) -> Listed:
+        """The newest decisions, of all or one caller, or why they cannot be read; one query at a time."""
+        async with self._turn:
+            try:
+                found = await asyncio.to_thread(self._newest, only_of)
+            except (sqlite3.Error, OSError, LoanlakeError) as error:
+                reason = without_paths(str(error), self._settings.home)
+                return Listed(problem=f"Recent decisions cannot be read: {reason}")
+        return Listed(found)
 
-def _waiting(each: VersionOnItsWay) -> Waiting:
-    refusals = [gate for gate in each.gates if not gate.passed]
-    return Waiting(
-        version=each,
-        refusals=refusals,
-        n_passed=len(each.gates) - len(refusals),
-        overridable=[gate.gate for gate in refusals if gate.can_be_overridden],
-        sentence=_STANDS[each.state],
-    )
-
-
-def _serving(served: "ServedDeployment", challenger: Challenger | None) -> Serving:
-    versions = [_version("Champion", served.champion, *_champions_part(served))]
-    canary = None
-    if served.challenger is not None:
-        does = {
-            "shadow": "scores every application in shadow; its scores are not part of any answer",
-            "ab": "answers a share of the applicants, always the same ones",
-            "canary": "answers a share of the applicants, as a canary",
-        }[served.mode or "shadow"]
-        versions.append(_version("Challenger", served.challenger, does, served.share))
-        if served.mode == "canary" and challenger is not None:
-            canary = _canary(challenger)
-    return Serving(versions=versions, canary=canary, source=served.champion.deployment.source)
-
-
-def _champions_part(served: "ServedDeployment") -> tuple[str, float]:
-    if served.share is None:
-        return "answers every applicant", 1.0
-    return "answers the other applicants", 1 - served.share
-
-
-def _version(role: str, model: "ServedModel", does: str, share: float | None) -> Version:
-    deployment = model.deployment
-    return Version(
-        role=role,
-        name=model.name,
-        feature_version=deployment.feature_version,
-        does=does,
-        share=share,
-        since=datetime.fromisoformat(deployment.published_at),
-        by=deployment.published_by,
-        cut_off=model.scorer.bundle.policy.cut_off,
-        test=model.metrics.get("candidate", {}),
-    )
-
-
-def _canary(challenger: Challenger) -> Canary | None:
-    if challenger.plan is None or challenger.share is None or challenger.step_began_at is None:
-        return None
-    plan, share = challenger.plan, challenger.share
-    steps = [(step, "now" if step == share else "done" if step < share else "next") for step in plan.steps]
-    return Canary(
-        steps=[*steps, (1.0, "next")],
-        step_began_at=datetime.fromisoformat(challenger.step_began_at),
-        dwell_minutes=plan.dwell_minutes,
-        min_decisions=plan.min_decisions,
-    )
+    def _newest(self, only_of: str | None) -> Sequence[Decision | FoundDecision]:
+        """From the outbox, or the lake if it is empty."""
+        if only_of is not None:
+            return search_decisions(self._settings, DecisionQuery(n_rows=_N_RECENT, caller_id=only_of))
+        found = decision_log.newest_in_outbox(self._settings, _N_RECENT)
+        if found:
+            return found
+        if self._of_lake is None or time.monotonic() - self._of_lake[0] > _LAKE_SECONDS:
+            self._of_lake = time.monotonic(), decision_log.newest_in_lake(self._settings, _N_RECENT)
+        return self._of_lake[1]
 
 
 def _duration(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """Templates to HTML: every value is escaped, and an unknown name is an error."""
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -40,11 +41,8 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "percent": percent,
-        "moment": moment,
-        "iso": iso,
-        "shown": shown,
-        "words": words,
+        **{each.__name__: each for each in (percent, moment, iso, shown, words)},
+        "odds": math.exp,
         "signed": lambda number: f"{number:+.2f}".replace("-", "\N{MINUS SIGN}"),
     }
     return environment
@@ -60,13 +58,14 @@ def percent(share: float) -> str:
     return f"{digits.removesuffix('.0')}\N{NO-BREAK SPACE}%"
 
 
-def moment(at: datetime | None) -> str:
-    """A time for people, in UTC."""
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at is not None else "unknown"
+def moment(at: datetime | str) -> str:
+    """A time for people, in UTC; ``at`` may be ISO 8601."""
+    return f"{datetime.fromisoformat(at) if isinstance(at, str) else at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def iso(at: datetime) -> str:
+def iso(at: datetime | str) -> str:
     """The same for machines."""
+    at = datetime.fromisoformat(at) if isinstance(at, str) else at
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat(timespec="seconds")
 
 

@@ -11,14 +11,7 @@ from ml.decisions.decision import Occasion, decide_columns
 from ml.decisions.freshness import age_text
 from serving.deployed.served_model import ServedModel
 from serving.http.clock import in_utc
-from serving.http.wire import (
-    DecisionSummary,
-    DecisionWord,
-    LoggedDecision,
-    ModelVersion,
-    ReasonCode,
-    ScoredApplication,
-)
+from serving.http.wire import DecisionSummary, DecisionWord, LoggedDecision, ModelVersion, ScoredApplication
 from serving.scoring.decision_ids import shadow_decision_id
 from warehouse.decision_log import Decision, FoundDecision, RoleWord, ShadowDecision
 
@@ -56,23 +49,10 @@ def answer_again(decision: Decision, model: ServedModel) -> ScoredApplication:
 def logged_decision(decision: Decision) -> LoggedDecision:
     """The logged origin of a decision."""
     return LoggedDecision(
-        decision_id=decision.decision_id,
-        application_id=decision.application_id,
-        borrower_id=decision.borrower_id,
-        source=decision.source,
-        route=decision.route,
-        caller=decision.caller_name,
-        decided_at=decision.decided_at.replace(tzinfo=UTC),
-        probability=decision.probability,
+        **_summary_fields(decision),
         raw_score=decision.raw_score,
-        band=decision.band,
-        decision=decision.decision,
-        reasons=reason_codes(decision),
-        model=model_version(decision),
-        role=decision.role,
+        reasons=load_reasons(decision.reasons),
         features_as_of=in_utc(decision.features_as_of),
-        history=decision.history,
-        status=decision.status,
         latency_ms=decision.latency_ms,
         inputs=msgspec.Raw(decision.inputs.encode()),
         features=msgspec.Raw(decision.features.encode()),
@@ -81,37 +61,30 @@ def logged_decision(decision: Decision) -> LoggedDecision:
 
 def decision_summary(found: FoundDecision) -> DecisionSummary:
     """A decision in brief, for lists."""
-    return DecisionSummary(
-        decision_id=found.decision_id,
-        application_id=found.application_id,
-        borrower_id=found.borrower_id,
-        source=found.source,
-        route=found.route,
-        caller=found.caller_name,
-        decided_at=found.decided_at.replace(tzinfo=UTC),
-        probability=found.probability,
-        band=found.band,
-        decision=found.decision,
-        model=ModelVersion(found.model_name, found.model_version, found.feature_version),
-        role=found.role,
-        history=found.history,
-        status=found.status,
-    )
+    return DecisionSummary(**_summary_fields(found))
 
 
-def reason_codes(decision: Decision) -> tuple[ReasonCode, ...]:
-    """The logged reasons, weightiest first."""
-    return tuple(
-        ReasonCode(feature=reason.feature, text=reason.text, contribution=reason.contribution)
-        for reason in load_reasons(decision.reasons)
-    )
+def _summary_fields(decision: Decision | FoundDecision) -> dict[str, Any]:
+    return {
+        "decision_id": decision.decision_id,
+        "application_id": decision.application_id,
+        "borrower_id": decision.borrower_id,
+        "source": decision.source,
+        "route": decision.route,
+        "caller": decision.caller_name,
+        "decided_at": decision.decided_at.replace(tzinfo=UTC),
+        "probability": decision.probability,
+        "band": decision.band,
+        "decision": decision.decision,
+        "model": _model_version(decision),
+        "role": decision.role,
+        "history": decision.history,
+        "status": decision.status,
+    }
 
 
-def model_version(decision: Decision) -> ModelVersion:
-    """Which model and features made it."""
-    return ModelVersion(
-        name=decision.model_name, version=decision.model_version, feature_version=decision.feature_version
-    )
+def _model_version(decision: Decision | FoundDecision) -> ModelVersion:
+    return ModelVersion(decision.model_name, decision.model_version, decision.feature_version)
 
 
 def _answer(decision: Decision, features: Sequence[object], model: ServedModel) -> ScoredApplication:
@@ -122,8 +95,8 @@ def _answer(decision: Decision, features: Sequence[object], model: ServedModel) 
         probability=decision.probability,
         band=decision.band,
         decision=cast("DecisionWord", decision.decision),
-        reasons=reason_codes(decision),
-        model=model_version(decision),
+        reasons=load_reasons(decision.reasons),
+        model=_model_version(decision),
         features_as_of=in_utc(decision.features_as_of),
         status=decision.status,
         warnings=tuple(_warnings(decision, features, model)),

@@ -72,13 +72,9 @@ class Outbox:
         for shadow in shadows:
             self._metrics.count_prediction(shadow)
 
-    async def add_outcome(self, outcome: ReportedOutcome) -> None:
+    async def add(self, entry: ReportedOutcome | ScoringFailure) -> None:
         """Return when it is durable; raises Unavailable."""
-        await self._add([outcome])
-
-    async def add_failure(self, failure: ScoringFailure) -> None:
-        """Return when it is durable; raises Unavailable."""
-        await self._add([failure])
+        await self._add([entry])
 
     def find(self, decision_id: str) -> Decision | None:
         """A decision still in the outbox; raises Unavailable if it is unreadable. About 20 microseconds."""

@@ -6,19 +6,16 @@ Litestar's; other requests go on to the handler, which uses the same service.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import msgspec
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
 
 from serving.access.caller import Caller
 from serving.http.json_body import decode_body
 from serving.scoring.scoring import ScoringService
 from serving.telemetry.request_trace import note_decision
-
-if TYPE_CHECKING:
-    from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
 
 _JSON = "application/json"
 _MOST_BYTES = 16_384
@@ -35,7 +32,7 @@ class PlainScores(ASGIMiddleware):
         self._path = path
         self._most_bytes = min(most_bytes, _MOST_BYTES)
 
-    async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Score, or pass on."""
         # Litestar answers OPTIONS by itself, on another route of the same path
         is_post = scope["path_template"] == self._path and scope.get("method") == "POST"
@@ -65,11 +62,11 @@ def _is_plain(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return is_json
 
 
-def _beginning_with(message: "HTTPReceiveMessage", receive: "Receive") -> "Receive":
+def _beginning_with(message: HTTPReceiveMessage, receive: Receive) -> Receive:
     """The connection's messages, with one already received put first."""
     taken = [message]
 
-    async def again() -> "HTTPReceiveMessage":
+    async def again() -> HTTPReceiveMessage:
         return taken.pop() if taken else await receive()  # type: ignore[return-value]  # of an HTTP connection
 
     return again

@@ -4,31 +4,33 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from weakref import WeakValueDictionary
 
 import msgspec
 
-from ml.bundle.logged_values import dump_inputs
 from ml.decisions.decision import Channel, Occasion
 from ml.decisions.freshness import BeforeItsHistory, Found, HistoryPolicy, HistoryTooOld
 from ml.decisions.online_inputs import Keys, find_records
 from serving.deployed.deployment_schema import Requests
 from serving.deployed.deployment_watch import DeploymentWatch
+from serving.deployed.score_request import application_list_schema
 from serving.deployed.served_model import ServedDeployment, ServedModel
-from serving.http.body_schema import MOST_SUGGESTED, BodySchema, Field, invalid, naive_utc
+from serving.http.body_schema import MOST_SUGGESTED, invalid, naive_utc
 from serving.http.clock import future_violation, utc_now, wrong_time
 from serving.http.problems import InvalidRequest, KeyReused, NotScorable, Problem, StaleHistory, Unavailable
 from serving.http.wire import ScoredApplication, ScoreList, ScoreListRow
+from serving.options import ServingOptions
 from serving.scoring.decide import answer_again, decide
 from serving.scoring.decision_ids import key_id, new_decision_id
 from serving.scoring.outbox import Outbox
 from serving.scoring.shadow import Shadowed, ShadowScorer
 from serving.telemetry.metrics import Metrics
 from warehouse.decision_log import Decision, RoleWord, ScoringFailure
+from warehouse.decision_log.json_text import dump_values
 from warehouse.errors import ExpressionDomainError, OnlineStoreUnavailable
 from warehouse.online_store import OnlineStore
 
@@ -36,16 +38,6 @@ log = logging.getLogger("loanlake.serving")
 
 #: Rows of a batch scored before other requests get a turn: a few milliseconds.
 _ROWS_A_TURN = 16
-
-
-def batch_schema(most_rows: int) -> BodySchema:
-    """The body of a batch; applications are validated one by one, so that a bad one affects no other."""
-    field = Field(
-        name="applications",
-        type=Annotated[list[Any], msgspec.Meta(min_length=1, max_length=most_rows)],
-        rule=f"a list of 1 to {most_rows} applications",
-    )
-    return BodySchema("ScoreListRequest", (field,))
 
 
 class _Decided(msgspec.Struct, frozen=True):
@@ -97,18 +89,15 @@ class ScoringService:
         outbox: Outbox,
         shadows: ShadowScorer,
         metrics: Metrics,
-        batch_rows: int,
-        history_policy: HistoryPolicy,
-        clock: Callable[[], datetime] = utc_now,
+        options: ServingOptions,
     ):
         self._deployments = deployments
         self._store = store
         self._outbox = outbox
         self._shadows = shadows
         self._metrics = metrics
-        self._batch = batch_schema(batch_rows)
-        self._policy = history_policy
-        self._clock = clock
+        self._batch = application_list_schema(options.batch_rows)
+        self._policy = options.history
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def score(self, body: Any, channel: Channel) -> ScoredApplication:
@@ -134,7 +123,7 @@ class ScoringService:
                     self._shadow([decided])
         if not _is_sent_again(served, body, logged):
             raise KeyReused("This Idempotency-Key was used for another request: send a new key, or the same request")
-        return answer_again(logged, served.model_of(logged.model_name, logged.model_version))
+        return answer_again(logged, served.made(logged.model_name, logged.model_version) or served.champion)
 
     async def score_batch(self, body: Any, channel: Channel) -> ScoreList:
         """A decision on each application, all in one transaction; raises Unavailable if none could be durable."""
@@ -211,16 +200,16 @@ class ScoringService:
     def _refusal(self, error: OnlineStoreUnavailable | HistoryTooOld) -> Problem:
         """The problem for the caller; also counts it."""
         if isinstance(error, HistoryTooOld):
-            self._metrics.count_history_refusal("stale")
+            self._metrics.history_refusals[("stale",)].inc()
             return StaleHistory(str(error))
-        self._metrics.count_history_refusal("unavailable")
+        self._metrics.history_refusals[("unavailable",)].inc()
         return Unavailable(f"History cannot be looked up: {error}", retry_after_seconds=10)
 
     async def _keep_failure(self, model: ServedModel, role: RoleWord, error: Exception) -> None:
         deployment = model.deployment
         failure = ScoringFailure(
             failure_id=new_decision_id(),
-            failed_at=self._clock(),
+            failed_at=utc_now(),
             source=deployment.source,
             model_name=deployment.model_name,
             model_version=deployment.model_version,
@@ -233,25 +222,23 @@ class ScoringService:
         )
         if role == "challenger":  # a champion's failure is the answer
             log.error("challenger failed", extra={"model": model.name, "error": type(error).__name__})
-        await self._outbox.add_failure(failure)
+        await self._outbox.add(failure)
 
     async def _look_up(self, served: ServedDeployment, requests: Requests, channel: Channel) -> LookUp:
         """Read all versions' records at one moment; raises InvalidRequest for a time in the future."""
         given: datetime | None = requests.champion["decided_at"]
-        violation = future_violation("decided_at", given, self._clock()) if given is not None else None
+        violation = future_violation("decided_at", given, utc_now()) if given is not None else None
         if violation is not None:
             raise invalid((violation,))
         keys = {served.champion.name: served.champion.keys(requests.champion)}
         if served.challenger is not None and requests.challenger is not None:
             keys[served.challenger.name] = served.challenger.keys(requests.challenger)
-        decided_at = given or self._clock()
+        away = None
         try:
             found = await find_records(self._store, keys.values(), self._policy)
         except OnlineStoreUnavailable as error:
-            return LookUp(
-                keys, Found({}, "unavailable"), self._policy, given is not None, decided_at, channel, away=error
-            )
-        return LookUp(keys, found, self._policy, given is not None, decided_at, channel)
+            found, away = Found({}, "unavailable"), error
+        return LookUp(keys, found, self._policy, given is not None, given or utc_now(), channel, away)
 
 
 def _shadowed(
@@ -307,7 +294,7 @@ def _kept(logged: Decision) -> dict[str, Any]:
 
 def _is_same_request(request: Mapping[str, Any], logged: Decision) -> bool:
     """Whether a request equals a decision's, by all that decided it."""
-    sent: dict[str, Any] = json.loads(dump_inputs(request))
+    sent: dict[str, Any] = json.loads(dump_values(request))
     kept = _kept(logged)
     if sent["decided_at"] is None:
         sent.pop("decided_at")

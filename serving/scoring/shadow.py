@@ -38,10 +38,9 @@ class Shadowed:
 class ShadowScorer:
     """Logs what the challenger would have decided."""
 
-    def __init__(self, *, outbox: Outbox, metrics: Metrics, most_waiting: int = MOST_WAITING):
+    def __init__(self, *, outbox: Outbox, metrics: Metrics):
         self._outbox = outbox
         self._metrics = metrics
-        self._most_waiting = most_waiting
         self._waiting: deque[Shadowed] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -50,7 +49,7 @@ class ShadowScorer:
         if shadowed.occasion is None:
             self._metrics.count_failure(shadowed.model.deployment, "shadow", "not_scorable")
             return
-        if len(self._waiting) >= self._most_waiting:
+        if len(self._waiting) >= MOST_WAITING:
             self._metrics.count_failure(shadowed.model.deployment, "shadow", "left_out")
             return
         self._waiting.append(shadowed)

@@ -82,7 +82,7 @@ class Metrics:
             "Applications that a version was to score and did not: not_scorable, failed, or left_out in shadow",
             ("model", "version", "role", "reason"),
         )
-        self._history_refusals = self._counter(
+        self.history_refusals = self._counter(
             "loanlake_history_refusals", "Scores refused because history was stale or unavailable", ("reason",)
         )
         self._violations = self._counter(
@@ -119,14 +119,14 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=self.registry,
         )
-        self._swaps = self._counter(
+        self.swaps = self._counter(
             "loan_model_swaps", "Deployments that a worker took into service, and tries that failed", ("result",)
         )
         # 0 before the first: Prometheus sees no increase in a series that begins with 1
         for reason in ("stale", "unavailable"):
-            self._history_refusals[(reason,)].inc(0)
+            self.history_refusals[(reason,)].inc(0)
         for result in ("served", "refused"):
-            self._swaps[(result,)].inc(0)
+            self.swaps[(result,)].inc(0)
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> _Children[Counter]:
         return _Children(Counter(name, text, labels, registry=self.registry))
@@ -152,10 +152,6 @@ class Metrics:
         if decision.latency_ms is not None:
             self._prediction_seconds[model, version, role].observe(decision.latency_ms / 1000)
 
-    def count_swap(self, result: Literal["served", "refused"]) -> None:
-        """Count a deployment put in service, or a failed try."""
-        self._swaps[(result,)].inc()
-
     def begin(self, deployment: Deployment, roles: Collection[str]) -> None:
         """Start a version's failure counters at 0 for these roles."""
         for role in roles:
@@ -165,10 +161,6 @@ class Metrics:
     def count_failure(self, deployment: Deployment, role: str, reason: FailureWord) -> None:
         """Count an application that a version failed to score."""
         self._failures[deployment.model_name, deployment.model_version, role, reason].inc()
-
-    def count_history_refusal(self, reason: Literal["stale", "unavailable"]) -> None:
-        """Count a score refused because of its history."""
-        self._history_refusals[(reason,)].inc()
 
     def count_violations(self, problem: InvalidRequest, fields: Collection[str]) -> None:
         """Count each broken rule under its field; unknown names are counted together."""

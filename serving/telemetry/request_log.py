@@ -3,16 +3,13 @@
 import logging
 import time
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
 from litestar.enums import ScopeType
+from litestar.types import HTTPScope, Message, Scope
 
 from serving.access.caller import Caller
 from serving.telemetry.metrics import UNMATCHED, Metrics
 from serving.telemetry.request_trace import RequestTrace, begun, trace_of
-
-if TYPE_CHECKING:
-    from litestar.types import HTTPScope, Message, Scope
 
 log = logging.getLogger("loanlake.request")
 
@@ -30,7 +27,7 @@ class RequestLog:
         self._logs_all = logs_all
         self._slow_seconds = slow_seconds
 
-    async def __call__(self, message: "Message", scope: "Scope") -> None:
+    async def __call__(self, message: Message, scope: Scope) -> None:
         """Do it once the answer begins."""
         if message["type"] != "http.response.start" or scope["type"] != ScopeType.HTTP:
             return
@@ -56,7 +53,7 @@ def caller_name(caller: Caller | None) -> str | None:
     return f"token {blake2b(caller.caller_id.encode(), digest_size=6).hexdigest()}"
 
 
-def _write(scope: "HTTPScope", route: str, status: int, seconds: float, trace: RequestTrace) -> None:
+def _write(scope: HTTPScope, route: str, status: int, seconds: float, trace: RequestTrace) -> None:
     fields = {
         "route": route,
         "status": status,

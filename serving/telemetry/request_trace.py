@@ -8,16 +8,13 @@ import os
 import re
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import msgspec
 from litestar.datastructures import ResponseHeader
 from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from serving.telemetry.logs import request_fields
-
-if TYPE_CHECKING:
-    from litestar.types import ASGIApp, Receive, Scope, Send
 
 #: For the description of every answer.
 REQUEST_ID_HEADER = ResponseHeader(
@@ -47,7 +44,7 @@ class RequestTrace(msgspec.Struct):
 class Traced(ASGIMiddleware):
     """Begins the trace of each request that has a route."""
 
-    async def handle(self, scope: "Scope", receive: "Receive", send: "Send", next_app: "ASGIApp") -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Pass the request on with its trace."""
         trace = scope["state"][_STATE] = begun(scope["headers"])
         fields = {"request_id": trace.request_id}
@@ -58,12 +55,12 @@ class Traced(ASGIMiddleware):
         await next_app(scope, receive, send)
 
 
-def trace_of(scope: "Scope") -> RequestTrace | None:
+def trace_of(scope: Scope) -> RequestTrace | None:
     """The trace of a request; None if none was begun: no route matched, or it was rejected under overload."""
     return scope["state"].get(_STATE)
 
 
-def note_decision(scope: "Scope", decision_id: str) -> None:
+def note_decision(scope: Scope, decision_id: str) -> None:
     """Set the decision that a request is about."""
     trace = trace_of(scope)
     if trace is not None:

@@ -33,7 +33,9 @@ mybank-A-2,true,2022-10-16 00:00:00
 mybank-A-3,false,2024-03-02 00:00:00
 mybank-A-4,true,2024-02-20 00:04:00
 """
+COUNTED = "select source, count(*) as n from core.int_applications group by 1"
 PAGE = (REPOSITORY / "docs" / "bring-your-own-lender.md").read_text()
+ABSENT = "elsewhere"
 BIN = Path(sys.executable).parent
 
 
@@ -70,13 +72,16 @@ def test_the_page_leads_from_a_file_to_training_rows(
     written_by_dbt = shutil.ignore_patterns("target", "logs", "__pycache__", "*.py")
     shutil.copytree(DBT_PROJECT_DIR, copy / "warehouse", ignore=written_by_dbt)
     files = _files()
-    for name, text in files.items():
+    # a second lender, whose files are not in this home
+    absent = {name.replace("mybank", ABSENT): text.replace("mybank", ABSENT) for name, text in files.items()}
+    for name, text in {**files, **absent}.items():
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_text(text)
     settings_file = copy / "warehouse" / "dbt_project.yml"
     project = yaml.safe_load(settings_file.read_text())
     (settings_block,) = re.findall(r"```yaml\n(vars:.*?)```", PAGE, re.DOTALL)
     _merge(project, yaml.safe_load(settings_block))
+    project["vars"]["lenders"][ABSENT] = project["vars"]["lenders"]["mybank"]
     settings_file.write_text(yaml.safe_dump(project, sort_keys=False))
     monkeypatch.setenv("TZ", "Australia/Adelaide")  # half an hour, and summer time: neither may change an answer
     monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path / "target"))
@@ -90,9 +95,10 @@ def test_the_page_leads_from_a_file_to_training_rows(
     build = ("build", "--target", "prod", "--exclude-resource-type", "unit_test")
     built = _run(BIN / "dbt", "--no-use-colors", *build, at=copy / "warehouse")
 
+    assert _run(BIN / "loanlake", "sql", COUNTED, "--format", "csv", at=copy) == "source,n\nmybank,5\n"
     assert re.findall(r"of \d+ WARN \d+ (\w+)", built) == ["not_null_stg_mybank__loans_closed_on"]
     assert _run(BIN / "loanlake", "sql", OUTCOMES, "--format", "csv", at=copy) == KNOWN_OUTCOMES
-    assert len(files) == 7
+    assert len(files) == 8
     assert len(_questions()) == 3
     for query, answer in _questions():
         assert _run(BIN / "loanlake", "sql", query, "--format", "csv", at=copy) == answer

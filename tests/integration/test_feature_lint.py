@@ -16,7 +16,7 @@ import pytest
 
 from warehouse.features.contract import FeatureContract
 from warehouse.features.lint import check_versions
-from warehouse.features.new_version import create_version
+from warehouse.features.new_version import FEATURES_YAML, create_version, macro_file
 from warehouse.settings import DBT_PROJECT_DIR
 
 Manifest = dict[str, Any]
@@ -97,7 +97,7 @@ def test_a_feature_of_the_next_version_is_a_line_of_sql_and_one_of_yaml(
     """After `loanlake feature new`: what is missing is named, and with the two edits nothing is."""
     copy = tmp_path / "project"
     shutil.copytree(project, copy)
-    created = create_version(copy)
+    version = create_version(copy)
     entry = (
         "      - {name: monthly_income, data_type: double, description: Income a month., config: {meta: {role: "
         "feature, since: 3, range: [0, 1000000000], reason: The income is low}}}\n"
@@ -106,8 +106,8 @@ def test_a_feature_of_the_next_version_is_a_line_of_sql_and_one_of_yaml(
     assert _compile(copy, home).returncode == 0
     empty = check_versions(_manifest(home))
     with (
-        _edited(created.sql, "-%}\n", "-%}\nannual_income / 12 as monthly_income\n"),
-        _edited(created.contract, "\nunit_tests:", f"{entry}\nunit_tests:"),
+        _edited(copy / macro_file(version), "-%}\n", "-%}\nannual_income / 12 as monthly_income\n"),
+        _edited(copy / FEATURES_YAML, "\nunit_tests:", f"{entry}\nunit_tests:"),
     ):
         assert _compile(copy, home).returncode == 0
     manifest = _manifest(home)

@@ -124,14 +124,14 @@ def test_a_backfill_is_one_run_that_replaces_its_months_whole(settings: Settings
     import dagster as dg
 
     from orchestration.defs.warehouse.months import rebuilt_months
-    from orchestration.lib.dbt_project import dbt_resource
+    from orchestration.lib.dbt_project import dbt_of
 
     with connect(settings) as con:
         snapshot = current_snapshot(con)
 
     result = dg.materialize(
         [rebuilt_months],
-        resources={"dbt": dbt_resource()},
+        resources={"dbt": dbt_of()},
         tags={"dagster/asset_partition_range_start": "2024-03", "dagster/asset_partition_range_end": "2024-05"},
     )
 

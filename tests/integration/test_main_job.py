@@ -254,7 +254,7 @@ def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home
 def test_a_refused_candidate_says_why_everywhere_and_is_not_published(home: Home) -> None:
     """A model of one feature loses to the champion."""
     from ml.rollout.promotion import promote
-    from orchestration.lib.feature_contract import feature_contract
+    from orchestration.lib.feature_versions import feature_contract
 
     served = home.served
     features = feature_contract(home.settings).feature_names

@@ -1,8 +1,8 @@
 """Batches: the API accepts them, Dagster scores them, and the API returns the results.
 
-``stored`` opens the SQLite file of requests and their progress, written with ``synchronous=full``: an accepted batch
-survives ``kill -9``. ``states`` holds the state transitions, one transaction each. ``files`` are a batch's rows and
-results, in a directory named by its id. A run in Dagster (``ml.batches.runs``) claims, scores and finishes a batch.
+``states`` holds the SQLite file of requests and their progress, and the state transitions, one transaction each with
+``synchronous=full``: an accepted batch survives ``kill -9``. ``files`` are a batch's rows and results, in a directory
+named by its id. A run in Dagster (``ml.batches.runs``) claims, scores and finishes a batch.
 """
 
 from warehouse.batches.batch import Batch, BatchRequest, State
@@ -16,7 +16,7 @@ __all__ = [
     "BatchStates",
     "SentRow",
     "State",
+    "batch",
     "files",
-    "sent_again",
     "tables",
 ]

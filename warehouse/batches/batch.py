@@ -1,10 +1,13 @@
-"""One batch: the request, and its progress."""
+"""One batch: the request, how a repeated one is recognised, and its progress."""
 
+import hashlib
+import uuid
 from datetime import datetime
 from typing import Literal
 
 import msgspec
 
+_NAMESPACE = uuid.UUID("0a3f5f5e-5a8e-5b5c-8f0b-6a4c7d0c2f11")
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 
@@ -66,3 +69,13 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     def is_due(self, now: datetime) -> bool:
         """Whether it may have a run at ``now`` (naive UTC)."""
         return self.not_before is None or self.not_before <= now
+
+
+def batch_key_id(caller_id: str, idempotency_key: str) -> str:
+    """The stored form of this caller's key. Not the batch's id: once a batch is deleted, its key may be reused."""
+    return str(uuid.uuid5(_NAMESPACE, f"{caller_id}\n{idempotency_key}"))
+
+
+def body_digest(body: bytes, media_type: str) -> str:
+    """Equal for two bodies with the same request."""
+    return hashlib.sha256(media_type.encode() + b"\n" + body).hexdigest()

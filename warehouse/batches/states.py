@@ -1,4 +1,4 @@
-"""State transitions of a batch.
+"""The SQLite file of batches, one row each, and the state transitions of a batch.
 
 ::
 
@@ -14,7 +14,9 @@ Every arrow is one statement that names its start state, so only one of two conc
 to the queue increments the attempt number, so an earlier attempt's run can no longer report.
 """
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,19 +24,93 @@ import msgspec
 
 from warehouse.batches.batch import Batch, BatchRequest, State
 from warehouse.batches.files import BatchFiles
-from warehouse.batches.stored import StoredBatches, of_key, required
-from warehouse.errors import BatchStateError
+from warehouse.errors import BatchStateError, NotFoundError
 from warehouse.files.drafts import remove_abandoned
+from warehouse.settings import Settings
 
-ENDED = ("succeeded", "failed", "cancelled")
+_BUSY_SECONDS = 20.0
+_SCHEMA = """
+create table if not exists batches (
+    batch_id text primary key,
+    caller_id text not null,
+    request text not null,
+    body_sha256 text not null,
+    state text not null,
+    attempt integer not null default 1,
+    is_cancelling integer not null default 0,
+    created_at text not null,
+    queued_at text not null,
+    started_at text,
+    ended_at text,
+    n_rows integer,
+    n_done integer not null default 0,
+    n_scored integer not null default 0,
+    n_refused integer not null default 0,
+    reason text,
+    run_id text,
+    model_name text,
+    model_version integer,
+    feature_version text,
+    lake_snapshot integer,
+    key_id text,
+    n_postponed integer not null default 0,
+    not_before text
+) strict;
+create index if not exists batches_by_state on batches (state, queued_at);
+-- of two batches with one Idempotency-Key, in whatever processes, the second is not accepted
+create unique index if not exists batches_by_key on batches (key_id) where key_id is not null;
+"""
+_COLUMNS = ", ".join(Batch.__struct_fields__)
+_ENDED_BEFORE = "state in ('succeeded', 'failed', 'cancelled') and ended_at < ?"
 _ABANDONED = "the run that scored it ended before it was done; it can be tried again"
 _UNPUBLISHED = "its results are written, and the run that published them ended before it was done"
 #: A postponed batch waits this long; each further time in a row doubles the wait, up to the longest.
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=15), timedelta(minutes=10)
 
 
-class BatchStates(StoredBatches):
-    """The batches of one home, and their state transitions."""
+class BatchStates:
+    """The batches of one home, and their state transitions. Any thread of any process may call."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._path = settings.batch_states
+
+    def find(self, batch_id: str) -> Batch | None:
+        """The batch of this id."""
+        return next(iter(self._select("batch_id = ?", batch_id)), None)
+
+    def find_by_key(self, key_id: str) -> Batch | None:
+        """The batch with this key."""
+        return next(iter(self._select("key_id = ?", key_id)), None)
+
+    def newest(
+        self, n: int, *, caller_id: str | None = None, state: State | None = None, before: str | None = None
+    ) -> list[Batch]:
+        """Batches, newest first, of one caller or all, in one state or any; ``before``: only older than that id."""
+        # ids sort by creation time
+        return self._select(
+            "(?1 is null or caller_id = ?1) and (?2 is null or state = ?2) and (?3 is null or batch_id < ?3) "
+            "order by batch_id desc limit ?4",
+            *(caller_id, state, before, n),
+        )
+
+    def queued(self) -> list[Batch]:
+        """Batches that wait for a run, longest wait first."""
+        return self._select("state = 'queued' order by queued_at, batch_id")
+
+    def running(self) -> list[Batch]:
+        """Batches that a run has claimed."""
+        return self._select("state = 'running' order by queued_at, batch_id")
+
+    def count(self, state: State = "queued", *, caller_id: str | None = None) -> int:
+        """Number of batches in a state, of one caller or all."""
+        if not self._path.exists():
+            return 0
+        with self._connection() as con:
+            ((n_batches,),) = con.execute(
+                "select count(*) from batches where state = ?1 and (?2 is null or caller_id = ?2)", (state, caller_id)
+            ).fetchall()
+        return int(n_batches)
 
     def add(
         self, batch_id: str, request: BatchRequest, *, caller_id: str, body_sha256: str, key_id: str | None = None
@@ -58,7 +134,7 @@ class BatchStates(StoredBatches):
                     key_id,
                 ),
             )
-            return (key_id and of_key(con, key_id)) or required(con, batch_id)
+            return (key_id and _one(con, "key_id", key_id)) or _required(con, batch_id)
 
     def claim(self, batch_id: str, run_id: str) -> Batch | None:
         """Claim a queued batch for a run that holds its lock; None if it is not queued."""
@@ -68,7 +144,7 @@ class BatchStates(StoredBatches):
                 "not_before = null, n_done = 0, n_scored = 0, n_refused = 0 where batch_id = ? and state = 'queued'",
                 (run_id, _now(), batch_id),
             ).rowcount
-            return required(con, batch_id) if changed else None
+            return _required(con, batch_id) if changed else None
 
     def note(self, batch: Batch, **columns: Any) -> bool:
         """Store this attempt's progress (columns of the file); False if the run must stop."""
@@ -78,7 +154,7 @@ class BatchStates(StoredBatches):
                 f"update batches set {names} where batch_id = ? and state = 'running' and attempt = ?",
                 (*columns.values(), batch.batch_id, batch.attempt),
             ).rowcount
-            return bool(changed) and not required(con, batch.batch_id).is_cancelling
+            return bool(changed) and not _required(con, batch.batch_id).is_cancelling
 
     def finish(self, batch: Batch, state: State, *, reason: str | None = None) -> Batch:
         """End the attempt, unless it has already ended."""
@@ -88,7 +164,7 @@ class BatchStates(StoredBatches):
                 "where batch_id = ? and attempt = ? and state in ('queued', 'running')",
                 (state, reason, _now(), batch.batch_id, batch.attempt),
             )
-            return required(con, batch.batch_id)
+            return _required(con, batch.batch_id)
 
     def postpone(self, batch: Batch, reason: str) -> Batch:
         """Return an attempt to the queue for later, unless it has already ended."""
@@ -100,7 +176,7 @@ class BatchStates(StoredBatches):
                 "where batch_id = ? and attempt = ? and state in ('queued', 'running')",
                 (reason, (datetime.fromisoformat(_now()) + wait).isoformat(), batch.batch_id, batch.attempt),
             )
-            return required(con, batch.batch_id)
+            return _required(con, batch.batch_id)
 
     def stop(self, batch: Batch, reason: str, *, advice: str = "") -> Batch:
         """End an attempt that cannot continue: postponed if its results are written, else failed, with ``advice``."""
@@ -115,7 +191,7 @@ class BatchStates(StoredBatches):
         """
         files = BatchFiles(self._settings, batch_id)
         with self._transaction() as con:
-            if files.results.exists() and required(con, batch_id).state in ("queued", "running"):
+            if files.results.exists() and _required(con, batch_id).state in ("queued", "running"):
                 raise BatchStateError(
                     "this batch is scored, and only its results are still to be given out: it cannot be cancelled"
                 )
@@ -124,7 +200,7 @@ class BatchStates(StoredBatches):
                 (_now(), batch_id),
             )
             con.execute("update batches set is_cancelling = 1 where batch_id = ? and state = 'running'", (batch_id,))
-            found = required(con, batch_id)
+            found = _required(con, batch_id)
         if found.state in ("succeeded", "failed"):
             raise BatchStateError(
                 f"only a batch that is queued or running can be cancelled: this one {_is(found.state)}"
@@ -141,7 +217,7 @@ class BatchStates(StoredBatches):
                 "where batch_id = ? and state in ('failed', 'cancelled')",
                 (_now(), batch_id),
             ).rowcount
-            found = required(con, batch_id)
+            found = _required(con, batch_id)
         if not changed:
             raise BatchStateError(
                 f"only a batch that failed or was cancelled can be tried again: this one {_is(found.state)}"
@@ -166,33 +242,66 @@ class BatchStates(StoredBatches):
 
     def remove_ended_before(self, moment: datetime) -> int:
         """Delete batches that ended before ``moment`` (naive UTC), with their files; returns their number."""
-        if not self._path.exists():
-            return 0
-        with self._connection() as con:
-            found = con.execute(
-                f"select batch_id from batches where state in ({_marks(ENDED)}) and ended_at < ?",
-                (*ENDED, moment.isoformat()),
-            ).fetchall()
-        return sum(self._remove_ended(batch_id, moment) for (batch_id,) in found)
+        n_removed = 0
+        for batch in self._select(_ENDED_BEFORE, moment.isoformat()):
+            with self._transaction() as con:  # unless the caller has retried it
+                is_gone = con.execute(
+                    f"delete from batches where {_ENDED_BEFORE} and batch_id = ?", (moment.isoformat(), batch.batch_id)
+                ).rowcount
+            if is_gone:  # :func:`remove_unknown` deletes the files of a killed process
+                BatchFiles(self._settings, batch.batch_id).remove()
+            n_removed += is_gone
+        return n_removed
 
-    def _remove_ended(self, batch_id: str, moment: datetime) -> bool:
-        """Delete unless the caller has retried it; :func:`remove_unknown` deletes the files of a killed process."""
-        with self._transaction() as con:
-            is_gone = con.execute(
-                f"delete from batches where batch_id = ? and state in ({_marks(ENDED)}) and ended_at < ?",
-                (batch_id, *ENDED, moment.isoformat()),
-            ).rowcount
-        if is_gone:
-            BatchFiles(self._settings, batch_id).remove()
-        return bool(is_gone)
+    def _select(self, where: str, *parameters: object) -> list[Batch]:
+        if not self._path.exists():
+            return []
+        with self._connection() as con:
+            return [_batch(row) for row in con.execute(f"select {_COLUMNS} from batches where {where}", parameters)]
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)) as con:
+            con.execute("pragma journal_mode = wal")
+            con.execute("pragma synchronous = full")
+            if not con.execute("select 1 from sqlite_master where name = 'batches'").fetchone():
+                con.executescript(f"begin immediate; {_SCHEMA} commit;")
+                self._path.chmod(0o600)
+            yield con
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._connection() as con:
+            con.execute("begin immediate")
+            try:
+                yield con
+                con.execute("commit")
+            except BaseException:
+                con.execute("rollback")
+                raise
+
+
+def _one(con: sqlite3.Connection, column: str, value: str) -> Batch | None:
+    row = con.execute(f"select {_COLUMNS} from batches where {column} = ?", (value,)).fetchone()
+    return _batch(row) if row else None
+
+
+def _required(con: sqlite3.Connection, batch_id: str) -> Batch:
+    found = _one(con, "batch_id", batch_id)
+    if found is None:
+        raise NotFoundError(f"no batch {batch_id!r}")
+    return found
+
+
+def _batch(row: tuple[Any, ...]) -> Batch:
+    values = dict(zip(Batch.__struct_fields__, row, strict=True))
+    values["request"] = msgspec.json.decode(values["request"])
+    return msgspec.convert(values, Batch, strict=False)
 
 
 def _is(state: State) -> str:
     return f"has {state}" if state in ("succeeded", "failed") else f"is {state}"
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" for _ in values)
 
 
 def _now() -> str:

@@ -1,9 +1,10 @@
-"""The generated pages ``docs/settings.md`` and ``docs/commands.md``; ``make docs`` writes them."""
+"""The generated pages of ``docs/``: settings, commands, and the lender file; ``make docs`` writes them."""
 
 from collections.abc import Iterator
 
 import click
 
+from warehouse.cli.lender_page import lender_page
 from warehouse.cli.main import loanlake
 from warehouse.settings import REPOSITORY
 from warehouse.settings.registry import groups
@@ -43,7 +44,7 @@ def commands_page() -> str:
     return "\n".join([*lines, ""])
 
 
-PAGES = {"settings.md": settings_page, "commands.md": commands_page}
+PAGES = {"settings.md": settings_page, "commands.md": commands_page, "lender-file.md": lender_page}
 
 
 def _row(variable: Variable) -> str:

@@ -26,6 +26,7 @@ known_outcomes as (
         applications.region,
         outcomes.is_default
     from days
+    inner join {{ ref('int_lenders') }} as lenders on lenders.source = days.source
     inner join {{ ref('int_applications') }} as applications on applications.source = days.source
     inner join {{ ref('int_outcomes') }} as outcomes on outcomes.application_id = applications.application_id
     where
@@ -33,7 +34,7 @@ known_outcomes as (
         -- one dated before its own decision counts nowhere
         and outcomes.known_at >= applications.decided_at
         and outcomes.outcome_at >= date_trunc('month', applications.decided_at)
-        and outcomes.known_at >= {{ months_later('days.as_of', -var('cohort_months')) }}
+        and outcomes.known_at >= {{ months_later('days.as_of', '-lenders.cohort_months') }}
 ),
 
 recounted as (

@@ -7,7 +7,9 @@ version's table; :func:`prune` deletes ingested entries.
 
 from warehouse.decision_log.entries import (
     Decision,
+    FoundDecision,
     HistoryWord,
+    Place,
     ReportedOutcome,
     RoleWord,
     RouteWord,
@@ -30,7 +32,7 @@ from warehouse.decision_log.outbox import (
     newest_in_outbox,
 )
 from warehouse.decision_log.pruning import Pruned, prune
-from warehouse.decision_log.search import DecisionQuery, FoundDecision, Place, newest_in_lake, search_decisions
+from warehouse.decision_log.search import DecisionQuery, newest_in_lake, search_decisions
 
 __all__ = [
     "Backlog",
@@ -54,6 +56,7 @@ __all__ = [
     "create",
     "entries",
     "erase_entries",
+    "erasing",
     "features",
     "find_by_key",
     "find_decision",

@@ -23,38 +23,52 @@ RouteWord = Literal["online", "inline_batch", "file_batch", "table_batch", "back
 RoleWord = Literal["champion", "challenger", "fallback", "shadow"]
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """One decision, column for column ``serving.predictions``; times are naive UTC.
+#: A decision's position in a list: its time and its id.
+Place = tuple[datetime, str]
 
-    ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.bundle.logged_values``); the lake keeps features in
-    typed tables. ``history``: None if features came from the lake. ``caller_id`` stays the same when a key is rotated;
-    ``caller_name``: the key's name or the token's subject. Both are None for ``backfill``.
-    """
+
+class FoundDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """Summary of a decision, as in the lake; times are naive UTC."""
 
     decision_id: str
     decided_at: datetime
     source: str
     application_id: str
     borrower_id: str | None
-    inputs: str
-    features: str
-    raw_score: float
     probability: float
     band: str
     decision: str
-    reasons: str
     model_name: str
     model_version: int
     feature_version: str
     route: RouteWord
     status: StatusWord
-    latency_ms: float | None = None
-    features_as_of: datetime | None = None
-    lake_snapshot: int | None = None
     role: RoleWord = "champion"
     history: HistoryWord | None = None
     caller_id: str | None = None
     caller_name: str | None = None
+
+    @property
+    def place(self) -> Place:
+        """Its position in a list."""
+        return self.decided_at, self.decision_id
+
+
+class Decision(FoundDecision, frozen=True, kw_only=True):
+    """One decision, column for column ``serving.predictions``.
+
+    ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.bundle.logged_values``); the lake keeps features in
+    typed tables. ``history``: None if features came from the lake. ``caller_id`` stays the same when a key is rotated;
+    ``caller_name``: the key's name or the token's subject. Both are None for ``backfill``.
+    """
+
+    inputs: str
+    features: str
+    raw_score: float
+    reasons: str
+    latency_ms: float | None = None
+    features_as_of: datetime | None = None
+    lake_snapshot: int | None = None
 
 
 class ShadowDecision(Decision, frozen=True, kw_only=True):
@@ -115,7 +129,7 @@ class Entries:
         """The struct's fields with the lake's types."""
         import pyarrow as pa
 
-        from warehouse.lake.rows import arrow_schema
+        from warehouse.lake.tables import arrow_schema
 
         schema = arrow_schema(self.lake_table).append(pa.field("features", pa.string()))
         return pa.schema([schema.field(name) for name in self.struct.__struct_fields__])

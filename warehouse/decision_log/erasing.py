@@ -1,8 +1,7 @@
 """Delete or pseudonymise a person's entries in the outbox, so that no byte of the file names them."""
 
 import json
-import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 
 import msgspec
@@ -34,8 +33,14 @@ def erase_entries(
         for entries, entry_id, entry in found:
             if rename is None:
                 connection.execute(f"delete from {entries.table} where id = ?", (entry_id,))
-            else:
-                _rename(connection, entries, entry_id, entry, rename)
+                continue
+            if entries is DECISIONS:  # a key may contain the application's id, or be guessed from it
+                connection.execute("update decisions set key_id = null where id = ?", (entry_id,))
+            renamed = _renamed(entry, rename)
+            connection.execute(
+                f"update {entries.table} set id = ?, payload = ? where id = ?",
+                (getattr(renamed, entries.key), msgspec.msgpack.encode(renamed), entry_id),
+            )
         connection.execute("commit")
         # deleted rows remain in free pages and the journal until both are rewritten
         connection.execute("vacuum")
@@ -44,25 +49,17 @@ def erase_entries(
             raise LakeError(f"{settings.outbox} is being read, so its journal could not be emptied: run this again")
 
 
-def _rename(
-    connection: sqlite3.Connection,
-    entries: Entries,
-    entry_id: str,
-    entry: msgspec.Struct,
-    rename: Callable[[str], str],
-) -> None:
+def renamed_texts(names: Iterable[str], rename: Callable[[str], str]) -> list[tuple[str, str]]:
+    """Each id and its replacement, as texts of JSON."""
+    return [(json.dumps(name, ensure_ascii=False), json.dumps(rename(name), ensure_ascii=False)) for name in names]
+
+
+def _renamed(entry: msgspec.Struct, rename: Callable[[str], str]) -> msgspec.Struct:
     ids = {name: value for name in _NAMING if (value := getattr(entry, name, None)) is not None}
     renamed = {name: rename(value) for name, value in ids.items()}
     inputs = getattr(entry, "inputs", None)
     if inputs is not None:  # JSON that contains the ids
-        for name, value in ids.items():
-            before, after = (json.dumps(text, ensure_ascii=False) for text in (value, renamed[name]))
+        for before, after in renamed_texts(ids.values(), rename):
             inputs = inputs.replace(before, after)
         renamed["inputs"] = inputs
-    entry = msgspec.structs.replace(entry, **renamed)
-    if entries is DECISIONS:  # a key may contain the application's id, or be guessed from it
-        connection.execute("update decisions set key_id = null where id = ?", (entry_id,))
-    connection.execute(
-        f"update {entries.table} set id = ?, payload = ? where id = ?",
-        (getattr(entry, entries.key), msgspec.msgpack.encode(entry), entry_id),
-    )
+    return msgspec.structs.replace(entry, **renamed)

@@ -121,7 +121,7 @@ def keep_features(con: "duckdb.DuckDBPyConnection", settings: Settings, decision
 
 def read_features(con: "duckdb.DuckDBPyConnection", version: str, decision_id: str) -> str:
     """The features of one decision, as JSON text by name."""
-    result = con.execute(f"select * from {features_table(version)} where decision_id = ?", [decision_id])
+    result = con.execute(f"select * from {decided_features(con, version, {})} where decision_id = ?", [decision_id])
     row = result.fetchone()
     if row is None:
         raise LakeError(f"{features_table(version)} lacks decision {decision_id}: restore the lake from a backup")

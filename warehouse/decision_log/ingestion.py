@@ -54,7 +54,7 @@ def ingest_into_lake(settings: Settings, *, batch_rows: int = 50_000) -> Ingeste
     if connection is None:
         return Ingested(0, 0)
     with closing(connection):
-        if not any(n_pending(connection, entries) for entries in KINDS):
+        if not n_pending(connection):
             return Ingested(0, 0)
         from warehouse.lake.connection import writer
 
@@ -65,13 +65,17 @@ def ingest_into_lake(settings: Settings, *, batch_rows: int = 50_000) -> Ingeste
 
 def find_decision(settings: Settings, decision_id: str) -> Decision:
     """The decision, shadow or not, in the outbox or the lake; raises NotFoundError, or LakeError on a failed query."""
-    connection = connect(settings)
+    connection, found = connect(settings), None
     if connection is not None:
         with closing(connection):
             found = find_in_outbox(connection, decision_id) or find_shadow_in_outbox(connection, decision_id)
-        if found is not None:
-            return found
-    return _find_in_lake(settings, decision_id)
+    found = found or _find_in_lake(settings, decision_id)
+    if found is None:
+        raise NotFoundError(
+            f"no decision {decision_id!r} in the outbox ({settings.outbox}) or in {DECISIONS.lake_table}; "
+            "check the id, and LOANLAKE_HOME"
+        )
+    return found
 
 
 def _ingest(
@@ -136,41 +140,37 @@ def _move_watermark(connection: sqlite3.Connection, entries: Entries, sequence: 
 
 
 @contextmanager
-def readable() -> Iterator[None]:
-    """Raise LakeError for a failed query, without DuckDB's message: it may show the lake's place and credentials."""
-    import duckdb
+def lake_read(settings: Settings) -> Iterator["duckdb.DuckDBPyConnection | None"]:
+    """The lake, or None if there is none; a query finds nothing before any program has written to it.
 
-    try:
-        yield
-    except duckdb.Error as error:
-        raise LakeError(f"a query of {DECISIONS.lake_table} ended with {type(error).__name__}") from error
-
-
-def _find_in_lake(settings: Settings, decision_id: str) -> Decision:
+    Raises LakeError for a failed query, without DuckDB's message: it may show the lake's place and credentials.
+    """
     import duckdb
 
     from warehouse.lake.connection import connect as connect_to_lake
     from warehouse.lake.connection import lake_exists
 
     if not lake_exists(settings):
-        raise _not_found(settings, decision_id)
-    with closing(connect_to_lake(settings)) as con, readable():
+        yield None
+        return
+    with closing(connect_to_lake(settings)) as con:
+        try:
+            yield con
+        except duckdb.CatalogException:
+            return
+        except duckdb.Error as error:
+            raise LakeError(f"a query of {DECISIONS.lake_table} ended with {type(error).__name__}") from error
+
+
+def _find_in_lake(settings: Settings, decision_id: str) -> Decision | None:
+    with lake_read(settings) as con:
+        if con is None:
+            return None
         for kind, struct in ((DECISIONS, Decision), (SHADOWS, ShadowDecision)):
-            try:
-                row = con.execute(
-                    f"select {', '.join(kind.columns)} from {kind.lake_table} where decision_id = ?", [decision_id]
-                ).fetchone()
-            except duckdb.CatalogException:  # no program has written to this lake yet
-                continue
+            query = f"select {', '.join(kind.columns)} from {kind.lake_table} where decision_id = ?"
+            row = con.execute(query, [decision_id]).fetchone()
             if row is not None:
                 found = dict(zip(kind.columns, row, strict=True))
                 found["features"] = read_features(con, found["feature_version"], decision_id)
                 return msgspec.convert(found, struct)
-    raise _not_found(settings, decision_id)
-
-
-def _not_found(settings: Settings, decision_id: str) -> NotFoundError:
-    return NotFoundError(
-        f"no decision {decision_id!r} in the outbox ({settings.outbox}) or in {DECISIONS.lake_table}; "
-        "check the id, and LOANLAKE_HOME"
-    )
+    return None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from warehouse.decision_log.entries import KINDS, Decision, Entries, ReportedOutcome, ScoringFailure, ShadowDecision
+from warehouse.decision_log.entries import DECISIONS, KINDS, Decision, ReportedOutcome, ScoringFailure, ShadowDecision
 from warehouse.errors import OutboxError
 from warehouse.settings import Settings
 
@@ -19,40 +19,32 @@ _ROWS_A_STATEMENT = 1_000
 #: SQLite keeps the journal file at its largest size unless limited; normally it is 4 MB.
 _JOURNAL_BYTES = 16_777_216
 
-_SCHEMA = """
-create table if not exists decisions (
-    sequence integer primary key autoincrement,
-    id text not null unique,
-    appended_at real not null,
-    payload blob not null,
-    key_id text
-);
--- of two decisions on one Idempotency-Key, in whatever processes, the second is not kept
-create unique index if not exists decisions_by_key on decisions (key_id) where key_id is not null;
-create table if not exists shadows (
-    sequence integer primary key autoincrement,
-    id text not null unique,
-    appended_at real not null,
-    payload blob not null
-);
-create table if not exists outcomes (
-    sequence integer primary key autoincrement,
-    id text not null unique,
-    appended_at real not null,
-    payload blob not null
-);
-create table if not exists failures (
-    sequence integer primary key autoincrement,
-    id text not null unique,
-    appended_at real not null,
-    payload blob not null
-);
+_WATERMARKS = """
 create table if not exists watermarks (
     entries text primary key,
     ingested_up_to integer not null
 ) without rowid;
-insert or ignore into watermarks values ('decisions', 0), ('shadows', 0), ('outcomes', 0), ('failures', 0);
 """
+_ENTRIES = """
+create table if not exists {table} (
+    sequence integer primary key autoincrement,
+    id text not null unique,
+    appended_at real not null,
+    payload blob not null{more}
+);
+insert or ignore into watermarks values ('{table}', 0);
+"""
+_KEYS = """
+-- of two decisions on one Idempotency-Key, in whatever processes, the second is not kept
+create unique index if not exists decisions_by_key on decisions (key_id) where key_id is not null;
+"""
+_SCHEMA = "".join(
+    (
+        _WATERMARKS,
+        *(_ENTRIES.format(table=kind.table, more=", key_id text" if kind is DECISIONS else "") for kind in KINDS),
+        _KEYS,
+    )
+)
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECISION_DECODER = msgspec.msgpack.Decoder(Decision)
@@ -174,16 +166,15 @@ class Backlog(msgspec.Struct, frozen=True):
 
 def backlog(connection: sqlite3.Connection) -> dict[str, Backlog]:
     """Kind of entry → its backlog, in microseconds: sequence numbers, erased and repeated entries included."""
-    return {entries.table: _backlog(connection, entries.table) for entries in KINDS}
-
-
-def _backlog(connection: sqlite3.Connection, table: str) -> Backlog:
-    row = connection.execute(
-        f"select (select max(sequence) from {table}) - ingested_up_to, appended_at from watermarks "
-        f"join {table} on sequence > ingested_up_to where entries = ? order by sequence limit 1",
-        (table,),
-    ).fetchone()
-    return Backlog(*row) if row else Backlog(0, None)
+    found = {}
+    for table in (entries.table for entries in KINDS):
+        row = connection.execute(
+            f"select (select max(sequence) from {table}) - ingested_up_to, appended_at from watermarks "
+            f"join {table} on sequence > ingested_up_to where entries = ? order by sequence limit 1",
+            (table,),
+        ).fetchone()
+        found[table] = Backlog(*row) if row else Backlog(0, None)
+    return found
 
 
 def count_pending(settings: Settings) -> int:
@@ -192,17 +183,20 @@ def count_pending(settings: Settings) -> int:
     if connection is None:
         return 0
     with closing(connection):
-        return sum(n_pending(connection, entries) for entries in KINDS)
+        return n_pending(connection)
 
 
-def n_pending(connection: sqlite3.Connection, entries: Entries) -> int:
-    """Number of entries of a kind beyond the watermark."""
-    row = connection.execute(
-        f"select count(*) from {entries.table} "
-        "where sequence > (select ingested_up_to from watermarks where entries = ?)",
-        (entries.table,),
-    ).fetchone()
-    return int(row[0])
+def n_pending(connection: sqlite3.Connection) -> int:
+    """As :func:`count_pending`."""
+    counts = [
+        connection.execute(
+            f"select count(*) from {entries.table} "
+            "where sequence > (select ingested_up_to from watermarks where entries = ?)",
+            (entries.table,),
+        ).fetchone()
+        for entries in KINDS
+    ]
+    return sum(n for (n,) in counts)
 
 
 def _require_whole(path: Path) -> None:

@@ -3,48 +3,18 @@
 import heapq
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from warehouse.decision_log.entries import DECISIONS, HistoryWord, RoleWord, RouteWord, StatusWord
-from warehouse.decision_log.ingestion import readable
+from warehouse.decision_log.entries import DECISIONS, FoundDecision, Place
+from warehouse.decision_log.ingestion import lake_read
 from warehouse.decision_log.outbox import connect
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
     import sqlite3
-
-#: A decision's position in a list: its time and its id.
-Place = tuple[datetime, str]
-
-
-class FoundDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """Summary of a decision, as in the lake; times are naive UTC."""
-
-    decision_id: str
-    decided_at: datetime
-    source: str
-    application_id: str
-    borrower_id: str | None
-    probability: float
-    band: str
-    decision: str
-    model_name: str
-    model_version: int
-    feature_version: str
-    route: RouteWord
-    role: RoleWord
-    status: StatusWord
-    history: HistoryWord | None = None
-    caller_id: str | None = None
-    caller_name: str | None = None
-
-    @property
-    def place(self) -> Place:
-        """Its position in a list."""
-        return self.decided_at, self.decision_id
 
 
 class DecisionQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +33,7 @@ class DecisionQuery(msgspec.Struct, frozen=True, kw_only=True):
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
+_PLACE = attrgetter("place")
 _DECODER = msgspec.msgpack.Decoder(FoundDecision)
 
 
@@ -70,11 +41,7 @@ def search_decisions(settings: Settings, query: DecisionQuery) -> list[FoundDeci
     """The selected decisions, newest first, each once; raises sqlite3.Error, OutboxError or LakeError."""
     pending = _in_outbox(settings, query)
     found = {decision.decision_id: decision for decision in (*_in_lake(settings, query), *pending)}
-    return heapq.nlargest(query.n_rows, found.values(), key=_place)
-
-
-def _place(found: FoundDecision) -> Place:
-    return found.place
+    return heapq.nlargest(query.n_rows, found.values(), key=_PLACE)
 
 
 def _in_outbox(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:
@@ -82,7 +49,7 @@ def _in_outbox(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:
     if connection is None:
         return []
     with closing(connection):
-        return heapq.nlargest(query.n_rows, _matching(connection, query), key=_place)
+        return heapq.nlargest(query.n_rows, _matching(connection, query), key=_PLACE)
 
 
 def _matching(connection: "sqlite3.Connection", query: DecisionQuery) -> Iterator[FoundDecision]:
@@ -117,22 +84,13 @@ def _in_lake(settings: Settings, query: DecisionQuery) -> list[FoundDecision]:
 def _select_from_lake(
     settings: Settings, conditions: Sequence[str], parameters: Sequence[Any], n_rows: int
 ) -> list[FoundDecision]:
-    import duckdb
-
-    from warehouse.lake.connection import connect as connect_to_lake
-    from warehouse.lake.connection import lake_exists
-
-    if not lake_exists(settings):
-        return []
-    columns = FoundDecision.__struct_fields__
+    columns, rows = FoundDecision.__struct_fields__, []
     where = f"where {' and '.join(conditions)} " if conditions else ""
-    with closing(connect_to_lake(settings)) as con, readable():
-        try:
+    with lake_read(settings) as con:
+        if con is not None:
             rows = con.execute(
                 f"select {', '.join(columns)} from {DECISIONS.lake_table} {where}"
                 "order by decided_at desc, decision_id desc limit ?",
                 [*parameters, n_rows],
             ).fetchall()
-        except duckdb.CatalogException:  # no program has written to this lake yet
-            return []
     return [msgspec.convert(dict(zip(columns, row, strict=True)), FoundDecision) for row in rows]

@@ -2,7 +2,6 @@
 
 __all__ = [
     "checks",
-    "compiled",
     "contract",
     "expressions",
     "new_version",

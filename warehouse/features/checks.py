@@ -94,7 +94,7 @@ def check_features(
         n_rows += len(frame)
         _check_chunk(schema, frame, found)
     _check_unique(con, rows, found)
-    return CheckResult(table, contract.version, snapshot, n_rows, tuple(found.violations.values()))
+    return CheckResult(table, contract.version, snapshot, n_rows, tuple(found.values()))
 
 
 def record_violations(con: "duckdb.DuckDBPyConnection", result: CheckResult) -> None:
@@ -119,12 +119,9 @@ def record_violations(con: "duckdb.DuckDBPyConnection", result: CheckResult) -> 
         )
 
 
-class _Found:
-    def __init__(self) -> None:
-        self.violations: dict[tuple[str, str], Violation] = {}
-
+class _Found(dict[tuple[str, str], Violation]):
     def add(self, column: str, rule: str, n_failed: int, examples: list[str | None]) -> None:
-        violation = self.violations.setdefault((column, rule), Violation(column, rule))
+        violation = self.setdefault((column, rule), Violation(column, rule))
         violation.n_failed += n_failed
         violation.examples.extend(examples[: MOST_EXAMPLES - len(violation.examples)])
 
@@ -153,19 +150,14 @@ def _same_columns(con: "duckdb.DuckDBPyConnection", contract: FeatureContract, t
 
 def _chunks(con: "duckdb.DuckDBPyConnection", contract: FeatureContract, rows: str) -> Iterator["pd.DataFrame"]:
     import pandas as pd
-    import pyarrow as pa
 
-    types = {
-        pa.float64(): pd.Float64Dtype(),
-        pa.float32(): pd.Float32Dtype(),
-        pa.int64(): pd.Int64Dtype(),
-        pa.int32(): pd.Int32Dtype(),
-        pa.int16(): pd.Int16Dtype(),
-        pa.bool_(): pd.BooleanDtype(),
-        pa.string(): pd.StringDtype(),
-    }
     columns = ", ".join([*KEYS, *contract.feature_names])
-    for batch in con.execute(f"select {columns} from {rows}").to_arrow_reader(_CHUNK_ROWS):
+    reader = con.execute(f"select {columns} from {rows}").to_arrow_reader(_CHUNK_ROWS)
+    types = {
+        reader.schema.field(feature.name).type: pd.api.types.pandas_dtype(_PANDAS_TYPES[feature.data_type])
+        for feature in contract.features
+    }
+    for batch in reader:
         yield batch.to_pandas(types_mapper=types.get)
 
 

@@ -5,16 +5,20 @@ features. A version's contract has only the inputs that its SQL reads: an input 
 other lists of features (Pandera schema, model columns, request schema, reason texts and others) are derived from it.
 """
 
+import difflib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
+
+import msgspec
 
 from warehouse.errors import ContractError, ExpressionError
-from warehouse.features.expressions import columns_made_of, columns_read, inputs_of_columns
+from warehouse.features.expressions import CompiledSelect, SqlType, column_type, compile_select, inputs_of_columns
+from warehouse.lenders.lender import Lender
 
 Origin = Literal["key", "context", "request", "history", "cohort"]
 Kind = Literal["numeric", "boolean", "categorical"]
@@ -23,6 +27,7 @@ Monotone = Literal["increasing", "decreasing", "none"]
 INPUTS_MODEL = "ftr_application_inputs"
 FEATURES_MODEL = "ftr_application"
 TRAINING_MODEL = "trn_default"
+_ALWAYS_KNOWN = ("key", "context")
 _NUMERIC_TYPES = {"double", "float", "integer", "bigint", "smallint"}
 _KINDS: dict[str, Kind] = {**dict.fromkeys(_NUMERIC_TYPES, "numeric"), "boolean": "boolean", "varchar": "categorical"}
 
@@ -96,13 +101,19 @@ class FeatureContract:
 
         inputs = [_input(column, INPUTS_MODEL) for column in inputs_node["columns"].values()]
         _check_segments(inputs)
-        kept = _inputs_read(inputs, sql)
-        found = inputs_of_columns(sql, [column.name for column in inputs])
+        try:
+            found = inputs_of_columns(sql, [column.name for column in inputs])
+        except ExpressionError as error:
+            raise ContractError(f"{FEATURES_MODEL}: {error}") from None
         made_of = {name.lower(): names for name, names in found.items()}
-        labels = {column.name: _label(column) for column in inputs if not (column.required or _is_always_known(column))}
+        labels = {
+            column.name: column.label or column.name.replace("_", " ")
+            for column in inputs
+            if not column.required and column.origin not in _ALWAYS_KNOWN
+        }
         contract = cls(
             version=f"v{features_node['version']}",
-            inputs=kept,
+            inputs=_inputs_kept(inputs, {name for names in found.values() for name in names}),
             features=tuple(
                 _feature(
                     column,
@@ -118,15 +129,52 @@ class FeatureContract:
             raise ContractError(f"{FEATURES_MODEL} {contract.version} declares no column with role: feature")
         return contract
 
+    def of_lender(self, lender: Lender) -> Self:
+        """The contract with the lender's own reason texts and limits, without what it cannot require.
+
+        Raises ContractError for unknown names.
+        """
+        _check_names(lender, "reasons", lender.reasons, self.feature_names, f"features {self.version}")
+        required = [column.name for column in self.inputs_of("request") if column.required]
+        _check_names(lender, "request.optional", lender.request.optional, required, "required fields of a request")
+        numbers = [column.name for column in self.inputs_of("request") if column.range]
+        _check_names(lender, "limits", lender.limits, numbers, "numbers of a request")
+        return replace(
+            self,
+            inputs=tuple(
+                replace(
+                    column,
+                    range=lender.limits.get(column.name, column.range),
+                    required=column.required and column.name not in lender.request.optional,
+                )
+                for column in self.inputs
+            ),
+            features=tuple(
+                replace(
+                    feature,
+                    range=lender.limits.get(feature.name, feature.range),
+                    reason=lender.reasons.get(feature.name, feature.reason),
+                )
+                for feature in self.features
+            ),
+        )
+
+    def admitting(self, lenders: Iterable[Lender]) -> Self:
+        """The contract with ranges that hold the limits of all the lenders, for tables that have their rows."""
+        widest = {feature.name: feature.range for feature in self.features if feature.range}
+        for lender in lenders:
+            for name, (low, high) in lender.limits.items():
+                if (known := widest.get(name)) is not None:
+                    widest[name] = min(low, known[0]), max(high, known[1])
+        return replace(
+            self,
+            features=tuple(replace(feature, range=widest.get(feature.name)) for feature in self.features),
+        )
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "FeatureContract":
         """The inverse of :meth:`to_dict`."""
-        return cls(
-            version=data["version"],
-            inputs=tuple(InputColumn(**_tuples(column)) for column in data["inputs"]),
-            features=tuple(FeatureColumn(**_tuples(column)) for column in data["features"]),
-            sql=data["sql"],
-        )
+        return msgspec.convert(data, cls)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, for ``contract.json`` in a model bundle."""
@@ -162,14 +210,27 @@ class FeatureContract:
 
     def features_made_of(self, *origins: Origin) -> frozenset[str]:
         """Names of features that use inputs of these origins, directly or through another feature."""
-        inputs = [column.name for column in self.inputs_of(*origins)]
-        return columns_made_of(self.sql, inputs) & set(self.feature_names) if inputs else frozenset()
+        made_of = inputs_of_columns(self.sql, [column.name for column in self.inputs_of(*origins)])
+        return frozenset(name for name in self.feature_names if made_of.get(name))
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the whole contract: columns, metadata and SQL."""
         text = json.dumps(self.to_dict(), sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def compile_contract(contract: FeatureContract) -> CompiledSelect:
+    """The features, in table order, as a function of one row of inputs; raises ExpressionError and ContractError."""
+    types = {column.name: column.data_type for column in contract.inputs}
+    compiled = compile_select(contract.sql, types=types, columns=contract.feature_names)
+    for feature, found in zip(contract.features, compiled.types, strict=True):
+        if column_type(feature.data_type) is not SqlType(found):
+            raise ContractError(
+                f"feature {feature.name} is declared {feature.data_type}, but its SQL computes {found.lower()}; "
+                f"write cast(… as {feature.data_type})"
+            )
+    return compiled
 
 
 def contract_versions(manifest: Path | Mapping[str, Any]) -> tuple[str, ...]:
@@ -187,15 +248,21 @@ def _read(path: Path) -> Mapping[str, Any]:
     return manifest
 
 
-def _inputs_read(declared: Sequence[InputColumn], sql: str) -> tuple[InputColumn, ...]:
+def _inputs_kept(declared: Sequence[InputColumn], read: Collection[str]) -> tuple[InputColumn, ...]:
     """Keys, context, the columns that the select reads, and the segments of its cohort inputs."""
-    try:
-        read = columns_read(sql)
-    except ExpressionError as error:
-        raise ContractError(f"{FEATURES_MODEL}: {error}") from None
-    kept = [column for column in declared if column.origin in ("key", "context") or column.name.lower() in read]
+    kept = [column for column in declared if column.origin in _ALWAYS_KNOWN or column.name in read]
     segments = {column.segment for column in kept if column.origin == "cohort"}
     return tuple(column for column in declared if column in kept or column.name in segments)
+
+
+def _check_names(lender: Lender, key: str, found: Iterable[str], known: Sequence[str], what: str) -> None:
+    for name in found:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f", did you mean {near[0]}?" if near else ";"
+            raise ContractError(
+                f"{lender.path}: {key} must name {what}: found {name}{meant} known are {', '.join(known)}"
+            )
 
 
 def _check_segments(inputs: Sequence[InputColumn]) -> None:
@@ -240,8 +307,8 @@ def _input(column: Mapping[str, Any], model: str) -> InputColumn:
         raise ContractError(f"{where}: a cohort input must name its segment (a request column, or all)")
     return InputColumn(
         name=column["name"],
-        data_type=_data_type(column, where),
-        description=_description(column, where),
+        data_type=_required(column, "data_type", where).lower(),
+        description=_required(column, "description", where),
         origin=origin,
         required=bool(meta.get("required", False)),
         range=_range(meta, where),
@@ -262,17 +329,9 @@ def missing_text(labels: Sequence[str]) -> str:
     return f"Information is missing: {', or '.join(named)}" if named else "Information is missing"
 
 
-def _label(column: InputColumn) -> str:
-    return column.label or column.name.replace("_", " ")
-
-
-def _is_always_known(column: InputColumn) -> bool:
-    return column.origin in ("key", "context")
-
-
 def _feature(column: Mapping[str, Any], model: str, labels: Sequence[str]) -> FeatureColumn:
     meta, where = _meta(column), f"{model}.{column['name']}"
-    data_type = _data_type(column, where)
+    data_type = _required(column, "data_type", where).lower()
     if data_type not in _KINDS:
         raise ContractError(f"{where}: a feature must be of type {', '.join(_KINDS)}: found {data_type}")
     kind = _KINDS[data_type]
@@ -287,7 +346,7 @@ def _feature(column: Mapping[str, Any], model: str, labels: Sequence[str]) -> Fe
     return FeatureColumn(
         name=column["name"],
         data_type=data_type,
-        description=_description(column, where),
+        description=_required(column, "description", where),
         kind=kind,
         range=_range(meta, where),
         values=tuple(meta["values"]) if meta.get("values") else None,
@@ -303,16 +362,10 @@ def _one_of(value: Any, allowed: tuple[Any, ...], name: str, where: str) -> Any:
     return value
 
 
-def _data_type(column: Mapping[str, Any], where: str) -> str:
-    if not column.get("data_type"):
-        raise ContractError(f"{where}: data_type is required")
-    return str(column["data_type"]).lower()
-
-
-def _description(column: Mapping[str, Any], where: str) -> str:
-    if not column.get("description"):
-        raise ContractError(f"{where}: description is required")
-    return str(column["description"]).strip()
+def _required(column: Mapping[str, Any], key: str, where: str) -> str:
+    if not column.get(key):
+        raise ContractError(f"{where}: {key} is required")
+    return str(column[key]).strip()
 
 
 def _range(meta: Mapping[str, Any], where: str) -> tuple[float, float] | None:
@@ -324,7 +377,3 @@ def _range(meta: Mapping[str, Any], where: str) -> tuple[float, float] | None:
     if len(bounds) != 2 or not bounds[0] < bounds[1]:
         raise ContractError(f"{where}: range must be [low, high] with low below high: found {bounds!r}")
     return float(bounds[0]), float(bounds[1])
-
-
-def _tuples(column: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in column.items()}

@@ -2,23 +2,24 @@
 
 dbt finds cycles and unknown macros when it parses, and wrong column types when it builds. ``make lint`` finds the rest
 in the manifest of ``dbt compile``: SQL that no request could run, and columns that only the SQL or only the contract
-has. Run as ``python -m warehouse.features.lint MANIFEST``.
+has; and keys of a lender's file that nothing reads. Run as ``python -m warehouse.features.lint MANIFEST``.
 """
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from warehouse.errors import ContractError, ExpressionError
-from warehouse.features.compiled import compile_contract
-from warehouse.features.contract import FEATURES_MODEL, INPUTS_MODEL, TRAINING_MODEL, FeatureContract
+from warehouse.features.contract import FEATURES_MODEL, INPUTS_MODEL, TRAINING_MODEL, FeatureContract, compile_contract
 from warehouse.features.expressions import check_select
 from warehouse.features.expressions.select_text import read_select
 from warehouse.features.new_version import macro_file, since
+from warehouse.lenders.lender import Lender
+from warehouse.lenders.rules import check_lenders, lenders_of_project, read_lender
 
 
 def check_versions(manifest: Mapping[str, Any]) -> tuple[str, ...]:
@@ -32,6 +33,17 @@ def check_versions(manifest: Mapping[str, Any]) -> tuple[str, ...]:
         messages += _check_since(versions)
     except ContractError as error:
         messages.append(str(error))
+    return tuple(messages)
+
+
+def check_names(manifest: Mapping[str, Any], lenders: Iterable[Lender]) -> tuple[str, ...]:
+    """Names in lenders' files that the newest features do not have: of reasons and limits."""
+    contract, messages = FeatureContract.from_manifest(manifest), []
+    for lender in lenders:
+        try:
+            contract.of_lender(lender)
+        except ContractError as error:
+            messages.append(str(error))
     return tuple(messages)
 
 
@@ -110,8 +122,10 @@ def _models(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def main() -> None:
-    """Check the manifest named on the command line; exit code 1 if it has problems."""
-    messages = check_versions(json.loads(Path(sys.argv[1]).read_text()))
+    """Check the lenders' files, and the manifest named on the command line; exit code 1 if there are problems."""
+    manifest = json.loads(Path(sys.argv[1]).read_text())
+    messages = check_lenders() + check_versions(manifest)
+    messages = messages or check_names(manifest, [read_lender(name) for name in sorted(lenders_of_project())])
     for message in messages:
         click.echo(message, err=True)
     sys.exit(1 if messages else 0)

@@ -3,7 +3,6 @@
 import re
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +46,6 @@ _TRAINED = """\
 """
 
 
-@dataclass(frozen=True)
-class NewVersion:
-    """A created version and the files for its features."""
-
-    version: int
-    sql: Path
-    contract: Path
-
-
 def macro_file(version: int) -> Path:
     """The SQL file of the features added in a version, within the dbt project."""
     return Path(f"macros/features/features_since_{version}.sql")
@@ -70,8 +60,8 @@ def since(column: Mapping[str, Any]) -> int:
     return value
 
 
-def create_version(project: Path) -> NewVersion:
-    """Close the newest version of the dbt project in ``project``, and create the next one, which adds nothing yet.
+def create_version(project: Path) -> int:
+    """Close the newest version of the dbt project in ``project``; create and return the next, which adds nothing yet.
 
     Raises ContractError if the newest version adds nothing, or a file of the next one exists.
     """
@@ -102,7 +92,7 @@ def create_version(project: Path) -> NewVersion:
     for path, text in {**new, **edited}.items():
         (project / path).parent.mkdir(parents=True, exist_ok=True)
         (project / path).write_text(text)
-    return NewVersion(version, project / macro_file(version), project / FEATURES_YAML)
+    return version
 
 
 def _included(columns: list[str]) -> str:

@@ -41,14 +41,10 @@ def read_lines(path: Path, read: Callable[[dict[str, Any]], _Entry], *, what: st
 def append_line(path: Path, entry: Mapping[str, Any]) -> None:
     """Append a line durably. The caller holds a lock that all writers hold."""
     with path.open("ab+") as file:
-        _drop_unfinished(file.fileno(), path)
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.ftruncate(file.fileno(), whole)
         file.write(json.dumps(entry).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-def _drop_unfinished(descriptor: int, path: Path) -> None:
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        os.ftruncate(descriptor, whole)

@@ -7,7 +7,6 @@ __all__ = [
     "data_files",
     "dev_lakes",
     "maintenance",
-    "rows",
     "tables",
     "training_rows",
 ]

@@ -2,9 +2,8 @@
 
 import duckdb
 
-from warehouse.lake.connection import CATALOG
+from warehouse.lake.tables import CATALOG, METADATA
 
-_METADATA = f"__ducklake_metadata_{CATALOG}"
 #: Changes that name schemas, not tables, and those that change files but not rows.
 _NOT_OF_ROWS = {"schemas_created", "schemas_dropped", "merge_adjacent", "rewrite_delete"}
 
@@ -19,8 +18,8 @@ def changed_tables(con: duckdb.DuckDBPyConnection, *, after: int) -> frozenset[s
     named = {subject for kind, subject in changes if kind not in _NOT_OF_ROWS}
     numbers = [int(subject) for subject in named if subject.isdigit()]
     names = con.execute(
-        f"select distinct schemas.schema_name || '.' || tables.table_name from {_METADATA}.ducklake_table as tables "
-        f"join {_METADATA}.ducklake_schema as schemas using (schema_id) "
+        f"select distinct schemas.schema_name || '.' || tables.table_name from {METADATA}.ducklake_table as tables "
+        f"join {METADATA}.ducklake_schema as schemas using (schema_id) "
         "where list_contains($1::bigint[], tables.table_id)",
         [numbers],
     ).fetchall()
@@ -47,9 +46,9 @@ def changed_rows(con: duckdb.DuckDBPyConnection, table: str, *, after: int) -> s
             (select count(*) from ducklake_snapshots('{CATALOG}') where snapshot_id >= $1),
             (
                 select min(versions.begin_snapshot)
-                from {_METADATA}.ducklake_table as tables
-                join {_METADATA}.ducklake_schema as schemas using (schema_id)
-                join {_METADATA}.ducklake_table as versions using (table_id)
+                from {METADATA}.ducklake_table as tables
+                join {METADATA}.ducklake_schema as schemas using (schema_id)
+                join {METADATA}.ducklake_table as versions using (table_id)
                 where tables.end_snapshot is null and schemas.end_snapshot is null
                     and schemas.schema_name = $2 and tables.table_name = $3
             )""",

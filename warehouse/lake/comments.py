@@ -5,40 +5,37 @@ A column of a lender's file that the YAML does not describe gets a generic descr
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING
 
-from warehouse.lake.tables import program_tables, read_sources
+import duckdb
+
+from warehouse.lake.tables import METADATA, program_tables, read_sources
 from warehouse.settings import DBT_PROJECT_DIR
 from warehouse.sql.quoting import literal
-
-if TYPE_CHECKING:
-    import duckdb
 
 _PROVENANCE = {
     "_file": "The landing file.",
     "_line": "Its physical line; the header is line 1.",
     "_loaded_at": "When the file was loaded, UTC.",
 }
-_METADATA = "__ducklake_metadata_lake"
 #: From DuckLake's own tables: 6 ms; `duckdb_tables()`, which reads statistics too, takes 50.
 _COMMITTED = f"""
     with tables as (
         select tables.table_id, schemas.schema_name || '.' || tables.table_name as name
-        from {_METADATA}.ducklake_table as tables
-        inner join {_METADATA}.ducklake_schema as schemas using (schema_id)
+        from {METADATA}.ducklake_table as tables
+        inner join {METADATA}.ducklake_schema as schemas using (schema_id)
         where tables.end_snapshot is null and schemas.end_snapshot is null
     ),
     ours as (from tables where name like 'raw.%' or name in (select unnest($1)))
     select name, null, tags.value
     from ours
-    left join {_METADATA}.ducklake_tag as tags
+    left join {METADATA}.ducklake_tag as tags
         on tags.object_id = ours.table_id and tags.key = 'comment' and tags.end_snapshot is null
     union all
     select name, columns.column_name, tags.value
     from ours
-    inner join {_METADATA}.ducklake_column as columns
+    inner join {METADATA}.ducklake_column as columns
         on columns.table_id = ours.table_id and columns.end_snapshot is null and columns.parent_column is null
-    left join {_METADATA}.ducklake_column_tag as tags
+    left join {METADATA}.ducklake_column_tag as tags
         on tags.table_id = ours.table_id and tags.column_id = columns.column_id
         and tags.key = 'comment' and tags.end_snapshot is null
 """
@@ -57,19 +54,19 @@ _PRESENT = """
 """
 
 
-def comments_are_missing(con: "duckdb.DuckDBPyConnection") -> bool:
+def comments_are_missing(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether a raw or program-written table, or one of its columns, lacks its comment."""
     return bool(_missing(con, _COMMITTED))
 
 
-def write_comments(con: "duckdb.DuckDBPyConnection") -> None:
+def write_comments(con: duckdb.DuckDBPyConnection) -> None:
     """Comment on raw and program-written tables and their columns where the description has changed."""
     for (table, column), text in _missing(con, _PRESENT).items():
         subject = f"table lake.{table}" if column is None else f'column lake.{table}."{column}"'
         con.execute(f"comment on {subject} is {literal(text)}")
 
 
-def _missing(con: "duckdb.DuckDBPyConnection", query: str) -> dict[tuple[str, str | None], str]:
+def _missing(con: duckdb.DuckDBPyConnection, query: str) -> dict[tuple[str, str | None], str]:
     found = con.execute(query, [list(program_tables())]).fetchall()
     return {
         (table, column): text for table, column, comment in found if (text := description(table, column)) != comment

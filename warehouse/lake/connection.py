@@ -14,7 +14,7 @@ import duckdb
 from warehouse.errors import LakeError, NoLakeError
 from warehouse.lake.comments import comments_are_missing, write_comments
 from warehouse.lake.lease import lease
-from warehouse.lake.tables import missing_statements
+from warehouse.lake.tables import CATALOG, missing_statements
 from warehouse.raw import create_missing_raw_tables, raw_columns
 from warehouse.settings import Settings
 from warehouse.sql.quoting import literal
@@ -34,7 +34,6 @@ __all__ = [
     "writer",
 ]
 
-CATALOG = "lake"
 #: Name under which a person's own lake is attached beside production's.
 DEV = "dev"
 #: The schemas of the lake, one a layer, in the order of the data flow.
@@ -125,14 +124,11 @@ def _options(settings: Settings, *, read_only: bool) -> list[str]:
 
 
 def _cannot_be_opened(error: duckdb.Error, settings: Settings) -> LakeError:
-    return LakeError(f"the lake's catalog cannot be opened: {_without_secrets(str(error), settings)}")
-
-
-def _without_secrets(text: str, settings: Settings) -> str:
+    text = str(error)
     # DuckDB's message includes the connection string with its password, and API callers see the message
     for secret in (literal(settings.catalog)[1:-1], settings.catalog) if settings.catalog else ():
         text = text.replace(secret, "LOANLAKE_CATALOG")
-    return text
+    return LakeError(f"the lake's catalog cannot be opened: {text}")
 
 
 def lake_exists(settings: Settings) -> bool:

@@ -1,15 +1,12 @@
 """Check that the data files of the lake's newest state exist, each with the size in its catalog."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-from warehouse.lake.connection import CATALOG
+from warehouse.lake.tables import METADATA
 from warehouse.settings import Settings
-
-_METADATA = f"__ducklake_metadata_{CATALOG}"
 
 
 @dataclass(frozen=True)
@@ -30,28 +27,28 @@ def lost_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> list[LostF
     """Files missing or of the wrong size, the only damage detected; none in an object store, which checks its own."""
     if "://" in settings.lake_data:
         return []
-    return [lost for lost in _looked_at(con, settings) if lost.n_bytes_found != lost.n_bytes]
-
-
-def _looked_at(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[LostFile]:
     found = con.execute(
         f"""
         select schemas.schema_name || '.' || tables.table_name, schemas.path, schemas.path_is_relative,
             tables.path, tables.path_is_relative, files.path, files.path_is_relative, files.file_size_bytes
         from (
             select table_id, path, path_is_relative, file_size_bytes
-            from {_METADATA}.ducklake_data_file where end_snapshot is null
+            from {METADATA}.ducklake_data_file where end_snapshot is null
             union all
             select table_id, path, path_is_relative, file_size_bytes
-            from {_METADATA}.ducklake_delete_file where end_snapshot is null
+            from {METADATA}.ducklake_delete_file where end_snapshot is null
         ) as files
-        join {_METADATA}.ducklake_table as tables on tables.table_id = files.table_id and tables.end_snapshot is null
-        join {_METADATA}.ducklake_schema as schemas
+        join {METADATA}.ducklake_table as tables on tables.table_id = files.table_id and tables.end_snapshot is null
+        join {METADATA}.ducklake_schema as schemas
             on schemas.schema_id = tables.schema_id and schemas.end_snapshot is null
         order by 1, 6"""
     ).fetchall()
+    lost = []
     for table, *parts, n_bytes in found:
         place = Path(settings.lake_data)
         for path, is_relative in zip(parts[::2], parts[1::2], strict=True):
             place = place / path if is_relative else Path(path)
-        yield LostFile(table, str(place), int(n_bytes), place.stat().st_size if place.exists() else None)
+        n_bytes_found = place.stat().st_size if place.exists() else None
+        if n_bytes_found != n_bytes:
+            lost.append(LostFile(table, str(place), int(n_bytes), n_bytes_found))
+    return lost

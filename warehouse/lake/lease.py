@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,16 +21,11 @@ _ADVISORY_LOCK = 5_364_151_726  # an arbitrary constant: identifies "the lake's 
 _SECONDS_BETWEEN_TRIES = 0.05
 
 
-@contextmanager
-def lease(purpose: str, settings: Settings) -> Iterator[None]:
+def lease(purpose: str, settings: Settings) -> AbstractContextManager[None]:
     """Hold the lake's writer lease; raises LakeBusyError naming the holder after ``lease_seconds``. Not reentrant."""
-    held = (
-        _file_lease(purpose, settings.writer_lease, settings.lease_seconds)
-        if settings.catalog is None
-        else _advisory_lease(purpose, settings.catalog, _advisory_lock(settings), settings.lease_seconds)
-    )
-    with held:
-        yield
+    if settings.catalog is None:
+        return _file_lease(purpose, settings.writer_lease, settings.lease_seconds)
+    return _advisory_lease(purpose, settings.catalog, _advisory_lock(settings), settings.lease_seconds)
 
 
 @contextmanager

@@ -16,12 +16,12 @@ import duckdb
 from warehouse.errors import LakeError
 from warehouse.lake.catalog_pages import give_free_pages_back
 from warehouse.lake.connection import CATALOG, connect, lake_exists, lease
+from warehouse.lake.tables import METADATA
 from warehouse.lake.training_rows import drop_unnamed, kept_snapshots
 from warehouse.settings import Settings
 
 #: A file is rewritten when this share of its rows has been deleted.
 REWRITE_SHARE = 0.3
-_METADATA = f"__ducklake_metadata_{CATALOG}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ def maintain(
             drop_unnamed(con, named)
             named -= kept_snapshots(con)
             old = superseded_before(con, datetime.now(UTC) - max(retention, grace))
-            _expire(con, sorted(old - named))
+            if expired := sorted(old - named):
+                con.execute(f"call ducklake_expire_snapshots('{CATALOG}', versions => {expired})")
             _forget_inlined_rows(con)
             n_deleted = len(_call(con, f"ducklake_cleanup_old_files('{CATALOG}', {_until(grace)})"))
             n_orphans = len(_call(con, f"ducklake_delete_orphaned_files('{CATALOG}', {_until(grace)})"))
@@ -80,7 +81,7 @@ def maintain(
     return Maintained(
         n_files_merged=n_merged,
         n_files_rewritten=n_rewritten,
-        n_snapshots_expired=len(old - named),
+        n_snapshots_expired=len(expired),
         n_snapshots=n_snapshots,
         n_kept_for_use=len(old & named),
         n_files_deleted=n_deleted,
@@ -99,12 +100,6 @@ def superseded_before(con: duckdb.DuckDBPyConnection, moment: datetime) -> set[i
     return {int(snapshot) for (snapshot,) in rows.fetchall()}
 
 
-def _expire(con: duckdb.DuckDBPyConnection, snapshots: list[int]) -> None:
-    if snapshots:
-        listed = ", ".join(map(str, snapshots))
-        con.execute(f"call ducklake_expire_snapshots('{CATALOG}', versions => [{listed}])")
-
-
 def _until(grace: timedelta) -> str:
     """The age limit for DuckLake 1.0; its text comparison in SQLite includes the whole day, so name the day before."""
     if not grace:
@@ -115,10 +110,10 @@ def _until(grace: timedelta) -> str:
 
 def _forget_inlined_rows(con: duckdb.DuckDBPyConnection) -> None:
     """Delete rows inlined in the catalog that no snapshot can see: expiring leaves them there forever."""
-    for (table,) in con.execute(f"select table_name from {_METADATA}.ducklake_inlined_data_tables").fetchall():
+    for (table,) in con.execute(f"select table_name from {METADATA}.ducklake_inlined_data_tables").fetchall():
         con.execute(
-            f"delete from {_METADATA}.{table} where end_snapshot is not null and not exists ("
-            f"from {_METADATA}.ducklake_snapshot as kept "
+            f"delete from {METADATA}.{table} where end_snapshot is not null and not exists ("
+            f"from {METADATA}.ducklake_snapshot as kept "
             f"where kept.snapshot_id >= {table}.begin_snapshot and kept.snapshot_id < {table}.end_snapshot)"
         )
 

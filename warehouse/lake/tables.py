@@ -3,11 +3,18 @@
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from warehouse.settings import DBT_PROJECT_DIR
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CATALOG = "lake"
+#: DuckLake's own tables of that catalog.
+METADATA = f"__ducklake_metadata_{CATALOG}"
 
 
 @cache
@@ -19,6 +26,21 @@ def program_tables() -> Mapping[str, Mapping[str, str]]:
         for source in read_sources(path)
         for table in source["tables"]
     }
+
+
+def arrow_schema(table: str) -> "pa.Schema":
+    """The columns of a program-written table as Arrow types, in order."""
+    import pyarrow as pa
+
+    types = {
+        "varchar": pa.string(),
+        "double": pa.float64(),
+        "integer": pa.int32(),
+        "bigint": pa.int64(),
+        "boolean": pa.bool_(),
+        "timestamp": pa.timestamp("us"),
+    }
+    return pa.schema([(name, types[data_type]) for name, data_type in program_tables()[table].items()])
 
 
 @cache

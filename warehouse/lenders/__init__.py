@@ -1,6 +1,9 @@
-"""One file per lender (``<name>.yml``): its label window, gate limits and publication rule, and their reader."""
+"""One file per lender (``<name>.yml``): all that is set for it alone, and the reader."""
 
 __all__ = [
+    "files",
+    "keys",
     "label_rule",
+    "lender",
     "rules",
 ]

@@ -16,8 +16,10 @@ from warehouse.errors import ContractError
 #: Value of the var ``as_of`` while the day is open.
 DAY = "$as_of"
 SPLITS_MODEL = "lbl_default_splits"
+#: One row per lender: the settings of its file.
+LENDERS = "int_lenders"
 #: The tables that the rule reads; the caller gives a relation for each.
-RULE_INPUTS = ("int_applications", "int_statements", "int_outcomes")
+RULE_INPUTS = (LENDERS, "int_applications", "int_statements", "int_outcomes")
 
 
 @dataclass(frozen=True)

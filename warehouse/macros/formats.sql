@@ -20,14 +20,22 @@
         'bigint': number,
         'double': number,
         'amount': number,
-        'percent': number ~ ' *%',
-        'percent_sign_none': number,
-        'percent_sign_optional': number ~ '(?: *%)?',
-        'boolean': '[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[01]',
+        'percent': number,
+        'boolean': any_case(['true', 'false', 'yes', 'no', 'on', 'off', 't', 'f', 'y', 'n']) ~ '|[01](?:[.]0+)?',
         'date': day ~ '(?:[Tt ]00:00(?::00(?:[.]0+)?)?)?',
         'timestamp': day ~ '(?:[Tt ]' ~ clock ~ '(?: ?' ~ offset ~ ')?)?',
-        'month': '(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)-[0-9]{4}',
     }) }}
+{%- endmacro %}
+
+{#- Words in upper or lower case, without (?i), by which RE2 and Python also take a long s for s. -#}
+{% macro any_case(words) -%}
+    {%- set found = [] -%}
+    {%- for word in words -%}
+        {%- set letters = [] -%}
+        {%- for letter in word -%} {%- do letters.append('[' ~ letter | upper ~ letter ~ ']') -%} {%- endfor -%}
+        {%- do found.append(letters | join) -%}
+    {%- endfor -%}
+    {{ return(found | join('|')) }}
 {%- endmacro %}
 
 {#- A whole number that passed through a float: an id all the same. -#}
@@ -52,19 +60,13 @@
 {#- The most characters of an id, and of a text unless its reading says otherwise: what a request and the online store take. -#}
 {% macro most_characters(format) -%} {{ return(80 if format == 'id' else 100) }} {%- endmacro %}
 
-{#- The grammar that a reading's text must match; none where its values are listed. -#}
+{#- The grammar that a reading's text must match. -#}
 {% macro grammar_of(reading) -%}
-    {%- if 'values' in reading -%} {{ return(none) }} {%- endif -%}
-    {%- set sign = reading.get('sign', 'required') -%}
-    {%- set name = reading.format if sign == 'required' else reading.format ~ '_sign_' ~ sign -%}
-    {%- set found = grammars().get(name) -%}
-    {%- if found is none -%}
-        {{ exceptions.raise_compiler_error(
-            'reading ' ~ reading.name ~ ': format must be one of ' ~ sql_types().keys() | join(', ')
-            ~ ', and sign (of percent alone) required, none or optional: found format ' ~ reading.format ~ ', sign ' ~ sign
-        ) }}
+    {%- if is_number(reading) -%} {{ return(number_grammar(reading)) }}
+    {%- elif 'epoch' in reading -%} {{ return(epoch_grammar(reading)) }}
+    {%- elif patterns_of(reading) -%} {{ return(patterns_grammar(reading)) }}
+    {%- else -%} {{ return(grammars()[reading.format]) }}
     {%- endif -%}
-    {{ return(found) }}
 {%- endmacro %}
 
 {#- Text as an SQL literal, whatever quotes it holds. -#}

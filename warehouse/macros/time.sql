@@ -32,3 +32,19 @@
 {%- endmacro %}
 {#- Spark's cast reads each text by itself, and sessions stand at UTC -#}
 {% macro spark__utc_time(text) -%} try_cast({{ text }} as timestamp) {%- endmacro %}
+
+{#- A term or age in days as whole months, at least one: 14 days are 1, 90 days 3. -#}
+{% macro months_of_days(days) -%} cast(greatest(1, round({{ days }} / 30.4375)) as integer) {%- endmacro %}
+
+{#- Days late as months late: 29 days are 0, 30 days 1. -#}
+{% macro months_late(days) -%} cast(floor({{ days }} / 30.0) as integer) {%- endmacro %}
+
+{#- The date this many days after a day, given as YYYY-MM-DD. -#}
+{% macro days_after(day, days) -%} {{ return(adapter.dispatch('days_after', 'loanlake')(day, days)) }} {%- endmacro %}
+{% macro default__days_after(day, days) -%} cast('{{ day }}' as date) + {{ days }} {%- endmacro %}
+{% macro spark__days_after(day, days) -%} date_add(cast('{{ day }}' as date), {{ days }}) {%- endmacro %}
+
+{#- The time this many microseconds after the first moment of 1970. -#}
+{% macro time_after_microseconds(number) -%} {{ return(adapter.dispatch('time_after_microseconds', 'loanlake')(number)) }} {%- endmacro %}
+{% macro default__time_after_microseconds(number) -%} make_timestamp({{ number }}) {%- endmacro %}
+{% macro spark__time_after_microseconds(number) -%} timestamp_micros({{ number }}) {%- endmacro %}

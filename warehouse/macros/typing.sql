@@ -4,9 +4,8 @@
 
     name        the typed column
     from        the raw column (default: the same name)
-    format      text, id, integer, bigint, double, percent, boolean, date, timestamp, month (Dec-2011); and what the core
-                models refuse beyond its limits: count (an integer, 0 to 10,000) and amount (a double, 0 to 1e9)
-    sign        of a percent: required (12.5%; the default), none (12.5 is 12.5 %), or optional (both are written)
+    format      text, id, integer, bigint, double, percent, boolean, date, timestamp, month; and what the core models
+                refuse beyond its limits: count (an integer, 0 to 10,000) and amount (a double, 0 to 1e9)
     required    a missing value rejects the row
     min, max    inclusive limits of a number, in place of those of its format; of a text the fewest and most characters
     future      a date or time may lie in the future (when a loan is due); otherwise one later than the day after its file
@@ -14,6 +13,9 @@
     suffix      text to cut off the end first (' months')
     values      {raw text: typed value}: any other text rejects the row; format says the type of the typed value
     missing     texts that mean "no value", besides the empty text
+
+    How numbers are written is said by the keys of numbers.sql (decimal, thousands, currency, negative, sign, unsigned), how
+    dates are by those of dates.sql (pattern, pivot, months, epoch). readings.sql refuses a declaration that is ambiguous.
 
     typed_rows and rejected_rows share the same CTEs, so that a row is either typed or explained, never both or neither.
     What is configured is quoted wherever it enters the SQL: a column may be called 90 days late, a value driver's.
@@ -24,6 +26,7 @@
     One step a CTE: written as one nested expression, planning the 30 columns of Lending Club took 90 s.
 -#}
 {% macro checked_rows(relation, readings) -%}
+{%- for reading in readings -%} {{ require_reading(reading) }} {%- endfor -%}
 texts as (
     select
         {%- for reading in readings %}
@@ -33,7 +36,7 @@ texts as (
         raw._file,
         raw._line,
         raw._loaded_at
-    from {{ relation }} as raw
+    from {{ raw_rows(relation, readings) }} as raw
     where {{ is_newly_loaded('raw._loaded_at') }}
 ),
 
@@ -57,14 +60,24 @@ formed as (
     from given
 ),
 
+plain as (
+    select
+        *
+        {%- for reading in readings if is_number(reading) or is_dated(reading) -%}
+        ,
+        {{ number_text(reading) if is_number(reading) else date_text(reading) }} as {{ step(reading, 'plain') }}
+        {%- endfor %}
+    from formed
+),
+
 numbers as (
     select
         *
         {%- for reading in readings if is_number(reading) -%}
         ,
-        try_cast({{ number_text(reading) }} as double) as {{ step(reading, 'cast') }}
+        try_cast({{ step(reading, 'plain') }} as double) as {{ step(reading, 'cast') }}
         {%- endfor %}
-    from formed
+    from plain
 ),
 
 finite as (
@@ -96,6 +109,26 @@ checked as (
         {%- endfor %}
     from typed
 )
+{%- endmacro %}
+
+{#- The raw table; while no file of its lender was loaded, and it does not exist, the same columns without a row. -#}
+{% macro raw_rows(relation, readings) -%}
+    {%- if not execute or relation.is_cte or load_relation(relation) is not none -%}
+        {{ relation }}
+    {%- else -%}
+    {%- set columns = [] -%}
+    {%- for reading in readings -%} {%- do columns.append(reading.get('from', reading.name)) -%} {%- endfor -%}
+    (
+        select
+            {%- for column in columns | unique %}
+            cast(null as {{ dbt.type_string() }}) as {{ adapter.quote(column) }},
+            {%- endfor %}
+            cast(null as {{ dbt.type_string() }}) as _file,
+            cast(null as bigint) as _line,
+            cast(null as timestamp) as _loaded_at
+        where false
+    )
+    {%- endif -%}
 {%- endmacro %}
 
 {#- The column of a step on the way from a reading's raw text to its value. -#}
@@ -179,7 +212,7 @@ select
     _file as file,
     _line as line,
     column_name,
-    -- as lines that are no row are cut (csv_file.py)
+    -- as lines that are not rows are cut (table_file.py)
     substr(value, 1, 2000) as value,
     reason,
     _loaded_at as loaded_at
@@ -214,19 +247,24 @@ from (
     )
 {%- endmacro %}
 
-{#- The text to be read: in one Unicode form where it is compared as text, and without the suffix, which only an end can be. -#}
+{#- The text to be read: without the suffix, and in one form where it is compared as text. -#}
 {% macro given_text(reading) -%}
-    {%- set text, suffix = step(reading, 'trimmed'), reading.suffix | default('') | trim -%}
-    {%- if suffix -%}
+    {%- set text = without_suffix(step(reading, 'trimmed'), reading.suffix | default('') | trim) -%}
+    {%- if reading.format == 'id' and 'values' not in reading -%} {{ id_text(text) }}
+    {%- elif reading.format == 'text' or 'values' in reading -%} {{ composed(text) }}
+    {%- elif is_dated(reading) -%} {{ pattern_text(reading, text) }}
+    {%- else -%} {{ text }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Only an end can be a suffix. -#}
+{% macro without_suffix(text, suffix) -%}
+    {%- if not suffix -%} {{ return(text) }} {%- endif -%}
     case
         when right({{ text }}, {{ suffix | length }}) = {{ text_literal(suffix) }}
             then {{ trimmed('substr(' ~ text ~ ', 1, length(' ~ text ~ ') - ' ~ suffix | length ~ ')') }}
         else {{ text }}
     end
-    {%- elif reading.format == 'id' and 'values' not in reading -%} {{ id_text(text) }}
-    {%- elif reading.format == 'text' or 'values' in reading -%} {{ composed(text) }}
-    {%- else -%} {{ text }}
-    {%- endif -%}
 {%- endmacro %}
 
 {% macro is_well_formed(reading) -%}
@@ -239,28 +277,9 @@ from (
     {%- endif -%}
 {%- endmacro %}
 
-{% macro is_number(reading) -%}
-    {{ return('values' not in reading and reading.format in ('integer', 'count', 'bigint', 'double', 'amount', 'percent')) }}
-{%- endmacro %}
-
-{#- The grammar lets a percent have one sign, at its end. -#}
-{% macro number_text(reading) -%}
-    {%- set text = step(reading, 'formed') -%}
-    {%- if reading.format == 'percent' -%} trim(replace({{ text }}, '%', '')) {%- else -%} {{ text }} {%- endif -%}
-{%- endmacro %}
-
-{#- Null where a double cannot hold what was written: 1e999 would be infinite, and 1e-400 nothing. -#}
-{% macro finite_number(reading) -%}
-    {%- set number = step(reading, 'cast') -%}
-    case
-        when {{ number }} = 0 and not {{ matches(step(reading, 'formed'), '[+-]?[0.]+(?:[eE].*| *%)?') }} then null
-        when {{ number }} between -1e300 and 1e300 then {{ number }}
-    end
-{%- endmacro %}
-
 {#- The typed value; null where the text is missing or cannot be read. -#}
 {% macro typed_value(reading) -%}
-    {%- set text, number, type = step(reading, 'formed'), step(reading, 'number'), sql_type(reading.format) -%}
+    {%- set text, type = step(reading, 'formed'), sql_type(reading.format) -%}
     {%- if 'values' in reading -%}
     cast(
         case {{ step(reading, 'text') }}
@@ -268,46 +287,27 @@ from (
         as {{ type }}
     )
     {%- elif reading.format in ('text', 'id') -%} {{ text }}
-    {%- elif reading.format in ('integer', 'count') -%}
-    {#- through double: '36.0' is whole, and try_cast('2.5' as integer) rounds on one engine and cuts on another -#}
-    case when floor({{ number }}) = {{ number }} then try_cast({{ number }} as integer) end
-    {%- elif reading.format == 'bigint' -%}
-    {#- digits alone are read as they are: from 2^53 on, double takes two ids for one -#}
-    case
-        when {{ matches(text, '[+-]?[0-9]+') }} then try_cast({{ text }} as bigint)
-        when floor({{ number }}) = {{ number }} and abs({{ number }}) < 9007199254740992 then try_cast({{ number }} as bigint)
-    end
-    {%- elif reading.format in ('double', 'amount') -%} {{ number }}
-    {%- elif reading.format == 'percent' -%} {{ number }} / 100
-    {%- elif reading.format == 'boolean' -%} lower({{ text }}) in ('true', '1')
-    {%- elif reading.format == 'date' -%} try_cast(substr({{ text }}, 1, 10) as date)
-    {%- elif reading.format == 'timestamp' -%} {{ utc_time(text) }}
-    {%- elif reading.format == 'month' -%}
-    try_cast(
-        substr({{ text }}, 5)
-        || case substr({{ text }}, 1, 4)
-            {%- for month in ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] %} when '{{ month }}-' then '-{{ '%02d' % loop.index }}-01'{% endfor %}
-        end as date
-    )
+    {%- elif is_number(reading) -%} {{ number_value(reading) }}
+    {%- elif reading.format == 'boolean' -%} lower(substr({{ text }}, 1, 2)) in ('tr', 't', 'ye', 'y', 'on', '1', '1.')
+    {%- elif is_dated(reading) -%} {{ date_value(reading) }}
     {%- endif -%}
 {%- endmacro %}
 
 {#- What a text of each format must be. -#}
 {% macro rule_of(reading) -%}
+    {%- if is_number(reading) -%} {{ return(number_rule(reading)) }} {%- endif -%}
+    {%- if is_dated(reading) -%} {{ return(date_rule(reading)) }} {%- endif -%}
     {%- set least, most = reading.get('min', 1), reading.get('max', most_characters('text')) -%}
-    {%- set percent = {
-        'required': 'a percentage with its sign, such as 12.5%', 'none': 'a percentage without its sign, such as 12.5',
-        'optional': 'a percentage, such as 12.5% or 12.5',
-    }[reading.get('sign', 'required')] -%}
     {{ return({
         'text': 'a text of ' ~ least ~ ' to ' ~ most ~ ' characters, none of them a control character or invisible',
         'id': 'an id of 1 to ' ~ most_characters('id') ~ ' characters, none of them a control character or invisible,'
             ~ ' and no rounded number such as 1.2E+15',
-        'integer': 'a whole number', 'count': 'a whole number', 'bigint': 'a whole number', 'double': 'a number',
-        'amount': 'a number', 'percent': percent, 'boolean': 'true or false', 'date': 'a date, YYYY-MM-DD',
-        'timestamp': 'a time, YYYY-MM-DD HH:MM:SS, with an offset such as +01:00 or in UTC; named time zones are not read',
-        'month': 'a month, such as Dec-2011',
+        'boolean': 'true or false, also written as yes or no, on or off, 1 or 0',
     }[reading.format]) }}
+{%- endmacro %}
+
+{% macro is_dated(reading) -%}
+    {{ return('values' not in reading and reading.format in ('date', 'timestamp', 'month')) }}
 {%- endmacro %}
 
 {#- Why this column rejects its row; null where it does not. -#}
@@ -323,7 +323,7 @@ from (
         {%- else %}
         when {{ step(reading, 'formed') }} is null or {{ value }} is null then {{ text_literal('must be ' ~ rule_of(reading)) }}
         {%- endif %}
-        {%- if 'values' not in reading and reading.format in ('date', 'timestamp', 'month') %}
+        {%- if is_dated(reading) %}
         {{ misdated(reading) }}
         {%- endif %}
         {%- if reading.format not in ('text', 'id') %}

@@ -10,9 +10,8 @@ Any number of API processes read during a refresh, and see new values at their n
 """
 
 from warehouse.online_store.interface import OnlineStore, WriteResult
-from warehouse.online_store.opening import open_store
 from warehouse.online_store.records import Freshness, Record, RecordKey, borrower_key, cohort_key
-from warehouse.online_store.refreshing import RefreshResult, refresh
+from warehouse.online_store.refreshing import RefreshResult, open_store, refresh
 
 __all__ = [
     "Freshness",

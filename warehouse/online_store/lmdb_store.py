@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import lmdb
+import msgspec
 
 from warehouse.errors import OnlineStoreUnavailable
 from warehouse.online_store.interface import WriteResult
 from warehouse.online_store.lmdb_environment import MAP_SIZE, Environment, acquire, is_written, opened, release
+from warehouse.online_store.lmdb_writing import only_writer, write_table
 from warehouse.online_store.records import (
     Freshness,
     Layout,
     Record,
     RecordKey,
     TableName,
+    decode_freshness,
     decode_record,
     layout_number,
     source_key,
@@ -73,23 +76,19 @@ class LmdbStore:
             for key, value in txn.cursor(environment.tables["sources"]):
                 table, _, source = bytes(key).decode().partition("\0")
                 if table == "borrowers":
-                    found[source] = Freshness.from_bytes(bytes(value))
+                    found[source] = decode_freshness(bytes(value))
             return found
 
         return self._read(read)
 
     def write(self, table: TableName, batches: Iterable["pa.RecordBatch"], *, snapshot: int) -> WriteResult:
         """See :class:`OnlineStore`; creates the directory if it is missing."""
-        from warehouse.online_store.lmdb_writing import write_table
-
         with opened(self._path, map_size=self._map_size) as environment:
             return write_table(environment, self._path, table, batches, snapshot)
 
     @contextmanager
     def anew(self) -> Iterator["LmdbStore"]:
         """See :class:`OnlineStore`: a store beside this one, renamed at the end."""
-        from warehouse.online_store.lmdb_writing import only_writer
-
         draft, old = (self._path.with_name(f".{self._path.name}.{which}") for which in ("new", "old"))
         self._path.mkdir(parents=True, exist_ok=True)
         with only_writer(self._path):
@@ -102,9 +101,9 @@ class LmdbStore:
 
     async def close(self) -> None:
         """Release the map."""
-        self._let_go()
+        self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self._environment is not None:
             release(self._environment)
         self._environment, self._layouts, self._is_complete = None, {}, False
@@ -132,13 +131,13 @@ class LmdbStore:
             raise OnlineStoreUnavailable(
                 f"the online store at {self.place} lacks its layout {number}: remove it and refresh"
             )
-        layout = self._layouts[number] = Layout.from_bytes(bytes(stored))
+        layout = self._layouts[number] = msgspec.msgpack.decode(bytes(stored), type=Layout)
         return layout
 
     def _read(self, read: Callable[[lmdb.Transaction, Environment], _Found]) -> _Found:
         try:
             if self._environment is not None and self._environment.is_replaced():
-                self._let_go()
+                self._release()
             if self._environment is None:
                 if not is_written(self._path):
                     raise self._incomplete()
@@ -160,4 +159,4 @@ class LmdbStore:
 
 def _freshness(txn: lmdb.Transaction, environment: Environment, table: TableName, source: str) -> Freshness | None:
     stored = txn.get(source_key(table, source), db=environment.tables["sources"])
-    return None if stored is None else Freshness.from_bytes(bytes(stored))
+    return None if stored is None else decode_freshness(bytes(stored))

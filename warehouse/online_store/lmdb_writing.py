@@ -12,7 +12,7 @@ from warehouse.errors import OnlineStoreError
 from warehouse.files.turns import file_turn
 from warehouse.online_store.interface import WriteResult
 from warehouse.online_store.lmdb_environment import Environment
-from warehouse.online_store.records import Layout, TableName, encode_record, is_same, source_key
+from warehouse.online_store.records import Layout, TableName, encode, encode_record, is_same, source_key
 from warehouse.online_store.rows import InOrder, Pass, Row, read_rows
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def only_writer(path: Path) -> AbstractContextManager[None]:
 def _layout_number(environment: Environment, layout: Layout) -> int:
     with environment.begin(write=True) as txn:
         known = {bytes(value): int(bytes(key)) for key, value in txn.cursor(environment.tables["layouts"])}
-        data = layout.to_bytes()
+        data = encode(layout)
         if data not in known:
             known[data] = max(known.values(), default=0) + 1
             txn.put(b"%d" % known[data], data, db=environment.tables["layouts"])
@@ -82,7 +82,7 @@ def _finish(environment: Environment, before: Pass, position: bytes, txn: lmdb.T
         if key.startswith(source_key(done.table, "")) and key not in fresh:
             txn.delete(key, db=sources)
     for key, value in fresh.items():
-        txn.put(key, value.to_bytes(), db=sources)
+        txn.put(key, encode(value), db=sources)
     txn.put(_COMPLETE, b"", db=sources)
     return done
 

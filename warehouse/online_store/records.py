@@ -6,7 +6,6 @@ stored once. A record of thirty columns takes about 300 bytes instead of 900; eq
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -21,8 +20,9 @@ TableName = Literal["borrowers", "cohorts"]
 MOST_KEY_BYTES = 500
 _HEADER = struct.Struct("<Iqq")  # layout, as_of in microseconds since 1970, lake snapshot
 _EPOCH = datetime(1970, 1, 1)
-_ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder()
+
+encode = msgspec.msgpack.Encoder().encode
 
 
 class RecordKey(NamedTuple):
@@ -44,46 +44,25 @@ class Record(msgspec.Struct, frozen=True):
     snapshot: int
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True, array_like=True):
     """The columns of records, in order, and which are dates and timestamps (MessagePack has neither)."""
 
     columns: tuple[str, ...]
     dates: tuple[int, ...] = ()
     timestamps: tuple[int, ...] = ()
 
-    def to_bytes(self) -> bytes:
-        """Bytes for the store's table of layouts."""
-        return _ENCODER.encode([self.columns, self.dates, self.timestamps])
 
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "Layout":
-        """The inverse of :meth:`to_bytes`."""
-        columns, dates, timestamps = _DECODER.decode(data)
-        return cls(tuple(columns), tuple(dates), tuple(timestamps))
-
-
-@dataclass(frozen=True)
-class Freshness:
+class Freshness(msgspec.Struct, frozen=True, array_like=True):
     """The state of a source's whole table in the store; ``as_of`` in naive UTC."""
 
     as_of: datetime
     snapshot: int
 
-    def to_bytes(self) -> bytes:
-        """Bytes for the store's table of sources."""
-        return _ENCODER.encode([to_microseconds(self.as_of), self.snapshot])
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "Freshness":
-        """The inverse of :meth:`to_bytes`; cached, since each look-up calls it."""
-        return _freshness(data)
-
 
 @lru_cache(maxsize=256)
-def _freshness(data: bytes) -> Freshness:
-    as_of, snapshot = _DECODER.decode(data)
-    return Freshness(to_datetime(as_of), snapshot)
+def decode_freshness(data: bytes) -> Freshness:
+    """The inverse of :data:`encode`; cached, since each look-up calls it."""
+    return msgspec.msgpack.decode(data, type=Freshness)
 
 
 @lru_cache(maxsize=256)
@@ -113,11 +92,6 @@ def _key(name: str, parts: Sequence[str]) -> bytes:
     return key
 
 
-def encode_body(source: str, values: Sequence[Any]) -> bytes:
-    """Source and values; equal bytes mean equal values."""
-    return _ENCODER.encode([source, *values])
-
-
 def encode_record(layout: int, as_of: int, snapshot: int, body: bytes) -> bytes:
     """A record as stored."""
     return _HEADER.pack(layout, as_of, snapshot) + body
@@ -137,22 +111,17 @@ def decode_record(stored: bytes, layout: Layout, freshness: Callable[[str], Fres
     """A stored record, as recent as the last complete pass over its table, which ``freshness`` gives by source."""
     _, as_of, snapshot = _HEADER.unpack_from(stored)
     source, *values = _DECODER.decode(memoryview(stored)[_HEADER.size :])
-    if layout.dates or layout.timestamps:
-        restore_times(values, layout)
-    whole, known_at = freshness(source), to_datetime(as_of)
-    if whole is not None:
-        known_at, snapshot = max(known_at, whole.as_of), max(snapshot, whole.snapshot)
-    return Record(dict(zip(layout.columns, values, strict=True)), known_at, snapshot)
-
-
-def restore_times(values: list[Any], layout: Layout) -> None:
-    """Convert the texts of dates and timestamps, which MessagePack lacks, back in place."""
+    # MessagePack has no dates and timestamps: they are texts
     for index in layout.dates:
         if values[index] is not None:
             values[index] = date.fromisoformat(values[index])
     for index in layout.timestamps:
         if values[index] is not None:
             values[index] = datetime.fromisoformat(values[index])
+    whole, known_at = freshness(source), to_datetime(as_of)
+    if whole is not None:
+        known_at, snapshot = max(known_at, whole.as_of), max(snapshot, whole.snapshot)
+    return Record(dict(zip(layout.columns, values, strict=True)), known_at, snapshot)
 
 
 def to_microseconds(time: datetime) -> int:

@@ -13,7 +13,7 @@ except ImportError as error:
         "LOANLAKE_REDIS_URL is set, which needs the package redis: install loanlake with the extra 'team'"
     ) from error
 
-__all__ = ["RedisError", "connect"]
+__all__ = ["RedisError", "connect", "redis"]
 
 #: Concurrent commands of one client; more wait, within their time limit.
 _CONNECTIONS = 64

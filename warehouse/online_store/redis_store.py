@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from warehouse.errors import OnlineStoreUnavailable
 from warehouse.online_store.interface import WriteResult
 from warehouse.online_store.records import (
@@ -21,12 +23,12 @@ from warehouse.online_store.records import (
     layout_number,
     source_key,
 )
-from warehouse.online_store.redis_connection import RedisError, connect
+from warehouse.online_store.redis_connection import RedisError, connect, redis
 from warehouse.online_store.redis_records import META, Meta, record_field
+from warehouse.online_store.redis_writing import write_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import redis.asyncio
 
 
 class RedisStore:
@@ -68,18 +70,12 @@ class RedisStore:
 
     def write(self, table: TableName, batches: Iterable["pa.RecordBatch"], *, snapshot: int) -> WriteResult:
         """See :class:`OnlineStore`."""
-        import redis
-
-        from warehouse.online_store.redis_writing import write_table  # redis is an extra
-
         # a refresh may wait longer than a request: a busy server is slow to return a page of 10,000 keys
-        client = redis.Redis.from_url(self._url, socket_timeout=30.0, socket_connect_timeout=5.0)
-        try:
-            return write_table(client, self._prefix, table, batches, snapshot, turn_seconds=self._turn_seconds)
-        except (RedisError, OSError) as error:
-            raise self._unavailable(error) from error
-        finally:
-            client.close()
+        with redis.Redis.from_url(self._url, socket_timeout=30.0, socket_connect_timeout=5.0) as client:
+            try:
+                return write_table(client, self._prefix, table, batches, snapshot, turn_seconds=self._turn_seconds)
+            except (RedisError, OSError) as error:
+                raise self._unavailable(error) from error
 
     def anew(self) -> AbstractContextManager["RedisStore"]:
         """See :class:`OnlineStore`: the store itself, since Redis frees deleted data."""
@@ -113,7 +109,7 @@ class RedisStore:
     def _complete(self, data: bytes | None) -> Meta:
         # changes only with a refresh, and takes longer to decode than a record
         if data is not None and data != self._meta[0]:
-            self._meta = (data, Meta.from_bytes(data))
+            self._meta = (data, msgspec.msgpack.decode(data, type=Meta))
         if data is None or not self._meta[1].is_complete:
             raise OnlineStoreUnavailable(f"the online store at {self.place} is empty: `loanlake run` fills it")
         return self._meta[1]

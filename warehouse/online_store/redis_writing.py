@@ -8,17 +8,18 @@ change together, some thousand rows a transaction; the freshness of sources is s
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import WatchError
+import msgspec
+from redis.exceptions import LockError, WatchError
 
 from warehouse.errors import OnlineStoreError
 from warehouse.online_store.interface import WriteResult
-from warehouse.online_store.records import Layout, TableName, encode_record, source_key
+from warehouse.online_store.records import Layout, TableName, encode, encode_record, source_key
 from warehouse.online_store.redis_records import META, Meta, record_field
 from warehouse.online_store.rows import InOrder, Pass, Row, read_rows
 
@@ -58,7 +59,7 @@ def write_table(
     """:meth:`OnlineStore.write` for Redis."""
     batched = read_rows(table, batches, at_once=_ROWS_A_COMMIT)
     first = next(batched, None)  # before the turn begins: the lake's sort may take longer than a turn lasts
-    with _Turn.taken(client, prefix, turn_seconds) as turn:
+    with _turn(client, prefix, turn_seconds) as turn:
         this = _Writing(Pass(table, snapshot), turn, InOrder(_members(client, f"{prefix}:{table}")))
         for layout, rows in chain([first] if first else [], batched):
             turn.keep()
@@ -132,30 +133,14 @@ class _Turn:
     _renewed_at: float = field(default_factory=time.monotonic)
     _layout: tuple[Layout, int] | None = None
 
-    @classmethod
-    @contextmanager
-    def taken(cls, client: Any, prefix: str, seconds: float) -> Iterator["_Turn"]:
-        """Wait for the previous pass to end; raises OnlineStoreError if it does not."""
-        turn = cls(client, prefix, uuid.uuid4().hex.encode())
-        deadline = time.monotonic() + seconds
-        while not client.set(turn.lock, turn.token, nx=True, ex=_TURN_EXPIRES_SECONDS):
-            if time.monotonic() > deadline:
-                raise OnlineStoreError(
-                    f"one refresh of the online store at a time: another one has held {turn.lock} for {seconds:g} s "
-                    "(LOANLAKE_LEASE_SECONDS); wait for it to end"
-                )
-            time.sleep(_POLL_SECONDS)
-        try:
-            yield turn
-        finally:
-            turn.give_up()
-
     @property
     def lock(self) -> str:
+        """The key that holds the token of the holder."""
         return f"{self.prefix}:turn"
 
     def read_meta(self) -> Meta:
-        return Meta.from_bytes(self.client.hget(f"{self.prefix}:records", META))
+        stored = self.client.hget(f"{self.prefix}:records", META)
+        return Meta() if stored is None else msgspec.msgpack.decode(stored, type=Meta)
 
     def layout_number(self, layout: Layout) -> int:
         if self._layout is not None and self._layout[0] == layout:
@@ -191,7 +176,7 @@ class _Turn:
             if changes.put:
                 pipe.hset(records, mapping=changes.put)
             if meta is not None:
-                pipe.hset(records, META, meta.to_bytes())
+                pipe.hset(records, META, encode(meta))
             pipe.expire(self.lock, _TURN_EXPIRES_SECONDS)
             try:
                 pipe.execute()
@@ -199,21 +184,25 @@ class _Turn:
                 raise self._lost() from None
         self._renewed_at = time.monotonic()
 
-    def give_up(self) -> None:
-        """Let the next pass begin; does nothing if the turn was lost."""
-        with self.client.pipeline(transaction=True) as pipe:
-            pipe.watch(self.lock)
-            if pipe.get(self.lock) != self.token:
-                return
-            pipe.multi()
-            pipe.delete(self.lock)
-            try:
-                pipe.execute()
-            except WatchError:
-                return
-
     def _lost(self) -> OnlineStoreError:
         return OnlineStoreError(
             f"another refresh of the online store has taken {self.lock}, which this one did not renew for "
             f"{_TURN_EXPIRES_SECONDS} s: run it again"
         )
+
+
+@contextmanager
+def _turn(client: "redis.Redis", prefix: str, seconds: float) -> Iterator[_Turn]:
+    """Wait for the previous pass to end; raises OnlineStoreError if it does not."""
+    turn = _Turn(client, prefix, uuid.uuid4().hex.encode())
+    lock = client.lock(turn.lock, timeout=_TURN_EXPIRES_SECONDS, sleep=_POLL_SECONDS, blocking_timeout=seconds)
+    if not lock.acquire(token=turn.token):
+        raise OnlineStoreError(
+            f"one refresh of the online store at a time: another one has held {turn.lock} for {seconds:g} s "
+            "(LOANLAKE_LEASE_SECONDS); wait for it to end"
+        )
+    try:
+        yield turn
+    finally:
+        with suppress(LockError):  # the turn was lost
+            lock.release()

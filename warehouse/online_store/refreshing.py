@@ -1,23 +1,33 @@
-"""Copy the lake's online models to the online store."""
+"""Choose a home's online store, and copy the lake's online models to it."""
 
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from warehouse.errors import LakeError
 from warehouse.files.turns import file_turn
 from warehouse.online_store.interface import OnlineStore, WriteResult
-from warehouse.online_store.opening import open_store
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    import duckdb
 
 BORROWERS = "features.ftr_online_borrowers"
 COHORTS = "features.ftr_online_cohorts"
 _ROWS_A_BATCH = 50_000
+
+
+def open_store(settings: Settings) -> OnlineStore:
+    """LMDB in the home, or Redis if ``LOANLAKE_REDIS_URL`` is set; raises SettingError without its client."""
+    if settings.redis_url is not None:
+        from warehouse.online_store.redis_store import RedisStore
+
+        return RedisStore(
+            settings.redis_url,
+            prefix=settings.redis_prefix,
+            timeout_seconds=settings.redis_timeout_seconds,
+            turn_seconds=settings.lease_seconds,
+        )
+    from warehouse.online_store.lmdb_store import LmdbStore
+
+    return LmdbStore(settings.online_store)
 
 
 @dataclass(frozen=True)
@@ -38,36 +48,24 @@ def refresh(settings: Settings, *, anew: bool = False) -> RefreshResult:
     writes all records to a new store that replaces the old one and all bytes of deleted records. Raises LakeError if
     dbt has not built the models, OnlineStoreUnavailable if the store does not answer.
     """
-    from warehouse.lake.connection import connect
-
-    started = time.monotonic()
-    store = open_store(settings)
-    with _turn(settings), closing(connect(settings)) as con:
-        return _refreshed(con, store, started, anew=anew)
-
-
-@contextmanager
-def _turn(settings: Settings) -> Iterator[None]:
-    """One refresh of a home at a time, lake read included: a waiting one with an older snapshot would restore it."""
-    with file_turn(settings.online_store.with_name(f".{settings.online_store.name}.lock")):
-        yield
-
-
-def _refreshed(con: "duckdb.DuckDBPyConnection", store: OnlineStore, started: float, *, anew: bool) -> RefreshResult:
     import duckdb
 
-    from warehouse.lake.connection import current_snapshot
+    from warehouse.lake.connection import connect, current_snapshot
 
-    try:
-        con.execute("begin transaction")  # both tables from one snapshot
-        snapshot = current_snapshot(con)
-        with store.anew() if anew else nullcontext(store) as target:
-            borrowers = con.execute(f"select * from {BORROWERS} order by borrower_id")
-            n_borrowers = target.write("borrowers", borrowers.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
-            cohorts = con.execute(f"select * from {COHORTS} order by source, segment, segment_value")
-            n_cohorts = target.write("cohorts", cohorts.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
-    except duckdb.CatalogException as error:
-        raise LakeError(
-            f"the lake has no {BORROWERS} or {COHORTS}: run `dbt build` (or `loanlake run`) first"
-        ) from error
+    started, store = time.monotonic(), open_store(settings)
+    # with the lake's read: a waiting refresh with an older snapshot would restore it
+    turn = file_turn(settings.online_store.with_name(f".{settings.online_store.name}.lock"))
+    with turn, closing(connect(settings)) as con:
+        try:
+            con.execute("begin transaction")  # both tables from one snapshot
+            snapshot = current_snapshot(con)
+            with store.anew() if anew else nullcontext(store) as target:
+                borrowers = con.execute(f"select * from {BORROWERS} order by borrower_id")
+                n_borrowers = target.write("borrowers", borrowers.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
+                cohorts = con.execute(f"select * from {COHORTS} order by source, segment, segment_value")
+                n_cohorts = target.write("cohorts", cohorts.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
+        except duckdb.CatalogException as error:
+            raise LakeError(
+                f"the lake has no {BORROWERS} or {COHORTS}: run `dbt build` (or `loanlake run`) first"
+            ) from error
     return RefreshResult(n_borrowers, n_cohorts, snapshot, time.monotonic() - started)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from warehouse.errors import OnlineStoreError
 from warehouse.online_store.interface import WriteResult
@@ -13,7 +13,7 @@ from warehouse.online_store.records import (
     TableName,
     borrower_key,
     cohort_key,
-    encode_body,
+    encode,
     source_key,
     to_datetime,
     to_microseconds,
@@ -35,15 +35,10 @@ class Row(NamedTuple):
     body: bytes
 
 
-@dataclass(frozen=True)
-class _Table:
-    key_columns: tuple[str, ...]
-    key: Callable[..., RecordKey]
-
-
-_TABLES: dict[TableName, _Table] = {
-    "borrowers": _Table(("borrower_id",), borrower_key),
-    "cohorts": _Table(("source", "segment", "segment_value"), cohort_key),
+#: Columns of each table's key, and the key of their values.
+_KEYS: dict[TableName, tuple[tuple[str, ...], Callable[..., RecordKey]]] = {
+    "borrowers": (("borrower_id",), borrower_key),
+    "cohorts": (("source", "segment", "segment_value"), cohort_key),
 }
 
 
@@ -54,12 +49,18 @@ def read_rows(
 
     Raises OnlineStoreError for a key that is not above the previous one, and for a column of an unsupported type.
     """
-    of_table, last = _TABLES[table], b""
+    (key_columns, key_of), last = _KEYS[table], b""
     for batch in batches:
-        names = [name for name in batch.schema.names if name not in {*of_table.key_columns, "source", "as_of"}]
+        names = [name for name in batch.schema.names if name not in {*key_columns, "source", "as_of"}]
         layout = _layout(batch.schema, names)
         for start in range(0, batch.num_rows, at_once):
-            rows = _rows(batch.slice(start, at_once).to_pydict(), of_table, names)
+            columns = batch.slice(start, at_once).to_pydict()
+            keys = map(key_of, *(columns[name] for name in key_columns))
+            bodies = map(encode, zip(columns["source"], *(columns[name] for name in names), strict=True))
+            rows = [
+                Row(key.key, source, to_microseconds(as_of), body)
+                for key, source, as_of, body in zip(keys, columns["source"], columns["as_of"], bodies, strict=True)
+            ]
             for row in rows:
                 if row.key <= last:
                     raise OnlineStoreError(
@@ -117,15 +118,6 @@ class InOrder(Generic[_Stored]):
             return None
         self._next = next(self._stored, None)
         return found[1]
-
-
-def _rows(columns: dict[str, list[Any]], table: _Table, names: list[str]) -> list[Row]:
-    keys = map(table.key, *(columns[name] for name in table.key_columns))
-    values = zip(*(columns[name] for name in names), strict=True) if names else (() for _ in columns["source"])
-    return [
-        Row(key.key, source, to_microseconds(as_of), encode_body(source, row))
-        for key, source, as_of, row in zip(keys, columns["source"], columns["as_of"], values, strict=True)
-    ]
 
 
 def _layout(schema: "pa.Schema", names: Sequence[str]) -> Layout:

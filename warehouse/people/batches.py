@@ -4,7 +4,6 @@ A sent line is a person's if it names their borrower or application id, or conta
 the refused value). Results and decisions are found by their id columns.
 """
 
-import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,13 +13,14 @@ from typing import Any
 import msgspec
 
 from warehouse.batches.files import SENT, SENT_DRAFTS, BatchFiles, SentRow, sent_rows
+from warehouse.decision_log.erasing import renamed_texts
 from warehouse.files.drafts import remove_abandoned
 from warehouse.files.patterns import parquet
 from warehouse.people.person import Person
+from warehouse.people.pseudonyms import renamed, renamed_json
 from warehouse.settings import Settings
 from warehouse.sql.quoting import literal
 
-_ID_COLUMNS = ("decision_id", "application_id", "borrower_id")
 _TEXT_COLUMNS = ("problem", "inputs")
 
 
@@ -88,16 +88,15 @@ def _erase_draft(path: Path, person: Person, pattern: re.Pattern[str]) -> bool:
 
 
 def _renamed(row: SentRow, person: Person, rename: Callable[[str], str]) -> bytes:
-    ids = sorted({person.borrower_id, *person.application_ids})
+    names = person.names
 
     def of_text(text: str | None) -> str | None:
-        for name in ids:
-            before, after = (json.dumps(each, ensure_ascii=False) for each in (name, rename(name)))
+        for before, after in renamed_texts(names, rename):
             text = text.replace(before, after) if text is not None else None
         return text
 
     def of_id(name: str | None) -> str | None:
-        return rename(name) if name in ids else name
+        return rename(name) if name in names else name
 
     row = msgspec.structs.replace(
         row,
@@ -140,31 +139,16 @@ def _rows_of_results(path: Path, person: Person) -> list[dict[str, Any]]:
 
 
 def _condition(columns: list[str], person: Person, pattern: str | None) -> str:
-    conditions = [
-        f"{column} in ({', '.join(map(literal, sorted(person.ids[column])))})"
-        for column in _ID_COLUMNS
-        if column in columns and person.ids[column]
-    ]
+    conditions = person.conditions(columns)
     if pattern is not None:
         conditions += [f"regexp_matches({name}, {literal(pattern)})" for name in _TEXT_COLUMNS if name in columns]
     return " or ".join(conditions) or "false"
 
 
 def _new_values(columns: list[str], person: Person, rename: Callable[[str], str]) -> str:
-    values = []
-    for column in _ID_COLUMNS:
-        if column in columns:
-            names = sorted(person.ids[column])
-            cases = " ".join(f"when {literal(name)} then {literal(rename(name))}" for name in names)
-            values.append(f"case {column} {cases} else {column} end as {column}" if cases else f"{column} as {column}")
-    for column in _TEXT_COLUMNS:
-        if column in columns:
-            value = column
-            for name in sorted({person.borrower_id, *person.application_ids}):
-                before, after = (json.dumps(each, ensure_ascii=False) for each in (name, rename(name)))
-                value = f"replace({value}, {literal(before)}, {literal(after)})"
-            values.append(f"{value} as {column}")
-    return ", ".join(values)
+    values = {column: renamed(column, names, rename) for column, names in person.ids.items()}
+    values |= {column: renamed_json(column, person.names, rename) for column in _TEXT_COLUMNS}
+    return ", ".join(f"{value} as {column}" for column, value in values.items() if column in columns)
 
 
 def _replace(settings: Settings, path: Path, write: Callable[[Path], object]) -> None:

@@ -4,25 +4,21 @@ Old snapshots cannot be changed: maintenance expires them. Rows of them that liv
 without the person (:mod:`warehouse.lake.training_rows`). All changes to the lake are one transaction.
 """
 
-import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 
 from warehouse.errors import SourceFileError
-from warehouse.lake.connection import CATALOG
+from warehouse.lake.tables import CATALOG, METADATA
 from warehouse.lake.training_rows import kept_snapshots, kept_table, training_tables
 from warehouse.people.person import HeldRows, Person
-from warehouse.people.pseudonyms import Pseudonyms
-from warehouse.raw import SOURCES
+from warehouse.people.pseudonyms import Pseudonyms, renamed, renamed_json
 from warehouse.raw.keys import id_in
 from warehouse.settings import Settings
-from warehouse.sources.csv_file import CsvFile
 from warehouse.sources.erasing import RewrittenFile, without_lines
-from warehouse.sources.parquet_file import is_parquet
+from warehouse.sources.recorded import open_landed
 from warehouse.sql.quoting import identifier, literal
 
 #: Columns of program-written tables whose messages or examples may name a person.
@@ -34,7 +30,6 @@ FREE_TEXTS = {
     "serving.batch_scores": ("problem",),
     "serving.person_requests": ("reason",),
 }
-_METADATA = f"__ducklake_metadata_{CATALOG}"
 ERASED = "erased"
 #: Path below the landing directory → line numbers.
 LandingLines = dict[str, list[int]]
@@ -71,19 +66,21 @@ def landing_lines(
             "select distinct file from raw.rejected_lines where source = $1 and entity = $2",
             [rows.raw.lender, rows.raw.entity],
         ).fetchall():
-            condition = _rejected(settings, rows, person, folder=folder, file=file)
+            condition = _rejected(settings, con, rows, person, file=file)
             if condition is not None:
                 lines = con.execute(f"select line from raw.rejected_lines where {condition}").fetchall()
                 found.setdefault(f"{folder}/{file}", set()).update(line for (line,) in lines)
     return {path: sorted(lines) for path, lines in sorted(found.items()) if lines}
 
 
-def rewrite_landing(settings: Settings, lines: LandingLines) -> dict[str, RewrittenFile]:
+def rewrite_landing(
+    settings: Settings, con: duckdb.DuckDBPyConnection, lines: LandingLines
+) -> dict[str, RewrittenFile]:
     """The landing files without these lines, each written beside its original; missing files are skipped."""
     return {
-        name: without_lines(path, numbers, notes=_notes(name))
+        name: without_lines(open_landed(con, settings.landing, *name.split("/", 2)), numbers)
         for name, numbers in lines.items()
-        if (path := settings.landing / name).exists()
+        if (settings.landing / name).exists()
     }
 
 
@@ -148,13 +145,14 @@ def _has_rows(con: duckdb.DuckDBPyConnection, table: str, snapshot: int, conditi
 
 
 def _keep_training_rows(con: duckdb.DuckDBPyConnection, what: LakeErasure, table: str, snapshot: int) -> None:
-    ids = {column: names for column, names in what.person.ids.items() if column != "decision_id" and names}
-    if what.names is None:
-        mine = " or ".join(f"{column} in ({', '.join(map(literal, sorted(names)))})" for column, names in ids.items())
+    person, names = what.person, what.names
+    if names is None:
+        mine = " or ".join(person.conditions(("borrower_id", "application_id")))
         rows = f"select * from {table} at (version => {snapshot}) where not ({mine})"
     else:
-        renamed = [f"{_renamed(column, names, what.names)} as {column}" for column, names in ids.items()]
-        rows = f"select * replace ({', '.join(renamed)}) from {table} at (version => {snapshot})"
+        ids = {"borrower_id": [person.borrower_id], "application_id": person.application_ids}
+        values = ", ".join(f"{renamed(column, found, names.of)} as {column}" for column, found in ids.items())
+        rows = f"select * replace ({values}) from {table} at (version => {snapshot})"
     con.execute(f"create table {kept_table(table, snapshot)} as {rows}")
 
 
@@ -182,18 +180,10 @@ def _new_values(con: duckdb.DuckDBPyConnection, rows: HeldRows, what: LakeErasur
         # the id of a decision or report derives from the application's, or its caller knows it
         mine = names & what.person.ids[column] if column in ("application_id", "borrower_id") else names
         if mine:
-            values[column] = _renamed(column, mine, what.names)
+            values[column] = renamed(column, mine, what.names.of)
     for column in rows.json if values else ():
-        values[column] = column
-        for name in sorted({what.person.borrower_id, *what.person.application_ids}):
-            before, after = (json.dumps(text, ensure_ascii=False) for text in (name, what.names.of(name)))
-            values[column] = f"replace({values[column]}, {literal(before)}, {literal(after)})"
+        values[column] = renamed_json(column, what.person.names, what.names.of)
     return values
-
-
-def _renamed(column: str, names: Collection[str], pseudonyms: Pseudonyms) -> str:
-    cases = " ".join(f"when {literal(name)} then {literal(pseudonyms.of(name))}" for name in sorted(names))
-    return f"case {column} {cases} else {column} end"
 
 
 def _erase_texts(con: duckdb.DuckDBPyConnection, pattern: str) -> None:
@@ -211,10 +201,10 @@ def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
     ids = "|".join(sorted(re.escape(name) for names in person.ids.values() for name in names))
     columns = con.execute(
         "select stats.table_id, stats.column_id, schema_name, table_name, column_name "
-        f"from {_METADATA}.ducklake_table_column_stats as stats "
-        f"join {_METADATA}.ducklake_column as columns using (table_id, column_id) "
-        f"join {_METADATA}.ducklake_table as tables using (table_id) "
-        f"join {_METADATA}.ducklake_schema as schemas using (schema_id) "
+        f"from {METADATA}.ducklake_table_column_stats as stats "
+        f"join {METADATA}.ducklake_column as columns using (table_id, column_id) "
+        f"join {METADATA}.ducklake_table as tables using (table_id) "
+        f"join {METADATA}.ducklake_schema as schemas using (schema_id) "
         "where columns.end_snapshot is null and tables.end_snapshot is null and schemas.end_snapshot is null "
         "and lower(columns.column_type) = 'varchar' "
         "and regexp_matches(concat_ws(chr(10), min_value, max_value), $1)",
@@ -227,25 +217,25 @@ def _forget_bounds(con: duckdb.DuckDBPyConnection, person: Person) -> None:
             f"select coalesce(min({text}), ''), coalesce(max({text}), '') from {identifier(schema, table)}"
         )
         con.execute(
-            f"update {_METADATA}.ducklake_table_column_stats set min_value = $1, max_value = $2 "
+            f"update {METADATA}.ducklake_table_column_stats set min_value = $1, max_value = $2 "
             "where table_id = $3 and column_id = $4",
             [*bounds.fetchall()[0], table_id, column_id],
         )
 
 
-def _rejected(settings: Settings, rows: HeldRows, person: Person, *, folder: str, file: str) -> str | None:
-    path = settings.landing / folder / file
-    if rows.raw is None or not path.exists() or is_parquet(path):
+def _rejected(
+    settings: Settings, con: duckdb.DuckDBPyConnection, rows: HeldRows, person: Person, *, file: str
+) -> str | None:
+    if rows.raw is None or not (settings.landing / rows.raw.lender / rows.raw.entity / file).exists():
         return None
     try:
-        header = CsvFile(path, notes=_notes(f"{folder}/{file}")).columns
+        landed = open_landed(con, settings.landing, rows.raw.lender, rows.raw.entity, file)
     except SourceFileError:
         return None
     conditions = [
-        id_in(f"trim(split_part(value, ',', {header.index(column) + 1}), ' \"')")
-        + f" in ({', '.join(map(literal, sorted(texts)))})"
+        f"{id_in(field)} in ({', '.join(map(literal, sorted(texts)))})"
         for column in rows.raw.identifies
-        if column in header and (texts := rows.raw.texts_of(column, person.raw_ids))
+        if (field := landed.rejected_field(column)) and (texts := rows.raw.texts_of(column, person.raw_ids))
     ]
     if not conditions:
         return None
@@ -253,8 +243,3 @@ def _rejected(settings: Settings, rows: HeldRows, person: Person, *, folder: str
         f"source = {literal(rows.raw.lender)} and entity = {literal(rows.raw.entity)} and file = {literal(file)} "
         f"and ({' or '.join(conditions)})"
     )
-
-
-def _notes(name: str) -> tuple[str, ...]:
-    source = SOURCES.get(Path(name).parts[0])
-    return source.notes if source is not None else ()

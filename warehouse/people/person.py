@@ -5,7 +5,7 @@ rows by the lender's declaration (:mod:`warehouse.raw.keys`), and rows with only
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,9 +24,8 @@ from warehouse.settings import Settings
 from warehouse.sql.quoting import identifier, literal
 from warehouse.values.formats import NULL_WORDS
 
-_ID_COLUMNS = {"borrower_id", "application_id", "decision_id"}
-#: Columns that name a person but are not needed to find rows.
-_NAMING_COLUMNS = _ID_COLUMNS | {"answered_decision_id", "outcome_id"}
+#: Columns that name a person; the last two are not needed to find rows.
+_NAMING_COLUMNS = {"borrower_id", "application_id", "decision_id", "answered_decision_id", "outcome_id"}
 
 
 @dataclass
@@ -46,6 +45,25 @@ class Person:
             "application_id": self.application_ids,
             "decision_id": self.decision_ids,
         }
+
+    def learn(self, other: "Person") -> None:
+        """Add the ids of another finding of the same person."""
+        self.application_ids |= other.application_ids
+        self.decision_ids |= other.decision_ids
+        self.sources |= other.sources
+
+    @property
+    def names(self) -> list[str]:
+        """Ids that JSON of their requests holds."""
+        return sorted({self.borrower_id, *self.application_ids})
+
+    def conditions(self, columns: Collection[str]) -> list[str]:
+        """SQL for each of these columns that holds ids: a row of the person."""
+        return [
+            f"{column} in ({', '.join(map(literal, sorted(names)))})"
+            for column, names in self.ids.items()
+            if names and column in columns
+        ]
 
     @property
     def raw_ids(self) -> dict[Kind, set[str]]:
@@ -123,21 +141,25 @@ def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person
     """
     columns = _columns(con)
     lines: set[_Line] = set()
-    raw = [table for source in sorted(person.sources) for table in raw_tables(read_manifest(settings), source)]
-    raw = [received for received in raw if _place(received) in columns]
+    raw = _raw_tables(settings, columns, person)
     for received in raw:
         person.application_ids |= _applications_in(con, received, person.borrower_id)
     for received in raw:
-        condition = received.rows_of(person.raw_ids)
-        if condition is None:
-            continue
         found = _lines_of(con, received, person)
         lines |= found
         if found:
-            yield HeldRows(*_place(received), condition, raw=received)
+            yield HeldRows(*_place(received), received.rows_of(person.raw_ids) or "false", raw=received)
     person.decision_ids |= _decisions_on(con, columns, person)
-    others = {table: names for table, names in columns.items() if not any(table == _place(each) for each in raw)}
+    received_as = {_place(received) for received in raw}
+    others = {table: names for table, names in columns.items() if table not in received_as}
     yield from _rows_of_tables(con, others, person, lines, raw)
+
+
+def _raw_tables(settings: Settings, columns: Mapping[tuple[str, str], set[str]], person: Person) -> list[RawTable]:
+    """The existing raw tables of the person's lenders."""
+    manifest = read_manifest(settings)
+    declared = [table for source in sorted(person.sources) for table in raw_tables(manifest, source)]
+    return [table for table in declared if _place(table) in columns]
 
 
 def _lines_of(con: duckdb.DuckDBPyConnection, raw: RawTable, person: Person) -> set[_Line]:
@@ -169,12 +191,8 @@ def rows_in_copy(
     settings: Settings, con: duckdb.DuckDBPyConnection, copy: duckdb.DuckDBPyConnection, person: Person
 ) -> Iterator[HeldRows]:
     """The person's rows in a dev lake, which uses production's raw rows: ``con``."""
-    production = _columns(con)
-    raw = [table for source in sorted(person.sources) for table in raw_tables(read_manifest(settings), source)]
-    raw = [received for received in raw if _place(received) in production]
-    lines: set[_Line] = set()
-    for received in raw:
-        lines |= _lines_of(con, received, person)
+    raw = _raw_tables(settings, _columns(con), person)
+    lines = {line for received in raw for line in _lines_of(con, received, person)}
     yield from _rows_of_tables(copy, _columns(copy), person, lines, raw)
 
 
@@ -236,11 +254,7 @@ def _columns(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], set[str]]:
 
 
 def _condition(table: str, names: set[str], person: Person, lines: set[_Line], raw: list[RawTable]) -> str | None:
-    conditions = [
-        f"{column} in ({', '.join(map(literal, sorted(person.ids[column])))})"
-        for column in sorted(_ID_COLUMNS & names)
-        if person.ids[column]
-    ]
+    conditions = person.conditions(names)
     if not conditions and {"_file", "_line"} <= names:
         conditions = [
             f"(_file = {literal(line.file)} and _line = {line.line}"
@@ -273,12 +287,13 @@ def _lines_typed_in(model: str, names: set[str], lines: set[_Line], raw: list[Ra
 
 
 def _remember(person: Person, row: dict[str, Any]) -> None:
-    if row.get("application_id"):
-        person.application_ids.add(row["application_id"])
-    if row.get("decision_id"):
-        person.decision_ids.add(row["decision_id"])
-    if row.get("source"):
-        person.sources.add(row["source"])
+    for column, known in (
+        ("application_id", person.application_ids),
+        ("decision_id", person.decision_ids),
+        ("source", person.sources),
+    ):
+        if row.get(column):
+            known.add(row[column])
 
 
 def _logged(settings: Settings) -> Iterator[tuple[Entries, str, Any]]:

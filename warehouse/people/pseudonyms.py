@@ -3,11 +3,13 @@
 import hmac
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from warehouse.decision_log.erasing import renamed_texts
 from warehouse.files.replacing import replace_file
 from warehouse.settings import Settings
+from warehouse.sql.quoting import literal
 
 #: Staging reads numeric ids through a double, exact up to 2**53: fifteen digits, of which the first is 9.
 _RANDOM_DIGITS = 14
@@ -36,6 +38,19 @@ class Pseudonyms:
 
     def _digest(self, text: str) -> bytes:
         return hmac.digest(self.key, text.encode(), "sha256")
+
+
+def renamed(column: str, names: Iterable[str], rename: Callable[[str], str]) -> str:
+    """SQL of a column with these ids replaced."""
+    cases = " ".join(f"when {literal(name)} then {literal(rename(name))}" for name in sorted(names))
+    return f"case {column} {cases} else {column} end" if cases else column
+
+
+def renamed_json(column: str, names: Iterable[str], rename: Callable[[str], str]) -> str:
+    """SQL of a column of JSON text with these ids, as whole texts, replaced."""
+    for before, after in renamed_texts(names, rename):
+        column = f"replace({column}, {literal(before)}, {literal(after)})"
+    return column
 
 
 def pseudonyms(settings: Settings, prefixes: Iterable[str] = ()) -> Pseudonyms:

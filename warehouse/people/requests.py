@@ -6,22 +6,12 @@ An erasure also keeps a mark of the person, made with the home's key, that prove
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
 import duckdb
 
 from warehouse.settings import Erasure
-
-
-@dataclass(frozen=True)
-class ErasureRecord:
-    """The record of an erasure. ``person``: :meth:`Pseudonyms.mark`; ``models``: those trained on their data."""
-
-    person: str
-    treatment: Erasure
-    models: Sequence[str]
 
 
 def record_request(
@@ -31,10 +21,15 @@ def record_request(
     by: str,
     reason: str,
     counts: Mapping[str, int],
-    erasure: ErasureRecord | None = None,
+    person: str | None = None,
+    treatment: Erasure | None = None,
+    models: Sequence[str] | None = None,
     request_id: str | None = None,
 ) -> None:
-    """Add a row unless ``request_id`` exists; ``counts``: rows by table; ``reason`` must not name anyone."""
+    """Add a row unless ``request_id`` exists; ``counts``: rows by table; ``reason`` must not name anyone.
+
+    Of an erasure, ``person``: :meth:`Pseudonyms.mark`; ``models``: those trained on their data.
+    """
     con.execute(
         "insert into serving.person_requests by name select $1 as request_id, $2 as kind, $3 as requested_at, "
         "$4 as requested_by, $5 as reason, $6 as counts, $7 as person, $8 as treatment, $9 as models "
@@ -46,9 +41,9 @@ def record_request(
             by,
             reason,
             json.dumps(counts),
-            erasure and erasure.person,
-            erasure and erasure.treatment,
-            erasure and json.dumps(list(erasure.models)),
+            person,
+            treatment,
+            None if models is None else json.dumps(models),
         ],
     )
 

@@ -153,11 +153,12 @@ def raw_tables(manifest: Mapping[str, Any], lender: str) -> list[RawTable]:
         name = f"{declared['schema']}.{declared['identifier']}"
         meta = declared.get("config", {}).get("meta") or declared.get("meta") or {}
         identifies = meta.get("identifies")
-        if not identifies:
+        if identifies is None:
             raise ContractError(
                 f"{name} must declare which of its columns hold the ids of applications and borrowers, as "
-                "`config: {meta: {identifies: {column: {application: prefix}}}}`: found none; add it to its YAML in "
-                f"{declared['original_file_path']}, then build or `dbt parse` again"
+                "`config: {meta: {identifies: {column: {application: prefix}}}}`: found none; add it, or `{}` "
+                f"where no column holds one, to its YAML in {declared['original_file_path']}, then build or `dbt "
+                "parse` again"
             )
         personal = tuple(meta.get("personal", ()))
         tables.append(RawTable(name, lender, identifies, frozenset(feeds[source]), personal))

@@ -1,8 +1,7 @@
 """Settings: every ``LOANLAKE_…`` variable is declared beside what it configures, and read from the environment here."""
 
 from warehouse.settings.checkout import DBT_PROJECT_DIR, IS_CLONE, REPOSITORY
-from warehouse.settings.home import KEY_LIFE, Erasure, Settings
-from warehouse.settings.memory import memory_bytes
+from warehouse.settings.home import KEY_LIFE, Erasure, Settings, memory_bytes
 from warehouse.settings.pages import PageUrls, Ports
 from warehouse.settings.sqlite_uri import sqlite_uri
 from warehouse.settings.variable import Variable, listed, read

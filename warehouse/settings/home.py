@@ -19,14 +19,22 @@ from msgspec import Meta
 
 from warehouse.errors import SettingError
 from warehouse.settings.checkout import default_home
-from warehouse.settings.memory import memory_bytes
 from warehouse.settings.places import Places
 from warehouse.settings.variable import Variable, read
 
 Erasure = Literal["delete", "pseudonymise"]
 #: Minimum life of an ``Idempotency-Key``, whatever the settings.
 KEY_LIFE = timedelta(days=1)
+#: Files with a container's limit: control groups version 2, then version 1.
+_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _MEMORY = "a share of the machine's memory"
+
+
+def memory_bytes(limits: tuple[Path, ...] = _LIMITS) -> int:
+    """The machine's memory, or a container's lower limit."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    texts = [path.read_text().strip() for path in limits if path.exists()]
+    return min([machine, *(int(text) for text in texts if text.isdigit())])
 
 
 def _home(text: str) -> Path:

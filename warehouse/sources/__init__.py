@@ -11,19 +11,16 @@ if TYPE_CHECKING:
     from warehouse.sources.ingest import IngestResult
 
 __all__ = [
-    "csv_file",
-    "csv_header",
     "erasing",
     "ingest",
     "ingest_files",
     "ingest_simulated",
     "landing",
-    "parquet_file",
+    "recorded",
     "reloading",
     "rows_set_aside",
     "simulated",
     "target",
-    "text_stream",
 ]
 
 

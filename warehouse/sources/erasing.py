@@ -1,16 +1,13 @@
 """Landing files without a person's lines: the only way in which a landed file is ever changed."""
 
-import gzip
 import hashlib
 import os
 import stat
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
 
-from warehouse.sources.csv_file import CsvFile
-from warehouse.sources.parquet_file import ParquetFile, is_parquet
+from warehouse.readers.table_file import TableFile
 
 
 @dataclass(frozen=True)
@@ -28,26 +25,12 @@ class RewrittenFile:
             self.draft.replace(self.path)
 
 
-def without_lines(path: Path, lines: Collection[int], *, notes: Collection[str] = ()) -> RewrittenFile:
+def without_lines(file: TableFile, lines: Collection[int]) -> RewrittenFile:
     """A copy of a landing file with the rows on these ``lines`` blank; other rows keep their line numbers."""
-    draft = path.with_name(f".erasing-{path.name}")
+    draft = file.path.with_name(f".erasing-{file.path.name}")
     draft.unlink(missing_ok=True)
-    if is_parquet(path):
-        ParquetFile(path).write_without(lines, draft)
-    else:
-        file = CsvFile(path, notes=tuple(notes))
-        with draft.open("wb") as output:
-            if _is_gzip(path):
-                with gzip.GzipFile(fileobj=output, mode="wb", filename="", mtime=0) as packed:
-                    file.write_without(lines, cast(BinaryIO, packed))
-            else:
-                file.write_without(lines, output)
-    with draft.open("rb") as file_written:
-        os.fsync(file_written.fileno())
-        sha256 = hashlib.file_digest(file_written, "sha256").hexdigest()
-    return RewrittenFile(path, draft, sha256)
-
-
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
+    file.write_without(lines, draft)
+    with draft.open("rb") as written:
+        os.fsync(written.fileno())
+        sha256 = hashlib.file_digest(written, "sha256").hexdigest()
+    return RewrittenFile(file.path, draft, sha256)

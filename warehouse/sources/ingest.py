@@ -13,12 +13,16 @@ import pyarrow as pa
 
 from warehouse.errors import LakeError, SourceFileError
 from warehouse.lake import connection as lake
+from warehouse.lenders.files import FileSettings
+from warehouse.lenders.rules import read_lender
 from warehouse.raw import SOURCES
+from warehouse.readers.csv_lines import NOTE
+from warehouse.readers.opening import open_table
+from warehouse.readers.parquet_file import ParquetFile
+from warehouse.readers.table_file import RejectedLine, TableFile
 from warehouse.settings import Settings
-from warehouse.sources.csv_file import CsvFile, RejectedLine
-from warehouse.sources.csv_lines import NOTE
 from warehouse.sources.landing import LandedFile, receive
-from warehouse.sources.parquet_file import ParquetFile, is_parquet
+from warehouse.sources.recorded import LAYOUT_COLUMNS
 from warehouse.sources.target import Target, columns_to_load, require_table, target_of
 
 if TYPE_CHECKING:
@@ -38,15 +42,20 @@ class _Known(NamedTuple):
     file: str = ""
     n_lost: int = 0
     reasons: tuple[str, ...] = ()
+    ignored_columns: tuple[str, ...] = ()
+    new_columns: tuple[str, ...] = ()
+    read_as: str = ""
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class IngestResult:
     """The result for one file.
 
-    ``n_rows`` and ``n_rejected``: of the file, whichever call loaded it. ``ignored_columns``: columns that the source
-    does not know. ``sha256``: of the loaded content. ``n_lost``: rejected lines without notes; ``reasons``: the three
-    commonest, each with its count; both only if this call loaded the file. The next build finds unreadable values.
+    ``n_rows`` and ``n_rejected``: of the file, whichever call loaded it. ``sha256``: of the loaded content. The other
+    fields only if this call loaded the file. ``ignored_columns``: not loaded. ``new_columns``: not in earlier files.
+    ``n_lost``: rejected lines without notes; ``reasons``: the three commonest, each with its count. ``read_as``: its
+    encoding, separators, title lines and sheet, as far as they are not usual. The next build finds unreadable values.
     """
 
     source: str
@@ -58,12 +67,15 @@ class IngestResult:
     seconds: float
     sha256: str
     ignored_columns: tuple[str, ...] = ()
+    new_columns: tuple[str, ...] = ()
     n_lost: int = 0
     reasons: tuple[str, ...] = ()
+    read_as: str = ""
+    notices: tuple[str, ...] = ()
 
     @property
     def lost_share(self) -> float:
-        """Share of the file's lines that are not rows, by their commas and quotes."""
+        """Share of the file's lines that are not rows, by their separators and quotes."""
         return self.n_lost / (self.n_rows + self.n_lost)
 
 
@@ -110,14 +122,12 @@ def _ingest_file(target: Target, path: Path, settings: Settings, known: Mapping[
     landed = receive(path, settings.landing / target.source / target.entity)
     name = landed.path.name
     try:
-        ignored: tuple[str, ...] = ()
         counts = known.get((target.source, target.entity, landed.sha256))
         status: Status = "already_loaded"
         if counts is None:
-            file = _opened(landed.path, target, settings)
-            columns = columns_to_load(target, name, file.columns)
-            ignored = tuple(column for column in file.columns if column not in columns)
-            counts, status = _load(target, landed, file, columns, settings)
+            declared = read_lender(target.source).files.get(target.entity, FileSettings())
+            file = open_table(landed.path, declared, notes=target.notes, limits=settings)
+            counts, status = _load(target, landed, file, settings, keeps_new=declared.new_columns == "keep")
         if counts.is_erased:
             landed.withdraw()  # it contains the lines that were erased from the first landing file
         elif counts.file != name:
@@ -134,14 +144,13 @@ def _ingest_file(target: Target, path: Path, settings: Settings, known: Mapping[
         status=status,
         seconds=time.monotonic() - started,
         sha256=landed.sha256,
-        ignored_columns=ignored,
+        ignored_columns=counts.ignored_columns,
+        new_columns=counts.new_columns,
         n_lost=counts.n_lost,
         reasons=counts.reasons,
+        read_as=counts.read_as,
+        notices=counts.notices,
     )
-
-
-def _opened(path: Path, target: Target, settings: Settings) -> CsvFile | ParquetFile:
-    return ParquetFile(path, settings) if is_parquet(path) else CsvFile(path, notes=target.notes, limits=settings)
 
 
 def _loaded_before(settings: Settings) -> dict[_Content, _Known]:
@@ -171,32 +180,48 @@ def _recorded(con: duckdb.DuckDBPyConnection, target: Target, sha256: str) -> _K
 
 
 def _load(
-    target: Target, landed: LandedFile, file: CsvFile | ParquetFile, columns: tuple[str, ...], settings: Settings
+    target: Target, landed: LandedFile, file: TableFile, settings: Settings, *, keeps_new: bool
 ) -> tuple[_Known, Status]:
     """Insert rows, rejected lines and the row of ``raw.files`` in one transaction, or nothing; returns the counts."""
     name, loaded_at = landed.path.name, datetime.now(UTC).replace(tzinfo=None)
+    columns = columns_to_load(target, name, file.columns)
     with lake.writer(f"ingest {target.source} {name}", settings) as con:
         counts = _recorded(con, target, landed.sha256)
         if counts is not None:
             return counts, "already_loaded"  # another process loaded it while this one waited for the lease
         con.execute("begin")
-        require_table(con, target, columns)
+        new = require_table(con, target, columns, keeps_new=keeps_new)
+        if not keeps_new:
+            columns, new = tuple(column for column in columns if column not in new), ()
         n_rows = insert_rows(con, target, file, columns, loaded_at)
-        rejected = file.rejected if isinstance(file, CsvFile) else []
+        rejected = file.rejected
         if n_rows == 0:
             raise SourceFileError(f"{name} must have at least one row: {_no_rows(rejected)}; nothing of it was loaded")
         if rejected:
             _insert_rejected(con, target, name, rejected, loaded_at)
+        layout = file.layout
         con.execute(
-            "insert into raw.files (source, entity, file, sha256, n_bytes, n_rows, n_quarantined, loaded_at) "
-            "values (?, ?, ?, ?, ?, ?, ?, ?)",
-            [target.source, target.entity, name, landed.sha256, landed.n_bytes, n_rows, len(rejected), loaded_at],
+            "insert into raw.files (source, entity, file, sha256, n_bytes, n_rows, n_quarantined, loaded_at, "
+            f"{', '.join(LAYOUT_COLUMNS)}) values ({', '.join('?' * (8 + len(LAYOUT_COLUMNS)))})",
+            [target.source, target.entity, name, landed.sha256, landed.n_bytes, n_rows, len(rejected), loaded_at]
+            + [getattr(layout, column) for column in LAYOUT_COLUMNS],
         )
         landed.require_unchanged()
         con.execute("commit")
         lost = Counter(line.reason for line in rejected if line.reason != NOTE)
         reasons = tuple(f"{reason} ({n:,})" for reason, n in lost.most_common(3))
-        return _Known(n_rows, len(rejected), file=name, n_lost=lost.total(), reasons=reasons), "loaded"
+        loaded = _Known(
+            n_rows,
+            len(rejected),
+            file=name,
+            n_lost=lost.total(),
+            reasons=reasons,
+            ignored_columns=tuple(column for column in file.columns if column not in columns),
+            new_columns=new,
+            read_as=str(layout),
+            notices=layout.notices,
+        )
+        return loaded, "loaded"
 
 
 def _no_rows(rejected: Sequence[RejectedLine]) -> str:
@@ -204,15 +229,15 @@ def _no_rows(rejected: Sequence[RejectedLine]) -> str:
     if not lines:
         return "found a header and no row"
     return (
-        f"none of its lines is one ({lines[0].reason}). Its header must come before the rows, "
-        "with a name for each field and no title above it"
+        f"none of its lines is one ({lines[0].reason}). Its header must come before the rows, with a name for each "
+        "field; declare `title_lines` and `delimiter` in the lender's file if they were not found (docs/files.md)"
     )
 
 
 def insert_rows(
     con: duckdb.DuckDBPyConnection,
     target: Target,
-    file: CsvFile | ParquetFile,
+    file: TableFile,
     columns: tuple[str, ...],
     loaded_at: datetime,
 ) -> int:
@@ -240,7 +265,7 @@ def insert_rows(
     return int(inserted[0]) if inserted else 0
 
 
-def _batches(file: CsvFile, columns: tuple[str, ...], refusal: list[SourceFileError]) -> Iterator[pa.RecordBatch]:
+def _batches(file: TableFile, columns: tuple[str, ...], refusal: list[SourceFileError]) -> Iterator[pa.RecordBatch]:
     # DuckDB wraps a reader's error in its own text: the message for the user is kept beside it
     try:
         yield from file.batches(columns)

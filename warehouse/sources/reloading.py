@@ -7,14 +7,16 @@ from datetime import datetime
 import duckdb
 
 from warehouse.errors import SourceFileError
+from warehouse.lake.comments import write_comments
 from warehouse.lake.connection import CATALOG, connect, writer
 from warehouse.lake.data_files import lost_files
+from warehouse.raw import create_raw_table
+from warehouse.readers.table_file import TableFile
 from warehouse.settings import Settings
-from warehouse.sources.csv_file import CsvFile
 from warehouse.sources.ingest import insert_rows
 from warehouse.sources.landing import checksum
-from warehouse.sources.parquet_file import ParquetFile, is_parquet
-from warehouse.sources.target import Target, columns_to_load, require_table, target_of
+from warehouse.sources.recorded import open_landed
+from warehouse.sources.target import Target, add_columns, table_columns, target_of
 
 #: Tables in the schema raw that the platform writes, and landing files cannot restore.
 _NOT_FROM_LANDING = {"raw.files", "raw.rejected_lines", "raw.quarantine"}
@@ -64,13 +66,16 @@ def reload_table(settings: Settings, table: str) -> Reloaded:
     """
     with writer(f"load {table} again", settings) as con:
         target, landed = _landed(con, table)
-        readers = [_reader(settings, target, each) for each in landed]
+        readers = [_reader(con, settings, target, each) for each in landed]
+        known = table_columns(con, target)
         con.execute("begin")
         con.execute(f"drop table {table}")
+        create_raw_table(con, table, known.first)
+        add_columns(con, target, known.later)
+        write_comments(con)
         n_rows = 0
         for each, reader in zip(landed, readers, strict=True):
-            columns = columns_to_load(target, each.file, reader.columns)
-            require_table(con, target, columns)
+            columns = tuple(column for column in (*known.first, *known.later) if column in reader.columns)
             n_rows += insert_rows(con, target, reader, columns, each.loaded_at)
         con.execute("commit")
     return Reloaded(table, len(landed), n_rows, sum(each.n_rows for each in landed))
@@ -101,14 +106,14 @@ def _landed(con: duckdb.DuckDBPyConnection, table: str) -> tuple[Target, Sequenc
     ]
 
 
-def _reader(settings: Settings, target: Target, landed: _Landed) -> CsvFile | ParquetFile:
+def _reader(con: duckdb.DuckDBPyConnection, settings: Settings, target: Target, landed: _Landed) -> TableFile:
     path = settings.landing / target.source / target.entity / landed.file
     if not path.exists():
         found = "it is missing"
     elif (sha256 := checksum(path)) not in landed.checksums:
         found = f"found a file of the checksum {sha256[:12]}…"
     else:
-        return ParquetFile(path) if is_parquet(path) else CsvFile(path, notes=target.notes)
+        return open_landed(con, settings.landing, target.source, target.entity, landed.file)
     raise SourceFileError(
         f"{path} must be the file that was loaded on {landed.loaded_at:%Y-%m-%d %H:%M} UTC, of the checksum "
         f"{str(landed.checksums[0])[:12]}…: {found}. Restore it, or give the original to `loanlake ingest "

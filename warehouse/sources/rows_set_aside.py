@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from warehouse.settings import DBT_PROJECT_DIR
-from warehouse.sources.csv_lines import NOTE
+from warehouse.readers.csv_lines import NOTE
 
 if TYPE_CHECKING:
     import duckdb
@@ -79,18 +78,10 @@ def losses(con: "duckdb.DuckDBPyConnection", source: str | None = None) -> list[
     ]
 
 
-def max_set_aside_share(source: str) -> float:
-    """The maximum share of a file's rows that may be set aside, a var in ``dbt_project.yml``."""
-    import yaml
-
-    shares = yaml.safe_load((DBT_PROJECT_DIR / "dbt_project.yml").read_text())["vars"]["max_set_aside_share"]
-    return float(shares.get(source, shares["default"]))
-
-
 def too_much_text(found: Sequence[Loss]) -> str:
     """Why training stops, and what a person can do."""
     return (
         f"{'; '.join(str(loss) for loss in found if loss.is_too_much)}. Declare the columns as the files have them and "
-        "build again, load a corrected file of the same name, or accept the loss in `vars` of "
-        "warehouse/dbt_project.yml (max_set_aside_share, accepted_files)"
+        "build again, load a corrected file of the same name, or accept the loss in the lender's file in "
+        "warehouse/lenders/ (set_aside: max_share, accepted_files)"
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import duckdb
 
@@ -9,6 +10,7 @@ from warehouse.errors import SourceFileError
 from warehouse.lake.comments import write_comments
 from warehouse.lake.tables import program_tables
 from warehouse.raw import PROVENANCE_COLUMNS, SOURCES, create_raw_table, is_name, raw_columns, raw_table
+from warehouse.sql.quoting import identifier
 
 _NOT_FOR_FILES = {*program_tables(), *raw_columns(), "raw.quarantine"}
 _SHOWN_COLUMNS = 20
@@ -78,26 +80,56 @@ def columns_to_load(target: Target, name: str, found: Sequence[str]) -> tuple[st
     return target.columns
 
 
-def require_table(con: duckdb.DuckDBPyConnection, target: Target, columns: Sequence[str]) -> None:
-    """Create a new lender's table from its first file; later files must have the same columns."""
+def require_table(
+    con: duckdb.DuckDBPyConnection, target: Target, columns: Sequence[str], *, keeps_new: bool
+) -> tuple[str, ...]:
+    """Create a new lender's table from its first file, whose columns later files must have too.
+
+    Returns the columns of a later file that are new; if they are kept, the table gets them.
+    """
+    known = table_columns(con, target)
+    if not known.first:
+        create_raw_table(con, target.table, columns)
+        write_comments(con)
+        return ()
+    missing = [column for column in known.first if column not in columns]
+    if missing:
+        raise SourceFileError(
+            f"a file of {target.source} {target.entity} must have the columns of the first one loaded, "
+            f"{_listed(known.first)}: missing {_listed(missing)}; nothing of it was loaded. Load a file of another "
+            "layout as another --entity"
+        )
+    new = tuple(column for column in columns if column not in (*known.first, *known.later))
+    if keeps_new:
+        add_columns(con, target, new)
+    return new
+
+
+class TableColumns(NamedTuple):
+    """A raw table's columns. ``first``: of its first file; ``later``: those that a later file brought."""
+
+    first: tuple[str, ...]
+    later: tuple[str, ...]
+
+
+def table_columns(con: duckdb.DuckDBPyConnection, target: Target) -> TableColumns:
+    """The columns of a raw table; none if there is no table. The first file's stand before the rows' origin."""
     rows = con.execute(
         "select column_name from information_schema.columns "
         "where table_catalog = 'lake' and table_schema || '.' || table_name = ? order by ordinal_position",
         [target.table],
     ).fetchall()
-    if not rows:
-        create_raw_table(con, target.table, columns)
-        write_comments(con)
-        return
-    expected = [name for (name,) in rows if name not in PROVENANCE_COLUMNS]
-    missing = [column for column in expected if column not in columns]
-    new = [column for column in columns if column not in expected]
-    if missing or new:
-        raise SourceFileError(
-            f"a file of {target.source} {target.entity} must have the columns of the first one loaded, "
-            f"{_listed(expected)}: missing {_listed(missing)}, new {_listed(new)}; nothing of it was loaded. Load a "
-            "file of another layout as another --entity"
-        )
+    names = [name for (name,) in rows]
+    n_first = names.index(next(iter(PROVENANCE_COLUMNS))) if names else 0
+    return TableColumns(
+        tuple(names[:n_first]), tuple(name for name in names[n_first:] if name not in PROVENANCE_COLUMNS)
+    )
+
+
+def add_columns(con: duckdb.DuckDBPyConnection, target: Target, columns: Sequence[str]) -> None:
+    """Add columns of a later file; they are null in the rows before."""
+    for column in columns:
+        con.execute(f"alter table {target.table} add column {identifier(column)} varchar")
 
 
 def _listed(columns: Sequence[str]) -> str:

@@ -62,7 +62,7 @@ def _query_error(error: duckdb.Error) -> QueryError:
 
 def _print_rows(con: duckdb.DuckDBPyConnection, output: TextIO, form: Format, longest_cell: int | None) -> None:
     description = con.description or []
-    rows = _rows(con)
+    rows = chain.from_iterable(iter(lambda: con.fetchmany(GROUP), []))
     if form == "csv":
         writer = csv.writer(output, lineterminator="\n")
         writer.writerow(column[0] for column in description)
@@ -73,11 +73,6 @@ def _print_rows(con: duckdb.DuckDBPyConnection, output: TextIO, form: Format, lo
         is_number = [_is_number(str(column[1])) for column in description]
         names = [_cell(column[0], _LONGEST_CELL) for column in description]
         _print_table(names, is_number, ([_cell(value, longest_cell) for value in row] for row in rows), output)
-
-
-def _rows(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    while group := con.fetchmany(GROUP):
-        yield from group
 
 
 def _print_json(names: Sequence[str], rows: Iterator[tuple[Any, ...]], output: TextIO) -> None:

@@ -26,7 +26,15 @@ GRAMMARS: Mapping[str, str] = {
     "id": f"[^{UNFIT}]+",
     "integer": _NUMBER,
     "double": _NUMBER,
-    "boolean": "[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[01]",
+    "boolean": "|".join(
+        [
+            *(
+                "".join(f"[{letter.upper()}{letter}]" for letter in word)
+                for word in ("true", "false", "yes", "no", "on", "off", "t", "f", "y", "n")
+            ),
+            "[01](?:[.]0+)?",
+        ]
+    ),
     "date": f"{_DAY}(?:[Tt ]00:00(?::00(?:[.]0+)?)?)?",
     "timestamp": f"{_DAY}(?:[Tt ]{_CLOCK}(?: ?{_OFFSET})?)?",
 }
@@ -49,6 +57,8 @@ GREATEST = 1e300
 _PLAIN_ID = re.compile("[A-Za-z0-9_-]{5,80}")
 _PATTERNS = {name: re.compile(grammar) for name, grammar in GRAMMARS.items()}
 _WHOLE_FLOAT, _ROUNDED_NUMBER = re.compile(WHOLE_FLOAT), re.compile(ROUNDED_NUMBER)
+#: The first two characters of true, yes, on and 1.
+_TRUE = ("tr", "t", "ye", "y", "on", "1", "1.")
 _TIME = re.compile(f"({_DAY})(?:[Tt ]([0-9:.]+)(?: ?({_OFFSET}))?)?")
 
 
@@ -112,9 +122,9 @@ def checked_number(number: int | float, text: str) -> int | float:
 
 
 def read_boolean(text: str) -> bool | None:
-    """True or false, also written as 1 or 0. Raises FormatError."""
-    found = _formed(text, "boolean", "true or false")
-    return None if found is None else found.lower() in ("true", "1")
+    """True or false, also written as yes or no, on or off, 1 or 0. Raises FormatError."""
+    found = _formed(text, "boolean", "true or false, also written as yes or no, on or off, 1 or 0")
+    return None if found is None else found[:2].lower() in _TRUE
 
 
 def read_date(text: str) -> date | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from ml.batches.runs import run_batch
 from orchestration.lib.layers import BATCH_SCORES, DEPLOYMENT
 from warehouse.settings import Settings
 
@@ -27,8 +28,6 @@ class BatchToScore(dg.Config):
 )
 def batch_scores(context: dg.AssetExecutionContext, config: BatchToScore) -> Iterator[dg.MaterializeResult[None]]:
     """The newest batch that was scored: one row of `serving.batch_scores` for each of its rows."""
-    from ml.batches.runs import run_batch
-
     if config.batch_id is None:
         context.log.info("nothing to do: no batch was named")
         return

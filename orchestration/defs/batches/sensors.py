@@ -1,35 +1,25 @@
 """Starts a run for each waiting batch; ends or requeues batches whose run is gone."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from orchestration.defs.pipeline.jobs import score_batch
 from orchestration.lib.layers import BATCH_SCORES
+from orchestration.lib.retries import UNFINISHED
+from warehouse.batches import Batch, BatchStates
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    from warehouse.batches import Batch, BatchStates
 
 #: Concurrent runs of batches: each needs a process and a bundle's memory.
 AT_ONCE = 2
 #: The batch and attempt of a run.
 BATCH_TAG = "loanlake/batch"
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
+_UNFINISHED = [*UNFINISHED, dg.DagsterRunStatus.CANCELING]
 
 
 @dg.sensor(job=score_batch, minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
 def batches_to_score(context: dg.SensorEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
     """Start runs for the batches that have waited longest, a few at a time."""
-    from warehouse.batches import BatchStates
-
     states = BatchStates(Settings.from_environment())
     states.end_abandoned()
     now = datetime.now(UTC).replace(tzinfo=None)
@@ -62,7 +52,7 @@ def batches_to_score(context: dg.SensorEvaluationContext) -> dg.SkipReason | lis
     return requests or dg.SkipReason(f"{len(waiting):,} batches wait; {n_going} are being scored, {AT_ONCE} at a time")
 
 
-def _give_back(states: "BatchStates", batch: "Batch", run: dg.DagsterRun) -> None:
+def _give_back(states: BatchStates, batch: Batch, run: dg.DagsterRun) -> None:
     """Requeue the batch of a run that never reached it: the start failed, or a person cancelled it."""
     if run.status == dg.DagsterRunStatus.CANCELED:
         reason = f"run {run.run_id} was cancelled in Dagster before it began to score"
@@ -71,5 +61,5 @@ def _give_back(states: "BatchStates", batch: "Batch", run: dg.DagsterRun) -> Non
         states.postpone(batch, f"run {run.run_id} in Dagster ended before it began to score; the next comes by itself")
 
 
-def _key(batch: "Batch") -> str:
+def _key(batch: Batch) -> str:
     return f"{batch.batch_id}/{batch.attempt}"

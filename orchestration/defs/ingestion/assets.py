@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
@@ -17,9 +17,7 @@ from warehouse.lake.tables import program_tables
 from warehouse.raw import SOURCES, raw_columns, raw_table
 from warehouse.settings import Settings
 from warehouse.sources import ingest_files, ingest_simulated
-
-if TYPE_CHECKING:
-    from warehouse.sources.ingest import IngestResult
+from warehouse.sources.ingest import IngestResult
 
 
 def ingest_step(
@@ -67,7 +65,7 @@ def ingest_step(
     return ingest
 
 
-def load_asked_for(source: str, run_settings: RunSettings, settings: Settings) -> list["IngestResult"]:
+def load_asked_for(source: str, run_settings: RunSettings, settings: Settings) -> list[IngestResult]:
     """Load the run's files; without any, the simulated lender writes its own if it has none yet."""
     if run_settings.files:
         return ingest_files(source, run_settings.files, settings, run_settings.entity or None)
@@ -117,7 +115,7 @@ def ingest_steps(manifest: Mapping[str, Any]) -> list[dg.AssetsDefinition]:
     return [*steps, ingest_step("ingest_own_lenders", own, [], own)] if own else steps
 
 
-def _counts(files: Sequence["IngestResult"]) -> dict[str, int]:
+def _counts(files: Sequence[IngestResult]) -> dict[str, int]:
     new = [file for file in files if file.status == "loaded"]
     return {
         "rows_loaded": sum(file.n_rows for file in new),

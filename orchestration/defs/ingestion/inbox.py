@@ -120,7 +120,10 @@ def claim(file: WaitingFile) -> WaitingFile | None:
             f"a file of the inbox must be in a folder that this user may write to: {file.path} cannot be renamed "
             f"({error.strerror})"
         ) from None
-    _forget_reason(file.path.with_name(file.path.name + _REFUSED))  # of a file that was renamed back
+    refused = file.path.with_name(file.path.name + _REFUSED)
+    if not os.path.lexists(refused):  # it was renamed back
+        with suppress(OSError):
+            _reason_file(refused).unlink()
     if FileState.of(claimed.path.lstat()) == file.state and not has_writer(claimed.path):
         return claimed
     give_back(claimed)
@@ -146,12 +149,6 @@ def set_aside(claimed: WaitingFile, why: str) -> Path:
 
 def _reason_file(refused: Path) -> Path:
     return refused.with_name(refused.name + _REASON)
-
-
-def _forget_reason(refused: Path) -> None:
-    if not os.path.lexists(refused):
-        with suppress(OSError):
-            _reason_file(refused).unlink()
 
 
 def _reason(refused: Path) -> str | None:
@@ -229,7 +226,7 @@ def _why_passed_over(path: Path) -> str | None:
         return f"it could not be loaded{how}drop a corrected file, or rename it back"
     if path.name.endswith(_REFUSED + _REASON):
         return "it says why a file was refused that is not here any more: delete it"
-    if path.suffix in _UNFINISHED or path.name.startswith("."):
+    if path.suffix in _UNFINISHED or path.name.startswith((".", "~$")):  # ~$: beside a workbook that is open
         return "its name says that it is not complete: its sender renames it when it is"
     return None
 

@@ -1,12 +1,12 @@
 """A file in the inbox starts a refresh of its source; a failed refresh is retried twice."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 
 import dagster as dg
+import msgspec
 
 from orchestration.defs.ingestion.inbox import Look, look
 from orchestration.defs.ingestion.loaded_sources import is_read_by_models
@@ -25,6 +25,10 @@ class _Asked:
     tag: str
     files: frozenset[str]
 
+    @property
+    def tags(self) -> dict[str, str]:
+        return {_INBOX_TAG: self.tag}
+
 
 @dg.sensor(job=refresh, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
 def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -41,7 +45,7 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
         source: frozenset(file.identity for file in files)
         for source, files in groupby(ready, key=lambda file: file.source)
     }
-    last_asked = _read(context.cursor)
+    last_asked = msgspec.json.decode(context.cursor or "{}", type=dict[str, _Asked])
     unread = {source for source in {*waiting, *last_asked} if not is_read_by_models(settings, source)}
     said = [
         f"the files of {source} are not loaded: no dbt model reads the lender, so that a run for it is refused"
@@ -67,7 +71,7 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
             requests.append(_request(source, last))
         # keep only what still waits: other files were loaded or set aside
         asked_now[source] = _Asked(last.tag, files)
-    context.update_cursor(_written(asked_now))
+    context.update_cursor(msgspec.json.encode(asked_now).decode())
     yield from requests
     if not requests:
         yield dg.SkipReason("; ".join([*said, *_stays(found, settings)]) or "the inbox is empty")
@@ -88,41 +92,30 @@ def _request(source: str, asked: _Asked) -> dg.RunRequest:
     # no run key: Dagster accepts each key once, even if its run fails
     return dg.RunRequest(
         run_config={"resources": {"run_settings": {"config": {"source": source}}}},
-        tags={"loanlake/source": source, _INBOX_TAG: asked.tag},
+        tags={"loanlake/source": source, **asked.tags},
     )
+
+
+def _latest_run(instance: dg.DagsterInstance, asked: _Asked) -> dg.DagsterRun | None:
+    return next(iter(instance.get_runs(dg.RunsFilter(job_name=refresh.name, tags=asked.tags), limit=1)), None)
 
 
 def _has_not_succeeded(instance: dg.DagsterInstance, asked: _Asked) -> bool:
     """Whether the latest run failed or has not ended; a run that a person cancelled is not repeated."""
-    latest = instance.get_runs(dg.RunsFilter(job_name=refresh.name, tags={_INBOX_TAG: asked.tag}), limit=1)
-    return bool(latest) and (latest[0].is_failure or not latest[0].is_finished)
-
-
-def _has_left_files(instance: dg.DagsterInstance, asked: _Asked) -> bool:
-    """Whether the latest run succeeded but left files that were open then, and are closed and unchanged now."""
-    latest = instance.get_runs(dg.RunsFilter(job_name=refresh.name, tags={_INBOX_TAG: asked.tag}), limit=1)
-    return bool(latest and asked.files) and latest[0].is_success
+    latest = _latest_run(instance, asked)
+    return latest is not None and (latest.is_failure or not latest.is_finished)
 
 
 def _why_not_again(instance: dg.DagsterInstance, source: str, asked: _Asked) -> str:
     """Why no further run is started; empty if one should be."""
-    if _has_left_files(instance, asked):
-        return ""
+    latest = _latest_run(instance, asked)
+    if latest is not None and latest.is_success and asked.files:
+        return ""  # it left files that were open then, and are closed and unchanged now
     if not _has_not_succeeded(instance, asked):
         return f"{len(asked.files)} files wait, each tried before"
-    tags = {_INBOX_TAG: asked.tag}
-    if failed_runs(instance, refresh.name, tags) >= MOST_TRIES:
+    if failed_runs(instance, refresh.name, asked.tags) >= MOST_TRIES:
         return (
             f"the run for its files failed {MOST_TRIES} times: its runs say why; `loanlake run {source}` tries again, "
             "and so does a file that is put into the inbox again"
         )
-    return why_not_now(instance, refresh.name, tags)
-
-
-def _read(cursor: str | None) -> dict[str, _Asked]:
-    found = json.loads(cursor) if cursor else {}
-    return {source: _Asked(asked["tag"], frozenset(asked["files"])) for source, asked in found.items()}
-
-
-def _written(asked: dict[str, _Asked]) -> str:
-    return json.dumps({source: {"tag": last.tag, "files": sorted(last.files)} for source, last in asked.items()})
+    return why_not_now(instance, refresh.name, asked.tags)

@@ -2,18 +2,15 @@
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from orchestration.defs.ingestion import inbox
 from warehouse.errors import FileChangedError, SourceFileError
 from warehouse.settings import Settings
 from warehouse.sources import ingest_files
-
-if TYPE_CHECKING:
-    from warehouse.sources.ingest import IngestResult
+from warehouse.sources.ingest import IngestResult
 
 
-def load_waiting(source: str, settings: Settings, say: Callable[[str], object]) -> list["IngestResult"]:
+def load_waiting(source: str, settings: Settings, say: Callable[[str], object]) -> list[IngestResult]:
     """Load the waiting files; each leaves the inbox when the lake has its content.
 
     A file that cannot be loaded is set aside; SourceFileError is raised after all files were tried, and the next run
@@ -58,7 +55,7 @@ def _load(
     claimed: inbox.WaitingFile,
     settings: Settings,
     say: Callable[[str], object],
-    loaded: list["IngestResult"],
+    loaded: list[IngestResult],
     refused: list[str],
 ) -> None:
     try:

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from orchestration.defs.maintenance.upkeep import maintain_home
 from orchestration.lib.layers import LAKE_WRITER, MAINTENANCE
 from warehouse.settings import Settings
 
@@ -9,8 +10,6 @@ from warehouse.settings import Settings
 @dg.asset(key=MAINTENANCE, group_name="maintenance", kinds={"duckdb"}, pool=LAKE_WRITER)
 def lake_maintenance() -> dg.MaterializeResult[None]:
     """Merges small files, expires old snapshots that no live model names, and prunes the API's decision log."""
-    from orchestration.defs.maintenance.upkeep import maintain_home
-
     upkeep = maintain_home(Settings.from_environment())
     done, log = upkeep.lake, upkeep.log
     return dg.MaterializeResult(

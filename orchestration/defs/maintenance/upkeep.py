@@ -3,14 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
+from ml.registry.live_models import live_models
 from orchestration.defs.training.candidates import named_snapshots as named_by_candidates
+from warehouse.batches import BatchStates
+from warehouse.batches.files import remove_unknown
+from warehouse.decision_log import Pruned, prune
+from warehouse.errors import LakeError
+from warehouse.lake.connection import connect
+from warehouse.lake.dev_lakes import dev_lakes, of_dev_lake
+from warehouse.lake.maintenance import Maintained, maintain
+from warehouse.lake.training_rows import kept_snapshots
 from warehouse.settings import KEY_LIFE, Settings
-
-if TYPE_CHECKING:
-    from warehouse.decision_log import Pruned
-    from warehouse.lake.maintenance import Maintained
 
 _DEV_LEASE_SECONDS = 1.0
 
@@ -19,9 +23,9 @@ _DEV_LEASE_SECONDS = 1.0
 class Upkeep:
     """The result. ``kept``: old snapshots that were kept, and for which models; ``dev_lakes``: results by name."""
 
-    lake: "Maintained"
+    lake: Maintained
     kept: dict[int, str]
-    log: "Pruned"
+    log: Pruned
     dev_lakes: Mapping[str, str]
 
 
@@ -29,11 +33,6 @@ def maintain_home(
     settings: Settings, *, retention_days: float | None = None, grace_hours: float | None = None
 ) -> Upkeep:
     """Maintain the lake, with the home's settings by default, and delete old batches and logged decisions."""
-    from warehouse.decision_log import prune
-    from warehouse.lake.connection import connect
-    from warehouse.lake.maintenance import maintain
-    from warehouse.lake.training_rows import kept_snapshots
-
     retention = timedelta(days=settings.retention_days if retention_days is None else retention_days)
     grace = timedelta(hours=settings.grace_hours if grace_hours is None else grace_hours)
     named: dict[int, str] = {}
@@ -54,10 +53,6 @@ def maintain_home(
 
 def _maintain_dev_lakes(settings: Settings, *, retention: timedelta, grace: timedelta) -> dict[str, str]:
     """Name → result; a lake that is being built is skipped."""
-    from warehouse.errors import LakeError
-    from warehouse.lake.dev_lakes import dev_lakes, of_dev_lake
-    from warehouse.lake.maintenance import maintain
-
     found = {}
     for name in dev_lakes(settings):
         own = replace(of_dev_lake(settings, name), lease_seconds=_DEV_LEASE_SECONDS)
@@ -72,9 +67,6 @@ def _maintain_dev_lakes(settings: Settings, *, retention: timedelta, grace: time
 
 def _remove_old_batches(settings: Settings, *, before: datetime) -> None:
     """Delete bodies of batches that ended before then, and orphaned bodies; scores stay in the lake."""
-    from warehouse.batches import BatchStates
-    from warehouse.batches.files import remove_unknown
-
     states = BatchStates(settings)
     states.remove_ended_before(before.replace(tzinfo=None))
     yesterday = datetime.now(UTC) - timedelta(days=1)
@@ -83,8 +75,6 @@ def _remove_old_batches(settings: Settings, *, before: datetime) -> None:
 
 def snapshots_in_use(settings: Settings, *, retention: timedelta) -> dict[int, str]:
     """Every snapshot that must stay at any age, and what needs it."""
-    from ml.registry.live_models import live_models
-
     found: dict[int, list[str]] = {}
     for model in live_models(settings, retention=retention):
         found.setdefault(model.snapshot, []).append(str(model))

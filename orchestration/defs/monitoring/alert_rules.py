@@ -8,15 +8,15 @@ import json
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import duckdb
 
 from ml.monitoring.limits import features_have_drifted, performance_has_decayed, scores_have_drifted
+from ml.registry.deployment import Deployment
 from warehouse.errors import NoLakeError
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    from ml.registry.deployment import Deployment
 
 #: New mature labels, as a share of the champion's training set, and a minimum number.
 NEW_LABEL_SHARE, MIN_NEW_LABELS = 0.05, 500
@@ -31,7 +31,7 @@ class Alarm:
     reason: str
 
 
-def drift_alarm(settings: Settings, champion: "Deployment") -> Alarm | None:
+def drift_alarm(settings: Settings, champion: Deployment) -> Alarm | None:
     """The scores, or most features, have drifted in the newest judged month."""
     scores = _row(
         settings,
@@ -52,7 +52,7 @@ def drift_alarm(settings: Settings, champion: "Deployment") -> Alarm | None:
     return None
 
 
-def decay_alarm(settings: Settings, champion: "Deployment") -> Alarm | None:
+def decay_alarm(settings: Settings, champion: Deployment) -> Alarm | None:
     """Mature labels show worse ranking than in the test, or more defaults than expected."""
     found = _row(
         settings,
@@ -69,7 +69,7 @@ def decay_alarm(settings: Settings, champion: "Deployment") -> Alarm | None:
     return _alarm(champion, "decay", month, reason) if reason else None
 
 
-def new_labels_alarm(settings: Settings, champion: "Deployment") -> Alarm | None:
+def new_labels_alarm(settings: Settings, champion: Deployment) -> Alarm | None:
     """Enough labels have matured since the champion was trained for another training."""
     row = _row(settings, "select count(*) from training.trn_default where source = $1", champion)
     lineage = json.loads((champion.bundle_directory(settings) / "lineage.json").read_text())
@@ -82,15 +82,13 @@ def new_labels_alarm(settings: Settings, champion: "Deployment") -> Alarm | None
     return _alarm(champion, "labels", new // step, f"{new:,} labels have matured since training on {seen:,}")
 
 
-def _alarm(champion: "Deployment", kind: str, at: date | int, reason: str) -> Alarm:
+def _alarm(champion: Deployment, kind: str, at: date | int, reason: str) -> Alarm:
     when = at.isoformat() if isinstance(at, date) else str(at)
     key = f"{kind}-{champion.model_name}-{champion.model_version}-{when}"
     return Alarm(champion.source, key, f"{champion.model_name} version {champion.model_version}: {reason}")
 
 
-def _row(settings: Settings, query: str, champion: "Deployment") -> tuple[Any, ...] | None:
-    import duckdb
-
+def _row(settings: Settings, query: str, champion: Deployment) -> tuple[Any, ...] | None:
     parameters: list[object] = [champion.source]
     if "{champion}" in query:
         query = query.format(champion="source = $1 and model_name = $2 and model_version = $3")

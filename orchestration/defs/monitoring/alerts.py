@@ -1,10 +1,9 @@
 """Alerts for people: new, continuing and ended (``monitoring.alert_episodes``)."""
 
 from datetime import date
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    import duckdb
+import duckdb
 
 _MOST_NEW = 10
 _MOST_SUBJECTS = 8
@@ -22,7 +21,7 @@ class _Episode(NamedTuple):
     severity: str
 
 
-def alert_lines(con: "duckdb.DuckDBPyConnection", source: str | None = None) -> list[str]:
+def alert_lines(con: duckdb.DuckDBPyConnection, source: str | None = None) -> list[str]:
     """A count by state, a line per new alert, and a line per kind of continuing ones.
 
     ``source``: one lender and what concerns all; None for every lender.

@@ -3,55 +3,45 @@
 import time
 from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from orchestration.lib import links, pages
-from orchestration.lib.layers import (
-    DECISION_HISTORY,
-    DRIFT_REPORT,
-    FEATURE_DRIFT,
-    FEATURE_SKEW,
-    LAKE_WRITER,
-    PERFORMANCE,
-    PREDICTIONS,
-    SCORE_DRIFT,
-)
+from ml.judging.metrics import candidate_on_test
+from ml.monitoring.drift import FeatureDrift, ScoreDrift, record_feature_drift, record_score_drift
+from ml.monitoring.drift_figures import newest_month as newest_figures
+from ml.monitoring.drift_figures import publish_drift
+from ml.monitoring.drift_report import write_drift_report
+from ml.monitoring.feature_skew import record_feature_skew
+from ml.monitoring.performance import Performance, record_performance
+from ml.monitoring.samples import MonitoredModel
+from ml.monitoring.skew_sql import ANY, FeatureSkew, columns_that_differ
+from orchestration.defs.monitoring.measuring import monitored_champion, monitored_versions, newest_month
+from orchestration.lib import layers, links, pages
 from orchestration.lib.run_settings import RunSettings
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    from ml.monitoring.drift import FeatureDrift, ScoreDrift
-    from ml.monitoring.samples import MonitoredModel
-    from ml.monitoring.skew_sql import FeatureSkew
 
 
 @dg.multi_asset(
     name="drift",
     specs=[
         dg.AssetSpec(
-            FEATURE_DRIFT,
-            deps=[PREDICTIONS],
+            layers.FEATURE_DRIFT,
+            deps=[layers.PREDICTIONS],
             kinds={"duckdb"},
             description="One row per model version × feature × month of decisions: drift from the training rows.",
         ),
         dg.AssetSpec(
-            SCORE_DRIFT,
-            deps=[PREDICTIONS],
+            layers.SCORE_DRIFT,
+            deps=[layers.PREDICTIONS],
             kinds={"duckdb"},
             description="One row per model version × month of decisions: drift of the probabilities.",
         ),
     ],
     group_name="monitoring",
-    pool=LAKE_WRITER,
+    pool=layers.LAKE_WRITER,
 )
 def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
     """Measured in SQL over every decision."""
-    from ml.monitoring.drift import record_feature_drift, record_score_drift
-    from ml.monitoring.drift_figures import newest_month, publish_drift
-    from orchestration.defs.monitoring.measuring import monitored_versions
-
     settings, started = Settings.from_environment(), time.monotonic()
     source = run_settings.active_source(settings)
     versions = monitored_versions(settings, source)
@@ -63,7 +53,7 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
     latest = max((row.month for row in features if row.is_judged), default=None)
     drifted = sorted(row.feature for row in features if row.is_drifted and row.month == latest)
     yield dg.MaterializeResult(
-        asset_key=FEATURE_DRIFT,
+        asset_key=layers.FEATURE_DRIFT,
         metadata={
             "summary": f"{latest:%Y-%m}: {len(drifted)} of {n_features} features have drifted"
             if latest
@@ -82,13 +72,13 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
     ]
     scores = of_scores[0]
     newest = [
-        newest_month(version.model, features_of, scores_of)
+        newest_figures(version.model, features_of, scores_of)
         for version, features_of, scores_of in zip(versions, of_features, of_scores, strict=True)
     ]
     # the API shows it at /metrics without opening the lake
     publish_drift(settings, source, [drift for drift in newest if drift is not None])
     yield dg.MaterializeResult(
-        asset_key=SCORE_DRIFT,
+        asset_key=layers.SCORE_DRIFT,
         metadata={
             "summary": f"scores drifted in {sum(row.is_drifted for row in scores)} of "
             f"{sum(row.is_judged for row in scores)} months with enough decisions to be judged",
@@ -100,20 +90,17 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
 
 
 @dg.asset(
-    key=FEATURE_SKEW,
-    deps=[PREDICTIONS, DECISION_HISTORY],
+    key=layers.FEATURE_SKEW,
+    deps=[layers.PREDICTIONS, layers.DECISION_HISTORY],
     group_name="monitoring",
     kinds={"duckdb"},
-    pool=LAKE_WRITER,
+    pool=layers.LAKE_WRITER,
 )
 def feature_skew(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """Online scores (also in shadow) compared with the warehouse: logged features and history inputs.
 
     Only months with new data are measured.
     """
-    from ml.monitoring.feature_skew import record_feature_skew
-    from ml.monitoring.skew_sql import ANY, columns_that_differ
-
     settings, started = Settings.from_environment(), time.monotonic()
     measured = record_feature_skew(settings, run_settings.active_source(settings))
     rows = [(model, row) for model, found in measured.rows.items() for row in found]
@@ -145,17 +132,19 @@ def feature_skew(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(key=PERFORMANCE, deps=[PREDICTIONS], group_name="monitoring", kinds={"duckdb"}, pool=LAKE_WRITER)
+@dg.asset(
+    key=layers.PERFORMANCE,
+    deps=[layers.PREDICTIONS],
+    group_name="monitoring",
+    kinds={"duckdb"},
+    pool=layers.LAKE_WRITER,
+)
 def performance(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """Performance of decisions by month, where their labels are mature."""
-    from ml.monitoring.limits import PromotedAuc
-    from ml.monitoring.performance import record_performance
-    from orchestration.defs.monitoring.measuring import monitored_versions
-
     settings, started = Settings.from_environment(), time.monotonic()
     # the champion's first
     months, *_ = [
-        record_performance(settings, version.model, tested=PromotedAuc.of(version.bundle.metrics))
+        record_performance(settings, version.model, tested_low=candidate_on_test(version.bundle.metrics)["auc_low"])
         for version in monitored_versions(settings, run_settings.active_source(settings))
     ]
     n_mature = sum(row.n_mature for row in months)
@@ -163,33 +152,27 @@ def performance(run_settings: RunSettings) -> dg.MaterializeResult[None]:
         metadata={
             "summary": f"{n_mature:,} mature decisions in {len(months)} months",
             "dagster/row_count": len(months),
-            "by month": pages.table(
-                ["month", "mature", "defaults", "default rate", "mean probability", "AUC", "Brier", "decayed"],
-                [
-                    [
-                        f"{row.month:%Y-%m}",
-                        f"{row.n_mature:,}",
-                        f"{row.n_defaults:,}",
-                        f"{row.default_rate:.4f}",
-                        f"{row.mean_probability:.4f}",
-                        "–" if row.auc is None else f"{row.auc:.4f}",
-                        f"{row.brier:.4f}",
-                        ("yes" if row.is_decayed else "no") if row.is_judged else "too few outcomes",
-                    ]
-                    for row in months
-                ],
+            "by month": pages.records(
+                months,
+                {
+                    "month": _month,
+                    "mature": lambda row: f"{row.n_mature:,}",
+                    "defaults": lambda row: f"{row.n_defaults:,}",
+                    "default rate": lambda row: f"{row.default_rate:.4f}",
+                    "mean probability": lambda row: f"{row.mean_probability:.4f}",
+                    "AUC": lambda row: pages.figure(row.auc),
+                    "Brier": lambda row: f"{row.brier:.4f}",
+                    "decayed": lambda row: ("yes" if row.is_decayed else "no") if row.is_judged else "too few outcomes",
+                },
             ),
             "seconds": round(time.monotonic() - started, 2),
         }
     )
 
 
-@dg.asset(key=DRIFT_REPORT, deps=[PREDICTIONS], group_name="monitoring", kinds={"evidently", "html"})
+@dg.asset(key=layers.DRIFT_REPORT, deps=[layers.PREDICTIONS], group_name="monitoring", kinds={"evidently", "html"})
 def drift_report(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """Evidently's drift report, HTML and JSON, for the requested months, or for the newest scored month."""
-    from ml.monitoring.drift_report import write_drift_report
-    from orchestration.defs.monitoring.measuring import monitored_champion, newest_month
-
     settings, started = Settings.from_environment(), time.monotonic()
     champion = monitored_champion(settings, run_settings.active_source(settings))
     months = [date.fromisoformat(f"{month}-01") for month in run_settings.report_months]
@@ -199,21 +182,15 @@ def drift_report(run_settings: RunSettings) -> dg.MaterializeResult[None]:
         )
         for month in months or newest_month(settings, champion.model)
     }
+    addresses = {month: links.report(report.html, settings) for month, report in reports.items()}
     rows = [
-        [
-            f"[{month:%Y-%m}]({links.report(report.html, settings)})",
-            f"{report.n_decisions:,}",
-            f"{report.n_sample_decisions:,}",
-        ]
+        [f"[{month:%Y-%m}]({addresses[month]})", f"{report.n_decisions:,}", f"{report.n_sample_decisions:,}"]
         for month, report in reports.items()
     ]
     return dg.MaterializeResult(
         metadata={
             "summary": ", ".join(f"page of {month:%Y-%m}" for month in reports) or "no decisions yet",
-            **{
-                f"report {month:%Y-%m}": dg.MetadataValue.url(links.report(report.html, settings))
-                for month, report in reports.items()
-            },
+            **{f"report {month:%Y-%m}": dg.MetadataValue.url(address) for month, address in addresses.items()},
             "reports": pages.table(["month", "decisions", "sampled"], rows),
             **{f"HTML {month:%Y-%m}": dg.MetadataValue.path(report.html) for month, report in reports.items()},
             **{f"JSON {month:%Y-%m}": dg.MetadataValue.path(report.json) for month, report in reports.items()},
@@ -222,38 +199,38 @@ def drift_report(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     )
 
 
-def _worst_by_month(features: "Sequence[FeatureDrift]") -> dg.MarkdownMetadataValue:
+def _worst_by_month(features: Sequence[FeatureDrift]) -> dg.MarkdownMetadataValue:
     """For each month, the feature with the highest PSI relative to its limit."""
     rows = []
     for month in sorted({row.month for row in features}):
         worst = max((row for row in features if row.month == month), key=lambda row: row.psi_of_limit)
-        limit = "–" if worst.psi_limit is None else f"{worst.psi_limit:.3f}"
-        drifted = _verdict(worst)
-        rows.append([f"{month:%Y-%m}", worst.feature, f"{worst.psi:.3f}", limit, drifted])
+        limit = pages.figure(worst.psi_limit, ".3f")
+        rows.append([f"{month:%Y-%m}", worst.feature, f"{worst.psi:.3f}", limit, _verdict(worst)])
     return pages.table(["month", "feature", "PSI", "limit", "drifted"], rows)
 
 
-def _scores_by_month(scores: "Sequence[ScoreDrift]") -> dg.MarkdownMetadataValue:
-    return pages.table(
-        ["month", "decisions", "PSI", "mean probability", "drifted"],
-        [
-            [
-                f"{row.month:%Y-%m}",
-                f"{row.n_current:,}",
-                f"{row.psi:.3f}",
-                f"{row.mean_current:.4f}",
-                _verdict(row),
-            ]
-            for row in scores
-        ],
+def _scores_by_month(scores: Sequence[ScoreDrift]) -> dg.MarkdownMetadataValue:
+    return pages.records(
+        scores,
+        {
+            "month": _month,
+            "decisions": lambda row: f"{row.n_current:,}",
+            "PSI": lambda row: f"{row.psi:.3f}",
+            "mean probability": lambda row: f"{row.mean_current:.4f}",
+            "drifted": _verdict,
+        },
     )
 
 
-def _verdict(row: "FeatureDrift | ScoreDrift") -> str:
+def _month(row: FeatureSkew | Performance | ScoreDrift) -> str:
+    return f"{row.month:%Y-%m}"
+
+
+def _verdict(row: FeatureDrift | ScoreDrift) -> str:
     return ("yes" if row.is_drifted else "no") if row.is_judged else "too few decisions"
 
 
-def _skew_by_month(rows: "Sequence[tuple[MonitoredModel, FeatureSkew]]") -> dg.MarkdownMetadataValue:
+def _skew_by_month(rows: Sequence[tuple[MonitoredModel, FeatureSkew]]) -> dg.MarkdownMetadataValue:
     return pages.table(
         ["model", "month", "kind", "decisions", "differ", "history age"],
         [
@@ -270,19 +247,16 @@ def _skew_by_month(rows: "Sequence[tuple[MonitoredModel, FeatureSkew]]") -> dg.M
     )
 
 
-def _skew_by_column(rows: "Sequence[FeatureSkew]") -> dg.MarkdownMetadataValue:
-    return pages.table(
-        ["column", "month", "kind", "decisions", "share", "mean distance", "greatest"],
-        [
-            [
-                row.column_name,
-                f"{row.month:%Y-%m}",
-                row.kind.replace("_", " "),
-                f"{row.n_different:,}",
-                f"{row.different_share:.1%}",
-                "–" if row.mean_absolute_difference is None else f"{row.mean_absolute_difference:.6g}",
-                "–" if row.max_absolute_difference is None else f"{row.max_absolute_difference:.6g}",
-            ]
-            for row in rows
-        ],
+def _skew_by_column(rows: Sequence[FeatureSkew]) -> dg.MarkdownMetadataValue:
+    return pages.records(
+        rows,
+        {
+            "column": lambda row: row.column_name,
+            "month": _month,
+            "kind": lambda row: row.kind.replace("_", " "),
+            "decisions": lambda row: f"{row.n_different:,}",
+            "share": lambda row: f"{row.different_share:.1%}",
+            "mean distance": lambda row: pages.figure(row.mean_absolute_difference, ".6g"),
+            "greatest": lambda row: pages.figure(row.max_absolute_difference, ".6g"),
+        },
     )

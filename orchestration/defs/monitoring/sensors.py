@@ -5,48 +5,36 @@ per reason: the run key names the model version and the month (or number of labe
 """
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from ml.registry.deployment import Deployment
+from orchestration.defs.monitoring.alert_rules import Alarm, decay_alarm, drift_alarm, new_labels_alarm
 from orchestration.defs.pipeline.jobs import retrain
+from orchestration.lib.champions import champions, refresh_config
+from warehouse.errors import LakeError
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    from ml.registry.deployment import Deployment
-    from orchestration.defs.monitoring.alert_rules import Alarm
 
 
 @dg.sensor(job=retrain, minimum_interval_seconds=300)
 def drift_found() -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Train if the scores, or most features, have drifted in the newest measured month."""
-    from orchestration.defs.monitoring.alert_rules import drift_alarm
-
     yield from _requests(drift_alarm)
 
 
 @dg.sensor(job=retrain, minimum_interval_seconds=300)
 def performance_decayed() -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Train if mature labels show that the champion ranks worse, or expects less risk, than in its test."""
-    from orchestration.defs.monitoring.alert_rules import decay_alarm
-
     yield from _requests(decay_alarm)
 
 
 @dg.sensor(job=retrain, minimum_interval_seconds=300)
 def labels_matured() -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Train if enough labels have matured since the champion was trained."""
-    from orchestration.defs.monitoring.alert_rules import new_labels_alarm
-
     yield from _requests(new_labels_alarm)
 
 
-def _requests(
-    rule: "Callable[[Settings, Deployment], Alarm | None]",
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    from orchestration.lib.champions import champions, refresh_config
-    from warehouse.errors import LakeError
-
+def _requests(rule: Callable[[Settings, Deployment], Alarm | None]) -> Iterator[dg.RunRequest | dg.SkipReason]:
     settings = Settings.from_environment()
     in_service = champions(settings)
     try:

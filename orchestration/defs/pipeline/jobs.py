@@ -2,26 +2,12 @@
 
 import dagster as dg
 
-from orchestration.lib.layers import (
-    APPROVED_VERSION,
-    BATCH_DECISIONS,
-    BATCH_SCORES,
-    CANARY,
-    DECISION_HISTORY,
-    DEPLOYMENT,
-    DEPLOYMENT_CHANGES,
-    DRIFT_REPORT,
-    ONLINE_DECISIONS,
-    ONLINE_STORE,
-    PREDICTIONS,
-    QUARANTINE,
-    REBUILT_MONTHS,
-    TRAINING_SET,
-    WALK_FORWARD,
-)
+from orchestration.lib import layers
 
 _maintenance = dg.AssetSelection.groups("maintenance")
-_at_times = dg.AssetSelection.assets(CANARY, APPROVED_VERSION, BATCH_SCORES, WALK_FORWARD, REBUILT_MONTHS)
+_at_times = dg.AssetSelection.assets(
+    layers.CANARY, layers.APPROVED_VERSION, layers.BATCH_SCORES, layers.WALK_FORWARD, layers.REBUILT_MONTHS
+)
 #: Everything except maintenance, steps only for a canary, an approval or a batch, and the walks and rebuilt months,
 #: which are partitioned by month.
 MAIN_PATH = dg.AssetSelection.all() - _at_times - _maintenance
@@ -30,12 +16,12 @@ _raw = dg.AssetSelection.groups("raw")
 # shares: otherwise the step would run in part
 _tables = (
     dg.AssetSelection.groups("staging", "core", "features", "training")
-    | dg.AssetSelection.assets(QUARANTINE, DECISION_HISTORY)
-) - dg.AssetSelection.assets(TRAINING_SET, REBUILT_MONTHS)
-_model = dg.AssetSelection.assets(TRAINING_SET, DEPLOYMENT) | dg.AssetSelection.groups("model")
-_scores = dg.AssetSelection.assets(ONLINE_STORE, BATCH_DECISIONS, PREDICTIONS)
-_report = dg.AssetSelection.assets(DRIFT_REPORT)
-_monitoring = dg.AssetSelection.groups("monitoring") - _report - dg.AssetSelection.assets(DECISION_HISTORY)
+    | dg.AssetSelection.assets(layers.QUARANTINE, layers.DECISION_HISTORY)
+) - dg.AssetSelection.assets(layers.TRAINING_SET, layers.REBUILT_MONTHS)
+_model = dg.AssetSelection.assets(layers.TRAINING_SET, layers.DEPLOYMENT) | dg.AssetSelection.groups("model")
+_scores = dg.AssetSelection.assets(layers.ONLINE_STORE, layers.BATCH_DECISIONS, layers.PREDICTIONS)
+_report = dg.AssetSelection.assets(layers.DRIFT_REPORT)
+_monitoring = dg.AssetSelection.groups("monitoring") - _report - dg.AssetSelection.assets(layers.DECISION_HISTORY)
 
 default_risk = dg.define_asset_job(
     "default_risk",
@@ -55,22 +41,22 @@ retrain = dg.define_asset_job(
 )
 ingest_decisions = dg.define_asset_job(
     "ingest_decisions",
-    selection=dg.AssetSelection.assets(ONLINE_DECISIONS, PREDICTIONS, DEPLOYMENT_CHANGES),
+    selection=dg.AssetSelection.assets(layers.ONLINE_DECISIONS, layers.PREDICTIONS, layers.DEPLOYMENT_CHANGES),
     description="Move the API's decisions and reported outcomes from its log into the lake.",
 )
 move_canary = dg.define_asset_job(
     "move_canary",
-    selection=dg.AssetSelection.assets(CANARY, DEPLOYMENT_CHANGES),
+    selection=dg.AssetSelection.assets(layers.CANARY, layers.DEPLOYMENT_CHANGES),
     description="Compare the canary with the champion, and move it on or back.",
 )
 publish_approved = dg.define_asset_job(
     "publish_approved",
-    selection=dg.AssetSelection.assets(APPROVED_VERSION, DEPLOYMENT_CHANGES),
+    selection=dg.AssetSelection.assets(layers.APPROVED_VERSION, layers.DEPLOYMENT_CHANGES),
     description="Serve the version that a person approved over HTTP.",
 )
 score_batch = dg.define_asset_job(
     "score_batch",
-    selection=dg.AssetSelection.assets(BATCH_SCORES),
+    selection=dg.AssetSelection.assets(layers.BATCH_SCORES),
     description="Score a batch of the API: sent rows, or a table of the lake.",
 )
 monitor = dg.define_asset_job(
@@ -88,6 +74,6 @@ maintain = dg.define_asset_job(
 )
 rebuild_months = dg.define_asset_job(
     "rebuild_months",
-    selection=dg.AssetSelection.assets(REBUILT_MONTHS),
+    selection=dg.AssetSelection.assets(layers.REBUILT_MONTHS),
     description="Rebuild the features and training rows of past months; a backfill of many months is one run.",
 )

@@ -5,10 +5,12 @@ training never replaces another lender's model.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import dagster as dg
 
 from orchestration.defs.pipeline.jobs import drift_report, maintain, monitor, refresh, retrain
+from orchestration.lib.champions import champions, refresh_config
 from warehouse.settings import Settings
 
 
@@ -17,8 +19,6 @@ def for_each_lender(_context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRe
 
     A training refreshes the champion, with its features and settings.
     """
-    from orchestration.lib.champions import champions, refresh_config
-
     settings = Settings.from_environment()
     sources = {champion.source for champion in champions(settings)} | ({settings.source} if settings.source else set())
     if not sources:
@@ -31,36 +31,24 @@ def for_each_lender(_context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRe
         )
 
 
-daily_refresh = dg.ScheduleDefinition(
-    name="daily_refresh",
-    job=refresh,
-    cron_schedule="0 2 * * *",
-    execution_fn=for_each_lender,
-    description="Load files and rebuild tables, every night.",
+_for_lenders = partial(dg.ScheduleDefinition, execution_fn=for_each_lender)
+daily_refresh = _for_lenders(
+    "daily_refresh", job=refresh, cron_schedule="0 2 * * *", description="Load files and rebuild tables, every night."
 )
-daily_monitor = dg.ScheduleDefinition(
-    name="daily_monitor",
-    job=monitor,
-    cron_schedule="0 4 * * *",
-    execution_fn=for_each_lender,
-    description="Measure drift and performance, every night.",
+daily_monitor = _for_lenders(
+    "daily_monitor", job=monitor, cron_schedule="0 4 * * *", description="Measure drift and performance, every night."
 )
-monthly_retrain = dg.ScheduleDefinition(
-    name="monthly_retrain",
-    job=retrain,
-    cron_schedule="0 5 2 * *",
-    execution_fn=for_each_lender,
-    description="Train each month on newly matured labels.",
+monthly_retrain = _for_lenders(
+    "monthly_retrain", job=retrain, cron_schedule="0 5 2 * *", description="Train each month on newly matured labels."
 )
-monthly_drift_report = dg.ScheduleDefinition(
-    name="monthly_drift_report",
+monthly_drift_report = _for_lenders(
+    "monthly_drift_report",
     job=drift_report,
     cron_schedule="0 7 2 * *",
-    execution_fn=for_each_lender,
     description="Evidently's report on the previous month.",
 )
 weekly_maintenance = dg.ScheduleDefinition(
-    name="weekly_maintenance",
+    "weekly_maintenance",
     job=maintain,
     cron_schedule="0 1 * * 0",
     description="Merge small files, expire old snapshots and prune the API's decision log, every Sunday.",

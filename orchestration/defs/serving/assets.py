@@ -5,33 +5,29 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration.lib import pages
+from ml.batches.backfill import score_applications
+from ml.judging.publication import RULE
+from ml.registry.deployment import read_deployment
+from ml.registry.deployment_changes import record_changes
+from ml.rollout.canary import move_canary
+from ml.rollout.promotion import promote_approved
+from orchestration.defs.serving.publishing import publish_candidate
+from orchestration.lib import layers, pages
 from orchestration.lib.champions import champion_of
 from orchestration.lib.feature_versions import feature_tables
-from orchestration.lib.layers import (
-    APPROVED_VERSION,
-    BATCH_DECISIONS,
-    CANARY,
-    DEPLOYMENT,
-    DEPLOYMENT_CHANGES,
-    LAKE_WRITER,
-    ONLINE_DECISIONS,
-    ONLINE_STORE,
-    PREDICTIONS,
-    REGISTERED_MODEL,
-)
 from orchestration.lib.retries import lake_awaited
 from orchestration.lib.run_settings import RunSettings
+from warehouse.decision_log import ingest_into_lake
+from warehouse.lake.connection import connect
+from warehouse.online_store import refresh
 from warehouse.settings import Settings
 
 _ONLINE_TABLES = (dg.AssetKey(["features", "ftr_online_borrowers"]), dg.AssetKey(["features", "ftr_online_cohorts"]))
 
 
-@dg.asset(key=ONLINE_STORE, deps=_ONLINE_TABLES, group_name="serving", kinds={"python", "lmdb"})
+@dg.asset(key=layers.ONLINE_STORE, deps=_ONLINE_TABLES, group_name="serving", kinds={"python", "lmdb"})
 def online_store() -> dg.MaterializeResult[None]:
     """Current history and cohort inputs, keyed for one look-up per request; only changed records are written."""
-    from warehouse.online_store import refresh
-
     done = refresh(Settings.from_environment())
     kinds = {"borrowers": done.borrowers, "cohorts": done.cohorts}
     sizes = ", ".join(f"{kind.n_written + kind.n_unchanged:,} {name}" for name, kind in kinds.items())
@@ -48,8 +44,8 @@ def online_store() -> dg.MaterializeResult[None]:
 
 
 @dg.asset(
-    key=DEPLOYMENT,
-    deps=[REGISTERED_MODEL, ONLINE_STORE],
+    key=layers.DEPLOYMENT,
+    deps=[layers.REGISTERED_MODEL, layers.ONLINE_STORE],
     group_name="serving",
     kinds={"python"},
     output_required=False,
@@ -60,10 +56,6 @@ def deployment(context: dg.AssetExecutionContext, run_settings: RunSettings) -> 
     The rule of ``ml.judging.publication`` decides whether the candidate replaces the champion. If it waits, the served
     version stays. If no model of the source is served, nothing downstream runs.
     """
-    from ml.judging.publication import RULE
-    from ml.registry.deployment import read_deployment
-    from orchestration.defs.serving.publishing import publish_candidate
-
     settings = Settings.from_environment()
     source = run_settings.active_source(settings)
     outcome = publish_candidate(
@@ -97,19 +89,17 @@ def deployment(context: dg.AssetExecutionContext, run_settings: RunSettings) -> 
 
 
 @dg.asset(
-    key=BATCH_DECISIONS,
-    deps=[DEPLOYMENT, *feature_tables().values()],
+    key=layers.BATCH_DECISIONS,
+    deps=[layers.DEPLOYMENT, *feature_tables().values()],
     group_name="serving",
     kinds={"python", "duckdb"},
-    pool=LAKE_WRITER,
+    pool=layers.LAKE_WRITER,
 )
 def batch_decisions(run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """Scores of the applications decided after the champion's training rows, each written once.
+    """Scores of applications that the champion did not learn from: its test rows and those after, each written once.
 
     None if no model of the source is served yet: a lender's first files are loaded before its first model.
     """
-    from ml.batches.backfill import score_applications
-
     settings = Settings.from_environment()
     source = run_settings.active_source(settings)
     champion = champion_of(settings, source)
@@ -120,7 +110,7 @@ def batch_decisions(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     share = f", {counts.n_declined / counts.n_found:.0%} declined" if counts.n_found else ""
     return dg.MaterializeResult(
         metadata={
-            "summary": f"{counts.n_scored:,} applications since {counts.since:%Y-%m}{share}",
+            "summary": f"{counts.n_scored:,} applications{share}",
             "applications_scored": counts.n_scored,
             "declined": counts.n_declined,
             "without_history": counts.n_without_history,
@@ -131,11 +121,9 @@ def batch_decisions(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(key=ONLINE_DECISIONS, group_name="serving", kinds={"python", "sqlite"}, pool=LAKE_WRITER)
+@dg.asset(key=layers.ONLINE_DECISIONS, group_name="serving", kinds={"python", "sqlite"}, pool=layers.LAKE_WRITER)
 def online_decisions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """Decisions and reported outcomes of the API, moved from its log to the lake exactly once."""
-    from warehouse.decision_log import ingest_into_lake
-
     started = time.monotonic()
     with lake_awaited(context):
         taken = ingest_into_lake(Settings.from_environment())
@@ -150,11 +138,14 @@ def online_decisions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[
     )
 
 
-@dg.asset(key=PREDICTIONS, deps=[BATCH_DECISIONS, ONLINE_DECISIONS], group_name="serving", kinds={"duckdb"})
+@dg.asset(
+    key=layers.PREDICTIONS,
+    deps=[layers.BATCH_DECISIONS, layers.ONLINE_DECISIONS],
+    group_name="serving",
+    kinds={"duckdb"},
+)
 def predictions() -> dg.MaterializeResult[None]:
     """One row per decision, online or batch: inputs, features, probability, decision, reasons, model version."""
-    from warehouse.lake.connection import connect
-
     with connect(Settings.from_environment()) as con:
         found = con.execute(
             "select model_name, model_version, route, count(*), max(decided_at) from serving.predictions "
@@ -171,11 +162,9 @@ def predictions() -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(key=CANARY, deps=[PREDICTIONS], group_name="serving", kinds={"python"})
+@dg.asset(key=layers.CANARY, deps=[layers.PREDICTIONS], group_name="serving", kinds={"python"})
 def canary() -> dg.MaterializeResult[None]:
     """The canary's step, compared with the champion: it moves on to a larger share, moves back, or stays."""
-    from ml.rollout.canary import move_canary
-
     verdict = move_canary(Settings.from_environment(), by="dagster")
     evidence = verdict.evidence
     return dg.MaterializeResult(
@@ -201,11 +190,9 @@ def canary() -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(key=APPROVED_VERSION, deps=[REGISTERED_MODEL], group_name="serving", kinds={"python"})
+@dg.asset(key=layers.APPROVED_VERSION, deps=[layers.REGISTERED_MODEL], group_name="serving", kinds={"python"})
 def approved_version() -> dg.MaterializeResult[None]:
     """The version that a person approved over HTTP, served after its gates are checked again."""
-    from ml.rollout.promotion import promote_approved
-
     served = promote_approved(Settings.from_environment())
     if served is None:
         return dg.MaterializeResult(metadata={"summary": "no approval waits to be followed"})
@@ -218,16 +205,14 @@ def approved_version() -> dg.MaterializeResult[None]:
 
 
 @dg.asset(
-    key=DEPLOYMENT_CHANGES,
-    deps=[DEPLOYMENT, APPROVED_VERSION, CANARY],
+    key=layers.DEPLOYMENT_CHANGES,
+    deps=[layers.DEPLOYMENT, layers.APPROVED_VERSION, layers.CANARY],
     group_name="serving",
     kinds={"duckdb"},
-    pool=LAKE_WRITER,
+    pool=layers.LAKE_WRITER,
 )
 def deployment_changes(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """One row per deployment change (who, why, with which figures) and one per approval."""
-    from ml.registry.deployment_changes import record_changes
-
     with lake_awaited(context):
         n_gained = record_changes(Settings.from_environment())
     return dg.MaterializeResult(metadata={"summary": f"{n_gained:,} changes and approvals recorded"})

@@ -19,7 +19,8 @@ from orchestration.defs.training.candidates import CandidateDirectory, current_c
 from orchestration.defs.training.steps import compare_with_champion
 from orchestration.lib.champions import champion_of, was_in_service
 from warehouse.errors import ApprovalMissing, NotFoundError
-from warehouse.lenders.rules import PublishMode, PublishSetting, read_lender
+from warehouse.lenders.lender import PublishMode, PublishSetting
+from warehouse.lenders.rules import read_lender
 from warehouse.settings import Settings
 
 #: Author of changes without a named person: schedules, sensors, and runs from the UI.

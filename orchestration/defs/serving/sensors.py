@@ -2,8 +2,12 @@
 
 import dagster as dg
 
+from ml.registry.approval import unserved_approval
+from ml.rollout.canary import judge_canary
 from orchestration.defs.pipeline.jobs import ingest_decisions, move_canary, publish_approved
 from orchestration.lib.retries import MOST_TRIES, failed_runs, why_not_now
+from warehouse.decision_log import count_pending
+from warehouse.errors import LakeError, LoanlakeError, NotFoundError
 from warehouse.settings import Settings
 
 _APPROVAL_TAG = "loanlake/approval"
@@ -12,8 +16,6 @@ _APPROVAL_TAG = "loanlake/approval"
 @dg.sensor(job=ingest_decisions, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def decisions_to_ingest(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Start a run when decisions or outcomes wait in the API's log, unless one is already active."""
-    from warehouse.decision_log import count_pending
-
     waiting = count_pending(Settings.from_environment())
     if waiting == 0:
         return dg.SkipReason("nothing waits in the decision log")
@@ -28,9 +30,6 @@ def canary_to_move(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
     There is no run key: a run that failed, or found changed figures, would use it up, and a canary that must go back
     would continue to answer.
     """
-    from ml.rollout.canary import judge_canary
-    from warehouse.errors import LakeError, NotFoundError
-
     try:
         verdict = judge_canary(Settings.from_environment())
     except NotFoundError:
@@ -48,9 +47,6 @@ def canary_to_move(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
 @dg.sensor(job=publish_approved, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def version_approved(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Start a run for an approval that came over HTTP; retry a failed one twice, because the lake may be busy."""
-    from ml.registry.approval import unserved_approval
-    from warehouse.errors import LoanlakeError
-
     try:
         approval = unserved_approval(Settings.from_environment())
     except LoanlakeError as error:

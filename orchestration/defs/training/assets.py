@@ -22,6 +22,7 @@ from orchestration.lib.feature_versions import training_tables
 from orchestration.lib.layers import CANDIDATE, EVALUATION, LAKE_WRITER, REGISTERED_MODEL, TRAINING_SET
 from orchestration.lib.run_settings import RunSettings
 from orchestration.lib.upstream_checks import require_green
+from warehouse.lenders.rules import read_lender
 from warehouse.settings import Settings
 
 
@@ -37,8 +38,8 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     Refused while a blocking check upstream is not green, whichever run evaluated it, or if too many of the lender's
     rows were set aside.
     """
-    from ml.training.training_set import SPLITS, read_training_set
-    from orchestration.lib.feature_contract import feature_contract
+    from ml.training.training_set import SPLITS, read_training_set, split_reason
+    from orchestration.lib.feature_versions import feature_contract
     from warehouse.lake.connection import connect
 
     settings, started = Settings.from_environment(), time.monotonic()
@@ -48,6 +49,7 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     version = feature_contract(settings, run_settings.feature_version).version
     with connect(settings) as con:
         rows = read_training_set(con, source, feature_version=version, most_bytes=settings.training_bytes)
+        how_split = split_reason(con, source)
     write_training_set(settings, TrainingSetRecord(source, version, rows.snapshot, rows.sha256))
 
     of_splits = []
@@ -61,6 +63,7 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
             "dagster/row_count": len(rows.frame),
             "splits": pages.table(["split", "rows", "default rate", "decided from", "to"], of_splits),
             "source": source,
+            "how it is split": how_split,
             "features": version,
             "read it again": dg.MetadataValue.md(f"```sql\n{rows.statement}\n```"),
             "content_sha256": rows.sha256,
@@ -78,16 +81,16 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
 
     Nothing is trained if a model with the same rows, feature contract and settings exists.
     """
-    from ml.training.fitting import TrainingSettings
+    from ml.training.fitting import training_settings_of
     from ml.training.lineage import training_fingerprint
     from orchestration.defs.training.steps import is_trained, train_candidate
-    from orchestration.lib.feature_contract import feature_contract
+    from orchestration.lib.feature_versions import feature_contract
 
     settings, started = Settings.from_environment(), time.monotonic()
     source = run_settings.active_source(settings)
     record = read_training_set_record(settings, source)
-    contract = feature_contract(settings, record.feature_version)
-    training_settings = TrainingSettings(exclude=tuple(run_settings.exclude))
+    contract = feature_contract(settings, record.feature_version, source=source)
+    training_settings = training_settings_of(read_lender(source), exclude=tuple(run_settings.exclude))
     fingerprint = training_fingerprint(record.sha256, contract, training_settings)
     directory = candidate_directory(settings, source, fingerprint)
 
@@ -117,7 +120,7 @@ def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     Gates are evaluated once per candidate. They are evaluated again if the lender changed a limit, or if the candidate
     was refused because of the deployed model, which may since have been fixed.
     """
-    from ml.judging.metrics import candidate_on_test
+    from ml.judging.metrics import candidate_on_test, measured_split
     from orchestration.defs.training.steps import is_judged, judge_candidate
 
     settings, started = Settings.from_environment(), time.monotonic()
@@ -136,7 +139,7 @@ def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     )
     return dg.MaterializeResult(
         metadata={
-            "summary": f"test {figures}; "
+            "summary": f"test ({measured_split(metrics)}) {figures}; "
             + (f"{n_refused} of {len(judgement.gates)} gates refuse" if n_refused else "all gates passed"),
             "figures and plots": dg.MetadataValue.url(links.report(page, settings)),
             **{f"test_{name}": test[name] for name in ("auc", "gini", "ks", "brier", "ece", "log_loss")},

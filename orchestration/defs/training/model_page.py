@@ -45,10 +45,12 @@ def _page(
     judgement: Judgement,
     plots: dict[str, bytes],
 ) -> str:
+    from ml.judging.metrics import measured_split
+
     title = f"{about['source']}, trained {about['trained_at']}"
     headline = [
         (
-            "AUC on test",
+            f"AUC on test ({measured_split({'measured': measured})})",
             f"{pages.figure(test['auc'])} ({pages.figure(test['auc_low'])}–{pages.figure(test['auc_high'])})",
         ),
         *(

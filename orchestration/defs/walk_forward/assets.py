@@ -44,13 +44,14 @@ def walk_forward(
     repeated month is replaced, and the later months are removed if it ends with another champion.
     """
     from ml.judging.gate_limits import limits_of
-    from ml.training.fitting import TrainingSettings
+    from ml.training.fitting import training_settings_of
     from ml.walk_forward.plan import WalkPlan, parse_policies
     from ml.walk_forward.summary import summarise
     from orchestration.defs.walk_forward.walking import run_walk
 
     settings, started = Settings.from_environment(), time.monotonic()
     window = context.partition_key_range
+    lender = read_lender(run_settings.active_source(settings))
     plan = WalkPlan(
         source=run_settings.active_source(settings),
         first=date.fromisoformat(window.start),
@@ -58,8 +59,8 @@ def walk_forward(
         policies=parse_policies(config.policies),
         run=config.run,
         label_window_months=config.label_window_months,
-        training=TrainingSettings(exclude=tuple(run_settings.exclude)),
-        limits=limits_of(read_lender(run_settings.active_source(settings))),
+        training=training_settings_of(lender, exclude=tuple(run_settings.exclude)),
+        limits=limits_of(lender),
     )
     walk = run_walk(
         settings, plan, lambda month: context.log.info(str(month)), feature_version=run_settings.feature_version

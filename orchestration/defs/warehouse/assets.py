@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
+import duckdb
 from dagster_dbt import DbtCliResource, dbt_assets
 
 from orchestration.defs.warehouse.build_stamp import StampedBuild
@@ -22,9 +23,6 @@ from orchestration.lib.upstream_checks import latest_result
 from warehouse.lake import tables
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
-
-if TYPE_CHECKING:
-    import duckdb
 
 _MANIFEST = prepared_manifest(Settings.from_environment())
 _TRANSLATOR = LayeredTranslator()
@@ -140,7 +138,7 @@ def target_of(context: dg.AssetExecutionContext, settings: Settings) -> Path:
     return settings.dbt_target.with_name(context.op_execution_context.op.name)
 
 
-def count_rows(con: "duckdb.DuckDBPyConnection", key: dg.AssetKey) -> int:
+def count_rows(con: duckdb.DuckDBPyConnection, key: dg.AssetKey) -> int:
     """Rows of the table with this key."""
     schema, table = key.path
     row = con.execute(f'select count(*) from "{schema}"."{table}"').fetchone()
@@ -173,7 +171,7 @@ def program_tables(manifest: Mapping[str, Any]) -> list[dg.AssetSpec]:
 
 
 # a view of monitoring, made with the features: skew reads it, and alerts read what was measured
-warehouse_models = dbt_step("dbt_warehouse", select="staging core features decision_history")
+warehouse_models = dbt_step("dbt_warehouse", select="lenders staging core features decision_history")
 training_models = dbt_step("dbt_training", select="training")
 monitoring_models = dbt_step("dbt_monitoring", select="monitoring", exclude="decision_history")
 beside = program_tables(json.loads(_MANIFEST.read_text()))

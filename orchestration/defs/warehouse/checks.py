@@ -1,23 +1,20 @@
 """Checks on dbt's tables: each version's feature contract, and how many rows were set aside."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from orchestration.lib import pages
-from orchestration.lib.feature_versions import feature_tables
+from orchestration.lib.feature_versions import feature_contract, feature_tables
 from orchestration.lib.layers import LAKE_WRITER, ROWS_SET_ASIDE
 from orchestration.lib.months import note_months
 from orchestration.lib.progress import SUMMARY
 from orchestration.lib.run_settings import RunSettings
 from warehouse.errors import RunRefused
+from warehouse.features.checks import CheckResult, check_features, record_violations
+from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
-from warehouse.sources.rows_set_aside import losses, too_much_text
-
-if TYPE_CHECKING:
-    from warehouse.features.checks import CheckResult
-    from warehouse.sources.rows_set_aside import Loss
+from warehouse.sources.rows_set_aside import Loss, losses, too_much_text
 
 _CHECK = "rows_keep_the_contract"
 
@@ -62,12 +59,8 @@ def _evaluate(version: str, table: dg.AssetKey) -> dg.AssetCheckResult:
     )
 
 
-def check_contract(settings: Settings, version: str) -> "CheckResult":
+def check_contract(settings: Settings, version: str) -> CheckResult:
     """Check every row of a version of the feature table, and record violations."""
-    from orchestration.lib.feature_contract import feature_contract
-    from warehouse.features.checks import check_features, record_violations
-    from warehouse.lake.connection import connect, writer
-
     with connect(settings) as con:
         result = check_features(con, feature_contract(settings, version))
     if not result.passed:
@@ -103,10 +96,8 @@ def few_rows_are_set_aside(run_settings: RunSettings) -> dg.AssetCheckResult:
     )
 
 
-def rows_set_aside(settings: Settings, source: str) -> "list[Loss]":
+def rows_set_aside(settings: Settings, source: str) -> list[Loss]:
     """The rows set aside of a lender's files."""
-    from warehouse.lake.connection import connect
-
     with connect(settings) as con:
         return losses(con, source)
 

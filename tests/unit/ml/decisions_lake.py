@@ -24,7 +24,7 @@ CONTRACT = FeatureContract(
         FeatureColumn("is_renter", "boolean", "Rents.", "boolean", reason="rents"),
         FeatureColumn("purpose", "varchar", "Use.", "categorical", values=("car", "house"), reason="purpose"),
     ),
-    sql="select 1",
+    sql="select 1 from inputs",
 )
 
 

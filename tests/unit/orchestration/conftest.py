@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import date
 
+import msgspec
 import pytest
 
 from ml.registry.deployment import Deployment
@@ -47,7 +48,7 @@ def in_service(home: Settings) -> Callable[..., Deployment]:
         home.deployment.write_text(json.dumps({**entry, "previous": None}))
         with home.deployment_history.open("a") as history:
             history.write(json.dumps({"action": "publish", "at": entry["published_at"], "by": "tests", **entry}) + "\n")
-        return Deployment.from_dict({**entry, "previous": None})
+        return msgspec.convert({**entry, "previous": None}, Deployment)
 
     return serve
 

@@ -15,12 +15,26 @@ import pytest
 
 from ml.judging.gates import GATES
 from orchestration.defs.training.checks import gates
-from orchestration.lib.layers import LAKE_WRITER, LAYERS
+from orchestration.lib.layers import LAKE_WRITER
 from warehouse.settings import REPOSITORY, Settings
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 GiveParse = Callable[[Settings], None]
 HEAVY = ("mlflow", "evidently", "xgboost", "pandas", "pandera", "sklearn", "onnxruntime", "matplotlib")
+
+#: The groups of the asset graph, in the order rows travel.
+LAYERS = (
+    "raw",
+    "staging",
+    "core",
+    "features",
+    "training",
+    "model",
+    "serving",
+    "monitoring",
+    "walk_forward",
+    "maintenance",
+)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -126,7 +126,7 @@ def test_a_canary_starts_a_run_only_when_its_step_calls_for_a_move(
     canary = Challenger(
         "canary", 0.1, replace(champion, model_version=4), CanaryPlan(), "2024-06-01T00:00:00.000+00:00"
     )
-    home.deployment.write_text(json.dumps(replace(champion, challenger=canary).to_dict()))
+    home.deployment.write_text(json.dumps(asdict(replace(champion, challenger=canary))))
     with writer("test", home):
         pass
 

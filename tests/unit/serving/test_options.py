@@ -76,13 +76,3 @@ def test_tokens_of_just_anybody_are_not_to_be_had(alone: str) -> None:
 def test_a_limit_that_cannot_be_used_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingError, match=f"{name} must be .*{value}"):
         ServingOptions.from_environment({name: value})
-
-
-def test_required_fields_are_a_list_of_names() -> None:
-    options = ServingOptions.from_environment({"LOANLAKE_REQUIRED_FIELDS": "annual_income, bureau_score,annual_income"})
-
-    assert options.required_fields == ("annual_income", "bureau_score")
-    with pytest.raises(
-        SettingError, match=r"LOANLAKE_REQUIRED_FIELDS must be a list of fields .*: found 'annual-income'"
-    ):
-        ServingOptions.from_environment({"LOANLAKE_REQUIRED_FIELDS": "annual-income"})

@@ -2,7 +2,9 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +22,10 @@ from serving.deployed.served_model import ServedDeployment
 from serving.http.clock import utc_now
 from serving.options import ServingOptions
 from serving.scoring.outbox import Outbox
+from tests.model_factory import SOURCE
 from tests.serving_home import APPLICATION, AS_OF, RISKY, ServingHome
 from warehouse import decision_log
+from warehouse.lenders import rules as lenders
 from warehouse.settings import KEY_LIFE, REPOSITORY
 
 Client = TestClient[Litestar]
@@ -115,11 +119,20 @@ def test_what_is_usually_known_is_made_of_the_request_alone(client: Client) -> N
     assert served.champion.usually_known == (0, 1, 2, 3, 4, 5)
 
 
-def test_fields_that_the_lender_requires_are_required_of_every_request(own_home: ServingHome) -> None:
-    options = ServingOptions(required_fields=("annual_income", "borrower_id"))
+@pytest.fixture
+def require(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], object]:
+    """Write the lender's file, with these required fields."""
+    monkeypatch.setattr(lenders, "DIRECTORY", tmp_path)
+    return lambda fields: (tmp_path / f"{SOURCE}.yml").write_text(f"request: {{required: {fields}}}")
+
+
+def test_fields_that_the_lender_requires_are_required_of_every_request(
+    own_home: ServingHome, require: Callable[[str], object]
+) -> None:
+    require("[annual_income, borrower_id]")
     lacking = {name: value for name, value in APPLICATION.items() if name != "annual_income"} | {"borrower_id": None}
     header, line = ",".join(lacking), ",".join("" if value is None else str(value) for value in lacking.values())
-    with TestClient(create_app(own_home.settings, options)) as client:
+    with TestClient(create_app(own_home.settings)) as client:
         client.headers.update(own_home.headers)
         refused = client.post("/v1/scores", json=lacking)
         [row] = client.post("/v1/scores/batch", json={"applications": [lacking]}).json()["results"]
@@ -137,13 +150,17 @@ def test_fields_that_the_lender_requires_are_required_of_every_request(own_home:
     assert {"annual_income", "borrower_id"} <= set(schema["required"])
 
 
-def test_a_required_field_that_the_model_does_not_read_is_refused_by_name(own_home: ServingHome) -> None:
-    options = ServingOptions(required_fields=("shoe_size",))
-    with TestClient(create_app(own_home.settings, options)) as client:
+def test_a_required_field_that_the_model_does_not_read_is_refused_by_name(
+    own_home: ServingHome, require: Callable[[str], object]
+) -> None:
+    require("[shoe_size]")
+    with TestClient(create_app(own_home.settings)) as client:
         ready = client.get("/readyz")
 
     assert ready.status_code == 503
-    assert "LOANLAKE_REQUIRED_FIELDS must name fields of a score request: found shoe_size" in ready.json()["reasons"][0]
+    reason = ready.json()["reasons"][0]
+    assert "request.required in the lender's file (warehouse/lenders/) must name fields of a score request" in reason
+    assert "found shoe_size" in reason
 
 
 def test_ids_of_decisions_sort_by_time(client: Client) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.unit.warehouse.readers.workbooks import workbook
 from warehouse.commands import ingest, sql
 from warehouse.errors import SourceFileError
 from warehouse.settings import Settings
@@ -35,6 +36,24 @@ def test_ingest_says_what_it_loaded_and_what_it_rejected(home: Settings, tmp_pat
     ) in result.output
     assert "values are not read yet: after the next build" in result.output
     assert result.exit_code == 0
+
+
+def test_ingest_reports_how_it_read_a_file_and_what_is_new_in_it(home: Settings, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,amount\n1,100\n")
+    (tmp_path / "b.csv").write_text("Loans of March\nid;amount;paid\n2;200;50\n")
+    workbook(tmp_path / "c.xlsx", {"Loans": [["id", "amount"], [3, 300]], "Notes": [["x"]]})
+
+    result = invoke(
+        ingest, "mybank", *(str(tmp_path / name) for name in ("a.csv", "b.csv", "c.xlsx")), "--entity", "loans"
+    )
+
+    lines = [line for line in result.output.splitlines() if line.startswith("  ")]
+    assert lines == [
+        "  read as: semicolons, 1 line before the header",
+        "  new columns, missing in the rows before: paid",
+        "  read as: workbook, sheet Loans",
+        "  notice: it has 2 sheets, Loans, Notes: Loans is read; declare another `sheet` in the lender's file",
+    ]
 
 
 def test_ingest_fails_where_more_lines_are_no_rows_than_a_fifth(home: Settings, loans_file: Path) -> None:

@@ -1,5 +1,6 @@
 """dbt's connection: writing commands take the lease and find every table, reading commands write nothing."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from warehouse.dbt_plugin import Plugin
 from warehouse.errors import LakeBusyError
 from warehouse.lake.connection import lease, writer
 from warehouse.lake.dev_lakes import of_dev_lake
-from warehouse.settings import Settings
+from warehouse.settings import DBT_PROJECT_DIR, Settings
 
 Connect = Callable[..., duckdb.DuckDBPyConnection]
 
@@ -24,7 +25,9 @@ def connect_as(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Conn
     monkeypatch.setattr(dbt_plugin.atexit, "register", at_exit.append)
 
     def connect(command: str, target: str = "prod") -> duckdb.DuckDBPyConnection:
-        monkeypatch.setattr(dbt_plugin, "get_flags", lambda: SimpleNamespace(WHICH=command))
+        monkeypatch.setattr(
+            dbt_plugin, "get_flags", lambda: SimpleNamespace(WHICH=command, PROJECT_DIR=DBT_PROJECT_DIR)
+        )
         con = duckdb.connect()
         Plugin("lake", plugin_config={"target": target}).configure_connection(con)
         return con
@@ -114,3 +117,12 @@ def test_a_reading_command_of_dev_makes_no_lake(home: Settings, connect_as: Conn
     found = con.execute("select database_name from duckdb_databases() where database_name in ('lake', 'dev')")
     assert len(found.fetchall()) == 2
     assert not home.home.exists()
+
+
+def test_macros_find_the_settings_of_every_lender(connect_as: Connect) -> None:
+    con = connect_as("compile")
+
+    [(settings,)] = con.execute("select settings from memory.main.lender_settings").fetchall()
+    assert {"lending_club", "simulated", "uci_credit_card"} <= {
+        each["source"] for each in json.loads(settings)["lenders"]
+    }

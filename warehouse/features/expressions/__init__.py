@@ -27,7 +27,7 @@ or ``between`` that DuckDB skips, where DuckDB wraps a double round its integer 
 """
 
 from warehouse.features.expressions.compiled import CompiledSelect, check_select, compile_select
-from warehouse.features.expressions.select_text import columns_made_of, columns_read, inputs_of_columns, relation_of
+from warehouse.features.expressions.select_text import inputs_of_columns, relation_of
 from warehouse.features.expressions.sql_types import SqlType, column_type
 
 __all__ = [
@@ -35,8 +35,6 @@ __all__ = [
     "SqlType",
     "check_select",
     "column_type",
-    "columns_made_of",
-    "columns_read",
     "compile_select",
     "inputs_of_columns",
     "relation_of",

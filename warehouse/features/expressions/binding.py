@@ -10,11 +10,11 @@ from sqlglot import exp
 from warehouse.errors import ExpressionError
 from warehouse.features.expressions.casts import MOST_DIGITS, cast_to, literal_time, unify
 from warehouse.features.expressions.functions import FUNCTIONS
-from warehouse.features.expressions.nodes import Node, Nodes
-from warehouse.features.expressions.refusal import Refusal
+from warehouse.features.expressions.nodes import Node, Nodes, Refusal
 from warehouse.features.expressions.select_text import RowSelect, SelectColumn
 from warehouse.features.expressions.sql_types import NUMBERS, SqlType, column_type
 
+_READABLE_TYPES = "boolean, integer, bigint, double, varchar, date or timestamp"
 _COMPARISONS: dict[type[exp.Expr], str] = {
     exp.EQ: "equal",
     exp.NEQ: "not_equal",
@@ -25,6 +25,7 @@ _COMPARISONS: dict[type[exp.Expr], str] = {
     exp.NullSafeEQ: "not_distinct",
     exp.NullSafeNEQ: "distinct",
 }
+_ONE_OF: dict[type[exp.Expr], str] = {exp.Coalesce: "coalesce", exp.Greatest: "greatest", exp.Least: "least"}
 
 
 def bind_select(select: RowSelect, types: Mapping[str, str]) -> tuple[dict[str, Node], list[ExpressionError]]:
@@ -40,10 +41,10 @@ def bind_select(select: RowSelect, types: Mapping[str, str]) -> tuple[dict[str, 
         try:
             bound[column.name] = binder.bind_column(column)
         except Refusal as refusal:
+            text = refusal.expression.sql(dialect="duckdb", normalize_functions="lower")
             errors.append(
                 ExpressionError(
-                    f"column {column.name}: `{_text_of(refusal.expression)}` cannot be computed equally "
-                    f"outside DuckDB: {refusal.reason}"
+                    f"column {column.name}: `{text}` cannot be computed equally outside DuckDB: {refusal.reason}"
                 )
             )
             binder.refused.add(column.name.lower())
@@ -53,7 +54,7 @@ def bind_select(select: RowSelect, types: Mapping[str, str]) -> tuple[dict[str, 
 class _Binder:
     """Binds the columns of one select, left to right."""
 
-    def __init__(self, relation: frozenset[str], types: Mapping[str, str]) -> None:
+    def __init__(self, relation: str, types: Mapping[str, str]) -> None:
         self.nodes = Nodes()
         self.refused: set[str] = set()
         self._relation = relation
@@ -73,27 +74,22 @@ class _Binder:
 
     def bind(self, expression: exp.Expr) -> Node:
         """The node of one expression; raises Refusal if it is not on the whitelist."""
-        if type(expression) in _COMPARISONS:
-            return self._comparison(expression)
-        binder = _BINDERS.get(type(expression))
+        binder = _BINDERS.get(type(expression)) or FUNCTIONS.get(type(expression))
         if binder is not None:
             return binder(self, expression)
-        function = FUNCTIONS.get(type(expression))
-        if function is not None:
-            return function(self, expression)
         raise Refusal(
             expression, f"{_spoken(expression)} is not in the row-level subset; see warehouse.features.expressions"
         )
 
     def column(self, expression: exp.Column) -> Node:
         qualifier, name = expression.table.lower(), expression.name.lower()
-        if expression.args.get("db") or (qualifier and qualifier not in self._relation):
-            raise Refusal(expression, f"the select reads {', '.join(sorted(self._relation))} only")
+        if expression.args.get("db") or qualifier not in ("", self._relation):
+            raise Refusal(expression, f"the select reads {self._relation} only")
         if name in self._types:
             given, declared = self._types[name]
             sql_type = column_type(declared)
             if sql_type is None:
-                raise Refusal(expression, f"its type is {declared}; make it {_readable_types()} where it is built")
+                raise Refusal(expression, f"its type is {declared}; make it {_READABLE_TYPES} where it is built")
             return self.nodes.column(given, sql_type)
         if not qualifier and name in self._earlier:
             return self._earlier[name]
@@ -107,7 +103,9 @@ class _Binder:
         if expression.is_string:
             return self.nodes.literal(text, SqlType.VARCHAR)
         if "e" in text.lower():
-            return self._double_literal(expression, text)
+            if float(text) == float("inf"):
+                raise Refusal(expression, "the number is beyond the greatest double; write cast('inf' as double)")
+            return self.nodes.literal(float(text), SqlType.DOUBLE)
         if "." in text:
             if len(text.replace(".", "").lstrip("0")) > MOST_DIGITS:
                 raise Refusal(expression, f"it has more than {MOST_DIGITS} digits; write it with an exponent (…e0)")
@@ -117,25 +115,14 @@ class _Binder:
             raise Refusal(expression, "the number does not fit BIGINT; write it with an exponent (…e0)")
         return self.nodes.literal(value, SqlType.INTEGER if value < 2**31 else SqlType.BIGINT)
 
-    def _double_literal(self, expression: exp.Literal, text: str) -> Node:
-        value = float(text)
-        if value == float("inf"):
-            raise Refusal(expression, "the number is beyond the greatest double; write cast('inf' as double)")
-        return self.nodes.literal(value, SqlType.DOUBLE)
-
     def boolean(self, expression: exp.Boolean) -> Node:
         return self.nodes.literal(bool(expression.this), SqlType.BOOLEAN)
 
-    def null(self, _: exp.Null) -> Node:
-        return self.nodes.literal(None, SqlType.NULL)
-
-    def parenthesis(self, expression: exp.Paren) -> Node:
-        return self.bind(expression.this)
-
     def both(self, expression: exp.Connector) -> Node:
         operation = "and" if isinstance(expression, exp.And) else "or"
-        args = tuple(self.truth_value(side) for side in (expression.this, expression.expression))
-        for side, arg in zip((expression.this, expression.expression), args, strict=True):
+        sides = (expression.this, expression.expression)
+        args = [self.truth_value(side) for side in sides]
+        for side, arg in zip(sides, args, strict=True):
             _always_reached(side, arg)
         return self.nodes.make(operation, SqlType.BOOLEAN, *args)
 
@@ -149,7 +136,7 @@ class _Binder:
             raise Refusal(expression, f"a condition must be boolean: found {node.type.value}; write a comparison")
         return node
 
-    def _comparison(self, expression: exp.Expr) -> Node:
+    def comparison(self, expression: exp.Binary) -> Node:
         operation = _COMPARISONS[type(expression)]
         return self.compare(expression, operation, self.bind(expression.this), self.bind(expression.expression))
 
@@ -200,26 +187,18 @@ class _Binder:
             may_be_null=node.may_be_null or has_null,
         )
 
-    def case(self, expression: exp.Case) -> Node:
-        subject = self.bind(expression.this) if expression.this else None
-        conditions = []
-        for branch in expression.args["ifs"]:
-            if subject is None:
-                conditions.append(self.truth_value(branch.this))
-            else:
-                conditions.append(self.compare(branch, "equal", subject, self.bind(branch.this)))
-        results = [self.bind(branch.args["true"]) for branch in expression.args["ifs"]]
-        default = expression.args.get("default")
-        results.append(self.bind(default) if default is not None else self.null(exp.Null()))
-        return self._choice(expression, conditions, results)
-
-    def if_function(self, expression: exp.If) -> Node:
-        otherwise = expression.args.get("false")
-        results = [self.bind(expression.args["true"])]
-        results.append(self.bind(otherwise) if otherwise is not None else self.null(exp.Null()))
-        return self._choice(expression, [self.truth_value(expression.this)], results)
-
-    def _choice(self, expression: exp.Expr, conditions: list[Node], results: list[Node]) -> Node:
+    def choice(self, expression: exp.Case | exp.If) -> Node:
+        is_case = isinstance(expression, exp.Case)
+        branches = expression.args["ifs"] if is_case else [expression]
+        subject = self.bind(expression.this) if is_case and expression.this else None
+        conditions = [
+            self.truth_value(branch.this)
+            if subject is None
+            else self.compare(branch, "equal", subject, self.bind(branch.this))
+            for branch in branches
+        ]
+        otherwise = expression.args.get("default" if is_case else "false") or exp.Null()
+        results = [self.bind(result) for result in (*(branch.args["true"] for branch in branches), otherwise)]
         results = unify(self.nodes, expression, results)
         return self.nodes.make(
             "case",
@@ -231,17 +210,6 @@ class _Binder:
             may_be_nan=any(result.may_be_nan for result in results),
         )
 
-    def coalesce(self, expression: exp.Coalesce) -> Node:
-        args = [self.bind(arg) for arg in (expression.this, *expression.expressions)]
-        args = unify(self.nodes, expression, args)
-        return self.nodes.make(
-            "coalesce",
-            args[0].type,
-            *args,
-            may_be_null=all(arg.may_be_null for arg in args),
-            may_be_nan=any(arg.may_be_nan for arg in args),
-        )
-
     def null_if(self, expression: exp.Nullif) -> Node:
         node = self.bind(expression.this)
         if node.type is SqlType.NULL:
@@ -250,12 +218,12 @@ class _Binder:
         nothing = self.nodes.literal(None, node.type)
         return self.nodes.make("case", node.type, condition, nothing, node, value=1, may_be_null=True)
 
-    def extreme(self, expression: exp.Greatest | exp.Least) -> Node:
-        operation = "greatest" if isinstance(expression, exp.Greatest) else "least"
+    def one_of(self, expression: exp.Coalesce | exp.Greatest | exp.Least) -> Node:
+        """Null only if all arguments are."""
         args = [self.bind(arg) for arg in (expression.this, *expression.expressions)]
         args = unify(self.nodes, expression, args)
         return self.nodes.make(
-            operation,
+            _ONE_OF[type(expression)],
             args[0].type,
             *args,
             may_be_null=all(arg.may_be_null for arg in args),
@@ -265,7 +233,7 @@ class _Binder:
     def cast(self, expression: exp.Cast) -> Node:
         target = column_type(expression.to.sql(dialect="duckdb"))
         if target is None:
-            raise Refusal(expression, f"a cast must be to {_readable_types()}")
+            raise Refusal(expression, f"a cast must be to {_READABLE_TYPES}")
         node = self.bind(expression.this)
         if node.is_literal and node.type is SqlType.VARCHAR and target is not SqlType.VARCHAR:
             return literal_time(self.nodes, expression, str(node.value), target)
@@ -284,15 +252,10 @@ def _comparable(nodes: Nodes, expression: exp.Expr, left: Node, right: Node) -> 
     if left.type in NUMBERS and right.type in NUMBERS:
         # DuckDB and Python both compare an integer and a decimal literal exactly
         if SqlType.DOUBLE in (left.type, right.type):
-            both = tuple(cast_to(nodes, expression, side, SqlType.DOUBLE) for side in (left, right))
-            return both[0], both[1]
+            left, right = (cast_to(nodes, expression, side, SqlType.DOUBLE) for side in (left, right))
         return left, right
-    both_sides = unify(nodes, expression, [left, right])
-    return both_sides[0], both_sides[1]
-
-
-def _text_of(expression: exp.Expr) -> str:
-    return expression.sql(dialect="duckdb", normalize_functions="lower")
+    left, right = unify(nodes, expression, [left, right])
+    return left, right
 
 
 def _spoken(expression: exp.Expr) -> str:
@@ -303,28 +266,23 @@ def _spoken(expression: exp.Expr) -> str:
     return f"a {type(expression).__name__.lower()} expression"
 
 
-def _readable_types() -> str:
-    return "boolean, integer, bigint, double, varchar, date or timestamp"
-
-
 _BINDERS: dict[type[exp.Expr], Callable[[_Binder, Any], Node]] = {
+    **dict.fromkeys(_COMPARISONS, _Binder.comparison),
+    **dict.fromkeys(_ONE_OF, _Binder.one_of),
     exp.Column: _Binder.column,
     exp.Literal: _Binder.literal,
     exp.Boolean: _Binder.boolean,
-    exp.Null: _Binder.null,
-    exp.Paren: _Binder.parenthesis,
+    exp.Null: lambda binder, _: binder.nodes.literal(None, SqlType.NULL),
+    exp.Paren: lambda binder, expression: binder.bind(expression.this),
     exp.And: _Binder.both,
     exp.Or: _Binder.both,
     exp.Not: _Binder.negation,
     exp.Is: _Binder.is_test,
     exp.Between: _Binder.between,
     exp.In: _Binder.membership,
-    exp.Case: _Binder.case,
-    exp.If: _Binder.if_function,
-    exp.Coalesce: _Binder.coalesce,
+    exp.Case: _Binder.choice,
+    exp.If: _Binder.choice,
     exp.Nullif: _Binder.null_if,
-    exp.Greatest: _Binder.extreme,
-    exp.Least: _Binder.extreme,
     exp.Cast: _Binder.cast,
     exp.TryCast: _Binder.cast,
 }

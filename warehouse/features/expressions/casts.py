@@ -7,8 +7,7 @@ from decimal import Decimal
 
 from sqlglot import exp
 
-from warehouse.features.expressions.nodes import Node, Nodes
-from warehouse.features.expressions.refusal import Refusal
+from warehouse.features.expressions.nodes import Node, Nodes, Refusal
 from warehouse.features.expressions.sql_types import INTEGER_BOUNDS, INTEGERS, NUMBERS, TIMES, SqlType
 
 #: A decimal of up to 15 digits becomes a double by one exact division by a power of ten, rounded once as in Python.
@@ -17,16 +16,10 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}( \d{2}:\d{2}:\d{2}(\.\d{1,6})?)?")
 _NOT_FINITE = {"nan", "inf", "-inf"}
 _PLAIN_CASTS = {
-    (SqlType.INTEGER, SqlType.BOOLEAN): "not_zero",
-    (SqlType.BIGINT, SqlType.BOOLEAN): "not_zero",
-    (SqlType.DOUBLE, SqlType.BOOLEAN): "not_zero",
+    **{(source, SqlType.BOOLEAN): "not_zero" for source in (*INTEGERS, SqlType.DOUBLE)},
+    **{(source, SqlType.VARCHAR): "text" for source in (SqlType.BOOLEAN, *INTEGERS, *TIMES)},
     (SqlType.DATE, SqlType.TIMESTAMP): "midnight",
     (SqlType.TIMESTAMP, SqlType.DATE): "day_of",
-    (SqlType.BOOLEAN, SqlType.VARCHAR): "text",
-    (SqlType.INTEGER, SqlType.VARCHAR): "text",
-    (SqlType.BIGINT, SqlType.VARCHAR): "text",
-    (SqlType.DATE, SqlType.VARCHAR): "text",
-    (SqlType.TIMESTAMP, SqlType.VARCHAR): "text",
 }
 
 
@@ -132,18 +125,16 @@ def _common_number(expression: exp.Expr, args: Sequence[Node], types: set[SqlTyp
 def _as_decimals(nodes: Nodes, expression: exp.Expr, args: Sequence[Node]) -> list[Node]:
     # DuckDB uses one scale: up to 15 digits the scaled integer is exact in a double, and the value rounds once
     literals = [literal for arg in args for literal in _literals(arg)]
-    scale = max((-_exponent(literal) for literal in literals), default=0)
+    scale = max((-int(literal.as_tuple().exponent) for literal in literals), default=0)
     largest = max((abs(literal) for literal in literals), default=Decimal(0))
     if largest.scaleb(scale) >= 10**MOST_DIGITS:
         raise Refusal(expression, f"its decimals have more than {MOST_DIGITS} digits between them; cast each to double")
-    return [_as_decimal(nodes, arg) for arg in args]
-
-
-def _as_decimal(nodes: Nodes, node: Node) -> Node:
-    if node.type is SqlType.DECIMAL:
-        return node
-    value = None if node.value is None else Decimal(str(node.value))
-    return nodes.literal(value, SqlType.DECIMAL)
+    return [
+        arg
+        if arg.type is SqlType.DECIMAL
+        else nodes.literal(None if arg.value is None else Decimal(str(arg.value)), SqlType.DECIMAL)
+        for arg in args
+    ]
 
 
 def _literals(node: Node) -> Iterator[Decimal]:
@@ -153,8 +144,3 @@ def _literals(node: Node) -> Iterator[Decimal]:
         for arg in node.args:
             if arg.type is SqlType.DECIMAL:
                 yield from _literals(arg)
-
-
-def _exponent(value: Decimal) -> int:
-    exponent = value.as_tuple().exponent
-    return exponent if isinstance(exponent, int) else 0

@@ -8,11 +8,25 @@ from typing import Any, Protocol
 from sqlglot import exp
 
 from warehouse.features.expressions.casts import cast_to
-from warehouse.features.expressions.nodes import Node, Nodes
-from warehouse.features.expressions.refusal import Refusal
+from warehouse.features.expressions.nodes import Node, Nodes, Raises, Refusal
 from warehouse.features.expressions.sql_types import INTEGER_BOUNDS, INTEGERS, NUMBERS, TIMES, SqlType
 
 _ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "add", exp.Sub: "subtract", exp.Mul: "multiply"}
+#: Functions of numbers, each cast to double, and their errors.
+_OF_DOUBLES: dict[type[exp.Expr], tuple[str, Raises]] = {
+    exp.Div: ("divide", "never"),
+    exp.Exp: ("exp", "never"),
+    exp.Ln: ("ln", "domain"),
+    exp.Pow: ("pow", "never"),
+    exp.Sqrt: ("sqrt", "domain"),
+}
+#: Functions of texts, and their results.
+_OF_TEXTS: dict[type[exp.Expr], tuple[str, SqlType]] = {
+    exp.DPipe: ("concatenate", SqlType.VARCHAR),
+    exp.Length: ("length", SqlType.BIGINT),
+    exp.Lower: ("lower", SqlType.VARCHAR),
+    exp.Upper: ("upper", SqlType.VARCHAR),
+}
 _LOGARITHMS = {None: "log10", "10": "log10", "2": "log2"}
 _PARTS: dict[type[exp.Expr], str] = {
     exp.Year: "year",
@@ -38,20 +52,13 @@ class Binder(Protocol):
         ...
 
 
-def _arithmetic(binder: Binder, expression: Any) -> Node:
+def _arithmetic(binder: Binder, expression: exp.Binary) -> Node:
     operation = _ARITHMETIC[type(expression)]
     left, right = binder.bind(expression.this), binder.bind(expression.expression)
     if SqlType.DATE in (left.type, right.type):
         return _date_arithmetic(binder, expression, left, right)
-    _numbers(expression, left, right)
-    types = {left.type, right.type}
-    if SqlType.DOUBLE in types:
-        left, right = (cast_to(binder.nodes, expression, side, SqlType.DOUBLE) for side in (left, right))
-        return binder.nodes.make(operation, SqlType.DOUBLE, left, right)
-    if SqlType.DECIMAL in types:
-        raise Refusal(expression, "DuckDB computes it as DECIMAL; cast one side to double")
-    common = SqlType.BIGINT if SqlType.BIGINT in types else SqlType.INTEGER
-    return binder.nodes.make(operation, common, left, right, raises="overflow")
+    common, left, right = _of_one_type(binder, expression, left, right)
+    return binder.nodes.make(operation, common, left, right, raises="never" if common is SqlType.DOUBLE else "overflow")
 
 
 def _date_arithmetic(binder: Binder, expression: exp.Expr, left: Node, right: Node) -> Node:
@@ -65,33 +72,21 @@ def _date_arithmetic(binder: Binder, expression: exp.Expr, left: Node, right: No
     raise Refusal(expression, "of dates, only `date - date` and `date ± integer` are known; use date_diff")
 
 
-def _division(binder: Binder, expression: exp.Div) -> Node:
-    left, right = _doubles(binder, expression, expression.this, expression.expression)
-    return binder.nodes.make("divide", SqlType.DOUBLE, left, right)
-
-
 def _whole_division(binder: Binder, expression: exp.IntDiv) -> Node:
     left, right = binder.bind(expression.this), binder.bind(expression.expression)
     if not {left.type, right.type} <= INTEGERS:
         raise Refusal(expression, "// of anything but whole numbers is plain division in DuckDB; write floor(x / y)")
-    common = SqlType.BIGINT if SqlType.BIGINT in (left.type, right.type) else SqlType.INTEGER
+    common, left, right = _of_one_type(binder, expression, left, right)
     return binder.nodes.make("whole_quotient", common, left, right, may_be_null=True, raises="overflow")
 
 
 def _modulo(binder: Binder, expression: exp.Mod) -> Node:
     left, right = binder.bind(expression.this), binder.bind(expression.expression)
-    _numbers(expression, left, right)
-    types = {left.type, right.type}
-    if types <= INTEGERS:
-        common = SqlType.BIGINT if SqlType.BIGINT in types else SqlType.INTEGER
-        lowest = INTEGER_BOUNDS[common][0]
-        return binder.nodes.make(
-            "whole_remainder", common, left, right, value=lowest, may_be_null=True, raises="overflow"
-        )
-    if SqlType.DOUBLE not in types:
-        raise Refusal(expression, "DuckDB computes it as DECIMAL; cast one side to double")
-    left, right = (cast_to(binder.nodes, expression, side, SqlType.DOUBLE) for side in (left, right))
-    return binder.nodes.make("remainder", SqlType.DOUBLE, left, right)
+    common, left, right = _of_one_type(binder, expression, left, right)
+    if common is SqlType.DOUBLE:
+        return binder.nodes.make("remainder", common, left, right)
+    lowest = INTEGER_BOUNDS[common][0]
+    return binder.nodes.make("whole_remainder", common, left, right, value=lowest, may_be_null=True, raises="overflow")
 
 
 def _negative(binder: Binder, expression: exp.Neg) -> Node:
@@ -108,34 +103,22 @@ def _negative(binder: Binder, expression: exp.Neg) -> Node:
     return binder.nodes.make("negate", node.type, node, raises=raises)  # type: ignore[arg-type]
 
 
-def _logarithm(binder: Binder, expression: exp.Log | exp.Ln) -> Node:
-    if isinstance(expression, exp.Ln):
-        name, argument = "ln", expression.this
-    else:
-        base, argument = expression.this, expression.expression
-        if argument is None:
-            base, argument = None, base
-        named = base.this if isinstance(base, exp.Literal) else base
-        if named not in _LOGARITHMS:
-            raise Refusal(expression, "the base must be 2 or 10; divide two ln")
-        name = _LOGARITHMS[named]
-    (node,) = _doubles(binder, expression, argument)
-    return binder.nodes.make(name, SqlType.DOUBLE, node, raises="domain")
+def _of_doubles(binder: Binder, expression: exp.Expr) -> Node:
+    operation, raises = _OF_DOUBLES[type(expression)]
+    return binder.nodes.make(
+        operation, SqlType.DOUBLE, *_doubles(binder, expression, _operands(expression)), raises=raises
+    )
 
 
-def _square_root(binder: Binder, expression: exp.Sqrt) -> Node:
-    (node,) = _doubles(binder, expression, expression.this)
-    return binder.nodes.make("sqrt", SqlType.DOUBLE, node, raises="domain")
-
-
-def _exponential(binder: Binder, expression: exp.Exp) -> Node:
-    (node,) = _doubles(binder, expression, expression.this)
-    return binder.nodes.make("exp", SqlType.DOUBLE, node)
-
-
-def _power(binder: Binder, expression: exp.Pow) -> Node:
-    base, exponent = _doubles(binder, expression, expression.this, expression.expression)
-    return binder.nodes.make("pow", SqlType.DOUBLE, base, exponent)
+def _logarithm(binder: Binder, expression: exp.Log) -> Node:
+    *bases, argument = _operands(expression)
+    base = bases[0] if bases else None
+    named: Any = base.this if isinstance(base, exp.Literal) else base
+    if named not in _LOGARITHMS:
+        raise Refusal(expression, "the base must be 2 or 10; divide two ln")
+    return binder.nodes.make(
+        _LOGARITHMS[named], SqlType.DOUBLE, *_doubles(binder, expression, [argument]), raises="domain"
+    )
 
 
 def _floor_or_ceiling(binder: Binder, expression: exp.Floor | exp.Ceil) -> Node:
@@ -172,24 +155,19 @@ def _round_digits(binder: Binder, expression: exp.Round) -> int:
 
 
 def _absolute(binder: Binder, expression: exp.Abs) -> Node:
-    node = binder.bind(expression.this)
-    if node.type is SqlType.DOUBLE:
-        return binder.nodes.make("absolute", node.type, node)
-    if node.type in INTEGERS:
-        return binder.nodes.make("absolute", node.type, node, raises="overflow")
-    raise Refusal(expression, f"a number is needed: found {node.type.value}; cast it to double")
+    node = _number(binder, expression)
+    return binder.nodes.make("absolute", node.type, node, raises="overflow" if node.type in INTEGERS else "never")
 
 
 def _sign(binder: Binder, expression: exp.Sign) -> Node:
-    node = binder.bind(expression.this)
-    if node.type not in {*INTEGERS, SqlType.DOUBLE}:
-        raise Refusal(expression, f"a number is needed: found {node.type.value}; cast it to double")
-    return binder.nodes.make("sign", SqlType.TINYINT, node)
+    return binder.nodes.make("sign", SqlType.TINYINT, _number(binder, expression))
 
 
-def _case(binder: Binder, expression: exp.Lower | exp.Upper) -> Node:
-    operation = "lower" if isinstance(expression, exp.Lower) else "upper"
-    return binder.nodes.make(operation, SqlType.VARCHAR, _text(binder, expression, expression.this))
+def _of_texts(binder: Binder, expression: exp.Expr) -> Node:
+    operation, result = _OF_TEXTS[type(expression)]
+    return binder.nodes.make(
+        operation, result, *(_text(binder, expression, operand) for operand in _operands(expression))
+    )
 
 
 def _trim(binder: Binder, expression: exp.Trim) -> Node:
@@ -205,15 +183,6 @@ def _left(binder: Binder, expression: exp.Left) -> Node:
     return binder.nodes.make("left", SqlType.VARCHAR, _text(binder, expression, expression.this), value=count.value)
 
 
-def _length(binder: Binder, expression: exp.Length) -> Node:
-    return binder.nodes.make("length", SqlType.BIGINT, _text(binder, expression, expression.this))
-
-
-def _concatenation(binder: Binder, expression: exp.DPipe) -> Node:
-    sides = (_text(binder, expression, expression.this), _text(binder, expression, expression.expression))
-    return binder.nodes.make("concatenate", SqlType.VARCHAR, *sides)
-
-
 def _date_difference(binder: Binder, expression: exp.DateDiff) -> Node:
     unit = str(expression.args["unit"].name).lower() if expression.args.get("unit") else None
     if unit not in _DIFFERENCES:
@@ -225,17 +194,12 @@ def _date_difference(binder: Binder, expression: exp.DateDiff) -> Node:
     return binder.nodes.make(f"{unit}s_between", SqlType.BIGINT, start, end)
 
 
-def _date_part(binder: Binder, expression: Any) -> Node:
-    part, argument = _PARTS[type(expression)], expression.this
-    return _part(binder, expression, part, argument)
-
-
-def _extract(binder: Binder, expression: exp.Extract) -> Node:
-    named = expression.this.name.lower()
-    return _part(binder, expression, _PART_NAMES.get(named, named), expression.expression)
-
-
-def _part(binder: Binder, expression: exp.Expr, part: str, argument: exp.Expr) -> Node:
+def _date_part(binder: Binder, expression: exp.Expr) -> Node:
+    if isinstance(expression, exp.Extract):
+        named, argument = expression.this.name.lower(), expression.expression
+        part = _PART_NAMES.get(named, named)
+    else:
+        part, argument = _PARTS[type(expression)], expression.this
     if part not in _PARTS.values():
         raise Refusal(expression, f"the part must be one of {', '.join(sorted(set(_PARTS.values())))}: found {part}")
     node = binder.bind(argument)
@@ -244,16 +208,39 @@ def _part(binder: Binder, expression: exp.Expr, part: str, argument: exp.Expr) -
     return binder.nodes.make(f"part_{part}", SqlType.BIGINT, node)
 
 
+def _operands(expression: exp.Expr) -> list[exp.Expr]:
+    return [operand for operand in (expression.this, expression.expression) if operand is not None]
+
+
 def _numbers(expression: exp.Expr, *nodes: Node) -> None:
     for node in nodes:
         if node.type not in NUMBERS:
             raise Refusal(expression, f"numbers are needed: found {node.type.value}; cast explicitly")
 
 
-def _doubles(binder: Binder, expression: exp.Expr, *arguments: exp.Expr) -> tuple[Node, ...]:
-    bound = [binder.bind(argument) for argument in arguments]
+def _of_one_type(binder: Binder, expression: exp.Expr, left: Node, right: Node) -> tuple[SqlType, Node, Node]:
+    """The type that DuckDB computes with, a double or the wider whole number, and the operands."""
+    _numbers(expression, left, right)
+    types = {left.type, right.type}
+    if SqlType.DOUBLE in types:
+        left, right = (cast_to(binder.nodes, expression, side, SqlType.DOUBLE) for side in (left, right))
+        return SqlType.DOUBLE, left, right
+    if SqlType.DECIMAL in types:
+        raise Refusal(expression, "DuckDB computes it as DECIMAL; cast one side to double")
+    return (SqlType.BIGINT if SqlType.BIGINT in types else SqlType.INTEGER), left, right
+
+
+def _number(binder: Binder, expression: exp.Func) -> Node:
+    node = binder.bind(expression.this)
+    if node.type not in {*INTEGERS, SqlType.DOUBLE}:
+        raise Refusal(expression, f"a number is needed: found {node.type.value}; cast it to double")
+    return node
+
+
+def _doubles(binder: Binder, expression: exp.Expr, operands: list[exp.Expr]) -> list[Node]:
+    bound = [binder.bind(operand) for operand in operands]
     _numbers(expression, *bound)
-    return tuple(cast_to(binder.nodes, expression, node, SqlType.DOUBLE) for node in bound)
+    return [cast_to(binder.nodes, expression, node, SqlType.DOUBLE) for node in bound]
 
 
 def _text(binder: Binder, expression: exp.Expr, argument: exp.Expr) -> Node:
@@ -265,27 +252,19 @@ def _text(binder: Binder, expression: exp.Expr, argument: exp.Expr) -> Node:
 
 FUNCTIONS: dict[type[exp.Expr], Callable[[Binder, Any], Node]] = {
     **dict.fromkeys(_ARITHMETIC, _arithmetic),
-    exp.Div: _division,
+    **dict.fromkeys(_OF_DOUBLES, _of_doubles),
+    **dict.fromkeys(_OF_TEXTS, _of_texts),
+    **dict.fromkeys((*_PARTS, exp.Extract), _date_part),
     exp.IntDiv: _whole_division,
     exp.Mod: _modulo,
     exp.Neg: _negative,
-    exp.Ln: _logarithm,
     exp.Log: _logarithm,
-    exp.Sqrt: _square_root,
-    exp.Exp: _exponential,
-    exp.Pow: _power,
     exp.Floor: _floor_or_ceiling,
     exp.Ceil: _floor_or_ceiling,
     exp.Round: _round,
     exp.Abs: _absolute,
     exp.Sign: _sign,
-    exp.Lower: _case,
-    exp.Upper: _case,
     exp.Trim: _trim,
     exp.Left: _left,
-    exp.Length: _length,
-    exp.DPipe: _concatenation,
     exp.DateDiff: _date_difference,
-    **dict.fromkeys(_PARTS, _date_part),
-    exp.Extract: _extract,
 }

@@ -3,11 +3,22 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from sqlglot import exp
+
 from warehouse.features.expressions.sql_types import SqlType
 
 #: Errors that evaluating an expression may raise: integer overflow, or a value outside a function's domain.
 Raises = Literal["never", "overflow", "domain"]
 _RANK: dict[Raises, int] = {"never": 0, "overflow": 1, "domain": 2}
+
+
+class Refusal(Exception):
+    """Why an expression cannot be compiled (``reason``: what is wrong; what to write instead)."""
+
+    def __init__(self, expression: exp.Expr, reason: str) -> None:
+        super().__init__(reason)
+        self.expression = expression
+        self.reason = reason
 
 
 @dataclass(frozen=True, eq=False, slots=True)

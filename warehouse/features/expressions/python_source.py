@@ -12,17 +12,8 @@ from typing import cast
 
 from warehouse.errors import ExpressionError
 from warehouse.features.expressions.nodes import Node
-from warehouse.features.expressions.sql_types import INTEGER_BOUNDS, INTEGERS, SqlType
-from warehouse.features.expressions.templates import (
-    COMPARISONS,
-    MAY_OVERFLOW,
-    PYTHON_TYPES,
-    STRICT,
-    TEXT_OF,
-    comparison,
-    less,
-    nullable,
-)
+from warehouse.features.expressions.sql_types import INTEGER_BOUNDS, INTEGERS, PYTHON_TYPES, SqlType
+from warehouse.features.expressions.templates import COMPARISONS, MAY_OVERFLOW, STRICT, TEXT_OF, comparison, less
 
 FUNCTION = "features"
 _DEEPEST = 90  # Python's tokenizer fails at 100 levels of indentation
@@ -53,18 +44,14 @@ def write_function(columns: Mapping[str, Node]) -> PythonSource:
 
 
 def _inputs(nodes: Iterable[Node]) -> list[Node]:
-    found: dict[int, Node] = {}
-    seen: set[int] = set()
+    seen: dict[int, Node] = {}
     stack = list(nodes)[::-1]
     while stack:
         node = stack.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if node.operation == "column":
-            found[id(node)] = node
-        stack.extend(reversed(node.args))
-    return list(found.values())
+        if id(node) not in seen:
+            seen[id(node)] = node
+            stack.extend(reversed(node.args))
+    return [node for node in seen.values() if node.operation == "column"]
 
 
 class _Writer:
@@ -96,7 +83,7 @@ class _Writer:
         for number, node in enumerate(inputs):
             name, variable = str(node.value), f"c{number}"
             self.line(f"{variable} = row[{name!r}]")
-            wrong = f"{variable}.__class__ is not {PYTHON_TYPES[node.type]}"
+            wrong = f"{variable}.__class__ is not {PYTHON_TYPES[node.type].__name__}"
             if node.type in INTEGERS:
                 low, high = INTEGER_BOUNDS[node.type]
                 wrong = f"({wrong} or not {low} <= {variable} <= {high})"
@@ -115,10 +102,9 @@ class _Writer:
                 return known[id(node)]
         if node.operation in _COMPOUND:
             return _COMPOUND[node.operation](self, node)
-        if node.operation in COMPARISONS:
-            atoms = [self.value(arg) for arg in node.args]
-            return self._assign_strict(node, atoms, comparison(node.operation, node.args, atoms))
         atoms = [self.value(arg) for arg in node.args]
+        if node.operation in COMPARISONS:
+            return self._assign_strict(node, atoms, comparison(node.operation, node.args, atoms))
         template = TEXT_OF[str(node.value)] if node.operation == "text" else STRICT[node.operation]
         if node.operation == "divide" and node.args[1].is_literal and node.args[1].value:
             template = "{0} / {1}"
@@ -130,7 +116,7 @@ class _Writer:
             return "(" + f" {node.operation} ".join(self.condition(arg) for arg in node.args) + ")"
         if node.operation in COMPARISONS and not self._is_known(node):
             atoms = [self.value(arg) for arg in node.args]
-            checks = [f"{atom} is not None" for atom in nullable(node.args, atoms)]
+            checks = [f"{atom} is not None" for atom in _nullable(node.args, atoms)]
             return "(" + " and ".join([*checks, comparison(node.operation, node.args, atoms)]) + ")"
         if node.operation == "is_null" and node.args[0].may_be_null and not node.args[0].is_literal:
             return f"({self.value(node.args[0])} is None)"
@@ -165,7 +151,7 @@ class _Writer:
         return name
 
     def _assign_strict(self, node: Node, atoms: list[str], expression: str) -> str:
-        checks = [f"{atom} is None" for atom in nullable(node.args, atoms)]
+        checks = [f"{atom} is None" for atom in _nullable(node.args, atoms)]
         variable = self.new_variable(node)
         if "None" in atoms:
             self.line(f"{variable} = None")
@@ -204,7 +190,7 @@ class _Writer:
         atoms = [self.value(arg) for arg in node.args]
         differs = node.operation == "distinct"
         text = comparison("not_equal" if differs else "equal", node.args, atoms)
-        can_be_null = nullable(node.args, atoms)
+        can_be_null = _nullable(node.args, atoms)
         variable = self.new_variable(node)
         if can_be_null:
             nulls = " or ".join(f"{atom} is None" for atom in can_be_null)
@@ -259,16 +245,12 @@ class _Writer:
         atom = self.value(first)
         variable = self._name_later()
         self.line(f"{variable} = {atom}")
-        self._alternatives(variable, rest)
+        with ExitStack() as opened:
+            for alternative in rest:
+                opened.enter_context(self.block(f"if {variable} is None:"))
+                self.line(f"{variable} = {self.value(alternative)}")
         self._known[-1][id(node)] = variable
         return variable
-
-    def _alternatives(self, variable: str, rest: list[Node]) -> None:
-        if not rest:
-            return
-        with self.block(f"if {variable} is None:"):
-            self.line(f"{variable} = {self.value(rest[0])}")
-            self._alternatives(variable, rest[1:])
 
     def extreme(self, node: Node) -> str:
         atoms = [self.value(arg) for arg in node.args]
@@ -286,6 +268,10 @@ class _Writer:
             self.line(f"    {variable} = {atom}")
             held_is_null, held_nan = held_is_null and arg.may_be_null, held_nan or arg.may_be_nan
         return variable
+
+
+def _nullable(args: Iterable[Node], atoms: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(atom for arg, atom in zip(args, atoms, strict=True) if arg.may_be_null))
 
 
 _COMPOUND: dict[str, Callable[[_Writer, Node], str]] = {

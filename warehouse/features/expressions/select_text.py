@@ -24,10 +24,11 @@ class SelectColumn:
 
 @dataclass(frozen=True)
 class RowSelect:
-    """A select of scalar expressions; ``relation``: the names that may qualify a column."""
+    """A select of scalar expressions; ``relation``: the name that may qualify a column; ``table``: what it reads."""
 
     columns: tuple[SelectColumn, ...]
-    relation: frozenset[str]
+    relation: str
+    table: exp.Table
 
 
 def read_select(sql: str) -> RowSelect:
@@ -39,38 +40,16 @@ def read_select(sql: str) -> RowSelect:
         )
     imports = _imports(tree)
     _only_a_row_select(tree)
-    relation = _relation(tree, imports)
+    table = _table(tree)
+    if imports and table.name.lower() not in imports:
+        raise ExpressionError(f"the select must be from its import CTE: found {table.name}")
     columns = tuple(_columns(tree))
     seen: set[str] = set()
     for column in columns:
         if column.name.lower() in seen:
             raise ExpressionError(f"column {column.name} is selected twice; give each column a name of its own")
         seen.add(column.name.lower())
-    return RowSelect(columns, relation)
-
-
-def columns_read(sql: str) -> frozenset[str]:
-    """Columns that the select names, in lower case: those of its relation and its own.
-
-    Raises ExpressionError as :func:`read_select` does.
-
-    >>> sorted(columns_read("select Income, debt / nullif(income, 0) as ratio, ratio * 2 as twice from t"))
-    ['debt', 'income', 'ratio']
-    """
-    return frozenset(
-        found.name.lower() for column in read_select(sql).columns for found in column.expression.find_all(exp.Column)
-    )
-
-
-def columns_made_of(sql: str, inputs: Sequence[str]) -> frozenset[str]:
-    """The select's columns that use one of ``inputs``, directly or through an earlier column.
-
-    Raises ExpressionError as :func:`read_select` does.
-
-    >>> sorted(columns_made_of("select a, rate / 2 as half, half + a as more, b as other from t", ["rate"]))
-    ['half', 'more']
-    """
-    return frozenset(name for name, read in inputs_of_columns(sql, inputs).items() if read)
+    return RowSelect(columns, table.alias_or_name.lower(), imports.get(table.name.lower(), table))
 
 
 def inputs_of_columns(sql: str, inputs: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -88,7 +67,7 @@ def inputs_of_columns(sql: str, inputs: Sequence[str]) -> dict[str, tuple[str, .
         for named in column.expression.find_all(exp.Column):
             read |= by_name.get(named.name.lower(), {})
         found[column.name] = tuple(name for name in inputs if name in read)
-        by_name[column.name.lower()] = read
+        by_name.setdefault(column.name.lower(), read)  # an input of that name comes first, as in DuckDB
     return found
 
 
@@ -100,12 +79,7 @@ def relation_of(sql: str) -> tuple[str, ...]:
     >>> relation_of("with inputs as (select * from features.applications) select amount from inputs")
     ('features', 'applications')
     """
-    read_select(sql)
-    tree = _parse(sql)
-    imports = tree.args.get("with_")
-    imported = {cte.alias.lower(): cte.this.args["from_"].this for cte in imports.expressions} if imports else {}
-    table = tree.args["from_"].this
-    return tuple(part.name for part in imported.get(table.name.lower(), table).parts)
+    return tuple(part.name for part in read_select(sql).table.parts)
 
 
 def _parse(sql: str) -> exp.Expr:
@@ -134,7 +108,7 @@ def _only_a_row_select(select: exp.Select) -> None:
         )
 
 
-def _relation(select: exp.Select, imports: frozenset[str]) -> frozenset[str]:
+def _table(select: exp.Select) -> exp.Table:
     source = select.args.get("from_")
     table = source.this if source is not None else None
     if not isinstance(table, exp.Table) or table.args.get("joins") or not isinstance(table.this, exp.Identifier):
@@ -145,26 +119,21 @@ def _relation(select: exp.Select, imports: frozenset[str]) -> frozenset[str]:
         extra.append("an alias that renames columns")
     if extra:
         raise ExpressionError(f"a feature model must select from a plain relation: found {', '.join(extra)}")
-    if imports and table.name.lower() not in imports:
-        raise ExpressionError(f"the select must be from its import CTE: found {table.name}")
-    return frozenset({table.alias_or_name.lower()})
+    return table
 
 
-def _imports(select: exp.Select) -> frozenset[str]:
-    with_ = select.args.get("with_")
-    if with_ is None:
-        return frozenset()
-    names = set()
-    for cte in with_.expressions:
+def _imports(select: exp.Select) -> dict[str, exp.Table]:
+    """Name of each import CTE → its table."""
+    with_, found = select.args.get("with_"), {}
+    for cte in with_.expressions if with_ else ():
         body = cte.this
         if not isinstance(body, exp.Select) or len(body.expressions) != 1 or type(body.expressions[0]) is not exp.Star:
             raise ExpressionError(f"CTE {cte.alias}: only an import, `select * from relation`, may precede the select")
         if any(body.expressions[0].args.values()):
             raise ExpressionError(f"CTE {cte.alias}: a plain `select *` is needed, without except, replace or rename")
         _only_a_row_select(body)
-        _relation(body, frozenset())
-        names.add(cte.alias.lower())
-    return frozenset(names)
+        found[cte.alias.lower()] = _table(body)
+    return found
 
 
 def _columns(select: exp.Select) -> Iterator[SelectColumn]:

@@ -9,16 +9,14 @@ from datetime import date, datetime, timedelta
 from typing import Any, NoReturn
 
 from warehouse.errors import ExpressionDomainError
-
-_INFINITY = math.inf
-_NAN = math.nan
+from warehouse.features.expressions.sql_types import INTEGER_BOUNDS, PYTHON_TYPES, SqlType
 
 
 def divide_by_zero(numerator: float, zero: float) -> float:
     """``x / 0.0`` of IEEE 754, which Python refuses: an infinity, or NaN for 0/0."""
     if numerator != numerator or numerator == 0.0:  # noqa: PLR0124 - NaN differs from itself
-        return _NAN
-    return math.copysign(_INFINITY, numerator) * math.copysign(1.0, zero)
+        return math.nan
+    return math.copysign(math.inf, numerator) * math.copysign(1.0, zero)
 
 
 def remainder(a: float, b: float) -> float:
@@ -26,7 +24,7 @@ def remainder(a: float, b: float) -> float:
     try:
         return math.fmod(a, b)
     except ValueError:
-        return _NAN
+        return math.nan
 
 
 def whole_quotient(a: int, b: int) -> int | None:
@@ -59,18 +57,11 @@ def overflow(value: int, type_name: str) -> NoReturn:
     raise ExpressionDomainError(f"the result {value} does not fit {type_name}; compute it as double")
 
 
-def logarithm_edge(name: str, x: float) -> float:
-    """``ln``, ``log2`` and ``log10`` of NaN (NaN) or of a number that is not positive (an error)."""
+def outside_domain(name: str, needed: str, x: float) -> float:
+    """A logarithm or square root of NaN (NaN), or of another number outside its domain (an error)."""
     if x != x:  # noqa: PLR0124 - NaN differs from itself
         return x
-    raise ExpressionDomainError(f"{name} needs a positive number: found {x!r}")
-
-
-def square_root_edge(x: float) -> float:
-    """``sqrt`` of a negative number or NaN."""
-    if x != x:  # noqa: PLR0124 - NaN differs from itself
-        return x
-    raise ExpressionDomainError(f"sqrt needs a number that is not negative: found {x!r}")
+    raise ExpressionDomainError(f"{name} needs {needed}: found {x!r}")
 
 
 def exponential(x: float) -> float:
@@ -78,7 +69,7 @@ def exponential(x: float) -> float:
     try:
         return math.exp(x)
     except OverflowError:
-        return _INFINITY
+        return math.inf
 
 
 def power(x: float, y: float) -> float:
@@ -86,27 +77,27 @@ def power(x: float, y: float) -> float:
     try:
         return math.pow(x, y)
     except OverflowError:
-        return -_INFINITY if x < 0.0 and math.fmod(y, 2.0) != 0.0 else _INFINITY
+        return -math.inf if x < 0.0 and math.fmod(y, 2.0) != 0.0 else math.inf
     except ValueError:
         if x != 0.0:
-            return _NAN  # a negative base with a fractional exponent
+            return math.nan  # a negative base with a fractional exponent
         odd = math.fmod(y, 2.0) in (1.0, -1.0)
-        return math.copysign(_INFINITY, x) if odd else _INFINITY
+        return math.copysign(math.inf, x) if odd else math.inf
 
 
 def floor(x: float) -> float:
     """The greatest whole number not above x, as a double; keeps -0.0 and infinities."""
-    return x // 1.0 if -_INFINITY < x < _INFINITY else x
+    return x // 1.0 if -math.inf < x < math.inf else x
 
 
 def ceiling(x: float) -> float:
     """The smallest whole number not below x, as a double; ``-0.0`` within (-1, 0)."""
-    return -(-x // 1.0) if -_INFINITY < x < _INFINITY else x
+    return -(-x // 1.0) if -math.inf < x < math.inf else x
 
 
 def round_half_away(x: float) -> float:
     """C's round: halves away from zero, and ``-0.2`` to ``-0.0``."""
-    if not -_INFINITY < x < _INFINITY:
+    if not -math.inf < x < math.inf:
         return x
     magnitude = abs(x)
     whole = magnitude // 1.0
@@ -118,13 +109,13 @@ def round_half_away(x: float) -> float:
 def round_to_digits(x: float, modifier: float) -> float:
     """``round(x, n)`` for n >= 0; ``modifier`` is 10 to the n. Scaled, rounded and scaled back in doubles."""
     rounded = round_half_away(x * modifier) / modifier
-    return rounded if -_INFINITY < rounded < _INFINITY else x
+    return rounded if -math.inf < rounded < math.inf else x
 
 
 def round_to_tens(x: float, modifier: float) -> float:
     """``round(x, n)`` for n < 0; ``modifier`` is 10 to the -n. DuckDB returns 0 where scaling leaves the doubles."""
     rounded = round_half_away(x / modifier) * modifier
-    return rounded if -_INFINITY < rounded < _INFINITY else 0.0
+    return rounded if -math.inf < rounded < math.inf else 0.0
 
 
 def sign(x: float) -> int:
@@ -164,12 +155,8 @@ def upper(text: str) -> str:
     """Upper case character by character, as in DuckDB: letters without a one-character capital stay (ŉ); ß has one."""
     if text.isascii():
         return text.upper()
-    return "".join(_UPPER.get(character) or _capital(character) for character in text)
-
-
-def _capital(character: str) -> str:
-    capital = character.upper()
-    return capital if len(capital) == 1 else character
+    capitals = ((character, _UPPER.get(character) or character.upper()) for character in text)
+    return "".join(capital if len(capital) == 1 else character for character, capital in capitals)
 
 
 def trim(text: str) -> str:
@@ -215,29 +202,20 @@ def checked_input(value: Any, name: str, type_name: str) -> Any:
     if type_name == "DOUBLE" and type(converted) is int and abs(converted) <= 2**53:
         converted = float(converted)
     # exact types: bool is an int, datetime is a date, and pandas' Timestamp is a datetime with nanoseconds
-    required = _PYTHON_TYPES[type_name]
+    sql_type = SqlType(type_name)
+    required = PYTHON_TYPES[sql_type]
     if type(converted) is not required or getattr(converted, "tzinfo", None) is not None:
         raise ExpressionDomainError(
             f"input {name} must be {required.__name__} for {type_name}, without a time zone: "
             f"found {type(value).__name__} {value!r}"
         )
-    if isinstance(converted, int) and type_name in _BOUNDS:
-        low, high = _BOUNDS[type_name]
+    if isinstance(converted, int) and sql_type in INTEGER_BOUNDS:
+        low, high = INTEGER_BOUNDS[sql_type]
         if not low <= converted <= high:
             raise ExpressionDomainError(f"input {name} must fit {type_name}: found {value!r}")
     return converted
 
 
-_PYTHON_TYPES: dict[str, type] = {
-    "BOOLEAN": bool,
-    "INTEGER": int,
-    "BIGINT": int,
-    "DOUBLE": float,
-    "VARCHAR": str,
-    "DATE": date,
-    "TIMESTAMP": datetime,
-}
-_BOUNDS = {"INTEGER": (-(2**31), 2**31 - 1), "BIGINT": (-(2**63), 2**63 - 1)}
 # where DuckDB differs from str.lower of one character: İ, and the capitals new in Unicode 16 (Python 3.14)
 _NEW_CAPITALS = ("\u1c89", "\ua7cb", "\ua7cc", "\ua7da", "\ua7dc", *map(chr, range(0x10D50, 0x10D66)))
 _LOWER = {"İ": "i", **{capital: capital for capital in _NEW_CAPITALS}}

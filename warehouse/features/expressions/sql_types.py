@@ -1,5 +1,6 @@
 """The DuckDB types that row-level feature SQL may use."""
 
+from datetime import date, datetime
 from enum import Enum
 
 
@@ -27,6 +28,16 @@ NUMBERS = frozenset({*INTEGERS, SqlType.DECIMAL, SqlType.DOUBLE})
 TIMES = frozenset({SqlType.DATE, SqlType.TIMESTAMP})
 #: Inclusive bounds; beyond them DuckDB raises.
 INTEGER_BOUNDS = {SqlType.INTEGER: (-(2**31), 2**31 - 1), SqlType.BIGINT: (-(2**63), 2**63 - 1)}
+#: The exact Python type of a value of each input type.
+PYTHON_TYPES: dict[SqlType, type] = {
+    SqlType.BOOLEAN: bool,
+    SqlType.INTEGER: int,
+    SqlType.BIGINT: int,
+    SqlType.DOUBLE: float,
+    SqlType.VARCHAR: str,
+    SqlType.DATE: date,
+    SqlType.TIMESTAMP: datetime,
+}
 
 _NAMES = {
     **dict.fromkeys(("boolean", "bool", "logical"), SqlType.BOOLEAN),

@@ -1,9 +1,6 @@
 """Python text of each operation, with ``{0}`` and ``{1}`` for its arguments and ``{v}`` for its own value."""
 
-from collections.abc import Iterable
-
 from warehouse.features.expressions.nodes import Node
-from warehouse.features.expressions.sql_types import SqlType
 
 #: Operations that are null when an argument is.
 STRICT = {
@@ -17,10 +14,10 @@ STRICT = {
     "negate": "-{0}",
     "absolute": "abs({0})",
     "sign": "sign({0})",
-    "ln": "log({0}) if {0} > 0.0 else logarithm_edge('ln', {0})",
-    "log2": "log2({0}) if {0} > 0.0 else logarithm_edge('log2', {0})",
-    "log10": "log10({0}) if {0} > 0.0 else logarithm_edge('log10', {0})",
-    "sqrt": "sqrt({0}) if {0} >= 0.0 else square_root_edge({0})",
+    "ln": "log({0}) if {0} > 0.0 else outside_domain('ln', 'a positive number', {0})",
+    "log2": "log2({0}) if {0} > 0.0 else outside_domain('log2', 'a positive number', {0})",
+    "log10": "log10({0}) if {0} > 0.0 else outside_domain('log10', 'a positive number', {0})",
+    "sqrt": "sqrt({0}) if {0} >= 0.0 else outside_domain('sqrt', 'a number that is not negative', {0})",
     "exp": "exponential({0})",
     "pow": "power({0}, {1})",
     "floor": "floor({0})",
@@ -67,24 +64,10 @@ TEXT_OF = {
     "DATE": "{0}.isoformat()",
     "TIMESTAMP": "timestamp_text({0})",
 }
-PYTHON_TYPES = {
-    SqlType.BOOLEAN: "bool",
-    SqlType.INTEGER: "int",
-    SqlType.BIGINT: "int",
-    SqlType.DOUBLE: "float",
-    SqlType.VARCHAR: "str",
-    SqlType.DATE: "date",
-    SqlType.TIMESTAMP: "datetime",
-}
 #: Never null if neither side is.
 COMPARISONS = {"equal", "not_equal", "less", "less_or_equal", "greater", "greater_or_equal"}
 #: Integer results are checked against the bounds of their type.
 MAY_OVERFLOW = {"add", "subtract", "multiply", "negate", "absolute", "whole_quotient"}
-
-
-def nullable(args: Iterable[Node], atoms: Iterable[str]) -> list[str]:
-    """The distinct atoms that may be null."""
-    return list(dict.fromkeys(atom for arg, atom in zip(args, atoms, strict=True) if arg.may_be_null))
 
 
 def comparison(operation: str, args: tuple[Node, ...], atoms: list[str]) -> str:

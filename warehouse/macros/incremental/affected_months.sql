@@ -1,8 +1,12 @@
 {#- Which months of a monthly table the rows changed since its last build can affect. One macro a kind of table. -#}
 
-{#- The months of the changed rows themselves: for tables whose rows are made of rows of the same month. -#}
-{% macro months_of_inputs(build) -%}
-    {%- for id in build.changed %}
+{#-
+    The months of the changed rows themselves: for tables whose rows are made of rows of the same month. `besides`: names
+    of models whose changes the caller follows otherwise.
+-#}
+{% macro months_of_inputs(build, besides=[]) -%}
+    select cast(null as timestamp) as month
+    {%- for id in build.changed if id not in graph.nodes or graph.nodes[id].name not in besides %}
         {%- set moment = graph.nodes[id].config.meta.month_of if id in graph.nodes else none -%}
         {%- if not moment -%}
             {{ exceptions.raise_compiler_error(
@@ -10,8 +14,8 @@
                 ~ "config meta one, or this model a macro of its own (meta affected_months)"
             ) }}
         {%- endif %}
+    union all
     select {{ moment }} as month from {{ changes_of(build.inputs[id], build) }} as changes
-    {{ 'union all' if not loop.last }}
     {%- endfor %}
 {%- endmacro %}
 
@@ -62,7 +66,10 @@
         and coalesce({{ is_recent('changed', 'points', history_months()) }}, true)
 {%- endmacro %}
 
-{#- Cohorts: the days of the changed applications, and those in whose window a changed outcome was known. -#}
+{#-
+    Cohorts: the days of the changed applications, those in whose window a changed outcome was known, and every day of a
+    lender whose cohorts are counted in another way than before.
+-#}
 {% macro months_of_cohort_rates(build) -%}
     select decided_at as month from {{ changes_of(ref('int_applications'), build) }} as changes
     union all
@@ -74,13 +81,23 @@
     ) as changed
         on changed.source = days.source
         and changed.known_on < days.as_of
-        and changed.known_on >= {{ months_later('days.as_of', -var('cohort_months')) }}
+    inner join {{ ref('int_lenders') }} as lenders
+        on lenders.source = days.source
+        and changed.known_on >= {{ months_later('days.as_of', '-lenders.cohort_months') }}
+    union all
+    select days.as_of as month
+    from {{ this }} as days
+    inner join (
+        select source from {{ changes_of(ref('int_lenders'), build) }} as changes
+        group by source
+        having count(distinct concat_ws(' ', cohort_segments, cohort_months, cohort_smoothing)) > 1
+    ) as counted_otherwise on counted_otherwise.source = days.source
 {%- endmacro %}
 
 {#- Training rows: the months whose features changed, and those of applications with another label or part of training. -#}
 {% macro months_of_training(build) -%}
     {%- set own = 'application_id, decided_at, split, is_default, label_known_at' -%}
-    {{ months_of_inputs(build) }}
+    {{ months_of_inputs(build, besides=['int_lenders']) }}
     union all
     select decided_at as month from (
         select {{ own }} from {{ ref('lbl_default_splits') }} except select {{ own }} from {{ this }}

@@ -105,7 +105,7 @@
 {%- endmacro %}
 
 {#-
-    Of each relation its id in its lake and whether its rows changed after that lake's snapshot in `since`, or after the
+    Of each relation its id in its lake (none: it does not exist) and whether its rows changed after that lake's snapshot in `since`, or after the
     one that followed; since and now, by lake: the snapshots from and to which is looked; whether all between are still
     there, or changes are unknown; how many days old the oldest is.
 -#}
@@ -123,7 +123,7 @@
         {%- do found.update({lake: tables_of(lake, first, now)}) -%}
     {%- endfor -%}
     {%- for relation in relations -%}
-        {%- do tables.update({relation.render(): {'id': none, 'changed': true, 'changed_later': true}}) -%}
+        {%- do tables.update({relation.render(): {'id': none, 'changed': false, 'changed_later': true}}) -%}
         {%- for schema, table, id, newest in found[relation.database]
             if schema == relation.schema and table == relation.identifier -%}
             {%- do tables.update({relation.render(): {

@@ -1,7 +1,7 @@
 -- One row per thing that deserves a look: a feature or score that drifted, a model that performs worse than it should,
 -- decisions made with other values than the warehouse has, rows that broke the feature contract, a candidate that a
--- gate refused, a file that lost too many of its rows, outcomes dated before their decisions. The limits and
--- verdicts are those that the tables stored when a month was measured: ml/monitoring/limits.py.
+-- gate refused, a file that lost too many of its rows, outcomes dated before their decisions, terms that know how loans
+-- ended. The limits and verdicts are those that the tables stored when a month was measured: ml/monitoring/limits.py.
 with feature_drift as (
     select
         'feature_drift' as kind,
@@ -174,6 +174,32 @@ outcome_dates as (
     group by applications.source
 ),
 
+-- A life that a loan had, given as its term: a term of 7 months then says that the loan failed early.
+actual_terms as (
+    select
+        'actual_terms' as kind,
+        applications.source,
+        cast(null as {{ dbt.type_string() }}) as model_name,
+        cast(null as integer) as model_version,
+        cast(date_trunc('month', max(applications.decided_at)) as date) as raised_for,
+        'term_months' as subject,
+        {{ share_ended_with_their_term() }} as value,
+        cast(0.9 as double) as threshold,
+        true as is_severe,
+        'nearly all defaults happened in the last month of the term, and loans that default have shorter terms: '
+        || 'term_months must be the life that was agreed, not the one that the loan had' as message
+    from {{ ref('int_outcomes') }} as outcomes
+    inner join {{ ref('int_applications') }} as applications on applications.application_id = outcomes.application_id
+    group by applications.source
+    having
+        count(case when outcomes.is_default then 1 end) >= 50
+        -- few terms on offer are agreed terms
+        and count(distinct applications.term_months) >= 12
+        and {{ share_ended_with_their_term() }} >= 0.9
+        and avg(case when outcomes.is_default then applications.term_months end)
+        < avg(case when not outcomes.is_default then applications.term_months end)
+),
+
 alerts as (
     select * from feature_drift
     union all
@@ -194,6 +220,8 @@ alerts as (
     select * from rows_set_aside
     union all
     select * from outcome_dates
+    union all
+    select * from actual_terms
 )
 
 select

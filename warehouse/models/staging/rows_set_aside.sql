@@ -1,8 +1,4 @@
 -- One row per landing file: how many of its rows were set aside, and the three commonest reasons.
-{%- set shares = ['when false then null'] %}
-{%- for lender, share in var('max_set_aside_share').items() if lender != 'default' %}
-    {%- do shares.append("when files.source = '" ~ lender ~ "' then " ~ share) %}
-{%- endfor %}
 with quarantined as (
     select
         source,
@@ -79,17 +75,17 @@ select
     coalesce(set_aside.n_set_aside, 0) as n_set_aside,
     coalesce(set_aside.n_set_aside, 0)
     / cast(files.n_rows + coalesce(set_aside.n_lines, 0) as double) as set_aside_share,
-    cast(case {{ shares | join(' ') }} else {{ var('max_set_aside_share').default }} end as double) as max_share,
+    -- files of a lender that no model reads yet have the share of one that sets nothing
+    coalesce(
+        lenders.max_set_aside_share, cast({{ lender_settings().default.set_aside.max_share }} as double)
+    ) as max_share,
     commonest.reasons,
     files.is_replaced,
-    {% if var('accepted_files') -%}
-    files.source || '/' || files.entity || '/' || files.file in (
-        {%- for file in var('accepted_files') %}'{{ file | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
-    )
-    {%- else -%}
-    false
-    {%- endif %} as is_accepted
+    coalesce(
+        position(':' || files.entity || '/' || files.file || ':' in lenders.accepted_files) > 0, false
+    ) as is_accepted
 from files
+left join {{ ref('int_lenders') }} as lenders on lenders.source = files.source
 left join set_aside
     on set_aside.source = files.source and set_aside.entity = files.entity and set_aside.file = files.file
 left join commonest

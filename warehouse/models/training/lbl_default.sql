@@ -1,22 +1,27 @@
 -- One row per mature application: whether it defaulted, and since when that may be used.
-{%- set window = var('label_window_months') %}
-{%- set lags = var('window_lag_months' if window else 'outcome_lag_months') %}
 {%- set in_time = 'coalesce(outcomes.is_default and outcomes.outcome_at < mature.window_ends_at, false)' %}
 with windows as (
     select
         applications.application_id,
         applications.source,
         applications.decided_at,
-        {{ months_later('applications.decided_at', window or 'applications.term_months') }} as window_ends_at,
+        clocks.clock_at,
+        lenders.is_dated and lenders.label_window_months is not null as has_window,
+        -- nobody knows when an undated loan was decided: its outcome is a label as soon as it is known
         case
-            {%- for source, months in lags.items() if source != 'default' %}
-            when applications.source = '{{ source }}' then {{ months }}
-            {%- endfor %}
-            when true then {{ lags['default'] }}
-        end as lag_months,
-        clocks.clock_at
+            when not lenders.is_dated then applications.decided_at
+            else {{ months_later(
+                'applications.decided_at', 'coalesce(lenders.label_window_months, applications.term_months)'
+            ) }}
+        end as window_ends_at,
+        case
+            when not lenders.is_dated then 0
+            when lenders.label_window_months is null then lenders.outcome_lag_months
+            else lenders.window_lag_months
+        end as lag_months
     from {{ ref('int_applications') }} as applications
     inner join {{ ref('int_clocks') }} as clocks on clocks.source = applications.source
+    inner join {{ ref('int_lenders') }} as lenders on lenders.source = applications.source
 ),
 
 -- The window's end decides, not the outcome: were early outcomes let in as they come, young vintages would be all
@@ -39,9 +44,9 @@ labelled as (
         outcomes.known_at,
         -- within a window, no default by its end is a good outcome, also of a loan still running; over the whole life,
         -- a loan still unresolved after it and the lag has no label, for neither answer would be true
-        {{ in_time if window else 'outcomes.is_default' }} as is_default,
-        {{ in_time if window else 'true' }} as is_by_outcome,
-        {{ 'true' if window else 'outcomes.application_id is not null' }}
+        case when mature.has_window then {{ in_time }} else outcomes.is_default end as is_default,
+        not mature.has_window or {{ in_time }} as is_by_outcome,
+        (mature.has_window or outcomes.application_id is not null)
         -- nor is a loan good whose default is dated before its decision: what became of it is not known
         and {{ is_misdated('outcomes', 'mature') }} is not true as is_known
     from mature

@@ -134,34 +134,23 @@ def application_columns(
     application_ids: NDArray[np.str_],
     borrower_ids: NDArray[np.str_],
 ) -> dict[str, NDArray[np.generic]]:
-    """The applications as file columns, with some values missing (NaN), more for thin files."""
+    """The applications' values and file columns, with some values missing (NaN), more for thin files."""
     n, who = len(applications), applications.borrower
     unknown_to_bureau = np.where(applications.n_total_accounts < 8, 0.12, 0.02)
 
     def some_missing(values: Floats, share: float | Floats) -> Floats:
         return np.where(rng.random(n) < share, np.nan, values)
 
-    return {
+    return vars(applications) | {
         "application_id": application_ids,
         "borrower_id": borrower_ids[who],
-        "decided_at": applications.decided_at,
-        "requested_amount": applications.requested_amount,
-        "term_months": applications.term_months,
-        "annual_rate": applications.annual_rate,
         "purpose": PURPOSES[applications.purpose],
         "region": REGIONS[borrowers.region[who]],
         "annual_income": some_missing(applications.annual_income, 0.02),
-        "income_verified": applications.income_verified,
         "employment_years": some_missing(applications.employment_years, 0.04),
         "home_ownership": HOMES[borrowers.home[who]],
         "debt_to_income": some_missing(applications.debt_to_income, 0.015),
         "bureau_score": some_missing(applications.bureau_score, unknown_to_bureau),
-        "n_open_accounts": applications.n_open_accounts,
-        "n_total_accounts": applications.n_total_accounts,
-        "n_inquiries_6m": applications.n_inquiries_6m,
-        "n_delinquencies_2y": applications.n_delinquencies_2y,
-        "n_public_records": applications.n_public_records,
-        "revolving_balance": applications.revolving_balance,
         "revolving_utilisation": some_missing(applications.utilisation, 0.01),
         "oldest_account_on": borrowers.oldest_account_on[who],
     }

@@ -131,10 +131,7 @@ def _table(entity: str, columns: Columns) -> pa.Table:
     arrays = []
     for name in SIMULATED.entities[entity]:
         values = columns[name]
-        if values.dtype.kind == "M":
-            arrays.append(
-                pa.array(values, pa.date32() if values.dtype == np.dtype("datetime64[D]") else pa.timestamp("us"))
-            )
-        else:
-            arrays.append(pa.array(values, from_pandas=True))
+        if values.dtype == np.dtype("datetime64[s]"):
+            values = values.astype("datetime64[us]")
+        arrays.append(pa.array(values, from_pandas=True))
     return pa.table(arrays, names=list(SIMULATED.entities[entity]))

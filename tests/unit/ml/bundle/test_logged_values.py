@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.bundle.logged_values import (
-    Reason,
+    ReasonCode,
     dump_features,
-    dump_inputs,
     dump_reasons,
     load_features,
     load_inputs,
@@ -18,11 +17,12 @@ from ml.bundle.logged_values import (
     same_bits,
 )
 from tests.model_factory import CONTRACT, input_rows
+from warehouse.decision_log.json_text import dump_values
 
 
 @given(value=st.floats(allow_nan=True, allow_infinity=True))
 def test_any_double_reads_back_to_the_bit(value):
-    text = dump_inputs({"requested_amount": value})
+    text = dump_values({"requested_amount": value})
 
     read = load_inputs(text, CONTRACT)["requested_amount"]
 
@@ -41,11 +41,11 @@ def test_the_text_is_strict_json(value):
 
 def test_inputs_read_back_with_their_types():
     for row in input_rows(20):
-        assert load_inputs(dump_inputs(row), CONTRACT) == row
+        assert load_inputs(dump_values(row), CONTRACT) == row
 
 
 def test_times_are_iso_text():
-    text = dump_inputs({"decided_at": datetime(2024, 5, 6, 7, 8, 9), "oldest_account_on": date(2001, 2, 3)})
+    text = dump_values({"decided_at": datetime(2024, 5, 6, 7, 8, 9), "oldest_account_on": date(2001, 2, 3)})
 
     assert text == '{"decided_at":"2024-05-06T07:08:09","oldest_account_on":"2001-02-03"}'
 
@@ -60,7 +60,7 @@ def test_features_are_an_object_by_name_in_contract_order():
 
 
 def test_reasons_read_back():
-    reasons = [Reason("loan_to_income", "The amount is high", 0.1 + 0.2)]
+    reasons = [ReasonCode("loan_to_income", "The amount is high", 0.1 + 0.2)]
 
     assert load_reasons(dump_reasons(reasons)) == tuple(reasons)
     assert load_reasons(None) == ()

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from ml.bundle.logged_values import dump_features, dump_inputs, dump_reasons
+from ml.bundle.logged_values import dump_features, dump_reasons
 from ml.bundle.scorer import Scorer
 from ml.commands import end_challenge, start_challenge
 from ml.commands import promote as promote_command
@@ -19,6 +19,7 @@ from ml.decisions.replay import replay, replay_decision
 from ml.registry.deployment import read_history
 from tests.model_factory import MODEL_NAME, input_rows, publish_model, shared_bundle
 from warehouse.decision_log import Decision, append, connect, create
+from warehouse.decision_log.json_text import dump_values
 from warehouse.errors import BundleError, NotFoundError
 from warehouse.settings import Settings
 
@@ -40,7 +41,7 @@ def declined(scorer) -> Decision:
         source="simulated",
         application_id=str(inputs["application_id"]),
         borrower_id=None,
-        inputs=dump_inputs(inputs),
+        inputs=dump_values(inputs),
         features=dump_features(features, scorer.contract),
         raw_score=score.raw,
         probability=score.probability,

@@ -9,7 +9,7 @@ from ml.judging.gate import GateLimits
 from ml.judging.gate_limits import limits_of, plain_limits
 from ml.judging.gates import MAX_FEATURE_AUC, MEAN_RATIO, MIN_AUC, MIN_TEST_ROWS
 from warehouse.errors import SettingError
-from warehouse.lenders.rules import Lender, MovedLimit
+from warehouse.lenders.lender import Lender, MovedLimit
 
 
 def _lender(**gates: float | tuple[float, float]) -> Lender:

@@ -1,15 +1,19 @@
 """Each gate made true and false, by evaluations with the figures in question."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import get_type_hints
 
 import pytest
 
 from ml.judging.evaluation import Comparison, Evaluation, Measured
-from ml.judging.gate import Evidence, GateLimits, GateResult, LoggedEvidence, ParityEvidence
+from ml.judging.gate import Evidence, Gate, GateLimits, GateResult, LoggedEvidence, ParityEvidence
 from ml.judging.gates import GATES, NEVER_OVERRIDDEN, refused, run_gates
 from ml.judging.leakage import FeatureSignal
 from ml.judging.metrics import Metrics, PairedDifference
+from warehouse.lenders.keys import holds
+from warehouse.lenders.lender import Lender
 
 GOOD = Metrics(
     n=4000, n_defaults=600, default_rate=0.15, mean_probability=0.15, auc=0.70, auc_low=0.68, auc_high=0.72, gini=0.40,
@@ -82,6 +86,16 @@ def test_all_gates_are_decided_whatever_the_first_one_says() -> None:
 def test_each_gate_is_named_once_and_claims_something_in_a_sentence() -> None:
     assert len({gate.name for gate in GATES}) == len(GATES)
     assert all(gate.claim.endswith(".") and not gate.remedy.endswith(".") for gate in GATES)
+
+
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
+def test_what_a_remedy_names_is_a_key_of_a_lenders_file(gate: Gate) -> None:
+    """A person who follows it must find the option."""
+    for named in re.findall(r"`([a-z_.]+)`", gate.remedy):
+        hints = get_type_hints(Lender, include_extras=True)
+        for part in named.split("."):
+            assert part in hints
+            hints = get_type_hints(holds(hints[part]) or type, include_extras=True)
 
 
 def test_a_leak_parity_and_what_is_served_are_never_overridden() -> None:
@@ -239,7 +253,7 @@ def test_an_honest_feature_refuses_nothing_and_is_shown_with_the_statement() -> 
     stated = _gate("no_feature_knows_the_outcome", signals=(HONEST, bureau), limits=limits)
 
     assert not refusal.passed
-    assert "say why under honest_features" in refusal.message
+    assert "say why under `honest_features`" in refusal.message
     assert stated.passed
     assert "bureau_score (AUC 0.930) is stated to be honest: bought before the decision" in stated.message
 

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp, ttest_rel
 
 from ml.judging import metrics
-from ml.judging.metrics import auc_difference, brier_difference, ece, ece_by_chance, measure, reliability, roc_auc
+from ml.judging.metrics import (
+    auc_difference,
+    brier_difference,
+    ece,
+    ece_by_chance,
+    measure,
+    measured_split,
+    reliability,
+    roc_auc,
+)
 
 Y = [False, True, False, True, False]
 P = [0.1, 0.3, 0.3, 0.8, 0.2]
@@ -213,3 +222,22 @@ def test_a_missing_probability_is_refused() -> None:
 def test_outcomes_and_probabilities_of_different_length_are_refused() -> None:
     with pytest.raises(ValueError, match=r"found \(2,\) and \(3,\)"):
         measure([True, False], [0.1, 0.2, 0.3], cut_off=0.5)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "kind"),
+    [
+        (["2010-11", "2010-12"], ["2011-01", "2011-02"], "out of time"),
+        (["2010-12"], ["2010-12", "2011-01"], "random split"),
+        (["2005-10"], ["2005-10"], "random split"),
+    ],
+)
+def test_a_test_is_out_of_time_only_where_it_came_after_all_train_rows(
+    train: list[str], test: list[str], kind: str
+) -> None:
+    """Undated loans, and those of one month, were called out of time."""
+    rows = [
+        {"split": split, "month": month} for split, months in (("train", train), ("test", test)) for month in months
+    ]
+
+    assert measured_split({"measured": [*rows, {"split": "test", "month": None}]}) == kind

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from ml.bundle.logged_values import dump_features, dump_inputs
+from ml.bundle.logged_values import dump_features
 from ml.bundle.scorer import Scorer
 from ml.judging.gate import Evidence, GateLimits
 from ml.judging.gates import LoggedFeaturesEqualRecomputed
@@ -23,6 +23,7 @@ from ml.registry.deployment import bundle_directory
 from tests.model_factory import CONTRACT, MODEL_NAME, SOURCE, input_rows, publish_model, shared_bundle
 from tests.unit.ml.judging.test_gates import PARITY, _evaluation
 from warehouse.decision_log.features import keep_features
+from warehouse.decision_log.json_text import dump_values
 from warehouse.errors import MonitoringError
 from warehouse.lake.connection import connect, current_snapshot, prepare
 from warehouse.lake.tables import program_tables
@@ -49,7 +50,7 @@ def lake(home: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
             "decided_at": datetime(2024, 1, 1) + timedelta(days=number // 2),
             "source": SOURCE,
             "application_id": row["application_id"],
-            "inputs": dump_inputs(row),
+            "inputs": dump_values(row),
             "features": dump_features(scorer.features(row), scorer.contract),
             "model_name": MODEL_NAME,
             "model_version": 1,

@@ -13,14 +13,14 @@ import sqlglot
 from sqlglot import exp
 
 from ml.monitoring.drift import record_feature_drift, record_score_drift
-from ml.monitoring.limits import DriftRule, PerformanceRule, PromotedAuc
+from ml.monitoring.limits import DriftRule, PerformanceRule, SkewKind
 from ml.monitoring.performance import record_performance
-from ml.monitoring.skew_sql import ANY, SkewKind, Tally, rows_of
+from ml.monitoring.skew_sql import ANY, Tally, rows_of
 from ml.monitoring.tables import replace_months
 from tests.unit.ml.decisions_lake import CONTRACT, MODEL, Bank
 from warehouse.settings import DBT_PROJECT_DIR
 
-TESTED = PromotedAuc(value=0.70, low=0.68)
+TESTED_LOW = 0.68
 
 
 def test_a_high_psi_of_a_few_decisions_is_noise() -> None:
@@ -68,14 +68,14 @@ def test_a_month_has_decayed_by_its_auc_or_its_default_rate(
     sizes = {"n_mature": 300, "n_defaults": 50}
     figures = {"auc": 0.70, "default_rate": 0.10, "mean_probability": 0.10} | month
 
-    found = PerformanceRule().judge(**sizes, **figures, tested=TESTED)
+    found = PerformanceRule().judge(**sizes, **figures, tested_low=TESTED_LOW)
 
     assert found == (pytest.approx(0.66), pytest.approx(0.15), is_decayed, is_severe)
 
 
 @pytest.mark.parametrize("sizes", [{"n_mature": 299, "n_defaults": 60}, {"n_mature": 900, "n_defaults": 49}])
 def test_a_month_with_few_outcomes_is_not_judged(sizes: dict[str, int]) -> None:
-    found = PerformanceRule().judge(**sizes, auc=0.5, default_rate=0.9, mean_probability=0.1, tested=TESTED)
+    found = PerformanceRule().judge(**sizes, auc=0.5, default_rate=0.9, mean_probability=0.1, tested_low=TESTED_LOW)
 
     assert found == (None, None, False, False)
 
@@ -143,7 +143,7 @@ def test_a_month_is_an_alert_exactly_where_it_was_judged_beyond_its_limits(bank:
 
     features = record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
     scores = record_score_drift(bank.settings, MODEL, reference_scores=tmp_path / "scores.parquet")
-    performance = record_performance(bank.settings, MODEL, tested=TESTED)
+    performance = record_performance(bank.settings, MODEL, tested_low=TESTED_LOW)
     replace_months(bank.settings, "monitoring.feature_skew", MODEL, skew)
 
     found = {

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from ml.judging import metrics
-from ml.monitoring.performance import measure_performance, record_performance
+from ml.monitoring.performance import record_performance
 from tests.unit.ml.decisions_lake import MODEL, Bank
 
 JANUARY = date(2024, 1, 1)
@@ -27,7 +27,7 @@ def test_every_measure_equals_scikit_learn_and_the_gates_own(bank: Bank) -> None
     ids = _decide(bank, p.tolist(), datetime(2024, 1, 10), "a")
     bank.label(dict(zip(ids, y.tolist(), strict=True)))
 
-    (found,) = measure_performance(bank.con, MODEL)
+    (found,) = record_performance(bank.settings, MODEL)
 
     assert (found.n_decisions, found.n_mature, found.n_defaults) == (400, 400, y.sum())
     assert found.default_rate == pytest.approx(y.mean())
@@ -45,7 +45,7 @@ def test_by_hand(bank: Bank) -> None:
     ids = _decide(bank, [0.9, 0.4, 0.4, 0.1], datetime(2024, 1, 10), "a")
     bank.label(dict(zip(ids, [True, True, False, False], strict=True)))
 
-    (found,) = measure_performance(bank.con, MODEL)
+    (found,) = record_performance(bank.settings, MODEL)
 
     assert found.auc == pytest.approx(3.5 / 4)
     assert found.ks == pytest.approx(0.5)
@@ -57,7 +57,7 @@ def test_decisions_without_a_mature_label_are_counted_but_not_judged(bank: Bank)
     _decide(bank, [0.9], datetime(2024, 2, 10), "b")
     bank.label({ids[0]: True, ids[1]: False})
 
-    (found,) = measure_performance(bank.con, MODEL)
+    (found,) = record_performance(bank.settings, MODEL)
 
     assert (found.month, found.n_decisions, found.n_mature, found.n_defaults) == (JANUARY, 3, 2, 1)
 
@@ -66,7 +66,7 @@ def test_one_class_has_no_rank_measure(bank: Bank) -> None:
     ids = _decide(bank, [0.2, 0.4], datetime(2024, 1, 10), "a")
     bank.label(dict.fromkeys(ids, False))
 
-    (found,) = measure_performance(bank.con, MODEL)
+    (found,) = record_performance(bank.settings, MODEL)
 
     assert (found.auc, found.gini, found.ks) == (None, None, None)
     assert found.brier == pytest.approx((0.04 + 0.16) / 2)
@@ -77,7 +77,7 @@ def test_certain_and_wrong_is_finite(bank: Bank) -> None:
     ids = _decide(bank, [0.0, 1.0], datetime(2024, 1, 10), "a")
     bank.label({ids[0]: True, ids[1]: False})
 
-    (found,) = measure_performance(bank.con, MODEL)
+    (found,) = record_performance(bank.settings, MODEL)
 
     assert found.log_loss == pytest.approx(-np.log(1e-15), rel=1e-3)
 
@@ -95,7 +95,7 @@ def test_a_reported_outcome_counts_until_the_warehouse_has_its_own(bank: Bank) -
         ],
     )
 
-    (found,) = measure_performance(bank.con, MODEL)
+    (found,) = record_performance(bank.settings, MODEL)
 
     assert (found.n_mature, found.n_defaults, found.auc) == (2, 1, 1)
 

@@ -2,7 +2,9 @@
 
 import json
 import math
+from dataclasses import asdict
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -136,7 +138,7 @@ def test_an_excluded_feature_leaves_the_matrix_but_not_the_feature_vector() -> N
 
 
 def test_json_carries_the_whole_of_it() -> None:
-    assert DesignMatrix.from_dict(json.loads(json.dumps(MATRIX.to_dict()))) == MATRIX
+    assert msgspec.convert(json.loads(json.dumps(asdict(MATRIX))), DesignMatrix) == MATRIX
 
 
 def test_excluding_an_unknown_feature_is_refused() -> None:

@@ -2,18 +2,21 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ml.families.boosted_trees import GradientBoosting
 from ml.judging.metrics import roc_auc
 from ml.training.calibration import LogOddsCalibrator
-from ml.training.fitting import TrainingSettings, train
+from ml.training.fitting import TrainingSettings, train, training_settings_of
 from ml.training.policy import Band, CutOffRule
 from ml.training.training_set import TrainingSet
 from tests.model_factory import CONTRACT
 from tests.unit.ml.small_training_set import SETTINGS, small_candidate, small_training_set
-from warehouse.errors import ContractError
+from warehouse.errors import ContractError, SettingError
+from warehouse.lenders.lender import CutOffSettings, Lender, ModelSettings, PolicySettings
 
 
 def test_the_same_training_set_and_settings_give_the_same_candidate() -> None:
@@ -46,11 +49,10 @@ def test_test_rows_shape_nothing() -> None:
 def test_a_candidate_knows_what_made_it() -> None:
     candidate, training_set = small_candidate()
 
-    assert (candidate.source, candidate.snapshot, candidate.training_set_sha256, candidate.contract_version) == (
+    assert (candidate.source, candidate.snapshot, candidate.training_set_sha256) == (
         training_set.source,
         training_set.snapshot,
         training_set.sha256,
-        "v1",
     )
     assert candidate.base_rate == pytest.approx(training_set.defaulted("tune").mean())
     assert candidate.training_seconds > 0
@@ -160,3 +162,33 @@ def test_settings_are_logged_flat_and_readable() -> None:
     assert params["model.max_depth"] == "4"
     assert params["cut_off.rule"] == "fixed"
     assert params["bands"] == "good < 0.1, bad < 1"
+
+
+def test_a_lender_sets_its_model_cut_off_and_bands() -> None:
+    """What its file does not say is the default of the policy."""
+    policy = PolicySettings(CutOffSettings(rule="fixed", probability=0.3), {"safe": 0.1, "risky": 1.0})
+    lender = Lender(Path("bank.yml"), policy=policy, model=ModelSettings(settings={"max_depth": 2}, calibration="beta"))
+
+    settings = training_settings_of(lender, exclude=("annual_rate",))
+
+    assert (settings.model, settings.calibration) == (GradientBoosting(max_depth=2), "beta")
+    assert settings.cut_off == CutOffRule(rule="fixed", probability=0.3)
+    assert settings.bands == (Band("safe", 0.1), Band("risky", 1.0))
+    assert training_settings_of(Lender(Path("union.yml"))) == TrainingSettings()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"depth": 2}, "bank.yml: model.settings.depth must be a setting of xgboost: known are max_trees, "),
+        ({"max_depth": 2.5}, "bank.yml: model.settings.max_depth cannot be 2.5: Expected `int`, got `float`"),
+    ],
+)
+def test_a_setting_that_its_family_does_not_have_is_refused(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        training_settings_of(Lender(Path("bank.yml"), model=ModelSettings(settings=settings)))
+
+
+def test_an_unknown_family_of_a_lender_is_refused() -> None:
+    with pytest.raises(SettingError, match="family must be one of xgboost: found 'forest'"):
+        training_settings_of(Lender(Path("bank.yml"), model=ModelSettings(family="forest")))

@@ -1,8 +1,9 @@
 """A training is known again exactly when nothing it depends on has changed."""
 
 import subprocess
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+import msgspec
 import pytest
 
 from ml.families.boosted_trees import GradientBoosting
@@ -34,7 +35,7 @@ def test_settings_survive_the_bundle():
     lineage = shared_bundle().lineage
 
     assert TrainingSettings.from_dict(lineage.settings) == SETTINGS
-    assert Lineage.from_dict(lineage.to_dict()) == lineage
+    assert msgspec.convert(asdict(lineage), Lineage) == lineage
 
 
 def test_a_commit_is_marked_where_files_were_changed(tmp_path):

@@ -1,7 +1,9 @@
 """Cut-offs and bands by hand."""
 
 import json
+from dataclasses import asdict
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -71,7 +73,7 @@ def test_many_are_decided_as_one_is() -> None:
 def test_json_carries_the_whole_of_it() -> None:
     policy = Policy(0.25, CutOffRule(rule="approval_rate", approval_rate=0.6), (Band("good", 0.5), Band("bad", 1.0)))
 
-    assert Policy.from_dict(json.loads(json.dumps(policy.to_dict()))) == policy
+    assert msgspec.convert(json.loads(json.dumps(asdict(policy))), Policy) == policy
 
 
 @pytest.mark.parametrize(

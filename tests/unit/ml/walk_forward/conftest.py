@@ -12,7 +12,7 @@ from ml.judging.gate import GateLimits
 from ml.walk_forward.plan import WalkPlan
 from ml.walk_forward.results import WalkedMonth
 from ml.walk_forward.walk import Report, walk_forward
-from orchestration.defs.walk_forward.label_rule import label_rule
+from orchestration.defs.walk_forward.walking import label_rule
 from tests.model_factory import CONTRACT, SETTINGS, SOURCE, fill_lake
 from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import connect, writer
@@ -79,7 +79,7 @@ class History:
 def rule(tmp_path_factory: pytest.TempPathFactory) -> LabelRule:
     """What dbt makes of the project's own label rule (about ten seconds, once a process)."""
     home = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path_factory.mktemp("rule"))})
-    return label_rule(home, window_months=WINDOW)
+    return label_rule(home)
 
 
 @pytest.fixture(scope="module")
@@ -103,4 +103,9 @@ def fill_history(history: History) -> None:
             select application_id, source, is_default, decided_at + interval 3 months as outcome_at,
                 decided_at + interval 95 days as known_at, 0.0::double as loss_amount
             from training.lbl_default""")
+        con.execute(f"""
+            create table core.int_lenders as select '{SOURCE}' as source, true as is_dated,
+                null::integer as label_window_months, 4 as outcome_lag_months, 4 as window_lag_months,
+                'time' as split_by, 6 as tune_months, 6 as test_months, 1 as split_min_rows, 1 as split_min_defaults,
+                0.49::double as split_max_share""")
         con.execute("create table core.int_statements (borrower_id varchar, source varchar, known_at timestamp)")

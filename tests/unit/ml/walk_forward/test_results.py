@@ -1,8 +1,8 @@
 """Months are stored and read whole, also in a lake whose columns an earlier version put in another order."""
 
-from ml.walk_forward.measures import no_decisions
 from ml.walk_forward.plan import WalkPlan
 from ml.walk_forward.results import read_month, read_walk, write_month
+from ml.walk_forward.walk import no_decisions
 from tests.unit.ml.walk_forward.walked_months import walked_month
 from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings

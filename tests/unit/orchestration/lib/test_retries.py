@@ -20,7 +20,7 @@ def busy_once(home: Settings, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise LakeBusyError("held by 'dbt build'")
         return Ingested(3, 0)
 
-    monkeypatch.setattr("warehouse.decision_log.ingest_into_lake", ingest)
+    monkeypatch.setattr("orchestration.defs.serving.assets.ingest_into_lake", ingest)
     monkeypatch.setattr("orchestration.lib.retries._FIRST_WAIT", 0)
     return tries
 

@@ -72,7 +72,8 @@ def test_a_home_at_work_shows_data_model_and_predictions(home: Settings, in_serv
     in_service(3, auc=0.7066)
     with writer("test", home) as con:
         con.execute(
-            "insert into raw.files values ('bank', 'loans', 'a.csv', 'x', 1, 42535, 0, '2024-01-02 03:00:00', null)"
+            "insert into raw.files (source, entity, file, n_rows, loaded_at) "
+            "values ('bank', 'loans', 'a.csv', 42535, '2024-01-02 03:00:00')"
         )
         con.execute(
             "insert into serving.predictions (source, route, decided_at) values ('bank', 'backfill', '2023-12-31')"
@@ -84,7 +85,7 @@ def test_a_home_at_work_shows_data_model_and_predictions(home: Settings, in_serv
     assert (
         "served       default_risk_bank version 3, features v1, since 2024-01-02 03:04 UTC (2 h ago), by test" in text
     )
-    assert "default_risk_bank  3        not recorded  2024-01-02T03:04  0.7066" in text
+    assert "default_risk_bank  3        not recorded  2024-01-02T03:04  random split  0.7066" in text
     assert "predictions  bank backfill: 1, the latest decided 2023-12-31" in text
     assert "alerts       nothing yet" in text
 
@@ -144,7 +145,8 @@ def test_a_lender_is_known_until_the_clock_by_which_its_labels_mature(home: Sett
     """Statements move it, and the var as_of holds it: core.int_clocks says, whatever applications and outcomes have."""
     with writer("test", home) as con:
         con.execute(
-            "insert into raw.files values ('bank', 'loans', 'a.csv', 'x', 1, 2, 0, '2024-01-02 03:00:00', null)"
+            "insert into raw.files (source, entity, file, n_rows, loaded_at) "
+            "values ('bank', 'loans', 'a.csv', 2, '2024-01-02 03:00:00')"
         )
         con.execute(
             "create table core.int_applications as from (values "
@@ -163,7 +165,8 @@ def test_rows_that_were_set_aside_are_shown_with_the_reasons(home: Settings) -> 
     """Every row of a file was in quarantine, and nothing was said of it."""
     with writer("test", home) as con:
         con.execute(
-            "insert into raw.files values ('bank', 'loans', 'a.csv', 'x', 1, 2000, 0, '2024-01-02 03:00:00', null)"
+            "insert into raw.files (source, entity, file, n_rows, loaded_at) "
+            "values ('bank', 'loans', 'a.csv', 2000, '2024-01-02 03:00:00')"
         )
         con.execute(
             "create table staging.rows_set_aside as select 'bank' as source, 'loans' as entity, 'a.csv' as file, "

@@ -81,7 +81,7 @@ def test_a_line_of_csv_is_read_as_a_line_of_a_lenders_file() -> None:
         ("requested_amount", "50_00"),
         ("requested_amount", "1e-400"),
         ("term_months", "3months6"),
-        ("income_verified", "yes"),
+        ("income_verified", "ja"),
         ("oldest_account_on", "2010-05-1O"),
         ("decided_at", "2024-03-01 10:00:00 America/New_York"),
     ],

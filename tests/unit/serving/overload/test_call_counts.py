@@ -13,7 +13,7 @@ import redis
 
 from serving.overload import call_counts
 from serving.overload.call_counts import CALLER_BYTES, CallCounts, MachineCounts
-from serving.overload.opening import open_counts
+from serving.overload.rate_limits import open_counts
 from serving.overload.redis_counts import RedisCounts
 from warehouse.settings import Settings
 

@@ -18,7 +18,7 @@ from ml.bundle.scorer import Scorer
 from ml.decisions.freshness import HistoryPolicy
 from ml.decisions.online_inputs import Keys, OnlineInputs
 from ml.decisions.replay import replay
-from ml.monitoring.performance import measure_performance
+from ml.monitoring.performance import record_performance
 from ml.monitoring.samples import SHADOW_PREDICTIONS, MonitoredModel
 from ml.registry.deployment import CanaryPlan, Challenger, read_deployment, serve
 from ml.registry.registered_version import deployment_of
@@ -176,9 +176,9 @@ def test_shadows_reach_a_table_of_their_own_once(shadowed: Client, own_home: Ser
             "select count(*) from serving.shadow_predictions join serving.predictions as answered "
             "on answered.decision_id = answered_decision_id where answered.model_version = 1"
         ).fetchone()
-        of_champion = measure_performance(con, MonitoredModel(SOURCE, MODEL_NAME, 1))
-        of_shadow = measure_performance(con, MonitoredModel(SOURCE, MODEL_NAME, 2, SHADOW_PREDICTIONS))
-        nothing = measure_performance(con, MonitoredModel(SOURCE, MODEL_NAME, 2))
+    of_champion = record_performance(own_home.settings, MonitoredModel(SOURCE, MODEL_NAME, 1))
+    of_shadow = record_performance(own_home.settings, MonitoredModel(SOURCE, MODEL_NAME, 2, SHADOW_PREDICTIONS))
+    nothing = record_performance(own_home.settings, MonitoredModel(SOURCE, MODEL_NAME, 2))
     assert decided == [(1, "champion")]
     assert shadows == (2,)
     assert [(row.n_decisions, row.auc) for row in of_shadow] == [(2, 1.0)]
@@ -202,7 +202,7 @@ def test_a_shadow_that_cannot_keep_up_leaves_applications_out(
     shadowed: Client, own_home: ServingHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prevents a queue without end, and a champion that waits for a version on trial."""
-    monkeypatch.setattr("serving.scoring.shadow.ShadowScorer._most_waiting", property(lambda _: 0), raising=False)
+    monkeypatch.setattr("serving.scoring.shadow.MOST_WAITING", 0)
 
     assert score(shadowed, APPLICATION | MORE)["model"]["version"] == 1
     assert 'reason="left_out",role="shadow"' in shadowed.get("/metrics").text

@@ -1,6 +1,7 @@
 """The contract is read from dbt's manifest alone: what it must say, and how a manifest that does not is refused."""
 
 import json
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from warehouse.errors import ContractError
 from warehouse.features.contract import FeatureContract
+from warehouse.lenders.lender import Lender, RequestSettings
 
 Manifest = dict[str, Any]
 
@@ -106,6 +108,43 @@ def test_a_column_keeps_what_its_metadata_says(manifest: Manifest) -> None:
     assert (is_new.kind, is_new.monotone, is_new.description) == ("boolean", "none", "is_new.")
     requested = contract.inputs[1]
     assert (requested.required, requested.range, requested.example) == (True, (1.0, 100.0), 10)
+
+
+def test_a_lender_sets_its_own_reasons_and_limits(manifest: Manifest) -> None:
+    columns = manifest["nodes"]["model.loanlake.ftr_application.v1"]["columns"]
+    columns["requested_amount"] = {**columns.pop("amount"), "name": "requested_amount"}
+    contract = FeatureContract.from_manifest(manifest)
+    lender = Lender(
+        Path("bank.yml"),
+        reasons={"is_new": "First loan"},
+        limits={"requested_amount": (0.0, 50.0)},
+        request=RequestSettings(optional=("requested_amount",)),
+    )
+
+    own = contract.of_lender(lender)
+
+    assert [feature.reason for feature in own.features if feature.name == "is_new"] == ["First loan"]
+    assert [column.range for column in own.inputs if column.name == "requested_amount"] == [(0.0, 50.0)]
+    assert [feature.range for feature in own.features if feature.name == "requested_amount"] == [(0.0, 50.0)]
+    assert [column.required for column in own.inputs if column.name == "requested_amount"] == [False]
+    # rows of all lenders: what either admits
+    [amount] = [each for each in contract.admitting([lender]).features if each.name == "requested_amount"]
+    assert amount.range == (0.0, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"reasons": {"is_knew": "x"}}, "bank.yml: reasons must name features v1: found is_knew, did you mean is_new?"),
+        (
+            {"limits": {"is_new": (0, 1)}},
+            "bank.yml: limits must name numbers of a request: found is_new; known are",
+        ),
+    ],
+)
+def test_what_a_lenders_file_names_must_exist(manifest: Manifest, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ContractError, match=re.escape(message)):
+        FeatureContract.from_manifest(manifest).of_lender(Lender(Path("bank.yml"), **settings))
 
 
 def test_inputs_are_found_by_origin(manifest: Manifest) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from warehouse.errors import ContractError, ExpressionDomainError, ExpressionError
-from warehouse.features.compiled import compile_contract
-from warehouse.features.contract import FeatureColumn, FeatureContract, InputColumn
+from warehouse.features.contract import FeatureColumn, FeatureContract, InputColumn, compile_contract
 from warehouse.features.expressions import check_select, compile_select
 
 TYPES = {

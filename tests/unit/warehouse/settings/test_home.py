@@ -8,7 +8,8 @@ import sqlalchemy
 
 from warehouse.errors import SettingError
 from warehouse.settings import REPOSITORY, Settings
-from warehouse.settings.places import Places
+from warehouse.settings.home import memory_bytes
+from warehouse.settings.places import Place, Places
 
 
 def test_the_default_home_does_not_depend_on_the_working_directory(
@@ -33,11 +34,10 @@ def test_the_home_may_be_given_relative_and_with_a_tilde(monkeypatch: pytest.Mon
 def test_all_state_lies_under_the_home(tmp_path: Path) -> None:
     settings = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path)})
 
-    properties = [name for name, value in vars(Places).items() if isinstance(value, property)]
-    places = [getattr(settings, name) for name in properties]
+    places = [getattr(settings, name) for name, value in vars(Places).items() if isinstance(value, Place)]
 
-    outside = [place for place in places if isinstance(place, Path) and not place.is_relative_to(tmp_path)]
-    assert outside == []
+    assert len(places) > 20
+    assert [place for place in places if not place.is_relative_to(tmp_path)] == []
 
 
 def test_a_catalog_of_another_kind_is_refused() -> None:
@@ -147,3 +147,12 @@ def test_a_dev_lake_is_named_for_the_user_unless_they_say_otherwise(monkeypatch:
     assert Settings.from_environment({"LOANLAKE_DEV_NAME": "trial_2"}).dev_name == "trial_2"
     with pytest.raises(SettingError, match=r"must be 1 to 40 small letters, digits and underscores: found '\.\./x'"):
         Settings.from_environment({"LOANLAKE_DEV_NAME": "../x"})
+
+
+def test_a_containers_limit_counts(tmp_path: Path) -> None:
+    limit, none = tmp_path / "memory.max", tmp_path / "without"
+    limit.write_text("1073741824\n")
+    none.write_text("max\n")
+
+    assert memory_bytes((limit,)) == 2**30
+    assert memory_bytes((none, tmp_path / "absent")) == memory_bytes(())

@@ -8,9 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from warehouse.lake.connection import connect, writer
+from warehouse.lenders.files import FileSettings
+from warehouse.readers.csv_file import CsvFile
+from warehouse.readers.opening import open_table
 from warehouse.settings import Settings
 from warehouse.sources import ingest_files
-from warehouse.sources.csv_file import CsvFile
 from warehouse.sources.erasing import without_lines
 
 HEADER = "application_id,p_default,is_shock_period\n"
@@ -28,7 +30,7 @@ def test_rows_that_begin_on_the_lines_go_and_the_others_keep_theirs(tmp_path: Pa
     path = tmp_path / name
     path.write_bytes(gzip.compress(TEXT.encode()) if name.endswith("gz") else TEXT.encode())
 
-    found = without_lines(path, {4, 6})
+    found = without_lines(open_table(path), {4, 6})
     found.put()
 
     assert _rows(path) == [(2, "ann"), (7, "cleo"), (8, "dora")]
@@ -37,20 +39,32 @@ def test_rows_that_begin_on_the_lines_go_and_the_others_keep_theirs(tmp_path: Pa
 
 
 def test_lines_beyond_the_first_block_are_counted_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("warehouse.sources.csv_file.BLOCK_BYTES", 64)
+    monkeypatch.setattr("warehouse.readers.csv_file.BLOCK_BYTES", 64)
     path = tmp_path / "truth.csv"
     path.write_text(HEADER + "".join(f"a{number},{number},true\n" for number in range(50)))
 
-    without_lines(path, {2, 30, 51}).put()
+    without_lines(open_table(path), {2, 30, 51}).put()
 
     assert _rows(path) == [(number + 2, f"a{number}") for number in range(50) if number not in (0, 28, 49)]
+
+
+def test_a_file_in_another_encoding_stays_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "loans.csv"
+    path.write_bytes(gzip.compress("id;name\n1;Zürich\n2;Köln\n".encode("utf-16")))
+    declared = FileSettings(encoding="utf-16")
+
+    without_lines(open_table(path, declared), {2}).put()
+
+    (batch,) = open_table(path, declared).batches(["name"])
+    assert batch.to_pylist() == [{"name": "Köln", "_line": 3}]
+    assert gzip.decompress(path.read_bytes()).decode("utf-16") == "id;name\n\n2;Köln\n"
 
 
 def test_rows_of_a_parquet_file_are_emptied_in_place(tmp_path: Path) -> None:
     path = tmp_path / "truth.parquet"
     pq.write_table(pa.table({"application_id": ["ann", "bob"], "P default": [1.5, 2.5]}), path)
 
-    without_lines(path, {3}).put()
+    without_lines(open_table(path), {3}).put()
 
     assert pq.read_table(path).to_pydict() == {"application_id": ["ann", None], "P default": [1.5, None]}
 
@@ -61,7 +75,7 @@ def test_the_original_is_neither_loaded_nor_landed_again(home: Settings, tmp_pat
     path.write_text(HEADER + "ann,1,true\nbob,2,true\n")
     ingest_files("simulated", [path], home, "truth")
     landed = home.landing / "simulated" / "truth" / "truth.csv"
-    rewritten = without_lines(landed, {2})
+    rewritten = without_lines(open_table(landed), {2})
     with writer("test", home) as con:
         con.execute("delete from raw.simulated_truth where application_id = 'ann'")
         con.execute("update raw.files set erased_sha256 = $1", [rewritten.sha256])

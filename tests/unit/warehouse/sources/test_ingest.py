@@ -7,12 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.unit.warehouse.readers.workbooks import workbook
 from warehouse.errors import LakeError, SourceFileError
 from warehouse.lake.connection import connect, current_snapshot, writer
 from warehouse.raw import SOURCES
+from warehouse.readers.parquet_file import ParquetFile
 from warehouse.settings import Settings
 from warehouse.sources import ingest_files
-from warehouse.sources.parquet_file import ParquetFile
+from warehouse.sources.reloading import reload_table
 
 
 @pytest.fixture
@@ -123,7 +125,7 @@ def test_gzip_and_parquet_load_as_plain_text_does(home: Settings, tmp_path: Path
             "application_id,p_default,is_shock_period\n1,2\n1,2\n",
             r"at least one row: none of its lines is one \(2 fields instead of 3\)",
         ),
-        ("application_id;p_default;is_shock_period\nsim-1;0.1;true\n", "separated by semicolons"),
+        ("application_id p_default\nsim-1 0.1\n", "separated by blanks, or it has one column: declare its `delimiter`"),
     ],
 )
 def test_a_file_that_cannot_be_used_leaves_nothing(home: Settings, tmp_path: Path, content: str, message: str) -> None:
@@ -205,10 +207,74 @@ def test_a_later_file_of_an_own_lender_must_have_the_same_columns(home: Settings
     (tmp_path / "b.csv").write_text("id,sum\n1,2\n")
     ingest_files("mybank", [tmp_path / "a.csv"], home, "loans")
 
-    with pytest.raises(SourceFileError, match="the first one loaded, id, amount: missing amount, new sum; nothing"):
+    with pytest.raises(SourceFileError, match="the first one loaded, id, amount: missing amount; nothing"):
         ingest_files("mybank", [tmp_path / "b.csv"], home, "loans")
 
     assert query(home, "select count(*) from raw.mybank_loans") == [(1,)]
+
+
+@pytest.fixture
+def lender_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of the lender mybank, which a test may write."""
+    monkeypatch.setattr("warehouse.lenders.rules.DIRECTORY", tmp_path)
+    return tmp_path / "mybank.yml"
+
+
+def test_a_new_column_of_a_later_file_is_kept_and_named(home: Settings, tmp_path: Path) -> None:
+    """Files of a branch that has not the column yet are loaded too; the first file's columns stay required."""
+    (tmp_path / "a.csv").write_text("id,amount\n1,2\n")
+    (tmp_path / "b.csv").write_text('id,"% paid",amount\n2,50,3\n')
+    (tmp_path / "c.csv").write_text("amount,id\n4,3\n")
+    (tmp_path / "d.csv").write_text("id,paid\n4,9\n")
+
+    results = ingest_files("mybank", [tmp_path / name for name in ("a.csv", "b.csv", "c.csv")], home, "loans")
+    with pytest.raises(SourceFileError, match="missing amount"):
+        ingest_files("mybank", [tmp_path / "d.csv"], home, "loans")
+    reload_table(home, "raw.mybank_loans")
+
+    assert [result.new_columns for result in results] == [(), ("paid",), ()]
+    rows = query(home, "select id, amount, paid, _file from raw.mybank_loans order by id")
+    assert rows == [("1", "2", None, "a.csv"), ("2", "3", "50", "b.csv"), ("3", "4", None, "c.csv")]
+    (tmp_path / "e.csv").write_text("id,amount\n5,6\n")
+    assert ingest_files("mybank", [tmp_path / "e.csv"], home, "loans")[0].new_columns == ()
+
+
+def test_a_new_column_is_ignored_if_the_lender_says_so(home: Settings, tmp_path: Path, lender_file: Path) -> None:
+    lender_file.write_text("files: {loans: {new_columns: ignore}}")
+    (tmp_path / "a.csv").write_text("id,amount\n1,2\n")
+    (tmp_path / "b.csv").write_text("id,amount,paid\n2,3,50\n")
+
+    _, second = ingest_files("mybank", [tmp_path / "a.csv", tmp_path / "b.csv"], home, "loans")
+
+    assert (second.ignored_columns, second.new_columns) == (("paid",), ())
+    assert query(home, "select id, amount from raw.mybank_loans order by id") == [("1", "2"), ("2", "3")]
+
+
+def test_files_of_any_kind_fill_one_table_and_are_loaded_again_as_they_were_read(
+    home: Settings, tmp_path: Path, lender_file: Path
+) -> None:
+    lender_file.write_text("files: {loans: {encoding: cp1252}}")
+    (tmp_path / "a.csv").write_bytes("Loans;\nid;name\n1;Zürich\n".encode("cp1252"))
+    (tmp_path / "b.jsonl").write_bytes('{"name": "Genève", "id": 2}\n'.encode("cp1252"))
+    workbook(tmp_path / "c.xlsx", {"Loans": [["id", "name"], [3, "Köln"]], "Notes": [["x"]]})
+
+    results = ingest_files("mybank", [tmp_path / name for name in ("a.csv", "b.jsonl", "c.xlsx")], home, "loans")
+    lender_file.write_text("{}")  # how a file was read is kept with it
+    reload_table(home, "raw.mybank_loans")
+
+    rows = query(home, "select id, name, _file, _line from raw.mybank_loans order by id")
+    assert rows == [("1", "Zürich", "a.csv", 3), ("2", "Genève", "b.jsonl", 1), ("3", "Köln", "c.xlsx", 2)]
+    assert [result.read_as for result in results] == [
+        "cp1252, semicolons, 1 line before the header",
+        "json lines, cp1252",
+        "workbook, sheet Loans",
+    ]
+    assert ["it has 2 sheets" in str(result.notices) for result in results] == [False, False, True]
+    assert query(home, "select format, encoding, delimiter, title_lines, sheet from raw.files order by file") == [
+        ("csv", "cp1252", ";", 1, None),
+        ("json lines", "cp1252", None, None, None),
+        ("workbook", None, None, 0, "Loans"),
+    ]
 
 
 def test_a_name_with_quotes_in_it_is_only_a_name(home: Settings, tmp_path: Path) -> None:

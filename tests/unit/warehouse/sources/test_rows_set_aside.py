@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from warehouse.lake.connection import connect, writer
+from warehouse.readers.csv_lines import NOTE
 from warehouse.settings import DBT_PROJECT_DIR, Settings
-from warehouse.sources.csv_lines import NOTE
-from warehouse.sources.rows_set_aside import losses, max_set_aside_share, too_much_text
+from warehouse.sources.rows_set_aside import losses, too_much_text
 
 Lose = Callable[..., None]
 
@@ -104,10 +104,6 @@ def test_before_the_first_build_nothing_is_known(home: Settings) -> None:
 
     with connect(home) as con:
         assert losses(con) == []
-
-
-def test_the_share_is_that_of_the_dbt_project() -> None:
-    assert max_set_aside_share("bank") == 0.2
 
 
 def test_what_is_no_loss_is_called_the_same_in_the_model_and_in_the_program() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import msgspec
 import pytest
+import yaml
 
 from tests.unit.warehouse.macros import macros
 from warehouse.errors import FormatError
@@ -28,7 +29,7 @@ TAKEN = {
     "text": ["Zürich", "8001", "N/A", "a b"],
     "integer": ["36", "36.0", "-2", "1e3"],
     "double": ["1234.50", "-.5", "+5.", "1.5e-10", "0", "0.0"],
-    "boolean": ["true", "FALSE", "1", "0"],
+    "boolean": ["true", "FALSE", "1", "0.0", "Yes", "n", "oFF"],
     "date": ["2010-05-01", "2012-02-29 00:00:00"],
     "timestamp": [
         "2024-03-01 10:00:00",
@@ -58,8 +59,9 @@ def cells(texts: Sequence[str], **reading: Any) -> list[tuple[Any, str | None]]:
     with duckdb.connect() as con:
         con.execute("set global timezone = 'UTC'")
         con.execute("create table raw_cells (cell varchar, _file varchar, _line bigint, _loaded_at timestamp)")
-        con.executemany(
-            "insert into raw_cells values (?, 'cells.csv', ?, ?)", [[text, n, LOADED] for n, text in enumerate(texts)]
+        con.execute(
+            "insert into raw_cells select unnest($texts), 'cells.csv', generate_subscripts($texts, 1), $loaded",
+            {"texts": list(texts), "loaded": LOADED},
         )
         readings = [{"name": "value", "from": "cell", **reading}]
         ctes = macros()["checked_rows"]("raw_cells", readings)
@@ -134,7 +136,7 @@ def test_files_and_requests_read_every_mutation_alike(name: str) -> None:
 def test_what_only_files_hold_is_its_grammar_and_nothing_else(name: str) -> None:
     """An own statement of each grammar, so that a wider one does not pass unseen."""
     number = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?"
-    months = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+    months = "(?i:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
     own = {"percent": number + " *%", "month": rf"({months})-\d\d\d\d"}.get(name, number)
     taken = {"percent": "12.5%", "bigint": "10000000000000001", "month": "Dec-2011", "amount": "999.5", "count": "42"}[
         name
@@ -196,11 +198,16 @@ def test_an_offset_moves_its_own_cell() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sign", "values"),
-    [("required", [None, 0.12, None]), ("none", [0.0012, None, None]), ("optional", [0.0012, 0.12, None])],
+    ("declared", "values"),
+    [
+        ({"sign": "required"}, [None, 0.12, None]),
+        ({"sign": "none"}, [0.0012, None, None]),
+        ({"sign": "optional", "unsigned": "percent"}, [0.0012, 0.12, None]),
+        ({"sign": "optional", "unsigned": "fraction"}, [0.12, 0.12, None]),
+    ],
 )
-def test_a_percentage_has_its_sign_as_declared(sign: str, values: list[float | None]) -> None:
-    found = [value for value, _ in cells(["0.12", "12%", "9%9"], format="percent", sign=sign)]
+def test_a_percentage_has_its_sign_as_declared(declared: dict[str, str], values: list[float | None]) -> None:
+    found = [value for value, _ in cells(["0.12", "12%", "9%9"], format="percent", **declared)]
 
     assert found == [pytest.approx(value) if value else None for value in values]
 
@@ -243,13 +250,13 @@ def test_a_text_that_could_not_be_looked_up_is_refused() -> None:
 
 
 def test_the_page_of_formats_says_what_is_read() -> None:
-    """Every format has a line there; its examples are values, and what it calls none is refused."""
+    """Every format has a line there, with keys or none; its examples are values, and what it calls none is refused."""
     page = (REPOSITORY / "docs" / "formats.md").read_text()
-    lines = re.findall(r"^\| `(\w+)`(?:, `sign: (\w+)`)? \| [^|]* \| ([^|]*) \| ([^|]*) \|$", page, flags=re.MULTILINE)
+    lines = re.findall(r"^\| `(\w+)`(?:, `({.*?})`)? \| [^|]* \| ([^|]*) \| ([^|]*) \|$", page, flags=re.MULTILINE)
     wrong = []
 
-    for name, sign, examples, others in lines:
-        reading = {"format": name} | ({"sign": sign} if sign else {})
+    for name, declared, examples, others in lines:
+        reading = {"format": name, **(yaml.safe_load(declared) if declared else {})}
         shown, not_so = (re.findall(r"`([^`]+)`", texts) for texts in (examples, others))
         wrong += [text for text, (_, reason) in zip(shown, cells(shown, **reading), strict=True) if reason]
         wrong += [
@@ -258,6 +265,7 @@ def test_the_page_of_formats_says_what_is_read() -> None:
 
     assert wrong == []
     assert {name for name, *_ in lines} == set(macros()["sql_types"]())
+    assert len(lines) > 20
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Australia/Adelaide"])
@@ -265,7 +273,10 @@ def test_the_zone_of_the_machine_changes_nothing(zone: str) -> None:
     """In a process of its own, whose first statement could pick the zone up; half an hour, or an hour that is none."""
     program = (
         "from tests.unit.warehouse.values.test_formats import cells;"
-        "print([str(value) for value, _ in cells(['2024-03-10 02:30:00', '2024-03-01 20:00:00'], format='timestamp')])"
+        "print([str(value) for value, _ in ["
+        "*cells(['2024-03-10 02:30:00', '2024-03-01 20:00:00'], format='timestamp'),"
+        "*cells(['10/3/2024 2:30'], format='timestamp', pattern='D/M/YYYY H:mm'),"
+        "*cells(['1710037800'], format='timestamp', epoch='unix_seconds')]])"
     )
 
     done = subprocess.run(
@@ -277,4 +288,14 @@ def test_the_zone_of_the_machine_changes_nothing(zone: str) -> None:
         check=True,
     )
 
-    assert done.stdout.strip() == "['2024-03-10 02:30:00', '2024-03-01 20:00:00']"
+    half_past_two = "'2024-03-10 02:30:00'"
+    assert done.stdout.strip() == f"[{half_past_two}, '2024-03-01 20:00:00', {half_past_two}, {half_past_two}]"
+
+
+def test_days_become_whole_months() -> None:
+    """A payday loan of two weeks has a term of one month; a month late begins with the thirtieth day."""
+    terms, late = macros()["months_of_days"]("days"), macros()["months_late"]("days")
+
+    found = duckdb.sql(f"select {terms}, {late} from (values (14), (29), (30), (90)) as loans(days)").fetchall()
+
+    assert found == [(1, 0), (1, 0), (1, 1), (3, 3)]

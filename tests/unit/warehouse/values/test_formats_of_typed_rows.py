@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from tests.unit.warehouse.macros import macros
+from warehouse.readers.table_file import VALUE_CHARACTERS
 from warehouse.settings import REPOSITORY
 
 LOADED = "timestamp '2026-01-01'"
@@ -54,6 +55,14 @@ def test_what_is_left_out_is_explained_by_the_name_in_the_file(con: duckdb.DuckD
     ]
 
 
+def test_a_long_value_is_cut_as_a_line_that_is_no_row_is(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(f"insert into raw.mybank_loans values ('1', repeat('x', 3000), 'f.csv', 5, {LOADED})")
+
+    *_, (line, _, value, _) = rejected(con, ["order"])
+
+    assert (line, value) == (5, "x" * VALUE_CHARACTERS)
+
+
 def test_a_file_without_ids_has_its_lines_for_key(con: duckdb.DuckDBPyConnection) -> None:
     assert typed(con, ["_file", "_line"]) == [(1, "a", 2), (1, "a", 4)]
     assert rejected(con, ["_file", "_line"]) == [(3, "90_days_late", "many", "must be a whole number")]
@@ -82,5 +91,5 @@ def test_a_corrected_file_without_ids_counts_beside_the_first_until_that_is_left
 
 
 def test_an_unknown_format_is_named_when_the_project_is_parsed(con: duckdb.DuckDBPyConnection) -> None:
-    with pytest.raises(ValueError, match=r"reading amount: format must be one of text, id, .*: found format money"):
+    with pytest.raises(ValueError, match=r"reading amount: format must be one of text, id, .*: found money"):
         macros()["typed_rows"]("raw.mybank_loans", [{"name": "amount", "format": "money"}], ["amount"])

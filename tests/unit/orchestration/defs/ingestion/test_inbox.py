@@ -107,6 +107,7 @@ def test_where_the_clock_of_the_file_system_is_ahead_two_equal_looks_settle_a_fi
         ("Lending Club/loans.csv", "a source's name has only lower case letters"),
         ("lending_club/.loans.csv", "its name says that it is not complete"),
         ("lending_club/loans.csv.part", "its name says that it is not complete"),
+        ("lending_club/~$loans.xlsx", "its name says that it is not complete"),
         ("lending_club/loans.csv.refused", "it could not be loaded, and the run that tried says why"),
         ("lending_club/loans/archive/loans.csv", "it is too deep"),
     ],

@@ -1,0 +1,237 @@
+"""Everything that one lender may set for itself: the keys of its file, with their defaults and requirements."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from warehouse.lenders.files import FileSettings
+from warehouse.lenders.keys import Key
+
+PublishMode = Literal["auto", "never", "always"]
+Segment = Literal["purpose", "region"]
+_Months = Annotated[int, Meta(ge=1, le=600)]
+_Lag = Annotated[int, Meta(ge=0, le=600)]
+_Share = Annotated[float, Meta(gt=0, lt=1)]
+_Positive = Annotated[float, Meta(gt=0)]
+_Text = Annotated[str, Meta(pattern=r"\S")]
+_A_MONTH = "a whole number of months, 1 to 600"
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """When a loan counts as defaulted, and when its label is complete."""
+
+    window_months: Annotated[
+        _Months | None,
+        Key(f"{_A_MONTH}, or null", "A default counts within this time after the decision; null: the loan's life."),
+    ] = None
+    outcome_lag_months: Annotated[
+        _Lag,
+        Key(
+            "a whole number of months, 0 to 600",
+            "How long after the loan's life its vintage's last outcomes may become known.",
+        ),
+    ] = 5
+    window_lag_months: Annotated[
+        _Lag, Key("a whole number of months, 0 to 600", "The same after a window of `window_months`.")
+    ] = 1
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """Which labels train, tune and test."""
+
+    by: Annotated[
+        Literal["time", "hash"],
+        Key("time or hash", "time: the last months are test, those before them tune. hash: a random split."),
+    ] = "time"
+    tune_months: Annotated[_Months, Key(_A_MONTH, "The months before test that tune has.")] = 6
+    test_months: Annotated[_Months, Key(_A_MONTH, "The last months of mature decisions, which test has.")] = 6
+    min_rows: Annotated[
+        Annotated[int, Meta(ge=1)],
+        Key("a whole number, at least 1", "Tune and test each reach further back until they hold this many labels."),
+    ] = 500
+    min_defaults: Annotated[
+        Annotated[int, Meta(ge=1)],
+        Key("a whole number, at least 1", "The same for defaults."),
+    ] = 50
+    max_share: Annotated[
+        Annotated[float, Meta(gt=0, lt=0.5)],
+        Key("a number above 0 and below 0.5", "Neither holds more than this share of all labels."),
+    ] = 0.34
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What kind of model is trained."""
+
+    family: Annotated[_Text | None, Key("the name of a model family", "A family of `ml/families/catalogue.py`.")] = None
+    settings: Mapping[
+        str, Annotated[int | float, Key("a number", "A setting of the family, such as max_depth of xgboost.")]
+    ] = field(default_factory=dict)
+    calibration: Annotated[
+        Literal["platt", "beta", "isotonic", "auto"] | None,
+        Key("one of platt, beta, isotonic, auto", "How scores become probabilities: `ml/training/fitting.py`."),
+    ] = None
+
+
+@dataclass(frozen=True)
+class CutOffSettings:
+    """How the cut-off is found; a key that is not given has the default of ``ml/training/policy.py``."""
+
+    rule: Annotated[
+        Literal["expected_profit", "approval_rate", "fixed"] | None,
+        Key("one of expected_profit, approval_rate, fixed", "How the cut-off is found."),
+    ] = None
+    margin: Annotated[
+        _Positive | None, Key("a number above 0", "What a good loan earns over its life, of the amount lent.")
+    ] = None
+    loss_given_default: Annotated[
+        _Positive | None, Key("a number above 0", "What a bad loan loses, of the amount lent.")
+    ] = None
+    approval_rate: Annotated[
+        _Share | None, Key("a number between 0 and 1", "The share to approve, for the rule approval_rate.")
+    ] = None
+    probability: Annotated[
+        _Share | None, Key("a number between 0 and 1", "The cut-off itself, for the rule fixed.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class PolicySettings:
+    """From probabilities to decisions."""
+
+    cut_off: Annotated[CutOffSettings, Key("keys of the cut-off", "How the cut-off is found.")] = field(
+        default_factory=CutOffSettings
+    )
+    bands: Mapping[
+        str,
+        Annotated[
+            Annotated[float, Meta(gt=0, le=1)],
+            Key("a number above 0, at most 1", "Upper bound of the band's probabilities; rising, and the last is 1."),
+        ],
+    ] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        uppers = list(self.bands.values())
+        if uppers and (uppers[-1] != 1 or any(high <= low for low, high in pairwise(uppers))):
+            raise ValueError(f"bands must have rising upper bounds that end at 1: found {uppers}")
+
+
+@dataclass(frozen=True)
+class CohortSettings:
+    """Default rates of segments, which are features."""
+
+    segments: Annotated[
+        tuple[Segment, ...],
+        Key("a list of purpose, region", "Segments whose default rate is a feature, beside the whole lender's."),
+    ] = ("purpose", "region")
+    months: Annotated[_Months, Key(_A_MONTH, "Outcomes known in this time before the decision count.")] = 12
+    smoothing: Annotated[
+        Annotated[float, Meta(ge=0)],
+        Key("a number, at least 0", "A segment's rate is as if this many outcomes of the whole lender were added."),
+    ] = 50
+
+
+@dataclass(frozen=True)
+class RequestSettings:
+    """What a score request must hold."""
+
+    required: Annotated[
+        tuple[_Text, ...],
+        Key("a list of fields such as [annual_income]", "Fields that every application must give."),
+    ] = ()
+    optional: Annotated[
+        tuple[_Text, ...],
+        Key(
+            "a list of fields such as [term_months]",
+            "Fields that the contract requires, and this lender does not have.",
+        ),
+    ] = ()
+
+    def __post_init__(self) -> None:
+        both = sorted(set(self.required) & set(self.optional))
+        if both:
+            raise ValueError(f"optional must not name fields that are required: found {', '.join(both)}")
+
+
+@dataclass(frozen=True)
+class MovedLimit:
+    """A gate's limit for this lender (a number, or two for a range), and why."""
+
+    limit: Annotated[float | tuple[float, float], Key("a number, or two in brackets", "The limit for this lender.")]
+    reason: Annotated[_Text, Key("say why the limit is moved", "Why; shown wherever the limit applies.")]
+
+
+@dataclass(frozen=True)
+class PublishSetting:
+    """What runs do with a model that passed its gates; ``by`` and ``reason``: who chose ``always``, and why."""
+
+    mode: Annotated[
+        PublishMode,
+        Key("one of auto, never, always", "What a run does with a model that passed: `ml/judging/publication.py`."),
+    ] = "auto"
+    reason: Annotated[str, Key("a text", "Why.")] = ""
+    by: Annotated[str, Key("a name", "The person whose word `always` is.")] = ""
+
+    def __post_init__(self) -> None:
+        if self.mode == "always":
+            if not self.by.strip():
+                raise ValueError(f"by must name the person whose word `always` is: found {self.by!r}")
+            if not self.reason.strip():
+                raise ValueError(f"reason must say why: found {self.reason!r}")
+
+
+@dataclass(frozen=True)
+class SetAsideSettings:
+    """How many rows of a file may be set aside."""
+
+    max_share: Annotated[
+        Annotated[float, Meta(ge=0, le=1)],
+        Key("a number from 0 to 1", "A file with a larger share of its rows set aside waits for a person."),
+    ] = 0.2
+    accepted_files: Annotated[
+        tuple[_Text, ...],
+        Key("a list of files such as [loans/2024-03.csv]", "Files whose loss is accepted, as entity/file."),
+    ] = ()
+
+
+_Range = Annotated[
+    tuple[float, float],
+    Key("two numbers in brackets, low and high", "Lowest and highest value of a core column for this lender."),
+]
+
+
+@dataclass(frozen=True)
+class Lender:
+    """A lender's settings; ``path``: their file, which may not exist."""
+
+    path: Path
+    title: Annotated[str, Key("a text", "The lender's name, for people.")] = ""
+    dates: Annotated[
+        Literal["known", "none"],
+        Key("known or none", "none: the files hold no decision dates, so that every split is random."),
+    ] = "known"
+    label: LabelSettings = field(default_factory=LabelSettings)
+    split: SplitSettings = field(default_factory=SplitSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    cohort: CohortSettings = field(default_factory=CohortSettings)
+    request: RequestSettings = field(default_factory=RequestSettings)
+    reasons: Mapping[
+        str,
+        Annotated[_Text, Key("a text for the applicant", "A feature's reason text for this lender.")],
+    ] = field(default_factory=dict)
+    gates: Mapping[str, MovedLimit] = field(default_factory=dict)
+    honest_features: Mapping[
+        str,
+        Annotated[_Text, Key("say why the feature is honest", "A feature that looks like a leak, and why it is not.")],
+    ] = field(default_factory=dict)
+    publish: PublishSetting | None = None
+    files: Mapping[str, FileSettings] = field(default_factory=dict)
+    set_aside: SetAsideSettings = field(default_factory=SetAsideSettings)
+    limits: Mapping[str, _Range] = field(default_factory=dict)

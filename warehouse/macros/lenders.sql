@@ -1,0 +1,12 @@
+{#-
+    The settings of lenders/<name>.yml: `lenders`, one mapping for each lender of the var lenders, with its `source`; and
+    `default`, those of a lender that sets nothing. The project's dbt-duckdb plugin reads the files when dbt connects.
+    Models read core.int_lenders instead, which is this as rows.
+-#}
+{% macro lender_settings() -%}
+    {%- if not execute -%} {{ return({'lenders': [], 'default': {'set_aside': {}}}) }} {%- endif -%}
+    {{ return(fromjson(run_query('select settings from memory.main.lender_settings').rows[0][0])) }}
+{%- endmacro %}
+
+{#- A number as SQL; null if there is none. -#}
+{% macro number_literal(number) -%} {{ 'null' if number is none else number }} {%- endmacro %}

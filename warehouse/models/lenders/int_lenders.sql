@@ -1,0 +1,23 @@
+-- One row per lender: the settings of its file that SQL reads, so that they are versioned with the lake.
+{%- for lender in lender_settings().lenders %}
+{%- set is_dated = lender.dates == 'known' %}
+{%- set segments = ([''] + ['all'] + lender.cohort.segments + ['']) | join(',') %}
+select
+    {{ text_literal(lender.source) }} as source,
+    {{ is_dated | lower }} as is_dated,
+    cast({{ number_literal(lender.label.window_months) }} as integer) as label_window_months,
+    {{ lender.label.outcome_lag_months }} as outcome_lag_months,
+    {{ lender.label.window_lag_months }} as window_lag_months,
+    {{ text_literal(lender.split.by if is_dated else 'hash') }} as split_by,
+    {{ lender.split.tune_months }} as tune_months,
+    {{ lender.split.test_months }} as test_months,
+    {{ lender.split.min_rows }} as split_min_rows,
+    {{ lender.split.min_defaults }} as split_min_defaults,
+    cast({{ lender.split.max_share }} as double) as split_max_share,
+    {{ text_literal(segments if is_dated else '') }} as cohort_segments,
+    {{ lender.cohort.months }} as cohort_months,
+    cast({{ lender.cohort.smoothing }} as double) as cohort_smoothing,
+    cast({{ lender.set_aside.max_share }} as double) as max_set_aside_share,
+    {{ text_literal(':' ~ lender.set_aside.accepted_files | join(':') ~ ':') }} as accepted_files
+{{ 'union all' if not loop.last }}
+{%- endfor %}
