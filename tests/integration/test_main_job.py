@@ -231,17 +231,17 @@ def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home
     """dagster#25112: the next run, which does not include the dbt step, must hear of it too."""
     served = home.served
     check = "never_before_int_outcomes_outcome_at__known_at"
-    outcomes = dg.AssetKey(["core", "int_outcomes"])
-    one = "application_id = (select min(application_id) from core.int_outcomes)"
-    [(known_at,)] = home.rows(f"select known_at from core.int_outcomes where {one}")
-    home.write(f"update core.int_outcomes set known_at = '2000-01-01 00:00:00' where {one}")
+    tables = dg.AssetSelection.assets("staging/stg_simulated__outcomes").downstream()
+    tables &= dg.AssetSelection.groups("staging", "core", "features", "training")
+    one = "application_id = (select min(application_id) from raw.simulated_outcomes)"
+    [(known_at,)] = home.rows(f"select known_at from raw.simulated_outcomes where {one}")
+    home.write(f"update raw.simulated_outcomes set known_at = '2000-01-01 00:00:00' where {one}")
     try:
-        built_from = dg.AssetSelection.assets(outcomes).downstream()
-        result = home.run(built_from & dg.AssetSelection.groups("core", "features", "training") | MODEL_PATH)
+        result = home.run(tables | MODEL_PATH)
         later = home.run(dg.AssetSelection.assets(TRAINING_SET, CANDIDATE))
     finally:
-        home.write(f"update core.int_outcomes set known_at = '{known_at}' where {one}")
-        mended = home.run(dg.AssetSelection.checks(dg.AssetCheckKey(outcomes, check)))
+        home.write(f"update raw.simulated_outcomes set known_at = '{known_at}' where {one}")
+        mended = home.run(tables - dg.AssetSelection.assets(TRAINING_SET))
 
     assert list(failed_checks(result)) == [check]
     assert not {"training/trn_default", "training/training_set"} & materialised(result).keys()
