@@ -1,19 +1,19 @@
 """Every test has a home of its own: nothing a test does is seen by another, or by the developer's own lake."""
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
-from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
+from warehouse.settings import REPOSITORY, Settings
 
 # for what modules read while they are imported, the parsed dbt project and Dagster's months: never the developer's own
 # home, and kept, since parsing takes ten seconds
 os.environ["LOANLAKE_HOME"] = str(REPOSITORY / "var" / "tests")
+_PARSED = Settings.from_environment()
 
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
 
@@ -49,24 +49,24 @@ def redis_home(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sett
 
 
 @pytest.fixture(scope="session")
-def dbt_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``dbt parse`` makes of the project as it stands (about ten seconds, once a process); nothing is compiled."""
-    home = tmp_path_factory.mktemp("dbt")
-    done = subprocess.run(
-        [Path(sys.executable).with_name("dbt"), "--quiet", "parse", "--target", "prod"],
-        cwd=DBT_PROJECT_DIR,
-        env={
-            **os.environ,
-            "LOANLAKE_HOME": str(home),
-            "DBT_TARGET_PATH": str(home / "target"),
-            "DBT_LOG_PATH": str(home / "logs"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return home / "target" / "manifest.json"
+def dbt_manifest() -> Path:
+    """What ``dbt parse`` makes of the project: once for all processes of a test run; nothing is compiled."""
+    # imported here: most tests need nothing of Dagster
+    from orchestration.lib.dbt_project import prepared_manifest
+
+    return prepared_manifest(_PARSED)
+
+
+@pytest.fixture(scope="session")
+def give_parse(dbt_manifest: Path) -> Callable[[Settings], None]:
+    """Call with a new home: what is started on it need not parse the project, which takes ten seconds."""
+
+    def give(settings: Settings) -> None:
+        shutil.copytree(dbt_manifest.parent, settings.dbt_parsed)
+        for path in (settings.home, *settings.home.rglob("*")):
+            path.chmod(path.stat().st_mode & 0o700)  # as commands write it
+
+    return give
 
 
 @pytest.fixture(scope="session")

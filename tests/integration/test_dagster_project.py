@@ -1,12 +1,11 @@
 """Dagster as its own tools see it from the repository root, and the manifest that its graph is drawn from."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,23 +13,34 @@ import pytest
 
 from orchestration.lib.dbt_project import dbt_of, prepared_manifest
 from warehouse.errors import DbtProjectError
-from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
+from warehouse.settings import REPOSITORY, Settings
 
 pytestmark = pytest.mark.slow
 SCRIPTS = Path(sys.executable).parent
 
 
+#: A dbt project of two models: parsing the real one takes three times as long.
+SMALL_PROJECT = {
+    "dbt_project.yml": "{name: small, profile: small, config-version: 2, model-paths: [models]}",
+    "profiles.yml": "small: {target: prod, outputs: {prod: {type: duckdb, path: ':memory:'}}}",
+    "models/first.sql": "select 1 as number",
+    "models/second.sql": "select number from {{ ref('first') }}",
+}
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the dbt project; tests undo what they change."""
-    copy = tmp_path_factory.mktemp("copy") / "project"
-    shutil.copytree(DBT_PROJECT_DIR, copy, ignore=shutil.ignore_patterns("target", "logs", "*.py", "__pycache__"))
-    return copy
+    """A dbt project; tests undo what they change."""
+    directory = tmp_path_factory.mktemp("project")
+    for name, text in SMALL_PROJECT.items():
+        (directory / name).parent.mkdir(exist_ok=True)
+        (directory / name).write_text(text)
+    return directory
 
 
 @pytest.fixture(scope="module")
 def parsed(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A home that has parsed the copy once."""
+    """A home that has parsed it once."""
     settings = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path_factory.mktemp("parsed"))})
     prepared_manifest(settings, project_dir=project)
     return settings
@@ -50,7 +60,7 @@ def test_the_manifest_is_made_once_and_again_when_a_file_changes(parsed: Setting
     """A fresh clone has none; making it takes seconds, which not every load may cost."""
     first = (parsed.dbt_parsed / "manifest.json").stat().st_mtime_ns
     second = prepared_manifest(parsed, project_dir=project).stat().st_mtime_ns
-    with _appended(project / "models" / "core" / "int_demographics.sql", "\n-- changed\n"):
+    with _appended(project / "models" / "second.sql", "\n-- changed\n"):
         third = prepared_manifest(parsed, project_dir=project).stat().st_mtime_ns
 
     assert first == second < third
@@ -72,10 +82,10 @@ def test_a_step_begins_from_what_the_graphs_parse_has_found(
 
 
 def test_a_project_that_cannot_be_parsed_is_one_clear_error(parsed: Settings, project: Path) -> None:
-    demographics = project / "models" / "core" / "int_demographics.sql"
+    second = project / "models" / "second.sql"
 
     with (
-        _appended(demographics, "\n-- depends_on: {{ ref('nowhere') }}\n"),
+        _appended(second, "\n-- depends_on: {{ ref('nowhere') }}\n"),
         pytest.raises(DbtProjectError, match=r"(?s)dbt cannot parse the project.*nowhere"),
     ):
         prepared_manifest(parsed, project_dir=project)
@@ -83,16 +93,19 @@ def test_a_project_that_cannot_be_parsed_is_one_clear_error(parsed: Settings, pr
 
 def test_a_cycle_is_one_clear_error(parsed: Settings, project: Path) -> None:
     """``dbt parse`` lets it pass; Dagster would stop with a traceback of its own graph."""
-    inputs = project / "models" / "features" / "ftr_application_inputs.sql"
+    first = project / "models" / "first.sql"
 
     with (
-        _appended(inputs, "\n-- depends_on: {{ ref('ftr_application', v=1) }}\n"),
-        pytest.raises(DbtProjectError, match=r"circle, .*ftr_application_inputs.sql.*; take one of these refs out"),
+        _appended(first, "\n-- depends_on: {{ ref('second') }}\n"),
+        pytest.raises(DbtProjectError, match=r"circle, .*first.sql.*; take one of these refs out"),
     ):
         prepared_manifest(parsed, project_dir=project)
 
 
-def test_dg_finds_and_checks_the_definitions(home: Settings, tmp_path: Path) -> None:
+def test_dg_finds_and_checks_the_definitions(
+    home: Settings, tmp_path: Path, give_parse: Callable[[Settings], None]
+) -> None:
+    give_parse(home)
     environment = {**os.environ, "DAGSTER_HOME": str(tmp_path)}
 
     done = subprocess.run(
@@ -103,8 +116,9 @@ def test_dg_finds_and_checks_the_definitions(home: Settings, tmp_path: Path) -> 
     assert "All definitions loaded successfully" in done.stdout + done.stderr
 
 
-def test_an_interrupted_run_ends_by_itself_and_says_so(home: Settings) -> None:
+def test_an_interrupted_run_ends_by_itself_and_says_so(home: Settings, give_parse: Callable[[Settings], None]) -> None:
     """Prevents Ctrl-C from leaving a run that holds the lake's pool, or a trace of Python's."""
+    give_parse(home)
     command = [SCRIPTS / "loanlake", "run", "simulated", "--applications", "500"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)

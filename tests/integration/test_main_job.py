@@ -7,7 +7,7 @@ fault each and undo it. They run in the order they are written in.
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -83,13 +83,16 @@ def judge_by_what_decides(*arguments: Any, **options: Any) -> tuple[GateResult, 
 
 
 @pytest.fixture(scope="module")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, dg.ExecuteInProcessResult]]:
+def first_run(
+    tmp_path_factory: pytest.TempPathFactory, give_parse: Callable[[Settings], None]
+) -> Iterator[tuple[Home, dg.ExecuteInProcessResult]]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("LOANLAKE_CATALOG", "LOANLAKE_LAKE_DATA", "LOANLAKE_DEFAULT_LENDER"):
             patch.delenv(name, raising=False)
         patch.setenv("LOANLAKE_HOME", str(tmp_path_factory.mktemp("main") / "home"))
         settings = Settings.from_environment()
         os.umask(0o022)  # as in most shells
+        give_parse(settings)
         patch.setenv("DAGSTER_HOME", str(prepare_dagster_home(settings)))
         patch.setattr(training, "run_gates", judge_by_what_decides)
         with dg.DagsterInstance.get() as instance:
@@ -227,22 +230,25 @@ def test_a_row_that_breaks_the_contract_stops_training(home: Home) -> None:
 def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home) -> None:
     """dagster#25112: the next run, which does not include the dbt step, must hear of it too."""
     served = home.served
+    check = "never_before_int_outcomes_outcome_at__known_at"
+    tables = dg.AssetSelection.assets("staging/stg_simulated__outcomes").downstream()
+    tables &= dg.AssetSelection.groups("staging", "core", "features", "training")
     one = "application_id = (select min(application_id) from raw.simulated_outcomes)"
     [(known_at,)] = home.rows(f"select known_at from raw.simulated_outcomes where {one}")
     home.write(f"update raw.simulated_outcomes set known_at = '2000-01-01 00:00:00' where {one}")
     try:
-        result = home.run(dg.AssetSelection.groups("staging", "core", "features", "training") | MODEL_PATH)
+        result = home.run(tables | MODEL_PATH)
         later = home.run(dg.AssetSelection.assets(TRAINING_SET, CANDIDATE))
     finally:
         home.write(f"update raw.simulated_outcomes set known_at = '{known_at}' where {one}")
+        mended = home.run(tables - dg.AssetSelection.assets(TRAINING_SET))
 
-    assert list(failed_checks(result)) == ["never_before_int_outcomes_outcome_at__known_at"]
+    assert list(failed_checks(result)) == [check]
     assert not {"training/trn_default", "training/training_set"} & materialised(result).keys()
-    assert "core/int_outcomes:never_before_int_outcomes_outcome_at__known_at failed" in failure(
-        later, "training__training_set"
-    )
+    assert f"core/int_outcomes:{check} failed" in failure(later, "training__training_set")
     assert materialised(later) == {}
     assert home.served == served
+    assert mended.success
 
 
 def test_a_refused_candidate_says_why_everywhere_and_is_not_published(home: Home) -> None:
@@ -251,9 +257,6 @@ def test_a_refused_candidate_says_why_everywhere_and_is_not_published(home: Home
     from orchestration.lib.feature_versions import feature_contract
 
     served = home.served
-    home.run(
-        dg.AssetSelection.groups("staging", "core", "features", "training") - dg.AssetSelection.assets(TRAINING_SET)
-    )
     features = feature_contract(home.settings).feature_names
 
     result = home.run(MODEL_PATH, exclude=[name for name in features if name != "region_relative_default_rate"])

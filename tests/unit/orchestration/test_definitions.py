@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -19,6 +19,7 @@ from orchestration.lib.layers import LAKE_WRITER
 from warehouse.settings import REPOSITORY, Settings
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
+GiveParse = Callable[[Settings], None]
 HEAVY = ("mlflow", "evidently", "xgboost", "pandas", "pandera", "sklearn", "onnxruntime", "matplotlib")
 
 #: The groups of the asset graph, in the order rows travel.
@@ -37,9 +38,10 @@ LAYERS = (
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.RepositoryDefinition]:
+def repository(tmp_path_factory: pytest.TempPathFactory, give_parse: GiveParse) -> Iterator[dg.RepositoryDefinition]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOANLAKE_HOME", str(tmp_path_factory.mktemp("definitions") / "home"))
+        give_parse(Settings.from_environment())
         from orchestration.definitions import definitions
 
         yield definitions().get_repository_def()
@@ -127,7 +129,7 @@ def test_the_checks_of_a_version_are_the_gates_of_ml() -> None:
     }
 
 
-def test_definitions_load_without_the_numerical_libraries(tmp_path: Path) -> None:
+def test_definitions_load_without_the_numerical_libraries(home: Settings, give_parse: GiveParse) -> None:
     """Prevents a module-level import from costing every run, sensor tick and reload of the UI ten seconds."""
     script = (
         "import json, sys, time\n"
@@ -136,11 +138,9 @@ def test_definitions_load_without_the_numerical_libraries(tmp_path: Path) -> Non
         f"heavy = [name for name in {HEAVY!r} if name in sys.modules]\n"
         "print(json.dumps({'heavy': heavy, 'seconds': time.process_time()}))\n"
     )
-    environment = {**os.environ, "LOANLAKE_HOME": str(tmp_path / "home")}
+    give_parse(home)
 
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=REPOSITORY, env=environment
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=REPOSITORY)
 
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["heavy"] == []

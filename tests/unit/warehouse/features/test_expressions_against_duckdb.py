@@ -193,18 +193,11 @@ def compare_many(con: duckdb.DuckDBPyConnection, *, examples: int) -> Counter[st
     return counts
 
 
-def test_generated_expressions_equal_duckdb(con: duckdb.DuckDBPyConnection) -> None:
-    counts = compare_many(con, examples=20)
+def test_forty_thousand_generated_cases_equal_duckdb(con: duckdb.DuckDBPyConnection) -> None:
+    counts = compare_many(con, examples=96)
 
-    assert counts["compared"] > 4_000, counts
-    assert counts["refused"] < 0.3 * 20 * 12, counts
-
-
-@pytest.mark.slow
-def test_a_hundred_thousand_generated_cases_equal_duckdb(con: duckdb.DuckDBPyConnection) -> None:
-    counts = compare_many(con, examples=240)
-
-    assert counts["compared"] > 100_000, counts
+    assert counts["compared"] > 40_000, counts
+    assert counts["refused"] < 0.3 * 96 * 12, counts
 
 
 EDGES = [
