@@ -241,7 +241,7 @@ def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home
         later = home.run(dg.AssetSelection.assets(TRAINING_SET, CANDIDATE))
     finally:
         home.write(f"update raw.simulated_outcomes set known_at = '{known_at}' where {one}")
-        mended = home.run(tables - dg.AssetSelection.assets(TRAINING_SET))
+        mended = home.run(tables - dg.AssetSelection.assets(TRAINING_SET, "features/rebuilt_months"))
 
     assert list(failed_checks(result)) == [check]
     assert not {"training/trn_default", "training/training_set"} & materialised(result).keys()
