@@ -10,6 +10,7 @@ Imports no training stack: the API and all Dagster processes read the gates.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, final
 
 if TYPE_CHECKING:
@@ -59,11 +60,34 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Limit(Generic[T]):
-    """A figure that a gate compares with; a lender's file changes it by name, with a reason."""
+    """A figure that a gate compares with; a lender's file changes it by name, with a reason.
+
+    ``low``, ``high``: the values that it can have, inclusive; each of the two where the limit is a pair.
+    """
 
     name: str
     default: T
+    low: float
+    high: float = inf
     is_movable: bool = True
+
+    @property
+    def rule(self) -> str:
+        """The requirement, from the word "must" on."""
+        kind = "a whole number" if isinstance(self.default, int) else "a number"
+        values = f", at least {self.low:g}" if self.high == inf else f" from {self.low:g} to {self.high:g}"
+        if isinstance(self.default, tuple):
+            return f"must be two numbers, low and high, each{values}"
+        return f"must be {kind}{values}"
+
+    def holds(self, found: float | tuple[float, float]) -> bool:
+        """Whether a gate can mean something with this value."""
+        if isinstance(self.default, tuple) != isinstance(found, tuple):
+            return False
+        values = found if isinstance(found, tuple) else (found,)
+        is_whole = not isinstance(self.default, int) or all(float(value).is_integer() for value in values)
+        # a value that is no number (.nan) is in no range
+        return is_whole and all(self.low <= value <= self.high for value in values) and values[0] <= values[-1]
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,14 @@ def check(*, name: str, as_json: bool) -> None:
     from ml.lender_check.evidence import gather
     from ml.lender_check.findings import findings
     from ml.lender_check.report import report
+    from ml.lender_check.settings import require_settings
     from warehouse.lake.connection import connect
     from warehouse.lenders.rules import read_lender
 
-    limits = limits_of(read_lender(name))
-    with connect(Settings.from_environment()) as con:
+    lender, settings = read_lender(name), Settings.from_environment()
+    require_settings(lender, settings.dbt_target / "manifest.json")
+    limits = limits_of(lender)
+    with connect(settings) as con:
         evidence = gather(con, name)
     found = findings(evidence, limits)
     if as_json:

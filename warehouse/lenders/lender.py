@@ -235,3 +235,8 @@ class Lender:
     files: Mapping[str, FileSettings] = field(default_factory=dict)
     set_aside: SetAsideSettings = field(default_factory=SetAsideSettings)
     limits: Mapping[str, _Range] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in self.limits.items():
+            if not low <= high:
+                raise ValueError(f"limits.{name} must be two numbers, the lower one first: found [{low:g}, {high:g}]")
