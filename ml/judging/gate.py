@@ -108,12 +108,23 @@ class GateLimits:
         return found
 
 
+class Size(NamedTuple):
+    """The loans of one part of training, and the defaults among them."""
+
+    n: int
+    n_defaults: int
+
+
 class Finding(NamedTuple):
-    """Whether the evidence keeps a gate's limits, the requirement, and the finding."""
+    """Whether the evidence keeps a gate's limits, the requirement, and the finding.
+
+    ``remedy``: in place of the gate's, where that would do nothing.
+    """
 
     passed: bool
     required: str
     found: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,7 +163,7 @@ class Gate(ABC):
     @final
     def decide(self, evidence: Evidence, limits: GateLimits) -> GateResult:
         """The finding as a result that names each limit the lender moved, and why."""
-        passed, required, found = self._find(evidence, limits)
+        passed, required, found, remedy = self._find(evidence, limits)
         moved = [
             f"{limit.name} moved to {limits[limit]} by the lender: {limits.moved[limit.name]}"
             for limit in self.limits
@@ -160,5 +171,5 @@ class Gate(ABC):
         ]
         if moved:
             required += f" ({'; '.join(moved)})"
-        message = f"Required {required}; found {found}." + ("" if passed else f" Refused: {self.remedy}.")
+        message = f"Required {required}; found {found}." + ("" if passed else f" Refused: {remedy or self.remedy}.")
         return GateResult(self.name, bool(passed), required, found, message)

@@ -13,11 +13,11 @@ better models would fail: on 1,271 test loans of the simulated lender a model .0
 with a standard error of .011. The Brier score is held to the champion's in the same way.
 """
 
-from collections.abc import Sequence
-from math import nan
+from collections.abc import Mapping, Sequence
+from math import ceil, inf, nan
 from typing import TYPE_CHECKING
 
-from ml.judging.gate import Evidence, Finding, Gate, GateLimits, GateResult, Limit
+from ml.judging.gate import Evidence, Finding, Gate, GateLimits, GateResult, Limit, Size
 
 if TYPE_CHECKING:
     from ml.judging.evaluation import Comparison
@@ -45,6 +45,10 @@ MAX_ISOLATED = Limit("max_isolated", 0.10, 0, 1)
 MAX_ONNX_DIFFERENCE = Limit("max_onnx_difference", 1e-6, 0, 1, is_movable=False)
 
 
+#: Of tune, and of test: at least a tenth is left to learn from.
+_LARGEST_SHARE = 0.45
+
+
 class EnoughLoans(Gate):
     """Figures on few loans are mostly luck."""
 
@@ -57,8 +61,8 @@ class EnoughLoans(Gate):
     )
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
-        test = evidence.evaluation.overall("test")
-        return enough_loans(test.n, test.n_defaults, limits)
+        evaluation = evidence.evaluation
+        return enough_loans(evaluation.sizes, limits, is_random=evaluation.split_kind == "random split")
 
 
 class Floor(Gate):
@@ -324,14 +328,37 @@ def refused(results: Sequence[GateResult]) -> tuple[GateResult, ...]:
     return tuple(result for result in results if not result.passed)
 
 
-def enough_loans(n: int, n_defaults: int, limits: GateLimits) -> Finding:
-    """Whether a test of this size says anything."""
-    rows, defaults = limits[MIN_TEST_ROWS], limits[MIN_TEST_DEFAULTS]
+def enough_loans(sizes: Mapping[str, Size], limits: GateLimits, *, is_random: bool) -> Finding:
+    """Whether a test of this size says anything; the other parts' sizes say what a random split would need."""
+    needed, test = Size(limits[MIN_TEST_ROWS], limits[MIN_TEST_DEFAULTS]), sizes["test"]
     return Finding(
-        n >= rows and n_defaults >= defaults,
-        f"at least {rows:,} test loans, {defaults:,} of them defaults",
-        f"{n:,} test loans, {n_defaults:,} of them defaults",
+        test.n >= needed.n and test.n_defaults >= needed.n_defaults,
+        f"at least {needed.n:,} test loans, {needed.n_defaults:,} of them defaults",
+        f"{test.n:,} test loans, {test.n_defaults:,} of them defaults",
+        _more_of_a_random_split(sizes, needed) if is_random else "",
     )
+
+
+def _more_of_a_random_split(sizes: Mapping[str, Size], needed: Size) -> str:
+    """What helps where months do nothing: more loans, or a larger share for the test."""
+    test, everything = sizes["test"], Size(*(sum(counts) for counts in zip(*sizes.values(), strict=True)))
+    # a few loans may all be in the test, and more of them would not
+    share = test.n / everything.n if 2 * test.n < everything.n else 0.0
+    lacking = [
+        f"{ceil(want / share):,} {what} (found {has:,})"
+        for want, got, has, what in zip(needed, test, everything, ("loans with labels", "defaults"), strict=True)
+        if got < want and share
+    ]
+    remedy = "figures on so few loans decide nothing: "
+    remedy += f"at the test's share of {share:.0%}, ingest {' and '.join(lacking)}" if lacking else "ingest more loans"
+    wanted = max((want / has if has else inf for want, has in zip(needed, everything, strict=True)), default=inf)
+    if wanted <= _LARGEST_SHARE:
+        remedy += (
+            f"; or give the test more of them, and train less, with `split.max_share` of at least "
+            f"{ceil(100 * wanted) / 100:g}, `split.min_rows` of {needed.n} and `split.min_defaults` of "
+            f"{needed.n_defaults} in the lender's file (warehouse/lenders/)"
+        )
+    return remedy
 
 
 def suspicions(signals: "Sequence[FeatureSignal]", limits: GateLimits) -> list[str]:

@@ -88,6 +88,7 @@ class LenderEvidence:
     months: Sequence[Month] = ()
     splits: Sequence[SplitSize] = ()
     split_reason: str = ""
+    is_split_by_time: bool = True
     signals: Sequence[FeatureSignal] = ()
     alerts: Sequence[Alert] = ()
     personal: Sequence[PersonalColumn] = ()
@@ -104,6 +105,7 @@ def gather(con: duckdb.DuckDBPyConnection, source: str) -> LenderEvidence:
             f"{source} has no applications in the lake: load its files with `loanlake ingest {source} FILES --entity "
             "…`, then run `dbt build --target prod` in warehouse/"
         )
+    split_reason, is_by_time = _split_reason(con, source)
     return LenderEvidence(
         source=source,
         is_dated=_is_dated(con, source),
@@ -111,7 +113,8 @@ def gather(con: duckdb.DuckDBPyConnection, source: str) -> LenderEvidence:
         rejects=_rejects(con, source),
         months=months,
         splits=_splits(con, source),
-        split_reason=_split_reason(con, source),
+        split_reason=split_reason,
+        is_split_by_time=is_by_time,
         signals=tuple(_signals(con, source)),
         alerts=_alerts(con, source),
         personal=tuple(_personal(con, source)),
@@ -158,9 +161,12 @@ def _splits(con: duckdb.DuckDBPyConnection, source: str) -> list[SplitSize]:
     return [SplitSize(*row) for row in rows]
 
 
-def _split_reason(con: duckdb.DuckDBPyConnection, source: str) -> str:
-    found = con.execute("select reason from training.lbl_split_windows where source = ?", [source]).fetchone()
-    return found[0] if found else ""
+def _split_reason(con: duckdb.DuckDBPyConnection, source: str) -> tuple[str, bool]:
+    """Why the labels are split as they are, and whether by time."""
+    found = con.execute(
+        "select reason, is_by_time from training.lbl_split_windows where source = ?", [source]
+    ).fetchone()
+    return found or ("", True)
 
 
 def _signals(con: duckdb.DuckDBPyConnection, source: str) -> Iterator[FeatureSignal]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ml.judging.gate import GateLimits
+from ml.judging.gate import GateLimits, Size
 from ml.judging.gates import EnoughLoans, NoFeatureKnowsTheOutcome, enough_loans, suspicions
 from ml.lender_check.evidence import LenderEvidence
 from ml.training.training_set import SPLITS
@@ -67,12 +67,12 @@ def _labels(evidence: LenderEvidence) -> Iterator[CheckFinding]:
 
 
 def _gates(evidence: LenderEvidence, limits: GateLimits) -> Iterator[CheckFinding]:
-    test = next((each for each in evidence.splits if each.split == "test"), None)
-    if test is not None:
-        finding = enough_loans(test.n_rows, test.n_defaults, limits)
+    sizes = {each.split: Size(each.n_rows, each.n_defaults) for each in evidence.splits}
+    if "test" in sizes:
+        finding = enough_loans(sizes, limits, is_random=not evidence.is_split_by_time)
         if not finding.passed:
             text = f"gate {EnoughLoans.name} would refuse: required {finding.required}; found {finding.found}"
-            yield CheckFinding("stops", "gates", text, EnoughLoans.remedy)
+            yield CheckFinding("stops", "gates", text, finding.remedy or EnoughLoans.remedy)
     for suspicion in suspicions(evidence.signals, limits):
         text = f"gate {NoFeatureKnowsTheOutcome.name} would refuse: {suspicion}"
         yield CheckFinding("stops", "gates", text, NoFeatureKnowsTheOutcome.remedy)

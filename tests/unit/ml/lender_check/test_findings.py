@@ -63,6 +63,16 @@ def test_the_gate_of_sizes_is_foreseen_with_the_lenders_limits() -> None:
     assert _texts(small, limits=GateLimits(values={"min_test_rows": 300})) == []
 
 
+def test_a_random_split_is_told_what_acts_on_it() -> None:
+    splits = (SplitSize("train", 1416, 200, DAY, DAY), SplitSize("test", 292, 60, DAY, DAY))
+    small = replace(SOUND, splits=(*splits, SplitSize("tune", 292, 60, DAY, DAY)), is_split_by_time=False)
+
+    [finding] = findings(small, GateLimits())
+
+    assert "ingest 3,425 loans with labels (found 2,000)" in finding.remedy
+    assert "months" not in finding.remedy
+
+
 def test_the_gate_of_leaks_is_foreseen_except_for_features_stated_to_be_honest() -> None:
     leak = replace(SOUND, signals=(FeatureSignal("balance", 0.93, 0.5, 0.0),))
 
