@@ -59,7 +59,7 @@ class SplitSettings:
         Annotated[int, Meta(ge=1)],
         Key(
             "a whole number, at least 1",
-            "Tune and test each reach further back, or are a larger share of a random split, until they hold this many labels.",
+            "Tune and test reach further back, or have more of a random split, until they hold this many labels.",
         ),
     ] = 500
     min_defaults: Annotated[
