@@ -9,8 +9,11 @@ import numpy as np
 import yaml
 
 from ml.judging.leakage import FeatureSignal, signal_of
+from ml.lender_check.changes import changed_settings
+from ml.lender_check.newest_months import Apart, Month, apart
 from ml.training.training_set import KEY_COLUMNS
 from warehouse.errors import NotFoundError
+from warehouse.lenders.lender import Lender
 from warehouse.profiling.personal import personal
 from warehouse.profiling.profile import profile_table
 from warehouse.settings import DBT_PROJECT_DIR
@@ -34,17 +37,6 @@ class Reject:
     n_rows: int
     example: str | None
     lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Month:
-    """The applications of one month: how many have an outcome, a label, and a default among the labels."""
-
-    month: str
-    n_applications: int
-    n_outcomes: int
-    n_labels: int
-    n_defaults: int
 
 
 @dataclass(frozen=True)
@@ -79,7 +71,10 @@ class PersonalColumn:
 
 @dataclass(frozen=True)
 class LenderEvidence:
-    """Everything that is found of a lender; ``is_dated``: whether its decisions have dates of their own."""
+    """Everything that is found of a lender; ``is_dated``: whether its decisions have dates of their own.
+
+    ``changed``: settings of its file that the last build did not have. ``apart``: decisions far after all others.
+    """
 
     source: str
     is_dated: bool = True
@@ -90,12 +85,14 @@ class LenderEvidence:
     split_reason: str = ""
     is_split_by_time: bool = True
     signals: Sequence[FeatureSignal] = ()
+    changed: Sequence[str] = ()
+    apart: Apart | None = None
     alerts: Sequence[Alert] = ()
     personal: Sequence[PersonalColumn] = ()
 
 
-def gather(con: duckdb.DuckDBPyConnection, source: str) -> LenderEvidence:
-    """Read a lender's state; raises NotFoundError if nothing of it is built."""
+def gather(con: duckdb.DuckDBPyConnection, source: str, lender: Lender) -> LenderEvidence:
+    """Read the state of a lender, whose file has these settings; raises NotFoundError if nothing of it is built."""
     try:
         months = _months(con, source)
     except duckdb.CatalogException:
@@ -105,10 +102,11 @@ def gather(con: duckdb.DuckDBPyConnection, source: str) -> LenderEvidence:
             f"{source} has no applications in the lake: load its files with `loanlake ingest {source} FILES --entity "
             "…`, then run `dbt build --target prod` in warehouse/"
         )
+    is_dated = _is_dated(con, source)
     split_reason, is_by_time = _split_reason(con, source)
     return LenderEvidence(
         source=source,
-        is_dated=_is_dated(con, source),
+        is_dated=is_dated,
         losses=losses(con, source),
         rejects=_rejects(con, source),
         months=months,
@@ -116,6 +114,8 @@ def gather(con: duckdb.DuckDBPyConnection, source: str) -> LenderEvidence:
         split_reason=split_reason,
         is_split_by_time=is_by_time,
         signals=tuple(_signals(con, source)),
+        changed=changed_settings(con, source, lender),
+        apart=apart(con, source, months) if is_dated else None,
         alerts=_alerts(con, source),
         personal=tuple(_personal(con, source)),
     )

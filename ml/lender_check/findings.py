@@ -25,13 +25,39 @@ class CheckFinding:
 def findings(evidence: LenderEvidence, limits: GateLimits) -> tuple[CheckFinding, ...]:
     """Everything that would stop or spoil a model, the first that stops it first."""
     found = [
+        *_changes(evidence),
         *_loss(evidence),
         *_labels(evidence),
         *_gates(evidence, limits),
+        *_dates(evidence),
         *_alerts(evidence),
         *_people(evidence),
     ]
     return tuple(sorted(found, key=lambda each: each.level != "stops"))
+
+
+def _changes(evidence: LenderEvidence) -> Iterator[CheckFinding]:
+    if evidence.changed:
+        yield CheckFinding(
+            "warns",
+            "settings",
+            f"the figures are of the last build; the lender's file has changed since: {', '.join(evidence.changed)}",
+            "run `dbt build --target prod` in warehouse/, then check again",
+        )
+
+
+def _dates(evidence: LenderEvidence) -> Iterator[CheckFinding]:
+    if evidence.apart is not None:
+        before, first, last, n_rows, n_all = evidence.apart.tail
+        months = first if first == last else f"{first} to {last}"
+        yield CheckFinding(
+            "warns",
+            "dates",
+            f"{n_rows:,} of {n_all:,} loans are decided in {months}, months after all others, which end in {before}; "
+            f"labels mature by the newest date, so loans that still run may count as repaid: "
+            f"{', '.join(evidence.apart.examples)}",
+            "where a date is wrong, correct it in the file, load the file and build again",
+        )
 
 
 def _loss(evidence: LenderEvidence) -> Iterator[CheckFinding]:
