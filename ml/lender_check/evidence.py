@@ -16,6 +16,7 @@ from warehouse.errors import NotFoundError
 from warehouse.lenders.lender import Lender
 from warehouse.profiling.personal import personal
 from warehouse.profiling.profile import profile_table
+from warehouse.readers.csv_lines import NOTE
 from warehouse.settings import DBT_PROJECT_DIR
 from warehouse.sources.rows_set_aside import Loss, losses
 from warehouse.sql.quoting import identifier
@@ -130,8 +131,8 @@ def _rejects(con: duckdb.DuckDBPyConnection, source: str) -> list[Reject]:
     rows = con.execute(
         "select entity, column_name, left(reason, 200), count(distinct (file, line)) as n, min(left(value, 60)), "
         f"list(distinct file || ':' || line order by file || ':' || line)[:{_LINES}] "
-        "from raw.quarantine where source = ? group by 1, 2, 3 order by n desc, 1, 2, 3",
-        [source],
+        "from raw.quarantine where source = ? and reason <> ? group by 1, 2, 3 order by n desc, 1, 2, 3",
+        [source, NOTE],
     ).fetchall()
     return [
         Reject(entity, column, reason, n_rows, example, tuple(lines))
