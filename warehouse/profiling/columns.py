@@ -23,6 +23,8 @@ _UNITS = {
     "years": ("year", "jahre", "anos", "annees", "anni", "yr"),
     "months": ("month", "monat", "mens", "mes", "mois", "mesi"),
 }
+#: A key whose value follows from another key.
+_SAYS_TOO = {"thousands": "decimal"}
 _BOOLEANS = {"true", "false", "yes", "no", "y", "n", "t", "f", "on", "off", "1", "0"}
 #: Formats of ids, dates and outcomes keep the file's name: they are renamed where they enter a contract.
 _KEEP_THEIR_NAME = ("application_id", "borrower_id", "outcome", "outcome_at")
@@ -57,7 +59,7 @@ def field_of(meaning: Meaning, column: ColumnProfile, spelling: Spelling, answer
     """The typed column of a meaning; open questions are in :func:`questions_about`."""
     unit = _unit(meaning, column, spelling)
     name = _name(meaning, column, spelling, unit)
-    keys = {**spelling.keys, **_answered(column, answers)}
+    keys = {**spelling.keys, **_answered(column, spelling, answers)}
     reading: dict[str, Any] = {"name": name}
     if name != column.name:
         reading["from"] = column.name
@@ -92,14 +94,16 @@ def questions_about(
 ) -> Iterator[Question]:
     """What a column's texts leave open: two readings of a date or number, percent without its sign, an outcome."""
     examples = ", ".join(shape.example for shape in column.shapes[:3])
+    said = {key for key in answers.read if key.startswith(f"{column.name}.")}
     for key, choices in spelling.choices.items():
-        if f"{column.name}.{key}" not in answers.read:
+        # either says both: with a decimal point, 1.234 has no thousands
+        if said.isdisjoint({f"{column.name}.{key}", f"{column.name}.{_SAYS_TOO.get(key, key)}"}):
             yield Question(
                 f"--read {column.name}.{key}=",
                 f"{column.name} ({examples}) can be read in {len(choices)} ways. Which is it?",
                 choices,
-                # a day may not be guessed: nothing in the file contradicts a wrong one
-                choices[0] if key == "thousands" else None,
+                # nothing in the file contradicts a wrong day or thousands point
+                choices[0] if choices[0] == "," else None,
             )
     if meaning.format == "percent" and f"{column.name}.unsigned" not in answers.read and _is_open(column, spelling):
         yield Question(
@@ -127,13 +131,16 @@ def unmapped(meaning: str, column: ColumnProfile) -> tuple[str, ...]:
     return tuple(text for text, _ in column.values if meaning_of(meaning, text) is None)
 
 
-def _answered(column: ColumnProfile, answers: Answers) -> dict[str, Any]:
+def _answered(column: ColumnProfile, spelling: Spelling, answers: Answers) -> dict[str, Any]:
     """The keys of the column's reading that a person has said."""
     prefix = f"{column.name}."
     given = {key.removeprefix(prefix): value for key, value in answers.read.items() if key.startswith(prefix)}
     said: dict[str, Any] = {key: int(value) if value.isdecimal() else value for key, value in given.items()}
+    mark = "," if any("," in shape.text for shape in column.shapes) else "."
+    if "thousands" in spelling.choices and "decimal" in said and "thousands" not in said:
+        said["thousands"] = "none" if said["decimal"] == mark else mark
     if said.get("thousands") == "none":
-        said |= {"thousands": "", "decimal": "," if any("," in shape.text for shape in column.shapes) else "."}
+        said |= {"thousands": "", "decimal": mark}
     elif said.get("thousands") == ".":
         said["decimal"] = ","
     return said

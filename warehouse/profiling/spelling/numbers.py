@@ -117,6 +117,5 @@ def _may_be_either(
         and all(re.fullmatch("9{1,3}[.,]999", body) for _, body in bodies)
         # the example is the least text of its shape: 0.125 is no thousand
         and not any(shape.example.lstrip("+-($").startswith("0") for shape, _ in bodies)
-        and not any(re.fullmatch("9{4,}", match["body"]) for _, match in fitting)
         and n_by[best] == max(n_by[_Separators(",", None)], n_by[_Separators(",", ".")])
     )

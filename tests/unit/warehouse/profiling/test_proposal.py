@@ -56,6 +56,34 @@ def test_a_day_that_may_be_a_month_is_asked_and_the_answer_is_the_pattern() -> N
     assert proposal.applications["decided_at"].reading["pattern"] == "MM/DD/YYYY"
 
 
+@pytest.mark.parametrize(
+    ("answer", "keys"),
+    [
+        ({"amount.thousands": "."}, {"decimal": ",", "thousands": "."}),
+        ({"amount.decimal": ","}, {"decimal": ",", "thousands": "."}),
+        ({"amount.thousands": "none"}, {}),
+        ({"amount.decimal": "."}, {}),
+    ],
+)
+def test_a_point_before_three_digits_is_asked_and_either_key_answers(
+    answer: dict[str, str], keys: dict[str, str]
+) -> None:
+    """1.234 is a thousand euros in Berlin, and a bit more than one in London."""
+    file = _loans(amount=["1.234", "12.345", "950"])
+
+    _, questions = propose("mybank", [file], Answers())
+    reading = _proposed(file, answers=Answers(read=answer)).applications["requested_amount"].reading
+
+    assert [(each.flag, each.proposal) for each in questions] == [("--read amount.thousands=", None)]
+    assert {key: value for key, value in reading.items() if key in ("decimal", "thousands")} == keys
+
+
+def test_a_comma_before_three_digits_of_an_amount_is_proposed_as_thousands() -> None:
+    _, questions = propose("mybank", [_loans(amount=["1,234", "12,345", "950"])], Answers())
+
+    assert [(each.flag, each.proposal) for each in questions] == [("--read amount.thousands=", ",")]
+
+
 def test_a_rate_with_and_without_a_percent_sign_is_asked() -> None:
     file = _loans(rate=["12%", "0.12", "9%"])
 

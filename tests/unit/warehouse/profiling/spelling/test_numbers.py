@@ -40,7 +40,12 @@ def test_the_details_of_numbers(texts: list[str], keys: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("texts", "choices"),
-    [(["1,234", "12,500"], (",", "none")), (["1.234", "12.500"], ("none", "."))],
+    [
+        (["1,234", "12,500"], (",", "none")),
+        (["1.234", "12.500"], ("none", ".")),
+        (["1.234", "12.345", "950"], ("none", ".")),
+        (["1.234 €", "12.345 €", "1500 €"], ("none", ".")),
+    ],
 )
 def test_three_digits_after_each_separator_may_be_thousands_or_a_fraction(
     texts: list[str], choices: tuple[str, ...]
