@@ -23,6 +23,8 @@ _UNITS = {
     "years": ("year", "jahre", "anos", "annees", "anni", "yr"),
     "months": ("month", "monat", "mens", "mes", "mois", "mesi"),
 }
+#: From this share on, numbers of a rate below and above 1 are no exceptions. In percent, few rates are below 1 %.
+_NOTICEABLE = 0.02
 #: A key whose value follows from another key.
 _SAYS_TOO = {"thousands": "decimal"}
 _BOOLEANS = {"true", "false", "yes", "no", "y", "n", "t", "f", "on", "off", "1", "0"}
@@ -108,7 +110,8 @@ def questions_about(
     if meaning.format == "percent" and f"{column.name}.unsigned" not in answers.read and _is_open(column, spelling):
         yield Question(
             f"--read {column.name}.unsigned=",
-            f"{column.name} ({examples}) has numbers without a percent sign. Is 0.5 half a percent, or 50 %?",
+            f"{column.name} ({examples}) has numbers without a percent sign, {column.n_small:,} below 1 and "
+            f"{column.n_large:,} above. Is 0.5 half a percent, or 50 %?",
             ("percent", "fraction"),
         )
     if meaning.name == "outcome":
@@ -178,6 +181,8 @@ def _number(meaning: Meaning, column: ColumnProfile, keys: dict[str, Any]) -> di
 def _scale(column: ColumnProfile) -> str | None:
     """Whether numbers without a percent sign are fractions or percent, where their size says so."""
     if column.high is None or column.middle is None:
+        return None
+    if min(column.n_small, column.n_large) > _NOTICEABLE * (column.n_small + column.n_large):
         return None
     return "fraction" if column.high <= 1 else "percent" if column.middle >= 2 else None
 

@@ -108,8 +108,21 @@ def test_the_scale_of_a_rate_is_seen_in_its_size(rates: list[str | None], readin
     assert {key: value for key, value in found.items() if key in ("format", "sign")} == reading
 
 
-def test_rates_around_one_may_be_percent_or_fractions() -> None:
-    assert _flags(_loans(rate=["0.9", "1.1", "0.5"])) == ["--read rate.unsigned="]
+@pytest.mark.parametrize("rates", [["0.9", "1.1", "0.5"], ["0.109", "12.7", "14.2"], ["0.109", "0.12", "12.7"]])
+def test_rates_on_both_sides_of_one_may_be_percent_or_fractions(rates: list[str | None]) -> None:
+    (question,) = propose("mybank", [_loans(rate=rates)], Answers())[1]
+
+    assert (question.flag, question.proposal) == ("--read rate.unsigned=", None)
+
+
+def test_a_rare_rate_below_one_percent_does_not_hide_the_scale() -> None:
+    columns = {
+        name: [f"{at}" for at in range(100)] if name == "loan_id" else (texts[:2] * 50) for name, texts in LOANS.items()
+    }
+
+    file = profile_of("loans", **columns, rate=["0.9", *["12.5"] * 99])
+
+    assert _proposed(file).applications["annual_rate"].reading["sign"] == "none"
 
 
 def test_a_flag_whose_name_says_nothing_is_asked_for_each_value() -> None:
