@@ -12,7 +12,7 @@ import duckdb
 from warehouse.profiling.answers import Answers, Question
 from warehouse.profiling.meanings import VOCABULARIES, Meaning
 from warehouse.profiling.profile import ColumnProfile
-from warehouse.profiling.spelling import Spelling
+from warehouse.profiling.spelling import Spelling, marks_of
 from warehouse.profiling.vocabulary import OUTCOMES, meaning_of, outcome_of
 
 #: Limits that a format has by itself.
@@ -25,6 +25,10 @@ _UNITS = {
 }
 #: From this share on, numbers of a rate below and above 1 are no exceptions. In percent, few rates are below 1 %.
 _NOTICEABLE = 0.02
+_CURRENCIES = (
+    "{column} ({examples}) has amounts in several currencies, which no model can compare. Which one is kept? Rows in "
+    "another one are set aside. To keep all, convert them in the file."
+)
 #: A key whose value follows from another key.
 _SAYS_TOO = {"thousands": "decimal"}
 _BOOLEANS = {"true", "false", "yes", "no", "y", "n", "t", "f", "on", "off", "1", "0"}
@@ -102,7 +106,9 @@ def questions_about(
         if said.isdisjoint({f"{column.name}.{key}", f"{column.name}.{_SAYS_TOO.get(key, key)}"}):
             yield Question(
                 f"--read {column.name}.{key}=",
-                f"{column.name} ({examples}) can be read in {len(choices)} ways. Which is it?",
+                _CURRENCIES.format(column=column.name, examples=examples)
+                if key == "currency"
+                else f"{column.name} ({examples}) can be read in {len(choices)} ways. Which is it?",
                 choices,
                 # nothing in the file contradicts a wrong day or thousands point
                 choices[0] if choices[0] == "," else None,
@@ -146,6 +152,8 @@ def _answered(column: ColumnProfile, spelling: Spelling, answers: Answers) -> di
         said |= {"thousands": "", "decimal": mark}
     elif said.get("thousands") == ".":
         said["decimal"] = ","
+    if "currency" in said and "currency" in spelling.keys:
+        said["currency"] = marks_of(str(said["currency"]), spelling.keys["currency"])
     return said
 
 

@@ -84,6 +84,17 @@ def test_a_comma_before_three_digits_of_an_amount_is_proposed_as_thousands() -> 
     assert [(each.flag, each.proposal) for each in questions] == [("--read amount.thousands=", ",")]
 
 
+def test_of_two_currencies_one_is_chosen_with_all_its_marks() -> None:
+    """Euros and dollars as one number would be an amount of nothing."""
+    file = _loans(amount=["€5000.50", "EUR 6000", "$7000"])
+
+    (question,) = propose("mybank", [file], Answers())[1]
+    reading = _proposed(file, answers=Answers(read={"amount.currency": "EUR"})).applications["requested_amount"].reading
+
+    assert (question.flag, question.choices, question.proposal) == ("--read amount.currency=", ("$", "EUR"), None)
+    assert reading["currency"] == ["EUR", "€"]
+
+
 def test_a_rate_with_and_without_a_percent_sign_is_asked() -> None:
     file = _loans(rate=["12%", "0.12", "9%"])
 
