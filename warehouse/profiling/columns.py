@@ -10,9 +10,9 @@ from typing import Any
 import duckdb
 
 from warehouse.profiling.answers import Answers, Question
-from warehouse.profiling.meanings import VOCABULARIES, Meaning
+from warehouse.profiling.meanings import DATED, VOCABULARIES, Meaning
 from warehouse.profiling.profile import ColumnProfile
-from warehouse.profiling.spelling import Spelling, marks_of
+from warehouse.profiling.spelling import Spelling, marks_of, pivot_of, require_key
 from warehouse.profiling.vocabulary import OUTCOMES, meaning_of, outcome_of
 
 #: Limits that a format has by itself.
@@ -65,7 +65,7 @@ def field_of(meaning: Meaning, column: ColumnProfile, spelling: Spelling, answer
     """The typed column of a meaning; open questions are in :func:`questions_about`."""
     unit = _unit(meaning, column, spelling)
     name = _name(meaning, column, spelling, unit)
-    keys = {**spelling.keys, **_answered(column, spelling, answers)}
+    keys = _keys(spelling, _answered(column, spelling, answers))
     reading: dict[str, Any] = {"name": name}
     if name != column.name:
         reading["from"] = column.name
@@ -80,6 +80,29 @@ def field_of(meaning: Meaning, column: ColumnProfile, spelling: Spelling, answer
     if limit is not None:
         reading["max"] = limit
     return Field(meaning.name, column.name, reading, _sql(meaning, name, unit, spelling), spelling, limit)
+
+
+def require_keys(meaning: Meaning, column: ColumnProfile, spelling: Spelling, answers: Answers) -> None:
+    """Raises SettingError for an answered key that the column's format does not have, or for its wrong value."""
+    form = spelling.kind if spelling.kind in DATED else meaning.format
+    if meaning.name in (*VOCABULARIES, "outcome"):
+        form = "text"
+    for left, value in answers.read.items():
+        name, _, key = left.rpartition(".")
+        if name == column.name:
+            require_key(name, key, value, form)
+
+
+def _keys(spelling: Spelling, said: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys that the texts show, changed by those that a person has said."""
+    keys = {**spelling.keys, **said}
+    if "epoch" in said:
+        return {key: value for key, value in keys.items() if key not in ("pattern", "pivot")}
+    if "pattern" in said:
+        rest = {key: value for key, value in keys.items() if key not in ("epoch", "pivot")}
+        pivot = pivot_of([said["pattern"]])
+        return {**rest, **({"pivot": said["pivot"]} if pivot and "pivot" in said else pivot)}
+    return keys
 
 
 def _is_complete(column: ColumnProfile) -> bool:
@@ -113,7 +136,11 @@ def questions_about(
                 # nothing in the file contradicts a wrong day or thousands point
                 choices[0] if choices[0] == "," else None,
             )
-    if meaning.format == "percent" and f"{column.name}.unsigned" not in answers.read and _is_open(column, spelling):
+    if (
+        meaning.format == "percent"
+        and f"{column.name}.unsigned" not in answers.read
+        and _is_open(column, answers.read.get(f"{column.name}.sign", spelling.keys.get("sign")))
+    ):
         yield Question(
             f"--read {column.name}.unsigned=",
             f"{column.name} ({examples}) has numbers without a percent sign, {column.n_small:,} below 1 and "
@@ -180,6 +207,8 @@ def _number(meaning: Meaning, column: ColumnProfile, keys: dict[str, Any]) -> di
         return {"format": "percent", "sign": sign, "unsigned": unsigned, **keys}
     if sign == "required":
         return {"format": "percent", **keys}
+    if sign == "none":
+        return {"format": "percent", "sign": sign, **keys}
     if meaning.format != "percent":
         return {"format": meaning.format, **keys}
     is_fraction = (unsigned or _scale(column)) == "fraction"
@@ -195,8 +224,7 @@ def _scale(column: ColumnProfile) -> str | None:
     return "fraction" if column.high <= 1 else "percent" if column.middle >= 2 else None
 
 
-def _is_open(column: ColumnProfile, spelling: Spelling) -> bool:
-    sign = spelling.keys.get("sign")
+def _is_open(column: ColumnProfile, sign: str | None) -> bool:
     return sign == "optional" or (sign is None and _scale(column) is None)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from warehouse.errors import SettingError
 from warehouse.profiling.answers import NONE, Answers, Question
-from warehouse.profiling.columns import Field, field_of, names, questions_about, unmapped
+from warehouse.profiling.columns import Field, field_of, names, questions_about, require_keys, unmapped
 from warehouse.profiling.meanings import CONTRACTS, DATED, VOCABULARIES, Contract, assigned, looks_dated, meanings
 from warehouse.profiling.open_questions import missing_decision, missing_outcome
 from warehouse.profiling.personal import personal
@@ -236,6 +236,7 @@ def _proposal(
         meaning = meaning_of.get(column.name)
         if meaning is None:
             continue
+        require_keys(meanings()[meaning], column, spelling, answers)
         if meaning in VOCABULARIES and not column.values:
             notes.append(f"{entity}.{column.name} has too many different values to be a {meaning}: it is left out")
             continue

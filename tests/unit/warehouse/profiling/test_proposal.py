@@ -95,6 +95,31 @@ def test_of_two_currencies_one_is_chosen_with_all_its_marks() -> None:
     assert reading["currency"] == ["EUR", "€"]
 
 
+@pytest.mark.parametrize(
+    ("texts", "pattern", "keys"),
+    [
+        (["03/04/20", "05/06/20", "07/08/20"], "MM/DD/YY", {"pattern", "pivot"}),
+        (["03/04/20", "05/06/20", "07/08/20"], "DD/MM/YYYY", {"pattern"}),
+    ],
+)
+def test_a_short_year_has_a_pivot_whoever_names_the_pattern(
+    texts: list[str | None], pattern: str, keys: set[str]
+) -> None:
+    """dbt refuses YY without a pivot, and a pivot without YY."""
+    answers = Answers(read={"issue_date.pattern": pattern})
+
+    reading = _proposed(_loans(issue_date=texts), answers=answers).applications["decided_at"].reading
+
+    assert reading.keys() & {"pattern", "pivot"} == keys
+
+
+def test_an_optional_sign_needs_the_meaning_of_numbers_without_it() -> None:
+    """dbt refuses the one without the other."""
+    file = _loans(rate=["12.5", "9", "20"])
+
+    assert _flags(file, answers=Answers(read={"rate.sign": "optional"})) == ["--read rate.unsigned="]
+
+
 def test_a_rate_with_and_without_a_percent_sign_is_asked() -> None:
     file = _loans(rate=["12%", "0.12", "9%"])
 
@@ -261,6 +286,9 @@ def test_unfit_values_repeated_ids_and_unknown_words_are_notes() -> None:
         (Answers(column={"decision": "issue_date"}), "--column must name one of application_id"),
         (Answers(column={"decided_at": "nonesuch"}), "--column decided_at= must be a column of the files, or none"),
         (Answers(read={"nonesuch.pattern": "x"}), "--read must be COLUMN.KEY=VALUE"),
+        (Answers(read={"issue_date.patern": "x"}), "found patern, did you mean pattern?"),
+        (Answers(read={"amount.decimal": "x"}), "--read amount.decimal= must be one of . ,: found 'x'"),
+        (Answers(read={"status.decimal": ","}), "must be a key of the format text"),
         (Answers(outcome={"paid": "good"}), "--outcome paid= must be one of default, repaid, running: found 'good'"),
         (Answers(file={"loans": "loans"}), "--file must be ENTITY=CONTRACT"),
     ],
