@@ -9,11 +9,12 @@ from typing import Any
 
 import duckdb
 
+from warehouse.errors import SettingError
 from warehouse.profiling.answers import Answers, Question
 from warehouse.profiling.meanings import DATED, VOCABULARIES, Meaning
 from warehouse.profiling.profile import ColumnProfile
 from warehouse.profiling.spelling import Spelling, marks_of, pivot_of, require_key
-from warehouse.profiling.vocabulary import OUTCOMES, meaning_of, outcome_of
+from warehouse.profiling.vocabulary import OUTCOMES, meaning_of, outcome_of, written_outcome
 
 #: Limits that a format has by itself.
 _OWN_LIMITS = {"amount": (0, 1_000_000_000), "count": (0, 10_000)}
@@ -152,14 +153,32 @@ def questions_about(
             if text not in answers.outcome and outcome_of(column.name, text) is None:
                 yield Question(
                     f"--outcome {text}=",
-                    f"{column.name} has the value {text!r} ({n:,} times). What does it mean for the loan?",
+                    f"{column.name} has the value {text!r} ({n:,} times). What does it mean for the loan? "
+                    "running and unknown: the row has no outcome yet, or none that fits, and is not a label.",
                     OUTCOMES,
                 )
 
 
 def outcomes_of(column: ColumnProfile, answers: Answers) -> dict[str, str]:
     """Text → default, repaid or running."""
-    return {text: answers.outcome.get(text) or outcome_of(column.name, text) or "running" for text, _ in column.values}
+    return {
+        text: written_outcome(answers.outcome.get(text) or outcome_of(column.name, text) or "unknown")
+        for text, _ in column.values
+    }
+
+
+def require_values(column: ColumnProfile, answers: Answers) -> None:
+    """Raises SettingError for an answer about a value that the outcome column does not have."""
+    values = [text for text, _ in column.values]
+    if not values and column.n_given:
+        raise SettingError(
+            f"the column of the outcome must have a few values: found {column.n_distinct:,} different ones in "
+            f"{column.name}; name another with --column outcome="
+        )
+    if strange := [text for text in answers.outcome if text not in values]:
+        raise SettingError(
+            f"--outcome must name a value of {column.name}, one of {', '.join(values)}: found {', '.join(strange)}"
+        )
 
 
 def unmapped(meaning: str, column: ColumnProfile) -> tuple[str, ...]:

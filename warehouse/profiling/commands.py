@@ -55,7 +55,7 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, texts: Sequence[str]) -
     multiple=True,
     callback=_pairs,
     metavar="TEXT=OUTCOME",
-    help="Whether a text means default, repaid or running; repeatable.",
+    help="Whether a text means default, repaid, running or unknown (no outcome); repeatable.",
 )
 @click.option(
     "--file",

@@ -9,7 +9,8 @@ from typing import Literal, get_args
 import yaml
 
 Outcome = Literal["default", "repaid", "running"]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+#: The answers for a value of an outcome column. ``unknown``: the row has no outcome, as that of a running loan.
+OUTCOMES: tuple[str, ...] = (*get_args(Outcome), "unknown")
 #: Words of a column's name that say what 1 and yes mean in it.
 _BAD_NAMES = frozenset(
     ("default", "defaulted", "bad", "npl", "ausfall", "incumplimiento", "defaut", "impaye", "inadimplente", "mora")
@@ -18,6 +19,11 @@ _GOOD_NAMES = frozenset(["good", "repaid", "paid", "performing"])
 #: Columns each of whose values has an opposite: a negation would exchange them.
 _OPPOSED = ("outcome", "income_verified")
 _YES, _NO = frozenset({"1", "1.0", "yes", "y", "true", "t"}), frozenset({"0", "0.0", "no", "n", "false", "f"})
+
+
+def written_outcome(answer: str) -> str:
+    """The outcome that staging has for an answer: a running loan, and one whose end is unknown, have no label."""
+    return "running" if answer == "unknown" else answer
 
 
 @cache

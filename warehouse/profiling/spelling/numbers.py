@@ -83,7 +83,7 @@ def number_spelling(shapes: Sequence[Shape]) -> NumberSpelling | None:
     if n_by[best] == 0:
         return None
     fitting = [(shape, match) for shape, match in found if best.fit(match["body"])]
-    keys, choices = dict(_keys(fitting, suffix)), {}
+    keys, choices = dict(_keys(fitting, suffix)), dict[str, tuple[str, ...]]()
     if _may_be_either(fitting, n_by, best):
         choices["thousands"] = (",", "none") if best.thousands == "," else ("none", ".")
     currencies = list(dict.fromkeys(marks_of(mark, keys["currency"])[0] for mark in keys.get("currency", ())))

@@ -45,7 +45,7 @@ def test_without_a_terminal_every_missing_answer_is_named_with_its_flag(project:
 
     assert message.startswith("3 answers are needed:")
     assert "Give --read issue_date.pattern=DD/MM/YYYY|MM/DD/YYYY" in message
-    assert "Give --outcome 0=default|repaid|running" in message
+    assert "Give --outcome 0=default|repaid|running|unknown" in message
     assert not (project / "macros").exists()
 
 

@@ -258,6 +258,61 @@ def test_several_files_each_fill_the_contract_whose_columns_they_have() -> None:
     ]
 
 
+def test_a_value_that_fits_no_outcome_may_be_unknown_and_is_no_label() -> None:
+    file = _loans(status=["paid", "charged off", "sold"])
+
+    (question,) = propose("mybank", [file], Answers())[1]
+    reading = _proposed(file, answers=Answers(outcome={"sold": "unknown"})).applications["outcome"].reading
+
+    assert question.choices == ("default", "repaid", "running", "unknown")
+    assert "unknown: the row has no outcome" in question.text
+    assert reading["values"] == {"charged off": "default", "paid": "repaid", "sold": "running"}
+
+
+def test_a_column_of_many_values_is_no_outcome_even_by_flag() -> None:
+    columns = {name: texts[:2] * 40 for name, texts in LOANS.items()}
+    file = profile_of("loans", **columns, note=[f"text {at}" for at in range(80)])
+
+    with pytest.raises(SettingError, match="must have a few values: found 80 different ones in note"):
+        propose("mybank", [file], Answers(column={"outcome": "note"}))
+
+
+def test_ids_that_repeat_throughout_are_not_the_key_and_noted() -> None:
+    columns = {name: [*texts, *texts] for name, texts in LOANS.items()}
+
+    proposal = _proposed(profile_of("loans", **columns))
+
+    assert proposal.applications.key == ("_file", "_line")
+    assert proposal.notes == (
+        "loans.loan_id: 6 values, of which 3 differ: it is not the key, each row is known by its file and line. "
+        "--column application_id=loan_id makes it the key",
+    )
+
+
+@pytest.mark.parametrize(
+    ("newest", "n_notes"), [("2020-12-31", 0), ("2021-01-31", 0), ("2022-01-31", 1), ("2099-12-31", 1)]
+)
+def test_a_lone_date_far_after_the_others_is_noted(newest: str, n_notes: int) -> None:
+    """It would make every loan look mature."""
+    columns = {name: [*texts, *texts, *texts, texts[0]] for name, texts in LOANS.items() if name != "loan_id"}
+    columns["issue_date"] = [*["2020-01-31"] * 9, newest]
+
+    notes = _proposed(profile_of("loans", **columns)).notes
+
+    assert len(notes) == n_notes
+    assert all(
+        note.startswith(f"loans.issue_date: one value is of {newest[:4]}, the next newest of 2020.") for note in notes
+    )
+
+
+def test_a_reading_of_a_column_without_a_meaning_is_noted() -> None:
+    answers = Answers(read={"colour.pattern": "DD/MM/YYYY"})
+
+    notes = _proposed(_loans(colour=["red", "blue", "red"]), answers=answers).notes
+
+    assert notes == ("loans.colour is not used: --read colour. has no effect",)
+
+
 def test_unfit_values_repeated_ids_and_unknown_words_are_notes() -> None:
     columns = dict(LOANS)
     columns["loan_id"] = [*(str(number) for number in range(9)), "8"]
@@ -289,7 +344,12 @@ def test_unfit_values_repeated_ids_and_unknown_words_are_notes() -> None:
         (Answers(read={"issue_date.patern": "x"}), "found patern, did you mean pattern?"),
         (Answers(read={"amount.decimal": "x"}), "--read amount.decimal= must be one of . ,: found 'x'"),
         (Answers(read={"status.decimal": ","}), "must be a key of the format text"),
-        (Answers(outcome={"paid": "good"}), "--outcome paid= must be one of default, repaid, running: found 'good'"),
+        (Answers(outcome={"paid": "good"}), "must be one of default, repaid, running, unknown: found 'good'"),
+        (
+            Answers(outcome={"nosuch": "default"}),
+            "--outcome must name a value of status, one of charged off, current, paid: found nosuch",
+        ),
+        (Answers(column={"outcome": "nonesuch"}), "--column outcome= must be a column of the files"),
         (Answers(file={"loans": "loans"}), "--file must be ENTITY=CONTRACT"),
     ],
 )
