@@ -145,7 +145,7 @@ def questions_about(
         yield Question(
             f"--read {column.name}.unsigned=",
             f"{column.name} ({examples}) has numbers without a percent sign, {column.n_small:,} below 1 and "
-            f"{column.n_large:,} above. Is 0.5 half a percent, or 50 %?",
+            f"{column.n_large:,} above. Is 0.5 half a percent, or 50 %? If the column mixes both, correct the file.",
             ("percent", "fraction"),
         )
     if meaning.name == "outcome":
