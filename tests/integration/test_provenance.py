@@ -434,7 +434,7 @@ def _leave_traces(settings: Settings, directory: Path, borrower: str, applicatio
     states = BatchStates(settings)
     # forgotten after the retention, while its scores stay in the lake
     with sqlite3.connect(settings.batch_states) as batches:
-        batches.execute("update batches set ended_at = '2020-01-01' where batch_id = 'b-2'")
+        batches.execute("update batches set ended_at = '2020-01-01T00:00:00' where batch_id = 'b-2'")
     assert states.remove_ended_before(datetime(2021, 1, 1)) == 1
     settings.logs.mkdir(exist_ok=True)
     (settings.logs / "run.log").write_text(f"looked at {borrower}, then at another\n")

@@ -246,7 +246,7 @@ def _wait_for_version(server: Server, version: int) -> None:
     while time.monotonic() < deadline:
         answer = server.request("GET", "/readyz")
         assert isinstance(answer, dict)
-        if answer["model"]["version"] == version:
+        if answer["lenders"]["simulated"]["model"]["version"] == version:
             return
         time.sleep(0.05)
     raise AssertionError(f"version {version} was not served within 30 s")

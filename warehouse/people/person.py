@@ -157,7 +157,8 @@ def rows_held(settings: Settings, con: duckdb.DuckDBPyConnection, person: Person
 
 def _raw_tables(settings: Settings, columns: Mapping[tuple[str, str], set[str]], person: Person) -> list[RawTable]:
     """The existing raw tables of the person's lenders."""
-    manifest = read_manifest(settings)
+    # a home without a manifest takes ten seconds to parse the project
+    manifest = read_manifest(settings) if person.sources else {}
     declared = [table for source in sorted(person.sources) for table in raw_tables(manifest, source)]
     return [table for table in declared if _place(table) in columns]
 

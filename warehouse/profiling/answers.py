@@ -15,7 +15,8 @@ class Answers:
     """Flags of ``loanlake lender new`` by their left side, each ``LEFT=RIGHT``.
 
     ``column``: meaning → column (``amount``, ``loans.amount``) or ``none``. ``read``: ``column.key`` → value of that
-    key of its reading. ``outcome``: text in the file → default, repaid or running. ``file``: entity → contract.
+    key of its reading. ``outcome``: text in the file → default, repaid, running or unknown. ``file``: entity →
+    contract.
     """
 
     column: Mapping[str, str] = field(default_factory=dict)

@@ -9,11 +9,12 @@ from typing import Any
 
 import duckdb
 
+from warehouse.errors import SettingError
 from warehouse.profiling.answers import Answers, Question
-from warehouse.profiling.meanings import VOCABULARIES, Meaning
+from warehouse.profiling.meanings import DATED, VOCABULARIES, Meaning
 from warehouse.profiling.profile import ColumnProfile
-from warehouse.profiling.spelling import Spelling
-from warehouse.profiling.vocabulary import OUTCOMES, meaning_of, outcome_of
+from warehouse.profiling.spelling import Spelling, marks_of, pivot_of, require_key
+from warehouse.profiling.vocabulary import OUTCOMES, meaning_of, outcome_of, written_outcome
 
 #: Limits that a format has by itself.
 _OWN_LIMITS = {"amount": (0, 1_000_000_000), "count": (0, 10_000)}
@@ -23,6 +24,14 @@ _UNITS = {
     "years": ("year", "jahre", "anos", "annees", "anni", "yr"),
     "months": ("month", "monat", "mens", "mes", "mois", "mesi"),
 }
+#: From this share on, numbers of a rate below and above 1 are no exceptions. In percent, few rates are below 1 %.
+_NOTICEABLE = 0.02
+_CURRENCIES = (
+    "{column} ({examples}) has amounts in several currencies, which no model can compare. Which one is kept? Rows in "
+    "another one are set aside. To keep all, convert them in the file."
+)
+#: A key whose value follows from another key.
+_SAYS_TOO = {"thousands": "decimal"}
 _BOOLEANS = {"true", "false", "yes", "no", "y", "n", "t", "f", "on", "off", "1", "0"}
 #: Formats of ids, dates and outcomes keep the file's name: they are renamed where they enter a contract.
 _KEEP_THEIR_NAME = ("application_id", "borrower_id", "outcome", "outcome_at")
@@ -57,7 +66,7 @@ def field_of(meaning: Meaning, column: ColumnProfile, spelling: Spelling, answer
     """The typed column of a meaning; open questions are in :func:`questions_about`."""
     unit = _unit(meaning, column, spelling)
     name = _name(meaning, column, spelling, unit)
-    keys = {**spelling.keys, **_answered(column, answers)}
+    keys = _keys(spelling, _answered(column, spelling, answers))
     reading: dict[str, Any] = {"name": name}
     if name != column.name:
         reading["from"] = column.name
@@ -72,6 +81,29 @@ def field_of(meaning: Meaning, column: ColumnProfile, spelling: Spelling, answer
     if limit is not None:
         reading["max"] = limit
     return Field(meaning.name, column.name, reading, _sql(meaning, name, unit, spelling), spelling, limit)
+
+
+def require_keys(meaning: Meaning, column: ColumnProfile, spelling: Spelling, answers: Answers) -> None:
+    """Raises SettingError for an answered key that the column's format does not have, or for its wrong value."""
+    form = spelling.kind if spelling.kind in DATED else meaning.format
+    if meaning.name in (*VOCABULARIES, "outcome"):
+        form = "text"
+    for left, value in answers.read.items():
+        name, _, key = left.rpartition(".")
+        if name == column.name:
+            require_key(name, key, value, form)
+
+
+def _keys(spelling: Spelling, said: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys that the texts show, changed by those that a person has said."""
+    keys = {**spelling.keys, **said}
+    if "epoch" in said:
+        return {key: value for key, value in keys.items() if key not in ("pattern", "pivot")}
+    if "pattern" in said:
+        rest = {key: value for key, value in keys.items() if key not in ("epoch", "pivot")}
+        pivot = pivot_of([said["pattern"]])
+        return {**rest, **({"pivot": said["pivot"]} if pivot and "pivot" in said else pivot)}
+    return keys
 
 
 def _is_complete(column: ColumnProfile) -> bool:
@@ -92,19 +124,28 @@ def questions_about(
 ) -> Iterator[Question]:
     """What a column's texts leave open: two readings of a date or number, percent without its sign, an outcome."""
     examples = ", ".join(shape.example for shape in column.shapes[:3])
+    said = {key for key in answers.read if key.startswith(f"{column.name}.")}
     for key, choices in spelling.choices.items():
-        if f"{column.name}.{key}" not in answers.read:
+        # either says both: with a decimal point, 1.234 has no thousands
+        if said.isdisjoint({f"{column.name}.{key}", f"{column.name}.{_SAYS_TOO.get(key, key)}"}):
             yield Question(
                 f"--read {column.name}.{key}=",
-                f"{column.name} ({examples}) can be read in {len(choices)} ways. Which is it?",
+                _CURRENCIES.format(column=column.name, examples=examples)
+                if key == "currency"
+                else f"{column.name} ({examples}) can be read in {len(choices)} ways. Which is it?",
                 choices,
-                # a day may not be guessed: nothing in the file contradicts a wrong one
-                choices[0] if key == "thousands" else None,
+                # nothing in the file contradicts a wrong day or thousands point
+                choices[0] if choices[0] == "," else None,
             )
-    if meaning.format == "percent" and f"{column.name}.unsigned" not in answers.read and _is_open(column, spelling):
+    if (
+        meaning.format == "percent"
+        and f"{column.name}.unsigned" not in answers.read
+        and _is_open(column, answers.read.get(f"{column.name}.sign", spelling.keys.get("sign")))
+    ):
         yield Question(
             f"--read {column.name}.unsigned=",
-            f"{column.name} ({examples}) has numbers without a percent sign. Is 0.5 half a percent, or 50 %?",
+            f"{column.name} ({examples}) has numbers without a percent sign, {column.n_small:,} below 1 and "
+            f"{column.n_large:,} above. Is 0.5 half a percent, or 50 %? If the column mixes both, correct the file.",
             ("percent", "fraction"),
         )
     if meaning.name == "outcome":
@@ -112,14 +153,32 @@ def questions_about(
             if text not in answers.outcome and outcome_of(column.name, text) is None:
                 yield Question(
                     f"--outcome {text}=",
-                    f"{column.name} has the value {text!r} ({n:,} times). What does it mean for the loan?",
+                    f"{column.name} has the value {text!r} ({n:,} times). What does it mean for the loan? "
+                    "running and unknown: the row has no outcome yet, or none that fits, and is not a label.",
                     OUTCOMES,
                 )
 
 
 def outcomes_of(column: ColumnProfile, answers: Answers) -> dict[str, str]:
     """Text → default, repaid or running."""
-    return {text: answers.outcome.get(text) or outcome_of(column.name, text) or "running" for text, _ in column.values}
+    return {
+        text: written_outcome(answers.outcome.get(text) or outcome_of(column.name, text) or "unknown")
+        for text, _ in column.values
+    }
+
+
+def require_values(column: ColumnProfile, answers: Answers) -> None:
+    """Raises SettingError for an answer about a value that the outcome column does not have."""
+    values = [text for text, _ in column.values]
+    if not values and column.n_given:
+        raise SettingError(
+            f"the column of the outcome must have a few values: found {column.n_distinct:,} different ones in "
+            f"{column.name}; name another with --column outcome="
+        )
+    if strange := [text for text in answers.outcome if text not in values]:
+        raise SettingError(
+            f"--outcome must name a value of {column.name}, one of {', '.join(values)}: found {', '.join(strange)}"
+        )
 
 
 def unmapped(meaning: str, column: ColumnProfile) -> tuple[str, ...]:
@@ -127,15 +186,20 @@ def unmapped(meaning: str, column: ColumnProfile) -> tuple[str, ...]:
     return tuple(text for text, _ in column.values if meaning_of(meaning, text) is None)
 
 
-def _answered(column: ColumnProfile, answers: Answers) -> dict[str, Any]:
+def _answered(column: ColumnProfile, spelling: Spelling, answers: Answers) -> dict[str, Any]:
     """The keys of the column's reading that a person has said."""
     prefix = f"{column.name}."
     given = {key.removeprefix(prefix): value for key, value in answers.read.items() if key.startswith(prefix)}
     said: dict[str, Any] = {key: int(value) if value.isdecimal() else value for key, value in given.items()}
+    mark = "," if any("," in shape.text for shape in column.shapes) else "."
+    if "thousands" in spelling.choices and "decimal" in said and "thousands" not in said:
+        said["thousands"] = "none" if said["decimal"] == mark else mark
     if said.get("thousands") == "none":
-        said |= {"thousands": "", "decimal": "," if any("," in shape.text for shape in column.shapes) else "."}
+        said |= {"thousands": "", "decimal": mark}
     elif said.get("thousands") == ".":
         said["decimal"] = ","
+    if "currency" in said and "currency" in spelling.keys:
+        said["currency"] = marks_of(str(said["currency"]), spelling.keys["currency"])
     return said
 
 
@@ -162,6 +226,8 @@ def _number(meaning: Meaning, column: ColumnProfile, keys: dict[str, Any]) -> di
         return {"format": "percent", "sign": sign, "unsigned": unsigned, **keys}
     if sign == "required":
         return {"format": "percent", **keys}
+    if sign == "none":
+        return {"format": "percent", "sign": sign, **keys}
     if meaning.format != "percent":
         return {"format": meaning.format, **keys}
     is_fraction = (unsigned or _scale(column)) == "fraction"
@@ -172,11 +238,12 @@ def _scale(column: ColumnProfile) -> str | None:
     """Whether numbers without a percent sign are fractions or percent, where their size says so."""
     if column.high is None or column.middle is None:
         return None
+    if min(column.n_small, column.n_large) > _NOTICEABLE * (column.n_small + column.n_large):
+        return None
     return "fraction" if column.high <= 1 else "percent" if column.middle >= 2 else None
 
 
-def _is_open(column: ColumnProfile, spelling: Spelling) -> bool:
-    sign = spelling.keys.get("sign")
+def _is_open(column: ColumnProfile, sign: str | None) -> bool:
     return sign == "optional" or (sign is None and _scale(column) is None)
 
 

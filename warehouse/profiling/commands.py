@@ -55,7 +55,7 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, texts: Sequence[str]) -
     multiple=True,
     callback=_pairs,
     metavar="TEXT=OUTCOME",
-    help="Whether a text means default, repaid or running; repeatable.",
+    help="Whether a text means default, repaid, running or unknown (no outcome); repeatable.",
 )
 @click.option(
     "--file",
@@ -114,7 +114,7 @@ def new(
         loanlake lender new motors loans=2024.xlsx --read issued.pattern=DD/MM/YYYY --outcome "P/L=default"
     """
     from warehouse.profiling.answers import Answers
-    from warehouse.profiling.writing import write, written
+    from warehouse.profiling.writing import require_no_leftovers, require_own_names, write, written
 
     if not IS_CLONE:
         raise SettingError(
@@ -122,7 +122,7 @@ def new(
             f"in {DBT_PROJECT_DIR}"
         )
     _require_name(name)
-    profiles, read_as = _profiles(files, layouts)
+    profiles, read_as = _profiles(name, files, layouts)
     answers = Answers(columns, readings, outcomes, contracts, term_months)
     proposal = _answered(name, profiles, answers, accept=yes)
     texts = written(proposal, title=title or name, lag_months=lag_months, files=read_as)
@@ -132,6 +132,8 @@ def new(
             f"files of {name} must not exist yet: found {', '.join(str(DBT_PROJECT_DIR / path) for path in existing)}; "
             "--force overwrites them"
         )
+    require_own_names(DBT_PROJECT_DIR, texts)
+    require_no_leftovers(DBT_PROJECT_DIR, name, texts)
     _show(proposal, profiles)
     if _is_terminal() and not yes:
         click.confirm(f"Write {len(texts)} files into {DBT_PROJECT_DIR}?", default=True, abort=True)
@@ -168,14 +170,17 @@ def _entity(text: str) -> tuple[str, Path]:
 
 
 def _profiles(
-    files: Iterable[str], layouts: Mapping[str, str]
+    name: str, files: Iterable[str], layouts: Mapping[str, str]
 ) -> "tuple[list[FileProfile], dict[str, dict[str, str | int]]]":
     """The profile of each kind of file, and how its first file was read where that is unusual."""
     from warehouse.profiling.profile import profile_table
     from warehouse.profiling.tables import declared_layout, load, scratch, unusual
+    from warehouse.sources.target import target_of
 
     settings, read_as = Settings.from_environment(), dict[str, dict[str, str | int]]()
     named = [_entity(text) for text in files]
+    for entity, _ in named:
+        target_of(name, entity)  # ingest refuses a table of Loanlake's own: refused here before anything is written
     declared = {entity: declared_layout(entity, layouts) for entity, _ in named}
     if strange := [each for each in layouts if each.partition(".")[0] not in declared]:
         raise SettingError(f"--layout must be of one of the files, {', '.join(declared)}: found {', '.join(strange)}")
@@ -187,7 +192,10 @@ def _profiles(
                 hint = f". A key is declared as --layout {entity}.KEY=VALUE" if "declare" in str(error) else ""
                 raise SourceFileError(f"{error}{hint}") from None
             read_as.setdefault(entity, unusual(layout))
-        return [profile_table(con, entity, entity) for entity in read_as], read_as
+        profiles = [profile_table(con, entity, entity) for entity in read_as]
+    if empty := [profile.entity for profile in profiles if profile.n_rows == 0]:
+        raise SourceFileError(f"a file must have at least one row: {', '.join(empty)} has a header and no rows")
+    return profiles, read_as
 
 
 def _answered(name: str, profiles: "Sequence[FileProfile]", answers: "Answers", *, accept: bool) -> "LenderProposal":

@@ -11,6 +11,8 @@ from warehouse.values.formats import BLANKS, NULL_WORDS
 MOST_SHAPES = 500
 #: Most different values that are kept; a column of codes or states has fewer.
 MOST_VALUES = 60
+#: Of fewer dates, years between them say nothing.
+_ENOUGH_DATES = 10
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ class ColumnProfile:
     value with its count, the most frequent first; empty if there are more than ``MOST_VALUES``. ``null_words``: texts
     such as ``NA``, which only numbers and dates take for no value by themselves. ``low``, ``middle``,
     ``high``: of the texts that are a number once signs are removed and a comma is read as a point. ``first_part``,
-    ``second_part``: the greatest first and second number of texts such as 03/04/2024.
+    ``second_part``: the greatest first and second number of texts such as 03/04/2024. ``n_small``, ``n_large``: of the
+    numbers without a percent sign, those between 0 and 1 and those above 1, by their size. ``years``: the two newest
+    years that texts have, each with its count.
     """
 
     name: str
@@ -45,6 +49,17 @@ class ColumnProfile:
     high: float | None = None
     first_part: int = 0
     second_part: int = 0
+    n_small: int = 0
+    n_large: int = 0
+    years: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def lone_year(self) -> tuple[int, int] | None:
+        """The newest year and the next newest, if one text alone has the newest and a year without any lies between."""
+        if len(self.years) < 2 or self.n_given < _ENOUGH_DATES:
+            return None
+        (newest, n), (before, _) = self.years
+        return (newest, before) if n == 1 and newest - before >= 2 else None
 
     @property
     def is_unique(self) -> bool:
@@ -79,12 +94,19 @@ def _profile_column(con: duckdb.DuckDBPyConnection, table: str, name: str) -> Co
         f"select (select count(*) from {identifier(table)}), count(*), count(distinct text), "
         f"min({number}), median({number}), max({number}), "
         f"coalesce(max(try_cast(regexp_extract(text, '{parts}', 1) as integer)), 0), "
-        f"coalesce(max(try_cast(regexp_extract(text, '{parts}', 2) as integer)), 0) from {given}"
+        f"coalesce(max(try_cast(regexp_extract(text, '{parts}', 2) as integer)), 0), "
+        f"count(*) filter (not contains(text, '%') and abs({number}) > 0 and abs({number}) < 1), "
+        f"count(*) filter (not contains(text, '%') and abs({number}) > 1) from {given}"
     ).fetchall()
-    n_rows, n_given, n_distinct, low, middle, high, first_part, second_part = counts
+    n_rows, n_given, n_distinct, low, middle, high, first_part, second_part, n_small, n_large = counts
     shapes = con.execute(
         f"select regexp_replace(text, '[0-9]', '9', 'g') as shape, count(*) as n, min(text) from {given} "
         f"group by shape order by n desc, shape limit {MOST_SHAPES}"
+    ).fetchall()
+    year = "try_cast(regexp_extract(text, '(?:^|[^0-9])([12][0-9]{3})(?:[^0-9]|$)', 1) as integer)"
+    years = con.execute(
+        f"select {year} as year, count(*) from {given} where {year} is not null "
+        "group by year order by year desc limit 2"
     ).fetchall()
     null_words = con.execute(
         f"select distinct text from {texts} where text <> '' and lower(text) in ({words}) order by text"
@@ -107,4 +129,7 @@ def _profile_column(con: duckdb.DuckDBPyConnection, table: str, name: str) -> Co
         high=high,
         first_part=first_part,
         second_part=second_part,
+        n_small=n_small,
+        n_large=n_large,
+        years=tuple(years),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from warehouse.errors import SettingError
 from warehouse.profiling.answers import NONE, Answers, Question
-from warehouse.profiling.columns import Field, field_of, names, questions_about, unmapped
+from warehouse.profiling.columns import Field, field_of, names, questions_about, require_keys, require_values, unmapped
 from warehouse.profiling.meanings import CONTRACTS, DATED, VOCABULARIES, Contract, assigned, looks_dated, meanings
 from warehouse.profiling.open_questions import missing_decision, missing_outcome
 from warehouse.profiling.personal import personal
@@ -28,6 +28,8 @@ _NEEDED: Mapping[Contract, frozenset[str]] = {
     "statements": frozenset({"borrower_id", "statement_on"}),
     "demographics": frozenset({"borrower_id"}),
 }
+#: The newest of these dates is taken for how far the lender's knowledge reaches.
+_CLOCKS = ("decided_at", "known_at", "outcome_at", "statement_on")
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,9 @@ def _proposal(
         meaning = meaning_of.get(column.name)
         if meaning is None:
             continue
+        require_keys(meanings()[meaning], column, spelling, answers)
+        if meaning == "outcome":
+            require_values(column, answers)
         if meaning in VOCABULARIES and not column.values:
             notes.append(f"{entity}.{column.name} has too many different values to be a {meaning}: it is left out")
             continue
@@ -251,7 +256,22 @@ def _proposal(
         unused=tuple(column.name for column in file.profile.columns if column.name not in used),
         personal={column.name: what for column in file.profile.columns if (what := personal(column)) is not None},
     )
-    return proposal, notes
+    return proposal, [*notes, *_notes_of_unused(file, proposal, answers)]
+
+
+def _notes_of_unused(file: _File, proposal: FileProposal, answers: Answers) -> Iterator[str]:
+    entity, without_effect = proposal.entity, {left.rpartition(".")[0] for left in answers.read}
+    for column in file.profile.columns:
+        if column.name not in proposal.unused:
+            continue
+        if proposal.key == _LINE and column.name in meanings()["application_id"].names and column.n_given:
+            yield (
+                f"{entity}.{column.name}: {column.n_given:,} values, of which {column.n_distinct:,} differ: it is not "
+                f"the key, each row is known by its file and line. --column application_id={column.name} makes it the "
+                "key"
+            )
+        if column.name in without_effect:
+            yield f"{entity}.{column.name} is not used: --read {column.name}. has no effect"
 
 
 def _notes(where: str, meaning: str, column: ColumnProfile, spelling: Spelling) -> Iterator[str]:
@@ -259,6 +279,11 @@ def _notes(where: str, meaning: str, column: ColumnProfile, spelling: Spelling) 
         yield (
             f"{where}: {spelling.n_odd:,} of {column.n_given:,} values do not fit ({', '.join(spelling.odd)}): their "
             "rows will be set aside"
+        )
+    if meaning in _CLOCKS and (lone := column.lone_year) is not None:
+        yield (
+            f"{where}: one value is of {lone[0]}, the next newest of {lone[1]}. The newest date says which loans are "
+            "mature: correct it in the file if it is a mistake"
         )
     if meaning in VOCABULARIES and (left := unmapped(meaning, column)):
         yield f"{where}: no {meaning} is known for {', '.join(left)}: written as other"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PROJECT_FILE = Path("dbt_project.yml")
 _WIDTH = 120
+_MACRO = re.compile(r"{%-? *macro +(\w+)")
 _ROWS: Mapping[Contract, str] = {
     "applications": "loan",
     "outcomes": "outcome",
@@ -81,6 +82,46 @@ def write(project: Path, proposal: LenderProposal, texts: Mapping[Path, str]) ->
         (project / path).parent.mkdir(parents=True, exist_ok=True)
         (project / path).write_text(text)
     return [project / path for path in (*texts, *edited)]
+
+
+def require_own_names(project: Path, texts: Mapping[Path, str]) -> None:
+    """Raises SettingError for a macro or model that another file has: dbt would stop for every lender."""
+    macros = {
+        macro: path
+        for path in (project / "macros").rglob("*.sql")
+        if path.relative_to(project) not in texts
+        for macro in _MACRO.findall(path.read_text())
+    }
+    models = {path.stem: path for path in (project / "models").rglob("*.sql") if path.relative_to(project) not in texts}
+    taken = [
+        *(
+            f"macro {name} in {macros[name]}"
+            for text in texts.values()
+            for name in _MACRO.findall(text)
+            if name in macros
+        ),
+        *(
+            f"model {path.stem} in {models[path.stem]}"
+            for path in texts
+            if path.suffix == ".sql" and path.stem in models
+        ),
+    ]
+    if taken:
+        raise SettingError(
+            f"names that a lender's files declare must not exist yet: found {', '.join(taken)}; choose another name "
+            "for the lender or, with ENTITY=PATH, for the kind of file"
+        )
+
+
+def require_no_leftovers(project: Path, name: str, texts: Mapping[Path, str]) -> None:
+    """Raises SettingError for staging models of the lender that would stay, and use what is replaced."""
+    folder = project / "models" / "staging" / name
+    left = [path for path in sorted(folder.glob(f"stg_{name}__*.sql")) if path.relative_to(project) not in texts]
+    if left:
+        raise SettingError(
+            f"every staging model of {name} must be one of this proposal: found {', '.join(map(str, left))}, which "
+            "would stay and use what is replaced; delete these files, or move them elsewhere, first"
+        )
 
 
 def filled(proposal: LenderProposal) -> list[Contract]:

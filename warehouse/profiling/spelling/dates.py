@@ -124,11 +124,19 @@ def _keys(chosen: Sequence[_Candidate]) -> dict[str, Any]:
         return {}
     own = {"date": "YYYY-MM-DD", "timestamp": "YYYY-MM-DD HH:mm:SS", "month": "Mon-YYYY"}
     patterns = [each.pattern or own[each.form] for each in chosen]
-    keys: dict[str, Any] = {"pattern": patterns[0] if len(patterns) == 1 else patterns}
+    return {"pattern": patterns[0] if len(patterns) == 1 else patterns, **pivot_of(patterns)}
+
+
+def pivot_of(patterns: Sequence[str]) -> dict[str, int]:
+    """The key ``pivot`` that patterns with a short year need; without one they have none.
+
+    >>> pivot_of(["DD/MM/YYYY"])
+    {}
+    """
     if any(re.search("(?<!Y)YY(?!Y)", pattern) for pattern in patterns):
         # what has happened lies before next year: in 2028, 29 is 1929
-        keys["pivot"] = (datetime.now(UTC).year + 1) % 100
-    return keys
+        return {"pivot": (datetime.now(UTC).year + 1) % 100}
+    return {}
 
 
 def _choices(chosen: Sequence[_Candidate], column: ColumnProfile) -> dict[str, tuple[str, ...]]:

@@ -10,6 +10,13 @@ from warehouse.profiling.profile import Shape
 
 #: A sign, or a code of three capitals.
 _CURRENCY = "[$€£¥₹₽₩₺₫₴]|(?:US|R|A|C)[$]|Rs[.]?|kr|zł|Kč|Ft|[A-Z]{3}"
+#: Signs and codes of one currency. A sign that several currencies have is each file's own: $ beside CAD is asked.
+_SAME_CURRENCY = (
+    *(frozenset(("$", "US$", "USD")), frozenset(("€", "EUR")), frozenset(("£", "GBP")), frozenset(("¥", "JPY"))),
+    *(frozenset(("₹", "Rs", "Rs.", "INR")), frozenset(("₽", "RUB")), frozenset(("₩", "KRW")), frozenset(("₺", "TRY"))),
+    *(frozenset(("₫", "VND")), frozenset(("₴", "UAH")), frozenset(("R$", "BRL")), frozenset(("A$", "AUD"))),
+    *(frozenset(("C$", "CAD")), frozenset(("zł", "PLN")), frozenset(("Kč", "CZK")), frozenset(("Ft", "HUF"))),
+)
 _SHAPE = re.compile(
     rf"(?P<open>\()?(?P<sign>[+-])? ?(?P<before>{_CURRENCY})? ?(?P<inner>[+-])?"
     r"(?P<body>[.,]?9(?:[9.,' \u00a0\u202f’]*9)?[.]?)(?P<exponent>[eE][+-]?9{1,3})?"
@@ -76,15 +83,28 @@ def number_spelling(shapes: Sequence[Shape]) -> NumberSpelling | None:
     if n_by[best] == 0:
         return None
     fitting = [(shape, match) for shape, match in found if best.fit(match["body"])]
-    keys, choices = dict(_keys(fitting, suffix)), {}
+    keys, choices = dict(_keys(fitting, suffix)), dict[str, tuple[str, ...]]()
     if _may_be_either(fitting, n_by, best):
         choices["thousands"] = (",", "none") if best.thousands == "," else ("none", ".")
+    currencies = list(dict.fromkeys(marks_of(mark, keys["currency"])[0] for mark in keys.get("currency", ())))
+    if len(currencies) > 1:
+        choices["currency"] = tuple(currencies)
     return NumberSpelling(
         sum(shape.n for shape, _ in fitting),
         {**best.keys, **keys},
         choices,
         frozenset(shape.text for shape, _ in fitting),
     )
+
+
+def marks_of(currency: str, marks: Sequence[str]) -> list[str]:
+    """The marks of a column that are the same currency as one of them.
+
+    >>> marks_of("EUR", ["$", "EUR", "€"]), marks_of("kr", ["SEK", "kr"])
+    (['EUR', '€'], ['kr'])
+    """
+    same = next((each for each in _SAME_CURRENCY if currency in each), frozenset((currency,)))
+    return [mark for mark in marks if mark in same]
 
 
 def _is_whole(match: re.Match[str]) -> bool:
@@ -117,6 +137,5 @@ def _may_be_either(
         and all(re.fullmatch("9{1,3}[.,]999", body) for _, body in bodies)
         # the example is the least text of its shape: 0.125 is no thousand
         and not any(shape.example.lstrip("+-($").startswith("0") for shape, _ in bodies)
-        and not any(re.fullmatch("9{4,}", match["body"]) for _, match in fitting)
         and n_by[best] == max(n_by[_Separators(",", None)], n_by[_Separators(",", ".")])
     )

@@ -85,5 +85,5 @@ def test_a_file_that_is_something_else_is_named(home: Settings) -> None:
     publish_drift(home, "simulated", [])
     home.drift("simulated").write_text('{"psi": 1}')
 
-    with pytest.raises(MonitoringError, match=r"drift-simulated\.json must hold the newest drift"):
+    with pytest.raises(MonitoringError, match=r"simulated/drift\.json must hold the newest drift"):
         read_drift(home, "simulated")

@@ -99,6 +99,7 @@ def _alerts() -> dict[str, exp.Expression]:
         source=lambda schema, table: f"{schema}.{table}",
         ref=lambda model: model,
         is_misdated=lambda *_: "true",
+        share_ended_with_their_term=lambda: "0.0",
         dbt={"type_string": lambda: "varchar"},
     )
     return {cte.alias: cte.this for cte in sqlglot.parse_one(sql, dialect="duckdb").find_all(exp.CTE)}

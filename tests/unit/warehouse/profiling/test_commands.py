@@ -45,7 +45,7 @@ def test_without_a_terminal_every_missing_answer_is_named_with_its_flag(project:
 
     assert message.startswith("3 answers are needed:")
     assert "Give --read issue_date.pattern=DD/MM/YYYY|MM/DD/YYYY" in message
-    assert "Give --outcome 0=default|repaid|running" in message
+    assert "Give --outcome 0=default|repaid|running|unknown" in message
     assert not (project / "macros").exists()
 
 
@@ -90,6 +90,56 @@ def test_files_that_exist_are_kept_unless_forced(project: Path) -> None:
     assert edited.read_text() == "title: Mine\n"
     assert _new("mybank", "loans.csv", *COMPLETE, "--force").exit_code == 0
     assert edited.read_text() != "title: Mine\n"
+
+
+def test_a_forced_proposal_leaves_no_model_that_uses_what_it_replaces(project: Path) -> None:
+    """The old model would call a macro that is gone, and no lender's models would compile."""
+    _new("mybank", "loans.csv", *COMPLETE)
+    before = (project / "macros" / "mybank.sql").read_text()
+
+    message = _message(_new("mybank", "credits=loans.csv", *COMPLETE, "--force"))
+
+    assert "models/staging/mybank/stg_mybank__loans.sql, which would stay" in message
+    assert (project / "macros" / "mybank.sql").read_text() == before
+    (project / "models" / "staging" / "mybank" / "stg_mybank__loans.sql").unlink()
+    assert _new("mybank", "credits=loans.csv", *COMPLETE, "--force").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "found"),
+    [
+        ("macros/my.sql", "{% macro mybank_loans() -%}{%- endmacro %}", "macro mybank_loans in "),
+        ("models/staging/my/stg_mybank__loans.sql", "select 1", "model stg_mybank__loans in "),
+    ],
+)
+def test_a_name_that_another_file_of_the_project_has_is_refused(
+    project: Path, path: str, text: str, found: str
+) -> None:
+    """dbt would stop for every lender."""
+    (project / path).parent.mkdir(parents=True)
+    (project / path).write_text(text)
+
+    message = _message(_new("mybank", "loans.csv", *COMPLETE, "--force"))
+
+    assert f"{found}{project / path}; choose another name" in message
+    assert not (project / "lenders").exists()
+
+
+def test_a_raw_table_that_ingest_would_refuse_is_refused_before(project: Path) -> None:
+    result = _new("lending", "club_loans=loans.csv", *COMPLETE)
+
+    assert isinstance(result.exception, SourceFileError)
+    assert "raw.lending_club_loans is a table of Loanlake's own" in str(result.exception)
+
+
+@pytest.mark.parametrize("rows", ["", "\n"])
+def test_a_file_without_rows_is_refused_as_such(project: Path, tmp_path: Path, rows: str) -> None:
+    (tmp_path / "empty.csv").write_text("loan_id,amount,status\n" + rows)
+
+    result = _new("mybank", "loans=empty.csv", "--yes")
+
+    assert isinstance(result.exception, SourceFileError)
+    assert "loans has a header and no rows" in str(result.exception)
 
 
 def test_several_files_of_one_kind_are_profiled_together(project: Path, tmp_path: Path) -> None:

@@ -56,6 +56,70 @@ def test_a_day_that_may_be_a_month_is_asked_and_the_answer_is_the_pattern() -> N
     assert proposal.applications["decided_at"].reading["pattern"] == "MM/DD/YYYY"
 
 
+@pytest.mark.parametrize(
+    ("answer", "keys"),
+    [
+        ({"amount.thousands": "."}, {"decimal": ",", "thousands": "."}),
+        ({"amount.decimal": ","}, {"decimal": ",", "thousands": "."}),
+        ({"amount.thousands": "none"}, {}),
+        ({"amount.decimal": "."}, {}),
+    ],
+)
+def test_a_point_before_three_digits_is_asked_and_either_key_answers(
+    answer: dict[str, str], keys: dict[str, str]
+) -> None:
+    """1.234 is a thousand euros in Berlin, and a bit more than one in London."""
+    file = _loans(amount=["1.234", "12.345", "950"])
+
+    _, questions = propose("mybank", [file], Answers())
+    reading = _proposed(file, answers=Answers(read=answer)).applications["requested_amount"].reading
+
+    assert [(each.flag, each.proposal) for each in questions] == [("--read amount.thousands=", None)]
+    assert {key: value for key, value in reading.items() if key in ("decimal", "thousands")} == keys
+
+
+def test_a_comma_before_three_digits_of_an_amount_is_proposed_as_thousands() -> None:
+    _, questions = propose("mybank", [_loans(amount=["1,234", "12,345", "950"])], Answers())
+
+    assert [(each.flag, each.proposal) for each in questions] == [("--read amount.thousands=", ",")]
+
+
+def test_of_two_currencies_one_is_chosen_with_all_its_marks() -> None:
+    """Euros and dollars as one number would be an amount of nothing."""
+    file = _loans(amount=["€5000.50", "EUR 6000", "$7000"])
+
+    (question,) = propose("mybank", [file], Answers())[1]
+    reading = _proposed(file, answers=Answers(read={"amount.currency": "EUR"})).applications["requested_amount"].reading
+
+    assert (question.flag, question.choices, question.proposal) == ("--read amount.currency=", ("$", "EUR"), None)
+    assert reading["currency"] == ["EUR", "€"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "pattern", "keys"),
+    [
+        (["03/04/20", "05/06/20", "07/08/20"], "MM/DD/YY", {"pattern", "pivot"}),
+        (["03/04/20", "05/06/20", "07/08/20"], "DD/MM/YYYY", {"pattern"}),
+    ],
+)
+def test_a_short_year_has_a_pivot_whoever_names_the_pattern(
+    texts: list[str | None], pattern: str, keys: set[str]
+) -> None:
+    """dbt refuses YY without a pivot, and a pivot without YY."""
+    answers = Answers(read={"issue_date.pattern": pattern})
+
+    reading = _proposed(_loans(issue_date=texts), answers=answers).applications["decided_at"].reading
+
+    assert reading.keys() & {"pattern", "pivot"} == keys
+
+
+def test_an_optional_sign_needs_the_meaning_of_numbers_without_it() -> None:
+    """dbt refuses the one without the other."""
+    file = _loans(rate=["12.5", "9", "20"])
+
+    assert _flags(file, answers=Answers(read={"rate.sign": "optional"})) == ["--read rate.unsigned="]
+
+
 def test_a_rate_with_and_without_a_percent_sign_is_asked() -> None:
     file = _loans(rate=["12%", "0.12", "9%"])
 
@@ -80,8 +144,21 @@ def test_the_scale_of_a_rate_is_seen_in_its_size(rates: list[str | None], readin
     assert {key: value for key, value in found.items() if key in ("format", "sign")} == reading
 
 
-def test_rates_around_one_may_be_percent_or_fractions() -> None:
-    assert _flags(_loans(rate=["0.9", "1.1", "0.5"])) == ["--read rate.unsigned="]
+@pytest.mark.parametrize("rates", [["0.9", "1.1", "0.5"], ["0.109", "12.7", "14.2"], ["0.109", "0.12", "12.7"]])
+def test_rates_on_both_sides_of_one_may_be_percent_or_fractions(rates: list[str | None]) -> None:
+    (question,) = propose("mybank", [_loans(rate=rates)], Answers())[1]
+
+    assert (question.flag, question.proposal) == ("--read rate.unsigned=", None)
+
+
+def test_a_rare_rate_below_one_percent_does_not_hide_the_scale() -> None:
+    columns = {
+        name: [f"{at}" for at in range(100)] if name == "loan_id" else (texts[:2] * 50) for name, texts in LOANS.items()
+    }
+
+    file = profile_of("loans", **columns, rate=["0.9", *["12.5"] * 99])
+
+    assert _proposed(file).applications["annual_rate"].reading["sign"] == "none"
 
 
 def test_a_flag_whose_name_says_nothing_is_asked_for_each_value() -> None:
@@ -181,6 +258,61 @@ def test_several_files_each_fill_the_contract_whose_columns_they_have() -> None:
     ]
 
 
+def test_a_value_that_fits_no_outcome_may_be_unknown_and_is_no_label() -> None:
+    file = _loans(status=["paid", "charged off", "sold"])
+
+    (question,) = propose("mybank", [file], Answers())[1]
+    reading = _proposed(file, answers=Answers(outcome={"sold": "unknown"})).applications["outcome"].reading
+
+    assert question.choices == ("default", "repaid", "running", "unknown")
+    assert "unknown: the row has no outcome" in question.text
+    assert reading["values"] == {"charged off": "default", "paid": "repaid", "sold": "running"}
+
+
+def test_a_column_of_many_values_is_no_outcome_even_by_flag() -> None:
+    columns = {name: texts[:2] * 40 for name, texts in LOANS.items()}
+    file = profile_of("loans", **columns, note=[f"text {at}" for at in range(80)])
+
+    with pytest.raises(SettingError, match="must have a few values: found 80 different ones in note"):
+        propose("mybank", [file], Answers(column={"outcome": "note"}))
+
+
+def test_ids_that_repeat_throughout_are_not_the_key_and_noted() -> None:
+    columns = {name: [*texts, *texts] for name, texts in LOANS.items()}
+
+    proposal = _proposed(profile_of("loans", **columns))
+
+    assert proposal.applications.key == ("_file", "_line")
+    assert proposal.notes == (
+        "loans.loan_id: 6 values, of which 3 differ: it is not the key, each row is known by its file and line. "
+        "--column application_id=loan_id makes it the key",
+    )
+
+
+@pytest.mark.parametrize(
+    ("newest", "n_notes"), [("2020-12-31", 0), ("2021-01-31", 0), ("2022-01-31", 1), ("2099-12-31", 1)]
+)
+def test_a_lone_date_far_after_the_others_is_noted(newest: str, n_notes: int) -> None:
+    """It would make every loan look mature."""
+    columns = {name: [*texts, *texts, *texts, texts[0]] for name, texts in LOANS.items() if name != "loan_id"}
+    columns["issue_date"] = [*["2020-01-31"] * 9, newest]
+
+    notes = _proposed(profile_of("loans", **columns)).notes
+
+    assert len(notes) == n_notes
+    assert all(
+        note.startswith(f"loans.issue_date: one value is of {newest[:4]}, the next newest of 2020.") for note in notes
+    )
+
+
+def test_a_reading_of_a_column_without_a_meaning_is_noted() -> None:
+    answers = Answers(read={"colour.pattern": "DD/MM/YYYY"})
+
+    notes = _proposed(_loans(colour=["red", "blue", "red"]), answers=answers).notes
+
+    assert notes == ("loans.colour is not used: --read colour. has no effect",)
+
+
 def test_unfit_values_repeated_ids_and_unknown_words_are_notes() -> None:
     columns = dict(LOANS)
     columns["loan_id"] = [*(str(number) for number in range(9)), "8"]
@@ -209,7 +341,15 @@ def test_unfit_values_repeated_ids_and_unknown_words_are_notes() -> None:
         (Answers(column={"decision": "issue_date"}), "--column must name one of application_id"),
         (Answers(column={"decided_at": "nonesuch"}), "--column decided_at= must be a column of the files, or none"),
         (Answers(read={"nonesuch.pattern": "x"}), "--read must be COLUMN.KEY=VALUE"),
-        (Answers(outcome={"paid": "good"}), "--outcome paid= must be one of default, repaid, running: found 'good'"),
+        (Answers(read={"issue_date.patern": "x"}), "found patern, did you mean pattern?"),
+        (Answers(read={"amount.decimal": "x"}), "--read amount.decimal= must be one of . ,: found 'x'"),
+        (Answers(read={"status.decimal": ","}), "must be a key of the format text"),
+        (Answers(outcome={"paid": "good"}), "must be one of default, repaid, running, unknown: found 'good'"),
+        (
+            Answers(outcome={"nosuch": "default"}),
+            "--outcome must name a value of status, one of charged off, current, paid: found nosuch",
+        ),
+        (Answers(column={"outcome": "nonesuch"}), "--column outcome= must be a column of the files"),
         (Answers(file={"loans": "loans"}), "--file must be ENTITY=CONTRACT"),
     ],
 )

@@ -15,10 +15,34 @@ from warehouse.profiling.vocabulary import are_outcomes, meaning_of, outcome_of
         ("Late (16-30 days)", "running"),
         ("abgeschrieben", "default"),
         ("moved away", None),
+        ("no default", "repaid"),
+        ("Non-Default", "repaid"),
+        ("Non-performing loan", "default"),
+        ("unpaid", None),
     ],
 )
 def test_words_for_outcomes(text: str, meant: str | None) -> None:
     assert meaning_of("outcome", text) == meant
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("not paid", "Not repaid", "partially paid", "never paid", "paid in part", "hasn't paid", "un-paid", "paid?"),
+        *("not default", "not charged off", "no loss", "without loss", "not non performing"),
+        *("nicht bezahlt", "teilweise bezahlt", "kein Ausfall", "nicht ausgefallen", "ohne Ausfall", "Bezahlt?"),
+        *("no pagado", "¿Pagado?", "pas remboursé", "sans défaut", "não pago", "non rimborsato", "niet afgelost"),
+    ],
+)
+def test_a_negated_partial_or_doubted_outcome_is_asked(text: str) -> None:
+    """A word inside such a text means the opposite of what the text says."""
+    assert meaning_of("outcome", text) is None
+
+
+def test_a_negated_verification_is_never_a_verified_income() -> None:
+    assert meaning_of("income_verified", "nicht geprüft") == "false"
+    assert meaning_of("income_verified", "income not verified") == "false"
+    assert meaning_of("income_verified", "never verified") is None
 
 
 @pytest.mark.parametrize(
@@ -29,6 +53,10 @@ def test_words_for_outcomes(text: str, meant: str | None) -> None:
         ("good", "Y", "repaid"),
         ("repaid", "no", "default"),
         ("loan_status", "1", None),
+        ("not_defaulted", "0", None),
+        ("no_default", "yes", None),
+        ("nicht_ausfall", "1", None),
+        ("partially_paid", "true", None),
         ("good_bad", "1", None),
     ],
 )

@@ -40,12 +40,31 @@ def test_the_details_of_numbers(texts: list[str], keys: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("texts", "choices"),
-    [(["1,234", "12,500"], (",", "none")), (["1.234", "12.500"], ("none", "."))],
+    [
+        (["1,234", "12,500"], (",", "none")),
+        (["1.234", "12.500"], ("none", ".")),
+        (["1.234", "12.345", "950"], ("none", ".")),
+        (["1.234 €", "12.345 €", "1500 €"], ("none", ".")),
+    ],
 )
 def test_three_digits_after_each_separator_may_be_thousands_or_a_fraction(
     texts: list[str], choices: tuple[str, ...]
 ) -> None:
     assert _spelling(*texts).choices == {"thousands": choices}
+
+
+@pytest.mark.parametrize(
+    ("texts", "choices"),
+    [
+        (["$12.50", "13 USD"], {}),
+        (["€ 12.50", "EUR 8.25"], {}),
+        (["€ 12.50", "EUR 8.25", "$ 9.75"], {"currency": ("$", "EUR")}),
+        (["12.50 kr", "8.25 SEK"], {"currency": ("SEK", "kr")}),
+    ],
+)
+def test_two_currencies_of_one_column_are_a_choice(texts: list[str], choices: dict[str, Any]) -> None:
+    """A sign and its code are one currency; kr is the sign of three."""
+    assert _spelling(*texts).choices == choices
 
 
 def test_a_zero_before_the_point_shows_a_fraction() -> None:
