@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.judging.gate import Size
 from ml.judging.metrics import (
     Metrics,
     PairedDifference,
@@ -90,10 +89,10 @@ class Evaluation:
         raise KeyError(f"{model} was not measured on {split}")
 
     @property
-    def sizes(self) -> dict[str, Size]:
+    def sizes(self) -> dict[str, tuple[int, int]]:
         """Each part's loans and defaults."""
         whole = [row for row in self.measured if row.month is None and row.model == CANDIDATE]
-        return {row.split: Size(row.metrics.n, row.metrics.n_defaults) for row in whole}
+        return {row.split: (row.metrics.n, row.metrics.n_defaults) for row in whole}
 
     @property
     def split_kind(self) -> SplitKind:

@@ -62,7 +62,8 @@ class EnoughLoans(Gate):
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
         evaluation = evidence.evaluation
-        return enough_loans(evaluation.sizes, limits, is_random=evaluation.split_kind == "random split")
+        sizes = {split: Size(*counts) for split, counts in evaluation.sizes.items()}
+        return enough_loans(sizes, limits, is_random=evaluation.split_kind == "random split")
 
 
 class Floor(Gate):
