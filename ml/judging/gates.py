@@ -14,10 +14,11 @@ with a standard error of .011. The Brier score is held to the champion's in the 
 """
 
 from collections.abc import Mapping, Sequence
-from math import ceil, inf, nan
+from math import nan
 from typing import TYPE_CHECKING
 
 from ml.judging.gate import Evidence, Finding, Gate, GateLimits, GateResult, Limit, Size
+from ml.judging.random_split import more_of_a_random_split
 
 if TYPE_CHECKING:
     from ml.judging.evaluation import Comparison
@@ -43,10 +44,6 @@ MAX_ISOLATED = Limit("max_isolated", 0.10, 0, 1)
 #: Between the probabilities of the served model and the booster; fixed, since otherwise another model than the judged
 #: one would be served.
 MAX_ONNX_DIFFERENCE = Limit("max_onnx_difference", 1e-6, 0, 1, is_movable=False)
-
-
-#: Of tune, and of test: at least a tenth is left to learn from.
-_LARGEST_SHARE = 0.45
 
 
 class EnoughLoans(Gate):
@@ -336,30 +333,8 @@ def enough_loans(sizes: Mapping[str, Size], limits: GateLimits, *, is_random: bo
         test.n >= needed.n and test.n_defaults >= needed.n_defaults,
         f"at least {needed.n:,} test loans, {needed.n_defaults:,} of them defaults",
         f"{test.n:,} test loans, {test.n_defaults:,} of them defaults",
-        _more_of_a_random_split(sizes, needed) if is_random else "",
+        more_of_a_random_split(sizes, needed) if is_random else "",
     )
-
-
-def _more_of_a_random_split(sizes: Mapping[str, Size], needed: Size) -> str:
-    """What helps where months do nothing: more loans, or a larger share for the test."""
-    test, everything = sizes["test"], Size(*(sum(counts) for counts in zip(*sizes.values(), strict=True)))
-    # a few loans may all be in the test, and more of them would not
-    share = test.n / everything.n if 2 * test.n < everything.n else 0.0
-    lacking = [
-        f"{ceil(want / share):,} {what} (found {has:,})"
-        for want, got, has, what in zip(needed, test, everything, ("loans with labels", "defaults"), strict=True)
-        if got < want and share
-    ]
-    remedy = "figures on so few loans decide nothing: "
-    remedy += f"at the test's share of {share:.0%}, ingest {' and '.join(lacking)}" if lacking else "ingest more loans"
-    wanted = max((want / has if has else inf for want, has in zip(needed, everything, strict=True)), default=inf)
-    if wanted <= _LARGEST_SHARE:
-        remedy += (
-            f"; or give the test more of them, and train less, with `split.max_share` of at least "
-            f"{ceil(100 * wanted) / 100:g}, `split.min_rows` of {needed.n} and `split.min_defaults` of "
-            f"{needed.n_defaults} in the lender's file (warehouse/lenders/)"
-        )
-    return remedy
 
 
 def suspicions(signals: "Sequence[FeatureSignal]", limits: GateLimits) -> list[str]:
