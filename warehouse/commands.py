@@ -59,7 +59,7 @@ def ingest(*, source: str, files: tuple[Path, ...], entity: str | None, **simula
     loaded = ingest_files(source, files, settings, entity, _print_result)
     click.echo(_AFTER_LOADING)
     most = read_lender(source).set_aside.max_share
-    too_many = [result for result in loaded if result.lost_share > most]
+    too_many = [result for result in loaded if result.status == "loaded" and result.lost_share > most]
     if too_many:
         click.echo(
             f"loanlake: more than {100 * most:g} % of the lines of {', '.join(result.file for result in too_many)} are "

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.judging.metrics import Metrics, PairedDifference, auc_difference, brier_difference, measure
+from ml.judging.metrics import (
+    Metrics,
+    PairedDifference,
+    SplitKind,
+    auc_difference,
+    brier_difference,
+    kind_of_split,
+    measure,
+)
 from ml.training.fitting import LOGISTIC, Candidate
 from ml.training.training_set import SPLITS, Split, TrainingSet
 
@@ -79,6 +87,18 @@ class Evaluation:
             if (row.split, row.month, row.model) == (split, None, model):
                 return row.metrics
         raise KeyError(f"{model} was not measured on {split}")
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Each part's loans and defaults."""
+        whole = [row for row in self.measured if row.month is None and row.model == CANDIDATE]
+        return {row.split: (row.metrics.n, row.metrics.n_defaults) for row in whole}
+
+    @property
+    def split_kind(self) -> SplitKind:
+        """Whether the test came after all of its train rows."""
+        months = {split: [row.month for row in self.measured if row.split == split and row.month] for split in SPLITS}
+        return kind_of_split(months["train"], months["test"])
 
     @property
     def base_rate(self) -> Metrics:

@@ -10,6 +10,7 @@ Imports no training stack: the API and all Dagster processes read the gates.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, final
 
 if TYPE_CHECKING:
@@ -59,11 +60,34 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Limit(Generic[T]):
-    """A figure that a gate compares with; a lender's file changes it by name, with a reason."""
+    """A figure that a gate compares with; a lender's file changes it by name, with a reason.
+
+    ``low``, ``high``: the values that it can have, inclusive; each of the two where the limit is a pair.
+    """
 
     name: str
     default: T
+    low: float
+    high: float = inf
     is_movable: bool = True
+
+    @property
+    def rule(self) -> str:
+        """The requirement, from the word "must" on."""
+        kind = "a whole number" if isinstance(self.default, int) else "a number"
+        values = f", at least {self.low:g}" if self.high == inf else f" from {self.low:g} to {self.high:g}"
+        if isinstance(self.default, tuple):
+            return f"must be two numbers, low and high, each{values}"
+        return f"must be {kind}{values}"
+
+    def holds(self, found: float | tuple[float, float]) -> bool:
+        """Whether a gate can mean something with this value."""
+        if isinstance(self.default, tuple) != isinstance(found, tuple):
+            return False
+        values = found if isinstance(found, tuple) else (found,)
+        is_whole = not isinstance(self.default, int) or all(float(value).is_integer() for value in values)
+        # a value that is no number (.nan) is in no range
+        return is_whole and all(self.low <= value <= self.high for value in values) and values[0] <= values[-1]
 
 
 @dataclass(frozen=True)
@@ -84,12 +108,23 @@ class GateLimits:
         return found
 
 
+class Size(NamedTuple):
+    """The loans of one part of training, and the defaults among them."""
+
+    n: int
+    n_defaults: int
+
+
 class Finding(NamedTuple):
-    """Whether the evidence keeps a gate's limits, the requirement, and the finding."""
+    """Whether the evidence keeps a gate's limits, the requirement, and the finding.
+
+    ``remedy``: in place of the gate's, where that would do nothing.
+    """
 
     passed: bool
     required: str
     found: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,7 +163,7 @@ class Gate(ABC):
     @final
     def decide(self, evidence: Evidence, limits: GateLimits) -> GateResult:
         """The finding as a result that names each limit the lender moved, and why."""
-        passed, required, found = self._find(evidence, limits)
+        passed, required, found, remedy = self._find(evidence, limits)
         moved = [
             f"{limit.name} moved to {limits[limit]} by the lender: {limits.moved[limit.name]}"
             for limit in self.limits
@@ -136,5 +171,5 @@ class Gate(ABC):
         ]
         if moved:
             required += f" ({'; '.join(moved)})"
-        message = f"Required {required}; found {found}." + ("" if passed else f" Refused: {self.remedy}.")
+        message = f"Required {required}; found {found}." + ("" if passed else f" Refused: {remedy or self.remedy}.")
         return GateResult(self.name, bool(passed), required, found, message)

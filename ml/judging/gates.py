@@ -13,11 +13,12 @@ better models would fail: on 1,271 test loans of the simulated lender a model .0
 with a standard error of .011. The Brier score is held to the champion's in the same way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import nan
 from typing import TYPE_CHECKING
 
-from ml.judging.gate import Evidence, Finding, Gate, GateLimits, GateResult, Limit
+from ml.judging.gate import Evidence, Finding, Gate, GateLimits, GateResult, Limit, Size
+from ml.judging.random_split import more_of_a_random_split
 
 if TYPE_CHECKING:
     from ml.judging.evaluation import Comparison
@@ -25,24 +26,24 @@ if TYPE_CHECKING:
     from ml.judging.metrics import PairedDifference
 
 # below 50 defaults the 95 % interval of an AUC is wider than ±.08
-MIN_TEST_ROWS, MIN_TEST_DEFAULTS = Limit("min_test_rows", 500), Limit("min_test_defaults", 50)
+MIN_TEST_ROWS, MIN_TEST_DEFAULTS = Limit("min_test_rows", 500, 1), Limit("min_test_defaults", 50, 1)
 #: A floor for any model.
-MIN_AUC = Limit("min_auc", 0.60)
+MIN_AUC = Limit("min_auc", 0.60, 0.5, 1)
 #: What counts as no worse; see the module.
-AUC_MARGIN, BRIER_MARGIN = Limit("auc_margin", 0.005), Limit("brier_margin", 0.001)
+AUC_MARGIN, BRIER_MARGIN = Limit("auc_margin", 0.005, 0, 0.5), Limit("brier_margin", 0.001, 0, 0.25)
 #: Calibration error beyond chance for a perfectly calibrated model on the same number of loans.
-MAX_EXCESS_ECE = Limit("max_excess_ece", 0.03)
+MAX_EXCESS_ECE = Limit("max_excess_ece", 0.03, 0, 1)
 #: Bounds of mean probability over default rate.
-MEAN_RATIO = Limit("mean_ratio", (0.75, 1.33))
+MEAN_RATIO = Limit("mean_ratio", (0.75, 1.33), 0, 10)
 # application and behaviour scores rank at .65–.85; beyond .95, or .12 better on train rows, suspect leakage or
 # memorising
-MAX_AUC, MAX_TRAIN_TEST_GAP = Limit("max_auc", 0.95), Limit("max_train_test_gap", 0.12)
+MAX_AUC, MAX_TRAIN_TEST_GAP = Limit("max_auc", 0.95, 0.5, 1), Limit("max_train_test_gap", 0.12, 0, 0.5)
 # see ml.judging.leakage
-MAX_FEATURE_AUC, MAX_MISSING_AUC = Limit("max_feature_auc", 0.85), Limit("max_missing_auc", 0.75)
-MAX_ISOLATED = Limit("max_isolated", 0.10)
+MAX_FEATURE_AUC, MAX_MISSING_AUC = Limit("max_feature_auc", 0.85, 0.5, 1), Limit("max_missing_auc", 0.75, 0.5, 1)
+MAX_ISOLATED = Limit("max_isolated", 0.10, 0, 1)
 #: Between the probabilities of the served model and the booster; fixed, since otherwise another model than the judged
 #: one would be served.
-MAX_ONNX_DIFFERENCE = Limit("max_onnx_difference", 1e-6, is_movable=False)
+MAX_ONNX_DIFFERENCE = Limit("max_onnx_difference", 1e-6, 0, 1, is_movable=False)
 
 
 class EnoughLoans(Gate):
@@ -57,8 +58,9 @@ class EnoughLoans(Gate):
     )
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
-        test = evidence.evaluation.overall("test")
-        return enough_loans(test.n, test.n_defaults, limits)
+        evaluation = evidence.evaluation
+        sizes = {split: Size(*counts) for split, counts in evaluation.sizes.items()}
+        return enough_loans(sizes, limits, is_random=evaluation.split_kind == "random split")
 
 
 class Floor(Gate):
@@ -324,13 +326,14 @@ def refused(results: Sequence[GateResult]) -> tuple[GateResult, ...]:
     return tuple(result for result in results if not result.passed)
 
 
-def enough_loans(n: int, n_defaults: int, limits: GateLimits) -> Finding:
-    """Whether a test of this size says anything."""
-    rows, defaults = limits[MIN_TEST_ROWS], limits[MIN_TEST_DEFAULTS]
+def enough_loans(sizes: Mapping[str, Size], limits: GateLimits, *, is_random: bool) -> Finding:
+    """Whether a test of this size says anything; the other parts' sizes say what a random split would need."""
+    needed, test = Size(limits[MIN_TEST_ROWS], limits[MIN_TEST_DEFAULTS]), sizes["test"]
     return Finding(
-        n >= rows and n_defaults >= defaults,
-        f"at least {rows:,} test loans, {defaults:,} of them defaults",
-        f"{n:,} test loans, {n_defaults:,} of them defaults",
+        test.n >= needed.n and test.n_defaults >= needed.n_defaults,
+        f"at least {needed.n:,} test loans, {needed.n_defaults:,} of them defaults",
+        f"{test.n:,} test loans, {test.n_defaults:,} of them defaults",
+        more_of_a_random_split(sizes, needed) if is_random else "",
     )
 
 

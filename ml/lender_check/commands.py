@@ -15,8 +15,9 @@ def check(*, name: str, as_json: bool) -> None:
     """Say what would stop or spoil a model of NAME.
 
     Reads the tables of the last `dbt build`: rows set aside by reason, with lines; labels by month; the sizes of the
-    splits; how well each feature alone tells defaults; gates that would refuse; terms that may be actual lives; and
-    columns that look personal. Trains, builds and changes nothing.
+    splits; how well each feature alone tells defaults; gates that would refuse; terms that may be actual lives;
+    decisions dated apart from all others; and columns that look personal. Says which settings of the lender's file the
+    last build did not have. Trains, builds and changes nothing.
 
     Exit code 1: something found would stop a model, or nothing of NAME is built yet.
 
@@ -28,12 +29,15 @@ def check(*, name: str, as_json: bool) -> None:
     from ml.lender_check.evidence import gather
     from ml.lender_check.findings import findings
     from ml.lender_check.report import report
+    from ml.lender_check.settings import require_settings
     from warehouse.lake.connection import connect
     from warehouse.lenders.rules import read_lender
 
-    limits = limits_of(read_lender(name))
-    with connect(Settings.from_environment()) as con:
-        evidence = gather(con, name)
+    lender, settings = read_lender(name), Settings.from_environment()
+    require_settings(lender, settings.dbt_target / "manifest.json")
+    limits = limits_of(lender)
+    with connect(settings) as con:
+        evidence = gather(con, name, lender)
     found = findings(evidence, limits)
     if as_json:
         everything = {**asdict(evidence), "findings": [asdict(each) for each in found]}

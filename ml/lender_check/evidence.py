@@ -9,10 +9,14 @@ import numpy as np
 import yaml
 
 from ml.judging.leakage import FeatureSignal, signal_of
+from ml.lender_check.changes import changed_settings
+from ml.lender_check.newest_months import Apart, Month, apart
 from ml.training.training_set import KEY_COLUMNS
 from warehouse.errors import NotFoundError
+from warehouse.lenders.lender import Lender
 from warehouse.profiling.personal import personal
 from warehouse.profiling.profile import profile_table
+from warehouse.readers.csv_lines import NOTE
 from warehouse.settings import DBT_PROJECT_DIR
 from warehouse.sources.rows_set_aside import Loss, losses
 from warehouse.sql.quoting import identifier
@@ -34,17 +38,6 @@ class Reject:
     n_rows: int
     example: str | None
     lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Month:
-    """The applications of one month: how many have an outcome, a label, and a default among the labels."""
-
-    month: str
-    n_applications: int
-    n_outcomes: int
-    n_labels: int
-    n_defaults: int
 
 
 @dataclass(frozen=True)
@@ -79,7 +72,10 @@ class PersonalColumn:
 
 @dataclass(frozen=True)
 class LenderEvidence:
-    """Everything that is found of a lender; ``is_dated``: whether its decisions have dates of their own."""
+    """Everything that is found of a lender; ``is_dated``: whether its decisions have dates of their own.
+
+    ``changed``: settings of its file that the last build did not have. ``apart``: decisions far after all others.
+    """
 
     source: str
     is_dated: bool = True
@@ -88,13 +84,16 @@ class LenderEvidence:
     months: Sequence[Month] = ()
     splits: Sequence[SplitSize] = ()
     split_reason: str = ""
+    is_split_by_time: bool = True
     signals: Sequence[FeatureSignal] = ()
+    changed: Sequence[str] = ()
+    apart: Apart | None = None
     alerts: Sequence[Alert] = ()
     personal: Sequence[PersonalColumn] = ()
 
 
-def gather(con: duckdb.DuckDBPyConnection, source: str) -> LenderEvidence:
-    """Read a lender's state; raises NotFoundError if nothing of it is built."""
+def gather(con: duckdb.DuckDBPyConnection, source: str, lender: Lender) -> LenderEvidence:
+    """Read the state of a lender, whose file has these settings; raises NotFoundError if nothing of it is built."""
     try:
         months = _months(con, source)
     except duckdb.CatalogException:
@@ -104,15 +103,20 @@ def gather(con: duckdb.DuckDBPyConnection, source: str) -> LenderEvidence:
             f"{source} has no applications in the lake: load its files with `loanlake ingest {source} FILES --entity "
             "…`, then run `dbt build --target prod` in warehouse/"
         )
+    is_dated = _is_dated(con, source)
+    split_reason, is_by_time = _split_reason(con, source)
     return LenderEvidence(
         source=source,
-        is_dated=_is_dated(con, source),
+        is_dated=is_dated,
         losses=losses(con, source),
         rejects=_rejects(con, source),
         months=months,
         splits=_splits(con, source),
-        split_reason=_split_reason(con, source),
+        split_reason=split_reason,
+        is_split_by_time=is_by_time,
         signals=tuple(_signals(con, source)),
+        changed=changed_settings(con, source, lender),
+        apart=apart(con, source, months) if is_dated else None,
         alerts=_alerts(con, source),
         personal=tuple(_personal(con, source)),
     )
@@ -127,8 +131,8 @@ def _rejects(con: duckdb.DuckDBPyConnection, source: str) -> list[Reject]:
     rows = con.execute(
         "select entity, column_name, left(reason, 200), count(distinct (file, line)) as n, min(left(value, 60)), "
         f"list(distinct file || ':' || line order by file || ':' || line)[:{_LINES}] "
-        "from raw.quarantine where source = ? group by 1, 2, 3 order by n desc, 1, 2, 3",
-        [source],
+        "from raw.quarantine where source = ? and reason <> ? group by 1, 2, 3 order by n desc, 1, 2, 3",
+        [source, NOTE],
     ).fetchall()
     return [
         Reject(entity, column, reason, n_rows, example, tuple(lines))
@@ -158,9 +162,12 @@ def _splits(con: duckdb.DuckDBPyConnection, source: str) -> list[SplitSize]:
     return [SplitSize(*row) for row in rows]
 
 
-def _split_reason(con: duckdb.DuckDBPyConnection, source: str) -> str:
-    found = con.execute("select reason from training.lbl_split_windows where source = ?", [source]).fetchone()
-    return found[0] if found else ""
+def _split_reason(con: duckdb.DuckDBPyConnection, source: str) -> tuple[str, bool]:
+    """Why the labels are split as they are, and whether by time."""
+    found = con.execute(
+        "select reason, is_by_time from training.lbl_split_windows where source = ?", [source]
+    ).fetchone()
+    return found or ("", True)
 
 
 def _signals(con: duckdb.DuckDBPyConnection, source: str) -> Iterator[FeatureSignal]:

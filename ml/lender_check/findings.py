@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ml.judging.gate import GateLimits
+from ml.judging.gate import GateLimits, Size
 from ml.judging.gates import EnoughLoans, NoFeatureKnowsTheOutcome, enough_loans, suspicions
 from ml.lender_check.evidence import LenderEvidence
 from ml.training.training_set import SPLITS
@@ -25,13 +25,39 @@ class CheckFinding:
 def findings(evidence: LenderEvidence, limits: GateLimits) -> tuple[CheckFinding, ...]:
     """Everything that would stop or spoil a model, the first that stops it first."""
     found = [
+        *_changes(evidence),
         *_loss(evidence),
         *_labels(evidence),
         *_gates(evidence, limits),
+        *_dates(evidence),
         *_alerts(evidence),
         *_people(evidence),
     ]
     return tuple(sorted(found, key=lambda each: each.level != "stops"))
+
+
+def _changes(evidence: LenderEvidence) -> Iterator[CheckFinding]:
+    if evidence.changed:
+        yield CheckFinding(
+            "warns",
+            "settings",
+            f"the figures are of the last build; the lender's file has changed since: {', '.join(evidence.changed)}",
+            "run `dbt build --target prod` in warehouse/, then check again",
+        )
+
+
+def _dates(evidence: LenderEvidence) -> Iterator[CheckFinding]:
+    if evidence.apart is not None:
+        before, first, last, n_rows, n_all = evidence.apart.tail
+        months = first if first == last else f"{first} to {last}"
+        yield CheckFinding(
+            "warns",
+            "dates",
+            f"{n_rows:,} of {n_all:,} loans are decided in {months}, months after all others, which end in {before}; "
+            f"labels mature by the newest date, so loans that still run may count as repaid: "
+            f"{', '.join(evidence.apart.examples)}",
+            "where a date is wrong, correct it in the file, load the file and build again",
+        )
 
 
 def _loss(evidence: LenderEvidence) -> Iterator[CheckFinding]:
@@ -67,12 +93,12 @@ def _labels(evidence: LenderEvidence) -> Iterator[CheckFinding]:
 
 
 def _gates(evidence: LenderEvidence, limits: GateLimits) -> Iterator[CheckFinding]:
-    test = next((each for each in evidence.splits if each.split == "test"), None)
-    if test is not None:
-        finding = enough_loans(test.n_rows, test.n_defaults, limits)
+    sizes = {each.split: Size(each.n_rows, each.n_defaults) for each in evidence.splits}
+    if "test" in sizes:
+        finding = enough_loans(sizes, limits, is_random=not evidence.is_split_by_time)
         if not finding.passed:
             text = f"gate {EnoughLoans.name} would refuse: required {finding.required}; found {finding.found}"
-            yield CheckFinding("stops", "gates", text, EnoughLoans.remedy)
+            yield CheckFinding("stops", "gates", text, finding.remedy or EnoughLoans.remedy)
     for suspicion in suspicions(evidence.signals, limits):
         text = f"gate {NoFeatureKnowsTheOutcome.name} would refuse: {suspicion}"
         yield CheckFinding("stops", "gates", text, NoFeatureKnowsTheOutcome.remedy)

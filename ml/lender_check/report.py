@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from ml.lender_check.evidence import LenderEvidence, Month
+from ml.lender_check.evidence import LenderEvidence
 from ml.lender_check.findings import CheckFinding
+from ml.lender_check.newest_months import Month
 
 _SHOWN_REJECTS, _SHOWN_SIGNALS, _SHOWN_MONTHS = 15, 10, 24
 

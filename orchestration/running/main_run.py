@@ -7,14 +7,16 @@ from typing import Any
 
 import click
 
+from ml.lender_check.settings import require_settings
 from orchestration.defs.ingestion.inbox import look
 from orchestration.defs.ingestion.loaded_sources import loaded_sources
+from orchestration.lib.dbt_project import prepared_manifest
 from orchestration.lib.feature_versions import require_versions
 from orchestration.lib.progress import Progress, elapsed
 from orchestration.running.execution import execute
 from orchestration.running.summary import summary_text
 from warehouse.errors import RunRefused
-from warehouse.lenders.rules import lenders_of_project
+from warehouse.lenders.rules import lenders_of_project, read_lender
 from warehouse.raw import SOURCES
 from warehouse.settings import Settings
 from warehouse.sources.target import target_of
@@ -26,7 +28,8 @@ def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
     """Execute the main job, print a line per step and the closing table; return whether it succeeded.
 
     Before any build, raises SourceFileError if files have no raw table, and RunRefused if the source has no file in the
-    lake and none to load, no dbt model reads its files, or the project lacks a needed feature version.
+    lake and none to load, no dbt model reads its files, or the project lacks a needed feature version; and
+    SettingError if the lender's file sets what no gate, feature or request can take.
     """
     started, source = time.monotonic(), str(run_settings["source"])
     _require_files(source, run_settings["files"], settings)
@@ -34,6 +37,7 @@ def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
     if run_settings["files"]:
         target_of(source, str(run_settings["entity"]) or None)
     require_versions(settings, source, str(run_settings.get("feature_version", "")))
+    require_settings(read_lender(source), prepared_manifest(settings))
     click.echo(f"loanlake run {source}: {settings.home}")
     progress = Progress(quiet_steps=frozenset(f"ingest_{name}" for name in (*SOURCES, "own_lenders") if name != source))
     execution = execute(JOB, run_settings, settings, progress)

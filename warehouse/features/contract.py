@@ -8,7 +8,7 @@ other lists of features (Pandera schema, model columns, request schema, reason t
 import difflib
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -134,11 +134,9 @@ class FeatureContract:
 
         Raises ContractError for unknown names.
         """
-        _check_names(lender, "reasons", lender.reasons, self.feature_names, f"features {self.version}")
-        required = [column.name for column in self.inputs_of("request") if column.required]
-        _check_names(lender, "request.optional", lender.request.optional, required, "required fields of a request")
-        numbers = [column.name for column in self.inputs_of("request") if column.range]
-        _check_names(lender, "limits", lender.limits, numbers, "numbers of a request")
+        unknown = tuple(_unknown_names(lender, self.inputs, self.feature_names, self.version))
+        if unknown:
+            raise ContractError("\n".join(unknown))
         return replace(
             self,
             inputs=tuple(
@@ -255,14 +253,37 @@ def _inputs_kept(declared: Sequence[InputColumn], read: Collection[str]) -> tupl
     return tuple(column for column in declared if column in kept or column.name in segments)
 
 
-def _check_names(lender: Lender, key: str, found: Iterable[str], known: Sequence[str], what: str) -> None:
+def unknown_names(lender: Lender, manifest: Path | Mapping[str, Any]) -> tuple[str, ...]:
+    """Names in the lender's file that the newest features and requests do not have; dbt need not compile them."""
+    nodes = (_read(manifest) if isinstance(manifest, Path) else manifest)["nodes"].values()
+    inputs = [_input(column, INPUTS_MODEL) for column in _node(nodes, INPUTS_MODEL, None)["columns"].values()]
+    model = _node(nodes, FEATURES_MODEL, None)
+    features = [column["name"] for column in model["columns"].values() if _meta(column).get("role") == "feature"]
+    version = f"v{model['version']}"
+    return (
+        *_unknown_names(lender, inputs, features, version),
+        # of a closed version's model, a feature that only the newest has is no mistake
+        *_unknown(lender, "honest_features", lender.honest_features, features, f"features {version}"),
+    )
+
+
+def _unknown_names(
+    lender: Lender, inputs: Iterable[InputColumn], features: Sequence[str], version: str
+) -> Iterator[str]:
+    given = [column for column in inputs if column.origin == "request"]
+    required = [column.name for column in given if column.required]
+    numbers = [column.name for column in given if column.range]
+    yield from _unknown(lender, "reasons", lender.reasons, features, f"features {version}")
+    yield from _unknown(lender, "request.optional", lender.request.optional, required, "required fields of a request")
+    yield from _unknown(lender, "limits", lender.limits, numbers, "numbers of a request")
+
+
+def _unknown(lender: Lender, key: str, found: Iterable[str], known: Sequence[str], what: str) -> Iterator[str]:
     for name in found:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             meant = f", did you mean {near[0]}?" if near else ";"
-            raise ContractError(
-                f"{lender.path}: {key} must name {what}: found {name}{meant} known are {', '.join(known)}"
-            )
+            yield f"{lender.path}: {key} must name {what}: found {name}{meant} known are {', '.join(known)}"
 
 
 def _check_segments(inputs: Sequence[InputColumn]) -> None:

@@ -38,7 +38,7 @@ def read_keys(kind: type[T], value: Any, where: str, **given: Any) -> T:
     for name in keys:
         if keys[name] is None and _holds_keys(hints[name]):
             continue
-        fields[name] = _field(hints[name], keys[name], f"{where}: {name}" if _is_file(where) else f"{where}.{name}")
+        fields[name] = _field(hints[name], keys[name], f"{_of(where)}{name}")
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         is_needed = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if is_needed and field.name not in fields:
@@ -46,7 +46,7 @@ def read_keys(kind: type[T], value: Any, where: str, **given: Any) -> T:
     try:
         return kind(**fields)
     except ValueError as error:
-        raise SettingError(f"{where}.{error}") from None
+        raise SettingError(f"{_of(where)}{error}") from None
 
 
 def key_names(kind: type, given: Iterable[str] = ()) -> tuple[str, ...]:
@@ -97,5 +97,6 @@ def _key(hint: Any) -> Key:
     return found[0] if found else Key("a value", "")
 
 
-def _is_file(where: str) -> bool:
-    return where.endswith(".yml")
+def _of(where: str) -> str:
+    """What stands before a key of a file, or of another key."""
+    return f"{where}: " if where.endswith(".yml") else f"{where}."

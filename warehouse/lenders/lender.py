@@ -49,11 +49,18 @@ class SplitSettings:
         Literal["time", "hash"],
         Key("time or hash", "time: the last months are test, those before them tune. hash: a random split."),
     ] = "time"
-    tune_months: Annotated[_Months, Key(_A_MONTH, "The months before test that tune has.")] = 6
-    test_months: Annotated[_Months, Key(_A_MONTH, "The last months of mature decisions, which test has.")] = 6
+    tune_months: Annotated[
+        _Months, Key(_A_MONTH, "The months before test that tune has; of no effect on a random split.")
+    ] = 6
+    test_months: Annotated[
+        _Months, Key(_A_MONTH, "The last months of mature decisions, which test has; of no effect on a random split.")
+    ] = 6
     min_rows: Annotated[
         Annotated[int, Meta(ge=1)],
-        Key("a whole number, at least 1", "Tune and test each reach further back until they hold this many labels."),
+        Key(
+            "a whole number, at least 1",
+            "Tune and test reach further back, or have more of a random split, until they hold this many labels.",
+        ),
     ] = 500
     min_defaults: Annotated[
         Annotated[int, Meta(ge=1)],
@@ -235,3 +242,8 @@ class Lender:
     files: Mapping[str, FileSettings] = field(default_factory=dict)
     set_aside: SetAsideSettings = field(default_factory=SetAsideSettings)
     limits: Mapping[str, _Range] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in self.limits.items():
+            if not low <= high:
+                raise ValueError(f"limits.{name} must be two numbers, the lower one first: found [{low:g}, {high:g}]")

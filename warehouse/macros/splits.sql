@@ -84,5 +84,10 @@
     )
 {%- endmacro %}
 
-{#- Below this number of defaults a random split keeps its shares among defaults and among good loans exactly. -#}
-{% macro few_defaults() -%} 500 {%- endmacro %}
+{#-
+    Whether a random split keeps its shares among defaults and among good loans exactly: with fewer than 500 defaults, or
+    where the labels and defaults that the lender's file asks for may be more than a hash gives to 15 of 100.
+-#}
+{% macro needs_exact_shares(n_defaults, needed_share) -%}
+    ({{ n_defaults }} < 500 or {{ needed_share }} > 0.13)
+{%- endmacro %}

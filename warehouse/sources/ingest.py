@@ -40,7 +40,6 @@ class _Known(NamedTuple):
     n_rejected: int
     is_erased: bool = False
     file: str = ""
-    n_lost: int = 0
     reasons: tuple[str, ...] = ()
     ignored_columns: tuple[str, ...] = ()
     new_columns: tuple[str, ...] = ()
@@ -52,10 +51,11 @@ class _Known(NamedTuple):
 class IngestResult:
     """The result for one file.
 
-    ``n_rows`` and ``n_rejected``: of the file, whichever call loaded it. ``sha256``: of the loaded content. The other
-    fields only if this call loaded the file. ``ignored_columns``: not loaded. ``new_columns``: not in earlier files.
-    ``n_lost``: rejected lines without notes; ``reasons``: the three commonest, each with its count. ``read_as``: its
-    encoding, separators, title lines and sheet, as far as they are not usual. The next build finds unreadable values.
+    ``n_rows`` and ``n_rejected``: of the file, whichever call loaded it; notes and titles are not among the rejected.
+    ``sha256``: of the loaded content. The other fields only if this call loaded the file. ``ignored_columns``: not
+    loaded. ``new_columns``: not in earlier files. ``reasons``: the three commonest, each with its count. ``read_as``:
+    its encoding, separators, title lines and sheet, as far as they are not usual. The next build finds unreadable
+    values.
     """
 
     source: str
@@ -68,7 +68,6 @@ class IngestResult:
     sha256: str
     ignored_columns: tuple[str, ...] = ()
     new_columns: tuple[str, ...] = ()
-    n_lost: int = 0
     reasons: tuple[str, ...] = ()
     read_as: str = ""
     notices: tuple[str, ...] = ()
@@ -76,7 +75,7 @@ class IngestResult:
     @property
     def lost_share(self) -> float:
         """Share of the file's lines that are not rows, by their separators and quotes."""
-        return self.n_lost / (self.n_rows + self.n_lost)
+        return self.n_rejected / (self.n_rows + self.n_rejected)
 
 
 def ingest_files(
@@ -146,7 +145,6 @@ def _ingest_file(target: Target, path: Path, settings: Settings, known: Mapping[
         sha256=landed.sha256,
         ignored_columns=counts.ignored_columns,
         new_columns=counts.new_columns,
-        n_lost=counts.n_lost,
         reasons=counts.reasons,
         read_as=counts.read_as,
         notices=counts.notices,
@@ -200,21 +198,21 @@ def _load(
         if rejected:
             _insert_rejected(con, target, name, rejected, loaded_at)
         layout = file.layout
+        # title lines and other notes are kept beside the lines that are lost, and are no loss
+        lost = Counter(line.reason for line in rejected if line.reason != NOTE)
         con.execute(
             "insert into raw.files (source, entity, file, sha256, n_bytes, n_rows, n_quarantined, loaded_at, "
             f"{', '.join(LAYOUT_COLUMNS)}) values ({', '.join('?' * (8 + len(LAYOUT_COLUMNS)))})",
-            [target.source, target.entity, name, landed.sha256, landed.n_bytes, n_rows, len(rejected), loaded_at]
+            [target.source, target.entity, name, landed.sha256, landed.n_bytes, n_rows, lost.total(), loaded_at]
             + [getattr(layout, column) for column in LAYOUT_COLUMNS],
         )
         landed.require_unchanged()
         con.execute("commit")
-        lost = Counter(line.reason for line in rejected if line.reason != NOTE)
         reasons = tuple(f"{reason} ({n:,})" for reason, n in lost.most_common(3))
         loaded = _Known(
             n_rows,
-            len(rejected),
+            lost.total(),
             file=name,
-            n_lost=lost.total(),
             reasons=reasons,
             ignored_columns=tuple(column for column in file.columns if column not in columns),
             new_columns=new,

@@ -64,16 +64,11 @@ judged as (
         lenders.tune_months,
         lenders.test_months,
         lenders.n_defaults,
+        lenders.split_max_share,
         greatest(
-            0.15,
-            least(
-                lenders.split_max_share,
-                greatest(
-                    lenders.split_min_rows / cast(lenders.n_labels as double),
-                    lenders.split_min_defaults / nullif(cast(lenders.n_defaults as double), 0)
-                )
-            )
-        ) as wanted_share,
+            lenders.split_min_rows / cast(lenders.n_labels as double),
+            lenders.split_min_defaults / nullif(cast(lenders.n_defaults as double), 0)
+        ) as needed_share,
         lenders.split_by = 'hash' as is_chosen,
         lenders.split_by = 'time'
         and lenders.n_months > lenders.tune_months + lenders.test_months
@@ -90,9 +85,12 @@ judged as (
 select
     source,
     is_by_time,
-    -- a hash keeps the shares within a percent, and no later row moves it; few defaults need more care than that
-    not is_by_time and n_defaults < {{ few_defaults() }} as is_stratified,
-    case when not is_by_time and n_defaults < {{ few_defaults() }} then wanted_share end as stratified_share,
+    -- a hash keeps the shares within two percent, and no later row moves it; few labels need more care than that
+    not is_by_time and {{ needs_exact_shares('n_defaults', 'needed_share') }} as is_stratified,
+    case
+        when not is_by_time and {{ needs_exact_shares('n_defaults', 'needed_share') }}
+            then greatest(0.15, least(split_max_share, needed_share))
+    end as stratified_share,
     case when is_by_time then tune_from end as tune_from,
     case when is_by_time then test_from end as test_from,
     case

@@ -1,13 +1,14 @@
 """A lender moves any limit but parity's, and each gate that reads it says so."""
 
 import json
+from math import inf, nan
 from pathlib import Path
 
 import pytest
 
 from ml.judging.gate import GateLimits
 from ml.judging.gate_limits import limits_of, plain_limits
-from ml.judging.gates import MAX_FEATURE_AUC, MEAN_RATIO, MIN_AUC, MIN_TEST_ROWS
+from ml.judging.gates import GATES, MAX_FEATURE_AUC, MEAN_RATIO, MIN_AUC, MIN_TEST_ROWS
 from warehouse.errors import SettingError
 from warehouse.lenders.lender import Lender, MovedLimit
 
@@ -18,6 +19,10 @@ def _lender(**gates: float | tuple[float, float]) -> Lender:
 
 def test_a_lender_without_a_file_has_the_default_limits() -> None:
     assert limits_of(_lender()) == GateLimits()
+
+
+def test_each_default_is_in_its_range() -> None:
+    assert [limit.name for gate in GATES for limit in gate.limits if not limit.holds(limit.default)] == []
 
 
 def test_moved_limits_keep_their_reasons() -> None:
@@ -37,12 +42,21 @@ def test_moved_limits_keep_their_reasons() -> None:
         ),
         (
             {"max_acu": 0.97},
-            r"gates.max_acu must be a limit of ml/judging/gates.py; known are min_test_rows, .*max_auc",
+            r"gates.max_acu must be a limit of ml/judging/gates.py; did you mean max_auc\? known are min_test_rows",
         ),
         ({"moved": 0.97}, r"gates.moved must be a limit"),
-        ({"mean_ratio": 1.0}, r"mean_ratio.limit must be two numbers, low and high: found 1.0"),
-        ({"max_auc": (0.5, 0.9)}, r"max_auc.limit must be one number"),
-        ({"min_test_rows": 0.5}, r"min_test_rows.limit must be a whole number: found 0.5"),
+        ({"mean_ratio": 1.0}, r"mean_ratio.limit must be two numbers, low and high, each from 0 to 10: found 1.0"),
+        ({"max_auc": (0.5, 0.9)}, r"max_auc.limit must be a number from 0.5 to 1: found"),
+        ({"min_test_rows": 0.5}, r"min_test_rows.limit must be a whole number, at least 1: found 0.5"),
+        ({"min_test_rows": 0.0}, r"min_test_rows.limit must be a whole number, at least 1: found 0.0"),
+        ({"min_test_rows": inf}, r"min_test_rows.limit must be a whole number"),
+        (
+            {"max_feature_auc": 95.0},
+            r"bank.yml: gates.max_feature_auc.limit must be a number from 0.5 to 1: found 95",
+        ),
+        ({"max_isolated": -0.1}, r"max_isolated.limit must be a number from 0 to 1: found -0.1"),
+        ({"auc_margin": nan}, r"auc_margin.limit must be a number from 0 to 0.5: found nan"),
+        ({"mean_ratio": (2.0, 0.5)}, r"mean_ratio.limit must be two numbers, low and high.*: found \(2.0, 0.5\)"),
     ],
 )
 def test_what_is_no_limit_or_cannot_be_moved_is_named(

@@ -8,8 +8,8 @@ from typing import get_type_hints
 import pytest
 
 from ml.judging.evaluation import Comparison, Evaluation, Measured
-from ml.judging.gate import Evidence, Gate, GateLimits, GateResult, LoggedEvidence, ParityEvidence
-from ml.judging.gates import GATES, NEVER_OVERRIDDEN, refused, run_gates
+from ml.judging.gate import Evidence, Gate, GateLimits, GateResult, LoggedEvidence, ParityEvidence, Size
+from ml.judging.gates import GATES, NEVER_OVERRIDDEN, enough_loans, refused, run_gates
 from ml.judging.leakage import FeatureSignal
 from ml.judging.metrics import Metrics, PairedDifference
 from warehouse.lenders.keys import holds
@@ -108,13 +108,50 @@ def test_a_leak_parity_and_what_is_served_are_never_overridden() -> None:
 
 
 def test_a_refusal_says_required_found_and_what_to_do() -> None:
-    result = _gate("test_has_enough_loans", _evaluation(replace(GOOD, n=4000, n_defaults=49)))
+    few = _evaluation(replace(GOOD, n=4000, n_defaults=49))
+    months = (Measured("train", "2024-01", "candidate", GOOD), Measured("test", "2024-02", "candidate", GOOD))
+    result = _gate("test_has_enough_loans", replace(few, measured=(*few.measured, *months)))
 
     assert not result.passed
     assert result.required == "at least 500 test loans, 50 of them defaults"
     assert result.found == "4,000 test loans, 49 of them defaults"
     assert result.message.startswith(f"Required {result.required}; found {result.found}. Refused: ")
     assert "test_months" in result.message
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "said"),
+    [
+        # .146 of 2,000; 500 are a quarter of them
+        (
+            Size(1708, 500),
+            Size(292, 88),
+            "at the test's share of 15%, ingest 3,425 loans with labels (found 2,000); or give the test more of them, "
+            "and train less, with `split.max_share` of at least 0.25, `split.min_rows` of 500 and "
+            "`split.min_defaults` of 50 in the lender's file",
+        ),
+        # a quarter of 2,400 loans with 80 defaults: 50 would be more than .45 of them
+        (Size(1800, 60), Size(600, 20), "at the test's share of 25%, ingest 200 defaults (found 80)"),
+        (Size(0, 0), Size(2, 1), "figures on so few loans decide nothing: ingest more loans"),
+        (Size(90, 30), Size(0, 0), "figures on so few loans decide nothing: ingest more loans"),
+    ],
+)
+def test_a_random_split_is_told_how_many_loans_it_needs_and_what_acts_on_it(train: Size, test: Size, said: str) -> None:
+    """Months do nothing there."""
+    finding = enough_loans({"train": train, "test": test}, GateLimits(), is_random=True)
+
+    assert not finding.passed
+    assert said in finding.remedy
+    assert "months" not in finding.remedy
+    assert ("max_share" in finding.remedy) == ("max_share" in said)
+
+
+def test_the_gate_knows_a_random_split_by_its_months() -> None:
+    few = _evaluation(replace(GOOD, n=400, n_defaults=60), train=replace(GOOD, n=1200, n_defaults=180))
+
+    message = _gate("test_has_enough_loans", few).message
+
+    assert "at the test's share of 25%, ingest 2,000 loans with labels (found 1,600)" in message
 
 
 def test_a_pass_says_what_was_found_and_no_more() -> None:

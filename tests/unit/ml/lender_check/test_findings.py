@@ -7,8 +7,9 @@ import pytest
 
 from ml.judging.gate import GateLimits
 from ml.judging.leakage import FeatureSignal
-from ml.lender_check.evidence import Alert, LenderEvidence, Month, PersonalColumn, Reject, SplitSize
+from ml.lender_check.evidence import Alert, LenderEvidence, PersonalColumn, Reject, SplitSize
 from ml.lender_check.findings import findings
+from ml.lender_check.newest_months import Apart, Month, Tail
 from ml.lender_check.report import report
 from warehouse.sources.rows_set_aside import Loss
 
@@ -63,6 +64,16 @@ def test_the_gate_of_sizes_is_foreseen_with_the_lenders_limits() -> None:
     assert _texts(small, limits=GateLimits(values={"min_test_rows": 300})) == []
 
 
+def test_a_random_split_is_told_what_acts_on_it() -> None:
+    splits = (SplitSize("train", 1416, 200, DAY, DAY), SplitSize("test", 292, 60, DAY, DAY))
+    small = replace(SOUND, splits=(*splits, SplitSize("tune", 292, 60, DAY, DAY)), is_split_by_time=False)
+
+    [finding] = findings(small, GateLimits())
+
+    assert "ingest 3,425 loans with labels (found 2,000)" in finding.remedy
+    assert "months" not in finding.remedy
+
+
 def test_the_gate_of_leaks_is_foreseen_except_for_features_stated_to_be_honest() -> None:
     leak = replace(SOUND, signals=(FeatureSignal("balance", 0.93, 0.5, 0.0),))
 
@@ -70,6 +81,24 @@ def test_the_gate_of_leaks_is_foreseen_except_for_features_stated_to_be_honest()
 
     assert text == "gate no_feature_knows_the_outcome would refuse: balance alone has AUC 0.930"
     assert _texts(leak, limits=GateLimits(honest_features={"balance": "of the day before"})) == []
+
+
+def test_settings_that_the_last_build_did_not_have_are_named() -> None:
+    evidence = replace(SOUND, changed=("label.window_months (built with null, now 12)",))
+
+    [finding] = findings(evidence, GateLimits())
+
+    assert finding.text.endswith("has changed since: label.window_months (built with null, now 12)")
+    assert "dbt build --target prod" in finding.remedy
+
+
+def test_decisions_apart_from_all_others_are_named_with_their_lines() -> None:
+    tail = Apart(Tail("2022-12", "2026-10", "2026-10", 1, 2000), ("mybank-7 (loans.csv:8)",))
+
+    [text] = _texts(replace(SOUND, apart=tail), "warns")
+
+    assert text.startswith("1 of 2,000 loans are decided in 2026-10, months after all others, which end in 2022-12; ")
+    assert text.endswith("may count as repaid: mybank-7 (loans.csv:8)")
 
 
 @pytest.mark.parametrize("kind", ["actual_terms", "outcome_dates"])

@@ -3,6 +3,7 @@
 import getpass
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +13,8 @@ from orchestration.commands import run as run_command
 from orchestration.lib.feature_versions import require_versions
 from orchestration.running import main_run
 from orchestration.running.main_run import run_main_path
-from warehouse.errors import RunRefused
+from warehouse.errors import RunRefused, SettingError
+from warehouse.lenders import rules
 from warehouse.settings import Settings
 
 
@@ -49,6 +51,20 @@ def test_files_of_a_source_that_no_model_reads_are_refused_before_anything_is_bu
 def test_a_version_that_the_project_lacks_is_refused_before_anything_is_built(home: Settings) -> None:
     with pytest.raises(RunRefused, match=r"no version 9: .*ftr_application.yml lists v1, v2; name one of them"):
         run_main_path({"source": "simulated", "files": [], "feature_version": "9"}, home)
+
+    assert not home.candidates.exists()
+
+
+def test_a_lender_file_that_no_gate_or_feature_can_take_is_refused_before_anything_is_built(
+    home: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "simulated.yml").write_text(
+        "gates: {max_auc: {limit: 95, reason: x}}\nhonest_features: {nosuch: bought before}\n"
+    )
+    monkeypatch.setattr(rules, "DIRECTORY", tmp_path)
+
+    with pytest.raises(SettingError, match=r"gates.max_auc.limit must be .*: found 95.*\n.*: found nosuch"):
+        run_main_path({"source": "simulated", "files": []}, home)
 
     assert not home.candidates.exists()
 

@@ -1,10 +1,12 @@
 """The closing table says what became of the model, by which rule, and what its lender moved."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from ml.registry.deployment import Deployment
 from orchestration.defs.training.candidates import CandidateDirectory, Judgement, candidate_directory, set_current
 from orchestration.running.summary import summary_text
 from warehouse.settings import Settings
@@ -56,3 +58,19 @@ def test_a_baseline_that_ranks_better_is_not_kept_silent(home: Settings, candida
 
     assert "ranks better" not in before
     assert "logistic regression ranks better by 0.0200 (95 % interval -0.0200 to +0.0600): only trees" in after
+
+
+@pytest.mark.usefixtures("candidate")
+def test_another_lenders_served_model_is_not_in_it(home: Settings, in_service: Callable[..., Deployment]) -> None:
+    """The run of a refused lender said that the model of another was served."""
+    in_service(1, source="sparbank")
+
+    text = summary_text(home, "bank")
+
+    assert "sparbank" not in text
+    assert "served   " not in text
+    assert "drift         not measured yet" in text
+
+    in_service(2)
+
+    assert "served        default_risk_bank version 2" in summary_text(home, "bank")

@@ -76,6 +76,14 @@ def test_a_lender_without_a_file_has_no_settings(tmp_path: Path, source: str) ->
         ("request: {required: annual_income}", r"request.required must be a list of .*: found 'annual_income'"),
         ("reasons: {annual_income: ' '}", r"reasons.annual_income must be a text for the applicant: found ' '"),
         ("set_aside: {max_share: 20}", r"set_aside.max_share must be a number from 0 to 1: found 20"),
+        (
+            "limits: {annual_rate: [5, 0]}",
+            r"bank.yml: limits.annual_rate must be two .*, the lower one first: found \[5, 0\]",
+        ),
+        (
+            "limits: {annual_rate: [.nan, 5]}",
+            r"limits.annual_rate must be two .*, the lower one first: found \[nan, 5",
+        ),
         ("limits: {annual_rate: 5}", r"limits.annual_rate must be two numbers in brackets, low and high: found 5"),
         ("gates: {max_auc: 0.97}", r"gates.max_auc must hold names with values: found 0.97"),
         ("gates: {max_auc: {limit: 0.97}}", r"gates.max_auc.reason must say why the limit is moved: found nothing"),

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.warehouse.readers.workbooks import workbook
 from warehouse.errors import LakeError, SourceFileError
 from warehouse.lake.connection import connect, current_snapshot, writer
+from warehouse.lenders import rules
 from warehouse.raw import SOURCES
 from warehouse.readers.parquet_file import ParquetFile
 from warehouse.settings import Settings
@@ -285,6 +286,24 @@ def test_a_name_with_quotes_in_it_is_only_a_name(home: Settings, tmp_path: Path)
     assert query(home, "select i_d, _file from raw.mybank_loans") == [("1", "it's.parquet")]
 
 
+@pytest.mark.parametrize("declared", ["files: {loans: {title_lines: 2}}", ""], ids=["declared", "found"])
+def test_title_lines_are_kept_as_notes_and_count_as_no_loss(
+    home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declared: str
+) -> None:
+    (tmp_path / "mybank.yml").write_text(declared)
+    monkeypatch.setattr(rules, "DIRECTORY", tmp_path)
+    (tmp_path / "loans.csv").write_text("My Bank\nLoans of 2024\nid,amount\n1,100\n2,200\n")
+
+    (result,) = ingest_files("mybank", [tmp_path / "loans.csv"], home, "loans")
+
+    assert (result.n_rows, result.n_rejected, result.reasons) == (2, 0, ())
+    assert query(home, "select n_rows, n_quarantined from raw.files") == [(2, 0)]
+    assert query(home, "select line, value from raw.rejected_lines order by line") == [
+        (1, "My Bank"),
+        (2, "Loans of 2024"),
+    ]
+
+
 def test_the_public_lending_club_files_notes_are_no_loans(home: Settings, tmp_path: Path) -> None:
     """Its footer of totals is padded with commas to the width of a loan; its older downloads begin with a notice."""
     columns = SOURCES["lending_club"].entities["loans"]
@@ -307,7 +326,8 @@ def test_the_public_lending_club_files_notes_are_no_loans(home: Settings, tmp_pa
 
     (result,) = ingest_files("lending_club", [tmp_path / "accepted.csv"], home)
 
-    assert (result.n_rows, result.n_rejected) == (1, 3)
+    assert (result.n_rows, result.n_rejected, result.reasons) == (1, 0, ())
+    assert query(home, "select n_rows, n_quarantined from raw.files") == [(1, 0)]
     assert query(home, "select id, _line from raw.lending_club_loans") == [("1", 3)]
     rejected = query(home, "select line, reason from raw.rejected_lines order by line")
     assert rejected == [(line, "a note of the file about itself, not a row") for line in (1, 6, 7)]

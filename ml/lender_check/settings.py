@@ -1,0 +1,50 @@
+"""What a lender's file sets that no gate, feature or request can take: said by the check, the lint and each run.
+
+The file's reader knows neither gates nor features. Run as ``python -m ml.lender_check.settings MANIFEST`` for all.
+"""
+
+import sys
+from pathlib import Path
+
+import click
+
+from ml.judging.gate_limits import limits_of
+from warehouse.errors import SettingError
+from warehouse.features.contract import unknown_names
+from warehouse.lenders.lender import Lender
+from warehouse.lenders.rules import lenders_of_project, read_lender
+
+
+def setting_problems(lender: Lender, manifest: Path) -> tuple[str, ...]:
+    """Limits that gates cannot take, and names that the newest features and requests do not have.
+
+    ``manifest``: dbt's, parsed or compiled; before the first build there is none, and no name is checked.
+    """
+    try:
+        limits_of(lender)
+        messages: tuple[str, ...] = ()
+    except SettingError as error:
+        messages = (str(error),)
+    return messages + (unknown_names(lender, manifest) if manifest.exists() else ())
+
+
+def require_settings(lender: Lender, manifest: Path) -> None:
+    """Raise SettingError with all problems."""
+    problems = setting_problems(lender, manifest)
+    if problems:
+        raise SettingError("\n".join(problems))
+
+
+def main() -> None:
+    """Check the file of each lender of the project; exit code 1 if there are problems."""
+    manifest = Path(sys.argv[1])
+    problems = [
+        problem for name in sorted(lenders_of_project()) for problem in setting_problems(read_lender(name), manifest)
+    ]
+    for problem in problems:
+        click.echo(problem, err=True)
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()

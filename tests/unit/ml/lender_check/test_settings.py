@@ -1,0 +1,58 @@
+"""What a lender's file sets for gates and features is judged on its own, with dbt's parsed manifest."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml.lender_check.settings import require_settings, setting_problems
+from warehouse.errors import SettingError
+from warehouse.lenders.lender import Lender, MovedLimit
+
+
+def _lender(**settings: Any) -> Lender:
+    return Lender(Path("bank.yml"), **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"reasons": {"annual_incme": "x"}},
+            "reasons must name features v2: found annual_incme, did you mean",
+        ),
+        ({"limits": {"anual_rate": (0, 5)}}, "limits must name numbers of a request: found anual_rate, did you mean"),
+        (
+            {"honest_features": {"nosuch": "bought before"}},
+            "bank.yml: honest_features must name features v2: found nosuch; known are ",
+        ),
+        (
+            {"gates": {"max_feature_auc": MovedLimit(95, "x")}},
+            "bank.yml: gates.max_feature_auc.limit must be a number from 0.5 to 1: found 95",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_right(
+    dbt_manifest: Path, settings: dict[str, Any], message: str
+) -> None:
+    [problem] = setting_problems(_lender(**settings), dbt_manifest)
+
+    assert message in problem
+    with pytest.raises(SettingError):
+        require_settings(_lender(**settings), dbt_manifest)
+
+
+def test_right_settings_have_no_problem_and_all_wrong_ones_are_said_together(dbt_manifest: Path) -> None:
+    right = {"honest_features": {"annual_rate": "x"}, "limits": {"annual_rate": (0.0, 5.0)}}
+    wrong = {"reasons": {"a_": "x"}, "limits": {"b_": (0.0, 1.0)}, "gates": {"max_auc": MovedLimit(2, "x")}}
+
+    assert setting_problems(_lender(**right), dbt_manifest) == ()
+    assert len(setting_problems(_lender(**wrong), dbt_manifest)) == 3
+
+
+def test_before_the_first_build_only_gates_can_be_checked(tmp_path: Path) -> None:
+    lender = _lender(reasons={"a_": "x"}, gates={"max_auc": MovedLimit(2, "x")})
+
+    [problem] = setting_problems(lender, tmp_path / "manifest.json")
+
+    assert "gates.max_auc.limit" in problem
