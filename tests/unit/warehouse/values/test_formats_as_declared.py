@@ -70,8 +70,8 @@ def digits_by_hand(text: str, declared: Mapping[str, Any]) -> float | None:
         return None
     thousands = declared.get("thousands", "")
     for separator in SEPARATORS.get(thousands, thousands):
-        whole = whole.replace(separator, "_")
-    first, *groups = whole.split("_")
+        whole = whole.replace(separator, "\0")
+    first, *groups = whole.split("\0")
     if groups:
         sizes = [2] * (len(groups) - 1) + [3] if thousands == "lakh" else [3] * len(groups)
         most = 2 if thousands == "lakh" else 3
