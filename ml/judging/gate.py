@@ -86,7 +86,7 @@ class Limit(Generic[T]):
             return False
         values = found if isinstance(found, tuple) else (found,)
         is_whole = not isinstance(self.default, int) or all(float(value).is_integer() for value in values)
-        # a value that is no number (.nan) is in no range
+        # a value that is not a number (.nan) is in no range
         return is_whole and all(self.low <= value <= self.high for value in values) and values[0] <= values[-1]
 
 

@@ -182,7 +182,7 @@ def _signals(con: duckdb.DuckDBPyConnection, source: str) -> Iterator[FeatureSig
         if name in KEY_COLUMNS:
             continue
         is_category = data_type == "VARCHAR"
-        # booleans beside nulls are no numbers in pandas
+        # booleans beside nulls are not numbers in pandas
         value = identifier(name) if is_category else f"cast({identifier(name)} as double)"
         column = con.execute(f"select {value} as value from {rows}", [source]).df()["value"]
         yield signal_of(name, column, np.asarray(defaulted, dtype=np.bool_), is_category=is_category)

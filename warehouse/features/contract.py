@@ -262,7 +262,7 @@ def unknown_names(lender: Lender, manifest: Path | Mapping[str, Any]) -> tuple[s
     version = f"v{model['version']}"
     return (
         *_unknown_names(lender, inputs, features, version),
-        # of a closed version's model, a feature that only the newest has is no mistake
+        # of a closed version's model, a feature that only the newest has is not a mistake
         *_unknown(lender, "honest_features", lender.honest_features, features, f"features {version}"),
     )
 

@@ -39,7 +39,7 @@ def read_keys(kind: type[T], value: Any, where: str, **given: Any) -> T:
         if keys[name] is None and _holds_keys(hints[name]):
             continue
         fields[name] = _field(hints[name], keys[name], f"{_of(where)}{name}")
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]  # a dataclass
         is_needed = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if is_needed and field.name not in fields:
             raise SettingError(f"{where}.{field.name} {_key(hints[field.name]).rule}: found nothing")

@@ -193,7 +193,7 @@
 {%- endmacro %}
 
 {% macro epoch_grammar(reading) -%}
-    {#- a day in milliseconds is no number of seconds: it has three digits more -#}
+    {#- a day in milliseconds is not a number of seconds: it has three digits more -#}
     {{ return({'unix_seconds': '[+-]?[0-9]{1,10}(?:[.][0-9]{1,6})?', 'unix_milliseconds': '[+-]?[0-9]{1,13}(?:[.][0-9]{1,3})?'}
         .get(reading.epoch, '[+-]?[0-9]{1,6}(?:[.]0+)?')) }}
 {%- endmacro %}

@@ -105,7 +105,7 @@
     {%- for token in tokens -%}
         {%- set is_separator = token.part == 'separator' -%}
         {{ require(reading, 'pattern', not is_separator or token.text not in '0123456789' ~ not_literal(),
-            'made of tokens and of separators that are no digits, nor any of ' ~ not_literal(), found=pattern) }}
+            'made of tokens and of separators that are not digits, nor any of ' ~ not_literal(), found=pattern) }}
         {%- if token.digits is not none and token.digits | length == 2 and not loop.last -%}
             {{ require(reading, 'pattern', loop.nextitem.digits is none, 'such that a separator follows ' ~ token.text
                 ~ ', which may have one digit or two', found=pattern) }}

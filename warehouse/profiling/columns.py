@@ -24,7 +24,7 @@ _UNITS = {
     "years": ("year", "jahre", "anos", "annees", "anni", "yr"),
     "months": ("month", "monat", "mens", "mes", "mois", "mesi"),
 }
-#: From this share on, numbers of a rate below and above 1 are no exceptions. In percent, few rates are below 1 %.
+#: From this share on, numbers of a rate below and above 1 are not exceptions. In percent, few rates are below 1 %.
 _NOTICEABLE = 0.02
 _CURRENCIES = (
     "{column} ({examples}) has amounts in several currencies, which no model can compare. Which one is kept? Rows in "

@@ -1,6 +1,6 @@
 """What a column may mean: a column of a contract, proposed by its name (``meanings.yml``) and allowed by its values.
 
-A column called ``amount`` whose values are texts is no amount. The limits of a value are those of the core models.
+A column called ``amount`` whose values are texts is not an amount. The limits of a value are those of the core models.
 """
 
 from collections.abc import Mapping, Sequence

@@ -136,7 +136,7 @@ def _environment() -> "Environment":
     return Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701
+        autoescape=False,  # noqa: S701 - it writes SQL and YAML, not HTML
         keep_trailing_newline=True,
         variable_start_string="[[",
         variable_end_string="]]",

@@ -198,7 +198,7 @@ def _fields(line: str, delimiter: str) -> list[str]:
     try:
         return split(line, delimiter)
     except csv.Error:
-        return [line, line]  # a quote that is not closed is no title
+        return [line, line]  # a quote that is not closed is not a title
 
 
 def _named(delimiter: str) -> str:

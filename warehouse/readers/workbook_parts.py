@@ -141,7 +141,7 @@ def _part_of(archive: zipfile.ZipFile, sheet: str) -> str:
     """The archive's part with a sheet's cells."""
     try:
         workbook = ET.fromstring(archive.read(_WORKBOOK))  # noqa: S314 - expat refuses entities that grow
-        relations = ET.fromstring(archive.read(_RELATIONS))  # noqa: S314
+        relations = ET.fromstring(archive.read(_RELATIONS))  # noqa: S314 - as above
     except ET.ParseError as error:
         raise PartProblem(f"its list of sheets is damaged ({error})") from None
     targets = {relation.get("Id"): relation.get("Target", "") for relation in relations}

@@ -198,7 +198,7 @@ def _load(
         if rejected:
             _insert_rejected(con, target, name, rejected, loaded_at)
         layout = file.layout
-        # title lines and other notes are kept beside the lines that are lost, and are no loss
+        # title lines and other notes are kept beside the lines that are lost, and are not a loss
         lost = Counter(line.reason for line in rejected if line.reason != NOTE)
         con.execute(
             "insert into raw.files (source, entity, file, sha256, n_bytes, n_rows, n_quarantined, loaded_at, "

@@ -175,6 +175,7 @@ outcome_dates as (
 ),
 
 -- A life that a loan had, given as its term: a term of 7 months then says that the loan failed early.
+{%- set most_ended_with_their_term = 0.9 %}
 actual_terms as (
     select
         'actual_terms' as kind,
@@ -184,7 +185,7 @@ actual_terms as (
         cast(date_trunc('month', max(applications.decided_at)) as date) as raised_for,
         'term_months' as subject,
         {{ share_ended_with_their_term() }} as value,
-        cast(0.9 as double) as threshold,
+        cast({{ most_ended_with_their_term }} as double) as threshold,
         true as is_severe,
         'nearly all defaults happened in the last month of the term, and loans that default have shorter terms: '
         || 'term_months must be the life that was agreed, not the one that the loan had' as message
@@ -195,7 +196,7 @@ actual_terms as (
         count(case when outcomes.is_default then 1 end) >= 50
         -- few terms on offer are agreed terms
         and count(distinct applications.term_months) >= 12
-        and {{ share_ended_with_their_term() }} >= 0.9
+        and {{ share_ended_with_their_term() }} >= {{ most_ended_with_their_term }}
         and avg(case when outcomes.is_default then applications.term_months end)
         < avg(case when not outcomes.is_default then applications.term_months end)
 ),

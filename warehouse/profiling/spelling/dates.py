@@ -32,7 +32,7 @@ _TOKENS = {
 }
 #: Digits alone are a day by these limits: 1950 to 2099.
 _FIRST_DIGITS, _LAST_DIGITS = 19_500_101, 20_991_231
-#: The most patterns of one column; beyond them it is no column of dates.
+#: The most patterns of one column; beyond them it is not a column of dates.
 _MOST_PATTERNS = 3
 # whole days since 1960 (SAS), 1899-12-30 (Excel) and 1970 (Unix) of 1990 to 2049; the ranges of SAS and Unix overlap
 _EPOCH_DAYS = {"sas": (10_957, 32_872), "excel": (32_874, 54_789), "unix": (7_305, 29_220)}

@@ -135,7 +135,7 @@ def _may_be_either(
     return (
         bool(bodies)
         and all(re.fullmatch("9{1,3}[.,]999", body) for _, body in bodies)
-        # the example is the least text of its shape: 0.125 is no thousand
+        # the example is the least text of its shape: 0.125 is not a thousand
         and not any(shape.example.lstrip("+-($").startswith("0") for shape, _ in bodies)
         and n_by[best] == max(n_by[_Separators(",", None)], n_by[_Separators(",", ".")])
     )
