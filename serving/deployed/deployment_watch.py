@@ -86,9 +86,8 @@ class LenderWatch:
             challenger = self._loaded(wanted.challenger.deployment)
         except Exception as error:
             # a version on trial must not take the champion out of service
-            return ServedDeployment(
-                champion
-            ), f"the challenger of {self.lender} cannot be served; the champion answers alone: {error}"
+            problem = f"the challenger of {self.lender} cannot be served; the champion answers alone: {error}"
+            return ServedDeployment(champion), problem
         return ServedDeployment(champion, challenger, wanted.challenger.mode, wanted.challenger.share), None
 
     def _loaded(self, wanted: Deployment) -> ServedModel:
