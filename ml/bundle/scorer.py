@@ -22,8 +22,8 @@ from warehouse.features.contract import FeatureColumn, FeatureContract, compile_
 
 #: Maximum of principal reasons in adverse-action notices: four, by the commentary on US Regulation B.
 MOST_REASONS = 4
-#: From this number on the model is faster than its served form: XGBoost and ONNX Runtime took 0.80 and 0.99 ms for 64
-#: rows, 0.44 and 0.03 for one.
+#: From this number on trees are faster than their served form: XGBoost and ONNX Runtime took 0.80 and 0.99 ms for 64
+#: rows, 0.44 and 0.03 for one. Families with one form for both do not care.
 _MANY_ROWS = 64
 
 

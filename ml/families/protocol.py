@@ -1,8 +1,8 @@
 """The interface of a family of models: learn, score, write into a bundle, read from it.
 
-A family is a frozen dataclass of settings; fitting gives a model. A bundle holds the model twice: in the library's
-format, for blocks of rows, and in a served form, which scores and explains one row in microseconds and imports no heavy
-library. Both give the same bits; a gate on every promotion checks it.
+A family is a frozen dataclass of settings; fitting gives a model. A bundle holds the model in the library's format, for
+blocks of rows, and in a served form, which scores and explains one row in microseconds and imports no heavy library.
+Both give the same bits; a gate on every promotion checks it. A model that needs no heavy library has one form for both.
 """
 
 from collections.abc import Callable, Iterator
@@ -74,7 +74,7 @@ class ServedForm(Model, Protocol):
 
     @property
     def expected(self) -> float:
-        """The mean raw score of the training rows, where contributions start."""
+        """The mean raw score of the training rows, where contributions start; trees weigh the rows by their cover."""
 
     def contributions(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
         """Each column's contribution to a row's raw score, shape (n_columns,); with ``expected`` they sum to it."""

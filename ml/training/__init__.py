@@ -3,6 +3,7 @@
 __all__ = [
     "calibration",
     "design_matrix",
+    "family_choice",
     "fitting",
     "lineage",
     "policy",

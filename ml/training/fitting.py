@@ -1,4 +1,4 @@
-"""Train a candidate: model from train rows, calibration and cut-off from tune rows, and baselines.
+"""Train a candidate: model from train rows, family, calibration and cut-off from tune rows, and baselines.
 
 Never reads test rows. Equal training sets and settings give equal candidates, to the byte.
 """
@@ -13,11 +13,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.families.catalogue import DEFAULT, family_of
+from ml.families.boosted_trees import GradientBoosting
+from ml.families.catalogue import AUTO, family_of, require_family
 from ml.families.logistic import LogisticRegression
 from ml.families.protocol import BATCH_ROWS, Family, FittedModel, Model, Sample, StreamedSample
 from ml.training.calibration import Calibrator, Method, choose_method, fit_calibrator, uncalibrated
 from ml.training.design_matrix import DesignMatrix
+from ml.training.family_choice import FamilyChoice, choose_family
 from ml.training.policy import DEFAULT_BANDS, Band, CutOffRule, Policy
 from ml.training.training_set import TrainingSet
 from warehouse.errors import SettingError
@@ -30,13 +32,15 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 #: The lender's own price of the risk: the baseline that a lender already has.
 RATE_FEATURE = "annual_rate"
-LOGISTIC, LENDER_RATE = "logistic", "lender_rate"
+LOGISTIC, TREES, LENDER_RATE = LogisticRegression.name, GradientBoosting.name, "lender_rate"
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """Everything that shapes a candidate besides its training set.
 
+    ``model``: the family with its settings. ``prefer_simpler``: whether ``logistic``, which is the baseline too, takes
+    its place where it is no worse on tune rows (:mod:`ml.training.family_choice`).
     ``exclude``: features the model leaves out. To be free of the lender's own judgement, name with its rate and grade
     also what is computed from the rate (``payment_to_income``, ``debt_to_income_with_loan``, and in version 2
     ``interest_to_income``, ``residual_income``).
@@ -47,7 +51,8 @@ class TrainingSettings:
     """
 
     exclude: tuple[str, ...] = ()
-    model: Family = DEFAULT
+    model: Family = field(default_factory=GradientBoosting)
+    prefer_simpler: bool = False
     logistic: LogisticRegression = field(default_factory=LogisticRegression)
     calibration: Method | Literal["auto"] = "platt"
     cut_off: CutOffRule = field(default_factory=CutOffRule)
@@ -77,25 +82,34 @@ class TrainingSettings:
         return flat
 
 
-def training_settings_of(lender: Lender, *, exclude: tuple[str, ...] = ()) -> TrainingSettings:
+def training_settings_of(lender: Lender, *, family: str = "", exclude: tuple[str, ...] = ()) -> TrainingSettings:
     """The lender's model, cut-off and bands, with defaults for what its file does not say.
 
-    Raises SettingError for an unknown family, or a setting that it does not have.
+    ``family``: a family, or ``auto``, in place of the file's; the file's model settings are those of its own family, of
+    the trees where it says ``auto``. Raises SettingError for an unknown family, or a setting that it does not have.
     """
     given = {name: value for name, value in asdict(lender.policy.cut_off).items() if value is not None}
     bands = tuple(Band(name, upper) for name, upper in lender.policy.bands.items())
+    declared, wanted = _declared_model(lender), family or lender.model.family or AUTO
+    require_family(wanted, "the family of a model")
+    name = TREES if wanted == AUTO else wanted
     return TrainingSettings(
         exclude=exclude,
-        model=_model_of(lender),
+        model=declared if declared.name == name else family_of(name)(),
+        prefer_simpler=wanted == AUTO,
+        logistic=declared if isinstance(declared, LogisticRegression) else LogisticRegression(),
         calibration=lender.model.calibration or TrainingSettings.calibration,
         cut_off=CutOffRule(**given),
         bands=bands or DEFAULT_BANDS,
     )
 
 
-def _model_of(lender: Lender) -> Family:
+def _declared_model(lender: Lender) -> Family:
+    """The family of the lender's file, the trees for ``auto``, with the file's settings."""
     wanted = lender.model
-    family = type(DEFAULT) if wanted.family is None else family_of(wanted.family)
+    name = wanted.family or AUTO
+    require_family(name, f"{lender.path}: model.family")
+    family = GradientBoosting if name == AUTO else family_of(name)
     known = list(signature(family).parameters)
     for name, value in wanted.settings.items():
         where = f"{lender.path}: model.settings.{name}"
@@ -132,14 +146,17 @@ class CalibratedModel:
 class Candidate(CalibratedModel):
     """A trained model, ready to be evaluated, gated and bundled.
 
-    ``baselines``: ``logistic`` on the same features, and ``lender_rate``, the annual rate alone, if the contract has a
-    varying one. ``base_rate``: default rate of tune rows. ``training_seconds``: total wall time.
+    ``settings``: those that give this model again, with the family that ``family_choice`` says was chosen.
+    ``baselines``: ``logistic`` on the same features, the family passed over, and ``lender_rate``, the annual rate
+    alone, if the contract has a varying one. ``base_rate``: default rate of tune rows.
+    ``training_seconds``: total wall time.
     """
 
     source: str
     snapshot: int
     training_set_sha256: str
     settings: TrainingSettings
+    family_choice: FamilyChoice | None
     model: FittedModel
     policy: Policy
     baselines: Mapping[str, CalibratedModel]
@@ -156,15 +173,26 @@ class Candidate(CalibratedModel):
 
 
 def train(training_set: TrainingSet, contract: FeatureContract, settings: TrainingSettings | None = None) -> Candidate:
-    """Train, calibrate and set the cut-off.
+    """Train, choose the family if the settings say so, calibrate and set the cut-off.
 
     Raises ContractError if the settings exclude an unknown feature, or the training set lacks one of the contract.
     """
-    settings = settings or TrainingSettings()
+    asked = settings or TrainingSettings()
     started = time.perf_counter()
-    design_matrix = DesignMatrix.from_contract(contract, settings.exclude)
+    design_matrix = DesignMatrix.from_contract(contract, asked.exclude)
     train_sample, tune_sample = _samples(design_matrix, training_set)
-    model = settings.model.fit(train_sample, tune_sample, design_matrix.monotone_constraints)
+    logistic = asked.logistic.fit(train_sample, tune_sample, design_matrix.monotone_constraints)
+    baselines = {LOGISTIC: _calibrated(design_matrix, logistic, tune_sample)}
+    model: FittedModel = logistic
+    settings, choice = replace(asked, prefer_simpler=False), None
+    if asked.model != asked.logistic:
+        model = asked.model.fit(train_sample, tune_sample, design_matrix.monotone_constraints)
+        if asked.prefer_simpler:
+            choice = choose_family((LOGISTIC, logistic), (asked.model.name, model), tune_sample)
+            if choice.chosen == LOGISTIC:
+                baselines[asked.model.name] = _calibrated(design_matrix, model, tune_sample)
+                model, settings = logistic, replace(settings, model=asked.logistic)
+    rate_baseline = _lender_rate(training_set, contract, asked)
     raw_tune = uncalibrated(model.raw_scores(tune_sample.matrix))
     method = settings.calibration
     if method == "auto":
@@ -177,11 +205,12 @@ def train(training_set: TrainingSet, contract: FeatureContract, settings: Traini
         snapshot=training_set.snapshot,
         training_set_sha256=training_set.sha256,
         settings=settings,
+        family_choice=choice,
         design_matrix=design_matrix,
         model=model,
         calibrator=calibrator,
         policy=Policy(settings.cut_off.cut_off(tune_probabilities), rule=settings.cut_off, bands=settings.bands),
-        baselines=_baselines(training_set, contract, settings),
+        baselines=baselines if rate_baseline is None else {**baselines, LENDER_RATE: rate_baseline},
         base_rate=float(tune_sample.defaulted.mean()),
         training_seconds=time.perf_counter() - started,
     )
@@ -197,19 +226,19 @@ def _samples(design_matrix: DesignMatrix, training_set: TrainingSet) -> tuple[Sa
     return Sample(design_matrix.encode(rows), defaulted), tune
 
 
-def _baselines(
+def _lender_rate(
     training_set: TrainingSet, contract: FeatureContract, settings: TrainingSettings
-) -> dict[str, CalibratedModel]:
-    matrices = {LOGISTIC: DesignMatrix.from_contract(contract, settings.exclude)}
-    if RATE_FEATURE in contract.feature_names and training_set.rows("train")[RATE_FEATURE].nunique() > 1:
-        everything_else = set(contract.feature_names) - {RATE_FEATURE}
-        matrices[LENDER_RATE] = DesignMatrix.from_contract(contract, everything_else)
-    baselines = {}
-    for name, matrix in matrices.items():
-        train_sample, tune_sample = _samples(matrix, training_set)
-        model = settings.logistic.fit(train_sample, tune_sample, matrix.monotone_constraints)
-        # calibrated on tune rows, as the model
-        raw = uncalibrated(model.raw_scores(tune_sample.matrix))
-        calibrator = fit_calibrator(raw, tune_sample.defaulted, method="platt")
-        baselines[name] = CalibratedModel(matrix, model, calibrator)
-    return baselines
+) -> CalibratedModel | None:
+    if RATE_FEATURE not in contract.feature_names or training_set.rows("train")[RATE_FEATURE].nunique() <= 1:
+        return None
+    matrix = DesignMatrix.from_contract(contract, set(contract.feature_names) - {RATE_FEATURE})
+    train_sample, tune_sample = _samples(matrix, training_set)
+    return _calibrated(
+        matrix, settings.logistic.fit(train_sample, tune_sample, matrix.monotone_constraints), tune_sample
+    )
+
+
+def _calibrated(design_matrix: DesignMatrix, model: Model, tune: Sample) -> CalibratedModel:
+    """A baseline, calibrated on tune rows as the candidate is."""
+    raw = uncalibrated(model.raw_scores(tune.matrix))
+    return CalibratedModel(design_matrix, model, fit_calibrator(raw, tune.defaulted, method="platt"))

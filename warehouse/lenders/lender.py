@@ -76,9 +76,23 @@ class SplitSettings:
 class ModelSettings:
     """What kind of model is trained."""
 
-    family: Annotated[_Text | None, Key("the name of a model family", "A family of `ml/families/catalogue.py`.")] = None
+    family: Annotated[
+        _Text | None,
+        Key(
+            "auto or the name of a model family",
+            "A family of `ml/families/catalogue.py`: xgboost or logistic. auto, also if not set, trains both and takes "
+            "the one with the lower log loss on tune rows.",
+        ),
+    ] = None
     settings: Mapping[
-        str, Annotated[int | float, Key("a number", "A setting of the family, such as max_depth of xgboost.")]
+        str,
+        Annotated[
+            int | float,
+            Key(
+                "a number",
+                "A setting of the family, such as max_depth of xgboost or l2 of logistic; of auto: of xgboost.",
+            ),
+        ],
     ] = field(default_factory=dict)
     calibration: Annotated[
         Literal["platt", "beta", "isotonic", "auto"] | None,

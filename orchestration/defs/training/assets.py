@@ -75,7 +75,7 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     )
 
 
-@dg.asset(key=CANDIDATE, deps=[TRAINING_SET], group_name="model", kinds={"python", "xgboost"})
+@dg.asset(key=CANDIDATE, deps=[TRAINING_SET], group_name="model", kinds={"python"})
 def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """A trained, calibrated and measured model, bundled but not yet judged.
 
@@ -90,7 +90,9 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
     source = run_settings.active_source(settings)
     record = read_training_set_record(settings, source)
     contract = feature_contract(settings, record.feature_version, source=source)
-    training_settings = training_settings_of(read_lender(source), exclude=tuple(run_settings.exclude))
+    training_settings = training_settings_of(
+        read_lender(source), family=run_settings.family, exclude=tuple(run_settings.exclude)
+    )
     fingerprint = training_fingerprint(record.sha256, contract, training_settings)
     directory = candidate_directory(settings, source, fingerprint)
 

@@ -5,7 +5,7 @@ Dagster shows Markdown only after a click, and MLflow one plot at a time; both l
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,22 @@ def write_model_page(settings: Settings, source: str, directory: CandidateDirect
     about = {
         "source": source,
         "trained_at": str(lineage["trained_at"])[:16].replace("T", " "),
+        "family": lineage["settings"]["family"],
         "auc": test["auc"],
         "refused_by": list(judgement.refused),
     }
-    replace_file(path, _page(about, metrics["measured"], test, judgement, directory.read_plots()))
+    shown = {**about, "family": family_text(lineage)}
+    replace_file(path, _page(shown, metrics["measured"], test, judgement, directory.read_plots()))
     replace_file(path.with_suffix(".json"), json.dumps({"about": about}))
     return path
+
+
+def family_text(lineage: Mapping[str, Any]) -> str:
+    """The family of a model, from its ``lineage.json``, and why training chose it, if it did."""
+    from ml.training.family_choice import FamilyChoice
+
+    choice = lineage["family_choice"]
+    return FamilyChoice(**choice).text if choice else str(lineage["settings"]["family"])
 
 
 def _page(
@@ -58,6 +68,7 @@ def _page(
             for name in ("ks", "gini", "brier")
         ),
         ("Loans in test", f"{test['n']:,}"),
+        ("Family", about["family"]),
         ("Gates", f"refused by {', '.join(judgement.refused)}" if judgement.refused else "all passed"),
     ]
     names = sorted(plots, key=lambda name: (_PLOTS.index(name) if name in _PLOTS else len(_PLOTS), name))

@@ -106,3 +106,10 @@ def test_rows_time_and_person_of_a_training_are_no_change() -> None:
     other = replace(REFRESH, lake_snapshot=99, rows={"train": 9}, trained_by="someone", seconds=9.0, git_commit="f00")
 
     assert changes(other, CHAMPION) == ()
+
+
+def test_another_family_is_one_change_whatever_settings_each_has() -> None:
+    trees = replace(CHAMPION, settings={"family": "xgboost", "model": {"max_depth": 4, "seed": 1}})
+    line = replace(REFRESH, settings={"family": "logistic", "model": {"l2": 100.0}})
+
+    assert changes(line, trees) == ("setting family: logistic in place of xgboost",)
