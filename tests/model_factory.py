@@ -19,6 +19,8 @@ import pandas as pd
 from ml.bundle.bundle import Bundle, write_bundle
 from ml.families.boosted_trees import GradientBoosting
 from ml.families.logistic import LogisticRegression
+from ml.families.random_forest import RandomForest
+from ml.families.scorecard import Scorecard
 from ml.judging.evaluation import Evaluation, evaluate
 from ml.registry.deployment import Deployment
 from ml.registry.registered_version import RegisteredVersion, keep_version
@@ -99,7 +101,12 @@ SETTINGS = TrainingSettings(
 
 
 #: The settings of each family's shared bundle, by name.
-FAMILIES = {"xgboost": SETTINGS, "logistic": replace(SETTINGS, model=LogisticRegression())}
+FAMILIES = {
+    "xgboost": SETTINGS,
+    "logistic": replace(SETTINGS, model=LogisticRegression()),
+    "scorecard": replace(SETTINGS, model=Scorecard()),
+    "random_forest": replace(SETTINGS, model=RandomForest(n_trees=20, max_depth=4, threads=1)),
+}
 
 
 def input_rows(n: int = 2000, *, seed: int = 7) -> list[dict[str, object]]:

@@ -120,7 +120,7 @@ def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
         raise BundleError(f"a bundle is written once, to a directory that is not there yet: {directory} exists")
     family = type(candidate.settings.model)
     with draft_directory(directory) as draft:
-        candidate.model.write(draft)
+        candidate.model.write(draft, candidate.design_matrix.columns)
         (draft / FEATURES_SQL).write_text(contract.sql)
         for name, content in (
             (CALIBRATOR, candidate.calibrator.to_dict()),

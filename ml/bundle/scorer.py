@@ -93,9 +93,9 @@ class Scorer:
     def reasons(self, features: Sequence[object]) -> list[ReasonCode]:
         """One to four features that moved this applicant's raw score furthest towards default, weightiest first.
 
-        Contributions start from the training rows' mean score. Features below the policy's least share of the adverse
-        weight are left out. Features with the same text appear once, with the strongest; a missing value is named as
-        missing. Only declines have reasons.
+        Contributions start where the family says (:class:`ml.families.protocol.ServedForm`). Features below the
+        policy's least share of the adverse weight are left out. Features with the same text appear once, with the
+        strongest; a missing value is named as missing. Only declines have reasons.
         """
         return self.reasons_of_row(self._matrix.encode_row(features)[0])
 

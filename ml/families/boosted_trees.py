@@ -1,5 +1,7 @@
 """XGBoost: boosted trees for blocks of rows; their ONNX twin and a table of contributions for single ones."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,8 +47,9 @@ class BoostedTrees:
         """The booster in UBJSON; equal training sets and settings give equal bytes."""
         return bytes(self.booster.save_raw("ubj"))
 
-    def write(self, directory: Path) -> None:
+    def write(self, directory: Path, columns: Sequence[str]) -> None:
         """Write the booster, its ONNX twin, and its table of contributions."""
+        del columns
         forest = Forest.from_booster(self.booster)
         (directory / BOOSTER).write_bytes(self.to_bytes())
         (directory / TWIN).write_bytes(to_onnx(forest))
@@ -146,30 +149,19 @@ class GradientBoosting:
 
         A streamed sample's quantised matrix lies on disk; the trees are the same as in memory.
         """
-        parameters = self._parameters(train.defaulted, monotone)
-        options = {"max_bin": self.max_bins, "nthread": self._threads(len(train.defaulted))}
-        if isinstance(train, Sample):
-            import xgboost
-
-            held = xgboost.QuantileDMatrix(train.matrix, label=train.defaulted, **options)
-            return self._boost(held, tune, parameters, options)
-        with TemporaryDirectory(prefix="training-matrix-", dir=train.directory) as cache:
-            return self._boost(_external_matrix(train, Path(cache), **options), tune, parameters, options)
-
-    def _boost(
-        self, train_data: "xgboost.DMatrix", tune: Sample, parameters: dict[str, Any], options: dict[str, Any]
-    ) -> BoostedTrees:
         import xgboost
 
-        tune_data = xgboost.QuantileDMatrix(tune.matrix, label=tune.defaulted, ref=train_data, **options)
-        booster = xgboost.train(
-            parameters,
-            train_data,
-            num_boost_round=self.max_trees,
-            evals=[(tune_data, "tune")],
-            early_stopping_rounds=self.patience,
-            verbose_eval=False,
-        )
+        options = {"max_bin": self.max_bins, "nthread": threads_for(len(train.defaulted), self.threads)}
+        with quantised(train, **options) as train_data:
+            tune_data = xgboost.QuantileDMatrix(tune.matrix, label=tune.defaulted, ref=train_data, **options)
+            booster = xgboost.train(
+                self._parameters(train.defaulted, monotone),
+                train_data,
+                num_boost_round=self.max_trees,
+                evals=[(tune_data, "tune")],
+                early_stopping_rounds=self.patience,
+                verbose_eval=False,
+            )
         # equal models, equal bytes: the discarded trees and the stopping record would be part of them
         booster = booster[: booster.best_iteration + 1]
         booster.set_attr(best_iteration=None, best_score=None)
@@ -197,11 +189,6 @@ class GradientBoosting:
         with np.load(directory / EXPLAINER, allow_pickle=False) as arrays:
             return ServedTrees(open_session((directory / TWIN).read_bytes()), Explainer.from_arrays(arrays))
 
-    def _threads(self, n_rows: int) -> int:
-        if self.threads is not None:
-            return self.threads
-        return 1 if n_rows < _MANY_ROWS else 0  # XGBoost's 0: every core
-
     def _parameters(self, defaulted: NDArray[np.bool_], monotone: tuple[int, ...]) -> dict[str, Any]:
         return {
             "objective": "binary:logistic",
@@ -216,10 +203,34 @@ class GradientBoosting:
             "reg_lambda": self.l2,
             "reg_alpha": self.l1,
             "max_bin": self.max_bins,
-            "monotone_constraints": "(" + ",".join(map(str, monotone)) + ")",
+            "monotone_constraints": directions(monotone),
             "seed": self.seed,
-            "nthread": self._threads(len(defaulted)),
+            "nthread": threads_for(len(defaulted), self.threads),
         }
+
+
+def threads_for(n_rows: int, threads: int | None) -> int:
+    """XGBoost's ``nthread``: as set, else one thread for few rows and every core (0) for many."""
+    if threads is not None:
+        return threads
+    return 1 if n_rows < _MANY_ROWS else 0
+
+
+def directions(monotone: tuple[int, ...]) -> str:
+    """XGBoost's ``monotone_constraints``."""
+    return f"({','.join(map(str, monotone))})"
+
+
+@contextmanager
+def quantised(sample: Sample | StreamedSample, **options: Any) -> "Iterator[xgboost.DMatrix]":
+    """XGBoost's matrix of the rows: in memory, or for a streamed sample in files that end with the context."""
+    import xgboost
+
+    if isinstance(sample, Sample):
+        yield xgboost.QuantileDMatrix(sample.matrix, label=sample.defaulted, **options)
+        return
+    with TemporaryDirectory(prefix="training-matrix-", dir=sample.directory) as cache:
+        yield _external_matrix(sample, Path(cache), **options)
 
 
 def _external_matrix(sample: StreamedSample, cache: Path, **options: Any) -> "xgboost.ExtMemQuantileDMatrix":

@@ -3,9 +3,11 @@
 from ml.families.boosted_trees import GradientBoosting
 from ml.families.logistic import LogisticRegression
 from ml.families.protocol import Family
+from ml.families.random_forest import RandomForest
+from ml.families.scorecard import Scorecard
 from warehouse.errors import SettingError
 
-_FAMILIES: tuple[type[Family], ...] = (GradientBoosting, LogisticRegression)
+_FAMILIES: tuple[type[Family], ...] = (GradientBoosting, LogisticRegression, Scorecard, RandomForest)
 #: In place of a family: training chooses one by tune rows (:mod:`ml.training.family_choice`).
 AUTO = "auto"
 

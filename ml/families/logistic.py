@@ -4,6 +4,7 @@ One expression of NumPy scores one row or many, in training and in the API, from
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +14,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.families.linear_fit import Floats, least_loss
 from ml.families.protocol import Matrix, Sample, StreamedSample
 from warehouse.errors import SettingError
 
-Floats = NDArray[np.float64]
 COEFFICIENTS = "coefficients.json"
 _MOST_ROWS = 200_000
 
@@ -66,8 +67,9 @@ class LinearModel:
         total = sum(self.spread)
         return np.asarray(self.spread) / total if total > 0 else np.zeros(len(self.spread))
 
-    def write(self, directory: Path) -> None:
+    def write(self, directory: Path, columns: Sequence[str]) -> None:
         """Write the numbers as JSON, which keeps every bit of a double."""
+        del columns
         (directory / COEFFICIENTS).write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
 
     @classmethod
@@ -137,7 +139,7 @@ class LogisticRegression:
         columns -= centre
         columns /= scale
         bounds = [*map(_bounds, monotone), *[(None, None)] * len(some_missing), (None, None)]
-        weights, intercept = _minimum(columns, sample.defaulted, bounds, self.l2)
+        weights, intercept = least_loss(columns, sample.defaulted, bounds, self.l2)
 
         by_unit = weights / scale
         n_columns = values.shape[1]
@@ -174,30 +176,3 @@ class LogisticRegression:
 
 def _bounds(direction: int) -> tuple[float | None, float | None]:
     return (0.0 if direction > 0 else None, 0.0 if direction < 0 else None)
-
-
-def _minimum(
-    columns: Floats, defaulted: NDArray[np.bool_], bounds: list[tuple[float | None, float | None]], l2: float
-) -> tuple[Floats, float]:
-    """The weights and the intercept of the least penalised log loss."""
-    from scipy.optimize import minimize
-    from threadpoolctl import threadpool_limits
-
-    n = len(defaulted)
-    target = defaulted.astype(np.float64)
-
-    def loss(parameters: Floats) -> tuple[float, Floats]:
-        weights, intercept = parameters[:-1], parameters[-1]
-        log_odds = columns @ weights + intercept
-        value = np.mean(np.logaddexp(0.0, log_odds) - target * log_odds) + l2 / (2 * n) * weights @ weights
-        residual = (1.0 / (1.0 + np.exp(-log_odds)) - target) / n
-        slope = np.append(columns.T @ residual + l2 / n * weights, residual.sum())
-        return float(value), slope
-
-    rate = (target.sum() + 0.5) / (n + 1.0)
-    start = np.append(np.zeros(columns.shape[1]), np.log(rate / (1.0 - rate)))
-    options = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 2000, "maxfun": 4000}
-    # sums in several threads differ in the last bits with their number
-    with threadpool_limits(1, "blas"):
-        fitted = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
-    return fitted[:-1], float(fitted[-1])

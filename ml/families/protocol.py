@@ -5,7 +5,7 @@ blocks of rows, and in a served form, which scores and explains one row in micro
 Both give the same bits; a gate on every promotion checks it. A model that needs no heavy library has one form for both.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -65,8 +65,8 @@ class FittedModel(Model, Protocol):
     def importance(self, n_columns: int) -> NDArray[np.float64]:
         """Each column's share of importance: sums to 1, or all are 0."""
 
-    def write(self, directory: Path) -> None:
-        """Write the family's ``files``."""
+    def write(self, directory: Path, columns: Sequence[str]) -> None:
+        """Write the family's ``files``; ``columns``: names of the matrix's columns, for files that people read."""
 
 
 class ServedForm(Model, Protocol):
@@ -74,7 +74,10 @@ class ServedForm(Model, Protocol):
 
     @property
     def expected(self) -> float:
-        """The mean raw score of the training rows, where contributions start; trees weigh the rows by their cover."""
+        """The raw score where contributions start.
+
+        The mean over the training rows, which trees weigh by their cover; of a scorecard, that of the best bins.
+        """
 
     def contributions(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
         """Each column's contribution to a row's raw score, shape (n_columns,); with ``expected`` they sum to it."""

@@ -35,7 +35,7 @@ def write_model_page(settings: Settings, source: str, directory: CandidateDirect
         "refused_by": list(judgement.refused),
     }
     shown = {**about, "family": family_text(lineage)}
-    replace_file(path, _page(shown, metrics["measured"], test, judgement, directory.read_plots()))
+    replace_file(path, _page(shown, metrics["measured"], test, judgement, directory))
     replace_file(path.with_suffix(".json"), json.dumps({"about": about}))
     return path
 
@@ -53,7 +53,7 @@ def _page(
     measured: Sequence[dict[str, Any]],
     test: dict[str, Any],
     judgement: Judgement,
-    plots: dict[str, bytes],
+    directory: CandidateDirectory,
 ) -> str:
     from ml.judging.metrics import measured_split
 
@@ -71,6 +71,7 @@ def _page(
         ("Family", about["family"]),
         ("Gates", f"refused by {', '.join(judgement.refused)}" if judgement.refused else "all passed"),
     ]
+    plots = directory.read_plots()
     names = sorted(plots, key=lambda name: (_PLOTS.index(name) if name in _PLOTS else len(_PLOTS), name))
     pictures = "".join(
         f'<img alt="{escape(name.replace("_", " "))}" src="data:image/png;base64,'
@@ -86,6 +87,11 @@ def _page(
         headline="".join(f"<div><dt>{escape(name)}<dd>{escape(value)}</div>\n" for name, value in headline),
         pictures=pictures,
         gates=_table(["gate", "", "message"], gates),
+        # what a family writes for people, such as a printed scorecard
+        papers="".join(
+            f"<h2>{escape(paper.stem.capitalize())}</h2>\n{paper.read_text(encoding='utf-8')}\n"
+            for paper in sorted(directory.bundle.glob("*.html"))
+        ),
         splits=_table(pages.SPLIT_HEADER, pages.split_rows(measured)),
         months=_table(pages.MONTH_HEADER, pages.month_rows(measured)),
     )
@@ -114,7 +120,7 @@ th, td {{ text-align: left; padding: .2rem 1.2rem .2rem 0; border-bottom: 1px so
 {pictures}
 <h2>Gates</h2>
 {gates}
-<h2>Splits and other models</h2>
+{papers}<h2>Splits and other models</h2>
 {splits}
 <h2>Months of decision</h2>
 {months}

@@ -116,7 +116,7 @@ def test_contributions_start_from_the_mean_score_of_the_train_rows() -> None:
 def test_the_file_is_readable_and_keeps_every_bit(tmp_path: Path) -> None:
     model = LogisticRegression().fit(TRAIN, TUNE, FREE)
 
-    model.write(tmp_path)
+    model.write(tmp_path, ("income", "purpose=car", "noise"))
 
     assert json.loads((tmp_path / "coefficients.json").read_text())["slope"] == list(model.slope)
     assert LinearModel.read(tmp_path) == model

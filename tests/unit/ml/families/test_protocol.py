@@ -9,13 +9,18 @@ from ml.families.boosted_trees import GradientBoosting
 from ml.families.catalogue import family_of, require_family
 from ml.families.logistic import LogisticRegression
 from ml.families.protocol import Family, FittedModel
+from ml.families.random_forest import RandomForest
+from ml.families.scorecard import Scorecard
 from tests.unit.ml.small_samples import TEST, TRAIN, TUNE, auc, small_sample
 from warehouse.errors import SettingError
 
 FREE = (0, 0, 0)
+NAMES = ("income", "purpose=car", "noise")
 FAMILIES: dict[str, Family] = {
     "xgboost": GradientBoosting(max_trees=60, learning_rate=0.1, max_depth=3, min_child_weight=5, patience=10),
     "logistic": LogisticRegression(),
+    "scorecard": Scorecard(),
+    "random_forest": RandomForest(n_trees=30, max_depth=5, column_share=0.5),
 }
 #: A third of the values is missing, and some are beyond what the train rows had.
 HOSTILE = small_sample(500, seed=9, missing=0.3).matrix * np.float32(3)
@@ -34,7 +39,7 @@ def fitted(family: Family) -> FittedModel:
 @pytest.fixture(scope="module")
 def written(fitted: FittedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("family")
-    fitted.write(directory)
+    fitted.write(directory, NAMES)
     return directory
 
 
@@ -44,7 +49,7 @@ def test_it_is_found_by_its_name_and_writes_the_files_it_names(family: Family, w
 
 
 def test_equal_rows_and_settings_give_equal_files(family: Family, written: Path, tmp_path: Path) -> None:
-    family.fit(TRAIN, TUNE, FREE).write(tmp_path)
+    family.fit(TRAIN, TUNE, FREE).write(tmp_path, NAMES)
 
     for name in family.files:
         assert (tmp_path / name).read_bytes() == (written / name).read_bytes()
