@@ -122,6 +122,14 @@ class LogisticRegression:
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> LinearModel:
         """Fit on ``train``; ``tune`` is not needed. Equal rows and settings give equal numbers on any machine load."""
         del tune
+        return self._fit(train, monotone)
+
+    def refit(self, model: LinearModel, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> LinearModel:
+        """Fit again, since tune rows decide nothing."""
+        del model
+        return self._fit(rows, monotone)
+
+    def _fit(self, train: Sample | StreamedSample, monotone: tuple[int, ...]) -> LinearModel:
         sample = train if isinstance(train, Sample) else train.drawn(_MOST_ROWS)
         values = sample.matrix.astype(np.float64)
         missing = np.isnan(values)
@@ -137,7 +145,7 @@ class LogisticRegression:
         columns -= centre
         columns /= scale
         bounds = [*map(_bounds, monotone), *[(None, None)] * len(some_missing), (None, None)]
-        weights, intercept = _minimum(columns, sample.defaulted, bounds, self.l2)
+        weights, intercept = _minimum(columns, sample, bounds, self.l2)
 
         by_unit = weights / scale
         n_columns = values.shape[1]
@@ -177,24 +185,25 @@ def _bounds(direction: int) -> tuple[float | None, float | None]:
 
 
 def _minimum(
-    columns: Floats, defaulted: NDArray[np.bool_], bounds: list[tuple[float | None, float | None]], l2: float
+    columns: Floats, sample: Sample, bounds: list[tuple[float | None, float | None]], l2: float
 ) -> tuple[Floats, float]:
     """The weights and the intercept of the least penalised log loss."""
     from scipy.optimize import minimize
     from threadpoolctl import threadpool_limits
 
-    n = len(defaulted)
-    target = defaulted.astype(np.float64)
+    n = len(columns)
+    target = sample.defaulted.astype(np.float64)
+    share = (np.ones(n) if sample.weights is None else sample.weights) / n
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
         weights, intercept = parameters[:-1], parameters[-1]
         log_odds = columns @ weights + intercept
-        value = np.mean(np.logaddexp(0.0, log_odds) - target * log_odds) + l2 / (2 * n) * weights @ weights
-        residual = (1.0 / (1.0 + np.exp(-log_odds)) - target) / n
+        value = share @ (np.logaddexp(0.0, log_odds) - target * log_odds) + l2 / (2 * n) * weights @ weights
+        residual = (1.0 / (1.0 + np.exp(-log_odds)) - target) * share
         slope = np.append(columns.T @ residual + l2 / n * weights, residual.sum())
         return float(value), slope
 
-    rate = (target.sum() + 0.5) / (n + 1.0)
+    rate = (share @ target * n + 0.5) / (n + 1.0)
     start = np.append(np.zeros(columns.shape[1]), np.log(rate / (1.0 - rate)))
     options = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 2000, "maxfun": 4000}
     # sums in several threads differ in the last bits with their number

@@ -186,4 +186,6 @@ def _training_summary(directory: CandidateDirectory, *, is_known: bool) -> str:
         registration = directory.read_registration()
         name = f"version {registration['model_version']}" if registration else "a refused candidate"
         return f"skipped: {name} was made of the same rows, features and settings"
-    return f"{lineage['rows']['train']:,} rows learned from in {lineage['seconds']:.1f} s"
+    splits = ("train", "tune") if lineage["settings"]["refit"] else ("train",)
+    n_rows = sum(lineage["rows"][split] for split in splits)
+    return f"{n_rows:,} rows learned from in {lineage['seconds']:.1f} s"
