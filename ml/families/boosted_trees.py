@@ -1,7 +1,6 @@
 """XGBoost: boosted trees for blocks of rows; their ONNX twin and a table of contributions for single ones."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -151,20 +150,34 @@ class GradientBoosting:
         """
         import xgboost
 
-        options = {"max_bin": self.max_bins, "nthread": threads_for(len(train.defaulted), self.threads)}
-        with quantised(train, **options) as train_data:
-            tune_data = xgboost.QuantileDMatrix(tune.matrix, label=tune.defaulted, ref=train_data, **options)
-            booster = xgboost.train(
-                self._parameters(train.defaulted, monotone),
-                train_data,
+        def boost(data: "xgboost.DMatrix", options: dict[str, Any]) -> "xgboost.Booster":
+            tune_data = xgboost.QuantileDMatrix(tune.matrix, label=tune.defaulted, ref=data, **options)
+            return xgboost.train(
+                self._parameters(train, monotone),
+                data,
                 num_boost_round=self.max_trees,
                 evals=[(tune_data, "tune")],
                 early_stopping_rounds=self.patience,
                 verbose_eval=False,
             )
+
+        booster = grown(train, boost, max_bins=self.max_bins, threads=self.threads)
         # equal models, equal bytes: the discarded trees and the stopping record would be part of them
         booster = booster[: booster.best_iteration + 1]
         booster.set_attr(best_iteration=None, best_score=None)
+        return BoostedTrees(booster)
+
+    def refit(self, model: BoostedTrees, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> BoostedTrees:
+        """Boost as many trees as ``model`` has."""
+        import xgboost
+
+        parameters, n_trees = self._parameters(rows, monotone), model.booster.num_boosted_rounds()
+        booster = grown(
+            rows,
+            lambda data, _: xgboost.train(parameters, data, n_trees),
+            max_bins=self.max_bins,
+            threads=self.threads,
+        )
         return BoostedTrees(booster)
 
     @staticmethod
@@ -189,15 +202,15 @@ class GradientBoosting:
         with np.load(directory / EXPLAINER, allow_pickle=False) as arrays:
             return ServedTrees(open_session((directory / TWIN).read_bytes()), Explainer.from_arrays(arrays))
 
-    def _parameters(self, defaulted: NDArray[np.bool_], monotone: tuple[int, ...]) -> dict[str, Any]:
+    def _parameters(self, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> dict[str, Any]:
         return {
             "objective": "binary:logistic",
             "eval_metric": "logloss",
             "tree_method": "hist",
-            "base_score": float(defaulted.mean()),
+            "base_score": rows.default_rate,
             "learning_rate": self.learning_rate,
             "max_depth": self.max_depth,
-            "min_child_weight": self.least_leaf(int(defaulted.sum())),
+            "min_child_weight": self.least_leaf(int(rows.defaulted.sum())),
             "subsample": self.row_share,
             "colsample_bytree": self.column_share,
             "reg_lambda": self.l2,
@@ -205,15 +218,15 @@ class GradientBoosting:
             "max_bin": self.max_bins,
             "monotone_constraints": directions(monotone),
             "seed": self.seed,
-            "nthread": threads_for(len(defaulted), self.threads),
+            "nthread": threads_for(rows, self.threads),
         }
 
 
-def threads_for(n_rows: int, threads: int | None) -> int:
+def threads_for(rows: Sample | StreamedSample, threads: int | None) -> int:
     """XGBoost's ``nthread``: as set, else one thread for few rows and every core (0) for many."""
     if threads is not None:
         return threads
-    return 1 if n_rows < _MANY_ROWS else 0
+    return 1 if len(rows.defaulted) < _MANY_ROWS else 0
 
 
 def directions(monotone: tuple[int, ...]) -> str:
@@ -221,16 +234,23 @@ def directions(monotone: tuple[int, ...]) -> str:
     return f"({','.join(map(str, monotone))})"
 
 
-@contextmanager
-def quantised(sample: Sample | StreamedSample, **options: Any) -> "Iterator[xgboost.DMatrix]":
-    """XGBoost's matrix of the rows: in memory, or for a streamed sample in files that end with the context."""
+def grown(
+    rows: Sample | StreamedSample,
+    grow: "Callable[[xgboost.DMatrix, dict[str, Any]], xgboost.Booster]",
+    *,
+    max_bins: int,
+    threads: int | None,
+) -> "xgboost.Booster":
+    """What ``grow`` makes of XGBoost's quantised matrix of the rows, and the options of such matrices."""
     import xgboost
 
-    if isinstance(sample, Sample):
-        yield xgboost.QuantileDMatrix(sample.matrix, label=sample.defaulted, **options)
-        return
-    with TemporaryDirectory(prefix="training-matrix-", dir=sample.directory) as cache:
-        yield _external_matrix(sample, Path(cache), **options)
+    options = {"max_bin": max_bins, "nthread": threads_for(rows, threads)}
+    if isinstance(rows, Sample):
+        data = xgboost.QuantileDMatrix(rows.matrix, label=rows.defaulted, weight=rows.weights, **options)
+        return grow(data, options)
+    with TemporaryDirectory(prefix="training-matrix-", dir=rows.directory) as cache:
+        # held by nothing here: the matrix must go before its files
+        return grow(_external_matrix(rows, Path(cache), **options), options)
 
 
 def _external_matrix(sample: StreamedSample, cache: Path, **options: Any) -> "xgboost.ExtMemQuantileDMatrix":
@@ -251,8 +271,7 @@ def _external_matrix(sample: StreamedSample, cache: Path, **options: Any) -> "xg
             found = next(self._batches, None)
             if found is None:
                 return False
-            matrix, defaulted = found
-            input_data(data=matrix, label=defaulted)
+            input_data(data=found.matrix, label=found.defaulted, weight=found.weights)
             return True
 
         def reset(self) -> None:

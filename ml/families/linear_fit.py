@@ -5,31 +5,35 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.families.protocol import Sample
+
 Floats = NDArray[np.float64]
 
 
 def least_loss(
-    columns: Floats, defaulted: NDArray[np.bool_], bounds: Sequence[tuple[float | None, float | None]], l2: float
+    columns: Floats, sample: Sample, bounds: Sequence[tuple[float | None, float | None]], l2: float
 ) -> tuple[Floats, float]:
     """Weights, shape (n_columns,), and intercept, for log-odds of default; the last of ``bounds`` is the intercept's.
 
-    ``l2``: weight of the ridge, which spares the intercept. Equal input gives equal bits.
+    ``columns``: what stands for the sample's matrix. ``l2``: weight of the ridge, which spares the intercept. Equal
+    input gives equal bits.
     """
     from scipy.optimize import minimize
     from threadpoolctl import threadpool_limits
 
-    n = len(defaulted)
-    target = defaulted.astype(np.float64)
+    n = len(columns)
+    target = sample.defaulted.astype(np.float64)
+    share = (np.ones(n) if sample.weights is None else sample.weights) / n
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
         weights, intercept = parameters[:-1], parameters[-1]
         log_odds = columns @ weights + intercept
-        value = np.mean(np.logaddexp(0.0, log_odds) - target * log_odds) + l2 / (2 * n) * weights @ weights
-        residual = (1.0 / (1.0 + np.exp(-log_odds)) - target) / n
+        value = share @ (np.logaddexp(0.0, log_odds) - target * log_odds) + l2 / (2 * n) * weights @ weights
+        residual = (1.0 / (1.0 + np.exp(-log_odds)) - target) * share
         slope = np.append(columns.T @ residual + l2 / n * weights, residual.sum())
         return float(value), slope
 
-    rate = (target.sum() + 0.5) / (n + 1.0)
+    rate = (share @ target * n + 0.5) / (n + 1.0)
     start = np.append(np.zeros(columns.shape[1]), np.log(rate / (1.0 - rate)))
     options = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 2000, "maxfun": 4000}
     # sums in several threads differ in the last bits with their number

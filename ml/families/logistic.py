@@ -124,6 +124,14 @@ class LogisticRegression:
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> LinearModel:
         """Fit on ``train``; ``tune`` is not needed. Equal rows and settings give equal numbers on any machine load."""
         del tune
+        return self._fit(train, monotone)
+
+    def refit(self, model: LinearModel, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> LinearModel:
+        """Fit again, since tune rows decide nothing."""
+        del model
+        return self._fit(rows, monotone)
+
+    def _fit(self, train: Sample | StreamedSample, monotone: tuple[int, ...]) -> LinearModel:
         sample = train if isinstance(train, Sample) else train.drawn(_MOST_ROWS)
         values = sample.matrix.astype(np.float64)
         missing = np.isnan(values)
@@ -139,7 +147,7 @@ class LogisticRegression:
         columns -= centre
         columns /= scale
         bounds = [*map(_bounds, monotone), *[(None, None)] * len(some_missing), (None, None)]
-        weights, intercept = least_loss(columns, sample.defaulted, bounds, self.l2)
+        weights, intercept = least_loss(columns, sample, bounds, self.l2)
 
         by_unit = weights / scale
         n_columns = values.shape[1]

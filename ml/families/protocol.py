@@ -24,32 +24,47 @@ BATCH_ROWS = 500_000
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows to fit on: the matrix (n, n_columns), and the outcomes (n,)."""
+    """Rows to fit on: the matrix (n, n_columns), the outcomes (n,), and weights (n,) of mean 1, or None: all equal."""
 
     matrix: Matrix
     defaulted: NDArray[np.bool_]
+    weights: NDArray[np.float64] | None = None
+
+    @property
+    def default_rate(self) -> float:
+        """The weighted share of defaults."""
+        return float(np.average(self.defaulted, weights=self.weights))
 
 
 @dataclass(frozen=True)
 class StreamedSample:
-    """Rows to fit on, encoded in batches; ``defaulted`` (n,) is in memory, a large matrix in ``directory``."""
+    """Rows to fit on, encoded in batches; outcomes and weights are in memory, a large matrix in ``directory``."""
 
     frame: "pd.DataFrame"
     encode: "Callable[[pd.DataFrame], Matrix]"
     defaulted: NDArray[np.bool_]
     directory: Path
     batch_rows: int = BATCH_ROWS
+    weights: NDArray[np.float64] | None = None
 
-    def batches(self) -> Iterator[tuple[Matrix, NDArray[np.bool_]]]:
-        """Matrices of at most ``batch_rows`` rows with their outcomes, in order."""
+    @property
+    def default_rate(self) -> float:
+        """The weighted share of defaults."""
+        return float(np.average(self.defaulted, weights=self.weights))
+
+    def batches(self) -> Iterator[Sample]:
+        """At most ``batch_rows`` rows each, in order."""
         for start in range(0, len(self.frame), self.batch_rows):
-            rows = slice(start, start + self.batch_rows)
-            yield self.encode(self.frame.iloc[rows]), self.defaulted[rows]
+            yield self._part(slice(start, start + self.batch_rows))
 
     def drawn(self, n_rows: int) -> Sample:
         """Up to ``n_rows`` spread evenly over all, encoded; always the same rows."""
         places = np.linspace(0, len(self.frame) - 1, num=min(n_rows, len(self.frame)), dtype=np.int64)
-        return Sample(self.encode(self.frame.iloc[places]), self.defaulted[places])
+        return self._part(places)
+
+    def _part(self, places: "slice | NDArray[np.int64]") -> Sample:
+        weights = None if self.weights is None else self.weights[places]
+        return Sample(self.encode(self.frame.iloc[places]), self.defaulted[places], weights)
 
 
 class Model(Protocol):
@@ -91,6 +106,9 @@ class Family(Protocol):
 
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> FittedModel:
         """Learn from ``train``; ``tune`` may decide when to stop. ``monotone``: each column's direction of risk."""
+
+    def refit(self, model: Any, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> FittedModel:
+        """Learn again, from train and tune ``rows``, with what tune rows decided of ``model``, its earlier fit."""
 
     @staticmethod
     def packages() -> dict[str, str]:

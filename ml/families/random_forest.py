@@ -12,7 +12,7 @@ from ml.families.boosted_trees import (
     GradientBoosting,
     ServedTrees,
     directions,
-    quantised,
+    grown,
     threads_for,
 )
 from ml.families.protocol import Sample, StreamedSample
@@ -55,14 +55,21 @@ class RandomForest:
 
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> BoostedTrees:
         """Grow all trees on ``train``; ``tune`` is not needed."""
+        del tune
+        return self._fit(train, monotone)
+
+    def refit(self, model: BoostedTrees, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> BoostedTrees:
+        """Grow other trees, since tune rows decide nothing."""
+        del model
+        return self._fit(rows, monotone)
+
+    def _fit(self, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> BoostedTrees:
         import xgboost
 
-        del tune
-        threads = threads_for(len(train.defaulted), self.threads)
         parameters = {
             "objective": "binary:logistic",
             "tree_method": "hist",
-            "base_score": float(train.defaulted.mean()),
+            "base_score": rows.default_rate,
             "num_parallel_tree": self.n_trees,
             "learning_rate": 1.0,
             "max_depth": self.max_depth,
@@ -73,10 +80,12 @@ class RandomForest:
             "max_bin": self.max_bins,
             "monotone_constraints": directions(monotone),
             "seed": self.seed,
-            "nthread": threads,
+            "nthread": threads_for(rows, self.threads),
         }
-        with quantised(train, max_bin=self.max_bins, nthread=threads) as data:
-            return BoostedTrees(xgboost.train(parameters, data, num_boost_round=1))
+        booster = grown(
+            rows, lambda data, _: xgboost.train(parameters, data, 1), max_bins=self.max_bins, threads=self.threads
+        )
+        return BoostedTrees(booster)
 
     @staticmethod
     def packages() -> dict[str, str]:

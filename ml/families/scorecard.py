@@ -146,14 +146,21 @@ class Scorecard:
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> PointsModel:
         """Fit on ``train``; ``tune`` is not needed."""
         del tune
-        sample = train if isinstance(train, Sample) else train.drawn(_MOST_ROWS)
+        return self._fit(train, monotone)
+
+    def refit(self, model: PointsModel, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> PointsModel:
+        """Fit again, since tune rows decide nothing."""
+        del model
+        return self._fit(rows, monotone)
+
+    def _fit(self, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> PointsModel:
+        sample = rows if isinstance(rows, Sample) else rows.drawn(_MOST_ROWS)
         binned = [
-            self._binned(values, sample.defaulted, direction)
-            for values, direction in zip(sample.matrix.T, monotone, strict=True)
+            self._binned(values, sample, direction) for values, direction in zip(sample.matrix.T, monotone, strict=True)
         ]
         evidence = np.column_stack([np.array(bins.woe)[place] for bins, place in binned])
         bounds = [*[(0.0, None)] * len(binned), (None, None)]
-        weights, intercept = least_loss(evidence, sample.defaulted, bounds, self.l2)
+        weights, intercept = least_loss(evidence, sample, bounds, self.l2)
 
         factor = self.points_to_double / log(2)
         offset = self.base_points - factor * log(self.base_odds)
@@ -169,25 +176,26 @@ class Scorecard:
         )
         return PointsModel(base=round(offset - factor * intercept), offset=offset, factor=factor, columns=columns)
 
-    def _binned(
-        self, values: NDArray[np.float32], defaulted: NDArray[np.bool_], direction: int
-    ) -> tuple[Bins, NDArray[np.intp]]:
-        """A column's bins, not yet with points, and each row's bin."""
-        known = ~np.isnan(values)
-        edges = self._edges(values[known].astype(np.float64), defaulted[known], direction)
+    def _binned(self, values: NDArray[np.float32], sample: Sample, direction: int) -> tuple[Bins, NDArray[np.intp]]:
+        """A column's bins, not yet with points, and each row's bin; rows weigh in the evidence, not in the counts."""
+        known, defaulted = ~np.isnan(values), sample.defaulted
+        weights = np.ones(len(values)) if sample.weights is None else sample.weights
+        edges = self._edges(values[known].astype(np.float64), defaulted[known], weights[known], direction)
         place = np.where(known, np.searchsorted(edges, values, side="right"), len(edges) + 1)
-        n_rows = np.bincount(place, minlength=len(edges) + 2)
-        n_defaults = np.bincount(place, weights=defaulted, minlength=len(edges) + 2)
+
+        def counted(of_rows: NDArray[Any]) -> NDArray[np.float64]:
+            return np.bincount(place, of_rows, minlength=len(edges) + 2)
+
         bins = Bins(
             edges=tuple(edges.tolist()),
             points=(),
-            n_rows=tuple(n_rows.tolist()),
-            n_defaults=tuple(n_defaults.astype(int).tolist()),
-            woe=tuple(_evidence(n_rows, n_defaults).tolist()),
+            n_rows=tuple(counted(np.ones(len(values))).astype(int).tolist()),
+            n_defaults=tuple(counted(defaulted).astype(int).tolist()),
+            woe=tuple(_evidence(counted(weights * defaulted), counted(weights * ~defaulted)).tolist()),
         )
         return bins, place
 
-    def _edges(self, values: Floats, defaulted: NDArray[np.bool_], direction: int) -> Floats:
+    def _edges(self, values: Floats, defaulted: NDArray[np.bool_], weights: Floats, direction: int) -> Floats:
         if len(values) == 0 or values.min() == values.max() or defaulted.all() or not defaulted.any():
             return np.array([])
         try:
@@ -203,7 +211,7 @@ class Scorecard:
             monotonic_trend=_TRENDS[direction],
             max_n_bins=self.max_bins,
             min_bin_size=self.min_bin_share,
-        ).fit(values, defaulted)
+        ).fit(values, defaulted, sample_weight=weights)
         return np.asarray(found.splits, dtype=np.float64)
 
     @staticmethod
@@ -224,9 +232,7 @@ class Scorecard:
         return PointsModel.read(directory)
 
 
-def _evidence(n_rows: NDArray[np.intp], n_defaults: NDArray[Any]) -> Floats:
+def _evidence(bad: Floats, good: Floats) -> Floats:
     """Weight of evidence of each bin, 0 for an empty one; half a row more of each kind keeps it finite."""
-    n_others = n_rows - n_defaults
-    of_bad = (n_defaults + 0.5) / (n_defaults.sum() + 0.5)
-    of_good = (n_others + 0.5) / (n_others.sum() + 0.5)
-    return np.where(n_rows > 0, np.log(of_bad / of_good), 0.0)
+    of_bad, of_good = (bad + 0.5) / (bad.sum() + 0.5), (good + 0.5) / (good.sum() + 0.5)
+    return np.where(bad + good > 0, np.log(of_bad / of_good), 0.0)

@@ -8,5 +8,6 @@ __all__ = [
     "lineage",
     "policy",
     "reference",
+    "samples",
     "training_set",
 ]

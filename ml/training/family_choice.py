@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.families.protocol import Model, Sample
-from ml.training.calibration import fit_calibrator, uncalibrated
+from ml.training.calibration import fit_calibrator
 
 Floats = NDArray[np.float64]
 #: Two-sided 95 %: the 0.975 quantile of the standard normal distribution.
@@ -40,19 +39,18 @@ class FamilyChoice:
         )
 
 
-def choose_family(simpler: tuple[str, Model], other: tuple[str, Model], tune: Sample) -> FamilyChoice:
-    """Compare two families' fitted models, each with its name, on tune rows; of two equal ones take the simpler.
+def choose_family(simpler: tuple[str, Floats], other: tuple[str, Floats], defaulted: NDArray[np.bool_]) -> FamilyChoice:
+    """Compare two families, each a name and its uncalibrated probabilities of tune rows; of two equal ones the simpler.
 
     Both are calibrated by Platt's method first, as neither is served uncalibrated.
     """
-    gains = _losses(simpler[1], tune) - _losses(other[1], tune)
+    gains = _losses(simpler[1], defaulted) - _losses(other[1], defaulted)
     (chosen, _), (passed_over, _) = (other, simpler) if gains.mean() > 0 else (simpler, other)
     gain = abs(float(gains.mean()))
     half = _Z95 * float(gains.std(ddof=1) / np.sqrt(len(gains)))
     return FamilyChoice(chosen, passed_over, gain, gain - half, gain + half, len(gains))
 
 
-def _losses(model: Model, tune: Sample) -> Floats:
-    raw = uncalibrated(model.raw_scores(tune.matrix))
-    probability = fit_calibrator(raw, tune.defaulted, method="platt").apply(raw)
-    return -np.where(tune.defaulted, np.log(probability), np.log1p(-probability))
+def _losses(raw: Floats, defaulted: NDArray[np.bool_]) -> Floats:
+    probability = fit_calibrator(raw, defaulted, method="platt").apply(raw)
+    return -np.where(defaulted, np.log(probability), np.log1p(-probability))

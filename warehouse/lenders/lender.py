@@ -94,6 +94,21 @@ class ModelSettings:
             ),
         ],
     ] = field(default_factory=dict)
+    refit: Annotated[
+        bool,
+        Key(
+            "true or false",
+            "Whether the model learns again from train and tune rows, once tune rows have decided the number of trees, "
+            "the family, the calibration and the cut-off.",
+        ),
+    ] = False
+    half_life_months: Annotated[
+        _Positive | None,
+        Key(
+            "a number above 0",
+            "A loan weighs half as much with each this many months before the newest one; not set: all weigh the same.",
+        ),
+    ] = None
     calibration: Annotated[
         Literal["platt", "beta", "isotonic", "auto"] | None,
         Key("one of platt, beta, isotonic, auto", "How scores become probabilities: `ml/training/fitting.py`."),

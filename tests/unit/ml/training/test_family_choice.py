@@ -1,12 +1,12 @@
 """The family is chosen by tune rows: the lower log loss, the simpler of two equal ones, never by test rows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ml.families.logistic import LogisticRegression
-from ml.families.protocol import Matrix, Sample
+from ml.training.calibration import uncalibrated
 from ml.training.family_choice import FamilyChoice, choose_family
 from ml.training.fitting import TrainingSettings, train, training_settings_of
 from ml.training.training_set import TrainingSet
@@ -17,40 +17,34 @@ from warehouse.lenders.lender import Lender, ModelSettings
 AUTO = replace(SETTINGS, prefer_simpler=True)
 
 
-@dataclass(frozen=True)
-class Reads:
-    """A model whose score is one column."""
-
-    column: int
-
-    def raw_scores(self, matrix: Matrix) -> np.ndarray:
-        return matrix[:, self.column]
-
-
-def _tune() -> Sample:
-    """The first column knows the risk, the second hardly."""
+def _tune() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Outcomes, the probabilities that know their risk, and some that hardly do."""
     random = np.random.default_rng(3)
-    risk = random.normal(size=2000)
-    defaulted = random.random(2000) < 1 / (1 + np.exp(1 - risk))
-    return Sample(np.column_stack([risk, risk + 2 * random.normal(size=2000)]).astype(np.float32), defaulted)
+    risk = random.normal(size=2000) - 1
+    defaulted = random.random(2000) < uncalibrated(risk)
+    return defaulted, uncalibrated(risk), uncalibrated(risk + 2 * random.normal(size=2000))
 
 
-@pytest.mark.parametrize(("simpler", "other", "chosen"), [(0, 1, "line"), (1, 0, "curve"), (0, 0, "line")])
-def test_the_lower_log_loss_wins_and_of_two_equal_ones_the_simpler(simpler: int, other: int, chosen: str) -> None:
-    choice = choose_family(("line", Reads(simpler)), ("curve", Reads(other)), _tune())
+@pytest.mark.parametrize(("line", "curve", "chosen"), [(0, 1, "line"), (1, 0, "curve"), (0, 0, "line")])
+def test_the_lower_log_loss_wins_and_of_two_equal_ones_the_simpler(line: int, curve: int, chosen: str) -> None:
+    defaulted, *probabilities = _tune()
+
+    choice = choose_family(("line", probabilities[line]), ("curve", probabilities[curve]), defaulted)
 
     assert choice.chosen == chosen
     assert {choice.chosen, choice.passed_over} == {"line", "curve"}
     assert choice.low <= choice.gain <= choice.high
-    assert (choice.gain == 0) == (simpler == other)
+    assert (choice.gain == 0) == (line == curve)
 
 
 def test_both_are_calibrated_before_they_are_compared() -> None:
     """A model that ranks as well must not lose for a level that calibration mends."""
-    tune = _tune()
-    shifted = Sample(np.column_stack([tune.matrix[:, 0], 2 * tune.matrix[:, 0] + 5]), tune.defaulted)
+    defaulted, probabilities, _ = _tune()
+    log_odds = np.log(probabilities / (1 - probabilities))
 
-    assert choose_family(("line", Reads(0)), ("curve", Reads(1)), shifted).gain == pytest.approx(0, abs=1e-6)
+    choice = choose_family(("line", probabilities), ("curve", uncalibrated(2 * log_odds + 5)), defaulted)
+
+    assert choice.gain == pytest.approx(0, abs=1e-6)
 
 
 def test_the_choice_in_words() -> None:

@@ -75,7 +75,9 @@ def test_the_trees_are_the_same_to_the_byte(
 ) -> None:
     """Several batches, and a limit that the set exceeds: what a large one meets."""
     monkeypatch.setattr("ml.training.fitting.BATCH_ROWS", 150)
-    expected, found = train(held, CONTRACT, SETTINGS), train(mapped, CONTRACT, SETTINGS)
+    monkeypatch.setattr("ml.training.samples.BATCH_ROWS", 150)
+    settings = replace(SETTINGS, refit=True, half_life_months=6.0)
+    expected, found = train(held, CONTRACT, settings), train(mapped, CONTRACT, settings)
 
     assert found.model.to_bytes() == expected.model.to_bytes()
     assert found.calibrator == expected.calibrator
