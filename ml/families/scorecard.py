@@ -184,7 +184,7 @@ class Scorecard:
         place = np.where(known, np.searchsorted(edges, values, side="right"), len(edges) + 1)
 
         def counted(of_rows: NDArray[Any]) -> NDArray[np.float64]:
-            return np.bincount(place, of_rows, minlength=len(edges) + 2)
+            return np.bincount(place, of_rows, minlength=len(edges) + 2).astype(np.float64)
 
         bins = Bins(
             edges=tuple(edges.tolist()),
