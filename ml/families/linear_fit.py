@@ -23,7 +23,7 @@ def least_loss(
 
     n = len(columns)
     target = sample.defaulted.astype(np.float64)
-    share = (np.ones(n) if sample.weights is None else sample.weights) / n
+    share = np.full(n, 1 / n) if sample.weights is None else sample.weights / sample.weights.sum()
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
         weights, intercept = parameters[:-1], parameters[-1]

@@ -91,7 +91,8 @@ class LogisticRegression:
     """Medians and an indicator for missing values, values cut at the train rows' quantiles, a ridge, directions kept.
 
     ``l2``: weight of the ridge on standardised columns. ``cut``: share of the train rows at each end of a column whose
-    values are cut; a line would otherwise follow one income of ten millions, in training and in a request.
+    values are cut; a line would otherwise follow one income of ten millions, in training and in a request. A category
+    of fewer rows counts as none.
 
     A column with a direction of risk has a slope of that sign or none; a missing value's term is free, as in trees.
     Directions raised the test AUC of all Lending Club rows from .7053 to .7069, where the trees have .7072. The ridge
@@ -106,7 +107,7 @@ class LogisticRegression:
     simulated, 5,000      .705   .710     .718      .720
     ====================  =====  =======  ========  ========
 
-    A streamed sample is fitted on 200,000 rows spread over all: 50 columns need no more.
+    More than 200,000 rows are fitted by as many, spread over all: 50 columns need no more.
     """
 
     name: ClassVar[str] = "logistic"
@@ -132,7 +133,7 @@ class LogisticRegression:
         return self._fit(rows, monotone)
 
     def _fit(self, train: Sample | StreamedSample, monotone: tuple[int, ...]) -> LinearModel:
-        sample = train if isinstance(train, Sample) else train.drawn(_MOST_ROWS)
+        sample = train.drawn(_MOST_ROWS)
         values = sample.matrix.astype(np.float64)
         missing = np.isnan(values)
         # a column without any value in train has the term of a missing value, also where a later row has one

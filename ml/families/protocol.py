@@ -35,6 +35,14 @@ class Sample:
         """The weighted share of defaults."""
         return float(np.average(self.defaulted, weights=self.weights))
 
+    def drawn(self, n_rows: int) -> "Sample":
+        """Up to ``n_rows`` spread evenly over all; always the same rows."""
+        if len(self.defaulted) <= n_rows:
+            return self
+        places = _spread(len(self.defaulted), n_rows)
+        weights = None if self.weights is None else self.weights[places]
+        return Sample(self.matrix[places], self.defaulted[places], weights)
+
 
 @dataclass(frozen=True)
 class StreamedSample:
@@ -58,13 +66,16 @@ class StreamedSample:
             yield self._part(slice(start, start + self.batch_rows))
 
     def drawn(self, n_rows: int) -> Sample:
-        """Up to ``n_rows`` spread evenly over all, encoded; always the same rows."""
-        places = np.linspace(0, len(self.frame) - 1, num=min(n_rows, len(self.frame)), dtype=np.int64)
-        return self._part(places)
+        """The same rows as :meth:`Sample.drawn` of all of them, encoded."""
+        return self._part(_spread(len(self.frame), min(n_rows, len(self.frame))))
 
     def _part(self, places: "slice | NDArray[np.int64]") -> Sample:
         weights = None if self.weights is None else self.weights[places]
         return Sample(self.encode(self.frame.iloc[places]), self.defaulted[places], weights)
+
+
+def _spread(n_rows: int, n_drawn: int) -> NDArray[np.int64]:
+    return np.linspace(0, n_rows - 1, num=n_drawn, dtype=np.int64)
 
 
 class Model(Protocol):

@@ -121,7 +121,7 @@ class Scorecard:
     way fits, also with one turn. No weight is negative, so the points go the same way. Missing values have a bin of
     their own; if the train rows have none, it has no points.
 
-    A streamed sample is fitted on a million rows spread over all.
+    More than a million rows are fitted by as many, spread over all.
     """
 
     name: ClassVar[str] = "scorecard"
@@ -154,7 +154,7 @@ class Scorecard:
         return self._fit(rows, monotone)
 
     def _fit(self, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> PointsModel:
-        sample = rows if isinstance(rows, Sample) else rows.drawn(_MOST_ROWS)
+        sample = rows.drawn(_MOST_ROWS)
         binned = [
             self._binned(values, sample, direction) for values, direction in zip(sample.matrix.T, monotone, strict=True)
         ]

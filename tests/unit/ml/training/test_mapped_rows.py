@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from ml.families.protocol import StreamedSample
+from ml.families.protocol import Sample, StreamedSample
 from ml.judging.evaluation import evaluate
 from ml.judging.leakage import feature_signals
 from ml.training.fitting import train
@@ -131,3 +131,5 @@ def test_the_baseline_draws_its_rows_evenly(mapped: TrainingSet, tmp_path: Path)
     assert (len(drawn.matrix), len(drawn.defaulted)) == (100, 100)
     assert drawn.matrix[0].tobytes() == design_matrix.encode(rows.iloc[:1]).tobytes()
     assert drawn.matrix[-1].tobytes() == design_matrix.encode(rows.iloc[-1:]).tobytes()
+    in_memory = Sample(design_matrix.encode(rows), mapped.defaulted("train")).drawn(100)
+    assert in_memory.matrix.tobytes() == drawn.matrix.tobytes()
