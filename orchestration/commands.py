@@ -21,6 +21,7 @@ from warehouse.settings import Ports, Settings, read
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @options.entity
 @options.exclude
+@options.family
 @options.feature_version
 @click.option(
     "--report", "report_months", multiple=True, metavar="YYYY-MM", help="Draw the drift report of a month; repeatable."
@@ -42,6 +43,9 @@ def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
     are built from what was loaded before; the simulated lender writes its own files. A second run changes only what new
     data changes.
 
+    The family auto trains boosted trees and a logistic regression, and takes the one with the lower log loss on tune
+    rows.
+
     A first model is published when its gates pass. Beside a champion, auto publishes a refresh (same features and
     settings, newer labels) that is no worse, and a change only if it is better by a paired 95 % interval. Other models
     are registered and wait; a new version of the features starts as challenger in shadow.
@@ -51,6 +55,7 @@ def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
         loanlake run lending_club accepted_2007_to_2018Q4.csv.gz
         loanlake run lending_club --exclude annual_rate,lender_grade
         loanlake run lending_club --feature-version 1
+        loanlake run lending_club --family logistic
         loanlake run lending_club --publish always --reason "Minutes of the committee, 2026-11"
 
     Exit code 0: the run has ended; its answer names the model that is served and what waits. 1: a check or gate stopped

@@ -4,11 +4,14 @@ The file's reader knows neither gates nor features. Run as ``python -m ml.lender
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+from ml.families.catalogue import require_family
 from ml.judging.gate_limits import limits_of
+from ml.training.fitting import training_settings_of
 from warehouse.errors import SettingError
 from warehouse.features.contract import unknown_names
 from warehouse.lenders.lender import Lender
@@ -16,23 +19,29 @@ from warehouse.lenders.rules import lenders_of_project, read_lender
 
 
 def setting_problems(lender: Lender, manifest: Path) -> tuple[str, ...]:
-    """Limits that gates cannot take, and names that the newest features and requests do not have.
+    """Limits that gates cannot take, a model that no family is, and names that the newest features and requests lack.
 
     ``manifest``: dbt's, parsed or compiled; before the first build there is none, and no name is checked.
     """
-    try:
-        limits_of(lender)
-        messages: tuple[str, ...] = ()
-    except SettingError as error:
-        messages = (str(error),)
+    messages = (*_problem(lambda: limits_of(lender)), *_problem(lambda: training_settings_of(lender)))
     return messages + (unknown_names(lender, manifest) if manifest.exists() else ())
 
 
-def require_settings(lender: Lender, manifest: Path) -> None:
-    """Raise SettingError with all problems."""
+def require_settings(lender: Lender, manifest: Path, *, family: str = "") -> None:
+    """Raise SettingError with all problems; ``family``: of a run, in place of the file's."""
     problems = setting_problems(lender, manifest)
+    if family:
+        problems += _problem(lambda: require_family(family, "--family"))
     if problems:
         raise SettingError("\n".join(problems))
+
+
+def _problem(read: Callable[[], object]) -> tuple[str, ...]:
+    try:
+        read()
+    except SettingError as error:
+        return (str(error),)
+    return ()
 
 
 def main() -> None:

@@ -3,9 +3,11 @@
 __all__ = [
     "calibration",
     "design_matrix",
+    "family_choice",
     "fitting",
     "lineage",
     "policy",
     "reference",
+    "samples",
     "training_set",
 ]

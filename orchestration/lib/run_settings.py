@@ -35,6 +35,11 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
     feature_version: str = Field(
         default="", description="Version of the features to train on, such as v1. Empty: the latest."
     )
+    family: str = Field(
+        default="",
+        description="Family of models: auto, xgboost, logistic, scorecard or random_forest. Empty: as the lender's "
+        "file says, else auto, which trains the first two and takes the one with the lower log loss on tune rows.",
+    )
     force_training: bool = Field(
         default=False, description="Train even if a model with the same rows, features and settings exists."
     )
@@ -49,6 +54,15 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
     report_months: list[str] = Field(
         default=[], description="Months (YYYY-MM) for Evidently reports. Empty: the newest scored month."
     )
+
+    @field_validator("family")
+    @classmethod
+    def _is_a_family(cls, family: str) -> str:
+        from ml.families.catalogue import require_family
+
+        if family:
+            require_family(family, "family")
+        return family
 
     @field_validator("publish")
     @classmethod

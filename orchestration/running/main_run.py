@@ -37,7 +37,7 @@ def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
     if run_settings["files"]:
         target_of(source, str(run_settings["entity"]) or None)
     require_versions(settings, source, str(run_settings.get("feature_version", "")))
-    require_settings(read_lender(source), prepared_manifest(settings))
+    require_settings(read_lender(source), prepared_manifest(settings), family=str(run_settings.get("family", "")))
     click.echo(f"loanlake run {source}: {settings.home}")
     progress = Progress(quiet_steps=frozenset(f"ingest_{name}" for name in (*SOURCES, "own_lenders") if name != source))
     execution = execute(JOB, run_settings, settings, progress)

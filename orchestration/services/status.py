@@ -195,7 +195,9 @@ def _model_lines(settings: Settings) -> list[str]:
         for lender in settings.recorded_lenders()
         for each in version_states(settings, lender)
     }
-    rows: list[Sequence[str]] = [("model", "version", "state", "trained", "test", "AUC", "gini", "ks", "brier")]
+    rows: list[Sequence[str]] = [
+        ("model", "version", "state", "family", "trained", "test", "AUC", "gini", "ks", "brier")
+    ]
     for lineage_path in sorted(
         settings.bundles.glob("*/*/lineage.json"), key=lambda path: (path.parts[-3], int(path.parts[-2]))
     ):
@@ -205,7 +207,8 @@ def _model_lines(settings: Settings) -> list[str]:
         shown = [f"{figures[name]:.4f}" for name in ("auc", "gini", "ks", "brier")]
         name, version = lineage_path.parts[-3], lineage_path.parts[-2]
         state = states.get((name, int(version)), "not recorded").replace("_", " ")
-        rows.append((name, version, state, lineage["trained_at"][:16], measured_split(metrics), *shown))
+        family = lineage["settings"]["family"]
+        rows.append((name, version, state, family, lineage["trained_at"][:16], measured_split(metrics), *shown))
     return [*_table(rows), *_waiting_versions(settings, states)] if len(rows) > 1 else ["none registered"]
 
 

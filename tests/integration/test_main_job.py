@@ -188,11 +188,14 @@ def test_a_second_run_builds_trains_publishes_and_scores_nothing(home: Home) -> 
     assert (home.served, home.rows("select count(*) from serving.predictions")) == (served, predictions)
 
 
-def test_a_candidate_of_another_version_is_compared_with_the_champion_on_the_champions_features(home: Home) -> None:
+def test_a_candidate_of_another_version_and_family_is_compared_with_the_champion_on_the_champions_features(
+    home: Home,
+) -> None:
     served = home.served
     assert json.loads(served)["feature_version"] == "v2"
 
-    result = home.run(dg.AssetSelection.assets(TRAINING_SET, CANDIDATE, EVALUATION), feature_version="v1")
+    training = dg.AssetSelection.assets(TRAINING_SET, CANDIDATE, EVALUATION)
+    result = home.run(training, feature_version="v1", family="logistic")
     unknown = home.run(dg.AssetSelection.assets(TRAINING_SET), feature_version="v9")
 
     found = materialised(result)
@@ -200,6 +203,7 @@ def test_a_candidate_of_another_version_is_compared_with_the_champion_on_the_cha
     assert "trn_default_v1 at (version" in found["training/training_set"]["read it again"]
     bundle = load_bundle(current_candidate(home.settings, "simulated").bundle)
     assert (bundle.feature_version, bundle.lineage.feature_version) == ("v1", "v1")
+    assert (bundle.lineage.family, bundle.lineage.family_choice) == ("logistic", None)
     champion = load_bundle(home.settings.home / json.loads(served)["bundle"])
     assert auc_on_test(bundle, "champion") == auc_on_test(champion, "candidate")
     assert "has no version v9: the dbt project has v1, v2" in failure(unknown, "training__training_set")

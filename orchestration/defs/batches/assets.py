@@ -23,7 +23,7 @@ class BatchToScore(dg.Config):
     key=BATCH_SCORES,
     deps=[DEPLOYMENT],
     group_name="serving",
-    kinds={"python", "xgboost"},
+    kinds={"python"},
     output_required=False,  # a run that published nothing is not a materialisation
 )
 def batch_scores(context: dg.AssetExecutionContext, config: BatchToScore) -> Iterator[dg.MaterializeResult[None]]:

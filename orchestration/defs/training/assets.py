@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import dagster as dg
 
@@ -14,7 +15,7 @@ from orchestration.defs.training.candidates import (
     set_current,
     write_training_set,
 )
-from orchestration.defs.training.model_page import write_model_page
+from orchestration.defs.training.model_page import family_text, write_model_page
 from orchestration.defs.warehouse.assets import training_models, warehouse_models
 from orchestration.defs.warehouse.checks import require_few_set_aside, rows_keep_the_contract
 from orchestration.lib import links, pages
@@ -75,7 +76,7 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     )
 
 
-@dg.asset(key=CANDIDATE, deps=[TRAINING_SET], group_name="model", kinds={"python", "xgboost"})
+@dg.asset(key=CANDIDATE, deps=[TRAINING_SET], group_name="model", kinds={"python"})
 def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """A trained, calibrated and measured model, bundled but not yet judged.
 
@@ -90,7 +91,9 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
     source = run_settings.active_source(settings)
     record = read_training_set_record(settings, source)
     contract = feature_contract(settings, record.feature_version, source=source)
-    training_settings = training_settings_of(read_lender(source), exclude=tuple(run_settings.exclude))
+    training_settings = training_settings_of(
+        read_lender(source), family=run_settings.family, exclude=tuple(run_settings.exclude)
+    )
     fingerprint = training_fingerprint(record.sha256, contract, training_settings)
     directory = candidate_directory(settings, source, fingerprint)
 
@@ -99,14 +102,16 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
         context.log.info(f"training on {record}")
         train_candidate(settings, record, contract, training_settings, directory)
     set_current(settings, source, directory)
+    lineage = json.loads((directory.bundle / "lineage.json").read_text())
     return dg.MaterializeResult(
         metadata={
-            "summary": _training_summary(directory, is_known=is_known),
+            "summary": _training_summary(directory, lineage, is_known=is_known),
+            "family": family_text(lineage),
             "trained": "before, from the same rows, features and settings" if is_known else "in this run",
             "fingerprint": fingerprint,
             "feature_importance": pages.image(directory.read_plots()["feature_importance"], "feature importance"),
             "bundle": dg.MetadataValue.path(directory.bundle),
-            "lineage": dg.MetadataValue.json(json.loads((directory.bundle / "lineage.json").read_text())),
+            "lineage": dg.MetadataValue.json(lineage),
             "seconds": round(time.monotonic() - started, 2),
         },
         data_version=dg.DataVersion(fingerprint[:16]),
@@ -178,10 +183,11 @@ def registered_model(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     )
 
 
-def _training_summary(directory: CandidateDirectory, *, is_known: bool) -> str:
-    lineage = json.loads((directory.bundle / "lineage.json").read_text())
+def _training_summary(directory: CandidateDirectory, lineage: dict[str, Any], *, is_known: bool) -> str:
     if is_known:
         registration = directory.read_registration()
         name = f"version {registration['model_version']}" if registration else "a refused candidate"
         return f"skipped: {name} was made of the same rows, features and settings"
-    return f"{lineage['rows']['train']:,} rows learned from in {lineage['seconds']:.1f} s"
+    splits = ("train", "tune") if lineage["settings"]["refit"] else ("train",)
+    n_rows = sum(lineage["rows"][split] for split in splits)
+    return f"{n_rows:,} rows learned from in {lineage['seconds']:.1f} s"

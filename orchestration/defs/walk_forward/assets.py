@@ -59,7 +59,7 @@ def walk_forward(
         policies=parse_policies(config.policies),
         run=config.run,
         label_window_months=config.label_window_months,
-        training=training_settings_of(lender, exclude=tuple(run_settings.exclude)),
+        training=training_settings_of(lender, family=run_settings.family, exclude=tuple(run_settings.exclude)),
         limits=limits_of(lender),
     )
     walk = run_walk(

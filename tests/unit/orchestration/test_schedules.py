@@ -45,6 +45,7 @@ def test_what_is_trained_by_schedule_refreshes_the_champion(
         "source": "bank",
         "feature_version": "v2",
         "exclude": ["zip"],
+        "family": "logistic",
     }
 
 

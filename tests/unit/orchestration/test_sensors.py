@@ -317,7 +317,7 @@ def test_what_monitoring_found_starts_a_training_with_one_key(
     first, second = tick(sensor, instance)[0], tick(sensor, instance)[0]
 
     assert [request.run_key for request in first] == [request.run_key for request in second]
-    refresh = {"source": "bank", "feature_version": "v1", "exclude": ["zip"]}
+    refresh = {"source": "bank", "feature_version": "v1", "exclude": ["zip"], "family": "logistic"}
     assert first[0].run_config == {"resources": {"run_settings": {"config": refresh}}}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ml.lender_check.settings import require_settings, setting_problems
 from warehouse.errors import SettingError
-from warehouse.lenders.lender import Lender, MovedLimit
+from warehouse.lenders.lender import Lender, ModelSettings, MovedLimit
 
 
 def _lender(**settings: Any) -> Lender:
@@ -29,6 +29,14 @@ def _lender(**settings: Any) -> Lender:
         (
             {"gates": {"max_feature_auc": MovedLimit(95, "x")}},
             "bank.yml: gates.max_feature_auc.limit must be a number from 0.5 to 1: found 95",
+        ),
+        (
+            {"model": ModelSettings(family="forest")},
+            "bank.yml: model.family must be one of auto, xgboost, logistic: found 'forest'",
+        ),
+        (
+            {"model": ModelSettings(family="logistic", settings={"max_depth": 3})},
+            "bank.yml: model.settings.max_depth must be a setting of logistic: known are l2, cut",
         ),
     ],
 )
@@ -56,3 +64,11 @@ def test_before_the_first_build_only_gates_can_be_checked(tmp_path: Path) -> Non
     [problem] = setting_problems(lender, tmp_path / "manifest.json")
 
     assert "gates.max_auc.limit" in problem
+
+
+def test_a_family_that_a_run_names_must_exist(tmp_path: Path) -> None:
+    """Before the build, which takes a minute."""
+    require_settings(_lender(), tmp_path / "manifest.json", family="logistic")
+
+    with pytest.raises(SettingError, match="--family must be one of auto, xgboost, logistic: found 'tree'"):
+        require_settings(_lender(), tmp_path / "manifest.json", family="tree")

@@ -85,7 +85,7 @@ def test_a_home_at_work_shows_data_model_and_predictions(home: Settings, in_serv
     assert (
         "served       default_risk_bank version 3, features v1, since 2024-01-02 03:04 UTC (2 h ago), by test" in text
     )
-    assert "default_risk_bank  3        not recorded  2024-01-02T03:04  random split  0.7066" in text
+    assert "default_risk_bank  3        not recorded  logistic  2024-01-02T03:04  random split  0.7066" in text
     assert "predictions  bank backfill: 1, the latest decided 2023-12-31" in text
     assert "alerts       nothing yet" in text
 
