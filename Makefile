@@ -14,6 +14,9 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 export DO_NOT_TRACK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
+# container images set it; then each process compiles what it imports again: of dbt 1 s, of MLflow 2
+unexport PYTHONDONTWRITEBYTECODE
+
 # dbt on a home of its own, without a lake; what it parsed is kept, so that the next check parses only what changed
 LINT_HOME := $(CURDIR)/$(VENV)/lint
 IN_WAREHOUSE = mkdir -p -m 700 $(LINT_HOME) && cd warehouse && export LOANLAKE_HOME=$(LINT_HOME) \
