@@ -18,6 +18,12 @@ _PARSED = Settings.from_environment()
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """A process more than there are cores: a test of the API or the log waits for the disk in a third of its time."""
+    return len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)) + 1
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A fresh, empty Loanlake home, and the environment variable that points to it."""
