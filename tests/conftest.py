@@ -76,6 +76,17 @@ def give_parse(dbt_manifest: Path) -> Callable[[Settings], None]:
 
 
 @pytest.fixture(scope="session")
+def start_from_parse(dbt_manifest: Path) -> Callable[[Path], None]:
+    """Call with a new target path of dbt: what runs there without variables parses only what differs by then."""
+
+    def start(target: Path) -> None:
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(dbt_manifest.parent / "working" / "partial_parse.msgpack", target)
+
+    return start
+
+
+@pytest.fixture(scope="session")
 def lending_club_file() -> Path:
     """The real Lending Club file, where this machine has it."""
     return _real_file("lending_club/accepted_2007_to_2011.csv.gz")
