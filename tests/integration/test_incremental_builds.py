@@ -26,7 +26,11 @@ N_PIECES = 3
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory, start_from_parse: Callable[[Path], None]) -> Iterator[Settings]:
+def settings(
+    tmp_path_factory: pytest.TempPathFactory,
+    give_parse: Callable[[Settings], None],
+    start_from_parse: Callable[[Path], None],
+) -> Iterator[Settings]:
     """A home whose lender came in three pieces, each built after it came; before the last a borrower was deleted."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
@@ -34,6 +38,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, start_from_parse: Callabl
             patch.delenv(name, raising=False)
         patch.setenv("LOANLAKE_HOME", str(home / "home"))
         settings = Settings.from_environment()
+        give_parse(settings)  # for Dagster's backfill
         start_from_parse(settings.home / "target")
         for piece in load_pieces(settings, home / "files", n_pieces=N_PIECES, seed=11):
             if piece == N_PIECES - 1:
