@@ -56,8 +56,9 @@ def test_a_version_that_the_project_lacks_is_refused_before_anything_is_built(ho
 
 
 def test_a_lender_file_that_no_gate_or_feature_can_take_is_refused_before_anything_is_built(
-    home: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    home: Settings, give_parse: Callable[[Settings], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    give_parse(home)
     (tmp_path / "simulated.yml").write_text(
         "gates: {max_auc: {limit: 95, reason: x}}\nhonest_features: {nosuch: bought before}\n"
     )
