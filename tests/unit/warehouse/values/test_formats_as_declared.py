@@ -248,6 +248,41 @@ def test_times_have_patterns_too_and_a_list_of_them() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "values"),
+    [
+        (
+            "M/D/YYYY H:mm AM",
+            {
+                "3/1/2024 12:00 AM": datetime(2024, 3, 1),
+                "3/1/2024 12:59 a.m.": datetime(2024, 3, 1, 0, 59),
+                "3/1/2024 9:30 am": datetime(2024, 3, 1, 9, 30),
+                "3/1/2024 12:30 PM": datetime(2024, 3, 1, 12, 30),
+                "3/1/2024 01:30 P.M.": datetime(2024, 3, 1, 13, 30),
+                "3/1/2024 0:30 AM": None,
+                "3/1/2024 13:30 PM": None,
+                "3/1/2024 9:30": None,
+                "3/1/2024 9:30 p.m": None,
+                "3/1/2024 9:30 XM": None,
+            },
+        ),
+        ("D Mon YYYY HH:mm:SSAM", {"1 Mar 2024 11:59:59.5pm": datetime(2024, 3, 1, 23, 59, 59, 500_000)}),
+    ],
+)
+def test_a_time_may_be_before_or_after_noon(pattern: str, values: dict[str, datetime | None]) -> None:
+    found = [value for value, _ in cells(list(values), format="timestamp", pattern=pattern)]
+
+    assert found == list(values.values())
+
+
+def test_the_first_moment_of_a_day_may_be_twelve_at_night() -> None:
+    found = cells(
+        ["3/1/2024 12:00 AM", "3/1/2024 12:00 PM", "3/1/2024 9:00 AM"], format="date", pattern="M/D/YYYY H:mm AM"
+    )
+
+    assert [value for value, _ in found] == [date(2024, 3, 1), None, None]
+
+
 def test_a_date_with_a_clock_is_its_first_moment_only() -> None:
     found = cells(["3/1/2024 0:00", "3/1/2024 9:30"], format="date", pattern="M/D/YYYY H:mm")
 
@@ -307,6 +342,11 @@ def test_numbers_stand_for_days_and_times(reading: dict[str, Any], values: dict[
             {"format": "date", "pattern": "DMYYYY"},
             "a separator follows D, which .*: found DMYYYY",
         ),
+        (
+            {"format": "timestamp", "pattern": "YYYY-MM-DD AM"},
+            "HH .* once each or not at all, and SS and AM only after",
+        ),
+        ({"format": "timestamp", "pattern": ["M/D/YYYY H:mm AM", "MM/DD/YYYY HH:mm AM"]}, "no two may match the same"),
         ({"format": "timestamp", "pattern": "YYYY-MM-DD HH"}, "HH .* and mm once each or not at all"),
         (
             {"format": "timestamp", "pattern": "YYYY-MM-DD HH:mm:ss"},
