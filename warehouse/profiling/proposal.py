@@ -62,6 +62,7 @@ class LenderProposal:
     name: str
     files: tuple[FileProposal, ...]
     term_months: int | None
+    window_months: int | None = None
     notes: tuple[str, ...] = ()
 
     def file(self, contract: Contract) -> FileProposal | None:
@@ -124,7 +125,20 @@ def propose(
         proposal, its_notes = _proposal(files[entity], contract, found, answers)
         proposals.append(proposal)
         notes += its_notes
-    return LenderProposal(name, tuple(proposals), answers.term_months, tuple(notes)), tuple(questions)
+    lender = LenderProposal(name, tuple(proposals), answers.term_months, answers.window_months, tuple(notes))
+    if not questions:
+        _require_a_life(lender)
+    return lender, tuple(questions)
+
+
+def _require_a_life(lender: LenderProposal) -> None:
+    """Raises SettingError if nothing says when an outcome without a day is known."""
+    has_term = "term_months" in lender.applications or lender.term_months is not None
+    if lender.is_dated and not has_term and "outcome_at" not in lender.outcomes:
+        raise SettingError(
+            "an outcome needs its day (--column outcome_at=) or the loan's planned life (--term-months N), which says "
+            f"when it is known: found neither in {lender.outcomes.entity}"
+        )
 
 
 def _spellings(profile: FileProfile) -> tuple[Spelling, ...]:

@@ -52,6 +52,7 @@ def written(proposal: LenderProposal, *, title: str, lag_months: int, files: Map
     read_as = {entity: _flow(keys) for entity, keys in files.items() if keys}
     limits = {each.meaning: [0, each.limit] for file in proposal.files for each in file.fields if each.limit}
     settings = {"title": title, "is_dated": proposal.is_dated, "lag_months": lag_months, "files": read_as}
+    settings["window_months"] = proposal.window_months
     lacking = [] if proposal.term_months or "term_months" in proposal.applications else ["term_months"]
     if "requested_amount" not in proposal.applications:
         lacking.insert(0, "requested_amount")
