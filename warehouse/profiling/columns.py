@@ -32,6 +32,7 @@ _CURRENCIES = (
 )
 #: A key whose value follows from another key.
 _SAYS_TOO = {"thousands": "decimal"}
+_HARDLY_IN_THOUSANDTHS = ("amount", "integer", "count")
 _BOOLEANS = {"true", "false", "yes", "no", "y", "n", "t", "f", "on", "off", "1", "0"}
 #: Formats of ids, dates and outcomes keep the file's name: they are renamed where they enter a contract.
 _KEEP_THEIR_NAME = ("application_id", "borrower_id", "outcome", "outcome_at")
@@ -134,8 +135,9 @@ def questions_about(
                 if key == "currency"
                 else f"{column.name} ({examples}) can be read in {len(choices)} ways. Which is it?",
                 choices,
-                # nothing in the file contradicts a wrong day or thousands point
-                choices[0] if choices[0] == "," else None,
+                # nothing in the file contradicts a wrong day or thousands separator; only amounts and whole numbers
+                # hardly ever have three decimals behind a comma
+                choices[0] if choices[0] == "," and meaning.format in _HARDLY_IN_THOUSANDTHS else None,
             )
     if (
         meaning.format == "percent"
@@ -157,6 +159,18 @@ def questions_about(
                     "running and unknown: the row has no outcome yet, or none that fits, and is not a label.",
                     OUTCOMES,
                 )
+
+
+def accepted_thousands(column: ColumnProfile, spelling: Spelling, answers: Answers) -> str | None:
+    """What a person should know of commas before three digits that are read as thousands; None where there are none."""
+    said = _answered(column, spelling, answers)
+    if "thousands" not in spelling.choices or said.get("thousands") != ",":
+        return None
+    example = next(shape.example for shape in column.shapes if "," in shape.text)
+    return (
+        f"{example} is read with a separator of thousands, as {example.replace(',', '')}: every comma stands before "
+        f"three digits. If it is a decimal comma: --read {column.name}.decimal=,"
+    )
 
 
 def outcomes_of(column: ColumnProfile, answers: Answers) -> dict[str, str]:

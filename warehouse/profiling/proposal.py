@@ -5,7 +5,16 @@ from dataclasses import dataclass, field
 
 from warehouse.errors import SettingError
 from warehouse.profiling.answers import NONE, Answers, Question
-from warehouse.profiling.columns import Field, field_of, names, questions_about, require_keys, require_values, unmapped
+from warehouse.profiling.columns import (
+    Field,
+    accepted_thousands,
+    field_of,
+    names,
+    questions_about,
+    require_keys,
+    require_values,
+    unmapped,
+)
 from warehouse.profiling.meanings import CONTRACTS, DATED, VOCABULARIES, Contract, assigned, looks_dated, meanings
 from warehouse.profiling.open_questions import missing_decision, missing_outcome
 from warehouse.profiling.personal import personal
@@ -260,6 +269,8 @@ def _proposal(
             continue
         fields.append(field_of(meanings()[meaning], column, spelling, answers))
         notes += _notes(f"{entity}.{column.name}", meaning, column, spelling)
+        if (note := accepted_thousands(column, spelling, answers)) is not None:
+            notes.append(f"{entity}.{column.name}: {note}")
     by_meaning, used = names(fields), {each.column for each in fields}
     has_key = all(each in by_meaning for each in _KEYS[contract])
     proposal = FileProposal(

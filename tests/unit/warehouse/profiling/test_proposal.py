@@ -78,10 +78,27 @@ def test_a_point_before_three_digits_is_asked_and_either_key_answers(
     assert {key: value for key, value in reading.items() if key in ("decimal", "thousands")} == keys
 
 
-def test_a_comma_before_three_digits_of_an_amount_is_proposed_as_thousands() -> None:
-    _, questions = propose("mybank", [_loans(amount=["1,234", "12,345", "950"])], Answers())
+def test_a_comma_before_three_digits_of_an_amount_is_proposed_as_thousands_and_noted() -> None:
+    """1,234 euros of a German file would be a bit more than one; nothing in the file says which."""
+    file = _loans(amount=["1,234", "12,345", "950"])
+
+    _, questions = propose("mybank", [file], Answers())
+    accepted = _proposed(file, answers=Answers(read={"amount.thousands": ","}))
 
     assert [(each.flag, each.proposal) for each in questions] == [("--read amount.thousands=", ",")]
+    assert accepted.applications["requested_amount"].reading["thousands"] == ","
+    assert accepted.notes == (
+        "loans.amount: 1,234 is read with a separator of thousands, as 1234: every comma stands before three digits. "
+        "If it is a decimal comma: --read amount.decimal=,",
+    )
+    assert _proposed(file, answers=Answers(read={"amount.decimal": ","})).notes == ()
+
+
+@pytest.mark.parametrize("rates", [["1,234", "12,345", "9,500"], ["1.234", "12.345", "9.500"]])
+def test_three_digits_after_the_separator_of_a_rate_are_asked_without_a_proposal(rates: list[str | None]) -> None:
+    _, questions = propose("mybank", [_loans(rate=rates)], Answers())
+
+    assert ("--read rate.thousands=", None) in [(each.flag, each.proposal) for each in questions]
 
 
 def test_of_two_currencies_one_is_chosen_with_all_its_marks() -> None:
