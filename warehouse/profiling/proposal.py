@@ -302,9 +302,12 @@ def _notes_of_unused(file: _File, proposal: FileProposal, answers: Answers) -> I
 def _notes(where: str, meaning: str, column: ColumnProfile, spelling: Spelling) -> Iterator[str]:
     if spelling.n_odd:
         yield (
-            f"{where}: {spelling.n_odd:,} of {column.n_given:,} values do not fit ({', '.join(spelling.odd)}): their "
-            "rows will be set aside"
+            # staging also looks at limits and at each cell's digits
+            f"{where}: at least {spelling.n_odd:,} of {column.n_given:,} values do not fit ({', '.join(spelling.odd)}): "
+            "their rows will be set aside"
         )
+    if meanings()[meaning].required and meaning not in ("application_id", "outcome") and column.n_given < column.n_rows:
+        yield f"{where}: {column.n_rows - column.n_given:,} rows have no value, and will be set aside"
     if meaning in _CLOCKS and (lone := column.lone_year) is not None:
         yield (
             f"{where}: one value is of {lone[0]}, the next newest of {lone[1]}. The newest date says which loans are "

@@ -347,9 +347,15 @@ def test_unfit_values_repeated_ids_and_unknown_words_are_notes() -> None:
 
     assert notes == (
         "loans.loan_id: 1 rows repeat an id and 0 have none; the last row of an id counts",
-        "loans.amount: 1 of 10 values do not fit (a lot): their rows will be set aside",
+        "loans.amount: at least 1 of 10 values do not fit (a lot): their rows will be set aside",
         "loans.purpose: no purpose is known for boat: written as other",
     )
+
+
+def test_rows_without_a_value_that_is_required_are_noted() -> None:
+    notes = _proposed(_loans(amount=["5000", None, "NA"])).notes
+
+    assert notes == ("loans.amount: 2 rows have no value, and will be set aside",)
 
 
 @pytest.mark.parametrize(
