@@ -51,6 +51,22 @@ def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
     return execution.succeeded
 
 
+def unnamed_source(settings: Settings) -> tuple[str, str]:
+    """The source of a run that names none, and why it is this one.
+
+    The default lender; else the only lender with files, loaded or waiting in the inbox; else the simulated one.
+    """
+    if settings.default_lender:
+        return settings.default_lender, "LOANLAKE_DEFAULT_LENDER names it"
+    inbox = look(settings)
+    with_files = sorted(loaded_sources(settings) | {file.source for file in (*inbox.waiting, *inbox.unsettled)})
+    if len(with_files) == 1:
+        return with_files[0], "it is the only lender with files in this home"
+    if not with_files:
+        return "simulated", "no lender has files in this home"
+    return "simulated", f"several lenders have files in this home, {', '.join(with_files)}: name the one you mean"
+
+
 def _require_files(source: str, files: Sequence[str], settings: Settings) -> None:
     waiting = look(settings, source)
     # the simulated lender writes its own
