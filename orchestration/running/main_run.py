@@ -16,7 +16,7 @@ from orchestration.lib.progress import Progress, elapsed
 from orchestration.running.execution import execute
 from orchestration.running.summary import summary_text
 from warehouse.errors import RunRefused
-from warehouse.lenders.rules import lenders_of_project, read_lender
+from warehouse.lenders.rules import broken_lenders, lenders_of_project, read_lender
 from warehouse.raw import SOURCES
 from warehouse.settings import Settings
 from warehouse.sources.target import target_of
@@ -38,6 +38,8 @@ def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
         target_of(source, str(run_settings["entity"]) or None)
     require_versions(settings, source, str(run_settings.get("feature_version", "")))
     require_settings(read_lender(source), prepared_manifest(settings))
+    for lender, message in broken_lenders().items():
+        click.echo(f"loanlake: the lender {lender} is not built, and stays as it was last built: {message}", err=True)
     click.echo(f"loanlake run {source}: {settings.home}")
     progress = Progress(quiet_steps=frozenset(f"ingest_{name}" for name in (*SOURCES, "own_lenders") if name != source))
     execution = execute(JOB, run_settings, settings, progress)
