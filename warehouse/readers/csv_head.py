@@ -149,6 +149,7 @@ def _header_among(lines: Sequence[str], delimiters: Sequence[str]) -> int:
 
 
 def _shows(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    rows = [row for row in rows if row != names]  # the header again
     alike = [row for row in rows if len(row) == len(names)]
     named = [at for at, name in enumerate(names) if name.strip()]
     # of a few rows, one may be broken
