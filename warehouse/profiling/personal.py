@@ -8,7 +8,7 @@ from warehouse.profiling.profile import ColumnProfile
 _NAMES = {
     "a name": "name names surname lastname firstname first_name last_name full_name fullname middle_name maiden_name "
     "vorname nachname nombre apellido apellidos nom prenom nome sobrenome cognome imie nazwisko customer_name "
-    "client_name borrower_name applicant_name",
+    "client_name borrower_name applicant_name nome_completo nombre_completo nom_complet nome_cliente nombre_cliente",
     "an e-mail address": "email e_mail mail email_address correo",
     "a phone number": "phone telephone tel mobile cell phone_number telefon telefono telefone handy",
     "a bank account": "iban bic bank_account account_number_iban kontonummer",

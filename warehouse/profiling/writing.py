@@ -350,7 +350,9 @@ def _reading(reading: Mapping[str, Any]) -> str:
     whole = f"{line[:-1]}, 'values': {values}}}"
     if len(whole) <= _WIDTH - 10:
         return whole
-    broken = textwrap.fill(values[1:-1], _WIDTH - 4, initial_indent=" " * 12, subsequent_indent=" " * 12)
+    # a key and its value stay on one line
+    joined = values[1:-1].replace("': ", "':\0")
+    broken = textwrap.fill(joined, _WIDTH - 4, initial_indent=" " * 12, subsequent_indent=" " * 12).replace("\0", " ")
     return f"{line[:-1]}, 'values': {{\n{broken}}}}}"
 
 

@@ -13,6 +13,7 @@ from warehouse.profiling.personal import personal
         ("field_7", ["CH93 0076 2011 6238 5295 7", "DE89370400440532013000"], "a bank account"),
         ("line", ["+41 44 123 45 67", "+49 30 1234567"], "a phone number"),
         ("last_name", ["Meier", "Muster"], "a name"),
+        ("nome_completo", ["Ana Silva"], "a name"),
         ("customer_street_address", ["Main St 1", "High St 2"], "an address"),
         ("dob", ["1980-01-01"], "a birth date"),
         ("details", ['{"first": "Ann", "born": 1980}', '{"first": "Bob"}'], "nested data that may name a person"),
