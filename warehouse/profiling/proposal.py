@@ -303,8 +303,8 @@ def _notes(where: str, meaning: str, column: ColumnProfile, spelling: Spelling) 
     if spelling.n_odd:
         yield (
             # staging also looks at limits and at each cell's digits
-            f"{where}: at least {spelling.n_odd:,} of {column.n_given:,} values do not fit ({', '.join(spelling.odd)}): "
-            "their rows will be set aside"
+            f"{where}: at least {spelling.n_odd:,} of {column.n_given:,} values do not fit ({', '.join(spelling.odd)}):"
+            " their rows will be set aside"
         )
     if meanings()[meaning].required and meaning not in ("application_id", "outcome") and column.n_given < column.n_rows:
         yield f"{where}: {column.n_rows - column.n_given:,} rows have no value, and will be set aside"
