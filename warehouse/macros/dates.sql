@@ -7,8 +7,8 @@
                 case: the hour is then 1 to 12. In a date, the time is the first moment of the day.
     pivot       of YY: the first year of the 1900s; with 30, 30 is 1930 and 29 is 2029
     months      twelve names, from January on, in place of the English ones
-    epoch       numbers in place of dates: days since 1960 (sas), since 1970 (unix) or of Excel (excel); of a time
-                unix_seconds or unix_milliseconds
+    epoch       numbers in place of dates, or beside those of a pattern: days since 1960 (sas), since 1970 (unix) or of
+                Excel (excel); of a time unix_seconds or unix_milliseconds
 
     A text of a pattern is rewritten as YYYY-MM-DD HH:MM:SS, and then read as every other one.
 -#}
@@ -170,8 +170,9 @@
 {% macro date_text(reading) -%}
     {%- set text, patterns = step(reading, 'formed'), patterns_of(reading) -%}
     {%- if not patterns -%} {{ return(text) }} {%- endif -%}
-    {%- if patterns | length == 1 -%} {{ return(rewritten(reading, patterns[0])) }} {%- endif -%}
+    {%- if patterns | length == 1 and 'epoch' not in reading -%} {{ return(rewritten(reading, patterns[0])) }} {%- endif -%}
     {%- set cases = [] -%}
+    {%- if 'epoch' in reading -%} {%- do cases.append(' when ' ~ matches(text, epoch_grammar(reading)) ~ ' then ' ~ text) -%} {%- endif -%}
     {%- for pattern in patterns -%}
         {%- do cases.append(' when ' ~ matches(text, pattern_grammar(reading, pattern)) ~ ' then ' ~ rewritten(reading, pattern)) -%}
     {%- endfor -%}
@@ -181,17 +182,17 @@
 {#- The value of a date, month or timestamp from its text. -#}
 {% macro date_value(reading) -%}
     {%- set text = step(reading, 'plain') -%}
-    {%- if 'epoch' in reading -%} {{ return(epoch_value(reading)) }}
-    {%- elif reading.format == 'timestamp' -%} {{ return(utc_time(text)) }}
-    {%- else -%} {{ return('try_cast(substr(' ~ text ~ ', 1, 10) as date)') }}
-    {%- endif -%}
+    {%- set value = utc_time(text) if reading.format == 'timestamp' else 'try_cast(substr(' ~ text ~ ', 1, 10) as date)' -%}
+    {%- if 'epoch' not in reading -%} {{ return(value) }} {%- endif -%}
+    {%- if 'pattern' not in reading -%} {{ return(epoch_value(reading)) }} {%- endif -%}
+    {{ return('case when ' ~ matches(text, epoch_grammar(reading)) ~ ' then ' ~ epoch_value(reading) ~ ' else ' ~ value ~ ' end') }}
 {%- endmacro %}
 
 {#- What a date or time must be. -#}
 {% macro date_rule(reading) -%}
     {%- set what = {'date': 'a date', 'month': 'a month', 'timestamp': 'a time'}[reading.format] -%}
     {%- if 'epoch' in reading -%}
-        {{ return({
+        {{ return((what ~ ', ' ~ patterns_of(reading) | join(' or ') ~ ', or ' if 'pattern' in reading else '') ~ {
             'sas': 'a whole number of days since 1960-01-01', 'unix': 'a whole number of days since 1970-01-01',
             'excel': "a day's number in Excel, such as 45352 for 2024-03-01", 'unix_seconds': 'a number of seconds since 1970-01-01',
             'unix_milliseconds': 'a number of milliseconds since 1970-01-01',

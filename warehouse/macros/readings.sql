@@ -76,7 +76,7 @@
     {%- if 'epoch' in reading -%}
         {%- set epochs = ['unix_seconds', 'unix_milliseconds'] if reading.format == 'timestamp' else ['sas', 'excel', 'unix'] -%}
         {{ require(reading, 'epoch', reading.epoch in epochs, 'one of ' ~ epochs | join(', ') ~ ' in a ' ~ reading.format) }}
-        {{ require(reading, 'pattern', 'pattern' not in reading, 'left out beside epoch') }}
+        {{ require_no_digits(reading) }}
     {%- endif -%}
     {%- if 'months' in reading -%}
         {%- set names = month_names(reading, 'Month') -%}
@@ -86,6 +86,18 @@
     {%- for pattern in patterns_of(reading) -%} {{ require_pattern(reading, pattern) }} {%- endfor -%}
     {{ require(reading, 'pivot', 'pivot' not in reading or has_short_year(reading), 'left out where no pattern has YY') }}
     {{ require_distinct(reading) }}
+{%- endmacro %}
+
+{#- Beside days as numbers, a pattern of digits alone would be a number of days too: DDMMYY. -#}
+{% macro require_no_digits(reading) -%}
+    {%- set most = {'unix_seconds': 10, 'unix_milliseconds': 13}.get(reading.epoch, 6) -%}
+    {%- for pattern in patterns_of(reading) if 'pattern' in reading -%}
+        {%- for shape in shapes_of(reading, pattern) -%}
+            {%- set digits = shape | replace('.', '') -%}
+            {{ require(reading, 'pattern', digits | replace('0', '') or digits | length > most,
+                'none of at most ' ~ most ~ ' digits alone beside epoch', found=pattern) }}
+        {%- endfor -%}
+    {%- endfor -%}
 {%- endmacro %}
 
 {% macro has_short_year(reading) -%}

@@ -99,6 +99,10 @@ def _keys(spelling: Spelling, said: Mapping[str, Any]) -> dict[str, Any]:
     """The keys that the texts show, changed by those that a person has said."""
     keys = {**spelling.keys, **said}
     if "epoch" in said:
+        # numbers of days may stand beside dates, but not beside digits that are dates
+        patterns = [keys["pattern"]] if isinstance(keys.get("pattern"), str) else keys.get("pattern", [])
+        if all(re.search("[^YMDHmS]", re.sub("Mon(th)?", "", pattern)) or "Mon" in pattern for pattern in patterns):
+            return keys
         return {key: value for key, value in keys.items() if key not in ("pattern", "pivot")}
     if "pattern" in said:
         rest = {key: value for key, value in keys.items() if key not in ("epoch", "pivot")}

@@ -268,7 +268,8 @@ def _proposal(
             notes.append(f"{entity}.{column.name} has too many different values to be a {meaning}: it is left out")
             continue
         fields.append(field_of(meanings()[meaning], column, spelling, answers))
-        notes += _notes(f"{entity}.{column.name}", meaning, column, spelling)
+        notes += _notes_of_odd(f"{entity}.{column.name}", column, spelling, answers)
+        notes += _notes(f"{entity}.{column.name}", meaning, column)
         if (note := accepted_thousands(column, spelling, answers)) is not None:
             notes.append(f"{entity}.{column.name}: {note}")
     by_meaning, used = names(fields), {each.column for each in fields}
@@ -299,13 +300,24 @@ def _notes_of_unused(file: _File, proposal: FileProposal, answers: Answers) -> I
             yield f"{entity}.{column.name} is not used: --read {column.name}. has no effect"
 
 
-def _notes(where: str, meaning: str, column: ColumnProfile, spelling: Spelling) -> Iterator[str]:
-    if spelling.n_odd:
+def _notes_of_odd(where: str, column: ColumnProfile, spelling: Spelling, answers: Answers) -> Iterator[str]:
+    """What will be set aside, at least: staging also looks at limits and at each cell's digits."""
+    is_dated, is_read = spelling.kind in DATED, f"{column.name}.epoch" in answers.read
+    days = next((shape for shape in column.shapes if is_dated and shape.text == "99999"), None)
+    n_odd, odd = spelling.n_odd, spelling.odd
+    if days is not None and is_read:
+        n_odd, odd = n_odd - days.n, tuple(example for example in odd if example != days.example)
+    if n_odd > 0:
+        found = f"{n_odd:,} of {column.n_given:,} values do not fit" + (f" ({', '.join(odd)})" if odd else "")
+        yield f"{where}: at least {found}: their rows will be set aside"
+    if days is not None and not is_read and "epoch" not in spelling.keys:
         yield (
-            # staging also looks at limits and at each cell's digits
-            f"{where}: at least {spelling.n_odd:,} of {column.n_given:,} values do not fit ({', '.join(spelling.odd)}):"
-            " their rows will be set aside"
+            f"{where}: {days.n:,} of them are whole numbers ({days.example}), as a spreadsheet's numbers of days: "
+            f"--read {column.name}.epoch=excel reads them beside the dates"
         )
+
+
+def _notes(where: str, meaning: str, column: ColumnProfile) -> Iterator[str]:
     if meanings()[meaning].required and meaning not in ("application_id", "outcome") and column.n_given < column.n_rows:
         yield f"{where}: {column.n_rows - column.n_given:,} rows have no value, and will be set aside"
     if meaning in _CLOCKS and (lone := column.lone_year) is not None:

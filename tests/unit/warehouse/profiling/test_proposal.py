@@ -352,6 +352,24 @@ def test_unfit_values_repeated_ids_and_unknown_words_are_notes() -> None:
     )
 
 
+def test_numbers_of_days_among_dates_are_named_with_the_flag_that_reads_them() -> None:
+    """A column typed by several people: a date, a text, a bare number of days."""
+    columns = {name: [*texts, *texts] for name, texts in LOANS.items()}
+    columns["loan_id"] = [str(number) for number in range(6)]
+    columns["issue_date"] = ["2020-01-31", "2020-02-01", "2020-03-05", "2020-03-06", "2020-03-07", "43831"]
+    file = profile_of("loans", **columns)
+
+    read = _proposed(file, answers=Answers(read={"issue_date.epoch": "excel"}))
+
+    assert _proposed(file).notes == (
+        "loans.issue_date: at least 1 of 6 values do not fit (43831): their rows will be set aside",
+        "loans.issue_date: 1 of them are whole numbers (43831), as a spreadsheet's numbers of days: --read "
+        "issue_date.epoch=excel reads them beside the dates",
+    )
+    reading = read.applications["decided_at"].reading
+    assert (read.notes, reading["pattern"], reading["epoch"]) == ((), "YYYY-MM-DD", "excel")
+
+
 def test_rows_without_a_value_that_is_required_are_noted() -> None:
     notes = _proposed(_loans(amount=["5000", None, "NA"])).notes
 

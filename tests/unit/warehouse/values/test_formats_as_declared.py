@@ -305,6 +305,23 @@ def test_a_time_may_be_before_or_after_noon(pattern: str, values: dict[str, date
     assert found == list(values.values())
 
 
+def test_days_of_excel_may_stand_beside_dates() -> None:
+    """A column typed by several people: some cells are dates, some texts, some bare numbers of days."""
+    texts = ["45352", "45352.0", "01/03/2024", "2024-03-01", "1 Mar 2024", "60", "45352.5", "20240301", "3/1/2024"]
+
+    found = cells(texts, format="date", epoch="excel", pattern=["DD/MM/YYYY", "YYYY-MM-DD", "D Mon YYYY"])
+
+    assert [value for value, _ in found] == [*[date(2024, 3, 1)] * 5, *[None] * 4]
+    assert found[-1][1] == (
+        "must be a date, DD/MM/YYYY or YYYY-MM-DD or D Mon YYYY, or a day's number in Excel, such as 45352 for "
+        "2024-03-01"
+    )
+    times = cells(
+        ["1709290800", "2024-03-01 11:00"], format="timestamp", epoch="unix_seconds", pattern="YYYY-MM-DD HH:mm"
+    )
+    assert [value for value, _ in times] == [datetime(2024, 3, 1, 11)] * 2
+
+
 def test_the_first_moment_of_a_day_may_be_twelve_at_night() -> None:
     found = cells(
         ["3/1/2024 12:00 AM", "3/1/2024 12:00 PM", "3/1/2024 9:00 AM"], format="date", pattern="M/D/YYYY H:mm AM"
@@ -390,7 +407,14 @@ def test_numbers_stand_for_days_and_times(reading: dict[str, Any], values: dict[
             {"format": "date", "epoch": "unix_seconds"},
             "epoch must be one of sas, excel, unix in a date",
         ),
-        ({"format": "date", "epoch": "sas", "pattern": "YYYY-MM-DD"}, "pattern must be left out beside epoch"),
+        (
+            {"format": "date", "epoch": "sas", "pattern": "DDMMYY", "pivot": 30},
+            "none of at most 6 digits alone beside epoch: found DDMMYY",
+        ),
+        (
+            {"format": "timestamp", "epoch": "unix_seconds", "pattern": "YYYYMMDD"},
+            "none of at most 10 digits alone beside epoch: found YYYYMMDD",
+        ),
         (
             {"format": "double", "decimal": ",", "thousands": ","},
             "decimal must be another character",
