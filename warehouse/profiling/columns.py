@@ -99,16 +99,25 @@ def _keys(spelling: Spelling, said: Mapping[str, Any]) -> dict[str, Any]:
     """The keys that the texts show, changed by those that a person has said."""
     keys = {**spelling.keys, **said}
     if "epoch" in said:
-        # numbers of days may stand beside dates, but not beside digits that are dates
-        patterns = [keys["pattern"]] if isinstance(keys.get("pattern"), str) else keys.get("pattern", [])
-        if all(re.search("[^YMDHmS]", re.sub("Mon(th)?", "", pattern)) or "Mon" in pattern for pattern in patterns):
-            return keys
-        return {key: value for key, value in keys.items() if key not in ("pattern", "pivot")}
+        rest = {key: value for key, value in keys.items() if key not in ("pattern", "pivot")}
+        return {**rest, **_beside_days(spelling, keys)}
     if "pattern" in said:
         rest = {key: value for key, value in keys.items() if key not in ("epoch", "pivot")}
         pivot = pivot_of([said["pattern"]])
         return {**rest, **({"pivot": said["pivot"]} if pivot and "pivot" in said else pivot)}
     return keys
+
+
+def _beside_days(spelling: Spelling, keys: Mapping[str, Any]) -> dict[str, Any]:
+    """The patterns of dates beside which numbers of days stand; digits that are a date cannot be told from those."""
+    own = ["YYYY-MM-DD"] if spelling.kind == "date" and "epoch" not in spelling.keys else []
+    given = keys.get("pattern", own)
+    patterns = [given] if isinstance(given, str) else given
+    apart = [pattern for pattern in patterns if "Mon" in pattern or re.search("[^YMDHmS]", pattern)]
+    if not apart:
+        return {}
+    pivot = {"pivot": keys["pivot"]} if "pivot" in keys and pivot_of(apart) else pivot_of(apart)
+    return {"pattern": apart[0] if len(apart) == 1 else apart, **pivot}
 
 
 def _is_complete(column: ColumnProfile) -> bool:

@@ -159,6 +159,8 @@ def _epoch(shapes: Sequence[Shape], column: ColumnProfile) -> DateSpelling | Non
     if not digits or column.low is None or column.high is None:
         return None
     n, fitting = sum(shape.n for shape in digits), frozenset(shape.text for shape in digits)
+    if 2 * n < sum(shape.n for shape in shapes):  # a few among dates
+        return None
     for name, (low, high) in _EPOCH_TIMES.items():
         if low <= column.low and column.high <= high:
             return DateSpelling("timestamp", n, {"epoch": name}, {}, fitting)
