@@ -4,6 +4,7 @@ __all__ = [
     "calibration",
     "design_matrix",
     "fitting",
+    "label_life",
     "lineage",
     "policy",
     "reference",
