@@ -249,14 +249,15 @@ def _typed(
 def _number(meaning: Meaning, column: ColumnProfile, keys: dict[str, Any]) -> dict[str, Any]:
     keys = {key: value for key, value in keys.items() if (key, value) not in (("decimal", "."), ("thousands", ""))}
     sign, unsigned = keys.pop("sign", None), keys.pop("unsigned", None)
+    if meaning.format != "percent":  # 12% among amounts is none of them
+        return {"format": meaning.format, **keys}
+    keys.pop("currency", None)  # nor is $5 a rate
     if sign == "optional":
         return {"format": "percent", "sign": sign, "unsigned": unsigned, **keys}
     if sign == "required":
         return {"format": "percent", **keys}
     if sign == "none":
         return {"format": "percent", "sign": sign, **keys}
-    if meaning.format != "percent":
-        return {"format": meaning.format, **keys}
     is_fraction = (unsigned or _scale(column)) == "fraction"
     return {"format": "double", **keys} if is_fraction else {"format": "percent", "sign": "none", **keys}
 

@@ -15,7 +15,16 @@ from warehouse.profiling.columns import (
     require_values,
     unmapped,
 )
-from warehouse.profiling.meanings import CONTRACTS, DATED, VOCABULARIES, Contract, assigned, looks_dated, meanings
+from warehouse.profiling.meanings import (
+    CONTRACTS,
+    DATED,
+    VOCABULARIES,
+    Contract,
+    Meaning,
+    assigned,
+    looks_dated,
+    meanings,
+)
 from warehouse.profiling.open_questions import missing_decision, missing_outcome
 from warehouse.profiling.personal import personal
 from warehouse.profiling.profile import ColumnProfile, FileProfile
@@ -268,7 +277,7 @@ def _proposal(
             notes.append(f"{entity}.{column.name} has too many different values to be a {meaning}: it is left out")
             continue
         fields.append(field_of(meanings()[meaning], column, spelling, answers))
-        notes += _notes_of_odd(f"{entity}.{column.name}", column, spelling, answers)
+        notes += _notes_of_odd(f"{entity}.{column.name}", meanings()[meaning], column, spelling, answers)
         notes += _notes(f"{entity}.{column.name}", meaning, column)
         if (note := accepted_thousands(column, spelling, answers)) is not None:
             notes.append(f"{entity}.{column.name}: {note}")
@@ -300,13 +309,18 @@ def _notes_of_unused(file: _File, proposal: FileProposal, answers: Answers) -> I
             yield f"{entity}.{column.name} is not used: --read {column.name}. has no effect"
 
 
-def _notes_of_odd(where: str, column: ColumnProfile, spelling: Spelling, answers: Answers) -> Iterator[str]:
+def _notes_of_odd(
+    where: str, meaning: Meaning, column: ColumnProfile, spelling: Spelling, answers: Answers
+) -> Iterator[str]:
     """What will be set aside, at least: staging also looks at limits and at each cell's digits."""
     is_dated, is_read = spelling.kind in DATED, f"{column.name}.epoch" in answers.read
     days = next((shape for shape in column.shapes if is_dated and shape.text == "99999"), None)
     n_odd, odd = spelling.n_odd, spelling.odd
     if days is not None and is_read:
         n_odd, odd = n_odd - days.n, tuple(example for example in odd if example != days.example)
+    if spelling.kind == "number" and meaning.format != "percent":
+        signed = [shape for shape in column.shapes if "%" in shape.text]
+        n_odd, odd = n_odd + sum(shape.n for shape in signed), (*odd, *(shape.example for shape in signed[:1]))
     if n_odd > 0:
         found = f"{n_odd:,} of {column.n_given:,} values do not fit" + (f" ({', '.join(odd)})" if odd else "")
         yield f"{where}: at least {found}: their rows will be set aside"

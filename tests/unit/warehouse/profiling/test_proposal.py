@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.unit.warehouse.macros import macros
 from tests.unit.warehouse.profiling.columns_of_text import profile_of
 from warehouse.errors import SettingError
 from warehouse.profiling.answers import Answers
@@ -350,6 +351,24 @@ def test_unfit_values_repeated_ids_and_unknown_words_are_notes() -> None:
         "loans.amount: at least 1 of 10 values do not fit (a lot): their rows will be set aside",
         "loans.purpose: no purpose is known for boat: written as other",
     )
+
+
+def test_a_percent_sign_among_amounts_and_a_currency_among_rates_declare_nothing() -> None:
+    """dbt refuses an amount in percent and a rate in dollars, for every lender: one such cell would stop all builds."""
+    columns = {name: [*texts, *texts, *texts] for name, texts in LOANS.items()}
+    columns["loan_id"] = [str(number) for number in range(9)]
+    columns["amount"] = ["12%", *["5000"] * 8]
+    columns["rate"] = ["$5", *["12.5%"] * 8]
+
+    answers = Answers(read={"rate.unsigned": "percent"})
+    proposal = _proposed(profile_of("loans", **columns), answers=answers)
+
+    amount, rate = (proposal.applications[meaning].reading for meaning in ("requested_amount", "annual_rate"))
+    assert (amount["format"], amount.keys() & {"sign", "unsigned"}) == ("amount", set())
+    assert (rate["format"], "currency" in rate) == ("percent", False)
+    for reading in (amount, rate):
+        macros()["require_reading"](dict(reading))
+    assert "loans.amount: at least 1 of 9 values do not fit (12%): their rows will be set aside" in proposal.notes
 
 
 def test_numbers_of_days_among_dates_are_named_with_the_flag_that_reads_them() -> None:
