@@ -139,7 +139,9 @@ def questions_about(
     """What a column's texts leave open: two readings of a date or number, percent without its sign, an outcome."""
     examples = ", ".join(shape.example for shape in column.shapes[:3])
     said = {key for key in answers.read if key.startswith(f"{column.name}.")}
-    for key, choices in spelling.choices.items():
+    # a percentage has no currency: such cells are set aside
+    asked = {key: each for key, each in spelling.choices.items() if (key, meaning.format) != ("currency", "percent")}
+    for key, choices in asked.items():
         # either says both: with a decimal point, 1.234 has no thousands
         if said.isdisjoint({f"{column.name}.{key}", f"{column.name}.{_SAYS_TOO.get(key, key)}"}):
             yield Question(

@@ -358,7 +358,7 @@ def test_a_percent_sign_among_amounts_and_a_currency_among_rates_declare_nothing
     columns = {name: [*texts, *texts, *texts] for name, texts in LOANS.items()}
     columns["loan_id"] = [str(number) for number in range(9)]
     columns["amount"] = ["12%", *["5000"] * 8]
-    columns["rate"] = ["$5", *["12.5%"] * 8]
+    columns["rate"] = ["$5", "€ 7", *["12.5%"] * 7]
 
     answers = Answers(read={"rate.unsigned": "percent"})
     proposal = _proposed(profile_of("loans", **columns), answers=answers)
