@@ -39,9 +39,10 @@ from warehouse.settings import Ports, Settings, read
 def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
     """Run the main path: load, build, train, judge, publish, measure.
 
-    SOURCE is simulated (the default), lending_club, uci_credit_card, or a lender of your own. Without FILES the tables
-    are built from what was loaded before; the simulated lender writes its own files. A second run changes only what new
-    data changes.
+    SOURCE is simulated, lending_club, uci_credit_card, or a lender of your own. Without it, the run is for
+    LOANLAKE_DEFAULT_LENDER, else for the only lender with files in this home, else for simulated; its first line says
+    which, and why. Without FILES the tables are built from what was loaded before; the simulated lender writes its own
+    files. A second run changes only what new data changes.
 
     The family auto trains boosted trees and a logistic regression, and takes the one with the lower log loss on tune
     rows.
@@ -61,11 +62,16 @@ def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
     Exit code 0: the run has ended; its answer names the model that is served and what waits. 1: a check or gate stopped
     the run, or it failed; the last line says which. 130: interrupted.
     """
-    from orchestration.running.main_run import run_main_path
+    from orchestration.running.main_run import run_main_path, unnamed_source
 
     if given["publish"] == "always" and not given["reason"].strip():
         raise click.UsageError("--publish always needs --reason, which is recorded with your name")
-    settings, run_settings = Settings.from_environment(), _run_settings(source or "simulated", files, given)
+    settings = Settings.from_environment()
+    is_simulated = any(given[name] is not None for name in ("applications", "months", "seed"))
+    if source is None and not is_simulated:
+        source, why = unnamed_source(settings)
+        click.echo(f"no SOURCE is given: the run is for {source}, since {why}")
+    run_settings = _run_settings(source or "simulated", files, given)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         succeeded = run_main_path(run_settings, settings)

@@ -16,7 +16,7 @@ from orchestration.lib.progress import Progress, elapsed
 from orchestration.running.execution import execute
 from orchestration.running.summary import summary_text
 from warehouse.errors import RunRefused
-from warehouse.lenders.rules import lenders_of_project, read_lender
+from warehouse.lenders.rules import broken_lenders, lenders_of_project, read_lender
 from warehouse.raw import SOURCES
 from warehouse.settings import Settings
 from warehouse.sources.target import target_of
@@ -38,6 +38,8 @@ def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
         target_of(source, str(run_settings["entity"]) or None)
     require_versions(settings, source, str(run_settings.get("feature_version", "")))
     require_settings(read_lender(source), prepared_manifest(settings), family=str(run_settings.get("family", "")))
+    for lender, message in broken_lenders().items():
+        click.echo(f"loanlake: the lender {lender} is not built, and stays as it was last built: {message}", err=True)
     click.echo(f"loanlake run {source}: {settings.home}")
     progress = Progress(quiet_steps=frozenset(f"ingest_{name}" for name in (*SOURCES, "own_lenders") if name != source))
     execution = execute(JOB, run_settings, settings, progress)
@@ -49,6 +51,22 @@ def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
     else:
         click.echo(f"loanlake: stopped after {elapsed(started)} by {progress.reason}; log {execution.log}", err=True)
     return execution.succeeded
+
+
+def unnamed_source(settings: Settings) -> tuple[str, str]:
+    """The source of a run that names none, and why it is this one.
+
+    The default lender; else the only lender with files, loaded or waiting in the inbox; else the simulated one.
+    """
+    if settings.default_lender:
+        return settings.default_lender, "LOANLAKE_DEFAULT_LENDER names it"
+    inbox = look(settings)
+    with_files = sorted(loaded_sources(settings) | {file.source for file in (*inbox.waiting, *inbox.unsettled)})
+    if len(with_files) == 1:
+        return with_files[0], "it is the only lender with files in this home"
+    if not with_files:
+        return "simulated", "no lender has files in this home"
+    return "simulated", f"several lenders have files in this home, {', '.join(with_files)}: name the one you mean"
 
 
 def _require_files(source: str, files: Sequence[str], settings: Settings) -> None:

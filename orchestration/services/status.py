@@ -26,6 +26,7 @@ from warehouse.decision_log import count_pending
 from warehouse.errors import LakeError, LoanlakeError, NoLakeError
 from warehouse.lake.connection import connect
 from warehouse.lake.data_files import lost_files
+from warehouse.lenders.rules import broken_lenders
 from warehouse.settings import Settings
 from warehouse.sources.rows_set_aside import losses
 
@@ -41,7 +42,7 @@ def status_text(settings: Settings, *, now: datetime | None = None) -> str:
     now = now or datetime.now(UTC)
     sections: tuple[tuple[str, Callable[[], list[str]]], ...] = (
         ("home", lambda: [str(settings.home)]),
-        ("data", lambda: _lake_lines(settings, lambda con: [*_data_lines(con), *_lost_lines(con, settings)])),
+        ("data", lambda: [*_lake_lines(settings, _data_and_lost_lines(settings)), *_broken_lines()]),
         ("inbox", lambda: _inbox_lines(settings, now)),
         ("served", lambda: _served_lines(settings, now)),
         ("models", lambda: _model_lines(settings)),
@@ -124,6 +125,18 @@ def _data_lines(con: duckdb.DuckDBPyConnection) -> list[str]:
     if not loaded:
         return ["nothing loaded: start with `loanlake run` or `loanlake ingest`"]
     return [*_table(rows), *map(str, losses(con))]
+
+
+def _data_and_lost_lines(settings: Settings) -> Callable[[duckdb.DuckDBPyConnection], list[str]]:
+    return lambda con: [*_data_lines(con), *_lost_lines(con, settings)]
+
+
+def _broken_lines() -> list[str]:
+    """Lenders whose file cannot be read."""
+    return [
+        f"{lender} is not built, and stays as it was last built: {message}"
+        for lender, message in broken_lenders().items()
+    ]
 
 
 def _lost_lines(con: duckdb.DuckDBPyConnection, settings: Settings) -> list[str]:

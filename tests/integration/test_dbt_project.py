@@ -328,6 +328,20 @@ def test_a_miscounted_history_fails_when_counted_again(built: Settings, fault: s
     assert _rows(built, query) == []
 
 
+def test_a_borrower_of_two_lenders_fails_a_build(built: Settings) -> None:
+    """History follows the borrower's id alone; each lender's prefix keeps ids apart."""
+    compiled = built.home / "target" / "compiled" / "loanlake"
+    (apart,) = compiled.rglob("borrowers_of_lenders_are_apart.sql")
+    query = apart.read_text()
+    one = "source = 'other' where borrower_id = (select min(borrower_id) from core.int_demographics)"
+
+    with _planted(built, "core.int_demographics", one):
+        ((_, lender, other),) = _rows(built, query)
+
+    assert {lender, other} - {"other"}
+    assert _rows(built, query) == []
+
+
 def test_documentation_is_generated_while_the_lake_is_read(built: Settings, dbt: Dbt) -> None:
     with connect(built) as reader:
         reader.execute("begin")

@@ -201,6 +201,20 @@ def test_the_first_two_months_of_a_table_do_not_overwrite_each_other(settings: S
     assert {table: differing(settings, f"features.{table}", snapshot) for table in asked} == dict.fromkeys(asked, 0)
 
 
+def test_a_lender_whose_file_cannot_be_read_stays_as_it_was_built(settings: Settings, tmp_path: Path) -> None:
+    """A key misspelt for one lender stopped every dbt command; its rows left out would empty its history."""
+    project = tmp_path / "warehouse"
+    shutil.copytree(DBT_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs", "__pycache__", "*.py"))
+    (project / "lenders" / "lending_club.yml").write_text("lable: {window_months: 12}\n")
+    with connect(settings) as con:
+        before = current_snapshot(con)
+
+    built = run_dbt(settings, "run", "--select", "int_lenders", project=project)
+
+    assert built == {"int_lenders": "0 rows written, 0 deleted"}
+    assert differing(settings, "core.int_lenders", before) == 0
+
+
 def test_a_new_description_is_a_comment_and_rebuilds_nothing(settings: Settings, tmp_path: Path) -> None:
     """Last, since the comment stays."""
     project = tmp_path / "warehouse"

@@ -75,6 +75,11 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, texts: Sequence[str]) -
 )
 @click.option("--term-months", type=click.IntRange(1, 480), help="Planned life of every loan, where no column has it.")
 @click.option(
+    "--window-months",
+    type=click.IntRange(1, 600),
+    help="A default within this time after the decision counts; needed where loans have no planned life.",
+)
+@click.option(
     "--lag-months",
     type=click.IntRange(0, 120),
     default=1,
@@ -94,6 +99,7 @@ def new(
     contracts: Mapping[str, str],
     layouts: Mapping[str, str],
     term_months: int | None,
+    window_months: int | None,
     lag_months: int,
     yes: bool,
     force: bool,
@@ -123,7 +129,7 @@ def new(
         )
     _require_name(name)
     profiles, read_as = _profiles(name, files, layouts)
-    answers = Answers(columns, readings, outcomes, contracts, term_months)
+    answers = Answers(columns, readings, outcomes, contracts, term_months, window_months)
     proposal = _answered(name, profiles, answers, accept=yes)
     texts = written(proposal, title=title or name, lag_months=lag_months, files=read_as)
     existing = [path for path in texts if (DBT_PROJECT_DIR / path).exists()]

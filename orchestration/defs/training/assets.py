@@ -39,6 +39,7 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     Refused while a blocking check upstream is not green, whichever run evaluated it, or if too many of the lender's
     rows were set aside.
     """
+    from ml.training.label_life import require_a_life
     from ml.training.training_set import SPLITS, read_training_set, split_reason
     from orchestration.lib.feature_versions import feature_contract
     from warehouse.lake.connection import connect
@@ -49,6 +50,7 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     require_few_set_aside(settings, source, before="the training set")
     version = feature_contract(settings, run_settings.feature_version).version
     with connect(settings) as con:
+        require_a_life(con, source)
         rows = read_training_set(con, source, feature_version=version, most_bytes=settings.training_bytes)
         how_split = split_reason(con, source)
     write_training_set(settings, TrainingSetRecord(source, version, rows.snapshot, rows.sha256))

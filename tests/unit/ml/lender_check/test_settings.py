@@ -7,11 +7,12 @@ import pytest
 
 from ml.lender_check.settings import require_settings, setting_problems
 from warehouse.errors import SettingError
-from warehouse.lenders.lender import Lender, ModelSettings, MovedLimit
+from warehouse.lenders.files import FileSettings
+from warehouse.lenders.lender import Lender, ModelSettings, MovedLimit, SetAsideSettings
 
 
-def _lender(**settings: Any) -> Lender:
-    return Lender(Path("bank.yml"), **settings)
+def _lender(source: str = "bank", **settings: Any) -> Lender:
+    return Lender(Path(f"{source}.yml"), **settings)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,21 @@ def test_a_wrong_setting_is_named_with_what_is_right(
     assert message in problem
     with pytest.raises(SettingError):
         require_settings(_lender(**settings), dbt_manifest)
+
+
+def test_a_kind_of_file_that_no_model_reads_is_named_with_the_nearest(dbt_manifest: Path) -> None:
+    """Its settings would have no effect, and its files be read as any other."""
+    lender = _lender(
+        "lending_club", files={"loan": FileSettings()}, set_aside=SetAsideSettings(accepted_files=("lons/a.csv",))
+    )
+
+    assert setting_problems(lender, dbt_manifest) == (
+        "lending_club.yml: files must name kinds of files that the lender's models read: found loan, did you mean "
+        "loans? known are loans",
+        "lending_club.yml: set_aside.accepted_files must name kinds of files that the lender's models read: found "
+        "lons, did you mean loans? known are loans",
+    )
+    assert setting_problems(_lender("lending_club", files={"loans": FileSettings()}), dbt_manifest) == ()
 
 
 def test_right_settings_have_no_problem_and_all_wrong_ones_are_said_together(dbt_manifest: Path) -> None:

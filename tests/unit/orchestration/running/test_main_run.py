@@ -12,8 +12,9 @@ from ml.registry.deployment import Challenger, Deployment, serve
 from orchestration.commands import run as run_command
 from orchestration.lib.feature_versions import require_versions
 from orchestration.running import main_run
-from orchestration.running.main_run import run_main_path
+from orchestration.running.main_run import run_main_path, unnamed_source
 from warehouse.errors import RunRefused, SettingError
+from warehouse.lake.connection import writer
 from warehouse.lenders import rules
 from warehouse.settings import Settings
 
@@ -132,3 +133,48 @@ def test_always_needs_a_reason(home: Settings) -> None:
 
     assert result.exit_code == 2
     assert "--publish always needs --reason" in result.output
+
+
+def _load(settings: Settings, *sources: str) -> None:
+    with writer("test", settings) as con:
+        for source in sources:
+            con.execute("insert into raw.files by name select $source as source, 'loans' as entity", {"source": source})
+
+
+@pytest.mark.parametrize(
+    ("loaded", "default", "source", "why"),
+    [
+        ((), None, "simulated", "no lender has files in this home"),
+        (("mybank",), None, "mybank", "it is the only lender with files in this home"),
+        (("mybank", "cars"), None, "simulated", "several lenders have files in this home, cars, mybank: name the one"),
+        (("mybank", "cars"), "cars", "cars", "LOANLAKE_DEFAULT_LENDER names it"),
+    ],
+)
+def test_a_run_without_a_source_is_for_the_lender_whose_home_it_is(
+    home: Settings, loaded: tuple[str, ...], default: str | None, source: str, why: str
+) -> None:
+    """`loanlake run` in the home of one's own lender built the simulated one beside it."""
+    _load(home, *loaded)
+
+    chosen, reason = unnamed_source(replace(home, default_lender=default))
+
+    assert chosen == source
+    assert reason.startswith(why)
+
+
+def test_a_file_that_waits_in_the_inbox_names_its_lender(home: Settings) -> None:
+    (home.inbox / "mybank" / "loans").mkdir(parents=True)
+    (home.inbox / "mybank" / "loans" / "2024.csv").write_text("id\n1\n")
+
+    assert unnamed_source(home) == ("mybank", "it is the only lender with files in this home")
+
+
+def test_the_source_of_a_run_that_names_none_is_said(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    _load(home, "mybank")
+    monkeypatch.setenv("LOANLAKE_HOME", str(home.home))
+    monkeypatch.setattr(main_run, "run_main_path", lambda run_settings, _: run_settings["source"] == "mybank")
+
+    result = CliRunner().invoke(run_command, [])
+
+    assert result.exit_code == 0
+    assert "the run is for mybank, since it is the only lender with files in this home" in result.output

@@ -183,6 +183,14 @@ def test_rows_that_were_set_aside_are_shown_with_the_reasons(home: Settings) -> 
     assert f"\nset aside     {said}\n" in summary_text(home, "bank")
 
 
+def test_a_lender_whose_file_cannot_be_read_is_named(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestration.services.status.broken_lenders", lambda: {"bank": "bank.yml has an unknown key"})
+
+    text = status_text(home, now=NOW)
+
+    assert "\n             bank is not built, and stays as it was last built: bank.yml has an unknown key\n" in text
+
+
 def test_a_challenger_is_shown_beside_the_champion(home: Settings) -> None:
     publish_model(home)
     challenge_with_second(home, share=0.1)
