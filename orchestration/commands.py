@@ -60,10 +60,11 @@ def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
 
     if given["publish"] == "always" and not given["reason"].strip():
         raise click.UsageError("--publish always needs --reason, which is recorded with your name")
-    settings, run_settings = Settings.from_environment(), _run_settings(source or "simulated", files, given)
+    settings, source = Settings.from_environment(), source or "simulated"
+    run_settings = _run_settings(source, files, given)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        succeeded = run_main_path(run_settings, settings)
+        succeeded = run_main_path(source, run_settings, settings)
     except KeyboardInterrupt:
         click.echo("loanlake: interrupted; finished steps are kept, run again to continue", err=True)
         sys.exit(130)
@@ -78,7 +79,6 @@ def _run_settings(source: str, files: tuple[Path, ...], given: dict[str, Any]) -
     return {
         **{name: "" if value is None else value for name, value in given.items()},
         **{name: list(given[name]) for name in ("exclude", "report_months")},
-        "source": source,
         "files": [str(file.resolve()) for file in files],
         "simulate": bool(simulated),
         **simulated,

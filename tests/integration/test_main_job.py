@@ -31,7 +31,8 @@ from warehouse.settings import Settings
 
 pytestmark = pytest.mark.slow
 
-SMALL = {"source": "simulated", "simulated_applications": 4_000, "simulated_months": 48}
+LENDER = "simulated"
+SMALL = {"simulated_applications": 4_000, "simulated_months": 48}
 WRONG_WHEN_SERVED = LoggedFeaturesEqualRecomputed.name
 #: Gates that a lender this small can be judged by; its other figures are noise to the absolute floors.
 DECIDING = {"no_worse_than_champion_out_of_time", "offline_equals_online"}
@@ -59,6 +60,7 @@ class Home:
             .resolve_job_def("planted")
             .execute_in_process(
                 instance=self.instance,
+                partition_key=LENDER,
                 run_config={"resources": {"run_settings": {"config": {**SMALL, **run_settings}}}},
                 raise_on_error=False,
             )
