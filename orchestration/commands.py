@@ -71,10 +71,11 @@ def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
     if source is None and not is_simulated:
         source, why = unnamed_source(settings)
         click.echo(f"no SOURCE is given: the run is for {source}, since {why}")
-    run_settings = _run_settings(source or "simulated", files, given)
+    source = source or "simulated"
+    run_settings = _run_settings(source, files, given)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        succeeded = run_main_path(run_settings, settings)
+        succeeded = run_main_path(source, run_settings, settings)
     except KeyboardInterrupt:
         click.echo("loanlake: interrupted; finished steps are kept, run again to continue", err=True)
         sys.exit(130)
@@ -89,7 +90,6 @@ def _run_settings(source: str, files: tuple[Path, ...], given: dict[str, Any]) -
     return {
         **{name: "" if value is None else value for name, value in given.items()},
         **{name: list(given[name]) for name in ("exclude", "report_months")},
-        "source": source,
         "files": [str(file.resolve()) for file in files],
         "simulate": bool(simulated),
         **simulated,

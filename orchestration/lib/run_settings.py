@@ -6,21 +6,15 @@ import dagster as dg
 from pydantic import Field, field_validator, model_validator
 
 from warehouse.lenders.lender import PublishMode
-from warehouse.settings import Settings
 from warehouse.sources.simulated.simulation import Simulation
 
 
 class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The source of a run, and how to ingest, train and report. Every field has a default."""
+    """How a run ingests, trains, publishes and reports; its lender is its partition. Every field has a default."""
 
-    source: str = Field(
-        default="",
-        description="Lender to train, score and monitor. Empty: LOANLAKE_DEFAULT_LENDER, else the only deployed one, "
-        "else simulated.",
-    )
-    files: list[str] = Field(default=[], description="Files of that source to load, before files in the inbox.")
+    files: list[str] = Field(default=[], description="Files of the lender to load, before files in the inbox.")
     entity: str = Field(
-        default="", description="Raw table that the files fill, if the source has several or is your own."
+        default="", description="Raw table that the files fill, if the lender has several or is your own."
     )
     simulate: bool = Field(
         default=False,
@@ -81,7 +75,3 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
     def mode(self) -> PublishMode | None:
         """The run's publication mode; None if it sets none."""
         return cast(PublishMode, self.publish) if self.publish else None
-
-    def active_source(self, settings: Settings) -> str:
-        """The source of this run."""
-        return settings.chosen_lender(self.source)

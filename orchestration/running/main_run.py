@@ -9,7 +9,7 @@ import click
 
 from ml.lender_check.settings import require_settings
 from orchestration.defs.ingestion.inbox import look
-from orchestration.defs.ingestion.loaded_sources import loaded_sources
+from orchestration.defs.pipeline.loaded_sources import loaded_sources
 from orchestration.lib.dbt_project import prepared_manifest
 from orchestration.lib.feature_versions import require_versions
 from orchestration.lib.progress import Progress, elapsed
@@ -24,14 +24,14 @@ from warehouse.sources.target import target_of
 JOB = "default_risk"
 
 
-def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
-    """Execute the main job, print a line per step and the closing table; return whether it succeeded.
+def run_main_path(source: str, run_settings: Mapping[str, Any], settings: Settings) -> bool:
+    """Execute the main job for a lender, print a line per step and the closing table; return whether it succeeded.
 
     Before any build, raises SourceFileError if files have no raw table, and RunRefused if the source has no file in the
     lake and none to load, no dbt model reads its files, or the project lacks a needed feature version; and
     SettingError if the lender's file sets what no gate, feature or request can take.
     """
-    started, source = time.monotonic(), str(run_settings["source"])
+    started = time.monotonic()
     _require_files(source, run_settings["files"], settings)
     _require_models(source)
     if run_settings["files"]:
@@ -41,8 +41,8 @@ def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
     for lender, message in broken_lenders().items():
         click.echo(f"loanlake: the lender {lender} is not built, and stays as it was last built: {message}", err=True)
     click.echo(f"loanlake run {source}: {settings.home}")
-    progress = Progress(quiet_steps=frozenset(f"ingest_{name}" for name in (*SOURCES, "own_lenders") if name != source))
-    execution = execute(JOB, run_settings, settings, progress)
+    progress = Progress(quiet_steps=frozenset(f"ingest_{name}" for name in lenders_of_project() if name != source))
+    execution = execute(JOB, source, run_settings, settings, progress)
     click.echo()
     click.echo(summary_text(settings, source))
     click.echo()
@@ -84,7 +84,7 @@ def _require_files(source: str, files: Sequence[str], settings: Settings) -> Non
 
 
 def _require_models(source: str) -> None:
-    lenders = {*SOURCES, *lenders_of_project()}
+    lenders = lenders_of_project()
     if source not in lenders:
         near = difflib.get_close_matches(source, lenders, n=1)
         raise RunRefused(

@@ -18,8 +18,8 @@ from ml.registry.deployment import Deployment, read_deployment
 from ml.registry.registered_version import load_registered
 from ml.registry.version_states import version_states
 from orchestration.defs.ingestion.inbox import look
-from orchestration.defs.ingestion.loaded_sources import is_read_by_models
 from orchestration.defs.monitoring.alerts import alert_lines
+from orchestration.defs.pipeline.loaded_sources import is_read_by_models
 from orchestration.defs.training.candidates import current_candidate
 from warehouse.batches import BatchStates
 from warehouse.decision_log import count_pending

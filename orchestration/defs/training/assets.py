@@ -20,7 +20,9 @@ from orchestration.defs.warehouse.assets import training_models, warehouse_model
 from orchestration.defs.warehouse.checks import require_few_set_aside, rows_keep_the_contract
 from orchestration.lib import links, pages
 from orchestration.lib.feature_versions import training_tables
-from orchestration.lib.layers import CANDIDATE, EVALUATION, LAKE_WRITER, REGISTERED_MODEL, TRAINING_SET
+from orchestration.lib.layers import CANDIDATE, EVALUATION, LAKE_WRITER, REGISTERED_MODEL, TRAINING, TRAINING_SET
+from orchestration.lib.lenders import LENDERS
+from orchestration.lib.retries import other_runs_awaited
 from orchestration.lib.run_settings import RunSettings
 from orchestration.lib.upstream_checks import require_green
 from warehouse.lenders.rules import read_lender
@@ -32,9 +34,15 @@ def upstream_checks() -> list[dg.AssetCheckSpec]:
     return [spec for step in (warehouse_models, training_models, rows_keep_the_contract) for spec in step.check_specs]
 
 
-@dg.asset(key=TRAINING_SET, deps=training_tables().values(), group_name="training", kinds={"python", "duckdb"})
+@dg.asset(
+    key=TRAINING_SET,
+    deps=training_tables().values(),
+    partitions_def=LENDERS,
+    group_name="training",
+    kinds={"python", "duckdb"},
+)
 def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """The rows for the next model: one source, feature version, snapshot and content hash.
+    """The rows for the lender's next model: one feature version, snapshot and content hash.
 
     Refused while a blocking check upstream is not green, whichever run evaluated it, or if too many of the lender's
     rows were set aside.
@@ -45,8 +53,11 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     from warehouse.lake.connection import connect
 
     settings, started = Settings.from_environment(), time.monotonic()
-    n_checks = require_green(context.instance, settings, upstream_checks(), before="the training set")
-    source = run_settings.active_source(settings)
+    source = context.partition_key
+    with other_runs_awaited(context):
+        n_checks = require_green(
+            context.instance, settings, upstream_checks(), before="the training set", run_id=context.run.run_id
+        )
     require_few_set_aside(settings, source, before="the training set")
     version = feature_contract(settings, run_settings.feature_version).version
     with connect(settings) as con:
@@ -78,7 +89,14 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     )
 
 
-@dg.asset(key=CANDIDATE, deps=[TRAINING_SET], group_name="model", kinds={"python"})
+@dg.asset(
+    key=CANDIDATE,
+    deps=[TRAINING_SET],
+    partitions_def=LENDERS,
+    group_name="model",
+    kinds={"python"},
+    pool=TRAINING,
+)
 def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """A trained, calibrated and measured model, bundled but not yet judged.
 
@@ -89,8 +107,7 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
     from orchestration.defs.training.steps import is_trained, train_candidate
     from orchestration.lib.feature_versions import feature_contract
 
-    settings, started = Settings.from_environment(), time.monotonic()
-    source = run_settings.active_source(settings)
+    settings, started, source = Settings.from_environment(), time.monotonic(), context.partition_key
     record = read_training_set_record(settings, source)
     contract = feature_contract(settings, record.feature_version, source=source)
     training_settings = training_settings_of(
@@ -120,8 +137,8 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
     )
 
 
-@dg.asset(key=EVALUATION, deps=[CANDIDATE], group_name="model", kinds={"python"})
-def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+@dg.asset(key=EVALUATION, deps=[CANDIDATE], partitions_def=LENDERS, group_name="model", kinds={"python"}, pool=TRAINING)
+def evaluation(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """The candidate's figures on every split and month beside its baselines, and the gates' decisions.
 
     Gates are evaluated once per candidate. They are evaluated again if the lender changed a limit, or if the candidate
@@ -130,8 +147,7 @@ def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     from ml.judging.metrics import candidate_on_test, measured_split
     from orchestration.defs.training.steps import is_judged, judge_candidate
 
-    settings, started = Settings.from_environment(), time.monotonic()
-    source = run_settings.active_source(settings)
+    settings, started, source = Settings.from_environment(), time.monotonic(), context.partition_key
     directory = current_candidate(settings, source)
     judgement = directory.read_judgement()
     if judgement is None or not is_judged(source, directory):
@@ -158,16 +174,22 @@ def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(key=REGISTERED_MODEL, deps=[EVALUATION], group_name="model", kinds={"mlflow"}, pool=LAKE_WRITER)
-def registered_model(run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """The candidate as a version of its source's model in MLflow, with the gates' decisions as tags.
+@dg.asset(
+    key=REGISTERED_MODEL,
+    deps=[EVALUATION],
+    partitions_def=LENDERS,
+    group_name="model",
+    kinds={"mlflow"},
+    pool=LAKE_WRITER,
+)
+def registered_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    """The candidate as a version of its lender's model in MLflow, with the gates' decisions as tags.
 
     A refused candidate is registered too, so that its reasons can be read there; it cannot be deployed.
     """
     from orchestration.defs.training.steps import register_candidate
 
-    settings, started = Settings.from_environment(), time.monotonic()
-    source = run_settings.active_source(settings)
+    settings, started, source = Settings.from_environment(), time.monotonic(), context.partition_key
     directory = current_candidate(settings, source)
     registration, judgement = directory.read_registration(), directory.read_judgement()
     is_known = registration is not None and judgement is not None

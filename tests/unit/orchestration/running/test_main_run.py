@@ -1,7 +1,7 @@
 """What `loanlake run` refuses before it starts anything."""
 
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_a_source_without_any_file_is_refused_before_anything_is_built(tmp_path,
     settings = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path)})
 
     with pytest.raises(RunRefused, match=said):
-        run_main_path({"source": source, "files": []}, settings)
+        run_main_path(source, {"files": []}, settings)
 
     assert not list(tmp_path.iterdir())
 
@@ -44,14 +44,14 @@ def test_files_of_a_source_that_no_model_reads_are_refused_before_anything_is_bu
     settings = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path)})
 
     with pytest.raises(RunRefused, match=said):
-        run_main_path({"source": source, "files": ["lc.csv"]}, settings)
+        run_main_path(source, {"files": ["lc.csv"]}, settings)
 
     assert not list(tmp_path.iterdir())
 
 
 def test_a_version_that_the_project_lacks_is_refused_before_anything_is_built(home: Settings) -> None:
     with pytest.raises(RunRefused, match=r"no version 9: .*ftr_application.yml lists v1, v2; name one of them"):
-        run_main_path({"source": "simulated", "files": [], "feature_version": "9"}, home)
+        run_main_path("simulated", {"files": [], "feature_version": "9"}, home)
 
     assert not home.candidates.exists()
 
@@ -66,7 +66,7 @@ def test_a_lender_file_that_no_gate_or_feature_can_take_is_refused_before_anythi
     monkeypatch.setattr(rules, "DIRECTORY", tmp_path)
 
     with pytest.raises(SettingError, match=r"gates.max_auc.limit must be .*: found 95.*\n.*: found nosuch"):
-        run_main_path({"source": "simulated", "files": []}, home)
+        run_main_path("simulated", {"files": []}, home)
 
     assert not home.candidates.exists()
 
@@ -120,12 +120,17 @@ def test_a_run_carries_who_asked_for_it(
 ) -> None:
     """What a person published stood in the history as done "by dagster"."""
     asked: dict[str, object] = {}
-    monkeypatch.setattr(main_run, "run_main_path", lambda run_settings, _: bool(asked.update(run_settings)) or True)
+
+    def run(source: str, run_settings: Mapping[str, object], _: Settings) -> bool:
+        asked.update(run_settings, lender=source)
+        return True
+
+    monkeypatch.setattr(main_run, "run_main_path", run)
 
     result = CliRunner().invoke(run_command, arguments)
 
     assert result.exit_code == 0, result.output
-    assert (asked["source"], asked["by"], asked["publish"]) == ("bank", by, "")
+    assert (asked["lender"], asked["by"], asked["publish"]) == ("bank", by, "")
 
 
 def test_always_needs_a_reason(home: Settings) -> None:
