@@ -17,7 +17,8 @@ from ml.registry.deployment import bundle_directory
 from warehouse.decision_log import Decision, find_decision
 from warehouse.decision_log.json_text import plain
 from warehouse.errors import NotFoundError
-from warehouse.features.contract import FeatureContract, InputColumn
+from warehouse.features.columns import InputColumn
+from warehouse.features.contract import FeatureContract
 from warehouse.features.expressions.select_text import inputs_of_columns, read_select
 from warehouse.lake.connection import CATALOG, connect
 from warehouse.raw.keys import RawTable, raw_tables, read_manifest

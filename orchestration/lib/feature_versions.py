@@ -9,7 +9,8 @@ from ml.registry.deployment import Deployment
 from orchestration.lib.champions import challenger_of, champion_of
 from orchestration.lib.dbt_project import asset_key, prepared_manifest
 from warehouse.errors import NotFoundError, RunRefused
-from warehouse.features.contract import FEATURES_MODEL, TRAINING_MODEL, FeatureContract
+from warehouse.features.contract import FeatureContract
+from warehouse.lake.feature_tables import FEATURES_MODEL, TRAINING_MODEL
 from warehouse.lenders.rules import lenders_of_project, read_lender
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 

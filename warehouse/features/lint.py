@@ -14,16 +14,11 @@ from typing import Any
 import click
 
 from warehouse.errors import ContractError, ExpressionError
-from warehouse.features.contract import (
-    FEATURES_MODEL,
-    INPUTS_MODEL,
-    TRAINING_MODEL,
-    FeatureContract,
-    compile_contract,
-)
+from warehouse.features.contract import FeatureContract, compile_contract
 from warehouse.features.expressions import check_select
 from warehouse.features.expressions.select_text import read_select
 from warehouse.features.new_version import macro_file, since
+from warehouse.lake.feature_tables import FEATURES_MODEL, INPUTS_MODEL, TRAINING_MODEL
 from warehouse.lenders.rules import check_lenders
 
 

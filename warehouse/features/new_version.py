@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from warehouse.errors import ContractError
-from warehouse.features.contract import FEATURES_MODEL, TRAINING_MODEL
+from warehouse.lake.feature_tables import FEATURES_MODEL, TRAINING_MODEL
 
 _FEATURES = Path("models/features")
 _TRAINING = Path("models/training")
