@@ -163,8 +163,8 @@ def load_built(settings: Settings, version: RegisteredVersion) -> Bundle:
         raise ContractError(
             f"{version.name} version {version.version} needs {FEATURES_MODEL} {bundle.feature_version}, which the dbt "
             f"project no longer has (it has {', '.join(existing)}): bring "
-            f"{FEATURES_MODEL}_{bundle.feature_version}.sql and its lines "
-            f"under `versions:` in {FEATURES_MODEL}.yml and {TRAINING_MODEL}.yml back and run "
+            f"{FEATURES_MODEL}_{bundle.feature_version}.sql, {TRAINING_MODEL}_{bundle.feature_version}.sql and their "
+            "entries in YAML back and run "
             "`loanlake run`, or promote a model of another version"
         )
     return bundle

@@ -37,7 +37,10 @@ exclude = click.option(
     "--exclude", metavar="FEATURE,…", default="", callback=_names, help="Features that no model may use."
 )
 feature_version = click.option(
-    "--feature-version", metavar="N", default="", help="Version of the features.  [default: the latest]"
+    "--feature-version",
+    metavar="N",
+    default="",
+    help="Version of the features.  [default: the latest, with own columns]",
 )
 
 

@@ -46,7 +46,7 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     n_checks = require_green(context.instance, settings, upstream_checks(), before="the training set")
     source = run_settings.active_source(settings)
     require_few_set_aside(settings, source, before="the training set")
-    version = feature_contract(settings, run_settings.feature_version).version
+    version = feature_contract(settings, run_settings.feature_version, source=source).version
     with connect(settings) as con:
         rows = read_training_set(con, source, feature_version=version, most_bytes=settings.training_bytes)
         how_split = split_reason(con, source)
