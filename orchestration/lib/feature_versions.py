@@ -9,10 +9,10 @@ import dagster as dg
 
 from ml.registry.deployment import Deployment
 from orchestration.lib.champions import challenger_of, champion_of
-from orchestration.lib.dbt_project import prepared_manifest
+from orchestration.lib.dbt_project import asset_key, prepared_manifest
 from warehouse.errors import NotFoundError, RunRefused
 from warehouse.features.contract import FeatureContract
-from warehouse.features.manifest import load, newest_version, versions_of
+from warehouse.features.manifest import load, models_of, newest_version, versions_of
 from warehouse.lake.feature_tables import FEATURES_MODEL, TRAINING_MODEL, FeatureVersion
 from warehouse.lenders.rules import lenders_of_project, read_lender
 from warehouse.settings import Settings
@@ -29,6 +29,14 @@ def feature_tables() -> dict[str, dg.AssetKey]:
 def training_tables() -> dict[str, dg.AssetKey]:
     """Every version's training table, such as ``v1`` → ``training/trn_default_v1``, in the same order."""
     return {str(version): dg.AssetKey(version.training_table.split(".")) for version in _versions()}
+
+
+def online_tables() -> list[dg.AssetKey]:
+    """The tables that the online store mirrors; a lender's own history is in one of its own."""
+    models = models_of(load(prepared_manifest(Settings.from_environment())))
+    return [
+        asset_key(node) for node in models if node["name"].startswith(("ftr_online_borrowers", "ftr_online_cohorts"))
+    ]
 
 
 def feature_contract(settings: Settings, version: str = "", *, source: str = "") -> FeatureContract:

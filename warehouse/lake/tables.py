@@ -10,6 +10,7 @@ import yaml
 from warehouse.settings import DBT_PROJECT_DIR
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 CATALOG = "lake"
@@ -26,6 +27,15 @@ def program_tables() -> Mapping[str, Mapping[str, str]]:
         for source in read_sources(path)
         for table in source["tables"]
     }
+
+
+def is_table(con: "duckdb.DuckDBPyConnection", name: str) -> bool:
+    """Whether the lake has a table or view ``schema.table``."""
+    found = con.execute(
+        "select 1 from information_schema.tables where table_catalog = $1 and table_schema || '.' || table_name = $2",
+        [CATALOG, name],
+    ).fetchone()
+    return found is not None
 
 
 def arrow_schema(table: str) -> "pa.Schema":

@@ -5,8 +5,9 @@ from datetime import datetime
 import duckdb
 import pytest
 
-from ml.decisions.history_rows import MODEL, history_rows
+from ml.decisions.history_rows import history_rows
 from warehouse.errors import ContractError
+from warehouse.lake.feature_tables import HISTORY_MODEL
 
 TEXT = """
 with points as (
@@ -43,7 +44,7 @@ history as (
 )
 select * from history
 """
-STATEMENTS, INQUIRIES = history_rows({"nodes": {"m": {"name": MODEL, "compiled_code": TEXT}}})
+STATEMENTS, INQUIRIES = history_rows({"nodes": {"m": {"name": HISTORY_MODEL, "compiled_code": TEXT}}})
 
 
 @pytest.fixture
@@ -103,4 +104,4 @@ def test_every_table_is_read_at_the_snapshot() -> None:
 
 def test_a_manifest_that_was_only_parsed_is_refused() -> None:
     with pytest.raises(ContractError, match="must hold the compiled SQL of ftr_application_history"):
-        history_rows({"nodes": {"m": {"name": MODEL}}})
+        history_rows({"nodes": {"m": {"name": HISTORY_MODEL}}})
