@@ -13,7 +13,7 @@ from orchestration.lib.dbt_project import asset_key, prepared_manifest
 from warehouse.errors import NotFoundError, RunRefused
 from warehouse.features.contract import FeatureContract
 from warehouse.features.manifest import load, models_of, newest_version, versions_of
-from warehouse.lake.feature_tables import FEATURES_MODEL, TRAINING_MODEL, FeatureVersion
+from warehouse.lake.feature_tables import FEATURES_MODEL, ONLINE_MODEL, TRAINING_MODEL, FeatureVersion
 from warehouse.lenders.rules import lenders_of_project, read_lender
 from warehouse.settings import Settings
 
@@ -33,10 +33,9 @@ def training_tables() -> dict[str, dg.AssetKey]:
 
 def online_tables() -> list[dg.AssetKey]:
     """The tables that the online store mirrors; a lender's own history is in one of its own."""
+    mirrored = (ONLINE_MODEL, "ftr_online_cohorts")
     models = models_of(load(prepared_manifest(Settings.from_environment())))
-    return [
-        asset_key(node) for node in models if node["name"].startswith(("ftr_online_borrowers", "ftr_online_cohorts"))
-    ]
+    return [asset_key(node) for node in models if node["name"].startswith(mirrored)]
 
 
 def feature_contract(settings: Settings, version: str = "", *, source: str = "") -> FeatureContract:

@@ -81,8 +81,11 @@ def refresh(settings: Settings, *, anew: bool = False) -> RefreshResult:
 def _borrowers(con: "duckdb.DuckDBPyConnection") -> "Iterator[pa.RecordBatch]":
     """All borrowers by source and id; a lender's own history columns, if it has any, follow those of every lender."""
     for (source,) in con.execute(f"select distinct source from {BORROWERS} order by source").fetchall():
-        rows = f"from {BORROWERS} as shared"
+        columns, rows = "shared.*", f"{BORROWERS} as shared"
         if is_table(con, table := f"{BORROWERS}_{source}"):
-            rows = f"select shared.*, own.* exclude (borrower_id, source) {rows} left join {table} as own using (borrower_id)"
-        found = con.execute(f"{rows} where shared.source = $1 order by shared.borrower_id", [source])
+            columns += ", own.* exclude (borrower_id, source)"
+            rows += f" left join {table} as own using (borrower_id)"
+        found = con.execute(
+            f"select {columns} from {rows} where shared.source = $1 order by shared.borrower_id", [source]
+        )
         yield from found.to_arrow_reader(_ROWS_A_BATCH)
