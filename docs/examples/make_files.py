@@ -137,7 +137,7 @@ def own_columns(folder: Path, *, n: int = 4_000) -> None:
     for number in range(1, n + 1):
         customer = random.randint(1, n // 2)
         customers.setdefault(customer, (random.randint(1945, 1995), random.choice((1, 2, 2, 3, 4, 5))))
-        granted = date(2017, 1, 1) + timedelta(days=number * 2_000 // n)
+        granted = date(2017, 1, 1) + timedelta(days=number * 2_150 // n)
         worth, income = random.lognormvariate(12.1, 0.35), random.lognormvariate(10.9, 0.35)
         owed, amount = worth * random.uniform(0.1, 0.85), round(random.uniform(5_000, 60_000), -2)
         job, months = random.choice(_JOBS), random.choice((24, 36))

@@ -30,6 +30,21 @@
     {%- endfor %}
 {%- endmacro %}
 
+{#-
+    A lender's own inputs of one origin, request or history, read from the YAML of its inputs; `relation`: the alias of the
+    relation that has them.
+-#}
+{% macro own_columns(lender, origin, relation) -%}
+    {%- set model = 'ftr_application_inputs_' ~ lender -%}
+    {%- set names = columns_with(model, 'origin', [origin]) -%}
+    {%- if execute and not names -%}
+        {{ exceptions.raise_compiler_error(model ~ " must have a column with origin: " ~ origin ~ " in its YAML: found none") }}
+    {%- endif -%}
+    {%- for name in names %}
+    {{ relation }}.{{ name }}{{ ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
 {#- The rows of trn_default for a version of the features: keys, split, label, then every feature in contract order. -#}
 {% macro training_rows(version) -%}
 {%- set is_own = '_' in version | string -%}
