@@ -210,7 +210,11 @@ def _of_own_columns(*own: str) -> dict[str, str]:
         balance=["10", "12"],
         returned_payments=["0", "12"],
     )
-    answers = Answers(own=own, column={"borrower_id": "customer", "decided_at": "issue_date"})
+    answers = Answers(
+        own=own,
+        column={"borrower_id": "customer", "decided_at": "issue_date", "outcome_at": "none"},
+        file={"loans": "applications", "statements": "statements"},
+    )
     return _written(loans, statements, answers=answers)
 
 
