@@ -167,6 +167,12 @@ def load_built(settings: Settings, version: RegisteredVersion) -> Bundle:
             "entries in YAML back and run "
             "`loanlake run`, or promote a model of another version"
         )
+    if manifest.exists() and (gone := bundle.contract.gone_from(manifest)):
+        raise ContractError(
+            f"{version.name} version {version.version} needs {', '.join(gone)}, which features "
+            f"{bundle.feature_version} of the dbt project no longer have: bring their lines back and run `loanlake "
+            "run`, or promote a model that does not use them"
+        )
     return bundle
 
 

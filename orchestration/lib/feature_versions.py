@@ -6,6 +6,7 @@ A version that a lender extends with columns of its own has tables too, with the
 from functools import cache
 
 import dagster as dg
+import msgspec
 
 from ml.registry.deployment import Deployment
 from orchestration.lib.champions import challenger_of, champion_of
@@ -71,13 +72,23 @@ def require_versions(settings: Settings, source: str, wanted: str = "") -> None:
         )
     champion, challenger = champion_of(settings, source), challenger_of(settings, source)
     if champion is not None:
-        _require_built(champion, "in service", "serve a model of another version with `loanlake model promote`")
+        _require_built(
+            settings, champion, "in service", "serve a model of another version with `loanlake model promote`"
+        )
     if challenger is not None:
-        _require_built(challenger.deployment, "on trial", "end the trial with `loanlake challenge end`")
+        _require_built(settings, challenger.deployment, "on trial", "end the trial with `loanlake challenge end`")
 
 
-def _require_built(deployment: Deployment, state: str, way_out: str) -> None:
+def _require_built(settings: Settings, deployment: Deployment, state: str, way_out: str) -> None:
     existing, version = feature_tables(), deployment.feature_version
+    contract = deployment.bundle_directory(settings) / "contract.json"
+    if version in existing and contract.exists():
+        needed = FeatureContract.from_dict(msgspec.json.decode(contract.read_bytes()))
+        if gone := needed.gone_from(prepared_manifest(settings)):
+            raise RunRefused(
+                f"{deployment.model_name} version {deployment.model_version} is {state} and needs {', '.join(gone)}, "
+                f"which features {version} of the dbt project no longer have: bring their lines back, or {way_out}"
+            )
     if version not in existing:
         raise RunRefused(
             f"{deployment.model_name} version {deployment.model_version} is {state} and needs {FEATURES_MODEL} "

@@ -121,6 +121,12 @@ class FeatureContract:
             features=tuple(replace(feature, range=widest.get(feature.name)) for feature in self.features),
         )
 
+    def gone_from(self, manifest: Path | Mapping[str, Any]) -> tuple[str, ...]:
+        """Inputs and features of this contract that the dbt project no longer has in its version."""
+        models = models_of_version(load(manifest), self.tables)
+        existing = {column["name"] for _, column in (*models.inputs, *models.features)}
+        return tuple(name for name in dict.fromkeys((*self.input_names, *self.feature_names)) if name not in existing)
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "FeatureContract":
         """The inverse of :meth:`to_dict`."""

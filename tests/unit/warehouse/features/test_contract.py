@@ -408,6 +408,17 @@ def test_an_own_column_that_is_not_a_lenders_own_is_refused(
         FeatureContract.from_manifest(extended, version="v1_mybank")
 
 
+def test_a_column_that_a_model_needs_and_the_project_lost_is_named(extended: Manifest) -> None:
+    contract = FeatureContract.from_manifest(extended, version="v1_mybank")
+    before = contract.gone_from(extended)
+
+    del extended["nodes"]["model.loanlake.ftr_application_inputs_mybank"]["columns"]["property_value"]
+    del extended["nodes"]["model.loanlake.ftr_application_v1_mybank"]["columns"]["loan_to_value"]
+
+    assert before == ()
+    assert contract.gone_from(extended) == ("property_value", "loan_to_value")
+
+
 def test_a_version_that_the_lender_does_not_extend_is_refused(extended: Manifest) -> None:
     with pytest.raises(ContractError, match=r"no model ftr_application_v2_mybank; .* on v1, v2, v1_mybank"):
         FeatureContract.from_manifest(extended, version="v2_mybank")
