@@ -22,7 +22,8 @@ from ml.registry.registered_version import RegisteredVersion, keep_version
 from ml.rollout.promotion import publish
 from ml.training.fitting import TrainingSettings
 from warehouse.batches import BatchRequest, BatchStates
-from warehouse.features.contract import FeatureColumn, FeatureContract
+from warehouse.features.columns import FeatureColumn
+from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 

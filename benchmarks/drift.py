@@ -18,7 +18,8 @@ from benchmarks.comparison import Comparison
 from ml.monitoring.drift import compare_features
 from ml.monitoring.samples import CURRENT, REFERENCE, MonitoredModel, load_decisions, load_reference
 from warehouse.decision_log.features import features_table
-from warehouse.features.contract import FeatureColumn, FeatureContract
+from warehouse.features.columns import FeatureColumn
+from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import current_snapshot, writer
 from warehouse.settings import Settings
 

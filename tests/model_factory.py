@@ -29,7 +29,8 @@ from ml.training.fitting import Candidate, TrainingSettings, train
 from ml.training.lineage import collect_lineage
 from ml.training.reference import build_reference
 from ml.training.training_set import TrainingSet, read_training_set
-from warehouse.features.contract import FeatureColumn, FeatureContract, InputColumn
+from warehouse.features.columns import FeatureColumn, InputColumn
+from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import connect, current_snapshot, writer
 from warehouse.settings import Settings
 

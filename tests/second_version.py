@@ -19,7 +19,8 @@ from ml.training.lineage import collect_lineage
 from ml.training.reference import build_reference
 from ml.training.training_set import read_training_set
 from tests.model_factory import CONTRACT, FAMILIES, SOURCE, fill_lake, register_model
-from warehouse.features.contract import FeatureColumn, FeatureContract, InputColumn
+from warehouse.features.columns import FeatureColumn, InputColumn
+from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
 

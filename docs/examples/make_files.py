@@ -14,6 +14,7 @@ from typing import Any
 
 Rows = Iterator[Sequence[Any]]
 SEED = 20_240_131
+_JOBS = ("office", "sales", "self-employed", "manager", "professional", "other")
 _PURPOSES = ("Auto", "Renovierung", "Umschuldung", "Urlaub", "Hochzeit")
 
 
@@ -129,7 +130,52 @@ def undated(folder: Path, *, n: int = 4_000) -> None:
     _write(folder, "people.csv", header + "loan_percent_income loan_status", rows())
 
 
-EXAMPLES = {"several-files": several_files, "outcome-without-a-date": outcome_without_a_date, "undated": undated}
+def own_columns(folder: Path, *, n: int = 4_000) -> None:
+    """A lender on homes: what a property is worth, what is owed on it, the job, and payments that bounced."""
+    random, loans, ends = Random(SEED), [], []
+    statements, customers = dict[tuple[int, date], tuple[float, int]](), dict[int, tuple[int, int]]()
+    for number in range(1, n + 1):
+        customer = random.randint(1, n // 2)
+        customers.setdefault(customer, (random.randint(1945, 1995), random.choice((1, 2, 2, 3, 4, 5))))
+        granted = date(2017, 1, 1) + timedelta(days=number * 2_150 // n)
+        worth, income = random.lognormvariate(12.1, 0.35), random.lognormvariate(10.9, 0.35)
+        owed, amount = worth * random.uniform(0.1, 0.85), round(random.uniform(5_000, 60_000), -2)
+        job, months = random.choice(_JOBS), random.choice((24, 36))
+        n_bounced = 0
+        for back in (1, 2, 3):  # the statements of the account, at the ends of the months before
+            month = 12 * granted.year + granted.month - back
+            on = date(month // 12, month % 12 + 1, 1) - timedelta(days=1)
+            drawn = round(random.lognormvariate(7.5, 0.8), 2), random.choice((0, 0, 0, 0, 0, 0, 1, 2))
+            n_bounced += statements.setdefault((customer, on), drawn)[1]
+        score = -3.6 + 1.9 * (n_bounced >= 2) + 1.1 * (job in ("sales", "self-employed"))
+        score += 2.2 * ((owed + amount) / worth > 0.85) + 0.9 * (amount / income > 0.8)
+        is_default = _defaults(random, score)
+        ended = granted + timedelta(days=random.randint(150, 500) if is_default else 30 * months)
+        given = "" if random.random() < 0.03 else round(owed)
+        loans.append(
+            (f"H{number:05}", f"P{customer}", granted, amount, months, round(income), round(worth), given, job)
+        )
+        if ended < date(2022, 12, 31):
+            ends.append((f"H{number:05}", "charged off" if is_default else "repaid", ended))
+    _write(
+        folder,
+        "loans.csv",
+        "loan_no customer_no decided_on loan_amount months annual_income property_value mortgage_due job",
+        iter(loans),
+    )
+    _write(folder, "ends.csv", "loan_no status closed_on", iter(ends))
+    rows = ((f"P{customer}", on, *drawn) for (customer, on), drawn in sorted(statements.items()))
+    _write(folder, "statements.csv", "customer_no statement_on balance returned_payments", rows)
+    people = ((f"P{customer}", *drawn) for customer, drawn in sorted(customers.items()))
+    _write(folder, "customers.csv", "customer_no birth_year household_size", people)
+
+
+EXAMPLES = {
+    "several-files": several_files,
+    "outcome-without-a-date": outcome_without_a_date,
+    "undated": undated,
+    "own-columns": own_columns,
+}
 
 if __name__ == "__main__":
     example, target = sys.argv[1:]

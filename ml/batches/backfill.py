@@ -124,10 +124,10 @@ def _undecided(
     return con.execute(
         f"""
         with inputs as (
-            from features.ftr_application_inputs at (version => {snapshot:d})
+            from {contract.tables.inputs_table} at (version => {snapshot:d})
             where source = $source and decided_at >= $since
         ), features as (
-            from features.ftr_application_{contract.version} at (version => {snapshot:d})
+            from {contract.tables.features_table} at (version => {snapshot:d})
         ), decided as (
             from {_TABLE} where model_name = $name and model_version = $version
         ), fitted as (

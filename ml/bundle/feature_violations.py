@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from warehouse.features.contract import FeatureColumn, FeatureContract
+from warehouse.features.columns import FeatureColumn
+from warehouse.features.contract import FeatureContract
 
 if TYPE_CHECKING:
     import pandas as pd

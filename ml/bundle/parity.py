@@ -144,9 +144,9 @@ def _rows(
     reader = con.execute(
         f"""
         with inputs as (
-            from features.ftr_application_inputs at (version => {snapshot:d}) where source = $1
+            from {contract.tables.inputs_table} at (version => {snapshot:d}) where source = $1
         ), features as (
-            from features.ftr_application_{contract.version} at (version => {snapshot:d})
+            from {contract.tables.features_table} at (version => {snapshot:d})
         ), months as (
             select count(distinct date_trunc('month', decided_at)) as n, count(*) as n_rows from inputs
         )

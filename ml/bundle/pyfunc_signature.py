@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from ml.bundle.bundle import Bundle
-from warehouse.features.contract import FeatureContract, Kind
+from warehouse.features.columns import Kind
+from warehouse.features.contract import FeatureContract
 
 if TYPE_CHECKING:
     import pandas as pd

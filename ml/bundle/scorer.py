@@ -18,7 +18,8 @@ from ml.bundle.logged_values import ReasonCode, dump_reasons
 from ml.families.protocol import Matrix, Model
 from ml.training.calibration import uncalibrated
 from ml.training.policy import Decision
-from warehouse.features.contract import FeatureColumn, FeatureContract, compile_contract, missing_text
+from warehouse.features.columns import FeatureColumn, missing_text
+from warehouse.features.contract import FeatureContract, compile_contract
 
 #: Maximum of principal reasons in adverse-action notices: four, by the commentary on US Regulation B.
 MOST_REASONS = 4

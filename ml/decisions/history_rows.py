@@ -1,7 +1,7 @@
 """The rows that make a borrower's history, read from the SQL that dbt compiled for ``ftr_application_history``.
 
-Known-at times, horizons and excluded outcomes come from the compiled text, so another joined table or horizon needs no
-edit here.
+A lender with history columns of its own has such a model beside it. Known-at times, horizons and excluded outcomes come
+from the compiled text, so another joined table or horizon needs no edit here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,9 +13,9 @@ import sqlglot
 from sqlglot import exp
 
 from warehouse.errors import ContractError
+from warehouse.lake.feature_tables import HISTORY_MODEL
 from warehouse.sql.quoting import literal
 
-MODEL = "ftr_application_history"
 #: The relation of moments; every part of the model joins it with the rows known before them.
 _POINTS = "points"
 
@@ -50,11 +50,14 @@ class HistoryRows:
         return f"with {text} {self.select}"
 
 
-def history_rows(manifest: Mapping[str, Any]) -> tuple[HistoryRows, ...]:
-    """The tables that make history; raises ContractError if the manifest has no compiled text of it."""
-    text = next((node.get("compiled_code") for node in manifest["nodes"].values() if node["name"] == MODEL), None)
+def history_rows(manifest: Mapping[str, Any], *, model: str = HISTORY_MODEL) -> tuple[HistoryRows, ...]:
+    """The tables that make history; raises ContractError if the manifest has no compiled text of it.
+
+    The same if a part of the text does not join the moments with one relation.
+    """
+    text = next((node.get("compiled_code") for node in manifest["nodes"].values() if node["name"] == model), None)
     if not text:
-        raise ContractError(f"dbt's manifest must hold the compiled SQL of {MODEL}: found none")
+        raise ContractError(f"dbt's manifest must hold the compiled SQL of {model}: found none")
     queries = {each.alias: each.this for each in sqlglot.parse_one(text, dialect="duckdb").find_all(exp.CTE)}
     return tuple(
         _history_rows(query, queries)
@@ -64,7 +67,13 @@ def history_rows(manifest: Mapping[str, Any]) -> tuple[HistoryRows, ...]:
 
 
 def _history_rows(query: exp.Select, queries: Mapping[str, exp.Select]) -> HistoryRows:
-    (join,) = query.args["joins"]
+    joins = query.args.get("joins") or []
+    if len(joins) != 1:
+        raise ContractError(
+            f"a part of history must join {_POINTS} with one relation of rows, so that these can be shown: found "
+            f"{len(joins)} joins in {query.sql(dialect='duckdb')[:80]}…; join the others in a part of their own"
+        )
+    (join,) = joins
     rows, conditions = join.this, set(join.args["on"].flatten())
     counted_by = [each.alias for each in query.expressions if _counts_all(each.unalias(), conditions)]
     parts = {name: queries[name] for name in _parts(rows, queries)}

@@ -12,14 +12,16 @@ from typing import Any
 import duckdb
 
 from ml.bundle.bundle import load_bundle
-from ml.decisions.history_rows import MODEL, HistoryRows, history_rows
+from ml.decisions.history_rows import HistoryRows, history_rows
 from ml.registry.deployment import bundle_directory
 from warehouse.decision_log import Decision, find_decision
 from warehouse.decision_log.json_text import plain
-from warehouse.errors import NotFoundError
-from warehouse.features.contract import FeatureContract, InputColumn
+from warehouse.errors import ContractError, NotFoundError
+from warehouse.features.columns import InputColumn
+from warehouse.features.contract import FeatureContract
 from warehouse.features.expressions.select_text import inputs_of_columns, read_select
 from warehouse.lake.connection import CATALOG, connect
+from warehouse.lake.feature_tables import HISTORY_MODEL
 from warehouse.raw.keys import RawTable, raw_tables, read_manifest
 from warehouse.settings import Settings
 from warehouse.sql.quoting import literal
@@ -110,10 +112,11 @@ def trace_decision(settings: Settings, decision_id: str) -> DecisionLineage:
     if not directory.exists():
         raise NotFoundError(f"the lineage of {decision_id} needs the bundle at {directory}: restore it from a backup")
     bundle = load_bundle(directory)
-    manifest = read_manifest(settings, compiled=MODEL)
-    tables, history = raw_tables(manifest, decision.source), history_rows(manifest)
+    manifest = read_manifest(settings, compiled=HISTORY_MODEL)
+    tables, own = raw_tables(manifest, decision.source), _own_columns(manifest, decision.source)
+    history = (*history_rows(manifest), *own.history)
     with connect(settings) as con:
-        reader = _Reader(con, decision, history)
+        reader = _Reader(con, decision, history, own)
         core = reader.core() + reader.cohorts(bundle.contract.inputs_of("cohort"))
         staging, raw = reader.staging(tables), reader.raw(tables)
     inputs = json.loads(decision.inputs)
@@ -138,7 +141,7 @@ def trace_decision(settings: Settings, decision_id: str) -> DecisionLineage:
         snapshot=reader.snapshot,
         notes=tuple(reader.notes),
         features=features_of(bundle.contract, json.loads(decision.features)),
-        inputs=tuple(_input(column, inputs.get(column.name), decision) for column in bundle.contract.inputs),
+        inputs=tuple(_input(column, inputs.get(column.name), decision, own) for column in bundle.contract.inputs),
         core=core,
         staging=staging,
         raw=raw,
@@ -166,9 +169,33 @@ def features_of(contract: FeatureContract, logged: Mapping[str, object]) -> tupl
     )
 
 
-def _input(column: InputColumn, value: object, decision: Decision) -> Input:
+@dataclass(frozen=True)
+class _OwnColumns:
+    """What a lender has beside the shared tables; ``applications``: its table of own request columns, or empty."""
+
+    applications: str = ""
+    columns: frozenset[str] = frozenset()
+    history: tuple[HistoryRows, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _own_columns(manifest: Mapping[str, Any], lender: str) -> _OwnColumns:
+    models = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
+    table, history, notes = f"int_applications_{lender}", tuple[HistoryRows, ...](), tuple[str, ...]()
+    if (model := f"{HISTORY_MODEL}_{lender}") in models:
+        try:
+            history = history_rows(manifest, model=model)
+        except ContractError as error:
+            notes = (f"the rows behind {model} are not shown: {error}",)
+    if table not in models:
+        return _OwnColumns(history=history, notes=notes)
+    return _OwnColumns(f"core.{table}", frozenset(models[table]["columns"]), history, notes)
+
+
+def _input(column: InputColumn, value: object, decision: Decision, own: _OwnColumns) -> Input:
     if column.origin == "request":
-        came_from = "core.int_applications" if decision.route == "backfill" else "given by the caller"
+        stored = own.applications if column.name in own.columns else "core.int_applications"
+        came_from = stored if decision.route == "backfill" else "given by the caller"
     elif column.origin in {"history", "cohort"} and decision.route != "backfill":
         came_from = f"the online store, {_ORIGINS[column.origin]}"
     else:
@@ -179,9 +206,11 @@ def _input(column: InputColumn, value: object, decision: Decision) -> Input:
 class _Reader:
     """Reads what lies below the inputs, at the decision's snapshot if it still exists."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, decision: Decision, history: Sequence[HistoryRows]) -> None:
-        self._con, self._decision, self._history = con, decision, history
-        self.notes: list[str] = []
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, decision: Decision, history: Sequence[HistoryRows], own: _OwnColumns
+    ) -> None:
+        self._con, self._decision, self._history, self._own = con, decision, history, own
+        self.notes: list[str] = list(own.notes)
         self.snapshot = self._kept_snapshot()
         self._known: dict[str, tuple[dict[str, object], ...]] = {}
         self._as_of = decision.features_as_of or decision.decided_at
@@ -192,15 +221,15 @@ class _Reader:
 
     def core(self) -> tuple[Rows, ...]:
         """The application, if the lake has it, and the borrower's rows known before."""
-        application = self._rows(
-            "core.int_applications", "the application", f"application_id = {literal(self._decision.application_id)}"
-        )
-        if not application.rows:
+        where = f"application_id = {literal(self._decision.application_id)}"
+        found = [self._rows("core.int_applications", "the application", where)]
+        if not found[0].rows:
             self.notes.append("the application itself is not in the lake: its inputs are the caller's")
+        if self._own.applications:
+            found.append(self._rows(self._own.applications, "the application", where))
         if self._decision.borrower_id is None:
             self.notes.append("the request named no borrower, so no history was used")
-            return (application,)
-        found = [application]
+            return tuple(found)
         for history in self._history:
             sql = history.sql(self._decision.borrower_id, self._as_of, at=self._at())
             rows = Rows(history.table, "history", sql, self._fetch(sql))

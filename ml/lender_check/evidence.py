@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 
 import duckdb
 import numpy as np
@@ -14,6 +15,8 @@ from ml.lender_check.newest_months import Ahead, Apart, Month, ahead_of_files, a
 from ml.training.label_life import NoLife, loans_without_a_life
 from ml.training.training_set import KEY_COLUMNS
 from warehouse.errors import NotFoundError
+from warehouse.lake.feature_tables import training_version
+from warehouse.lake.training_rows import training_tables
 from warehouse.lenders.lender import Lender
 from warehouse.profiling.personal import personal
 from warehouse.profiling.profile import profile_table
@@ -180,14 +183,15 @@ def _split_reason(con: duckdb.DuckDBPyConnection, source: str) -> tuple[str, boo
 
 
 def _signals(con: duckdb.DuckDBPyConnection, source: str) -> Iterator[FeatureSignal]:
-    """Each feature of the latest version on its own, column by column, on the rows that would train."""
-    tables = con.execute(
-        "select table_name from information_schema.tables where table_schema = 'training' "
-        "and regexp_full_match(table_name, 'trn_default_v[0-9]+') order by length(table_name) desc, table_name desc"
-    ).fetchall()
-    rows = f"training.{identifier(tables[0][0])} where source = ? and split = 'train' order by application_id"
+    """Each feature on its own, column by column, on the rows that would train: of the lender's own version, if any."""
+    versions = [training_version(table.partition(".")[2]) for table in training_tables(con)]
+    newest = max(
+        (each for each in versions if each is not None and each.lender in ("", source)),
+        key=attrgetter("lender", "number"),
+    )
+    rows = f"{newest.training_table} where source = ? and split = 'train' order by application_id"
     (defaulted,) = con.execute(f"select is_default from {rows}", [source]).fetchnumpy().values()
-    for name, data_type, *_ in con.execute(f"describe training.{identifier(tables[0][0])}").fetchall():
+    for name, data_type, *_ in con.execute(f"describe {newest.training_table}").fetchall():
         if name in KEY_COLUMNS:
             continue
         is_category = data_type == "VARCHAR"

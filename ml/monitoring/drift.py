@@ -35,7 +35,8 @@ from ml.monitoring.samples import (
 )
 from ml.monitoring.tables import replace_months
 from warehouse.errors import MonitoringError
-from warehouse.features.contract import FeatureColumn, FeatureContract, Kind
+from warehouse.features.columns import FeatureColumn, Kind
+from warehouse.features.contract import FeatureContract
 from warehouse.files.patterns import parquet
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings

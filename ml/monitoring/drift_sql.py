@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import duckdb
 
 from ml.monitoring.samples import CURRENT, REFERENCE
-from warehouse.features.contract import FeatureColumn
+from warehouse.features.columns import FeatureColumn
 from warehouse.sql.quoting import identifier, literal
 
 _DECILES = [tenth / 10 for tenth in range(1, 10)]

@@ -21,12 +21,13 @@ from ml.bundle.bundle import load_bundle
 from ml.judging.gate import LoggedEvidence
 from ml.monitoring.logged_features import compare_logged_features, read_json
 from ml.monitoring.samples import SCORED_ONLINE, MonitoredModel, decisions_of
-from ml.monitoring.skew_months import HISTORY, months_to_measure
+from ml.monitoring.skew_months import HISTORY, months_to_measure, own_history
 from ml.monitoring.skew_sql import ANY, FeatureSkew, Pair, Tallies, columns_that_differ, rows_of, tally
 from ml.monitoring.tables import replace_months
 from ml.registry.deployment import bundle_directory
 from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import connect, current_snapshot
+from warehouse.lake.tables import is_table
 from warehouse.settings import Settings
 from warehouse.sql.quoting import identifier
 
@@ -97,7 +98,10 @@ def compare_history(
     months: Sequence[date] | None = None,
 ) -> Tallies:
     """By month, each history or cohort input that the warehouse still computes: how often the given value differs."""
-    kept = {row[0] for row in con.execute(f"describe {HISTORY}").fetchall()}
+    history = HISTORY
+    if is_table(con, own := own_history(contract.tables.lender)):
+        history = f"({HISTORY} left join {own} using (decision_id))"
+    kept = {row[0] for row in con.execute(f"describe from {history}").fetchall()}
     looked_up = [column for column in contract.inputs_of("history", "cohort") if column.name in kept]
     if not looked_up:
         return {}
@@ -116,7 +120,9 @@ def compare_history(
         select decision_id, decided_at, features_as_of, date_trunc('month', decided_at)::date as month,
             {read_json("inputs", types)} as given
         from {SCORED_ONLINE} where {where}
-    ) as decisions join (select decision_id as known_for, * exclude (decision_id, decided_at) from {HISTORY}) as known
+    ) as decisions join (
+        select decision_id as known_for, * exclude (decision_id, decided_at) from {history}
+    ) as known
         on known.known_for = decisions.decision_id"""
     age = "(epoch(decided_at) - epoch(features_as_of)) / 86400"
     # restricts the view of history to these months; null: all

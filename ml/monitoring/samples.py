@@ -12,7 +12,8 @@ import duckdb
 from ml.training.training_set import training_table
 from warehouse.decision_log.features import decided_features
 from warehouse.errors import MonitoringError
-from warehouse.features.contract import FeatureColumn, FeatureContract, Kind
+from warehouse.features.columns import FeatureColumn, Kind
+from warehouse.features.contract import FeatureContract
 from warehouse.lake.training_rows import rows_at
 from warehouse.sql.quoting import identifier
 

@@ -14,8 +14,16 @@ import duckdb
 
 from ml.monitoring.samples import PREDICTIONS, SCORED_ONLINE, SHADOW_PREDICTIONS, MonitoredModel, decisions_of
 from warehouse.lake.changes import changed_rows, changed_tables
+from warehouse.lake.tables import is_table
 
 HISTORY = "monitoring.decision_history"
+
+
+def own_history(source: str) -> str:
+    """The view of a lender's own history columns, beside that of the shared ones; it may not exist."""
+    return f"{HISTORY}_{source}"
+
+
 #: The tables of history, and when a row begins to count.
 _KNOWN_FROM = {
     # an application's decision counts from the lender's time, if that is earlier than the log's
@@ -23,18 +31,23 @@ _KNOWN_FROM = {
     "core.int_statements": "known_at",
     "core.int_outcomes": "known_at",
 }
+#: A lender's own history: the table of its statements' own columns, which may change alone.
+_OWN_STATEMENTS = "core.int_statements_{source}"
 
 
 def months_to_measure(
     con: duckdb.DuckDBPyConnection, model: MonitoredModel, *, since: int | None
 ) -> Sequence[date] | None:
     """First days of the months that may have changed since the lake's snapshot ``since``; None: all."""
-    if since is None or HISTORY in changed_tables(con, after=since):
+    if since is None or not changed_tables(con, after=since).isdisjoint({HISTORY, own_history(model.source)}):
         return None
     logged = [changed_rows(con, table, after=since) for table in (PREDICTIONS, SHADOW_PREDICTIONS)]
-    known = {table: changed_rows(con, table, after=since) for table in _KNOWN_FROM}
+    known_from = dict(_KNOWN_FROM)
+    if is_table(con, own := _OWN_STATEMENTS.format(source=model.source)):
+        known_from[own] = "known_at"
+    known = {table: changed_rows(con, table, after=since) for table in known_from}
     changes = " union all ".join(
-        f"select min({_KNOWN_FROM[table]}) as known_from from {rows} where source = $1"
+        f"select min({known_from[table]}) as known_from from {rows} where source = $1"
         for table, rows in known.items()
         if rows is not None
     )

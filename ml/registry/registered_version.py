@@ -18,9 +18,10 @@ import msgspec
 from ml.bundle.bundle import Bundle, copy_bundle, load_bundle
 from ml.registry.deployment import Deployment, bundle_directory, now
 from warehouse.errors import BundleError, ContractError, NotFoundError
-from warehouse.features.contract import FEATURES_MODEL, TRAINING_MODEL, contract_versions
+from warehouse.features.manifest import versions_of
 from warehouse.files.replacing import replace_file
 from warehouse.files.turns import file_turn
+from warehouse.lake.feature_tables import FEATURES_MODEL, TRAINING_MODEL
 from warehouse.settings import Settings
 
 
@@ -157,14 +158,20 @@ def load_built(settings: Settings, version: RegisteredVersion) -> Bundle:
     next candidate, or score a batch. A home that only serves has no build and is not checked.
     """
     bundle, manifest = load_registered(settings, version.source, version.version), settings.dbt_target / "manifest.json"
-    existing = contract_versions(manifest) if manifest.exists() else (bundle.feature_version,)
+    existing = tuple(map(str, versions_of(manifest))) if manifest.exists() else (bundle.feature_version,)
     if bundle.feature_version not in existing:
         raise ContractError(
             f"{version.name} version {version.version} needs {FEATURES_MODEL} {bundle.feature_version}, which the dbt "
             f"project no longer has (it has {', '.join(existing)}): bring "
-            f"{FEATURES_MODEL}_{bundle.feature_version}.sql and its lines "
-            f"under `versions:` in {FEATURES_MODEL}.yml and {TRAINING_MODEL}.yml back and run "
+            f"{FEATURES_MODEL}_{bundle.feature_version}.sql, {TRAINING_MODEL}_{bundle.feature_version}.sql and their "
+            "entries in YAML back and run "
             "`loanlake run`, or promote a model of another version"
+        )
+    if manifest.exists() and (gone := bundle.contract.gone_from(manifest)):
+        raise ContractError(
+            f"{version.name} version {version.version} needs {', '.join(gone)}, which features "
+            f"{bundle.feature_version} of the dbt project no longer have: bring their lines back and run `loanlake "
+            "run`, or promote a model that does not use them"
         )
     return bundle
 

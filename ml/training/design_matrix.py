@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from ml.families.protocol import Matrix
 from warehouse.errors import ContractError
-from warehouse.features.contract import FeatureContract, Kind, Monotone
+from warehouse.features.columns import Kind, Monotone
+from warehouse.features.contract import FeatureContract
 
 if TYPE_CHECKING:  # the request path encodes rows without pandas
     import pandas as pd

@@ -1,6 +1,7 @@
 """Read training and test rows from one lake snapshot, with a hash over every bit.
 
-Each version of the features has its table, ``training.trn_default_vN``, with the same applications, labels and splits.
+Each version of the features has its table, ``training.trn_default_vN``, with the same applications, labels and splits;
+a version that a lender extends, ``training.trn_default_vN_mybank``, with those of that lender.
 Source, feature version, snapshot and hash name a training set; :attr:`TrainingSet.statement` reads it again, whatever
 dbt rebuilt since.
 """
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from ml.training.mapped_rows import MappedRows, map_rows
 from warehouse.errors import LakeError, NotFoundError, TrainingSetError
 from warehouse.lake.connection import current_snapshot
+from warehouse.lake.feature_tables import FeatureVersion
 from warehouse.lake.training_rows import rows_at
 from warehouse.sql.quoting import literal
 
@@ -76,7 +78,7 @@ def training_table(feature_version: str) -> str:
     >>> training_table("v1")
     'training.trn_default_v1'
     """
-    return f"training.trn_default_{feature_version}"
+    return FeatureVersion.parse(feature_version).training_table
 
 
 def read_training_set(

@@ -129,7 +129,7 @@ class KnownRows:
 
     def features_as(self, alias: str) -> str:
         """The feature table at the snapshot under an alias, for a from clause."""
-        return f"features.ftr_application_{self.contract.version} as {alias} at (version => {self.snapshot:d})"
+        return f"{self.contract.tables.features_table} as {alias} at (version => {self.snapshot:d})"
 
     def _ask(self, table: str, day: datetime) -> None:
         query = self._rule.query(day, self._relations)

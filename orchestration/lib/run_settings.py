@@ -27,7 +27,8 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
     simulated_seed: int = Field(default=Simulation.seed, description="Equal seeds give equal lenders.")
     exclude: list[str] = Field(default=[], description="Features that the model must not use.")
     feature_version: str = Field(
-        default="", description="Version of the features to train on, such as v1. Empty: the latest."
+        default="",
+        description="Version of the features to train on, such as v1. Empty: the latest, with own columns.",
     )
     family: str = Field(
         default="",

@@ -24,6 +24,7 @@ from warehouse.errors import NotFoundError
 from warehouse.files.replacing import replace_file
 from warehouse.lake.connection import CATALOG, connect, writer
 from warehouse.lake.dev_lakes import dev_lakes, drop_dev_lake
+from warehouse.lake.tables import is_table
 from warehouse.online_store import refresh
 from warehouse.online_store.refreshing import BORROWERS as ONLINE_BORROWERS
 from warehouse.people.batches import erase_from_batches
@@ -200,8 +201,4 @@ def _earlier_snapshots(settings: Settings, *, at_once: bool) -> int:
 
 def _has_table(settings: Settings, table: str) -> bool:
     with connect(settings) as con:
-        found = con.execute(
-            "select 1 from duckdb_tables() where database_name = $1 and schema_name = $2 and table_name = $3",
-            [CATALOG, *table.split(".")],
-        ).fetchall()
-    return bool(found)
+        return is_table(con, table)

@@ -10,7 +10,8 @@ import msgspec
 
 from serving.http.body_schema import BodySchema, Field
 from warehouse.errors import ContractError, FormatError
-from warehouse.features.contract import FeatureContract, InputColumn
+from warehouse.features.columns import InputColumn
+from warehouse.features.contract import FeatureContract
 from warehouse.values.formats import BLANKS, GREATEST, MOST_CHARACTERS, UNFIT, read_id, read_text
 
 

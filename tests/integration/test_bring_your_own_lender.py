@@ -1,5 +1,6 @@
 """docs/bring-your-own-lender.md and docs/examples, followed: their commands run, files and answers compared."""
 
+import json
 import re
 import runpy
 import shlex
@@ -16,7 +17,10 @@ from click.testing import CliRunner
 
 from ml.lender_check.commands import check
 from warehouse.commands import ingest
-from warehouse.lake.connection import writer
+from warehouse.features.checks import check_features
+from warehouse.features.contract import FeatureContract, compile_contract, unknown_names
+from warehouse.lake.connection import connect, writer
+from warehouse.lenders.rules import read_lender
 from warehouse.profiling.commands import new
 from warehouse.settings import DBT_PROJECT_DIR, REPOSITORY, Settings
 
@@ -44,7 +48,9 @@ ABSENT = "elsewhere"
 BIN = Path(sys.executable).parent
 DOCS = REPOSITORY / "docs"
 GUIDE = (DOCS / "bring-your-own-lender.md").read_text()
-EXAMPLES = ("several-files", "outcome-without-a-date", "undated")
+EXAMPLES = ("several-files", "outcome-without-a-date", "undated", "own-columns")
+#: Files that a page shows below this heading are what a person makes of those that the command wrote.
+EDITED = "\n## 2. Make features of them\n"
 
 
 def _page(example: str) -> str:
@@ -58,7 +64,7 @@ def _files(page: str) -> list[tuple[str, str]]:
 
 def _first(page: str) -> dict[str, str]:
     """Each file as it is first shown: as the command writes it."""
-    return dict(reversed(_files(page)))
+    return dict(reversed(_files(page.partition(EDITED)[0])))
 
 
 def _answers(page: str, command: str) -> list[tuple[str, str]]:
@@ -108,7 +114,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         for example in EXAMPLES:
             write[example](copy / "files" / example)
         printed = {"guide": _declare(GUIDE), **{example: _declare(_page(example)) for example in EXAMPLES}}
-        written = {name: (copy / name).read_text() for name in _first(GUIDE)}
+        shown = {name for page in (GUIDE, *map(_page, EXAMPLES)) for name in _first(page)}
+        written = {name: (copy / name).read_text() for name in shown}
         _edit(copy)
         for page in (GUIDE, *map(_page, EXAMPLES)):
             for arguments in _commands(page, "loanlake ingest"):
@@ -129,9 +136,10 @@ def _declare(page: str) -> str:
 
 
 def _edit(copy: Path) -> None:
-    """The guide's later edits, and a second lender, whose files are not in this home."""
-    for name, text in _files(GUIDE):
-        (copy / name).write_text(text)
+    """The pages' later edits, and a second lender, whose files are not in this home."""
+    for page in (GUIDE, *map(_page, EXAMPLES)):
+        for name, text in _files(page):
+            (copy / name).write_text(text)
     lender_files = [name for name in _first(GUIDE) if name.startswith("warehouse")]
     for name in lender_files:
         absent = copy / name.replace("mybank", ABSENT)
@@ -147,8 +155,9 @@ def _sql(built: Built, query: str) -> str:
 
 
 def test_the_command_writes_the_files_that_the_guide_shows(built: Built) -> None:
-    assert built.written == _first(GUIDE)
-    assert len(built.written) == 8
+    shown = _first(GUIDE)
+    assert {name: built.written[name] for name in shown} == shown
+    assert len(shown) == 8
     ((_, printed),) = _answers(GUIDE, "loanlake lender new")
     assert built.printed["guide"] == printed
 
@@ -201,6 +210,83 @@ def test_an_example_is_declared_and_answers_as_its_page_shows(built: Built, exam
 
     assert [built.printed[example]] == [answer for _, answer in _answers(page, "loanlake lender new")]
     for name, text in _first(page).items():
-        assert (built.copy / name).read_text() == text
+        assert built.written[name] == text
     for command, answer in _answers(page, "loanlake sql"):
         assert _run(BIN / "loanlake", *shlex.split(command)[1:], at=built.copy) == answer
+
+
+@pytest.fixture(scope="module")
+def contract(built: Built) -> FeatureContract:
+    return FeatureContract.from_manifest(built.copy.parent / "target" / "manifest.json", version="v2_ridgeway")
+
+
+def test_own_columns_and_shared_ones_are_one_contract_that_the_tables_keep(
+    built: Built, contract: FeatureContract
+) -> None:
+    shared = FeatureContract.from_manifest(built.copy.parent / "target" / "manifest.json", version=2)
+
+    with connect(Settings.from_environment()) as con:
+        checked = check_features(con, contract)
+
+    own = (
+        "property_value",
+        "mortgage_due",
+        "job",
+        "latest_returned_payments",
+        "combined_loan_to_value",
+        "n_bounced_3m",
+    )
+    assert contract.feature_names == (*shared.feature_names, *own)
+    assert set(contract.input_names) - set(shared.input_names) == {*own} - {"combined_loan_to_value"}
+    assert checked.passed, str(checked)
+    assert checked.n_rows == 4_000
+    assert unknown_names(read_lender("ridgeway"), built.copy.parent / "target" / "manifest.json") == ()
+
+
+def test_the_compiled_function_gives_the_table_s_values_to_the_bit(contract: FeatureContract) -> None:
+    """The request path runs the shared and the own features as one function."""
+    compiled = compile_contract(contract)
+    inputs, features = (", ".join(names) for names in (contract.input_names, contract.feature_names))
+    rows = "from features.{} where hash(application_id) % 20 = 0 order by application_id"
+    with connect(Settings.from_environment()) as con:
+        given = con.execute(f"select {inputs} {rows.format('ftr_application_inputs_ridgeway')}").fetchall()
+        expected = con.execute(f"select {features} {rows.format('ftr_application_v2_ridgeway')}").fetchall()
+
+    computed = [compiled(dict(zip(contract.input_names, row, strict=True))) for row in given]
+
+    assert len(computed) > 100
+    assert computed == expected
+    assert {row[-1] for row in computed} > {0, 1, 2}
+
+
+def test_own_history_counts_only_what_was_known_and_is_stored_for_requests() -> None:
+    """The statements of the three months before, counted again in other words."""
+    with connect(Settings.from_environment()) as con:
+        different = con.execute("""
+            select inputs.application_id from features.ftr_application_inputs_ridgeway as inputs
+            left join lateral (
+                select sum(returned_payments) as n from staging.stg_ridgeway__statements as statements
+                where statements.borrower_id = inputs.borrower_id and statements.known_at < inputs.decided_at
+                    and statements.statement_on >= inputs.decided_at - interval 3 month
+            ) as counted on true
+            where inputs.n_bounced_3m is distinct from counted.n""").fetchall()
+        online = con.execute(
+            "select count(*), count(n_bounced_3m) from features.ftr_online_borrowers_ridgeway"
+        ).fetchone()
+
+    assert different == []
+    assert online is not None
+    assert 0 < online[1] <= online[0]
+
+
+def test_only_audits_know_a_lenders_own_demographics(built: Built) -> None:
+    manifest = json.loads((built.copy.parent / "target" / "manifest.json").read_text())
+    readers = [
+        node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model"
+        and "model.loanlake.int_demographics_ridgeway" in node["depends_on"]["nodes"]
+    ]
+
+    assert _sql(built, "select count(household_size) as n from core.int_demographics_ridgeway") == "n\n1735\n"
+    assert readers == []

@@ -29,7 +29,7 @@ def _compile(project: Path, home: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             Path(sys.executable).with_name("dbt"),
-            *("--quiet", "compile", "--target", "prod", "--no-introspect", "--select", "ftr_application"),
+            *("--quiet", "compile", "--target", "prod", "--no-introspect", "--select", "ftr_application*"),
             *("--project-dir", project, "--profiles-dir", project, "--target-path", home / "target"),
         ],
         env={**os.environ, "LOANLAKE_HOME": str(home), "DBT_LOG_PATH": str(home / "logs")},
@@ -167,7 +167,7 @@ def _without_training_rows(manifest: Manifest) -> None:
         ),
         (
             _sql("months_since_public_record\nfrom", "months_since_public_record, income as extra\nfrom"),
-            rf"{FILE}: column extra has no line in models/features/ftr_application.yml \(version 2\); add one",
+            rf"{FILE}: column extra has no line in models/features/ftr_application.yml \(version v2\); add one",
         ),
         (
             _sql("months_since_public_record\nfrom", "months_since_public_recrd as months_since_public_record\nfrom"),
@@ -175,7 +175,7 @@ def _without_training_rows(manifest: Manifest) -> None:
         ),
         (
             _without_contract,
-            rf"{FILE}: column residual_income has no line in models/features/ftr_application.yml \(version 2\)",
+            rf"{FILE}: column residual_income has no line in models/features/ftr_application.yml \(version v2\)",
         ),
         (
             _sql(",\n    months_since_public_record\nfrom", "\nfrom"),

@@ -43,7 +43,10 @@ family = click.option(
     help="Model family: auto, xgboost, logistic, scorecard or random_forest.  [default: the lender's file, or auto]",
 )
 feature_version = click.option(
-    "--feature-version", metavar="N", default="", help="Version of the features.  [default: the latest]"
+    "--feature-version",
+    metavar="N",
+    default="",
+    help="Version of the features.  [default: the latest, with own columns]",
 )
 
 

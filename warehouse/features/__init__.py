@@ -2,7 +2,9 @@
 
 __all__ = [
     "checks",
+    "columns",
     "contract",
     "expressions",
+    "manifest",
     "new_version",
 ]

@@ -1,13 +1,14 @@
 """Check a feature table against its contract: Pandera checks rows in chunks of bounded memory, SQL unique keys."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from warehouse.errors import ContractError
-from warehouse.features.contract import FeatureColumn, FeatureContract
+from warehouse.features.columns import FeatureColumn, InputColumn
+from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import current_snapshot
 from warehouse.lake.tables import program_tables
 
@@ -83,11 +84,16 @@ def feature_schema(contract: FeatureContract) -> "DataFrameSchema":
 def check_features(
     con: "duckdb.DuckDBPyConnection", contract: FeatureContract, *, table: str | None = None
 ) -> CheckResult:
-    """Check all rows of the contract's table; raises ContractError for a missing column or a wrong column type."""
-    table = table or f"features.ftr_application_{contract.version}"
+    """Check all rows of the contract's table.
+
+    Raises ContractError for a missing column or a wrong column type, in this table or in that of the inputs.
+    """
+    table = table or contract.tables.features_table
     snapshot = current_snapshot(con)
     rows = f"{table} at (version => {snapshot})"
-    _same_columns(con, contract, table, rows)
+    _same_columns(con, table, rows, {**KEYS, **_types(contract.features)})
+    inputs = contract.tables.inputs_table
+    _same_columns(con, inputs, f"{inputs} at (version => {snapshot})", _types(contract.inputs))
 
     schema, found, n_rows = feature_schema(contract), _Found(), 0
     for frame in _chunks(con, contract, rows):
@@ -138,9 +144,12 @@ def _checks(feature: FeatureColumn) -> list[Any]:
     return checks
 
 
-def _same_columns(con: "duckdb.DuckDBPyConnection", contract: FeatureContract, table: str, rows: str) -> None:
+def _types(columns: Iterable[FeatureColumn | InputColumn]) -> dict[str, str]:
+    return {column.name: column.data_type.upper() for column in columns}
+
+
+def _same_columns(con: "duckdb.DuckDBPyConnection", table: str, rows: str, required: Mapping[str, str]) -> None:
     found = {row[0]: row[1] for row in con.execute(f"describe select * from {rows}").fetchall()}
-    required = {**KEYS, **{feature.name: feature.data_type.upper() for feature in contract.features}}
     wrong = [
         f"{name} {kind} (found {found.get(name, 'none')})" for name, kind in required.items() if found.get(name) != kind
     ]

@@ -14,46 +14,44 @@ from typing import Any
 import click
 
 from warehouse.errors import ContractError, ExpressionError
-from warehouse.features.contract import (
-    FEATURES_MODEL,
-    INPUTS_MODEL,
-    TRAINING_MODEL,
-    FeatureContract,
-    compile_contract,
-)
+from warehouse.features.checks import KEYS
+from warehouse.features.contract import FeatureContract, compile_contract
 from warehouse.features.expressions import check_select
 from warehouse.features.expressions.select_text import read_select
+from warehouse.features.manifest import VersionModels, models_of, models_of_version, versions_of
 from warehouse.features.new_version import macro_file, since
+from warehouse.lake.feature_tables import FEATURES_MODEL, TRAINING_MODEL, FeatureVersion
 from warehouse.lenders.rules import check_lenders
 
 
 def check_versions(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     """Problems of each version, as "file: what; what to do"; empty if all can be trained on and served."""
-    versions = sorted(
-        (model for model in _models(manifest) if model["name"] == FEATURES_MODEL),
-        key=lambda model: int(model["version"]),
-    )
-    messages = [message for model in versions for message in _check(model, manifest)]
+    messages: list[str] = []
+    for version in versions_of(manifest):
+        try:
+            messages += _check(models_of_version(manifest, version), manifest)
+        except ContractError as error:
+            messages.append(str(error))
+    shared = (model for model in models_of(manifest) if model["name"] == FEATURES_MODEL)
     try:
-        messages += _check_since(versions)
+        messages += _check_since(sorted(shared, key=lambda model: int(model["version"])))
     except ContractError as error:
         messages.append(str(error))
     return tuple(messages)
 
 
-def _check(model: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[str]:
-    version, file = model["version"], model["original_file_path"]
+def _check(models: VersionModels, manifest: Mapping[str, Any]) -> Iterator[str]:
+    model, version, file = models.node, models.version, models.node["original_file_path"]
     contract_file = str(model["patch_path"] or "").partition("://")[2]
-    sql = model.get("compiled_code") or ""
     try:
-        selected = [column.name.lower() for column in read_select(sql).columns]
+        selected = [column.name.lower() for column in read_select(models.sql).columns]
     except ExpressionError as error:
         yield f"{file}: {error}"
         return
-    declared = [name.lower() for name in model["columns"]]
+    declared = [name.lower() for name in (*KEYS, *(column["name"] for _, column in models.features))]
     for column in selected:
         if column not in declared:
-            newest = f" and `since: {version}`" if version == model["latest_version"] else ""
+            newest = f" and `since: {version.number}`" if version.number == model.get("latest_version") else ""
             yield (
                 f"{file}: column {column} has no line in {contract_file} (version {version}); add one with its "
                 f"data_type, description, range, reason{newest}, or take it out of the SQL"
@@ -62,27 +60,34 @@ def _check(model: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[st
         if column not in selected:
             yield (
                 f"{contract_file}: column {column} is not selected in {file}; select it there (macros/features/), or "
-                f"say by its `since` that it exists from a version after {version} on"
+                + (
+                    "take its line out"
+                    if version.lender
+                    else f"say by its `since` that it exists from a version after {version.number} on"
+                )
             )
-    types = {
-        column["name"]: str(column["data_type"])
-        for inputs in _models(manifest)
-        if inputs["name"] == INPUTS_MODEL
-        for column in inputs["columns"].values()
-    }
-    refused = check_select(sql, types=types)
+    refused = check_select(models.sql, types={column["name"]: str(column["data_type"]) for _, column in models.inputs})
     yield from (f"{file}: {message}" for message in refused)
     if not refused and set(selected) == set(declared):
         try:
-            compile_contract(FeatureContract.from_manifest(manifest, version=version))
+            compile_contract(FeatureContract.from_manifest(manifest, version=str(version)))
         except (ContractError, ExpressionError) as error:
             yield f"{contract_file}: {error}"
-    trained = [str(other["version"]) for other in _models(manifest) if other["name"] == TRAINING_MODEL]
-    if str(version) not in trained:
+    yield from _check_training(version, file, manifest)
+
+
+def _check_training(version: FeatureVersion, file: str, manifest: Mapping[str, Any]) -> Iterator[str]:
+    trained = [(model["name"], str(model.get("version") or "")) for model in models_of(manifest)]
+    table = version.training_table.partition(".")[2]
+    if version.lender and (table, "") not in trained:
         yield (
-            f"{file}: {TRAINING_MODEL} has no version {version}, so no model could be trained on it; add "
-            f"{TRAINING_MODEL}_v{version}.sql with `{{{{ training_rows({version}) }}}}`, and its line in "
-            f"{TRAINING_MODEL}.yml"
+            f"{file}: there is no model {table}, so no model could be trained on it; add {table}.sql with "
+            f"`{{{{ training_rows('{version.number}_{version.lender}') }}}}`, and its YAML"
+        )
+    elif not version.lender and (TRAINING_MODEL, str(version.number)) not in trained:
+        yield (
+            f"{file}: {TRAINING_MODEL} has no version {version.number}, so no model could be trained on it; add "
+            f"{table}.sql with `{{{{ training_rows({version.number}) }}}}`, and its line in {TRAINING_MODEL}.yml"
         )
 
 
@@ -109,10 +114,6 @@ def _check_since(versions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                     f"{file}: column {name} says it exists since version {first}, but version {model['version']} has "
                     "it; correct its `since`, or that version's list of columns"
                 )
-
-
-def _models(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    return (node for node in manifest["nodes"].values() if node["resource_type"] == "model")
 
 
 def main() -> None:

@@ -1,15 +1,18 @@
-"""``loanlake feature new``: create the next version; list the closed one's columns, by ``since``, for dbt."""
+"""``loanlake feature new``: create the next version; list the closed one's columns, by ``since``, for dbt.
+
+A lender that extends the newest version with columns of its own extends the next one too.
+"""
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from warehouse.errors import ContractError
-from warehouse.features.contract import FEATURES_MODEL, TRAINING_MODEL
+from warehouse.lake.feature_tables import FEATURES_MODEL, TRAINING_MODEL, FeatureVersion
 
 _FEATURES = Path("models/features")
 _TRAINING = Path("models/training")
@@ -82,17 +85,55 @@ def create_version(project: Path) -> int:
         _FEATURES / f"{FEATURES_MODEL}_v{version}.sql": _SELECT.format(version=version, blocks=blocks),
         _TRAINING / f"{TRAINING_MODEL}_v{version}.sql": _ROWS.format(version=version),
     }
-    for path in new:
-        if (project / path).exists():
-            raise ContractError(f"{project / path} exists, though {FEATURES_YAML} has no version {version}: delete it")
     edited = {
         FEATURES_YAML: _with_version(features, FEATURES_YAML, version, entry),
         _TRAINING_YAML: _with_version(training, _TRAINING_YAML, version, _TRAINED.format(version=version)),
     }
+    for extended, path in _extended(project, newest):
+        described = _yaml_of(project, path)
+        following = path.with_name(path.name.replace(f"_v{newest}_", f"_v{version}_", 1))
+        new[following] = _next((project / path).read_text(), extended)
+        edited[described] = _with_model((project / described).read_text(), path.stem, extended)
+    for path in new:
+        if (project / path).exists():
+            raise ContractError(f"{project / path} exists, though {FEATURES_YAML} has no version {version}: delete it")
     for path, text in {**new, **edited}.items():
         (project / path).parent.mkdir(parents=True, exist_ok=True)
         (project / path).write_text(text)
     return version
+
+
+def _extended(project: Path, version: int) -> Iterator[tuple[FeatureVersion, Path]]:
+    """The SQL files of lenders that extend a version: its features, and the training rows."""
+    for folder, prefix in ((_FEATURES, FEATURES_MODEL), (_TRAINING, TRAINING_MODEL)):
+        for path in sorted((project / folder).glob(f"*/{prefix}_v{version}_*.sql")):
+            yield FeatureVersion.parse(path.stem.removeprefix(f"{prefix}_")), path.relative_to(project)
+
+
+def _next(text: str, version: FeatureVersion) -> str:
+    """The text of a lender's model of a version, as that of the next one."""
+    number, lender = version.number, version.lender
+    text = text.replace(f"features_since_{number}()", f"features_since_{number}(), features_since_{number + 1}()")
+    text = re.sub(rf"\bversion {number}\b", f"version {number + 1}", text)
+    return re.sub(rf"(?<![a-z0-9])(v?){number}_{lender}\b", rf"\g<1>{number + 1}_{lender}", text)
+
+
+def _yaml_of(project: Path, model: Path) -> Path:
+    for path in sorted((project / model.parent).glob("*.yml")):
+        if re.search(rf"^  - name: {model.stem}$", path.read_text(), re.MULTILINE):
+            return path.relative_to(project)
+    raise ContractError(
+        f"{project / model} must be described in a YAML file beside it, as `  - name: {model.stem}`: found none"
+    )
+
+
+def _with_model(text: str, model: str, version: FeatureVersion) -> str:
+    """YAML with the next version's entry after that of ``model``; columns with an anchor are not copied."""
+    entry = re.search(rf"^  - name: {model}\n(?:^ {{3,}}.*\n|^\n)*", text, re.MULTILINE)
+    if entry is None:
+        raise ContractError(f"the entry of {model} must end with a line break: restore its YAML")
+    again = re.sub(r"^    columns: &(\w+)\n(?:^ {5,}.*\n|^\n)+", r"    columns: *\1\n", entry[0], flags=re.MULTILINE)
+    return text[: entry.end()] + _next(again, version) + text[entry.end() :]
 
 
 def _included(columns: list[str]) -> str:

@@ -6,6 +6,7 @@ __all__ = [
     "connection",
     "data_files",
     "dev_lakes",
+    "feature_tables",
     "maintenance",
     "tables",
     "training_rows",

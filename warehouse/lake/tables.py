@@ -37,6 +37,15 @@ def program_tables() -> Mapping[str, Mapping[str, str]]:
     }
 
 
+def is_table(con: "duckdb.DuckDBPyConnection", name: str) -> bool:
+    """Whether the lake has a table or view ``schema.table``."""
+    found = con.execute(
+        "select 1 from information_schema.tables where table_catalog = $1 and table_schema || '.' || table_name = $2",
+        [CATALOG, name],
+    ).fetchone()
+    return found is not None
+
+
 def arrow_schema(table: str) -> "pa.Schema":
     """The columns of a program-written table as Arrow types, in order."""
     import pyarrow as pa

@@ -11,8 +11,9 @@ from collections.abc import Collection
 import duckdb
 
 from warehouse.lake.connection import CATALOG
+from warehouse.lake.feature_tables import training_version
 
-_KEPT = re.compile(r"(?P<table>trn_default_v\d+)_at_(?P<snapshot>\d+)")
+_KEPT = re.compile(r"(?P<table>trn_default_v\w+)_at_(?P<snapshot>\d+)")
 
 
 def rows_at(con: duckdb.DuckDBPyConnection, table: str, snapshot: int) -> str:
@@ -39,7 +40,7 @@ def kept_snapshots(con: duckdb.DuckDBPyConnection) -> set[int]:
 
 def training_tables(con: duckdb.DuckDBPyConnection) -> list[str]:
     """The training tables of all versions of the features."""
-    return [f"training.{table}" for table in sorted(_tables(con)) if re.fullmatch(r"trn_default_v\d+", table)]
+    return [f"training.{table}" for table in sorted(_tables(con)) if training_version(table) is not None]
 
 
 def drop_unnamed(con: duckdb.DuckDBPyConnection, named: Collection[int]) -> None:

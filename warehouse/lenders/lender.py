@@ -272,6 +272,11 @@ class Lender:
     set_aside: SetAsideSettings = field(default_factory=SetAsideSettings)
     limits: Mapping[str, _Range] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """The lender, as its rows name it: the name of its file."""
+        return self.path.stem
+
     def __post_init__(self) -> None:
         for name, (low, high) in self.limits.items():
             if not low <= high:

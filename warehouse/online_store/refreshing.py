@@ -1,15 +1,23 @@
 """Choose a home's online store, and copy the lake's online models to it."""
 
 import time
+from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from warehouse.errors import LakeError
 from warehouse.files.turns import file_turn
+from warehouse.lake.feature_tables import ONLINE_MODEL
+from warehouse.lake.tables import is_table
 from warehouse.online_store.interface import OnlineStore, WriteResult
 from warehouse.settings import Settings
 
-BORROWERS = "features.ftr_online_borrowers"
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+BORROWERS = f"features.{ONLINE_MODEL}"
 COHORTS = "features.ftr_online_cohorts"
 _ROWS_A_BATCH = 50_000
 
@@ -60,8 +68,7 @@ def refresh(settings: Settings, *, anew: bool = False) -> RefreshResult:
             con.execute("begin transaction")  # both tables from one snapshot
             snapshot = current_snapshot(con)
             with store.anew() if anew else nullcontext(store) as target:
-                borrowers = con.execute(f"select * from {BORROWERS} order by source, borrower_id")
-                n_borrowers = target.write("borrowers", borrowers.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
+                n_borrowers = target.write("borrowers", _borrowers(con), snapshot=snapshot)
                 cohorts = con.execute(f"select * from {COHORTS} order by source, segment, segment_value")
                 n_cohorts = target.write("cohorts", cohorts.to_arrow_reader(_ROWS_A_BATCH), snapshot=snapshot)
         except duckdb.CatalogException as error:
@@ -69,3 +76,16 @@ def refresh(settings: Settings, *, anew: bool = False) -> RefreshResult:
                 f"the lake has no {BORROWERS} or {COHORTS}: run `dbt build` (or `loanlake run`) first"
             ) from error
     return RefreshResult(n_borrowers, n_cohorts, snapshot, time.monotonic() - started)
+
+
+def _borrowers(con: "duckdb.DuckDBPyConnection") -> "Iterator[pa.RecordBatch]":
+    """All borrowers by source and id; a lender's own history columns, if it has any, follow those of every lender."""
+    for (source,) in con.execute(f"select distinct source from {BORROWERS} order by source").fetchall():
+        columns, rows = "shared.*", f"{BORROWERS} as shared"
+        if is_table(con, table := f"{BORROWERS}_{source}"):
+            columns += ", own.* exclude (borrower_id, source)"
+            rows += f" left join {table} as own using (borrower_id)"
+        found = con.execute(
+            f"select {columns} from {rows} where shared.source = $1 order by shared.borrower_id", [source]
+        )
+        yield from found.to_arrow_reader(_ROWS_A_BATCH)

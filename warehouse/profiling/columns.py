@@ -33,7 +33,7 @@ _CURRENCIES = (
 #: A key whose value follows from another key.
 _SAYS_TOO = {"thousands": "decimal"}
 _HARDLY_IN_THOUSANDTHS = ("amount", "integer", "count")
-_BOOLEANS = {"true", "false", "yes", "no", "y", "n", "t", "f", "on", "off", "1", "0"}
+BOOLEANS = {"true", "false", "yes", "no", "y", "n", "t", "f", "on", "off", "1", "0"}
 #: Formats of ids, dates and outcomes keep the file's name: they are renamed where they enter a contract.
 _KEEP_THEIR_NAME = ("application_id", "borrower_id", "outcome", "outcome_at")
 
@@ -279,7 +279,7 @@ def _is_open(column: ColumnProfile, sign: str | None) -> bool:
 
 def _boolean(column: ColumnProfile) -> dict[str, Any]:
     texts = [text for text, _ in column.values]
-    if {text.lower() for text in texts} <= _BOOLEANS:
+    if {text.lower() for text in texts} <= BOOLEANS:
         return {"format": "boolean"}
     known = {text: meaning_of("income_verified", text) for text in texts}
     values = {text: value == "true" for text, value in known.items() if value is not None}
@@ -315,11 +315,11 @@ def _name(meaning: Meaning, column: ColumnProfile, spelling: Spelling, unit: str
     if meaning.name == "outcome_at" and not any(word in column.name for word in ("_on", "_at", "date")):
         return f"{column.name}_{'at' if spelling.kind == 'timestamp' else 'on'}"
     keeps_name = meaning.name in _KEEP_THEIR_NAME and re.fullmatch("[a-z_][a-z0-9_]*", column.name)
-    return column.name if keeps_name and column.name not in _reserved() else meaning.name
+    return column.name if keeps_name and column.name not in reserved() else meaning.name
 
 
 @cache
-def _reserved() -> frozenset[str]:
+def reserved() -> frozenset[str]:
     """Words that SQL reads as its own unless they are quoted."""
     with duckdb.connect() as con:
         rows = con.execute("select keyword_name from duckdb_keywords() where keyword_category = 'reserved'").fetchall()

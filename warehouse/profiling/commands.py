@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from warehouse.profiling.profile import FileProfile
     from warehouse.profiling.proposal import FileProposal, LenderProposal
 
+#: In place of a meaning.
+_OWN = "own column"
 #: With its hyphen a name is the prefix of ids, which has 20 characters at most.
 _MOST_CHARACTERS = 19
 
@@ -73,6 +76,12 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, texts: Sequence[str]) -
     metavar="ENTITY.KEY=VALUE",
     help="How a file is read, such as loans.encoding=cp1252; also delimiter, title_lines, sheet; repeatable.",
 )
+@click.option(
+    "--own",
+    multiple=True,
+    metavar="COLUMN",
+    help="Column without a known meaning that models of this lender learn from; repeatable.",
+)
 @click.option("--term-months", type=click.IntRange(1, 480), help="Planned life of every loan, where no column has it.")
 @click.option(
     "--window-months",
@@ -98,6 +107,7 @@ def new(
     outcomes: Mapping[str, str],
     contracts: Mapping[str, str],
     layouts: Mapping[str, str],
+    own: tuple[str, ...],
     term_months: int | None,
     window_months: int | None,
     lag_months: int,
@@ -110,6 +120,9 @@ def new(
     ENTITY=PATH. Their columns are proposed a meaning, a format and a key; what the files cannot say is asked, or given
     by a flag. Without a terminal, a missing answer is an error that names its flag. Nothing is loaded. Needs a clone of
     the repository.
+
+    A column whose meaning is not known is not used, unless --own names it: only you know whether it was written before
+    the decision.
 
     Writes the column formats, staging models, tests and descriptions, the lender's settings, and its line in
     dbt_project.yml: yours to edit (docs/bring-your-own-lender.md).
@@ -129,8 +142,11 @@ def new(
         )
     _require_name(name)
     profiles, read_as = _profiles(name, files, layouts)
-    answers = Answers(columns, readings, outcomes, contracts, term_months, window_months)
-    proposal = _answered(name, profiles, answers, accept=yes)
+    answers = Answers(columns, readings, outcomes, contracts, term_months, window_months, own)
+    proposal, answers = _answered(name, profiles, answers, accept=yes)
+    if _is_terminal() and not yes and not own:
+        answers = replace(answers, own=_chosen(proposal))
+        proposal, _ = _answered(name, profiles, answers, accept=True)
     texts = written(proposal, title=title or name, lag_months=lag_months, files=read_as)
     existing = [path for path in texts if (DBT_PROJECT_DIR / path).exists()]
     if existing and not force:
@@ -204,20 +220,35 @@ def _profiles(
     return profiles, read_as
 
 
-def _answered(name: str, profiles: "Sequence[FileProfile]", answers: "Answers", *, accept: bool) -> "LenderProposal":
-    """The proposal once no question is open; each answer may open or close others."""
+def _answered(
+    name: str, profiles: "Sequence[FileProfile]", answers: "Answers", *, accept: bool
+) -> "tuple[LenderProposal, Answers]":
+    """The proposal once no question is open, and all answers; each may open or close other questions."""
     from warehouse.profiling.proposal import propose
 
     while True:
         proposal, questions = propose(name, profiles, answers)
         if proposal is not None and not questions:
-            return proposal
+            return proposal, answers
         open_ones = [each for each in questions if not (accept and each.proposal is not None)]
         if open_ones and not _is_terminal():
             raise SettingError(_unanswered(open_ones))
         question = questions[0]
         answer = question.proposal if accept and question.proposal is not None else _prompt(question)
         answers = answers.with_answer(question, answer)
+
+
+def _chosen(proposal: "LenderProposal") -> tuple[str, ...]:
+    """The columns that a person chooses as the lender's own, from those without a meaning."""
+    unused = [f"{file.entity}.{column}" for file in proposal.files for column in file.unused]
+    if not unused:
+        return ()
+    named = click.prompt(
+        f"No contract has {', '.join(unused)}. Which were known before the decision and should a model learn from? "
+        "Names with commas between them",
+        default="none",
+    )
+    return tuple(each for each in map(str.strip, named.split(",")) if each not in ("", "none"))
 
 
 def _unanswered(questions: "Sequence[Question]") -> str:
@@ -259,8 +290,10 @@ def _show(proposal: "LenderProposal", profiles: "Sequence[FileProfile]") -> None
 
 
 def _lines(file: "FileProposal") -> Iterable[tuple[str, str, str]]:
-    for field in file.fields:
+    fields = [*((field.meaning, field) for field in file.fields), *((_OWN, own.field) for own in file.own)]
+    for meaning, field in fields:
         left_out = ("name", "from", "format", "required", "values")
         details = [f"{key} {value}" for key, value in field.reading.items() if key not in left_out]
-        details += [f"{text} → {value}" for text, value in field.reading.get("values", {}).items()]
-        yield field.column, field.meaning, ": ".join(filter(None, [field.reading["format"], ", ".join(details)]))
+        values = field.reading.get("values", {})
+        details += values if meaning == _OWN else [f"{text} → {value}" for text, value in values.items()]
+        yield field.column, meaning, ": ".join(filter(None, [field.reading["format"], ", ".join(details)]))

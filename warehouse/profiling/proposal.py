@@ -26,6 +26,7 @@ from warehouse.profiling.meanings import (
     meanings,
 )
 from warehouse.profiling.open_questions import missing_decision, missing_outcome
+from warehouse.profiling.own_columns import OwnColumn, own_column
 from warehouse.profiling.personal import personal
 from warehouse.profiling.profile import ColumnProfile, FileProfile
 from warehouse.profiling.spelling import Spelling, spelling_of
@@ -54,7 +55,8 @@ _CLOCKS = ("decided_at", "known_at", "outcome_at", "statement_on")
 class FileProposal:
     """A kind of file: the contract that its rows fill, its key and its typed columns.
 
-    ``unused``: columns that no contract has. ``personal``: column → what it says of a person.
+    ``own``: columns that no contract has, chosen as the lender's own; ``unused``: the others. ``personal``: column →
+    what it says of a person.
     """
 
     entity: str
@@ -63,6 +65,7 @@ class FileProposal:
     fields: tuple[Field, ...]
     unused: tuple[str, ...]
     personal: Mapping[str, str] = field(default_factory=dict)
+    own: tuple[OwnColumn, ...] = ()
 
     def __getitem__(self, meaning: str) -> Field:
         """The typed column of a meaning."""
@@ -179,6 +182,14 @@ def _require_known(answers: Answers, files: Mapping[str, _File]) -> None:
     for left in answers.read:
         if left.rpartition(".")[0] not in names_of_columns:
             raise SettingError(f"--read must be COLUMN.KEY=VALUE, of a column of the files: found {left!r}")
+    if strange := sorted(set(answers.own) - known):
+        raise SettingError(
+            f"--own must be a column of the files, one of {', '.join(sorted(known))}: found {', '.join(strange)}"
+        )
+    _require_values_of(answers, files)
+
+
+def _require_values_of(answers: Answers, files: Mapping[str, _File]) -> None:
     for text, outcome in answers.outcome.items():
         if outcome not in OUTCOMES:
             raise SettingError(f"--outcome {text}= must be one of {', '.join(OUTCOMES)}: found {outcome!r}")
@@ -281,7 +292,20 @@ def _proposal(
         notes += _notes(f"{entity}.{column.name}", meaning, column)
         if (note := accepted_thousands(column, spelling, answers)) is not None:
             notes.append(f"{entity}.{column.name}: {note}")
+    own = tuple(
+        own_column(contract, column, spelling, answers)
+        for column, spelling in file.columns
+        if not {column.name, f"{entity}.{column.name}"}.isdisjoint(answers.own)
+    )
     by_meaning, used = names(fields), {each.column for each in fields}
+    if twice := [each.field.column for each in own if each.field.column in used]:
+        raise SettingError(
+            f"--own must be a column that has no meaning yet: found {', '.join(twice)}; --column "
+            f"{meaning_of[twice[0]]}={NONE} takes its meaning away"
+        )
+    if own:
+        notes.append(_note_of_own(entity, contract, [each.field.column for each in own]))
+    used |= {each.field.column for each in own}
     has_key = all(each in by_meaning for each in _KEYS[contract])
     proposal = FileProposal(
         entity=entity,
@@ -290,8 +314,19 @@ def _proposal(
         fields=tuple(fields),
         unused=tuple(column.name for column in file.profile.columns if column.name not in used),
         personal={column.name: what for column in file.profile.columns if (what := personal(column)) is not None},
+        own=own,
     )
     return proposal, [*notes, *_notes_of_unused(file, proposal, answers)]
+
+
+def _note_of_own(entity: str, contract: Contract, columns: Sequence[str]) -> str:
+    named = ", ".join(f"{entity}.{column}" for column in columns)
+    if contract == "demographics":
+        return f"{named}: kept for fairness audits; no model reads them"
+    return (
+        f"{named}: a model will learn from them. The files do not say when they were written: make sure that it was "
+        "before the decision, or the model knows the outcome. `loanlake lender check` shows what each tells alone"
+    )
 
 
 def _notes_of_unused(file: _File, proposal: FileProposal, answers: Answers) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from warehouse.errors import SettingError
 from warehouse.profiling.columns import Field
 from warehouse.profiling.meanings import CONTRACTS, Contract, contract_columns
+from warehouse.profiling.own_columns import own_files
 from warehouse.profiling.proposal import FileProposal, LenderProposal
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def written(proposal: LenderProposal, *, title: str, lag_months: int, files: Map
     for contract, sql in contracts.items():
         found[staging / f"stg_{name}__{contract}.sql"] = sql
     found[staging / f"stg_{name}.yml"] = _rendered("staging.yml", **common, contracts=models)
+    found.update(own_files(name, {file.contract: file.own for file in proposal.files}, _rendered))
     read_as = {entity: _flow(keys) for entity, keys in files.items() if keys}
     limits = {each.meaning: [0, each.limit] for file in proposal.files for each in file.fields if each.limit}
     settings = {"title": title, "is_dated": proposal.is_dated, "lag_months": lag_months, "files": read_as}
@@ -115,12 +117,12 @@ def require_own_names(project: Path, texts: Mapping[Path, str]) -> None:
 
 
 def require_no_leftovers(project: Path, name: str, texts: Mapping[Path, str]) -> None:
-    """Raises SettingError for staging models of the lender that would stay, and use what is replaced."""
-    folder = project / "models" / "staging" / name
-    left = [path for path in sorted(folder.glob(f"stg_{name}__*.sql")) if path.relative_to(project) not in texts]
+    """Raises SettingError for models of the lender that would stay, and use what is replaced."""
+    models = sorted((project / "models").glob(f"*/{name}/*.sql"))
+    left = [path for path in models if path.relative_to(project) not in texts]
     if left:
         raise SettingError(
-            f"every staging model of {name} must be one of this proposal: found {', '.join(map(str, left))}, which "
+            f"every model of {name} must be one of this proposal: found {', '.join(map(str, left))}, which "
             "would stay and use what is replaced; delete these files, or move them elsewhere, first"
         )
 
@@ -169,7 +171,7 @@ def _shown(proposal: LenderProposal, file: FileProposal) -> dict[str, Any]:
         "row": _ROWS[file.contract],
         "key": "[" + ", ".join(f"'{column}'" for column in file.key) + "]",
         "unique_key": file.key[0] if len(file.key) == 1 else f"[{', '.join(file.key)}]",
-        "readings": [_reading(field.reading) for field in file.fields],
+        "readings": [_reading(each.reading) for each in (*file.fields, *(own.field for own in file.own))],
         "unused": textwrap.fill(", ".join(file.unused), _WIDTH, initial_indent="    ", subsequent_indent="    "),
         "identifies": _flow(_identifies(proposal, file)),
         "personal": f", personal: [{', '.join(personal)}]" if personal else "",
@@ -227,7 +229,8 @@ def _contract_sql(proposal: LenderProposal, contract: Contract) -> str | None:
         values.setdefault("known_at", values["decided_at"])
     elif contract == "statements":
         values.setdefault("known_at", _known_after(file["statement_on"]))
-    return _contract_text(contract, values, typed=_typed_model(proposal, file), grain=_GRAINS[contract])
+    own = [each.name for each in file.own]
+    return _contract_text(contract, values, typed=_typed_model(proposal, file), grain=_GRAINS[contract], own=own)
 
 
 def _outcomes_sql(proposal: LenderProposal) -> str:
@@ -306,9 +309,17 @@ def _prefix(proposal: LenderProposal) -> str:
     return f"{proposal.name}-"
 
 
-def _contract_text(contract: Contract, values: Mapping[str, str], *, typed: str, grain: str, where: str = "") -> str:
+def _contract_text(
+    contract: Contract,
+    values: Mapping[str, str],
+    *,
+    typed: str,
+    grain: str,
+    where: str = "",
+    own: Sequence[str] = (),
+) -> str:
     columns = contract_columns(contract)
-    groups: dict[str, list[str]] = {"ids": [], "numbers": [], "texts": [], "times": []}
+    groups: dict[str, list[str]] = {"ids": [], "numbers": [], "texts": [], "own": [*own], "times": []}
     for column, described in columns.items():
         if column in values:
             line = values[column] if values[column] == column else f"{values[column]} as {column}"
@@ -321,7 +332,14 @@ def _contract_text(contract: Contract, values: Mapping[str, str], *, typed: str,
         commaed[-1].insert(-1, comment)
     lacks = [column for column in columns if column not in values]
     return _rendered(
-        "contract.sql", contract=contract, grain=grain, groups=commaed, typed=typed, where=where, lacks=_lacks(lacks)
+        "contract.sql",
+        contract=contract,
+        grain=grain,
+        groups=commaed,
+        typed=typed,
+        where=where,
+        lacks=_lacks(lacks),
+        own=own,
     )
 
 

@@ -13,7 +13,7 @@ from ml.rollout.promotion import promote_approved
 from orchestration.defs.serving.publishing import publish_candidate
 from orchestration.lib import layers, pages
 from orchestration.lib.champions import champion_of
-from orchestration.lib.feature_versions import feature_tables
+from orchestration.lib.feature_versions import feature_tables, online_tables
 from orchestration.lib.lenders import LENDERS
 from orchestration.lib.retries import lake_awaited
 from orchestration.lib.run_settings import RunSettings
@@ -22,10 +22,8 @@ from warehouse.lake.connection import connect
 from warehouse.online_store import refresh
 from warehouse.settings import Settings
 
-_ONLINE_TABLES = (dg.AssetKey(["features", "ftr_online_borrowers"]), dg.AssetKey(["features", "ftr_online_cohorts"]))
 
-
-@dg.asset(key=layers.ONLINE_STORE, deps=_ONLINE_TABLES, group_name="serving", kinds={"python", "lmdb"})
+@dg.asset(key=layers.ONLINE_STORE, deps=online_tables(), group_name="serving", kinds={"python", "lmdb"})
 def online_store() -> dg.MaterializeResult[None]:
     """Current history and cohort inputs, keyed for one look-up per request; only changed records are written."""
     done = refresh(Settings.from_environment())

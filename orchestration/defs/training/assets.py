@@ -59,7 +59,7 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
             context.instance, settings, upstream_checks(), before="the training set", run_id=context.run.run_id
         )
     require_few_set_aside(settings, source, before="the training set")
-    version = feature_contract(settings, run_settings.feature_version).version
+    version = feature_contract(settings, run_settings.feature_version, source=source).version
     with connect(settings) as con:
         require_a_life(con, source)
         rows = read_training_set(con, source, feature_version=version, most_bytes=settings.training_bytes)

@@ -67,8 +67,8 @@ def build_layers(dbt: DbtCliResource, layers: str, asked_for: dict[str, str], ta
 
 def rows_by_month(settings: Settings, months: dg.PartitionKeyRange) -> list[tuple[str, int, int]]:
     """Month, applications with features, and training rows among them; equal in every version."""
-    newest = (list(tables.values())[-1] for tables in (feature_tables(), training_tables()))
-    features, training = ('"{}"."{}"'.format(*key.path) for key in newest)
+    of_all_lenders = (next(iter(tables.values())) for tables in (feature_tables(), training_tables()))
+    features, training = ('"{}"."{}"'.format(*key.path) for key in of_all_lenders)
     with closing(connect(settings)) as con:
         return con.execute(
             f"""

@@ -9,7 +9,8 @@ import duckdb
 import pyarrow as pa
 
 from ml.monitoring.samples import MonitoredModel
-from warehouse.features.contract import FeatureColumn, FeatureContract
+from warehouse.features.columns import FeatureColumn
+from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import current_snapshot
 from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings

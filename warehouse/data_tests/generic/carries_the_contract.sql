@@ -1,6 +1,6 @@
 {#- Columns in which a training table differs from the contract: its own leading columns, then every feature, in order. -#}
 {% test carries_the_contract(model, leading, version) %}
-{%- set expected = feature_columns('ftr_application', version) -%}
+{%- set expected = feature_columns(version) -%}
 {%- set found = adapter.get_columns_in_relation(model) | map(attribute='name') | list if execute else [] -%}
 {%- set differing = [] -%}
 {%- if execute and found[leading:] != expected -%}

@@ -1,5 +1,10 @@
 {#- Which months of a monthly table the rows changed since its last build can affect. One macro a kind of table. -#}
 
+{#- For a table of one lender (meta lender): only its rows of a relation that has a source; nothing for a table of all. -#}
+{% macro where_of_lender() -%}
+    {%- if model.config.meta.get('lender') -%} where source = {{ text_literal(model.config.meta.lender) }} {%- endif -%}
+{%- endmacro %}
+
 {#-
     The months of the changed rows themselves: for tables whose rows are made of rows of the same month. `besides`: names
     of models whose changes the caller follows otherwise.
@@ -15,7 +20,7 @@
             ) }}
         {%- endif %}
     union all
-    select {{ moment }} as month from {{ changes_of(build.inputs[id], build) }} as changes
+    select {{ moment }} as month from {{ changes_of(build.inputs[id], build) }} as changes {{ where_of_lender() }}
     {%- endfor %}
 {%- endmacro %}
 
@@ -67,6 +72,30 @@
 {%- endmacro %}
 
 {#-
+    A lender's own history: its changed applications, and those of a borrower that were decided after a changed row of one
+    of the other tables was known. However old the row is: the lender's macro says how far back it looks.
+-#}
+{% macro months_of_own_history(build) -%}
+    {%- set applications -%} (select * from {{ ref('int_applications') }} {{ where_of_lender() }}) {%- endset -%}
+    select decided_at as month from {{ changes_of(ref('int_applications'), build) }} as changes {{ where_of_lender() }}
+    union all
+    select points.as_of as month
+    from (select borrower_id, decided_at as as_of from {{ applications }} as applications) as points
+    inner join (
+        {%- for id in build.changed %}
+        {%- set of_outcomes = graph.nodes[id].name == 'int_outcomes' %}
+        select borrower_id, known_at
+        from {{ '(' ~ changed_outcomes(build) ~ ')' if of_outcomes else changes_of(build.inputs[id], build) }} as changes
+        {{ where_of_lender() }}
+        union all
+        {%- endfor %}
+        select cast(null as {{ dbt.type_string() }}) as borrower_id, cast(null as timestamp) as known_at
+    ) as changed
+        on changed.borrower_id = points.borrower_id
+        and {{ known_before('changed', 'points') }}
+{%- endmacro %}
+
+{#-
     Cohorts: the days of the changed applications, those in whose window a changed outcome was known, and every day of a
     lender whose cohorts are counted in another way than before.
 -#}
@@ -103,12 +132,9 @@
 {% macro months_of_training(build) -%}
     {%- set own = 'application_id, decided_at, split, is_default, label_known_at' -%}
     {{ months_of_inputs(build, besides=['int_lenders']) }}
+    {%- set labels -%} select {{ own }} from {{ ref('lbl_default_splits') }} {{ where_of_lender() }} {%- endset %}
     union all
-    select decided_at as month from (
-        select {{ own }} from {{ ref('lbl_default_splits') }} except select {{ own }} from {{ this }}
-    ) as now_different
+    select decided_at as month from ({{ labels }} except select {{ own }} from {{ this }}) as now_different
     union all
-    select decided_at as month from (
-        select {{ own }} from {{ this }} except select {{ own }} from {{ ref('lbl_default_splits') }}
-    ) as once_different
+    select decided_at as month from (select {{ own }} from {{ this }} except {{ labels }}) as once_different
 {%- endmacro %}

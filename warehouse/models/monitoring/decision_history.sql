@@ -60,6 +60,7 @@ cohort_points as (
 
 select
     decisions.decision_id,
+    decisions.borrower_id,
     decisions.source,
     decisions.decided_at
     {%- for column in history_columns() -%}

@@ -5,8 +5,9 @@ from datetime import datetime
 import duckdb
 import pytest
 
-from ml.decisions.history_rows import MODEL, history_rows
+from ml.decisions.history_rows import history_rows
 from warehouse.errors import ContractError
+from warehouse.lake.feature_tables import HISTORY_MODEL
 
 TEXT = """
 with points as (
@@ -43,7 +44,7 @@ history as (
 )
 select * from history
 """
-STATEMENTS, INQUIRIES = history_rows({"nodes": {"m": {"name": MODEL, "compiled_code": TEXT}}})
+STATEMENTS, INQUIRIES = history_rows({"nodes": {"m": {"name": HISTORY_MODEL, "compiled_code": TEXT}}})
 
 
 @pytest.fixture
@@ -101,6 +102,24 @@ def test_every_table_is_read_at_the_snapshot() -> None:
     assert sql.count("core.") == sql.count("at (version => 7)") == 2
 
 
+def test_the_rows_of_a_lenders_own_history_are_those_of_its_own_model() -> None:
+    own = TEXT.replace("int_statements", "int_statements_bank")
+    model = f"{HISTORY_MODEL}_bank"
+
+    found = history_rows({"nodes": {"m": {"name": model, "compiled_code": own}}}, model=model)
+
+    assert [rows.table for rows in found] == ["core.int_statements_bank", "core.int_inquiries"]
+
+
+def test_a_part_whose_rows_cannot_be_told_apart_is_refused() -> None:
+    joined = TEXT.replace(
+        "group by points.point_id\n),\nhistory", "cross join other group by points.point_id\n),\nhistory"
+    )
+
+    with pytest.raises(ContractError, match=r"must join points with one relation of rows, .*: found 2 joins"):
+        history_rows({"nodes": {"m": {"name": HISTORY_MODEL, "compiled_code": joined}}})
+
+
 def test_a_manifest_that_was_only_parsed_is_refused() -> None:
     with pytest.raises(ContractError, match="must hold the compiled SQL of ftr_application_history"):
-        history_rows({"nodes": {"m": {"name": MODEL}}})
+        history_rows({"nodes": {"m": {"name": HISTORY_MODEL}}})

@@ -1,7 +1,8 @@
 """From which inputs a decision's features are made."""
 
 from ml.decisions.lineage import features_of
-from warehouse.features.contract import FeatureColumn, FeatureContract, InputColumn
+from warehouse.features.columns import FeatureColumn, InputColumn
+from warehouse.features.contract import FeatureContract
 
 
 def test_a_feature_made_of_features_lists_all_their_inputs() -> None:

@@ -20,7 +20,8 @@ from ml.monitoring.drift_sql import read_cuts, reference_months_sql
 from ml.monitoring.samples import MonitoredModel, load_reference
 from tests.unit.ml.decisions_lake import CONTRACT, MODEL, Bank
 from warehouse.errors import MonitoringError
-from warehouse.features.contract import FeatureColumn, FeatureContract, InputColumn
+from warehouse.features.columns import FeatureColumn, InputColumn
+from warehouse.features.contract import FeatureContract
 
 JANUARY, FEBRUARY = date(2024, 1, 1), date(2024, 2, 1)
 

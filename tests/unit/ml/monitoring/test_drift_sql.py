@@ -14,7 +14,7 @@ from scipy import stats
 
 from ml.monitoring.drift_sql import PSEUDO_COUNT, Cuts, label_sql, number_sql, read_cuts, reference_months_sql
 from ml.monitoring.samples import CURRENT, REFERENCE
-from warehouse.features.contract import FeatureColumn
+from warehouse.features.columns import FeatureColumn
 
 JANUARY = date(2024, 1, 1)
 

@@ -15,7 +15,13 @@ from ml.bundle.logged_values import dump_features
 from ml.bundle.scorer import Scorer
 from ml.judging.gate import Evidence, GateLimits
 from ml.judging.gates import LoggedFeaturesEqualRecomputed
-from ml.monitoring.feature_skew import FeatureSkew, logged_evidence, measure_feature_skew, record_feature_skew
+from ml.monitoring.feature_skew import (
+    FeatureSkew,
+    compare_history,
+    logged_evidence,
+    measure_feature_skew,
+    record_feature_skew,
+)
 from ml.monitoring.logged_features import compare_logged_features
 from ml.monitoring.samples import MonitoredModel
 from ml.monitoring.skew_sql import ANY
@@ -25,6 +31,7 @@ from tests.unit.ml.judging.test_gates import PARITY, _evaluation
 from warehouse.decision_log.features import keep_features
 from warehouse.decision_log.json_text import dump_values
 from warehouse.errors import MonitoringError
+from warehouse.features.columns import InputColumn
 from warehouse.lake.connection import connect, current_snapshot, prepare
 from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings
@@ -133,6 +140,21 @@ def test_decisions_made_as_the_warehouse_says_show_no_skew(lake):
         ANY, "max_months_past_due_6m", "purpose_default_rate",
     }  # fmt: skip
     assert measured["history_freshness", ANY, 1].mean_age_days == 0.5
+
+
+def test_a_lenders_own_history_is_compared_beside_the_shared_one(lake):
+    own = InputColumn("n_bounced_3m", "integer", "Bounced payments.", "history")
+    contract = replace(CONTRACT, version=f"v1_{SOURCE}", inputs=(*CONTRACT.inputs, own))
+    lake.execute(
+        f"create view monitoring.decision_history_{SOURCE} as select 'd-007' as decision_id, 2 as n_bounced_3m"
+    )
+    _change(lake, "inputs", "n_bounced_3m", 1)
+
+    tallies = compare_history(lake, contract, MODEL)
+
+    found = tallies[JANUARY, "n_bounced_3m"]
+    assert (found.n_decisions, found.n_different, found.examples) == (62, 1, ("d-007",))
+    assert tallies[JANUARY, "max_months_past_due_6m"].n_different == 0
 
 
 def test_one_bit_of_one_logged_feature_is_found(lake):

@@ -30,7 +30,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCo
                 [f"d-{number}", decided_at, MODEL.source, MODEL.name, MODEL.version],
             )
         con.execute("create table core.int_applications (source varchar, known_at timestamp, decided_at timestamp)")
-        for table in ("int_statements", "int_outcomes"):
+        for table in ("int_statements", "int_outcomes", "int_statements_bank", "int_statements_another"):
             con.execute(f"create table core.{table} (source varchar, known_at timestamp)")
         con.execute("create view monitoring.decision_history as from serving.predictions")
         yield con
@@ -52,6 +52,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCo
         ("insert into core.int_statements values ('bank', '2024-01-31 12:00')", [JANUARY, FEBRUARY]),
         ("insert into core.int_statements values ('bank', '2024-02-01')", [FEBRUARY]),
         ("delete from core.int_statements where known_at = '2024-02-01'", [FEBRUARY]),
+        # a lender's own columns of statements may change alone; another lender's are none of its history
+        ("insert into core.int_statements_bank values ('bank', '2024-02-01')", [FEBRUARY]),
+        ("insert into core.int_statements_another values ('another', '2024-01-01')", []),
         ("insert into core.int_outcomes values ('bank', '2024-03-01')", []),
         ("insert into core.int_outcomes values ('another', '2024-01-01')", []),
         # the moment that a decision stands for moves to that of its application, however late that arrives

@@ -50,7 +50,7 @@ def test_files_of_a_source_that_no_model_reads_are_refused_before_anything_is_bu
 
 
 def test_a_version_that_the_project_lacks_is_refused_before_anything_is_built(home: Settings) -> None:
-    with pytest.raises(RunRefused, match=r"no version 9: .*ftr_application.yml lists v1, v2; name one of them"):
+    with pytest.raises(RunRefused, match=r"simulated cannot be trained on features 9: .* has v1, v2 for it"):
         run_main_path("simulated", {"files": [], "feature_version": "9"}, home)
 
     assert not home.candidates.exists()

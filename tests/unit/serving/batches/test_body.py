@@ -12,7 +12,8 @@ from serving.deployed.score_request import score_request_schema
 from serving.http.clock import utc_now
 from serving.http.problems import InvalidRequest
 from warehouse.batches import SentRow
-from warehouse.features.contract import FeatureContract, InputColumn
+from warehouse.features.columns import InputColumn
+from warehouse.features.contract import FeatureContract
 
 
 def test_the_first_refused_rows_say_which_names_may_have_been_meant() -> None:

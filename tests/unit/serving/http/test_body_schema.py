@@ -12,7 +12,8 @@ from ml.decisions.problems import Violation
 from serving.deployed.score_request import score_request_schema
 from serving.http.problems import InvalidRequest
 from warehouse.errors import ContractError
-from warehouse.features.contract import FeatureContract, InputColumn
+from warehouse.features.columns import InputColumn
+from warehouse.features.contract import FeatureContract
 
 
 def column(name: str, data_type: str, **rules: Any) -> InputColumn:

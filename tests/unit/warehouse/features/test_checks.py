@@ -7,13 +7,14 @@ import pytest
 
 from warehouse.errors import ContractError
 from warehouse.features.checks import check_features, record_violations
-from warehouse.features.contract import FeatureColumn, FeatureContract
+from warehouse.features.columns import FeatureColumn, InputColumn
+from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import writer
 from warehouse.settings import Settings
 
 CONTRACT = FeatureContract(
     version="v1",
-    inputs=(),
+    inputs=(InputColumn("income", "double", "Income.", "request"),),
     features=(
         FeatureColumn("loan_to_income", "double", "Loan over income.", "numeric", range=(0.0, 100.0), reason="r"),
         FeatureColumn("n_open_accounts", "integer", "Open accounts.", "numeric", range=(0.0, 200.0), reason="r"),
@@ -33,6 +34,7 @@ def con(home: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
             "decided_at timestamp, loan_to_income double, n_open_accounts integer, purpose varchar, "
             "income_verified boolean)"
         )
+        connection.execute("create table features.ftr_application_inputs (income double)")
         yield connection
 
 
@@ -124,6 +126,14 @@ def test_a_column_of_another_type_stops_the_check(con: duckdb.DuckDBPyConnection
     con.execute("alter table features.ftr_application_v1 alter n_open_accounts type bigint")
 
     with pytest.raises(ContractError, match=r"n_open_accounts INTEGER \(found BIGINT\)"):
+        check_features(con, CONTRACT)
+
+
+def test_an_input_of_another_type_stops_the_check(con: duckdb.DuckDBPyConnection) -> None:
+    """A request would be read as the contract declares it: online and offline values would not be the same."""
+    con.execute("create or replace table features.ftr_application_inputs (income integer)")
+
+    with pytest.raises(ContractError, match=r"ftr_application_inputs must have .*: income DOUBLE \(found INTEGER\)"):
         check_features(con, CONTRACT)
 
 

@@ -4,13 +4,15 @@ import json
 import re
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from warehouse.errors import ContractError
-from warehouse.features.contract import FeatureContract
+from warehouse.features.contract import FeatureContract, compile_contract, unknown_names
+from warehouse.features.manifest import newest_version, versions_of
 from warehouse.lenders.lender import Lender, RequestSettings
 
 Manifest = dict[str, Any]
@@ -181,7 +183,7 @@ def test_an_input_added_for_a_later_version_leaves_the_earlier_contract_as_it_wa
 def test_sql_that_is_no_row_level_select_is_refused(manifest: Manifest) -> None:
     manifest["nodes"]["model.loanlake.ftr_application.v1"]["compiled_code"] = "select sum(x) as x from t group by y"
 
-    with pytest.raises(ContractError, match="ftr_application: a feature model is one select of scalar expressions"):
+    with pytest.raises(ContractError, match="ftr_application_v1: a feature model is one select of scalar expressions"):
         FeatureContract.from_manifest(manifest)
 
 
@@ -304,3 +306,119 @@ def test_a_contract_without_features_is_refused(manifest: Manifest) -> None:
 
     with pytest.raises(ContractError, match=r"ftr_application v1 declares no column with role: feature"):
         FeatureContract.from_manifest(manifest)
+
+
+OWN = "select application_id, requested_amount as amount, amount / property_value as loan_to_value from t"
+
+
+@pytest.fixture
+def extended(manifest: Manifest) -> Manifest:
+    """The same, and version 1 extended by mybank: a column of its own and a feature made of it."""
+    inputs = [_column("property_value", "double", origin="request", required=True, range=[1, 900], label="the value")]
+    feature = _column(
+        "loan_to_value", "double", role="feature", range=[0, 9], monotone="increasing", reason="Loan high"
+    )
+    nodes = manifest["nodes"]
+    # of version 1, only amount is read by the extended select
+    for name in ("purpose", "is_new"):
+        del nodes["model.loanlake.ftr_application.v1"]["columns"][name]
+    for model in (
+        _model("ftr_application_inputs_mybank", inputs),
+        _model("ftr_application_v1_mybank", [feature], sql=OWN),
+    ):
+        nodes[model["unique_id"]] = model
+    return manifest
+
+
+def test_an_extended_version_has_the_shared_columns_and_then_the_lenders_own(extended: Manifest) -> None:
+    contract = FeatureContract.from_manifest(extended, version="v1_mybank")
+
+    assert (contract.version, contract.sql) == ("v1_mybank", OWN)
+    assert contract.feature_names == ("amount", "loan_to_value")
+    assert contract.input_names == ("application_id", "requested_amount", "property_value")
+    assert contract.features[1].reason == "Loan high"
+    compiled = compile_contract(contract)
+    assert compiled({"application_id": "a", "requested_amount": 50.0, "property_value": 100.0}) == (50.0, 0.5)
+
+
+def test_an_extension_changes_no_contract_of_others(manifest: Manifest, extended: Manifest) -> None:
+    alone = {key: node for key, node in extended["nodes"].items() if not key.endswith("_mybank")}
+
+    shared = FeatureContract.from_manifest(extended, version=1)
+
+    assert shared.fingerprint == FeatureContract.from_manifest({"nodes": alone}, version=1).fingerprint
+    assert [str(version) for version in versions_of(extended)] == ["v1", "v2", "v1_mybank"]
+    assert [str(version) for version in versions_of(extended, lender="other")] == ["v1", "v2"]
+    assert str(newest_version(extended, "mybank")) == "v1_mybank"
+    assert str(newest_version(extended, "other")) == "v1"
+
+
+def test_another_lenders_extension_is_refused_by_name(extended: Manifest) -> None:
+    contract = FeatureContract.from_manifest(extended, version="v1_mybank")
+
+    assert contract.of_lender(Lender(Path("mybank.yml"), limits={"property_value": (1, 99)})).inputs[2].range == (1, 99)
+    with pytest.raises(ContractError, match=r"v1_mybank are those that mybank extends .*: other has not got them"):
+        contract.of_lender(Lender(Path("other.yml")))
+
+
+def test_the_lenders_file_may_name_its_own_columns(extended: Manifest) -> None:
+    settings = Lender(
+        Path("mybank.yml"),
+        reasons={"loan_to_value": "Too little of your own"},
+        limits={"property_value": (1, 99)},
+        request=RequestSettings(optional=("property_value",)),
+        honest_features={"loan_to_value": "appraised before the decision"},
+    )
+
+    assert unknown_names(settings, extended) == ()
+    assert any("property_value" in each for each in unknown_names(replace(settings, path=Path("other.yml")), extended))
+
+
+@pytest.mark.parametrize(
+    ("model", "old", "new", "message"),
+    [
+        (
+            "ftr_application_inputs_mybank",
+            "property_value",
+            _column("purpose", "varchar", origin="request", values=["x"]),
+            r"inputs_mybank.purpose must have a name that no shared .*: found ftr_application_inputs.purpose",
+        ),
+        (
+            "ftr_application_v1_mybank",
+            "loan_to_value",
+            _column("Amount", "double", role="feature", range=[0, 1], reason="x"),
+            r"v1_mybank.Amount must have a name that no shared .*: found ftr_application.amount",
+        ),
+        (
+            "ftr_application_inputs_mybank",
+            "property_value",
+            _column("property_value", "double", origin="cohort", segment="all"),
+            r"inputs_mybank.property_value: the origin of .* must be request or history: found cohort",
+        ),
+    ],
+)
+def test_an_own_column_that_is_not_a_lenders_own_is_refused(
+    extended: Manifest, model: str, old: str, new: dict[str, Any], message: str
+) -> None:
+    columns = extended["nodes"][f"model.loanlake.{model}"]["columns"]
+    del columns[old]
+    columns[new["name"]] = new
+
+    with pytest.raises(ContractError, match=message):
+        FeatureContract.from_manifest(extended, version="v1_mybank")
+
+
+def test_a_column_that_a_model_needs_and_the_project_lost_is_named(extended: Manifest) -> None:
+    contract = FeatureContract.from_manifest(extended, version="v1_mybank")
+    before = contract.gone_from(extended)
+
+    del extended["nodes"]["model.loanlake.ftr_application_inputs_mybank"]["columns"]["property_value"]
+    del extended["nodes"]["model.loanlake.ftr_application_v1_mybank"]["columns"]["loan_to_value"]
+
+    assert before == ()
+    assert contract.gone_from(extended) == ("property_value", "loan_to_value")
+
+
+def test_a_version_that_the_lender_does_not_extend_is_refused(extended: Manifest) -> None:
+    with pytest.raises(ContractError, match=r"no model ftr_application_v2_mybank; .* on v1, v2, v1_mybank"):
+        FeatureContract.from_manifest(extended, version="v2_mybank")

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from warehouse.errors import ContractError, ExpressionDomainError, ExpressionError
-from warehouse.features.contract import FeatureColumn, FeatureContract, InputColumn, compile_contract
+from warehouse.features.columns import FeatureColumn, InputColumn
+from warehouse.features.contract import FeatureContract, compile_contract
 from warehouse.features.expressions import check_select, compile_select
 
 TYPES = {

@@ -36,6 +36,33 @@ def test_a_refresh_copies_both_online_models_of_the_lake(settings: Settings) -> 
         assert (found.values, found.as_of, found.snapshot) == ({"default_rate": 0.25}, LATER, first.snapshot)
 
 
+def test_a_lenders_own_history_is_stored_beside_that_of_every_lender(settings: Settings) -> None:
+    with writer("a test", settings) as con:
+        con.execute(
+            "create table features.ftr_online_borrowers as select * from (values "
+            "('ann', 'mybank', timestamp '2026-04-01', 1), ('bob', 'mybank', timestamp '2026-04-01', 2), "
+            "('eve', 'simulated', timestamp '2026-04-01', 3)) as t(borrower_id, source, as_of, n_loans)"
+        )
+        con.execute(
+            "create table features.ftr_online_borrowers_mybank as "
+            "select 'bob' as borrower_id, 'mybank' as source, 4 as n_bounced_3m"
+        )
+        con.execute(
+            "create table features.ftr_online_cohorts as select 'simulated' as source, 'all' as segment, "
+            "'all' as segment_value, timestamp '2026-04-01' as as_of, 0.25e0 as default_rate"
+        )
+
+    refresh(settings)
+
+    with Opened(open_store(settings)) as store:
+        found = [store.borrower("ann", "mybank"), store.borrower("bob", "mybank"), store.borrower("eve")]
+    assert [record.values for record in found if record is not None] == [
+        {"n_loans": 1, "n_bounced_3m": None},
+        {"n_loans": 2, "n_bounced_3m": 4},
+        {"n_loans": 3},
+    ]
+
+
 def test_a_refresh_that_waited_for_another_mirrors_the_lake_of_after_it(settings: Settings) -> None:
     """Of two lenders' runs at once the slower one put back what the other had replaced."""
     with writer("a test", settings) as con:

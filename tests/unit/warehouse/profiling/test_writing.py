@@ -203,3 +203,81 @@ def test_the_projects_file_keeps_its_comments_and_has_the_lender_once() -> None:
 def test_a_projects_file_without_lenders_is_refused() -> None:
     with pytest.raises(SettingError, match="must have a list of lenders"):
         with_lender("vars: {}\n", "mybank", ["applications"])
+
+
+def _of_own_columns(*own: str) -> dict[str, str]:
+    loans = profile_of(
+        "loans",
+        loan_id=["1", "2", "3"],
+        customer=["7", "8", "9"],
+        issue_date=["2020-01-31", "2020-02-01", "2020-02-02"],
+        amount=["5000", "6000", "7000"],
+        term=["12", "24", "12"],
+        property_value=["90000.50", "81000", "-20"],
+        grade_text=["low", "high", "NA"],
+        has_car=["yes", "no", "yes"],
+        signed=["2020-01-30", "2020-01-31", "2020-02-01"],
+        default=["0", "1", "0"],
+    )
+    statements = profile_of(
+        "statements",
+        customer=["7", "7"],
+        statement_date=["2020-01-31", "2020-02-29"],
+        balance=["10", "12"],
+        returned_payments=["0", "12"],
+    )
+    answers = Answers(
+        own=own,
+        column={"borrower_id": "customer", "decided_at": "issue_date", "outcome_at": "none"},
+        file={"loans": "applications", "statements": "statements"},
+    )
+    return _written(loans, statements, answers=answers)
+
+
+def test_chosen_columns_are_typed_as_they_are_found_and_travel_to_the_features() -> None:
+    files = _of_own_columns("property_value", "grade_text", "has_car", "returned_payments")
+
+    inputs, features = (
+        {column["name"]: column for column in model["columns"]}
+        for model in yaml.safe_load(files["ftr_mybank.yml"])["models"]
+        if model["name"] in ("ftr_application_inputs_mybank", "ftr_application_v2_mybank")
+    )
+    assert {name: column["data_type"] for name, column in inputs.items()} == {
+        "property_value": "double",
+        "grade_text": "varchar",
+        "has_car": "boolean",
+        "latest_returned_payments": "integer",
+    }
+    meta = {name: column["config"]["meta"] for name, column in inputs.items()}
+    assert meta["property_value"]["range"] == [-1_000_000, 1_000_000]
+    assert (meta["grade_text"]["values"], meta["latest_returned_payments"]["range"]) == (["high", "low"], [0, 1_000])
+    assert [meta[name]["origin"] for name in ("has_car", "latest_returned_payments")] == ["request", "history"]
+    assert features["property_value"]["config"]["meta"]["reason"] == "The property value"
+    assert "'missing': ['NA']" in files["mybank.sql"]
+    assert "latest('statements.returned_payments'" in files["history_of_mybank.sql"]
+    assert (
+        "features_of([features_since_1(), features_since_2(), features_of_mybank()])"
+        in (files["ftr_application_v2_mybank.sql"])
+    )
+    assert files["stg_mybank__applications.sql"].endswith(
+        ") }},\n    property_value,\n    grade_text,\n    has_car\nfrom renamed\n"
+    )
+
+
+def test_without_a_chosen_column_nothing_is_extended() -> None:
+    files = _of_own_columns()
+
+    assert [name for name in files if not name.startswith("stg_")] == ["mybank.sql", "mybank.yml"]
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ("signed", r"--own signed must have numbers or a few texts: found dates \(2020-01-3"),
+        ("amount", r"--own must be a column that has no meaning yet: found amount; --column requested_amount=none"),
+        ("propertyvalue", r"--own must be a column of the files, .*: found propertyvalue"),
+    ],
+)
+def test_a_column_that_no_model_can_learn_from_is_refused(own: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        _of_own_columns(own)
