@@ -232,7 +232,7 @@ def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home
     served = home.served
     check = "never_before_int_outcomes_outcome_at__known_at"
     tables = dg.AssetSelection.assets("staging/stg_simulated__outcomes").downstream()
-    tables &= dg.AssetSelection.groups("staging", "core", "features", "training")
+    tables &= dg.AssetSelection.groups("staging", "core", "training")
     one = "application_id = (select min(application_id) from raw.simulated_outcomes)"
     [(known_at,)] = home.rows(f"select known_at from raw.simulated_outcomes where {one}")
     home.write(f"update raw.simulated_outcomes set known_at = '2000-01-01 00:00:00' where {one}")
@@ -241,7 +241,7 @@ def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home
         later = home.run(dg.AssetSelection.assets(TRAINING_SET, CANDIDATE))
     finally:
         home.write(f"update raw.simulated_outcomes set known_at = '{known_at}' where {one}")
-        mended = home.run(tables - dg.AssetSelection.assets(TRAINING_SET, "features/rebuilt_months"))
+        mended = home.run(tables - dg.AssetSelection.assets(TRAINING_SET))
 
     assert list(failed_checks(result)) == [check]
     assert not {"training/trn_default", "training/training_set"} & materialised(result).keys()
