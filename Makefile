@@ -54,9 +54,11 @@ DISTRIBUTED := --dist loadfile --no-loadscope-reorder
 test: setup
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 $(DISTRIBUTED) -m "not extended" $(ARGS)
 
-# two processes: these tests put load on the machine themselves, but wait as much as they compute
+# two processes: these tests put load on the machine themselves, but wait as much as they compute. Long files first,
+# unless ARGS names some
 test-extended: setup
-	$(BIN)/pytest --numprocesses 2 $(DISTRIBUTED) -m extended tests/integration tests/failure tests/unit $(ARGS)
+	$(BIN)/pytest --numprocesses 2 $(DISTRIBUTED) -m extended \
+		$(if $(findstring tests/,$(ARGS)),,tests/integration tests/failure tests/unit) $(ARGS)
 
 # what can be said in seconds comes first; sqlfluff over every model takes a minute or more
 lint: lint-features

@@ -235,7 +235,7 @@ def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home
     served = home.served
     check = "never_before_int_outcomes_outcome_at__known_at"
     tables = dg.AssetSelection.assets("staging/stg_simulated__outcomes").downstream()
-    tables &= dg.AssetSelection.groups("staging", "core", "features", "training")
+    tables &= dg.AssetSelection.groups("staging", "core", "training")
     tables -= dg.AssetSelection.assets(REBUILT_MONTHS)  # partitioned by month
     one = "application_id = (select min(application_id) from raw.simulated_outcomes)"
     [(known_at,)] = home.rows(f"select known_at from raw.simulated_outcomes where {one}")
