@@ -25,7 +25,7 @@ from ml.training.samples import Samples
 from ml.training.training_set import Split, TrainingSet
 from warehouse.errors import SettingError
 from warehouse.features.contract import FeatureContract
-from warehouse.lenders.lender import Lender
+from warehouse.lenders.lender import Lender, ModelSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +45,7 @@ class TrainingSettings:
     again from train and tune rows, once tune rows have decided the number of trees, the family, the calibration and the
     cut-off. They decide by the scores of the first model, since no model may judge rows that it has seen.
     ``half_life_months``: see :func:`ml.training.samples.recency_weights`; None: all rows weigh the same.
+    Decision 45 has what both bring.
     ``exclude``: features the model leaves out. To be free of the lender's own judgement, name with its rate and grade
     also what is computed from the rate (``payment_to_income``, ``debt_to_income_with_loan``, and in version 2
     ``interest_to_income``, ``residual_income``).
@@ -57,8 +58,8 @@ class TrainingSettings:
     exclude: tuple[str, ...] = ()
     model: Family = field(default_factory=GradientBoosting)
     prefer_simpler: bool = False
-    refit: bool = False
-    half_life_months: float | None = None
+    refit: bool = ModelSettings.refit
+    half_life_months: float | None = ModelSettings.half_life_months
     logistic: LogisticRegression = field(default_factory=LogisticRegression)
     calibration: Method | Literal["auto"] = "platt"
     cut_off: CutOffRule = field(default_factory=CutOffRule)
@@ -113,7 +114,7 @@ def training_settings_of(lender: Lender, *, family: str = "", exclude: tuple[str
         model=declared if declared.name == name else family_of(name)(),
         prefer_simpler=wanted == AUTO,
         refit=lender.model.refit,
-        half_life_months=lender.model.half_life_months,
+        half_life_months=lender.model.half_life_months if lender.dates == "known" else None,
         logistic=declared if isinstance(declared, LogisticRegression) else LogisticRegression(),
         calibration=lender.model.calibration or TrainingSettings.calibration,
         cut_off=CutOffRule(**given),

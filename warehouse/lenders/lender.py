@@ -101,14 +101,15 @@ class ModelSettings:
             "Whether the model learns again from train and tune rows, once tune rows have decided the number of trees, "
             "the family, the calibration and the cut-off.",
         ),
-    ] = False
+    ] = True
     half_life_months: Annotated[
         _Positive | None,
         Key(
-            "a number above 0",
-            "A loan weighs half as much with each this many months before the newest one; not set: all weigh the same.",
+            "a number above 0, or null",
+            "A loan weighs half as much with each this many months before the newest one; null: all weigh the same, "
+            "as loans without dates do.",
         ),
-    ] = None
+    ] = 24.0
     calibration: Annotated[
         Literal["platt", "beta", "isotonic", "auto"] | None,
         Key("one of platt, beta, isotonic, auto", "How scores become probabilities: `ml/training/fitting.py`."),

@@ -39,7 +39,7 @@ def test_every_split_is_measured_overall_for_every_model(
         assert _models(evaluation, split) == ["candidate", "logistic", "base_rate"]
         assert evaluation.overall(split) == measure(
             training_set.defaulted(split),
-            candidate.probabilities(training_set.rows(split)),
+            candidate.judged(training_set, split),
             cut_off=candidate.policy.cut_off,
         )
 

@@ -75,7 +75,7 @@ def _turned(training_set: TrainingSet, split: str) -> TrainingSet:
 
 
 def test_a_refit_learns_from_tune_rows_and_keeps_what_they_decided(settings: TrainingSettings) -> None:
-    once, training_set = small_candidate(settings)
+    once, training_set = small_candidate(replace(settings, refit=False))
 
     again = train(training_set, CONTRACT, replace(settings, refit=True))
 
@@ -99,7 +99,7 @@ def test_a_refit_never_reads_test_rows(settings: TrainingSettings) -> None:
 
 def test_tune_rows_are_judged_by_the_model_that_had_not_seen_them(settings: TrainingSettings) -> None:
     """The refitted model's own scores of them would look better than any month to come."""
-    once, training_set = small_candidate(settings)
+    once, training_set = small_candidate(replace(settings, refit=False))
     again = train(training_set, CONTRACT, replace(settings, refit=True))
 
     figures = [evaluate(candidate, training_set).overall("tune").auc for candidate in (once, again)]
@@ -117,12 +117,17 @@ def test_later_months_are_compared_with_all_rows_that_were_learned_from(settings
 
 
 def test_a_lenders_file_sets_them(tmp_path) -> None:
-    lender = Lender(tmp_path / "bank.yml", model=ModelSettings(refit=True, half_life_months=24))
+    by_default = training_settings_of(Lender(tmp_path / "union.yml"))
+    found = training_settings_of(Lender(tmp_path / "bank.yml", model=ModelSettings(refit=False, half_life_months=None)))
 
-    found = training_settings_of(lender)
-
-    assert (found.refit, found.half_life_months, found.learned) == (True, 24, ("train", "tune"))
+    assert (by_default.refit, by_default.half_life_months, by_default.learned) == (True, 24, ("train", "tune"))
+    assert (found.refit, found.half_life_months, found.learned) == (False, None, ("train",))
     assert TrainingSettings.from_dict(found.to_dict()) == found
+
+
+def test_loans_without_dates_all_weigh_the_same(tmp_path) -> None:
+    """Their only time is that of the load, which says nothing of how old they are."""
+    assert training_settings_of(Lender(tmp_path / "flats.yml", dates="none")).half_life_months is None
 
 
 def test_a_half_life_of_nothing_is_refused() -> None:
