@@ -289,7 +289,7 @@ def _note_of_own(entity: str, contract: Contract, columns: Sequence[str]) -> str
     if contract == "demographics":
         return f"{named}: kept for fairness audits; no model reads them"
     return (
-        f"{named}: a model will learn from them. The files do not say when they were written: make sure that it was "
+        f"{named}: a model will learn from this. The files do not say when they were written: make sure that it was "
         "before the decision, or the model knows the outcome. `loanlake lender check` shows what each tells alone"
     )
 
