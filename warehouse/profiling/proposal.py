@@ -8,7 +8,7 @@ from warehouse.profiling.answers import NONE, Answers, Question
 from warehouse.profiling.columns import Field, field_of, names, questions_about, require_keys, require_values, unmapped
 from warehouse.profiling.meanings import CONTRACTS, DATED, VOCABULARIES, Contract, assigned, looks_dated, meanings
 from warehouse.profiling.open_questions import missing_decision, missing_outcome
-from warehouse.profiling.own_columns import OwnColumn, own_column
+from warehouse.profiling.own_columns import OwnColumn, own_column, own_meaning
 from warehouse.profiling.personal import personal
 from warehouse.profiling.profile import ColumnProfile, FileProfile
 from warehouse.profiling.spelling import Spelling, spelling_of
@@ -238,6 +238,14 @@ def _questions(
     spelled = {column.name: (column, spelling) for column, spelling in file.columns}
     for meaning, column_name in found.items():
         yield from questions_about(meanings()[meaning], *spelled[column_name], answers)
+    for column, spelling in _chosen(file, answers):
+        yield from questions_about(own_meaning(contract, column, spelling), column, spelling, answers)
+
+
+def _chosen(file: _File, answers: Answers) -> list[tuple[ColumnProfile, Spelling]]:
+    """The columns that a person has made the lender's own."""
+    named = set(answers.own)
+    return [each for each in file.columns if named & {each[0].name, f"{file.profile.entity}.{each[0].name}"}]
 
 
 def _proposal(
@@ -257,11 +265,9 @@ def _proposal(
             continue
         fields.append(field_of(meanings()[meaning], column, spelling, answers))
         notes += _notes(f"{entity}.{column.name}", meaning, column, spelling)
-    own = tuple(
-        own_column(contract, column, spelling, answers)
-        for column, spelling in file.columns
-        if not {column.name, f"{entity}.{column.name}"}.isdisjoint(answers.own)
-    )
+    own = tuple(own_column(contract, *each, answers) for each in _chosen(file, answers))
+    for column, spelling in _chosen(file, answers):
+        notes += _notes(f"{entity}.{column.name}", "own column", column, spelling)
     by_meaning, used = names(fields), {each.column for each in fields}
     if twice := [each.field.column for each in own if each.field.column in used]:
         raise SettingError(
