@@ -99,7 +99,7 @@ def _name(contract: Contract, column: str) -> str:
     letters = re.sub(r"[^a-z0-9]+", "_", column).strip("_")
     if not letters:
         raise SettingError(
-            f"--own {column} must have letters of a to z in its name, which SQL and callers write: rename it in the file"
+            f"--own {column} must have a name with letters of a to z, which SQL and callers write: rename it"
         )
     return f"own_{letters}"
 
