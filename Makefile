@@ -81,7 +81,7 @@ lint-sql: lint-features
 
 lint-features: setup
 	$(IN_WAREHOUSE) \
-		{ dbt --quiet compile --target prod --no-introspect --select "ftr_application*" > "$$LOANLAKE_HOME/compiled" || \
+		{ dbt --quiet compile --target prod --no-introspect --indirect-selection empty --select "ftr_application*" > "$$LOANLAKE_HOME/compiled" || \
 			{ cat "$$LOANLAKE_HOME/compiled"; false; }; } && \
 		python -m warehouse.features.lint "$$LOANLAKE_HOME/target/manifest.json" && \
 		python -m ml.lender_check.settings "$$LOANLAKE_HOME/target/manifest.json"

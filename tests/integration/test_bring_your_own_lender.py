@@ -290,3 +290,21 @@ def test_only_audits_know_a_lenders_own_demographics(built: Built) -> None:
 
     assert _sql(built, "select count(household_size) as n from core.int_demographics_ridgeway") == "n\n1735\n"
     assert readers == []
+
+
+def test_a_changed_own_column_rebuilds_its_own_month_and_nothing_of_others(built: Built) -> None:
+    """The last test of this home: a statement before the loan of 2022-11-07 is corrected, in the own column alone."""
+    late = built.copy / "late.csv"
+    late.write_text("customer_no,statement_on,balance,returned_payments\nP1508,2022-08-31,2238.2,3\n")
+    done = CliRunner().invoke(ingest, ["ridgeway", str(late), "--entity", "statements"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+
+    select = ("--select", "stg_ridgeway__statements_file", "core", "features")
+    log = _run(BIN / "dbt", "--no-use-colors", "run", "--target", "prod", *select, at=built.copy / "warehouse")
+
+    made = dict(re.findall(r"OK created sql \w+ model \w+\.(\w+) \.*\s*\[(.+?) in", log))
+    assert made["int_statements_ridgeway"] == "1 rows written, 0 deleted"
+    assert (made["ftr_application_history_ridgeway"], made["ftr_application_inputs_ridgeway"]) == ("1 months",) * 2
+    assert made["ftr_application_v2_ridgeway"] == "1 months"
+    shared = ("ftr_application_history", "ftr_application_inputs", "ftr_application_v1", "ftr_application_v2")
+    assert {made[name] for name in shared} == {"unchanged"}

@@ -29,7 +29,17 @@ def _compile(project: Path, home: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             Path(sys.executable).with_name("dbt"),
-            *("--quiet", "compile", "--target", "prod", "--no-introspect", "--select", "ftr_application*"),
+            *(
+                "--quiet",
+                "compile",
+                "--target",
+                "prod",
+                "--no-introspect",
+                "--indirect-selection",
+                "empty",
+                "--select",
+                "ftr_application*",
+            ),
             *("--project-dir", project, "--profiles-dir", project, "--target-path", home / "target"),
         ],
         env={**os.environ, "LOANLAKE_HOME": str(home), "DBT_LOG_PATH": str(home / "logs")},

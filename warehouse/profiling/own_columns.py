@@ -18,7 +18,7 @@ import yaml
 from warehouse.errors import SettingError
 from warehouse.lake.feature_tables import FEATURES_MODEL, INPUTS_MODEL
 from warehouse.profiling.answers import Answers
-from warehouse.profiling.columns import BOOLEANS, Field, field_of, reserved
+from warehouse.profiling.columns import BOOLEANS, Field, field_of, require_keys, reserved
 from warehouse.profiling.meanings import CONTRACTS, DATED, Contract, Meaning, contract_columns
 from warehouse.profiling.profile import MOST_VALUES, ColumnProfile
 from warehouse.profiling.spelling import Spelling
@@ -27,6 +27,8 @@ from warehouse.settings import DBT_PROJECT_DIR
 #: Contracts with columns of a lender's own; an outcome is what a model foretells.
 OWN: tuple[Contract, ...] = tuple(contract for contract in CONTRACTS if contract != "outcomes")
 _MOST_INTEGER = 2**31 - 1
+#: Of the input that is made of a column of statements.
+_LATEST = "latest_"
 _ROWS = {"applications": "application", "statements": "borrower and statement", "demographics": "borrower"}
 
 
@@ -53,7 +55,22 @@ class OwnColumn:
 
 def own_column(contract: Contract, column: ColumnProfile, spelling: Spelling, answers: Answers) -> OwnColumn:
     """The typing of a column of a file of this contract; raises SettingError if no model can learn from it."""
-    what = f"--own {column.name}"
+    meaning = own_meaning(contract, column, spelling)
+    require_keys(meaning, column, spelling, answers)
+    field = field_of(meaning, column, spelling, answers)
+    if spelling.kind == "number":
+        return _number(meaning, column, field)
+    if meaning.format == "boolean":
+        return OwnColumn(field, "boolean", example=True)
+    texts = _texts(column)
+    missing = {"missing": list(column.null_words)} if column.null_words else {}
+    reading = {**field.reading, "values": {text: text for text in texts}, **missing}
+    return OwnColumn(replace(field, reading=reading), "varchar", values=texts, example=texts[0])
+
+
+def own_meaning(contract: Contract, column: ColumnProfile, spelling: Spelling) -> Meaning:
+    """The column's own meaning: its name, format and limits; raises as :func:`own_column`."""
+    what, texts = f"--own {column.name}", _texts(column)
     if contract not in OWN:
         raise SettingError(f"{what} must be a column of a file with {', '.join(OWN)}: found one with {contract}")
     if spelling.kind in DATED:
@@ -61,25 +78,34 @@ def own_column(contract: Contract, column: ColumnProfile, spelling: Spelling, an
             f"{what} must have numbers or a few texts: found dates ({column.shapes[0].example}); a feature is no date. "
             "Add it by hand, and a number made of it: docs/examples/own-columns.md"
         )
-    is_free = re.fullmatch("[a-z_][a-z0-9_]*", column.name) and column.name not in {*_taken(), *reserved()}
-    name = column.name if is_free else f"own_{re.sub(r'[^a-z0-9]+', '_', column.name).strip('_')}"
-    texts = [text for text, _ in column.values if text not in column.null_words]
+    name = _name(contract, column.name)
     if spelling.kind == "number":
-        return _number(Meaning(name, (contract,), _format(column, spelling), frozenset(), False, *_bounds(column)),
-                       column, spelling, answers)  # fmt: skip
+        return Meaning(name, (contract,), _format(column, spelling), frozenset(), False, *_bounds(column))
     if not texts:
         raise SettingError(
             f"{what} must have at most {MOST_VALUES} different texts, of which a model can learn: found "
             f"{column.n_distinct:,}; map them to fewer in the file, or add the column by hand"
         )
-    if {text.lower() for text in texts} <= BOOLEANS:
-        meaning = Meaning(name, (contract,), "boolean", frozenset(), False, None, None)
-        return OwnColumn(field_of(meaning, column, spelling, answers), "boolean", example=True)
-    meaning = Meaning(name, (contract,), "text", frozenset(), False, None, None)
-    field = field_of(meaning, column, spelling, answers)
-    missing = {"missing": list(column.null_words)} if column.null_words else {}
-    reading = {**field.reading, "values": {text: text for text in texts}, **missing}
-    return OwnColumn(replace(field, reading=reading), "varchar", values=tuple(texts), example=texts[0])
+    form = "boolean" if {text.lower() for text in texts} <= BOOLEANS else "text"
+    return Meaning(name, (contract,), form, frozenset(), False, None, None)
+
+
+def _name(contract: Contract, column: str) -> str:
+    """The column's name, or ``own_`` and it where SQL or a shared column has taken it."""
+    taken = {*_taken(), *reserved()}
+    is_taken = column in taken or (contract == "statements" and f"{_LATEST}{column}" in taken)
+    if re.fullmatch("[a-z_][a-z0-9_]*", column) and not is_taken:
+        return column
+    letters = re.sub(r"[^a-z0-9]+", "_", column).strip("_")
+    if not letters:
+        raise SettingError(
+            f"--own {column} must have a name with letters of a to z, which SQL and callers write: rename it"
+        )
+    return f"own_{letters}"
+
+
+def _texts(column: ColumnProfile) -> tuple[str, ...]:
+    return tuple(text for text, _ in column.values if text not in column.null_words)
 
 
 def own_files(
@@ -96,7 +122,7 @@ def own_files(
         "version": version,
         "blocks": ", ".join([*(f"features_since_{each}()" for each in range(1, version + 1)), f"features_of_{name}()"]),
         "request": [_shown(column) for column in owns.get("applications", ())],
-        "history": [_shown(column, prefix="latest_") for column in owns.get("statements", ())],
+        "history": [_shown(column, prefix=_LATEST) for column in owns.get("statements", ())],
         "owns": {contract: [_shown(column) for column in columns] for contract, columns in owns.items()},
         "rows": _ROWS,
     }
@@ -128,8 +154,7 @@ def newest_version() -> int:
     return int(_model("features", FEATURES_MODEL)["latest_version"])
 
 
-def _number(meaning: Meaning, column: ColumnProfile, spelling: Spelling, answers: Answers) -> OwnColumn:
-    field = field_of(meaning, column, spelling, answers)
+def _number(meaning: Meaning, column: ColumnProfile, field: Field) -> OwnColumn:
     data_type = "integer" if field.reading["format"] == "integer" else "double"
     example = column.middle if data_type == "double" or column.middle is None else round(column.middle)
     low, high = int(field.reading.get("min", meaning.low or 0)), int(field.reading.get("max", meaning.high or 0))

@@ -26,7 +26,7 @@ from warehouse.profiling.meanings import (
     meanings,
 )
 from warehouse.profiling.open_questions import missing_decision, missing_outcome
-from warehouse.profiling.own_columns import OwnColumn, own_column
+from warehouse.profiling.own_columns import OwnColumn, own_column, own_meaning
 from warehouse.profiling.personal import personal
 from warehouse.profiling.profile import ColumnProfile, FileProfile
 from warehouse.profiling.spelling import Spelling, spelling_of
@@ -270,6 +270,14 @@ def _questions(
     spelled = {column.name: (column, spelling) for column, spelling in file.columns}
     for meaning, column_name in found.items():
         yield from questions_about(meanings()[meaning], *spelled[column_name], answers)
+    for column, spelling in _chosen(file, answers):
+        yield from questions_about(own_meaning(contract, column, spelling), column, spelling, answers)
+
+
+def _chosen(file: _File, answers: Answers) -> list[tuple[ColumnProfile, Spelling]]:
+    """The columns that a person has made the lender's own."""
+    named = set(answers.own)
+    return [each for each in file.columns if named & {each[0].name, f"{file.profile.entity}.{each[0].name}"}]
 
 
 def _proposal(
@@ -288,15 +296,12 @@ def _proposal(
             notes.append(f"{entity}.{column.name} has too many different values to be a {meaning}: it is left out")
             continue
         fields.append(field_of(meanings()[meaning], column, spelling, answers))
-        notes += _notes_of_odd(f"{entity}.{column.name}", meanings()[meaning], column, spelling, answers)
+        notes += _notes_of_reading(f"{entity}.{column.name}", meanings()[meaning], column, spelling, answers)
         notes += _notes(f"{entity}.{column.name}", meaning, column)
-        if (note := accepted_thousands(column, spelling, answers)) is not None:
-            notes.append(f"{entity}.{column.name}: {note}")
-    own = tuple(
-        own_column(contract, column, spelling, answers)
-        for column, spelling in file.columns
-        if not {column.name, f"{entity}.{column.name}"}.isdisjoint(answers.own)
-    )
+    own = tuple(own_column(contract, *each, answers) for each in _chosen(file, answers))
+    for column, spelling in _chosen(file, answers):
+        its_meaning = own_meaning(contract, column, spelling)
+        notes += _notes_of_reading(f"{entity}.{column.name}", its_meaning, column, spelling, answers)
     by_meaning, used = names(fields), {each.column for each in fields}
     if twice := [each.field.column for each in own if each.field.column in used]:
         raise SettingError(
@@ -324,7 +329,7 @@ def _note_of_own(entity: str, contract: Contract, columns: Sequence[str]) -> str
     if contract == "demographics":
         return f"{named}: kept for fairness audits; no model reads them"
     return (
-        f"{named}: a model will learn from them. The files do not say when they were written: make sure that it was "
+        f"{named}: a model will learn from this. The files do not say when they were written: make sure that it was "
         "before the decision, or the model knows the outcome. `loanlake lender check` shows what each tells alone"
     )
 
@@ -344,10 +349,10 @@ def _notes_of_unused(file: _File, proposal: FileProposal, answers: Answers) -> I
             yield f"{entity}.{column.name} is not used: --read {column.name}. has no effect"
 
 
-def _notes_of_odd(
+def _notes_of_reading(
     where: str, meaning: Meaning, column: ColumnProfile, spelling: Spelling, answers: Answers
 ) -> Iterator[str]:
-    """What will be set aside, at least: staging also looks at limits and at each cell's digits."""
+    """What will be set aside, at least (staging also looks at limits and digits), and what is assumed."""
     is_dated, is_read = spelling.kind in DATED, f"{column.name}.epoch" in answers.read
     days = next((shape for shape in column.shapes if is_dated and shape.text == "99999"), None)
     n_odd, odd = spelling.n_odd, spelling.odd
@@ -364,6 +369,8 @@ def _notes_of_odd(
             f"{where}: {days.n:,} of them are whole numbers ({days.example}), as a spreadsheet's numbers of days: "
             f"--read {column.name}.epoch=excel reads them beside the dates"
         )
+    if (note := accepted_thousands(column, spelling, answers)) is not None:
+        yield f"{where}: {note}"
 
 
 def _notes(where: str, meaning: str, column: ColumnProfile) -> Iterator[str]:

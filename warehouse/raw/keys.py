@@ -122,7 +122,11 @@ def _is_compiled(manifest: Mapping[str, Any], model: str) -> bool:
 def _made_manifest(settings: Settings, compiled: str | None) -> Mapping[str, Any]:
     # no introspection of the lake: a model's SQL depends on the project only
     # with those that lenders have beside it
-    doing = ["compile", "--no-introspect", "--select", f"{compiled}*"] if compiled else ["parse"]
+    doing = (
+        ["compile", "--no-introspect", "--indirect-selection", "empty", "--select", f"{compiled}*"]
+        if compiled
+        else ["parse"]
+    )
     with tempfile.TemporaryDirectory() as target:
         command = [str(Path(sys.executable).with_name("dbt")), "--quiet", *doing, "--no-use-colors"]
         command += ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target", "prod"]

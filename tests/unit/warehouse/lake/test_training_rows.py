@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from warehouse.lake.connection import connect, current_snapshot, writer
 from warehouse.lake.maintenance import maintain
-from warehouse.lake.training_rows import kept_snapshots, rows_at
+from warehouse.lake.training_rows import drop_unnamed, is_kept, kept_snapshots, rows_at, training_tables
 from warehouse.settings import Settings
 
 NOTHING = timedelta(0)
@@ -51,3 +51,16 @@ def test_what_was_kept_goes_once_nobody_names_its_snapshot(home: Settings) -> No
 
     with connect(home) as con:
         assert kept_snapshots(con) == set()
+
+
+def test_rows_of_a_version_that_a_lender_extends_are_kept_and_dropped_like_others(home: Settings) -> None:
+    extended = "training.trn_default_v2_mybank"
+    with writer("test", home) as con:
+        for table in (extended, f"{extended}_at_7", f"{extended}_at_8", "training.trn_default_v2_at_7"):
+            con.execute(f"create table {table} (application_id varchar)")
+
+        assert training_tables(con) == [extended]
+        assert kept_snapshots(con) == {7, 8}
+        drop_unnamed(con, [8])
+        assert kept_snapshots(con) == {8}
+        assert (is_kept(con, extended, 7), is_kept(con, extended, 8)) == (False, True)

@@ -79,6 +79,21 @@ def test_at_a_terminal_nothing_is_written_without_a_yes(project: Path, monkeypat
     assert not (project / "macros").exists()
 
 
+def test_at_a_terminal_own_columns_are_chosen_from_those_without_a_meaning(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warehouse.profiling.commands._is_terminal", lambda: True)
+    lines = LOANS.splitlines()
+    (tmp_path / "loans.csv").write_text(f"{lines[0]},floors\n{lines[1]},2\n{lines[2]},5\n")
+
+    result = _new("mybank", "loans.csv", *COMPLETE[:-1], typed="loans.floors\ny\n")
+
+    assert result.exit_code == 0, result.output
+    assert "No contract has loans.floors. Which were known before the decision" in result.output
+    assert "note: loans.floors: a model will learn from this." in result.output
+    assert "floors" in (project / "macros" / "features" / "features_of_mybank.sql").read_text()
+
+
 def test_files_that_exist_are_kept_unless_forced(project: Path) -> None:
     _new("mybank", "loans.csv", *COMPLETE)
     edited = project / "lenders" / "mybank.yml"

@@ -281,3 +281,43 @@ def test_without_a_chosen_column_nothing_is_extended() -> None:
 def test_a_column_that_no_model_can_learn_from_is_refused(own: str, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         _of_own_columns(own)
+
+
+def test_an_own_column_that_can_be_read_in_two_ways_is_asked_about() -> None:
+    loans = profile_of(
+        "loans",
+        loan_id=["1", "2"],
+        issue_date=["2020-01-31", "2020-02-01"],
+        amount=["5000", "6000"],
+        term=["12", "24"],
+        worth=["90.000", "81.000"],
+        default=["0", "1"],
+    )
+
+    _, questions = propose("mybank", [loans], Answers(own=("worth",)))
+    read = _written(loans, answers=Answers(own=("worth",), read={"worth.decimal": ","}))
+
+    assert [question.flag for question in questions] == ["--read worth.thousands="]
+    assert "'decimal': ','" in read["mybank.sql"]
+
+
+def test_a_name_that_a_shared_column_has_is_not_taken_twice() -> None:
+    """latest_utilisation is a shared feature: what the statements say of it gets a name of its own."""
+    loans, statements = (
+        profile_of(
+            "loans", loan_id=["1", "2"], client=["7", "8"], issue_date=["2020-01-31", "2020-02-01"],
+            amount=["5000", "6000"], term=["12", "24"], default=["0", "1"],
+        ),
+        profile_of(
+            "statements", client=["7", "7"], statement_date=["2020-01-31", "2020-02-29"], utilisation=["1", "2"]
+        ),
+    )  # fmt: skip
+    answers = Answers(
+        own=("utilisation",),
+        column={"borrower_id": "client"},
+        file={"loans": "applications", "statements": "statements"},
+    )
+
+    files = _written(loans, statements, answers=answers)
+
+    assert "as latest_own_utilisation" in files["history_of_mybank.sql"]
