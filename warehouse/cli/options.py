@@ -40,7 +40,14 @@ family = click.option(
     "--family",
     metavar="FAMILY",
     default="",
-    help="Family of models: auto, xgboost, logistic, scorecard or random_forest.  [default: the lender's file, or auto]",
+    help="Family of models: auto, xgboost, logistic, scorecard, random_forest.  [default: the lender's file, or auto]",
+)
+families = click.option(
+    "--families",
+    metavar="FAMILY,…",
+    default="",
+    callback=_names,
+    help="Families of models: xgboost, logistic, scorecard, random_forest.  [default: all that are installed]",
 )
 feature_version = click.option(
     "--feature-version", metavar="N", default="", help="Version of the features.  [default: the latest]"
