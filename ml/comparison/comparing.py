@@ -9,12 +9,12 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.comparison.contenders import Floats, champion_of, choose_families, trained
+from ml.comparison.contenders import Floats, champion_contender, choose_families, trained
 from ml.comparison.figures import ModelFigures, MonthFigures, Occasion, Scored
 from ml.judging.evaluation import BASE_RATE, CHAMPION, Evaluation, months_of
 from ml.judging.metrics import kind_of_split
 from ml.training.fitting import TrainingSettings, training_settings_of
-from ml.training.training_set import TrainingSet
+from ml.training.training_set import Split, TrainingSet
 from warehouse.errors import SettingError
 from warehouse.features.contract import FeatureContract
 from warehouse.lenders.lender import Lender
@@ -91,7 +91,7 @@ def compare_families(
     """
     test_rows, first = rows.rows("test"), next(iter(plan.training))
     scored = Scored(rows.defaulted("test"), months_of(test_rows), plan.training[first].cut_off)
-    by, champion = getpass.getuser(), champion_of(settings, rows)
+    by, champion = getpass.getuser(), champion_contender(settings, rows)
     compared_with = first if champion is None else CHAMPION
     models: list[ModelFigures] = []
     probabilities: dict[str, Floats] = {}
@@ -123,6 +123,7 @@ def compare_families(
             n_tune=len(rows.rows("tune")),
             n_test=len(test_rows),
             n_test_defaults=int(scored.defaulted.sum()),
+            n_known_later=_n_known_later(rows),
             lake_snapshot=rows.snapshot,
             feature_version=rows.feature_version,
             training_set_sha256=rows.sha256,
@@ -139,3 +140,9 @@ def compare_families(
         defaulted=scored.defaulted,
         probabilities=probabilities,
     )
+
+
+def _n_known_later(rows: TrainingSet) -> int:
+    first = rows.rows("test")["decided_at"].min()
+    learned: tuple[Split, ...] = ("train", "tune")
+    return sum(int((rows.rows(split)["label_known_at"] > first).sum()) for split in learned)

@@ -96,7 +96,7 @@ def trained(
         )
 
 
-def champion_of(settings: Settings, rows: TrainingSet) -> Contender | None:
+def champion_contender(settings: Settings, rows: TrainingSet) -> Contender | None:
     """The model in service, on the same test rows by its own features; None without one."""
     served = read_deployment(settings, rows.source)
     if served is None:

@@ -24,7 +24,11 @@ Verdict = Literal["better", "worse", "no gain"]
 
 @dataclass(frozen=True, kw_only=True)
 class Occasion:
-    """What all rows of a comparison have in common; ``compared_with``: the model of the paired differences."""
+    """What all rows of a comparison have in common.
+
+    ``compared_with``: the model of the paired differences. ``n_known_later``: train and tune rows whose outcome became
+    known only after the first test loan was decided.
+    """
 
     comparison_id: str
     source: str
@@ -36,6 +40,7 @@ class Occasion:
     n_tune: int
     n_test: int
     n_test_defaults: int
+    n_known_later: int
     lake_snapshot: int
     feature_version: str
     training_set_sha256: str

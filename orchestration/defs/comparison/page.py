@@ -90,7 +90,7 @@ code { overflow-wrap: anywhere }
 </style>
 <h1>{{ occasion.source }}: families of models compared</h1>
 <p class="finding">{{ comparison.finding[:1] | upper }}{{ comparison.finding[1:] }}.</p>
-<p>Each family learned from the same {{ "{:,}".format(occasion.n_train) }} train rows, was calibrated on the same
+<p>Each family was trained and calibrated on the same {{ "{:,}".format(occasion.n_train) }} train and
 {{ "{:,}".format(occasion.n_tune) }} tune rows, and is measured on the same {{ "{:,}".format(occasion.n_test) }} test
 loans, of which {{ "{:,}".format(occasion.n_test_defaults) }} defaulted.
 {% if seen %}
@@ -104,6 +104,11 @@ No model has seen one of them before.
 {% endif %}
 {% if occasion.split_kind == "out of time" %}
 The test is out of time: all of its loans were decided after the train rows.
+{% if occasion.n_known_later %}
+The outcomes are matured: {{ "{:,}".format(occasion.n_known_later) }} of the train and tune rows had an outcome that
+became known only after the first test loan was decided. A model of that day could not have learned from them, and would
+probably rank worse: <code>loanlake model walk-forward</code> measures models as known then.
+{% endif %}
 {% else %}
 The test is a random split: its loans are of the same time as the train rows, so it says nothing about how a model
 will do in a later month.
@@ -148,7 +153,7 @@ Differences are against <strong>{{ reference }}</strong>. Nothing was registered
 
 from models.comparison where comparison_id = '{{ occasion.comparison_id }}'
 from models.comparison_months where comparison_id = '{{ occasion.comparison_id }}'</pre>
-<p>Training learns from train rows and calibrates on tune rows; test rows choose nothing. Whoever picks the best of
+<p>Training and calibration use train and tune rows only; test rows choose nothing. Whoever picks the best of
 several families by these figures has used the test once: the loans of the next months say whether it was right. The
 times are of the machine that measured them.</p>
 {% for name, family, version, text in settings %}

@@ -20,6 +20,7 @@ OCCASION = Occasion(
     n_tune=300,
     n_test=N,
     n_test_defaults=N // 4,
+    n_known_later=0,
     lake_snapshot=7,
     feature_version="v1",
     training_set_sha256="ab" * 32,

@@ -133,6 +133,18 @@ def test_months_add_up_to_the_test(compared: Compared) -> None:
     assert sum(row.n_defaults for row in months) == compared.comparison.occasion.n_test_defaults
 
 
+def test_outcomes_that_became_known_after_the_first_test_loan_are_counted(compared: Compared) -> None:
+    """An outcome is known six months after the decision; the first test loan was decided in June 2021."""
+    with connect(compared.home) as con:
+        ((expected,),) = con.execute(
+            "select count(*) from training.trn_default_v1 where split <> 'test' and decided_at + interval 6 months > "
+            "(select min(decided_at) from training.trn_default_v1 where split = 'test')"
+        ).fetchall()
+
+    assert compared.comparison.occasion.n_known_later == expected
+    assert expected > 400
+
+
 def test_nothing_is_registered_served_or_left_behind(compared: Compared) -> None:
     assert compared.changed == set()
 

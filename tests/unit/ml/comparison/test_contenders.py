@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError
 
 import pytest
 
-from ml.comparison.contenders import champion_of, choose_families
+from ml.comparison.contenders import champion_contender, choose_families
 from ml.families.catalogue import FAMILIES
 from ml.families.scorecard import Scorecard
 from ml.rollout.promotion import publish
@@ -66,7 +66,7 @@ def test_test_loans_that_the_champion_learned_from_are_counted(home: Settings) -
     with connect(home) as con:
         rows = read_training_set(con, SOURCE, feature_version="v1")
 
-    champion = champion_of(home, rows)
+    champion = champion_contender(home, rows)
 
     assert champion is not None
     assert (champion.version, champion.n_seen) == (1, n_moved)

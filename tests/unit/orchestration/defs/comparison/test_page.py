@@ -46,6 +46,14 @@ def test_a_random_split_is_never_called_out_of_time(home: Settings) -> None:
     assert "out of time" not in page
 
 
+def test_matured_outcomes_are_not_passed_off_as_known_then(home: Settings) -> None:
+    _, known = page_of(home, small_comparison(SCORECARD))
+    _, page = page_of(home, small_comparison(SCORECARD, n_known_later=987))
+
+    assert "matured" not in known
+    assert "987 of the train and tune rows had an outcome that" in page
+
+
 def test_a_champion_that_has_seen_test_loans_is_named(home: Settings) -> None:
     comparison = small_comparison(SCORECARD)
     seen = replace(comparison.models[0], n_test_seen=1_234)
