@@ -123,7 +123,7 @@ class Family(Protocol):
 
     @staticmethod
     def packages() -> dict[str, str]:
-        """The libraries used for fitting, with versions, for lineage."""
+        """The libraries used for fitting, with versions, for lineage; ModuleNotFoundError if one is not installed."""
 
     @staticmethod
     def read(directory: Path) -> Model:

@@ -198,7 +198,7 @@ def score_splits(
                     f"found {champion.probabilities.shape}"
                 )
             probabilities[CHAMPION] = champion.probabilities
-        scores[split] = SplitScores(training_set.defaulted(split), _months(rows), probabilities)
+        scores[split] = SplitScores(training_set.defaulted(split), months_of(rows), probabilities)
     return scores
 
 
@@ -258,7 +258,8 @@ def _measure_split(split: Split, scores: SplitScores, cut_off: float) -> Iterato
             )
 
 
-def _months(rows: "pd.DataFrame") -> NDArray[np.object_]:
+def months_of(rows: "pd.DataFrame") -> NDArray[np.object_]:
+    """Each row's month of decision, such as "2011-07"."""
     months, place = np.unique(rows["decided_at"].to_numpy().astype("datetime64[M]"), return_inverse=True)
     # rows of a month share one text
     return np.array(np.datetime_as_string(months), dtype=np.object_)[place]

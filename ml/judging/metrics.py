@@ -256,6 +256,39 @@ def reliability(defaulted: ArrayLike, probability: ArrayLike, *, n_bins: int = E
     )
 
 
+@dataclass(frozen=True)
+class BrierParts:
+    """The Brier score as ``reliability - resolution + uncertainty``, exactly.
+
+    ``reliability``: what calibrating the probabilities anew would gain; 0 is perfect. ``resolution``: what the order of
+    the loans gains over one rate for all. ``uncertainty``: the Brier score of the loans' own default rate.
+    """
+
+    reliability: float
+    resolution: float
+    uncertainty: float
+
+
+def brier_parts(defaulted: ArrayLike, probability: ArrayLike) -> BrierParts:
+    """Decompose the Brier score without bins, whose number would decide the parts.
+
+    "Calibrated anew" is isotonic regression on these loans (Dimitriadis, Gneiting, Jordan, PNAS 118 (2021)
+    e2016191118). It fits their chance too, so that both parts are a little above 0 for any model.
+
+    >>> brier_parts([False, True], [0.5, 0.5])
+    BrierParts(reliability=0.0, resolution=0.0, uncertainty=0.25)
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    y, p = _arrays(defaulted, probability)
+    if not len(y):
+        return BrierParts(NAN, NAN, NAN)
+    best = brier(y, np.clip(IsotonicRegression().fit(p, y).predict(p), 0.0, 1.0))
+    rate = float(y.mean())
+    uncertainty = rate * (1 - rate)
+    return BrierParts(brier(y, p) - best, uncertainty - best, uncertainty)
+
+
 def _arrays(defaulted: ArrayLike, probability: ArrayLike) -> tuple[NDArray[np.bool_], Floats]:
     y, p = np.asarray(defaulted, dtype=np.bool_), np.asarray(probability, dtype=np.float64)
     if y.shape != p.shape or y.ndim != 1:

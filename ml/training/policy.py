@@ -70,6 +70,18 @@ class CutOffRule:
             return self.probability
         return round(float(np.quantile(np.asarray(tune_probabilities, dtype=np.float64), self.approval_rate)), _DIGITS)
 
+    def profit_per_loan(self, declined: ArrayLike, defaulted: ArrayLike) -> float:
+        """What these decisions would have earned by the outcomes, per application, as a fraction of the amount lent.
+
+        Each approved loan counts the same: it earns ``margin``, or loses ``loss_given_default``. A declined one gives
+        nothing.
+
+        >>> CutOffRule(margin=0.15, loss_given_default=0.6).profit_per_loan([False, False, True], [False, True, True])
+        -0.15
+        """
+        approved, bad = ~np.asarray(declined, dtype=np.bool_), np.asarray(defaulted, dtype=np.bool_)
+        return float(np.mean(np.where(approved, np.where(bad, -self.loss_given_default, self.margin), 0.0)))
+
 
 @dataclass(frozen=True)
 class Band:

@@ -28,9 +28,9 @@ def reports_app(settings: Settings) -> Starlette:
 
 
 def index_page(settings: Settings) -> str:
-    """All drift reports and models, by lender, newest first."""
+    """All drift reports, models and comparisons of families, by lender, newest first."""
     lenders: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for folder in ("drift", "models"):
+    for folder in ("drift", "models", "comparisons"):
         for path, about in _abouts(settings.reports, folder):
             lenders.setdefault(about["source"], {}).setdefault(folder, []).append({"path": path, **about})
     walks = sorted((settings.reports / "walk_forward").glob("*.png"))
@@ -80,6 +80,16 @@ sample. Alerts and gates do not use it: they use the tables <code>monitoring.fea
 <tr><td><a href="/{{ about.path }}">{{ about.trained_at }}</a><td>{{ about.family -}}
 <td>{{ "%.4f" | format(about.auc) -}}
 <td>{{ "refused by " ~ about.refused_by | join(", ") if about.refused_by else "passed" }}
+{% endfor %}
+</table>
+{% endif %}
+{% if found.comparisons %}
+<h3>Families compared</h3>
+<table>
+<tr><th>compared at<th>models<th>finding
+{% for about in found.comparisons | sort(attribute="compared_at", reverse=true) %}
+<tr><td><a href="/{{ about.path }}">{{ about.compared_at }}</a><td>{{ about.models | join(", ") -}}
+<td>{{ about.finding }}
 {% endfor %}
 </table>
 {% endif %}

@@ -42,6 +42,13 @@ family = click.option(
     default="",
     help="Model family: auto, xgboost, logistic, scorecard or random_forest.  [default: the lender's file, or auto]",
 )
+families = click.option(
+    "--families",
+    metavar="FAMILY,…",
+    default="",
+    callback=_names,
+    help="Families of models: xgboost, logistic, scorecard, random_forest.  [default: all that are installed]",
+)
 feature_version = click.option(
     "--feature-version",
     metavar="N",

@@ -9,10 +9,15 @@ from orchestration.lib import layers
 
 _maintenance = dg.AssetSelection.groups("maintenance")
 _at_times = dg.AssetSelection.assets(
-    layers.CANARY, layers.APPROVED_VERSION, layers.BATCH_SCORES, layers.WALK_FORWARD, layers.REBUILT_MONTHS
+    layers.CANARY,
+    layers.APPROVED_VERSION,
+    layers.BATCH_SCORES,
+    layers.COMPARISON,
+    layers.WALK_FORWARD,
+    layers.REBUILT_MONTHS,
 )
-#: Everything except maintenance, steps only for a canary, an approval or a batch, and the walks and rebuilt months,
-#: which are partitioned by month.
+#: Everything except maintenance, steps only for a canary, an approval, a batch or a comparison of families, and the
+#: walks and rebuilt months, which are partitioned by month.
 MAIN_PATH = dg.AssetSelection.all() - _at_times - _maintenance
 _raw = dg.AssetSelection.groups("raw")
 # the quarantine of untypable rows is built with staging, and the decisions' history with the features, whose text it
@@ -21,7 +26,9 @@ _tables = (
     dg.AssetSelection.groups("staging", "core", "features", "training")
     | dg.AssetSelection.assets(layers.QUARANTINE, layers.DECISION_HISTORY)
 ) - dg.AssetSelection.assets(layers.TRAINING_SET, layers.REBUILT_MONTHS)
-_model = dg.AssetSelection.assets(layers.TRAINING_SET, layers.DEPLOYMENT) | dg.AssetSelection.groups("model")
+_model = dg.AssetSelection.assets(layers.TRAINING_SET, layers.DEPLOYMENT) | (
+    dg.AssetSelection.groups("model") - dg.AssetSelection.assets(layers.COMPARISON)
+)
 _scores = dg.AssetSelection.assets(layers.ONLINE_STORE, layers.BATCH_DECISIONS, layers.PREDICTIONS)
 _report = dg.AssetSelection.assets(layers.DRIFT_REPORT)
 _monitoring = dg.AssetSelection.groups("monitoring") - _report - dg.AssetSelection.assets(layers.DECISION_HISTORY)

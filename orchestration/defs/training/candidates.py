@@ -148,7 +148,8 @@ def read_training_set_record(settings: Settings, source: str) -> TrainingSetReco
     data = _read(settings.candidates / source / "training_set.json")
     if data is None:
         raise NotFoundError(
-            f"no training set of source {source!r} in this home: materialise training/training_set first"
+            f"no training set of source {source!r} in this home: `loanlake run {source}`, or materialise "
+            "training/training_set first"
         )
     return TrainingSetRecord(**data)
 

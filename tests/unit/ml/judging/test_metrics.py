@@ -12,7 +12,9 @@ from scipy.stats import ks_2samp, ttest_rel
 from ml.judging import metrics
 from ml.judging.metrics import (
     auc_difference,
+    brier,
     brier_difference,
+    brier_parts,
     ece,
     ece_by_chance,
     measure,
@@ -241,3 +243,30 @@ def test_a_test_is_out_of_time_only_where_it_came_after_all_train_rows(
     ]
 
     assert measured_split({"measured": [*rows, {"split": "test", "month": None}]}) == kind
+
+
+def test_the_brier_score_has_three_parts_that_add_up_to_it() -> None:
+    """By hand: the safer two at .2 had no default, the riskier two at .6 had one; the order is right.
+
+    Calibrated anew they are 0 and .5, with the score .125; the rate of .25 alone has .1875.
+    """
+    y, p = [False, False, False, True], [0.2, 0.2, 0.6, 0.6]
+
+    parts = brier_parts(y, p)
+
+    assert brier(y, p) == pytest.approx(0.15)
+    assert (parts.reliability, parts.resolution, parts.uncertainty) == pytest.approx((0.025, 0.0625, 0.1875))
+    assert parts.reliability - parts.resolution + parts.uncertainty == pytest.approx(0.15)
+
+
+def test_an_order_that_is_upside_down_has_no_resolution() -> None:
+    parts = brier_parts([True, False], [0.1, 0.9])
+
+    assert (parts.resolution, parts.uncertainty) == pytest.approx((0.0, 0.25))
+    assert parts.reliability == pytest.approx(0.81 - 0.25)
+
+
+def test_the_parts_of_no_loan_are_not_measurable() -> None:
+    parts = brier_parts([], [])
+
+    assert np.isnan([parts.reliability, parts.resolution, parts.uncertainty]).all()

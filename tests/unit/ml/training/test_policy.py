@@ -113,3 +113,12 @@ def test_a_rule_that_cannot_give_a_cut_off_is_refused(settings: dict[str, object
 def test_a_cut_off_outside_the_probabilities_is_refused() -> None:
     with pytest.raises(SettingError, match=r"within \(0, 1\]: found 0"):
         Policy(0.0)
+
+
+def test_profit_is_what_the_approved_loans_came_to() -> None:
+    """Two good loans approved, one bad one; one of each declined: (2 × 0.15 − 0.60) / 5."""
+    declined, defaulted = [False, False, False, True, True], [False, False, True, True, False]
+
+    profit = CutOffRule(margin=0.15, loss_given_default=0.6).profit_per_loan(declined, defaulted)
+
+    assert profit == pytest.approx(-0.06)

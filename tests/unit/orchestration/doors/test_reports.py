@@ -105,3 +105,15 @@ def test_a_link_out_of_the_reports_is_not_followed(home: Settings) -> None:
     (home.reports / "drift" / "secret").symlink_to(home.home / "secret")
 
     assert TestClient(reports_app(home)).get("/drift/secret").status_code == 404
+
+
+def test_comparisons_are_listed_with_their_finding(home: Settings) -> None:
+    path = home.reports / "comparisons" / "a" / "a-1.html"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    about = {"source": "a", "compared_at": "2024-01-02 03:04", "models": ["champion", "logistic"], "finding": "no gain"}
+    path.with_suffix(".json").write_text(json.dumps({"about": about}))
+
+    page = index_page(home)
+
+    assert '<a href="/comparisons/a/a-1.html">2024-01-02 03:04</a><td>champion, logistic<td>no gain' in page

@@ -1,0 +1,1 @@
+"""Families of models beside each other, on the current training set."""

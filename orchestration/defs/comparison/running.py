@@ -1,0 +1,46 @@
+"""One comparison, for the command and the asset: rows that passed their checks, figures in the lake, a page."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml.comparison.comparing import Comparison, compare_families, plan_of
+from ml.comparison.pictures import draw_comparison
+from ml.comparison.tables import write_comparison
+from orchestration.defs.comparison.page import write_page
+from orchestration.defs.training.candidates import read_training_set_record
+from orchestration.defs.training.steps import read_rows
+from orchestration.lib.feature_versions import feature_contract
+from warehouse.lenders.rules import read_lender
+from warehouse.settings import Settings
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison with its plots, by name, and its page among the reports."""
+
+    comparison: Comparison
+    plots: dict[str, bytes]
+    page: Path
+
+
+def run_comparison(
+    settings: Settings,
+    source: str,
+    families: tuple[str, ...] = (),
+    *,
+    exclude: tuple[str, ...] = (),
+    report: Callable[[str], None] | None = None,
+) -> Compared:
+    """Compare families on the training set that the source's last run accepted.
+
+    Raises NotFoundError if there is none: its rows passed the checks of the tables that they came from.
+    """
+    # first: a family that is unknown or not installed should not wait for the rows
+    plan = plan_of(read_lender(source), families, exclude=exclude)
+    record = read_training_set_record(settings, source)
+    contract = feature_contract(settings, record.feature_version, source=source)
+    comparison = compare_families(settings, read_rows(settings, record), contract, plan, report)
+    write_comparison(settings, comparison)
+    plots = draw_comparison(comparison)
+    return Compared(comparison, plots, write_page(settings, comparison, plots))
