@@ -33,7 +33,8 @@ def test_a_comparison_is_shown_by_the_command_and_kept_by_the_asset(accepted: Se
     done = CliRunner().invoke(compare, [SOURCE, "--families", "logistic,scorecard"])
     result = dg.materialize(
         [comparison],
-        resources={"run_settings": RunSettings(source=SOURCE, exclude=["purpose"])},
+        partition_key=SOURCE,
+        resources={"run_settings": RunSettings(exclude=["purpose"])},
         run_config={"ops": {"models__comparison": {"config": {"families": ["logistic"]}}}},
     )
 
