@@ -21,6 +21,7 @@ from warehouse.settings import Ports, Settings, read
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @options.entity
 @options.exclude
+@options.family
 @options.feature_version
 @click.option(
     "--report", "report_months", multiple=True, metavar="YYYY-MM", help="Draw the drift report of a month; repeatable."
@@ -38,9 +39,13 @@ from warehouse.settings import Ports, Settings, read
 def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
     """Run the main path: load, build, train, judge, publish, measure.
 
-    SOURCE is simulated (the default), lending_club, uci_credit_card, or a lender of your own. Without FILES the tables
-    are built from what was loaded before; the simulated lender writes its own files. A second run changes only what new
-    data changes.
+    SOURCE is simulated, lending_club, uci_credit_card, or a lender of your own. Without it, the run is for
+    LOANLAKE_DEFAULT_LENDER, else for the only lender with files in this home, else for simulated; its first line says
+    which, and why. Without FILES the tables are built from what was loaded before; the simulated lender writes its own
+    files. A second run changes only what new data changes.
+
+    The family auto trains boosted trees and a logistic regression, and takes the one with the lower log loss on tune
+    rows.
 
     A first model is published when its gates pass. Beside a champion, auto publishes a refresh (same features and
     settings, newer labels) that is no worse, and a change only if it is better by a paired 95 % interval. Other models
@@ -51,19 +56,26 @@ def run(source: str | None, files: tuple[Path, ...], **given: Any) -> None:
         loanlake run lending_club accepted_2007_to_2018Q4.csv.gz
         loanlake run lending_club --exclude annual_rate,lender_grade
         loanlake run lending_club --feature-version 1
+        loanlake run lending_club --family logistic
         loanlake run lending_club --publish always --reason "Minutes of the committee, 2026-11"
 
     Exit code 0: the run has ended; its answer names the model that is served and what waits. 1: a check or gate stopped
     the run, or it failed; the last line says which. 130: interrupted.
     """
-    from orchestration.running.main_run import run_main_path
+    from orchestration.running.main_run import run_main_path, unnamed_source
 
     if given["publish"] == "always" and not given["reason"].strip():
         raise click.UsageError("--publish always needs --reason, which is recorded with your name")
-    settings, run_settings = Settings.from_environment(), _run_settings(source or "simulated", files, given)
+    settings = Settings.from_environment()
+    is_simulated = any(given[name] is not None for name in ("applications", "months", "seed"))
+    if source is None and not is_simulated:
+        source, why = unnamed_source(settings)
+        click.echo(f"no SOURCE is given: the run is for {source}, since {why}")
+    source = source or "simulated"
+    run_settings = _run_settings(source, files, given)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        succeeded = run_main_path(run_settings, settings)
+        succeeded = run_main_path(source, run_settings, settings)
     except KeyboardInterrupt:
         click.echo("loanlake: interrupted; finished steps are kept, run again to continue", err=True)
         sys.exit(130)
@@ -78,7 +90,6 @@ def _run_settings(source: str, files: tuple[Path, ...], given: dict[str, Any]) -
     return {
         **{name: "" if value is None else value for name, value in given.items()},
         **{name: list(given[name]) for name in ("exclude", "report_months")},
-        "source": source,
         "files": [str(file.resolve()) for file in files],
         "simulate": bool(simulated),
         **simulated,

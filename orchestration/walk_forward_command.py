@@ -38,6 +38,7 @@ _MOST_OF_WHY = 90
     help="Months after the decision within which a default counts.",
 )
 @options.exclude
+@options.family
 @options.feature_version
 @click.option("--run", "run_name", default="main", show_default=True, help="Name of the walk in the results.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Where to draw the policies (PNG).")
@@ -49,6 +50,7 @@ def walk_forward(
     policies: tuple[str, ...],
     label_window_months: int,
     exclude: tuple[str, ...],
+    family: str,
     feature_version: str,
     run_name: str,
     plot: Path | None,
@@ -78,7 +80,7 @@ def walk_forward(
         policies=parse_policies(policies),
         run=run_name,
         label_window_months=label_window_months,
-        training=training_settings_of(lender, exclude=exclude),
+        training=training_settings_of(lender, family=family, exclude=exclude),
         limits=limits_of(lender),
     )
     try:

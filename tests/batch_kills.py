@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
+import pandas as pd  # noqa: F401 - DuckDB imports it for the first bound parameter: once, and not in each child
+
 from ml.batches import runs as batch_runs
 from ml.batches.rows import batch_row_decision_id
 from warehouse import decision_log

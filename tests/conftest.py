@@ -18,6 +18,12 @@ _PARSED = Settings.from_environment()
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """A process more than there are cores: a test of the API or the log waits for the disk in a third of its time."""
+    return len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)) + 1
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A fresh, empty Loanlake home, and the environment variable that points to it."""
@@ -67,6 +73,17 @@ def give_parse(dbt_manifest: Path) -> Callable[[Settings], None]:
             path.chmod(path.stat().st_mode & 0o700)  # as commands write it
 
     return give
+
+
+@pytest.fixture(scope="session")
+def start_from_parse(dbt_manifest: Path) -> Callable[[Path], None]:
+    """Call with a new target path of dbt: what runs there without variables parses only what differs by then."""
+
+    def start(target: Path) -> None:
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(dbt_manifest.parent / "working" / "partial_parse.msgpack", target)
+
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,9 @@ import pandas as pd
 
 from ml.bundle.bundle import Bundle, write_bundle
 from ml.families.boosted_trees import GradientBoosting
+from ml.families.logistic import LogisticRegression
+from ml.families.random_forest import RandomForest
+from ml.families.scorecard import Scorecard
 from ml.judging.evaluation import Evaluation, evaluate
 from ml.registry.deployment import Deployment
 from ml.registry.registered_version import RegisteredVersion, keep_version
@@ -96,6 +99,15 @@ CONTRACT = FeatureContract(version="v1", inputs=INPUTS, features=FEATURES, sql=S
 SETTINGS = TrainingSettings(
     model=GradientBoosting(max_trees=40, learning_rate=0.15, max_depth=4, threads=1), calibration="beta"
 )
+
+
+#: The settings of each family's shared bundle, by name.
+FAMILIES = {
+    "xgboost": SETTINGS,
+    "logistic": replace(SETTINGS, model=LogisticRegression()),
+    "scorecard": replace(SETTINGS, model=Scorecard()),
+    "random_forest": replace(SETTINGS, model=RandomForest(n_trees=20, max_depth=4, threads=1)),
+}
 
 
 def input_rows(n: int = 2000, *, seed: int = 7) -> list[dict[str, object]]:
@@ -177,23 +189,25 @@ def write_model(
     )
 
 
-def shared_bundle(*, seed: int = 7) -> Bundle:
-    """A real bundle of 2,000 rows, trained once in a test process for each seed; read-only."""
-    return _trained_bundle(seed)
+def shared_bundle(*, seed: int = 7, family: str = "xgboost") -> Bundle:
+    """A real bundle of 2,000 rows, trained once in a test process for each seed and family; read-only."""
+    return _trained_bundle(seed, family)
 
 
 @cache
-def _trained_bundle(seed: int) -> Bundle:
+def _trained_bundle(seed: int, family: str) -> Bundle:
     directory = Path(tempfile.mkdtemp(prefix="loanlake-model-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     settings = Settings.from_environment({"LOANLAKE_HOME": str(directory / "home")})
     fill_lake(settings, seed=seed)
-    return write_model(directory / "bundle", *trained(settings))
+    return write_model(directory / "bundle", *trained(settings, FAMILIES[family]))
 
 
-def publish_model(settings: Settings, *, version: int = 1, seed: int = 7, source: str = SOURCE) -> Deployment:
-    """Serve the shared bundle of a seed in this home, without MLflow; another seed is another model."""
-    registered = register_model(settings, shared_bundle(seed=seed), version=version, source=source)
+def publish_model(
+    settings: Settings, *, version: int = 1, seed: int = 7, family: str = "xgboost", source: str = SOURCE
+) -> Deployment:
+    """Serve the shared bundle of a seed and family in this home, without MLflow; another seed is another model."""
+    registered = register_model(settings, shared_bundle(seed=seed, family=family), version=version, source=source)
     return publish(settings, registered, by="tests")
 
 

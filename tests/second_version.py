@@ -1,4 +1,4 @@
-"""A second version of the factory's model, on another feature version: what a challenger looks like.
+"""A second version of the factory's model, of another family and feature version: what a challenger looks like.
 
 It needs ``employment_years`` of every request and looks up ``region_default_rate`` by a region, neither of which
 version 1 knows; and it has no use for ``income_verified``.
@@ -18,7 +18,7 @@ from ml.training.fitting import train
 from ml.training.lineage import collect_lineage
 from ml.training.reference import build_reference
 from ml.training.training_set import read_training_set
-from tests.model_factory import CONTRACT, SETTINGS, SOURCE, fill_lake, register_model
+from tests.model_factory import CONTRACT, FAMILIES, SOURCE, fill_lake, register_model
 from warehouse.features.columns import FeatureColumn, InputColumn
 from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import connect, writer
@@ -68,7 +68,7 @@ def second_bundle() -> Bundle:
             join features.ftr_application_v2 using (application_id)""")
     with connect(settings) as con:
         training_set = read_training_set(con, SOURCE, feature_version="v2")
-    candidate = train(training_set, CONTRACT_2, SETTINGS)
+    candidate = train(training_set, CONTRACT_2, FAMILIES["logistic"])
     return write_bundle(
         directory / "bundle",
         candidate,

@@ -6,9 +6,10 @@
     ├── SourceFileError ── FileChangedError
     ├── LakeError ── LakeBusyError, NoLakeError
     ├── OnlineStoreError ── OnlineStoreUnavailable
+    ├── RunRefused ── OtherRunUnderWay
     ├── ApprovalMissing, BatchStateError, BatchTableError, BundleError, ContractError, DbtProjectError
     ├── ExpressionDomainError, ExpressionError, FormatError, GateRefusal, MonitoringError, NotFoundError
-    └── OutboxError, QueryError, RunRefused, ServiceError, SettingError, TrainingSetError
+    └── OutboxError, QueryError, ServiceError, SettingError, TrainingSetError
 """
 
 import sqlite3
@@ -60,6 +61,10 @@ class ServiceError(LoanlakeError):
 
 class RunRefused(LoanlakeError):
     """An upstream check is not green, or a run stopped."""
+
+
+class OtherRunUnderWay(RunRefused):
+    """What is missing is the work of a run that has not ended, such as another lender's."""
 
 
 class ContractError(LoanlakeError):

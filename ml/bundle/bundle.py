@@ -2,9 +2,9 @@
 
 ::
 
-    booster.ubj        the model in its family's own formats, here of XGBoost: the trees;
-    model.onnx         their ONNX twin, which requests are scored with;
-    explainer.npz      what each way through the trees contributes, which reason codes come from
+    …                  the model, in the files of its family (ml/families/): trees have booster.ubj, model.onnx, which
+                       scores requests, and explainer.npz, which explains them; a logistic regression has
+                       coefficients.json alone
     calibrator.json    policy.json    design_matrix.json    contract.json    features.sql
     metrics.json       the evaluation, by split and month, with the baselines
     lineage.json       snapshots, hashes, settings, data range, who, when, how long
@@ -120,7 +120,7 @@ def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
         raise BundleError(f"a bundle is written once, to a directory that is not there yet: {directory} exists")
     family = type(candidate.settings.model)
     with draft_directory(directory) as draft:
-        candidate.model.write(draft)
+        candidate.model.write(draft, candidate.design_matrix.columns)
         (draft / FEATURES_SQL).write_text(contract.sql)
         for name, content in (
             (CALIBRATOR, candidate.calibrator.to_dict()),

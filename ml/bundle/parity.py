@@ -45,7 +45,7 @@ class Parity:
 
     n_rows: int = 0
     n_mismatches: int = 0
-    max_onnx_difference: float = 0.0
+    max_served_difference: float = 0.0
     mismatches: dict[str, FeatureMismatch] = field(default_factory=dict)
 
     def add(self, feature: str, application_id: object, offline: object, online: object) -> None:
@@ -60,7 +60,7 @@ class Parity:
         """The evidence that the gate judges."""
         worst = max(self.mismatches.values(), key=lambda found: found.n_rows, default=None)
         text = None if worst is None else f"{worst.feature} in {worst.n_rows:,} rows, such as {worst.examples[0]}"
-        return ParityEvidence(self.n_rows, self.n_mismatches, self.max_onnx_difference, text)
+        return ParityEvidence(self.n_rows, self.n_mismatches, self.max_served_difference, text)
 
 
 def measure_parity(
@@ -82,7 +82,7 @@ def measure_parity(
         offline = scorer.bundle.design_matrix.encode(offline_frame(batch, bundle.contract))
         _compare_encodings(parity, batch, offline, features, scorer)
         difference = np.abs(uncalibrated(model.raw_scores(offline)) - uncalibrated(served.raw_scores(offline)))
-        parity.max_onnx_difference = max(parity.max_onnx_difference, float(difference.max()))
+        parity.max_served_difference = max(parity.max_served_difference, float(difference.max()))
     return parity
 
 

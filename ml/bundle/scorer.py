@@ -23,8 +23,8 @@ from warehouse.features.contract import FeatureContract, compile_contract
 
 #: Maximum of principal reasons in adverse-action notices: four, by the commentary on US Regulation B.
 MOST_REASONS = 4
-#: From this number on the model is faster than its served form: XGBoost and ONNX Runtime took 0.80 and 0.99 ms for 64
-#: rows, 0.44 and 0.03 for one.
+#: From this number on trees are faster than their served form: XGBoost and ONNX Runtime took 0.80 and 0.99 ms for 64
+#: rows, 0.44 and 0.03 for one. Families with one form for both do not care.
 _MANY_ROWS = 64
 
 
@@ -94,9 +94,9 @@ class Scorer:
     def reasons(self, features: Sequence[object]) -> list[ReasonCode]:
         """One to four features that moved this applicant's raw score furthest towards default, weightiest first.
 
-        Contributions start from the training rows' mean score. Features below the policy's least share of the adverse
-        weight are left out. Features with the same text appear once, with the strongest; a missing value is named as
-        missing. Only declines have reasons.
+        Contributions start where the family says (:class:`ml.families.protocol.ServedForm`). Features below the
+        policy's least share of the adverse weight are left out. Features with the same text appear once, with the
+        strongest; a missing value is named as missing. Only declines have reasons.
         """
         return self.reasons_of_row(self._matrix.encode_row(features)[0])
 

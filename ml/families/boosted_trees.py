@@ -1,5 +1,6 @@
 """XGBoost: boosted trees for blocks of rows; their ONNX twin and a table of contributions for single ones."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,8 +46,9 @@ class BoostedTrees:
         """The booster in UBJSON; equal training sets and settings give equal bytes."""
         return bytes(self.booster.save_raw("ubj"))
 
-    def write(self, directory: Path) -> None:
+    def write(self, directory: Path, columns: Sequence[str]) -> None:
         """Write the booster, its ONNX twin, and its table of contributions."""
+        del columns
         forest = Forest.from_booster(self.booster)
         (directory / BOOSTER).write_bytes(self.to_bytes())
         (directory / TWIN).write_bytes(to_onnx(forest))
@@ -146,33 +148,36 @@ class GradientBoosting:
 
         A streamed sample's quantised matrix lies on disk; the trees are the same as in memory.
         """
-        parameters = self._parameters(train.defaulted, monotone)
-        options = {"max_bin": self.max_bins, "nthread": self._threads(len(train.defaulted))}
-        if isinstance(train, Sample):
-            import xgboost
-
-            held = xgboost.QuantileDMatrix(train.matrix, label=train.defaulted, **options)
-            return self._boost(held, tune, parameters, options)
-        with TemporaryDirectory(prefix="training-matrix-", dir=train.directory) as cache:
-            return self._boost(_external_matrix(train, Path(cache), **options), tune, parameters, options)
-
-    def _boost(
-        self, train_data: "xgboost.DMatrix", tune: Sample, parameters: dict[str, Any], options: dict[str, Any]
-    ) -> BoostedTrees:
         import xgboost
 
-        tune_data = xgboost.QuantileDMatrix(tune.matrix, label=tune.defaulted, ref=train_data, **options)
-        booster = xgboost.train(
-            parameters,
-            train_data,
-            num_boost_round=self.max_trees,
-            evals=[(tune_data, "tune")],
-            early_stopping_rounds=self.patience,
-            verbose_eval=False,
-        )
+        def boost(data: "xgboost.DMatrix", options: dict[str, Any]) -> "xgboost.Booster":
+            tune_data = xgboost.QuantileDMatrix(tune.matrix, label=tune.defaulted, ref=data, **options)
+            return xgboost.train(
+                self._parameters(train, monotone),
+                data,
+                num_boost_round=self.max_trees,
+                evals=[(tune_data, "tune")],
+                early_stopping_rounds=self.patience,
+                verbose_eval=False,
+            )
+
+        booster = grown(train, boost, max_bins=self.max_bins, threads=self.threads)
         # equal models, equal bytes: the discarded trees and the stopping record would be part of them
         booster = booster[: booster.best_iteration + 1]
         booster.set_attr(best_iteration=None, best_score=None)
+        return BoostedTrees(booster)
+
+    def refit(self, model: BoostedTrees, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> BoostedTrees:
+        """Boost as many trees as ``model`` has."""
+        import xgboost
+
+        parameters, n_trees = self._parameters(rows, monotone), model.booster.num_boosted_rounds()
+        booster = grown(
+            rows,
+            lambda data, _: xgboost.train(parameters, data, n_trees),
+            max_bins=self.max_bins,
+            threads=self.threads,
+        )
         return BoostedTrees(booster)
 
     @staticmethod
@@ -197,29 +202,55 @@ class GradientBoosting:
         with np.load(directory / EXPLAINER, allow_pickle=False) as arrays:
             return ServedTrees(open_session((directory / TWIN).read_bytes()), Explainer.from_arrays(arrays))
 
-    def _threads(self, n_rows: int) -> int:
-        if self.threads is not None:
-            return self.threads
-        return 1 if n_rows < _MANY_ROWS else 0  # XGBoost's 0: every core
-
-    def _parameters(self, defaulted: NDArray[np.bool_], monotone: tuple[int, ...]) -> dict[str, Any]:
+    def _parameters(self, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> dict[str, Any]:
         return {
             "objective": "binary:logistic",
             "eval_metric": "logloss",
             "tree_method": "hist",
-            "base_score": float(defaulted.mean()),
+            "base_score": rows.default_rate,
             "learning_rate": self.learning_rate,
             "max_depth": self.max_depth,
-            "min_child_weight": self.least_leaf(int(defaulted.sum())),
+            "min_child_weight": self.least_leaf(int(rows.defaulted.sum())),
             "subsample": self.row_share,
             "colsample_bytree": self.column_share,
             "reg_lambda": self.l2,
             "reg_alpha": self.l1,
             "max_bin": self.max_bins,
-            "monotone_constraints": "(" + ",".join(map(str, monotone)) + ")",
+            "monotone_constraints": directions(monotone),
             "seed": self.seed,
-            "nthread": self._threads(len(defaulted)),
+            "nthread": threads_for(rows, self.threads),
         }
+
+
+def threads_for(rows: Sample | StreamedSample, threads: int | None) -> int:
+    """XGBoost's ``nthread``: as set, else one thread for few rows and every core (0) for many."""
+    if threads is not None:
+        return threads
+    return 1 if len(rows.defaulted) < _MANY_ROWS else 0
+
+
+def directions(monotone: tuple[int, ...]) -> str:
+    """XGBoost's ``monotone_constraints``."""
+    return f"({','.join(map(str, monotone))})"
+
+
+def grown(
+    rows: Sample | StreamedSample,
+    grow: "Callable[[xgboost.DMatrix, dict[str, Any]], xgboost.Booster]",
+    *,
+    max_bins: int,
+    threads: int | None,
+) -> "xgboost.Booster":
+    """What ``grow`` makes of XGBoost's quantised matrix of the rows, and the options of such matrices."""
+    import xgboost
+
+    options = {"max_bin": max_bins, "nthread": threads_for(rows, threads)}
+    if isinstance(rows, Sample):
+        data = xgboost.QuantileDMatrix(rows.matrix, label=rows.defaulted, weight=rows.weights, **options)
+        return grow(data, options)
+    with TemporaryDirectory(prefix="training-matrix-", dir=rows.directory) as cache:
+        # held by nothing here: the matrix must go before its files
+        return grow(_external_matrix(rows, Path(cache), **options), options)
 
 
 def _external_matrix(sample: StreamedSample, cache: Path, **options: Any) -> "xgboost.ExtMemQuantileDMatrix":
@@ -240,8 +271,7 @@ def _external_matrix(sample: StreamedSample, cache: Path, **options: Any) -> "xg
             found = next(self._batches, None)
             if found is None:
                 return False
-            matrix, defaulted = found
-            input_data(data=matrix, label=defaulted)
+            input_data(data=found.matrix, label=found.defaulted, weight=found.weights)
             return True
 
         def reset(self) -> None:

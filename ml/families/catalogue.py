@@ -1,11 +1,15 @@
 """The families by name; a new one is one module and one entry here."""
 
 from ml.families.boosted_trees import GradientBoosting
+from ml.families.logistic import LogisticRegression
 from ml.families.protocol import Family
+from ml.families.random_forest import RandomForest
+from ml.families.scorecard import Scorecard
 from warehouse.errors import SettingError
 
-_FAMILIES: tuple[type[Family], ...] = (GradientBoosting,)
-DEFAULT: Family = GradientBoosting()
+_FAMILIES: tuple[type[Family], ...] = (GradientBoosting, LogisticRegression, Scorecard, RandomForest)
+#: In place of a family: training chooses one by tune rows (:mod:`ml.training.family_choice`).
+AUTO = "auto"
 
 
 def family_of(name: object) -> type[Family]:
@@ -15,3 +19,10 @@ def family_of(name: object) -> type[Family]:
             return family
     known = ", ".join(family.name for family in _FAMILIES)
     raise SettingError(f"a model's family must be one of {known}: found {name!r}")
+
+
+def require_family(name: str, where: str) -> None:
+    """Raise SettingError unless ``name``, found at ``where``, is a family or ``auto``."""
+    known = (AUTO, *(family.name for family in _FAMILIES))
+    if name not in known:
+        raise SettingError(f"{where} must be one of {', '.join(known)}: found {name!r}")

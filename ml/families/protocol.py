@@ -1,11 +1,11 @@
 """The interface of a family of models: learn, score, write into a bundle, read from it.
 
-A family is a frozen dataclass of settings; fitting gives a model. A bundle holds the model twice: in the library's
-format, for blocks of rows, and in a served form, which scores and explains one row in microseconds and imports no heavy
-library. Both give the same bits; a gate on every promotion checks it.
+A family is a frozen dataclass of settings; fitting gives a model. A bundle holds the model in the library's format, for
+blocks of rows, and in a served form, which scores and explains one row in microseconds and imports no heavy library.
+Both give the same bits; a gate on every promotion checks it. A model that needs no heavy library has one form for both.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -24,32 +24,58 @@ BATCH_ROWS = 500_000
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows to fit on: the matrix (n, n_columns), and the outcomes (n,)."""
+    """Rows to fit on: the matrix (n, n_columns), the outcomes (n,), and weights (n,) of mean 1, or None: all equal."""
 
     matrix: Matrix
     defaulted: NDArray[np.bool_]
+    weights: NDArray[np.float64] | None = None
+
+    @property
+    def default_rate(self) -> float:
+        """The weighted share of defaults."""
+        return float(np.average(self.defaulted, weights=self.weights))
+
+    def drawn(self, n_rows: int) -> "Sample":
+        """Up to ``n_rows`` spread evenly over all; always the same rows."""
+        if len(self.defaulted) <= n_rows:
+            return self
+        places = _spread(len(self.defaulted), n_rows)
+        weights = None if self.weights is None else self.weights[places]
+        return Sample(self.matrix[places], self.defaulted[places], weights)
 
 
 @dataclass(frozen=True)
 class StreamedSample:
-    """Rows to fit on, encoded in batches; ``defaulted`` (n,) is in memory, a large matrix in ``directory``."""
+    """Rows to fit on, encoded in batches; outcomes and weights are in memory, a large matrix in ``directory``."""
 
     frame: "pd.DataFrame"
     encode: "Callable[[pd.DataFrame], Matrix]"
     defaulted: NDArray[np.bool_]
     directory: Path
     batch_rows: int = BATCH_ROWS
+    weights: NDArray[np.float64] | None = None
 
-    def batches(self) -> Iterator[tuple[Matrix, NDArray[np.bool_]]]:
-        """Matrices of at most ``batch_rows`` rows with their outcomes, in order."""
+    @property
+    def default_rate(self) -> float:
+        """The weighted share of defaults."""
+        return float(np.average(self.defaulted, weights=self.weights))
+
+    def batches(self) -> Iterator[Sample]:
+        """At most ``batch_rows`` rows each, in order."""
         for start in range(0, len(self.frame), self.batch_rows):
-            rows = slice(start, start + self.batch_rows)
-            yield self.encode(self.frame.iloc[rows]), self.defaulted[rows]
+            yield self._part(slice(start, start + self.batch_rows))
 
     def drawn(self, n_rows: int) -> Sample:
-        """Up to ``n_rows`` spread evenly over all, encoded; always the same rows."""
-        places = np.linspace(0, len(self.frame) - 1, num=min(n_rows, len(self.frame)), dtype=np.int64)
-        return Sample(self.encode(self.frame.iloc[places]), self.defaulted[places])
+        """The same rows as :meth:`Sample.drawn` of all of them, encoded."""
+        return self._part(_spread(len(self.frame), min(n_rows, len(self.frame))))
+
+    def _part(self, places: "slice | NDArray[np.int64]") -> Sample:
+        weights = None if self.weights is None else self.weights[places]
+        return Sample(self.encode(self.frame.iloc[places]), self.defaulted[places], weights)
+
+
+def _spread(n_rows: int, n_drawn: int) -> NDArray[np.int64]:
+    return np.linspace(0, n_rows - 1, num=n_drawn, dtype=np.int64)
 
 
 class Model(Protocol):
@@ -65,8 +91,8 @@ class FittedModel(Model, Protocol):
     def importance(self, n_columns: int) -> NDArray[np.float64]:
         """Each column's share of importance: sums to 1, or all are 0."""
 
-    def write(self, directory: Path) -> None:
-        """Write the family's ``files``."""
+    def write(self, directory: Path, columns: Sequence[str]) -> None:
+        """Write the family's ``files``; ``columns``: names of the matrix's columns, for files that people read."""
 
 
 class ServedForm(Model, Protocol):
@@ -74,7 +100,10 @@ class ServedForm(Model, Protocol):
 
     @property
     def expected(self) -> float:
-        """The mean raw score of the training rows, where contributions start."""
+        """The raw score where contributions start.
+
+        The mean over the training rows, which trees weigh by their cover; of a scorecard, that of the best bins.
+        """
 
     def contributions(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
         """Each column's contribution to a row's raw score, shape (n_columns,); with ``expected`` they sum to it."""
@@ -88,6 +117,9 @@ class Family(Protocol):
 
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> FittedModel:
         """Learn from ``train``; ``tune`` may decide when to stop. ``monotone``: each column's direction of risk."""
+
+    def refit(self, model: Any, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> FittedModel:
+        """Learn again, from train and tune ``rows``, with what tune rows decided of ``model``, its earlier fit."""
 
     @staticmethod
     def packages() -> dict[str, str]:

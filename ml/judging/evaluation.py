@@ -181,12 +181,15 @@ def compare(defaulted: NDArray[np.bool_], ours: Floats, theirs: Floats) -> Compa
 def score_splits(
     candidate: Candidate, training_set: TrainingSet, champion: ChampionScores | None = None
 ) -> dict[Split, SplitScores]:
-    """Every model's probabilities on every split; raises ValueError unless the champion has one for each test row."""
+    """Every model's probabilities on every split, those of tune rows from before it learned from them.
+
+    Raises ValueError unless the champion has one for each test row.
+    """
     scores: dict[Split, SplitScores] = {}
     for split in SPLITS:
         rows = training_set.rows(split)
-        probabilities = {CANDIDATE: candidate.probabilities(rows)}
-        probabilities |= {name: baseline.probabilities(rows) for name, baseline in candidate.baselines.items()}
+        models = {CANDIDATE: candidate, **candidate.baselines}
+        probabilities = {name: model.judged(training_set, split) for name, model in models.items()}
         probabilities[BASE_RATE] = np.full(len(rows), candidate.base_rate)
         if champion is not None and split == "test":
             if champion.probabilities.shape != (len(rows),):

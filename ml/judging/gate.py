@@ -25,12 +25,12 @@ class ParityEvidence:
     """Result of comparing offline and online on real rows.
 
     ``n_mismatches``: rows with any feature that differed by a bit; ``first_mismatch`` describes one.
-    ``max_onnx_difference``: greatest difference of probability between the served model and the booster.
+    ``max_served_difference``: greatest difference of probability between the served form and the model itself.
     """
 
     n_rows: int
     n_mismatches: int
-    max_onnx_difference: float
+    max_served_difference: float
     first_mismatch: str | None = None
 
 

@@ -41,9 +41,9 @@ MAX_AUC, MAX_TRAIN_TEST_GAP = Limit("max_auc", 0.95, 0.5, 1), Limit("max_train_t
 # see ml.judging.leakage
 MAX_FEATURE_AUC, MAX_MISSING_AUC = Limit("max_feature_auc", 0.85, 0.5, 1), Limit("max_missing_auc", 0.75, 0.5, 1)
 MAX_ISOLATED = Limit("max_isolated", 0.10, 0, 1)
-#: Between the probabilities of the served model and the booster; fixed, since otherwise another model than the judged
-#: one would be served.
-MAX_ONNX_DIFFERENCE = Limit("max_onnx_difference", 1e-6, 0, 1, is_movable=False)
+#: Between the probabilities of the served form and of the model that was judged; fixed, since otherwise another model
+#: would be served.
+MAX_SERVED_DIFFERENCE = Limit("max_served_difference", 1e-6, 0, 1, is_movable=False)
 
 
 class EnoughLoans(Gate):
@@ -111,8 +111,9 @@ class NoWorseThanLogistic(Gate):
     claim = "On the same test loans it is no worse than logistic regression."
     limits = (AUC_MARGIN,)
     remedy = (
-        "trees that lose to a line have learned noise: lower max_depth or learning_rate under `model.settings` in the "
-        "lender's file (warehouse/lenders/), or ingest more loans"
+        "trees that lose to a line have learned noise: train the line with `loanlake run --family logistic`, or with "
+        "`model.family` in the lender's file (warehouse/lenders/), or lower max_depth or learning_rate under "
+        "`model.settings` there"
     )
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
@@ -150,7 +151,10 @@ class MeanIsCalibrated(Gate):
     name = "mean_probability_matches_default_rate"
     claim = "The level of risk that it expects is the level that came."
     limits = (MEAN_RATIO,)
-    remedy = "the level of risk has moved since tune: include later months, or wait until they mature"
+    remedy = (
+        "the level of risk has moved since tune: let tune and test be later with `split.tune_months` and "
+        "`split.test_months` in the lender's file (warehouse/lenders/), or wait until later months mature"
+    )
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
         test, (low, high) = evidence.evaluation.overall("test"), limits[MEAN_RATIO]
@@ -192,9 +196,10 @@ class PlausibleAuc(Gate):
     may_be_overridden = False
     is_about_leakage = True
     remedy = (
-        "a feature written after the decision may be leaking, or the trees memorise: check the known_at of what the "
-        "most important features read, then lower max_depth under `model.settings`; where every feature is honest, "
-        "move the limit under `gates`, with the reason, both in the lender's file (warehouse/lenders/)"
+        "a feature written after the decision may be leaking, or the model memorises: check the known_at of what the "
+        "most important features read, then train a simpler family with `model.family`, or lower max_depth of trees "
+        "under `model.settings`; where every feature is honest, move the limit under `gates`, with the reason, all in "
+        "the lender's file (warehouse/lenders/)"
     )
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
@@ -248,7 +253,7 @@ class OfflineEqualsOnline(Gate):
     name = "offline_equals_online"
     claim = "On real rows the API computes what the model was trained on, to the bit."
     reads = "parity"
-    limits = (MAX_ONNX_DIFFERENCE,)
+    limits = (MAX_SERVED_DIFFERENCE,)
     may_be_overridden = False
     remedy = (
         "the request path would not compute what the model was trained on: run the property tests of "
@@ -256,15 +261,15 @@ class OfflineEqualsOnline(Gate):
     )
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
-        parity, most = evidence.parity, limits[MAX_ONNX_DIFFERENCE]
+        parity, most = evidence.parity, limits[MAX_SERVED_DIFFERENCE]
         found = (
             f"{parity.n_mismatches:,} of {parity.n_rows:,} rows differ, probabilities by "
-            f"{parity.max_onnx_difference:.1e}"
+            f"{parity.max_served_difference:.1e}"
         )
         return Finding(
-            parity.n_rows > 0 and parity.n_mismatches == 0 and parity.max_onnx_difference <= most,
-            "every feature equal to the bit on real rows, online and offline, and the served model's probabilities "
-            f"within {most:g} of the booster's",
+            parity.n_rows > 0 and parity.n_mismatches == 0 and parity.max_served_difference <= most,
+            "every feature equal to the bit on real rows, online and offline, and the served form's probabilities "
+            f"within {most:g} of those of the model that was judged",
             f"{found} ({parity.first_mismatch})" if parity.first_mismatch else found,
         )
 

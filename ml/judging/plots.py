@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ml.judging.evaluation import CANDIDATE, CHAMPION, Evaluation, SplitScores
 from ml.judging.metrics import kind_of_split, reliability
-from ml.training.fitting import LENDER_RATE, LOGISTIC
+from ml.training.fitting import LENDER_RATE, LOGISTIC, TREES
 from ml.training.training_set import SPLITS, Split
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ FAINT: Final = "#c9d1d8"
 _COLOURS: Final = {"train": "#9db4c8", "tune": "#5b8db8", "test": "#12476f"}
 _OTHERS: Final = {
     LOGISTIC: ("#c77d2e", "logistic"),
+    TREES: ("#3f8f7a", "trees"),
     CHAMPION: ("#7a4fa3", "champion"),
     LENDER_RATE: ("#8a8f3c", "lender's rate"),
 }
@@ -92,19 +93,21 @@ def calibration(evaluation: Evaluation, scores: Mapping[Split, SplitScores]) -> 
 
 
 def feature_importance(evaluation: Evaluation, *, most: int = 20) -> bytes:
-    """Each feature's share of total gain, greatest first."""
+    """Each feature's share of importance, greatest first."""
     shares = list(evaluation.feature_importance.items())
     shown = [(feature, share) for feature, share in shares if share > 0][:most]
     unused = sum(1 for _, share in shares if share <= 0)
     if shown:
-        title = f"{shown[0][0]} carries {shown[0][1]:.0%} of the gain; {unused} of {len(shares)} features are unused"
+        title = (
+            f"{shown[0][0]} carries {shown[0][1]:.0%} of the importance; {unused} of {len(shares)} features are unused"
+        )
     else:
-        title = f"The trees use none of the {len(shares)} features"
+        title = f"The model uses none of the {len(shares)} features"
     figure, axes = _figure(title, height=max(2.2, 1.2 + 0.24 * len(shown)))
     names, values = [feature for feature, _ in reversed(shown)], [share for _, share in reversed(shown)]
     bars = axes.barh(names, values, color=_COLOURS["test"], height=0.65)
     axes.bar_label(bars, labels=[f"{share:.1%}" for share in values], padding=4, color=INK, fontsize=8)
-    axes.set(xlabel="Share of total gain", xlim=(0, max([*values, 0.01]) * 1.12))
+    axes.set(xlabel="Share of importance", xlim=(0, max([*values, 0.01]) * 1.12))
     axes.margins(y=0.02)
     percent(axes, "x")
     return png(figure)

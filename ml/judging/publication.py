@@ -95,11 +95,11 @@ def changes(candidate: Lineage, champion: Lineage) -> tuple[str, ...]:
     elif candidate.contract_fingerprint != champion.contract_fingerprint:
         found.append(f"another definition of features {candidate.feature_version}")
     before, after = _flat(champion.settings), _flat(candidate.settings)
-    found += [
-        f"setting {name}: {_shown(after.get(name))} in place of {_shown(before.get(name))}"
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    ]
+    differing = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
+    # the baseline's settings make no model; of two families, each setting of the one is missing in the other
+    unsaid = ("logistic.", "model.") if "family" in differing else ("logistic.",)
+    differing = [name for name in differing if not name.startswith(unsaid)]
+    found += [f"setting {name}: {_shown(after.get(name))} in place of {_shown(before.get(name))}" for name in differing]
     if datetime.fromisoformat(candidate.decided_to) < datetime.fromisoformat(champion.decided_to):
         found.append(f"labels to {candidate.decided_to[:10]} only, the champion's to {champion.decided_to[:10]}")
     return tuple(found)

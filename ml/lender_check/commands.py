@@ -15,9 +15,9 @@ def check(*, name: str, as_json: bool) -> None:
     """Say what would stop or spoil a model of NAME.
 
     Reads the tables of the last `dbt build`: rows set aside by reason, with lines; labels by month; the sizes of the
-    splits; how well each feature alone tells defaults; gates that would refuse; terms that may be actual lives;
-    decisions dated apart from all others; and columns that look personal. Says which settings of the lender's file the
-    last build did not have. Trains, builds and changes nothing.
+    splits; how well each feature alone tells defaults; gates that would refuse; terms that may be actual lives, or are
+    missing; dates that move the clock of the labels too far ahead; and columns that look personal. Says which settings
+    of the lender's file the last build did not have. Trains, builds and changes nothing.
 
     Exit code 1: something found would stop a model, or nothing of NAME is built yet.
 

@@ -11,7 +11,8 @@ import yaml
 
 from ml.judging.leakage import FeatureSignal, signal_of
 from ml.lender_check.changes import changed_settings
-from ml.lender_check.newest_months import Apart, Month, apart
+from ml.lender_check.newest_months import Ahead, Apart, Month, ahead_of_files, apart, clock_apart
+from ml.training.label_life import NoLife, loans_without_a_life
 from ml.training.training_set import KEY_COLUMNS
 from warehouse.errors import NotFoundError
 from warehouse.lake.feature_tables import training_version
@@ -78,6 +79,8 @@ class LenderEvidence:
     """Everything that is found of a lender; ``is_dated``: whether its decisions have dates of their own.
 
     ``changed``: settings of its file that the last build did not have. ``apart``: decisions far after all others.
+    ``clock_apart``: rows known far after all others. ``ahead``: rows known before they were received. ``no_life``:
+    loans that can never have a label.
     """
 
     source: str
@@ -91,6 +94,9 @@ class LenderEvidence:
     signals: Sequence[FeatureSignal] = ()
     changed: Sequence[str] = ()
     apart: Apart | None = None
+    clock_apart: Apart | None = None
+    ahead: Ahead | None = None
+    no_life: NoLife | None = None
     alerts: Sequence[Alert] = ()
     personal: Sequence[PersonalColumn] = ()
 
@@ -120,6 +126,9 @@ def gather(con: duckdb.DuckDBPyConnection, source: str, lender: Lender) -> Lende
         signals=tuple(_signals(con, source)),
         changed=changed_settings(con, source, lender),
         apart=apart(con, source, months) if is_dated else None,
+        clock_apart=clock_apart(con, source) if is_dated else None,
+        ahead=ahead_of_files(con, source),
+        no_life=loans_without_a_life(con, source),
         alerts=_alerts(con, source),
         personal=tuple(_personal(con, source)),
     )

@@ -10,6 +10,7 @@ from ml.lender_check.evidence import LenderEvidence
 from ml.training.training_set import SPLITS
 
 Level = Literal["stops", "warns"]
+_CORRECT_THE_DATE = "where a date is wrong, correct it in the file, load the file and build again"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,29 @@ def _dates(evidence: LenderEvidence) -> Iterator[CheckFinding]:
             f"{n_rows:,} of {n_all:,} loans are decided in {months}, months after all others, which end in {before}; "
             f"labels mature by the newest date, so loans that still run may count as repaid: "
             f"{', '.join(evidence.apart.examples)}",
-            "where a date is wrong, correct it in the file, load the file and build again",
+            _CORRECT_THE_DATE,
+        )
+    known = evidence.clock_apart
+    if known is not None and (evidence.apart is None or known.tail.last > evidence.apart.tail.last):
+        before, first, last, n_rows, n_all = known.tail
+        months = first if first == last else f"{first} to {last}"
+        yield CheckFinding(
+            "warns",
+            "dates",
+            f"{n_rows:,} of {n_all:,} rows became known in {months} (known_at), months after all others, which end in "
+            f"{before}; labels mature by the newest known_at, so loans that still run may count as repaid: "
+            f"{', '.join(known.examples)}",
+            _CORRECT_THE_DATE,
+        )
+    if evidence.ahead is not None:
+        ahead = evidence.ahead
+        yield CheckFinding(
+            "stops",
+            "dates",
+            f"no row can be known (known_at) before it was received: found {ahead.n_rows:,} rows, up to "
+            f"{ahead.newest:%Y-%m-%d}, though the last file or report was received on "
+            f"{ahead.received_at:%Y-%m-%d}; labels mature by the newest known_at: {', '.join(ahead.examples)}",
+            "make known_at the day on which you received the row, in the staging models or the file, and build again",
         )
 
 
@@ -69,6 +92,11 @@ def _loss(evidence: LenderEvidence) -> Iterator[CheckFinding]:
 
 
 def _labels(evidence: LenderEvidence) -> Iterator[CheckFinding]:
+    if evidence.no_life is not None:
+        level: Level = "stops" if evidence.no_life.is_whole else "warns"
+        yield CheckFinding(level, "labels", evidence.no_life.text, evidence.no_life.remedy)
+        if evidence.no_life.is_whole:
+            return
     n_labels = sum(month.n_labels for month in evidence.months)
     if n_labels == 0:
         n_outcomes = sum(month.n_outcomes for month in evidence.months)

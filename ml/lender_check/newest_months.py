@@ -1,7 +1,11 @@
-"""Decisions dated apart from all others: one wrong date far ahead moves the lender's clock, and labels with it."""
+"""Rows dated apart from all others: one wrong date far ahead moves the lender's clock, and labels with it.
+
+Decisions have their own months. The clock is the newest ``known_at`` of applications, statements and outcomes.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -12,6 +16,14 @@ from warehouse.sql.quoting import identifier
 #: Months without a decision, and the largest share of all loans that come after them.
 _GAP_MONTHS, _FEW = 3, 0.05
 _SHOWN = 3
+#: What is known by a month is known when the month is over, at most this long after the file that says it.
+_AFTER_LOAD = "interval 32 days"
+#: Every row that moves the clock.
+_KNOWN = """
+    select source, application_id as id, known_at from core.int_applications
+    union all select source, borrower_id, known_at from core.int_statements
+    union all select source, application_id, known_at from core.int_outcomes
+"""
 
 
 @dataclass(frozen=True)
@@ -37,28 +49,38 @@ class Tail(NamedTuple):
 
 @dataclass(frozen=True)
 class Apart:
-    """The tail, and some of its loans, each with its file and line where they were found in the raw rows."""
+    """The tail, and the ids of some of its rows, each with its file and line where they were found in the raw rows."""
 
     tail: Tail
     examples: tuple[str, ...]
 
 
-def tail_of(months: Sequence[Month]) -> Tail | None:
-    """The last few loans, if several months without any lie before them.
+@dataclass(frozen=True)
+class Ahead:
+    """Rows known only after all that holds them was received: how many, the newest time, and some of their ids."""
 
-    Months are in order; of several gaps, the first that leaves few loans counts.
+    n_rows: int
+    newest: datetime
+    received_at: datetime
+    examples: tuple[str, ...]
+
+
+def tail_of(months: Sequence[tuple[str, int]]) -> Tail | None:
+    """The last few rows, if several months without any lie before them.
+
+    ``months``: each with its number of rows, in order; of several gaps, the first that leaves few rows counts.
     """
-    n_all, so_far = sum(each.n_applications for each in months), 0
-    for before, after in pairwise(months):
-        so_far += before.n_applications
-        if _number(after.month) - _number(before.month) > _GAP_MONTHS and n_all - so_far <= _FEW * n_all:
-            return Tail(before.month, after.month, months[-1].month, n_all - so_far, n_all)
+    n_all, so_far = sum(n for _, n in months), 0
+    for (before, n), (after, _) in pairwise(months):
+        so_far += n
+        if _number(after) - _number(before) > _GAP_MONTHS and n_all - so_far <= _FEW * n_all:
+            return Tail(before, after, months[-1][0], n_all - so_far, n_all)
     return None
 
 
 def apart(con: duckdb.DuckDBPyConnection, source: str, months: Sequence[Month]) -> Apart | None:
     """The decisions that stand apart from all others, or None."""
-    tail = tail_of(months)
+    tail = tail_of([(each.month, each.n_applications) for each in months])
     if tail is None:
         return None
     loans = con.execute(
@@ -67,6 +89,41 @@ def apart(con: duckdb.DuckDBPyConnection, source: str, months: Sequence[Month]) 
         [source, tail.first],
     ).fetchall()
     return Apart(tail, tuple(f"{loan}{_place(con, source, loan, year)}" for loan, year in loans))
+
+
+def clock_apart(con: duckdb.DuckDBPyConnection, source: str) -> Apart | None:
+    """The newest rows by the time they became known, if they stand apart: they set the lender's clock."""
+    months = con.execute(
+        f"select strftime(known_at, '%Y-%m') as month, count(*) from ({_KNOWN}) where source = ? "
+        "group by month order by month",
+        [source],
+    ).fetchall()
+    tail = tail_of(months)
+    return None if tail is None else Apart(tail, _newest(con, source))
+
+
+def ahead_of_files(con: duckdb.DuckDBPyConnection, source: str) -> Ahead | None:
+    """The rows known, as they say, long after the lender's last file or reported outcome was received."""
+    (received_at,) = con.execute(
+        "select max(known_at) from (select source, loaded_at as known_at from raw.files "
+        "union all select source, known_at from serving.reported_outcomes) where source = ?",
+        [source],
+    ).fetchall()[0]
+    n_rows, newest = con.execute(
+        f"select count(*), max(known_at) from ({_KNOWN}) "
+        f"where source = $source and known_at > $received + {_AFTER_LOAD}",
+        {"source": source, "received": received_at},
+    ).fetchall()[0]
+    return Ahead(n_rows, newest, received_at, _newest(con, source)) if n_rows else None
+
+
+def _newest(con: duckdb.DuckDBPyConnection, source: str) -> tuple[str, ...]:
+    rows = con.execute(
+        f"select id, strftime(known_at, '%Y') from ({_KNOWN}) where source = ? order by known_at desc, id "
+        f"limit {_SHOWN}",
+        [source],
+    ).fetchall()
+    return tuple(f"{each}{_place(con, source, each, year)}" for each, year in rows)
 
 
 def _place(con: duckdb.DuckDBPyConnection, source: str, loan: str, year: str) -> str:

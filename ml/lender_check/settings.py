@@ -3,12 +3,17 @@
 The file's reader knows neither gates nor features. Run as ``python -m ml.lender_check.settings MANIFEST`` for all.
 """
 
+import difflib
+import json
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 
+from ml.families.catalogue import require_family
 from ml.judging.gate_limits import limits_of
+from ml.training.fitting import training_settings_of
 from warehouse.errors import SettingError
 from warehouse.features.contract import unknown_names
 from warehouse.lenders.lender import Lender
@@ -16,23 +21,47 @@ from warehouse.lenders.rules import lenders_of_project, read_lender
 
 
 def setting_problems(lender: Lender, manifest: Path) -> tuple[str, ...]:
-    """Limits that gates cannot take, and names that the newest features and requests do not have.
+    """Limits that gates cannot take; a model that no family is; names that no feature or request has; kinds of files
+    that no model reads.
 
     ``manifest``: dbt's, parsed or compiled; before the first build there is none, and no name is checked.
     """
-    try:
-        limits_of(lender)
-        messages: tuple[str, ...] = ()
-    except SettingError as error:
-        messages = (str(error),)
-    return messages + (unknown_names(lender, manifest) if manifest.exists() else ())
+    messages = (*_problem(lambda: limits_of(lender)), *_problem(lambda: training_settings_of(lender)))
+    if not manifest.exists():
+        return messages
+    return messages + unknown_names(lender, manifest) + tuple(_unknown_entities(lender, manifest))
 
 
-def require_settings(lender: Lender, manifest: Path) -> None:
-    """Raise SettingError with all problems."""
+def _unknown_entities(lender: Lender, manifest: Path) -> Iterator[str]:
+    prefix = f"{lender.path.stem}_"
+    tables = [each["name"] for each in json.loads(manifest.read_text())["sources"].values() if each["schema"] == "raw"]
+    known = sorted(table.removeprefix(prefix) for table in tables if table.startswith(prefix))
+    accepted = [file.partition("/")[0] for file in lender.set_aside.accepted_files]
+    for key, named in (("files", lender.files), ("set_aside.accepted_files", accepted)):
+        for entity in sorted(set(named) - set(known)):
+            near = difflib.get_close_matches(entity, known, n=1)
+            meant = f", did you mean {near[0]}?" if near else ";"
+            yield (
+                f"{lender.path}: {key} must name kinds of files that the lender's models read: found {entity}{meant} "
+                f"known are {', '.join(known) or 'none'}"
+            )
+
+
+def require_settings(lender: Lender, manifest: Path, *, family: str = "") -> None:
+    """Raise SettingError with all problems; ``family``: of a run, in place of the file's."""
     problems = setting_problems(lender, manifest)
+    if family:
+        problems += _problem(lambda: require_family(family, "--family"))
     if problems:
         raise SettingError("\n".join(problems))
+
+
+def _problem(read: Callable[[], object]) -> tuple[str, ...]:
+    try:
+        read()
+    except SettingError as error:
+        return (str(error),)
+    return ()
 
 
 def main() -> None:

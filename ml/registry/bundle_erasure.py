@@ -22,7 +22,7 @@ def erase_from_bundles(
 ) -> dict[str, str]:
     """Remove or rename applications in every bundle of the home; digest before → after, for each changed bundle.
 
-    What the model learned stays: only a new training makes trees forget.
+    What the model learned stays: only a new training makes it forget.
     """
     roots = (settings.bundles, settings.candidates, settings.walk_forward, settings.mlflow_artifacts)
     changed = {}

@@ -143,6 +143,7 @@ def _create_version(
     tags = {
         "fingerprint": lineage.fingerprint,
         _DIGEST: bundle.digest,
+        "family": lineage.family,
         "feature_version": lineage.feature_version,
         "lake_snapshot": str(lineage.lake_snapshot),
         **_gate_tags(gates),
@@ -243,7 +244,9 @@ def _tags(bundle: Bundle) -> dict[str, str]:
         "trained_by",
     )
     tags = {name: str(lineage[name]) for name in named if lineage[name] is not None}
-    return {**tags, "bundle_digest": bundle.digest}
+    if bundle.lineage.family_choice is not None:
+        tags["family_choice"] = bundle.lineage.family_choice.text
+    return {**tags, "family": bundle.lineage.family, "bundle_digest": bundle.digest}
 
 
 def _dataset(training_set: "TrainingSet", bundle: Bundle) -> Any:

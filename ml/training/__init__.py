@@ -3,9 +3,12 @@
 __all__ = [
     "calibration",
     "design_matrix",
+    "family_choice",
     "fitting",
+    "label_life",
     "lineage",
     "policy",
     "reference",
+    "samples",
     "training_set",
 ]

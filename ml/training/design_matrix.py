@@ -1,7 +1,7 @@
 """Encode the contract's features as numbers: one definition for training, batches and single requests.
 
 Numeric features keep their value, booleans become 0 and 1, a categorical feature becomes one column per listed value.
-Missing is NaN: trees learn its direction, the logistic baseline imputes it. An unlisted category or a number beyond
+Missing is NaN; trees learn its direction, a logistic regression its term. An unlisted category or a number beyond
 float32 counts as missing; the contract's checks refuse both earlier.
 """
 

@@ -1,4 +1,4 @@
-"""Train a candidate: model from train rows, calibration and cut-off from tune rows, and baselines.
+"""Train a candidate: model from train rows, family, calibration and cut-off from tune rows, and baselines.
 
 Never reads test rows. Equal training sets and settings give equal candidates, to the byte.
 """
@@ -13,13 +13,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.families.catalogue import DEFAULT, family_of
+from ml.families.boosted_trees import GradientBoosting
+from ml.families.catalogue import AUTO, family_of, require_family
 from ml.families.logistic import LogisticRegression
-from ml.families.protocol import BATCH_ROWS, Family, FittedModel, Model, Sample, StreamedSample
+from ml.families.protocol import BATCH_ROWS, Family, FittedModel, Model
 from ml.training.calibration import Calibrator, Method, choose_method, fit_calibrator, uncalibrated
 from ml.training.design_matrix import DesignMatrix
+from ml.training.family_choice import FamilyChoice, choose_family
 from ml.training.policy import DEFAULT_BANDS, Band, CutOffRule, Policy
-from ml.training.training_set import TrainingSet
+from ml.training.samples import Samples
+from ml.training.training_set import Split, TrainingSet
 from warehouse.errors import SettingError
 from warehouse.features.contract import FeatureContract
 from warehouse.lenders.lender import Lender
@@ -30,13 +33,18 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 #: The lender's own price of the risk: the baseline that a lender already has.
 RATE_FEATURE = "annual_rate"
-LOGISTIC, LENDER_RATE = "logistic", "lender_rate"
+LOGISTIC, TREES, LENDER_RATE = LogisticRegression.name, GradientBoosting.name, "lender_rate"
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """Everything that shapes a candidate besides its training set.
 
+    ``model``: the family with its settings. ``prefer_simpler``: whether ``logistic``, which is the baseline too, takes
+    its place where it is no worse on tune rows (:mod:`ml.training.family_choice`). ``refit``: whether each model learns
+    again from train and tune rows, once tune rows have decided the number of trees, the family, the calibration and the
+    cut-off. They decide by the scores of the first model, since no model may judge rows that it has seen.
+    ``half_life_months``: see :func:`ml.training.samples.recency_weights`; None: all rows weigh the same.
     ``exclude``: features the model leaves out. To be free of the lender's own judgement, name with its rate and grade
     also what is computed from the rate (``payment_to_income``, ``debt_to_income_with_loan``, and in version 2
     ``interest_to_income``, ``residual_income``).
@@ -47,11 +55,23 @@ class TrainingSettings:
     """
 
     exclude: tuple[str, ...] = ()
-    model: Family = DEFAULT
+    model: Family = field(default_factory=GradientBoosting)
+    prefer_simpler: bool = False
+    refit: bool = False
+    half_life_months: float | None = None
     logistic: LogisticRegression = field(default_factory=LogisticRegression)
     calibration: Method | Literal["auto"] = "platt"
     cut_off: CutOffRule = field(default_factory=CutOffRule)
     bands: tuple[Band, ...] = DEFAULT_BANDS
+
+    def __post_init__(self) -> None:
+        if self.half_life_months is not None and self.half_life_months <= 0:
+            raise SettingError(f"half_life_months must be above 0: found {self.half_life_months}")
+
+    @property
+    def learned(self) -> tuple[Split, ...]:
+        """The splits that the served model has learned from."""
+        return ("train", "tune") if self.refit else ("train",)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, for lineage: ``family`` names whose settings ``model`` are."""
@@ -77,25 +97,36 @@ class TrainingSettings:
         return flat
 
 
-def training_settings_of(lender: Lender, *, exclude: tuple[str, ...] = ()) -> TrainingSettings:
+def training_settings_of(lender: Lender, *, family: str = "", exclude: tuple[str, ...] = ()) -> TrainingSettings:
     """The lender's model, cut-off and bands, with defaults for what its file does not say.
 
-    Raises SettingError for an unknown family, or a setting that it does not have.
+    ``family``: a family, or ``auto``, in place of the file's; the file's model settings are those of its own family, of
+    the trees where it says ``auto``. Raises SettingError for an unknown family, or a setting that it does not have.
     """
     given = {name: value for name, value in asdict(lender.policy.cut_off).items() if value is not None}
     bands = tuple(Band(name, upper) for name, upper in lender.policy.bands.items())
+    declared, wanted = _declared_model(lender), family or lender.model.family or AUTO
+    require_family(wanted, "the family of a model")
+    name = TREES if wanted == AUTO else wanted
     return TrainingSettings(
         exclude=exclude,
-        model=_model_of(lender),
+        model=declared if declared.name == name else family_of(name)(),
+        prefer_simpler=wanted == AUTO,
+        refit=lender.model.refit,
+        half_life_months=lender.model.half_life_months,
+        logistic=declared if isinstance(declared, LogisticRegression) else LogisticRegression(),
         calibration=lender.model.calibration or TrainingSettings.calibration,
         cut_off=CutOffRule(**given),
         bands=bands or DEFAULT_BANDS,
     )
 
 
-def _model_of(lender: Lender) -> Family:
+def _declared_model(lender: Lender) -> Family:
+    """The family of the lender's file, the trees for ``auto``, with the file's settings."""
     wanted = lender.model
-    family = type(DEFAULT) if wanted.family is None else family_of(wanted.family)
+    name = wanted.family or AUTO
+    require_family(name, f"{lender.path}: model.family")
+    family = GradientBoosting if name == AUTO else family_of(name)
     known = list(signature(family).parameters)
     for name, value in wanted.settings.items():
         where = f"{lender.path}: model.settings.{name}"
@@ -110,11 +141,15 @@ def _model_of(lender: Lender) -> Family:
 
 @dataclass(frozen=True)
 class CalibratedModel:
-    """A fitted model with its design matrix and calibrator."""
+    """A fitted model with its design matrix and calibrator.
+
+    ``of_tune``: calibrated probabilities of tune rows, in their order, from before the model learned from them.
+    """
 
     design_matrix: DesignMatrix
     model: Model
     calibrator: Calibrator
+    of_tune: Floats = field(compare=False, repr=False)
 
     def raw(self, frame: "pd.DataFrame") -> Floats:
         """Uncalibrated probabilities of a feature table's rows."""
@@ -127,19 +162,26 @@ class CalibratedModel:
         """Calibrated probabilities of default of a feature table's rows."""
         return self.calibrator.apply(self.raw(frame))
 
+    def judged(self, training_set: TrainingSet, split: Split) -> Floats:
+        """The probabilities of a split by which the model is judged."""
+        return self.of_tune if split == "tune" else self.probabilities(training_set.rows(split))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate(CalibratedModel):
     """A trained model, ready to be evaluated, gated and bundled.
 
-    ``baselines``: ``logistic`` on the same features, and ``lender_rate``, the annual rate alone, if the contract has a
-    varying one. ``base_rate``: default rate of tune rows. ``training_seconds``: total wall time.
+    ``settings``: those that give this model again, with the family that ``family_choice`` says was chosen.
+    ``baselines``: ``logistic`` on the same features, the family passed over, and ``lender_rate``, the annual rate
+    alone, if the contract has a varying one. ``base_rate``: default rate of tune rows.
+    ``training_seconds``: total wall time.
     """
 
     source: str
     snapshot: int
     training_set_sha256: str
     settings: TrainingSettings
+    family_choice: FamilyChoice | None
     model: FittedModel
     policy: Policy
     baselines: Mapping[str, CalibratedModel]
@@ -156,60 +198,72 @@ class Candidate(CalibratedModel):
 
 
 def train(training_set: TrainingSet, contract: FeatureContract, settings: TrainingSettings | None = None) -> Candidate:
-    """Train, calibrate and set the cut-off.
+    """Train, choose the family if the settings say so, calibrate and set the cut-off.
 
     Raises ContractError if the settings exclude an unknown feature, or the training set lacks one of the contract.
     """
-    settings = settings or TrainingSettings()
+    asked = settings or TrainingSettings()
     started = time.perf_counter()
-    design_matrix = DesignMatrix.from_contract(contract, settings.exclude)
-    train_sample, tune_sample = _samples(design_matrix, training_set)
-    model = settings.model.fit(train_sample, tune_sample, design_matrix.monotone_constraints)
-    raw_tune = uncalibrated(model.raw_scores(tune_sample.matrix))
+    design_matrix = DesignMatrix.from_contract(contract, asked.exclude)
+    samples = Samples(training_set, design_matrix, asked.half_life_months)
+    learned = line = _learn(asked.logistic, samples, refit=asked.refit)
+    baselines = {LOGISTIC: line.calibrated(samples)}
+    settings, choice = replace(asked, prefer_simpler=False), None
+    if asked.model != asked.logistic:
+        learned = trees = _learn(asked.model, samples, refit=asked.refit)
+        if asked.prefer_simpler:
+            others = (LOGISTIC, line.raw_tune), (asked.model.name, trees.raw_tune)
+            choice = choose_family(*others, samples.tune.defaulted)
+            if choice.chosen == LOGISTIC:
+                baselines[asked.model.name] = trees.calibrated(samples)
+                learned, settings = line, replace(settings, model=asked.logistic)
+    if _has_rate(training_set, contract):
+        everything_else = set(contract.feature_names) - {RATE_FEATURE}
+        of_rate = replace(samples, design_matrix=DesignMatrix.from_contract(contract, everything_else))
+        baselines[LENDER_RATE] = _learn(asked.logistic, of_rate, refit=asked.refit).calibrated(of_rate)
     method = settings.calibration
     if method == "auto":
-        method = choose_method(raw_tune, tune_sample.defaulted)
-    calibrator = fit_calibrator(raw_tune, tune_sample.defaulted, method=method)
-    tune_probabilities = calibrator.apply(raw_tune)
+        method = choose_method(learned.raw_tune, samples.tune.defaulted)
+    calibrator = fit_calibrator(learned.raw_tune, samples.tune.defaulted, method=method)
+    of_tune = calibrator.apply(learned.raw_tune)
 
     return Candidate(
         source=training_set.source,
         snapshot=training_set.snapshot,
         training_set_sha256=training_set.sha256,
         settings=settings,
+        family_choice=choice,
         design_matrix=design_matrix,
-        model=model,
+        model=learned.model,
         calibrator=calibrator,
-        policy=Policy(settings.cut_off.cut_off(tune_probabilities), rule=settings.cut_off, bands=settings.bands),
-        baselines=_baselines(training_set, contract, settings),
-        base_rate=float(tune_sample.defaulted.mean()),
+        of_tune=of_tune,
+        policy=Policy(settings.cut_off.cut_off(of_tune), rule=settings.cut_off, bands=settings.bands),
+        baselines=baselines,
+        base_rate=float(samples.tune.defaulted.mean()),
         training_seconds=time.perf_counter() - started,
     )
 
 
-def _samples(design_matrix: DesignMatrix, training_set: TrainingSet) -> tuple[Sample | StreamedSample, Sample]:
-    """Train rows, which may lie on disk, and tune rows."""
-    rows, defaulted = training_set.rows("train"), training_set.defaulted("train")
-    tune = Sample(design_matrix.encode(training_set.rows("tune")), training_set.defaulted("tune"))
-    if training_set.mapped is not None:
-        directory = training_set.mapped.directory
-        return StreamedSample(rows, design_matrix.encode, defaulted, directory, BATCH_ROWS), tune
-    return Sample(design_matrix.encode(rows), defaulted), tune
+@dataclass(frozen=True)
+class _Learned:
+    """A fitted model, and its uncalibrated probabilities of tune rows from before it learned from them."""
+
+    model: FittedModel
+    raw_tune: Floats
+
+    def calibrated(self, samples: Samples) -> CalibratedModel:
+        """As a baseline."""
+        calibrator = fit_calibrator(self.raw_tune, samples.tune.defaulted, method="platt")
+        return CalibratedModel(samples.design_matrix, self.model, calibrator, calibrator.apply(self.raw_tune))
 
 
-def _baselines(
-    training_set: TrainingSet, contract: FeatureContract, settings: TrainingSettings
-) -> dict[str, CalibratedModel]:
-    matrices = {LOGISTIC: DesignMatrix.from_contract(contract, settings.exclude)}
-    if RATE_FEATURE in contract.feature_names and training_set.rows("train")[RATE_FEATURE].nunique() > 1:
-        everything_else = set(contract.feature_names) - {RATE_FEATURE}
-        matrices[LENDER_RATE] = DesignMatrix.from_contract(contract, everything_else)
-    baselines = {}
-    for name, matrix in matrices.items():
-        train_sample, tune_sample = _samples(matrix, training_set)
-        model = settings.logistic.fit(train_sample, tune_sample, matrix.monotone_constraints)
-        # calibrated on tune rows, as the model
-        raw = uncalibrated(model.raw_scores(tune_sample.matrix))
-        calibrator = fit_calibrator(raw, tune_sample.defaulted, method="platt")
-        baselines[name] = CalibratedModel(matrix, model, calibrator)
-    return baselines
+def _learn(family: Family, samples: Samples, *, refit: bool) -> _Learned:
+    monotone = samples.design_matrix.monotone_constraints
+    model = family.fit(samples.train, samples.tune, monotone)
+    raw_tune = uncalibrated(model.raw_scores(samples.tune.matrix))
+    return _Learned(family.refit(model, samples.both, monotone) if refit else model, raw_tune)
+
+
+def _has_rate(training_set: TrainingSet, contract: FeatureContract) -> bool:
+    """Whether the lender has a price of its own that varies."""
+    return RATE_FEATURE in contract.feature_names and training_set.rows("train")[RATE_FEATURE].nunique() > 1

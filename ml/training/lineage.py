@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml.training.family_choice import FamilyChoice
 from warehouse.features.contract import FeatureContract
 from warehouse.settings import REPOSITORY
 
@@ -27,7 +28,8 @@ class Lineage:
     ``lake_snapshot``: ``training.trn_default_vN at (version => …)``, with ``feature_version`` vN, is its training set.
     ``decided_from``, ``decided_to``: first and last decision, ISO 8601. ``rows``: by split. ``git_commit`` ends in
     ``+changes`` if the working tree differed; None outside a repository. ``fingerprint``: equal exactly if training
-    set, contract and settings are.
+    set, contract and settings are. ``settings``: those that give this model again, its family included;
+    ``family_choice``: why that family, where training chose it.
     """
 
     source: str
@@ -46,6 +48,12 @@ class Lineage:
     dbt_manifest_sha256: str | None = None
     git_commit: str | None = None
     packages: dict[str, str] = field(default_factory=dict)
+    family_choice: FamilyChoice | None = None
+
+    @property
+    def family(self) -> str:
+        """The family of the model."""
+        return str(self.settings["family"])
 
 
 def collect_lineage(
@@ -75,6 +83,7 @@ def collect_lineage(
         dbt_manifest_sha256=hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest else None,
         git_commit=git_commit(),
         packages={name: version(name) for name in _PACKAGES} | candidate.settings.model.packages(),
+        family_choice=candidate.family_choice,
     )
 
 

@@ -32,9 +32,9 @@ class MappedRows:
         self.directory = directory
         self._finalizer = weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
 
-    def rows(self, split: str) -> "pd.DataFrame":
-        """The rows of a split, without a copy."""
-        return self.frame.iloc[self.bounds[split]]
+    def rows(self, *splits: str) -> "pd.DataFrame":
+        """The rows of a split, or of some that lie one after another, without a copy."""
+        return self.frame.iloc[self.bounds[splits[0]].start : self.bounds[splits[-1]].stop]
 
 
 def map_rows(

@@ -46,10 +46,11 @@ class Reference:
 def build_reference(
     candidate: "Candidate", training_set: "TrainingSet", *, sample_rows: int = _SAMPLE_ROWS
 ) -> Reference:
-    """The reference of a candidate: its rows of split ``train``, and a sample of them drawn by a fixed seed."""
-    rows = training_set.rows("train")
+    """The reference of a candidate: the rows that it learned from, and a sample of them drawn by a fixed seed."""
+    rows = training_set.rows(*candidate.settings.learned)
     scores = rows[["application_id"]].assign(probability=candidate.probabilities(rows))
-    sample = rows if len(rows) <= sample_rows else rows.sample(sample_rows, random_state=0).sort_index()
+    drawn = np.random.default_rng(0).choice(len(rows), min(sample_rows, len(rows)), replace=False)
+    sample = rows.iloc[np.sort(drawn)]
     names = list(candidate.design_matrix.contract_features)
     # plain text again: a pandas category is read back as one, which stock readers of Parquet do not expect
     plain = {name: "object" for name in names if sample[name].dtype == "category"}

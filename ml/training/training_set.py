@@ -53,15 +53,18 @@ class TrainingSet:
     sha256: str
     mapped: MappedRows | None = None
 
-    def rows(self, split: Split) -> "pd.DataFrame":
-        """The rows of a split, in the order of the whole."""
-        if self.mapped is not None:
-            return self.mapped.rows(split)
-        return self.frame[self.frame["split"] == split]
+    def rows(self, *splits: Split) -> "pd.DataFrame":
+        """The rows of a split, or of ``train`` and ``tune`` one after another, each in the order of the whole."""
+        import pandas as pd
 
-    def defaulted(self, split: Split) -> NDArray[np.bool_]:
-        """The outcomes of a split, in the order of :meth:`rows`."""
-        return self.rows(split)["is_default"].to_numpy(dtype=np.bool_)
+        if self.mapped is not None:
+            return self.mapped.rows(*splits)
+        parts = [self.frame[self.frame["split"] == split] for split in splits]
+        return parts[0] if len(parts) == 1 else pd.concat(parts)
+
+    def defaulted(self, *splits: Split) -> NDArray[np.bool_]:
+        """The outcomes, in the order of :meth:`rows`."""
+        return self.rows(*splits)["is_default"].to_numpy(dtype=np.bool_)
 
     @property
     def statement(self) -> str:

@@ -75,9 +75,10 @@ sample. Alerts and gates do not use it: they use the tables <code>monitoring.fea
 {% if found.models %}
 <h3>Trained models</h3>
 <table>
-<tr><th>trained at<th>AUC on test<th>gates
+<tr><th>trained at<th>family<th>AUC on test<th>gates
 {% for about in found.models | sort(attribute="trained_at", reverse=true) %}
-<tr><td><a href="/{{ about.path }}">{{ about.trained_at }}</a><td>{{ "%.4f" | format(about.auc) -}}
+<tr><td><a href="/{{ about.path }}">{{ about.trained_at }}</a><td>{{ about.family -}}
+<td>{{ "%.4f" | format(about.auc) -}}
 <td>{{ "refused by " ~ about.refused_by | join(", ") if about.refused_by else "passed" }}
 {% endfor %}
 </table>

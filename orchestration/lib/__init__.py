@@ -5,6 +5,7 @@ __all__ = [
     "dbt_project",
     "feature_versions",
     "layers",
+    "lenders",
     "links",
     "months",
     "pages",

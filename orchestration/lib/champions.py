@@ -19,15 +19,15 @@ def challenger_of(settings: Settings, source: str) -> Challenger | None:
 
 
 def refresh_config(settings: Settings, source: str) -> dict[str, Any]:
-    """Run settings of a training that refreshes a source's champion; without one, only the source."""
+    """Run settings of a training that refreshes a source's champion; empty without one."""
     champion = champion_of(settings, source)
     if champion is None:
-        return {"source": source}
+        return {}
     lineage = json.loads((champion.bundle_directory(settings) / "lineage.json").read_text())
     return {
-        "source": source,
         "feature_version": champion.feature_version,
         "exclude": lineage["settings"]["exclude"],
+        "family": lineage["settings"]["family"],
     }
 
 

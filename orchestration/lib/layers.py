@@ -1,10 +1,12 @@
-"""Shared names: layers of the asset graph, asset keys, and the pool of the lake's writer."""
+"""Shared names: layers of the asset graph, asset keys, and the pools."""
 
 import dagster as dg
 
 #: Every step that writes to the lake waits in this pool (limit 1 in dagster.yaml): unlike the lake's writer lease, it
 #: shows in Dagster and has no time limit.
 LAKE_WRITER = "lake_writer"
+#: Steps that hold a training set take turns too: each may use its share of the machine's memory, half unless set.
+TRAINING = "training"
 
 QUARANTINE = dg.AssetKey(["raw", "quarantine"])
 ROWS_SET_ASIDE = dg.AssetKey(["staging", "rows_set_aside"])

@@ -1,4 +1,4 @@
-"""When work is retried: a job by its sensor, after a pause; a step by its run while another writer holds the lake."""
+"""When work is retried: a job by its sensor, after a pause; a step by its run while another writer or run is busy."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from warehouse.errors import LakeBusyError
+from warehouse.errors import LakeBusyError, OtherRunUnderWay
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -18,7 +18,7 @@ UNFINISHED = [
 RETRY_SECONDS = 300
 #: Maximum runs for one reason: after three failures, a person is needed.
 MOST_TRIES = 3
-#: Seconds that a step waits for a busy lake, after its lease's own time; doubled each time.
+#: Seconds that a step waits for a busy lake, after its lease's own time, or for another run; doubled each time.
 _FIRST_WAIT, _LONGEST_WAIT, _MOST_WAITS = 15, 300, 20
 _BY_ITSELF = {"dagster/sensor_name", "dagster/schedule_name"}
 
@@ -49,6 +49,19 @@ def lake_awaited(context: dg.AssetExecutionContext) -> Iterator[None]:
     except LakeBusyError as error:
         if not _BY_ITSELF & context.run.tags.keys():
             raise
-        seconds = min(_FIRST_WAIT * 2**context.retry_number, _LONGEST_WAIT)
-        context.log.warning(f"{error}. Tried again in {seconds} s")
-        raise dg.RetryRequested(max_retries=_MOST_WAITS, seconds_to_wait=seconds) from error
+        raise _later(context, error) from error
+
+
+@contextmanager
+def other_runs_awaited(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Let Dagster retry a step while another run, such as another lender's, has yet to do what the step needs."""
+    try:
+        yield
+    except OtherRunUnderWay as error:
+        raise _later(context, error) from error
+
+
+def _later(context: dg.AssetExecutionContext, error: Exception) -> dg.RetryRequested:
+    seconds = min(_FIRST_WAIT * 2**context.retry_number, _LONGEST_WAIT)
+    context.log.warning(f"{error}. Tried again in {seconds} s")
+    return dg.RetryRequested(max_retries=_MOST_WAITS, seconds_to_wait=seconds)

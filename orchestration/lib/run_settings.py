@@ -6,21 +6,15 @@ import dagster as dg
 from pydantic import Field, field_validator, model_validator
 
 from warehouse.lenders.lender import PublishMode
-from warehouse.settings import Settings
 from warehouse.sources.simulated.simulation import Simulation
 
 
 class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The source of a run, and how to ingest, train and report. Every field has a default."""
+    """How a run ingests, trains, publishes and reports; its lender is its partition. Every field has a default."""
 
-    source: str = Field(
-        default="",
-        description="Lender to train, score and monitor. Empty: LOANLAKE_DEFAULT_LENDER, else the only deployed one, "
-        "else simulated.",
-    )
-    files: list[str] = Field(default=[], description="Files of that source to load, before files in the inbox.")
+    files: list[str] = Field(default=[], description="Files of the lender to load, before files in the inbox.")
     entity: str = Field(
-        default="", description="Raw table that the files fill, if the source has several or is your own."
+        default="", description="Raw table that the files fill, if the lender has several or is your own."
     )
     simulate: bool = Field(
         default=False,
@@ -36,6 +30,11 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
         default="",
         description="Version of the features to train on, such as v1. Empty: the latest, with own columns.",
     )
+    family: str = Field(
+        default="",
+        description="Family of models: auto, xgboost, logistic, scorecard or random_forest. Empty: as the lender's "
+        "file says, else auto, which trains the first two and takes the one with the lower log loss on tune rows.",
+    )
     force_training: bool = Field(
         default=False, description="Train even if a model with the same rows, features and settings exists."
     )
@@ -50,6 +49,15 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
     report_months: list[str] = Field(
         default=[], description="Months (YYYY-MM) for Evidently reports. Empty: the newest scored month."
     )
+
+    @field_validator("family")
+    @classmethod
+    def _is_a_family(cls, family: str) -> str:
+        from ml.families.catalogue import require_family
+
+        if family:
+            require_family(family, "family")
+        return family
 
     @field_validator("publish")
     @classmethod
@@ -68,7 +76,3 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
     def mode(self) -> PublishMode | None:
         """The run's publication mode; None if it sets none."""
         return cast(PublishMode, self.publish) if self.publish else None
-
-    def active_source(self, settings: Settings) -> str:
-        """The source of this run."""
-        return settings.chosen_lender(self.source)

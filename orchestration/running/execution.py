@@ -1,7 +1,7 @@
 """Execute a job on the home's Dagster instance in a separate process, and follow it.
 
 The child's output goes to a file; the parent reads the run's stored events, which the UI shows too. ``python -m
-orchestration.running.execution JOB RUN_ID CONFIG`` is the child.
+orchestration.running.execution JOB LENDER RUN_ID CONFIG`` is the child.
 """
 
 import json
@@ -42,9 +42,14 @@ class Execution:
 
 
 def execute(
-    job: str, run_settings: Mapping[str, Any], settings: Settings, on_event: Callable[[EventLogEntry], None]
+    job: str,
+    lender: str,
+    run_settings: Mapping[str, Any],
+    settings: Settings,
+    on_event: Callable[[EventLogEntry], None],
 ) -> Execution:
-    """Run ``job`` with these run settings, and call ``on_event`` for every stored event in order.
+    """Run the lender's partition of ``job`` with these run settings, and call ``on_event`` for every stored event in
+    order.
 
     A KeyboardInterrupt interrupts the child, waits for Dagster to record it, and is raised again. Raises RunRefused
     with the child's last lines if it ends before the run exists.
@@ -57,7 +62,7 @@ def execute(
     with DagsterInstance.get() as instance, log.open("w") as output:
         end_orphaned_runs(instance)
         child = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "orchestration.running.execution", job, run_id, config],
+            [sys.executable, "-m", "orchestration.running.execution", job, lender, run_id, config],
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=REPOSITORY,
@@ -122,8 +127,7 @@ def _interrupt(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def _execute_here(job: str, run_id: str, config: str) -> bool:
-
+def _execute_here(job: str, lender: str, run_id: str, config: str) -> bool:
     with DagsterInstance.get() as instance:
         result = (
             definitions()
@@ -131,6 +135,7 @@ def _execute_here(job: str, run_id: str, config: str) -> bool:
             .execute_in_process(
                 instance=instance,
                 run_id=run_id,
+                partition_key=lender,
                 run_config=json.loads(config),
                 tags={**_REPOSITORY_TAG, PROCESS_TAG: str(os.getpid())},
                 raise_on_error=False,
@@ -140,4 +145,4 @@ def _execute_here(job: str, run_id: str, config: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if _execute_here(*sys.argv[1:4]) else 1)
+    sys.exit(0 if _execute_here(*sys.argv[1:5]) else 1)

@@ -9,14 +9,14 @@ import click
 
 from ml.lender_check.settings import require_settings
 from orchestration.defs.ingestion.inbox import look
-from orchestration.defs.ingestion.loaded_sources import loaded_sources
+from orchestration.defs.pipeline.loaded_sources import loaded_sources
 from orchestration.lib.dbt_project import prepared_manifest
 from orchestration.lib.feature_versions import require_versions
 from orchestration.lib.progress import Progress, elapsed
 from orchestration.running.execution import execute
 from orchestration.running.summary import summary_text
 from warehouse.errors import RunRefused
-from warehouse.lenders.rules import lenders_of_project, read_lender
+from warehouse.lenders.rules import broken_lenders, lenders_of_project, read_lender
 from warehouse.raw import SOURCES
 from warehouse.settings import Settings
 from warehouse.sources.target import target_of
@@ -24,23 +24,25 @@ from warehouse.sources.target import target_of
 JOB = "default_risk"
 
 
-def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
-    """Execute the main job, print a line per step and the closing table; return whether it succeeded.
+def run_main_path(source: str, run_settings: Mapping[str, Any], settings: Settings) -> bool:
+    """Execute the main job for a lender, print a line per step and the closing table; return whether it succeeded.
 
     Before any build, raises SourceFileError if files have no raw table, and RunRefused if the source has no file in the
     lake and none to load, no dbt model reads its files, or the project lacks a needed feature version; and
     SettingError if the lender's file sets what no gate, feature or request can take.
     """
-    started, source = time.monotonic(), str(run_settings["source"])
+    started = time.monotonic()
     _require_files(source, run_settings["files"], settings)
     _require_models(source)
     if run_settings["files"]:
         target_of(source, str(run_settings["entity"]) or None)
     require_versions(settings, source, str(run_settings.get("feature_version", "")))
-    require_settings(read_lender(source), prepared_manifest(settings))
+    require_settings(read_lender(source), prepared_manifest(settings), family=str(run_settings.get("family", "")))
+    for lender, message in broken_lenders().items():
+        click.echo(f"loanlake: the lender {lender} is not built, and stays as it was last built: {message}", err=True)
     click.echo(f"loanlake run {source}: {settings.home}")
-    progress = Progress(quiet_steps=frozenset(f"ingest_{name}" for name in (*SOURCES, "own_lenders") if name != source))
-    execution = execute(JOB, run_settings, settings, progress)
+    progress = Progress(quiet_steps=frozenset(f"ingest_{name}" for name in lenders_of_project() if name != source))
+    execution = execute(JOB, source, run_settings, settings, progress)
     click.echo()
     click.echo(summary_text(settings, source))
     click.echo()
@@ -49,6 +51,22 @@ def run_main_path(run_settings: Mapping[str, Any], settings: Settings) -> bool:
     else:
         click.echo(f"loanlake: stopped after {elapsed(started)} by {progress.reason}; log {execution.log}", err=True)
     return execution.succeeded
+
+
+def unnamed_source(settings: Settings) -> tuple[str, str]:
+    """The source of a run that names none, and why it is this one.
+
+    The default lender; else the only lender with files, loaded or waiting in the inbox; else the simulated one.
+    """
+    if settings.default_lender:
+        return settings.default_lender, "LOANLAKE_DEFAULT_LENDER names it"
+    inbox = look(settings)
+    with_files = sorted(loaded_sources(settings) | {file.source for file in (*inbox.waiting, *inbox.unsettled)})
+    if len(with_files) == 1:
+        return with_files[0], "it is the only lender with files in this home"
+    if not with_files:
+        return "simulated", "no lender has files in this home"
+    return "simulated", f"several lenders have files in this home, {', '.join(with_files)}: name the one you mean"
 
 
 def _require_files(source: str, files: Sequence[str], settings: Settings) -> None:
@@ -66,7 +84,7 @@ def _require_files(source: str, files: Sequence[str], settings: Settings) -> Non
 
 
 def _require_models(source: str) -> None:
-    lenders = {*SOURCES, *lenders_of_project()}
+    lenders = lenders_of_project()
     if source not in lenders:
         near = difflib.get_close_matches(source, lenders, n=1)
         raise RunRefused(

@@ -8,7 +8,8 @@ import duckdb
 
 from ml.registry.deployment import Deployment
 from orchestration.defs.monitoring.alerts import alert_lines
-from orchestration.defs.training.candidates import current_candidate
+from orchestration.defs.training.candidates import CandidateDirectory, current_candidate
+from orchestration.defs.training.model_page import family_text
 from orchestration.lib.champions import champion_of
 from warehouse.errors import LakeError, NotFoundError
 from warehouse.lake.connection import connect
@@ -19,6 +20,7 @@ _MODELS = {
     "candidate": "the model",
     "champion": "champion before it",
     "logistic": "logistic regression",
+    "xgboost": "boosted trees",
     "lender_rate": "the lender's own rate",
     "base_rate": "base rate",
 }
@@ -78,7 +80,7 @@ def _model_lines(settings: Settings, source: str) -> list[str]:
     for model, title in _MODELS.items():
         if model in overall:
             lines.append(_figures_line(title, overall[model]))
-    lines += _logistic_lines(metrics)
+    lines += _family_lines(directory, metrics)
     registration, judgement = directory.read_registration(), directory.read_judgement()
     version = (
         f"{registration['model_name']} version {registration['model_version']}" if registration else "not registered"
@@ -100,16 +102,17 @@ def _model_lines(settings: Settings, source: str) -> list[str]:
     return lines
 
 
-def _logistic_lines(metrics: dict[str, Any]) -> list[str]:
-    """A note if the logistic baseline ranked better: it is measured, but cannot be served."""
+def _family_lines(directory: CandidateDirectory, metrics: dict[str, Any]) -> list[str]:
+    """The model's family, why training chose it, and a note if the logistic regression ranked better on test rows."""
+    lines = [f"family        {family_text(json.loads((directory.bundle / 'lineage.json').read_text()))}"]
     gain = metrics["comparisons"].get("logistic", {}).get("auc", {})
-    if gain.get("value") is None or gain["value"] >= 0:
-        return []
-    interval = "" if gain["low"] is None else f" (95 % interval {-gain['high']:+.4f} to {-gain['low']:+.4f})"
-    return [
-        f"logistic regression ranks better by {-gain['value']:.4f}{interval}: only trees can be served, so a "
-        "lender this small may decide better by rules until more loans have matured"
-    ]
+    if gain.get("value") is not None and gain["value"] < 0:
+        interval = "" if gain["low"] is None else f" (95 % interval {-gain['high']:+.4f} to {-gain['low']:+.4f})"
+        lines.append(
+            f"              logistic regression ranks better by {-gain['value']:.4f}{interval} on test rows, which "
+            "choose nothing: `loanlake run --family logistic` trains it"
+        )
+    return lines
 
 
 def _figures_line(title: str, row: dict[str, Any]) -> str:

@@ -18,14 +18,15 @@ from ml.registry.deployment import Deployment, read_deployment
 from ml.registry.registered_version import load_registered
 from ml.registry.version_states import version_states
 from orchestration.defs.ingestion.inbox import look
-from orchestration.defs.ingestion.loaded_sources import is_read_by_models
 from orchestration.defs.monitoring.alerts import alert_lines
+from orchestration.defs.pipeline.loaded_sources import is_read_by_models
 from orchestration.defs.training.candidates import current_candidate
 from warehouse.batches import BatchStates
 from warehouse.decision_log import count_pending
 from warehouse.errors import LakeError, LoanlakeError, NoLakeError
 from warehouse.lake.connection import connect
 from warehouse.lake.data_files import lost_files
+from warehouse.lenders.rules import broken_lenders
 from warehouse.settings import Settings
 from warehouse.sources.rows_set_aside import losses
 
@@ -41,7 +42,7 @@ def status_text(settings: Settings, *, now: datetime | None = None) -> str:
     now = now or datetime.now(UTC)
     sections: tuple[tuple[str, Callable[[], list[str]]], ...] = (
         ("home", lambda: [str(settings.home)]),
-        ("data", lambda: _lake_lines(settings, lambda con: [*_data_lines(con), *_lost_lines(con, settings)])),
+        ("data", lambda: [*_lake_lines(settings, _data_and_lost_lines(settings)), *_broken_lines()]),
         ("inbox", lambda: _inbox_lines(settings, now)),
         ("served", lambda: _served_lines(settings, now)),
         ("models", lambda: _model_lines(settings)),
@@ -126,6 +127,18 @@ def _data_lines(con: duckdb.DuckDBPyConnection) -> list[str]:
     return [*_table(rows), *map(str, losses(con))]
 
 
+def _data_and_lost_lines(settings: Settings) -> Callable[[duckdb.DuckDBPyConnection], list[str]]:
+    return lambda con: [*_data_lines(con), *_lost_lines(con, settings)]
+
+
+def _broken_lines() -> list[str]:
+    """Lenders whose file cannot be read."""
+    return [
+        f"{lender} is not built, and stays as it was last built: {message}"
+        for lender, message in broken_lenders().items()
+    ]
+
+
 def _lost_lines(con: duckdb.DuckDBPyConnection, settings: Settings) -> list[str]:
     """By table, and what brings their rows back."""
     tables = Counter(lost.table for lost in lost_files(con, settings))
@@ -195,7 +208,9 @@ def _model_lines(settings: Settings) -> list[str]:
         for lender in settings.recorded_lenders()
         for each in version_states(settings, lender)
     }
-    rows: list[Sequence[str]] = [("model", "version", "state", "trained", "test", "AUC", "gini", "ks", "brier")]
+    rows: list[Sequence[str]] = [
+        ("model", "version", "state", "family", "trained", "test", "AUC", "gini", "ks", "brier")
+    ]
     for lineage_path in sorted(
         settings.bundles.glob("*/*/lineage.json"), key=lambda path: (path.parts[-3], int(path.parts[-2]))
     ):
@@ -205,7 +220,8 @@ def _model_lines(settings: Settings) -> list[str]:
         shown = [f"{figures[name]:.4f}" for name in ("auc", "gini", "ks", "brier")]
         name, version = lineage_path.parts[-3], lineage_path.parts[-2]
         state = states.get((name, int(version)), "not recorded").replace("_", " ")
-        rows.append((name, version, state, lineage["trained_at"][:16], measured_split(metrics), *shown))
+        family = lineage["settings"]["family"]
+        rows.append((name, version, state, family, lineage["trained_at"][:16], measured_split(metrics), *shown))
     return [*_table(rows), *_waiting_versions(settings, states)] if len(rows) > 1 else ["none registered"]
 
 

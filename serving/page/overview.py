@@ -18,7 +18,7 @@ from serving.http.problems import Problem
 from serving.http.public_text import without_paths
 from serving.telemetry.workers import live_workers
 from warehouse import decision_log
-from warehouse.decision_log import Decision, DecisionQuery, FoundDecision, search_decisions
+from warehouse.decision_log import Decision, FoundDecision
 from warehouse.errors import LoanlakeError
 from warehouse.settings import Settings
 
@@ -27,6 +27,8 @@ _N_WAITING = 3
 _N_RECENT = 15
 #: Seconds between two queries of the lake, which read a table of years.
 _LAKE_SECONDS = 60.0
+#: Whose decisions: of one caller, of these lenders; None for all.
+_Of = tuple[str | None, tuple[str, ...] | None]
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class OverviewPage:
         self._decisions = decisions
         self._started_at = utc_now()
         self._turn = asyncio.Lock()
-        self._of_lake: tuple[float, Sequence[FoundDecision]] | None = None
+        self._of_lake: dict[_Of, tuple[float, Sequence[FoundDecision]]] = {}
 
     async def overview(self, caller: Caller, asked: str | None) -> dict[str, Any]:
         """The parts that the caller may see; an unreadable part is shown as such, never raised.
@@ -118,16 +120,17 @@ class OverviewPage:
         return Listed(found)
 
     def _newest(self, only_of: str | None, sources: tuple[str, ...] | None) -> Sequence[Decision | FoundDecision]:
-        """From the outbox, or the lake if it is empty."""
-        if only_of is not None or sources is not None:
-            query = DecisionQuery(n_rows=_N_RECENT, caller_id=only_of, sources=sources)
-            return search_decisions(self._settings, query)
-        found = decision_log.newest_in_outbox(self._settings, _N_RECENT)
+        """From the outbox or, if it has none, the lake."""
+        found = decision_log.newest_in_outbox(self._settings, _N_RECENT, sources=sources, caller_id=only_of)
         if found:
             return found
-        if self._of_lake is None or time.monotonic() - self._of_lake[0] > _LAKE_SECONDS:
-            self._of_lake = time.monotonic(), decision_log.newest_in_lake(self._settings, _N_RECENT)
-        return self._of_lake[1]
+        now, asked = time.monotonic(), (only_of, sources)
+        fresh = {of: kept for of, kept in self._of_lake.items() if now - kept[0] <= _LAKE_SECONDS}
+        if asked not in fresh:
+            rows = decision_log.newest_in_lake(self._settings, _N_RECENT, sources=sources, caller_id=only_of)
+            fresh[asked] = now, rows
+        self._of_lake = fresh
+        return fresh[asked][1]
 
 
 def _duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +45,11 @@ def test_the_api_carries_no_training_stack() -> None:
 def test_the_asset_graph_is_defined_without_the_training_stack() -> None:
     """Dagster loads the definitions anew for every run: a slow import is paid each time."""
     assert _imported_by("import orchestration.definitions").isdisjoint({"evidently", "mlflow", "sklearn", "xgboost"})
+
+
+def test_a_writer_opens_the_lake_without_pandas(tmp_path: Path) -> None:
+    """DuckDB imports it for the first bound parameter: a second in each command and each run of dbt."""
+    home = f"Settings.from_environment({{'LOANLAKE_HOME': {str(tmp_path)!r}}})"
+    opened = f"from warehouse.lake.connection import writer\nfrom warehouse.settings import Settings\nhome = {home}\n"
+
+    assert _imported_by(f"{opened}with writer('test', home): pass").isdisjoint({"numpy", "pandas", "pyarrow"})

@@ -1,5 +1,6 @@
 """Parts that fail under a running API: scoring continues or is refused as the runbook says, and /readyz says why."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -190,8 +191,11 @@ def test_scores_do_not_wait_for_the_lake(serving_home: ServingHome, monkeypatch:
 
 
 @pytest.mark.extended
-def test_scores_do_not_wait_for_a_minute(serving_home: ServingHome, monkeypatch: pytest.MonkeyPatch) -> None:
-    lease_is_held(serving_home, monkeypatch, 60)
+def test_scores_do_not_wait_for_longer_than_sqlite_does(
+    serving_home: ServingHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection to the catalog gives up after 20 seconds: what waited unseen would fail here."""
+    lease_is_held(serving_home, monkeypatch, float(os.environ.get("LOANLAKE_TEST_HELD_SECONDS", "25")))
 
 
 @pytest.mark.parametrize("step", [timedelta(hours=-2), timedelta(days=-3650), timedelta(days=3650)], ids=str)

@@ -20,8 +20,8 @@ from tests.serving_process import Server, running
 from warehouse.settings import REPOSITORY, Settings
 
 HERE = Path(__file__).parent
-#: Examples an operation; 720 make 10,000 cases, in twice the time.
-EXAMPLES = int(os.environ.get("LOANLAKE_TEST_EXAMPLES", "360"))
+#: Examples an operation; 720 make 10,000 cases, in three times the time.
+EXAMPLES = int(os.environ.get("LOANLAKE_TEST_EXAMPLES", "240"))
 
 
 @pytest.fixture(scope="module")

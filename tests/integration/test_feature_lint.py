@@ -51,9 +51,11 @@ def _compile(project: Path, home: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where dbt keeps what it parsed: each compile after the first parses only what changed."""
-    return tmp_path_factory.mktemp("compiled")
+def home(tmp_path_factory: pytest.TempPathFactory, start_from_parse: Callable[[Path], None]) -> Path:
+    """Where dbt keeps what it parsed: each compile parses only what changed."""
+    home = tmp_path_factory.mktemp("compiled")
+    start_from_parse(home / "target")
+    return home
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,7 +26,11 @@ N_PIECES = 3
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def settings(
+    tmp_path_factory: pytest.TempPathFactory,
+    give_parse: Callable[[Settings], None],
+    start_from_parse: Callable[[Path], None],
+) -> Iterator[Settings]:
     """A home whose lender came in three pieces, each built after it came; before the last a borrower was deleted."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
@@ -34,6 +38,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             patch.delenv(name, raising=False)
         patch.setenv("LOANLAKE_HOME", str(home / "home"))
         settings = Settings.from_environment()
+        give_parse(settings)  # for Dagster's backfill
+        start_from_parse(settings.home / "target")
         for piece in load_pieces(settings, home / "files", n_pieces=N_PIECES, seed=11):
             if piece == N_PIECES - 1:
                 forget_a_borrower(settings)
@@ -153,27 +159,6 @@ def test_a_backfill_is_one_run_that_replaces_its_months_whole(settings: Settings
     assert {table: differing(settings, f"features.{table}", snapshot) for table in written} == dict.fromkeys(written, 0)
 
 
-def test_a_new_description_is_a_comment_and_rebuilds_nothing(settings: Settings, tmp_path: Path) -> None:
-    project = tmp_path / "warehouse"
-    shutil.copytree(DBT_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs", "__pycache__", "*.py"))
-    statements = project / "models" / "core" / "int_statements.yml"
-    statements.write_text(statements.read_text().replace("description: ", "description: Now ", 1))
-    with connect(settings) as con:
-        before = current_snapshot(con)
-
-    described = run_dbt(settings, "run", "--select", "int_statements", project=project)
-    again = run_dbt(settings, "run", "--select", "int_statements", project=project)
-
-    with connect(settings) as con:
-        after = current_snapshot(con)
-        comment = con.execute("select comment from duckdb_tables() where table_name = 'int_statements'").fetchone()
-    run_dbt(settings, "run", "--select", "int_statements")
-    assert described == again == {"int_statements": "unchanged"}
-    assert after == before + 1
-    assert comment is not None
-    assert comment[0].startswith("Now ")
-
-
 def test_an_edited_feature_is_never_half_old_half_new(settings: Settings, tmp_path: Path) -> None:
     """Its table is made anew, and those made of it; all others are left as they are, without a snapshot."""
     project = tmp_path / "warehouse"
@@ -214,3 +199,38 @@ def test_the_first_two_months_of_a_table_do_not_overwrite_each_other(settings: S
     built = re.findall(r"ftr_application_inputs \.* \[(.*) in", "".join(outputs))
     assert sorted(built) == ["1 months", "all rows: new"]
     assert {table: differing(settings, f"features.{table}", snapshot) for table in asked} == dict.fromkeys(asked, 0)
+
+
+def test_a_lender_whose_file_cannot_be_read_stays_as_it_was_built(settings: Settings, tmp_path: Path) -> None:
+    """A key misspelt for one lender stopped every dbt command; its rows left out would empty its history."""
+    project = tmp_path / "warehouse"
+    shutil.copytree(DBT_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs", "__pycache__", "*.py"))
+    (project / "lenders" / "lending_club.yml").write_text("lable: {window_months: 12}\n")
+    with connect(settings) as con:
+        before = current_snapshot(con)
+
+    built = run_dbt(settings, "run", "--select", "int_lenders", project=project)
+
+    assert built == {"int_lenders": "0 rows written, 0 deleted"}
+    assert differing(settings, "core.int_lenders", before) == 0
+
+
+def test_a_new_description_is_a_comment_and_rebuilds_nothing(settings: Settings, tmp_path: Path) -> None:
+    """Last, since the comment stays."""
+    project = tmp_path / "warehouse"
+    shutil.copytree(DBT_PROJECT_DIR, project, ignore=shutil.ignore_patterns("target", "logs", "__pycache__", "*.py"))
+    statements = project / "models" / "core" / "int_statements.yml"
+    statements.write_text(statements.read_text().replace("description: ", "description: Now ", 1))
+    with connect(settings) as con:
+        before = current_snapshot(con)
+
+    described = run_dbt(settings, "run", "--select", "int_statements", project=project)
+    again = run_dbt(settings, "run", "--select", "int_statements", project=project)
+
+    with connect(settings) as con:
+        after = current_snapshot(con)
+        comment = con.execute("select comment from duckdb_tables() where table_name = 'int_statements'").fetchone()
+    assert described == again == {"int_statements": "unchanged"}
+    assert after == before + 1
+    assert comment is not None
+    assert comment[0].startswith("Now ")

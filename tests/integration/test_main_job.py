@@ -22,7 +22,7 @@ from ml.registry.registered_version import get_version
 from orchestration.defs.pipeline.jobs import MAIN_PATH
 from orchestration.defs.training import steps as training
 from orchestration.defs.training.candidates import current_candidate
-from orchestration.lib.layers import CANDIDATE, EVALUATION, REGISTERED_MODEL, TRAINING_SET
+from orchestration.lib.layers import CANDIDATE, EVALUATION, REBUILT_MONTHS, REGISTERED_MODEL, TRAINING_SET
 from orchestration.running.instance import prepare_dagster_home
 from tests.bytes_of_home import open_to_others
 from warehouse.errors import GateRefusal
@@ -31,7 +31,8 @@ from warehouse.settings import Settings
 
 pytestmark = pytest.mark.slow
 
-SMALL = {"source": "simulated", "simulated_applications": 4_000, "simulated_months": 48}
+LENDER = "simulated"
+SMALL = {"simulated_applications": 4_000, "simulated_months": 48}
 WRONG_WHEN_SERVED = LoggedFeaturesEqualRecomputed.name
 #: Gates that a lender this small can be judged by; its other figures are noise to the absolute floors.
 DECIDING = {"no_worse_than_champion_out_of_time", "offline_equals_online"}
@@ -53,15 +54,13 @@ class Home:
         self.definitions = definitions()
 
     def run(self, selection: dg.AssetSelection, **run_settings: Any) -> dg.ExecuteInProcessResult:
-        job = dg.define_asset_job("planted", selection=selection)
-        return (
-            dg.Definitions.merge(self.definitions, dg.Definitions(jobs=[job]))
-            .resolve_job_def("planted")
-            .execute_in_process(
-                instance=self.instance,
-                run_config={"resources": {"run_settings": {"config": {**SMALL, **run_settings}}}},
-                raise_on_error=False,
-            )
+        planted = dg.Definitions(jobs=[dg.define_asset_job("planted", selection=selection)])
+        job = dg.Definitions.merge(self.definitions, planted).resolve_job_def("planted")
+        return job.execute_in_process(
+            instance=self.instance,
+            partition_key=LENDER if job.partitions_def else None,
+            run_config={"resources": {"run_settings": {"config": {**SMALL, **run_settings}}}},
+            raise_on_error=False,
         )
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -188,11 +187,14 @@ def test_a_second_run_builds_trains_publishes_and_scores_nothing(home: Home) -> 
     assert (home.served, home.rows("select count(*) from serving.predictions")) == (served, predictions)
 
 
-def test_a_candidate_of_another_version_is_compared_with_the_champion_on_the_champions_features(home: Home) -> None:
+def test_a_candidate_of_another_version_and_family_is_compared_with_the_champion_on_the_champions_features(
+    home: Home,
+) -> None:
     served = home.served
     assert json.loads(served)["feature_version"] == "v2"
 
-    result = home.run(dg.AssetSelection.assets(TRAINING_SET, CANDIDATE, EVALUATION), feature_version="v1")
+    training = dg.AssetSelection.assets(TRAINING_SET, CANDIDATE, EVALUATION)
+    result = home.run(training, feature_version="v1", family="logistic")
     unknown = home.run(dg.AssetSelection.assets(TRAINING_SET), feature_version="v9")
 
     found = materialised(result)
@@ -200,6 +202,7 @@ def test_a_candidate_of_another_version_is_compared_with_the_champion_on_the_cha
     assert "trn_default_v1 at (version" in found["training/training_set"]["read it again"]
     bundle = load_bundle(current_candidate(home.settings, "simulated").bundle)
     assert (bundle.feature_version, bundle.lineage.feature_version) == ("v1", "v1")
+    assert (bundle.lineage.family, bundle.lineage.family_choice) == ("logistic", None)
     champion = load_bundle(home.settings.home / json.loads(served)["bundle"])
     assert auc_on_test(bundle, "champion") == auc_on_test(champion, "candidate")
     assert "has no version v9: the dbt project has v1, v2" in failure(unknown, "training__training_set")
@@ -232,7 +235,8 @@ def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home
     served = home.served
     check = "never_before_int_outcomes_outcome_at__known_at"
     tables = dg.AssetSelection.assets("staging/stg_simulated__outcomes").downstream()
-    tables &= dg.AssetSelection.groups("staging", "core", "features", "training")
+    tables &= dg.AssetSelection.groups("staging", "core", "training")
+    tables -= dg.AssetSelection.assets(REBUILT_MONTHS)  # partitioned by month
     one = "application_id = (select min(application_id) from raw.simulated_outcomes)"
     [(known_at,)] = home.rows(f"select known_at from raw.simulated_outcomes where {one}")
     home.write(f"update raw.simulated_outcomes set known_at = '2000-01-01 00:00:00' where {one}")
@@ -241,7 +245,7 @@ def test_a_failing_dbt_test_stops_training_in_its_run_and_in_the_next(home: Home
         later = home.run(dg.AssetSelection.assets(TRAINING_SET, CANDIDATE))
     finally:
         home.write(f"update raw.simulated_outcomes set known_at = '{known_at}' where {one}")
-        mended = home.run(tables - dg.AssetSelection.assets(TRAINING_SET, "features/rebuilt_months"))
+        mended = home.run(tables - dg.AssetSelection.assets(TRAINING_SET))
 
     assert list(failed_checks(result)) == [check]
     assert not {"training/trn_default", "training/training_set"} & materialised(result).keys()

@@ -118,7 +118,10 @@ def test_a_new_model_is_swapped_in_without_a_failed_request(serving_home: Servin
 
 
 def test_a_challenge_begins_grows_and_ends_without_a_failed_request(serving_home: ServingHome, tmp_path: Path) -> None:
-    """First in shadow, so that callers may send what the challenger needs before any of them is answered by it."""
+    """First in shadow, so that callers may send what the challenger needs before any of them is answered by it.
+
+    The champion is of trees, the challenger a logistic regression; the decisions of both replay equal.
+    """
     settings = serving_home.settings
     challenge_with_second(settings)
     bodies = [APPLICATION | MORE | {"borrower_id": f"b-{number}"} for number in range(8)]
@@ -137,6 +140,11 @@ def test_a_challenge_begins_grows_and_ends_without_a_failed_request(serving_home
     taken = decision_log.ingest_into_lake(settings)
     assert taken.n_decisions == len(answers.decision_ids)
     assert 0 < taken.n_shadows < taken.n_decisions
+    with connect(settings) as con:
+        some = con.execute(
+            "select decision_id from serving.predictions qualify row_number() over (partition by model_version) <= 3"
+        ).fetchall()
+    assert [replay(settings, decision_id).equal for (decision_id,) in some] == [True] * 6
 
 
 def test_an_applicant_keeps_their_version_over_workers_and_restarts(serving_home: ServingHome, tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from warehouse.lenders.lender import Lender
 _TOP = """# The lender file
 
 `warehouse/lenders/<lender>.yml` has the settings of one lender. Every key has a default, and nothing of one file
-changes another lender. An unknown key, or a value that cannot be used, stops the command with the file, the key, what
-is required, and what was found. `make lint-sql` checks all files. It also checks that each file has its line under
-`lenders` in `warehouse/dbt_project.yml`, and each line its file.
+changes another lender. An unknown key, or a value that cannot be used, stops the commands about this lender with the
+file, the key, what is required, and what was found. Builds for other lenders continue: they keep the rows of this one
+as they were last built, and dbt, `loanlake run` and `loanlake status` name it. `make lint-sql` checks all files. It
+also checks that each file has its line under `lenders` in `warehouse/dbt_project.yml`, and each line its file.
 [bring-your-own-lender.md](bring-your-own-lender.md) shows how to bring a lender. `make docs` writes this page from the
 declarations in `warehouse/lenders/lender.py`.
 

@@ -36,6 +36,12 @@ entity = click.option("--entity", help="Kind of the files, such as loans; a lend
 exclude = click.option(
     "--exclude", metavar="FEATURE,…", default="", callback=_names, help="Features that no model may use."
 )
+family = click.option(
+    "--family",
+    metavar="FAMILY",
+    default="",
+    help="Model family: auto, xgboost, logistic, scorecard or random_forest.  [default: the lender's file, or auto]",
+)
 feature_version = click.option(
     "--feature-version",
     metavar="N",

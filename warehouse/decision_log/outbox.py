@@ -4,7 +4,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from itertools import chain
+from itertools import chain, islice
 from operator import attrgetter
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from warehouse.settings import Settings
 
 _BUSY_SECONDS = 20.0
 _ROWS_A_STATEMENT = 1_000
+#: Decoded in 0.05 s.
+_MOST_READ = 5_000
 #: SQLite keeps the journal file at its largest size unless limited; normally it is 4 MB.
 _JOURNAL_BYTES = 16_777_216
 
@@ -141,14 +143,26 @@ def find_by_key(connection: sqlite3.Connection, key_id: str) -> Decision | None:
     return _DECISION_DECODER.decode(row[0]) if row else None
 
 
-def newest_in_outbox(settings: Settings, n: int) -> list[Decision]:
-    """The newest decisions, newest first; empty without an outbox."""
+def newest_in_outbox(
+    settings: Settings, n: int, *, sources: Sequence[str] | None = None, caller_id: str | None = None
+) -> list[Decision]:
+    """The newest decisions, of some lenders or one caller, newest first; empty without an outbox.
+
+    Of some, only the newest ``_MOST_READ`` entries are read.
+    """
     connection = connect(settings)
     if connection is None:
         return []
+    n_read = n if sources is None and caller_id is None else _MOST_READ
     with closing(connection):
-        rows = connection.execute("select payload from decisions order by sequence desc limit ?", (n,)).fetchall()
-    return [_DECISION_DECODER.decode(payload) for (payload,) in rows]
+        rows = connection.execute("select payload from decisions order by sequence desc limit ?", (n_read,))
+        decisions = (_DECISION_DECODER.decode(payload) for (payload,) in rows)
+        wanted = (
+            each
+            for each in decisions
+            if (sources is None or each.source in sources) and caller_id in (None, each.caller_id)
+        )
+        return list(islice(wanted, n))
 
 
 def find_shadow_in_outbox(connection: sqlite3.Connection, decision_id: str) -> ShadowDecision | None:

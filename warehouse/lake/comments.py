@@ -25,7 +25,7 @@ _COMMITTED = f"""
         inner join {METADATA}.ducklake_schema as schemas using (schema_id)
         where tables.end_snapshot is null and schemas.end_snapshot is null
     ),
-    ours as (from tables where name like 'raw.%' or name in (select unnest($1)))
+    ours as (from tables where name like 'raw.%' or name in ($programs))
     select name, null, tags.value
     from ours
     left join {METADATA}.ducklake_tag as tags
@@ -43,7 +43,7 @@ _COMMITTED = f"""
 _PRESENT = """
     with tables as (
         select schema_name, table_name, schema_name || '.' || table_name as name, comment from duckdb_tables()
-        where database_name = 'lake' and (schema_name = 'raw' or name in (select unnest($1)))
+        where database_name = 'lake' and (schema_name = 'raw' or name in ($programs))
     )
     select name, null, comment from tables
     union all
@@ -67,7 +67,9 @@ def write_comments(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _missing(con: duckdb.DuckDBPyConnection, query: str) -> dict[tuple[str, str | None], str]:
-    found = con.execute(query, [list(program_tables())]).fetchall()
+    # names as text: a bound parameter makes DuckDB import pandas, a second in each command and each run of dbt
+    programs = ", ".join(map(literal, program_tables()))
+    found = con.execute(query.replace("$programs", programs)).fetchall()
     return {
         (table, column): text for table, column, comment in found if (text := description(table, column)) != comment
     }

@@ -14,7 +14,7 @@ import duckdb
 from warehouse.errors import LakeError, NoLakeError
 from warehouse.lake.comments import comments_are_missing, write_comments
 from warehouse.lake.lease import lease
-from warehouse.lake.tables import CATALOG, missing_statements
+from warehouse.lake.tables import CATALOG, missing_statements, schemas_and_tables
 from warehouse.raw import create_missing_raw_tables, raw_columns
 from warehouse.settings import Settings
 from warehouse.sql.quoting import literal
@@ -228,12 +228,7 @@ def is_prepared(con: duckdb.DuckDBPyConnection) -> bool:
 
 def _existing_and_missing(con: duckdb.DuckDBPyConnection) -> tuple[Collection[str] | None, list[str]]:
     """The existing tables (None if nothing is missing), and the statements that create missing program-written ones."""
-    schemas = {row[0] for row in con.execute("select schema_name from information_schema.schemata").fetchall()}
-    tables = con.execute(
-        "select table_schema || '.' || table_name from information_schema.tables where table_catalog = ?",
-        [CATALOG],
-    )
-    existing = {name for (name,) in tables.fetchall()}
+    schemas, existing = schemas_and_tables(con)
     statements = missing_statements(existing)
     is_complete = schemas.issuperset(SCHEMAS) and not statements and existing >= raw_columns().keys()
     is_complete = is_complete and not comments_are_missing(con)

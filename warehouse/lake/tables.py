@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 CATALOG = "lake"
 #: DuckLake's own tables of that catalog.
 METADATA = f"__ducklake_metadata_{CATALOG}"
+#: From DuckLake's own tables: 3 ms; `information_schema.tables` loads every column and statistic of the lake first, 45.
+_COMMITTED = f"""
+    select schemas.schema_name, tables.table_name
+    from {METADATA}.ducklake_schema as schemas
+    left join {METADATA}.ducklake_table as tables
+        on tables.schema_id = schemas.schema_id and tables.end_snapshot is null
+    where schemas.end_snapshot is null
+"""
 
 
 @cache
@@ -58,6 +66,12 @@ def read_sources(path: Path) -> Sequence[Mapping[str, Any]]:
     """The sources declared in a file of the dbt project."""
     declared: Sequence[Mapping[str, Any]] = yaml.load(path.read_text(), yaml.CSafeLoader).get("sources", ())
     return declared
+
+
+def schemas_and_tables(con: "duckdb.DuckDBPyConnection") -> tuple[set[str], set[str]]:
+    """Committed names: each schema, and each table as ``schema.table``; views are not among them."""
+    rows = con.execute(_COMMITTED).fetchall()
+    return {schema for schema, _ in rows}, {f"{schema}.{table}" for schema, table in rows if table is not None}
 
 
 def missing_statements(existing: Collection[str]) -> list[str]:

@@ -76,10 +76,39 @@ class SplitSettings:
 class ModelSettings:
     """What kind of model is trained."""
 
-    family: Annotated[_Text | None, Key("the name of a model family", "A family of `ml/families/catalogue.py`.")] = None
+    family: Annotated[
+        _Text | None,
+        Key(
+            "auto or the name of a model family",
+            "A family of `ml/families/catalogue.py`: xgboost, logistic, scorecard or random_forest. auto, also if not "
+            "set, trains the first two and takes the one with the lower log loss on tune rows.",
+        ),
+    ] = None
     settings: Mapping[
-        str, Annotated[int | float, Key("a number", "A setting of the family, such as max_depth of xgboost.")]
+        str,
+        Annotated[
+            int | float,
+            Key(
+                "a number",
+                "A setting of the family, such as max_depth of xgboost or l2 of logistic; of auto: of xgboost.",
+            ),
+        ],
     ] = field(default_factory=dict)
+    refit: Annotated[
+        bool,
+        Key(
+            "true or false",
+            "Whether the model learns again from train and tune rows, once tune rows have decided the number of trees, "
+            "the family, the calibration and the cut-off.",
+        ),
+    ] = False
+    half_life_months: Annotated[
+        _Positive | None,
+        Key(
+            "a number above 0",
+            "A loan weighs half as much with each this many months before the newest one; not set: all weigh the same.",
+        ),
+    ] = None
     calibration: Annotated[
         Literal["platt", "beta", "isotonic", "auto"] | None,
         Key("one of platt, beta, isotonic, auto", "How scores become probabilities: `ml/training/fitting.py`."),

@@ -1,6 +1,6 @@
 """Reads ``warehouse/lenders/<lender>.yml``, on each use; the keys are those of :mod:`warehouse.lenders.lender`.
 
-Every key has a default. An unknown key stops what reads the file, with an error that names it.
+Every key has a default. An unknown key stops what is about this lender, with an error that names it.
 """
 
 import json
@@ -33,17 +33,32 @@ def read_lender(source: str, directory: Path | None = None) -> Lender:
 
 
 def settings_text(project_dir: Path) -> str:
-    """The settings of every lender of a dbt project, and those of one that sets nothing, as JSON for its macros."""
-    directory = project_dir / "lenders"
+    """The settings of a dbt project's lenders, as JSON for its macros.
+
+    ``default``: those of a lender that sets nothing. ``broken``: lenders whose file cannot be read, with the message.
+    """
+    directory, broken = project_dir / "lenders", broken_lenders(project_dir)
     return json.dumps(
         {
             "lenders": [
                 {"source": source, **_plain(read_lender(source, directory))}
-                for source in sorted(lenders_of_project(project_dir))
+                for source in sorted(lenders_of_project(project_dir) - broken.keys())
             ],
             "default": _plain(Lender(directory)),
+            "broken": broken,
         }
     )
+
+
+def broken_lenders(project_dir: Path = DBT_PROJECT_DIR) -> dict[str, str]:
+    """The project's lenders whose file cannot be read, each with the message; builds keep them as last built."""
+    broken = {}
+    for source in sorted(lenders_of_project(project_dir)):
+        try:
+            read_lender(source, project_dir / "lenders")
+        except SettingError as error:
+            broken[source] = str(error)
+    return broken
 
 
 def check_lenders(project_dir: Path = DBT_PROJECT_DIR) -> tuple[str, ...]:

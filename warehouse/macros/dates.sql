@@ -2,12 +2,13 @@
     Dates and times as lenders write them, by these keys of a reading:
 
     pattern     how they are written, or a list of ways of which no two may match the same text: 'DD/MM/YYYY'. Made of
-                YYYY or YY, MM or M, DD or D, Mon (Jan) or Month (January), HH or H, mm, SS, and separators. M, D and H
-                have one digit or two. SS may have a fraction. In a date, HH, mm and SS are 0.
+                YYYY or YY, MM or M, DD or D, Mon (Jan) or Month (January), HH or H, mm, SS, AM, and separators. M, D
+                and H have one digit or two. SS may have a fraction. AM stands for AM and PM, also a.m. and p.m., in any
+                case: the hour is then 1 to 12. In a date, the time is the first moment of the day.
     pivot       of YY: the first year of the 1900s; with 30, 30 is 1930 and 29 is 2029
     months      twelve names, from January on, in place of the English ones
-    epoch       numbers in place of dates: days since 1960 (sas), since 1970 (unix) or of Excel (excel); of a time
-                unix_seconds or unix_milliseconds
+    epoch       numbers in place of dates, or beside those of a pattern: days since 1960 (sas), since 1970 (unix) or of
+                Excel (excel); of a time unix_seconds or unix_milliseconds
 
     A text of a pattern is rewritten as YYYY-MM-DD HH:MM:SS, and then read as every other one.
 -#}
@@ -27,6 +28,7 @@
         {'text': 'H', 'part': 'hour', 'digits': [1, 2], 'grammar': '(?:[01]?[0-9]|2[0-3])'},
         {'text': 'mm', 'part': 'minute', 'digits': [2], 'grammar': '[0-5][0-9]'},
         {'text': 'SS', 'part': 'second', 'digits': [2], 'grammar': '[0-5][0-9](?:[.][0-9]+)?'},
+        {'text': 'AM', 'part': 'half', 'digits': none, 'grammar': '[AaPp](?:[Mm]|[.][Mm][.])'},
     ]) }}
 {%- endmacro %}
 
@@ -81,15 +83,18 @@
 
 {#- The grammar of one pattern, each token a group if they are to be picked out. -#}
 {% macro pattern_grammar(reading, pattern, grouped=false) -%}
-    {%- set found, has_clock = [], reading.format == 'timestamp' -%}
+    {%- set found, has_clock, has_half = [], reading.format == 'timestamp', 'AM' in pattern -%}
+    {%- set first_moment = {'hour': '12' if has_half else '00', 'minute': '00', 'second': '00(?:[.]0+)?',
+        'half': '[Aa](?:[Mm]|[.][Mm][.])'} -%}
     {%- for token in tokens_of(pattern) -%}
         {%- if token.part == 'separator' -%}
             {%- do found.append(literal_grammar(token.text | lower if has_names(reading) else token.text)) -%}
         {%- else -%}
-            {%- set grammar = names_grammar(reading, token.text) if token.digits is none
-                else token.grammar if has_clock
-                else {'hour': '00' if token.text == 'HH' else '00?', 'minute': '00', 'second': '00(?:[.]0+)?'}
-                    .get(token.part, token.grammar) -%}
+            {%- set grammar = names_grammar(reading, token.text) if token.grammar is none
+                else first_moment.get(token.part, token.grammar) if not has_clock
+                else {'HH': '0[1-9]|1[0-2]', 'H': '0?[1-9]|1[0-2]'}[token.text] if token.part == 'hour' and has_half
+                else token.grammar -%}
+            {%- set grammar = '00?' if grammar == '00' and token.text == 'H' else grammar -%}
             {%- do found.append(('(' if grouped else '(?:') ~ grammar ~ ')') -%}
         {%- endif -%}
     {%- endfor -%}
@@ -107,7 +112,7 @@
     {%- set parts, at, text = {}, namespace(place=1, is_fixed=true, group=0), step(reading, 'formed') -%}
     {%- for token in tokens_of(pattern) -%}
         {%- set lengths = [1] if token.part == 'separator' else token.digits if token.digits is not none
-            else month_names(reading, token.text) | map('length') | unique | list -%}
+            else [2, 4] if token.part == 'half' else month_names(reading, token.text) | map('length') | unique | list -%}
         {%- set is_fixed = lengths | length == 1 and token.part != 'second' -%}
         {%- if token.part != 'separator' -%}
             {%- set at.group = at.group + 1 -%}
@@ -135,8 +140,17 @@
     {%- set date = year ~ " || '-' || " ~ month ~ " || '-' || " ~ day -%}
     {%- if reading.format != 'timestamp' or 'hour' not in parts -%} {{ return(date) }} {%- endif -%}
     {{ return(
-        date ~ " || ' ' || " ~ two_digits(parts.hour, parts.hour_token) ~ " || ':' || " ~ parts.minute
+        date ~ " || ' ' || " ~ hour_of(parts) ~ " || ':' || " ~ parts.minute
         ~ (" || ':' || " ~ parts.second if 'second' in parts else '')
+    ) }}
+{%- endmacro %}
+
+{#- The hour of 24: of 12 before noon and after it, 12 is the first. -#}
+{% macro hour_of(parts) -%}
+    {%- if 'half' not in parts -%} {{ return(two_digits(parts.hour, parts.hour_token)) }} {%- endif -%}
+    {%- set noon = 'case when lower(substr(' ~ parts.half ~ ", 1, 1)) = 'p' then 12 else 0 end" -%}
+    {{ return(
+        'lpad(cast(try_cast(' ~ parts.hour ~ ' as integer) % 12 + ' ~ noon ~ ' as ' ~ dbt.type_string() ~ "), 2, '0')"
     ) }}
 {%- endmacro %}
 
@@ -156,8 +170,9 @@
 {% macro date_text(reading) -%}
     {%- set text, patterns = step(reading, 'formed'), patterns_of(reading) -%}
     {%- if not patterns -%} {{ return(text) }} {%- endif -%}
-    {%- if patterns | length == 1 -%} {{ return(rewritten(reading, patterns[0])) }} {%- endif -%}
+    {%- if patterns | length == 1 and 'epoch' not in reading -%} {{ return(rewritten(reading, patterns[0])) }} {%- endif -%}
     {%- set cases = [] -%}
+    {%- if 'epoch' in reading -%} {%- do cases.append(' when ' ~ matches(text, epoch_grammar(reading)) ~ ' then ' ~ text) -%} {%- endif -%}
     {%- for pattern in patterns -%}
         {%- do cases.append(' when ' ~ matches(text, pattern_grammar(reading, pattern)) ~ ' then ' ~ rewritten(reading, pattern)) -%}
     {%- endfor -%}
@@ -167,17 +182,17 @@
 {#- The value of a date, month or timestamp from its text. -#}
 {% macro date_value(reading) -%}
     {%- set text = step(reading, 'plain') -%}
-    {%- if 'epoch' in reading -%} {{ return(epoch_value(reading)) }}
-    {%- elif reading.format == 'timestamp' -%} {{ return(utc_time(text)) }}
-    {%- else -%} {{ return('try_cast(substr(' ~ text ~ ', 1, 10) as date)') }}
-    {%- endif -%}
+    {%- set value = utc_time(text) if reading.format == 'timestamp' else 'try_cast(substr(' ~ text ~ ', 1, 10) as date)' -%}
+    {%- if 'epoch' not in reading -%} {{ return(value) }} {%- endif -%}
+    {%- if 'pattern' not in reading -%} {{ return(epoch_value(reading)) }} {%- endif -%}
+    {{ return('case when ' ~ matches(text, epoch_grammar(reading)) ~ ' then ' ~ epoch_value(reading) ~ ' else ' ~ value ~ ' end') }}
 {%- endmacro %}
 
 {#- What a date or time must be. -#}
 {% macro date_rule(reading) -%}
     {%- set what = {'date': 'a date', 'month': 'a month', 'timestamp': 'a time'}[reading.format] -%}
     {%- if 'epoch' in reading -%}
-        {{ return({
+        {{ return((what ~ ', ' ~ patterns_of(reading) | join(' or ') ~ ', or ' if 'pattern' in reading else '') ~ {
             'sas': 'a whole number of days since 1960-01-01', 'unix': 'a whole number of days since 1970-01-01',
             'excel': "a day's number in Excel, such as 45352 for 2024-03-01", 'unix_seconds': 'a number of seconds since 1970-01-01',
             'unix_milliseconds': 'a number of milliseconds since 1970-01-01',

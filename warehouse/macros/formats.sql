@@ -63,7 +63,8 @@
 {#- The grammar that a reading's text must match. -#}
 {% macro grammar_of(reading) -%}
     {%- if is_number(reading) -%} {{ return(number_grammar(reading)) }}
-    {%- elif 'epoch' in reading -%} {{ return(epoch_grammar(reading)) }}
+    {%- elif 'epoch' in reading -%}
+        {{ return(epoch_grammar(reading) ~ ('|' ~ patterns_grammar(reading) if 'pattern' in reading else '')) }}
     {%- elif patterns_of(reading) -%} {{ return(patterns_grammar(reading)) }}
     {%- else -%} {{ return(grammars()[reading.format]) }}
     {%- endif -%}

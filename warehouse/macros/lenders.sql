@@ -1,10 +1,11 @@
 {#-
-    The settings of lenders/<name>.yml: `lenders`, one mapping for each lender of the var lenders, with its `source`; and
-    `default`, those of a lender that sets nothing. The project's dbt-duckdb plugin reads the files when dbt connects.
-    Models read core.int_lenders instead, which is this as rows.
+    The settings of lenders/<name>.yml: `lenders`, one mapping for each lender of the var lenders, with its `source`;
+    `default`, those of a lender that sets nothing; and `broken`, lender → message, where the file cannot be read: such a
+    lender stays as it was last built. The project's dbt-duckdb plugin reads the files when dbt connects. Models read
+    core.int_lenders instead, which is this as rows.
 -#}
 {% macro lender_settings() -%}
-    {%- if not execute -%} {{ return({'lenders': [], 'default': {'set_aside': {}}}) }} {%- endif -%}
+    {%- if not execute -%} {{ return({'lenders': [], 'default': {'set_aside': {}}, 'broken': {}}) }} {%- endif -%}
     {{ return(fromjson(run_query('select settings from memory.main.lender_settings').rows[0][0])) }}
 {%- endmacro %}
 

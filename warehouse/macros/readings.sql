@@ -76,7 +76,7 @@
     {%- if 'epoch' in reading -%}
         {%- set epochs = ['unix_seconds', 'unix_milliseconds'] if reading.format == 'timestamp' else ['sas', 'excel', 'unix'] -%}
         {{ require(reading, 'epoch', reading.epoch in epochs, 'one of ' ~ epochs | join(', ') ~ ' in a ' ~ reading.format) }}
-        {{ require(reading, 'pattern', 'pattern' not in reading, 'left out beside epoch') }}
+        {{ require_no_digits(reading) }}
     {%- endif -%}
     {%- if 'months' in reading -%}
         {%- set names = month_names(reading, 'Month') -%}
@@ -86,6 +86,18 @@
     {%- for pattern in patterns_of(reading) -%} {{ require_pattern(reading, pattern) }} {%- endfor -%}
     {{ require(reading, 'pivot', 'pivot' not in reading or has_short_year(reading), 'left out where no pattern has YY') }}
     {{ require_distinct(reading) }}
+{%- endmacro %}
+
+{#- Beside days as numbers, a pattern of digits alone would be a number of days too: DDMMYY. -#}
+{% macro require_no_digits(reading) -%}
+    {%- set most = {'unix_seconds': 10, 'unix_milliseconds': 13}.get(reading.epoch, 6) -%}
+    {%- for pattern in patterns_of(reading) if 'pattern' in reading -%}
+        {%- for shape in shapes_of(reading, pattern) -%}
+            {%- set digits = shape | replace('.', '') -%}
+            {{ require(reading, 'pattern', digits | replace('0', '') or digits | length > most,
+                'none of at most ' ~ most ~ ' digits alone beside epoch', found=pattern) }}
+        {%- endfor -%}
+    {%- endfor -%}
 {%- endmacro %}
 
 {% macro has_short_year(reading) -%}
@@ -99,8 +111,9 @@
     {%- set n_days, n_hours, n_minutes = (0 if reading.format == 'month' else 1), counts.get('hour', 0), counts.get('minute', 0) -%}
     {{ require(reading, 'pattern', counts.get('year') == 1 and counts.get('month') == 1 and counts.get('day', 0) == n_days,
         'made of YYYY or YY, one of MM M Mon Month' ~ (', and DD or D' if n_days else ' and no day'), found=pattern) }}
-    {{ require(reading, 'pattern', n_hours == n_minutes and n_hours <= n_days and counts.get('second', 0) <= n_minutes,
-        'with HH (or H) and mm once each or not at all, and SS only after them' ~ ('' if n_days else '; none of them in a month'),
+    {{ require(reading, 'pattern', n_hours == n_minutes and n_hours <= n_days and counts.get('second', 0) <= n_minutes
+        and counts.get('half', 0) <= n_hours,
+        'with HH (or H) and mm once each or not at all, and SS and AM only after them' ~ ('' if n_days else '; none of them in a month'),
         found=pattern) }}
     {%- for token in tokens -%}
         {%- set is_separator = token.part == 'separator' -%}
@@ -112,7 +125,7 @@
         {%- endif -%}
     {%- endfor -%}
     {%- for twice in ['yy', 'dd', 'hh', 'ss', 'MMM'] -%}
-        {{ require(reading, 'pattern', twice not in pattern, 'made of YYYY YY MM M Mon Month DD D HH H mm SS', found=pattern) }}
+        {{ require(reading, 'pattern', twice not in pattern, 'made of YYYY YY MM M Mon Month DD D HH H mm SS AM', found=pattern) }}
     {%- endfor -%}
     {%- if 'YY' in pattern and 'YYYY' not in pattern -%}
         {%- set pivot = reading.get('pivot') -%}
@@ -138,6 +151,7 @@
     {%- for token in tokens_of(pattern) -%}
         {%- set ends, longer = [], [] -%}
         {%- if token.part == 'separator' -%} {%- do ends.append(token.text | lower if has_names(reading) else token.text) -%}
+        {%- elif token.part == 'half' -%} {%- do ends.extend(['am', 'a.m.']) -%}
         {%- elif token.digits is none -%} {%- do ends.extend(month_names(reading, token.text)) -%}
         {%- else -%}
             {%- for n in token.digits -%} {%- do ends.append('0' * n) -%} {%- endfor -%}

@@ -16,7 +16,8 @@ class Answers:
 
     ``column``: meaning → column (``amount``, ``loans.amount``) or ``none``. ``read``: ``column.key`` → value of that
     key of its reading. ``outcome``: text in the file → default, repaid, running or unknown. ``file``: entity →
-    contract. ``own``: columns (``job``, ``loans.job``) that become the lender's own.
+    contract. ``term_months``: the planned life of every loan. ``window_months``: the label's window, for loans that
+    have no planned life. ``own``: columns (``job``, ``loans.job``) that become the lender's own.
     """
 
     column: Mapping[str, str] = field(default_factory=dict)
@@ -24,6 +25,7 @@ class Answers:
     outcome: Mapping[str, str] = field(default_factory=dict)
     file: Mapping[str, str] = field(default_factory=dict)
     term_months: int | None = None
+    window_months: int | None = None
     own: tuple[str, ...] = ()
 
     def with_answer(self, question: "Question", answer: str) -> "Answers":

@@ -32,6 +32,7 @@ _CURRENCIES = (
 )
 #: A key whose value follows from another key.
 _SAYS_TOO = {"thousands": "decimal"}
+_HARDLY_IN_THOUSANDTHS = ("amount", "integer", "count")
 BOOLEANS = {"true", "false", "yes", "no", "y", "n", "t", "f", "on", "off", "1", "0"}
 #: Formats of ids, dates and outcomes keep the file's name: they are renamed where they enter a contract.
 _KEEP_THEIR_NAME = ("application_id", "borrower_id", "outcome", "outcome_at")
@@ -98,12 +99,25 @@ def _keys(spelling: Spelling, said: Mapping[str, Any]) -> dict[str, Any]:
     """The keys that the texts show, changed by those that a person has said."""
     keys = {**spelling.keys, **said}
     if "epoch" in said:
-        return {key: value for key, value in keys.items() if key not in ("pattern", "pivot")}
+        rest = {key: value for key, value in keys.items() if key not in ("pattern", "pivot")}
+        return {**rest, **_beside_days(spelling, keys)}
     if "pattern" in said:
         rest = {key: value for key, value in keys.items() if key not in ("epoch", "pivot")}
         pivot = pivot_of([said["pattern"]])
         return {**rest, **({"pivot": said["pivot"]} if pivot and "pivot" in said else pivot)}
     return keys
+
+
+def _beside_days(spelling: Spelling, keys: Mapping[str, Any]) -> dict[str, Any]:
+    """The patterns of dates beside which numbers of days stand; digits that are a date cannot be told from those."""
+    own = ["YYYY-MM-DD"] if spelling.kind == "date" and "epoch" not in spelling.keys else []
+    given = keys.get("pattern", own)
+    patterns = [given] if isinstance(given, str) else given
+    apart = [pattern for pattern in patterns if "Mon" in pattern or re.search("[^YMDHmS]", pattern)]
+    if not apart:
+        return {}
+    pivot = {"pivot": keys["pivot"]} if "pivot" in keys and pivot_of(apart) else pivot_of(apart)
+    return {"pattern": apart[0] if len(apart) == 1 else apart, **pivot}
 
 
 def _is_complete(column: ColumnProfile) -> bool:
@@ -125,7 +139,9 @@ def questions_about(
     """What a column's texts leave open: two readings of a date or number, percent without its sign, an outcome."""
     examples = ", ".join(shape.example for shape in column.shapes[:3])
     said = {key for key in answers.read if key.startswith(f"{column.name}.")}
-    for key, choices in spelling.choices.items():
+    # a percentage has no currency: such cells are set aside
+    asked = {key: each for key, each in spelling.choices.items() if (key, meaning.format) != ("currency", "percent")}
+    for key, choices in asked.items():
         # either says both: with a decimal point, 1.234 has no thousands
         if said.isdisjoint({f"{column.name}.{key}", f"{column.name}.{_SAYS_TOO.get(key, key)}"}):
             yield Question(
@@ -134,8 +150,9 @@ def questions_about(
                 if key == "currency"
                 else f"{column.name} ({examples}) can be read in {len(choices)} ways. Which is it?",
                 choices,
-                # nothing in the file contradicts a wrong day or thousands point
-                choices[0] if choices[0] == "," else None,
+                # nothing in the file contradicts a wrong day or thousands separator; only amounts and whole numbers
+                # hardly ever have three decimals behind a comma
+                choices[0] if choices[0] == "," and meaning.format in _HARDLY_IN_THOUSANDTHS else None,
             )
     if (
         meaning.format == "percent"
@@ -157,6 +174,18 @@ def questions_about(
                     "running and unknown: the row has no outcome yet, or none that fits, and is not a label.",
                     OUTCOMES,
                 )
+
+
+def accepted_thousands(column: ColumnProfile, spelling: Spelling, answers: Answers) -> str | None:
+    """What a person should know of commas before three digits that are read as thousands; None where there are none."""
+    said = _answered(column, spelling, answers)
+    if "thousands" not in spelling.choices or said.get("thousands") != ",":
+        return None
+    example = next(shape.example for shape in column.shapes if "," in shape.text)
+    return (
+        f"{example} is read with a separator of thousands, as {example.replace(',', '')}: every comma stands before "
+        f"three digits. If it is a decimal comma: --read {column.name}.decimal=,"
+    )
 
 
 def outcomes_of(column: ColumnProfile, answers: Answers) -> dict[str, str]:
@@ -222,14 +251,15 @@ def _typed(
 def _number(meaning: Meaning, column: ColumnProfile, keys: dict[str, Any]) -> dict[str, Any]:
     keys = {key: value for key, value in keys.items() if (key, value) not in (("decimal", "."), ("thousands", ""))}
     sign, unsigned = keys.pop("sign", None), keys.pop("unsigned", None)
+    if meaning.format != "percent":  # 12% among amounts is none of them
+        return {"format": meaning.format, **keys}
+    keys.pop("currency", None)  # nor is $5 a rate
     if sign == "optional":
         return {"format": "percent", "sign": sign, "unsigned": unsigned, **keys}
     if sign == "required":
         return {"format": "percent", **keys}
     if sign == "none":
         return {"format": "percent", "sign": sign, **keys}
-    if meaning.format != "percent":
-        return {"format": meaning.format, **keys}
     is_fraction = (unsigned or _scale(column)) == "fraction"
     return {"format": "double", **keys} if is_fraction else {"format": "percent", "sign": "none", **keys}
 

@@ -84,6 +84,11 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, texts: Sequence[str]) -
 )
 @click.option("--term-months", type=click.IntRange(1, 480), help="Planned life of every loan, where no column has it.")
 @click.option(
+    "--window-months",
+    type=click.IntRange(1, 600),
+    help="A default within this time after the decision counts; needed where loans have no planned life.",
+)
+@click.option(
     "--lag-months",
     type=click.IntRange(0, 120),
     default=1,
@@ -104,6 +109,7 @@ def new(
     layouts: Mapping[str, str],
     own: tuple[str, ...],
     term_months: int | None,
+    window_months: int | None,
     lag_months: int,
     yes: bool,
     force: bool,
@@ -136,7 +142,7 @@ def new(
         )
     _require_name(name)
     profiles, read_as = _profiles(name, files, layouts)
-    answers = Answers(columns, readings, outcomes, contracts, term_months, own)
+    answers = Answers(columns, readings, outcomes, contracts, term_months, window_months, own)
     proposal, answers = _answered(name, profiles, answers, accept=yes)
     if _is_terminal() and not yes and not own:
         answers = replace(answers, own=_chosen(proposal))

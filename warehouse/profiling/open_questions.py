@@ -18,13 +18,18 @@ def missing_decision(
         yield Question("--column decided_at=", f"Which column of {entity} is the day of the decision?", (*dates, NONE))
     if "requested_amount" not in found and "requested_amount" not in answers.column:
         yield Question("--column requested_amount=", f"Which column of {entity} is the amount?", (*numbers, NONE))
-    if "term_months" in found or answers.term_months is not None or not is_dated:
+    has_life = "term_months" in found or (answers.term_months or answers.window_months) is not None
+    if has_life or not is_dated:
         return
     if "term_months" not in answers.column and numbers:
         text = f"Which column of {entity} is the loan's planned life?"
         yield Question("--column term_months=", text, (*numbers, NONE))
     else:
-        yield Question("--term-months ", f"For how many months are the loans of {entity} planned?")
+        yield Question(
+            "--term-months ",
+            f"For how many months are the loans of {entity} planned? Without a planned life no loan has a label, "
+            "unless --window-months says within which time after the decision a default counts.",
+        )
 
 
 def missing_outcome(

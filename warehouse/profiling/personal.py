@@ -1,4 +1,4 @@
-"""Columns that name a person: by their values (e-mail, IBAN, phone) or their names (address, birth date)."""
+"""Columns that name a person: by their values (e-mail, IBAN, phone, nested data) or names (address, birth date)."""
 
 import re
 
@@ -8,7 +8,7 @@ from warehouse.profiling.profile import ColumnProfile
 _NAMES = {
     "a name": "name names surname lastname firstname first_name last_name full_name fullname middle_name maiden_name "
     "vorname nachname nombre apellido apellidos nom prenom nome sobrenome cognome imie nazwisko customer_name "
-    "client_name borrower_name applicant_name",
+    "client_name borrower_name applicant_name nome_completo nombre_completo nom_complet nome_cliente nombre_cliente",
     "an e-mail address": "email e_mail mail email_address correo",
     "a phone number": "phone telephone tel mobile cell phone_number telefon telefono telefone handy",
     "a bank account": "iban bic bank_account account_number_iban kontonummer",
@@ -27,6 +27,8 @@ _VALUES = {
     "a bank account": re.compile(r"[A-Z]{2}99(?: ?[A-Z9]{4}){3,7}(?: ?[A-Z9]{1,4})?"),
     "a phone number": re.compile(r"(?:\+|00)99?9?[ -/]?(?:[(]?9{1,5}[)]?[ -/]?){2,6}|[(]999[)] ?999-9999"),
     "a network address": re.compile(r"9{1,3}(?:[.]9{1,3}){3}"),
+    # whose keys nobody has looked at; a list of numbers names nobody
+    "nested data that may name a person": re.compile(r"[{].*[}]|\[.*[\"{].*\]", re.DOTALL),
 }
 #: At least this share of a column's texts must look alike.
 _ENOUGH = 0.8

@@ -5,8 +5,26 @@ from dataclasses import dataclass, field
 
 from warehouse.errors import SettingError
 from warehouse.profiling.answers import NONE, Answers, Question
-from warehouse.profiling.columns import Field, field_of, names, questions_about, require_keys, require_values, unmapped
-from warehouse.profiling.meanings import CONTRACTS, DATED, VOCABULARIES, Contract, assigned, looks_dated, meanings
+from warehouse.profiling.columns import (
+    Field,
+    accepted_thousands,
+    field_of,
+    names,
+    questions_about,
+    require_keys,
+    require_values,
+    unmapped,
+)
+from warehouse.profiling.meanings import (
+    CONTRACTS,
+    DATED,
+    VOCABULARIES,
+    Contract,
+    Meaning,
+    assigned,
+    looks_dated,
+    meanings,
+)
 from warehouse.profiling.open_questions import missing_decision, missing_outcome
 from warehouse.profiling.own_columns import OwnColumn, own_column, own_meaning
 from warehouse.profiling.personal import personal
@@ -65,6 +83,7 @@ class LenderProposal:
     name: str
     files: tuple[FileProposal, ...]
     term_months: int | None
+    window_months: int | None = None
     notes: tuple[str, ...] = ()
 
     def file(self, contract: Contract) -> FileProposal | None:
@@ -127,7 +146,20 @@ def propose(
         proposal, its_notes = _proposal(files[entity], contract, found, answers)
         proposals.append(proposal)
         notes += its_notes
-    return LenderProposal(name, tuple(proposals), answers.term_months, tuple(notes)), tuple(questions)
+    lender = LenderProposal(name, tuple(proposals), answers.term_months, answers.window_months, tuple(notes))
+    if not questions:
+        _require_a_life(lender)
+    return lender, tuple(questions)
+
+
+def _require_a_life(lender: LenderProposal) -> None:
+    """Raises SettingError if nothing says when an outcome without a day is known."""
+    has_term = "term_months" in lender.applications or lender.term_months is not None
+    if lender.is_dated and not has_term and "outcome_at" not in lender.outcomes:
+        raise SettingError(
+            "an outcome needs its day (--column outcome_at=) or the loan's planned life (--term-months N), which says "
+            f"when it is known: found neither in {lender.outcomes.entity}"
+        )
 
 
 def _spellings(profile: FileProfile) -> tuple[Spelling, ...]:
@@ -264,10 +296,12 @@ def _proposal(
             notes.append(f"{entity}.{column.name} has too many different values to be a {meaning}: it is left out")
             continue
         fields.append(field_of(meanings()[meaning], column, spelling, answers))
-        notes += _notes(f"{entity}.{column.name}", meaning, column, spelling)
+        notes += _notes_of_reading(f"{entity}.{column.name}", meanings()[meaning], column, spelling, answers)
+        notes += _notes(f"{entity}.{column.name}", meaning, column)
     own = tuple(own_column(contract, *each, answers) for each in _chosen(file, answers))
     for column, spelling in _chosen(file, answers):
-        notes += _notes(f"{entity}.{column.name}", "own column", column, spelling)
+        its_own = own_meaning(contract, column, spelling)
+        notes += _notes_of_reading(f"{entity}.{column.name}", its_own, column, spelling, answers)
     by_meaning, used = names(fields), {each.column for each in fields}
     if twice := [each.field.column for each in own if each.field.column in used]:
         raise SettingError(
@@ -315,12 +349,39 @@ def _notes_of_unused(file: _File, proposal: FileProposal, answers: Answers) -> I
             yield f"{entity}.{column.name} is not used: --read {column.name}. has no effect"
 
 
-def _notes(where: str, meaning: str, column: ColumnProfile, spelling: Spelling) -> Iterator[str]:
-    if spelling.n_odd:
+def _notes_of_reading(
+    where: str, meaning: Meaning, column: ColumnProfile, spelling: Spelling, answers: Answers
+) -> Iterator[str]:
+    yield from _notes_of_odd(where, meaning, column, spelling, answers)
+    if (note := accepted_thousands(column, spelling, answers)) is not None:
+        yield f"{where}: {note}"
+
+
+def _notes_of_odd(
+    where: str, meaning: Meaning, column: ColumnProfile, spelling: Spelling, answers: Answers
+) -> Iterator[str]:
+    """What will be set aside, at least: staging also looks at limits and at each cell's digits."""
+    is_dated, is_read = spelling.kind in DATED, f"{column.name}.epoch" in answers.read
+    days = next((shape for shape in column.shapes if is_dated and shape.text == "99999"), None)
+    n_odd, odd = spelling.n_odd, spelling.odd
+    if days is not None and is_read:
+        n_odd, odd = n_odd - days.n, tuple(example for example in odd if example != days.example)
+    if spelling.kind == "number" and meaning.format != "percent":
+        signed = [shape for shape in column.shapes if "%" in shape.text]
+        n_odd, odd = n_odd + sum(shape.n for shape in signed), (*odd, *(shape.example for shape in signed[:1]))
+    if n_odd > 0:
+        found = f"{n_odd:,} of {column.n_given:,} values do not fit" + (f" ({', '.join(odd)})" if odd else "")
+        yield f"{where}: at least {found}: their rows will be set aside"
+    if days is not None and not is_read and "epoch" not in spelling.keys:
         yield (
-            f"{where}: {spelling.n_odd:,} of {column.n_given:,} values do not fit ({', '.join(spelling.odd)}): their "
-            "rows will be set aside"
+            f"{where}: {days.n:,} of them are whole numbers ({days.example}), as a spreadsheet's numbers of days: "
+            f"--read {column.name}.epoch=excel reads them beside the dates"
         )
+
+
+def _notes(where: str, meaning: str, column: ColumnProfile) -> Iterator[str]:
+    if meanings()[meaning].required and meaning not in ("application_id", "outcome") and column.n_given < column.n_rows:
+        yield f"{where}: {column.n_rows - column.n_given:,} rows have no value, and will be set aside"
     if meaning in _CLOCKS and (lone := column.lone_year) is not None:
         yield (
             f"{where}: one value is of {lone[0]}, the next newest of {lone[1]}. The newest date says which loans are "

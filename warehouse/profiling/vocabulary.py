@@ -13,12 +13,14 @@ Outcome = Literal["default", "repaid", "running"]
 OUTCOMES: tuple[str, ...] = (*get_args(Outcome), "unknown")
 #: Words of a column's name that say what 1 and yes mean in it.
 _BAD_NAMES = frozenset(
-    ("default", "defaulted", "bad", "npl", "ausfall", "incumplimiento", "defaut", "impaye", "inadimplente", "mora")
+    (
+        *("default", "defaulted", "bad", "npl", "chargeoff", "ausfall", "ausgefallen", "incumplimiento", "impago"),
+        *("mora", "defaut", "impaye", "inadimplente", "inadimplencia", "insolvenza"),
+    )
 )
-_GOOD_NAMES = frozenset(["good", "repaid", "paid", "performing"])
+_GOOD_NAMES = frozenset(["good", "repaid", "paid", "performing", "bezahlt", "getilgt", "pagado", "rembourse"])
 #: Columns each of whose values has an opposite: a negation would exchange them.
 _OPPOSED = ("outcome", "income_verified")
-_YES, _NO = frozenset({"1", "1.0", "yes", "y", "true", "t"}), frozenset({"0", "0.0", "no", "n", "false", "f"})
 
 
 def written_outcome(answer: str) -> str:
@@ -31,6 +33,15 @@ def words(column: str) -> Mapping[str, str]:
     """Word → value, of a column in ``vocabulary.yml``."""
     found = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text())[column]
     return {word: value for value, named in found.items() for word in named}
+
+
+def yes_or_no(text: str) -> str | None:
+    """Whether a flag's whole text says ``yes`` or ``no``, in any language of the vocabulary; None for other texts.
+
+    >>> yes_or_no("Ja"), yes_or_no("0.0"), yes_or_no("maybe")
+    ('yes', 'no', None)
+    """
+    return words("yes_no").get(text.casefold())
 
 
 def meaning_of(column: str, text: str) -> str | None:
@@ -47,6 +58,8 @@ def meaning_of(column: str, text: str) -> str | None:
         return None
     if plain in known:
         return known[plain]
+    if column == "income_verified" and (flag := yes_or_no(text)) is not None:
+        return "true" if flag == "yes" else "false"
     held = [word for word in known if f" {word} " in f" {plain} "]
     if not held:
         return None
@@ -75,8 +88,8 @@ def outcome_of(name: str, text: str) -> str | None:
     >>> outcome_of("loan_default", "1"), outcome_of("not_default", "1"), outcome_of("status", "1")
     ('default', None, None)
     """
-    flag = text.casefold()
-    if flag not in _YES | _NO:
+    flag = yes_or_no(text)
+    if flag is None:
         return meaning_of("outcome", text)
     if is_negated(name):
         return None
@@ -84,7 +97,7 @@ def outcome_of(name: str, text: str) -> str | None:
     is_bad, is_good = bool(parts & _BAD_NAMES), bool(parts & _GOOD_NAMES)
     if is_bad == is_good:
         return None
-    return "default" if (flag in _YES) == is_bad else "repaid"
+    return "default" if (flag == "yes") == is_bad else "repaid"
 
 
 def are_outcomes(values: Iterable[str]) -> bool:

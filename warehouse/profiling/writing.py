@@ -54,6 +54,7 @@ def written(proposal: LenderProposal, *, title: str, lag_months: int, files: Map
     read_as = {entity: _flow(keys) for entity, keys in files.items() if keys}
     limits = {each.meaning: [0, each.limit] for file in proposal.files for each in file.fields if each.limit}
     settings = {"title": title, "is_dated": proposal.is_dated, "lag_months": lag_months, "files": read_as}
+    settings["window_months"] = proposal.window_months
     lacking = [] if proposal.term_months or "term_months" in proposal.applications else ["term_months"]
     if "requested_amount" not in proposal.applications:
         lacking.insert(0, "requested_amount")
@@ -367,7 +368,9 @@ def _reading(reading: Mapping[str, Any]) -> str:
     whole = f"{line[:-1]}, 'values': {values}}}"
     if len(whole) <= _WIDTH - 10:
         return whole
-    broken = textwrap.fill(values[1:-1], _WIDTH - 4, initial_indent=" " * 12, subsequent_indent=" " * 12)
+    # a key and its value stay on one line
+    joined = values[1:-1].replace("': ", "':\0")
+    broken = textwrap.fill(joined, _WIDTH - 4, initial_indent=" " * 12, subsequent_indent=" " * 12).replace("\0", " ")
     return f"{line[:-1]}, 'values': {{\n{broken}}}}}"
 
 

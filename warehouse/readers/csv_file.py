@@ -51,7 +51,8 @@ class CsvFile:
         self.columns = head.columns
         self.layout = FileLayout("csv", encoding, head.declared_as, head.line - 1)
         self._head = head
-        self._rows = Layout(len(head.columns), noted.notes, head.delimiter.encode())
+        header = lines[head.line - 1].rstrip("\r\n").encode()
+        self._rows = Layout(len(head.columns), noted.notes, head.delimiter.encode(), header)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The rows in file order: ``columns`` as text (empty is null), then ``_line``, their first line."""

@@ -149,9 +149,15 @@ def _header_among(lines: Sequence[str], delimiters: Sequence[str]) -> int:
 
 
 def _shows(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    rows = [row for row in rows if row != names]  # the header again
     alike = [row for row in rows if len(row) == len(names)]
     named = [at for at, name in enumerate(names) if name.strip()]
-    if not alike or len(alike) < _ALIKE * len(rows) or not all(any(map(str.isalpha, names[at])) for at in named):
+    # of a few rows, one may be broken
+    if (
+        not alike
+        or len(alike) < min(_ALIKE * len(rows), len(rows) - 1)
+        or not all(any(map(str.isalpha, names[at])) for at in named)
+    ):
         return False
     columns = [[row[at] for row in alike if row[at].strip()] for at in named]
     return any(values and all(map(_is_figure, values)) for values in columns)

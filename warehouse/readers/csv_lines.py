@@ -22,14 +22,16 @@ csv.field_size_limit(MAX_LINE_BYTES)
 
 @dataclass(frozen=True)
 class Layout:
-    """Format of this file's rows. ``notes``: prefixes of lines about the file itself.
+    """Format of this file's rows. ``notes``: prefixes of lines about the file itself; ``header``: its names.
 
-    A blank as ``delimiter`` stands for one or more; a row is then one line.
+    A file put together from several has the header again between its rows. A blank as ``delimiter`` stands for one or
+    more; a row is then one line.
     """
 
     n_fields: int
     notes: tuple[bytes, ...] = ()
     delimiter: bytes = b","
+    header: bytes = b""
 
     @property
     def is_blanks(self) -> bool:
@@ -37,7 +39,9 @@ class Layout:
         return self.delimiter == b" "
 
     def is_note(self, line: bytes) -> bool:
-        """Whether a line is about the file (a preamble, a footer of totals) and not a row."""
+        """Whether a line is about the file (a preamble, a footer of totals, its header again) and not a row."""
+        if self.header and self.n_fields > 1 and line.rstrip(b"\r\n") == self.header:
+            return True
         return bool(self.notes) and line.lstrip(b'"').startswith(self.notes)
 
 
@@ -106,7 +110,7 @@ def _is_plain(block: bytes, lines: Sequence[bytes], layout: Layout) -> bool:
         and b'"' not in block
         and b"\0" not in block
         and block.count(b"\r") == block.count(b"\r\n")
-        and not any(note in block for note in layout.notes)
+        and not any(note in block for note in (*layout.notes, layout.header) if note)
         and all(line.count(layout.delimiter) == n_delimiters for line in lines)
     )
 

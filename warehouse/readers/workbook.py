@@ -31,8 +31,8 @@ class Workbook:
     """One sheet of a workbook; raises SourceFileError if it cannot be read.
 
     ``declared``: the sheet, and the rows before the header; else its first visible sheet is read, with a notice if
-    there are others, and the header is found below titles. A row's line is its number in the sheet. Columns without a
-    name are left out; a row with a value in one is rejected.
+    there are others, and the header is found below titles; where it stands again, it is not a row. A row's line is its
+    number in the sheet. Columns without a name are left out; a row with a value in one is rejected.
     """
 
     def __init__(self, path: Path, declared: FileSettings | None = None, *, limits: Limits | None = None) -> None:
@@ -45,7 +45,8 @@ class Workbook:
             sheet, notices = _sheet_of(path, declared.sheet)
             self._sheet: CalamineSheet = sheet
             self._errors = error_cells(path, sheet.name)
-            self._header, self._places, self.columns = _header_of(self._texts(), declared.title_lines)
+            self._header, self._names, self.columns = _header_of(self._texts(), declared.title_lines)
+            self._places = tuple(place for place, text in enumerate(self._names) if text)
         self.layout = FileLayout("workbook", title_lines=self._header - 1, sheet=sheet.name, notices=notices)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -57,7 +58,8 @@ class Workbook:
         lines: list[int] = []
         for number, row in self._texts():
             unnamed = next((at for at, text in enumerate(row) if text and at not in named), None)
-            if number < self._header:
+            is_header_again = number > self._header and len(named) > 1 and row == self._names
+            if number < self._header or is_header_again:
                 self._reject(number, row, NOTE)
             elif number > self._header and unnamed is not None:
                 self._reject(number, row, f"a value in column {unnamed + 1}, which has no name in the header")
@@ -156,8 +158,8 @@ def _sheet_of(path: Path, declared: str | None) -> tuple[CalamineSheet, tuple[st
 
 def _header_of(
     texts: Iterator[tuple[int, list[str | None]]], title_lines: int | None
-) -> tuple[int, tuple[int, ...], tuple[str, ...]]:
-    """The header's number, the places of its names, and the names."""
+) -> tuple[int, list[str | None], tuple[str, ...]]:
+    """The header's number, its cells, and the column names."""
     head = [(number, row) for (number, row), _ in zip(texts, range(LINES_LOOKED_AT + (title_lines or 0)), strict=False)]
     if title_lines is not None:
         head = [(number, row) for number, row in head if number > title_lines]
@@ -165,8 +167,7 @@ def _header_of(
         raise HeaderProblem("the sheet is empty" if title_lines is None else "the sheet holds no header")
     at = 0 if title_lines is not None else title_among([[text or "" for text in row] for _, row in head])
     number, row = head[at]
-    places = tuple(place for place, text in enumerate(row) if text)
-    return number, places, names_of([str(row[place]) for place in places])
+    return number, row, names_of([text for text in row if text])
 
 
 def _batch(columns: Sequence[str], rows: Sequence[Sequence[str | None]], lines: Sequence[int]) -> pa.RecordBatch:

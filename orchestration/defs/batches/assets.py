@@ -6,6 +6,7 @@ import dagster as dg
 
 from ml.batches.runs import run_batch
 from orchestration.lib.layers import BATCH_SCORES, DEPLOYMENT
+from orchestration.lib.lenders import LENDERS
 from warehouse.settings import Settings
 
 
@@ -22,12 +23,13 @@ class BatchToScore(dg.Config):
 @dg.asset(
     key=BATCH_SCORES,
     deps=[DEPLOYMENT],
+    partitions_def=LENDERS,
     group_name="serving",
-    kinds={"python", "xgboost"},
+    kinds={"python"},
     output_required=False,  # a run that published nothing is not a materialisation
 )
 def batch_scores(context: dg.AssetExecutionContext, config: BatchToScore) -> Iterator[dg.MaterializeResult[None]]:
-    """The newest batch that was scored: one row of `serving.batch_scores` for each of its rows."""
+    """The lender's newest batch that was scored: one row of `serving.batch_scores` for each of its rows."""
     if config.batch_id is None:
         context.log.info("nothing to do: no batch was named")
         return

@@ -6,6 +6,7 @@ import dagster as dg
 
 from orchestration.defs.pipeline.jobs import score_batch
 from orchestration.lib.layers import BATCH_SCORES
+from orchestration.lib.lenders import why_unknown
 from orchestration.lib.retries import UNFINISHED
 from warehouse.batches import Batch, BatchStates
 from warehouse.settings import Settings
@@ -34,6 +35,9 @@ def batches_to_score(context: dg.SensorEvaluationContext) -> dg.SkipReason | lis
     requests = []
     for batch in waiting:
         key = _key(batch)
+        if why := why_unknown(batch.request.source):
+            states.stop(batch, why, advice="; the batch can be tried again")
+            continue
         if key in on_the_way:
             continue
         runs = context.instance.get_runs(dg.RunsFilter(job_name=score_batch.name, tags={BATCH_TAG: key}), limit=1)
@@ -45,6 +49,7 @@ def batches_to_score(context: dg.SensorEvaluationContext) -> dg.SkipReason | lis
             requests.append(
                 dg.RunRequest(
                     run_key=key,
+                    partition_key=batch.request.source,
                     run_config={"ops": {BATCH_SCORES.to_python_identifier(): config}},
                     tags={BATCH_TAG: key},
                 )

@@ -1,18 +1,18 @@
-"""One step per source: its received files become its raw tables."""
+"""One step per lender: its received files become its raw tables."""
 
 import json
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from orchestration.defs.ingestion.loaded_sources import loaded_sources
 from orchestration.defs.ingestion.waiting import load_waiting
+from orchestration.defs.pipeline.loaded_sources import loaded_sources
 from orchestration.lib.dbt_project import prepared_manifest
 from orchestration.lib.layers import LAKE_WRITER
+from orchestration.lib.lenders import LENDERS
 from orchestration.lib.run_settings import RunSettings
-from warehouse.errors import SourceFileError
 from warehouse.lake.tables import program_tables
 from warehouse.raw import SOURCES, raw_columns, raw_table
 from warehouse.settings import Settings
@@ -20,16 +20,15 @@ from warehouse.sources import ingest_files, ingest_simulated
 from warehouse.sources.ingest import IngestResult
 
 
-def ingest_step(
-    name: str, tables: Mapping[str, str], sources: Sequence[str], own_tables: Collection[str]
-) -> dg.AssetsDefinition:
-    """The step that loads the files of ``sources`` into ``tables`` (raw table → description).
+def ingest_step(lender: str, tables: Mapping[str, str]) -> dg.AssetsDefinition:
+    """The step that loads the lender's files into ``tables`` (raw table → description).
 
-    Empty ``sources``: every lender without a module of its own; dbt models read their ``own_tables``.
+    Not partitioned: a raw table is one lender's. In a run of another lender it loads nothing; in a run of no lender,
+    its own files.
     """
 
     @dg.multi_asset(
-        name=name,
+        name=f"ingest_{lender}",
         specs=[
             dg.AssetSpec(
                 dg.AssetKey(table.split(".")),
@@ -43,13 +42,10 @@ def ingest_step(
         pool=LAKE_WRITER,
     )
     def ingest(context: dg.AssetExecutionContext, run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
-        settings, started = Settings.from_environment(), time.monotonic()
-        asked_for, loaded = run_settings.active_source(settings), []
-        require_models(asked_for, own_tables)
-        if asked_for in sources or (not sources and asked_for not in SOURCES):
-            loaded = load_asked_for(asked_for, run_settings, settings) + load_waiting(
-                asked_for, settings, context.log.warning
-            )
+        settings, started, loaded = Settings.from_environment(), time.monotonic(), []
+        if not context.has_partition_key or context.partition_key == lender:
+            loaded = load_asked_for(lender, run_settings, settings)
+            loaded += load_waiting(lender, settings, context.log.warning)
         context.log.info(f"{[f'{file.file} {file.status}' for file in loaded] or 'nothing to load'}")
         for table in tables:
             files = [file for file in loaded if raw_table(file.source, file.entity) == table]
@@ -79,40 +75,35 @@ def load_asked_for(source: str, run_settings: RunSettings, settings: Settings) -
     return []
 
 
-def require_models(source: str, own_tables: Collection[str]) -> None:
-    """Raise SourceFileError for a lender whose rows no dbt model reads: the run would build nothing."""
-    if source not in SOURCES and not any(table.startswith(raw_table(source, "")) for table in own_tables):
-        raise SourceFileError(
-            f"the lender of a run must be one whose raw tables dbt models read: found {source!r}, and models of "
-            f"{', '.join((*SOURCES, *sorted(own_tables)))}. Write models (docs/bring-your-own-lender.md), then "
-            f"`loanlake run {source}`; or, if the name is a mistake, move the files of inbox/{source}/ to the right one"
-        )
-
-
-def own_lenders_tables(manifest: Mapping[str, Any]) -> list[str]:
-    """Raw tables that the dbt project reads and no built-in source fills."""
+def own_tables(manifest: Mapping[str, Any], lender: str) -> list[str]:
+    """Raw tables of the lender that the dbt project reads and no built-in source fills."""
     read = {
         f"{node['schema']}.{node['identifier']}" for node in manifest["sources"].values() if node["schema"] == "raw"
     }
-    return sorted(read - raw_columns().keys() - program_tables().keys())
+    own = read - raw_columns().keys() - program_tables().keys()
+    # the longest name: a lender `bank` has no table of a lender `bank_cards`
+    return sorted(table for table in own if _lender_of(table) == lender)
+
+
+def _lender_of(table: str) -> str | None:
+    names = [name for name in LENDERS.get_partition_keys() if table.startswith(raw_table(name, ""))]
+    return max(names, key=len, default=None)
 
 
 def ingest_steps(manifest: Mapping[str, Any]) -> list[dg.AssetsDefinition]:
-    """One step for each built-in source, and one for all own lenders if the dbt project reads any."""
-    own = dict.fromkeys(own_lenders_tables(manifest), "A lender of your own: one row per line of its files, all text.")
-    steps = [
-        ingest_step(
-            f"ingest_{source.name}",
-            {
-                raw_table(source.name, entity): f"{source.title}: one row per line of its {entity} files, all text."
-                for entity in source.entities
-            },
-            [source.name],
-            own,
-        )
-        for source in SOURCES.values()
-    ]
-    return [*steps, ingest_step("ingest_own_lenders", own, [], own)] if own else steps
+    """One step for each lender whose files a dbt model reads."""
+    described = {lender: _described(manifest, lender) for lender in LENDERS.get_partition_keys()}
+    return [ingest_step(lender, tables) for lender, tables in described.items() if tables]
+
+
+def _described(manifest: Mapping[str, Any], lender: str) -> dict[str, str]:
+    if lender in SOURCES:
+        source = SOURCES[lender]
+        return {
+            raw_table(lender, entity): f"{source.title}: one row per line of its {entity} files, all text."
+            for entity in source.entities
+        }
+    return dict.fromkeys(own_tables(manifest, lender), f"{lender}: one row per line of its files, all text.")
 
 
 def _counts(files: Sequence[IngestResult]) -> dict[str, int]:
@@ -126,6 +117,6 @@ def _counts(files: Sequence[IngestResult]) -> dict[str, int]:
 
 @dg.definitions
 def ingestion() -> dg.Definitions:
-    """The steps, one per source."""
+    """The steps, one per lender."""
     steps = ingest_steps(json.loads(prepared_manifest(Settings.from_environment()).read_text()))
     return dg.Definitions(assets=steps)

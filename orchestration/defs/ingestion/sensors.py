@@ -9,8 +9,9 @@ import dagster as dg
 import msgspec
 
 from orchestration.defs.ingestion.inbox import Look, look
-from orchestration.defs.ingestion.loaded_sources import is_read_by_models
 from orchestration.defs.pipeline.jobs import refresh
+from orchestration.defs.pipeline.loaded_sources import is_read_by_models
+from orchestration.lib.lenders import run_of, why_unknown
 from orchestration.lib.retries import MOST_TRIES, failed_runs, why_not_now
 from warehouse.settings import Settings
 
@@ -32,7 +33,7 @@ class _Asked:
 
 @dg.sensor(job=refresh, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
 def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Load files that wait in ``inbox/<source>/[<entity>/]``; a failed run is retried twice.
+    """Load files that wait in ``inbox/<source>/[<entity>/]``: one run a lender; a failed run is retried twice.
 
     A run that meets a file that cannot be loaded sets it aside and fails; the next run builds what was loaded beside
     it. A run that found the lake busy, or a file still being written, left its files for the next run.
@@ -46,11 +47,8 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
         for source, files in groupby(ready, key=lambda file: file.source)
     }
     last_asked = msgspec.json.decode(context.cursor or "{}", type=dict[str, _Asked])
-    unread = {source for source in {*waiting, *last_asked} if not is_read_by_models(settings, source)}
-    said = [
-        f"the files of {source} are not loaded: no dbt model reads the lender, so that a run for it is refused"
-        for source in sorted(unread & waiting.keys())
-    ]
+    unread = {source: why for source in {*waiting, *last_asked} if (why := _why_no_run(settings, source))}
+    said = [f"the files of {source} are not loaded: {unread[source]}" for source in sorted(unread & waiting.keys())]
     waiting = {source: files for source, files in waiting.items() if source not in unread}
     unsettled = {
         source: asked
@@ -77,6 +75,12 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
         yield dg.SkipReason("; ".join([*said, *_stays(found, settings)]) or "the inbox is empty")
 
 
+def _why_no_run(settings: Settings, source: str) -> str:
+    if not is_read_by_models(settings, source):
+        return "no dbt model reads the lender, so that a run for it is refused"
+    return why_unknown(source)
+
+
 def _stays(found: Look, settings: Settings) -> list[str]:
     """Files that start no run, in words."""
     may_be_written = [file.path.relative_to(settings.inbox) for file in found.unsettled if not file.is_ahead]
@@ -90,10 +94,7 @@ def _stays(found: Look, settings: Settings) -> list[str]:
 
 def _request(source: str, asked: _Asked) -> dg.RunRequest:
     # no run key: Dagster accepts each key once, even if its run fails
-    return dg.RunRequest(
-        run_config={"resources": {"run_settings": {"config": {"source": source}}}},
-        tags={"loanlake/source": source, **asked.tags},
-    )
+    return run_of(source, tags=asked.tags)
 
 
 def _latest_run(instance: dg.DagsterInstance, asked: _Asked) -> dg.DagsterRun | None:

@@ -17,6 +17,7 @@ from ml.monitoring.samples import MonitoredModel
 from ml.monitoring.skew_sql import ANY, FeatureSkew, columns_that_differ
 from orchestration.defs.monitoring.measuring import monitored_champion, monitored_versions, newest_month
 from orchestration.lib import layers, links, pages
+from orchestration.lib.lenders import LENDERS
 from orchestration.lib.run_settings import RunSettings
 from warehouse.settings import Settings
 
@@ -37,13 +38,13 @@ from warehouse.settings import Settings
             description="One row per model version × month of decisions: drift of the probabilities.",
         ),
     ],
+    partitions_def=LENDERS,
     group_name="monitoring",
     pool=layers.LAKE_WRITER,
 )
-def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
-    """Measured in SQL over every decision."""
-    settings, started = Settings.from_environment(), time.monotonic()
-    source = run_settings.active_source(settings)
+def drift(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+    """Measured in SQL over every decision of the lender."""
+    settings, started, source = Settings.from_environment(), time.monotonic(), context.partition_key
     versions = monitored_versions(settings, source)
     of_features = [
         record_feature_drift(settings, version.model, version.bundle.contract, reference_snapshot=version.snapshot)
@@ -92,17 +93,18 @@ def drift(run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
 @dg.asset(
     key=layers.FEATURE_SKEW,
     deps=[layers.PREDICTIONS, layers.DECISION_HISTORY],
+    partitions_def=LENDERS,
     group_name="monitoring",
     kinds={"duckdb"},
     pool=layers.LAKE_WRITER,
 )
-def feature_skew(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+def feature_skew(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """Online scores (also in shadow) compared with the warehouse: logged features and history inputs.
 
     Only months with new data are measured.
     """
     settings, started = Settings.from_environment(), time.monotonic()
-    measured = record_feature_skew(settings, run_settings.active_source(settings))
+    measured = record_feature_skew(settings, context.partition_key)
     rows = [(model, row) for model, found in measured.rows.items() for row in found]
     totals = {
         kind: [row for _, row in rows if (row.kind, row.column_name) == (kind, ANY)]
@@ -135,17 +137,18 @@ def feature_skew(run_settings: RunSettings) -> dg.MaterializeResult[None]:
 @dg.asset(
     key=layers.PERFORMANCE,
     deps=[layers.PREDICTIONS],
+    partitions_def=LENDERS,
     group_name="monitoring",
     kinds={"duckdb"},
     pool=layers.LAKE_WRITER,
 )
-def performance(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+def performance(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """Performance of decisions by month, where their labels are mature."""
     settings, started = Settings.from_environment(), time.monotonic()
     # the champion's first
     months, *_ = [
         record_performance(settings, version.model, tested_low=candidate_on_test(version.bundle.metrics)["auc_low"])
-        for version in monitored_versions(settings, run_settings.active_source(settings))
+        for version in monitored_versions(settings, context.partition_key)
     ]
     n_mature = sum(row.n_mature for row in months)
     return dg.MaterializeResult(
@@ -170,11 +173,17 @@ def performance(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(key=layers.DRIFT_REPORT, deps=[layers.PREDICTIONS], group_name="monitoring", kinds={"evidently", "html"})
-def drift_report(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+@dg.asset(
+    key=layers.DRIFT_REPORT,
+    deps=[layers.PREDICTIONS],
+    partitions_def=LENDERS,
+    group_name="monitoring",
+    kinds={"evidently", "html"},
+)
+def drift_report(context: dg.AssetExecutionContext, run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """Evidently's drift report, HTML and JSON, for the requested months, or for the newest scored month."""
     settings, started = Settings.from_environment(), time.monotonic()
-    champion = monitored_champion(settings, run_settings.active_source(settings))
+    champion = monitored_champion(settings, context.partition_key)
     months = [date.fromisoformat(f"{month}-01") for month in run_settings.report_months]
     reports = {
         month: write_drift_report(

@@ -1,7 +1,7 @@
 """Monitoring results start a training.
 
 A person must start the three sensors in the UI: the lender decides whether training is automatic. Each starts one run
-per reason: the run key names the model version and the month (or number of labels).
+per lender and reason: the run key names the lender, the model version and the month (or number of labels).
 """
 
 from collections.abc import Callable, Iterator
@@ -12,6 +12,7 @@ from ml.registry.deployment import Deployment
 from orchestration.defs.monitoring.alert_rules import Alarm, decay_alarm, drift_alarm, new_labels_alarm
 from orchestration.defs.pipeline.jobs import retrain
 from orchestration.lib.champions import champion_of, refresh_config
+from orchestration.lib.lenders import run_of, why_unknown
 from warehouse.errors import LoanlakeError
 from warehouse.settings import Settings
 
@@ -36,23 +37,31 @@ def labels_matured() -> Iterator[dg.RunRequest | dg.SkipReason]:
 
 def _requests(rule: Callable[[Settings, Deployment], Alarm | None]) -> Iterator[dg.RunRequest | dg.SkipReason]:
     settings = Settings.from_environment()
-    alarms: list[Alarm] = []
-    unread: list[str] = []
+    requests: list[dg.RunRequest] = []
+    said: list[str] = []
     in_service = settings.deployed_lenders()
     for lender in in_service:
         try:
             champion = champion_of(settings, lender)
             alarm = rule(settings, champion) if champion is not None else None
+            if alarm is None:
+                continue
+            if why := why_unknown(lender):
+                said.append(f"{alarm.reason}, and is not trained: {why}")
+            else:
+                requests.append(_request(settings, alarm))
         except LoanlakeError as error:  # one lender's file stops no other
-            unread.append(f"what was measured of {lender} cannot be read: {error}")
-        else:
-            alarms += [alarm] if alarm is not None else []
-    if not alarms:
+            said.append(f"what was measured of {lender} cannot be read: {error}")
+    yield from requests
+    if not requests:
         none = f"no reason to train among {len(in_service)} models" if in_service else "no model in service"
-        yield dg.SkipReason("; ".join(unread) or none)
-    for alarm in alarms:
-        yield dg.RunRequest(
-            run_key=alarm.key,
-            run_config={"resources": {"run_settings": {"config": refresh_config(settings, alarm.source)}}},
-            tags={"loanlake/source": alarm.source, "loanlake/reason": alarm.reason},
-        )
+        yield dg.SkipReason("; ".join(said) or none)
+
+
+def _request(settings: Settings, alarm: Alarm) -> dg.RunRequest:
+    return run_of(
+        alarm.source,
+        run_key=f"{alarm.source}-{alarm.key}",
+        run_settings=refresh_config(settings, alarm.source),
+        tags={"loanlake/reason": alarm.reason},
+    )

@@ -1,4 +1,7 @@
-"""The jobs: assets materialised together, selected by key and group, so that new dbt models join."""
+"""The jobs: assets materialised together, selected by key and group, so that new dbt models join.
+
+A job with an asset about one lender's model runs for one lender, its partition; tables of all lenders it builds whole.
+"""
 
 import dagster as dg
 

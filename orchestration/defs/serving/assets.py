@@ -14,6 +14,7 @@ from orchestration.defs.serving.publishing import publish_candidate
 from orchestration.lib import layers, pages
 from orchestration.lib.champions import champion_of
 from orchestration.lib.feature_versions import feature_tables, online_tables
+from orchestration.lib.lenders import LENDERS
 from orchestration.lib.retries import lake_awaited
 from orchestration.lib.run_settings import RunSettings
 from warehouse.decision_log import ingest_into_lake
@@ -43,18 +44,18 @@ def online_store() -> dg.MaterializeResult[None]:
 @dg.asset(
     key=layers.DEPLOYMENT,
     deps=[layers.REGISTERED_MODEL, layers.ONLINE_STORE],
+    partitions_def=LENDERS,
     group_name="serving",
     kinds={"python"},
     output_required=False,
 )
 def deployment(context: dg.AssetExecutionContext, run_settings: RunSettings) -> Iterator[dg.MaterializeResult[None]]:
-    """The source's served version: ``deployment.json`` and its bundle, which the API loads within seconds.
+    """The lender's served version: ``deployment.json`` and its bundle, which the API loads within seconds.
 
     The rule of ``ml.judging.publication`` decides whether the candidate replaces the champion. If it waits, the served
-    version stays. If no model of the source is served, nothing downstream runs.
+    version stays. If no model of the lender is served, nothing downstream runs.
     """
-    settings = Settings.from_environment()
-    source = run_settings.active_source(settings)
+    settings, source = Settings.from_environment(), context.partition_key
     outcome = publish_candidate(
         settings,
         source,
@@ -86,17 +87,17 @@ def deployment(context: dg.AssetExecutionContext, run_settings: RunSettings) -> 
 @dg.asset(
     key=layers.BATCH_DECISIONS,
     deps=[layers.DEPLOYMENT, *feature_tables().values()],
+    partitions_def=LENDERS,
     group_name="serving",
     kinds={"python", "duckdb"},
     pool=layers.LAKE_WRITER,
 )
-def batch_decisions(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+def batch_decisions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """Scores of applications that the champion did not learn from: its test rows and those after, each written once.
 
-    None if no model of the source is served yet: a lender's first files are loaded before its first model.
+    None if no model of the lender is served yet: a lender's first files are loaded before its first model.
     """
-    settings = Settings.from_environment()
-    source = run_settings.active_source(settings)
+    settings, source = Settings.from_environment(), context.partition_key
     champion = champion_of(settings, source)
     if champion is None:
         summary = f"no model of source {source!r} is served yet: `loanlake run {source}` makes one"
@@ -157,11 +158,10 @@ def predictions() -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(key=layers.CANARY, deps=[layers.PREDICTIONS], group_name="serving", kinds={"python"})
-def canary(run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """The step of the source's canary, beside the champion: it moves on to a larger share, moves back, or stays."""
-    settings = Settings.from_environment()
-    verdict = move_canary(settings, run_settings.active_source(settings), by="dagster")
+@dg.asset(key=layers.CANARY, deps=[layers.PREDICTIONS], partitions_def=LENDERS, group_name="serving", kinds={"python"})
+def canary(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    """The step of the lender's canary, beside the champion: it moves on to a larger share, moves back, or stays."""
+    verdict = move_canary(Settings.from_environment(), context.partition_key, by="dagster")
     evidence = verdict.evidence
     return dg.MaterializeResult(
         metadata={
@@ -186,11 +186,17 @@ def canary(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(key=layers.APPROVED_VERSION, deps=[layers.REGISTERED_MODEL], group_name="serving", kinds={"python"})
-def approved_version(run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """The source's version that a person approved over HTTP, served after its gates are checked again."""
+@dg.asset(
+    key=layers.APPROVED_VERSION,
+    deps=[layers.REGISTERED_MODEL],
+    partitions_def=LENDERS,
+    group_name="serving",
+    kinds={"python"},
+)
+def approved_version(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    """The lender's version that a person approved over HTTP, served after its gates are checked again."""
     settings = Settings.from_environment()
-    served = promote_approved(settings, run_settings.active_source(settings))
+    served = promote_approved(settings, context.partition_key)
     if served is None:
         return dg.MaterializeResult(metadata={"summary": "no approval waits to be followed"})
     return dg.MaterializeResult(

@@ -7,12 +7,13 @@ import dagster as dg
 from ml.registry.approval import unserved_approval
 from ml.rollout.canary import judge_canary
 from orchestration.defs.pipeline.jobs import ingest_decisions, move_canary, publish_approved
+from orchestration.lib.lenders import LENDER_TAG, run_of, why_unknown
 from orchestration.lib.retries import MOST_TRIES, failed_runs, why_not_now
 from warehouse.decision_log import count_pending
 from warehouse.errors import LoanlakeError, NotFoundError
 from warehouse.settings import Settings
 
-_APPROVAL_TAG, _LENDER_TAG = "loanlake/approval", "loanlake/source"
+_APPROVAL_TAG = "loanlake/approval"
 
 
 @dg.sensor(job=ingest_decisions, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -44,10 +45,10 @@ def _canary_move(instance: dg.DagsterInstance, settings: Settings, lender: str) 
         return dg.SkipReason(f"the canary of {lender} cannot be judged: {error}")
     if verdict.move == "wait":
         return dg.SkipReason(f"{verdict.canary.name}: {verdict.why}")
-    why_not = why_not_now(instance, move_canary.name, {_LENDER_TAG: lender})
+    why_not = why_not_now(instance, move_canary.name, {LENDER_TAG: lender})
     if why_not:
         return dg.SkipReason(f"{verdict.canary.name}, {verdict.why}; {why_not}")
-    return _run_for(lender, {"loanlake/reason": verdict.why})
+    return run_of(lender, tags={"loanlake/reason": verdict.why})
 
 
 @dg.sensor(job=publish_approved, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -70,10 +71,10 @@ def _approved(instance: dg.DagsterInstance, settings: Settings, lender: str) -> 
             f"{version} could not be served {MOST_TRIES} times: its runs say why; `loanlake model promote "
             f"{approval.model_version} --lender {lender} --reason …` tries again"
         )
-    why_not = why_not_now(instance, publish_approved.name, {_LENDER_TAG: lender})
+    why_not = why_not_now(instance, publish_approved.name, {LENDER_TAG: lender})
     if why_not:
         return dg.SkipReason(f"{version} is approved; {why_not}")
-    return _run_for(lender, {**tags, "loanlake/reason": f"approved by {approval.by}"})
+    return run_of(lender, tags={**tags, "loanlake/reason": f"approved by {approval.by}"})
 
 
 def _of_each_lender(
@@ -84,7 +85,8 @@ def _of_each_lender(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """The runs of all lenders, or one reason why there is none, which is all that Dagster takes."""
     settings = Settings.from_environment()
-    looked = [look(context.instance, settings, lender) for lender in settings.recorded_lenders()]
+    found_of = {lender: look(context.instance, settings, lender) for lender in settings.recorded_lenders()}
+    looked = [_unless_unknown(lender, found) for lender, found in found_of.items()]
     requests = [found for found in looked if isinstance(found, dg.RunRequest)]
     reasons = [found.skip_message or "" for found in looked if isinstance(found, dg.SkipReason)]
     if requests:
@@ -93,6 +95,6 @@ def _of_each_lender(
         yield dg.SkipReason("; ".join(reasons) or else_why)
 
 
-def _run_for(lender: str, tags: dict[str, str]) -> dg.RunRequest:
-    config = {"resources": {"run_settings": {"config": {"source": lender}}}}
-    return dg.RunRequest(run_config=config, tags={**tags, _LENDER_TAG: lender})
+def _unless_unknown(lender: str, found: dg.RunRequest | dg.SkipReason | None) -> dg.RunRequest | dg.SkipReason | None:
+    why = why_unknown(lender) if isinstance(found, dg.RunRequest) else ""
+    return dg.SkipReason(why) if why else found

@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import dagster as dg
 
@@ -14,12 +15,14 @@ from orchestration.defs.training.candidates import (
     set_current,
     write_training_set,
 )
-from orchestration.defs.training.model_page import write_model_page
+from orchestration.defs.training.model_page import family_text, write_model_page
 from orchestration.defs.warehouse.assets import training_models, warehouse_models
 from orchestration.defs.warehouse.checks import require_few_set_aside, rows_keep_the_contract
 from orchestration.lib import links, pages
 from orchestration.lib.feature_versions import training_tables
-from orchestration.lib.layers import CANDIDATE, EVALUATION, LAKE_WRITER, REGISTERED_MODEL, TRAINING_SET
+from orchestration.lib.layers import CANDIDATE, EVALUATION, LAKE_WRITER, REGISTERED_MODEL, TRAINING, TRAINING_SET
+from orchestration.lib.lenders import LENDERS
+from orchestration.lib.retries import other_runs_awaited
 from orchestration.lib.run_settings import RunSettings
 from orchestration.lib.upstream_checks import require_green
 from warehouse.lenders.rules import read_lender
@@ -31,23 +34,34 @@ def upstream_checks() -> list[dg.AssetCheckSpec]:
     return [spec for step in (warehouse_models, training_models, rows_keep_the_contract) for spec in step.check_specs]
 
 
-@dg.asset(key=TRAINING_SET, deps=training_tables().values(), group_name="training", kinds={"python", "duckdb"})
+@dg.asset(
+    key=TRAINING_SET,
+    deps=training_tables().values(),
+    partitions_def=LENDERS,
+    group_name="training",
+    kinds={"python", "duckdb"},
+)
 def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """The rows for the next model: one source, feature version, snapshot and content hash.
+    """The rows for the lender's next model: one feature version, snapshot and content hash.
 
     Refused while a blocking check upstream is not green, whichever run evaluated it, or if too many of the lender's
     rows were set aside.
     """
+    from ml.training.label_life import require_a_life
     from ml.training.training_set import SPLITS, read_training_set, split_reason
     from orchestration.lib.feature_versions import feature_contract
     from warehouse.lake.connection import connect
 
     settings, started = Settings.from_environment(), time.monotonic()
-    n_checks = require_green(context.instance, settings, upstream_checks(), before="the training set")
-    source = run_settings.active_source(settings)
+    source = context.partition_key
+    with other_runs_awaited(context):
+        n_checks = require_green(
+            context.instance, settings, upstream_checks(), before="the training set", run_id=context.run.run_id
+        )
     require_few_set_aside(settings, source, before="the training set")
     version = feature_contract(settings, run_settings.feature_version, source=source).version
     with connect(settings) as con:
+        require_a_life(con, source)
         rows = read_training_set(con, source, feature_version=version, most_bytes=settings.training_bytes)
         how_split = split_reason(con, source)
     write_training_set(settings, TrainingSetRecord(source, version, rows.snapshot, rows.sha256))
@@ -75,7 +89,14 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     )
 
 
-@dg.asset(key=CANDIDATE, deps=[TRAINING_SET], group_name="model", kinds={"python", "xgboost"})
+@dg.asset(
+    key=CANDIDATE,
+    deps=[TRAINING_SET],
+    partitions_def=LENDERS,
+    group_name="model",
+    kinds={"python"},
+    pool=TRAINING,
+)
 def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> dg.MaterializeResult[None]:
     """A trained, calibrated and measured model, bundled but not yet judged.
 
@@ -86,11 +107,12 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
     from orchestration.defs.training.steps import is_trained, train_candidate
     from orchestration.lib.feature_versions import feature_contract
 
-    settings, started = Settings.from_environment(), time.monotonic()
-    source = run_settings.active_source(settings)
+    settings, started, source = Settings.from_environment(), time.monotonic(), context.partition_key
     record = read_training_set_record(settings, source)
     contract = feature_contract(settings, record.feature_version, source=source)
-    training_settings = training_settings_of(read_lender(source), exclude=tuple(run_settings.exclude))
+    training_settings = training_settings_of(
+        read_lender(source), family=run_settings.family, exclude=tuple(run_settings.exclude)
+    )
     fingerprint = training_fingerprint(record.sha256, contract, training_settings)
     directory = candidate_directory(settings, source, fingerprint)
 
@@ -99,22 +121,24 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
         context.log.info(f"training on {record}")
         train_candidate(settings, record, contract, training_settings, directory)
     set_current(settings, source, directory)
+    lineage = json.loads((directory.bundle / "lineage.json").read_text())
     return dg.MaterializeResult(
         metadata={
-            "summary": _training_summary(directory, is_known=is_known),
+            "summary": _training_summary(directory, lineage, is_known=is_known),
+            "family": family_text(lineage),
             "trained": "before, from the same rows, features and settings" if is_known else "in this run",
             "fingerprint": fingerprint,
             "feature_importance": pages.image(directory.read_plots()["feature_importance"], "feature importance"),
             "bundle": dg.MetadataValue.path(directory.bundle),
-            "lineage": dg.MetadataValue.json(json.loads((directory.bundle / "lineage.json").read_text())),
+            "lineage": dg.MetadataValue.json(lineage),
             "seconds": round(time.monotonic() - started, 2),
         },
         data_version=dg.DataVersion(fingerprint[:16]),
     )
 
 
-@dg.asset(key=EVALUATION, deps=[CANDIDATE], group_name="model", kinds={"python"})
-def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
+@dg.asset(key=EVALUATION, deps=[CANDIDATE], partitions_def=LENDERS, group_name="model", kinds={"python"}, pool=TRAINING)
+def evaluation(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """The candidate's figures on every split and month beside its baselines, and the gates' decisions.
 
     Gates are evaluated once per candidate. They are evaluated again if the lender changed a limit, or if the candidate
@@ -123,8 +147,7 @@ def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     from ml.judging.metrics import candidate_on_test, measured_split
     from orchestration.defs.training.steps import is_judged, judge_candidate
 
-    settings, started = Settings.from_environment(), time.monotonic()
-    source = run_settings.active_source(settings)
+    settings, started, source = Settings.from_environment(), time.monotonic(), context.partition_key
     directory = current_candidate(settings, source)
     judgement = directory.read_judgement()
     if judgement is None or not is_judged(source, directory):
@@ -151,16 +174,22 @@ def evaluation(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(key=REGISTERED_MODEL, deps=[EVALUATION], group_name="model", kinds={"mlflow"}, pool=LAKE_WRITER)
-def registered_model(run_settings: RunSettings) -> dg.MaterializeResult[None]:
-    """The candidate as a version of its source's model in MLflow, with the gates' decisions as tags.
+@dg.asset(
+    key=REGISTERED_MODEL,
+    deps=[EVALUATION],
+    partitions_def=LENDERS,
+    group_name="model",
+    kinds={"mlflow"},
+    pool=LAKE_WRITER,
+)
+def registered_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    """The candidate as a version of its lender's model in MLflow, with the gates' decisions as tags.
 
     A refused candidate is registered too, so that its reasons can be read there; it cannot be deployed.
     """
     from orchestration.defs.training.steps import register_candidate
 
-    settings, started = Settings.from_environment(), time.monotonic()
-    source = run_settings.active_source(settings)
+    settings, started, source = Settings.from_environment(), time.monotonic(), context.partition_key
     directory = current_candidate(settings, source)
     registration, judgement = directory.read_registration(), directory.read_judgement()
     is_known = registration is not None and judgement is not None
@@ -178,10 +207,11 @@ def registered_model(run_settings: RunSettings) -> dg.MaterializeResult[None]:
     )
 
 
-def _training_summary(directory: CandidateDirectory, *, is_known: bool) -> str:
-    lineage = json.loads((directory.bundle / "lineage.json").read_text())
+def _training_summary(directory: CandidateDirectory, lineage: dict[str, Any], *, is_known: bool) -> str:
     if is_known:
         registration = directory.read_registration()
         name = f"version {registration['model_version']}" if registration else "a refused candidate"
         return f"skipped: {name} was made of the same rows, features and settings"
-    return f"{lineage['rows']['train']:,} rows learned from in {lineage['seconds']:.1f} s"
+    splits = ("train", "tune") if lineage["settings"]["refit"] else ("train",)
+    n_rows = sum(lineage["rows"][split] for split in splits)
+    return f"{n_rows:,} rows learned from in {lineage['seconds']:.1f} s"

@@ -7,7 +7,6 @@ import dagster as dg
 from ml.judging.gates import GATES
 from orchestration.defs.training.candidates import current_candidate
 from orchestration.lib.layers import REGISTERED_MODEL
-from orchestration.lib.run_settings import RunSettings
 from warehouse.settings import Settings
 
 
@@ -17,10 +16,18 @@ from warehouse.settings import Settings
         dg.AssetCheckSpec(gate.name, asset=REGISTERED_MODEL, blocking=True, description=gate.claim) for gate in GATES
     ],
 )
-def gates(run_settings: RunSettings) -> Iterator[dg.AssetCheckResult]:
-    """What ``ml.judging.gates`` decided on the candidate."""
-    settings = Settings.from_environment()
-    judgement = current_candidate(settings, run_settings.active_source(settings)).read_judgement()
+def gates(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    """What ``ml.judging.gates`` decided on the lender's candidate.
+
+    Dagster shows the newest result of any lender; each names its lender, and its history has all.
+    """
+    if not context.has_partition_key:
+        raise dg.Failure(
+            "the gates judge one lender's version: found a run without a lender. Materialise model/registered_model of "
+            "the lender, which evaluates them too"
+        )
+    lender = context.partition_key
+    judgement = current_candidate(Settings.from_environment(), lender).read_judgement()
     if judgement is None:
         raise dg.Failure("the candidate was not judged yet: materialise model/evaluation first")
     for gate in judgement.gates:
@@ -28,6 +35,6 @@ def gates(run_settings: RunSettings) -> Iterator[dg.AssetCheckResult]:
             check_name=gate["gate"],
             asset_key=REGISTERED_MODEL,
             passed=gate["passed"],
-            description=gate["message"],
-            metadata={"required": gate["required"], "found": gate["found"]},
+            description=f"{lender}: {gate['message']}",
+            metadata={"lender": lender, "required": gate["required"], "found": gate["found"]},
         )

@@ -5,7 +5,7 @@ Dagster shows Markdown only after a click, and MLflow one plot at a time; both l
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,22 @@ def write_model_page(settings: Settings, source: str, directory: CandidateDirect
     about = {
         "source": source,
         "trained_at": str(lineage["trained_at"])[:16].replace("T", " "),
+        "family": lineage["settings"]["family"],
         "auc": test["auc"],
         "refused_by": list(judgement.refused),
     }
-    replace_file(path, _page(about, metrics["measured"], test, judgement, directory.read_plots()))
+    shown = {**about, "family": family_text(lineage)}
+    replace_file(path, _page(shown, metrics["measured"], test, judgement, directory))
     replace_file(path.with_suffix(".json"), json.dumps({"about": about}))
     return path
+
+
+def family_text(lineage: Mapping[str, Any]) -> str:
+    """The family of a model, from its ``lineage.json``, and why training chose it, if it did."""
+    from ml.training.family_choice import FamilyChoice
+
+    choice = lineage["family_choice"]
+    return FamilyChoice(**choice).text if choice else str(lineage["settings"]["family"])
 
 
 def _page(
@@ -43,7 +53,7 @@ def _page(
     measured: Sequence[dict[str, Any]],
     test: dict[str, Any],
     judgement: Judgement,
-    plots: dict[str, bytes],
+    directory: CandidateDirectory,
 ) -> str:
     from ml.judging.metrics import measured_split
 
@@ -58,8 +68,10 @@ def _page(
             for name in ("ks", "gini", "brier")
         ),
         ("Loans in test", f"{test['n']:,}"),
+        ("Family", about["family"]),
         ("Gates", f"refused by {', '.join(judgement.refused)}" if judgement.refused else "all passed"),
     ]
+    plots = directory.read_plots()
     names = sorted(plots, key=lambda name: (_PLOTS.index(name) if name in _PLOTS else len(_PLOTS), name))
     pictures = "".join(
         f'<img alt="{escape(name.replace("_", " "))}" src="data:image/png;base64,'
@@ -75,6 +87,11 @@ def _page(
         headline="".join(f"<div><dt>{escape(name)}<dd>{escape(value)}</div>\n" for name, value in headline),
         pictures=pictures,
         gates=_table(["gate", "", "message"], gates),
+        # what a family writes for people, such as a printed scorecard
+        papers="".join(
+            f"<h2>{escape(paper.stem.capitalize())}</h2>\n{paper.read_text(encoding='utf-8')}\n"
+            for paper in sorted(directory.bundle.glob("*.html"))
+        ),
         splits=_table(pages.SPLIT_HEADER, pages.split_rows(measured)),
         months=_table(pages.MONTH_HEADER, pages.month_rows(measured)),
     )
@@ -103,7 +120,7 @@ th, td {{ text-align: left; padding: .2rem 1.2rem .2rem 0; border-bottom: 1px so
 {pictures}
 <h2>Gates</h2>
 {gates}
-<h2>Splits and other models</h2>
+{papers}<h2>Splits and other models</h2>
 {splits}
 <h2>Months of decision</h2>
 {months}

@@ -94,9 +94,11 @@ def latest_evaluations(
     found = []
     for key in checks:
         latest = latest_result(instance, key)
-        if latest is None or (not latest[1].passed and latest[1].severity == dg.AssetCheckSeverity.ERROR):
+        if latest is None or (
+            not latest.evaluation.passed and latest.evaluation.severity == dg.AssetCheckSeverity.ERROR
+        ):
             return None
-        found.append(latest[1])
+        found.append(latest.evaluation)
     return found
 
 

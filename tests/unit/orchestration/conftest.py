@@ -30,7 +30,13 @@ def in_service(home: Settings) -> Callable[..., Deployment]:
         bundle.mkdir(parents=True)
         rows = {"train": n_trained - 200, "tune": 100, "test": 100}
         (bundle / "lineage.json").write_text(
-            json.dumps({"rows": rows, "trained_at": "2024-01-02T03:04:05+00:00", "settings": {"exclude": ["zip"]}})
+            json.dumps(
+                {
+                    "rows": rows,
+                    "trained_at": "2024-01-02T03:04:05+00:00",
+                    "settings": {"exclude": ["zip"], "family": "logistic"},
+                }
+            )
         )
         figures = {"split": "test", "month": None, "model": "candidate", "auc": auc, "auc_low": auc_low}
         figures |= {"gini": 2 * auc - 1, "ks": 0.3, "brier": 0.12}

@@ -59,6 +59,18 @@ def keys(found: object) -> str:
     return ", ".join(sorted(key.to_user_string() for key in found)) or "-"  # type: ignore[attr-defined]
 
 
+def partitions(found: dg.PartitionsDefinition | None) -> str:
+    match found:
+        case None:
+            return ""
+        case dg.StaticPartitionsDefinition():
+            return " [lender]"
+        case dg.MultiPartitionsDefinition():
+            return f" [{', '.join(sorted(found.partition_dimension_names))}]"
+        case _:
+            return " [month]"
+
+
 def test_assets_and_what_they_are_made_from(repository: dg.RepositoryDefinition) -> None:
     graph = repository.asset_graph
     nodes = sorted(
@@ -66,7 +78,10 @@ def test_assets_and_what_they_are_made_from(repository: dg.RepositoryDefinition)
         key=lambda node: (LAYERS.index(node.group_name), node.key),
     )
 
-    assert_snapshot("asset_graph", [f"{node.key.to_user_string()} <- {keys(node.parent_keys)}" for node in nodes])
+    assert_snapshot(
+        "asset_graph",
+        [f"{node.key.to_user_string()}{partitions(node.partitions_def)} <- {keys(node.parent_keys)}" for node in nodes],
+    )
 
 
 def test_jobs_and_their_steps(repository: dg.RepositoryDefinition) -> None:

@@ -1,17 +1,51 @@
-"""A lender that a run could build nothing for."""
+"""Which lender's files a run loads."""
 
+from typing import Any
+
+import dagster as dg
 import pytest
 
-from orchestration.defs.ingestion.assets import require_models
-from warehouse.errors import SourceFileError
+from orchestration.defs.ingestion.assets import ingest_step, ingest_steps, own_tables
+from orchestration.lib import lenders
+from orchestration.lib.run_settings import RunSettings
+from warehouse.settings import Settings
 
 
-def test_a_lender_that_no_model_reads_is_refused_by_name() -> None:
-    """Its files stayed in the inbox, and the run that was started for them ended green."""
-    with pytest.raises(SourceFileError, match=r"found 'lending_clubb', and models of .*lending_club.*raw.bank_loans"):
-        require_models("lending_clubb", ["raw.bank_loans"])
-    with pytest.raises(SourceFileError, match="found 'bank'"):
-        require_models("bank", [])
+def project(*tables: str) -> dict[str, Any]:
+    """A manifest whose models read these raw tables."""
+    return {"sources": {table: {"schema": "raw", "identifier": table} for table in tables}}
 
-    require_models("bank", ["raw.bank_loans"])
-    require_models("lending_club", [])
+
+def test_each_lender_loads_its_own_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One step for all own lenders could not tell whose files it loads in a run of no lender."""
+    declared = dg.StaticPartitionsDefinition(["bank", "bank_cards", "seeded", "simulated"])
+    monkeypatch.setattr("orchestration.defs.ingestion.assets.LENDERS", declared)
+    manifest = project("bank_loans", "bank_cards_accounts", "lending_club_loans", "files")
+
+    steps = {step.op.name: {key.path[-1] for key in step.keys} for step in ingest_steps(manifest)}
+
+    assert own_tables(manifest, "bank") == ["raw.bank_loans"], "not those of bank_cards"
+    assert steps.pop("ingest_simulated")
+    assert steps == {"ingest_bank": {"bank_loans"}, "ingest_bank_cards": {"bank_cards_accounts"}}
+
+
+@pytest.mark.parametrize(("lender", "loads"), [("uci_credit_card", True), ("lending_club", False), (None, True)])
+def test_a_run_loads_the_files_of_its_lender_and_a_run_of_none_those_of_the_step(
+    home: Settings, monkeypatch: pytest.MonkeyPatch, lender: str | None, loads: bool
+) -> None:
+    @dg.asset(partitions_def=lenders.LENDERS)
+    def model() -> None:
+        """Makes it a run of a lender."""
+
+    loaded: list[str] = []
+    monkeypatch.setattr(
+        "orchestration.defs.ingestion.assets.load_waiting", lambda source, *_: loaded.append(source) or []
+    )
+    step = ingest_step("uci_credit_card", {"raw.uci_credit_card_accounts": "accounts"})
+
+    done = dg.materialize(
+        [step, model] if lender else [step], partition_key=lender, resources={"run_settings": RunSettings()}
+    )
+
+    assert done.success
+    assert loaded == (["uci_credit_card"] if loads else [])

@@ -7,59 +7,104 @@ import pytest
 
 from ml.registry.deployment import Deployment
 from orchestration.defs.pipeline.schedules import daily_monitor, daily_refresh, monthly_drift_report, monthly_retrain
+from tests.lender_jobs import lender_jobs
+from warehouse.lake.connection import writer
 from warehouse.settings import Settings
 
-ABOUT_A_LENDER = [daily_refresh, daily_monitor, monthly_drift_report, monthly_retrain]
+OF_A_MODEL = [daily_monitor, monthly_drift_report, monthly_retrain]
+Serve = Callable[..., Deployment]
 
 
-def requests(schedule: dg.ScheduleDefinition) -> list[dg.RunRequest]:
-    with dg.build_schedule_context() as context:
-        return list(schedule.evaluate_tick(context).run_requests or [])
+def tick(schedule: dg.ScheduleDefinition) -> tuple[list[dg.RunRequest], str]:
+    """The run requests of one tick, and why there is none."""
+    with dg.build_schedule_context(repository_def=lender_jobs()) as context:
+        data = schedule.evaluate_tick(context)
+    return list(data.run_requests or []), data.skip_message or ""
 
 
-@pytest.mark.parametrize("schedule", ABOUT_A_LENDER, ids=lambda schedule: schedule.name)
+def lenders(schedule: dg.ScheduleDefinition) -> list[str | None]:
+    return [request.partition_key for request in tick(schedule)[0]]
+
+
+def load(home: Settings, *lenders: str) -> None:
+    with writer("test", home) as con:
+        for lender in lenders:
+            con.execute("insert into raw.files (source, entity, file) values (?, 'loans', 'a.csv')", [lender])
+
+
+@pytest.mark.parametrize("schedule", OF_A_MODEL, ids=lambda schedule: schedule.name)
 def test_every_lender_with_a_model_has_a_run_of_its_own(
-    schedule: dg.ScheduleDefinition, home: Settings, in_service: Callable[..., Deployment]
+    schedule: dg.ScheduleDefinition, home: Settings, in_service: Serve
 ) -> None:
     """Only the lender served was measured, so that no sensor ever saw what became of the other's decisions."""
-    in_service(source="union")
-    in_service(source="bank")
+    in_service(source="uci_credit_card")
+    in_service(source="lending_club")
 
-    found = requests(schedule)
+    found, _ = tick(schedule)
 
-    sources = [request.run_config["resources"]["run_settings"]["config"]["source"] for request in found]
-    assert sources == ["bank", "union"]
-    assert [request.tags["loanlake/source"] for request in found] == sources
+    assert [request.partition_key for request in found] == ["lending_club", "uci_credit_card"]
+    assert [request.tags["dagster/partition"] for request in found] == ["lending_club", "uci_credit_card"]
     assert len({request.run_key for request in found}) == 2, "of requests without a key Dagster takes the first alone"
 
 
-def test_what_is_trained_by_schedule_refreshes_the_champion(
-    home: Settings, in_service: Callable[..., Deployment]
-) -> None:
-    """Of the latest features it would wait for a person each month, and the champion would never be renewed."""
-    in_service(source="bank", feature_version="v2")
+def test_every_lender_with_loaded_files_is_refreshed_with_a_model_or_without(home: Settings, in_service: Serve) -> None:
+    load(home, "simulated", "lending_club")
+    in_service(source="lending_club")
 
-    [request] = requests(monthly_retrain)
+    assert lenders(daily_refresh) == ["lending_club", "simulated"]
+    assert lenders(daily_monitor) == ["lending_club"], "there is nothing to measure of the other"
+
+
+def test_what_is_trained_by_schedule_refreshes_the_champion(home: Settings, in_service: Serve) -> None:
+    """Of the latest features it would wait for a person each month, and the champion would never be renewed."""
+    in_service(source="lending_club", feature_version="v2")
+
+    [request], _ = tick(monthly_retrain)
 
     assert request.run_config["resources"]["run_settings"]["config"] == {
-        "source": "bank",
         "feature_version": "v2",
         "exclude": ["zip"],
+        "family": "logistic",
     }
 
 
-def test_a_lender_that_is_set_has_its_run_before_it_has_a_model(
-    home: Settings, in_service: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch
+def test_a_first_model_is_trained_by_schedule_only_of_the_lender_that_is_set(
+    home: Settings, in_service: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_service(source="bank")
-    monkeypatch.setenv("LOANLAKE_DEFAULT_LENDER", "union")
+    """Files that were only loaded must not become a model in service at night."""
+    load(home, "simulated", "uci_credit_card")
+    in_service(source="lending_club")
+    before = lenders(monthly_retrain)
+    monkeypatch.setenv("LOANLAKE_DEFAULT_LENDER", "simulated")
 
-    assert [request.run_key for request in requests(daily_refresh)] == ["bank", "union"]
+    assert (before, lenders(monthly_retrain)) == (["lending_club"], ["lending_club", "simulated"])
 
 
-@pytest.mark.parametrize("schedule", ABOUT_A_LENDER, ids=lambda schedule: schedule.name)
-def test_before_there_is_a_model_one_run_names_no_lender(schedule: dg.ScheduleDefinition, home: Settings) -> None:
-    [request] = requests(schedule)
+@pytest.mark.parametrize(
+    ("schedule", "why"),
+    [
+        (daily_refresh, "no lender has loaded files"),
+        (daily_monitor, "no model in service"),
+        (monthly_drift_report, "no model in service"),
+        (monthly_retrain, "no lender was trained before"),
+    ],
+    ids=lambda found: getattr(found, "name", ""),
+)
+def test_a_home_without_data_has_no_run_and_no_failure(
+    schedule: dg.ScheduleDefinition, why: str, home: Settings
+) -> None:
+    assert tick(schedule) == ([], why)
 
-    assert request.run_config == {}
-    assert "loanlake/source" not in request.tags
+
+def test_a_lender_whose_run_cannot_be_asked_for_stops_no_other(home: Settings, in_service: Serve) -> None:
+    """Neither one that was taken out of the dbt project, nor one whose deployment cannot be read."""
+    for lender in ("lending_club", "old_bank", "uci_credit_card"):
+        in_service(source=lender)
+    home.deployment("lending_club").write_text("{\n")
+
+    assert lenders(monthly_retrain) == ["uci_credit_card"]
+
+    home.deployment("uci_credit_card").write_text("{\n")
+    _, said = tick(monthly_retrain)
+    assert "no run of lending_club: " in said
+    assert "Dagster has no lender 'old_bank'" in said

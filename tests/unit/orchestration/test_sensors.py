@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -18,6 +19,7 @@ from orchestration.defs.ingestion import inbox
 from orchestration.defs.ingestion.sensors import new_files
 from orchestration.defs.monitoring.sensors import drift_found, labels_matured, performance_decayed
 from orchestration.defs.serving.sensors import canary_to_move, decisions_to_ingest, version_approved
+from tests.lender_jobs import lender_jobs, nothing
 from tests.logged_contract import publish_contract
 from tests.registered_version import registered_version
 from warehouse import decision_log
@@ -26,6 +28,9 @@ from warehouse.lake.connection import writer
 from warehouse.settings import Settings
 
 JUNE = date(2024, 6, 1)
+#: Of a lender that Dagster knows.
+LENDER, NAME = "lending_club", "default_risk_lending_club"
+of_lender = partial(registered_version, source=LENDER, name=NAME)
 
 
 @pytest.fixture
@@ -38,7 +43,7 @@ def tick(
     sensor: dg.SensorDefinition, instance: dg.DagsterInstance, cursor: str | None = None
 ) -> tuple[list[dg.RunRequest], str]:
     """The run requests of one evaluation, and what it said or the cursor it left."""
-    with dg.build_sensor_context(instance=instance, cursor=cursor) as context:
+    with dg.build_sensor_context(instance=instance, cursor=cursor, repository_def=lender_jobs()) as context:
         data = sensor.evaluate_tick(context)
     return list(data.run_requests or []), data.skip_message or data.cursor or ""
 
@@ -47,8 +52,8 @@ def decide(settings: Settings, decision_id: str) -> None:
     decision = decision_log.Decision(
         decision_id=decision_id,
         decided_at=datetime(2024, 6, 3),
-        source="bank",
-        application_id="bank-1",
+        source="lending_club",
+        application_id="lending_club-1",
         borrower_id=None,
         inputs="{}",
         features='{"loan_to_income":0.5}',
@@ -57,7 +62,7 @@ def decide(settings: Settings, decision_id: str) -> None:
         band="C",
         decision="approve",
         reasons="[]",
-        model_name="default_risk_bank",
+        model_name="default_risk_lending_club",
         model_version=1,
         feature_version="v1",
         route="online",
@@ -67,6 +72,12 @@ def decide(settings: Settings, decision_id: str) -> None:
     connection = decision_log.create(settings)
     decision_log.append(connection, [decision])
     connection.close()
+
+
+@pytest.fixture
+def in_service(in_service: Callable[..., Deployment]) -> Callable[..., Deployment]:
+    """As elsewhere, of a lender that Dagster knows."""
+    return partial(in_service, source=LENDER)
 
 
 def drop(settings: Settings, name: str) -> Path:
@@ -84,7 +95,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def of_request(instance: dg.DagsterInstance, job: str, request: dg.RunRequest) -> dg.DagsterRun:
     """The run that Dagster makes of a request."""
-    return instance.create_run_for_job(dg.JobDefinition(name=job, graph_def=_nothing), tags=request.tags)
+    return instance.create_run_for_job(dg.JobDefinition(name=job, graph_def=nothing), tags=request.tags)
 
 
 def test_waiting_decisions_start_a_run(home: Settings, instance: dg.DagsterInstance) -> None:
@@ -126,24 +137,27 @@ def test_a_canary_starts_a_run_only_when_its_step_calls_for_a_move(
     canary = Challenger(
         "canary", 0.1, replace(champion, model_version=4), CanaryPlan(), "2024-06-01T00:00:00.000+00:00"
     )
-    home.deployment("bank").write_text(json.dumps(asdict(replace(champion, challenger=canary))))
+    home.deployment("lending_club").write_text(json.dumps(asdict(replace(champion, challenger=canary))))
     with writer("test", home):
         pass
 
     waiting = tick(canary_to_move, instance)
     with writer("test", home) as con:
         con.execute(
-            "insert into serving.scoring_failures by name select 'default_risk_bank' as model_name, 'bank' as source, "
+            f"insert into serving.scoring_failures by name select '{NAME}' as model_name, '{LENDER}' as source, "
             "4 as model_version, 'challenger' as role, timestamp '2024-06-02' as ingested_at from range(400)"
         )
         con.execute(
-            "insert into serving.predictions by name select 'default_risk_bank' as model_name, 'bank' as source, 3 as "
+            f"insert into serving.predictions by name select '{NAME}' as model_name, '{LENDER}' as source, 3 as "
             "model_version, 'champion' as role, 'online' as route, 0.1 as probability, 0.2 as latency_ms, "
             "timestamp '2024-06-02' as ingested_at from range(400)"
         )
     (first,), _ = tick(canary_to_move, instance)
     run = dg.DagsterRun(
-        job_name="move_canary", run_id="r-1", status=dg.DagsterRunStatus.STARTED, tags={"loanlake/source": "bank"}
+        job_name="move_canary",
+        run_id="r-1",
+        status=dg.DagsterRunStatus.STARTED,
+        tags={"dagster/partition": LENDER},
     )
     instance.add_run(run)
     on_its_way = tick(canary_to_move, instance)
@@ -169,7 +183,7 @@ def test_a_new_file_starts_a_refresh_of_its_source_once(home: Settings, instance
     again, said = tick(new_files, instance, cursor)
 
     [request] = requests
-    assert request.run_config == {"resources": {"run_settings": {"config": {"source": "lending_club"}}}}
+    assert (request.partition_key, request.run_config) == ("lending_club", {})
     assert (again, said) == ([], "lending_club: 1 files wait, each tried before")
 
 
@@ -188,7 +202,7 @@ def test_a_refresh_that_failed_is_followed_by_two_more_though_its_files_have_lef
     home: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A busy lake used a file up, and what was loaded beside a refused file was built with the next one."""
-    file = drop(home, "bank/loans/2024-01.csv")
+    file = drop(home, "lending_club/loans/2024-01.csv")
     (request,), cursor = tick(new_files, instance)
     run = of_request(instance, "refresh", request)
     on_its_way = tick(new_files, instance, cursor)
@@ -200,33 +214,51 @@ def test_a_refresh_that_failed_is_followed_by_two_more_though_its_files_have_lef
         (again,), cursor = tick(new_files, instance, cursor)
         instance.report_run_failed(of_request(instance, "refresh", again))
     given_up = tick(new_files, instance, cursor)
-    drop(home, "bank/loans/2024-01.csv")
+    drop(home, "lending_club/loans/2024-01.csv")
     (anew,), _ = tick(new_files, instance, cursor)
 
-    assert on_its_way == ([], "bank: a run is on its way")
+    assert on_its_way == ([], "lending_club: a run is on its way")
     assert soon[0] == []
-    assert soon[1].startswith("bank: the last run failed, the next is tried in ")
+    assert soon[1].startswith("lending_club: the last run failed, the next is tried in ")
     assert (again.tags, again.run_config) == (request.tags, request.run_config)
     assert again.run_key is None, "Dagster takes each key once, whatever became of its run"
     assert given_up[0] == []
-    assert given_up[1].startswith("bank: the run for its files failed 3 times: its runs say why; `loanlake run bank`")
+    assert given_up[1].startswith(
+        "lending_club: the run for its files failed 3 times: its runs say why; `loanlake run lending_club`"
+    )
     assert anew.tags != request.tags, "with three tries of its own"
 
 
 def test_no_run_is_asked_for_a_lender_that_no_model_reads(home: Settings, instance: dg.DagsterInstance) -> None:
     """It would be refused, three times."""
-    drop(home, "bank/loans/2024-01.csv")
+    drop(home, "new_bank/loans/2024-01.csv")
     home.dbt_parsed.mkdir(parents=True)
     (home.dbt_parsed / "manifest.json").write_text('{"sources": {}}')
 
     requests, said = tick(new_files, instance)
 
     assert requests == []
-    assert said == "the files of bank are not loaded: no dbt model reads the lender, so that a run for it is refused"
+    assert said == (
+        "the files of new_bank are not loaded: no dbt model reads the lender, so that a run for it is refused"
+    )
+
+
+def test_no_run_is_asked_for_a_lender_that_dagster_does_not_know(home: Settings, instance: dg.DagsterInstance) -> None:
+    """A request for an unknown partition fails the tick, and keeps every other lender's files waiting."""
+    drop(home, "new_bank/loans/2024-01.csv")
+    drop(home, "lending_club/loans/2024-01.csv")
+
+    requests, cursor = tick(new_files, instance)
+    _, said = tick(new_files, instance, cursor)
+
+    assert [request.partition_key for request in requests] == ["lending_club"]
+    assert said.startswith(
+        "the files of new_bank are not loaded: Dagster has no lender 'new_bank': declare it in `vars"
+    )
 
 
 def test_a_refresh_that_succeeded_is_not_repeated(home: Settings, instance: dg.DagsterInstance) -> None:
-    file = drop(home, "bank/loans/2024-01.csv")
+    file = drop(home, "lending_club/loans/2024-01.csv")
     (request,), cursor = tick(new_files, instance)
     instance.add_run(dg.DagsterRun(job_name="refresh", status=dg.DagsterRunStatus.SUCCESS, tags=request.tags))
     file.unlink()
@@ -235,21 +267,21 @@ def test_a_refresh_that_succeeded_is_not_repeated(home: Settings, instance: dg.D
 
 
 def test_a_lenders_failed_refresh_keeps_no_other_lender_waiting(home: Settings, instance: dg.DagsterInstance) -> None:
-    drop(home, "bank/loans/2024-01.csv")
+    drop(home, "lending_club/loans/2024-01.csv")
     (request,), cursor = tick(new_files, instance)
     instance.report_run_failed(of_request(instance, "refresh", request))
-    drop(home, "union/loans/2024-01.csv")
+    drop(home, "uci_credit_card/loans/2024-01.csv")
 
     (others,), _ = tick(new_files, instance, cursor)
 
-    assert others.tags["loanlake/source"] == "union"
+    assert others.partition_key == "uci_credit_card"
 
 
 def test_a_file_that_a_successful_refresh_left_is_given_to_another(
     home: Settings, instance: dg.DagsterInstance
 ) -> None:
     """Its sender had opened it once more, and closed it without a change."""
-    drop(home, "bank/loans/2024-01.csv")
+    drop(home, "lending_club/loans/2024-01.csv")
     (request,), cursor = tick(new_files, instance)
     instance.add_run(dg.DagsterRun(job_name="refresh", status=dg.DagsterRunStatus.SUCCESS, tags=request.tags))
 
@@ -262,22 +294,22 @@ def test_what_is_passed_over_or_still_written_starts_nothing_and_is_named(
     """A file directly in the inbox was never mentioned."""
     drop(home, "loans.csv")
 
-    with drop(home, "bank/loans/2024-01.csv").open("a"):
+    with drop(home, "lending_club/loans/2024-01.csv").open("a"):
         requests, said = tick(new_files, instance)
 
     assert requests == []
     assert said == (
-        "bank/loans/2024-01.csv may still be written; loans.csv is not loaded: it is not in a source's folder: move it "
-        "to inbox/<source>/"
+        f"{LENDER}/loans/2024-01.csv may still be written; loans.csv is not loaded: it is not in a source's folder: "
+        "move it to inbox/<source>/"
     )
 
 
 def test_a_refused_file_that_is_renamed_back_is_tried_again(home: Settings, instance: dg.DagsterInstance) -> None:
-    file = drop(home, "bank/loans/2024-01.csv")
+    file = drop(home, "lending_club/loans/2024-01.csv")
     (first,), cursor = tick(new_files, instance)
     run = of_request(instance, "refresh", first)
     refused = file.rename(file.with_name("2024-01.csv.refused"))
-    with dg.build_sensor_context(instance=instance, cursor=cursor) as context:
+    with dg.build_sensor_context(instance=instance, cursor=cursor, repository_def=lender_jobs()) as context:
         cursor = new_files.evaluate_tick(context).cursor
     instance.report_run_failed(run)
     refused.rename(file)
@@ -317,7 +349,9 @@ def test_what_monitoring_found_starts_a_training_with_one_key(
     first, second = tick(sensor, instance)[0], tick(sensor, instance)[0]
 
     assert [request.run_key for request in first] == [request.run_key for request in second]
-    refresh = {"source": "bank", "feature_version": "v1", "exclude": ["zip"]}
+    refresh = {"feature_version": "v1", "exclude": ["zip"], "family": "logistic"}
+    assert first[0].partition_key == "lending_club"
+    assert str(first[0].run_key).startswith("lending_club-")
     assert first[0].run_config == {"resources": {"run_settings": {"config": refresh}}}
 
 
@@ -341,7 +375,7 @@ def test_labels_that_have_matured_start_a_training_when_they_are_many(
 ) -> None:
     in_service(n_trained=10_000)
     with writer("test", home) as con:
-        con.execute(f"create table training.trn_default as select 'bank' as source from range({n_rows})")
+        con.execute(f"create table training.trn_default as select 'lending_club' as source from range({n_rows})")
 
     assert len(tick(labels_matured, instance)[0]) == n_requests
 
@@ -364,7 +398,19 @@ def test_a_lake_that_cannot_be_read_starts_no_training_and_says_so(
     requests, said = tick(sensor, instance)
 
     assert requests == []
-    assert said.startswith("what was measured of bank cannot be read: the lake's catalog cannot be opened: ")
+    assert said.startswith("what was measured of lending_club cannot be read: the lake's catalog cannot be opened: ")
+
+
+def test_a_lender_whose_figures_cannot_be_read_keeps_no_other_from_training(
+    home: Settings, instance: dg.DagsterInstance, in_service: Callable[..., Deployment], measured: Callable[..., None]
+) -> None:
+    drift(measured, in_service(), is_true=True)
+    drift(measured, in_service(source="uci_credit_card"), is_true=True)
+    home.deployment("lending_club").write_text("{\n")
+
+    requests, _ = tick(drift_found, instance)
+
+    assert [request.partition_key for request in requests] == ["uci_credit_card"]
 
 
 def test_an_approval_starts_a_run_until_what_it_approved_is_served(
@@ -372,7 +418,7 @@ def test_an_approval_starts_a_run_until_what_it_approved_is_served(
 ) -> None:
     in_service(3)
     nothing = tick(version_approved, instance)
-    approve_once(home, registered_version(version=4), reason="minutes", by="key 1")
+    approve_once(home, of_lender(version=4), reason="minutes", by="key 1")
 
     (request,), _ = tick(version_approved, instance)
     of_request(instance, "publish_approved", request)
@@ -381,23 +427,26 @@ def test_an_approval_starts_a_run_until_what_it_approved_is_served(
     served = tick(version_approved, instance)
 
     assert nothing == served == ([], "no approval waits to be followed")
-    assert on_its_way == ([], "default_risk_bank version 4 is approved; a run is on its way")
+    assert on_its_way == ([], "default_risk_lending_club version 4 is approved; a run is on its way")
     assert request.tags["loanlake/reason"] == "approved by key 1"
 
 
 def test_each_lenders_approval_starts_a_run_of_its_own(home: Settings, instance: dg.DagsterInstance) -> None:
     """A damaged file of one lender must not keep another's approval from being followed."""
-    approve_once(home, registered_version(version=4), reason="minutes", by="key 1")
+    approve_once(home, of_lender(version=4), reason="minutes", by="key 1")
     approve_once(
-        home, registered_version(source="union", name="default_risk_union", version=2), reason="minutes", by="key 1"
+        home,
+        registered_version(source="uci_credit_card", name="default_risk_uci_credit_card", version=2),
+        reason="minutes",
+        by="key 1",
     )
     home.approvals("damaged").parent.mkdir()
     home.approvals("damaged").write_text("{\n")
 
     found, _ = tick(version_approved, instance)
 
-    sources = [request.run_config["resources"]["run_settings"]["config"]["source"] for request in found]
-    assert sources == [request.tags["loanlake/source"] for request in found] == ["bank", "union"]
+    assert [request.partition_key for request in found] == ["lending_club", "uci_credit_card"]
+    assert [request.tags["dagster/partition"] for request in found] == ["lending_club", "uci_credit_card"]
 
 
 def test_an_approval_that_could_not_be_followed_is_tried_three_times(
@@ -408,17 +457,19 @@ def test_an_approval_that_could_not_be_followed_is_tried_three_times(
 ) -> None:
     """A busy lake used it up, and the version never came into service; a broken one must not be tried for ever."""
     in_service(3)
-    approve_once(home, registered_version(version=4), reason="minutes", by="key 1")
+    approve_once(home, of_lender(version=4), reason="minutes", by="key 1")
     said = []
     for _ in range(3):
         (request,), _ = tick(version_approved, instance)
         instance.report_run_failed(of_request(instance, "publish_approved", request))
         said.append(tick(version_approved, instance)[1])
         monkeypatch.setattr("orchestration.lib.retries.RETRY_SECONDS", 0)
-    approve_once(home, registered_version(version=5), reason="minutes", by="key 1")
+    approve_once(home, of_lender(version=5), reason="minutes", by="key 1")
 
-    assert said[0].startswith("default_risk_bank version 4 is approved; the last run failed, the next is tried in ")
-    assert said[2].startswith("default_risk_bank version 4 could not be served 3 times: its runs say why; ")
+    assert said[0].startswith(
+        "default_risk_lending_club version 4 is approved; the last run failed, the next is tried in "
+    )
+    assert said[2].startswith("default_risk_lending_club version 4 could not be served 3 times: its runs say why; ")
     assert len(tick(version_approved, instance)[0]) == 1, "the next approval is followed"
 
 
@@ -441,8 +492,24 @@ def test_batches_that_wait_start_a_run_each_two_at_a_time(home: Settings, instan
     requests, _ = tick(batches_to_score, instance)
 
     assert [request.run_key for request in requests] == ["b-1/1", "b-2/1"]
+    assert requests[0].partition_key == "simulated"
     assert requests[0].run_config == {"ops": {"serving__batch_scores": {"config": {"batch_id": "b-1"}}}}
     assert requests[0].tags[BATCH_TAG] == "b-1/1"
+
+
+def test_a_batch_of_a_lender_that_dagster_does_not_know_fails_and_keeps_no_other_waiting(
+    home: Settings, instance: dg.DagsterInstance
+) -> None:
+    states = BatchStates(home)
+    for batch_id, source in (("b-1", "old_bank"), ("b-2", "simulated")):
+        states.add(batch_id, BatchRequest(source=source, n_rows=1), caller_id="caller", body_sha256="0" * 64)
+
+    requests, _ = tick(batches_to_score, instance)
+
+    assert [request.run_key for request in requests] == ["b-2/1"]
+    failed = states.find("b-1")
+    assert failed is not None
+    assert (failed.state, str(failed.reason)[:33]) == ("failed", "Dagster has no lender 'old_bank':")
 
 
 def test_a_batch_whose_run_never_began_waits_for_the_next(home: Settings, instance: dg.DagsterInstance) -> None:
@@ -450,7 +517,7 @@ def test_a_batch_whose_run_never_began_waits_for_the_next(home: Settings, instan
     states = BatchStates(home)
     states.add("b-1", BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
     run = instance.create_run_for_job(
-        dg.JobDefinition(name="score_batch", graph_def=_nothing), tags={BATCH_TAG: "b-1/1"}
+        dg.JobDefinition(name="score_batch", graph_def=nothing), tags={BATCH_TAG: "b-1/1"}
     )
     assert tick(batches_to_score, instance)[0] == []
 
@@ -471,7 +538,7 @@ def test_a_batch_whose_run_was_cancelled_before_it_began_fails(home: Settings, i
     states = BatchStates(home)
     states.add("b-1", BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
     run = instance.create_run_for_job(
-        dg.JobDefinition(name="score_batch", graph_def=_nothing), tags={BATCH_TAG: "b-1/1"}
+        dg.JobDefinition(name="score_batch", graph_def=nothing), tags={BATCH_TAG: "b-1/1"}
     )
 
     instance.report_run_canceled(run)
@@ -521,14 +588,9 @@ def test_batches_that_are_scored_or_have_a_run_take_a_place(home: Settings, inst
     for batch_id in ("b-1", "b-2", "b-3"):
         states.add(batch_id, BatchRequest(source="simulated", n_rows=1), caller_id="caller", body_sha256="0" * 64)
     states.claim("b-1", "run-1")
-    instance.create_run_for_job(dg.JobDefinition(name="score_batch", graph_def=_nothing), tags={BATCH_TAG: "b-2/1"})
+    instance.create_run_for_job(dg.JobDefinition(name="score_batch", graph_def=nothing), tags={BATCH_TAG: "b-2/1"})
 
     with BatchFiles(home, "b-1").turn():
         requests, said = tick(batches_to_score, instance)
 
     assert (requests, said) == ([], "2 batches wait; 2 are being scored, 2 at a time")
-
-
-@dg.graph
-def _nothing() -> None:
-    """A job's shell, for a run that is only recorded."""

@@ -1,6 +1,7 @@
 """A run publishes what passed; what waits for a person's approval waits, and what is served goes on."""
 
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,55 +17,56 @@ from orchestration.lib.run_settings import RunSettings
 from tests.registered_version import registered_version
 from warehouse.settings import Settings
 
-NAME = "default_risk_bank"
+LENDER, NAME = "lending_club", "default_risk_lending_club"
+of_lender = partial(registered_version, source=LENDER, name=NAME)
 
 
 @pytest.fixture
 def candidate(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Version 4 of the bank's model is registered, its gates passed, and approval is required."""
     monkeypatch.setenv("LOANLAKE_APPROVAL", "required")
-    version = registered_version(version=4)
+    version = of_lender(version=4)
     record_version(home, version)
-    directory = candidate_directory(home, "bank", "f")
+    directory = candidate_directory(home, LENDER, "f")
     directory.write_registration({"model_name": NAME, "model_version": 4})
-    set_current(home, "bank", directory)
+    set_current(home, LENDER, directory)
 
 
 def publish(**settings: Any) -> dg.ExecuteInProcessResult:
-    resources = {"run_settings": RunSettings(source="bank", **settings)}
-    return dg.materialize([deployment], resources=resources, raise_on_error=False)
+    resources = {"run_settings": RunSettings(**settings)}
+    return dg.materialize([deployment], partition_key=LENDER, resources=resources, raise_on_error=False)
 
 
 @pytest.mark.usefixtures("candidate")
 def test_what_waits_for_approval_leaves_the_champion_in_service(
     home: Settings, in_service: Callable[..., Deployment]
 ) -> None:
-    in_service(3)
+    in_service(3, source=LENDER)
 
     result = publish()
 
-    served = read_deployment(home, "bank")
+    served = read_deployment(home, LENDER)
     [materialized] = result.asset_materializations_for_node("serving__deployment")
     assert result.success
     assert served is not None
     assert served.model_version == 3
     summary = str(materialized.metadata["summary"].value)
     assert summary.startswith(f"{NAME} version 3, {NAME} version 4 waits for approval")
-    assert "`loanlake model approve 4 --lender bank --reason" in summary
+    assert "`loanlake model approve 4 --lender lending_club --reason" in summary
 
 
 @pytest.mark.usefixtures("candidate")
 def test_what_was_approved_to_be_rolled_out_by_hand_is_not_published(
     home: Settings, in_service: Callable[..., Deployment]
 ) -> None:
-    in_service(3)
-    approve_once(home, registered_version(version=4), reason="by canary", serve=False, by="key 1")
+    in_service(3, source=LENDER)
+    approve_once(home, of_lender(version=4), reason="by canary", serve=False, by="key 1")
 
     result = publish()
 
     [materialized] = result.asset_materializations_for_node("serving__deployment")
     assert "version 4 was approved, to be rolled out by hand" in str(materialized.metadata["summary"].value)
-    assert read_deployment(home, "bank").model_version == 3
+    assert read_deployment(home, LENDER).model_version == 3
 
 
 @pytest.mark.usefixtures("candidate")
@@ -73,15 +75,17 @@ def test_a_first_model_that_waits_for_approval_stops_the_run_and_says_so(home: S
 
     [failed] = [event for event in result.all_events if event.is_step_failure]
     assert "waits for approval (LOANLAKE_APPROVAL=required)" in str(failed.step_failure_data.user_failure_data)
-    assert read_deployment(home, "bank") is None
+    assert read_deployment(home, LENDER) is None
 
 
 def test_a_refresh_of_a_lender_without_a_model_scores_nothing_and_says_so(home: Settings) -> None:
-    done = dg.materialize([batch_decisions], resources={"run_settings": RunSettings(source="bank")})
+    done = dg.materialize([batch_decisions], partition_key=LENDER)
 
     (made,) = done.asset_materializations_for_node("serving__batch_decisions")
     assert made.metadata["applications_scored"].value == 0
-    assert "no model of source 'bank' is served yet: `loanlake run bank`" in str(made.metadata["summary"].value)
+    assert f"no model of source '{LENDER}' is served yet: `loanlake run {LENDER}`" in str(
+        made.metadata["summary"].value
+    )
 
 
 def test_a_run_that_only_registers_a_first_model_succeeds_and_serves_nothing(
@@ -96,8 +100,8 @@ def test_a_run_that_only_registers_a_first_model_succeeds_and_serves_nothing(
 
     assert result.success
     assert result.asset_materializations_for_node("serving__deployment") == []
-    assert read_deployment(home, "bank") is None
-    found = current_candidate(home, "bank").read_publication()
+    assert read_deployment(home, LENDER) is None
+    found = current_candidate(home, LENDER).read_publication()
     assert found is not None
     assert "version 4 waits, since this run only registers" in found["text"]
 

@@ -45,11 +45,14 @@ def macros() -> dict[str, Callable[..., Any]]:
         "dbt": dbt,
         "exceptions": SimpleNamespace(raise_compiler_error=_refuse),
         "source": lambda schema, table: f"{schema}.{table}",
+        "ref": lambda model: model,
+        "this": "this_model",
     }
     for path in DBT_PROJECT_DIR.glob("macros/**/*.sql"):
         for match in _MACRO.finditer(path.read_text()):
             found[match[1]] = _callable(environment, match[0], match[1])
     found["is_newly_loaded"] = lambda loaded_at: "true"  # every line is new
+    found["changes_of"] = lambda table, _build: f"changes_of_{table}"
     environment.globals |= found
     return found
 

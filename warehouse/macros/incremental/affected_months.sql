@@ -115,7 +115,12 @@
         and changed.known_on >= {{ months_later('days.as_of', '-lenders.cohort_months') }}
     union all
     select days.as_of as month
-    from {{ this }} as days
+    from (
+        -- a lender whose cohorts were not counted at all has no day here
+        select source, as_of from {{ this }}
+        union
+        select source, decided_at as as_of from {{ ref('int_applications') }}
+    ) as days
     inner join (
         select source from {{ changes_of(ref('int_lenders'), build) }} as changes
         group by source

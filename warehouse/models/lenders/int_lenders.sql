@@ -1,5 +1,10 @@
 -- One row per lender: the settings of its file that SQL reads, so that they are versioned with the lake.
-{%- for lender in lender_settings().lenders %}
+{%- set settings = lender_settings() %}
+{%- for source, message in settings.broken.items() %}
+    {%- do exceptions.warn('the lender ' ~ source ~ ' is not built, and stays as it was last built: ' ~ message) %}
+{%- endfor %}
+{%- set kept = settings.broken.keys() | list if settings.broken and load_relation(this) is not none else [] %}
+{%- for lender in settings.lenders %}
 {%- set is_dated = lender.dates == 'known' %}
 {%- set segments = ([''] + ['all'] + lender.cohort.segments + ['']) | join(',') %}
 select
@@ -19,5 +24,10 @@ select
     cast({{ lender.cohort.smoothing }} as double) as cohort_smoothing,
     cast({{ lender.set_aside.max_share }} as double) as max_set_aside_share,
     {{ text_literal(':' ~ lender.set_aside.accepted_files | join(':') ~ ':') }} as accepted_files
-{{ 'union all' if not loop.last }}
+{{ 'union all' if not loop.last or kept }}
 {%- endfor %}
+{%- if kept %}
+select {{ model.columns.keys() | join(', ') }}
+from {{ this }}
+where source in ('{{ kept | join("', '") }}')
+{%- endif %}

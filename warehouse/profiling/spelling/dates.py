@@ -27,9 +27,13 @@ _TOKENS = {
     "HH": "99",
     "mm": "99",
     "SS": "99",
+    "AM": "[ap](?:m|[.]m[.])",
     "M": "9{1,2}",
     "D": "9{1,2}",
+    "H": "9{1,2}",
 }
+#: Times after a day; of two that fit the same texts, the first is proposed.
+_TIMES = ("HH:mm", "HH:mm:SS", "H:mm", "H:mm:SS")
 #: Digits alone are a day by these limits: 1950 to 2099.
 _FIRST_DIGITS, _LAST_DIGITS = 19_500_101, 20_991_231
 #: The most patterns of one column; beyond them it is not a column of dates.
@@ -155,6 +159,8 @@ def _epoch(shapes: Sequence[Shape], column: ColumnProfile) -> DateSpelling | Non
     if not digits or column.low is None or column.high is None:
         return None
     n, fitting = sum(shape.n for shape in digits), frozenset(shape.text for shape in digits)
+    if 2 * n < sum(shape.n for shape in shapes):  # a few among dates
+        return None
     for name, (low, high) in _EPOCH_TIMES.items():
         if low <= column.low and column.high <= high:
             return DateSpelling("timestamp", n, {"epoch": name}, {}, fitting)
@@ -179,7 +185,10 @@ def _candidates() -> Iterator[_Candidate]:
     for day in days:
         yield _Candidate(day, "date", _shape(day))
     for day in days:
-        for time in (" HH:mm", " HH:mm:SS", "THH:mm:SS"):
+        for time in (*(f" {each}" for each in _TIMES), "THH:mm:SS"):
+            yield _Candidate(day + time, "timestamp", _shape(day + time))
+    for day in ("YYYY-MM-DD", *days):
+        for time in (f" {each}{gap}AM" for each in _TIMES for gap in (" ", "")):
             yield _Candidate(day + time, "timestamp", _shape(day + time))
     yield _Candidate(None, "month", re.compile(f"(?:{_MONTHS})-9999", re.IGNORECASE))
     for month in ("YYYY-MM", "YYYY/MM", "MM/YYYY", "MM-YYYY", "MM.YYYY", "M/YYYY", "Mon YYYY", "Month YYYY"):

@@ -2,21 +2,34 @@
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 from warehouse.errors import SettingError
 
 _Rule = tuple[str, Callable[[str], bool]]
 _NUMBERS = ("integer", "count", "double", "amount", "percent")
-_TOKENS = "YYYY|YY|Month|Mon|MM|M|DD|D|HH|H|mm|SS"
+#: As in dates.sql: a test compares this module with the macros.
+_TOKENS = "YYYY|YY|Month|Mon|MM|M|DD|D|HH|H|mm|SS|AM"
+_NOT_IN_A_PATTERN = re.compile(r"[]\[^\\0-9]|yy|dd|hh|ss|MMM")
+_ONE_DIGIT_OR_TWO, _DIGITS = ("M", "D", "H"), re.compile("YYYY|YY|MM|M|DD|D|HH|H|mm|SS")
 
 
 def _is_pattern(text: str) -> bool:
-    tokens, rest = re.findall(_TOKENS, text), re.sub(_TOKENS, "", text).replace("T", "")
-    n_months = sum(token in ("Month", "Mon", "MM", "M") for token in tokens)
-    n_years, n_days, n_hours = (sum(token.startswith(letter) for token in tokens) for letter in "YDH")
+    parts = [part for part in re.split(f"({_TOKENS})", text) if part]
+    n = Counter(part for part in parts if re.fullmatch(_TOKENS, part))
+    n_years, n_months = n["YYYY"] + n["YY"], n["Month"] + n["Mon"] + n["MM"] + n["M"]
+    n_days, n_hours = n["DD"] + n["D"], n["HH"] + n["H"]
+    # after one digit or two, digits would belong to either
+    is_clear = not any(one in _ONE_DIGIT_OR_TWO and _DIGITS.fullmatch(after) for one, after in pairwise(parts))
     is_once = n_years == n_months == 1 and n_days <= 1 and n_hours <= n_days
-    return is_once and tokens.count("SS") <= tokens.count("mm") == n_hours and not re.search("[a-zA-Z0-9]", rest)
+    is_time = n["mm"] == n_hours and max(n["SS"], n["AM"]) <= n_hours
+    return is_once and is_time and is_clear and _NOT_IN_A_PATTERN.search(text) is None
+
+
+#: Not points and apostrophes alone: they would be taken out of each number.
+_CURRENCY = r"(?![.,']+$)[^][^\\0-9+()%-]{1,10}"
 
 
 def _one_of(*choices: str) -> _Rule:
@@ -29,7 +42,7 @@ _OF_NUMBERS: Mapping[str, _Rule] = {
     "thousands": _one_of(".", ",", "'", "space", "lakh", "none"),
     "currency": (
         "a text of 1 to 10 characters without digits, signs and outer blanks",
-        lambda text: text == text.strip() and re.fullmatch(r"[^0-9+()%-]{1,10}", text) is not None,
+        lambda text: text == text.strip() != "" and re.fullmatch(_CURRENCY, text) is not None,
     ),
     "negative": _one_of("parentheses", "trailing"),
 }
@@ -43,8 +56,9 @@ _OF_DATES: Mapping[str, _Rule] = {
         lambda text: _is_pattern(text) and "D" in text,
     ),
     "pivot": ("a number from 0 to 99", lambda text: re.fullmatch("[0-9]{1,2}", text) is not None),
-    "epoch": _one_of("sas", "excel", "unix", "unix_seconds", "unix_milliseconds"),
+    "epoch": _one_of("sas", "excel", "unix"),
 }
+_OF_TIMES: Mapping[str, _Rule] = {**_OF_DATES, "epoch": _one_of("unix_seconds", "unix_milliseconds")}
 _OF_MONTHS: Mapping[str, _Rule] = {
     "pattern": (
         "made of YYYY or YY and one of MM M Mon Month, such as MM/YYYY",
@@ -56,7 +70,8 @@ _SUFFIX: Mapping[str, _Rule] = {"suffix": ("a text", bool)}
 _OF: Mapping[str, Mapping[str, _Rule]] = {
     **{key: {**_SUFFIX, **_OF_NUMBERS} for key in _NUMBERS},
     "percent": {**_SUFFIX, **{key: rule for key, rule in _OF_NUMBERS.items() if key != "currency"}, **_OF_PERCENTS},
-    **{key: {**_SUFFIX, **_OF_DATES} for key in ("date", "timestamp")},
+    "date": {**_SUFFIX, **_OF_DATES},
+    "timestamp": {**_SUFFIX, **_OF_TIMES},
     "month": {**_SUFFIX, **_OF_MONTHS},
 }
 

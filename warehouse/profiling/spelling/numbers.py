@@ -29,14 +29,15 @@ class _Separators(NamedTuple):
     decimal: str
     thousands: str | None
 
-    def fit(self, body: str) -> bool:
+    def fit(self, body: str, *, begins_with_zero: bool) -> bool:
+        """Whether a text's digits and separators are written so; no group of thousands begins with 0 (0,125)."""
         point = re.escape(self.decimal)
         fraction = f"(?:{point}9*)?"
+        plain = f"(?:9+{fraction}|{point}9+)"
+        if self.thousands is None or begins_with_zero:
+            return re.fullmatch(plain, body) is not None
         if self.thousands == "lakh":
             return re.fullmatch(f"(?:9{{1,2}}(?:,99)*,999|9{{1,3}}){fraction}", body) is not None
-        plain = f"(?:9+{fraction}|{point}9+)"
-        if self.thousands is None:
-            return re.fullmatch(plain, body) is not None
         return re.fullmatch(f"9{{1,3}}(?:{_GROUPS[self.thousands]}999)+{fraction}|{plain}", body) is not None
 
     @property
@@ -78,11 +79,11 @@ def number_spelling(shapes: Sequence[Shape]) -> NumberSpelling | None:
         return None
     ((suffix, _),) = unit.most_common(1)
     found = [(shape, match) for shape, match in found if (match["unit"] or "") == suffix]
-    n_by = {each: sum(s.n for s, match in found if each.fit(match["body"])) for each in _SEPARATORS}
+    n_by = {each: sum(shape.n for shape, match in found if _fits(each, shape, match)) for each in _SEPARATORS}
     best = max(_SEPARATORS, key=lambda each: n_by[each])  # the first of equals
     if n_by[best] == 0:
         return None
-    fitting = [(shape, match) for shape, match in found if best.fit(match["body"])]
+    fitting = [(shape, match) for shape, match in found if _fits(best, shape, match)]
     keys, choices = dict(_keys(fitting, suffix)), dict[str, tuple[str, ...]]()
     if _may_be_either(fitting, n_by, best):
         choices["thousands"] = (",", "none") if best.thousands == "," else ("none", ".")
@@ -95,6 +96,15 @@ def number_spelling(shapes: Sequence[Shape]) -> NumberSpelling | None:
         choices,
         frozenset(shape.text for shape, _ in fitting),
     )
+
+
+def _fits(separators: _Separators, shape: Shape, match: re.Match[str]) -> bool:
+    return separators.fit(match["body"], begins_with_zero=_begins_with_zero(shape))
+
+
+def _begins_with_zero(shape: Shape) -> bool:
+    # the example is the least text of its shape: if it does not begin with 0, none does
+    return next(filter(str.isdecimal, shape.example)) == "0"
 
 
 def marks_of(currency: str, marks: Sequence[str]) -> list[str]:
@@ -134,8 +144,6 @@ def _may_be_either(
     bodies = [(shape, match["body"]) for shape, match in fitting if re.search("[.,]", match["body"])]
     return (
         bool(bodies)
-        and all(re.fullmatch("9{1,3}[.,]999", body) for _, body in bodies)
-        # the example is the least text of its shape: 0.125 is not a thousand
-        and not any(shape.example.lstrip("+-($").startswith("0") for shape, _ in bodies)
+        and all(re.fullmatch("9{1,3}[.,]999", body) and not _begins_with_zero(shape) for shape, body in bodies)
         and n_by[best] == max(n_by[_Separators(",", None)], n_by[_Separators(",", ".")])
     )

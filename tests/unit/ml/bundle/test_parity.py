@@ -8,7 +8,7 @@ import pytest
 from ml.bundle.bundle import Bundle
 from ml.bundle.parity import measure_parity
 from tests import model_factory
-from tests.model_factory import shared_bundle
+from tests.model_factory import FAMILIES, shared_bundle
 from warehouse.lake.connection import connect, current_snapshot, writer
 from warehouse.settings import Settings
 
@@ -20,7 +20,7 @@ class Lake:
         self.settings = settings
         self._first = model_factory.fill_lake(settings)
 
-    def after(self, *statements: str) -> Bundle:
+    def after(self, *statements: str, family: str = "xgboost") -> Bundle:
         """The shared bundle, as if it had been trained on this lake after the statements were run."""
         with writer("tests", self.settings) as con:
             for table in ("features.ftr_application_inputs", "features.ftr_application_v1"):
@@ -28,7 +28,7 @@ class Lake:
             for statement in statements:
                 con.execute(statement)
             snapshot = current_snapshot(con)
-        bundle = shared_bundle()
+        bundle = shared_bundle(family=family)
         return replace(bundle, lineage=replace(bundle.lineage, lake_snapshot=snapshot))
 
 
@@ -37,13 +37,15 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return Lake(Settings.from_environment({"LOANLAKE_HOME": str(tmp_path_factory.mktemp("lake") / "home")}))
 
 
-def test_the_compiled_features_equal_the_lakes_to_the_bit(lake):
-    bundle = lake.after()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_compiled_features_equal_the_lakes_to_the_bit(lake, family):
+    """And so does what each family serves."""
+    bundle = lake.after(family=family)
 
     with connect(lake.settings) as con:
         parity = measure_parity(con, bundle, sample_rows=None).evidence
 
-    assert (parity.n_rows, parity.n_mismatches, parity.max_onnx_difference) == (2000, 0, 0.0)
+    assert (parity.n_rows, parity.n_mismatches, parity.max_served_difference) == (2000, 0, 0.0)
     assert parity.first_mismatch is None
 
 

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from ml.bundle.bundle import load_bundle
 from ml.bundle.scorer import MOST_REASONS, Score, Scorer, principal
-from tests.model_factory import CONTRACT, input_rows, shared_bundle
+from tests.model_factory import CONTRACT, FAMILIES, input_rows, shared_bundle
 
 #: What an API process must not pay for: seconds of import each, and hundreds of megabytes together.
 HEAVY = ("pandas", "mlflow", "duckdb", "dagster", "xgboost", "sklearn", "scipy", "pyarrow", "matplotlib", "onnx")
 
 
-@pytest.fixture(scope="module")
-def scorer() -> Scorer:
-    return Scorer(shared_bundle())
+@pytest.fixture(scope="module", params=FAMILIES)
+def scorer(request: pytest.FixtureRequest) -> Scorer:
+    return Scorer(shared_bundle(family=request.param))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_features_are_the_contracts_in_its_order(scorer):
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 399), min_size=1, max_size=200))
 def test_a_block_of_any_size_scores_as_its_rows_do_alone(scorer, vectors, scores_alone, chosen):
-    """To the bit, by the served form below 64 rows and by the model itself from there on."""
+    """To the bit, of each family, by the served form below 64 rows and by the model itself from there on."""
     rows = [vectors[place] for place in chosen]
     matrix = np.concatenate([scorer.bundle.design_matrix.encode_row(row) for row in rows])
 
@@ -98,9 +98,9 @@ def test_a_missing_value_is_not_told_as_a_fault(scorer):
     assert reasons["max_months_past_due_6m"] == "Information is missing: max months past due 6m"
 
 
-def test_features_that_share_a_text_are_told_once(vectors):
+def test_features_that_share_a_text_are_told_once(scorer, vectors):
     """Prevents a notice that gives the same reason twice and so hides a third."""
-    bundle = shared_bundle()
+    bundle = scorer.bundle
     features = tuple(replace(feature, reason="One reason") for feature in CONTRACT.features)
     scorer = Scorer(replace(bundle, contract=replace(CONTRACT, features=features)))
     vector = max((each for each in vectors if None not in each), key=lambda each: scorer.score(each).raw)

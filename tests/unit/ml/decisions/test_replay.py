@@ -17,16 +17,21 @@ from ml.commands import replay as replay_command
 from ml.commands import rollback as rollback_command
 from ml.decisions.replay import replay, replay_decision
 from ml.registry.deployment import read_history
-from tests.model_factory import MODEL_NAME, input_rows, publish_model, shared_bundle
+from tests.model_factory import FAMILIES, MODEL_NAME, input_rows, publish_model, shared_bundle
 from warehouse.decision_log import Decision, append, connect, create
 from warehouse.decision_log.json_text import dump_values
 from warehouse.errors import BundleError, NotFoundError
 from warehouse.settings import Settings
 
 
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def scorer() -> Scorer:
-    return Scorer(shared_bundle())
+def scorer(family: str) -> Scorer:
+    return Scorer(shared_bundle(family=family))
 
 
 @pytest.fixture(scope="module")
@@ -99,10 +104,10 @@ def test_a_changed_reason_is_a_difference(scorer, declined):
     assert [difference.what for difference in found.differences] == ["reasons"]
 
 
-def test_a_decision_replays_with_the_version_that_made_it(home, declined):
+def test_a_decision_replays_with_the_version_that_made_it(home, family, declined):
     """Prevents a replay with whatever is served now."""
-    publish_model(home, version=1)
-    publish_model(home, version=2, seed=8)
+    publish_model(home, version=1, family=family)
+    publish_model(home, version=2, seed=8, family=next(other for other in FAMILIES if other != family))
     _log(home, declined)
 
     assert replay(home, "d-1").equal
@@ -110,8 +115,8 @@ def test_a_decision_replays_with_the_version_that_made_it(home, declined):
     assert not replay(home, "d-2").equal
 
 
-def test_a_replay_without_its_bundle_says_what_to_do(home, declined):
-    deployment = publish_model(home)
+def test_a_replay_without_its_bundle_says_what_to_do(home, family, declined):
+    deployment = publish_model(home, family=family)
     _log(home, declined)
     shutil.rmtree(deployment.bundle_directory(home))
 
@@ -119,8 +124,8 @@ def test_a_replay_without_its_bundle_says_what_to_do(home, declined):
         replay(home, "d-1")
 
 
-def test_a_replay_with_a_changed_bundle_is_refused(home, declined):
-    deployment = publish_model(home)
+def test_a_replay_with_a_changed_bundle_is_refused(home, family, declined):
+    deployment = publish_model(home, family=family)
     _log(home, declined)
     path = deployment.bundle_directory(home) / "calibrator.json"
     path.chmod(0o644)
@@ -130,8 +135,8 @@ def test_a_replay_with_a_changed_bundle_is_refused(home, declined):
         replay(home, "d-1")
 
 
-def test_the_command_ends_with_0_where_the_replay_is_equal(home, declined):
-    publish_model(home)
+def test_the_command_ends_with_0_where_the_replay_is_equal(home, family, declined):
+    publish_model(home, family=family)
     _log(home, declined)
 
     result = CliRunner().invoke(replay_command, ["d-1"])
@@ -141,8 +146,8 @@ def test_the_command_ends_with_0_where_the_replay_is_equal(home, declined):
     assert result.output.rstrip().endswith("equal to the bit")
 
 
-def test_the_command_ends_with_1_and_names_what_differs(home, declined):
-    publish_model(home)
+def test_the_command_ends_with_1_and_names_what_differs(home, family, declined):
+    publish_model(home, family=family)
     _log(home, msgspec.structs.replace(declined, band="low"))
 
     result = CliRunner().invoke(replay_command, ["d-1"])

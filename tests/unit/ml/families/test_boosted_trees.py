@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml.families.boosted_trees import BoostedTrees, GradientBoosting
+from ml.families.boosted_trees import GradientBoosting
 from ml.families.logistic import LogisticRegression
 from ml.families.protocol import Sample
 from tests.unit.ml.small_samples import TEST, TRAIN, TUNE, auc
@@ -41,24 +41,6 @@ def test_boosting_stops_where_tune_rows_stop_gaining() -> None:
     trees = GradientBoosting(max_trees=400, learning_rate=0.3, max_depth=5, patience=5).fit(TRAIN, TUNE, (0, 0, 0))
 
     assert trees.booster.num_boosted_rounds() < 100
-
-
-def _steps_along_first_column(trees: BoostedTrees) -> np.ndarray:
-    rows = np.zeros((60, 3), dtype=np.float32)
-    rows[:, 0] = np.linspace(-3, 3, 60)
-    return np.diff(trees.raw_scores(rows))
-
-
-def test_risk_moves_only_in_the_direction_the_contract_allows() -> None:
-    assert (_steps_along_first_column(BOOSTING.fit(TRAIN, TUNE, (1, 0, 0))) >= 0).all()
-    assert (_steps_along_first_column(BOOSTING.fit(TRAIN, TUNE, (-1, 0, 0))) <= 0).all()
-
-
-def test_importance_is_shared_among_columns_and_sums_to_one() -> None:
-    shares = BOOSTING.fit(TRAIN, TUNE, (0, 0, 0)).importance(3)
-
-    assert shares.sum() == pytest.approx(1)
-    assert shares[2] < 0.15 < shares[0]
 
 
 def test_trees_that_find_nothing_to_split_have_no_importance() -> None:

@@ -37,8 +37,8 @@ def test_moved_limits_keep_their_reasons() -> None:
     ("gates", "message"),
     [
         (
-            {"max_onnx_difference": 1.0},
-            r"gates.max_onnx_difference cannot be moved, for no reason: found 1.0",
+            {"max_served_difference": 1.0},
+            r"gates.max_served_difference cannot be moved, for no reason: found 1.0",
         ),
         (
             {"max_acu": 0.97},

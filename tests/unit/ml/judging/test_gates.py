@@ -7,11 +7,13 @@ from typing import get_type_hints
 
 import pytest
 
+from ml.families.catalogue import require_family
 from ml.judging.evaluation import Comparison, Evaluation, Measured
 from ml.judging.gate import Evidence, Gate, GateLimits, GateResult, LoggedEvidence, ParityEvidence, Size
 from ml.judging.gates import GATES, NEVER_OVERRIDDEN, enough_loans, refused, run_gates
 from ml.judging.leakage import FeatureSignal
 from ml.judging.metrics import Metrics, PairedDifference
+from orchestration.commands import run
 from warehouse.lenders.keys import holds
 from warehouse.lenders.lender import Lender
 
@@ -22,7 +24,7 @@ GOOD = Metrics(
 )  # fmt: skip
 HONEST = FeatureSignal("loan_to_income", auc=0.62, missing_auc=0.51, isolated=0.0)
 WRONG = LoggedEvidence(n_decisions=9, n_different=1)
-PARITY = ParityEvidence(n_rows=1000, n_mismatches=0, max_onnx_difference=3e-8)
+PARITY = ParityEvidence(n_rows=1000, n_mismatches=0, max_served_difference=3e-8)
 
 
 def _difference(value: float, error: float) -> PairedDifference:
@@ -96,6 +98,16 @@ def test_what_a_remedy_names_is_a_key_of_a_lenders_file(gate: Gate) -> None:
         for part in named.split("."):
             assert part in hints
             hints = get_type_hints(holds(hints[part]) or type, include_extras=True)
+
+
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
+def test_a_command_that_a_remedy_names_has_its_options_and_family(gate: Gate) -> None:
+    options = {name for parameter in run.params for name in parameter.opts}
+
+    for command in re.findall("`loanlake run ([^`]+)`", gate.remedy):
+        assert set(re.findall(r"--[a-z-]+", command)) <= options
+        for family in re.findall(r"--family (\w+)", command):
+            require_family(family, "--family")
 
 
 def test_a_leak_parity_and_what_is_served_are_never_overridden() -> None:
@@ -259,11 +271,11 @@ def test_a_feature_that_knows_the_outcome_is_named(signal: FeatureSignal, text: 
     "parity",
     [
         replace(PARITY, n_mismatches=1, first_mismatch="sim-7: loan_to_income 0.1 online, 0.2 offline"),
-        replace(PARITY, max_onnx_difference=2e-6),
+        replace(PARITY, max_served_difference=2e-6),
         replace(PARITY, n_rows=0),
-        replace(PARITY, max_onnx_difference=float("nan")),
+        replace(PARITY, max_served_difference=float("nan")),
     ],
-    ids=["a feature differs", "ONNX differs", "nothing compared", "ONNX gave nan"],
+    ids=["a feature differs", "the served form differs", "nothing compared", "the served form gave nan"],
 )
 def test_a_model_that_would_be_served_otherwise_than_trained_is_refused(parity: ParityEvidence) -> None:
     result = _gate("offline_equals_online", parity=parity)

@@ -106,3 +106,17 @@ def test_rows_time_and_person_of_a_training_are_no_change() -> None:
     other = replace(REFRESH, lake_snapshot=99, rows={"train": 9}, trained_by="someone", seconds=9.0, git_commit="f00")
 
     assert changes(other, CHAMPION) == ()
+
+
+def test_another_family_is_one_change_whatever_settings_each_has() -> None:
+    trees = replace(CHAMPION, settings={"family": "xgboost", "model": {"max_depth": 4}, "logistic": {"l2": 100.0}})
+    line = replace(REFRESH, settings={"family": "logistic", "model": {"l2": 9.0}, "logistic": {"l2": 9.0}})
+
+    assert changes(line, trees) == ("setting family: logistic in place of xgboost",)
+
+
+def test_a_refresh_stays_one_where_only_its_baseline_changed() -> None:
+    trees = {"family": "xgboost", "model": {"max_depth": 4}}
+    before = replace(CHAMPION, settings=trees | {"logistic": {"l2": 100.0}})
+
+    assert changes(replace(REFRESH, settings=trees | {"logistic": {"l2": 9.0}}), before) == ()

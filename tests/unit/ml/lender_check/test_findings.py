@@ -9,8 +9,9 @@ from ml.judging.gate import GateLimits
 from ml.judging.leakage import FeatureSignal
 from ml.lender_check.evidence import Alert, LenderEvidence, PersonalColumn, Reject, SplitSize
 from ml.lender_check.findings import findings
-from ml.lender_check.newest_months import Apart, Month, Tail
+from ml.lender_check.newest_months import Ahead, Apart, Month, Tail
 from ml.lender_check.report import report
+from ml.training.label_life import NoLife
 from warehouse.sources.rows_set_aside import Loss
 
 DAY = datetime(2024, 1, 1)
@@ -44,6 +45,17 @@ def test_no_mature_label_stops_a_model_and_hides_what_follows_from_it() -> None:
     evidence = replace(SOUND, months=(Month("2024-01", 50, 7, 0, 0),), splits=(), signals=())
 
     assert _texts(evidence) == ["no loan has a mature label; 7 have an outcome"]
+
+
+def test_loans_that_can_never_have_a_label_are_named_with_the_key_to_set() -> None:
+    unlabelled = replace(SOUND, months=(Month("2024-01", 50, 7, 0, 0),), no_life=NoLife("mybank", 50, 50))
+
+    [finding] = findings(unlabelled, GateLimits())
+
+    assert (finding.level, finding.about) == ("stops", "labels")
+    assert "label: {window_months: 12}` in warehouse/lenders/mybank.yml" in finding.remedy
+    [warning] = findings(replace(SOUND, no_life=NoLife("mybank", 7, 50)), GateLimits())
+    assert warning.level == "warns"
 
 
 def test_each_part_needs_both_outcomes() -> None:
@@ -99,6 +111,23 @@ def test_decisions_apart_from_all_others_are_named_with_their_lines() -> None:
 
     assert text.startswith("1 of 2,000 loans are decided in 2026-10, months after all others, which end in 2022-12; ")
     assert text.endswith("may count as repaid: mybank-7 (loans.csv:8)")
+
+
+def test_a_clock_ahead_of_all_others_is_named_unless_the_decisions_say_it() -> None:
+    decisions = Apart(Tail("2022-12", "2026-10", "2026-10", 1, 2000), ("mybank-7",))
+    known = Apart(Tail("2022-12", "2026-10", "2026-10", 1, 5000), ("mybank-7",))
+
+    assert len(_texts(replace(SOUND, apart=decisions, clock_apart=known), "warns")) == 1
+    [text] = _texts(replace(SOUND, clock_apart=known), "warns")
+    assert text.startswith("1 of 5,000 rows became known in 2026-10 (known_at), months after all others")
+
+
+def test_rows_known_after_their_files_were_loaded_stop_a_model() -> None:
+    ahead = Ahead(3, datetime(2031, 5, 2), datetime(2024, 1, 2), ("mybank-7",))
+
+    [text] = _texts(replace(SOUND, ahead=ahead))
+
+    assert "found 3 rows, up to 2031-05-02, though the last file or report was received on 2024-01-02" in text
 
 
 @pytest.mark.parametrize("kind", ["actual_terms", "outcome_dates"])

@@ -7,11 +7,12 @@ import pytest
 
 from ml.lender_check.settings import require_settings, setting_problems
 from warehouse.errors import SettingError
-from warehouse.lenders.lender import Lender, MovedLimit
+from warehouse.lenders.files import FileSettings
+from warehouse.lenders.lender import Lender, ModelSettings, MovedLimit, SetAsideSettings
 
 
-def _lender(**settings: Any) -> Lender:
-    return Lender(Path("bank.yml"), **settings)
+def _lender(source: str = "bank", **settings: Any) -> Lender:
+    return Lender(Path(f"{source}.yml"), **settings)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,14 @@ def _lender(**settings: Any) -> Lender:
             {"gates": {"max_feature_auc": MovedLimit(95, "x")}},
             "bank.yml: gates.max_feature_auc.limit must be a number from 0.5 to 1: found 95",
         ),
+        (
+            {"model": ModelSettings(family="forest")},
+            "bank.yml: model.family must be one of auto, xgboost, logistic: found 'forest'",
+        ),
+        (
+            {"model": ModelSettings(family="logistic", settings={"max_depth": 3})},
+            "bank.yml: model.settings.max_depth must be a setting of logistic: known are l2, cut",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_is_right(
@@ -40,6 +49,21 @@ def test_a_wrong_setting_is_named_with_what_is_right(
     assert message in problem
     with pytest.raises(SettingError):
         require_settings(_lender(**settings), dbt_manifest)
+
+
+def test_a_kind_of_file_that_no_model_reads_is_named_with_the_nearest(dbt_manifest: Path) -> None:
+    """Its settings would have no effect, and its files be read as any other."""
+    lender = _lender(
+        "lending_club", files={"loan": FileSettings()}, set_aside=SetAsideSettings(accepted_files=("lons/a.csv",))
+    )
+
+    assert setting_problems(lender, dbt_manifest) == (
+        "lending_club.yml: files must name kinds of files that the lender's models read: found loan, did you mean "
+        "loans? known are loans",
+        "lending_club.yml: set_aside.accepted_files must name kinds of files that the lender's models read: found "
+        "lons, did you mean loans? known are loans",
+    )
+    assert setting_problems(_lender("lending_club", files={"loans": FileSettings()}), dbt_manifest) == ()
 
 
 def test_right_settings_have_no_problem_and_all_wrong_ones_are_said_together(dbt_manifest: Path) -> None:
@@ -56,3 +80,11 @@ def test_before_the_first_build_only_gates_can_be_checked(tmp_path: Path) -> Non
     [problem] = setting_problems(lender, tmp_path / "manifest.json")
 
     assert "gates.max_auc.limit" in problem
+
+
+def test_a_family_that_a_run_names_must_exist(tmp_path: Path) -> None:
+    """Before the build, which takes a minute."""
+    require_settings(_lender(), tmp_path / "manifest.json", family="logistic")
+
+    with pytest.raises(SettingError, match="--family must be one of auto, xgboost, logistic: found 'tree'"):
+        require_settings(_lender(), tmp_path / "manifest.json", family="tree")

@@ -46,9 +46,10 @@ LOGARITHM = replace(
 )
 
 
-@pytest.fixture
-def lake(home: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A published model, its online decisions of two months, and the history that the lake knows for each."""
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home with a published model, its online decisions of two months, and their history in the lake."""
+    home = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path_factory.mktemp("decided") / "home")})
     publish_model(home)
     scorer = Scorer(shared_bundle())
     rows = [
@@ -69,7 +70,7 @@ def lake(home: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         for number, row in enumerate(input_rows(N_DECISIONS))
     ]
     types = program_tables()["serving.predictions"]
-    with connect(home, read_only=False) as con:  # no lease, so that what is tested can take it
+    with connect(home, read_only=False) as con:
         prepare(con)
         con.register("decided", pa.Table.from_pylist(rows))
         columns = [column for column in rows[0] if column != "features"]
@@ -86,6 +87,14 @@ def lake(home: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         con.execute("create table core.int_applications (source varchar, known_at timestamp, decided_at timestamp)")
         for table in ("int_statements", "int_outcomes"):
             con.execute(f"create table core.{table} (source varchar, known_at timestamp)")
+    return home
+
+
+@pytest.fixture
+def lake(home: Settings, decided: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The lake of a copy of that home."""
+    shutil.copytree(decided.home, home.home)
+    with connect(home, read_only=False) as con:  # no lease, so that what is tested can take it
         yield con
 
 

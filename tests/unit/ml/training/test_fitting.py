@@ -174,7 +174,7 @@ def test_a_lender_sets_its_model_cut_off_and_bands() -> None:
     assert (settings.model, settings.calibration) == (GradientBoosting(max_depth=2), "beta")
     assert settings.cut_off == CutOffRule(rule="fixed", probability=0.3)
     assert settings.bands == (Band("safe", 0.1), Band("risky", 1.0))
-    assert training_settings_of(Lender(Path("union.yml"))) == TrainingSettings()
+    assert training_settings_of(Lender(Path("union.yml"))) == TrainingSettings(prefer_simpler=True)
 
 
 @pytest.mark.parametrize(
@@ -190,5 +190,8 @@ def test_a_setting_that_its_family_does_not_have_is_refused(settings: dict[str, 
 
 
 def test_an_unknown_family_of_a_lender_is_refused() -> None:
-    with pytest.raises(SettingError, match="family must be one of xgboost: found 'forest'"):
+    with pytest.raises(
+        SettingError,
+        match=r"model\.family must be one of auto, xgboost, logistic, scorecard, random_forest: found 'forest'",
+    ):
         training_settings_of(Lender(Path("bank.yml"), model=ModelSettings(family="forest")))

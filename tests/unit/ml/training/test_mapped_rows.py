@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from ml.families.protocol import StreamedSample
+from ml.families.protocol import Sample, StreamedSample
 from ml.judging.evaluation import evaluate
 from ml.judging.leakage import feature_signals
 from ml.training.fitting import train
@@ -75,7 +75,9 @@ def test_the_trees_are_the_same_to_the_byte(
 ) -> None:
     """Several batches, and a limit that the set exceeds: what a large one meets."""
     monkeypatch.setattr("ml.training.fitting.BATCH_ROWS", 150)
-    expected, found = train(held, CONTRACT, SETTINGS), train(mapped, CONTRACT, SETTINGS)
+    monkeypatch.setattr("ml.training.samples.BATCH_ROWS", 150)
+    settings = replace(SETTINGS, refit=True, half_life_months=6.0)
+    expected, found = train(held, CONTRACT, settings), train(mapped, CONTRACT, settings)
 
     assert found.model.to_bytes() == expected.model.to_bytes()
     assert found.calibrator == expected.calibrator
@@ -129,3 +131,5 @@ def test_the_baseline_draws_its_rows_evenly(mapped: TrainingSet, tmp_path: Path)
     assert (len(drawn.matrix), len(drawn.defaulted)) == (100, 100)
     assert drawn.matrix[0].tobytes() == design_matrix.encode(rows.iloc[:1]).tobytes()
     assert drawn.matrix[-1].tobytes() == design_matrix.encode(rows.iloc[-1:]).tobytes()
+    in_memory = Sample(design_matrix.encode(rows), mapped.defaulted("train")).drawn(100)
+    assert in_memory.matrix.tobytes() == drawn.matrix.tobytes()

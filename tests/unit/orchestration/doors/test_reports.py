@@ -46,12 +46,12 @@ def test_models_are_listed_with_what_the_gates_said(home: Settings) -> None:
         path = home.reports / "models" / "a" / f"{name}.html"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-        about = {"source": "a", "trained_at": trained_at, "auc": 0.71, "refused_by": refused_by}
+        about = {"source": "a", "trained_at": trained_at, "family": "logistic", "auc": 0.71, "refused_by": refused_by}
         path.with_suffix(".json").write_text(json.dumps({"about": about}))
 
     assert [line for line in index_page(home).splitlines() if "/models/" in line] == [
-        '<tr><td><a href="/models/a/2.html">2024-02-02 03:04</a><td>0.7100<td>refused by auc_reaches_floor',
-        '<tr><td><a href="/models/a/1.html">2024-01-02 03:04</a><td>0.7100<td>passed',
+        '<tr><td><a href="/models/a/2.html">2024-02-02 03:04</a><td>logistic<td>0.7100<td>refused by auc_reaches_floor',
+        '<tr><td><a href="/models/a/1.html">2024-01-02 03:04</a><td>logistic<td>0.7100<td>passed',
     ]
 
 

@@ -4,8 +4,9 @@ import dagster as dg
 import pytest
 
 from orchestration.defs.serving.assets import online_decisions
+from orchestration.lib.retries import other_runs_awaited
 from warehouse.decision_log import Ingested
-from warehouse.errors import LakeBusyError
+from warehouse.errors import LakeBusyError, OtherRunUnderWay
 from warehouse.settings import Settings
 
 
@@ -37,3 +38,19 @@ def test_a_run_that_a_person_started_says_who_holds_the_lake(busy_once: list[str
         dg.materialize([online_decisions])
 
     assert busy_once == ["busy"]
+
+
+def test_a_step_waits_for_what_another_lenders_run_has_yet_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in a person's run: of two lenders trained at the same time, one failed for the other's unfinished checks."""
+    monkeypatch.setattr("orchestration.lib.retries._FIRST_WAIT", 0)
+    tries: list[int] = []
+
+    @dg.asset
+    def training_set(context: dg.AssetExecutionContext) -> None:
+        with other_runs_awaited(context):
+            tries.append(context.retry_number)
+            if not context.retry_number:
+                raise OtherRunUnderWay("the contract check has not been evaluated")
+
+    assert dg.materialize([training_set]).success
+    assert tries == [0, 1]

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
+from orchestration.lib.lenders import LENDERS
 from orchestration.lib.upstream_checks import require_green
-from warehouse.errors import RunRefused
+from warehouse.errors import OtherRunUnderWay, RunRefused
 from warehouse.settings import Settings
 
 
@@ -37,8 +38,8 @@ def run(instance: dg.DagsterInstance, *assets: dg.AssetsDefinition) -> None:
     dg.materialize(list(assets), instance=instance, raise_on_error=False)
 
 
-def ask(instance: dg.DagsterInstance, settings: Settings) -> int:
-    return require_green(instance, settings, SPECS, before="the training set")
+def ask(instance: dg.DagsterInstance, settings: Settings, *, run_id: str = "asking") -> int:
+    return require_green(instance, settings, SPECS, before="the training set", run_id=run_id)
 
 
 def test_checks_that_passed_on_the_table_as_it_is_are_green(home: Settings, instance: dg.DagsterInstance) -> None:
@@ -68,6 +69,41 @@ def test_a_table_made_anew_without_its_check_refuses(home: Settings, instance: d
 
     with pytest.raises(RunRefused, match="ids_are_unique has not been evaluated since run"):
         ask(instance, home)
+
+
+def test_a_check_in_the_run_of_a_lender_is_of_the_table_that_the_run_rebuilt(
+    home: Settings, instance: dg.DagsterInstance
+) -> None:
+    """In such a run Dagster notes no materialisation for the check of a table without partitions."""
+
+    @dg.asset(partitions_def=LENDERS)
+    def model() -> None:
+        """Makes it a run of a lender."""
+
+    assets = [loans, ids_are_unique(passed=True), model]
+    dg.materialize(assets, instance=instance, partition_key="simulated")
+
+    assert ask(instance, home) == 1
+
+
+def test_a_check_that_another_lenders_run_has_yet_to_evaluate_is_waited_for(
+    home: Settings, instance: dg.DagsterInstance
+) -> None:
+    """Two trainings that a schedule starts together rebuild the same tables, one after the other."""
+    asked: dict[str, Exception] = {}
+
+    @dg.asset(deps=[loans])
+    def meanwhile(context: dg.AssetExecutionContext) -> None:
+        for name, run_id in (("another run", "r"), ("the run itself", context.run.run_id)):
+            with pytest.raises(RunRefused) as refused:
+                ask(instance, home, run_id=run_id)
+            asked[name] = refused.value
+
+    run(instance, loans, ids_are_unique(passed=True))
+    run(instance, loans, meanwhile)
+
+    assert isinstance(asked["another run"], OtherRunUnderWay)
+    assert not isinstance(asked["the run itself"], OtherRunUnderWay), "it would wait for a check that it does not make"
 
 
 def test_a_check_that_was_mended_is_green_again(home: Settings, instance: dg.DagsterInstance) -> None:

@@ -1,7 +1,7 @@
 """What `loanlake run` refuses before it starts anything."""
 
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from ml.registry.deployment import Challenger, Deployment, serve
 from orchestration.commands import run as run_command
 from orchestration.lib.feature_versions import require_versions
 from orchestration.running import main_run
-from orchestration.running.main_run import run_main_path
+from orchestration.running.main_run import run_main_path, unnamed_source
 from warehouse.errors import RunRefused, SettingError
+from warehouse.lake.connection import writer
 from warehouse.lenders import rules
 from warehouse.settings import Settings
 
@@ -30,7 +31,7 @@ def test_a_source_without_any_file_is_refused_before_anything_is_built(tmp_path,
     settings = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path)})
 
     with pytest.raises(RunRefused, match=said):
-        run_main_path({"source": source, "files": []}, settings)
+        run_main_path(source, {"files": []}, settings)
 
     assert not list(tmp_path.iterdir())
 
@@ -43,28 +44,29 @@ def test_files_of_a_source_that_no_model_reads_are_refused_before_anything_is_bu
     settings = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path)})
 
     with pytest.raises(RunRefused, match=said):
-        run_main_path({"source": source, "files": ["lc.csv"]}, settings)
+        run_main_path(source, {"files": ["lc.csv"]}, settings)
 
     assert not list(tmp_path.iterdir())
 
 
 def test_a_version_that_the_project_lacks_is_refused_before_anything_is_built(home: Settings) -> None:
     with pytest.raises(RunRefused, match=r"simulated cannot be trained on features 9: .* has v1, v2 for it"):
-        run_main_path({"source": "simulated", "files": [], "feature_version": "9"}, home)
+        run_main_path("simulated", {"files": [], "feature_version": "9"}, home)
 
     assert not home.candidates.exists()
 
 
 def test_a_lender_file_that_no_gate_or_feature_can_take_is_refused_before_anything_is_built(
-    home: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    home: Settings, give_parse: Callable[[Settings], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    give_parse(home)
     (tmp_path / "simulated.yml").write_text(
         "gates: {max_auc: {limit: 95, reason: x}}\nhonest_features: {nosuch: bought before}\n"
     )
     monkeypatch.setattr(rules, "DIRECTORY", tmp_path)
 
     with pytest.raises(SettingError, match=r"gates.max_auc.limit must be .*: found 95.*\n.*: found nosuch"):
-        run_main_path({"source": "simulated", "files": []}, home)
+        run_main_path("simulated", {"files": []}, home)
 
     assert not home.candidates.exists()
 
@@ -118,12 +120,17 @@ def test_a_run_carries_who_asked_for_it(
 ) -> None:
     """What a person published stood in the history as done "by dagster"."""
     asked: dict[str, object] = {}
-    monkeypatch.setattr(main_run, "run_main_path", lambda run_settings, _: bool(asked.update(run_settings)) or True)
+
+    def run(source: str, run_settings: Mapping[str, object], _: Settings) -> bool:
+        asked.update(run_settings, lender=source)
+        return True
+
+    monkeypatch.setattr(main_run, "run_main_path", run)
 
     result = CliRunner().invoke(run_command, arguments)
 
     assert result.exit_code == 0, result.output
-    assert (asked["source"], asked["by"], asked["publish"]) == ("bank", by, "")
+    assert (asked["lender"], asked["by"], asked["publish"]) == ("bank", by, "")
 
 
 def test_always_needs_a_reason(home: Settings) -> None:
@@ -131,3 +138,48 @@ def test_always_needs_a_reason(home: Settings) -> None:
 
     assert result.exit_code == 2
     assert "--publish always needs --reason" in result.output
+
+
+def _load(settings: Settings, *sources: str) -> None:
+    with writer("test", settings) as con:
+        for source in sources:
+            con.execute("insert into raw.files by name select $source as source, 'loans' as entity", {"source": source})
+
+
+@pytest.mark.parametrize(
+    ("loaded", "default", "source", "why"),
+    [
+        ((), None, "simulated", "no lender has files in this home"),
+        (("mybank",), None, "mybank", "it is the only lender with files in this home"),
+        (("mybank", "cars"), None, "simulated", "several lenders have files in this home, cars, mybank: name the one"),
+        (("mybank", "cars"), "cars", "cars", "LOANLAKE_DEFAULT_LENDER names it"),
+    ],
+)
+def test_a_run_without_a_source_is_for_the_lender_whose_home_it_is(
+    home: Settings, loaded: tuple[str, ...], default: str | None, source: str, why: str
+) -> None:
+    """`loanlake run` in the home of one's own lender built the simulated one beside it."""
+    _load(home, *loaded)
+
+    chosen, reason = unnamed_source(replace(home, default_lender=default))
+
+    assert chosen == source
+    assert reason.startswith(why)
+
+
+def test_a_file_that_waits_in_the_inbox_names_its_lender(home: Settings) -> None:
+    (home.inbox / "mybank" / "loans").mkdir(parents=True)
+    (home.inbox / "mybank" / "loans" / "2024.csv").write_text("id\n1\n")
+
+    assert unnamed_source(home) == ("mybank", "it is the only lender with files in this home")
+
+
+def test_the_source_of_a_run_that_names_none_is_said(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    _load(home, "mybank")
+    monkeypatch.setenv("LOANLAKE_HOME", str(home.home))
+    monkeypatch.setattr(main_run, "run_main_path", lambda run_settings, _: run_settings["source"] == "mybank")
+
+    result = CliRunner().invoke(run_command, [])
+
+    assert result.exit_code == 0
+    assert "the run is for mybank, since it is the only lender with files in this home" in result.output

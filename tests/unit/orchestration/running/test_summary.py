@@ -33,6 +33,8 @@ def _measure(directory: CandidateDirectory, *, gain: float) -> None:
     ]
     metrics = {"measured": rows, "comparisons": {"logistic": {"auc": difference}}}
     (directory.bundle / "metrics.json").write_text(json.dumps(metrics))
+    lineage = {"settings": {"family": "xgboost"}, "family_choice": None}
+    (directory.bundle / "lineage.json").write_text(json.dumps(lineage))
 
 
 @pytest.mark.usefixtures("candidate")
@@ -57,7 +59,9 @@ def test_a_baseline_that_ranks_better_is_not_kept_silent(home: Settings, candida
     after = summary_text(home, "bank")
 
     assert "ranks better" not in before
-    assert "logistic regression ranks better by 0.0200 (95 % interval -0.0200 to +0.0600): only trees" in after
+    assert "family        xgboost" in before
+    assert "logistic regression ranks better by 0.0200 (95 % interval -0.0200 to +0.0600) on test rows" in after
+    assert "`loanlake run --family logistic` trains it" in after
 
 
 @pytest.mark.usefixtures("candidate")

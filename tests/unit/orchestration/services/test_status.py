@@ -85,7 +85,7 @@ def test_a_home_at_work_shows_data_model_and_predictions(home: Settings, in_serv
     assert (
         "served       default_risk_bank version 3, features v1, since 2024-01-02 03:04 UTC (2 h ago), by test" in text
     )
-    assert "default_risk_bank  3        not recorded  2024-01-02T03:04  random split  0.7066" in text
+    assert "default_risk_bank  3        not recorded  logistic  2024-01-02T03:04  random split  0.7066" in text
     assert "predictions  bank backfill: 1, the latest decided 2023-12-31" in text
     assert "alerts       nothing yet" in text
 
@@ -181,6 +181,14 @@ def test_rows_that_were_set_aside_are_shown_with_the_reasons(home: Settings) -> 
     said = "bank loans: 2,000 of 2,000 rows set aside (100 %): bal must be a number (2,000). More than 20 % of a.csv"
     assert f"\n{'':<13}{said}\n" in status_text(home, now=NOW)
     assert f"\nset aside     {said}\n" in summary_text(home, "bank")
+
+
+def test_a_lender_whose_file_cannot_be_read_is_named(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestration.services.status.broken_lenders", lambda: {"bank": "bank.yml has an unknown key"})
+
+    text = status_text(home, now=NOW)
+
+    assert "\n             bank is not built, and stays as it was last built: bank.yml has an unknown key\n" in text
 
 
 def test_a_challenger_is_shown_beside_the_champion(home: Settings) -> None:

@@ -358,6 +358,12 @@ def test_rows_for_other_fields_than_the_champions_fail_and_say_whose_they_are(
     assert _run(own_home, batch_id).state == "succeeded"
 
 
+@pytest.fixture(scope="module")
+def home_with_features(shared_home: ServingHome) -> ServingHome:
+    fill_lake(shared_home.settings, 50)
+    return shared_home
+
+
 @pytest.mark.parametrize("rows", ["features", "applications"])
 @pytest.mark.parametrize(
     "table",
@@ -379,16 +385,15 @@ def test_rows_for_other_fields_than_the_champions_fail_and_say_whose_they_are(
     ],
 )
 def test_a_table_that_cannot_be_scored_is_refused(
-    client: Client, shared_home: ServingHome, table: str, rows: str
+    client: Client, home_with_features: ServingHome, table: str, rows: str
 ) -> None:
-    fill_lake(shared_home.settings, 50)
-    headers = _key(shared_home.settings, "batch")
+    headers = _key(home_with_features.settings, "batch")
 
     refused = client.post("/v1/batches", json={"table": table, "rows": rows}, headers=headers)
 
     assert refused.status_code == 400
     assert refused.json()["errors"][0]["field"] == "table"
-    with connect(shared_home.settings) as con:
+    with connect(home_with_features.settings) as con:
         assert con.execute("select count(*) from features.ftr_application_v1").fetchone() == (50,)
 
 

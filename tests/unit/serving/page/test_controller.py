@@ -117,6 +117,32 @@ def test_a_decision_is_shown_after_the_outbox_let_it_go(own_client: Client, own_
     assert own_client.get(f"/decisions?id={decided['decision_id']}").status_code == 200
 
 
+def test_the_decisions_of_one_lender_are_read_from_the_lake_once_a_minute(
+    own_client: Client, own_home: ServingHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person who reaches one lender of several looks again and again: each look queried a table of years."""
+    key = KeyStore(own_home.settings.keys).create("clerk", ["decisions"], lenders=[SOURCE])
+    headers = {"Authorization": f"Bearer {key}"}
+    n_queries, newest_in_lake = 0, decision_log.newest_in_lake
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        nonlocal n_queries
+        n_queries += 1
+        return newest_in_lake(*arguments, **named)
+
+    monkeypatch.setattr(decision_log, "newest_in_lake", counted)
+    decide(own_client, application_id="app-of-the-lender")
+
+    in_outbox = own_client.get("/", headers=headers).text
+    n_before = n_queries
+    ingest_into_lake(own_home.settings)
+    decision_log.prune(own_home.settings, older_than=timedelta(0))
+    in_lake = [own_client.get("/", headers=headers).text for _ in range(3)]
+
+    assert all("app-of-the-lender" in page for page in (in_outbox, *in_lake))
+    assert (n_before, n_queries) == (0, 1)
+
+
 @pytest.mark.parametrize("asked", ["nothing", SCRIPT, "x" * 5000, "' or 1=1 --"])
 def test_an_unknown_id_is_told_so(client: Client, asked: str) -> None:
     answer = client.get("/decisions", params={"id": asked})

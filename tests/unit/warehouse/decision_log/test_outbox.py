@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import replace as replaced
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -289,6 +290,32 @@ def test_a_lake_whose_files_are_gone_is_not_readable_rather_than_empty(home: Set
 
     with pytest.raises(LakeError, match=r"a query of serving.predictions ended with \w+"):
         decision_log.newest_in_lake(home, 1)
+
+
+def test_the_newest_of_one_lender_or_caller_are_the_same_in_outbox_and_lake(home: Settings) -> None:
+    asked: list[dict[str, Any]] = [
+        *({"sources": ("cars",)}, {"sources": ("cards",), "caller_id": "ann"}),
+        *({"sources": ("boats",)}, {"caller_id": "bob"}),
+    ]
+    log(
+        home,
+        [
+            msgspec.structs.replace(
+                decision(number),
+                decided_at=A_DECISION.decided_at + timedelta(minutes=number),
+                source="cards" if number % 3 else "cars",
+                caller_id="ann" if number % 2 else "bob",
+            )
+            for number in range(12)
+        ],
+    )
+
+    in_outbox = [[each.decision_id for each in decision_log.newest_in_outbox(home, 2, **of)] for of in asked]
+    decision_log.ingest_into_lake(home)
+    in_lake = [[each.decision_id for each in decision_log.newest_in_lake(home, 2, **of)] for of in asked]
+
+    assert in_outbox == [["d-9", "d-6"], ["d-11", "d-7"], [], ["d-10", "d-8"]]
+    assert in_lake == in_outbox
 
 
 def _bytes_of_outbox(home: Settings) -> bytes:

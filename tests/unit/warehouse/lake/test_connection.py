@@ -348,7 +348,7 @@ def test_a_lake_that_is_being_made_is_not_there_yet(home: Settings) -> None:
         connect(home)
 
 
-@pytest.mark.parametrize("name", ["a#b", "a b", "o'hara", 'a"b', "[a]*", "{a,b}", "é;&=@:"])
+@pytest.mark.parametrize("name", ["a#b", """a b"o'hara[a]*{a,b}é;&=@:"""])
 def test_a_copied_home_of_any_name_leaves_the_originals_files_alone(tmp_path: Path, name: str) -> None:
     """With "#" in its path it was not recognised as moved: it read, and deleted, the files that it was copied from."""
     original = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path / name / "home")})

@@ -146,6 +146,17 @@ def test_dbt_gets_every_lender_with_its_defaults(project: Path) -> None:
     assert settings["default"]["set_aside"] == {"max_share": 0.2, "accepted_files": []}
 
 
+def test_a_broken_file_is_left_out_with_its_message_and_no_other(project: Path) -> None:
+    """A key misspelt for one lender stopped every dbt command of all lenders."""
+    (project / "lenders" / "bank.yml").write_text("lable: {window_months: 12}")
+
+    settings = json.loads(settings_text(project))
+
+    assert [each["source"] for each in settings["lenders"]] == ["union"]
+    assert list(settings["broken"]) == ["bank"]
+    assert "bank.yml has an unknown key: found lable, did you mean label?" in settings["broken"]["bank"]
+
+
 def test_a_file_and_a_line_that_lack_each_other_are_named(project: Path) -> None:
     (project / "lenders" / "union.yml").rename(project / "lenders" / "onion.yml")
 

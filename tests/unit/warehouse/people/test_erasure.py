@@ -83,12 +83,13 @@ def test_an_export_shows_what_peoples_own_lakes_hold(home: Settings) -> None:
     assert json.loads(counts)["trial.t of ada"] == 1
 
 
-@pytest.mark.parametrize("schema", ["anna.k_core", "ci-bot_core", '"x"_core'])
-def test_a_person_goes_from_a_schema_whatever_it_is_called(home: Settings, schema: str) -> None:
-    applications = identifier(schema, "int_applications")
+def test_a_person_goes_from_a_schema_whatever_it_is_called(home: Settings) -> None:
+    schemas = ['"x"_core', "anna.k_core", "ci-bot_core"]
     with writer("test", home) as con:
-        con.execute(f"create schema {identifier(schema)}")
-        con.execute(f"create table {applications} as select 'b-ann' as borrower_id, 'a-ann' as application_id")
+        for schema in schemas:
+            applications = identifier(schema, "int_applications")
+            con.execute(f"create schema {identifier(schema)}")
+            con.execute(f"create table {applications} as select 'b-ann' as borrower_id, 'a-ann' as application_id")
 
     with connect(home) as con:
         ann = find_person(home, con, "b-ann")
@@ -96,8 +97,9 @@ def test_a_person_goes_from_a_schema_whatever_it_is_called(home: Settings, schem
     counts = _erase(home, ann)
     maintain(home, retention=timedelta(0), grace=timedelta(0))
 
-    assert shown == {f"{schema}.int_applications": [{"borrower_id": "b-ann", "application_id": "a-ann"}]}
-    assert counts == {f"{schema}.int_applications": 1}
+    row = {"borrower_id": "b-ann", "application_id": "a-ann"}
+    assert shown == {f"{schema}.int_applications": [row] for schema in schemas}
+    assert counts == {f"{schema}.int_applications": 1 for schema in schemas}
     files = [path for path in home.home.rglob("*") if path.is_file()]
     assert [path.name for path in files if b"a-ann" in path.read_bytes()] == []
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.unit.warehouse.macros import macros
 from tests.unit.warehouse.profiling.columns_of_text import profile_of
 from warehouse.errors import SettingError
 from warehouse.profiling.answers import Answers
@@ -78,10 +79,27 @@ def test_a_point_before_three_digits_is_asked_and_either_key_answers(
     assert {key: value for key, value in reading.items() if key in ("decimal", "thousands")} == keys
 
 
-def test_a_comma_before_three_digits_of_an_amount_is_proposed_as_thousands() -> None:
-    _, questions = propose("mybank", [_loans(amount=["1,234", "12,345", "950"])], Answers())
+def test_a_comma_before_three_digits_of_an_amount_is_proposed_as_thousands_and_noted() -> None:
+    """1,234 euros of a German file would be a bit more than one; nothing in the file says which."""
+    file = _loans(amount=["1,234", "12,345", "950"])
+
+    _, questions = propose("mybank", [file], Answers())
+    accepted = _proposed(file, answers=Answers(read={"amount.thousands": ","}))
 
     assert [(each.flag, each.proposal) for each in questions] == [("--read amount.thousands=", ",")]
+    assert accepted.applications["requested_amount"].reading["thousands"] == ","
+    assert accepted.notes == (
+        "loans.amount: 1,234 is read with a separator of thousands, as 1234: every comma stands before three digits. "
+        "If it is a decimal comma: --read amount.decimal=,",
+    )
+    assert _proposed(file, answers=Answers(read={"amount.decimal": ","})).notes == ()
+
+
+@pytest.mark.parametrize("rates", [["1,234", "12,345", "9,500"], ["1.234", "12.345", "9.500"]])
+def test_three_digits_after_the_separator_of_a_rate_are_asked_without_a_proposal(rates: list[str | None]) -> None:
+    _, questions = propose("mybank", [_loans(rate=rates)], Answers())
+
+    assert ("--read rate.thousands=", None) in [(each.flag, each.proposal) for each in questions]
 
 
 def test_of_two_currencies_one_is_chosen_with_all_its_marks() -> None:
@@ -330,9 +348,51 @@ def test_unfit_values_repeated_ids_and_unknown_words_are_notes() -> None:
 
     assert notes == (
         "loans.loan_id: 1 rows repeat an id and 0 have none; the last row of an id counts",
-        "loans.amount: 1 of 10 values do not fit (a lot): their rows will be set aside",
+        "loans.amount: at least 1 of 10 values do not fit (a lot): their rows will be set aside",
         "loans.purpose: no purpose is known for boat: written as other",
     )
+
+
+def test_a_percent_sign_among_amounts_and_a_currency_among_rates_declare_nothing() -> None:
+    """dbt refuses an amount in percent and a rate in dollars, for every lender: one such cell would stop all builds."""
+    columns = {name: [*texts, *texts, *texts] for name, texts in LOANS.items()}
+    columns["loan_id"] = [str(number) for number in range(9)]
+    columns["amount"] = ["12%", *["5000"] * 8]
+    columns["rate"] = ["$5", "€ 7", *["12.5%"] * 7]
+
+    answers = Answers(read={"rate.unsigned": "percent"})
+    proposal = _proposed(profile_of("loans", **columns), answers=answers)
+
+    amount, rate = (proposal.applications[meaning].reading for meaning in ("requested_amount", "annual_rate"))
+    assert (amount["format"], amount.keys() & {"sign", "unsigned"}) == ("amount", set())
+    assert (rate["format"], "currency" in rate) == ("percent", False)
+    for reading in (amount, rate):
+        macros()["require_reading"](dict(reading))
+    assert "loans.amount: at least 1 of 9 values do not fit (12%): their rows will be set aside" in proposal.notes
+
+
+def test_numbers_of_days_among_dates_are_named_with_the_flag_that_reads_them() -> None:
+    """A column typed by several people: a date, a text, a bare number of days."""
+    columns = {name: [*texts, *texts] for name, texts in LOANS.items()}
+    columns["loan_id"] = [str(number) for number in range(6)]
+    columns["issue_date"] = ["2020-01-31", "2020-02-01", "2020-03-05", "2020-03-06", "2020-03-07", "43831"]
+    file = profile_of("loans", **columns)
+
+    read = _proposed(file, answers=Answers(read={"issue_date.epoch": "excel"}))
+
+    assert _proposed(file).notes == (
+        "loans.issue_date: at least 1 of 6 values do not fit (43831): their rows will be set aside",
+        "loans.issue_date: 1 of them are whole numbers (43831), as a spreadsheet's numbers of days: --read "
+        "issue_date.epoch=excel reads them beside the dates",
+    )
+    reading = read.applications["decided_at"].reading
+    assert (read.notes, reading["pattern"], reading["epoch"]) == ((), "YYYY-MM-DD", "excel")
+
+
+def test_rows_without_a_value_that_is_required_are_noted() -> None:
+    notes = _proposed(_loans(amount=["5000", None, "NA"])).notes
+
+    assert notes == ("loans.amount: 2 rows have no value, and will be set aside",)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """What words and flags mean for a loan."""
 
+import re
+
 import pytest
 
-from warehouse.profiling.vocabulary import are_outcomes, meaning_of, outcome_of
+from tests.unit.warehouse.macros import macros
+from warehouse.profiling.vocabulary import are_outcomes, meaning_of, outcome_of, yes_or_no
 
 
 @pytest.mark.parametrize(
@@ -58,11 +61,36 @@ def test_a_negated_verification_is_never_a_verified_income() -> None:
         ("nicht_ausfall", "1", None),
         ("partially_paid", "true", None),
         ("good_bad", "1", None),
+        ("ausfall", "ja", "default"),
+        ("ausgefallen", "Nein", "repaid"),
+        ("mora", "SÍ", "default"),
+        ("mora", "n", "repaid"),
+        ("impaye", "oui", "default"),
+        ("inadimplente", "não", "repaid"),
+        ("zustand", "ja", None),
+        ("kein_ausfall", "ja", None),
     ],
 )
 def test_a_flag_means_what_its_columns_name_says(name: str, flag: str, meant: str | None) -> None:
     """Of ``loan_status`` nobody can know: published files use 1 for both."""
     assert outcome_of(name, flag) == meant
+
+
+def test_a_verified_income_is_a_flag_in_any_language() -> None:
+    texts = ("ja", "Nein", "J", "oui", "n", "1", "level 1")
+
+    assert [meaning_of("income_verified", text) for text in texts] == [
+        *("true", "false", "true", "true", "false", "true"),
+        None,
+    ]
+
+
+def test_every_flag_that_the_format_boolean_reads_is_known() -> None:
+    grammar = re.compile(macros()["grammars"]()["boolean"])
+    flags = ("true", "false", "yes", "no", "on", "off", "t", "f", "y", "n", "1", "0", "1.0", "0.0")
+
+    assert all(grammar.fullmatch(flag) for flag in flags)
+    assert [yes_or_no(flag) for flag in flags] == ["yes", "no"] * 3 + ["yes", "no", "yes", "no"] + ["yes", "no"] * 2
 
 
 def test_longer_words_go_before_the_words_in_them() -> None:

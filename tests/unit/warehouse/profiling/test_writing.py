@@ -56,6 +56,22 @@ def test_outcomes_in_a_file_of_their_own_end_with_the_life_of_their_loans() -> N
     assert "where term_ends_at <= written_at and status <> 'running'\n" in sql
 
 
+def test_loans_without_a_planned_life_have_a_window_instead() -> None:
+    """A dated loan with neither never has a label."""
+    columns = {"loan_id": ["1", "2"], "issue_date": ["2020-01-31", "2020-02-01"], "amount": ["5000", "6000"]}
+    ended = profile_of("loans", **columns, status=["paid", "charged off"], closed_on=["2021-01-31", "2021-05-01"])
+    answers = Answers(column={"term_months": "none"}, window_months=9)
+
+    found = yaml.safe_load(_written(ended, answers=answers)["mybank.yml"])
+
+    assert found["label"] == {"window_months": 9, "window_lag_months": 2}
+    assert found["request"] == {"optional": ["term_months"]}
+    _, (question,) = propose("mybank", [ended], Answers(column={"term_months": "none"}))
+    assert "--window-months says within which time after the decision a default counts" in question.text
+    with pytest.raises(SettingError, match=r"its day \(--column outcome_at=\) or the loan's planned life"):
+        propose("mybank", [profile_of("loans", **columns, status=["paid", "charged off"])], answers)
+
+
 def test_rates_above_a_hundred_percent_widen_the_lenders_limit() -> None:
     file = profile_of(
         "loans",

@@ -63,6 +63,22 @@ def test_notes_before_the_header_and_after_the_rows_are_rejected_by_line(tmp_pat
     assert [(line.line, line.value) for line in file.rejected] == [(1, "Notes offered by X"), (5, "Total: 3,")]
 
 
+@pytest.mark.parametrize("header", ["id,b", '"id","b"', "id;b"])
+def test_a_header_that_stands_again_is_a_note_and_no_row(tmp_path: Path, header: str) -> None:
+    """A file put together from several: its amounts would be "amount", and its outcomes "status"."""
+    mark = ";" if ";" in header else ","
+    lines = ["Title", header, f"1{mark}2", header, f'"5"{mark}6', f"3{mark}4"]
+
+    file = CsvFile(write(tmp_path, "\r\n".join(lines) + "\r\n"))
+
+    assert [row["_line"] for row in rows(file)] == [3, 5, 6]
+    assert [(line.line, line.reason) for line in file.rejected] == [(1, NOTE), (4, NOTE)]
+
+
+def test_the_only_name_of_a_file_may_be_a_value(tmp_path: Path) -> None:
+    assert [row["name"] for row in rows(CsvFile(write(tmp_path, "name\nAnn\nname\n")))] == ["Ann", "name"]
+
+
 def test_lines_stay_true_over_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_file, "BLOCK_BYTES", 16)
     lines = ["id,note", '1,"two', 'lines"', "", "2,b", "3", '4,"', '"', "5,c"]

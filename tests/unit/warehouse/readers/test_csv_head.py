@@ -40,6 +40,8 @@ def test_letters_of_any_script_make_names() -> None:
         ("\nNote: x\nid,amount\n1,2", ",", 3, ("id", "amount")),
         ("Loans of March\n\nid,amount\n1,2\n3,4", ",", 3, ("id", "amount")),
         ("Loans,,\nid,amount,months\n1,2,3", ",", 2, ("id", "amount", "months")),
+        ("Loans\nid,amount\n1,2\n3", ",", 2, ("id", "amount")),
+        ("Loans\nid,amount\n1,2\n3,4,5\n6,7", ",", 2, ("id", "amount")),
         ("Bank of X\nLoans\nid;name\n1;a\n2;b", ";", 3, ("id", "name")),
     ],
 )

@@ -39,7 +39,8 @@ def test_cells_are_what_a_person_would_have_typed(tmp_path: Path) -> None:
 
 
 def test_rows_have_their_number_in_the_sheet_and_titles_are_notes(tmp_path: Path) -> None:
-    sheet = [["Loans of March"], [], [None, "id", "amount"], [None, 1, 2.5], [], [None, 2, 3.5], [None, 3, 4, "late"]]
+    header = [None, "id", "amount"]
+    sheet = [["Loans of March"], [], header, [None, 1, 2.5], [], [None, 2, 3.5], [None, 3, 4, "late"], header]
 
     file = open_table(workbook(tmp_path / "loans.csv", {"Loans": sheet}))
 
@@ -47,6 +48,7 @@ def test_rows_have_their_number_in_the_sheet_and_titles_are_notes(tmp_path: Path
     assert [(line.line, line.value, line.reason) for line in file.rejected] == [
         (1, "Loans of March\t\t\t", NOTE),
         (7, "\t3\t4\tlate", "a value in column 4, which has no name in the header"),
+        (8, "\tid\tamount\t", NOTE),
     ]
     assert str(file.layout) == "workbook, sheet Loans, 2 lines before the header"
 

@@ -142,6 +142,36 @@ def test_numbers_of_lenders(declared: dict[str, Any], values: dict[str, float | 
     assert found == list(values.values())
 
 
+FORTY_DIGITS = "1234567890" * 4
+#: Texts that readers of numbers take in different ways: numbers without a declaration, and none.
+STRANGE_NUMBERS = {"+1": 1, "1e5": 1e5, "1E-2": 0.01, "007": 7, "5.": 5, ".5": 0.5, "-0": 0, "\u200b5\u3000": 5}
+STRANGE_NUMBERS |= {FORTY_DIGITS: float(FORTY_DIGITS)}
+NO_NUMBERS = (
+    *("- .00", "5-", "5 -", "(1)", "--5", "+-5", "-", ".", "e5", "1,234", "1,23,456", "1'234", "1 234", "1\u00a0234"),
+    *("0x10", "0b1", "1_000", "1e5.5", "1e1000", "1e-400", "1/2", "5k", "inf", "-inf", "Infinity", "5%", "$5", "1.2.3"),
+    # digits of other scripts, full-width ones, the minus sign of typography
+    *("\u0663", "\uff11\uff12", "\u00bd", "5\u00b2", "\u22125", "\uff0d5"),
+)
+
+
+def test_strange_numbers_are_read_by_the_grammar_alone() -> None:
+    """Each of more than 200,000 texts like these had the same meaning in SQL and in the readings by hand."""
+    read = cells([*STRANGE_NUMBERS, *NO_NUMBERS, "NaN"], format="double")
+
+    assert read[: len(STRANGE_NUMBERS)] == [(value, None) for value in STRANGE_NUMBERS.values()]
+    assert read[len(STRANGE_NUMBERS) : -1] == [(None, "must be a number")] * len(NO_NUMBERS)
+    assert read[-1] == (None, None)
+
+
+@pytest.mark.parametrize("declared", NUMBERS)
+def test_strange_numbers_are_what_a_reading_by_hand_finds(declared: dict[str, Any]) -> None:
+    texts = [text.strip("\u200b\u3000") for text in (*STRANGE_NUMBERS, *NO_NUMBERS) if "e" not in text.lower()]
+
+    found = [value for value, _ in cells(texts, format="double", **declared)]
+
+    assert found == [number_by_hand(text, declared) for text in texts]
+
+
 def test_what_is_declared_may_hold_quotes() -> None:
     months = ["ja'n", *(["feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"])]
 
@@ -248,6 +278,58 @@ def test_times_have_patterns_too_and_a_list_of_them() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "values"),
+    [
+        (
+            "M/D/YYYY H:mm AM",
+            {
+                "3/1/2024 12:00 AM": datetime(2024, 3, 1),
+                "3/1/2024 12:59 a.m.": datetime(2024, 3, 1, 0, 59),
+                "3/1/2024 9:30 am": datetime(2024, 3, 1, 9, 30),
+                "3/1/2024 12:30 PM": datetime(2024, 3, 1, 12, 30),
+                "3/1/2024 01:30 P.M.": datetime(2024, 3, 1, 13, 30),
+                "3/1/2024 0:30 AM": None,
+                "3/1/2024 13:30 PM": None,
+                "3/1/2024 9:30": None,
+                "3/1/2024 9:30 p.m": None,
+                "3/1/2024 9:30 XM": None,
+            },
+        ),
+        ("D Mon YYYY HH:mm:SSAM", {"1 Mar 2024 11:59:59.5pm": datetime(2024, 3, 1, 23, 59, 59, 500_000)}),
+    ],
+)
+def test_a_time_may_be_before_or_after_noon(pattern: str, values: dict[str, datetime | None]) -> None:
+    found = [value for value, _ in cells(list(values), format="timestamp", pattern=pattern)]
+
+    assert found == list(values.values())
+
+
+def test_days_of_excel_may_stand_beside_dates() -> None:
+    """A column typed by several people: some cells are dates, some texts, some bare numbers of days."""
+    texts = ["45352", "45352.0", "01/03/2024", "2024-03-01", "1 Mar 2024", "60", "45352.5", "20240301", "3/1/2024"]
+
+    found = cells(texts, format="date", epoch="excel", pattern=["DD/MM/YYYY", "YYYY-MM-DD", "D Mon YYYY"])
+
+    assert [value for value, _ in found] == [*[date(2024, 3, 1)] * 5, *[None] * 4]
+    assert found[-1][1] == (
+        "must be a date, DD/MM/YYYY or YYYY-MM-DD or D Mon YYYY, or a day's number in Excel, such as 45352 for "
+        "2024-03-01"
+    )
+    times = cells(
+        ["1709290800", "2024-03-01 11:00"], format="timestamp", epoch="unix_seconds", pattern="YYYY-MM-DD HH:mm"
+    )
+    assert [value for value, _ in times] == [datetime(2024, 3, 1, 11)] * 2
+
+
+def test_the_first_moment_of_a_day_may_be_twelve_at_night() -> None:
+    found = cells(
+        ["3/1/2024 12:00 AM", "3/1/2024 12:00 PM", "3/1/2024 9:00 AM"], format="date", pattern="M/D/YYYY H:mm AM"
+    )
+
+    assert [value for value, _ in found] == [date(2024, 3, 1), None, None]
+
+
 def test_a_date_with_a_clock_is_its_first_moment_only() -> None:
     found = cells(["3/1/2024 0:00", "3/1/2024 9:30"], format="date", pattern="M/D/YYYY H:mm")
 
@@ -307,6 +389,11 @@ def test_numbers_stand_for_days_and_times(reading: dict[str, Any], values: dict[
             {"format": "date", "pattern": "DMYYYY"},
             "a separator follows D, which .*: found DMYYYY",
         ),
+        (
+            {"format": "timestamp", "pattern": "YYYY-MM-DD AM"},
+            "HH .* once each or not at all, and SS and AM only after",
+        ),
+        ({"format": "timestamp", "pattern": ["M/D/YYYY H:mm AM", "MM/DD/YYYY HH:mm AM"]}, "no two may match the same"),
         ({"format": "timestamp", "pattern": "YYYY-MM-DD HH"}, "HH .* and mm once each or not at all"),
         (
             {"format": "timestamp", "pattern": "YYYY-MM-DD HH:mm:ss"},
@@ -320,7 +407,14 @@ def test_numbers_stand_for_days_and_times(reading: dict[str, Any], values: dict[
             {"format": "date", "epoch": "unix_seconds"},
             "epoch must be one of sas, excel, unix in a date",
         ),
-        ({"format": "date", "epoch": "sas", "pattern": "YYYY-MM-DD"}, "pattern must be left out beside epoch"),
+        (
+            {"format": "date", "epoch": "sas", "pattern": "DDMMYY", "pivot": 30},
+            "none of at most 6 digits alone beside epoch: found DDMMYY",
+        ),
+        (
+            {"format": "timestamp", "epoch": "unix_seconds", "pattern": "YYYYMMDD"},
+            "none of at most 10 digits alone beside epoch: found YYYYMMDD",
+        ),
         (
             {"format": "double", "decimal": ",", "thousands": ","},
             "decimal must be another character",

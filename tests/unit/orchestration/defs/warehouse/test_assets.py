@@ -1,5 +1,6 @@
 """What a dbt step builds, and what it leaves for the next run."""
 
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import dagster as dg
@@ -12,9 +13,9 @@ INPUTS, V1, V2 = (
 )
 
 
-@pytest.fixture
-def steps(home: Settings) -> ModuleType:
-    """The module of the steps, which reads the dbt project as it is imported."""
+@pytest.fixture(scope="module")
+def steps(dbt_manifest: Path) -> ModuleType:
+    """The module of the steps, which reads the dbt project as it is imported: before a test has a home of its own."""
     from orchestration.defs.warehouse import assets
 
     return assets

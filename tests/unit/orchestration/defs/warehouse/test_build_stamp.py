@@ -15,18 +15,26 @@ from warehouse.settings import Settings
 READS, WRITES = [dg.AssetKey(["raw", "loans"])], [dg.AssetKey(["core", "int_applications"])]
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home with what a step reads, what it writes, and another table."""
+    settings = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path_factory.mktemp("filled") / "home")})
+    with writer("test", settings) as con:
+        for table in ("raw.loans", "core.int_applications", "serving.other"):
+            con.execute(f"create table {table} as select 1 as a")
+        write_comments(con)  # as whatever creates a table does: the next writer would, and so change it
+    return settings
+
+
 @pytest.fixture
-def project(home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A dbt project of one file, and a lake with what a step reads, what it writes, and another table."""
+def project(home: Settings, filled: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A dbt project of one file, and a copy of the filled home."""
+    shutil.copytree(filled.home, home.home)
     directory = tmp_path / "project"
     (directory / "models").mkdir(parents=True)
     (directory / "models" / "int_applications.sql").write_text("select 1")
     home.dbt_target.mkdir(parents=True)
     monkeypatch.setattr(build_stamp, "DBT_PROJECT_DIR", directory)
-    with writer("test", home) as con:
-        for table in ("raw.loans", "core.int_applications", "serving.other"):
-            con.execute(f"create table {table} as select 1 as a")
-        write_comments(con)  # as whatever creates a table does: the next writer would, and so change it
     return directory
 
 

@@ -67,8 +67,10 @@ def test_two_currencies_of_one_column_are_a_choice(texts: list[str], choices: di
     assert _spelling(*texts).choices == choices
 
 
-def test_a_zero_before_the_point_shows_a_fraction() -> None:
-    assert _spelling("0.125", "1.250").choices == {}
+def test_a_zero_before_the_separator_shows_a_fraction() -> None:
+    assert (_spelling("0.125", "1.250").keys, _spelling("0.125", "1.250").choices) == ({}, {})
+    assert (_spelling("0,125", "1,250").keys, _spelling("0,125", "1,250").choices) == ({"decimal": ","}, {})
+    assert _spelling("-0,125", "12,250").choices == {}
 
 
 def test_a_few_texts_among_numbers_are_odd_and_shown() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestration.defs.ingestion.loaded_sources import loaded_sources
+from orchestration.defs.pipeline.loaded_sources import loaded_sources
 from warehouse.errors import LakeError
 from warehouse.lake.connection import writer
 from warehouse.settings import Settings

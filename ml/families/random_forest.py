@@ -1,0 +1,103 @@
+"""Random forest: trees of other rows and columns each, averaged. XGBoost grows it, and boosted trees serve it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from ml.families.boosted_trees import (
+    BOOSTER,
+    EXPLAINER,
+    TWIN,
+    BoostedTrees,
+    GradientBoosting,
+    ServedTrees,
+    directions,
+    grown,
+    threads_for,
+)
+from ml.families.protocol import Sample, StreamedSample
+from warehouse.errors import SettingError
+
+
+@dataclass(frozen=True)
+class RandomForest:
+    """XGBoost's trees in parallel, one round of them, with the contract's monotone directions.
+
+    ``row_share``: the share of the rows that each tree sees, drawn without putting back; .632 is what a bootstrap
+    sample would hold. ``column_share``: drawn anew at each node. ``min_leaf``: the least weight of a leaf; a row weighs
+    p(1 - p) for the mean default rate p.
+
+    scikit-learn's forest was measured beside it on Lending Club (30,042 rows, tested on 2011 H2): .7090 in 14 s of
+    processor time with 300 trees, where XGBoost's has .7081 with 100 trees of depth 8 in 1 s, and .7102 with 300 of
+    depth 14. The directions cost the forest more than boosting: .7034 at these defaults. Deeper or more trees raise the
+    AUC by at most .002, and the time of a reason from 7 ms to 100 ms, since so many leaves fit no table.
+    """
+
+    name: ClassVar[str] = "random_forest"
+    files: ClassVar[tuple[str, ...]] = (BOOSTER, TWIN, EXPLAINER)
+
+    n_trees: int = 100
+    max_depth: int = 8
+    min_leaf: float = 5.0
+    row_share: float = 0.632
+    column_share: float = 0.1
+    max_bins: int = 256
+    seed: int = 20111231
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("n_trees", "max_depth", "max_bins"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"{name} must be at least 1: found {getattr(self, name)}")
+        for name in ("row_share", "column_share"):
+            if not 0 < getattr(self, name) <= 1:
+                raise SettingError(f"{name} must be within (0, 1]: found {getattr(self, name)}")
+
+    def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> BoostedTrees:
+        """Grow all trees on ``train``; ``tune`` is not needed."""
+        del tune
+        return self._fit(train, monotone)
+
+    def refit(self, model: BoostedTrees, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> BoostedTrees:
+        """Grow other trees, since tune rows decide nothing."""
+        del model
+        return self._fit(rows, monotone)
+
+    def _fit(self, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> BoostedTrees:
+        import xgboost
+
+        parameters = {
+            "objective": "binary:logistic",
+            "tree_method": "hist",
+            "base_score": rows.default_rate,
+            "num_parallel_tree": self.n_trees,
+            "learning_rate": 1.0,
+            "max_depth": self.max_depth,
+            "min_child_weight": self.min_leaf,
+            "subsample": self.row_share,
+            "colsample_bynode": self.column_share,
+            "reg_lambda": 0.0,
+            "max_bin": self.max_bins,
+            "monotone_constraints": directions(monotone),
+            "seed": self.seed,
+            "nthread": threads_for(rows, self.threads),
+        }
+        booster = grown(
+            rows, lambda data, _: xgboost.train(parameters, data, 1), max_bins=self.max_bins, threads=self.threads
+        )
+        return BoostedTrees(booster)
+
+    @staticmethod
+    def packages() -> dict[str, str]:
+        """XGBoost."""
+        return GradientBoosting.packages()
+
+    @staticmethod
+    def read(directory: Path) -> BoostedTrees:
+        """The booster on one thread."""
+        return GradientBoosting.read(directory)
+
+    @staticmethod
+    def open(directory: Path) -> ServedTrees:
+        """The twin and the explainer."""
+        return GradientBoosting.open(directory)
