@@ -28,9 +28,9 @@ def reports_app(settings: Settings) -> Starlette:
 
 
 def index_page(settings: Settings) -> str:
-    """All drift reports and models, by lender, newest first."""
+    """All drift reports, models and searches of settings, by lender, newest first."""
     lenders: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for folder in ("drift", "models"):
+    for folder in ("drift", "models", "searches"):
         for path, about in _abouts(settings.reports, folder):
             lenders.setdefault(about["source"], {}).setdefault(folder, []).append({"path": path, **about})
     walks = sorted((settings.reports / "walk_forward").glob("*.png"))
@@ -80,6 +80,15 @@ sample. Alerts and gates do not use it: they use the tables <code>monitoring.fea
 <tr><td><a href="/{{ about.path }}">{{ about.trained_at }}</a><td>{{ about.family -}}
 <td>{{ "%.4f" | format(about.auc) -}}
 <td>{{ "refused by " ~ about.refused_by | join(", ") if about.refused_by else "passed" }}
+{% endfor %}
+</table>
+{% endif %}
+{% if found.searches %}
+<h3>Searches of settings</h3>
+<table>
+<tr><th>family<th>trials<th>finding
+{% for about in found.searches | sort(attribute="family") %}
+<tr><td><a href="/{{ about.path }}">{{ about.family }}</a><td>{{ about.n_trials }}<td>{{ about.finding }}
 {% endfor %}
 </table>
 {% endif %}

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from ml.families.logistic import LogisticRegression
 from ml.search.rows import SearchRows, permuted_importance, score_fold, score_psi
@@ -53,5 +54,6 @@ def test_many_rows_are_searched_on_some_spread_over_all() -> None:
 def test_psi_by_hand() -> None:
     reference, current = np.repeat([0.1, 0.9], [50, 50]), np.repeat([0.1, 0.9], [20, 80])
 
-    shares = np.array([50.5, 50.5]) / 101, np.array([20.5, 80.5]) / 101
-    assert score_psi(reference, current) == sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0]))
+    # cuts at 0.1, 0.5 and 0.9, and half a row more in each of four bins
+    then, now = np.array([0.5, 50.5, 0.5, 50.5]) / 102, np.array([0.5, 20.5, 0.5, 80.5]) / 102
+    assert score_psi(reference, current) == pytest.approx(sum((now - then) * np.log(now / then)))
