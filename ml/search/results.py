@@ -130,10 +130,12 @@ class SearchResult:
             return "no trial was measured on all folds and keeps the limits"
         if best.is_default:
             return f"no gain: no trial has a lower log loss on the folds than the present settings, {best.log_loss:.4f}"
-        n_better = sum(mine.log_loss < theirs.log_loss for mine, theirs in zip(best.folds, default.folds, strict=True))
+        gains = [theirs.log_loss - mine.log_loss for mine, theirs in zip(best.folds, default.folds, strict=True)]
+        error = statistics.stdev(gains) / math.sqrt(len(gains))
         text = (
             f"trial {best.number} has a log loss of {best.log_loss:.4f} on the folds, the present settings "
-            f"{default.log_loss:.4f}; it is lower in {n_better} of {len(best.folds)} folds"
+            f"{default.log_loss:.4f}: lower by {_mean(gains):.4f} with a standard error of {error:.4f}, in "
+            f"{sum(gain > 0 for gain in gains)} of {len(gains)} folds"
         )
         if default.missed:
             text += f" (the present settings miss the limits of {', '.join(default.missed)})"
