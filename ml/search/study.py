@@ -14,6 +14,7 @@ from ml.search.results import SearchLimits, SearchTrial
 from ml.search.rows import FoldScore
 from ml.search.space import Space
 from warehouse.errors import SettingError
+from warehouse.settings import sqlite_uri
 
 if TYPE_CHECKING:
     from optuna import Study as OptunaStudy
@@ -61,7 +62,7 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         path.parent.mkdir(parents=True, exist_ok=True)
         study = optuna.create_study(
-            storage=f"sqlite:///{path}",
+            storage=sqlite_uri(path),
             study_name=name,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=_UNPRUNED_TRIALS, n_warmup_steps=_LEAST_FOLDS - 1),
             load_if_exists=True,

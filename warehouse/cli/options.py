@@ -40,7 +40,7 @@ family = click.option(
     "--family",
     metavar="FAMILY",
     default="",
-    help="Family of models: auto, xgboost, logistic, scorecard or random_forest.  [default: the lender's file, or auto]",
+    help="Family of models: auto, xgboost, logistic, scorecard, random_forest.  [default: the lender's file, or auto]",
 )
 feature_version = click.option(
     "--feature-version", metavar="N", default="", help="Version of the features.  [default: the latest]"

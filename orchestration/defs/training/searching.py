@@ -68,7 +68,7 @@ def run_search(settings: Settings, plan: SearchPlan, report: Report | None, say:
     base = training_settings_of(lender, family=plan.family, exclude=plan.exclude)
     contract = feature_contract(settings, record.feature_version, source=plan.source)
     result = search(
-        settings.home / "searches" / plan.source,
+        settings.searches / plan.source,
         read_rows(settings, record),
         contract,
         base,
