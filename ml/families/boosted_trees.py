@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.families.protocol import Matrix, Sample, StreamedSample
+from ml.families.protocol import Dimension, Matrix, Sample, StreamedSample
 from ml.trees.explain import Explainer
 from ml.trees.forest import Forest
 from ml.trees.onnx_twin import open_session, raw_scores, to_onnx
@@ -112,6 +112,14 @@ class GradientBoosting:
 
     name: ClassVar[str] = "xgboost"
     files: ClassVar[tuple[str, ...]] = (BOOSTER, TWIN, EXPLAINER)
+    space: ClassVar[tuple[Dimension, ...]] = (
+        Dimension("learning_rate", 0.02, 0.2, is_log=True),
+        Dimension("max_depth", 2, 7, is_integer=True),
+        Dimension("min_child_weight", 1, 200, is_log=True),
+        Dimension("row_share", 0.4, 1.0),
+        Dimension("column_share", 0.2, 1.0),
+        Dimension("l2", 0.1, 100, is_log=True),
+    )
 
     max_trees: int = 2000
     learning_rate: float = 0.03

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.families.linear_fit import Floats, least_loss
-from ml.families.protocol import Matrix, Sample, StreamedSample
+from ml.families.protocol import Dimension, Matrix, Sample, StreamedSample
 from warehouse.errors import SettingError
 
 COEFFICIENTS = "coefficients.json"
@@ -112,6 +112,10 @@ class LogisticRegression:
 
     name: ClassVar[str] = "logistic"
     files: ClassVar[tuple[str, ...]] = (COEFFICIENTS,)
+    space: ClassVar[tuple[Dimension, ...]] = (
+        Dimension("l2", 1, 10_000, is_log=True),
+        Dimension("cut", 0.0001, 0.05, is_log=True),
+    )
 
     l2: float = 100.0
     cut: float = 0.001

@@ -78,6 +78,17 @@ def _spread(n_rows: int, n_drawn: int) -> NDArray[np.int64]:
     return np.linspace(0, n_rows - 1, num=n_drawn, dtype=np.int64)
 
 
+@dataclass(frozen=True)
+class Dimension:
+    """A setting that a search may vary, within ``low`` and ``high``, both included; ``is_log``: by its logarithm."""
+
+    name: str
+    low: float
+    high: float
+    is_log: bool = False
+    is_integer: bool = False
+
+
 class Model(Protocol):
     """Scores blocks of rows."""
 
@@ -110,10 +121,14 @@ class ServedForm(Model, Protocol):
 
 
 class Family(Protocol):
-    """Settings of a model that can be served; ``name`` and ``files`` stand in the bundle's manifest."""
+    """Settings of a model that can be served; ``name`` and ``files`` stand in the bundle's manifest.
+
+    ``space``: the settings that a search varies (:mod:`ml.search`).
+    """
 
     name: ClassVar[str]
     files: ClassVar[tuple[str, ...]]
+    space: ClassVar[tuple[Dimension, ...]]
 
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> FittedModel:
         """Learn from ``train``; ``tune`` may decide when to stop. ``monotone``: each column's direction of risk."""

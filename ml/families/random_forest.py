@@ -15,7 +15,7 @@ from ml.families.boosted_trees import (
     grown,
     threads_for,
 )
-from ml.families.protocol import Sample, StreamedSample
+from ml.families.protocol import Dimension, Sample, StreamedSample
 from warehouse.errors import SettingError
 
 
@@ -35,6 +35,13 @@ class RandomForest:
 
     name: ClassVar[str] = "random_forest"
     files: ClassVar[tuple[str, ...]] = (BOOSTER, TWIN, EXPLAINER)
+    #: Neither deeper nor more trees than the defaults: reasons would be too slow.
+    space: ClassVar[tuple[Dimension, ...]] = (
+        Dimension("max_depth", 4, 8, is_integer=True),
+        Dimension("min_leaf", 1, 100, is_log=True),
+        Dimension("row_share", 0.3, 1.0),
+        Dimension("column_share", 0.05, 0.6, is_log=True),
+    )
 
     n_trees: int = 100
     max_depth: int = 8

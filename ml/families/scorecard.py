@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.families.linear_fit import Floats, least_loss
-from ml.families.protocol import Matrix, Sample, StreamedSample
+from ml.families.protocol import Dimension, Matrix, Sample, StreamedSample
 from ml.families.scorecard_table import Bins, card_csv, card_html, card_rows
 from warehouse.errors import SettingError
 
@@ -126,6 +126,11 @@ class Scorecard:
 
     name: ClassVar[str] = "scorecard"
     files: ClassVar[tuple[str, ...]] = (CARD, CARD_CSV, CARD_HTML)
+    space: ClassVar[tuple[Dimension, ...]] = (
+        Dimension("max_bins", 3, 10, is_integer=True),
+        Dimension("min_bin_share", 0.02, 0.15, is_log=True),
+        Dimension("l2", 0.1, 1000, is_log=True),
+    )
 
     max_bins: int = 6
     min_bin_share: float = 0.05

@@ -28,9 +28,9 @@ def reports_app(settings: Settings) -> Starlette:
 
 
 def index_page(settings: Settings) -> str:
-    """All drift reports, models and comparisons of families, by lender, newest first."""
+    """All drift reports, models, comparisons of families and searches of settings, by lender, newest first."""
     lenders: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for folder in ("drift", "models", "comparisons"):
+    for folder in ("drift", "models", "comparisons", "searches"):
         for path, about in _abouts(settings.reports, folder):
             lenders.setdefault(about["source"], {}).setdefault(folder, []).append({"path": path, **about})
     walks = sorted((settings.reports / "walk_forward").glob("*.png"))
@@ -90,6 +90,15 @@ sample. Alerts and gates do not use it: they use the tables <code>monitoring.fea
 {% for about in found.comparisons | sort(attribute="compared_at", reverse=true) %}
 <tr><td><a href="/{{ about.path }}">{{ about.compared_at }}</a><td>{{ about.models | join(", ") -}}
 <td>{{ about.finding }}
+{% endfor %}
+</table>
+{% endif %}
+{% if found.searches %}
+<h3>Searches of settings</h3>
+<table>
+<tr><th>family<th>trials<th>finding
+{% for about in found.searches | sort(attribute="family") %}
+<tr><td><a href="/{{ about.path }}">{{ about.family }}</a><td>{{ about.n_trials }}<td>{{ about.finding }}
 {% endfor %}
 </table>
 {% endif %}

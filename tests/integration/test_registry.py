@@ -34,10 +34,12 @@ from ml.registry.registered_version import RegisteredVersion, list_versions, loa
 from ml.registry.tracking import SILENT, open_client
 from ml.rollout.challenge import challenge
 from ml.rollout.promotion import archive, promote, promote_approved, rollback
+from ml.search.tracking import log_search
 from ml.training.training_set import TrainingSet
 from tests import model_factory
 from tests.altered_bundle import approve_everybody
 from tests.model_factory import CONTRACT, MODEL_NAME, SOURCE
+from tests.unit.ml.search.test_results import RESULT
 from warehouse.errors import ApprovalMissing, GateRefusal, NotFoundError
 from warehouse.lake.connection import writer
 from warehouse.settings import Settings
@@ -99,6 +101,20 @@ class Registry:
 @pytest.fixture(scope="module")
 def registered(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     return Registry(Settings.from_environment({"LOANLAKE_HOME": str(tmp_path_factory.mktemp("registry") / "home")}))
+
+
+def test_a_search_is_one_run_with_a_run_for_each_trial_however_often_it_is_logged(registered):
+    part = replace(RESULT, trials=RESULT.trials[:2])
+
+    experiment, parent = log_search(registered.settings, part, {})
+    again = log_search(registered.settings, RESULT, {"history": b"\x89PNG"})
+
+    client = open_client(registered.settings)
+    trials = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+    assert again == (experiment, parent)
+    assert sorted(int(run.data.tags["search_trial"]) for run in trials) == [0, 1, 2, 3]
+    assert client.get_run(parent).data.metrics["best_log_loss"] == pytest.approx(0.41)
+    assert [file.path for file in client.list_artifacts(parent, "plots")] == ["plots/history.png"]
 
 
 def test_versions_are_numbered_in_order(registered):

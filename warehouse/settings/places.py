@@ -32,6 +32,8 @@ class Places:
     writer_lease = Place("lake", "writer.lock")
     #: Trained models that are not published, one directory for each fingerprint of their inputs.
     candidates = Place("candidates")
+    #: Trials of searches of settings, in Optuna's storage, one directory a lender.
+    searches = Place("searches")
     #: Models trained in walks through history, one bundle for each fingerprint; never served.
     walk_forward = Place("walk_forward")
     #: Published model bundles, one directory a model version.

@@ -18,7 +18,7 @@ from dagster_dbt import DbtCliResource, dbt_assets
 from orchestration.defs.warehouse.build_stamp import StampedBuild
 from orchestration.lib.dbt_project import LayeredTranslator, asset_key, failures_named, prepared_manifest
 from orchestration.lib.feature_versions import feature_tables
-from orchestration.lib.layers import LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL
+from orchestration.lib.layers import LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL, TRAINING_SET
 from orchestration.lib.upstream_checks import latest_result
 from warehouse.lake import tables
 from warehouse.lake.connection import connect
@@ -158,6 +158,7 @@ def program_tables(manifest: Mapping[str, Any]) -> list[dg.AssetSpec]:
         dg.AssetKey(["serving", "shadow_predictions"]): [ONLINE_DECISIONS],
         dg.AssetKey(["monitoring", "contract_violations"]): list(feature_tables().values()),
         dg.AssetKey(["monitoring", "gate_results"]): [REGISTERED_MODEL],
+        dg.AssetKey(["models", "search_trials"]): [TRAINING_SET],
     }
     return [
         dg.AssetSpec(

@@ -30,6 +30,7 @@ LAYERS = (
     "features",
     "training",
     "model",
+    "models",
     "serving",
     "monitoring",
     "walk_forward",

@@ -134,5 +134,8 @@ def test_a_private_table_is_refused(home: Settings, schema: str) -> None:
         con.execute(f'create schema if not exists "{schema}"')
         con.execute(f'create table "{schema}".portfolio as from {TABLE}')
 
-    with connect(home) as con, pytest.raises(BatchTableError, match="none of the schemas models, monitoring, raw, serving"):
+    with (
+        connect(home) as con,
+        pytest.raises(BatchTableError, match="none of the schemas models, monitoring, raw, serving"),
+    ):
         find_table(con, f"{schema}.portfolio", shared_bundle())
