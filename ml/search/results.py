@@ -16,6 +16,8 @@ from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings
 
 TRIALS = "models.search_trials"
+#: A gain of fewer standard errors over the folds may be chance, also without the choice among many trials.
+_SURE = 2.0
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ class SearchResult:
             f"{default.log_loss:.4f}: lower by {_mean(gains):.4f} with a standard error of {error:.4f}, in "
             f"{sum(gain > 0 for gain in gains)} of {len(gains)} folds"
         )
+        if _mean(gains) < _SURE * error:
+            text += ", which chance alone may give"
         if default.missed:
             text += f" (the present settings miss the limits of {', '.join(default.missed)})"
         return text

@@ -68,6 +68,12 @@ def test_the_best_trial_keeps_the_limits_and_was_measured_on_all_folds() -> None
     )
 
 
+def test_a_gain_within_the_folds_spread_is_called_chance() -> None:
+    uneven = replace(RESULT, trials=(RESULT.trials[0], trial(1, (0.36, 0.47))))
+
+    assert uneven.finding.endswith("in 1 of 2 folds, which chance alone may give")
+
+
 def test_a_search_that_finds_nothing_better_says_so() -> None:
     assert replace(RESULT, trials=RESULT.trials[:1]).finding.startswith("no gain: ")
     assert replace(RESULT, trials=RESULT.trials[3:]).finding.startswith("no trial ")
