@@ -10,7 +10,7 @@ from ml.search.rows import SearchRows, permuted_importance, score_fold, score_ps
 from tests.model_factory import CONTRACT, SETTINGS
 from tests.unit.ml.small_training_set import small_training_set
 
-LINE = replace(SETTINGS, model=LogisticRegression())
+LINE = replace(SETTINGS, model=LogisticRegression(), refit=False, half_life_months=None)
 ROWS = SearchRows.read(small_training_set(1500), CONTRACT)
 
 

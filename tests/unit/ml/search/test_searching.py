@@ -21,7 +21,7 @@ from warehouse.errors import RunRefused, SettingError
 from warehouse.files.turns import file_turn
 from warehouse.settings import REPOSITORY
 
-LINE = replace(SETTINGS, model=LogisticRegression(), calibration="platt")
+LINE = replace(SETTINGS, model=LogisticRegression(), refit=False, half_life_months=None, calibration="platt")
 N_TRIALS = 5
 #: Searches as :func:`searched` does, and hangs in the n-th fold of a trial.
 _KILLED = """
