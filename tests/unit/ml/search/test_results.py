@@ -8,6 +8,7 @@ from ml.search.pictures import draw_search
 from ml.search.results import SearchLimits, SearchResult, SearchTrial, write_trials
 from ml.search.rows import FoldScore
 from orchestration.defs.training.search_page import file_lines, write_search_page
+from orchestration.doors.reports import index_page
 from tests.model_factory import SETTINGS
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
@@ -102,6 +103,7 @@ def test_the_page_has_the_finding_each_trial_and_lines_for_the_lender_s_file(hom
     text = write_search_page(home, RESULT, plots).read_text(encoding="utf-8")
 
     assert sorted(plots) == ["history", "influence", "parallel_coordinates"]
+    assert 'href="/searches/simulated/simulated-logistic-0123.html">logistic</a><td>4<td>trial 1' in index_page(home)
     assert "Trial 1 has a log loss of 0.4100" in text
     assert "2 ended after 1 folds" in text
     assert "out of time" not in text
