@@ -379,6 +379,7 @@ def _report(found: "Replay") -> list[str]:
     ]
     for what, logged in (
         ("raw_score", repr(decision.raw_score)),
+        *((("points", str(decision.points)),) if decision.points is not None else ()),
         ("probability", repr(decision.probability)),
         ("band", decision.band),
         ("decision", decision.decision),

@@ -180,6 +180,7 @@ def _decide(
         "decision_id": [batch_decision_id(deployment.model_name, deployment.model_version, each) for each in ids],
         "application_id": ids,
         "raw_score": scores.raw.astype(float),
+        "points": scores.points if scores.points is not None else [None] * len(ids),
         "probability": scores.probability,
         "band": scores.bands,
         "decision": scores.decisions,

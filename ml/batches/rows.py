@@ -181,7 +181,7 @@ def _result_table(
     decisions = [found if isinstance(found, Decision) else None for found in outcomes]
     bands = [band.name for band in bundle.policy.bands]
     words = ["approve", "decline"]
-    plain = ("raw_score", "probability", "reasons", "decision_id", "lake_snapshot")
+    plain = ("raw_score", "points", "probability", "reasons", "decision_id", "lake_snapshot")
     return common.table(
         len(rows),
         row_number=[row.row_number for row in rows],

@@ -100,6 +100,7 @@ class TableScorer:
             "application_id": batch.column("application_id"),
             "raw_score": scores.raw.astype(np.float64),
             "probability": scores.probability,
+            **({} if scores.points is None else {"points": scores.points}),
             "band": of_few_values(scores.band_codes.astype(np.int8), list(scores.band_names)),
             "decision": of_few_values(scores.declined.astype(np.int8), _DECISIONS),
             "lake_snapshot": pa.repeat(self.lake_snapshot, batch.num_rows),
@@ -187,7 +188,7 @@ def _refuse(columns: dict[str, Any], problems: dict[int, str]) -> None:
     n_rows = len(columns["row_number"])
     is_scored = np.ones(n_rows, dtype=bool)
     is_scored[list(problems)] = False
-    for name in ("raw_score", "probability", "band", "decision", "reasons", "lake_snapshot"):
+    for name in ("raw_score", "points", "probability", "band", "decision", "reasons", "lake_snapshot"):
         if name in columns:
             values = columns[name] if isinstance(columns[name], pa.Array) else pa.array(columns[name])
             columns[name] = pc.if_else(is_scored, values, pa.scalar(None, values.type))

@@ -29,23 +29,28 @@ _MANY_ROWS = 64
 
 
 class Score(msgspec.Struct, frozen=True):
-    """``raw`` in log-odds (a float32 value), ``probability`` of default calibrated, in (0, 1)."""
+    """``raw`` in log-odds (a float32 value), ``probability`` of default calibrated, in (0, 1).
+
+    ``points``: of a scorecard, more for a safer loan; None of another family.
+    """
 
     raw: float
     probability: float
     band: str
     decision: Decision
+    points: int | None = None
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of many rows, each array of shape (n,); ``band_codes`` index ``band_names``."""
+    """Scores of many rows, each array of shape (n,); ``band_codes`` index ``band_names``; ``points`` of a scorecard."""
 
     raw: NDArray[np.float32]
     probability: NDArray[np.float64]
     band_codes: NDArray[np.intp]
     band_names: tuple[str, ...]
     declined: NDArray[np.bool_]
+    points: NDArray[np.int64] | None
 
     @property
     def bands(self) -> list[str]:
@@ -77,11 +82,18 @@ class Scorer:
 
     def score(self, features: Sequence[object]) -> Score:
         """Score one feature vector, in contract order, None for missing."""
-        raw = float(self._served.raw_scores(self._matrix.encode_row(features))[0])
+        raws = self._served.raw_scores(self._matrix.encode_row(features))
+        raw, points = float(raws[0]), self._served.points(raws)
         # NumPy on one value takes four times as long
         probability = self.bundle.calibrator.apply_one(1.0 / (1.0 + float(np.exp(-raw))))
         policy = self.bundle.policy
-        return Score(raw, probability, policy.band(probability), policy.decide(probability))
+        return Score(
+            raw,
+            probability,
+            policy.band(probability),
+            policy.decide(probability),
+            None if points is None else int(points[0]),
+        )
 
     def score_matrix(self, matrix: Matrix) -> Scores:
         """Score encoded rows, shape (n, n_columns), on the caller's thread alone; :meth:`score` gives the same bits."""
@@ -89,7 +101,8 @@ class Scorer:
         probability = self.bundle.calibrator.apply(uncalibrated(raw))
         policy = self.bundle.policy
         names = tuple(band.name for band in policy.bands)
-        return Scores(raw, probability, policy.band_codes(probability), names, policy.declines(probability))
+        points = self._served.points(raw)
+        return Scores(raw, probability, policy.band_codes(probability), names, policy.declines(probability), points)
 
     def reasons(self, features: Sequence[object]) -> list[ReasonCode]:
         """One to four features that moved this applicant's raw score furthest towards default, weightiest first.

@@ -60,6 +60,7 @@ def decide_columns(
         "inputs": dump_values(inputs),
         "features": dump_features(features, contract),
         "raw_score": score.raw,
+        "points": score.points,
         "probability": score.probability,
         "band": score.band,
         "decision": score.decision,

@@ -82,6 +82,7 @@ def _differences(decision: Decision, recomputed: Recomputed, contract: FeatureCo
     score = recomputed.score
     for what, before, now in (
         ("raw_score", decision.raw_score, score.raw),
+        ("points", decision.points, score.points),
         ("probability", decision.probability, score.probability),
         ("band", decision.band, score.band),
         ("decision", decision.decision, score.decision),

@@ -68,6 +68,11 @@ class ServedTrees:
         """Log-odds, shape (n,), equal to the booster's to the bit."""
         return raw_scores(self.session, matrix)
 
+    @staticmethod
+    def points(raw_scores: NDArray[np.float32]) -> None:
+        """None: this family has no points."""
+        del raw_scores
+
     @property
     def expected(self) -> float:
         """The mean raw score over the training cover."""

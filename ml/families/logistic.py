@@ -51,6 +51,11 @@ class LinearModel:
         terms = np.minimum(np.maximum(np.ascontiguousarray(matrix), low), high) * slope
         return np.where(np.isnan(terms), at_missing, terms)
 
+    @staticmethod
+    def points(raw_scores: NDArray[np.float32]) -> None:
+        """None: this family has no points."""
+        del raw_scores
+
     @property
     def expected(self) -> float:
         """The mean raw score of the training rows."""

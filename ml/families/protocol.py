@@ -116,6 +116,9 @@ class ServedForm(Model, Protocol):
         The mean over the training rows, which trees weigh by their cover; of a scorecard, that of the best bins.
         """
 
+    def points(self, raw_scores: NDArray[np.float32]) -> NDArray[np.int64] | None:
+        """The whole points behind raw scores, shape (n,), more for a safer loan; None of a family without points."""
+
     def contributions(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
         """Each column's contribution to a row's raw score, shape (n_columns,); with ``expected`` they sum to it."""
 

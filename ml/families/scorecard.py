@@ -46,9 +46,9 @@ class PointsModel:
         """Points of whole rows, shape (n,)."""
         return np.asarray(self._points.take(self._bins(matrix)).sum(axis=1) + self.base, dtype=np.int64)
 
-    def total_of(self, raw_score: float) -> int:
-        """The points behind a raw score: its inverse, exact up to some ten million points."""
-        return round(self.offset - raw_score * self.factor)
+    def points(self, raw_scores: NDArray[np.float32]) -> NDArray[np.int64]:
+        """The totals behind raw scores: float32 tells totals apart up to some ten million points."""
+        return np.rint(self.offset - raw_scores.astype(np.float64) * self.factor).astype(np.int64)
 
     @property
     def expected(self) -> float:

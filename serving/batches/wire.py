@@ -50,7 +50,8 @@ class BatchScore(msgspec.Struct, frozen=True, kw_only=True):
 
     ``row_number``: its place in the sent rows, or in the table as it was read, from 1. ``borrower_id``: null for a row
     of features, and if none could be read. ``decision_id``: of a sent row, or of a row of a table of applications;
-    null for a row of features. ``reasons``: null if none were requested.
+    null for a row of features. ``reasons``: null if none were requested. ``points``: of a
+    scorecard, more for a safer loan; null of another family.
     """
 
     row_number: int
@@ -58,6 +59,7 @@ class BatchScore(msgspec.Struct, frozen=True, kw_only=True):
     borrower_id: str | None
     probability: float | None
     raw_score: float | None
+    points: int | None
     band: str | None
     decision: DecisionWord | None
     reasons: tuple[ReasonCode, ...] | None

@@ -58,6 +58,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "model": {"name": "default_risk_simulated", "version": 7, "feature_version": "v1"},
         "features_as_of": "2026-01-31T00:00:00Z",
         "status": "scored",
+        "points": None,
         "warnings": [],
     },
 }

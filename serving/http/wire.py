@@ -23,7 +23,10 @@ class ModelVersion(msgspec.Struct, frozen=True):
 
 
 class ScoredApplication(msgspec.Struct, frozen=True):
-    """A decision. It is stored in the decision log before it is answered."""
+    """A decision. It is stored in the decision log before it is answered.
+
+    ``points``: of a scorecard, more for a safer loan; null of another family of models.
+    """
 
     decision_id: str
     application_id: str
@@ -35,6 +38,7 @@ class ScoredApplication(msgspec.Struct, frozen=True):
     model: ModelVersion
     features_as_of: datetime | None
     status: StatusWord
+    points: int | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -81,6 +85,7 @@ class LoggedDecision(DecisionSummary, frozen=True):
     """A decision as it was logged, with everything that made it."""
 
     raw_score: float
+    points: int | None
     reasons: tuple[ReasonCode, ...]
     features_as_of: datetime | None
     latency_ms: float | None

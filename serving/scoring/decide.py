@@ -51,6 +51,7 @@ def logged_decision(decision: Decision) -> LoggedDecision:
     return LoggedDecision(
         **_summary_fields(decision),
         raw_score=decision.raw_score,
+        points=decision.points,
         reasons=load_reasons(decision.reasons),
         features_as_of=in_utc(decision.features_as_of),
         latency_ms=decision.latency_ms,
@@ -99,6 +100,7 @@ def _answer(decision: Decision, features: Sequence[object], model: ServedModel) 
         model=_model_version(decision),
         features_as_of=in_utc(decision.features_as_of),
         status=decision.status,
+        points=decision.points,
         warnings=tuple(_warnings(decision, features, model)),
     )
 

@@ -42,12 +42,13 @@ def test_lineage_says_where_the_model_came_from():
     assert lineage.settings["model"]["max_trees"] == 40
 
 
-def test_the_reference_holds_the_training_rows_scores():
+def test_the_reference_holds_the_scores_of_the_rows_that_were_learned_from():
     bundle = shared_bundle()
 
     scores, sample = pd.read_parquet(bundle.reference_scores), pd.read_parquet(bundle.reference_sample)
 
-    assert len(scores) == bundle.lineage.rows["train"] == bundle.reference["n_rows"]
+    rows = bundle.lineage.rows
+    assert len(scores) == rows["train"] + rows["tune"] == bundle.reference["n_rows"]
     assert scores["probability"].median() == pytest.approx(bundle.reference["score_quantiles"]["0.50"])
     assert len(sample) == 100
     assert set(CONTRACT.feature_names) < set(sample.columns)

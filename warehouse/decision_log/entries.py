@@ -58,8 +58,8 @@ class Decision(FoundDecision, frozen=True, kw_only=True):
     """One decision, column for column ``serving.predictions``.
 
     ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.bundle.logged_values``); the lake keeps features in
-    typed tables. ``history``: None if features came from the lake. ``caller_id`` stays the same when a key is rotated;
-    ``caller_name``: the key's name or the token's subject. Both are None for ``backfill``.
+    typed tables. ``points``: of a scorecard. ``history``: None if features came from the lake. ``caller_id`` stays the
+    same when a key is rotated; ``caller_name``: the key's name or the token's subject. Both are None for ``backfill``.
     """
 
     inputs: str
@@ -69,6 +69,7 @@ class Decision(FoundDecision, frozen=True, kw_only=True):
     latency_ms: float | None = None
     features_as_of: datetime | None = None
     lake_snapshot: int | None = None
+    points: int | None = None
 
 
 class ShadowDecision(Decision, frozen=True, kw_only=True):

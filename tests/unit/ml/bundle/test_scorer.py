@@ -62,6 +62,19 @@ def test_a_block_of_any_size_scores_as_its_rows_do_alone(scorer, vectors, scores
     assert scores.probability.tolist() == [score.probability for score in alone]
     assert scores.bands == [score.band for score in alone]
     assert scores.decisions == [score.decision for score in alone]
+    points = [None] * len(rows) if scores.points is None else scores.points.tolist()
+    assert points == [score.points for score in alone]
+
+
+def test_only_a_scorecard_has_points_and_they_rank_as_its_scores_do(scorer, scores_alone):
+    points = [score.points for score in scores_alone]
+
+    if scorer.bundle.family.name != "scorecard":
+        assert set(points) == {None}
+        return
+    by_points = sorted(scores_alone, key=lambda score: score.points)
+    assert [score.raw for score in by_points] == sorted((score.raw for score in scores_alone), reverse=True)
+    assert len(set(points)) > 10
 
 
 def test_reasons_are_the_heaviest_contributions_towards_default(scorer, vectors):

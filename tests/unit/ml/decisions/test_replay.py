@@ -49,6 +49,7 @@ def declined(scorer) -> Decision:
         inputs=dump_values(inputs),
         features=dump_features(features, scorer.contract),
         raw_score=score.raw,
+        points=score.points,
         probability=score.probability,
         band=score.band,
         decision=score.decision,

@@ -40,7 +40,7 @@ def test_the_printed_points_add_up_to_the_score_of_every_row(card: PointsModel, 
     totals = card.totals(rows)
 
     assert [by_hand(row) for row in rows] == totals.tolist()
-    assert [card.total_of(float(raw)) for raw in card.raw_scores(rows)] == totals.tolist()
+    assert card.points(card.raw_scores(rows)).tolist() == totals.tolist()
 
 
 def test_points_mean_the_odds_that_the_settings_say() -> None:

@@ -177,7 +177,7 @@ def test_a_file_that_waits_in_the_inbox_names_its_lender(home: Settings) -> None
 def test_the_source_of_a_run_that_names_none_is_said(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     _load(home, "mybank")
     monkeypatch.setenv("LOANLAKE_HOME", str(home.home))
-    monkeypatch.setattr(main_run, "run_main_path", lambda run_settings, _: run_settings["source"] == "mybank")
+    monkeypatch.setattr(main_run, "run_main_path", lambda source, *_: source == "mybank")
 
     result = CliRunner().invoke(run_command, [])
 
