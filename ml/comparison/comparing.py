@@ -54,7 +54,17 @@ class Comparison:
 
     @property
     def finding(self) -> str:
-        """The result in one sentence."""
+        """The result in one sentence; it names the features where the champion reads others."""
+        read = self.occasion.feature_version
+        if self.reference.feature_version in (read, None):
+            return self._finding
+        return (
+            f"{self._finding}; but the champion reads features {self.reference.feature_version} and the families "
+            f"{read}, as the last run trained on them: run again with the champion's to compare families alone"
+        )
+
+    @property
+    def _finding(self) -> str:
         with_what = "the champion" if self.reference.model == CHAMPION else self.reference.name
         others = [row for row in self.models if row.model not in (self.reference.model, BASE_RATE)]
         better = [row for row in others if row.verdict == "better" and row.auc is not None]

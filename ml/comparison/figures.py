@@ -57,6 +57,7 @@ class ModelFigures:
     model: str
     family: str | None = None
     model_version: int | None = None
+    feature_version: str | None = None
     settings: str | None = None
     n_test_seen: int = 0
     auc: float | None = None
@@ -150,6 +151,7 @@ class Scored:
             model=contender.model,
             family=bundle.lineage.family,
             model_version=contender.version,
+            feature_version=bundle.feature_version,
             settings=json.dumps(bundle.lineage.settings),
             n_test_seen=contender.n_seen,
             score_psi=score_psi(contender.train_probabilities(), probabilities),

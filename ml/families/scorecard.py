@@ -71,7 +71,7 @@ class PointsModel:
         (directory / CARD).write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
         rows = card_rows(columns, self.columns)
         (directory / CARD_CSV).write_text(card_csv(rows, self.base), encoding="utf-8")
-        (directory / CARD_HTML).write_text(card_html(rows, self.base), encoding="utf-8")
+        (directory / CARD_HTML).write_text(card_html(rows, self.base, self.factor * log(2)), encoding="utf-8")
 
     @classmethod
     def read(cls, directory: Path) -> Self:

@@ -73,8 +73,12 @@ def card_csv(rows: Sequence[CardRow], base: int) -> str:
     return text.getvalue()
 
 
-def card_html(rows: Sequence[CardRow], base: int) -> str:
+def card_html(rows: Sequence[CardRow], base: int, points_to_double: float) -> str:
     """The card as an HTML table; a page gives it its style."""
+    caption = (
+        f"<caption>Points are added. More mean less risk: {points_to_double:g} points more double the odds that a loan "
+        "is repaid, before calibration.</caption>"
+    )
     head = "".join(
         f"<th>{name}" for name in ("Column", "Values", "Points", "Rows", "Default rate", "Weight of evidence")
     )
@@ -86,7 +90,7 @@ def card_html(rows: Sequence[CardRow], base: int) -> str:
         rate = "" if row.default_rate is None else f"{row.default_rate:.1%}"
         cells = (name, row.values, f"{row.points:+d}", f"{row.n_rows:,}", rate, f"{row.woe:.2f}")
         lines.append(f"<tr>{''.join(f'<td>{escape(cell)}' for cell in cells)}")
-    return "<table>\n" + "\n".join(lines) + "\n</table>"
+    return f"<table>\n{caption}\n" + "\n".join(lines) + "\n</table>"
 
 
 def _rows(name: str, bins: Bins) -> Iterator[CardRow]:

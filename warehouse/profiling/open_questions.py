@@ -32,6 +32,19 @@ def missing_decision(
         )
 
 
+def missing_key(
+    profile: FileProfile, key: Sequence[str], found: Mapping[str, str], answers: Answers
+) -> Iterator[Question]:
+    """The ids by which the rows of any file but the applications belong to a loan or a borrower."""
+    for meaning in key:
+        if meaning in found or answers.column.get(meaning) == NONE or not meaning.endswith("_id"):
+            continue
+        free = tuple(column.name for column in profile.columns if column.name not in found.values())
+        whose = meaning.removesuffix("_id")
+        text = f"Which column of {profile.entity} is the {whose}? Without one its rows belong to no {whose}."
+        yield Question(f"--column {meaning}=", text, (*free, NONE))
+
+
 def missing_outcome(
     profile: FileProfile, spellings: Sequence[Spelling], found: Mapping[str, str], answers: Answers
 ) -> Iterator[Question]:

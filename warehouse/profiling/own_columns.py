@@ -20,6 +20,7 @@ from warehouse.lake.feature_tables import FEATURES_MODEL, INPUTS_MODEL
 from warehouse.profiling.answers import Answers
 from warehouse.profiling.columns import BOOLEANS, Field, field_of, require_keys, reserved
 from warehouse.profiling.meanings import CONTRACTS, DATED, Contract, Meaning, contract_columns
+from warehouse.profiling.personal import personal
 from warehouse.profiling.profile import MOST_VALUES, ColumnProfile
 from warehouse.profiling.spelling import Spelling
 from warehouse.settings import DBT_PROJECT_DIR
@@ -27,6 +28,7 @@ from warehouse.settings import DBT_PROJECT_DIR
 #: Contracts with columns of a lender's own; an outcome is what a model foretells.
 OWN: tuple[Contract, ...] = tuple(contract for contract in CONTRACTS if contract != "outcomes")
 _MOST_INTEGER = 2**31 - 1
+_PERCENT = 100
 #: Of the input that is made of a column of statements.
 _LATEST = "latest_"
 _ROWS = {"applications": "application", "statements": "borrower and statement", "demographics": "borrower"}
@@ -73,6 +75,11 @@ def own_meaning(contract: Contract, column: ColumnProfile, spelling: Spelling) -
     what, texts = f"--own {column.name}", _texts(column)
     if contract not in OWN:
         raise SettingError(f"{what} must be a column of a file with {', '.join(OWN)}: found one with {contract}")
+    if (person := personal(column)) is not None and contract != "demographics":
+        raise SettingError(
+            f"{what} must not name a person, of whom no model may learn: found {person}; leave it out, or add a column "
+            "made of it by hand"
+        )
     if spelling.kind in DATED:
         raise SettingError(
             f"{what} must have numbers or a few texts: found dates ({column.shapes[0].example}); a feature is no date. "
@@ -80,7 +87,9 @@ def own_meaning(contract: Contract, column: ColumnProfile, spelling: Spelling) -
         )
     name = _name(contract, column.name)
     if spelling.kind == "number":
-        return Meaning(name, (contract,), _format(column, spelling), frozenset(), False, *_bounds(column))
+        form = _format(column, spelling)
+        bounds = _bounds(column, is_percent=form == "percent")
+        return Meaning(name, (contract,), form, frozenset(), False, *bounds)
     if not texts:
         raise SettingError(
             f"{what} must have at most {MOST_VALUES} different texts, of which a model can learn: found "
@@ -158,6 +167,8 @@ def _number(meaning: Meaning, column: ColumnProfile, field: Field) -> OwnColumn:
     data_type = "integer" if field.reading["format"] == "integer" else "double"
     example = column.middle if data_type == "double" or column.middle is None else round(column.middle)
     low, high = int(field.reading.get("min", meaning.low or 0)), int(field.reading.get("max", meaning.high or 0))
+    if example is not None and field.reading["format"] == "percent":
+        example = float(f"{example / _PERCENT:.6g}")
     return OwnColumn(field, data_type, range=(low, high), example=example)
 
 
@@ -168,9 +179,13 @@ def _format(column: ColumnProfile, spelling: Spelling) -> str:
     return "integer" if is_whole and (column.high or 0) <= _MOST_INTEGER / 100 else "double"
 
 
-def _bounds(column: ColumnProfile) -> tuple[int, int]:
-    """What is found, with room: 0, or as far below it, to a power of ten at least ten times the largest number."""
-    largest = max(abs(column.low or 0), abs(column.high or 0), 1)
+def _bounds(column: ColumnProfile, *, is_percent: bool) -> tuple[int, int]:
+    """What is found, with room: 0, or as far below it, to a power of ten at least ten times the largest number.
+
+    As it is typed: 12 % is 0.12.
+    """
+    scale = _PERCENT if is_percent else 1
+    largest = max(abs(column.low or 0) / scale, abs(column.high or 0) / scale, 1)
     room = 10 ** math.ceil(math.log10(10 * largest))
     return (0 if (column.low or 0) >= 0 else -room), room
 

@@ -25,7 +25,7 @@ from warehouse.profiling.meanings import (
     looks_dated,
     meanings,
 )
-from warehouse.profiling.open_questions import missing_decision, missing_outcome
+from warehouse.profiling.open_questions import missing_decision, missing_key, missing_outcome
 from warehouse.profiling.own_columns import OwnColumn, own_column, own_meaning
 from warehouse.profiling.personal import personal
 from warehouse.profiling.profile import ColumnProfile, FileProfile
@@ -265,6 +265,8 @@ def _questions(
 ) -> Iterator[Question]:
     if contract == "applications":
         yield from missing_decision(file.profile, file.spellings, found, answers)
+    else:
+        yield from missing_key(file.profile, _KEYS[contract], found, answers)
     if contract == "outcomes" or (contract == "applications" and "outcomes" not in contracts.values()):
         yield from missing_outcome(file.profile, file.spellings, found, answers)
     spelled = {column.name: (column, spelling) for column, spelling in file.columns}

@@ -109,6 +109,16 @@ def test_a_gain_needs_an_interval_above_0(models: list[tuple[str, float, float]]
     assert comparison.finding.startswith(finding)
 
 
+def test_a_champion_of_other_features_is_named_in_the_finding() -> None:
+    comparison = small_comparison()
+    others = replace(
+        comparison, models=(replace(comparison.models[0], feature_version="v1_bank"), *comparison.models[1:])
+    )
+
+    assert "the champion reads features v1_bank and the families v1" in others.finding
+    assert "reads features" not in comparison.finding
+
+
 def test_the_parts_of_each_brier_score_add_up(compared: Compared) -> None:
     for row in compared.comparison.models:
         parts = (row.brier_reliability, row.brier_resolution, row.brier_uncertainty)

@@ -416,3 +416,16 @@ def test_rows_without_a_value_that_is_required_are_noted() -> None:
 def test_an_answer_about_something_that_does_not_exist_is_refused(answers: Answers, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         propose("mybank", [_loans()], answers)
+
+
+def test_rows_that_would_belong_to_nobody_are_asked_about() -> None:
+    """By their line they match no loan: a history of statements would be empty, and say nothing of it."""
+    statements = profile_of(
+        "statements", rider_no=["r1", "r2"], statement_date=["2020-01-31", "2020-02-29"], balance=["10", "12"]
+    )
+    kinds = {"loans": "applications", "statements": "statements"}
+
+    asked = _flags(_loans(), statements, answers=Answers(file=kinds))
+    answered = _flags(_loans(), statements, answers=Answers(file=kinds, column={"borrower_id": "rider_no"}))
+
+    assert (asked, answered) == (["--column borrower_id="], [])

@@ -216,6 +216,8 @@ def _of_own_columns(*own: str) -> dict[str, str]:
         property_value=["90000.50", "81000", "-20"],
         grade_text=["low", "high", "NA"],
         has_car=["yes", "no", "yes"],
+        deposit=["16.2%", "7%", "19.4%"],
+        first_name=["Anna", "Ben", "Anna"],
         signed=["2020-01-30", "2020-01-31", "2020-02-01"],
         default=["0", "1", "0"],
     )
@@ -264,6 +266,18 @@ def test_chosen_columns_are_typed_as_they_are_found_and_travel_to_the_features()
     )
 
 
+def test_a_percentage_has_the_range_and_the_example_of_a_fraction_as_it_is_typed() -> None:
+    """A caller who copies 16.2 from the schema would be scored with 1,620 %."""
+    [inputs] = [
+        model
+        for model in yaml.safe_load(_of_own_columns("deposit")["ftr_mybank.yml"])["models"]
+        if model["name"] == "ftr_application_inputs_mybank"
+    ]
+    meta = inputs["columns"][0]["config"]["meta"]
+
+    assert (meta["range"], meta["example"]) == ([0, 10], 0.162)
+
+
 def test_without_a_chosen_column_nothing_is_extended() -> None:
     files = _of_own_columns()
 
@@ -275,6 +289,7 @@ def test_without_a_chosen_column_nothing_is_extended() -> None:
     [
         ("signed", r"--own signed must have numbers or a few texts: found dates \(2020-01-3"),
         ("amount", r"--own must be a column that has no meaning yet: found amount; --column requested_amount=none"),
+        ("first_name", r"--own first_name must not name a person, of whom no model may learn: found a name"),
         ("propertyvalue", r"--own must be a column of the files, .*: found propertyvalue"),
     ],
 )
