@@ -6,7 +6,6 @@ from datetime import date, datetime
 from math import isnan
 from typing import Any, Literal
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +14,7 @@ from ml.comparison.serving_cost import microseconds, model_bytes
 from ml.comparison.stability import gini_trend
 from ml.judging.evaluation import BASE_RATE, compare
 from ml.judging.metrics import Metrics, SplitKind, brier_parts, measure
-from ml.monitoring.drift import compare_scores
-from ml.monitoring.samples import CURRENT, REFERENCE
+from ml.monitoring.drift import score_psi
 from ml.training.policy import CutOffRule
 
 Verdict = Literal["better", "worse", "no gain"]
@@ -195,18 +193,6 @@ class Scored:
             "gini_month_slope_high": trend.slope_high,
             "stability": trend.stability,
         }
-
-
-def score_psi(train: Floats, test: Floats) -> float:
-    """PSI of test scores against train scores, as monitoring defines it (:mod:`ml.monitoring.drift`)."""
-    import pyarrow as pa
-
-    with duckdb.connect() as con:
-        for name, scores in ((REFERENCE, train), (CURRENT, test)):
-            con.register("scores", pa.table({"probability": scores}))
-            con.execute(f"create temp table {name} as select date '2000-01-01' as month, probability from scores")
-        (drift,) = compare_scores(con)
-    return drift.psi
 
 
 def _shared(figures: Metrics) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
+from numpy.typing import NDArray
 
 from ml.monitoring.drift_sql import Cuts, feature_sql, number_sql, read_cuts, reference_months_sql
 from ml.monitoring.limits import DriftRule
@@ -168,6 +170,18 @@ def compare_scores(con: duckdb.DuckDBPyConnection) -> tuple[ScoreDrift, ...]:
         ScoreDrift(**_figures(row), mean_reference=mean_reference, mean_current=means[row["month"]])
         for row in _rows(con, number_sql(_SCORE, read_cuts(con, [_SCORE])[_SCORE]))
     )
+
+
+def score_psi(reference: NDArray[np.float64], current: NDArray[np.float64]) -> float:
+    """The PSI of two samples of scores, shape (n,) each, as :func:`compare_scores` measures a month's."""
+    import pyarrow as pa
+
+    with duckdb.connect() as con:
+        for table, scores in ((REFERENCE, reference), (CURRENT, current)):
+            con.register("scores", pa.table({_SCORE: scores}))
+            con.execute(f"create temp table {table} as select date '2000-01-01' as month, {_SCORE} from scores")
+        (drift,) = compare_scores(con)
+    return drift.psi
 
 
 def ks_p_value(ks: float, n_reference: int, n_current: int) -> float:

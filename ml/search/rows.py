@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ml.families.protocol import Matrix, Sample
 from ml.judging.metrics import brier, ece, ece_by_chance, log_loss, roc_auc
+from ml.monitoring.drift import score_psi
 from ml.search.folds import Fold, FoldPlan, Times, plan_folds
-from ml.training.calibration import choose_method, fit_calibrator, uncalibrated
+from ml.training.calibration import fit_calibrator, uncalibrated
 from ml.training.design_matrix import DesignMatrix
 from ml.training.fitting import TrainingSettings
 from ml.training.samples import recency_weights
@@ -22,7 +23,6 @@ from warehouse.features.contract import FeatureContract
 Floats = NDArray[np.float64]
 #: More rows are searched on this many, spread evenly over all.
 MOST_ROWS = 200_000
-_PSI_BINS = 10
 
 
 @dataclass(frozen=True)
@@ -125,22 +125,6 @@ def permuted_importance(rows: SearchRows, fold: Fold, settings: TrainingSettings
     return before, cost
 
 
-def score_psi(reference: Floats, current: Floats) -> float:
-    """Population stability index over ten bins of equal numbers of ``reference``; half a row more keeps it finite.
-
-    >>> score_psi(np.linspace(0, 1, 1000), np.linspace(0, 1, 500)) < 0.001
-    True
-    """
-    cuts = np.unique(np.quantile(reference, np.arange(1, _PSI_BINS) / _PSI_BINS))
-
-    def shares(values: Floats) -> Floats:
-        counts = np.bincount(np.searchsorted(cuts, values, side="right"), minlength=len(cuts) + 1) + 0.5
-        return np.asarray(counts / counts.sum(), dtype=np.float64)
-
-    then, now = shares(reference), shares(current)
-    return float(((now - then) * np.log(now / then)).sum())
-
-
 class _Fitted:
     """A model of a fold as it would be served; ``of_tune``: probabilities from before it learned from tune rows."""
 
@@ -159,10 +143,7 @@ class _Fitted:
         family, tune = settings.model, sample(fold.tune, is_weighed=False)
         model: Any = family.fit(sample(fold.train), tune, monotone)
         raw = uncalibrated(model.raw_scores(tune.matrix))
-        method = settings.calibration
-        if method == "auto":
-            method = choose_method(raw, tune.defaulted)
-        self._calibrator = fit_calibrator(raw, tune.defaulted, method=method)
+        self._calibrator = fit_calibrator(raw, tune.defaulted, method=settings.calibration)
         self.of_tune = self._calibrator.apply(raw)
         if settings.refit:
             model = family.refit(model, sample(np.concatenate([fold.train, fold.tune])), monotone)

@@ -112,8 +112,13 @@ def calibrator_from_dict(data: Mapping[str, Any]) -> Calibrator:
     raise BundleError(f"a calibrator's method must be one of {', '.join(get_args(Method))}: found {method!r}")
 
 
-def fit_calibrator(raw: ArrayLike, defaulted: ArrayLike, *, method: Method) -> Calibrator:
-    """Fit one method to tune rows of both classes; raises SettingError for an unknown method."""
+def fit_calibrator(raw: ArrayLike, defaulted: ArrayLike, *, method: Method | Literal["auto"]) -> Calibrator:
+    """Fit one method to tune rows of both classes; ``auto``: that of :func:`choose_method`.
+
+    Raises SettingError for an unknown method.
+    """
+    if method == "auto":
+        method = choose_method(raw, defaulted)
     x = np.clip(np.asarray(raw, dtype=np.float64), _EDGE, 1.0 - _EDGE)
     y = np.asarray(defaulted, dtype=np.float64)
     if method == "isotonic":

@@ -17,7 +17,7 @@ from ml.families.boosted_trees import GradientBoosting
 from ml.families.catalogue import AUTO, family_of, require_family
 from ml.families.logistic import LogisticRegression
 from ml.families.protocol import BATCH_ROWS, Family, FittedModel, Model
-from ml.training.calibration import Calibrator, Method, choose_method, fit_calibrator, uncalibrated
+from ml.training.calibration import Calibrator, Method, fit_calibrator, uncalibrated
 from ml.training.design_matrix import DesignMatrix
 from ml.training.family_choice import FamilyChoice, choose_family
 from ml.training.policy import DEFAULT_BANDS, Band, CutOffRule, Policy
@@ -222,10 +222,7 @@ def train(training_set: TrainingSet, contract: FeatureContract, settings: Traini
         everything_else = set(contract.feature_names) - {RATE_FEATURE}
         of_rate = replace(samples, design_matrix=DesignMatrix.from_contract(contract, everything_else))
         baselines[LENDER_RATE] = _learn(asked.logistic, of_rate, refit=asked.refit).calibrated(of_rate)
-    method = settings.calibration
-    if method == "auto":
-        method = choose_method(learned.raw_tune, samples.tune.defaulted)
-    calibrator = fit_calibrator(learned.raw_tune, samples.tune.defaulted, method=method)
+    calibrator = fit_calibrator(learned.raw_tune, samples.tune.defaulted, method=settings.calibration)
     of_tune = calibrator.apply(learned.raw_tune)
 
     return Candidate(

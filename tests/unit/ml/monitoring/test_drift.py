@@ -15,6 +15,7 @@ from ml.monitoring.drift import (
     ks_p_value,
     record_feature_drift,
     record_score_drift,
+    score_psi,
 )
 from ml.monitoring.drift_sql import read_cuts, reference_months_sql
 from ml.monitoring.samples import MonitoredModel, load_reference
@@ -300,3 +301,11 @@ def test_p_values_of_the_smallest_samples_are_probabilities() -> None:
     """scipy's distribution is undefined at the effective size 0 to which 1 x 1 rounds."""
     assert 0 <= ks_p_value(1.0, 1, 1) <= 1
     assert ks_p_value(0.0, 1, 1) == 1
+
+
+def test_the_psi_of_two_samples_of_scores_is_that_of_a_month_by_hand() -> None:
+    reference, current = np.repeat([0.1, 0.9], [50, 50]), np.repeat([0.1, 0.9], [20, 80])
+
+    # each value spans deciles, so it is a bin, and half a row more is in each
+    then, now = np.array([50.5, 50.5]) / 101, np.array([20.5, 80.5]) / 101
+    assert score_psi(reference, current) == pytest.approx(sum((now - then) * np.log(now / then)))

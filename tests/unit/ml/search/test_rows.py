@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from ml.families.logistic import LogisticRegression
-from ml.search.rows import SearchRows, permuted_importance, score_fold, score_psi
+from ml.search.rows import SearchRows, permuted_importance, score_fold
 from tests.model_factory import CONTRACT, SETTINGS
 from tests.unit.ml.small_training_set import small_training_set
 
@@ -49,11 +48,3 @@ def test_many_rows_are_searched_on_some_spread_over_all() -> None:
     assert (len(rows.defaulted), rows.n_of) == (1000, 3200)
     assert rows.decided_at.min() == np.datetime64("2020-01-15")
     assert rows.decided_at.max() == np.datetime64("2021-04-15")
-
-
-def test_psi_by_hand() -> None:
-    reference, current = np.repeat([0.1, 0.9], [50, 50]), np.repeat([0.1, 0.9], [20, 80])
-
-    # cuts at 0.1, 0.5 and 0.9, and half a row more in each of four bins
-    then, now = np.array([0.5, 50.5, 0.5, 50.5]) / 102, np.array([0.5, 20.5, 0.5, 80.5]) / 102
-    assert score_psi(reference, current) == pytest.approx(sum((now - then) * np.log(now / then)))
