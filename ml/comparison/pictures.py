@@ -72,7 +72,7 @@ def gini_by_month(comparison: Comparison) -> bytes:
         from matplotlib.dates import ConciseDateFormatter
 
         locator = axes.xaxis.get_major_locator()
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # matplotlib gives it no types
     axes.legend(loc="best", frameon=False, fontsize=8, ncols=2)
     return png(figure)
 

@@ -30,7 +30,7 @@ class RandomForest:
     scikit-learn's forest was measured beside it on Lending Club (30,042 rows, tested on 2011 H2): .7090 in 14 s of
     processor time with 300 trees, where XGBoost's has .7081 with 100 trees of depth 8 in 1 s, and .7102 with 300 of
     depth 14. The directions cost the forest more than boosting: .7034 at these defaults. Deeper or more trees raise the
-    AUC by at most .002, and the time of a reason from 7 ms to 100 ms, since so many leaves fit no table.
+    AUC by at most .002, and the time of a reason from 7 ms to 100 ms, since their leaves are too many for a table.
     """
 
     name: ClassVar[str] = "random_forest"

@@ -82,7 +82,7 @@ def own_meaning(contract: Contract, column: ColumnProfile, spelling: Spelling) -
         )
     if spelling.kind in DATED:
         raise SettingError(
-            f"{what} must have numbers or a few texts: found dates ({column.shapes[0].example}); a feature is no date. "
+            f"{what} must have numbers or a few texts: found dates ({column.shapes[0].example}); no feature is a date. "
             "Add it by hand, and a number made of it: docs/examples/own-columns.md"
         )
     name = _name(contract, column.name)

@@ -60,7 +60,7 @@ def small_comparison(*models: ModelFigures, **changes: object) -> Comparison:
         for month in (1, 2, 3)
     ]  # fmt: skip
     return Comparison(
-        occasion=replace(OCCASION, **changes),  # type: ignore[arg-type]
+        occasion=replace(OCCASION, **changes),  # type: ignore[arg-type]  # of any field
         models=rows,
         months=tuple(months),
         left_out={"tab_transformer": "needs the package torch, which is not installed"},

@@ -123,7 +123,7 @@ def test_the_parts_of_each_brier_score_add_up(compared: Compared) -> None:
     for row in compared.comparison.models:
         parts = (row.brier_reliability, row.brier_resolution, row.brier_uncertainty)
         assert None not in parts
-        assert parts[0] - parts[1] + parts[2] == pytest.approx(row.brier)  # type: ignore[operator]
+        assert parts[0] - parts[1] + parts[2] == pytest.approx(row.brier)  # type: ignore[operator]  # none is None
 
 
 def test_every_figure_of_a_family_is_measured(compared: Compared) -> None:

@@ -116,7 +116,7 @@ def test_without_optbinning_the_error_names_the_extra(monkeypatch: pytest.Monkey
 )
 def test_settings_out_of_range_are_named(given: dict[str, float], message: str) -> None:
     with pytest.raises(SettingError, match=message):
-        Scorecard(**given)  # type: ignore[arg-type]
+        Scorecard(**given)  # type: ignore[arg-type]  # whole numbers too
 
 
 def _is_in(value: float, words: str) -> bool:

@@ -20,7 +20,7 @@ def test_a_family_declares_its_own_settings_with_its_defaults_inside(name: str) 
 
     assert family.space
     for each in family.space:
-        assert each.name in {field.name for field in fields(default)}  # type: ignore[arg-type]
+        assert each.name in {field.name for field in fields(default)}  # type: ignore[arg-type]  # each is a dataclass
         assert each.low <= getattr(default, each.name) <= each.high
 
 

@@ -49,7 +49,7 @@ def test_only_rows_that_are_learned_from_have_weights() -> None:
 def test_a_doubled_row_is_a_row_of_double_weight(settings: TrainingSettings) -> None:
     """Of a family that ignores weights both models would be that of equal rows."""
     samples = Samples(small_training_set(1500), DesignMatrix.from_contract(CONTRACT))
-    matrix, defaulted = samples.train.matrix, samples.train.defaulted  # type: ignore[union-attr]
+    matrix, defaulted = samples.train.matrix, samples.train.defaulted  # type: ignore[union-attr]  # in memory
     twice = np.where(defaulted, 2, 1)
     model = replace(settings.model, row_share=1.0) if settings is SETTINGS else replace(settings.model, cut=0.0)
     free = (0,) * matrix.shape[1]

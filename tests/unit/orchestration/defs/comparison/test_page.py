@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ml.comparison.comparing import Comparison
+from ml.comparison.figures import ModelFigures
 from orchestration.defs.comparison.page import write_page
 from tests.unit.ml.comparison.small_comparison import model_row, small_comparison
 from warehouse.settings import Settings
@@ -14,8 +16,8 @@ PLOTS = {"ranking": b"\x89PNG", "gini_by_month": b"\x89PNG"}
 SCORECARD, FOREST = model_row("scorecard", -0.01, 0.02), model_row("random_forest", 0.001, 0.003)
 
 
-def page_of(home: Settings, comparison: object) -> tuple[Path, str]:
-    path = write_page(home, comparison, PLOTS)  # type: ignore[arg-type]
+def page_of(home: Settings, comparison: Comparison) -> tuple[Path, str]:
+    path = write_page(home, comparison, PLOTS)
     return path, path.read_text()
 
 
@@ -82,8 +84,8 @@ def test_it_needs_no_other_file_and_names_are_no_markup(home: Settings) -> None:
 
 
 @pytest.mark.parametrize("models", [(), (SCORECARD,)], ids=["champion alone", "with a family"])
-def test_the_index_is_given_what_it_shows(home: Settings, models: tuple[object, ...]) -> None:
-    comparison = small_comparison(*models)  # type: ignore[arg-type]
+def test_the_index_is_given_what_it_shows(home: Settings, models: tuple[ModelFigures, ...]) -> None:
+    comparison = small_comparison(*models)
 
     path, _ = page_of(home, comparison)
 
