@@ -99,12 +99,12 @@ class CatBoost:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for name, most in (("max_trees", None), ("max_depth", 16), ("max_bins", 65_536), ("patience", None)):
-            value = getattr(self, name)
-            least = 2 if name == "max_bins" else 1
-            if value < least or (most is not None and value > most):
-                allowed = f"at least {least}" if most is None else f"within {least} and {most}"
-                raise SettingError(f"{name} must be {allowed}: found {value}")
+        for name in ("max_trees", "patience", "threads"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise SettingError(f"{name} must be at least 1: found {getattr(self, name)}")
+        for name, least, most in (("max_depth", 1, 16), ("max_bins", 2, 65_536)):
+            if not least <= getattr(self, name) <= most:
+                raise SettingError(f"{name} must be within {least} and {most}: found {getattr(self, name)}")
         for name in ("learning_rate", "row_share", "column_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise SettingError(f"{name} must be within (0, 1]: found {getattr(self, name)}")
@@ -112,13 +112,17 @@ class CatBoost:
             if getattr(self, name) < 0:
                 raise SettingError(f"{name} must be at least 0: found {getattr(self, name)}")
 
+    def threads_for(self, n_rows: int) -> int:
+        """CatBoost's ``thread_count`` for this number of train rows."""
+        if self.threads is not None:
+            return self.threads
+        return 1 if n_rows < _MANY_ROWS else _THREADS_FOR_MANY
+
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> ObliviousTrees:
         """Boost on ``train`` until ``patience`` trees bring no better log loss on ``tune``."""
         return self._boosted(train, monotone, tune=tune, n_trees=self.max_trees)
 
-    def refit(
-        self, model: ObliviousTrees, rows: Sample | StreamedSample, monotone: tuple[int, ...]
-    ) -> ObliviousTrees:
+    def refit(self, model: ObliviousTrees, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> ObliviousTrees:
         """Boost as many trees as ``model`` has."""
         return self._boosted(rows, monotone, tune=None, n_trees=len(model.forest.trees))
 
@@ -155,7 +159,7 @@ class CatBoost:
                 "nan_mode": "Min",
                 "monotone_constraints": [*monotone, *[0] * len(missing_of)],
                 "random_seed": self.seed,
-                "thread_count": self._threads(len(sample.defaulted)),
+                "thread_count": self.threads_for(len(sample.defaulted)),
                 "logging_level": "Silent",
                 "allow_writing_files": False,
             }
@@ -170,11 +174,6 @@ class CatBoost:
             forest_of(_exported(model), n_columns=n_columns, missing_of=missing_of.tolist()),
             shares / total if total > 0 else shares,
         )
-
-    def _threads(self, n_rows: int) -> int:
-        if self.threads is not None:
-            return self.threads
-        return 1 if n_rows < _MANY_ROWS else _THREADS_FOR_MANY
 
     @staticmethod
     def packages() -> dict[str, str]:
