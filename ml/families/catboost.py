@@ -212,4 +212,5 @@ def _exported(model: "catboost.CatBoost") -> Any:
 def _varies(matrix: Matrix) -> NDArray[np.bool_]:
     """Whether each column has two different values, of which missing is one, shape (n_columns,)."""
     first = matrix[:1]
-    return ~((matrix == first) | (np.isnan(matrix) & np.isnan(first))).all(axis=0)
+    alike: NDArray[np.bool_] = ((matrix == first) | (np.isnan(matrix) & np.isnan(first))).all(axis=0)
+    return ~alike
