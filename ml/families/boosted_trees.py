@@ -49,23 +49,19 @@ class BoostedTrees:
     def write(self, directory: Path, columns: Sequence[str]) -> None:
         """Write the booster, its ONNX twin, and its table of contributions."""
         del columns
-        forest = Forest.from_booster(self.booster)
         (directory / BOOSTER).write_bytes(self.to_bytes())
-        (directory / TWIN).write_bytes(to_onnx(forest))
-        with (directory / EXPLAINER).open("wb") as file:
-            # uncompressed: a megabyte or more, read at every start and swap
-            np.savez(file, allow_pickle=False, **Explainer.from_forest(forest).to_arrays())
+        write_served(Forest.from_booster(self.booster), directory)
 
 
 @dataclass(frozen=True)
 class ServedTrees:
-    """The trees without XGBoost."""
+    """The trees without the library that grew them."""
 
     session: "InferenceSession"
     explainer: Explainer
 
     def raw_scores(self, matrix: Matrix) -> NDArray[np.float32]:
-        """Log-odds, shape (n,), equal to the booster's to the bit."""
+        """Log-odds, shape (n,), equal to those of the model that was written, to the bit."""
         return raw_scores(self.session, matrix)
 
     @staticmethod
@@ -81,6 +77,14 @@ class ServedTrees:
     def contributions(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
         """Exact TreeSHAP, shape (n_columns,)."""
         return self.explainer.contributions(row)
+
+
+def write_served(forest: Forest, directory: Path) -> None:
+    """Write the files of :class:`ServedTrees`."""
+    (directory / TWIN).write_bytes(to_onnx(forest))
+    with (directory / EXPLAINER).open("wb") as file:
+        # uncompressed: a megabyte or more, read at every start and swap
+        np.savez(file, allow_pickle=False, **Explainer.from_forest(forest).to_arrays())
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
-"""A forest cut into branches of at most four leaves: the tests that lead to a leaf, and the leaf's value.
+"""A forest cut into branches: the tests that lead to a leaf, and the leaf's value.
 
-A pattern of bits, the outcomes of the tests above and in a branch, decides a row's way.
+A pattern of bits, the outcomes of the distinct tests above and in a branch, decides a row's way. A tree is cut where
+that leaves fewer patterns in all: one whose nodes all test otherwise has branches of four leaves, an oblivious one is
+a single branch.
 """
 
 from dataclasses import dataclass, field, fields
@@ -12,8 +14,8 @@ from numpy.typing import NDArray
 
 from ml.trees.forest import Forest, Tree
 
-#: Tests in a row below a branch's first; with three the table of outcomes outgrows what it saves.
-_HEIGHT = 2
+#: Column, threshold, and whether a missing value passes.
+_Test = tuple[int, float, bool]
 
 
 @dataclass(frozen=True)
@@ -88,24 +90,26 @@ class _Merged:
 
 @dataclass
 class _Reader:
-    numbers: dict[tuple[int, float, bool], int] = field(default_factory=dict)
+    numbers: dict[_Test, int] = field(default_factory=dict)
     branches: list[list[int]] = field(default_factory=list)
     paths: list[tuple[int, float, dict[int, _Merged]]] = field(default_factory=list)
 
     def read(self, tree: Tree) -> None:
-        """Cut a tree into branches: subtrees of the height, below a path from the root."""
-        heights = _heights(tree)
+        """Cut a tree into branches, each below a path from the root."""
+        is_cut = _cuts(tree)
         waiting: list[tuple[int, list[tuple[int, bool]]]] = [(0, [])]
         while waiting:
             node, path = waiting.pop()
-            if heights[node] > _HEIGHT:
+            if is_cut[node]:
                 for child, passes in ((int(tree.left[node]), True), (int(tree.right[node]), False)):
                     waiting.append((child, [*path, (node, passes)]))
             else:
                 self._add_branch(tree, node, path)
 
     def _add_branch(self, tree: Tree, root: int, above: list[tuple[int, bool]]) -> None:
-        bits = {node: bit for bit, (node, _) in enumerate(above)}
+        bits: dict[_Test, int] = {}
+        for node, _ in above:
+            bits.setdefault(_test(tree, node), len(bits))
         waiting = [(root, above)]
         while waiting:
             node, path = waiting.pop()
@@ -113,14 +117,10 @@ class _Reader:
                 merged = _merged(tree, node, path, bits)
                 self.paths.append((len(self.branches), float(tree.threshold[node]), merged))
                 continue
-            bits[node] = len(bits)
+            bits.setdefault(_test(tree, node), len(bits))
             for child, passes in ((int(tree.left[node]), True), (int(tree.right[node]), False)):
                 waiting.append((child, [*path, (node, passes)]))
-        self.branches.append([self._number(tree, node) for node in bits])
-
-    def _number(self, tree: Tree, node: int) -> int:
-        test = int(tree.feature[node]), float(tree.threshold[node]), bool(tree.missing_goes_left[node])
-        return self.numbers.setdefault(test, len(self.numbers))
+        self.branches.append([self.numbers.setdefault(test, len(self.numbers)) for test in bits])
 
     def tests(self) -> Tests:
         """All tests read."""
@@ -158,29 +158,40 @@ class _Reader:
         )
 
 
-def _merged(tree: Tree, leaf: int, path: list[tuple[int, bool]], bits: dict[int, int]) -> dict[int, _Merged]:
+def _test(tree: Tree, node: int) -> _Test:
+    return int(tree.feature[node]), float(tree.threshold[node]), bool(tree.missing_goes_left[node])
+
+
+def _merged(tree: Tree, leaf: int, path: list[tuple[int, bool]], bits: dict[_Test, int]) -> dict[int, _Merged]:
     merged: dict[int, _Merged] = {}
     for (node, passes), (child, _) in pairwise([*path, (leaf, True)]):
-        column = merged.setdefault(int(tree.feature[node]), _Merged())
+        column, bit = merged.setdefault(int(tree.feature[node]), _Merged()), 1 << bits[_test(tree, node)]
         if passes:
-            column.passes |= 1 << bits[node]
+            column.passes |= bit
         else:
-            column.fails |= 1 << bits[node]
+            column.fails |= bit
         cover = float(tree.cover[node])
         column.share *= float(tree.cover[child]) / cover if cover > 0 else 0.0
     return merged
 
 
-def _heights(tree: Tree) -> list[int]:
-    """For each node the number of tests down to its furthest leaf."""
-    heights = [0] * len(tree.left)
-    order, waiting = [], [0]
+def _cuts(tree: Tree) -> list[bool]:
+    """For each node whether the branches below it have fewer patterns together than one branch from it."""
+    n_nodes = len(tree.left)
+    order, waiting = [], [(0, 0)]
     while waiting:
-        node = waiting.pop()
-        order.append(node)
+        node, depth = waiting.pop()
+        order.append((node, depth))
         if not tree.is_leaf(node):
-            waiting += [int(tree.left[node]), int(tree.right[node])]
-    for node in reversed(order):
-        if not tree.is_leaf(node):
-            heights[node] = 1 + max(heights[int(tree.left[node])], heights[int(tree.right[node])])
-    return heights
+            waiting += [(int(tree.left[node]), depth + 1), (int(tree.right[node]), depth + 1)]
+    tests: list[frozenset[_Test]] = [frozenset()] * n_nodes
+    n_patterns, is_cut = [0] * n_nodes, [False] * n_nodes
+    for node, depth in reversed(order):
+        if tree.is_leaf(node):
+            n_patterns[node] = 1 << depth
+            continue
+        left, right = int(tree.left[node]), int(tree.right[node])
+        tests[node] = tests[left] | tests[right] | {_test(tree, node)}
+        whole, cut = 1 << (depth + len(tests[node])), n_patterns[left] + n_patterns[right]
+        n_patterns[node], is_cut[node] = min(whole, cut), cut < whole
+    return is_cut

@@ -10,9 +10,9 @@ explanations to global understanding with explainable AI for trees", 2020)::
     v (o_i - z_i) ∫_0^1 Π_{j≠i} (o_j t + z_j (1 - t)) dt
 
 This is Shapley's weighted sum over subsets as the integral of a polynomial of degree k - 1; Gauss-Legendre quadrature
-with ⌈k/2⌉ points is exact. The four leaves of a branch (``ml.trees.branches``) depend on d + 1 tests in a tree of depth
-d, and all 2^(d+1) outcomes are tabulated: a row costs one comparison per distinct test, one look-up per branch and one
-sum.
+with ⌈k/2⌉ points is exact. The leaves of a branch (``ml.trees.branches``) depend on d + 1 tests in a tree of depth d,
+on d in an oblivious one, and all their outcomes are tabulated: a row costs one comparison per distinct test, one
+look-up per branch and one sum.
 """
 
 from collections.abc import Mapping

@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from ml.families.catalogue import AUTO, FAMILIES
 from ml.lender_check.settings import require_settings, setting_problems
 from warehouse.errors import SettingError
 from warehouse.lenders.files import FileSettings
 from warehouse.lenders.lender import Lender, ModelSettings, MovedLimit, SetAsideSettings
+
+KNOWN = ", ".join((AUTO, *(family.name for family in FAMILIES)))
 
 
 def _lender(source: str = "bank", **settings: Any) -> Lender:
@@ -33,7 +36,7 @@ def _lender(source: str = "bank", **settings: Any) -> Lender:
         ),
         (
             {"model": ModelSettings(family="forest")},
-            "bank.yml: model.family must be one of auto, xgboost, logistic, scorecard, random_forest: found 'forest'",
+            f"bank.yml: model.family must be one of {KNOWN}: found 'forest'",
         ),
         (
             {"model": ModelSettings(family="logistic", settings={"max_depth": 3})},
@@ -87,6 +90,7 @@ def test_a_family_that_a_run_names_must_exist(tmp_path: Path) -> None:
     require_settings(_lender(), tmp_path / "manifest.json", family="logistic")
 
     with pytest.raises(
-        SettingError, match="--family must be one of auto, xgboost, logistic, scorecard, random_forest: found 'tree'"
+        SettingError,
+        match="--family must be one of auto, xgboost, logistic, scorecard, random_forest, catboost: found 'tree'",
     ):
         require_settings(_lender(), tmp_path / "manifest.json", family="tree")

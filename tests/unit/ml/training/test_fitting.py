@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ml.families.boosted_trees import GradientBoosting
+from ml.families.catalogue import AUTO, FAMILIES
 from ml.judging.metrics import roc_auc
 from ml.training.calibration import LogOddsCalibrator
 from ml.training.fitting import TrainingSettings, train, training_settings_of
@@ -190,8 +191,7 @@ def test_a_setting_that_its_family_does_not_have_is_refused(settings: dict[str, 
 
 
 def test_an_unknown_family_of_a_lender_is_refused() -> None:
-    with pytest.raises(
-        SettingError,
-        match=r"model\.family must be one of auto, xgboost, logistic, scorecard, random_forest: found 'forest'",
-    ):
+    known = ", ".join((AUTO, *(family.name for family in FAMILIES)))
+
+    with pytest.raises(SettingError, match=rf"model\.family must be one of {known}: found 'forest'"):
         training_settings_of(Lender(Path("bank.yml"), model=ModelSettings(family="forest")))
