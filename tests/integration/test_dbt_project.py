@@ -311,6 +311,9 @@ def test_a_planted_leak_fails_the_tests(built: Settings, dbt: Dbt) -> None:
     "fault",
     [
         "latest_paid_amount = latest_paid_amount + 1 where latest_paid_amount > 0",
+        "late_statement_on_6m = late_statement_on_6m - 1",
+        "max_balance_6m = max_balance_6m + 1 where max_balance_6m > 0",
+        "total_months_past_due_6m = total_months_past_due_6m + 1",
         "n_prior_applications = coalesce(n_prior_applications, 0) + 1",
         "prior_application_at = decided_at where n_prior_applications > 0",
     ],

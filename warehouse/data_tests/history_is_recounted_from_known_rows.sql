@@ -15,7 +15,9 @@ with sampled as (
 statements_back as (
     select
         sampled.application_id,
+        statements.statement_on,
         statements.months_past_due,
+        statements.balance,
         statements.paid_amount,
         row_number() over (partition by sampled.application_id order by statements.statement_on desc) as n_back
     from sampled
@@ -30,10 +32,24 @@ statements as (
         application_id,
         count(*) as n_statements,
         max(months_past_due) as max_months_past_due,
+        sum(months_past_due) as total_months_past_due,
+        max(balance) as max_balance,
+        max(paid_amount) as max_paid_amount,
+        min(case when months_past_due > 0 then n_back end) as n_back_late,
         sum(try_cast(paid_amount as decimal(18, 2))) as total_paid,
         max(case when n_back = 1 then paid_amount end) as latest_paid_amount
     from statements_back
     group by application_id
+),
+
+late_statements as (
+    select
+        statements.application_id,
+        statements_back.statement_on
+    from statements
+    inner join statements_back
+        on statements_back.application_id = statements.application_id
+        and statements_back.n_back = statements.n_back_late
 ),
 
 earlier_applications as (
@@ -75,6 +91,7 @@ select
 from sampled
 inner join {{ ref('ftr_application_history') }} as history on history.application_id = sampled.application_id
 left join statements on statements.application_id = sampled.application_id
+left join late_statements on late_statements.application_id = sampled.application_id
 left join earlier_applications on earlier_applications.application_id = sampled.application_id
 left join earlier_outcomes on earlier_outcomes.application_id = sampled.application_id
 where
@@ -82,6 +99,10 @@ where
     or coalesce(history.max_months_past_due_6m, -1) <> coalesce(statements.max_months_past_due, -1)
     or coalesce(history.total_paid_6m, -1) <> coalesce(cast(statements.total_paid as double), -1)
     or history.latest_paid_amount is distinct from statements.latest_paid_amount
+    or history.total_months_past_due_6m is distinct from statements.total_months_past_due
+    or history.max_balance_6m is distinct from statements.max_balance
+    or history.max_paid_amount_6m is distinct from statements.max_paid_amount
+    or history.late_statement_on_6m is distinct from late_statements.statement_on
     or coalesce(history.n_prior_applications, 0) <> coalesce(earlier_applications.n_applications, 0)
     or history.prior_application_at is distinct from earlier_applications.decided_at
     or coalesce(history.n_prior_outcomes, 0) <> coalesce(earlier_outcomes.n_outcomes, 0)

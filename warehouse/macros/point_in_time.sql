@@ -30,6 +30,7 @@
         'n_statements_3m', 'n_statements_6m', 'n_late_statements_3m', 'n_late_statements_6m',
         'max_months_past_due_3m', 'max_months_past_due_6m', 'total_balance_3m', 'total_balance_6m',
         'total_credit_limit_3m', 'total_credit_limit_6m', 'total_paid_3m', 'total_paid_6m',
+        'total_months_past_due_6m', 'max_balance_6m', 'max_paid_amount_6m', 'late_statement_on_6m',
         'latest_months_past_due', 'latest_balance', 'latest_credit_limit', 'latest_paid_amount',
         'n_prior_applications', 'prior_application_at', 'n_prior_outcomes', 'n_prior_defaults',
     ]) }}
@@ -53,6 +54,11 @@ statement_history as (
         {{ exact_sum('statements.credit_limit', recent) }} as total_credit_limit_{{ months }}m,
         {{ exact_sum('statements.paid_amount', recent) }} as total_paid_{{ months }}m,
         {%- endfor %}
+        -- of history_months(), which the join keeps to
+        cast(sum(statements.months_past_due) as integer) as total_months_past_due_6m,
+        max(statements.balance) as max_balance_6m,
+        max(statements.paid_amount) as max_paid_amount_6m,
+        max(case when statements.months_past_due > 0 then statements.statement_on end) as late_statement_on_6m,
         {{ latest('statements.months_past_due', 'statements.statement_on') }} as latest_months_past_due,
         {{ latest('statements.balance', 'statements.statement_on') }} as latest_balance,
         {{ latest('statements.credit_limit', 'statements.statement_on') }} as latest_credit_limit,

@@ -17,5 +17,18 @@
     -- the credit history against its length
     {{ within('oldest_account_months / nullif(n_total_accounts, 0)', 0, 1200) }} as history_months_per_account,
     {{ within('n_inquiries_6m / nullif(n_open_accounts, 0)', 0, 100) }} as inquiries_per_account,
-    months_since_public_record
+    months_since_public_record,
+
+    -- how the borrower's accounts were run, in amounts: the trees need them beside their ratios
+    {{ within('total_paid_3m', 0, 1000000000) }} as total_paid_3m,
+    {{ within('total_paid_6m', 0, 1000000000) }} as total_paid_6m,
+    max_paid_amount_6m,
+    latest_paid_amount,
+    latest_balance,
+    max_balance_6m,
+
+    -- how long and how lately they were past due
+    total_months_past_due_6m / nullif(n_statements_6m, 0) as mean_months_past_due_6m,
+    cast({{ within(months_between('late_statement_on_6m', 'decided_at'), 0, 1200) }} as integer)
+        as months_since_late_statement
 {%- endmacro %}
