@@ -18,6 +18,7 @@ import pandas as pd
 
 from ml.bundle.bundle import Bundle, write_bundle
 from ml.families.boosted_trees import GradientBoosting
+from ml.families.ensemble import Ensemble, Member
 from ml.families.logistic import LogisticRegression
 from ml.families.random_forest import RandomForest
 from ml.families.scorecard import Scorecard
@@ -107,6 +108,7 @@ FAMILIES = {
     "logistic": replace(SETTINGS, model=LogisticRegression()),
     "scorecard": replace(SETTINGS, model=Scorecard()),
     "random_forest": replace(SETTINGS, model=RandomForest(n_trees=20, max_depth=4, threads=1)),
+    "ensemble": replace(SETTINGS, model=Ensemble((Member.of(SETTINGS.model), "logistic"), l2=1000)),
 }
 
 

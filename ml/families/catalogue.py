@@ -1,13 +1,14 @@
 """The families by name; a new one is one module and one entry here."""
 
 from ml.families.boosted_trees import GradientBoosting
+from ml.families.ensemble import Ensemble
 from ml.families.logistic import LogisticRegression
 from ml.families.protocol import Family
 from ml.families.random_forest import RandomForest
 from ml.families.scorecard import Scorecard
 from warehouse.errors import SettingError
 
-FAMILIES: tuple[type[Family], ...] = (GradientBoosting, LogisticRegression, Scorecard, RandomForest)
+FAMILIES: tuple[type[Family], ...] = (GradientBoosting, LogisticRegression, Scorecard, RandomForest, Ensemble)
 #: In place of a family: training chooses one by tune rows (:mod:`ml.training.family_choice`).
 AUTO = "auto"
 
@@ -31,7 +32,7 @@ def require_family(name: str, where: str) -> None:
 def missing_package(family: type[Family]) -> str | None:
     """The package that a family needs and that is not installed; None if it can be trained."""
     try:
-        family.packages()
+        family().packages()
     except ModuleNotFoundError as error:
         return error.name
     return None
