@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ml.families.linear_fit import Floats, least_loss
 from ml.families.protocol import Dimension, Family, FittedModel, Matrix, Model, Sample, ServedForm, StreamedSample
+from ml.families.single import SINGLE_FAMILIES, find_family, missing_package
 from warehouse.errors import SettingError
 
 ENSEMBLE = "ensemble.json"
@@ -37,9 +38,7 @@ class Member:
         return cls(family.name, asdict(family))  # type: ignore[call-overload]  # families are dataclasses
 
     def built(self) -> Family:
-        """The family; raises SettingError for an unknown one, an unknown setting, or an ensemble."""
-        if self.family == Ensemble.name:
-            raise SettingError("a member of an ensemble must be a single model: found ensemble; name its members")
+        """The family; raises SettingError for one that is not a single model's, or for an unknown setting."""
         kind = _family_of(self.family)
         known = list(signature(kind).parameters)
         unknown = sorted(set(self.settings) - set(known))
@@ -305,13 +304,8 @@ def read_weights(directory: Path) -> Weights:
 
 
 def _installed(names: Sequence[str]) -> Iterator[str]:
-    from ml.families.catalogue import missing_package
-
     return (name for name in names if missing_package(_family_of(name)) is None)
 
 
 def _family_of(name: str) -> type[Family]:
-    # the catalogue lists this family too
-    from ml.families.catalogue import family_of
-
-    return family_of(name)
+    return find_family(name, SINGLE_FAMILIES, "a member of an ensemble")

@@ -91,7 +91,7 @@ def test_versions_that_cannot_be_added_are_refused(changed: dict[str, Any], text
 def test_one_version_is_no_ensemble_and_an_ensemble_no_member() -> None:
     with pytest.raises(SettingError, match="two versions or more: found 1"):
         ensemble_of(read_lender(SOURCE), {1: _lineage("xgboost")})
-    with pytest.raises(SettingError, match="must be a single model: found ensemble"):
+    with pytest.raises(SettingError, match=r"a member of an ensemble must be one of .*: found 'ensemble'"):
         ensemble_of(read_lender(SOURCE), {1: _lineage("xgboost"), 2: _lineage("ensemble")})
 
 
