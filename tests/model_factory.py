@@ -19,6 +19,7 @@ import pandas as pd
 from ml.bundle.bundle import Bundle, write_bundle
 from ml.families.boosted_trees import GradientBoosting
 from ml.families.catboost import CatBoost
+from ml.families.ensemble import Ensemble, Member
 from ml.families.logistic import LogisticRegression
 from ml.families.random_forest import RandomForest
 from ml.families.scorecard import Scorecard
@@ -109,6 +110,7 @@ FAMILIES = {
     "scorecard": replace(SETTINGS, model=Scorecard()),
     "random_forest": replace(SETTINGS, model=RandomForest(n_trees=20, max_depth=4, threads=1)),
     "catboost": replace(SETTINGS, model=CatBoost(max_trees=40, learning_rate=0.15)),
+    "ensemble": replace(SETTINGS, model=Ensemble((Member.of(SETTINGS.model), "logistic"), l2=1000)),
 }
 
 

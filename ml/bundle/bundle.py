@@ -4,7 +4,7 @@
 
     …                  the model, in the files of its family (ml/families/): trees have booster.ubj, model.onnx, which
                        scores requests, and explainer.npz, which explains them; a logistic regression has
-                       coefficients.json alone
+                       coefficients.json alone; an ensemble has ensemble.json, and a directory for each member
     calibrator.json    policy.json    design_matrix.json    contract.json    features.sql
     metrics.json       the evaluation, by split and month, with the baselines
     lineage.json       snapshots, hashes, settings, data range, who, when, how long
@@ -18,10 +18,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -46,7 +46,7 @@ MANIFEST = "bundle.json"
 CALIBRATOR, MATRIX, CONTRACT, FEATURES_SQL = "calibrator.json", "design_matrix.json", "contract.json", "features.sql"
 POLICY, METRICS, LINEAGE = "policy.json", "metrics.json", "lineage.json"
 REFERENCE, REFERENCE_SAMPLE, REFERENCE_SCORES = "reference.json", "reference_sample.parquet", "reference_scores.parquet"
-#: Files of every bundle, besides those of its family.
+#: Files of every bundle, besides those of its model.
 FILES = (
     CALIBRATOR, MATRIX, CONTRACT, FEATURES_SQL, POLICY,
     METRICS, LINEAGE, REFERENCE, REFERENCE_SAMPLE, REFERENCE_SCORES,
@@ -57,10 +57,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle; parts that few scores need are read on demand. ``digest``: SHA-256 of ``bundle.json``."""
+    """A verified bundle; parts that few scores need are read on demand.
+
+    ``digest``: SHA-256 of ``bundle.json``. ``checksums``: SHA-256 of every other file, by its path in the directory.
+    """
 
     directory: Path
     digest: str
+    checksums: Mapping[str, str]
     family: type[Family]
     contract: FeatureContract
     design_matrix: DesignMatrix
@@ -95,8 +99,13 @@ class Bundle:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The names of all files except the manifest."""
-        return (*self.family.files, *FILES)
+        """The paths of all files except the manifest, within the directory."""
+        return tuple(self.checksums)
+
+    @property
+    def model_files(self) -> tuple[str, ...]:
+        """Those of the model itself."""
+        return tuple(name for name in self.checksums if name not in FILES)
 
     def read_model(self) -> Model:
         """Read the model that scores blocks of rows; imports its library."""
@@ -121,6 +130,7 @@ def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
     family = type(candidate.settings.model)
     with draft_directory(directory) as draft:
         candidate.model.write(draft, candidate.design_matrix.columns)
+        of_model = sorted(path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.is_file())
         (draft / FEATURES_SQL).write_text(contract.sql)
         for name, content in (
             (CALIBRATOR, candidate.calibrator.to_dict()),
@@ -133,7 +143,7 @@ def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
         ):
             _write_json(draft / name, content)
         reference.write(draft / REFERENCE_SAMPLE, draft / REFERENCE_SCORES)
-        checksums = {name: sha256_of(draft / name) for name in (*family.files, *FILES)}
+        checksums = {name: sha256_of(draft / name) for name in (*of_model, *FILES)}
         manifest = {
             "format": FORMAT, "family": family.name, "feature_version": contract.version, "files": checksums
         }  # fmt: skip
@@ -157,10 +167,12 @@ def load_bundle(directory: Path) -> Bundle:
             "Loanlake: serve it with that one, or begin a new home and train the model again"
         )
     family = _parsed(directory, MANIFEST, lambda: family_of(manifest["family"]))
-    _verify(directory, (*family.files, *FILES), manifest.get("files") or {})
+    checksums = manifest.get("files") or {}
+    _verify(directory, (*family.files, *FILES), checksums)
     return Bundle(
         directory=directory,
         digest=hashlib.sha256(manifest_bytes).hexdigest(),
+        checksums=checksums,
         family=family,
         contract=_parsed(directory, CONTRACT, lambda: FeatureContract.from_dict(_read_json(directory, CONTRACT))),
         design_matrix=_parsed(directory, MATRIX, lambda: msgspec.convert(_read_json(directory, MATRIX), DesignMatrix)),
@@ -182,30 +194,36 @@ def copy_bundle(bundle: Bundle, directory: Path) -> Bundle:
         return found
     with draft_directory(directory) as draft:
         for name in (*bundle.files, MANIFEST):
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle.directory / name, draft / name)
         load_bundle(draft)
         _rename(draft, directory)
     return load_bundle(directory)
 
 
-def _verify(directory: Path, names: tuple[str, ...], checksums: dict[str, str]) -> None:
-    unlisted = sorted(set(names) - set(checksums))
+def _verify(directory: Path, needed: tuple[str, ...], checksums: dict[str, str]) -> None:
+    unlisted = sorted(set(needed) - set(checksums))
     if unlisted:
         raise BundleError(f"{directory / MANIFEST} must list every file of a bundle: it lacks {', '.join(unlisted)}")
-    for name in names:
+    for name, checksum in checksums.items():
+        # a copy of the bundle writes to these paths
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise BundleError(f"{directory / MANIFEST} must list files within its directory: found {name!r}")
         try:
             found = sha256_of(directory / name)
         except OSError as error:
             raise BundleError(f"the bundle {directory} is incomplete: {name}: {error.strerror}") from error
-        if found != checksums[name]:
+        if found != checksum:
             raise BundleError(
                 f"{directory / name} was changed after the bundle was written: its SHA-256 must be "
-                f"{checksums[name]}: found {found}; publish the version again"
+                f"{checksum}: found {found}; publish the version again"
             )
 
 
 def _rename(draft: Path, directory: Path) -> None:
-    for path in draft.iterdir():
+    for path in draft.rglob("*"):
+        if path.is_dir():
+            continue
         path.chmod(0o400)
         with path.open("rb") as file:
             os.fsync(file.fileno())  # a deployment may point here immediately

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ml.bundle.bundle import Bundle, load_bundle, write_bundle
 from ml.bundle.scorer import Scorer
-from ml.families.catalogue import FAMILIES, family_of, missing_package
+from ml.families.catalogue import FAMILIES, family_of
+from ml.families.single import missing_package
 from ml.judging.evaluation import CHAMPION, evaluate
 from ml.registry.deployment import read_deployment
 from ml.registry.registered_version import load_registered

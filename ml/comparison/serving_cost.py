@@ -36,7 +36,7 @@ def feature_vectors(scorer: Scorer, rows: "pd.DataFrame", most: int = TIMED_ROWS
 
 def model_bytes(bundle: Bundle) -> int:
     """Size of the files of the model itself, without the rest of its bundle."""
-    return sum((bundle.directory / name).stat().st_size for name in bundle.family.files)
+    return sum((bundle.directory / name).stat().st_size for name in bundle.model_files)
 
 
 def _median(measured: Callable[[Vector], object], vectors: Sequence[Vector]) -> float:

@@ -1,25 +1,18 @@
-"""The families by name; a new one is one module and one entry here."""
+"""The families by name: those of single models (:mod:`ml.families.single`), and the ensemble of them."""
 
-from ml.families.boosted_trees import GradientBoosting
-from ml.families.catboost import CatBoost
-from ml.families.logistic import LogisticRegression
+from ml.families.ensemble import Ensemble
 from ml.families.protocol import Family
-from ml.families.random_forest import RandomForest
-from ml.families.scorecard import Scorecard
+from ml.families.single import SINGLE_FAMILIES, find_family
 from warehouse.errors import SettingError
 
-FAMILIES: tuple[type[Family], ...] = (GradientBoosting, LogisticRegression, Scorecard, RandomForest, CatBoost)
+FAMILIES: tuple[type[Family], ...] = (*SINGLE_FAMILIES, Ensemble)
 #: In place of a family: training chooses one by tune rows (:mod:`ml.training.family_choice`).
 AUTO = "auto"
 
 
 def family_of(name: object) -> type[Family]:
     """The family that a bundle or a lineage names; raises SettingError if it is unknown."""
-    for family in FAMILIES:
-        if family.name == name:
-            return family
-    known = ", ".join(family.name for family in FAMILIES)
-    raise SettingError(f"a model's family must be one of {known}: found {name!r}")
+    return find_family(name, FAMILIES, "a model's family")
 
 
 def require_family(name: str, where: str) -> None:
@@ -27,12 +20,3 @@ def require_family(name: str, where: str) -> None:
     known = (AUTO, *(family.name for family in FAMILIES))
     if name not in known:
         raise SettingError(f"{where} must be one of {', '.join(known)}: found {name!r}")
-
-
-def missing_package(family: type[Family]) -> str | None:
-    """The package that a family needs and that is not installed; None if it can be trained."""
-    try:
-        family.packages()
-    except ModuleNotFoundError as error:
-        return error.name
-    return None

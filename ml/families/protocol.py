@@ -103,7 +103,10 @@ class FittedModel(Model, Protocol):
         """Each column's share of importance: sums to 1, or all are 0."""
 
     def write(self, directory: Path, columns: Sequence[str]) -> None:
-        """Write the family's ``files``; ``columns``: names of the matrix's columns, for files that people read."""
+        """Write the family's ``files``, and any others of this model.
+
+        ``columns``: names of the matrix's columns, for files that people read.
+        """
 
 
 class ServedForm(Model, Protocol):
@@ -124,9 +127,10 @@ class ServedForm(Model, Protocol):
 
 
 class Family(Protocol):
-    """Settings of a model that can be served; ``name`` and ``files`` stand in the bundle's manifest.
+    """Settings of a model that can be served; each has a default. ``name`` stands in the bundle's manifest.
 
-    ``space``: the settings that a search varies (:mod:`ml.search`).
+    ``files``: those that every model of the family writes. ``space``: the settings that a search varies
+    (:mod:`ml.search`).
     """
 
     name: ClassVar[str]
@@ -139,8 +143,7 @@ class Family(Protocol):
     def refit(self, model: Any, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> FittedModel:
         """Learn again, from train and tune ``rows``, with what tune rows decided of ``model``, its earlier fit."""
 
-    @staticmethod
-    def packages() -> dict[str, str]:
+    def packages(self) -> dict[str, str]:
         """The libraries used for fitting, with versions, for lineage; ModuleNotFoundError if one is not installed."""
 
     @staticmethod

@@ -17,7 +17,7 @@ from ml.judging.metrics import (
     kind_of_split,
     measure,
 )
-from ml.training.fitting import LOGISTIC, Candidate
+from ml.training.fitting import LOGISTIC, MEMBER, Candidate
 from ml.training.training_set import SPLITS, Split, TrainingSet
 
 if TYPE_CHECKING:
@@ -72,8 +72,9 @@ class Comparison:
 class Evaluation:
     """All measurements of a candidate.
 
-    ``models``: ``candidate``, ``logistic``, ``lender_rate`` where the lender has one, ``base_rate``, and on test rows
-    ``champion`` where one was given. ``comparisons``: the candidate with each of them but the base rate.
+    ``models``: ``candidate``, ``logistic``, ``lender_rate`` where the lender has one, ``member_…`` of an ensemble,
+    ``base_rate``, and on test rows ``champion`` where one was given. ``comparisons``: the candidate with each of them
+    but the base rate.
     """
 
     measured: tuple[Measured, ...]
@@ -109,6 +110,15 @@ class Evaluation:
     def beside_logistic(self) -> tuple[Metrics, Comparison]:
         """The logistic baseline's metrics on test rows, and the candidate's figures minus its own."""
         return self.overall("test", LOGISTIC), self.comparisons[LOGISTIC]
+
+    @property
+    def beside_best_member(self) -> tuple[str, Metrics, Comparison] | None:
+        """An ensemble's member of the least log loss on tune rows, as the two above; None of another family."""
+        members = [name for name in self.comparisons if name.startswith(MEMBER)]
+        if not members:
+            return None
+        best = min(members, key=lambda name: self.overall("tune", name).log_loss)
+        return best.removeprefix(MEMBER), self.overall("test", best), self.comparisons[best]
 
     @property
     def beside_champion(self) -> tuple[Metrics, Comparison] | None:

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from math import nan
 from typing import TYPE_CHECKING
 
+from ml.judging.ensemble_gate import BeatsItsBestMember
 from ml.judging.gate import Evidence, Finding, Gate, GateLimits, GateResult, Limit, Size
 from ml.judging.random_split import more_of_a_random_split
 
@@ -307,6 +308,7 @@ GATES: tuple[Gate, ...] = (
     Floor(),
     NoWorseThanChampion(),
     NoWorseThanLogistic(),
+    BeatsItsBestMember(),
     BeatsBaseRate(),
     MeanIsCalibrated(),
     BinsAreCalibrated(),
@@ -357,11 +359,6 @@ def is_no_worse(comparison: "Comparison", limits: GateLimits) -> bool:
     return _no_worse(comparison.auc, limits[AUC_MARGIN]) and _no_worse(comparison.brier.opposite, limits[BRIER_MARGIN])
 
 
-def against(difference: "PairedDifference") -> str:
-    """A difference with its 95 % interval, for a message."""
-    return f"{difference.value:+.4f}, {difference.low:+.4f} to {difference.high:+.4f}"
-
-
 def _no_worse(gain: "PairedDifference", margin: float) -> bool:
     return gain.value >= -max(margin, gain.standard_error) and not gain.high < 0
 
@@ -373,7 +370,7 @@ def _allowed(difference: "PairedDifference", margin: float) -> str:
 
 
 def _against(ours: float, theirs: float, difference: "PairedDifference") -> str:
-    return f"{ours:.4f} against {theirs:.4f} ({against(difference)})"
+    return f"{ours:.4f} against {theirs:.4f} ({difference.text})"
 
 
 def _suspicions(signal: "FeatureSignal", limits: GateLimits) -> list[str]:

@@ -48,6 +48,11 @@ class PairedDifference:
         """The other model's figure minus this one's."""
         return PairedDifference(-self.value, self.standard_error, -self.high, -self.low, self.p_value)
 
+    @property
+    def text(self) -> str:
+        """The difference with its interval, for a message."""
+        return f"{self.value:+.4f}, {self.low:+.4f} to {self.high:+.4f}"
+
 
 @dataclass(frozen=True)
 class Metrics:

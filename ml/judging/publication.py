@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 from ml.judging.evaluation import Comparison
 from ml.judging.gate import GateLimits
-from ml.judging.gates import against, is_no_worse
+from ml.judging.gates import is_no_worse
 from ml.training.lineage import Lineage
 from warehouse.lenders.lender import PublishMode
 
@@ -73,7 +73,7 @@ def decide(
 
 
 def _beside(candidate: Lineage, rival: Rival, limits: GateLimits) -> Publication:
-    found = f"AUC {against(rival.comparison.auc)} against version {rival.version}"
+    found = f"AUC {rival.comparison.auc.text} against version {rival.version}"
     changed, no_worse = changes(candidate, rival.lineage), is_no_worse(rival.comparison, limits)
     if not changed:
         if no_worse:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ml.families.boosted_trees import GradientBoosting
 from ml.families.catalogue import AUTO, family_of, require_family
+from ml.families.ensemble import EnsembleModel
 from ml.families.logistic import LogisticRegression
 from ml.families.protocol import BATCH_ROWS, Family, FittedModel, Model
 from ml.training.calibration import Calibrator, Method, fit_calibrator, uncalibrated
@@ -34,6 +35,8 @@ Floats = NDArray[np.float64]
 #: The lender's own price of the risk: the baseline that a lender already has.
 RATE_FEATURE = "annual_rate"
 LOGISTIC, TREES, LENDER_RATE = LogisticRegression.name, GradientBoosting.name, "lender_rate"
+#: An ensemble's members are baselines under this and their names.
+MEMBER = "member_"
 
 
 @dataclass(frozen=True)
@@ -173,9 +176,9 @@ class Candidate(CalibratedModel):
     """A trained model, ready to be evaluated, gated and bundled.
 
     ``settings``: those that give this model again, with the family that ``family_choice`` says was chosen.
-    ``baselines``: ``logistic`` on the same features, the family passed over, and ``lender_rate``, the annual rate
-    alone, if the contract has a varying one. ``base_rate``: default rate of tune rows.
-    ``training_seconds``: total wall time.
+    ``baselines``: ``logistic`` on the same features, the family passed over, an ensemble's members, each as it would be
+    alone, and ``lender_rate``, the annual rate alone, if the contract has a varying one. ``base_rate``: default rate
+    of tune rows. ``training_seconds``: total wall time.
     """
 
     source: str
@@ -222,6 +225,7 @@ def train(training_set: TrainingSet, contract: FeatureContract, settings: Traini
         everything_else = set(contract.feature_names) - {RATE_FEATURE}
         of_rate = replace(samples, design_matrix=DesignMatrix.from_contract(contract, everything_else))
         baselines[LENDER_RATE] = _learn(asked.logistic, of_rate, refit=asked.refit).calibrated(of_rate)
+    baselines |= {f"{MEMBER}{name}": member.calibrated(samples) for name, member in learned.members.items()}
     calibrator = fit_calibrator(learned.raw_tune, samples.tune.defaulted, method=settings.calibration)
     of_tune = calibrator.apply(learned.raw_tune)
 
@@ -244,10 +248,14 @@ def train(training_set: TrainingSet, contract: FeatureContract, settings: Traini
 
 @dataclass(frozen=True)
 class _Learned:
-    """A fitted model, and its uncalibrated probabilities of tune rows from before it learned from them."""
+    """A fitted model, and its uncalibrated probabilities of tune rows from before it learned from them.
+
+    ``members``: the same of an ensemble's members, by name.
+    """
 
     model: FittedModel
     raw_tune: Floats
+    members: Mapping[str, "_Learned"] = field(default_factory=dict)
 
     def calibrated(self, samples: Samples) -> CalibratedModel:
         """As a baseline."""
@@ -257,9 +265,16 @@ class _Learned:
 
 def _learn(family: Family, samples: Samples, *, refit: bool) -> _Learned:
     monotone = samples.design_matrix.monotone_constraints
-    model = family.fit(samples.train, samples.tune, monotone)
-    raw_tune = uncalibrated(model.raw_scores(samples.tune.matrix))
-    return _Learned(family.refit(model, samples.both, monotone) if refit else model, raw_tune)
+    first = family.fit(samples.train, samples.tune, monotone)
+    return _learned(first, family.refit(first, samples.both, monotone) if refit else first, samples)
+
+
+def _learned(first: FittedModel, model: FittedModel, samples: Samples) -> _Learned:
+    raw_tune = uncalibrated(first.raw_scores(samples.tune.matrix))
+    if not isinstance(first, EnsembleModel) or not isinstance(model, EnsembleModel):
+        return _Learned(model, raw_tune)
+    members = {name: _learned(member, model.members[name], samples) for name, member in first.members.items()}
+    return _Learned(model, raw_tune, members)
 
 
 def _has_rate(training_set: TrainingSet, contract: FeatureContract) -> bool:

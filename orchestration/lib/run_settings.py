@@ -5,6 +5,7 @@ from typing import Self, cast, get_args
 import dagster as dg
 from pydantic import Field, field_validator, model_validator
 
+from warehouse.lenders.family_names import FAMILIES_IN_WORDS
 from warehouse.lenders.lender import PublishMode
 from warehouse.sources.simulated.simulation import Simulation
 
@@ -32,7 +33,7 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     family: str = Field(
         default="",
-        description="Family of models: auto, xgboost, logistic, scorecard, random_forest or catboost. Empty: as the "
+        description=f"Family of models: auto, {FAMILIES_IN_WORDS}. Empty: as the "
         "lender's file says, else auto, which trains the first two and takes the one with the lower log loss on tune "
         "rows.",
     )

@@ -77,7 +77,8 @@ def _model_lines(settings: Settings, source: str) -> list[str]:
         return ["model         none was trained"]
     lines = [f"{measured_split(metrics):<24}{'AUC':>8}{'95 %':>18}{'Gini':>8}{'KS':>8}{'Brier':>8}"]
     overall = {row["model"]: row for row in metrics["measured"] if row["split"] == "test" and row["month"] is None}
-    for model, title in _MODELS.items():
+    members = {model: model.replace("_", " ") for model in overall if model.startswith("member_")}
+    for model, title in (_MODELS | members).items():
         if model in overall:
             lines.append(_figures_line(title, overall[model]))
     lines += _family_lines(directory, metrics)

@@ -80,6 +80,31 @@ def test_a_manifest_that_lists_too_little_is_refused(copy):
         load_bundle(copy)
 
 
+def test_a_members_file_is_under_the_digest_of_its_ensemble(tmp_path):
+    """Members have directories of their own, which a copy keeps."""
+    bundle = copy_bundle(shared_bundle(family="ensemble"), tmp_path / "1")
+    name = "members/1/coefficients.json"
+    assert name in bundle.model_files
+    assert bundle.digest == shared_bundle(family="ensemble").digest
+
+    (bundle.directory / name).chmod(0o644)
+    (bundle.directory / name).write_text("{}")
+
+    with pytest.raises(BundleError, match=f"{name} was changed after the bundle was written"):
+        load_bundle(bundle.directory)
+
+
+@pytest.mark.parametrize("name", ["../outside.json", "/etc/outside.json", "members/../../outside.json"])
+def test_a_manifest_that_names_a_file_outside_is_refused(copy, name):
+    """A copy of the bundle would write there."""
+    manifest = json.loads((copy / MANIFEST).read_text())
+    manifest["files"][name] = "0" * 64
+    (copy / MANIFEST).write_text(json.dumps(manifest))
+
+    with pytest.raises(BundleError, match="must list files within its directory"):
+        load_bundle(copy)
+
+
 @pytest.mark.parametrize("text", ["not json", "[]", '{"format": 99}'])
 def test_a_manifest_of_another_kind_is_refused(copy, text):
     (copy / MANIFEST).write_text(text)

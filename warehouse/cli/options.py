@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from warehouse.lenders.family_names import FAMILIES_IN_WORDS
 from warehouse.settings import Settings
 from warehouse.sources.simulated.simulation import Simulation
 
@@ -40,16 +41,14 @@ family = click.option(
     "--family",
     metavar="FAMILY",
     default="",
-    help="Model family: auto, xgboost, logistic, scorecard, random_forest or catboost.  "
-    "[default: the lender's file, or auto]",
+    help=f"Model family: auto, {FAMILIES_IN_WORDS}.  [default: the lender's file, or auto]",
 )
 families = click.option(
     "--families",
     metavar="FAMILY,…",
     default="",
     callback=_names,
-    help="Families of models: xgboost, logistic, scorecard, random_forest, catboost.  "
-    "[default: all that are installed]",
+    help=f"Families of models: {FAMILIES_IN_WORDS}.  [default: all that are installed]",
 )
 feature_version = click.option(
     "--feature-version",

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from warehouse.lenders.family_names import FAMILIES_IN_WORDS
 from warehouse.lenders.files import FileSettings
 from warehouse.lenders.keys import Key
 
@@ -80,17 +81,18 @@ class ModelSettings:
         _Text | None,
         Key(
             "auto or the name of a model family",
-            "A family of `ml/families/catalogue.py`: xgboost, logistic, scorecard, random_forest or catboost. auto, "
+            f"A family of `ml/families/catalogue.py`: {FAMILIES_IN_WORDS}. auto, "
             "also if not set, trains the first two and takes the one with the lower log loss on tune rows.",
         ),
     ] = None
     settings: Mapping[
         str,
         Annotated[
-            int | float,
+            int | float | str | tuple[str, ...],
             Key(
-                "a number",
-                "A setting of the family, such as max_depth of xgboost or l2 of logistic; of auto: of xgboost.",
+                "a number, a text or a list of texts",
+                "A setting of the family, such as max_depth of xgboost, l2 of logistic, or members and method of "
+                "ensemble; of auto: of xgboost.",
             ),
         ],
     ] = field(default_factory=dict)

@@ -90,7 +90,7 @@ def _page(
         # what a family writes for people, such as a printed scorecard
         papers="".join(
             f"<h2>{escape(paper.stem.capitalize())}</h2>\n{paper.read_text(encoding='utf-8')}\n"
-            for paper in sorted(directory.bundle.glob("*.html"))
+            for paper in sorted(directory.bundle.rglob("*.html"))
         ),
         splits=_table(pages.SPLIT_HEADER, pages.split_rows(measured)),
         months=_table(pages.MONTH_HEADER, pages.month_rows(measured)),

@@ -18,16 +18,8 @@ from orchestration.defs.training.candidates import (
     candidate_directory,
     read_training_set_record,
 )
-from orchestration.defs.training.model_page import write_model_page
 from orchestration.defs.training.search_page import write_search_page
-from orchestration.defs.training.steps import (
-    is_judged,
-    is_trained,
-    judge_candidate,
-    read_rows,
-    register_candidate,
-    train_candidate,
-)
+from orchestration.defs.training.steps import is_trained, judge_and_register, read_rows, train_candidate
 from orchestration.lib.feature_versions import feature_contract
 from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import connect
@@ -100,14 +92,7 @@ def _trained(
     directory = candidate_directory(settings, record.source, of_trials[best.number])
     if not is_trained(settings, record.source, directory):
         train_candidate(settings, record, contract, best.settings, directory)
-    judgement = directory.read_judgement()
-    if judgement is None or not is_judged(record.source, directory):
-        judgement = judge_candidate(settings, record, directory)
-    write_model_page(settings, record.source, directory, judgement)
-    registration = directory.read_registration()
-    if registration is None:
-        registration = register_candidate(settings, record, directory)
-    return directory, registration
+    return directory, judge_and_register(settings, record, directory)
 
 
 def _is_dated(settings: Settings, source: str) -> bool:

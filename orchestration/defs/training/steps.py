@@ -28,6 +28,7 @@ from ml.training.lineage import collect_lineage
 from ml.training.reference import build_reference
 from ml.training.training_set import TrainingSet, read_training_set, rows_seen_by
 from orchestration.defs.training.candidates import CandidateDirectory, Judgement, TrainingSetRecord
+from orchestration.defs.training.model_page import write_model_page
 from orchestration.lib.champions import champion_of
 from warehouse.errors import NotFoundError
 from warehouse.features.contract import FeatureContract
@@ -98,6 +99,18 @@ def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: Ca
         directory.forget_registration()
     directory.write_judgement(judgement)
     return judgement
+
+
+def judge_and_register(settings: Settings, record: TrainingSetRecord, directory: CandidateDirectory) -> dict[str, Any]:
+    """Judge a trained candidate, write its page and register it; steps that were done before are not repeated.
+
+    For candidates beside the main job: none becomes its current one, and none is served.
+    """
+    judgement = directory.read_judgement()
+    if judgement is None or not is_judged(record.source, directory):
+        judgement = judge_candidate(settings, record, directory)
+    write_model_page(settings, record.source, directory, judgement)
+    return directory.read_registration() or register_candidate(settings, record, directory)
 
 
 def skew_since(settings: Settings) -> datetime:

@@ -253,6 +253,26 @@ def test_a_small_tests_allowance_is_stated() -> None:
 
 
 @pytest.mark.parametrize(
+    ("gain", "passes"), [(_difference(0.003, 0.001), True), (_difference(0.003, 0.002), False), (SAME.auc, False)]
+)
+def test_an_ensemble_must_be_better_than_its_best_member_by_tune_rows(gain: PairedDifference, passes: bool) -> None:
+    """The member that is best on the test has no part in it: to choose it there would use the test twice."""
+    evaluation = _evaluation(comparisons={"member_trees": Comparison(gain, SAME.brier), "member_line": SAME})
+    of_tune = [("member_trees", 0.39), ("member_line", 0.40)]
+    measured = [Measured("tune", None, name, replace(GOOD, log_loss=loss)) for name, loss in of_tune]
+
+    result = _gate("ensemble_beats_its_best_member", replace(evaluation, measured=(*evaluation.measured, *measured)))
+
+    assert result.passed == passes
+    assert "above that of trees, the best member by tune rows" in result.required
+    assert f"{gain.value:+.4f}, {gain.low:+.4f} to {gain.high:+.4f}" in result.found
+
+
+def test_a_single_model_has_no_member_to_beat() -> None:
+    assert _gate("ensemble_beats_its_best_member").passed
+
+
+@pytest.mark.parametrize(
     ("signal", "text"),
     [
         (replace(HONEST, auc=0.86), "loan_to_income alone has AUC 0.860"),

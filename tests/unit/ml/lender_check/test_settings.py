@@ -91,6 +91,6 @@ def test_a_family_that_a_run_names_must_exist(tmp_path: Path) -> None:
 
     with pytest.raises(
         SettingError,
-        match="--family must be one of auto, xgboost, logistic, scorecard, random_forest, catboost: found 'tree'",
+        match=f"--family must be one of {KNOWN}: found 'tree'",
     ):
         require_settings(_lender(), tmp_path / "manifest.json", family="tree")

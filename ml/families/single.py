@@ -1,0 +1,31 @@
+"""The families of single models, which an ensemble can have as members; the catalogue adds the ensemble itself."""
+
+from collections.abc import Sequence
+
+from ml.families.boosted_trees import GradientBoosting
+from ml.families.catboost import CatBoost
+from ml.families.logistic import LogisticRegression
+from ml.families.protocol import Family
+from ml.families.random_forest import RandomForest
+from ml.families.scorecard import Scorecard
+from warehouse.errors import SettingError
+
+SINGLE_FAMILIES: tuple[type[Family], ...] = (GradientBoosting, LogisticRegression, Scorecard, RandomForest, CatBoost)
+
+
+def find_family(name: object, families: Sequence[type[Family]], what: str) -> type[Family]:
+    """The family of this name; raises SettingError if none has it, for ``what`` names it."""
+    for family in families:
+        if family.name == name:
+            return family
+    known = ", ".join(family.name for family in families)
+    raise SettingError(f"{what} must be one of {known}: found {name!r}")
+
+
+def missing_package(family: type[Family]) -> str | None:
+    """The package that a family needs and that is not installed; None if it can be trained."""
+    try:
+        family().packages()
+    except ModuleNotFoundError as error:
+        return error.name
+    return None
