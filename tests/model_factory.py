@@ -18,6 +18,7 @@ import pandas as pd
 
 from ml.bundle.bundle import Bundle, write_bundle
 from ml.families.boosted_trees import GradientBoosting
+from ml.families.catalogue import family_of
 from ml.families.logistic import LogisticRegression
 from ml.families.random_forest import RandomForest
 from ml.families.scorecard import Scorecard
@@ -196,7 +197,8 @@ def shared_bundle(*, seed: int = 7, family: str = "xgboost") -> Bundle:
 
 @cache
 def _trained_bundle(seed: int, family: str) -> Bundle:
-    return trained_bundle(FAMILIES[family], seed=seed)
+    # a family without an entry above has its own defaults
+    return trained_bundle(FAMILIES.get(family) or replace(SETTINGS, model=family_of(family)()), seed=seed)
 
 
 def trained_bundle(training_settings: TrainingSettings, *, seed: int = 7) -> Bundle:
