@@ -68,7 +68,7 @@ def run() -> list[Comparison]:
 
 def _compared(what: str, peer: str, ours: list[Cost], peers: list[Cost]) -> list[Comparison]:
     def median(costs: list[Cost], name: str) -> float:
-        return statistics.median(getattr(cost, name) for cost in costs)
+        return float(statistics.median([getattr(cost, name) for cost in costs]))
 
     figures = (("per_second", "requests/s", ""), ("processor_microseconds", "µs", ", processor time"))
     return [
