@@ -34,7 +34,7 @@ help:
 	@echo "make lint-sql                            in seconds: the features, and the SQL that you changed"
 	@echo "make format                              let ruff rewrite what it can"
 	@echo "make bench [ARGS=...]                    the performance claims, each against its peer"
-	@echo "make bench-serving                       those of scores over HTTP alone"
+	@echo "make bench-serving                       those of scores over HTTP alone, and their cost by family"
 	@echo "make docs                                the generated pages of docs/ from the code"
 	@echo "make setup                               only the environment, .venv/"
 	@echo "make lock                                requirements.lock from pyproject.toml"
@@ -94,7 +94,7 @@ bench: setup
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-serving: setup
-	$(BIN)/python -m benchmarks reasons serving
+	$(BIN)/python -m benchmarks reasons serving serving_families
 
 docs: setup
 	$(BIN)/python -m warehouse.cli.pages

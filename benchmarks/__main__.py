@@ -9,7 +9,10 @@ import time
 
 from benchmarks.comparison import Comparison, table
 
-BENCHMARKS = ("lake", "drift", "expressions", "point_in_time", "feature_build", "reasons", "serving", "batch")
+BENCHMARKS = (
+    *("lake", "drift", "expressions", "point_in_time", "feature_build"),
+    *("reasons", "serving", "serving_families", "batch"),
+)
 
 
 def main(names: list[str]) -> int:

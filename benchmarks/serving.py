@@ -83,19 +83,33 @@ def _median(served: list[Served], figure: Callable[[Served], float]) -> float:
     return statistics.median(map(figure, served))
 
 
-def _measure_ours(home: BenchmarkHome) -> Served:
+@contextmanager
+def our_server(home: BenchmarkHome) -> Iterator[tuple[Running, int]]:
+    """The API with one worker over what the home deploys, and its port."""
     port = free_port()
     command = [str(_BIN / "loanlake"), "serve", "--port", str(port)]
     with server(command, port, "/readyz", home.environment) as running:
+        yield running, port
+
+
+@contextmanager
+def bare_server(home: BenchmarkHome, bundle: Bundle) -> Iterator[tuple[Running, int]]:
+    """:func:`bare_app` of a bundle, and its port."""
+    port = free_port()
+    command = [str(_BIN / "uvicorn"), "benchmarks.serving:bare_app", "--factory", "--port", str(port)]
+    features = next(_features(bundle, home.requests))
+    environment = {_BUNDLE: str(bundle.directory), _FEATURES: json.dumps(features)}
+    with server([*command, "--no-access-log"], port, "/healthz", environment) as running:
+        yield running, port
+
+
+def _measure_ours(home: BenchmarkHome) -> Served:
+    with our_server(home) as (running, port):
         return Served(_load(port, "/v1/scores", home.requests, home.headers), running.seconds_to_ready)
 
 
 def _measure_bare(home: BenchmarkHome) -> Served:
-    port = free_port()
-    command = [str(_BIN / "uvicorn"), "benchmarks.serving:bare_app", "--factory", "--port", str(port)]
-    features = next(_features(home.bundle, home.requests))
-    environment = {_BUNDLE: str(home.bundle.directory), _FEATURES: json.dumps(features)}
-    with server([*command, "--no-access-log"], port, "/healthz", environment) as running:
+    with bare_server(home, home.bundle) as (running, port):
         return Served(_load(port, "/score", home.requests), running.seconds_to_ready)
 
 

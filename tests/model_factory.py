@@ -18,6 +18,7 @@ import pandas as pd
 
 from ml.bundle.bundle import Bundle, write_bundle
 from ml.families.boosted_trees import GradientBoosting
+from ml.families.catalogue import family_of
 from ml.families.catboost import CatBoost
 from ml.families.ensemble import Ensemble, Member
 from ml.families.logistic import LogisticRegression
@@ -200,11 +201,17 @@ def shared_bundle(*, seed: int = 7, family: str = "xgboost") -> Bundle:
 
 @cache
 def _trained_bundle(seed: int, family: str) -> Bundle:
+    # a family without an entry above has its own defaults
+    return trained_bundle(FAMILIES.get(family) or replace(SETTINGS, model=family_of(family)()), seed=seed)
+
+
+def trained_bundle(training_settings: TrainingSettings, *, seed: int = 7) -> Bundle:
+    """A real bundle of 2,000 rows, trained now, which lives as long as the test process."""
     directory = Path(tempfile.mkdtemp(prefix="loanlake-model-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     settings = Settings.from_environment({"LOANLAKE_HOME": str(directory / "home")})
     fill_lake(settings, seed=seed)
-    return write_model(directory / "bundle", *trained(settings, FAMILIES[family]))
+    return write_model(directory / "bundle", *trained(settings, training_settings))
 
 
 def publish_model(

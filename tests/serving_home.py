@@ -51,9 +51,9 @@ class ServingHome:
         return {"Authorization": f"Bearer {self.key}"}
 
 
-def furnish(settings: Settings) -> ServingHome:
+def furnish(settings: Settings, *, family: str = "xgboost") -> ServingHome:
     """Publish version 1, fill the online store, create a key."""
-    publish_model(settings)
+    publish_model(settings, family=family)
     fill_online_store(settings)
     scopes = ["score", "batch", "decisions", "outcomes", "metrics", "approve"]
     return ServingHome(settings, KeyStore(settings.keys).create("tests", scopes, rate_limit=MOST_REQUESTS))

@@ -85,6 +85,9 @@ class CatBoost:
         Dimension("column_share", 0.1, 1.0),
         Dimension("noise", 0.0, 3.0),
     )
+    score_bound: ClassVar[float] = 0.0
+    reasons_are_exact: ClassVar[bool] = True
+    keeps_directions: ClassVar[bool] = True
 
     max_trees: int = 2000
     learning_rate: float = 0.03

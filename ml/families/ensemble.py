@@ -166,7 +166,7 @@ class ServedEnsemble:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """A weighted sum of members, in calibrated log-odds; no weight is negative, so directions of risk are kept.
+    """A weighted sum of members, in calibrated log-odds; no weight is negative, so common directions stay.
 
     ``members``: families, by name or with settings; by default :data:`DEFAULT_MEMBERS`, as far as they are installed.
     Each is fitted on train rows and calibrated on tune rows by Platt's method. ``method``: ``mean`` has weights that
@@ -201,6 +201,21 @@ class Ensemble:
                 + next(member.family for place, member in enumerate(complete) if member in complete[:place])
             )
         object.__setattr__(self, "members", complete)
+
+    @property
+    def score_bound(self) -> float:
+        """The members' bounds together: a weight is about 1 or less."""
+        return sum(family.score_bound for family in self.built().values())
+
+    @property
+    def reasons_are_exact(self) -> bool:
+        """Whether every member's are."""
+        return all(family.reasons_are_exact for family in self.built().values())
+
+    @property
+    def keeps_directions(self) -> bool:
+        """Whether every member does; no weight is negative."""
+        return all(family.keeps_directions for family in self.built().values())
 
     def built(self) -> dict[str, Family]:
         """The members' families by name; a second one of a family has a number."""

@@ -40,11 +40,17 @@ class PointsModel:
 
     def raw_scores(self, matrix: Matrix) -> NDArray[np.float32]:
         """Log-odds, shape (n,): whole points are added, so a row has the same bits alone and among others."""
-        return ((self.offset - self.totals(matrix)) / self.factor).astype(np.float32)
+        return ((self.offset - self._totals(matrix)) / self.factor).astype(np.float32)
 
     def totals(self, matrix: Matrix) -> NDArray[np.int64]:
         """Points of whole rows, shape (n,)."""
-        return np.asarray(self._points.take(self._bins(matrix)).sum(axis=1) + self.base, dtype=np.int64)
+        return self._totals(matrix).astype(np.int64)
+
+    def _totals(self, matrix: Matrix) -> Floats:
+        # sums of whole numbers, exact in float64 in any order: one product for one row and for many
+        column, edges, gained = self._steps
+        reached = (matrix.take(column, axis=1) >= edges) @ gained
+        return np.asarray(reached + np.isnan(matrix) @ self._if_missing + self._least)
 
     def points(self, raw_scores: NDArray[np.float32]) -> NDArray[np.int64]:
         """The totals behind raw scores: float32 tells totals apart up to some ten million points."""
@@ -57,8 +63,10 @@ class PointsModel:
 
     def contributions(self, row: NDArray[np.float32]) -> Floats:
         """Points lost against each column's best bin, in log-odds: exact, and never negative."""
-        found = self._points.take(self._bins(row.reshape(1, -1))[0])
-        return np.asarray((self._best - found) / self.factor, dtype=np.float64)
+        column, edges, gained = self._steps
+        reached = np.bincount(column, (row.take(column) >= edges) * gained, minlength=len(row))
+        found = self._lowest + reached + np.isnan(row) * self._if_missing
+        return np.asarray((self._best - found) / self.factor)
 
     def importance(self, n_columns: int) -> Floats:
         """The columns' shares of all information value."""
@@ -80,33 +88,31 @@ class PointsModel:
         columns = tuple(Bins(**{name: tuple(value) for name, value in each.items()}) for each in data.pop("columns"))
         return cls(columns=columns, **data)
 
-    def _bins(self, matrix: Matrix) -> NDArray[np.intp]:
-        """Places in ``_points``, shape (n, n_columns)."""
-        values = matrix[:, :, None]
-        place = (values >= self._edges).sum(axis=2)
-        return self._first + np.where(np.isnan(matrix), self._missing, place)
+    @cached_property
+    def _steps(self) -> tuple[NDArray[np.intp], Floats, Floats]:
+        """Of each edge of the card its column, the value, and the points gained by reaching it; shape (n_edges,)."""
+        n_edges = [len(bins.edges) for bins in self.columns]
+        gained = [np.diff(bins.points[:-1]) for bins in self.columns]
+        edges = [value for bins in self.columns for value in bins.edges]
+        column = np.repeat(np.arange(len(self.columns)), n_edges)
+        return column, np.array(edges, dtype=np.float64), np.concatenate([*gained, []]).astype(np.float64)
 
     @cached_property
-    def _edges(self) -> Floats:
-        most = max((len(bins.edges) for bins in self.columns), default=0)
-        # a value never reaches the padding, not even an infinite one: NaN compares false
-        return np.array([bins.edges + (np.nan,) * (most - len(bins.edges)) for bins in self.columns])
+    def _lowest(self) -> Floats:
+        """Points of each column's lowest bin, which a missing value, reaching no edge, has before ``_if_missing``."""
+        return np.array([bins.points[0] for bins in self.columns], dtype=np.float64)
 
     @cached_property
-    def _missing(self) -> NDArray[np.intp]:
-        return np.array([len(bins.edges) + 1 for bins in self.columns], dtype=np.intp)
+    def _if_missing(self) -> Floats:
+        return np.array([bins.points[-1] for bins in self.columns], dtype=np.float64) - self._lowest
 
     @cached_property
-    def _first(self) -> NDArray[np.intp]:
-        return np.concatenate([[0], np.cumsum(self._missing + 1)[:-1]]).astype(np.intp)
+    def _least(self) -> float:
+        return float(self.base + self._lowest.sum())
 
     @cached_property
-    def _points(self) -> NDArray[np.int64]:
-        return np.concatenate([bins.points for bins in self.columns]).astype(np.int64)
-
-    @cached_property
-    def _best(self) -> NDArray[np.int64]:
-        return np.array([max(bins.points) for bins in self.columns], dtype=np.int64)
+    def _best(self) -> Floats:
+        return np.array([max(bins.points) for bins in self.columns], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,9 @@ class Scorecard:
         Dimension("min_bin_share", 0.02, 0.15, is_log=True),
         Dimension("l2", 0.1, 1000, is_log=True),
     )
+    score_bound: ClassVar[float] = 0.0
+    reasons_are_exact: ClassVar[bool] = True
+    keeps_directions: ClassVar[bool] = True
 
     max_bins: int = 6
     min_bin_share: float = 0.05

@@ -13,17 +13,21 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 
 from ml.bundle.bundle import Bundle, load_bundle
+from ml.families.logistic import LogisticRegression
 from ml.judging.gate import GateResult
 from ml.judging.gates import LoggedFeaturesEqualRecomputed, run_gates
 from ml.monitoring.drift_figures import SCORE, read_drift
-from ml.registry.registered_version import get_version
+from ml.registry.registered_version import get_version, load_registered
+from ml.training.fitting import TrainingSettings
 from orchestration.defs.pipeline.jobs import MAIN_PATH
 from orchestration.defs.training import steps as training
 from orchestration.defs.training.candidates import current_candidate
 from orchestration.lib.layers import CANDIDATE, EVALUATION, REGISTERED_MODEL, TRAINING_SET
 from orchestration.running.instance import prepare_dagster_home
+from orchestration.search_command import search
 from tests.bytes_of_home import open_to_others
 from warehouse.errors import GateRefusal
 from warehouse.lake.connection import connect, writer
@@ -185,6 +189,28 @@ def test_a_second_run_builds_trains_publishes_and_scores_nothing(home: Home) -> 
     assert found["core/int_applications"]["dagster/row_count"] == 4_000
     assert found["model/candidate"]["trained"] == "before, from the same rows, features and settings"
     assert (home.served, home.rows("select count(*) from serving.predictions")) == (served, predictions)
+
+
+def test_a_search_goes_from_the_command_to_a_registered_version(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lender's present settings are a ridge so strong that nearly any other trial is better."""
+    strong = replace(TrainingSettings(), model=LogisticRegression(l2=1e7))
+    monkeypatch.setattr("orchestration.defs.training.searching.training_settings_of", lambda *_, **__: strong)
+    served, candidate = home.served, current_candidate(home.settings, LENDER).fingerprint
+
+    done = CliRunner().invoke(search, [LENDER, "--trials", "4"], catch_exceptions=False)
+
+    assert done.exit_code == 0, done.output
+    trials = home.rows("select trial, log_loss from models.search_trials order by log_loss")
+    assert len(trials) == 4
+    [line] = [line for line in done.output.splitlines() if line.startswith("model  default_risk_simulated version ")]
+    assert line.endswith("all gates passed; not served")
+    registered = get_version(home.settings, LENDER, int(line.split()[3].rstrip(":")))
+    best = home.rows("select fingerprint from models.search_trials where is_best")
+    assert best == [(registered.fingerprint,)]
+    bundle = load_registered(home.settings, LENDER, registered.version)
+    assert bundle.lineage.family == "logistic"
+    assert bundle.lineage.settings["model"]["l2"] < 1e7
+    assert (home.served, current_candidate(home.settings, LENDER).fingerprint) == (served, candidate)
 
 
 def test_a_candidate_of_another_version_and_family_is_compared_with_the_champion_on_the_champions_features(

@@ -64,6 +64,8 @@ def _commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Comman
 
 
 def _help(command: click.Command, path: str) -> str:
+    # click keeps the help option of a command's first use: one that was called by itself would show `--help` alone
+    command._help_option = None
     context = click.Context(command, info_name=path, terminal_width=_WIDTH, help_option_names=["-h", "--help"])
     return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
 

@@ -10,7 +10,7 @@ from ml.batches.results import ResultColumns
 from ml.batches.tables import find_table, score_table
 from ml.bundle.feature_rows import model_columns
 from ml.bundle.scorer import Scorer
-from tests.model_factory import CONTRACT, FAMILIES, fill_lake, publish_model, shared_bundle
+from tests.model_factory import CONTRACT, fill_lake, publish_model, shared_bundle
 from warehouse.errors import BatchTableError
 from warehouse.lake.connection import connect, writer
 from warehouse.settings import Settings
@@ -18,31 +18,28 @@ from warehouse.settings import Settings
 TABLE = "features.ftr_application_v1"
 
 
-def scored(
-    settings: Settings, path: Path, *, table: str = TABLE, family: str = "xgboost", **options: Any
-) -> list[dict[str, Any]]:
-    bundle = shared_bundle(family=family)
+def scored(settings: Settings, path: Path, *, table: str = TABLE, **options: Any) -> list[dict[str, Any]]:
+    bundle = shared_bundle()
     with connect(settings) as con:
         found = find_table(con, table, bundle)
-    common = ResultColumns.of("b-1", publish_model(settings, family=family))
+    common = ResultColumns.of("b-1", publish_model(settings))
     score_table(settings, found, bundle, common=common, path=path, **options)
     rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     return rows
 
 
-@pytest.mark.parametrize("family", FAMILIES)
 def test_rows_of_a_table_get_the_scores_they_get_alone(
-    home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+    home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In many small batches, by two threads: the model's scores are those of the API's served form to the bit."""
     monkeypatch.setattr("ml.batches.tables.BATCH_ROWS", 64)
     fill_lake(home, 1000)
-    scorer = Scorer(shared_bundle(family=family))
+    scorer = Scorer(shared_bundle())
     with connect(home) as con:
         names = ", ".join(CONTRACT.feature_names)
         table = con.execute(f"select application_id, {names} from {TABLE}").fetchall()
 
-    found = scored(home, tmp_path / "results.parquet", family=family, threads=2, with_reasons=True)
+    found = scored(home, tmp_path / "results.parquet", threads=2, with_reasons=True)
 
     assert [row["row_number"] for row in found] == list(range(1, 1001))
     assert [row["application_id"] for row in found] == [application_id for application_id, *_ in table]

@@ -10,14 +10,14 @@ import pytest
 
 from ml.bundle.bundle import load_bundle
 from ml.registry.bundle_erasure import erase_from_bundles
-from tests.model_factory import FAMILIES, MODEL_NAME, publish_model
+from tests.model_factory import MODEL_NAME, publish_model
 from warehouse.settings import Settings
 
 
-@pytest.fixture(params=FAMILIES)
-def copies(home: Settings, request: pytest.FixtureRequest) -> list[Path]:
-    """A published bundle of each family, and the candidate it came from."""
-    publish_model(home, family=request.param)
+@pytest.fixture
+def copies(home: Settings) -> list[Path]:
+    """A published bundle, and the candidate it came from."""
+    publish_model(home)
     published = home.bundles / MODEL_NAME / "1"
     return [published, Path(shutil.copytree(published, home.candidates / "one" / "bundle"))]
 
