@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ml.search.folds import N_FOLDS, Fold, plan_folds
+from ml.folds.plan import N_FOLDS, Fold, plan_folds
 from warehouse.errors import TrainingSetError
 
 #: Twenty months of 200 loans, every fifth a default.
