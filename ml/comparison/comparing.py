@@ -176,7 +176,7 @@ def compare_families(
     probabilities[BASE_RATE] = np.full(len(test_rows), rate.mean_probability)
     base_rate = scored.base_rate(rate.mean_probability, rate.cut_off)
     models.append(scored.beside(base_rate, probabilities[BASE_RATE], probabilities[compared_with]))
-    fold_plan, reason, folds = _folds(rows, contract, plan, say)
+    fold_plan, reason, folds = folds_of(rows, contract, plan, say)
 
     compared_at = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     return Comparison(
@@ -220,7 +220,7 @@ def compare_families(
     )
 
 
-def _folds(
+def folds_of(
     rows: TrainingSet, contract: FeatureContract, plan: Plan, say: Report
 ) -> tuple[FoldPlan | None, str, tuple[FoldFigures, ...]]:
     """Every model of the plan on folds of all rows; without enough defaults no folds, and the reason."""

@@ -44,7 +44,7 @@ def information_values(bundle: Bundle) -> tuple[InformationValue, ...]:
     columns, found = iter(model.columns), []
     for feature in bundle.design_matrix.features:
         of_feature = [next(columns) for _ in feature.columns]
-        bins = _categories(of_feature) if feature.kind == "categorical" else _counts(of_feature[0])
+        bins = categories(of_feature) if feature.kind == "categorical" else _counts(of_feature[0])
         n = sum(n_rows for n_rows, _ in bins)
         found.append(
             InformationValue(
@@ -93,7 +93,7 @@ def _counts(bins: Bins) -> list[tuple[int, int]]:
     return list(zip(bins.n_rows, bins.n_defaults, strict=True))
 
 
-def _categories(columns: Sequence[Bins]) -> list[tuple[int, int]]:
+def categories(columns: Sequence[Bins]) -> list[tuple[int, int]]:
     """The same of a category's columns of 0 and 1; a column of one bin has no value of its own."""
     own = [_counts(bins)[1] for bins in columns if len(bins.edges) == 1]
     *known, missing = _counts(columns[0])
