@@ -25,6 +25,7 @@ from ml.judging.metrics import (
     measure,
 )
 from ml.monitoring.drift import score_psi
+from ml.training.fitting import TrainingSettings
 from ml.training.policy import CutOffRule
 
 Verdict = Literal["better", "worse", "no gain"]
@@ -188,7 +189,7 @@ class Scored:
         return ModelFigures(
             model=contender.model,
             family=bundle.lineage.family,
-            imbalance=bundle.lineage.settings["imbalance"],
+            imbalance=TrainingSettings.from_dict(bundle.lineage.settings).imbalance,
             model_version=contender.version,
             feature_version=bundle.feature_version,
             settings=json.dumps(bundle.lineage.settings),
