@@ -56,7 +56,8 @@ def class_weights(defaulted: NDArray[np.bool_], weights: Floats | None = None) -
     """
     before = np.ones(len(defaulted)) if weights is None else weights
     n = len(defaulted)
-    return np.where(defaulted, n / 2 / before[defaulted].sum(), n / 2 / before[~defaulted].sum()) * before
+    share = np.where(defaulted, n / 2 / before[defaulted].sum(), n / 2 / before[~defaulted].sum())
+    return np.asarray(share * before, dtype=np.float64)
 
 
 def smote_refusal(n_rows: int, *, is_on_disk: bool = False) -> str:
