@@ -2,22 +2,28 @@
 
 import getpass
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml.comparison.contenders import Floats, champion_contender, choose_families, trained
 from ml.comparison.figures import ModelFigures, MonthFigures, Occasion, Scored
+from ml.comparison.fold_figures import FoldFigures, fold_figures, spread
+from ml.folds.plan import FoldPlan
+from ml.folds.rows import FoldRows
 from ml.judging.evaluation import BASE_RATE, CHAMPION, Evaluation, months_of
 from ml.judging.metrics import kind_of_split
+from ml.registry.information_values import InformationValue, information_values
 from ml.training.fitting import TrainingSettings, training_settings_of
-from ml.training.training_set import Split, TrainingSet
-from warehouse.errors import SettingError
+from ml.training.imbalance import smote_refusal
+from ml.training.training_set import SPLITS, Split, TrainingSet
+from warehouse.errors import SettingError, TrainingSetError
 from warehouse.features.contract import FeatureContract
-from warehouse.lenders.lender import Lender
+from warehouse.lenders.lender import Imbalance, Lender
 from warehouse.settings import Settings
 
 __all__ = ["Comparison", "Plan", "choose_families", "compare_families", "plan_of"]
@@ -26,10 +32,30 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is compared: each family with its settings, the default one first, and why others are left out."""
+    """What is compared: each model with its settings, the default family first, and why others are left out.
+
+    ``balanced``: model with an imbalance setting → the family without it. ``n_folds``: 0 for none.
+    """
 
     training: Mapping[str, TrainingSettings]
     left_out: Mapping[str, str]
+    balanced: Mapping[str, str] = field(default_factory=dict)
+    n_folds: int = 0
+    is_dated: bool = True
+
+    def possible(self, rows: TrainingSet) -> "Plan":
+        """Without the models that these rows do not allow; raises SettingError if none is left."""
+        n, is_on_disk = len(rows.rows("train", "tune")), rows.mapped is not None
+        why = smote_refusal(n, is_on_disk=is_on_disk)
+        refused = {
+            model: f"imbalance smote {why}"
+            for model, settings in self.training.items()
+            if why and settings.imbalance == "smote"
+        }
+        kept = {model: settings for model, settings in self.training.items() if model not in refused}
+        if not kept:
+            raise SettingError(next(iter(refused.values())))
+        return replace(self, training=kept, left_out={**self.left_out, **refused})
 
 
 @dataclass(frozen=True)
@@ -37,6 +63,7 @@ class Comparison:
     """The result: ``models`` in the order champion, default family, others, base rate.
 
     ``defaulted`` and ``probabilities``, by model, are of the test loans, for plots. ``statement`` reads the rows again.
+    ``fold_reason``: why the folds are of their kind, or why there are none. ``information_values``: of the scorecard.
     """
 
     occasion: Occasion
@@ -46,6 +73,9 @@ class Comparison:
     statement: str
     defaulted: NDArray[np.bool_]
     probabilities: Mapping[str, Floats]
+    folds: tuple[FoldFigures, ...] = ()
+    fold_reason: str = ""
+    information_values: tuple[InformationValue, ...] = ()
 
     @property
     def reference(self) -> ModelFigures:
@@ -79,46 +109,74 @@ class Comparison:
         )
 
 
-def plan_of(lender: Lender, families: tuple[str, ...] = (), *, exclude: tuple[str, ...] = ()) -> Plan:
+def plan_of(
+    lender: Lender,
+    families: tuple[str, ...] = (),
+    *,
+    imbalance: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
+    n_folds: int = 0,
+) -> Plan:
     """The lender's settings of each family; ``families``: empty for all that are installed.
 
-    Raises SettingError for a family that is unknown or, if named, not installed.
+    ``imbalance``: settings with each of which the first family is compared too. Raises SettingError for a family or a
+    setting that is unknown or, if named, not installed.
     """
     chosen, left_out = choose_families(families)
     if not chosen:
         raise SettingError(f"a comparison needs a family: {left_out} cannot be trained here")
     default = training_settings_of(lender).model.name
     in_order = sorted(chosen, key=lambda name: name != default)
-    return Plan({name: training_settings_of(lender, family=name, exclude=exclude) for name in in_order}, left_out)
+    training = {name: training_settings_of(lender, family=name, exclude=exclude) for name in in_order}
+    balanced = {}
+    for wanted in dict.fromkeys(imbalance):
+        setting = next((known for known in get_args(Imbalance) if known == wanted), None)
+        if setting is None:
+            raise SettingError(f"imbalance must be one of {', '.join(get_args(Imbalance))}: found {wanted!r}")
+        if setting == "smote" and (why := smote_refusal(0)):
+            raise SettingError(f"imbalance smote {why}")
+        if setting != lender.model.imbalance:
+            balanced[f"{in_order[0]}_{setting}"] = in_order[0]
+            training[f"{in_order[0]}_{setting}"] = replace(training[in_order[0]], imbalance=setting)
+    return Plan(training, left_out, balanced, n_folds, is_dated=lender.dates == "known")
 
 
 def compare_families(
     settings: Settings, rows: TrainingSet, contract: FeatureContract, plan: Plan, report: Report | None = None
 ) -> Comparison:
-    """Train and measure every family of the plan beside the champion, on the same rows.
+    """Train and measure every model of the plan beside the champion, on the same rows.
 
     Paired differences are to the champion or, without one, to the plan's first family. ``report`` gets a line a model.
     """
+    plan = plan.possible(rows)
+    say = report or (lambda _: None)
     test_rows, first = rows.rows("test"), next(iter(plan.training))
     scored = Scored(rows.defaulted("test"), months_of(test_rows), plan.training[first].cut_off)
     by, champion = getpass.getuser(), champion_contender(settings, rows)
     compared_with = first if champion is None else CHAMPION
     models: list[ModelFigures] = []
     probabilities: dict[str, Floats] = {}
+    values: tuple[InformationValue, ...] = ()
     with trained(settings, rows, contract, plan.training, by=by) as families:
         for contender in chain(() if champion is None else (champion,), families):
-            ours = probabilities[contender.model] = contender.test_probabilities()
-            figures = scored.figures_of(contender, ours)
-            if contender.model != compared_with:
+            model = contender.model
+            ours, raw = contender.test_probabilities()
+            probabilities[model] = ours
+            figures = scored.figures_of(contender, ours, raw)
+            if model != compared_with:
                 figures = scored.beside(figures, ours, probabilities[compared_with])
-            if contender.model == first:
+            if model in plan.balanced:
+                figures = scored.beside_family(figures, ours, probabilities[plan.balanced[model]])
+            if model == first:
                 rate = Evaluation.from_dict(contender.bundle.metrics).base_rate
+            if model != CHAMPION and model not in plan.balanced:
+                values = values or information_values(contender.bundle)
             models.append(figures)
-            if report is not None:
-                report(f"{figures.name}: AUC {figures.auc:.4f}, trained in {figures.training_seconds:.1f} s")
+            say(f"{figures.name}: AUC {figures.auc:.4f}, trained in {figures.training_seconds:.1f} s")
     probabilities[BASE_RATE] = np.full(len(test_rows), rate.mean_probability)
     base_rate = scored.base_rate(rate.mean_probability, rate.cut_off)
     models.append(scored.beside(base_rate, probabilities[BASE_RATE], probabilities[compared_with]))
+    fold_plan, reason, folds = folds_of(rows, contract, plan, say)
 
     compared_at = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     return Comparison(
@@ -137,8 +195,15 @@ def compare_families(
             lake_snapshot=rows.snapshot,
             feature_version=rows.feature_version,
             training_set_sha256=rows.sha256,
+            fold_kind=fold_plan.kind if fold_plan else None,
+            n_folds=len(fold_plan.folds) if fold_plan else 0,
         ),
-        models=tuple(models),
+        models=tuple(
+            replace(figures, **spread(of_model))
+            if (of_model := [fold for fold in folds if fold.model == figures.model])
+            else figures
+            for figures in models
+        ),
         months=tuple(
             month
             for model, each in probabilities.items()
@@ -149,7 +214,36 @@ def compare_families(
         statement=rows.statement,
         defaulted=scored.defaulted,
         probabilities=probabilities,
+        folds=folds,
+        fold_reason=reason,
+        information_values=values,
     )
+
+
+def folds_of(
+    rows: TrainingSet, contract: FeatureContract, plan: Plan, say: Report
+) -> tuple[FoldPlan | None, str, tuple[FoldFigures, ...]]:
+    """Every model of the plan on folds of all rows; without enough defaults no folds, and the reason."""
+    if plan.n_folds == 0:
+        return None, "none were wanted", ()
+    try:
+        read = FoldRows.read(rows, contract, splits=SPLITS, is_dated=plan.is_dated, n_folds=plan.n_folds)
+    except TrainingSetError as error:
+        say(f"no folds: {error}")
+        return None, str(error), ()
+    reason = read.plan.reason
+    if read.n_of > len(read.defaulted):
+        reason += f"; of {read.n_of:,} rows {len(read.defaulted):,}, spread over all, are used"
+    found: list[FoldFigures] = []
+    for model, training in plan.training.items():
+        of_model = list(fold_figures(model, read, training))
+        found += of_model
+        auc = spread(of_model)
+        say(
+            f"{model.replace('_', ' ')}: AUC {auc['auc_fold_mean']:.4f} ± {auc['auc_fold_spread']:.4f} over "
+            f"{len(of_model)} folds ({read.plan.kind})"
+        )
+    return read.plan, reason, tuple(found)
 
 
 def _n_known_later(rows: TrainingSet) -> int:

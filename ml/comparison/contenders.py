@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.bundle.bundle import Bundle, load_bundle, write_bundle
+from ml.bundle.bundle import Bundle, write_bundle
 from ml.bundle.scorer import Scorer
 from ml.families.catalogue import FAMILIES, family_of
 from ml.families.single import missing_package
 from ml.judging.evaluation import CHAMPION, evaluate
 from ml.registry.deployment import read_deployment
 from ml.registry.registered_version import load_registered
+from ml.training.calibration import uncalibrated
 from ml.training.fitting import TrainingSettings, train
 from ml.training.lineage import collect_lineage
 from ml.training.reference import build_reference
@@ -35,7 +36,7 @@ _HOW: Final = "docs/rolling-out.md says how it is installed"
 
 @dataclass(frozen=True)
 class Contender:
-    """A model on the test rows; ``model``: its family, or ``champion``.
+    """A model on the test rows; ``model``: its name in the comparison's plan, or ``champion``.
 
     ``test_rows``: in the order of the training set, with the features of the model's own version. ``version`` is the
     champion's. ``n_seen``: test loans that were train or tune rows of this model.
@@ -52,9 +53,10 @@ class Contender:
         """Its bundle, which of a family is deleted after the comparison."""
         return self.scorer.bundle
 
-    def test_probabilities(self) -> Floats:
-        """Of the test rows, in their order."""
-        return self.scorer.score_matrix(self.bundle.design_matrix.encode(self.test_rows)).probability
+    def test_probabilities(self) -> tuple[Floats, Floats]:
+        """Of the test rows, in their order: as served, and before calibration."""
+        scores = self.scorer.score_matrix(self.bundle.design_matrix.encode(self.test_rows))
+        return scores.probability, uncalibrated(scores.raw)
 
     def train_probabilities(self) -> Floats:
         """Of the rows that the model learned from."""
@@ -90,10 +92,10 @@ def trained(
     *,
     by: str,
 ) -> Iterator[Iterator[Contender]]:
-    """Train each family, one after the other; their bundles are deleted at the end of the block."""
+    """Train each model of a plan, one after the other; their bundles are deleted at the end of the block."""
     with draft_directory(settings.candidates / rows.source / "comparison") as directory:
         yield (
-            _trained(directory / family, rows, contract, settings_of, by=by) for family, settings_of in training.items()
+            _trained(directory, model, rows, contract, settings_of, by=by) for model, settings_of in training.items()
         )
 
 
@@ -117,15 +119,15 @@ def champion_contender(settings: Settings, rows: TrainingSet) -> Contender | Non
 
 
 def _trained(
-    directory: Path, rows: TrainingSet, contract: FeatureContract, training: TrainingSettings, *, by: str
+    drafts: Path, model: str, rows: TrainingSet, contract: FeatureContract, training: TrainingSettings, *, by: str
 ) -> Contender:
     candidate = train(rows, contract, training)
-    write_bundle(
-        directory,
+    bundle = write_bundle(
+        drafts / model,
         candidate,
         contract,
         evaluate(candidate, rows),
         collect_lineage(candidate, rows, contract, by=by),
         build_reference(candidate, rows),
     )
-    return Contender(candidate.settings.model.name, Scorer(load_bundle(directory)), rows.rows("test"))
+    return Contender(model, Scorer(bundle), rows.rows("test"))

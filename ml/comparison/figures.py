@@ -12,9 +12,20 @@ from numpy.typing import NDArray
 from ml.comparison.contenders import Contender, Floats
 from ml.comparison.serving_cost import microseconds, model_bytes
 from ml.comparison.stability import gini_trend
+from ml.folds.plan import FoldKind
 from ml.judging.evaluation import BASE_RATE, compare
-from ml.judging.metrics import Metrics, SplitKind, brier_parts, measure
+from ml.judging.metrics import (
+    Metrics,
+    PairedDifference,
+    SplitKind,
+    auc_difference,
+    brier_parts,
+    ece,
+    h_measure,
+    measure,
+)
 from ml.monitoring.drift import score_psi
+from ml.training.fitting import TrainingSettings
 from ml.training.policy import CutOffRule
 
 Verdict = Literal["better", "worse", "no gain"]
@@ -25,7 +36,7 @@ class Occasion:
     """What all rows of a comparison have in common.
 
     ``compared_with``: the model of the paired differences. ``n_known_later``: train and tune rows whose outcome became
-    known only after the first test loan was decided.
+    known only after the first test loan was decided. ``fold_kind``: see :mod:`ml.folds.plan`; None without folds.
     """
 
     comparison_id: str
@@ -42,18 +53,23 @@ class Occasion:
     lake_snapshot: int
     feature_version: str
     training_set_sha256: str
+    fold_kind: FoldKind | None = None
+    n_folds: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFigures:
     """One row of ``models.comparison`` besides its :class:`Occasion`.
 
-    ``model``: a family, ``champion`` or ``base_rate``. A figure that the model or the rows cannot give is None.
-    Differences are this model's figure minus that of ``compared_with``.
+    ``model``: a family, a family with ``imbalance`` such as ``xgboost_smote``, ``champion`` or ``base_rate``. A figure
+    that the model or the rows cannot give is None. Differences are this model's figure minus that of ``compared_with``,
+    those of ``imbalance_…`` minus that of the same family without it. ``raw_…``: before calibration. ``…_fold_mean``,
+    ``…_fold_spread``: mean and standard deviation over the folds.
     """
 
     model: str
     family: str | None = None
+    imbalance: str | None = None
     model_version: int | None = None
     feature_version: str | None = None
     settings: str | None = None
@@ -66,6 +82,10 @@ class ModelFigures:
     auc_difference_high: float | None = None
     gini: float | None = None
     ks: float | None = None
+    h_measure: float | None = None
+    imbalance_auc_difference: float | None = None
+    imbalance_auc_difference_low: float | None = None
+    imbalance_auc_difference_high: float | None = None
     brier: float | None = None
     brier_difference: float | None = None
     brier_difference_low: float | None = None
@@ -76,6 +96,8 @@ class ModelFigures:
     log_loss: float | None = None
     ece: float | None = None
     ece_by_chance: float | None = None
+    raw_ece: float | None = None
+    raw_mean_probability: float | None = None
     mean_probability: float | None = None
     default_rate: float | None = None
     cut_off: float | None = None
@@ -88,6 +110,20 @@ class ModelFigures:
     gini_month_slope_low: float | None = None
     gini_month_slope_high: float | None = None
     stability: float | None = None
+    auc_fold_mean: float | None = None
+    auc_fold_spread: float | None = None
+    gini_fold_mean: float | None = None
+    gini_fold_spread: float | None = None
+    ks_fold_mean: float | None = None
+    ks_fold_spread: float | None = None
+    h_measure_fold_mean: float | None = None
+    h_measure_fold_spread: float | None = None
+    brier_fold_mean: float | None = None
+    brier_fold_spread: float | None = None
+    log_loss_fold_mean: float | None = None
+    log_loss_fold_spread: float | None = None
+    ece_fold_mean: float | None = None
+    ece_fold_spread: float | None = None
     training_seconds: float | None = None
     model_bytes: int | None = None
     score_microseconds: float | None = None
@@ -101,11 +137,16 @@ class ModelFigures:
     @property
     def verdict(self) -> Verdict | None:
         """What the paired interval of the AUC says; None where there is no difference to judge."""
-        if self.auc_difference_low is None or self.auc_difference_high is None:
-            return None
-        if self.auc_difference_low > 0:
-            return "better"
-        return "worse" if self.auc_difference_high < 0 else "no gain"
+        return verdict_of(self.auc_difference_low, self.auc_difference_high)
+
+
+def verdict_of(low: float | None, high: float | None) -> Verdict | None:
+    """What the interval of a difference says of the first model."""
+    if low is None or high is None:
+        return None
+    if low > 0:
+        return "better"
+    return "worse" if high < 0 else "no gain"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,13 +182,14 @@ class Scored:
             found.append(MonthFigures(model=model, month=date.fromisoformat(f"{month}-01"), **kept))
         return tuple(found)
 
-    def figures_of(self, contender: Contender, probabilities: Floats) -> ModelFigures:
-        """All figures of a model except the paired differences."""
+    def figures_of(self, contender: Contender, probabilities: Floats, raw: Floats) -> ModelFigures:
+        """All figures of a model except the paired differences; ``raw``: its probabilities before calibration."""
         bundle = contender.bundle
         of_score, of_reason = microseconds(contender.scorer, contender.test_rows)
         return ModelFigures(
             model=contender.model,
             family=bundle.lineage.family,
+            imbalance=TrainingSettings.from_dict(bundle.lineage.settings).imbalance,
             model_version=contender.version,
             feature_version=bundle.feature_version,
             settings=json.dumps(bundle.lineage.settings),
@@ -157,6 +199,8 @@ class Scored:
             model_bytes=model_bytes(bundle),
             score_microseconds=of_score,
             reason_microseconds=of_reason,
+            raw_ece=ece(self.defaulted, raw),
+            raw_mean_probability=float(raw.mean()),
             **self._of_probabilities(contender.model, probabilities, bundle.policy.cut_off),
         )
 
@@ -168,20 +212,21 @@ class Scored:
     def beside(self, figures: ModelFigures, ours: Floats, theirs: Floats) -> ModelFigures:
         """A model's figures with its paired differences to another model's probabilities."""
         found = compare(self.defaulted, ours, theirs)
-        named: dict[str, Any] = {
-            f"{figure}_difference{suffix}": None if isnan(value := getattr(difference, part)) else value
-            for figure, difference in (("auc", found.auc), ("brier", found.brier))
-            for suffix, part in (("", "value"), ("_low", "low"), ("_high", "high"))
-        }
-        return replace(figures, **named)
+        return replace(figures, **_named("auc", found.auc), **_named("brier", found.brier))
+
+    def beside_family(self, figures: ModelFigures, ours: Floats, theirs: Floats) -> ModelFigures:
+        """The figures of a family with an imbalance setting, with its paired difference to the family without it."""
+        return replace(figures, **_named("imbalance_auc", auc_difference(self.defaulted, ours, theirs)))
 
     def _of_probabilities(self, model: str, probabilities: Floats, cut_off: float) -> dict[str, Any]:
         figures = measure(self.defaulted, probabilities, cut_off=cut_off)
         parts = brier_parts(self.defaulted, probabilities)
         ginis = {f"{row.month:%Y-%m}": row.gini for row in self.months_of(model, probabilities)}
         trend = gini_trend({month: float("nan") if gini is None else gini for month, gini in ginis.items()})
+        of_costs = h_measure(self.defaulted, probabilities)
         return {
             **_shared(figures),
+            "h_measure": None if isnan(of_costs) else of_costs,
             "brier_reliability": parts.reliability,
             "brier_resolution": parts.resolution,
             "brier_uncertainty": parts.uncertainty,
@@ -193,6 +238,11 @@ class Scored:
             "gini_month_slope_high": trend.slope_high,
             "stability": trend.stability,
         }
+
+
+def _named(figure: str, difference: PairedDifference) -> dict[str, Any]:
+    parts = (("", difference.value), ("_low", difference.low), ("_high", difference.high))
+    return {f"{figure}_difference{suffix}": None if isnan(value) else value for suffix, value in parts}
 
 
 def _shared(figures: Metrics) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``models.comparison`` and ``models.comparison_months``: a comparison is added as a whole, and never changed."""
+"""``models.comparison`` and its months, folds and information values: added as a whole, and never changed."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -7,11 +7,12 @@ from typing import Any
 import duckdb
 
 from ml.comparison.comparing import Comparison
+from ml.registry.information_values import insert_information_values
 from warehouse.lake.connection import writer
 from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings
 
-MODELS, MONTHS = "models.comparison", "models.comparison_months"
+MODELS, MONTHS, FOLDS = "models.comparison", "models.comparison_months", "models.comparison_folds"
 
 
 def write_comparison(settings: Settings, comparison: Comparison) -> None:
@@ -20,8 +21,12 @@ def write_comparison(settings: Settings, comparison: Comparison) -> None:
     with writer(f"comparison {occasion.comparison_id}", settings) as con:
         con.execute("begin")
         _insert(con, MODELS, [asdict(occasion) | asdict(row) for row in comparison.models])
-        of_months = {"comparison_id": occasion.comparison_id, "source": occasion.source}
-        _insert(con, MONTHS, [of_months | asdict(row) for row in comparison.months])
+        of_all = {"comparison_id": occasion.comparison_id, "source": occasion.source}
+        _insert(con, MONTHS, [of_all | asdict(row) for row in comparison.months])
+        if comparison.folds:
+            _insert(con, FOLDS, [of_all | asdict(row) for row in comparison.folds])
+        if comparison.information_values:
+            insert_information_values(con, comparison.information_values, measured_at=occasion.compared_at, **of_all)
         con.execute("commit")
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ml.families.linear_fit import Floats, least_loss
 from ml.families.protocol import Dimension, Matrix, Sample, StreamedSample
-from ml.families.scorecard_table import Bins, card_csv, card_html, card_rows
+from ml.families.scorecard_table import Bins, card_csv, card_html, card_rows, weight_of_evidence
 from warehouse.errors import SettingError
 
 CARD, CARD_CSV, CARD_HTML = "scorecard.json", "scorecard.csv", "scorecard.html"
@@ -205,7 +205,7 @@ class Scorecard:
             points=(),
             n_rows=tuple(counted(np.ones(len(values))).astype(int).tolist()),
             n_defaults=tuple(counted(defaulted).astype(int).tolist()),
-            woe=tuple(_evidence(counted(weights * defaulted), counted(weights * ~defaulted)).tolist()),
+            woe=tuple(weight_of_evidence(counted(weights * defaulted), counted(weights * ~defaulted)).tolist()),
         )
         return bins, place
 
@@ -244,9 +244,3 @@ class Scorecard:
     def open(directory: Path) -> PointsModel:
         """The same card."""
         return PointsModel.read(directory)
-
-
-def _evidence(bad: Floats, good: Floats) -> Floats:
-    """Weight of evidence of each bin, 0 for an empty one; half a row more of each kind keeps it finite."""
-    of_bad, of_good = (bad + 0.5) / (bad.sum() + 0.5), (good + 0.5) / (good.sum() + 0.5)
-    return np.where(bad + good > 0, np.log(of_bad / of_good), 0.0)

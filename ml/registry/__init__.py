@@ -5,6 +5,7 @@ __all__ = [
     "bundle_erasure",
     "deployment",
     "deployment_changes",
+    "information_values",
     "live_models",
     "registered_version",
     "registry",

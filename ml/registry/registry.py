@@ -205,6 +205,10 @@ def _log_run(
                 path = Path(directory) / f"{plot}.png"
                 path.write_bytes(png)
                 mlflow.log_artifact(str(path), "plots")
+        # what a family writes for people, such as a printed scorecard
+        for name in bundle.family.files:
+            if Path(name).suffix in {".html", ".csv"}:
+                mlflow.log_artifact(str(bundle.directory / name), lineage.family)
         logged = mlflow.pyfunc.log_model(
             name="bundle",
             python_model=str(_MODEL_CODE),

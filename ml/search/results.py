@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ml.search.folds import FoldKind
-from ml.search.rows import FoldScore
+from ml.folds.plan import FoldKind
+from ml.search.scoring import FoldScore
 from ml.training.fitting import TrainingSettings
 from warehouse.lake.connection import writer
 from warehouse.lake.tables import program_tables

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ml.folds.rows import FoldRows
 from ml.search.results import SearchLimits, SearchResult, SearchTrial
-from ml.search.rows import FoldScore, SearchRows, permuted_importance, score_fold
+from ml.search.scoring import FoldScore, permuted_importance, score_fold
 from ml.search.space import Space, space_of
 from ml.search.study import RunningTrial, Study
 from ml.search.workers import Submit, started
@@ -62,7 +63,7 @@ def search(
     """
     limits, budget = limits or SearchLimits(), budget or Budget()
     base = replace(base, prefer_simpler=False)
-    rows = SearchRows.read(training_set, contract, exclude=base.exclude, is_dated=is_dated)
+    rows = FoldRows.read(training_set, contract, exclude=base.exclude, is_dated=is_dated)
     is_walk = rows.plan.kind != "stratified"
     space = space_of(base, n_features=len(rows.features), is_dated=is_walk)
     name = _search_id(training_set, contract, space, limits, rows)
@@ -124,7 +125,7 @@ class _Progress:
 
 def _run(
     study: Study,
-    rows: SearchRows,
+    rows: FoldRows,
     submit: Submit,
     progress: _Progress,
     result: SearchResult,
@@ -163,7 +164,7 @@ def _run(
                 report(finished, result.best)
 
 
-def _importance(rows: SearchRows, base: TrainingSettings, submit: Submit) -> tuple[dict[str, float], list[float]]:
+def _importance(rows: FoldRows, base: TrainingSettings, submit: Submit) -> tuple[dict[str, float], list[float]]:
     """What each feature's values are worth, on the mean of the folds, and the log loss of ``base`` on each."""
     found = [future.result() for future in [submit(permuted_importance, fold, base) for fold in rows.plan.folds]]
     costs = np.mean([of_fold for _, of_fold in found], axis=0)
@@ -171,7 +172,7 @@ def _importance(rows: SearchRows, base: TrainingSettings, submit: Submit) -> tup
 
 
 def _search_id(
-    training_set: TrainingSet, contract: FeatureContract, space: Space, limits: SearchLimits, rows: SearchRows
+    training_set: TrainingSet, contract: FeatureContract, space: Space, limits: SearchLimits, rows: FoldRows
 ) -> str:
     """Equal for equal rows, contract, settings, space, limits and kind of folds."""
     what: list[Any] = [

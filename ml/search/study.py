@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ml.families.protocol import Dimension
 from ml.search.results import SearchLimits, SearchTrial
-from ml.search.rows import FoldScore
+from ml.search.scoring import FoldScore
 from ml.search.space import Space
 from warehouse.errors import SettingError
 from warehouse.settings import sqlite_uri

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from typing import Any, Protocol, TypeVar
 
-from ml.search.folds import Fold
-from ml.search.rows import SearchRows, on_one_thread
+from ml.folds.plan import Fold
+from ml.folds.rows import FoldRows
+from ml.search.scoring import on_one_thread
 from ml.training.fitting import TrainingSettings
 
 Result = TypeVar("Result")
-Work = Callable[[SearchRows, Fold, TrainingSettings], Result]
-_rows: SearchRows | None = None
+Work = Callable[[FoldRows, Fold, TrainingSettings], Result]
+_rows: FoldRows | None = None
 
 
 class Submit(Protocol):
@@ -25,7 +26,7 @@ class Submit(Protocol):
 
 
 @contextmanager
-def started(rows: SearchRows, n_workers: int) -> Iterator[Submit]:
+def started(rows: FoldRows, n_workers: int) -> Iterator[Submit]:
     """``n_workers`` processes, each with its copy of the rows; with one, this process does the work."""
     if n_workers == 1:
         yield lambda work, fold, settings: _done(work(rows, fold, settings))
@@ -44,7 +45,7 @@ def _done(result: Result) -> "Future[Result]":
     return future
 
 
-def _begin(rows: SearchRows) -> None:
+def _begin(rows: FoldRows) -> None:
     global _rows  # noqa: PLW0603  # the pool's way to hand each process its rows once
     _rows = rows
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -5,6 +5,7 @@ __all__ = [
     "design_matrix",
     "family_choice",
     "fitting",
+    "imbalance",
     "label_life",
     "lineage",
     "policy",

@@ -21,12 +21,13 @@ from ml.families.protocol import BATCH_ROWS, Family, FittedModel, Model
 from ml.training.calibration import Calibrator, Method, fit_calibrator, uncalibrated
 from ml.training.design_matrix import DesignMatrix
 from ml.training.family_choice import FamilyChoice, choose_family
+from ml.training.imbalance import NONE
 from ml.training.policy import DEFAULT_BANDS, Band, CutOffRule, Policy
 from ml.training.samples import Samples
 from ml.training.training_set import Split, TrainingSet
 from warehouse.errors import SettingError
 from warehouse.features.contract import FeatureContract
-from warehouse.lenders.lender import Lender, ModelSettings
+from warehouse.lenders.lender import Imbalance, Lender, ModelSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,7 @@ class TrainingSettings:
     again from train and tune rows, once tune rows have decided the number of trees, the family, the calibration and the
     cut-off. They decide by the scores of the first model, since no model may judge rows that it has seen.
     ``half_life_months``: see :func:`ml.training.samples.recency_weights`; None: all rows weigh the same.
-    Decision 45 has what both bring.
+    Decision 45 has what both bring. ``imbalance``: see :mod:`ml.training.imbalance`; the baselines are trained without.
     ``exclude``: features the model leaves out. To be free of the lender's own judgement, name with its rate and grade
     also what is computed from the rate (``payment_to_income``, ``debt_to_income_with_loan``, and in version 2
     ``interest_to_income``, ``residual_income``).
@@ -63,6 +64,7 @@ class TrainingSettings:
     prefer_simpler: bool = False
     refit: bool = ModelSettings.refit
     half_life_months: float | None = ModelSettings.half_life_months
+    imbalance: Imbalance = ModelSettings.imbalance
     logistic: LogisticRegression = field(default_factory=LogisticRegression)
     calibration: Method | Literal["auto"] = "platt"
     cut_off: CutOffRule = field(default_factory=CutOffRule)
@@ -118,6 +120,7 @@ def training_settings_of(lender: Lender, *, family: str = "", exclude: tuple[str
         prefer_simpler=wanted == AUTO,
         refit=lender.model.refit,
         half_life_months=lender.model.half_life_months if lender.dates == "known" else None,
+        imbalance=lender.model.imbalance,
         logistic=declared if isinstance(declared, LogisticRegression) else LogisticRegression(),
         calibration=lender.model.calibration or TrainingSettings.calibration,
         cut_off=CutOffRule(**given),
@@ -209,9 +212,12 @@ def train(training_set: TrainingSet, contract: FeatureContract, settings: Traini
     asked = settings or TrainingSettings()
     started = time.perf_counter()
     design_matrix = DesignMatrix.from_contract(contract, asked.exclude)
-    samples = Samples(training_set, design_matrix, asked.half_life_months)
-    learned = line = _learn(asked.logistic, samples, refit=asked.refit)
-    baselines = {LOGISTIC: line.calibrated(samples)}
+    as_they_are = Samples(training_set, design_matrix, asked.half_life_months)
+    samples = replace(as_they_are, imbalance=asked.imbalance)
+    baseline = learned = line = _learn(asked.logistic, as_they_are, refit=asked.refit)
+    if asked.imbalance != NONE and (asked.prefer_simpler or asked.model == asked.logistic):
+        learned = line = _learn(asked.logistic, samples, refit=asked.refit)
+    baselines = {LOGISTIC: baseline.calibrated(as_they_are)}
     settings, choice = replace(asked, prefer_simpler=False), None
     if asked.model != asked.logistic:
         learned = trees = _learn(asked.model, samples, refit=asked.refit)
@@ -223,7 +229,7 @@ def train(training_set: TrainingSet, contract: FeatureContract, settings: Traini
                 learned, settings = line, replace(settings, model=asked.logistic)
     if _has_rate(training_set, contract):
         everything_else = set(contract.feature_names) - {RATE_FEATURE}
-        of_rate = replace(samples, design_matrix=DesignMatrix.from_contract(contract, everything_else))
+        of_rate = replace(as_they_are, design_matrix=DesignMatrix.from_contract(contract, everything_else))
         baselines[LENDER_RATE] = _learn(asked.logistic, of_rate, refit=asked.refit).calibrated(of_rate)
     baselines |= {f"{MEMBER}{name}": member.calibrated(samples) for name, member in learned.members.items()}
     calibrator = fit_calibrator(learned.raw_tune, samples.tune.defaulted, method=settings.calibration)

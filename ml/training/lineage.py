@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml.training.family_choice import FamilyChoice
+from ml.training.imbalance import packages
 from warehouse.features.contract import FeatureContract
 from warehouse.settings import REPOSITORY
 
@@ -82,7 +83,9 @@ def collect_lineage(
         seconds=round(candidate.training_seconds, 3),
         dbt_manifest_sha256=hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest else None,
         git_commit=git_commit(),
-        packages={name: version(name) for name in _PACKAGES} | candidate.settings.model.packages(),
+        packages={name: version(name) for name in _PACKAGES}
+        | candidate.settings.model.packages()
+        | packages(candidate.settings.imbalance),
         family_choice=candidate.family_choice,
     )
 

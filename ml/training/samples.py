@@ -1,4 +1,4 @@
-"""The rows that a model learns from, encoded, with a weight each where newer rows count more."""
+"""The rows that a model learns from, encoded, weighted by age, and balanced where the settings say so."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,18 +9,24 @@ from numpy.typing import NDArray
 
 from ml.families.protocol import BATCH_ROWS, Sample, StreamedSample
 from ml.training.design_matrix import DesignMatrix
+from ml.training.imbalance import NONE, balanced
 from ml.training.training_set import Split, TrainingSet
+from warehouse.lenders.lender import Imbalance
 
 _DAYS_A_MONTH = 365.25 / 12
 
 
 @dataclass(frozen=True)
 class Samples:
-    """A training set as a model reads it; ``half_life_months``: see :func:`recency_weights`."""
+    """A training set as a model reads it.
+
+    ``half_life_months``: see :func:`recency_weights`; ``imbalance``: see :mod:`ml.training.imbalance`.
+    """
 
     training_set: TrainingSet
     design_matrix: DesignMatrix
     half_life_months: float | None = None
+    imbalance: Imbalance = NONE
 
     @cached_property
     def train(self) -> Sample | StreamedSample:
@@ -34,7 +40,7 @@ class Samples:
 
     @cached_property
     def tune(self) -> Sample:
-        """Tune rows, which judge and so weigh the same."""
+        """Tune rows as they are, since they judge."""
         return Sample(self.design_matrix.encode(self.training_set.rows("tune")), self.training_set.defaulted("tune"))
 
     def _learned(self, splits: Sequence[Split]) -> Sample | StreamedSample:
@@ -44,8 +50,10 @@ class Samples:
             weights = recency_weights(rows["decided_at"].to_numpy(), self.half_life_months)
         if self.training_set.mapped is not None:
             directory = self.training_set.mapped.directory
-            return StreamedSample(rows, self.design_matrix.encode, defaulted, directory, BATCH_ROWS, weights)
-        return Sample(self.design_matrix.encode(rows), defaulted, weights)
+            on_disk = StreamedSample(rows, self.design_matrix.encode, defaulted, directory, BATCH_ROWS, weights)
+            return balanced(on_disk, self.imbalance, self.design_matrix)
+        sample = Sample(self.design_matrix.encode(rows), defaulted, weights)
+        return balanced(sample, self.imbalance, self.design_matrix)
 
 
 def recency_weights(decided_at: NDArray[np.datetime64], half_life_months: float) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ from ml.bundle.scorer import Scorer
 from ml.commands import approve as approve_command
 from ml.commands import end_challenge, move_canary, start_canary, start_challenge
 from ml.commands import promote as promote_command
+from ml.comparison.tracking import log_comparison
 from ml.judging.evaluation import Evaluation, evaluate
 from ml.judging.gate import GateResult
 from ml.registry import registry
@@ -39,6 +40,7 @@ from ml.training.training_set import TrainingSet
 from tests import model_factory
 from tests.altered_bundle import approve_everybody
 from tests.model_factory import CONTRACT, MODEL_NAME, SOURCE
+from tests.unit.ml.comparison.small_comparison import model_row, small_comparison
 from tests.unit.ml.search.test_results import RESULT
 from warehouse.errors import ApprovalMissing, GateRefusal, NotFoundError
 from warehouse.lake.connection import writer
@@ -115,6 +117,28 @@ def test_a_search_is_one_run_with_a_run_for_each_trial_however_often_it_is_logge
     assert sorted(int(run.data.tags["search_trial"]) for run in trials) == [0, 1, 2, 3]
     assert client.get_run(parent).data.metrics["best_log_loss"] == pytest.approx(0.41)
     assert [file.path for file in client.list_artifacts(parent, "plots")] == ["plots/history.png"]
+
+
+def test_a_comparison_is_one_run_with_its_page_and_a_run_for_each_model(registered, tmp_path):
+    page = tmp_path / "bank.html"
+    page.write_text("<html>")
+
+    parent = log_comparison(
+        registered.settings, small_comparison(model_row("scorecard", -0.01, 0.02)), {"ranking": b"\x89PNG"}, page
+    )
+
+    client = open_client(registered.settings)
+    experiment = client.get_run(parent).info.experiment_id
+    models = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+    found = {run.data.tags["comparison_model"]: run for run in models}
+    assert set(found) == {"champion", "scorecard"}
+    metrics = found["scorecard"].data.metrics
+    assert (metrics["auc"], metrics["auc_difference_low"]) == (0.7, -0.01)
+    assert metrics["auc_fold_mean"] == pytest.approx(0.7)
+    history = client.get_metric_history(found["scorecard"].info.run_id, "fold_auc")
+    assert [(each.step, each.value) for each in history] == [(1, 0.68), (2, 0.72)]
+    assert {file.path for file in client.list_artifacts(parent)} == {"bank.html", "plots"}
+    assert client.get_run(parent).data.tags["folds"] == "matured: labels are known too late"
 
 
 def test_versions_are_numbered_in_order(registered):

@@ -50,6 +50,21 @@ families = click.option(
     callback=_names,
     help=f"Families of models: {FAMILIES_IN_WORDS}.  [default: all that are installed]",
 )
+imbalance = click.option(
+    "--imbalance",
+    metavar="SETTING,…",
+    default="",
+    callback=_names,
+    help="Compare the first family also with class_weights or smote (docs/lender-file.md: model.imbalance).",
+)
+folds = click.option(
+    "--folds",
+    metavar="N",
+    type=click.IntRange(0),
+    default=5,
+    show_default=True,
+    help="Folds of all labelled rows to train and measure on; 0: the test loans alone.",
+)
 feature_version = click.option(
     "--feature-version",
     metavar="N",

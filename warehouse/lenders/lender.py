@@ -14,6 +14,7 @@ from warehouse.lenders.keys import Key
 
 PublishMode = Literal["auto", "never", "always"]
 Segment = Literal["purpose", "region"]
+Imbalance = Literal["none", "class_weights", "smote"]
 _Months = Annotated[int, Meta(ge=1, le=600)]
 _Lag = Annotated[int, Meta(ge=0, le=600)]
 _Share = Annotated[float, Meta(gt=0, lt=1)]
@@ -112,6 +113,15 @@ class ModelSettings:
             "as loans without dates do.",
         ),
     ] = 24.0
+    imbalance: Annotated[
+        Imbalance,
+        Key(
+            "one of none, class_weights, smote",
+            "Whether defaults, which are rare, count as much as repaid loans among the rows that a model learns from: "
+            "by their weights, or by invented rows (SMOTE; needs `loanlake[resampling]`). Tune and test rows stay as "
+            "they are.",
+        ),
+    ] = "none"
     calibration: Annotated[
         Literal["platt", "beta", "isotonic", "auto"] | None,
         Key("one of platt, beta, isotonic, auto", "How scores become probabilities: `ml/training/fitting.py`."),

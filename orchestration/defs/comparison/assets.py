@@ -16,6 +16,11 @@ class ComparisonConfig(dg.Config):
     """Options besides the run settings; ``loanlake model compare`` has the same."""
 
     families: list[str] = Field(default=[], description="Families to compare. Empty: all that are installed.")
+    imbalance: list[str] = Field(
+        default=[],
+        description="class_weights, smote or none: settings with which the first family is compared too.",
+    )
+    folds: int = Field(default=5, ge=0, description="Folds of all labelled rows; 0: the test loans alone.")
 
 
 @dg.asset(
@@ -41,6 +46,8 @@ def comparison(
         settings,
         context.partition_key,
         tuple(config.families),
+        imbalance=tuple(config.imbalance),
+        n_folds=config.folds,
         exclude=tuple(run_settings.exclude),
         report=context.log.info,
     )

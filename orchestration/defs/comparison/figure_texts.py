@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ml.comparison.figures import ModelFigures
+from ml.comparison.figures import ModelFigures, verdict_of
 from orchestration.lib.pages import figure
 
 Text = Callable[[ModelFigures], str]
@@ -42,6 +42,24 @@ def _brier_difference(row: ModelFigures) -> str:
     return with_interval(*values, "+.5f")
 
 
+def _imbalance_difference(row: ModelFigures) -> str:
+    values = (
+        row.imbalance_auc_difference, row.imbalance_auc_difference_low, row.imbalance_auc_difference_high,
+    )  # fmt: skip
+    verdict = verdict_of(*values[1:])
+    return "–" if verdict is None else f"{with_interval(*values, '+.4f')}: {verdict}"
+
+
+def over_folds(name: str, form: str) -> Text:
+    """Mean and spread of a figure over the folds."""
+
+    def text(row: ModelFigures) -> str:
+        middle, spread = getattr(row, f"{name}_fold_mean"), getattr(row, f"{name}_fold_spread")
+        return "–" if middle is None else f"{middle:{form}} ± {figure(spread, form)}"
+
+    return text
+
+
 def _slope(row: ModelFigures) -> str:
     values = (row.gini_month_slope, row.gini_month_slope_low, row.gini_month_slope_high)
     return with_interval(*values, "+.4f")
@@ -67,6 +85,12 @@ FIGURES: Mapping[str, tuple[Figure, ...]] = {
         ),
         Figure("Gini", "2 × AUC − 1.", _plain("gini", ".4f")),
         Figure("KS", "Greatest gap between the shares of bad and good loans up to a score.", _plain("ks", ".4f")),
+        Figure(
+            "H-measure",
+            "Share of the loss by wrong decisions that the ranking saves, if nobody knows what a mistake costs (Hand, "
+            "2009).",
+            _plain("h_measure", ".4f"),
+        ),
     ),
     "Are the probabilities right?": (
         Figure("Brier score", "Mean squared error of the probability; lower is better.", _plain("brier", ".5f")),
@@ -84,6 +108,8 @@ FIGURES: Mapping[str, tuple[Figure, ...]] = {
         Figure("Log loss", "Mean negative log likelihood; lower is better.", _plain("log_loss", ".4f")),
         Figure("ECE", "Mean gap between probability and default rate, over ten groups.", _plain("ece", ".4f")),
         Figure("ECE by chance", "What a perfect model would show on as many loans.", _plain("ece_by_chance", ".4f")),
+        Figure("ECE before calibration", "Of the model's raw probabilities.", _plain("raw_ece", ".4f")),
+        Figure("Mean before calibration", "To compare with the default rate.", _plain("raw_mean_probability", ".2%")),
         Figure("Mean probability", "To compare with the default rate.", _plain("mean_probability", ".2%")),
     ),
     "What do the decisions bring?": (
@@ -127,12 +153,40 @@ FIGURES: Mapping[str, tuple[Figure, ...]] = {
     ),
 }
 
+#: On folds of all labelled rows: mean and standard deviation.
+FOLDS: tuple[Figure, ...] = (
+    Figure("AUC", "Mean ± standard deviation over the folds.", over_folds("auc", ".4f")),
+    Figure("Gini", "", over_folds("gini", ".4f")),
+    Figure("KS", "", over_folds("ks", ".4f")),
+    Figure("H-measure", "", over_folds("h_measure", ".4f")),
+    Figure("Brier score", "", over_folds("brier", ".5f")),
+    Figure("Log loss", "", over_folds("log_loss", ".4f")),
+    Figure("ECE", "Of smaller parts, so chance alone makes it larger.", over_folds("ece", ".4f")),
+)
+
+#: What balancing defaults and repaid loans among the rows to learn from brings.
+IMBALANCE: tuple[Figure, ...] = (
+    Figure("AUC", "On the test loans.", _auc),
+    Figure(
+        "AUC difference",
+        "Against the same family without the setting, on the same loans, with its paired 95 % interval.",
+        _imbalance_difference,
+    ),
+    Figure("ECE before calibration", "Of the raw probabilities, whose level is wrong.", _plain("raw_ece", ".4f")),
+    Figure("Mean before calibration", "To compare with the default rate.", _plain("raw_mean_probability", ".2%")),
+    Figure("ECE", "After calibration on tune rows, as served.", _plain("ece", ".4f")),
+    Figure("Brier score", "As served; lower is better.", _plain("brier", ".5f")),
+)
 
 #: The terminal's columns: header → text.
 TERMINAL: Mapping[str, Text] = {
     "model": lambda row: row.name,
     "AUC": _plain("auc", ".4f"),
     "difference": difference,
+    "AUC, folds": over_folds("auc", ".4f"),
+    "H": _plain("h_measure", ".4f"),
+    "raw ECE": _plain("raw_ece", ".4f"),
+    "ECE": _plain("ece", ".4f"),
     "Brier": _plain("brier", ".5f"),
     "profit": _plain("profit_per_loan", "+.3%"),
     "stability": _plain("stability", ".3f"),

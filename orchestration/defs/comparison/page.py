@@ -2,17 +2,20 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment
 
 from ml.comparison.comparing import Comparison
+from ml.comparison.figures import ModelFigures
 from ml.judging.evaluation import BASE_RATE
-from orchestration.defs.comparison.figure_texts import FIGURES
+from orchestration.defs.comparison.figure_texts import FIGURES, FOLDS, IMBALANCE, Figure
 from orchestration.lib.pages import figure
 from warehouse.files.replacing import replace_file
 from warehouse.settings import Settings
+
+_Line = tuple[str, str, list[str]]
 
 
 def write_page(settings: Settings, comparison: Comparison, plots: Mapping[str, bytes]) -> Path:
@@ -37,16 +40,20 @@ def _text(comparison: Comparison, plots: Mapping[str, bytes]) -> str:
     by_month = {(row.model, row.month): row for row in comparison.months}
     ranked = [row for row in models if row.model != BASE_RATE]
     first = ranked[0].model
+    balanced = [row for row in models if row.imbalance_auc_difference is not None]
+    folded = [row for row in models if row.auc_fold_mean is not None]
     return _PAGE.render(
         comparison=comparison,
         occasion=comparison.occasion,
         reference=comparison.reference.name,
         names=[row.name for row in models],
         plots={name.replace("_", " "): base64.b64encode(png).decode() for name, png in plots.items()},
-        groups={
-            group: [(line.name, line.meaning, [line.text(row) for row in models]) for line in lines]
-            for group, lines in FIGURES.items()
-        },
+        groups={group: _lines(lines, models) for group, lines in FIGURES.items()},
+        balanced_names=[row.name for row in balanced],
+        balanced=_lines(IMBALANCE, balanced),
+        folded_names=[row.name for row in folded],
+        folded=_lines(FOLDS, folded),
+        folds=_fold_lines(comparison, folded),
         month_names=[row.name for row in ranked],
         months=[
             (
@@ -65,7 +72,29 @@ def _text(comparison: Comparison, plots: Mapping[str, bytes]) -> str:
     )
 
 
-_PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""<!doctype html>
+def _lines(figures: Sequence[Figure], models: Sequence[ModelFigures]) -> list[_Line]:
+    return [(line.name, line.meaning, [line.text(row) for row in models]) for line in figures]
+
+
+def _fold_lines(comparison: Comparison, models: Sequence[ModelFigures]) -> list[_Line]:
+    """The AUC of each fold."""
+    by_fold = {(row.model, row.number): row for row in comparison.folds}
+    found: list[_Line] = []
+    for number in sorted({row.number for row in comparison.folds}):
+        of_fold = [by_fold[row.model, number] for row in models]
+        size = f"{of_fold[0].n:,} loans, {of_fold[0].n_defaults:,} defaults; learned from {of_fold[0].n_learned:,}"
+        found.append((of_fold[0].fold, size, [figure(row.auc, ".4f") for row in of_fold]))
+    return found
+
+
+_PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""{% macro rows(names, lines) %}
+{% for name, meaning, texts in lines %}
+<tr><th>{{ name }}<small>{{ meaning }}</small>
+{%- for text in texts %}<td data-model="{{ names[loop.index0] }}"><span>{{ text }}</span>{% endfor %}
+
+{% endfor %}
+{% endmacro %}
+<!doctype html>
 <html lang="en">
 <meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ occasion.source }}: families compared · Loanlake</title>
@@ -129,13 +158,55 @@ Differences are against <strong>{{ reference }}</strong>. Nothing was registered
 <thead><tr><th>figure{% for name in names %}<th>{{ name }}{% endfor %}</thead>
 {% for group, lines in groups.items() %}
 <tr><th class="group" colspan="{{ names | length + 1 }}">{{ group }}
-{% for name, meaning, texts in lines %}
-<tr><th>{{ name }}<small>{{ meaning }}</small>
-{%- for text in texts %}<td data-model="{{ names[loop.index0] }}"><span>{{ text }}</span>{% endfor %}
-
-{% endfor %}
+{{ rows(names, lines) }}
 {% endfor %}
 </table>
+{% if balanced_names %}
+<h2>What balancing brings</h2>
+<p>Among the rows to learn from, defaults count as much as repaid loans, by weights or by invented rows (SMOTE). Raw
+probabilities are then far too high; the calibration on tune rows, which stay as they are, repairs their level.</p>
+<table>
+<thead><tr><th>figure{% for name in balanced_names %}<th>{{ name }}{% endfor %}</thead>
+{{ rows(balanced_names, balanced) }}
+</table>
+{% endif %}
+<h2>How far the figures scatter</h2>
+{% if folded_names %}
+<p>Each family was trained again on {{ occasion.n_folds }} folds of all labelled rows. The folds are
+<strong>{{ occasion.fold_kind }}</strong>: {{ comparison.fold_reason }}.
+{% if occasion.fold_kind == "stratified" %}
+They say nothing about how a model will do in a later month.
+{% else %}
+A fold's rows were decided after all rows that its model learned from.
+{% endif %}
+{% if occasion.fold_kind == "matured" %}
+Outcomes that became known later were not there on the day: <code>loanlake model walk-forward</code> measures models as
+known then.
+{% endif %}
+</p>
+<table>
+<thead><tr><th>figure{% for name in folded_names %}<th>{{ name }}{% endfor %}</thead>
+{{ rows(folded_names, folded) }}
+<tr><th class="group" colspan="{{ folded_names | length + 1 }}">AUC of each fold
+{{ rows(folded_names, folds) }}
+</table>
+{% else %}
+<p>No folds: {{ comparison.fold_reason or "none were wanted" }}.</p>
+{% endif %}
+{% if comparison.information_values %}
+<h2>Information value of each feature</h2>
+<p>How well a feature alone parts defaults from other loans, by the bins of the scorecard: below .02 not at all, above
+.3 strongly (Siddiqi, 2006).</p>
+<table>
+<thead><tr><th>feature<th>information value<th>bins<th>missing</thead>
+{% for value in comparison.information_values %}
+<tr><th>{{ value.feature }}
+<td data-model="information value"><span>{{ "%.3f" | format(value.information_value) }}</span>
+<td data-model="bins"><span>{{ value.n_bins }}</span>
+<td data-model="missing"><span>{{ "{:.1%}".format(value.missing_share) }}</span>
+{% endfor %}
+</table>
+{% endif %}
 <h2>Gini by month of decision</h2>
 <table>
 <thead><tr><th>month{% for name in month_names %}<th>{{ name }}{% endfor %}</thead>
@@ -152,7 +223,9 @@ Differences are against <strong>{{ reference }}</strong>. Nothing was registered
 <pre>{{ comparison.statement }}
 
 from models.comparison where comparison_id = '{{ occasion.comparison_id }}'
-from models.comparison_months where comparison_id = '{{ occasion.comparison_id }}'</pre>
+from models.comparison_months where comparison_id = '{{ occasion.comparison_id }}'
+from models.comparison_folds where comparison_id = '{{ occasion.comparison_id }}'
+from models.information_values where comparison_id = '{{ occasion.comparison_id }}'</pre>
 <p>Training and calibration use train and tune rows only; test rows choose nothing. Whoever picks the best of
 several families by these figures has used the test once: the loans of the next months say whether it was right. The
 times are of the machine that measured them.</p>

@@ -7,6 +7,7 @@ from pathlib import Path
 from ml.comparison.comparing import Comparison, compare_families, plan_of
 from ml.comparison.pictures import draw_comparison
 from ml.comparison.tables import write_comparison
+from ml.comparison.tracking import log_comparison
 from orchestration.defs.comparison.page import write_page
 from orchestration.defs.training.candidates import read_training_set_record
 from orchestration.defs.training.steps import read_rows
@@ -29,18 +30,24 @@ def run_comparison(
     source: str,
     families: tuple[str, ...] = (),
     *,
+    imbalance: tuple[str, ...] = (),
     exclude: tuple[str, ...] = (),
+    n_folds: int = 0,
     report: Callable[[str], None] | None = None,
 ) -> Compared:
-    """Compare families on the training set that the source's last run accepted.
+    """Compare families on the training set that the source's last run accepted; log the comparison in MLflow.
+
+    ``imbalance``, ``n_folds``: see :func:`ml.comparison.comparing.plan_of`.
 
     Raises NotFoundError if there is none: its rows passed the checks of the tables that they came from.
     """
     # first: a family that is unknown or not installed should not wait for the rows
-    plan = plan_of(read_lender(source), families, exclude=exclude)
+    plan = plan_of(read_lender(source), families, imbalance=imbalance, exclude=exclude, n_folds=n_folds)
     record = read_training_set_record(settings, source)
     contract = feature_contract(settings, record.feature_version, source=source)
     comparison = compare_families(settings, read_rows(settings, record), contract, plan, report)
     write_comparison(settings, comparison)
     plots = draw_comparison(comparison)
-    return Compared(comparison, plots, write_page(settings, comparison, plots))
+    page = write_page(settings, comparison, plots)
+    log_comparison(settings, comparison, plots, page)
+    return Compared(comparison, plots, page)

@@ -21,6 +21,7 @@ from ml.judging.leakage import feature_signals
 from ml.judging.plots import draw_all
 from ml.monitoring.feature_skew import logged_evidence
 from ml.registry import registry
+from ml.registry.information_values import record_information_values
 from ml.registry.registered_version import RegisteredVersion, load_registered
 from ml.registry.tracking import open_experiment
 from ml.training.fitting import TrainingSettings, train
@@ -121,6 +122,8 @@ def skew_since(settings: Settings) -> datetime:
 def register_candidate(settings: Settings, record: TrainingSetRecord, directory: CandidateDirectory) -> dict[str, Any]:
     """Register the judged candidate with MLflow, refused or not, and record the gates' decisions in the lake.
 
+    Of a scorecard also its features' information values.
+
     Returns the stored ``model_name``, ``model_version``, ``run_id``, ``experiment_id``.
     """
     bundle, judgement = load_bundle(directory.bundle), directory.read_judgement()
@@ -135,6 +138,7 @@ def register_candidate(settings: Settings, record: TrainingSetRecord, directory:
         plots=directory.read_plots(),
     )
     record_gates(settings, version, judgement)
+    record_information_values(settings, bundle, name=version.name, version=version.version)
     registration = {
         "model_name": version.name,
         "model_version": version.version,

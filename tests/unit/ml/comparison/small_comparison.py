@@ -7,6 +7,8 @@ import numpy as np
 
 from ml.comparison.comparing import Comparison
 from ml.comparison.figures import ModelFigures, MonthFigures, Occasion
+from ml.comparison.fold_figures import FoldFigures, spread
+from ml.registry.information_values import InformationValue
 
 N = 400
 OCCASION = Occasion(
@@ -24,6 +26,8 @@ OCCASION = Occasion(
     lake_snapshot=7,
     feature_version="v1",
     training_set_sha256="ab" * 32,
+    fold_kind="matured",
+    n_folds=2,
 )
 
 
@@ -59,6 +63,18 @@ def small_comparison(*models: ModelFigures, **changes: object) -> Comparison:
         for row in rows[:-1]
         for month in (1, 2, 3)
     ]  # fmt: skip
+    folds = [
+        FoldFigures(
+            model=row.model, number=number, fold=f"2023-0{number} to 2023-0{number}",
+            decided_from=datetime(2023, number, 1), decided_to=datetime(2023, number, 28), n_learned=900,
+            n=150, n_defaults=30, default_rate=0.2, mean_probability=0.2, auc=auc, gini=2 * auc - 1, ks=0.3,
+            h_measure=0.1, brier=0.12, log_loss=0.4, ece=0.02,
+        )
+        for row in models
+        for number, auc in ((1, 0.68), (2, 0.72))
+    ]  # fmt: skip
+    rows = tuple(replace(row, **spread([fold for fold in folds if fold.model == row.model])) for row in rows)
+    value = InformationValue(feature="loan_to_income", information_value=0.123, n_bins=5, n=1_300, missing_share=0.1)
     return Comparison(
         occasion=replace(OCCASION, **changes),  # type: ignore[arg-type]  # of any field
         models=rows,
@@ -66,5 +82,8 @@ def small_comparison(*models: ModelFigures, **changes: object) -> Comparison:
         left_out={"tab_transformer": "needs the package torch, which is not installed"},
         statement="select 1",
         defaulted=defaulted,
+        folds=tuple(folds),
+        fold_reason="labels are known too late",
+        information_values=(value,),
         probabilities={row.model: np.clip(0.2 * defaulted + random.random(N) / 2, 0.01, 0.99) for row in rows},
     )

@@ -2,27 +2,38 @@
 
 import json
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from math import log
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ml.bundle.scorer import Scorer
-from ml.comparison.comparing import Comparison, Plan, compare_families, plan_of
+from ml.comparison.comparing import Comparison, Plan, compare_families, folds_of, plan_of
 from ml.comparison.figures import ModelFigures, score_psi
 from ml.comparison.serving_cost import feature_vectors, model_bytes
 from ml.comparison.tables import write_comparison
 from ml.judging.evaluation import BASE_RATE, Evaluation
+from ml.registry.information_values import information_values
 from ml.training.training_set import TrainingSet, read_training_set
 from tests import model_factory
 from tests.model_factory import CONTRACT, FAMILIES, SOURCE, shared_bundle
 from tests.unit.ml.comparison.small_comparison import model_row, small_comparison
+from warehouse.errors import SettingError
 from warehouse.lake.connection import connect
 from warehouse.lenders.rules import read_lender
 from warehouse.settings import Settings
 
 TRAINING = {name: FAMILIES[name] for name in ("xgboost", "logistic", "scorecard")}
+BALANCED = "logistic_class_weights"
+PLAN = Plan(
+    {**TRAINING, BALANCED: replace(FAMILIES["logistic"], imbalance="class_weights")},
+    {},
+    balanced={BALANCED: "logistic"},
+    n_folds=2,
+)
 
 
 @dataclass(frozen=True)
@@ -49,15 +60,16 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
     with connect(home) as con:
         rows = read_training_set(con, SOURCE, feature_version="v1")
     before = _files(home)
-    comparison = compare_families(home, rows, CONTRACT, Plan(TRAINING, {}))
+    comparison = compare_families(home, rows, CONTRACT, PLAN)
     after = _files(home)
     write_comparison(home, comparison)
     return Compared(home, rows, comparison, {path for path in before | after if before.get(path) != after.get(path)})
 
 
 def test_each_family_the_champion_and_the_base_rate_are_measured(compared: Compared) -> None:
-    assert [row.model for row in compared.comparison.models] == ["champion", *TRAINING, "base_rate"]
-    assert [row.family for row in compared.comparison.models] == ["xgboost", *TRAINING, None]
+    assert [row.model for row in compared.comparison.models] == ["champion", *TRAINING, BALANCED, "base_rate"]
+    assert [row.family for row in compared.comparison.models] == ["xgboost", *TRAINING, "logistic", None]
+    assert compared.row(BALANCED).imbalance == "class_weights"
 
 
 @pytest.mark.parametrize("family", ["xgboost", "scorecard"])
@@ -129,7 +141,8 @@ def test_the_parts_of_each_brier_score_add_up(compared: Compared) -> None:
 def test_every_figure_of_a_family_is_measured(compared: Compared) -> None:
     row = asdict(compared.row("scorecard"))
 
-    assert {name for name, value in row.items() if value is None} == {"model_version"}
+    of_balanced = {f"imbalance_auc_difference{part}" for part in ("", "_low", "_high")}
+    assert {name for name, value in row.items() if value is None} == {"model_version", *of_balanced}
     assert (row["n_test_seen"], row["n_months"]) == (0, 7)
     assert 0 < row["score_microseconds"] < 50_000
     assert json.loads(row["settings"])["family"] == "scorecard"
@@ -176,7 +189,7 @@ def test_the_lake_holds_the_comparison(compared: Compared) -> None:
         (row.model, row.auc, occasion.n_test, "out of time", compared.rows.snapshot, "champion", row.model_version)
         for row in sorted(compared.comparison.models, key=lambda row: row.model)
     ]
-    assert n_months == len(compared.comparison.months) == 7 * 4
+    assert n_months == len(compared.comparison.months) == 7 * 5
 
 
 def test_without_a_champion_the_default_family_is_compared_with(home: Settings, compared: Compared) -> None:
@@ -198,6 +211,87 @@ def test_the_lenders_default_family_comes_first() -> None:
 
     assert next(iter(plan_of(lender).training)) == "xgboost"
     assert list(plan_of(scorecards, ("logistic", "scorecard")).training) == ["scorecard", "logistic"]
+
+
+def test_balanced_rows_spoil_the_raw_level_and_calibration_repairs_it(compared: Compared) -> None:
+    plain, balanced = asdict(compared.row("logistic")), asdict(compared.row(BALANCED))
+
+    assert balanced["raw_ece"] > 0.15 > plain["raw_ece"]
+    assert balanced["ece"] < 0.1
+    assert balanced["raw_mean_probability"] > balanced["mean_probability"] + 0.15
+    low, high = balanced["imbalance_auc_difference_low"], balanced["imbalance_auc_difference_high"]
+    assert low < balanced["auc"] - plain["auc"] < high
+    assert balanced["imbalance_auc_difference"] == pytest.approx(balanced["auc"] - plain["auc"])
+
+
+def test_folds_are_of_all_rows_in_time_and_their_mean_and_spread_stand_beside_the_test(compared: Compared) -> None:
+    folds = [row for row in compared.comparison.folds if row.model == "scorecard"]
+    row = compared.row("scorecard")
+
+    assert (compared.comparison.occasion.fold_kind, compared.comparison.occasion.n_folds) == ("as known then", 2)
+    assert {row.model for row in compared.comparison.folds} == {*TRAINING, BALANCED}
+    assert (folds[0].decided_to or datetime.max) < (folds[1].decided_from or datetime.min)
+    assert sum(fold.n for fold in folds) == pytest.approx(1000, abs=100)
+    assert folds[1].decided_to == compared.rows.frame["decided_at"].max()
+    aucs = [fold.auc or 0.0 for fold in folds]
+    assert row.auc_fold_mean == pytest.approx(np.mean(aucs))
+    assert row.auc_fold_spread == pytest.approx(abs(aucs[0] - aucs[1]) / 2**0.5)
+    assert compared.row("champion").auc_fold_mean is None
+
+
+def test_folds_and_information_values_are_in_the_lake(compared: Compared) -> None:
+    of_this = [compared.comparison.occasion.comparison_id]
+    with connect(compared.home) as con:
+        folds = con.execute(
+            "select model, number, auc, n_learned from models.comparison_folds where comparison_id = $1", of_this
+        ).fetchall()
+        values = con.execute(
+            "select feature, information_value, n_bins, n, missing_share, model_name from models.information_values "
+            "where comparison_id = $1",
+            of_this,
+        ).fetchall()
+
+    assert sorted(folds) == sorted((row.model, row.number, row.auc, row.n_learned) for row in compared.comparison.folds)
+    assert sorted(values) == sorted(
+        (each.feature, each.information_value, each.n_bins, each.n, each.missing_share, None)
+        for each in information_values(shared_bundle(family="scorecard"))
+    )
+
+
+def test_without_enough_defaults_there_are_no_folds_and_a_comparison_all_the_same(compared: Compared) -> None:
+    frame = compared.rows.frame
+    few = pd.concat([part.head(8) for _, part in frame.groupby(["split", "is_default"], observed=True)])
+    rows = replace(compared.rows, frame=few)
+
+    plan, reason, folds = folds_of(rows, CONTRACT, replace(PLAN, n_folds=5), lambda _: None)
+
+    assert (plan, folds) == (None, ())
+    assert "5 folds need about 32 defaults and as many repaid loans: found 24 defaults in 48 rows" in reason
+
+
+def test_settings_of_imbalance_are_compared_with_the_first_family() -> None:
+    lender = read_lender(SOURCE)
+
+    plan = plan_of(lender, ("scorecard", "logistic"), imbalance=("smote", "class_weights"), n_folds=3)
+
+    assert list(plan.training) == ["scorecard", "logistic", "scorecard_smote", "scorecard_class_weights"]
+    assert plan.balanced == {"scorecard_smote": "scorecard", "scorecard_class_weights": "scorecard"}
+    assert plan.training["scorecard_smote"] == replace(plan.training["scorecard"], imbalance="smote")
+    assert (plan.n_folds, plan.is_dated) == (3, True)
+    with pytest.raises(SettingError, match="one of none, class_weights, smote: found 'adasyn'"):
+        plan_of(lender, imbalance=("adasyn",))
+
+
+def test_a_model_that_the_rows_do_not_allow_is_left_out(compared: Compared, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ml.training.imbalance.MOST_SMOTE_ROWS", 100)
+    smote = replace(FAMILIES["logistic"], imbalance="smote")
+
+    plan = Plan({"logistic": FAMILIES["logistic"], "logistic_smote": smote}, {}).possible(compared.rows)
+
+    assert list(plan.training) == ["logistic"]
+    assert plan.left_out["logistic_smote"].startswith("imbalance smote learns from at most 100 rows, in memory: found ")
+    with pytest.raises(SettingError, match="imbalance smote learns from at most 100 rows"):
+        Plan({"logistic": smote}, {}).possible(compared.rows)
 
 
 def test_timed_rows_are_those_that_the_model_was_measured_on(compared: Compared) -> None:

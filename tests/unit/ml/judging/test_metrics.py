@@ -17,6 +17,7 @@ from ml.judging.metrics import (
     brier_parts,
     ece,
     ece_by_chance,
+    h_measure,
     measure,
     measured_split,
     reliability,
@@ -270,3 +271,44 @@ def test_the_parts_of_no_loan_are_not_measurable() -> None:
     parts = brier_parts([], [])
 
     assert np.isnan([parts.reliability, parts.resolution, parts.uncertainty]).all()
+
+
+#: Of the Python package ``hmeasure`` 0.1.6, whose example is this and whose answer is below.
+PUBLISHED_Y = [True, True, False, True, True, False, True, True, True, False]
+PUBLISHED_P = [0.84901876, 0.10282827, 0.43752488, 0.46004468, 0.90878931, 0.79177719, 0.5297229, 0.13803906,
+               0.73166264, 0.22959056]  # fmt: skip
+
+
+def test_the_h_measure_of_the_packages_example() -> None:
+    """Its default severity is Beta(2, 1 + π0/π1)."""
+    assert h_measure(PUBLISHED_Y, PUBLISHED_P, severity=(2, 1 + 3 / 7)) == pytest.approx(0.18889596344769588)
+
+
+def test_the_h_measure_of_three_loans_by_hand() -> None:
+    """With every cost equally likely: two loans of risk 1/2 and one of risk 0, of which one in three defaults.
+
+    Loss of a group of risk p: (1 - p) p²/2 + p (1 - p)²/2 = p (1 - p)/2, so (2/3 · 1/8) / (1/9) of one decision's.
+    """
+    assert h_measure([False, True, False], [0.1, 0.5, 0.5], severity=(1, 1)) == pytest.approx(1 - (1 / 12) / (1 / 9))
+
+
+def test_the_h_measure_is_the_integral_over_costs() -> None:
+    from scipy.stats import beta
+
+    random = np.random.default_rng(3)
+    y = random.random(200) < 0.2
+    p = np.clip(0.15 + 0.1 * y + 0.1 * random.normal(size=200), 0.01, 0.99).round(2)
+    cost = (np.arange(4000) + 0.5) / 4000
+    weight = beta(1 + y.mean(), 2 - y.mean()).pdf(cost)
+    losses = [cost * (~y & (p >= cut)).mean() + (1 - cost) * (y & (p < cut)).mean() for cut in (*np.unique(p), 2)]
+    best, blind = np.min(losses, axis=0) @ weight, np.minimum(cost * (~y).mean(), (1 - cost) * y.mean()) @ weight
+
+    assert h_measure(y, p) == pytest.approx(1 - best / blind, abs=1e-4)
+    assert h_measure(y, p**3) == pytest.approx(h_measure(y, p))
+
+
+def test_the_h_measure_of_one_outcome_is_unknown_and_of_a_perfect_model_1() -> None:
+    assert np.isnan(h_measure([True, True], [0.1, 0.2]))
+    assert np.isnan(h_measure([], []))
+    assert h_measure([False, True, False], [0.1, 0.9, 0.2]) == pytest.approx(1)
+    assert h_measure([False, True, False], [0.2, 0.2, 0.2]) == pytest.approx(0)

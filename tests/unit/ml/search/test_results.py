@@ -6,7 +6,7 @@ from datetime import datetime
 from ml.families.logistic import LogisticRegression
 from ml.search.pictures import draw_search
 from ml.search.results import SearchLimits, SearchResult, SearchTrial, write_trials
-from ml.search.rows import FoldScore
+from ml.search.scoring import FoldScore
 from orchestration.defs.training.search_page import file_lines, write_search_page
 from orchestration.doors.reports import index_page
 from tests.model_factory import SETTINGS

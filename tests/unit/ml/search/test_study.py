@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ml.families.logistic import LogisticRegression
 from ml.search.results import SearchLimits, SearchTrial
-from ml.search.rows import FoldScore
+from ml.search.scoring import FoldScore
 from ml.search.space import space_of
 from ml.search.study import Study
 from tests.model_factory import SETTINGS

@@ -41,8 +41,43 @@ def test_each_difference_says_what_its_interval_shows(home: Settings) -> None:
         assert f"<span>{text}</span>" in page
 
 
+def test_folds_are_named_by_their_kind_and_matured_ones_name_the_walk(home: Settings) -> None:
+    _, page = page_of(home, small_comparison(SCORECARD))
+
+    folds = page[page.index("How far the figures scatter") : page.index("Gini by month of decision")]
+    assert "<strong>matured</strong>: labels are known too late." in folds
+    assert "<code>loanlake model walk-forward</code>" in folds
+    assert "0.7000 ± 0.0283" in folds
+    assert "150 loans, 30 defaults; learned from 900" in folds
+    assert '<td data-model="information value"><span>0.123</span>' in folds
+
+
+def test_what_balancing_brings_is_shown_where_it_was_compared(home: Settings) -> None:
+    balanced = replace(
+        SCORECARD, model="xgboost_smote", imbalance_auc_difference=-0.04, imbalance_auc_difference_low=-0.05,
+        imbalance_auc_difference_high=-0.03, raw_ece=0.27, ece=0.01,
+    )  # fmt: skip
+
+    _, page = page_of(home, small_comparison(SCORECARD, balanced))
+    _, without = page_of(home, small_comparison(SCORECARD))
+
+    section = page[page.index("What balancing brings") : page.index("How far the figures scatter")]
+    for text in ("-0.0400 (-0.0500 to -0.0300): worse", "0.2700", "0.0100"):
+        assert f'<td data-model="xgboost smote"><span>{text}</span>' in section
+    assert "What balancing brings" not in without
+
+
+def test_without_folds_the_page_says_why(home: Settings) -> None:
+    comparison = replace(small_comparison(SCORECARD, n_folds=0), folds=(), fold_reason="5 folds need about 32 defaults")
+    models = [replace(row, auc_fold_mean=None) for row in comparison.models]
+
+    _, page = page_of(home, replace(comparison, models=tuple(models)))
+
+    assert "<p>No folds: 5 folds need about 32 defaults.</p>" in page
+
+
 def test_a_random_split_is_never_called_out_of_time(home: Settings) -> None:
-    _, page = page_of(home, small_comparison(SCORECARD, split_kind="random split"))
+    _, page = page_of(home, small_comparison(SCORECARD, split_kind="random split", fold_kind="stratified"))
 
     assert "random split" in page
     assert "out of time" not in page
@@ -52,7 +87,7 @@ def test_matured_outcomes_are_not_passed_off_as_known_then(home: Settings) -> No
     _, known = page_of(home, small_comparison(SCORECARD))
     _, page = page_of(home, small_comparison(SCORECARD, n_known_later=987))
 
-    assert "matured" not in known
+    assert "The outcomes are matured" not in known
     assert "987 of the train and tune rows had an outcome that" in page
 
 

@@ -1,5 +1,8 @@
 """The command and the asset compare on the rows that the last run accepted; what is measured is tested with ``ml``."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import dagster as dg
 import pytest
 from click.testing import CliRunner
@@ -15,6 +18,8 @@ from warehouse.errors import NotFoundError, SettingError
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
+LOGGED: list[tuple[Mapping[str, bytes], Path]] = []
+
 
 @pytest.fixture
 def accepted(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
@@ -24,18 +29,24 @@ def accepted(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     model_factory.fill_lake(home, 400)
     # reads dbt's manifest of a build
     monkeypatch.setattr(running, "feature_contract", lambda *_, **__: CONTRACT)
+    # tests/integration/test_registry.py logs one in MLflow, which takes seconds to start
+    monkeypatch.setattr(running, "log_comparison", lambda _, comparison, plots, page: LOGGED.append((plots, page)))
     return home
 
 
 def test_a_comparison_is_shown_by_the_command_and_kept_by_the_asset(accepted: Settings) -> None:
     from orchestration.defs.comparison.assets import comparison
 
-    done = CliRunner().invoke(compare, [SOURCE, "--families", "logistic,scorecard"])
+    done = CliRunner().invoke(compare, [SOURCE, "--families", "logistic,scorecard", "--folds", "2"])
     result = dg.materialize(
         [comparison],
         partition_key=SOURCE,
         resources={"run_settings": RunSettings(exclude=["purpose"])},
-        run_config={"ops": {"models__comparison": {"config": {"families": ["logistic"]}}}},
+        run_config={
+            "ops": {
+                "models__comparison": {"config": {"families": ["logistic"], "imbalance": ["class_weights"], "folds": 3}}
+            }
+        },
     )
 
     assert done.exit_code == 0, done.output
@@ -54,7 +65,13 @@ def test_a_comparison_is_shown_by_the_command_and_kept_by_the_asset(accepted: Se
             "select n_test, count(*), count(*) filter (settings like '%purpose%') from models.comparison "
             "group by comparison_id, n_test order by all desc"
         ).fetchall()
-    assert found == [(338, 3, 0), (338, 2, 1)]
+        folds = con.execute(
+            "select model, count(*) from models.comparison_folds group by comparison_id, model order by all"
+        ).fetchall()
+    assert found == [(338, 3, 2), (338, 3, 0)]
+    assert folds == [("logistic", 2), ("logistic", 3), ("logistic_class_weights", 3), ("scorecard", 2)]
+    assert any(line.startswith("2 folds (as known then): ") for line in lines)
+    assert [page.exists() and "ranking" in plots for plots, page in LOGGED] == [True, True]
     assert len(list((accepted.reports / "comparisons" / SOURCE).glob("*.html"))) == 2
 
 

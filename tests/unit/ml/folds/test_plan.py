@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ml.search.folds import N_FOLDS, Fold, plan_folds
-from warehouse.errors import TrainingSetError
+from ml.folds.plan import N_FOLDS, Fold, FoldPlan, plan_folds
+from warehouse.errors import SettingError, TrainingSetError
 
 #: Twenty months of 200 loans, every fifth a default.
 DECIDED = np.datetime64("2020-01-15", "us") + np.repeat(np.arange(20), 200) * np.timedelta64(30, "D")
@@ -68,6 +68,31 @@ def test_loans_without_times_have_stratified_folds_of_which_nothing_is_out_of_ti
 
 def test_undated_loans_are_never_walked_through_even_if_their_files_came_in_months() -> None:
     assert plan_folds(DECIDED, after_months(1), DEFAULTED, is_dated=False).kind == "stratified"
+
+
+@pytest.mark.parametrize("n_folds", [2, 5])
+def test_the_number_of_folds_is_the_callers(n_folds: int) -> None:
+    in_time = plan_folds(DECIDED, after_months(5), DEFAULTED, is_dated=True, n_folds=n_folds)
+    stratified = plan_folds(DECIDED, DECIDED, DEFAULTED, is_dated=False, n_folds=n_folds)
+
+    assert (len(in_time.folds), len(stratified.folds)) == (n_folds, n_folds)
+    assert [len(fold.scored) for fold in stratified.folds] == [4000 // n_folds] * n_folds
+    with pytest.raises(SettingError, match="at least 2: found 1"):
+        plan_folds(DECIDED, DECIDED, DEFAULTED, is_dated=False, n_folds=1)
+
+
+@pytest.mark.parametrize("n_defaults", [30, 32])
+def test_three_hundred_loans_have_folds_with_as_many_defaults_as_the_message_says(n_defaults: int) -> None:
+    month, defaulted = DECIDED[:300], np.arange(300) < n_defaults
+
+    def plan() -> FoldPlan:
+        return plan_folds(month, month, defaulted, is_dated=False, n_folds=5)
+
+    if n_defaults < 32:
+        with pytest.raises(TrainingSetError, match="5 folds need about 32 defaults"):
+            plan()
+    else:
+        assert all(defaulted[fold.scored].sum() >= 5 for fold in plan().folds)
 
 
 def test_too_few_defaults_are_refused() -> None:

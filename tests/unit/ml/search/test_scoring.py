@@ -5,17 +5,18 @@ from dataclasses import replace
 import numpy as np
 
 from ml.families.logistic import LogisticRegression
-from ml.search.rows import SearchRows, permuted_importance, score_fold
+from ml.folds.rows import FoldRows
+from ml.search.scoring import permuted_importance, score_fold
 from tests.model_factory import CONTRACT, SETTINGS
 from tests.unit.ml.small_training_set import small_training_set
 
 LINE = replace(SETTINGS, model=LogisticRegression(), refit=False, half_life_months=None)
-ROWS = SearchRows.read(small_training_set(1500), CONTRACT)
+ROWS = FoldRows.read(small_training_set(1500), CONTRACT)
 
 
 def test_features_left_out_are_as_if_the_contract_lacked_them() -> None:
     left_out = ("purpose", "term_months")
-    without = SearchRows.read(small_training_set(1500), CONTRACT, exclude=left_out)
+    without = FoldRows.read(small_training_set(1500), CONTRACT, exclude=left_out)
     fold = ROWS.plan.folds[-1]
 
     scored = score_fold(ROWS, fold, replace(LINE, exclude=left_out))
@@ -43,7 +44,7 @@ def test_shuffling_what_decides_costs_more_than_shuffling_noise() -> None:
 
 
 def test_many_rows_are_searched_on_some_spread_over_all() -> None:
-    rows = SearchRows.read(small_training_set(4000), CONTRACT, most_rows=1000)
+    rows = FoldRows.read(small_training_set(4000), CONTRACT, most_rows=1000)
 
     assert (len(rows.defaulted), rows.n_of) == (1000, 3200)
     assert rows.decided_at.min() == np.datetime64("2020-01-15")

@@ -10,22 +10,23 @@ first that the rows allow:
 """
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from warehouse.errors import TrainingSetError
+from warehouse.errors import SettingError, TrainingSetError
 
 FoldKind = Literal["as known then", "matured", "stratified"]
 Places = NDArray[np.intp]
 Times = NDArray[np.datetime64]
+#: Unless a caller wants another number.
 N_FOLDS = 4
 #: Share of a fold's known rows, the newest, that stop the fit and calibrate it.
 _TUNE_SHARE = 0.2
 #: Least number of defaults, and of repaid loans, to learn from, and to measure on.
 _LEAST_LEARNED, _LEAST_SCORED = 20, 5
-_PIECES = 5 * N_FOLDS
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,24 @@ class FoldPlan:
 
 
 def plan_folds(
-    decided_at: Times, label_known_at: Times, defaulted: NDArray[np.bool_], *, is_dated: bool, seed: int = 0
+    decided_at: Times,
+    label_known_at: Times,
+    defaulted: NDArray[np.bool_],
+    *,
+    is_dated: bool,
+    n_folds: int = N_FOLDS,
+    seed: int = 0,
 ) -> FoldPlan:
-    """The folds of rows in any order; raises TrainingSetError if a fold would have too few defaults or repaid loans."""
+    """The folds of rows in any order.
+
+    Raises SettingError for fewer than two, and TrainingSetError if a fold would have too few defaults or repaid loans.
+    """
+    if n_folds < 2:
+        raise SettingError(f"the number of folds must be at least 2: found {n_folds}")
     reason = "its loans have no dates"
     if is_dated:
-        starts = _starts(decided_at)
-        reason = f"its decisions are of fewer than {2 * N_FOLDS} months with many loans"
+        starts = _starts(decided_at, n_folds)
+        reason = f"its decisions are of fewer than {2 * n_folds} months with many loans"
         if starts is not None:
             known = _walk(decided_at, label_known_at, starts)
             if _enough(known, defaulted):
@@ -68,21 +80,26 @@ def plan_folds(
                 )
                 return FoldPlan("matured", reason, matured)
             reason = "its folds in time would have too few defaults or repaid loans"
-    folds = _stratified(defaulted, seed)
+    folds = _stratified(defaulted, n_folds, seed)
     if not _enough(folds, defaulted):
         raise TrainingSetError(
-            f"a search needs about {2 * _LEAST_LEARNED} defaults and as many repaid loans in train and tune rows, for "
-            f"{N_FOLDS} folds: found {int(defaulted.sum())} defaults in {len(defaulted):,} rows"
+            f"{n_folds} folds need about {_least_of_each(n_folds)} defaults and as many repaid loans: found "
+            f"{int(defaulted.sum())} defaults in {len(defaulted):,} rows"
         )
     return FoldPlan("stratified", reason, folds)
 
 
-def _starts(decided_at: Times) -> Times | None:
+def _least_of_each(n_folds: int) -> int:
+    """A fold's part of one outcome is scored, a fifth of the others tunes."""
+    return max(n_folds * _LEAST_SCORED, ceil(5 * _LEAST_SCORED * n_folds / (n_folds - 1)))
+
+
+def _starts(decided_at: Times, n_folds: int) -> Times | None:
     """First moments of the folds, each of a month: from the middle of the rows on, about equal numbers a fold."""
-    shares = 0.5 + 0.5 * np.arange(N_FOLDS) / N_FOLDS
+    shares = 0.5 + 0.5 * np.arange(n_folds) / n_folds
     in_order = np.sort(decided_at)
     starts = np.unique(in_order[(shares * len(in_order)).astype(np.intp)].astype("datetime64[M]"))
-    if len(starts) < N_FOLDS or starts[0] <= in_order[0]:
+    if len(starts) < n_folds or starts[0] <= in_order[0]:
         return None
     return starts
 
@@ -103,20 +120,20 @@ def _walk(decided_at: Times, usable_at: Times, starts: Times) -> tuple[Fold, ...
     return tuple(folds)
 
 
-def _stratified(defaulted: NDArray[np.bool_], seed: int) -> tuple[Fold, ...]:
+def _stratified(defaulted: NDArray[np.bool_], n_folds: int, seed: int) -> tuple[Fold, ...]:
     generator = np.random.default_rng(seed)
     piece = np.empty(len(defaulted), dtype=np.intp)
     for outcome in (defaulted, ~defaulted):
-        piece[outcome] = generator.permutation(np.arange(outcome.sum()) % _PIECES)
+        piece[outcome] = generator.permutation(np.arange(outcome.sum()) % (5 * n_folds))
     part, is_fifth = piece // 5, piece % 5 == 0
     return tuple(
         Fold(
-            f"part {number + 1} of {N_FOLDS}",
+            f"part {number + 1} of {n_folds}",
             np.flatnonzero((part != number) & ~is_fifth),
             np.flatnonzero((part != number) & is_fifth),
             np.flatnonzero(part == number),
         )
-        for number in range(N_FOLDS)
+        for number in range(n_folds)
     )
 
 
