@@ -107,8 +107,9 @@ def compare_families(
     probabilities: dict[str, Floats] = {}
     with trained(settings, rows, contract, plan.training, by=by) as families:
         for contender in chain(() if champion is None else (champion,), families):
-            ours = probabilities[contender.model] = contender.test_probabilities()
-            figures = scored.figures_of(contender, ours)
+            scores = contender.test_scores()
+            ours = probabilities[contender.model] = scores.probability
+            figures = scored.figures_of(contender, scores)
             if contender.model != compared_with:
                 figures = scored.beside(figures, ours, probabilities[compared_with])
             if contender.model == first:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.bundle.bundle import Bundle, load_bundle, write_bundle
-from ml.bundle.scorer import Scorer
+from ml.bundle.scorer import Scorer, Scores
 from ml.families.catalogue import FAMILIES, family_of, missing_package
 from ml.judging.evaluation import CHAMPION, evaluate
 from ml.registry.deployment import read_deployment
@@ -51,9 +51,9 @@ class Contender:
         """Its bundle, which of a family is deleted after the comparison."""
         return self.scorer.bundle
 
-    def test_probabilities(self) -> Floats:
+    def test_scores(self) -> Scores:
         """Of the test rows, in their order."""
-        return self.scorer.score_matrix(self.bundle.design_matrix.encode(self.test_rows)).probability
+        return self.scorer.score_matrix(self.bundle.design_matrix.encode(self.test_rows))
 
     def train_probabilities(self) -> Floats:
         """Of the rows that the model learned from."""

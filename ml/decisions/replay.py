@@ -59,7 +59,7 @@ def replay_decision(decision: Decision, scorer: Scorer) -> Replay:
     """Replay a decision with the scorer of its model version."""
     features = scorer.features(load_inputs(decision.inputs, scorer.contract))
     score = scorer.score(features)
-    reasons = tuple(scorer.reasons(features)) if score.decision == "decline" else ()
+    reasons = tuple(scorer.reasons(features)) if score.decision != "approve" else ()
     recomputed = Recomputed(features, score, reasons)
     return Replay(decision, recomputed, tuple(_differences(decision, recomputed, scorer.contract)))
 
@@ -84,6 +84,8 @@ def _differences(decision: Decision, recomputed: Recomputed, contract: FeatureCo
         ("raw_score", decision.raw_score, score.raw),
         ("points", decision.points, score.points),
         ("probability", decision.probability, score.probability),
+        ("probability_low", decision.probability_low, score.low),
+        ("probability_high", decision.probability_high, score.high),
         ("band", decision.band, score.band),
         ("decision", decision.decision, score.decision),
         ("feature_version", decision.feature_version, contract.version),
