@@ -156,7 +156,7 @@ class Scorer:
         return list(reasons.values())
 
     def logged_reasons(self, matrix: Matrix, scores: Scores, *, of_approved: str | None) -> list[str | None]:
-        """The reasons of each row that is not approved, as the decision log has them; ``of_approved`` for others."""
+        """The reasons of each row not approved, as the decision log has them; ``of_approved`` for the others."""
         return [
             of_approved if decision == "approve" else dump_reasons(self.reasons_of_row(row))
             for row, decision in zip(matrix, scores.decisions, strict=True)

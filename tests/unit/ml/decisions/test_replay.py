@@ -51,6 +51,8 @@ def declined(scorer) -> Decision:
         raw_score=score.raw,
         points=score.points,
         probability=score.probability,
+        probability_low=score.low,
+        probability_high=score.high,
         band=score.band,
         decision=score.decision,
         reasons=dump_reasons(scorer.reasons(features)),

@@ -12,6 +12,7 @@ from ml.judging.evaluation import Comparison, Evaluation, Measured
 from ml.judging.gate import Evidence, Gate, GateLimits, GateResult, LoggedEvidence, ParityEvidence, Size
 from ml.judging.gates import GATES, NEVER_OVERRIDDEN, enough_loans, refused, run_gates
 from ml.judging.leakage import FeatureSignal
+from ml.judging.intervals import IntervalFigures
 from ml.judging.metrics import Metrics, PairedDifference
 from orchestration.commands import run
 from warehouse.lenders.keys import holds
@@ -31,6 +32,7 @@ def _difference(value: float, error: float) -> PairedDifference:
     return PairedDifference(value, error, value - 1.96 * error, value + 1.96 * error, p_value=0.5)
 
 
+NO_INTERVALS = IntervalFigures(0.01, 0.0, 0.0, by_score=(), by_month=())
 SAME = Comparison(auc=_difference(0.0, 0.0), brier=_difference(0.0, 0.0))
 
 
@@ -49,7 +51,7 @@ def _evaluation(
         *(Measured("test", None, model, GOOD) for model in comparisons),
     ]
     version = 3 if "champion" in comparisons else None
-    return Evaluation(tuple(measured), comparisons, version, feature_importance={})
+    return Evaluation(tuple(measured), comparisons, NO_INTERVALS, version, feature_importance={})
 
 
 def _gate(
