@@ -135,8 +135,8 @@ class Scorer:
 
         Contributions start where the family says (:class:`ml.families.protocol.ServedForm`). Features below the
         policy's least share of the adverse weight are left out. Features with the same text appear once, with the
-        strongest; a missing value is named as missing. Approvals have no reasons; referrals have them for the person who
-        decides.
+        strongest; a missing value is named as missing. Approvals have no reasons; referrals have them for the person
+        who decides.
         """
         return self.reasons_of_row(self._matrix.encode_row(features)[0])
 

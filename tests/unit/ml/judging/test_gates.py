@@ -11,8 +11,8 @@ from ml.families.catalogue import require_family
 from ml.judging.evaluation import Comparison, Evaluation, Measured
 from ml.judging.gate import Evidence, Gate, GateLimits, GateResult, LoggedEvidence, ParityEvidence, Size
 from ml.judging.gates import GATES, NEVER_OVERRIDDEN, enough_loans, refused, run_gates
-from ml.judging.leakage import FeatureSignal
 from ml.judging.intervals import IntervalFigures
+from ml.judging.leakage import FeatureSignal
 from ml.judging.metrics import Metrics, PairedDifference
 from orchestration.commands import run
 from warehouse.lenders.keys import holds

@@ -13,7 +13,7 @@ def _months(*counts: int) -> np.ndarray:
 
 
 def test_a_group_agrees_if_its_interval_meets_what_chance_allows_around_its_rate() -> None:
-    """Ten of a hundred defaulted: 0.0552 to 0.1744 by Wilson. The first month's interval ends below, the second's above."""
+    """Ten of a hundred defaulted: 0.0552 to 0.1744 by Wilson. One interval ends below that, the other begins in it."""
     defaulted = np.tile(np.arange(100) < 10, 2)
     low, high = np.repeat([0.01, 0.17], 100), np.repeat([0.05, 0.20], 100)
     intervals = Intervals(low, high, np.arange(200) < 20)

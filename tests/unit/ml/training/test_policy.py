@@ -88,7 +88,9 @@ def test_many_are_decided_as_one_is(refer_width: float | None) -> None:
 
 
 def test_json_carries_the_whole_of_it() -> None:
-    policy = Policy(0.25, CutOffRule(rule="approval_rate", approval_rate=0.6), (Band("good", 0.5), Band("bad", 1.0)), 0.03)
+    policy = Policy(
+        0.25, CutOffRule(rule="approval_rate", approval_rate=0.6), (Band("good", 0.5), Band("bad", 1.0)), 0.03
+    )
 
     assert msgspec.convert(json.loads(json.dumps(asdict(policy))), Policy) == policy
 
