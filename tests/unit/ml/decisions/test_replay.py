@@ -79,7 +79,7 @@ def test_a_decision_replays_equal(scorer, declined):
     assert 1 <= len(found.recomputed.reasons) <= 4
 
 
-@pytest.mark.parametrize("column", ["raw_score", "probability"])
+@pytest.mark.parametrize("column", ["raw_score", "probability", "probability_low", "probability_high"])
 def test_one_bit_of_a_score_is_a_difference(scorer, declined, column):
     logged = math.nextafter(getattr(declined, column), math.inf)
 
@@ -145,7 +145,7 @@ def test_the_command_ends_with_0_where_the_replay_is_equal(home, family, decline
     result = CliRunner().invoke(replay_command, ["d-1"])
 
     assert result.exit_code == 0, result.output
-    assert "features     8 of 8 equal" in result.output
+    assert "features         8 of 8 equal" in result.output
     assert result.output.rstrip().endswith("equal to the bit")
 
 
