@@ -11,4 +11,5 @@ __all__ = [
     "reference",
     "samples",
     "training_set",
+    "venn_abers",
 ]
