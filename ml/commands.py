@@ -377,17 +377,19 @@ def _report(found: "Replay") -> list[str]:
         f"decided {decision.decided_at:%Y-%m-%d %H:%M:%S} UTC, {decision.route}",
         f"made by {decision.model_name} version {decision.model_version}, features {decision.feature_version}",
         "",
-        f"  features     {n_equal} of {n_features} equal",
+        f"  {'features':<16} {n_equal} of {n_features} equal",
     ]
     for what, logged in (
         ("raw_score", repr(decision.raw_score)),
         *((("points", str(decision.points)),) if decision.points is not None else ()),
         ("probability", repr(decision.probability)),
+        ("probability_low", repr(decision.probability_low)),
+        ("probability_high", repr(decision.probability_high)),
         ("band", decision.band),
         ("decision", decision.decision),
         ("reasons", ", ".join(reason.feature for reason in recomputed.reasons) or "none owed"),
     ):
-        lines.append(f"  {what:<12} {'differs' if what in differing else f'{logged} equal'}")
+        lines.append(f"  {what:<16} {'differs' if what in differing else f'{logged} equal'}")
     lines += ["", *(f"  {each.what}: logged {each.logged!r}, now {each.recomputed!r}" for each in found.differences)]
     lines.append(found.text)
     return lines

@@ -22,6 +22,7 @@ from ml.bundle.feature_rows import offline_columns, offline_frame
 from ml.bundle.scorer import Scorer
 from ml.registry.deployment import Deployment
 from ml.registry.registered_version import load_registered
+from ml.training.policy import DECISION_WORDS
 from ml.training.training_set import training_table
 from warehouse.decision_log.features import declare_features, features_table
 from warehouse.files.patterns import parquet
@@ -42,11 +43,15 @@ _FLOATS = ("double", "float")
 
 @dataclass(frozen=True)
 class BatchCounts:
-    """``n_found``: applications not yet decided by this model version; ``n_scored``: rows that the insert added."""
+    """``n_found``: applications not yet decided by this model version; ``n_scored``: rows that the insert added.
+
+    Of those found, ``n_declined`` and ``n_referred`` were not approved.
+    """
 
     n_found: int
     n_scored: int
     n_declined: int
+    n_referred: int
     n_without_history: int
     since: datetime
     seconds: float
@@ -85,12 +90,13 @@ def score_applications(
                     rows.write_table(decided)
                     found.update(decided["decision"].to_pylist())
                     found.update(decided["status"].to_pylist())
-        n_found = found["approve"] + found["decline"]
+        n_found = sum(found[decision] for decision in DECISION_WORDS)
         n_scored = _insert(settings, path, deployment) if n_found else 0
     return BatchCounts(
         n_found=n_found,
         n_scored=n_scored,
         n_declined=found["decline"],
+        n_referred=found["refer"],
         n_without_history=found["scored_without_history"],
         since=since,
         seconds=time.perf_counter() - started,
@@ -182,6 +188,8 @@ def _decide(
         "raw_score": scores.raw.astype(float),
         "points": scores.points if scores.points is not None else [None] * len(ids),
         "probability": scores.probability,
+        "probability_low": scores.low,
+        "probability_high": scores.high,
         "band": scores.bands,
         "decision": scores.decisions,
         "reasons": scorer.logged_reasons(matrix, scores, of_approved="[]"),

@@ -26,6 +26,7 @@ from ml.decisions.freshness import BeforeItsHistory, Found, HistoryPolicy, Histo
 from ml.decisions.online_inputs import Keys, OnlineInputs, find_records
 from ml.decisions.problems import INVALID, NOT_SCORABLE, STALE_HISTORY, ProblemDocument, Violation, broken_rules
 from ml.registry.deployment import Deployment
+from ml.training.policy import DECISION_WORDS
 from warehouse.batches import Batch, BatchFiles, SentRow
 from warehouse.decision_log import Decision
 from warehouse.decision_log.entries import DECISIONS
@@ -180,8 +181,11 @@ def _result_table(
 ) -> "pa.Table":
     decisions = [found if isinstance(found, Decision) else None for found in outcomes]
     bands = [band.name for band in bundle.policy.bands]
-    words = ["approve", "decline"]
-    plain = ("raw_score", "points", "probability", "reasons", "decision_id", "lake_snapshot")
+    words = list[str](DECISION_WORDS)
+    plain = (
+        "raw_score", "points", "probability", "probability_low", "probability_high", "reasons", "decision_id",
+        "lake_snapshot",
+    )  # fmt: skip
     return common.table(
         len(rows),
         row_number=[row.row_number for row in rows],

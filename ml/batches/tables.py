@@ -19,6 +19,7 @@ from ml.bundle.bundle import Bundle
 from ml.bundle.feature_rows import model_columns
 from ml.bundle.scorer import Scorer
 from ml.decisions.problems import INVALID, Violation, broken_rules
+from ml.training.policy import DECISION_WORDS
 from warehouse.batches.tables import SOURCE, scorable_table
 from warehouse.lake.connection import connect, current_snapshot
 from warehouse.settings import Settings
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 20_480
+#: Columns that a refused row does not have.
+_OF_A_SCORE = (
+    "raw_score", "points", "probability", "probability_low", "probability_high", "band", "decision", "reasons",
+    "lake_snapshot",
+)  # fmt: skip
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
-_DECISIONS = ["approve", "decline"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ def score_table(
 ) -> None:
     """Write a result for each row of the table to ``path``; ``scored`` gets the number of rows done, and may raise.
 
-    ``threads`` defaults to one per processor. ``with_reasons``: explain declined rows, at some milliseconds each.
+    ``threads`` defaults to one per processor. ``with_reasons``: explain rows not approved, at some milliseconds each.
     """
     scorer = TableScorer(Scorer(bundle), common, table.lake_snapshot, with_reasons)
     threads = threads or len(os.sched_getaffinity(0))
@@ -100,9 +105,11 @@ class TableScorer:
             "application_id": batch.column("application_id"),
             "raw_score": scores.raw.astype(np.float64),
             "probability": scores.probability,
+            "probability_low": scores.low,
+            "probability_high": scores.high,
             **({} if scores.points is None else {"points": scores.points}),
             "band": of_few_values(scores.band_codes.astype(np.int8), list(scores.band_names)),
-            "decision": of_few_values(scores.declined.astype(np.int8), _DECISIONS),
+            "decision": of_few_values(scores.decision_codes, list(DECISION_WORDS)),
             "lake_snapshot": pa.repeat(self.lake_snapshot, batch.num_rows),
         }
         if self.with_reasons:
@@ -188,7 +195,7 @@ def _refuse(columns: dict[str, Any], problems: dict[int, str]) -> None:
     n_rows = len(columns["row_number"])
     is_scored = np.ones(n_rows, dtype=bool)
     is_scored[list(problems)] = False
-    for name in ("raw_score", "points", "probability", "band", "decision", "reasons", "lake_snapshot"):
+    for name in _OF_A_SCORE:
         if name in columns:
             values = columns[name] if isinstance(columns[name], pa.Array) else pa.array(columns[name])
             columns[name] = pc.if_else(is_scored, values, pa.scalar(None, values.type))

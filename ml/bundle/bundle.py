@@ -6,6 +6,7 @@
                        scores requests, and explainer.npz, which explains them; a logistic regression has
                        coefficients.json alone; an ensemble has ensemble.json, and a directory for each member
     calibrator.json    policy.json    design_matrix.json    contract.json    features.sql
+    intervals.json     the Venn–Abers intervals of the probabilities, as steps of the score
     metrics.json       the evaluation, by split and month, with the baselines
     lineage.json       snapshots, hashes, settings, data range, who, when, how long
     reference.json     the training rows' score quantiles; reference_sample.parquet, reference_scores.parquet
@@ -32,6 +33,7 @@ from ml.training.calibration import Calibrator, calibrator_from_dict
 from ml.training.design_matrix import DesignMatrix
 from ml.training.lineage import Lineage
 from ml.training.policy import Policy
+from ml.training.venn_abers import VennAbers
 from warehouse.errors import BundleError, LoanlakeError
 from warehouse.features.contract import FeatureContract
 from warehouse.files.drafts import draft_directory
@@ -44,11 +46,11 @@ if TYPE_CHECKING:
 FORMAT = 4
 MANIFEST = "bundle.json"
 CALIBRATOR, MATRIX, CONTRACT, FEATURES_SQL = "calibrator.json", "design_matrix.json", "contract.json", "features.sql"
-POLICY, METRICS, LINEAGE = "policy.json", "metrics.json", "lineage.json"
+POLICY, METRICS, LINEAGE, INTERVALS = "policy.json", "metrics.json", "lineage.json", "intervals.json"
 REFERENCE, REFERENCE_SAMPLE, REFERENCE_SCORES = "reference.json", "reference_sample.parquet", "reference_scores.parquet"
 #: Files of every bundle, besides those of its model.
 FILES = (
-    CALIBRATOR, MATRIX, CONTRACT, FEATURES_SQL, POLICY,
+    CALIBRATOR, INTERVALS, MATRIX, CONTRACT, FEATURES_SQL, POLICY,
     METRICS, LINEAGE, REFERENCE, REFERENCE_SAMPLE, REFERENCE_SCORES,
 )  # fmt: skip
 
@@ -70,6 +72,7 @@ class Bundle:
     contract: FeatureContract
     design_matrix: DesignMatrix
     calibrator: Calibrator
+    intervals: VennAbers
     policy: Policy
     lineage: Lineage
 
@@ -135,6 +138,7 @@ def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
         (draft / FEATURES_SQL).write_text(contract.sql)
         for name, content in (
             (CALIBRATOR, candidate.calibrator.to_dict()),
+            (INTERVALS, candidate.intervals.to_dict()),
             (MATRIX, asdict(candidate.design_matrix)),
             (CONTRACT, contract.to_dict()),
             (POLICY, asdict(candidate.policy)),
@@ -183,6 +187,7 @@ def load_bundle(directory: Path) -> Bundle:
         contract=_parsed(directory, CONTRACT, lambda: FeatureContract.from_dict(_read_json(directory, CONTRACT))),
         design_matrix=_parsed(directory, MATRIX, lambda: msgspec.convert(_read_json(directory, MATRIX), DesignMatrix)),
         calibrator=_parsed(directory, CALIBRATOR, lambda: calibrator_from_dict(_read_json(directory, CALIBRATOR))),
+        intervals=_parsed(directory, INTERVALS, lambda: VennAbers.from_dict(_read_json(directory, INTERVALS))),
         policy=_parsed(directory, POLICY, lambda: msgspec.convert(_read_json(directory, POLICY), Policy)),
         lineage=_parsed(directory, LINEAGE, lambda: msgspec.convert(_read_json(directory, LINEAGE), Lineage)),
     )

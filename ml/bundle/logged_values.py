@@ -15,7 +15,7 @@ from warehouse.features.contract import FeatureContract
 
 
 class ReasonCode(msgspec.Struct, frozen=True):
-    """One reason against a declined application; ``contribution`` is in log-odds of default."""
+    """One reason against an application that was not approved; ``contribution`` is in log-odds of default."""
 
     feature: str
     text: str

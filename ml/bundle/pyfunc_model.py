@@ -27,7 +27,9 @@ class BundleModel(PythonModel):
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Per row: ``raw_score`` (log-odds), ``probability``, ``band``, ``decision``, ``reasons`` (JSON, of a decline).
+        """Per row: ``raw_score`` (log-odds), ``probability`` with its interval, ``band``, ``decision``, ``reasons``.
+
+        ``reasons`` are JSON, and empty for an approval.
 
         A missing feature column counts as missing values. Raises MlflowException (400 from ``mlflow models serve``) for
         a name outside the contract and for a value that the API would refuse.
@@ -46,6 +48,8 @@ class BundleModel(PythonModel):
             {
                 "raw_score": scores.raw.astype(float),
                 "probability": scores.probability,
+                "probability_low": scores.low,
+                "probability_high": scores.high,
                 "band": scores.bands,
                 "decision": scores.decisions,
                 "reasons": self._scorer.logged_reasons(matrix, scores, of_approved="[]"),

@@ -23,6 +23,8 @@ def signature() -> "ModelSignature":
     outputs: list[Any] = [
         ColSpec(DataType.double, "raw_score"),
         ColSpec(DataType.double, "probability"),
+        ColSpec(DataType.double, "probability_low"),
+        ColSpec(DataType.double, "probability_high"),
         ColSpec(DataType.string, "band"),
         ColSpec(DataType.string, "decision"),
         ColSpec(DataType.string, "reasons"),

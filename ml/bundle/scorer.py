@@ -19,7 +19,7 @@ from ml.bundle.bundle import Bundle
 from ml.bundle.logged_values import ReasonCode, dump_reasons
 from ml.families.protocol import Matrix, Model
 from ml.training.calibration import uncalibrated
-from ml.training.policy import Decision
+from ml.training.policy import DECISION_WORDS, Decision
 from warehouse.features.columns import FeatureColumn, missing_text
 from warehouse.features.contract import FeatureContract, compile_contract
 
@@ -33,11 +33,14 @@ _MANY_ROWS = 64
 class Score(msgspec.Struct, frozen=True):
     """``raw`` in log-odds (a float32 value), ``probability`` of default calibrated, in (0, 1).
 
+    ``low``, ``high``: the interval of the probability, which holds it (:mod:`ml.training.venn_abers`).
     ``points``: of a scorecard, more for a safer loan; None of another family.
     """
 
     raw: float
     probability: float
+    low: float
+    high: float
     band: str
     decision: Decision
     points: int | None = None
@@ -45,13 +48,18 @@ class Score(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of many rows, each array of shape (n,); ``band_codes`` index ``band_names``; ``points`` of a scorecard."""
+    """Scores of many rows, each array of shape (n,), as :class:`Score` has them.
+
+    ``band_codes`` index ``band_names``, ``decision_codes`` index :data:`ml.training.policy.DECISION_WORDS`.
+    """
 
     raw: NDArray[np.float32]
     probability: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
     band_codes: NDArray[np.intp]
     band_names: tuple[str, ...]
-    declined: NDArray[np.bool_]
+    decision_codes: NDArray[np.int8]
     points: NDArray[np.int64] | None
 
     @property
@@ -60,9 +68,14 @@ class Scores:
         return [self.band_names[code] for code in self.band_codes]
 
     @property
+    def is_referred(self) -> NDArray[np.bool_]:
+        """Whether a person decides, for each row."""
+        return np.asarray(self.decision_codes == DECISION_WORDS.index("refer"))
+
+    @property
     def decisions(self) -> list[Decision]:
         """Each row's decision."""
-        return ["decline" if declined else "approve" for declined in self.declined]
+        return [DECISION_WORDS[code] for code in self.decision_codes]
 
 
 class Scorer:
@@ -90,13 +103,17 @@ class Scorer:
         """The score that follows from a raw score, shape (1,)."""
         raw, points = float(raws[0]), self._served.points(raws)
         # NumPy on one value takes four times as long
-        probability = self.bundle.calibrator.apply_one(1.0 / (1.0 + float(np.exp(-raw))))
+        before_calibration = 1.0 / (1.0 + float(np.exp(-raw)))
+        probability = self.bundle.calibrator.apply_one(before_calibration)
+        low, high = self.bundle.intervals.around_one(before_calibration, probability)
         policy = self.bundle.policy
         return Score(
             raw,
             probability,
+            low,
+            high,
             policy.band(probability),
-            policy.decide(probability),
+            policy.decide(probability, low, high),
             None if points is None else int(points[0]),
         )
 
@@ -106,18 +123,28 @@ class Scorer:
         :meth:`score` gives the same bits, or a raw score within the bound that the family states.
         """
         raw = (self._served if len(matrix) < _MANY_ROWS else self._model).raw_scores(matrix)
-        probability = self.bundle.calibrator.apply(uncalibrated(raw))
+        before_calibration = uncalibrated(raw)
+        probability = self.bundle.calibrator.apply(before_calibration)
+        low, high = self.bundle.intervals.around(before_calibration, probability)
         policy = self.bundle.policy
-        names = tuple(band.name for band in policy.bands)
-        points = self._served.points(raw)
-        return Scores(raw, probability, policy.band_codes(probability), names, policy.declines(probability), points)
+        return Scores(
+            raw,
+            probability,
+            low,
+            high,
+            policy.band_codes(probability),
+            tuple(band.name for band in policy.bands),
+            policy.decision_codes(probability, low, high),
+            self._served.points(raw),
+        )
 
     def reasons(self, features: Sequence[object]) -> list[ReasonCode]:
         """One to four features that moved this applicant's raw score furthest towards default, weightiest first.
 
         Contributions start where the family says (:class:`ml.families.protocol.ServedForm`). Features below the
         policy's least share of the adverse weight are left out. Features with the same text appear once, with the
-        strongest; a missing value is named as missing. Only declines have reasons.
+        strongest; a missing value is named as missing. Approvals have no reasons; referrals have them for the person
+        who decides.
         """
         return self.reasons_of_row(self._matrix.encode_row(features)[0])
 
@@ -137,10 +164,10 @@ class Scorer:
         return list(reasons.values())
 
     def logged_reasons(self, matrix: Matrix, scores: Scores, *, of_approved: str | None) -> list[str | None]:
-        """The reasons of each declined row as the decision log has them; ``of_approved`` for the others."""
+        """The reasons of each row not approved, as the decision log has them; ``of_approved`` for the others."""
         return [
-            dump_reasons(self.reasons_of_row(row)) if declined else of_approved
-            for row, declined in zip(matrix, scores.declined, strict=True)
+            of_approved if decision == "approve" else dump_reasons(self.reasons_of_row(row))
+            for row, decision in zip(matrix, scores.decisions, strict=True)
         ]
 
     def contributions(self, row: NDArray[np.float32]) -> dict[str, float]:

@@ -159,10 +159,9 @@ def compare_families(
     values: tuple[InformationValue, ...] = ()
     with trained(settings, rows, contract, plan.training, by=by) as families:
         for contender in chain(() if champion is None else (champion,), families):
-            model = contender.model
-            ours, raw = contender.test_probabilities()
-            probabilities[model] = ours
-            figures = scored.figures_of(contender, ours, raw)
+            model, scores = contender.model, contender.test_scores()
+            ours = probabilities[model] = scores.probability
+            figures = scored.figures_of(contender, scores)
             if model != compared_with:
                 figures = scored.beside(figures, ours, probabilities[compared_with])
             if model in plan.balanced:

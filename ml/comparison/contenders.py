@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.bundle.bundle import Bundle, write_bundle
-from ml.bundle.scorer import Scorer
+from ml.bundle.scorer import Scorer, Scores
 from ml.families.catalogue import FAMILIES, family_of
 from ml.families.single import missing_package
 from ml.judging.evaluation import CHAMPION, evaluate
 from ml.registry.deployment import read_deployment
 from ml.registry.registered_version import load_registered
-from ml.training.calibration import uncalibrated
 from ml.training.fitting import TrainingSettings, train
 from ml.training.lineage import collect_lineage
 from ml.training.reference import build_reference
@@ -53,10 +52,9 @@ class Contender:
         """Its bundle, which of a family is deleted after the comparison."""
         return self.scorer.bundle
 
-    def test_probabilities(self) -> tuple[Floats, Floats]:
-        """Of the test rows, in their order: as served, and before calibration."""
-        scores = self.scorer.score_matrix(self.bundle.design_matrix.encode(self.test_rows))
-        return scores.probability, uncalibrated(scores.raw)
+    def test_scores(self) -> Scores:
+        """Of the test rows, in their order."""
+        return self.scorer.score_matrix(self.bundle.design_matrix.encode(self.test_rows))
 
     def train_probabilities(self) -> Floats:
         """Of the rows that the model learned from."""

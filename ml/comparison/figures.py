@@ -9,11 +9,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.bundle.scorer import Scores
 from ml.comparison.contenders import Contender, Floats
 from ml.comparison.serving_cost import microseconds, model_bytes
 from ml.comparison.stability import gini_trend
 from ml.folds.plan import FoldKind
 from ml.judging.evaluation import BASE_RATE, compare
+from ml.judging.intervals import Intervals, measure_intervals
 from ml.judging.metrics import (
     Metrics,
     PairedDifference,
@@ -25,6 +27,7 @@ from ml.judging.metrics import (
     measure,
 )
 from ml.monitoring.drift import score_psi
+from ml.training.calibration import uncalibrated
 from ml.training.fitting import TrainingSettings
 from ml.training.policy import CutOffRule
 
@@ -102,6 +105,9 @@ class ModelFigures:
     default_rate: float | None = None
     cut_off: float | None = None
     decline_rate: float | None = None
+    refer_rate: float | None = None
+    interval_width: float | None = None
+    interval_coverage: float | None = None
     profit_per_loan: float | None = None
     score_psi: float | None = None
     n_months: int | None = None
@@ -182,9 +188,11 @@ class Scored:
             found.append(MonthFigures(model=model, month=date.fromisoformat(f"{month}-01"), **kept))
         return tuple(found)
 
-    def figures_of(self, contender: Contender, probabilities: Floats, raw: Floats) -> ModelFigures:
-        """All figures of a model except the paired differences; ``raw``: its probabilities before calibration."""
-        bundle = contender.bundle
+    def figures_of(self, contender: Contender, scores: Scores) -> ModelFigures:
+        """All figures of a model except the paired differences."""
+        bundle, probabilities, raw = contender.bundle, scores.probability, uncalibrated(scores.raw)
+        found = Intervals(scores.low, scores.high, scores.is_referred)
+        intervals = measure_intervals(self.defaulted, probabilities, found, self.months)
         of_score, of_reason = microseconds(contender.scorer, contender.test_rows)
         return ModelFigures(
             model=contender.model,
@@ -201,6 +209,9 @@ class Scored:
             reason_microseconds=of_reason,
             raw_ece=ece(self.defaulted, raw),
             raw_mean_probability=float(raw.mean()),
+            refer_rate=intervals.refer_rate,
+            interval_width=intervals.mean_width,
+            interval_coverage=intervals.coverage,
             **self._of_probabilities(contender.model, probabilities, bundle.policy.cut_off),
         )
 

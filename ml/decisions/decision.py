@@ -51,7 +51,7 @@ def decide_columns(
     features = scorer.features(inputs)
     score = scorer.score(features)
     # approvals need no reasons, and explaining costs more than scoring
-    reasons = scorer.reasons(features) if score.decision == "decline" else []
+    reasons = scorer.reasons(features) if score.decision != "approve" else []
     columns = {
         "decided_at": occasion.decided_at,
         "source": deployment.source,
@@ -62,6 +62,8 @@ def decide_columns(
         "raw_score": score.raw,
         "points": score.points,
         "probability": score.probability,
+        "probability_low": score.low,
+        "probability_high": score.high,
         "band": score.band,
         "decision": score.decision,
         "reasons": dump_reasons(reasons),

@@ -126,7 +126,8 @@ def trace_decision(settings: Settings, decision_id: str) -> DecisionLineage:
             name: plain(getattr(decision, name))
             for name in (
                 "decision_id", "decided_at", "source", "application_id", "borrower_id", "route", "caller_name",
-                "status", "raw_score", "points", "probability", "band", "decision", "features_as_of", "lake_snapshot",
+                "status", "raw_score", "points", "probability", "probability_low", "probability_high", "band",
+                "decision", "features_as_of", "lake_snapshot",
             )
         }
         | {"reasons": json.loads(decision.reasons or "[]")},

@@ -90,7 +90,7 @@ def replay_decision(decision: Decision, scorer: Scorer) -> Replay:
         score = scorer.score_of(np.array([decision.raw_score], dtype=np.float32))
     else:
         difference = 0.0
-    reasons = tuple(scorer.reasons(features)) if score.decision == "decline" else ()
+    reasons = tuple(scorer.reasons(features)) if score.decision != "approve" else ()
     recomputed = Recomputed(features, score, reasons)
     differences = tuple(_differences(decision, recomputed, scorer.contract))
     return Replay(decision, recomputed, differences, bound, difference)
@@ -116,6 +116,8 @@ def _differences(decision: Decision, recomputed: Recomputed, contract: FeatureCo
         ("raw_score", decision.raw_score, score.raw),
         ("points", decision.points, score.points),
         ("probability", decision.probability, score.probability),
+        ("probability_low", decision.probability_low, score.low),
+        ("probability_high", decision.probability_high, score.high),
         ("band", decision.band, score.band),
         ("decision", decision.decision, score.decision),
         ("feature_version", decision.feature_version, contract.version),

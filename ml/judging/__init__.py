@@ -5,6 +5,7 @@ __all__ = [
     "gate",
     "gate_limits",
     "gates",
+    "intervals",
     "leakage",
     "metrics",
     "plots",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.judging.intervals import IntervalFigures, Intervals, measure_intervals
 from ml.judging.metrics import (
     Metrics,
     PairedDifference,
@@ -18,6 +19,7 @@ from ml.judging.metrics import (
     measure,
 )
 from ml.training.fitting import LOGISTIC, MEMBER, Candidate
+from ml.training.policy import DECISION_WORDS
 from ml.training.training_set import SPLITS, Split, TrainingSet
 
 if TYPE_CHECKING:
@@ -43,11 +45,16 @@ class ChampionScores:
 
 @dataclass(frozen=True)
 class SplitScores:
-    """A split's outcomes, months of decision ("2011-07") and each model's probabilities."""
+    """A split's outcomes, months of decision ("2011-07") and each model's probabilities.
+
+    ``intervals``: of the candidate's; None of train rows, which the model has learned from, and of tune rows, which
+    made the intervals.
+    """
 
     defaulted: NDArray[np.bool_]
     months: NDArray[np.object_]
     probabilities: Mapping[str, Floats]
+    intervals: Intervals | None = None
 
 
 @dataclass(frozen=True)
@@ -74,11 +81,12 @@ class Evaluation:
 
     ``models``: ``candidate``, ``logistic``, ``lender_rate`` where the lender has one, ``member_…`` of an ensemble,
     ``base_rate``, and on test rows ``champion`` where one was given. ``comparisons``: the candidate with each of them
-    but the base rate.
+    but the base rate. ``intervals``: those of the candidate's probabilities on test rows.
     """
 
     measured: tuple[Measured, ...]
     comparisons: Mapping[str, Comparison]
+    intervals: IntervalFigures
     champion_version: int | None
     feature_importance: Mapping[str, float]
 
@@ -144,6 +152,12 @@ class Evaluation:
         for other, comparison in self.comparisons.items():
             flat[f"gains_on_test/auc_over_{other}"] = comparison.auc.value
             flat[f"gains_on_test/auc_over_{other}_p_value"] = comparison.auc.p_value
+        found = self.intervals
+        flat |= {
+            "candidate_on_test/interval_width": found.mean_width,
+            "candidate_on_test/interval_coverage": found.coverage,
+            "candidate_on_test/refer_rate": found.refer_rate,
+        }
         return {name: value for name, value in flat.items() if not isnan(value)}
 
     def to_dict(self) -> dict[str, Any]:
@@ -158,6 +172,7 @@ class Evaluation:
                 other: {"auc": _none_for_nan(comparison.auc), "brier": _none_for_nan(comparison.brier)}
                 for other, comparison in self.comparisons.items()
             },
+            "intervals": self.intervals.to_dict(),
             "champion_version": self.champion_version,
             "feature_importance": dict(self.feature_importance),
         }
@@ -178,6 +193,7 @@ class Evaluation:
                 )
                 for other, figures in data["comparisons"].items()
             },
+            intervals=IntervalFigures.from_dict(data["intervals"]),
             champion_version=data["champion_version"],
             feature_importance=data["feature_importance"],
         )
@@ -197,9 +213,13 @@ def score_splits(
     """
     scores: dict[Split, SplitScores] = {}
     for split in SPLITS:
-        rows = training_set.rows(split)
-        models = {CANDIDATE: candidate, **candidate.baselines}
-        probabilities = {name: model.judged(training_set, split) for name, model in models.items()}
+        rows, intervals = training_set.rows(split), None
+        if split == "test":
+            ours, intervals = _with_intervals(candidate, rows)
+        else:
+            ours = candidate.judged(training_set, split)
+        others = {name: model.judged(training_set, split) for name, model in candidate.baselines.items()}
+        probabilities = {CANDIDATE: ours, **others}
         probabilities[BASE_RATE] = np.full(len(rows), candidate.base_rate)
         if champion is not None and split == "test":
             if champion.probabilities.shape != (len(rows),):
@@ -208,8 +228,17 @@ def score_splits(
                     f"found {champion.probabilities.shape}"
                 )
             probabilities[CHAMPION] = champion.probabilities
-        scores[split] = SplitScores(training_set.defaulted(split), months_of(rows), probabilities)
+        scores[split] = SplitScores(training_set.defaulted(split), months_of(rows), probabilities, intervals)
     return scores
+
+
+def _with_intervals(candidate: Candidate, rows: "pd.DataFrame") -> tuple[Floats, Intervals]:
+    """The candidate's probabilities of rows that it has not seen, and their intervals."""
+    raw = candidate.raw(rows)
+    probabilities = candidate.calibrator.apply(raw)
+    low, high = candidate.intervals.around(raw, probabilities)
+    codes = candidate.policy.decision_codes(probabilities, low, high)
+    return probabilities, Intervals(low, high, codes == DECISION_WORDS.index("refer"))
 
 
 def evaluate(candidate: Candidate, training_set: TrainingSet, champion: ChampionScores | None = None) -> Evaluation:
@@ -222,6 +251,8 @@ def evaluate_scores(
 ) -> Evaluation:
     """:func:`evaluate` from given scores, for callers that also plot them."""
     test = scores["test"]
+    if test.intervals is None:
+        raise ValueError("the candidate's intervals of the test rows are needed")
     others = [name for name in test.probabilities if name not in (CANDIDATE, BASE_RATE)]
     return Evaluation(
         measured=tuple(
@@ -230,6 +261,7 @@ def evaluate_scores(
         comparisons={
             other: compare(test.defaulted, test.probabilities[CANDIDATE], test.probabilities[other]) for other in others
         },
+        intervals=measure_intervals(test.defaulted, test.probabilities[CANDIDATE], test.intervals, test.months),
         champion_version=None if champion is None else champion.version,
         feature_importance=candidate.feature_importance(),
     )

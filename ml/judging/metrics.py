@@ -234,7 +234,7 @@ def ece_by_chance(probability: ArrayLike, *, n_bins: int = ECE_BINS) -> float:
     p = np.asarray(probability, dtype=np.float64)
     if not len(p):
         return NAN
-    code = _equal_mass_bins(p, n_bins)
+    code = equal_mass_bins(p, n_bins)
     scatter = np.sqrt(np.bincount(code, weights=p * (1 - p), minlength=n_bins))
     return float(scatter.sum() * np.sqrt(2 / np.pi) / len(p))
 
@@ -251,7 +251,7 @@ class Reliability:
 def reliability(defaulted: ArrayLike, probability: ArrayLike, *, n_bins: int = ECE_BINS) -> Reliability:
     """Mean probability and default rate in each of up to ``n_bins`` bins."""
     y, p = _arrays(defaulted, probability)
-    code = _equal_mass_bins(p, n_bins)
+    code = equal_mass_bins(p, n_bins)
     n = np.bincount(code, minlength=n_bins)
     filled = n > 0
     return Reliability(
@@ -362,7 +362,8 @@ def _midranks(values: Floats) -> Floats:
     return np.asarray((last - (count - 1) / 2.0)[code], dtype=np.float64)
 
 
-def _equal_mass_bins(p: Floats, n_bins: int) -> NDArray[np.int64]:
+def equal_mass_bins(p: Floats, n_bins: int) -> NDArray[np.int64]:
+    """Each loan's bin, from 0, of bins of about equal numbers of loans; equal probabilities share a bin."""
     if not len(p):
         return np.empty(0, dtype=np.int64)
     return np.minimum((_midranks(p) - 0.5) / len(p) * n_bins, n_bins - 1).astype(np.int64)

@@ -12,4 +12,5 @@ __all__ = [
     "reference",
     "samples",
     "training_set",
+    "venn_abers",
 ]

@@ -25,9 +25,10 @@ from ml.training.imbalance import NONE
 from ml.training.policy import DEFAULT_BANDS, Band, CutOffRule, Policy
 from ml.training.samples import Samples
 from ml.training.training_set import Split, TrainingSet
+from ml.training.venn_abers import VennAbers, fit_venn_abers
 from warehouse.errors import SettingError
 from warehouse.features.contract import FeatureContract
-from warehouse.lenders.lender import Imbalance, Lender, ModelSettings
+from warehouse.lenders.lender import Imbalance, Lender, ModelSettings, PolicySettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,7 @@ class TrainingSettings:
     logistic: LogisticRegression = field(default_factory=LogisticRegression)
     calibration: Method | Literal["auto"] = "platt"
     cut_off: CutOffRule = field(default_factory=CutOffRule)
+    refer_width: float | None = PolicySettings.refer_width
     bands: tuple[Band, ...] = DEFAULT_BANDS
 
     def __post_init__(self) -> None:
@@ -104,7 +106,7 @@ class TrainingSettings:
 
 
 def training_settings_of(lender: Lender, *, family: str = "", exclude: tuple[str, ...] = ()) -> TrainingSettings:
-    """The lender's model, cut-off and bands, with defaults for what its file does not say.
+    """The lender's model and policy, with defaults for what its file does not say.
 
     ``family``: a family, or ``auto``, in place of the file's; the file's model settings are those of its own family, of
     the trees where it says ``auto``. Raises SettingError for an unknown family, or a setting that it does not have.
@@ -124,6 +126,7 @@ def training_settings_of(lender: Lender, *, family: str = "", exclude: tuple[str
         logistic=declared if isinstance(declared, LogisticRegression) else LogisticRegression(),
         calibration=lender.model.calibration or TrainingSettings.calibration,
         cut_off=CutOffRule(**given),
+        refer_width=lender.policy.refer_width,
         bands=bands or DEFAULT_BANDS,
     )
 
@@ -178,6 +181,7 @@ class CalibratedModel:
 class Candidate(CalibratedModel):
     """A trained model, ready to be evaluated, gated and bundled.
 
+    ``intervals``: of the probabilities, from the tune rows' scores before the model learned from them.
     ``settings``: those that give this model again, with the family that ``family_choice`` says was chosen.
     ``baselines``: ``logistic`` on the same features, the family passed over, an ensemble's members, each as it would be
     alone, and ``lender_rate``, the annual rate alone, if the contract has a varying one. ``base_rate``: default rate
@@ -190,6 +194,7 @@ class Candidate(CalibratedModel):
     settings: TrainingSettings
     family_choice: FamilyChoice | None
     model: FittedModel
+    intervals: VennAbers
     policy: Policy
     baselines: Mapping[str, CalibratedModel]
     base_rate: float
@@ -245,7 +250,13 @@ def train(training_set: TrainingSet, contract: FeatureContract, settings: Traini
         model=learned.model,
         calibrator=calibrator,
         of_tune=of_tune,
-        policy=Policy(settings.cut_off.cut_off(of_tune), rule=settings.cut_off, bands=settings.bands),
+        intervals=fit_venn_abers(learned.raw_tune, samples.tune.defaulted),
+        policy=Policy(
+            settings.cut_off.cut_off(of_tune),
+            rule=settings.cut_off,
+            bands=settings.bands,
+            refer_width=settings.refer_width,
+        ),
         baselines=baselines,
         base_rate=float(samples.tune.defaulted.mean()),
         training_seconds=time.perf_counter() - started,

@@ -1,10 +1,13 @@
-"""From a probability of default to a decision: the cut-off, and the risk bands.
+"""From a probability of default to a decision: the cut-off, the referral to a person, and the risk bands.
 
 The default cut-off is where lending stops paying: a good loan earns ``margin``, a bad one loses ``loss_given_default``
 (fractions of the amount lent), so the expected profit, ``(1 − p)·margin − p·loss_given_default``, is positive exactly
 below ``margin / (margin + loss_given_default)`` (Elkan 2001, "The foundations of cost-sensitive learning", eq. 2). With
 calibrated probabilities no search over tune rows does better in expectation, and no noise enters. A lender who steers
 by volume sets an approval rate.
+
+A lender may leave uncertain decisions to a person: an application is referred where the probability's interval
+(:mod:`ml.training.venn_abers`) has the cut-off inside and is wider than ``refer_width``.
 
 Bands are fixed on the probability scale, as a bank's master scale: a band means the same for every model and month.
 """
@@ -13,15 +16,17 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warehouse.errors import SettingError
 
-Decision = Literal["approve", "decline"]
+Decision = Literal["approve", "decline", "refer"]
 Rule = Literal["expected_profit", "approval_rate", "fixed"]
+#: All decisions; :meth:`Policy.decision_codes` gives places in it.
+DECISION_WORDS: tuple[Decision, ...] = get_args(Decision)
 #: Of a cut-off: 0.15 / 0.75 is 0.19999999999999998 in floating point.
 _DIGITS = 12
 
@@ -106,17 +111,21 @@ DEFAULT_BANDS = (
 class Policy:
     """A cut-off, its rule, and the bands from safest to riskiest; the last band holds everything above.
 
+    ``refer_width``: an application is referred where low < cut-off < high and high − low is above this; None: never.
     ``least_reason_share``: least share of all adverse contributions for a reason.
     """
 
     cut_off: float
     rule: CutOffRule = CutOffRule()
     bands: tuple[Band, ...] = DEFAULT_BANDS
+    refer_width: float | None = None
     least_reason_share: float = LEAST_REASON_SHARE
 
     def __post_init__(self) -> None:
         if not 0 < self.cut_off <= 1:
             raise SettingError(f"a cut-off must be within (0, 1]: found {self.cut_off}")
+        if self.refer_width is not None and not 0 <= self.refer_width < 1:
+            raise SettingError(f"refer_width must be within [0, 1), or None: found {self.refer_width}")
         uppers = [band.upper for band in self.bands]
         rising = all(low < high for low, high in pairwise([0.0, *uppers]))
         if not uppers or not rising or uppers[-1] != 1.0:
@@ -126,12 +135,16 @@ class Policy:
         if len({band.name for band in self.bands}) != len(self.bands):
             raise SettingError(f"risk bands must have different names: found {[band.name for band in self.bands]}")
 
-    def decide(self, probability: float) -> Decision:
-        """``decline`` from the cut-off on.
+    def decide(self, probability: float, low: float, high: float) -> Decision:
+        """``decline`` from the cut-off on, ``approve`` below it, ``refer`` where the interval is too uncertain.
 
-        >>> Policy(cut_off=0.2).decide(0.2)
+        >>> Policy(cut_off=0.2).decide(0.2, 0.1, 0.3)
         'decline'
+        >>> Policy(cut_off=0.2, refer_width=0.05).decide(0.15, 0.12, 0.21)
+        'refer'
         """
+        if self.refer_width is not None and low < self.cut_off < high and high - low > self.refer_width:
+            return "refer"
         return "decline" if probability >= self.cut_off else "approve"
 
     def band(self, probability: float) -> str:
@@ -142,9 +155,14 @@ class Policy:
         """
         return self.bands[bisect_right(self._inner_bounds, probability)].name
 
-    def declines(self, probabilities: ArrayLike) -> NDArray[np.bool_]:
-        """Where :meth:`decide` says decline, for many values."""
-        return np.asarray(np.asarray(probabilities, dtype=np.float64) >= self.cut_off)
+    def decision_codes(self, probabilities: ArrayLike, low: ArrayLike, high: ArrayLike) -> NDArray[np.int8]:
+        """The places in :data:`DECISION_WORDS` of :meth:`decide`, for many values."""
+        p, below, above = (np.asarray(values, dtype=np.float64) for values in (probabilities, low, high))
+        codes = np.where(p >= self.cut_off, DECISION_WORDS.index("decline"), DECISION_WORDS.index("approve"))
+        if self.refer_width is not None:
+            is_uncertain = (below < self.cut_off) & (self.cut_off < above) & (above - below > self.refer_width)
+            codes = np.where(is_uncertain, DECISION_WORDS.index("refer"), codes)
+        return codes.astype(np.int8)
 
     def band_codes(self, probabilities: ArrayLike) -> NDArray[np.intp]:
         """The places in ``bands`` of :meth:`band`, for many values."""

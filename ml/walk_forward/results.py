@@ -41,6 +41,7 @@ class WalkedMonth:
     why: str
     n_decisions: int
     n_declined: int
+    n_referred: int
     feature_version: str
     label_window_months: int
     lake_snapshot: int

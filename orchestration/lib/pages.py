@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import dagster as dg
 
+from ml.judging.intervals import IntervalGroup
 from ml.walk_forward.results import WalkedMonth
 from ml.walk_forward.summary import PolicySummary
 
@@ -13,6 +14,15 @@ from ml.walk_forward.summary import PolicySummary
 _FIGURES = {"n": ",", "default_rate": ".1%", "auc": ".4f", "ks": ".4f", "brier": ".4f", "ece": ".4f"}
 _Row = TypeVar("_Row")
 SPLIT_HEADER = ("split · model", *(name.replace("_", " ") for name in _FIGURES))
+INTERVAL_HEADER = (
+    "score group or month",
+    "loans",
+    "mean probability",
+    "mean interval",
+    "default rate",
+    "95 %",
+    "agrees",
+)
 MONTH_HEADER = ("month · split", *(name.replace("_", " ") for name in _FIGURES))
 
 
@@ -50,6 +60,22 @@ def month_rows(measured: Sequence[Mapping[str, Any]], model: str = "candidate") 
         [f"{row['month']} · {row['split']}", *(figure(row[name], form) for name, form in _FIGURES.items())]
         for row in sorted(measured, key=lambda row: row["month"] or "")
         if row["month"] is not None and row["model"] == model
+    ]
+
+
+def interval_rows(groups: Sequence[IntervalGroup]) -> list[list[str]]:
+    """Groups of loans with their intervals and what became of them, under :data:`INTERVAL_HEADER`."""
+    return [
+        [
+            row.group,
+            f"{row.n:,}",
+            figure(row.mean_probability),
+            f"{row.mean_low:.4f} to {row.mean_high:.4f}",
+            figure(row.default_rate),
+            f"{row.rate_low:.4f} to {row.rate_high:.4f}",
+            "yes" if row.agrees else "no",
+        ]
+        for row in groups
     ]
 
 

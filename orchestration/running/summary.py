@@ -68,6 +68,7 @@ def _row_lines(con: duckdb.DuckDBPyConnection | None, source: str) -> list[str]:
 
 
 def _model_lines(settings: Settings, source: str) -> list[str]:
+    from ml.judging.intervals import IntervalFigures
     from ml.judging.metrics import measured_split
 
     try:
@@ -82,6 +83,7 @@ def _model_lines(settings: Settings, source: str) -> list[str]:
         if model in overall:
             lines.append(_figures_line(title, overall[model]))
     lines += _family_lines(directory, metrics)
+    lines.append(f"intervals     {IntervalFigures.from_dict(metrics['intervals']).text}")
     registration, judgement = directory.read_registration(), directory.read_judgement()
     version = (
         f"{registration['model_name']} version {registration['model_version']}" if registration else "not registered"

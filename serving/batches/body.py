@@ -31,7 +31,7 @@ MEDIA_TYPES = (JSON, CSV)
 
 
 class TableRequest(msgspec.Struct, frozen=True):
-    """A lake table of features, or of applications; ``reasons``: whether declined rows of features get theirs."""
+    """A lake table of features, or of applications; ``reasons``: whether features that are not approved get theirs."""
 
     table: str
     of_applications: bool = False
@@ -62,7 +62,7 @@ TABLE_SCHEMA = BodySchema(
             type=bool,
             rule="true or false",
             required=False,
-            description="Whether declined rows of a table of features get reasons, at some milliseconds each. "
+            description="Whether rows of features that are not approved get reasons, at some milliseconds each. "
             "Applications always get reasons.",
             example=False,
         ),

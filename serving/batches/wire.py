@@ -6,7 +6,8 @@ import msgspec
 
 from ml.bundle.logged_values import ReasonCode
 from ml.decisions.problems import ProblemDocument
-from serving.http.wire import DecisionWord, ModelVersion
+from ml.training.policy import Decision
+from serving.http.wire import ModelVersion
 from warehouse.batches import State
 
 
@@ -50,18 +51,21 @@ class BatchScore(msgspec.Struct, frozen=True, kw_only=True):
 
     ``row_number``: its place in the sent rows, or in the table as it was read, from 1. ``borrower_id``: null for a row
     of features, and if none could be read. ``decision_id``: of a sent row, or of a row of a table of applications;
-    null for a row of features. ``reasons``: null if none were requested. ``points``: of a
-    scorecard, more for a safer loan; null of another family.
+    null for a row of features. ``reasons``: null if none were requested. ``probability_low``, ``probability_high``: the
+    interval of the probability, which holds it. ``points``: of a scorecard, more for a safer loan; null of another
+    family.
     """
 
     row_number: int
     application_id: str | None
     borrower_id: str | None
     probability: float | None
+    probability_low: float | None
+    probability_high: float | None
     raw_score: float | None
     points: int | None
     band: str | None
-    decision: DecisionWord | None
+    decision: Decision | None
     reasons: tuple[ReasonCode, ...] | None
     decision_id: str | None
     model_name: str

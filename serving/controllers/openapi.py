@@ -60,6 +60,8 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "status": "scored",
         "points": None,
         "warnings": [],
+        "probability_low": 0.2644,
+        "probability_high": 0.2817,
     },
 }
 LIST_DECISIONS, READ_DECISION, REPORT_OUTCOME = "listDecisions", "getDecision", "reportOutcome"

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from litestar import Controller, Request, post
 from litestar.di import NamedDependency
-from litestar.params import HeaderParameter
+from litestar.params import HeaderParameter, QueryParameter
 
 from serving.access.guards import BY_LENDER, SCOPE, caller
 from serving.controllers.openapi import (
@@ -37,6 +37,16 @@ IdempotencyKey = Annotated[
     ),
 ]
 
+WithInterval = Annotated[
+    bool,
+    QueryParameter(
+        description=(
+            "Whether each score has the interval of its probability, `probability_low` to `probability_high`. A "
+            "referral always has it."
+        ),
+    ),
+]
+
 
 class ScoresController(Controller):
     """Score applications with the deployed model."""
@@ -60,13 +70,14 @@ class ScoresController(Controller):
         scoring: NamedDependency[ScoringService],
         lender: LenderInPath = None,
         idempotency_key: IdempotencyKey = None,
+        interval: WithInterval = False,
     ) -> ScoredApplication:
         """Score one application. The decision is stored before the answer."""
-        body = await read_json(request)
+        body, channel = await read_json(request), caller(request).channel("online")
         if idempotency_key is None:
-            answer = await scoring.score(lender, body, caller(request).channel("online"))
+            answer = await scoring.score(lender, body, channel, interval=interval)
         else:
-            answer = await scoring.score_once(lender, body, caller(request).channel("online"), idempotency_key)
+            answer = await scoring.score_once(lender, body, channel, idempotency_key, interval=interval)
         note_decision(request.scope, answer.decision_id)
         return answer
 
@@ -79,7 +90,12 @@ class ScoresController(Controller):
         responses=problems(400, 404, 408, 413, 415, 503, scope="score"),
     )
     async def score_batch(
-        self, request: Request[Any, Any, Any], scoring: NamedDependency[ScoringService], lender: LenderInPath = None
+        self,
+        request: Request[Any, Any, Any],
+        scoring: NamedDependency[ScoringService],
+        lender: LenderInPath = None,
+        interval: WithInterval = False,
     ) -> ScoreList:
         """Score a list of applications. An invalid one gets a problem; the others get their scores."""
-        return await scoring.score_batch(lender, await read_json(request), caller(request).channel("inline_batch"))
+        channel = caller(request).channel("inline_batch")
+        return await scoring.score_batch(lender, await read_json(request), channel, interval=interval)

@@ -162,6 +162,7 @@ class ServedDeployment:
             published_at=deployment.published_at,
             published_by=deployment.published_by,
             cut_off=self.champion.scorer.bundle.policy.cut_off,
+            refer_width=self.champion.scorer.bundle.policy.refer_width,
             metrics=self.champion.metrics,
             inputs=tuple(_described(field, schema) for field in schema.fields.values()),
             challenger=self._challenger_description,
@@ -181,6 +182,7 @@ class ServedDeployment:
             challenging_since=deployment.published_at,
             challenged_by=deployment.published_by,
             cut_off=self.challenger.scorer.bundle.policy.cut_off,
+            refer_width=self.challenger.scorer.bundle.policy.refer_width,
             metrics=self.challenger.metrics,
         )
 

@@ -8,9 +8,9 @@ import msgspec
 from ml.bundle.logged_values import ReasonCode
 from ml.decisions.problems import ProblemDocument
 from ml.registry.version_states import StateWord
+from ml.training.policy import Decision
 from warehouse.decision_log import HistoryWord, RoleWord, RouteWord, StatusWord
 
-DecisionWord = Literal["approve", "decline"]
 ReadinessWord = Literal["ready", "degraded", "unavailable"]
 
 
@@ -25,7 +25,10 @@ class ModelVersion(msgspec.Struct, frozen=True):
 class ScoredApplication(msgspec.Struct, frozen=True):
     """A decision. It is stored in the decision log before it is answered.
 
-    ``points``: of a scorecard, more for a safer loan; null of another family of models.
+    ``decision``: ``refer`` leaves it to a person. ``probability_low``, ``probability_high``: the interval of the
+    probability, which holds it; given on request (``interval=true``) and with each referral. It says how well the
+    score's probability is known, not how one loan will end. ``points``: of a scorecard, more for a safer loan; null of
+    another family of models.
     """
 
     decision_id: str
@@ -33,13 +36,15 @@ class ScoredApplication(msgspec.Struct, frozen=True):
     decided_at: datetime
     probability: float
     band: str
-    decision: DecisionWord
+    decision: Decision
     reasons: tuple[ReasonCode, ...]
     model: ModelVersion
     features_as_of: datetime | None
     status: StatusWord
     points: int | None = None
     warnings: tuple[str, ...] = ()
+    probability_low: float | msgspec.UnsetType = msgspec.UNSET
+    probability_high: float | msgspec.UnsetType = msgspec.UNSET
 
 
 class ScoreListRow(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -85,6 +90,8 @@ class LoggedDecision(DecisionSummary, frozen=True):
     """A decision as it was logged, with everything that made it."""
 
     raw_score: float
+    probability_low: float
+    probability_high: float
     points: int | None
     reasons: tuple[ReasonCode, ...]
     features_as_of: datetime | None
@@ -119,7 +126,10 @@ class InputDescription(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ChallengerDescription(msgspec.Struct, frozen=True):
-    """The challenger: in ``shadow`` it answers no caller, in ``ab`` and ``canary`` a share of the applicants."""
+    """The challenger: in ``shadow`` it answers no caller, in ``ab`` and ``canary`` a share of the applicants.
+
+    ``cut_off``, ``refer_width``: as of :class:`ModelDescription`.
+    """
 
     name: str
     version: int
@@ -129,13 +139,16 @@ class ChallengerDescription(msgspec.Struct, frozen=True):
     challenging_since: str
     challenged_by: str
     cut_off: float
+    refer_width: float | None
     metrics: dict[str, dict[str, Any]]
 
 
 class ModelDescription(msgspec.Struct, frozen=True):
     """The champion, and its challenger if there is one; ``inputs``: the fields of both.
 
-    ``metrics``: figures of the model and of each baseline on the test rows.
+    ``cut_off``: declined from this probability on. ``refer_width``: referred to a person where the interval has the
+    cut-off inside and is wider than this; null if none is. ``metrics``: figures of the model and of each baseline on
+    the test rows.
     """
 
     name: str
@@ -145,6 +158,7 @@ class ModelDescription(msgspec.Struct, frozen=True):
     published_at: str
     published_by: str
     cut_off: float
+    refer_width: float | None
     metrics: dict[str, dict[str, Any]]
     inputs: tuple[InputDescription, ...]
     challenger: ChallengerDescription | None

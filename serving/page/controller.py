@@ -106,6 +106,7 @@ class PageController(Controller):
             frame,
             logged=logged_decision(found),
             cut_off=model.scorer.bundle.policy.cut_off if model is not None else None,
+            refer_width=model.scorer.bundle.policy.refer_width if model is not None else None,
             inputs=json.loads(found.inputs),
             features=json.loads(found.features),
         )

@@ -9,9 +9,10 @@ import msgspec
 from ml.bundle.logged_values import load_features, load_reasons
 from ml.decisions.decision import Occasion, decide_columns
 from ml.decisions.freshness import age_text
+from ml.training.policy import Decision as DecisionWord
 from serving.deployed.served_model import ServedModel
 from serving.http.clock import in_utc
-from serving.http.wire import DecisionSummary, DecisionWord, LoggedDecision, ModelVersion, ScoredApplication
+from serving.http.wire import DecisionSummary, LoggedDecision, ModelVersion, ScoredApplication
 from serving.scoring.decision_ids import shadow_decision_id
 from warehouse.decision_log import Decision, FoundDecision, RoleWord, ShadowDecision
 
@@ -46,11 +47,20 @@ def answer_again(decision: Decision, model: ServedModel) -> ScoredApplication:
     return _answer(decision, load_features(decision.features, model.contract) if same else (), model)
 
 
+def with_interval(answer: ScoredApplication, decision: Decision) -> ScoredApplication:
+    """The answer with the interval of its probability."""
+    return msgspec.structs.replace(
+        answer, probability_low=decision.probability_low, probability_high=decision.probability_high
+    )
+
+
 def logged_decision(decision: Decision) -> LoggedDecision:
     """The logged origin of a decision."""
     return LoggedDecision(
         **_summary_fields(decision),
         raw_score=decision.raw_score,
+        probability_low=decision.probability_low,
+        probability_high=decision.probability_high,
         points=decision.points,
         reasons=load_reasons(decision.reasons),
         features_as_of=in_utc(decision.features_as_of),
@@ -89,7 +99,7 @@ def _model_version(decision: Decision | FoundDecision) -> ModelVersion:
 
 
 def _answer(decision: Decision, features: Sequence[object], model: ServedModel) -> ScoredApplication:
-    return ScoredApplication(
+    answer = ScoredApplication(
         decision_id=decision.decision_id,
         application_id=decision.application_id,
         decided_at=decision.decided_at.replace(tzinfo=UTC),
@@ -103,6 +113,8 @@ def _answer(decision: Decision, features: Sequence[object], model: ServedModel) 
         points=decision.points,
         warnings=tuple(_warnings(decision, features, model)),
     )
+    # the person who decides sees why it was referred
+    return with_interval(answer, decision) if decision.decision == "refer" else answer
 
 
 def _warnings(decision: Decision, features: Sequence[object], model: ServedModel) -> Iterator[str]:

@@ -24,7 +24,7 @@ from serving.http.clock import future_violation, utc_now, wrong_time
 from serving.http.problems import InvalidRequest, KeyReused, NotScorable, Problem, StaleHistory, Unavailable
 from serving.http.wire import ScoredApplication, ScoreList, ScoreListRow
 from serving.options import ServingOptions
-from serving.scoring.decide import answer_again, decide
+from serving.scoring.decide import answer_again, decide, with_interval
 from serving.scoring.decision_ids import key_id, new_decision_id
 from serving.scoring.outbox import Outbox
 from serving.scoring.shadow import Shadowed, ShadowScorer
@@ -46,6 +46,10 @@ class _Decided(msgspec.Struct, frozen=True):
     decision: Decision
     answer: ScoredApplication
     shadowed: Shadowed | None
+
+    def answered(self, *, interval: bool) -> ScoredApplication:
+        """The answer, with the interval of its probability if that was requested."""
+        return with_interval(self.answer, self.decision) if interval else self.answer
 
 
 class LookUp(msgspec.Struct, frozen=True):
@@ -100,17 +104,20 @@ class ScoringService:
         self._policy = options.history
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def score(self, lender: str | None, body: Any, channel: Channel) -> ScoredApplication:
+    async def score(
+        self, lender: str | None, body: Any, channel: Channel, *, interval: bool = False
+    ) -> ScoredApplication:
         """A durable decision on one application of a lender, or of the default one.
 
+        ``interval``: whether the answer has the interval of its probability, which the log always has.
         Raises UnknownLender, LenderNeeded, InvalidRequest, StaleHistory or Unavailable without one.
         """
         decided = await self._decide(self._deployments.served(lender), body, new_decision_id(), channel)
         await self._keep([decided])
-        return decided.answer
+        return decided.answered(interval=interval)
 
     async def score_once(
-        self, lender: str | None, body: Any, channel: Channel, idempotency_key: str
+        self, lender: str | None, body: Any, channel: Channel, idempotency_key: str, *, interval: bool = False
     ) -> ScoredApplication:
         """As :meth:`score`, but a repeated request with this key gets the first decision.
 
@@ -128,9 +135,12 @@ class ScoringService:
                     self._shadow([decided])
         if logged.source != served.lender or not _is_sent_again(served, body, logged):
             raise KeyReused("This Idempotency-Key was used for another request: send a new key, or the same request")
-        return answer_again(logged, served.made(logged.model_name, logged.model_version) or served.champion)
+        answer = answer_again(logged, served.made(logged.model_name, logged.model_version) or served.champion)
+        return with_interval(answer, logged) if interval else answer
 
-    async def score_batch(self, lender: str | None, body: Any, channel: Channel) -> ScoreList:
+    async def score_batch(
+        self, lender: str | None, body: Any, channel: Channel, *, interval: bool = False
+    ) -> ScoreList:
         """A decision on each application, all in one transaction; raises Unavailable if none could be durable."""
         served = self._deployments.served(lender)
         made: list[_Decided] = []
@@ -145,7 +155,7 @@ class ScoringService:
                 rows.append(ScoreListRow(index=index, problem=problem.document()))
             else:
                 made.append(decided)
-                rows.append(ScoreListRow(index=index, score=decided.answer))
+                rows.append(ScoreListRow(index=index, score=decided.answered(interval=interval)))
         await self._keep(made)
         return ScoreList(n_scored=len(made), n_refused=len(rows) - len(made), results=tuple(rows))
 

@@ -72,6 +72,8 @@ def a_decision(number: int) -> Decision:
         features='{"loan_to_income":0.5}',
         raw_score=-1.25,
         probability=0.3,
+        probability_low=0.28,
+        probability_high=0.31,
         band="C",
         decision="decline",
         reasons="[]",

@@ -258,6 +258,8 @@ def test_an_online_decision_names_its_caller_and_its_history(settings: Settings)
         features=json.dumps({feature.name: feature.value for feature in model.features}),
         raw_score=0.0,
         probability=0.5,
+        probability_low=0.4,
+        probability_high=0.6,
         band="high",
         decision="decline",
         reasons="[]",

@@ -15,9 +15,10 @@ class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The request. ``source``: the lender whose champion scores. ``table``: the lake table to score, or to copy the
     rows from; None if the caller sent the rows.
 
-    ``lake_snapshot``: the snapshot in which the table was read. ``with_reasons``: whether declined rows of a table of
-    features get reasons. ``request_fields``: the fields that the rows were checked against (``ml.batches.rows``), from
-    version ``checked_by``; None for a table of features. ``history_*``: the accepting server's look-up policy.
+    ``lake_snapshot``: the snapshot in which the table was read. ``with_reasons``: whether a table's rows of features
+    that are not approved get reasons. ``request_fields``: the fields that the rows were checked against
+    (``ml.batches.rows``), from version ``checked_by``; None for a table of features. ``history_*``: the accepting
+    server's look-up policy.
     ``caller_name``: of the key or token, for people to read; ``Batch.caller_id`` identifies the caller.
     """
 

@@ -23,6 +23,7 @@ label: {window_months: 12}
 split: {test_months: 3}
 policy:
   cut_off: {rule: approval_rate, approval_rate: 0.7}
+  refer_width: 0.02
   bands: {low: 0.05, moderate: 0.15, high: 1}
 request: {required: [annual_income]}
 reasons: {annual_income: The declared income is low for the amount}

@@ -58,13 +58,16 @@ class Decision(FoundDecision, frozen=True, kw_only=True):
     """One decision, column for column ``serving.predictions``.
 
     ``inputs``, ``features`` and ``reasons`` are JSON text (``ml.bundle.logged_values``); the lake keeps features in
-    typed tables. ``points``: of a scorecard. ``history``: None if features came from the lake. ``caller_id`` stays the
-    same when a key is rotated; ``caller_name``: the key's name or the token's subject. Both are None for ``backfill``.
+    typed tables. ``probability_low``, ``probability_high``: the probability's interval. ``points``: of a scorecard.
+    ``history``: None if features came from the lake. ``caller_id`` stays the same when a key is rotated;
+    ``caller_name``: the key's name or the token's subject. Both are None for ``backfill``.
     """
 
     inputs: str
     features: str
     raw_score: float
+    probability_low: float
+    probability_high: float
     reasons: str
     latency_ms: float | None = None
     features_as_of: datetime | None = None

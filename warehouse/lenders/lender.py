@@ -157,6 +157,14 @@ class PolicySettings:
     cut_off: Annotated[CutOffSettings, Key("keys of the cut-off", "How the cut-off is found.")] = field(
         default_factory=CutOffSettings
     )
+    refer_width: Annotated[
+        Annotated[float, Meta(ge=0, lt=1)] | None,
+        Key(
+            "a number from 0, below 1, or null",
+            "An application is referred to a person where the interval of its probability has the cut-off inside and "
+            "is wider than this; null: none is.",
+        ),
+    ] = None
     bands: Mapping[
         str,
         Annotated[

@@ -111,14 +111,24 @@ FIGURES: Mapping[str, tuple[Figure, ...]] = {
         Figure("ECE before calibration", "Of the model's raw probabilities.", _plain("raw_ece", ".4f")),
         Figure("Mean before calibration", "To compare with the default rate.", _plain("raw_mean_probability", ".2%")),
         Figure("Mean probability", "To compare with the default rate.", _plain("mean_probability", ".2%")),
+        Figure("Interval width", "Mean width of the probability's interval.", _plain("interval_width", ".4f")),
+        Figure(
+            "Interval coverage",
+            "Share of ten groups by score whose default rate agrees with their intervals; 95 % or more of a calibrated "
+            "model.",
+            _plain("interval_coverage", ".0%"),
+        ),
     ),
     "What do the decisions bring?": (
         Figure("Cut-off", "Declined from this probability on.", _plain("cut_off", ".2%")),
-        Figure("Declined", "Share of the test loans.", _plain("decline_rate", ".1%")),
+        Figure(
+            "Declined", "Share of the test loans, those referred by their probability.", _plain("decline_rate", ".1%")
+        ),
+        Figure("Referred", "Share of the test loans that a person would decide.", _plain("refer_rate", ".1%")),
         Figure(
             "Profit per loan",
             "By the outcomes, the lender's margin and loss given default, as a share of the amount lent; each loan "
-            "counts the same, a declined one brings 0.",
+            "counts the same, a declined one brings 0. A referred one counts as its probability alone would decide.",
             _plain("profit_per_loan", "+.3%"),
         ),
     ),

@@ -103,12 +103,16 @@ def batch_decisions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[N
         summary = f"no model of source {source!r} is served yet: `loanlake run {source}` makes one"
         return dg.MaterializeResult(metadata={"summary": summary, "applications_scored": 0})
     counts = score_applications(settings, champion)
-    share = f", {counts.n_declined / counts.n_found:.0%} declined" if counts.n_found else ""
+    share = ""
+    if counts.n_found:
+        share = f", {counts.n_declined / counts.n_found:.0%} declined"
+        share += f", {counts.n_referred / counts.n_found:.0%} referred" if counts.n_referred else ""
     return dg.MaterializeResult(
         metadata={
             "summary": f"{counts.n_scored:,} applications{share}",
             "applications_scored": counts.n_scored,
             "declined": counts.n_declined,
+            "referred": counts.n_referred,
             "without_history": counts.n_without_history,
             "decided_since": f"{counts.since:%Y-%m-%d}",
             "model": f"{champion.model_name} version {champion.model_version}",

@@ -35,7 +35,7 @@ def write_model_page(settings: Settings, source: str, directory: CandidateDirect
         "refused_by": list(judgement.refused),
     }
     shown = {**about, "family": family_text(lineage)}
-    replace_file(path, _page(shown, metrics["measured"], test, judgement, directory))
+    replace_file(path, _page(shown, metrics, test, judgement, directory))
     replace_file(path.with_suffix(".json"), json.dumps({"about": about}))
     return path
 
@@ -57,23 +57,27 @@ def guarantees_text(bundle: Path) -> str:
 
 def _page(
     about: dict[str, Any],
-    measured: Sequence[dict[str, Any]],
+    metrics: Mapping[str, Any],
     test: dict[str, Any],
     judgement: Judgement,
     directory: CandidateDirectory,
 ) -> str:
+    from ml.judging.intervals import IntervalFigures
     from ml.judging.metrics import measured_split
 
+    measured, intervals = metrics["measured"], IntervalFigures.from_dict(metrics["intervals"])
     title = f"{about['source']}, trained {about['trained_at']}"
     headline = [
         (
-            f"AUC on test ({measured_split({'measured': measured})})",
+            f"AUC on test ({measured_split(metrics)})",
             f"{pages.figure(test['auc'])} ({pages.figure(test['auc_low'])}–{pages.figure(test['auc_high'])})",
         ),
         *(
             (name.upper() if name == "ks" else name.title(), pages.figure(test[name]))
             for name in ("ks", "gini", "brier")
         ),
+        ("Interval of a probability, mean width", pages.figure(intervals.mean_width)),
+        ("Referred to a person", f"{intervals.refer_rate:.1%}"),
         ("Loans in test", f"{test['n']:,}"),
         ("Family", about["family"]),
         ("Guarantees", guarantees_text(directory.bundle)),
@@ -101,6 +105,9 @@ def _page(
             for paper in sorted(directory.bundle.rglob("*.html"))
         ),
         splits=_table(pages.SPLIT_HEADER, pages.split_rows(measured)),
+        intervals=escape(intervals.text),
+        widened=f"{intervals.widened_share:.0%}",
+        groups=_table(pages.INTERVAL_HEADER, pages.interval_rows((*intervals.by_score, *intervals.by_month))),
         months=_table(pages.MONTH_HEADER, pages.month_rows(measured)),
     )
 
@@ -130,6 +137,10 @@ th, td {{ text-align: left; padding: .2rem 1.2rem .2rem 0; border-bottom: 1px so
 {gates}
 {papers}<h2>Splits and other models</h2>
 {splits}
+<h2>Intervals of the probabilities on test loans</h2>
+<p>Intervals: {intervals}. For {widened} of the loans the Venn–Abers interval alone does not hold the probability, and
+was widened to it. A group agrees if its mean interval and the 95 % interval of its default rate overlap.</p>
+{groups}
 <h2>Months of decision</h2>
 {months}
 </html>

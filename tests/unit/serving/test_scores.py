@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,50 @@ def test_a_decline_owes_reasons_and_an_approval_none(client: Client) -> None:
     assert (declined["decision"], approved["decision"]) == ("decline", "approve")
     assert declined["reasons"][0]["text"] == "The amount requested is high for the declared income"
     assert approved["reasons"] == []
+
+
+def test_the_interval_is_answered_on_request_and_logged_always(client: Client, shared_home: ServingHome) -> None:
+    plain, key = score(client, APPLICATION), {"Idempotency-Key": "with-interval"}
+
+    asked, listed, again = (
+        client.post(path, params={"interval": "true"}, json=body, headers=headers).json()
+        for path, body, headers in (
+            ("/v1/scores", APPLICATION, {}),
+            ("/v1/scores/batch", {"applications": [APPLICATION]}, {}),
+            ("/v1/lenders/simulated/scores", APPLICATION, key),
+        )
+    )
+
+    assert not {"probability_low", "probability_high"} & set(plain)
+    assert "probability_low" not in score(client, APPLICATION, **key)
+    logged = decision_log.find_decision(shared_home.settings, plain["decision_id"])
+    for answer in (asked, listed["results"][0]["score"], again):
+        assert (answer["probability_low"], answer["probability_high"]) == (
+            logged.probability_low,
+            logged.probability_high,
+        )
+        assert answer["probability_low"] <= answer["probability"] <= answer["probability_high"]
+
+
+def test_an_interval_that_is_neither_requested_nor_not_is_refused(client: Client) -> None:
+    answer = client.post("/v1/scores", params={"interval": "wide"}, json=APPLICATION)
+
+    assert answer.status_code == 400
+    assert "interval" in answer.text
+
+
+def test_a_referral_has_its_interval_and_reasons(own_client: Client) -> None:
+    served: ServedDeployment = own_client.app.dependencies["deployments"].dependency().served(None)
+    scorer = served.champion.scorer
+    decided = own_client.post("/v1/scores", params={"interval": "true"}, json=APPLICATION).json()
+    cut_off = (decided["probability_low"] + decided["probability_high"]) / 2
+    scorer.bundle = replace(scorer.bundle, policy=replace(scorer.bundle.policy, cut_off=cut_off, refer_width=0.0))
+
+    answer = score(own_client, APPLICATION)
+
+    assert answer["decision"] == "refer"
+    assert answer["probability_low"] < cut_off < answer["probability_high"]
+    assert answer["reasons"]
 
 
 @pytest.mark.parametrize("borrower_id", [None, "nobody"])

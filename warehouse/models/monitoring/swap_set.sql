@@ -54,6 +54,8 @@ select
     month,
     case
         when champion_decision = challenger_decision then 'both_' || challenger_decision
+        when champion_decision = 'refer' then 'no_longer_referred'
+        when challenger_decision = 'refer' then 'newly_referred'
         when challenger_decision = 'approve' then 'swapped_in'
         else 'swapped_out'
     end as swap,

@@ -45,8 +45,11 @@ def test_rows_of_a_table_get_the_scores_they_get_alone(
     assert [row["application_id"] for row in found] == [application_id for application_id, *_ in table]
     alone = [scorer.score(features) for _, *features in table]
     assert [(row["raw_score"], row["probability"]) for row in found] == [(one.raw, one.probability) for one in alone]
+    assert [(row["probability_low"], row["probability_high"]) for row in found] == [
+        (one.low, one.high) for one in alone
+    ]
     assert [(row["band"], row["decision"]) for row in found] == [(one.band, one.decision) for one in alone]
-    assert [row["reasons"] is not None for row in found] == [one.decision == "decline" for one in alone]
+    assert [row["reasons"] is not None for row in found] == [one.decision != "approve" for one in alone]
 
 
 def test_rows_without_an_id_of_an_unknown_category_or_with_an_infinite_number_are_refused(
@@ -66,7 +69,10 @@ def test_rows_without_an_id_of_an_unknown_category_or_with_an_infinite_number_ar
     assert set(refused) == {None, "sim-5", "sim-9"}
     assert '"found":"boat"' in refused["sim-5"]
     assert '"found":"inf"' in refused["sim-9"]
-    assert {row["probability"] for row in found if row["problem"] is not None} == {None}
+    of_refused = [row for row in found if row["problem"] is not None]
+    assert {row[name] for row in of_refused for name in ("probability", "probability_low", "probability_high")} == {
+        None
+    }
     assert {row["decision"] for row in found if row["problem"] is None} <= {"approve", "decline"}
     assert len(found) == 40
 

@@ -60,10 +60,40 @@ def test_a_block_of_any_size_scores_as_its_rows_do_alone(scorer, vectors, scores
     alone = [scores_alone[place] for place in chosen]
     assert scores.raw.astype(float).tolist() == [score.raw for score in alone]
     assert scores.probability.tolist() == [score.probability for score in alone]
+    assert list(zip(scores.low.tolist(), scores.high.tolist(), strict=True)) == [
+        (score.low, score.high) for score in alone
+    ]
     assert scores.bands == [score.band for score in alone]
     assert scores.decisions == [score.decision for score in alone]
     points = [None] * len(rows) if scores.points is None else scores.points.tolist()
     assert points == [score.points for score in alone]
+
+
+def test_an_interval_holds_its_probability_and_never_reorders_applicants(scores_alone):
+    by_probability = sorted(scores_alone, key=lambda score: score.raw)
+
+    lows, highs = [score.low for score in by_probability], [score.high for score in by_probability]
+
+    assert lows == sorted(lows)
+    assert highs == sorted(highs)
+    assert all(score.low <= score.probability <= score.high for score in scores_alone)
+
+
+def test_an_uncertain_decision_is_left_to_a_person_who_reads_the_reasons(scorer, vectors, scores_alone):
+    """One at a time and in a block; the same applicant is decided where the lender's file refers none."""
+    middle = sorted(score.probability for score in scores_alone)[200]
+    policy = replace(scorer.bundle.policy, cut_off=middle, refer_width=0.0)
+    referring = Scorer(replace(scorer.bundle, policy=policy))
+    across = [score.low < middle < score.high for score in scores_alone]
+    matrix = np.concatenate([scorer.bundle.design_matrix.encode_row(vector) for vector in vectors])
+
+    scores = referring.score_matrix(matrix)
+
+    assert 0 < sum(across) < len(across)
+    assert [decision == "refer" for decision in scores.decisions] == across == scores.is_referred.tolist()
+    assert [referring.score(vector).decision for vector in vectors] == scores.decisions
+    logged = referring.logged_reasons(matrix[across], referring.score_matrix(matrix[across]), of_approved=None)
+    assert None not in logged
 
 
 def test_only_a_scorecard_has_points_and_they_rank_as_its_scores_do(scorer, scores_alone):

@@ -54,6 +54,8 @@ def declined(scorer) -> Decision:
         raw_score=score.raw,
         points=score.points,
         probability=score.probability,
+        probability_low=score.low,
+        probability_high=score.high,
         band=score.band,
         decision=score.decision,
         reasons=dump_reasons(scorer.reasons(features)),
@@ -80,7 +82,7 @@ def test_a_decision_replays_equal(scorer, declined):
     assert 1 <= len(found.recomputed.reasons) <= 4
 
 
-@pytest.mark.parametrize("column", ["raw_score", "probability"])
+@pytest.mark.parametrize("column", ["raw_score", "probability", "probability_low", "probability_high"])
 def test_one_bit_of_a_score_is_a_difference(scorer, declined, column):
     logged = math.nextafter(getattr(declined, column), math.inf)
 
@@ -181,7 +183,7 @@ def test_the_command_ends_with_0_where_the_replay_is_equal(home, family, decline
     result = CliRunner().invoke(replay_command, ["d-1"])
 
     assert result.exit_code == 0, result.output
-    assert "features     8 of 8 equal" in result.output
+    assert "features         8 of 8 equal" in result.output
     assert result.output.rstrip().endswith("equal to the bit")
 
 

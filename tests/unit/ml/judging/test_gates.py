@@ -12,6 +12,7 @@ from ml.families.protocol import Guarantees
 from ml.judging.evaluation import Comparison, Evaluation, Measured
 from ml.judging.gate import Evidence, Gate, GateLimits, GateResult, LoggedEvidence, ParityEvidence, Size
 from ml.judging.gates import GATES, NEVER_OVERRIDDEN, SHADOW_ALLOWED, enough_loans, refused, run_gates
+from ml.judging.intervals import IntervalFigures
 from ml.judging.leakage import FeatureSignal
 from ml.judging.metrics import Metrics, PairedDifference
 from orchestration.commands import run
@@ -33,6 +34,7 @@ def _difference(value: float, error: float) -> PairedDifference:
     return PairedDifference(value, error, value - 1.96 * error, value + 1.96 * error, p_value=0.5)
 
 
+NO_INTERVALS = IntervalFigures(0.01, 0.0, 0.0, by_score=(), by_month=())
 SAME = Comparison(auc=_difference(0.0, 0.0), brier=_difference(0.0, 0.0))
 
 
@@ -51,7 +53,7 @@ def _evaluation(
         *(Measured("test", None, model, GOOD) for model in comparisons),
     ]
     version = 3 if "champion" in comparisons else None
-    return Evaluation(tuple(measured), comparisons, version, feature_importance={})
+    return Evaluation(tuple(measured), comparisons, NO_INTERVALS, version, feature_importance={})
 
 
 def _gate(

@@ -29,7 +29,8 @@ def _replay(home: Settings) -> None:
     texts = dict.fromkeys(("inputs", "features", "reasons"), "{}")
     decision = Decision(
         decision_id="d-1", decided_at=datetime(2024, 1, 2), source=SOURCE, application_id="a",
-        raw_score=0.1, probability=0.1, band="A", decision="approve", model_name=MODEL_NAME, model_version=2,
+        raw_score=0.1, probability=0.1, probability_low=0.1, probability_high=0.2,
+        band="A", decision="approve", model_name=MODEL_NAME, model_version=2,
         feature_version="v1", route="online", status="scored", borrower_id=None, **texts,
     )  # fmt: skip
     with closing(create(home)) as log:

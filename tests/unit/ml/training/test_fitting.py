@@ -133,7 +133,7 @@ def test_the_cut_off_follows_its_rule_on_tune_rows() -> None:
 
     candidate, training_set = small_candidate(replace(SETTINGS, cut_off=rule))
 
-    declined = candidate.policy.declines(candidate.probabilities(training_set.rows("tune")))
+    declined = candidate.probabilities(training_set.rows("tune")) >= candidate.policy.cut_off
     assert declined.mean() == pytest.approx(0.3, abs=0.01)
 
 

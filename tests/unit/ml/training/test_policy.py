@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from ml.training.policy import DEFAULT_BANDS, Band, CutOffRule, Policy
+from ml.training.policy import DECISION_WORDS, DEFAULT_BANDS, Band, CutOffRule, Policy
 from warehouse.errors import SettingError
 
 
@@ -35,7 +35,7 @@ def test_the_volume_rule_approves_its_share_of_tune_rows() -> None:
 
     policy = Policy(CutOffRule(rule="approval_rate", approval_rate=0.7).cut_off(probabilities))
 
-    assert policy.declines(probabilities).sum() == 30
+    assert (probabilities >= policy.cut_off).sum() == 30
 
 
 def test_a_fixed_cut_off_is_taken_as_it_is() -> None:
@@ -56,22 +56,41 @@ def test_a_fixed_cut_off_is_taken_as_it_is() -> None:
 def test_a_probability_on_a_bound_belongs_to_the_riskier_side(probability: float, decision: str, band: str) -> None:
     policy = Policy(cut_off=0.2)
 
-    assert policy.decide(probability) == decision
+    assert policy.decide(probability, 0.0, 1.0) == decision
     assert policy.band(probability) == band
 
 
-def test_many_are_decided_as_one_is() -> None:
-    policy = Policy(cut_off=0.2)
+@pytest.mark.parametrize(
+    ("low", "high", "decision"),
+    [
+        pytest.param(0.15, 0.25, "refer", id="wider than the width around the cut-off"),
+        pytest.param(0.1875, 0.25, "approve", id="just the width is not wider"),
+        pytest.param(0.1, 0.2, "approve", id="the cut-off at the end is not inside"),
+        pytest.param(0.05, 0.19, "approve", id="wide, but below the cut-off"),
+    ],
+)
+def test_a_wide_interval_across_the_cut_off_is_referred(low: float, high: float, decision: str) -> None:
+    assert Policy(cut_off=0.2, refer_width=0.0625).decide(0.19, low, high) == decision
+
+
+@pytest.mark.parametrize("refer_width", [None, 0.0, 0.1])
+def test_many_are_decided_as_one_is(refer_width: float | None) -> None:
+    policy = Policy(cut_off=0.2, refer_width=refer_width)
     probabilities = np.append(np.linspace(0, 1, 201), [band.upper for band in DEFAULT_BANDS])
 
     assert [policy.bands[code].name for code in policy.band_codes(probabilities)] == [
         policy.band(value) for value in probabilities
     ]
-    assert policy.declines(probabilities).tolist() == [policy.decide(value) == "decline" for value in probabilities]
+    low, high = probabilities * 0.7, probabilities * 1.2
+    decided = [DECISION_WORDS[code] for code in policy.decision_codes(probabilities, low, high)]
+    assert decided == [policy.decide(*each) for each in zip(probabilities, low, high, strict=True)]
+    assert ("refer" in decided) == (refer_width is not None)
 
 
 def test_json_carries_the_whole_of_it() -> None:
-    policy = Policy(0.25, CutOffRule(rule="approval_rate", approval_rate=0.6), (Band("good", 0.5), Band("bad", 1.0)))
+    policy = Policy(
+        0.25, CutOffRule(rule="approval_rate", approval_rate=0.6), (Band("good", 0.5), Band("bad", 1.0)), 0.03
+    )
 
     assert msgspec.convert(json.loads(json.dumps(asdict(policy))), Policy) == policy
 
@@ -113,6 +132,11 @@ def test_a_rule_that_cannot_give_a_cut_off_is_refused(settings: dict[str, object
 def test_a_cut_off_outside_the_probabilities_is_refused() -> None:
     with pytest.raises(SettingError, match=r"within \(0, 1\]: found 0"):
         Policy(0.0)
+
+
+def test_a_width_beyond_every_interval_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"refer_width must be within \[0, 1\), or None: found 1"):
+        Policy(0.2, refer_width=1.0)
 
 
 def test_profit_is_what_the_approved_loans_came_to() -> None:

@@ -21,6 +21,7 @@ def walked_month(number: int, policy: str = "monthly", **figures: Any) -> Walked
         "why": "",
         "n_decisions": 1_000,
         "n_declined": 100,
+        "n_referred": 10,
         "feature_version": "v1",
         "label_window_months": 12,
         "lake_snapshot": 7,

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ml.judging.intervals import IntervalFigures, IntervalGroup
 from ml.registry.deployment import Deployment
 from orchestration.defs.training.candidates import CandidateDirectory, Judgement, candidate_directory, set_current
 from orchestration.running.summary import summary_text
@@ -31,7 +33,9 @@ def _measure(directory: CandidateDirectory, *, gain: float) -> None:
     rows: list[dict[str, Any]] = [
         {"split": "test", "month": None, "model": model, **FIGURES} for model in ("candidate", "logistic")
     ]
-    metrics = {"measured": rows, "comparisons": {"logistic": {"auc": difference}}}
+    group = IntervalGroup("1", 500, 0.1, 0.09, 0.12, 0.1, 0.08, 0.13)
+    intervals = IntervalFigures(0.03, 0.5, 0.04, by_score=(group,), by_month=(group, replace(group, mean_high=0.07)))
+    metrics = {"measured": rows, "comparisons": {"logistic": {"auc": difference}}, "intervals": intervals.to_dict()}
     (directory.bundle / "metrics.json").write_text(json.dumps(metrics))
     lineage = {"settings": {"family": "xgboost"}, "family_choice": None}
     (directory.bundle / "lineage.json").write_text(json.dumps(lineage))
@@ -42,6 +46,16 @@ def test_what_became_of_the_model_stands_with_the_rule(home: Settings) -> None:
     text = summary_text(home, "bank")
 
     assert "outcome       version 4 waits\n  rule        the rule" in text
+
+
+@pytest.mark.usefixtures("candidate")
+def test_the_intervals_and_the_share_referred_are_told(home: Settings) -> None:
+    text = summary_text(home, "bank")
+
+    assert (
+        "intervals     mean width 0.0300, agrees with the default rate of 1 of 1 score groups and 1 of 2 months; "
+        "4.0% of test loans referred" in text
+    )
 
 
 @pytest.mark.usefixtures("candidate")

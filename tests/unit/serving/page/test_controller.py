@@ -105,7 +105,10 @@ def test_a_decision_is_found_by_its_id_with_reasons_as_bars_and_figures(client: 
 def test_an_approval_says_why_it_has_no_reasons(client: Client) -> None:
     decided = client.post("/v1/scores", json=APPLICATION).json()
 
-    assert "reasons are given for declined applications" in client.get(f"/decisions?id={decided['decision_id']}").text
+    assert (
+        "reasons are given for applications that were declined or referred"
+        in client.get(f"/decisions?id={decided['decision_id']}").text
+    )
 
 
 def test_a_decision_is_shown_after_the_outbox_let_it_go(own_client: Client, own_home: ServingHome) -> None:

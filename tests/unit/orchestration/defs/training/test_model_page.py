@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 
+from ml.judging.intervals import IntervalFigures, IntervalGroup
 from orchestration.defs.training.candidates import CandidateDirectory, Judgement
 from orchestration.defs.training.model_page import write_model_page
 from warehouse.settings import Settings
 
 PNG = b"\x89PNG"
+
+GROUP = IntervalGroup("7", 500, 0.1, 0.09, 0.12, 0.2, 0.17, 0.24)
+INTERVALS = IntervalFigures(0.03, 0.5, 0.04, by_score=(GROUP,), by_month=(GROUP,))
 
 
 def measured(split: str, month: str | None, model: str, auc: float) -> dict[str, Any]:
@@ -28,7 +32,7 @@ def directory(home: Settings) -> CandidateDirectory:
         (found.plots / f"{name}.png").write_bytes(PNG)
     rows = [measured("test", None, "candidate", 0.71), measured("test", None, "logistic", 0.65)]
     rows += [measured("test", month, "candidate", 0.7) for month in ("2024-02", "2024-01")]
-    (found.bundle / "metrics.json").write_text(json.dumps({"measured": rows}))
+    (found.bundle / "metrics.json").write_text(json.dumps({"measured": rows, "intervals": INTERVALS.to_dict()}))
     choice = {"chosen": "logistic", "passed_over": "xgboost", "gain": 0.0012, "low": -0.001, "high": 0.0034}
     lineage = {"trained_at": "2024-03-01T09:05:00+00:00", "settings": {"family": "logistic"}}
     lineage |= {"family_choice": choice | {"n_rows": 800}}
@@ -52,7 +56,7 @@ def test_headline_figures_come_first_then_plots_then_tables(home: Settings, dire
 
     assert path == home.reports / "models" / "bank" / "0123456789ab.html"
     order = ["0.7100 (0.7000–0.7200)", 'alt="roc"', 'alt="calibration"', 'alt="own picture"', "AUC 0.71 of 0.6"]
-    order += ["test · logistic", "2024-01 · test", "2024-02 · test"]
+    order += ["test · logistic", "0.0900 to 0.1200", "2024-01 · test", "2024-02 · test"]
     assert [page.index(text) for text in order] == sorted(page.index(text) for text in order)
 
 
