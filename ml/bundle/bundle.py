@@ -27,13 +27,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from ml.calibration.calibrators import Calibrator, calibrator_from_dict
+from ml.calibration.venn_abers import VennAbers
 from ml.families.catalogue import family_of
 from ml.families.protocol import Family, Guarantees, Model, ServedForm
-from ml.training.calibration import Calibrator, calibrator_from_dict
 from ml.training.design_matrix import DesignMatrix
 from ml.training.lineage import Lineage
 from ml.training.policy import Policy
-from ml.training.venn_abers import VennAbers
 from warehouse.errors import BundleError, LoanlakeError
 from warehouse.features.contract import FeatureContract
 from warehouse.files.drafts import draft_directory

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ml.bundle.bundle import Bundle
 from ml.bundle.logged_values import ReasonCode, dump_reasons
+from ml.calibration.calibrators import uncalibrated
 from ml.families.protocol import Matrix, Model
-from ml.training.calibration import uncalibrated
 from ml.training.policy import DECISION_WORDS, Decision
 from warehouse.features.columns import FeatureColumn, missing_text
 from warehouse.features.contract import FeatureContract, compile_contract
@@ -33,7 +33,7 @@ _MANY_ROWS = 64
 class Score(msgspec.Struct, frozen=True):
     """``raw`` in log-odds (a float32 value), ``probability`` of default calibrated, in (0, 1).
 
-    ``low``, ``high``: the interval of the probability, which holds it (:mod:`ml.training.venn_abers`).
+    ``low``, ``high``: the interval of the probability, which holds it (:mod:`ml.calibration.venn_abers`).
     ``points``: of a scorecard, more for a safer loan; None of another family.
     """
 

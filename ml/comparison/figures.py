@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.bundle.scorer import Scores
+from ml.calibration.calibrators import uncalibrated
 from ml.comparison.contenders import Contender, Floats
 from ml.comparison.serving_cost import microseconds, model_bytes
 from ml.comparison.stability import gini_trend
@@ -27,7 +28,6 @@ from ml.judging.metrics import (
     measure,
 )
 from ml.monitoring.drift import score_psi
-from ml.training.calibration import uncalibrated
 from ml.training.fitting import TrainingSettings
 from ml.training.policy import CutOffRule
 

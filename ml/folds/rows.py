@@ -7,9 +7,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.calibration.calibrators import fit_calibrator, uncalibrated
 from ml.families.protocol import Matrix, Sample, StreamedSample
 from ml.folds.plan import N_FOLDS, Fold, FoldPlan, Times, plan_folds
-from ml.training.calibration import fit_calibrator, uncalibrated
 from ml.training.design_matrix import DesignMatrix
 from ml.training.fitting import TrainingSettings
 from ml.training.imbalance import balanced

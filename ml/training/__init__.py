@@ -1,7 +1,6 @@
-"""From a training set to a fitted candidate: rows, design matrix, estimator, calibration, policy, lineage."""
+"""From a training set to a fitted candidate: rows, design matrix, estimator, policy, lineage."""
 
 __all__ = [
-    "calibration",
     "design_matrix",
     "family_choice",
     "fitting",
@@ -12,5 +11,4 @@ __all__ = [
     "reference",
     "samples",
     "training_set",
-    "venn_abers",
 ]

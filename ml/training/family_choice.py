@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.training.calibration import fit_calibrator
+from ml.calibration.calibrators import fit_calibrator
 
 Floats = NDArray[np.float64]
 #: Two-sided 95 %: the 0.975 quantile of the standard normal distribution.

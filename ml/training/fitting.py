@@ -13,19 +13,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.calibration.calibrators import Calibrator, Method, fit_calibrator, uncalibrated
+from ml.calibration.venn_abers import VennAbers, fit_venn_abers
 from ml.families.boosted_trees import GradientBoosting
 from ml.families.catalogue import AUTO, family_of, require_family
 from ml.families.ensemble import EnsembleModel
 from ml.families.logistic import LogisticRegression
 from ml.families.protocol import BATCH_ROWS, Family, FittedModel, Model
-from ml.training.calibration import Calibrator, Method, fit_calibrator, uncalibrated
 from ml.training.design_matrix import DesignMatrix
 from ml.training.family_choice import FamilyChoice, choose_family
 from ml.training.imbalance import NONE
 from ml.training.policy import DEFAULT_BANDS, Band, CutOffRule, Policy
 from ml.training.samples import Samples
 from ml.training.training_set import Split, TrainingSet
-from ml.training.venn_abers import VennAbers, fit_venn_abers
 from warehouse.errors import SettingError
 from warehouse.features.contract import FeatureContract
 from warehouse.lenders.lender import Imbalance, Lender, ModelSettings, PolicySettings
@@ -54,7 +54,7 @@ class TrainingSettings:
     ``exclude``: features the model leaves out. To be free of the lender's own judgement, name with its rate and grade
     also what is computed from the rate (``payment_to_income``, ``debt_to_income_with_loan``, and in version 2
     ``interest_to_income``, ``residual_income``).
-    ``calibration``: a method of :mod:`ml.training.calibration`, or ``auto`` to choose by cross-validation on tune
+    ``calibration``: a method of :mod:`ml.calibration.calibrators`, or ``auto`` to choose by cross-validation on tune
     rows. Platt by default, since trees stopped by log loss need little bending: its log loss on test rows was .3971 on
     Lending Club (beta .3974, isotonic .3990), .4407 on UCI (.4409, .4482) and .2823 on the simulated lender (.2817,
     .2808).

@@ -7,7 +7,7 @@ calibrated probabilities no search over tune rows does better in expectation, an
 by volume sets an approval rate.
 
 A lender may leave uncertain decisions to a person: an application is referred where the probability's interval
-(:mod:`ml.training.venn_abers`) has the cut-off inside and is wider than ``refer_width``.
+(:mod:`ml.calibration.venn_abers`) has the cut-off inside and is wider than ``refer_width``.
 
 Bands are fixed on the probability scale, as a bank's master scale: a band means the same for every model and month.
 """

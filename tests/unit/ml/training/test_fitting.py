@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ml.calibration.calibrators import LogOddsCalibrator
 from ml.families.boosted_trees import GradientBoosting
 from ml.families.catalogue import AUTO, FAMILIES
 from ml.judging.metrics import roc_auc
-from ml.training.calibration import LogOddsCalibrator
 from ml.training.fitting import TrainingSettings, train, training_settings_of
 from ml.training.policy import Band, CutOffRule
 from ml.training.training_set import TrainingSet

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ml.training.calibration import (
+from ml.calibration.calibrators import (
     Calibrator,
     IsotonicCalibrator,
     LogOddsCalibrator,

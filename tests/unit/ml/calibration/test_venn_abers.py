@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
-from ml.training.venn_abers import VennAbers, fit_venn_abers
+from ml.calibration.venn_abers import VennAbers, fit_venn_abers
 from warehouse.errors import BundleError
 
 #: Few different scores, so that ties, gaps, and ends beyond all rows occur in each example.
