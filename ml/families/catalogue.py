@@ -5,9 +5,10 @@ from ml.families.logistic import LogisticRegression
 from ml.families.protocol import Family
 from ml.families.random_forest import RandomForest
 from ml.families.scorecard import Scorecard
+from ml.families.tab_transformer import TabTransformer
 from warehouse.errors import SettingError
 
-FAMILIES: tuple[type[Family], ...] = (GradientBoosting, LogisticRegression, Scorecard, RandomForest)
+FAMILIES: tuple[type[Family], ...] = (GradientBoosting, LogisticRegression, Scorecard, RandomForest, TabTransformer)
 #: In place of a family: training chooses one by tune rows (:mod:`ml.training.family_choice`).
 AUTO = "auto"
 

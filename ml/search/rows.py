@@ -138,7 +138,7 @@ class _Fitted:
             weights = None
             if is_weighed and settings.half_life_months is not None:
                 weights = recency_weights(rows.decided_at[places], settings.half_life_months)
-            return Sample(rows.matrix[places][:, used], rows.defaulted[places], weights)
+            return Sample(rows.matrix[places][:, used], rows.defaulted[places], weights, self.feature_of_column)
 
         family, tune = settings.model, sample(fold.tune, is_weighed=False)
         model: Any = family.fit(sample(fold.train), tune, monotone)

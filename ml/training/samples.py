@@ -35,17 +35,19 @@ class Samples:
     @cached_property
     def tune(self) -> Sample:
         """Tune rows, which judge and so weigh the same."""
-        return Sample(self.design_matrix.encode(self.training_set.rows("tune")), self.training_set.defaulted("tune"))
+        matrix = self.design_matrix.encode(self.training_set.rows("tune"))
+        return Sample(matrix, self.training_set.defaulted("tune"), features=self.design_matrix.feature_of_column)
 
     def _learned(self, splits: Sequence[Split]) -> Sample | StreamedSample:
         rows = self.training_set.rows(*splits)
         defaulted, weights = self.training_set.defaulted(*splits), None
+        features = self.design_matrix.feature_of_column
         if self.half_life_months is not None:
             weights = recency_weights(rows["decided_at"].to_numpy(), self.half_life_months)
         if self.training_set.mapped is not None:
             directory = self.training_set.mapped.directory
-            return StreamedSample(rows, self.design_matrix.encode, defaulted, directory, BATCH_ROWS, weights)
-        return Sample(self.design_matrix.encode(rows), defaulted, weights)
+            return StreamedSample(rows, self.design_matrix.encode, defaulted, directory, BATCH_ROWS, weights, features)
+        return Sample(self.design_matrix.encode(rows), defaulted, weights, features)
 
 
 def recency_weights(decided_at: NDArray[np.datetime64], half_life_months: float) -> NDArray[np.float64]:
