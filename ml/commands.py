@@ -309,6 +309,8 @@ def _canary_plan(steps: str | None, dwell: float | None, decisions: int | None) 
 def replay(*, decision_id: str) -> None:
     """Recompute a logged decision and compare the two to the bit.
 
+    A score that a batch made may differ within the bound that the model's family states; the last line says so.
+
     Uses the decision's inputs and its model's bundle. Finds online and batch decisions, in the API's log or in the
     lake. Exit code 0: equal; 1: something differs.
     """
@@ -387,5 +389,5 @@ def _report(found: "Replay") -> list[str]:
     ):
         lines.append(f"  {what:<12} {'differs' if what in differing else f'{logged} equal'}")
     lines += ["", *(f"  {each.what}: logged {each.logged!r}, now {each.recomputed!r}" for each in found.differences)]
-    lines.append("equal to the bit" if found.equal else f"DIFFERENT in {', '.join(differing)}")
+    lines.append(found.text)
     return lines

@@ -196,11 +196,16 @@ def shared_bundle(*, seed: int = 7, family: str = "xgboost") -> Bundle:
 
 @cache
 def _trained_bundle(seed: int, family: str) -> Bundle:
+    return trained_bundle(FAMILIES[family], seed=seed)
+
+
+def trained_bundle(training_settings: TrainingSettings, *, seed: int = 7) -> Bundle:
+    """A real bundle of 2,000 rows, trained now, which lives as long as the test process."""
     directory = Path(tempfile.mkdtemp(prefix="loanlake-model-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     settings = Settings.from_environment({"LOANLAKE_HOME": str(directory / "home")})
     fill_lake(settings, seed=seed)
-    return write_model(directory / "bundle", *trained(settings, FAMILIES[family]))
+    return write_model(directory / "bundle", *trained(settings, training_settings))
 
 
 def publish_model(

@@ -9,7 +9,7 @@
     metrics.json       the evaluation, by split and month, with the baselines
     lineage.json       snapshots, hashes, settings, data range, who, when, how long
     reference.json     the training rows' score quantiles; reference_sample.parquet, reference_scores.parquet
-    bundle.json        format, family, and the SHA-256 of every file above
+    bundle.json        format, family and what it guarantees, and the SHA-256 of every file above
 
 It is written beside its place and renamed into it, so that a directory at that place is always whole.
 """
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from ml.families.catalogue import family_of
-from ml.families.protocol import Family, Model, ServedForm
+from ml.families.protocol import Family, Guarantees, Model, ServedForm
 from ml.training.calibration import Calibrator, calibrator_from_dict
 from ml.training.design_matrix import DesignMatrix
 from ml.training.lineage import Lineage
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ml.training.fitting import Candidate
     from ml.training.reference import Reference
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "bundle.json"
 CALIBRATOR, MATRIX, CONTRACT, FEATURES_SQL = "calibrator.json", "design_matrix.json", "contract.json", "features.sql"
 POLICY, METRICS, LINEAGE = "policy.json", "metrics.json", "lineage.json"
@@ -62,6 +62,7 @@ class Bundle:
     directory: Path
     digest: str
     family: type[Family]
+    guarantees: Guarantees
     contract: FeatureContract
     design_matrix: DesignMatrix
     calibrator: Calibrator
@@ -135,8 +136,12 @@ def write_bundle(  # noqa: PLR0917  # a bundle's parts, in reading order
         reference.write(draft / REFERENCE_SAMPLE, draft / REFERENCE_SCORES)
         checksums = {name: sha256_of(draft / name) for name in (*family.files, *FILES)}
         manifest = {
-            "format": FORMAT, "family": family.name, "feature_version": contract.version, "files": checksums
-        }  # fmt: skip
+            "format": FORMAT,
+            "family": family.name,
+            "guarantees": asdict(Guarantees.of(family)),
+            "feature_version": contract.version,
+            "files": checksums,
+        }
         _write_json(draft / MANIFEST, manifest)
         load_bundle(draft)
         _rename(draft, directory)
@@ -162,6 +167,7 @@ def load_bundle(directory: Path) -> Bundle:
         directory=directory,
         digest=hashlib.sha256(manifest_bytes).hexdigest(),
         family=family,
+        guarantees=_parsed(directory, MANIFEST, lambda: msgspec.convert(manifest["guarantees"], Guarantees)),
         contract=_parsed(directory, CONTRACT, lambda: FeatureContract.from_dict(_read_json(directory, CONTRACT))),
         design_matrix=_parsed(directory, MATRIX, lambda: msgspec.convert(_read_json(directory, MATRIX), DesignMatrix)),
         calibrator=_parsed(directory, CALIBRATOR, lambda: calibrator_from_dict(_read_json(directory, CALIBRATOR))),

@@ -1,7 +1,8 @@
 """Compare what a request computes with what dbt computed, to the bit, on the lake's rows, before every promotion.
 
 Offline: the rows of ``features.ftr_application_vN``. Online: the compiled form of the same SQL on the same inputs, as
-the API runs it. Also compared: both encodings of each row, and the served form with the model.
+the API runs it. Also compared: both encodings of each row, and the served form's scores, of each row alone and of the
+block, with the model's.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,8 +17,8 @@ from ml.bundle.bundle import Bundle
 from ml.bundle.feature_rows import offline_columns, offline_frame, offline_name
 from ml.bundle.logged_values import same_bits
 from ml.bundle.scorer import Scorer
+from ml.families.protocol import Matrix, Model
 from ml.judging.gate import ParityEvidence
-from ml.training.calibration import uncalibrated
 from warehouse.errors import ExpressionDomainError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Parity:
 
     n_rows: int = 0
     n_mismatches: int = 0
-    max_served_difference: float = 0.0
+    max_score_difference: float = 0.0
     mismatches: dict[str, FeatureMismatch] = field(default_factory=dict)
 
     def add(self, feature: str, application_id: object, offline: object, online: object) -> None:
@@ -60,7 +61,7 @@ class Parity:
         """The evidence that the gate judges."""
         worst = max(self.mismatches.values(), key=lambda found: found.n_rows, default=None)
         text = None if worst is None else f"{worst.feature} in {worst.n_rows:,} rows, such as {worst.examples[0]}"
-        return ParityEvidence(self.n_rows, self.n_mismatches, self.max_served_difference, text)
+        return ParityEvidence(self.n_rows, self.n_mismatches, self.max_score_difference, text)
 
 
 def measure_parity(
@@ -81,8 +82,7 @@ def measure_parity(
         features = _compare_features(parity, scorer, batch)
         offline = scorer.bundle.design_matrix.encode(offline_frame(batch, bundle.contract))
         _compare_encodings(parity, batch, offline, features, scorer)
-        difference = np.abs(uncalibrated(model.raw_scores(offline)) - uncalibrated(served.raw_scores(offline)))
-        parity.max_served_difference = max(parity.max_served_difference, float(difference.max()))
+        _compare_scores(parity, model, served, offline)
     return parity
 
 
@@ -127,6 +127,16 @@ def _compare_encodings(
             application_id = batch.column("application_id")[number].as_py()
             parity.add("(encoding)", application_id, offline[number].tolist(), online[0].tolist())
             parity.n_mismatches += 1
+
+
+def _compare_scores(parity: Parity, model: Model, served: Model, rows: Matrix) -> None:
+    """Compare as requests score, one row, and as batches do, a block in either form."""
+    judged = model.raw_scores(rows).astype(np.float64)
+    alone = np.concatenate([served.raw_scores(row.reshape(1, -1)) for row in rows])
+    for found in (alone, served.raw_scores(rows)):
+        # unlike max(), it keeps a score that is not a number
+        worst = np.maximum(parity.max_score_difference, np.abs(found - judged).max())
+        parity.max_score_difference = float(worst)
 
 
 def _rows(

@@ -1,4 +1,6 @@
-"""Score with a bundle: requests, batches, tables, walks and replays use one object, so all agree to the bit.
+"""Score with a bundle: requests, batches, tables, walks and replays use one object.
+
+All agree to the bit, or within the bound that the model's family states (:class:`ml.families.protocol.Guarantees`).
 
 Loading one imports no pandas, XGBoost, MLflow or DuckDB, so an API process loads a bundle in a fraction of a second.
 The first block of many rows imports the model's library; an API process never scores one.
@@ -82,7 +84,10 @@ class Scorer:
 
     def score(self, features: Sequence[object]) -> Score:
         """Score one feature vector, in contract order, None for missing."""
-        raws = self._served.raw_scores(self._matrix.encode_row(features))
+        return self.score_of(self._served.raw_scores(self._matrix.encode_row(features)))
+
+    def score_of(self, raws: NDArray[np.float32]) -> Score:
+        """The score that follows from a raw score, shape (1,)."""
         raw, points = float(raws[0]), self._served.points(raws)
         # NumPy on one value takes four times as long
         probability = self.bundle.calibrator.apply_one(1.0 / (1.0 + float(np.exp(-raw))))
@@ -96,7 +101,10 @@ class Scorer:
         )
 
     def score_matrix(self, matrix: Matrix) -> Scores:
-        """Score encoded rows, shape (n, n_columns), on the caller's thread alone; :meth:`score` gives the same bits."""
+        """Score encoded rows, shape (n, n_columns), on the caller's thread alone.
+
+        :meth:`score` gives the same bits, or a raw score within the bound that the family states.
+        """
         raw = (self._served if len(matrix) < _MANY_ROWS else self._model).raw_scores(matrix)
         probability = self.bundle.calibrator.apply(uncalibrated(raw))
         policy = self.bundle.policy

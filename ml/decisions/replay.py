@@ -1,7 +1,13 @@
-"""Recompute a logged decision from the log and its bundle, and compare the two to the bit."""
+"""Recompute a logged decision from the log and its bundle, and compare the two to the bit.
+
+A family may state a bound within which a row's score alone and in a block differ. A batch's decision then has a raw
+score within the bound, from which all else follows to the bit.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from ml.bundle.bundle import Bundle
 from ml.bundle.logged_values import ReasonCode, load_features, load_inputs, load_reasons, same_bits
@@ -34,16 +40,36 @@ class Difference:
 
 @dataclass(frozen=True)
 class Replay:
-    """A decision, its recomputation, and where they differ."""
+    """A decision, its recomputation, and where they differ.
+
+    ``raw_difference``: by how much a batch's raw score differs within ``score_bound``, the bound of its family.
+    """
 
     decision: Decision
     recomputed: Recomputed
     differences: tuple[Difference, ...]
+    score_bound: float = 0.0
+    raw_difference: float = 0.0
 
     @property
     def equal(self) -> bool:
-        """Whether every feature, the score, the decision and its reasons are equal to the bit."""
+        """Whether every feature, the score, the decision and its reasons are equal to the bit.
+
+        But for ``raw_difference``.
+        """
         return not self.differences
+
+    @property
+    def text(self) -> str:
+        """What was found, for people."""
+        if not self.equal:
+            return f"DIFFERENT in {', '.join(each.what for each in self.differences)}"
+        if self.raw_difference:
+            return (
+                f"equal: the raw score, made in a block of rows, differs by {self.raw_difference:.1e} from that of the "
+                f"row alone, within the family's bound of {self.score_bound:g}; all else to the bit"
+            )
+        return "equal to the bit"
 
 
 def replay(settings: Settings, decision_id: str) -> Replay:
@@ -58,10 +84,16 @@ def replay(settings: Settings, decision_id: str) -> Replay:
 def replay_decision(decision: Decision, scorer: Scorer) -> Replay:
     """Replay a decision with the scorer of its model version."""
     features = scorer.features(load_inputs(decision.inputs, scorer.contract))
-    score = scorer.score(features)
+    score, bound = scorer.score(features), scorer.bundle.guarantees.score_bound
+    difference = abs(decision.raw_score - score.raw) if decision.route != "online" else 0.0
+    if 0 < difference <= bound:
+        score = scorer.score_of(np.array([decision.raw_score], dtype=np.float32))
+    else:
+        difference = 0.0
     reasons = tuple(scorer.reasons(features)) if score.decision == "decline" else ()
     recomputed = Recomputed(features, score, reasons)
-    return Replay(decision, recomputed, tuple(_differences(decision, recomputed, scorer.contract)))
+    differences = tuple(_differences(decision, recomputed, scorer.contract))
+    return Replay(decision, recomputed, differences, bound, difference)
 
 
 def _bundle_of(settings: Settings, decision: Decision) -> Bundle:

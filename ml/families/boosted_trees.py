@@ -125,6 +125,9 @@ class GradientBoosting:
         Dimension("column_share", 0.2, 1.0),
         Dimension("l2", 0.1, 100, is_log=True),
     )
+    score_bound: ClassVar[float] = 0.0
+    reasons_are_exact: ClassVar[bool] = True
+    keeps_directions: ClassVar[bool] = True
 
     max_trees: int = 2000
     learning_rate: float = 0.03

@@ -121,6 +121,9 @@ class LogisticRegression:
         Dimension("l2", 1, 10_000, is_log=True),
         Dimension("cut", 0.0001, 0.05, is_log=True),
     )
+    score_bound: ClassVar[float] = 0.0
+    reasons_are_exact: ClassVar[bool] = True
+    keeps_directions: ClassVar[bool] = True
 
     l2: float = 100.0
     cut: float = 0.001

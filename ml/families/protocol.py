@@ -2,13 +2,14 @@
 
 A family is a frozen dataclass of settings; fitting gives a model. A bundle holds the model in the library's format, for
 blocks of rows, and in a served form, which scores and explains one row in microseconds and imports no heavy library.
-Both give the same bits; a gate on every promotion checks it. A model that needs no heavy library has one form for both.
+Both give the same bits, or scores within the bound that the family states; a gate on every promotion checks it. A model
+that needs no heavy library has one form for both.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +95,33 @@ class Dimension:
     is_integer: bool = False
 
 
+@dataclass(frozen=True)
+class Guarantees:
+    """What a family guarantees of each of its models; a bundle states what held when it was written.
+
+    ``score_bound``: the most by which a row's raw score, in log-odds, may differ between the model and its served form,
+    alone and in a block; 0 means none, to the bit. ``reasons_are_exact``: whether contributions are the model's own,
+    not estimates; a model whose reasons are not may answer only in shadow. ``keeps_directions``: whether risk moves
+    only in the contract's directions.
+    """
+
+    score_bound: float
+    reasons_are_exact: bool
+    keeps_directions: bool
+
+    @classmethod
+    def of(cls, family: "type[Family]") -> Self:
+        """What this family states."""
+        return cls(family.score_bound, family.reasons_are_exact, family.keeps_directions)
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        scores = f"scores within {self.score_bound:g} in log-odds" if self.score_bound else "scores equal to the bit"
+        reasons = "exact reasons" if self.reasons_are_exact else "estimated reasons"
+        return f"{scores}, {reasons}, directions of risk {'' if self.keeps_directions else 'not '}kept"
+
+
 class Model(Protocol):
     """Scores blocks of rows."""
 
@@ -131,12 +159,16 @@ class ServedForm(Model, Protocol):
 class Family(Protocol):
     """Settings of a model that can be served; ``name`` and ``files`` stand in the bundle's manifest.
 
-    ``space``: the settings that a search varies (:mod:`ml.search`).
+    ``space``: the settings that a search varies (:mod:`ml.search`). ``score_bound``, ``reasons_are_exact`` and
+    ``keeps_directions``: see :class:`Guarantees`.
     """
 
     name: ClassVar[str]
     files: ClassVar[tuple[str, ...]]
     space: ClassVar[tuple[Dimension, ...]]
+    score_bound: ClassVar[float]
+    reasons_are_exact: ClassVar[bool]
+    keeps_directions: ClassVar[bool]
 
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> FittedModel:
         """Learn from ``train``; ``tune`` may decide when to stop. ``monotone``: each column's direction of risk."""

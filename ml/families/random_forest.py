@@ -42,6 +42,9 @@ class RandomForest:
         Dimension("row_share", 0.3, 1.0),
         Dimension("column_share", 0.05, 0.6, is_log=True),
     )
+    score_bound: ClassVar[float] = 0.0
+    reasons_are_exact: ClassVar[bool] = True
+    keeps_directions: ClassVar[bool] = True
 
     n_trees: int = 100
     max_depth: int = 8

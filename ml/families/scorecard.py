@@ -131,6 +131,9 @@ class Scorecard:
         Dimension("min_bin_share", 0.02, 0.15, is_log=True),
         Dimension("l2", 0.1, 1000, is_log=True),
     )
+    score_bound: ClassVar[float] = 0.0
+    reasons_are_exact: ClassVar[bool] = True
+    keeps_directions: ClassVar[bool] = True
 
     max_bins: int = 6
     min_bin_share: float = 0.05

@@ -1,6 +1,7 @@
 """A gate: one object with a name, a claim, the evidence it reads, its limits, a remedy, and ``decide``.
 
-To add one, write its class in :mod:`ml.judging.gates` and add it to ``GATES``; Dagster's checks, a lender's limits,
+To add one, write its class in :mod:`ml.judging.gates` (of the model and its figures) or
+:mod:`ml.judging.gates_of_service` (of what callers get), and add it to ``GATES``; Dagster's checks, a lender's limits,
 overrides and the walk through history follow. New evidence is one more field of :class:`Evidence`, filled in
 ``orchestration/defs/training/steps.py`` and ``ml/walk_forward/candidates.py``.
 
@@ -14,6 +15,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, final
 
 if TYPE_CHECKING:
+    from ml.families.protocol import Guarantees
     from ml.judging.evaluation import Evaluation
     from ml.judging.leakage import FeatureSignal
 
@@ -25,12 +27,13 @@ class ParityEvidence:
     """Result of comparing offline and online on real rows.
 
     ``n_mismatches``: rows with any feature that differed by a bit; ``first_mismatch`` describes one.
-    ``max_served_difference``: greatest difference of probability between the served form and the model itself.
+    ``max_score_difference``: greatest difference in log-odds between the model and its served form, alone or in a
+    block.
     """
 
     n_rows: int
     n_mismatches: int
-    max_served_difference: float
+    max_score_difference: float
     first_mismatch: str | None = None
 
 
@@ -50,11 +53,15 @@ class LoggedEvidence:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that gates read; ``logged``: the source's online decisions, empty if it has none."""
+    """All that gates read.
+
+    ``guarantees``: what the family states. ``logged``: the source's online decisions, empty if it has none.
+    """
 
     evaluation: "Evaluation"
     signals: "Sequence[FeatureSignal]"
     parity: ParityEvidence
+    guarantees: "Guarantees"
     logged: LoggedEvidence = field(default_factory=LoggedEvidence)
 
 
@@ -69,7 +76,6 @@ class Limit(Generic[T]):
     default: T
     low: float
     high: float = inf
-    is_movable: bool = True
 
     @property
     def rule(self) -> str:
@@ -149,10 +155,12 @@ class Gate(ABC):
     name: ClassVar[str]
     claim: ClassVar[str]
     remedy: ClassVar[str]
-    reads: ClassVar[Literal["evaluation", "signals", "parity", "logged"]] = "evaluation"
+    reads: ClassVar[Literal["evaluation", "signals", "parity", "guarantees", "logged"]] = "evaluation"
     limits: ClassVar[tuple[Limit[Any], ...]] = ()
     #: Whether a named person may override its refusal.
     may_be_overridden: ClassVar[bool] = True
+    #: Whether a version that it refused may still be tried in shadow, where no caller gets its answers.
+    allows_shadow: ClassVar[bool] = False
     #: Whether a refusal means a feature may know the outcome; the lender's file can state why it does not.
     is_about_leakage: ClassVar[bool] = False
 

@@ -12,7 +12,7 @@ _LIMITS: dict[str, Limit[Any]] = {limit.name: limit for gate in GATES for limit 
 
 
 def limits_of(lender: Lender) -> GateLimits:
-    """The lender's limits; raises SettingError for one that is unknown or fixed, or has a value outside its range."""
+    """The lender's limits; raises SettingError for one that is unknown or has a value outside its range."""
     return GateLimits(
         values={name: _value(lender, name, moved) for name, moved in lender.gates.items()},
         moved={name: moved.reason for name, moved in lender.gates.items()},
@@ -33,12 +33,9 @@ def plain_limits(limits: GateLimits) -> dict[str, Any]:
 def _value(lender: Lender, name: str, moved: MovedLimit) -> int | float | tuple[float, float]:
     where, limit, found = f"{lender.path}: gates.{name}", _LIMITS.get(name), moved.limit
     if limit is None:
-        movable = [name for name, limit in _LIMITS.items() if limit.is_movable]
-        near = difflib.get_close_matches(name, movable, n=1)
+        near = difflib.get_close_matches(name, _LIMITS, n=1)
         meant = f"did you mean {near[0]}? " if near else ""
-        raise SettingError(f"{where} must be a limit of ml/judging/gates.py; {meant}known are {', '.join(movable)}")
-    if not limit.is_movable:
-        raise SettingError(f"{where} cannot be moved, for no reason: found {found}; remove it")
+        raise SettingError(f"{where} must be a limit of ml/judging/gates.py; {meant}known are {', '.join(_LIMITS)}")
     if not limit.holds(found):
         raise SettingError(f"{where}.limit {limit.rule}: found {found}")
     return int(found) if isinstance(limit.default, int) and isinstance(found, float) else found

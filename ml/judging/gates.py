@@ -18,6 +18,7 @@ from math import nan
 from typing import TYPE_CHECKING
 
 from ml.judging.gate import Evidence, Finding, Gate, GateLimits, GateResult, Limit, Size
+from ml.judging.gates_of_service import LoggedFeaturesEqualRecomputed, OfflineEqualsOnline, ReasonsAreExact
 from ml.judging.random_split import more_of_a_random_split
 
 if TYPE_CHECKING:
@@ -41,9 +42,6 @@ MAX_AUC, MAX_TRAIN_TEST_GAP = Limit("max_auc", 0.95, 0.5, 1), Limit("max_train_t
 # see ml.judging.leakage
 MAX_FEATURE_AUC, MAX_MISSING_AUC = Limit("max_feature_auc", 0.85, 0.5, 1), Limit("max_missing_auc", 0.75, 0.5, 1)
 MAX_ISOLATED = Limit("max_isolated", 0.10, 0, 1)
-#: Between the probabilities of the served form and of the model that was judged; fixed, since otherwise another model
-#: would be served.
-MAX_SERVED_DIFFERENCE = Limit("max_served_difference", 1e-6, 0, 1, is_movable=False)
 
 
 class EnoughLoans(Gate):
@@ -247,60 +245,6 @@ class NoFeatureKnowsTheOutcome(Gate):
         )
 
 
-class OfflineEqualsOnline(Gate):
-    """Offline and online features agree on the candidate itself."""
-
-    name = "offline_equals_online"
-    claim = "On real rows the API computes what the model was trained on, to the bit."
-    reads = "parity"
-    limits = (MAX_SERVED_DIFFERENCE,)
-    may_be_overridden = False
-    remedy = (
-        "the request path would not compute what the model was trained on: run the property tests of "
-        "warehouse/features/expressions on the feature named"
-    )
-
-    def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
-        parity, most = evidence.parity, limits[MAX_SERVED_DIFFERENCE]
-        found = (
-            f"{parity.n_mismatches:,} of {parity.n_rows:,} rows differ, probabilities by "
-            f"{parity.max_served_difference:.1e}"
-        )
-        return Finding(
-            parity.n_rows > 0 and parity.n_mismatches == 0 and parity.max_served_difference <= most,
-            "every feature equal to the bit on real rows, online and offline, and the served form's probabilities "
-            f"within {most:g} of those of the model that was judged",
-            f"{found} ({parity.first_mismatch})" if parity.first_mismatch else found,
-        )
-
-
-class LoggedFeaturesEqualRecomputed(Gate):
-    """Offline and online features agree on served decisions; the same candidate may pass once they are fixed."""
-
-    name = "logged_features_equal_recomputed"
-    claim = "What was served lately is what the warehouse computes, to the bit."
-    reads = "logged"
-    may_be_overridden = False
-    remedy = (
-        "what was served is not what the warehouse computes: see monitoring.feature_skew, replay a decision it names, "
-        "fix the request path, then set LOANLAKE_SKEW_SINCE to the time of the fix and run again"
-    )
-
-    def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:
-        logged = evidence.logged
-        found = f"{logged.n_different:,} of {logged.n_decisions:,} online decisions differ"
-        if logged.worst:
-            found += f" ({logged.worst})"
-        if logged.n_without_bundle:
-            found += f"; {logged.n_without_bundle:,} more are of versions whose bundle is gone"
-        return Finding(
-            logged.n_different == 0,
-            "every logged feature of this source's recent online decisions equal to the bit to what its version's SQL "
-            "makes of the logged inputs",
-            found,
-        )
-
-
 #: Every gate, in the order of decision and display.
 GATES: tuple[Gate, ...] = (
     EnoughLoans(),
@@ -313,10 +257,13 @@ GATES: tuple[Gate, ...] = (
     PlausibleAuc(),
     NoFeatureKnowsTheOutcome(),
     OfflineEqualsOnline(),
+    ReasonsAreExact(),
     LoggedFeaturesEqualRecomputed(),
 )
 LEAKAGE = frozenset(gate.name for gate in GATES if gate.is_about_leakage)
 NEVER_OVERRIDDEN = frozenset(gate.name for gate in GATES if not gate.may_be_overridden)
+#: Gates whose refusal leaves a version free to be tried in shadow.
+SHADOW_ALLOWED = frozenset(gate.name for gate in GATES if gate.allows_shadow)
 #: Gates that judge the deployed model: the same candidate may pass them another day.
 OF_WHAT_IS_SERVED = frozenset(gate.name for gate in GATES if gate.reads == "logged")
 

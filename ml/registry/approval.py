@@ -9,7 +9,7 @@ from functools import partial
 
 import msgspec
 
-from ml.judging.gates import LEAKAGE, NEVER_OVERRIDDEN
+from ml.judging.gates import LEAKAGE, NEVER_OVERRIDDEN, SHADOW_ALLOWED
 from ml.registry.deployment import deployment_turn, now, read_deployment, read_history
 from ml.registry.registered_version import RegisteredVersion, get_version
 from ml.registry.tracking import open_client
@@ -135,9 +135,12 @@ def find_approval(settings: Settings, found: RegisteredVersion) -> Approval | No
     return next((approval for approval in approvals if approval.is_of(found.name, found.version)), None)
 
 
-def require_passed(settings: Settings, found: RegisteredVersion) -> None:
-    """Raise GateRefusal, with each reason, for a version that was archived or finally refused."""
-    _require_passed(found, find_approval(settings, found))
+def require_passed(settings: Settings, found: RegisteredVersion, *, in_shadow: bool = False) -> None:
+    """Raise GateRefusal, with each reason, for a version that was archived or finally refused.
+
+    ``in_shadow``: for a trial in which no caller gets its answers, which some refusals allow.
+    """
+    _require_passed(found, find_approval(settings, found), in_shadow=in_shadow)
 
 
 def require_approved(settings: Settings, found: RegisteredVersion) -> None:
@@ -177,13 +180,13 @@ def _standing(settings: Settings, found: RegisteredVersion, *, serve: bool) -> A
     return unserved if unserved is not None and unserved.is_of(found.name, found.version) else None
 
 
-def _require_passed(found: RegisteredVersion, approval: Approval | None) -> None:
+def _require_passed(found: RegisteredVersion, approval: Approval | None, *, in_shadow: bool = False) -> None:
     if found.archived:
         raise GateRefusal(
             f"{found.name} version {found.version} was archived, so its training rows may be gone: train another "
             f"version, or take that back with `loanlake model unarchive {found.version} --lender {found.source}`"
         )
-    standing = standing_refusals(found, approval)
+    standing = [gate for gate in standing_refusals(found, approval) if not (in_shadow and gate in SHADOW_ALLOWED)]
     if not standing:
         return
     reasons = "; ".join(
@@ -197,6 +200,8 @@ def _require_passed(found: RegisteredVersion, approval: Approval | None) -> None
         if never
         else "Train another version, take one whose gates passed, or override by name with `loanlake model approve`"
     )
+    if set(standing) <= SHADOW_ALLOWED:
+        way = f"It may be tried in shadow: `loanlake challenge start {found.version} --shadow`. {way}"
     raise GateRefusal(
         f"{found.name} version {found.version} was refused by {', '.join(standing)}: "
         f"{reasons or 'no message was recorded'}. {way}"

@@ -35,8 +35,8 @@ def challenge(
     Without ``share`` it scores in shadow; with one, it answers that share of the applicants; with a ``plan`` it is a
     canary on the first step. It becomes MLflow's challenger. ``why`` goes into the history. A running challenge is
     unchanged. Raises NotFoundError if nothing is served or the version is not registered, GateRefusal if its gates
-    refused it, ApprovalMissing if it needs one to answer, BundleError for a changed bundle, and SettingError for the
-    champion itself.
+    refused it (in shadow, estimated reasons do not), ApprovalMissing if it needs one to answer, BundleError for a
+    changed bundle, and SettingError for the champion itself.
     """
     from ml.registry.registry import set_challenger
 
@@ -46,8 +46,9 @@ def challenge(
             f"a challenger is tried beside a champion, and no model of {source} is served: promote a version first"
         )
     found = get_version(settings, source, version)
-    require_passed(settings, found)
-    if share is not None or plan is not None:  # in shadow it answers no caller
+    in_shadow = share is None and plan is None  # there it answers no caller
+    require_passed(settings, found, in_shadow=in_shadow)
+    if not in_shadow:
         require_approved(settings, found)
     load_built(settings, found)
     deployment = start_challenge(settings, found, against=champion, share=share, plan=plan, by=by, why=why)

@@ -121,6 +121,7 @@ class Candidates:
                 evaluation,
                 feature_signals(training_set, self._contract),
                 measure_parity(con, candidate.bundle, sample_rows=PARITY_ROWS, snapshot=training_set.snapshot).evidence,
+                candidate.bundle.guarantees,
             ),
             self._limits,
         )

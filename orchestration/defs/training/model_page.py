@@ -48,6 +48,13 @@ def family_text(lineage: Mapping[str, Any]) -> str:
     return FamilyChoice(**choice).text if choice else str(lineage["settings"]["family"])
 
 
+def guarantees_text(bundle: Path) -> str:
+    """What the bundle's manifest states of the model: its scores, reasons and directions of risk."""
+    from ml.families.protocol import Guarantees
+
+    return Guarantees(**json.loads((bundle / "bundle.json").read_text())["guarantees"]).text
+
+
 def _page(
     about: dict[str, Any],
     measured: Sequence[dict[str, Any]],
@@ -69,6 +76,7 @@ def _page(
         ),
         ("Loans in test", f"{test['n']:,}"),
         ("Family", about["family"]),
+        ("Guarantees", guarantees_text(directory.bundle)),
         ("Gates", f"refused by {', '.join(judgement.refused)}" if judgement.refused else "all passed"),
     ]
     plots = directory.read_plots()

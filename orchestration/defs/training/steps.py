@@ -89,7 +89,7 @@ def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: Ca
         parity = measure_parity(con, bundle).evidence
     signals = feature_signals(read_rows(settings, record), bundle.contract)
     logged = logged_evidence(settings, record.source, since=skew_since(settings))
-    results = run_gates(Evidence(evaluation, signals, parity, logged), limits)
+    results = run_gates(Evidence(evaluation, signals, parity, bundle.guarantees, logged), limits)
     judgement = Judgement(
         evaluation.champion_version, tuple(asdict(result) for result in results), plain_limits(limits)
     )

@@ -23,4 +23,5 @@ def aliases(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     moved: list[tuple[str, int]] = []
     monkeypatch.setattr("ml.registry.registry.set_champion", lambda _, name, version: moved.append((name, version)))
     monkeypatch.setattr("ml.registry.registry.drop_challenger", lambda *_: None)
+    monkeypatch.setattr("ml.registry.registry.set_challenger", lambda *_: None)
     return moved

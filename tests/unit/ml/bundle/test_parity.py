@@ -3,11 +3,13 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ml.bundle.bundle import Bundle
 from ml.bundle.parity import measure_parity
 from tests import model_factory
+from tests.estimated_family import BOUND, estimated_bundle
 from tests.model_factory import FAMILIES, shared_bundle
 from warehouse.lake.connection import connect, current_snapshot, writer
 from warehouse.settings import Settings
@@ -20,7 +22,7 @@ class Lake:
         self.settings = settings
         self._first = model_factory.fill_lake(settings)
 
-    def after(self, *statements: str, family: str = "xgboost") -> Bundle:
+    def after(self, *statements: str, bundle: Bundle | None = None) -> Bundle:
         """The shared bundle, as if it had been trained on this lake after the statements were run."""
         with writer("tests", self.settings) as con:
             for table in ("features.ftr_application_inputs", "features.ftr_application_v1"):
@@ -28,7 +30,7 @@ class Lake:
             for statement in statements:
                 con.execute(statement)
             snapshot = current_snapshot(con)
-        bundle = shared_bundle(family=family)
+        bundle = bundle or shared_bundle()
         return replace(bundle, lineage=replace(bundle.lineage, lake_snapshot=snapshot))
 
 
@@ -40,13 +42,35 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_compiled_features_equal_the_lakes_to_the_bit(lake, family):
     """And so does what each family serves."""
-    bundle = lake.after(family=family)
+    bundle = lake.after(bundle=shared_bundle(family=family))
 
     with connect(lake.settings) as con:
         parity = measure_parity(con, bundle, sample_rows=None).evidence
 
-    assert (parity.n_rows, parity.n_mismatches, parity.max_served_difference) == (2000, 0, 0.0)
+    assert (parity.n_rows, parity.n_mismatches, parity.max_score_difference) == (2000, 0, 0.0)
     assert parity.first_mismatch is None
+
+
+def test_a_block_that_rounds_otherwise_than_a_row_is_measured(lake, monkeypatch):
+    """Prevents a bound that no row is held to."""
+    bundle = lake.after(bundle=estimated_bundle(monkeypatch))
+
+    with connect(lake.settings) as con:
+        parity = measure_parity(con, bundle, sample_rows=None).evidence
+
+    assert 0 < parity.max_score_difference <= BOUND == bundle.guarantees.score_bound
+    assert parity.n_mismatches == 0
+
+
+def test_a_score_that_is_not_a_number_is_not_lost(lake, monkeypatch):
+    """It equals nothing, so the largest difference must not be that of the other rows."""
+    bundle = lake.after()
+    served = type(bundle.open_served())
+    scores = served.raw_scores
+    monkeypatch.setattr(served, "raw_scores", lambda self, rows: scores(self, rows) * np.float32("nan"))
+
+    with connect(lake.settings) as con:
+        assert math.isnan(measure_parity(con, bundle).evidence.max_score_difference)
 
 
 def test_one_bit_in_one_feature_is_found(lake):

@@ -6,6 +6,7 @@ import shutil
 from datetime import datetime
 
 import msgspec
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -17,6 +18,7 @@ from ml.commands import replay as replay_command
 from ml.commands import rollback as rollback_command
 from ml.decisions.replay import replay, replay_decision
 from ml.registry.deployment import read_history
+from tests.estimated_family import BOUND, estimated_bundle
 from tests.model_factory import FAMILIES, MODEL_NAME, input_rows, publish_model, shared_bundle
 from warehouse.decision_log import Decision, append, connect, create
 from warehouse.decision_log.json_text import dump_values
@@ -85,6 +87,41 @@ def test_one_bit_of_a_score_is_a_difference(scorer, declined, column):
 
     assert [difference.what for difference in found.differences] == [column]
     assert found.differences[0].logged == logged
+
+
+def test_a_batchs_score_is_held_to_its_familys_bound_and_all_else_to_the_bit(monkeypatch, declined):
+    """A block may round otherwise than a row; what a batch answered must still follow from its own score."""
+    scorer = Scorer(estimated_bundle(monkeypatch))
+    rows = [scorer.features(inputs) for inputs in input_rows(200)]
+    matrix = np.concatenate([scorer.bundle.design_matrix.encode_row(row) for row in rows])
+    scores = scorer.score_matrix(matrix)
+    alone = np.array([scorer.score(row).raw for row in rows])
+    place = int(np.flatnonzero(scores.raw != alone)[0])
+    reasons = scorer.logged_reasons(matrix, scores, of_approved="[]")
+    logged = msgspec.structs.replace(
+        declined,
+        inputs=dump_values(input_rows(200)[place]),
+        features=dump_features(rows[place], scorer.contract),
+        raw_score=float(scores.raw[place]),
+        points=None,
+        probability=float(scores.probability[place]),
+        band=scores.bands[place],
+        decision=scores.decisions[place],
+        reasons=reasons[place],
+        route="table_batch",
+    )
+
+    found = replay_decision(logged, scorer)
+
+    assert found.equal
+    assert 0 < found.raw_difference <= BOUND
+    assert "within the family's bound of 0.0001; all else to the bit" in found.text
+    beyond = msgspec.structs.replace(logged, raw_score=logged.raw_score + 2 * BOUND)
+    assert "DIFFERENT in raw_score" in replay_decision(beyond, scorer).text
+    alone = msgspec.structs.replace(logged, route="online")
+    assert "DIFFERENT in raw_score" in replay_decision(alone, scorer).text
+    wrong = msgspec.structs.replace(logged, probability=math.nextafter(logged.probability, 1))
+    assert replay_decision(wrong, scorer).text == "DIFFERENT in probability"
 
 
 def test_a_changed_input_shows_in_what_follows_from_it(scorer, declined):

@@ -8,9 +8,10 @@ from typing import get_type_hints
 import pytest
 
 from ml.families.catalogue import require_family
+from ml.families.protocol import Guarantees
 from ml.judging.evaluation import Comparison, Evaluation, Measured
 from ml.judging.gate import Evidence, Gate, GateLimits, GateResult, LoggedEvidence, ParityEvidence, Size
-from ml.judging.gates import GATES, NEVER_OVERRIDDEN, enough_loans, refused, run_gates
+from ml.judging.gates import GATES, NEVER_OVERRIDDEN, SHADOW_ALLOWED, enough_loans, refused, run_gates
 from ml.judging.leakage import FeatureSignal
 from ml.judging.metrics import Metrics, PairedDifference
 from orchestration.commands import run
@@ -24,7 +25,8 @@ GOOD = Metrics(
 )  # fmt: skip
 HONEST = FeatureSignal("loan_to_income", auc=0.62, missing_auc=0.51, isolated=0.0)
 WRONG = LoggedEvidence(n_decisions=9, n_different=1)
-PARITY = ParityEvidence(n_rows=1000, n_mismatches=0, max_served_difference=3e-8)
+PARITY = ParityEvidence(n_rows=1000, n_mismatches=0, max_score_difference=0.0)
+EXACT = Guarantees(score_bound=0.0, reasons_are_exact=True, keeps_directions=True)
 
 
 def _difference(value: float, error: float) -> PairedDifference:
@@ -58,21 +60,24 @@ def _gate(
     *,
     signals: tuple[FeatureSignal, ...] = (HONEST,),
     parity: ParityEvidence = PARITY,
+    guarantees: Guarantees = EXACT,
     limits: GateLimits | None = None,
 ) -> GateResult:
     [gate] = [gate for gate in GATES if gate.name == name]
-    return gate.decide(Evidence(evaluation or _evaluation(), signals, parity), limits or GateLimits())
+    return gate.decide(Evidence(evaluation or _evaluation(), signals, parity, guarantees), limits or GateLimits())
 
 
 def test_a_good_first_model_passes_every_gate() -> None:
-    assert refused(run_gates(Evidence(_evaluation(), (HONEST,), PARITY))) == ()
+    assert refused(run_gates(Evidence(_evaluation(), (HONEST,), PARITY, EXACT))) == ()
 
 
 def test_all_gates_are_decided_whatever_the_first_one_says() -> None:
     """One run must show everything that is wrong, not the first of it."""
     bad = replace(GOOD, n=10, n_defaults=2, auc=0.55, ece=0.2, mean_probability=0.5)
 
-    results = run_gates(Evidence(_evaluation(bad), (), replace(PARITY, n_mismatches=1), WRONG))
+    results = run_gates(
+        Evidence(_evaluation(bad), (), replace(PARITY, n_mismatches=1), replace(EXACT, reasons_are_exact=False), WRONG)
+    )
 
     assert [result.gate for result in refused(results)] == [
         "test_has_enough_loans",
@@ -81,6 +86,7 @@ def test_all_gates_are_decided_whatever_the_first_one_says() -> None:
         "calibration_error_is_small",
         "auc_is_plausible",
         "offline_equals_online",
+        "reasons_are_exact",
         "logged_features_equal_recomputed",
     ]
 
@@ -271,9 +277,9 @@ def test_a_feature_that_knows_the_outcome_is_named(signal: FeatureSignal, text: 
     "parity",
     [
         replace(PARITY, n_mismatches=1, first_mismatch="sim-7: loan_to_income 0.1 online, 0.2 offline"),
-        replace(PARITY, max_served_difference=2e-6),
+        replace(PARITY, max_score_difference=1e-9),
         replace(PARITY, n_rows=0),
-        replace(PARITY, max_served_difference=float("nan")),
+        replace(PARITY, max_score_difference=float("nan")),
     ],
     ids=["a feature differs", "the served form differs", "nothing compared", "the served form gave nan"],
 )
@@ -282,6 +288,27 @@ def test_a_model_that_would_be_served_otherwise_than_trained_is_refused(parity: 
 
     assert not result.passed
     assert (parity.first_mismatch or "") in result.found
+    assert "equal to the bit to those of the model" in result.required
+
+
+@pytest.mark.parametrize(("difference", "passed"), [(1e-5, True), (1.1e-5, False)])
+def test_scores_are_held_to_the_bound_that_the_family_states(difference: float, passed: bool) -> None:
+    bounded = replace(EXACT, score_bound=1e-5)
+
+    result = _gate("offline_equals_online", parity=replace(PARITY, max_score_difference=difference), guarantees=bounded)
+
+    assert result.passed is passed
+    assert "within 1e-05 in log-odds of those of the model" in result.required
+
+
+def test_estimated_reasons_are_refused_with_the_two_ways_that_are_left() -> None:
+    result = _gate("reasons_are_exact", guarantees=replace(EXACT, reasons_are_exact=False))
+
+    assert not result.passed
+    assert result.message.startswith("Required a family whose reasons are exact; found estimated reasons. Refused: ")
+    assert "--shadow" in result.message
+    assert "named person" in result.message
+    assert {"reasons_are_exact"} == SHADOW_ALLOWED
 
 
 def test_a_lender_may_move_a_limit() -> None:

@@ -27,7 +27,7 @@ from ml.monitoring.samples import MonitoredModel
 from ml.monitoring.skew_sql import ANY
 from ml.registry.deployment import bundle_directory
 from tests.model_factory import CONTRACT, MODEL_NAME, SOURCE, input_rows, publish_model, shared_bundle
-from tests.unit.ml.judging.test_gates import PARITY, _evaluation
+from tests.unit.ml.judging.test_gates import EXACT, PARITY, _evaluation
 from warehouse.decision_log.features import keep_features
 from warehouse.decision_log.json_text import dump_values
 from warehouse.errors import MonitoringError
@@ -277,7 +277,7 @@ def test_the_gate_refuses_a_wrong_feature_until_it_is_old(lake, home):
     mended = logged_evidence(home, SOURCE, since=INGESTED + timedelta(seconds=1))
 
     gates = {
-        name: LoggedFeaturesEqualRecomputed().decide(Evidence(_evaluation(), (), PARITY, found), GateLimits())
+        name: LoggedFeaturesEqualRecomputed().decide(Evidence(_evaluation(), (), PARITY, EXACT, found), GateLimits())
         for name, found in {"recent": recent, "mended": mended}.items()
     }
     assert not gates["recent"].passed

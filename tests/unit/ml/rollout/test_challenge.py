@@ -1,15 +1,21 @@
 """A challenge is of one version against one champion, and ends with either."""
 
+from dataclasses import replace
+
 import pytest
 from click.testing import CliRunner
 
 from ml.bundle.bundle import load_bundle
 from ml.commands import start_canary
-from ml.registry.deployment import MIN_DECISIONS, read_deployment, read_history
+from ml.registry.approval import approve
+from ml.registry.deployment import MIN_DECISIONS, CanaryPlan, read_deployment, read_history
+from ml.registry.registered_version import record_version
+from ml.rollout.challenge import challenge as begin_challenge
 from ml.rollout.challenge import end_challenge, start_challenge
-from ml.rollout.promotion import rollback
-from tests.model_factory import MODEL_NAME, publish_model, register_model, shared_bundle
-from warehouse.errors import NotFoundError, SettingError
+from ml.rollout.promotion import promote, rollback
+from tests.estimated_family import estimated_bundle
+from tests.model_factory import MODEL_NAME, SOURCE, publish_model, register_model, shared_bundle
+from warehouse.errors import GateRefusal, NotFoundError, SettingError
 
 pytestmark = pytest.mark.usefixtures("aliases")
 
@@ -120,3 +126,49 @@ def test_the_command_names_the_fewest_decisions_of_a_step():
 
     assert result.exit_code == 2
     assert f"{MIN_DECISIONS - 1} is not in the range x>={MIN_DECISIONS}" in result.output
+
+
+@pytest.fixture
+def estimating(home, monkeypatch):
+    """Version 2, refused for its estimated reasons alone."""
+    publish_model(home, version=1)
+    registered = register_model(home, estimated_bundle(monkeypatch), version=2)
+    record_version(home, replace(registered, refused_by=("reasons_are_exact",), gate_messages=("they are estimated.",)))
+
+
+@pytest.mark.usefixtures("estimating")
+def test_estimated_reasons_may_be_tried_in_shadow_and_answer_no_caller(home):
+    started = begin_challenge(home, 2, source=SOURCE, by="someone")
+
+    assert (started.challenger.mode, started.challenger.deployment.model_version) == ("shadow", 2)
+    for answering in (
+        lambda: begin_challenge(home, 2, source=SOURCE, share=0.1, by="someone"),
+        lambda: begin_challenge(home, 2, source=SOURCE, plan=CanaryPlan(), by="someone"),
+        lambda: promote(home, 2, source=SOURCE, by="someone"),
+    ):
+        with pytest.raises(GateRefusal, match=r"refused by reasons_are_exact: .*tried in shadow: `loanlake challenge"):
+            answering()
+    assert read_deployment(home, SOURCE).model_version == 1
+
+
+@pytest.mark.usefixtures("estimating")
+def test_a_named_person_lets_estimated_reasons_answer_with_a_reason(home, monkeypatch):
+    monkeypatch.setattr("ml.registry.approval.tag_approval", lambda *_: None)
+    approve(home, 2, source=SOURCE, reason="committee", overrides=["reasons_are_exact"], serve=False, by="ann")
+
+    started = begin_challenge(home, 2, source=SOURCE, plan=CanaryPlan(), by="someone")
+    served = promote(home, 2, source=SOURCE, by="someone")
+
+    assert started.challenger.mode == "canary"
+    assert served.model_version == 2
+
+
+def test_another_refusal_keeps_a_version_out_of_shadow_too(home, monkeypatch):
+    publish_model(home, version=1)
+    registered = register_model(home, estimated_bundle(monkeypatch), version=2)
+    record_version(
+        home, replace(registered, refused_by=("reasons_are_exact", "auc_reaches_floor"), gate_messages=("a", "b"))
+    )
+
+    with pytest.raises(GateRefusal, match="refused by auc_reaches_floor: b"):
+        begin_challenge(home, 2, source=SOURCE, by="someone")

@@ -33,6 +33,8 @@ def directory(home: Settings) -> CandidateDirectory:
     lineage = {"trained_at": "2024-03-01T09:05:00+00:00", "settings": {"family": "logistic"}}
     lineage |= {"family_choice": choice | {"n_rows": 800}}
     (found.bundle / "lineage.json").write_text(json.dumps(lineage))
+    guarantees = {"score_bound": 1e-5, "reasons_are_exact": False, "keeps_directions": False}
+    (found.bundle / "bundle.json").write_text(json.dumps({"guarantees": guarantees}))
     return found
 
 
@@ -83,3 +85,13 @@ def test_the_index_is_given_what_it_shows(home: Settings, directory: CandidateDi
     about = json.loads(path.with_suffix(".json").read_text())["about"]
     when = {"source": "bank", "trained_at": "2024-03-01 09:05"}
     assert about == when | {"family": "logistic", "auc": 0.71, "refused_by": []}
+
+
+def test_what_the_family_does_not_guarantee_is_among_the_headlines(
+    home: Settings, directory: CandidateDirectory
+) -> None:
+    _, page = page_of(home, directory)
+
+    assert (
+        "scores within 1e-05 in log-odds, estimated reasons, directions of risk not kept" in page.partition("<img")[0]
+    )
