@@ -130,6 +130,8 @@ class TabTransformer(TransformerSettings):
         Dimension("mask_share", 0.1, 0.7),
         Dimension("temperature", 0.05, 1.0, is_log=True),
     )
+    score_bound: ClassVar[float] = 1e-4
+    reasons_are_exact: ClassVar[bool] = False
     keeps_directions: ClassVar[bool] = False
 
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> FittedTransformer:
@@ -221,7 +223,7 @@ def about_html(about: About) -> str:
         "It does not keep the contract's directions of risk: a higher income may raise the risk of a single applicant.",
         "Reasons are integrated gradients against the medians of the train rows, and not exact: over "
         f"{about.n_explained} rows the contributions miss the score by {about.completeness_mean:.1e} on average, "
-        f"{about.completeness_max:.1e} at most, in log-odds; the scores' standard deviation is {about.score_spread:.2f}.",
+        f"{about.completeness_max:.1e} at most, in log-odds. The scores' standard deviation is {about.score_spread:.2f}.",
     )
     return "".join(f"<p>{escape(each)}</p>\n" for each in words)
 

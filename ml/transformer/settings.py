@@ -25,16 +25,16 @@ class TransformerSettings:
     feed_forward: int = 64
     n_bins: int = 8
     dropout: float = 0.1
-    pretrain_epochs: int = 5
+    pretrain_epochs: int = 3
     mask_share: float = 0.3
     temperature: float = 0.1
     max_epochs: int = 60
-    patience: int = 5
-    batch_rows: int = 512
-    learning_rate: float = 0.001
+    patience: int = 3
+    batch_rows: int = 256
+    learning_rate: float = 0.002
     weight_decay: float = 0.01
     seed: int = 20111231
-    threads: int = 2
+    threads: int = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
