@@ -37,7 +37,7 @@ help:
 	@echo "make bench-serving                       those of scores over HTTP alone"
 	@echo "make docs                                the generated pages of docs/ from the code"
 	@echo "make setup                               only the environment, .venv/"
-	@echo "make torch                               PyTorch into .venv/, as locked, for the family tab_transformer: 5.5 GB on Linux"
+	@echo "make torch                               PyTorch into .venv/, as locked, for the family tab_transformer: 5 GB on Linux"
 	@echo "make lock                                requirements.lock from pyproject.toml"
 
 setup: $(READY)

@@ -1,7 +1,8 @@
 """TabTransformer: attention among a row's features, pretrained without outcomes by contrast. PyTorch fits it.
 
 The fitted model is a set of numbers. ONNX Runtime scores with them, blocks and single rows alike, and NumPy explains
-(:mod:`ml.transformer`): a bundle is read, served and replayed where PyTorch is not installed.
+(:mod:`ml.transformer`): a bundle is read, served and replayed where PyTorch is not installed. A score takes 0.4 ms of
+processor time and a decline's reasons 25 ms, at the default size with 40 features.
 """
 
 import json
@@ -12,7 +13,6 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 WEIGHTS, FORM, ABOUT, ABOUT_HTML = "transformer.npz", "model.onnx", "transformer.json", "transformer.html"
 _MOST_ROWS = 1_000_000
-#: Rows scored at a time: their attention takes some 30 MB with 40 features.
-_BLOCK_ROWS = 1024
+_OUTPUTS = [OUTPUT]
 #: Rows whose reasons measure the completeness error and the importance of features.
 _EXPLAINED_ROWS = 256
 
@@ -41,7 +40,8 @@ class About:
     """How a model was fitted, and how far its reasons are from exact.
 
     ``n_epochs``: passes over the rows; ``completeness_mean``, ``completeness_max``: absolute difference between the sum
-    of a row's contributions and its score, in log-odds, over ``n_explained`` of the rows that it learned from.
+    of a row's contributions and its score less the typical row's, in log-odds, over ``n_explained`` of the rows that it
+    learned from; ``score_deviation``: the scores' standard deviation over the same rows.
     """
 
     n_epochs: int
@@ -51,7 +51,7 @@ class About:
     n_explained: int
     completeness_mean: float
     completeness_max: float
-    score_spread: float
+    score_deviation: float
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,15 @@ class ServedTransformer:
     explainer: PathExplainer
 
     def raw_scores(self, matrix: Matrix) -> NDArray[np.float32]:
-        """Log-odds, shape (n,)."""
-        starts = range(0, max(len(matrix), 1), _BLOCK_ROWS)
-        blocks = [np.ascontiguousarray(matrix[start : start + _BLOCK_ROWS]) for start in starts]
-        return np.concatenate([self.session.run([OUTPUT], {INPUT: block})[0][:, 0] for block in blocks])
+        """Log-odds, shape (n,); each row is scored alone, since a block would round its products otherwise.
+
+        A block saves a tenth of the time: 0.33 ms a row in place of 0.37, of 40 features. Its bits differ in 9 of 10.
+        """
+        rows = np.ascontiguousarray(matrix)
+        scores = np.empty(len(rows), dtype=np.float32)
+        for place in range(len(rows)):
+            scores[place] = self.session.run(_OUTPUTS, {INPUT: rows[place : place + 1]})[0][0, 0]
+        return scores
 
     @staticmethod
     def points(raw_scores: NDArray[np.float32]) -> None:
@@ -130,7 +135,7 @@ class TabTransformer(TransformerSettings):
         Dimension("mask_share", 0.1, 0.7),
         Dimension("temperature", 0.05, 1.0, is_log=True),
     )
-    score_bound: ClassVar[float] = 1e-4
+    score_bound: ClassVar[float] = 0.0
     reasons_are_exact: ClassVar[bool] = False
     keeps_directions: ClassVar[bool] = False
 
@@ -186,7 +191,7 @@ class TabTransformer(TransformerSettings):
             n_explained=len(explained),
             completeness_mean=float(missed.mean()),
             completeness_max=float(missed.max()),
-            score_spread=float(raw.std()),
+            score_deviation=float(raw.std()),
         )
         size = np.abs(by_column).mean(axis=0)
         share = size / size.sum() if size.sum() > 0 else size
@@ -223,14 +228,9 @@ def about_html(about: About) -> str:
         "It does not keep the contract's directions of risk: a higher income may raise the risk of a single applicant.",
         "Reasons are integrated gradients against the medians of the train rows, and not exact: over "
         f"{about.n_explained} rows the contributions miss the score by {about.completeness_mean:.1e} on average, "
-        f"{about.completeness_max:.1e} at most, in log-odds. The scores' standard deviation is {about.score_spread:.2f}.",
+        f"{about.completeness_max:.1e} at most, in log-odds. The scores' deviation is {about.score_deviation:.2f}.",
     )
     return "".join(f"<p>{escape(each)}</p>\n" for each in words)
-
-
-def about_of(directory: Path) -> About:
-    """What a bundle says of its fit."""
-    return msgspec.json.decode((directory / ABOUT).read_bytes(), type=About)
 
 
 def _served(model: Transformer) -> ServedTransformer:

@@ -55,29 +55,29 @@ def pretrained(settings: TransformerSettings, plan: TokenPlan, matrix: Array) ->
     Two views of each row, each with other tokens masked at random, shall be nearer to each other than to views of the
     batch's other rows: NT-Xent (Chen et al., A Simple Framework for Contrastive Learning, 2020).
     """
-    with _learner(settings, plan, seed=settings.seed) as learner:
-        weights = learner.initial()
+    with learner(settings, plan, seed=settings.seed) as at:
+        weights = at.initial()
         width = settings.width
         extra: Weights = {
-            "mask": learner.normal(plan.n_features, width, deviation=width**-0.5),
-            "first": learner.normal(width, width, deviation=width**-0.5),
-            "second": learner.normal(width, width, deviation=width**-0.5),
+            "mask": at.normal(plan.n_features, width, deviation=width**-0.5),
+            "first": at.normal(width, width, deviation=width**-0.5),
+            "second": at.normal(width, width, deviation=width**-0.5),
         }
-        rows = learner.tensor(matrix)
+        rows = at.tensor(matrix)
 
         def loss(places: torch.Tensor) -> torch.Tensor:
-            tokens = learner.tokens(weights, rows[places])
+            tokens = at.tokens(weights, rows[places])
             views = torch.cat([tokens, tokens])
-            masked = torch.rand(views.shape[:2], device=learner.device) < settings.mask_share
+            masked = torch.rand(views.shape[:2], device=at.device) < settings.mask_share
             views = torch.where(masked[:, :, None], extra["mask"], views)
-            pooled = learner.pooled(weights, views)
+            pooled = at.pooled(weights, views)
             projected = functional.silu(pooled @ extra["first"]) @ extra["second"]
             return nt_xent(projected.float(), settings.temperature)
 
-        step = learner.steps({**weights, **extra}, loss)
+        step = at.steps({**weights, **extra}, loss)
         for _ in range(settings.pretrain_epochs):
             # a batch of one row has nothing to be told from
-            for places in learner.batches(len(rows), least=2):
+            for places in at.batches(len(rows), least=2):
                 step(places)
         return _arrays(weights)
 
@@ -105,13 +105,13 @@ def learned(
 
     The weights kept are those of the best pass.
     """
-    with _learner(settings, plan, seed=settings.seed + 1) as learner:
-        weights = {name: learner.tensor(array).requires_grad_() for name, array in start.items()}
-        matrix, outcomes = learner.tensor(rows.matrix), learner.tensor(rows.defaulted.astype(np.float32))
-        row_weights = None if rows.weights is None else learner.tensor(rows.weights.astype(np.float32))
+    with learner(settings, plan, seed=settings.seed + 1) as at:
+        weights = {name: at.tensor(array).requires_grad_() for name, array in start.items()}
+        matrix, outcomes = at.tensor(rows.matrix), at.tensor(rows.defaulted.astype(np.float32))
+        row_weights = None if rows.weights is None else at.tensor(rows.weights.astype(np.float32))
 
         def loss(places: torch.Tensor) -> torch.Tensor:
-            raw = learner.scores(weights, matrix[places]).float()
+            raw = at.scores(weights, matrix[places]).float()
             weight = None if row_weights is None else row_weights[places]
             return functional.binary_cross_entropy_with_logits(raw, outcomes[places], weight)
 
@@ -120,25 +120,26 @@ def learned(
             rate = float(np.clip(np.average(rows.defaulted, weights=rows.weights), 1e-6, 1 - 1e-6))
             weights["score_bias"].data.fill_(float(np.log(rate / (1 - rate))))
         start = _arrays(weights)
-        step, best, best_loss = learner.steps(weights, loss), start, np.inf
+        step, best, best_loss = at.steps(weights, loss), start, np.inf
         kept = 0
         for epoch in range(1, (settings.max_epochs if n_epochs is None else n_epochs) + 1):
-            for places in learner.batches(len(matrix)):
+            for places in at.batches(len(matrix)):
                 step(places)
             if tune is None:
                 best, kept = _arrays(weights), epoch
                 continue
-            found = learner.log_loss(weights, tune)
+            found = at.log_loss(weights, tune)
             if found < best_loss:
                 best, best_loss, kept = _arrays(weights), found, epoch
             elif epoch - kept >= settings.patience:
                 break
-        model = Transformer(learner.shape, plan, best)
-        return Learned(model, kept, start, learner.device.type)
+        model = Transformer(at.shape, plan, best)
+        return Learned(model, kept, start, at.device.type)
 
 
 @contextmanager
-def _learner(settings: TransformerSettings, plan: TokenPlan, *, seed: int) -> "Iterator[_Learner]":
+def learner(settings: TransformerSettings, plan: TokenPlan, *, seed: int) -> "Iterator[Learner]":
+    """PyTorch with this seed, deterministic on a processor, until the block ends."""
     device = device_of(settings.device)
     threads, was_deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else None):
@@ -147,13 +148,13 @@ def _learner(settings: TransformerSettings, plan: TokenPlan, *, seed: int) -> "I
         # a GPU's fastest attention has no deterministic gradient
         torch.use_deterministic_algorithms(device.type == "cpu")
         try:
-            yield _Learner(settings, plan, device)
+            yield Learner(settings, plan, device)
         finally:
             torch.use_deterministic_algorithms(was_deterministic)
             torch.set_num_threads(threads)
 
 
-class _Learner:
+class Learner:
     """The forward pass in PyTorch, and steps of AdamW; bfloat16 beside float32 on a GPU."""
 
     def __init__(self, settings: TransformerSettings, plan: TokenPlan, device: torch.device) -> None:
@@ -163,9 +164,11 @@ class _Learner:
         self._low, self._scale = self.tensor(plan.low), self.tensor(plan.scale)
 
     def tensor(self, array: NDArray[Any]) -> torch.Tensor:
+        """A copy of an array on the device."""
         return torch.from_numpy(np.array(array)).to(self.device)
 
     def normal(self, *shape: int, deviation: float) -> torch.Tensor:
+        """New weights at random, about 0."""
         return (torch.randn(*shape) * deviation).to(self.device).requires_grad_()
 
     def initial(self) -> Weights:
@@ -219,7 +222,11 @@ class _Learner:
 
     def scores(self, weights: Weights, matrix: torch.Tensor, *, is_learning: bool = True) -> torch.Tensor:
         """Log-odds, shape (n,)."""
-        pooled = self.pooled(weights, self.tokens(weights, matrix), is_learning=is_learning)
+        return self.scores_of(weights, self.tokens(weights, matrix), is_learning=is_learning)
+
+    def scores_of(self, weights: Weights, tokens: torch.Tensor, *, is_learning: bool = True) -> torch.Tensor:
+        """Log-odds, shape (n,), of tokens."""
+        pooled = self.pooled(weights, tokens, is_learning=is_learning)
         hidden = functional.silu(pooled @ weights["head"] + weights["head_bias"])
         return (hidden @ weights["score"] + weights["score_bias"])[:, 0]
 

@@ -82,4 +82,4 @@ def _typical(block: Array) -> Array:
     known = block[~missing]
     if block.shape[1] == 1:
         return np.asarray(np.quantile(known, [0.5], method="nearest"), dtype=np.float32)
-    return np.eye(block.shape[1], dtype=np.float32)[known.sum(axis=0).argmax()]
+    return np.asarray(np.arange(block.shape[1]) == known.sum(axis=0).argmax(), dtype=np.float32)

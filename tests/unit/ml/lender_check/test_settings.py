@@ -33,7 +33,8 @@ def _lender(source: str = "bank", **settings: Any) -> Lender:
         ),
         (
             {"model": ModelSettings(family="forest")},
-            "bank.yml: model.family must be one of auto, xgboost, logistic, scorecard, random_forest: found 'forest'",
+            "bank.yml: model.family must be one of auto, xgboost, logistic, scorecard, random_forest, "
+            "tab_transformer: found 'forest'",
         ),
         (
             {"model": ModelSettings(family="logistic", settings={"max_depth": 3})},
@@ -87,6 +88,6 @@ def test_a_family_that_a_run_names_must_exist(tmp_path: Path) -> None:
     require_settings(_lender(), tmp_path / "manifest.json", family="logistic")
 
     with pytest.raises(
-        SettingError, match="--family must be one of auto, xgboost, logistic, scorecard, random_forest: found 'tree'"
+        SettingError, match="--family must be one of auto, .*, random_forest, tab_transformer: found 'tree'"
     ):
         require_settings(_lender(), tmp_path / "manifest.json", family="tree")
