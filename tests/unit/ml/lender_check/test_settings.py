@@ -88,6 +88,6 @@ def test_a_family_that_a_run_names_must_exist(tmp_path: Path) -> None:
     require_settings(_lender(), tmp_path / "manifest.json", family="logistic")
 
     with pytest.raises(
-        SettingError, match="--family must be one of auto, .*, random_forest, tab_transformer: found 'tree'"
+        SettingError, match=r"--family must be one of auto, .*, random_forest, tab_transformer: found 'tree'"
     ):
         require_settings(_lender(), tmp_path / "manifest.json", family="tree")

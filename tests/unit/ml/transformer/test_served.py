@@ -95,4 +95,3 @@ def test_torch_has_the_same_scores_and_gradients(model: Transformer) -> None:
     np.testing.assert_allclose(found.detach().numpy(), fitted(model).raw_scores(ROWS), atol=1e-5)
     np.testing.assert_allclose(tokens.grad.numpy(), gradient(model, tokens.detach().numpy()), atol=1e-4)
     assert torch.get_num_threads() >= 1
-
