@@ -32,8 +32,8 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     family: str = Field(
         default="",
-        description="Family of models: auto, xgboost, logistic, scorecard, random_forest or tab_transformer. "
-        "Empty: as the lender's file says, else auto, which trains the first two and takes the one with the lower log loss on "
+        description="Family of models: auto, xgboost, logistic, scorecard, random_forest or tab_transformer. Empty: as "
+        "the lender's file says, else auto, which trains the first two and takes the one with the lower log loss on "
         "tune rows.",
     )
     force_training: bool = Field(
