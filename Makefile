@@ -22,7 +22,7 @@ LINT_HOME := $(CURDIR)/$(VENV)/lint
 IN_WAREHOUSE = mkdir -p -m 700 $(LINT_HOME) && cd warehouse && export LOANLAKE_HOME=$(LINT_HOME) \
 	DBT_TARGET_PATH=$(LINT_HOME)/target DBT_LOG_PATH=$(LINT_HOME)/logs PATH="$(BIN):$$PATH" &&
 
-.PHONY: help setup run up test test-extended lint lint-sql lint-features format bench bench-serving docs lock
+.PHONY: help setup run up test test-extended lint lint-sql lint-features format bench bench-serving docs lock torch
 .DEFAULT_GOAL := help
 
 help:
@@ -37,6 +37,7 @@ help:
 	@echo "make bench-serving                       those of scores over HTTP alone, and their cost by family"
 	@echo "make docs                                the generated pages of docs/ from the code"
 	@echo "make setup                               only the environment, .venv/"
+	@echo "make torch                               PyTorch into .venv/, as locked, for the family tab_transformer: 5 GB on Linux"
 	@echo "make lock                                requirements.lock from pyproject.toml"
 
 setup: $(READY)
@@ -99,9 +100,23 @@ bench-serving: setup
 docs: setup
 	$(BIN)/python -m warehouse.cli.pages
 
+COMPILE := uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header
+
+# what only the extra torch needs stands at the end, under a marker that is false: 7 GB that nobody else downloads
 lock: setup
-	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 \
-		--generate-hashes --no-header --output-file requirements.lock
+	$(BIN)/$(COMPILE) --output-file requirements.lock
+	cp requirements.lock $(VENV)/torch.lock
+	$(BIN)/$(COMPILE) --extra torch --output-file $(VENV)/torch.lock
+	awk 'NR == FNR { if (/^[a-z]/) { pins[$$1]; split($$1, name, "=="); names[name[1]] } next } \
+		/^[a-z]/ { only = !($$1 in pins); split($$1, name, "=="); \
+			if (only && name[1] in names) { print "the extra torch moves the pin of " name[1] > "/dev/stderr"; exit 1 } \
+			if (sub(/ ; /, " ; extra == \047torch\047 and (")) sub(/ \\$$/, ")&"); else sub(/ \\$$/, " ; extra == \047torch\047&") } \
+		only' requirements.lock $(VENV)/torch.lock > $(VENV)/only_torch.lock
+	cat $(VENV)/only_torch.lock >> requirements.lock
+
+torch: setup
+	sed "s/extra == 'torch'/python_version >= '3'/" requirements.lock > $(VENV)/torch.lock
+	PATH="$(BIN):$$PATH" uv pip install --quiet --python $(BIN)/python --require-hashes --requirement $(VENV)/torch.lock
 
 # uv is in the lock too: where the machine has none, pip installs that version with its hashes into the new environment,
 # which also a Python that its system manages (PEP 668) allows, or one whose venv comes without pip

@@ -25,11 +25,15 @@ BATCH_ROWS = 500_000
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows to fit on: the matrix (n, n_columns), the outcomes (n,), and weights (n,) of mean 1, or None: all equal."""
+    """Rows to fit on: the matrix (n, n_columns), the outcomes (n,), and weights (n,) of mean 1, or None: all equal.
+
+    ``features``: the feature that each column encodes, those of a category adjacent; empty: a feature each.
+    """
 
     matrix: Matrix
     defaulted: NDArray[np.bool_]
     weights: NDArray[np.float64] | None = None
+    features: tuple[str, ...] = ()
 
     @property
     def default_rate(self) -> float:
@@ -42,7 +46,7 @@ class Sample:
             return self
         places = _spread(len(self.defaulted), n_rows)
         weights = None if self.weights is None else self.weights[places]
-        return Sample(self.matrix[places], self.defaulted[places], weights)
+        return Sample(self.matrix[places], self.defaulted[places], weights, self.features)
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class StreamedSample:
     directory: Path
     batch_rows: int = BATCH_ROWS
     weights: NDArray[np.float64] | None = None
+    features: tuple[str, ...] = ()
 
     @property
     def default_rate(self) -> float:
@@ -72,7 +77,7 @@ class StreamedSample:
 
     def _part(self, places: "slice | NDArray[np.int64]") -> Sample:
         weights = None if self.weights is None else self.weights[places]
-        return Sample(self.encode(self.frame.iloc[places]), self.defaulted[places], weights)
+        return Sample(self.encode(self.frame.iloc[places]), self.defaulted[places], weights, self.features)
 
 
 def _spread(n_rows: int, n_drawn: int) -> NDArray[np.int64]:

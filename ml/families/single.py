@@ -8,9 +8,17 @@ from ml.families.logistic import LogisticRegression
 from ml.families.protocol import Family
 from ml.families.random_forest import RandomForest
 from ml.families.scorecard import Scorecard
+from ml.families.tab_transformer import TabTransformer
 from warehouse.errors import SettingError
 
-SINGLE_FAMILIES: tuple[type[Family], ...] = (GradientBoosting, LogisticRegression, Scorecard, RandomForest, CatBoost)
+SINGLE_FAMILIES: tuple[type[Family], ...] = (
+    GradientBoosting,
+    LogisticRegression,
+    Scorecard,
+    RandomForest,
+    CatBoost,
+    TabTransformer,
+)
 
 
 def find_family(name: object, families: Sequence[type[Family]], what: str) -> type[Family]:

@@ -81,16 +81,17 @@ class FoldModel:
         kept = tuple(feature for feature in rows.design_matrix.features if feature.name not in settings.exclude)
         self.design_matrix = replace(rows.design_matrix, features=kept)
         self.scored: Matrix = rows.matrix[fold.scored][:, used]
-        monotone = self.design_matrix.monotone_constraints
+        monotone, features = self.design_matrix.monotone_constraints, self.design_matrix.feature_of_column
 
         def learned(places: NDArray[np.intp]) -> Sample | StreamedSample:
             weights = None
             if settings.half_life_months is not None:
                 weights = recency_weights(rows.decided_at[places], settings.half_life_months)
-            sample = Sample(rows.matrix[places][:, used], rows.defaulted[places], weights)
+            sample = Sample(rows.matrix[places][:, used], rows.defaulted[places], weights, features)
             return balanced(sample, settings.imbalance, self.design_matrix)
 
-        family, tune = settings.model, Sample(rows.matrix[fold.tune][:, used], rows.defaulted[fold.tune])
+        tune = Sample(rows.matrix[fold.tune][:, used], rows.defaulted[fold.tune], features=features)
+        family = settings.model
         model: Any = family.fit(learned(fold.train), tune, monotone)
         raw = uncalibrated(model.raw_scores(tune.matrix))
         self._calibrator = fit_calibrator(raw, tune.defaulted, method=settings.calibration)

@@ -119,6 +119,7 @@ def with_invented_rows(sample: Sample, design_matrix: DesignMatrix) -> Sample:
         np.vstack([sample.matrix, space.rows(invented[:, :-1])]),
         np.asarray(outcomes, dtype=np.bool_),
         all_weights,
+        sample.features,
     )
 
 

@@ -41,18 +41,22 @@ class Samples:
     @cached_property
     def tune(self) -> Sample:
         """Tune rows as they are, since they judge."""
-        return Sample(self.design_matrix.encode(self.training_set.rows("tune")), self.training_set.defaulted("tune"))
+        matrix = self.design_matrix.encode(self.training_set.rows("tune"))
+        return Sample(matrix, self.training_set.defaulted("tune"), features=self.design_matrix.feature_of_column)
 
     def _learned(self, splits: Sequence[Split]) -> Sample | StreamedSample:
         rows = self.training_set.rows(*splits)
         defaulted, weights = self.training_set.defaulted(*splits), None
+        features = self.design_matrix.feature_of_column
         if self.half_life_months is not None:
             weights = recency_weights(rows["decided_at"].to_numpy(), self.half_life_months)
         if self.training_set.mapped is not None:
             directory = self.training_set.mapped.directory
-            on_disk = StreamedSample(rows, self.design_matrix.encode, defaulted, directory, BATCH_ROWS, weights)
+            on_disk = StreamedSample(
+                rows, self.design_matrix.encode, defaulted, directory, BATCH_ROWS, weights, features
+            )
             return balanced(on_disk, self.imbalance, self.design_matrix)
-        sample = Sample(self.design_matrix.encode(rows), defaulted, weights)
+        sample = Sample(self.design_matrix.encode(rows), defaulted, weights, features)
         return balanced(sample, self.imbalance, self.design_matrix)
 
 
