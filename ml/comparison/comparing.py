@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ml.comparison.contenders import Floats, champion_contender, choose_families, trained
 from ml.comparison.figures import ModelFigures, MonthFigures, Occasion, Scored
+from ml.families.catalogue import learns_from_open
 from ml.judging.evaluation import BASE_RATE, CHAMPION, Evaluation, months_of
 from ml.judging.metrics import kind_of_split
 from ml.training.fitting import TrainingSettings, training_settings_of
@@ -30,6 +31,11 @@ class Plan:
 
     training: Mapping[str, TrainingSettings]
     left_out: Mapping[str, str]
+
+    @property
+    def learns_from_open(self) -> bool:
+        """Whether a family needs a training set with exposures and open loans."""
+        return any(settings.learns_from_open for settings in self.training.values())
 
 
 @dataclass(frozen=True)
@@ -82,9 +88,14 @@ class Comparison:
 def plan_of(lender: Lender, families: tuple[str, ...] = (), *, exclude: tuple[str, ...] = ()) -> Plan:
     """The lender's settings of each family; ``families``: empty for all that are installed.
 
-    Raises SettingError for a family that is unknown or, if named, not installed.
+    Raises SettingError for a family that is unknown or, if named, not installed or in need of dates that the lender
+    does not have.
     """
     chosen, left_out = choose_families(families)
+    if not families and lender.dates != "known":
+        without = {name for name in chosen if learns_from_open(name)}
+        left_out |= dict.fromkeys(sorted(without), "needs dates of decision, which the lender does not have")
+        chosen = tuple(name for name in chosen if name not in without)
     if not chosen:
         raise SettingError(f"a comparison needs a family: {left_out} cannot be trained here")
     default = training_settings_of(lender).model.name

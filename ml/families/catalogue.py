@@ -1,13 +1,20 @@
 """The families by name; a new one is one module and one entry here."""
 
 from ml.families.boosted_trees import GradientBoosting
+from ml.families.hazard import ProportionalHazards
 from ml.families.logistic import LogisticRegression
 from ml.families.protocol import Family
 from ml.families.random_forest import RandomForest
 from ml.families.scorecard import Scorecard
 from warehouse.errors import SettingError
 
-FAMILIES: tuple[type[Family], ...] = (GradientBoosting, LogisticRegression, Scorecard, RandomForest)
+FAMILIES: tuple[type[Family], ...] = (
+    GradientBoosting,
+    LogisticRegression,
+    Scorecard,
+    RandomForest,
+    ProportionalHazards,
+)
 #: In place of a family: training chooses one by tune rows (:mod:`ml.training.family_choice`).
 AUTO = "auto"
 
@@ -26,6 +33,11 @@ def require_family(name: str, where: str) -> None:
     known = (AUTO, *(family.name for family in FAMILIES))
     if name not in known:
         raise SettingError(f"{where} must be one of {', '.join(known)}: found {name!r}")
+
+
+def learns_from_open(name: str) -> bool:
+    """Whether a family learns also from loans whose window is still open, by the time in which they were observed."""
+    return bool(getattr(family_of(name), "learns_from_open", False))
 
 
 def missing_package(family: type[Family]) -> str | None:

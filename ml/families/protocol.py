@@ -24,11 +24,16 @@ BATCH_ROWS = 500_000
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows to fit on: the matrix (n, n_columns), the outcomes (n,), and weights (n,) of mean 1, or None: all equal."""
+    """Rows to fit on: the matrix (n, n_columns), the outcomes (n,), and weights (n,) of mean 1, or None: all equal.
+
+    ``observed``: for how many windows each loan was observed without default, shape (n,); ``defaulted`` then says
+    whether it defaulted at that time. None: every loan was observed for its whole window.
+    """
 
     matrix: Matrix
     defaulted: NDArray[np.bool_]
     weights: NDArray[np.float64] | None = None
+    observed: NDArray[np.float64] | None = None
 
     @property
     def default_rate(self) -> float:
@@ -41,7 +46,8 @@ class Sample:
             return self
         places = _spread(len(self.defaulted), n_rows)
         weights = None if self.weights is None else self.weights[places]
-        return Sample(self.matrix[places], self.defaulted[places], weights)
+        observed = None if self.observed is None else self.observed[places]
+        return Sample(self.matrix[places], self.defaulted[places], weights, observed)
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class StreamedSample:
     directory: Path
     batch_rows: int = BATCH_ROWS
     weights: NDArray[np.float64] | None = None
+    observed: NDArray[np.float64] | None = None
 
     @property
     def default_rate(self) -> float:
@@ -71,7 +78,8 @@ class StreamedSample:
 
     def _part(self, places: "slice | NDArray[np.int64]") -> Sample:
         weights = None if self.weights is None else self.weights[places]
-        return Sample(self.encode(self.frame.iloc[places]), self.defaulted[places], weights)
+        observed = None if self.observed is None else self.observed[places]
+        return Sample(self.encode(self.frame.iloc[places]), self.defaulted[places], weights, observed)
 
 
 def _spread(n_rows: int, n_drawn: int) -> NDArray[np.int64]:
@@ -126,7 +134,8 @@ class ServedForm(Model, Protocol):
 class Family(Protocol):
     """Settings of a model that can be served; ``name`` and ``files`` stand in the bundle's manifest.
 
-    ``space``: the settings that a search varies (:mod:`ml.search`).
+    ``space``: the settings that a search varies (:mod:`ml.search`). A family that reads ``Sample.observed``, and so may
+    learn from loans whose window is still open, says ``learns_from_open = True``; others do not name it.
     """
 
     name: ClassVar[str]

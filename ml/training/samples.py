@@ -1,26 +1,44 @@
 """The rows that a model learns from, encoded, with a weight each where newer rows count more."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.families.protocol import BATCH_ROWS, Sample, StreamedSample
+from ml.families.catalogue import learns_from_open
+from ml.families.protocol import BATCH_ROWS, Family, Sample, StreamedSample
 from ml.training.design_matrix import DesignMatrix
 from ml.training.training_set import Split, TrainingSet
+from warehouse.errors import TrainingSetError
 
 _DAYS_A_MONTH = 365.25 / 12
 
 
 @dataclass(frozen=True)
 class Samples:
-    """A training set as a model reads it; ``half_life_months``: see :func:`recency_weights`."""
+    """A training set as a model reads it; ``half_life_months``: see :func:`recency_weights`.
+
+    ``with_open``: with the time in which each loan was observed, and with loans whose window is still open among those
+    that are learned from. Tune rows, which judge, are mature loans within their window.
+    """
 
     training_set: TrainingSet
     design_matrix: DesignMatrix
     half_life_months: float | None = None
+    with_open: bool = False
+
+    def __post_init__(self) -> None:
+        if self.with_open and not self.training_set.has_exposures:
+            raise TrainingSetError(
+                "a family that learns from open loans needs a training set with exposures: this one was read without"
+            )
+
+    def read_by(self, family: Family) -> "Samples":
+        """The rows as a family reads them."""
+        with_open = learns_from_open(family.name)
+        return self if with_open == self.with_open else replace(self, with_open=with_open)
 
     @cached_property
     def train(self) -> Sample | StreamedSample:
@@ -35,17 +53,25 @@ class Samples:
     @cached_property
     def tune(self) -> Sample:
         """Tune rows, which judge and so weigh the same."""
-        return Sample(self.design_matrix.encode(self.training_set.rows("tune")), self.training_set.defaulted("tune"))
+        rows, defaulted = self.training_set.rows("tune"), self.training_set.defaulted("tune")
+        observed = None
+        if self.with_open:
+            observed = np.minimum(rows["observed_windows"].to_numpy(dtype=np.float64), 1.0)
+        return Sample(self.design_matrix.encode(rows), defaulted, observed=observed)
 
     def _learned(self, splits: Sequence[Split]) -> Sample | StreamedSample:
-        rows = self.training_set.rows(*splits)
-        defaulted, weights = self.training_set.defaulted(*splits), None
+        splits = ("open", *splits) if self.with_open else splits
+        rows, weights, observed = self.training_set.rows(*splits), None, None
+        defaulted = self.training_set.defaulted(*splits)
+        if self.with_open:
+            defaulted = rows["is_default_so_far"].to_numpy(dtype=np.bool_)
+            observed = rows["observed_windows"].to_numpy(dtype=np.float64)
         if self.half_life_months is not None:
             weights = recency_weights(rows["decided_at"].to_numpy(), self.half_life_months)
         if self.training_set.mapped is not None:
             directory = self.training_set.mapped.directory
-            return StreamedSample(rows, self.design_matrix.encode, defaulted, directory, BATCH_ROWS, weights)
-        return Sample(self.design_matrix.encode(rows), defaulted, weights)
+            return StreamedSample(rows, self.design_matrix.encode, defaulted, directory, BATCH_ROWS, weights, observed)
+        return Sample(self.design_matrix.encode(rows), defaulted, weights, observed)
 
 
 def recency_weights(decided_at: NDArray[np.datetime64], half_life_months: float) -> NDArray[np.float64]:
