@@ -336,8 +336,8 @@ def _check_trainable(frame: "pd.DataFrame", where: str, *, exposures: bool) -> N
     if exposures and (n_unknown := int(frame["observed_windows"].isna().sum())):
         raise TrainingSetError(
             f"{where} must say of every loan how long it was observed, to learn from open loans: found {n_unknown:,} "
-            f"of {len(frame):,} loans without. A lender without dates has no such times: train another family. For others "
-            "run `loanlake run` again, which builds training.lbl_exposures"
+            f"of {len(frame):,} loans without. A lender without dates has no such times: train another family. For "
+            "others run `loanlake run` again, which builds training.lbl_exposures"
         )
     if unlabelled:
         raise TrainingSetError(f"{where} must have a label in every row: {unlabelled} have none")

@@ -82,7 +82,7 @@ def _tree(data: dict[str, Any]) -> Tree:
 
 
 def _margin_of(base_score: float, objective: str) -> np.float32:
-    """XGBoost's own log-odds or log of a base score: NumPy's float32 logarithm differs in the last bit of one in eight."""
+    """XGBoost's own log-odds or log of a base score: NumPy's logarithm differs in the last bit of one in eight."""
     import xgboost
 
     no_rows_read = xgboost.DMatrix(np.zeros((1, 1), dtype=np.float32))

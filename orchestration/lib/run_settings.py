@@ -32,8 +32,9 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     family: str = Field(
         default="",
-        description="Family of models: auto, xgboost, logistic, scorecard or random_forest. Empty: as the lender's "
-        "file says, else auto, which trains the first two and takes the one with the lower log loss on tune rows.",
+        description="Family of models: auto, xgboost, logistic, scorecard, random_forest or hazard. Empty: as the "
+        "lender's file says, else auto, which trains the first two and takes the one with the lower log loss on tune "
+        "rows.",
     )
     force_training: bool = Field(
         default=False, description="Train even if a model with the same rows, features and settings exists."

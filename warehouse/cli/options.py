@@ -40,14 +40,15 @@ family = click.option(
     "--family",
     metavar="FAMILY",
     default="",
-    help="Model family: auto, xgboost, logistic, scorecard or random_forest.  [default: the lender's file, or auto]",
+    help="Model family: auto, xgboost, logistic, scorecard, random_forest or hazard.  "
+    "[default: the lender's file, or auto]",
 )
 families = click.option(
     "--families",
     metavar="FAMILY,…",
     default="",
     callback=_names,
-    help="Families of models: xgboost, logistic, scorecard, random_forest.  [default: all that are installed]",
+    help="Families of models: xgboost, logistic, scorecard, random_forest, hazard.  [default: all that are installed]",
 )
 feature_version = click.option(
     "--feature-version",

@@ -80,8 +80,8 @@ class ModelSettings:
         _Text | None,
         Key(
             "auto or the name of a model family",
-            "A family of `ml/families/catalogue.py`: xgboost, logistic, scorecard or random_forest. auto, also if not "
-            "set, trains the first two and takes the one with the lower log loss on tune rows.",
+            "A family of `ml/families/catalogue.py`: xgboost, logistic, scorecard, random_forest or hazard. auto, also "
+            "if not set, trains the first two and takes the one with the lower log loss on tune rows.",
         ),
     ] = None
     settings: Mapping[

@@ -20,7 +20,15 @@ from orchestration.defs.warehouse.assets import training_models, warehouse_model
 from orchestration.defs.warehouse.checks import require_few_set_aside, rows_keep_the_contract
 from orchestration.lib import links, pages
 from orchestration.lib.feature_versions import training_tables
-from orchestration.lib.layers import CANDIDATE, EVALUATION, LAKE_WRITER, REGISTERED_MODEL, TRAINING, TRAINING_SET
+from orchestration.lib.layers import (
+    CANDIDATE,
+    EVALUATION,
+    EXPOSURES,
+    LAKE_WRITER,
+    REGISTERED_MODEL,
+    TRAINING,
+    TRAINING_SET,
+)
 from orchestration.lib.lenders import LENDERS
 from orchestration.lib.retries import other_runs_awaited
 from orchestration.lib.run_settings import RunSettings
@@ -36,7 +44,7 @@ def upstream_checks() -> list[dg.AssetCheckSpec]:
 
 @dg.asset(
     key=TRAINING_SET,
-    deps=training_tables().values(),
+    deps=[EXPOSURES, *training_tables().values()],
     partitions_def=LENDERS,
     group_name="training",
     kinds={"python", "duckdb"},

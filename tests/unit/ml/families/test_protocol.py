@@ -7,6 +7,7 @@ import pytest
 
 from ml.families.boosted_trees import GradientBoosting
 from ml.families.catalogue import family_of, require_family
+from ml.families.hazard import ProportionalHazards
 from ml.families.logistic import LogisticRegression
 from ml.families.protocol import Family, FittedModel
 from ml.families.random_forest import RandomForest
@@ -21,6 +22,9 @@ FAMILIES: dict[str, Family] = {
     "logistic": LogisticRegression(),
     "scorecard": Scorecard(),
     "random_forest": RandomForest(n_trees=30, max_depth=5, column_share=0.5),
+    "hazard": ProportionalHazards(
+        max_trees=60, learning_rate=0.1, max_depth=3, min_child_weight=5, patience=10, threads=1
+    ),
 }
 #: A third of the values is missing, and some are beyond what the train rows had.
 HOSTILE = small_sample(500, seed=9, missing=0.3).matrix * np.float32(3)
