@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ml.comparison.comparing import plan_of
 from ml.families.protocol import Sample
 from ml.training.design_matrix import DesignMatrix
 from ml.training.fitting import TrainingSettings, train, training_settings_of
@@ -95,7 +96,7 @@ def test_a_loan_without_exposure_stops_the_training(lake: Settings) -> None:
     """Such as each of a lender without dates."""
     change(lake, "delete from training.lbl_exposures where not is_open")
 
-    with pytest.raises(TrainingSetError, match=r"how long it was observed.* found 525 of 600 loans without"):
+    with pytest.raises(TrainingSetError, match=r"how long it was observed.* found 533 of 600 loans without"):
         read(lake)
 
 
@@ -132,12 +133,15 @@ def test_the_family_is_not_trained_without_times(lake: Settings) -> None:
 
 
 def test_a_lender_without_dates_is_refused_by_its_file() -> None:
-    undated = Lender(source="cards", dates="unknown")
+    undated = Lender(Path("cards.yml"), dates="none")
 
-    with pytest.raises(SettingError, match=r"the family hazard needs dates of decision.*`dates: unknown`"):
+    with pytest.raises(SettingError, match=r"the family hazard needs dates of decision.*cards.yml says `dates: none`"):
         training_settings_of(undated, family="hazard")
     assert not training_settings_of(undated).learns_from_open
     assert TrainingSettings(model=FAMILIES["hazard"].model).learns_from_open
+    with pytest.raises(SettingError, match="needs dates"):
+        plan_of(undated, ("hazard",))
+    assert plan_of(undated).left_out["hazard"] == "needs dates of decision, which the lender does not have"
 
 
 def test_rows_that_an_erasure_kept_are_read_in_place_of_the_snapshot(lake: Settings) -> None:
