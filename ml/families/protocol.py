@@ -27,13 +27,15 @@ class Sample:
     """Rows to fit on: the matrix (n, n_columns), the outcomes (n,), and weights (n,) of mean 1, or None: all equal.
 
     ``observed``: for how many windows each loan was observed without default, shape (n,); ``defaulted`` then says
-    whether it defaulted at that time. None: every loan was observed for its whole window.
+    whether it defaulted at that time. None: every loan was observed for its whole window. ``vintage``: the months of
+    decision, counted from any; given where ``observed`` is.
     """
 
     matrix: Matrix
     defaulted: NDArray[np.bool_]
     weights: NDArray[np.float64] | None = None
     observed: NDArray[np.float64] | None = None
+    vintage: NDArray[np.int64] | None = None
 
     @property
     def default_rate(self) -> float:
@@ -47,7 +49,8 @@ class Sample:
         places = _spread(len(self.defaulted), n_rows)
         weights = None if self.weights is None else self.weights[places]
         observed = None if self.observed is None else self.observed[places]
-        return Sample(self.matrix[places], self.defaulted[places], weights, observed)
+        vintage = None if self.vintage is None else self.vintage[places]
+        return Sample(self.matrix[places], self.defaulted[places], weights, observed, vintage)
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class StreamedSample:
     batch_rows: int = BATCH_ROWS
     weights: NDArray[np.float64] | None = None
     observed: NDArray[np.float64] | None = None
+    vintage: NDArray[np.int64] | None = None
 
     @property
     def default_rate(self) -> float:
@@ -79,7 +83,9 @@ class StreamedSample:
     def _part(self, places: "slice | NDArray[np.int64]") -> Sample:
         weights = None if self.weights is None else self.weights[places]
         observed = None if self.observed is None else self.observed[places]
-        return Sample(self.encode(self.frame.iloc[places]), self.defaulted[places], weights, observed)
+        vintage = None if self.vintage is None else self.vintage[places]
+        matrix = self.encode(self.frame.iloc[places])
+        return Sample(matrix, self.defaulted[places], weights, observed, vintage)
 
 
 def _spread(n_rows: int, n_drawn: int) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from ml.families.protocol import BATCH_ROWS, Family, Sample, StreamedSample
 from ml.training.design_matrix import DesignMatrix
 from ml.training.training_set import Split, TrainingSet
 from warehouse.errors import TrainingSetError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _DAYS_A_MONTH = 365.25 / 12
 
@@ -54,24 +58,32 @@ class Samples:
     def tune(self) -> Sample:
         """Tune rows, which judge and so weigh the same."""
         rows, defaulted = self.training_set.rows("tune"), self.training_set.defaulted("tune")
-        observed = None
+        observed, vintage = None, None
         if self.with_open:
             observed = np.minimum(rows["observed_windows"].to_numpy(dtype=np.float64), 1.0)
-        return Sample(self.design_matrix.encode(rows), defaulted, observed=observed)
+            vintage = _months(rows)
+        return Sample(self.design_matrix.encode(rows), defaulted, observed=observed, vintage=vintage)
 
     def _learned(self, splits: Sequence[Split]) -> Sample | StreamedSample:
         splits = ("open", *splits) if self.with_open else splits
-        rows, weights, observed = self.training_set.rows(*splits), None, None
+        rows, weights, observed, vintage = self.training_set.rows(*splits), None, None, None
         defaulted = self.training_set.defaulted(*splits)
         if self.with_open:
             defaulted = rows["is_default_so_far"].to_numpy(dtype=np.bool_)
             observed = rows["observed_windows"].to_numpy(dtype=np.float64)
+            vintage = _months(rows)
         if self.half_life_months is not None:
             weights = recency_weights(rows["decided_at"].to_numpy(), self.half_life_months)
         if self.training_set.mapped is not None:
             directory = self.training_set.mapped.directory
-            return StreamedSample(rows, self.design_matrix.encode, defaulted, directory, BATCH_ROWS, weights, observed)
-        return Sample(self.design_matrix.encode(rows), defaulted, weights, observed)
+            return StreamedSample(
+                rows, self.design_matrix.encode, defaulted, directory, BATCH_ROWS, weights, observed, vintage
+            )
+        return Sample(self.design_matrix.encode(rows), defaulted, weights, observed, vintage)
+
+
+def _months(rows: "pd.DataFrame") -> NDArray[np.int64]:
+    return rows["decided_at"].to_numpy().astype("datetime64[M]").astype(np.int64)
 
 
 def recency_weights(decided_at: NDArray[np.datetime64], half_life_months: float) -> NDArray[np.float64]:

@@ -122,6 +122,26 @@ def test_the_baseline_rises_and_is_the_product_limit_of_the_grid(times: list[flo
         assert baseline.hazard[cell] == pytest.approx(total)
 
 
+def test_what_only_new_loans_have_is_compared_with_new_loans(tune: Sample) -> None:
+    """Prevents a riskier new product from looking safe because risk has fallen since the older loans."""
+    random = np.random.default_rng(8)
+    vintage = np.arange(N) * 24 // N
+    is_new_product = (vintage >= 12) & (random.random(N) < 0.4)
+    matrix = np.c_[random.normal(size=(N, 2)), is_new_product].astype(np.float32)
+    risk = 0.7 * is_new_product - 1.5 * (vintage >= 12)
+    default_at = random.exponential(size=N) / np.exp(risk) / 0.3
+    until = np.minimum((24 - vintage) / 12, 1.0)
+    rows = Sample(matrix, default_at <= until, observed=np.minimum(default_at, until), vintage=vintage)
+    steps = []
+
+    for months in (0, 6):
+        model = replace(HAZARD, vintage_months=months).fit(rows, tune, FREE)
+        none, new = model.raw_scores(np.array([[0, 0, 0], [0, 0, 1]], dtype=np.float32))
+        steps.append(float(new - none))
+
+    assert steps[0] < 0 < 0.3 < steps[1]
+
+
 def test_loans_are_followed_for_most_windows_at_most(tune: Sample) -> None:
     """A default after it is none by then, and changes nothing but that the loan was good until then."""
     observed = np.where(np.arange(2000) < 100, 1.5, 2.0)
@@ -154,9 +174,15 @@ def test_rows_on_disk_give_the_same_model(book: Sample, tune: Sample, tmp_path: 
     """The times of a batch must be those of its rows."""
     import pandas as pd
 
-    frame = pd.DataFrame(book.matrix)
+    book = replace(book, vintage=np.arange(N) * 24 // N)
     streamed = StreamedSample(
-        frame, lambda part: part.to_numpy(np.float32), book.defaulted, tmp_path, 2500, observed=book.observed
+        pd.DataFrame(book.matrix),
+        lambda part: part.to_numpy(np.float32),
+        book.defaulted,
+        tmp_path,
+        2500,
+        observed=book.observed,
+        vintage=book.vintage,
     )
 
     one, other = (HAZARD.fit(rows, tune, FREE).raw_scores(tune.matrix) for rows in (book, streamed))
@@ -167,3 +193,5 @@ def test_rows_on_disk_give_the_same_model(book: Sample, tune: Sample, tmp_path: 
 def test_a_setting_out_of_range_is_refused() -> None:
     with pytest.raises(SettingError, match=r"most_windows must be at least 1: found 0\.5"):
         ProportionalHazards(most_windows=0.5)
+    with pytest.raises(SettingError, match="vintage_months must be at least 0: found -1"):
+        ProportionalHazards(vintage_months=-1)
