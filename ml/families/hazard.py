@@ -82,7 +82,7 @@ class ProportionalHazards(GradientBoosting):
     learns_from_open: ClassVar[bool] = True
 
     most_windows: float = 3.0
-    vintage_months: int = 6
+    vintage_months: int = 3
 
     def __post_init__(self) -> None:
         super().__post_init__()
