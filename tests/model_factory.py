@@ -21,6 +21,7 @@ from ml.families.boosted_trees import GradientBoosting
 from ml.families.catalogue import family_of
 from ml.families.catboost import CatBoost
 from ml.families.ensemble import Ensemble, Member
+from ml.families.hazard import ProportionalHazards
 from ml.families.logistic import LogisticRegression
 from ml.families.random_forest import RandomForest
 from ml.families.scorecard import Scorecard
@@ -109,6 +110,7 @@ FAMILIES = {
     "xgboost": SETTINGS,
     "logistic": replace(SETTINGS, model=LogisticRegression()),
     "scorecard": replace(SETTINGS, model=Scorecard()),
+    "hazard": replace(SETTINGS, model=ProportionalHazards(max_trees=40, learning_rate=0.15, max_depth=4, threads=1)),
     "random_forest": replace(SETTINGS, model=RandomForest(n_trees=20, max_depth=4, threads=1)),
     "catboost": replace(SETTINGS, model=CatBoost(max_trees=40, learning_rate=0.15)),
     "ensemble": replace(SETTINGS, model=Ensemble((Member.of(SETTINGS.model), "logistic"), l2=1000)),
@@ -167,6 +169,12 @@ def fill_lake(settings: Settings, n: int = 2000, *, seed: int = 7) -> int:
                 is_default, known_at as label_known_at, {", ".join(CONTRACT.feature_names)}
             from features.ftr_application_v1
             join (select application_id, is_default, known_at from training.lbl_default) using (application_id)""")
+        con.execute("""
+            create or replace table training.lbl_exposures as
+            select application_id, source, decided_at, false as is_open, is_default,
+                case when is_default then 0.5 else 1.5 end::double as observed_windows,
+                decided_at + interval 18 months as observed_until
+            from training.lbl_default""")
         return current_snapshot(con)
 
 
@@ -174,7 +182,8 @@ def trained(settings: Settings, training_settings: TrainingSettings = SETTINGS) 
     """Train on the lake that :func:`fill_lake` wrote."""
     con = connect(settings)
     try:
-        training_set = read_training_set(con, SOURCE, feature_version="v1")
+        exposures = training_settings.learns_from_open
+        training_set = read_training_set(con, SOURCE, feature_version="v1", exposures=exposures)
     finally:
         con.close()
     return train(training_set, CONTRACT, training_settings), training_set

@@ -22,6 +22,7 @@ from ml.bundle.feature_rows import offline_columns, offline_frame
 from ml.bundle.scorer import Scorer
 from ml.registry.deployment import Deployment
 from ml.registry.registered_version import load_registered
+from ml.training.lineage import Lineage
 from ml.training.policy import DECISION_WORDS
 from ml.training.training_set import training_table
 from warehouse.decision_log.features import declare_features, features_table
@@ -105,13 +106,17 @@ def score_applications(
 
 def _first_test_decision(con: duckdb.DuckDBPyConnection, bundle: Bundle) -> datetime:
     lineage = bundle.lineage
-    table = rows_at(con, training_table(lineage.feature_version), lineage.lake_snapshot)
     row = con.execute(
-        f"select min(decided_at) from {table} where source = $1 and split = 'test'",
+        f"select min(decided_at) from {_training_rows(con, lineage)} where source = $1 and split = 'test'",
         [lineage.source],
     ).fetchone()
     found: datetime | None = row[0] if row else None
     return found or datetime.fromisoformat(lineage.decided_to)
+
+
+def _training_rows(con: duckdb.DuckDBPyConnection, lineage: Lineage) -> str:
+    table = training_table(lineage.feature_version, exposures=lineage.has_exposures)
+    return rows_at(con, table, lineage.lake_snapshot)
 
 
 def _undecided(
@@ -137,8 +142,7 @@ def _undecided(
         ), decided as (
             from {_TABLE} where model_name = $name and model_version = $version
         ), fitted as (
-            from {rows_at(con, training_table(lineage.feature_version), lineage.lake_snapshot)}
-            where split in ('train', 'tune')
+            from {_training_rows(con, lineage)} where split <> 'test'
         )
         select
             inputs.application_id,

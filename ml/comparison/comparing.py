@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ml.comparison.contenders import Floats, champion_contender, choose_families, trained
 from ml.comparison.figures import ModelFigures, MonthFigures, Occasion, Scored
 from ml.comparison.fold_figures import FoldFigures, fold_figures, spread
+from ml.families.catalogue import learns_from_open
 from ml.folds.plan import FoldPlan
 from ml.folds.rows import FoldRows
 from ml.judging.evaluation import BASE_RATE, CHAMPION, Evaluation, months_of
@@ -56,6 +57,11 @@ class Plan:
         if not kept:
             raise SettingError(next(iter(refused.values())))
         return replace(self, training=kept, left_out={**self.left_out, **refused})
+
+    @property
+    def learns_from_open(self) -> bool:
+        """Whether a family needs a training set with exposures and open loans."""
+        return any(settings.learns_from_open for settings in self.training.values())
 
 
 @dataclass(frozen=True)
@@ -120,9 +126,14 @@ def plan_of(
     """The lender's settings of each family; ``families``: empty for all that are installed.
 
     ``imbalance``: settings with each of which the first family is compared too. Raises SettingError for a family or a
-    setting that is unknown or, if named, not installed.
+    setting that is unknown or, if named, not installed, and for a named family that needs dates that the lender does
+    not have.
     """
     chosen, left_out = choose_families(families)
+    if not families and lender.dates != "known":
+        without = {name for name in chosen if learns_from_open(name)}
+        left_out |= dict.fromkeys(sorted(without), "needs dates of decision, which the lender does not have")
+        chosen = tuple(name for name in chosen if name not in without)
     if not chosen:
         raise SettingError(f"a comparison needs a family: {left_out} cannot be trained here")
     default = training_settings_of(lender).model.name

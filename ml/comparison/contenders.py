@@ -109,7 +109,13 @@ def champion_contender(settings: Settings, rows: TrainingSet) -> Contender | Non
         if bundle.lineage.training_set_sha256 != rows.sha256:
             con.register("compared", test_rows[["application_id"]])
             lineage = bundle.lineage
-            learned = statement_now(con, rows.source, lineage.feature_version, lineage.lake_snapshot)
+            learned = statement_now(
+                con,
+                rows.source,
+                lineage.feature_version,
+                lineage.lake_snapshot,
+                exposures=lineage.has_exposures,
+            )
             ((n_seen,),) = con.execute(
                 f"select count(*) from ({learned}) join compared using (application_id) where split <> 'test'"
             ).fetchall()

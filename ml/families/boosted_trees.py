@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _MANY_ROWS = 200_000
 #: Below this number of defaults the least leaf shrinks.
 _FEW_DEFAULTS = 64
+#: Where the sum of a row's trees begins, shape (n,), for rows of a sample.
+Margin = Callable[[Sample], NDArray[np.float64]]
 BOOSTER, TWIN, EXPLAINER = "booster.ubj", "model.onnx", "explainer.npz"
 
 
@@ -182,10 +184,7 @@ class GradientBoosting:
             )
 
         booster = grown(train, boost, max_bins=self.max_bins, threads=self.threads)
-        # equal models, equal bytes: the discarded trees and the stopping record would be part of them
-        booster = booster[: booster.best_iteration + 1]
-        booster.set_attr(best_iteration=None, best_score=None)
-        return BoostedTrees(booster)
+        return BoostedTrees(cut_to_best(booster))
 
     def refit(self, model: BoostedTrees, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> BoostedTrees:
         """Boost as many trees as ``model`` has."""
@@ -242,6 +241,13 @@ class GradientBoosting:
         }
 
 
+def cut_to_best(booster: "xgboost.Booster") -> "xgboost.Booster":
+    """The trees up to the best iteration: equal models, equal bytes, and the others would be part of them."""
+    cut = booster[: booster.best_iteration + 1]
+    cut.set_attr(best_iteration=None, best_score=None)
+    return cut
+
+
 def threads_for(rows: Sample | StreamedSample, threads: int | None) -> int:
     """XGBoost's ``nthread``: as set, else one thread for few rows and every core (0) for many."""
     if threads is not None:
@@ -260,20 +266,29 @@ def grown(
     *,
     max_bins: int,
     threads: int | None,
+    margin: Margin | None = None,
 ) -> "xgboost.Booster":
-    """What ``grow`` makes of XGBoost's quantised matrix of the rows, and the options of such matrices."""
+    """What ``grow`` makes of XGBoost's quantised matrix of the rows, and the options of such matrices.
+
+    ``margin``: where the trees' sum begins for each row; None: at one number for all.
+    """
     import xgboost
 
     options = {"max_bin": max_bins, "nthread": threads_for(rows, threads)}
     if isinstance(rows, Sample):
-        data = xgboost.QuantileDMatrix(rows.matrix, label=rows.defaulted, weight=rows.weights, **options)
+        begin = None if margin is None else margin(rows)
+        data = xgboost.QuantileDMatrix(
+            rows.matrix, label=rows.defaulted, weight=rows.weights, base_margin=begin, **options
+        )
         return grow(data, options)
     with TemporaryDirectory(prefix="training-matrix-", dir=rows.directory) as cache:
         # held by nothing here: the matrix must go before its files
-        return grow(_external_matrix(rows, Path(cache), **options), options)
+        return grow(_external_matrix(rows, Path(cache), margin, **options), options)
 
 
-def _external_matrix(sample: StreamedSample, cache: Path, **options: Any) -> "xgboost.ExtMemQuantileDMatrix":
+def _external_matrix(
+    sample: StreamedSample, cache: Path, margin: Margin | None, **options: Any
+) -> "xgboost.ExtMemQuantileDMatrix":
     """XGBoost's quantised matrix of rows that are encoded in batches, in files under ``cache``, which must outlive it.
 
     XGBoost reads the rows several times: to find the quantiles, then to write the matrix.
@@ -291,7 +306,8 @@ def _external_matrix(sample: StreamedSample, cache: Path, **options: Any) -> "xg
             found = next(self._batches, None)
             if found is None:
                 return False
-            input_data(data=found.matrix, label=found.defaulted, weight=found.weights)
+            begin = None if margin is None else margin(found)
+            input_data(data=found.matrix, label=found.defaulted, weight=found.weights, base_margin=begin)
             return True
 
         def reset(self) -> None:

@@ -20,3 +20,8 @@ def require_family(name: str, where: str) -> None:
     known = (AUTO, *(family.name for family in FAMILIES))
     if name not in known:
         raise SettingError(f"{where} must be one of {', '.join(known)}: found {name!r}")
+
+
+def learns_from_open(name: str) -> bool:
+    """Whether a family learns also from loans whose window is still open, by the time in which they were observed."""
+    return bool(getattr(family_of(name), "learns_from_open", False))

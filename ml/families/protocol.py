@@ -28,12 +28,17 @@ class Sample:
     """Rows to fit on: the matrix (n, n_columns), the outcomes (n,), and weights (n,) of mean 1, or None: all equal.
 
     ``features``: the feature that each column encodes, those of a category adjacent; empty: a feature each.
+    ``observed``: for how many windows each loan was observed without default, shape (n,); ``defaulted`` then says
+    whether it defaulted at that time. None: every loan was observed for its whole window. ``vintage``: the months of
+    decision, counted from any; given where ``observed`` is.
     """
 
     matrix: Matrix
     defaulted: NDArray[np.bool_]
     weights: NDArray[np.float64] | None = None
     features: tuple[str, ...] = ()
+    observed: NDArray[np.float64] | None = None
+    vintage: NDArray[np.int64] | None = None
 
     @property
     def default_rate(self) -> float:
@@ -46,7 +51,9 @@ class Sample:
             return self
         places = _spread(len(self.defaulted), n_rows)
         weights = None if self.weights is None else self.weights[places]
-        return Sample(self.matrix[places], self.defaulted[places], weights, self.features)
+        observed = None if self.observed is None else self.observed[places]
+        vintage = None if self.vintage is None else self.vintage[places]
+        return Sample(self.matrix[places], self.defaulted[places], weights, self.features, observed, vintage)
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ class StreamedSample:
     batch_rows: int = BATCH_ROWS
     weights: NDArray[np.float64] | None = None
     features: tuple[str, ...] = ()
+    observed: NDArray[np.float64] | None = None
+    vintage: NDArray[np.int64] | None = None
 
     @property
     def default_rate(self) -> float:
@@ -77,7 +86,10 @@ class StreamedSample:
 
     def _part(self, places: "slice | NDArray[np.int64]") -> Sample:
         weights = None if self.weights is None else self.weights[places]
-        return Sample(self.encode(self.frame.iloc[places]), self.defaulted[places], weights, self.features)
+        observed = None if self.observed is None else self.observed[places]
+        vintage = None if self.vintage is None else self.vintage[places]
+        matrix = self.encode(self.frame.iloc[places])
+        return Sample(matrix, self.defaulted[places], weights, self.features, observed, vintage)
 
 
 def _spread(n_rows: int, n_drawn: int) -> NDArray[np.int64]:
@@ -163,7 +175,8 @@ class Family(Protocol):
     """Settings of a model that can be served; each has a default. ``name`` stands in the bundle's manifest.
 
     ``files``: those that every model of the family writes. ``space``: the settings that a search varies
-    (:mod:`ml.search`). The three properties: see :class:`Guarantees`.
+    (:mod:`ml.search`). The three properties: see :class:`Guarantees`. A family that reads ``Sample.observed``, and so
+    may learn from loans whose window is still open, says ``learns_from_open = True``; others do not name it.
     """
 
     name: ClassVar[str]

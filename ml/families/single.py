@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ml.families.boosted_trees import GradientBoosting
 from ml.families.catboost import CatBoost
+from ml.families.hazard import ProportionalHazards
 from ml.families.logistic import LogisticRegression
 from ml.families.protocol import Family
 from ml.families.random_forest import RandomForest
@@ -17,6 +18,7 @@ SINGLE_FAMILIES: tuple[type[Family], ...] = (
     Scorecard,
     RandomForest,
     CatBoost,
+    ProportionalHazards,
     TabTransformer,
 )
 

@@ -258,6 +258,7 @@ def _dataset(training_set: "TrainingSet", bundle: Bundle) -> Any:
     from mlflow.data.meta_dataset import MetaDataset
 
     dataset: Any = MetaDataset  # abstract in name only
+    table = training_table(training_set.feature_version, exposures=training_set.has_exposures)
     origin: dict[str, Any] = {
         "sql": training_set.statement,
         "lake_snapshot": training_set.snapshot,
@@ -266,7 +267,7 @@ def _dataset(training_set: "TrainingSet", bundle: Bundle) -> Any:
     }
     return dataset(
         source=CodeDatasetSource(tags=origin),
-        name=f"{training_table(training_set.feature_version)} at {training_set.snapshot}",
+        name=f"{table} at {training_set.snapshot}",
         digest=training_set.sha256[:36],  # MLflow keeps 36 characters
         schema=pyfunc_signature.features_schema(bundle.contract),
     )

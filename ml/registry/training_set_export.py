@@ -68,14 +68,16 @@ def export_training_set(
             # renamed only when every row is in it
             at_the_end.callback(draft.unlink, missing_ok=True)
         # before the reader: a connection's next query ends the one before
-        may_differ = is_kept(con, training_table(lineage.feature_version), lineage.lake_snapshot)
-        query = statement_now(con, lineage.source, lineage.feature_version, lineage.lake_snapshot)
+        exposures = lineage.has_exposures
+        may_differ = is_kept(con, training_table(lineage.feature_version, exposures=exposures), lineage.lake_snapshot)
+        query = statement_now(con, lineage.source, lineage.feature_version, lineage.lake_snapshot, exposures=exposures)
         reader = stream_training_set(
             con,
             lineage.source,
             feature_version=lineage.feature_version,
             snapshot=lineage.lake_snapshot,
             batch_rows=BATCH_ROWS,
+            exposures=exposures,
         )
         try:
             with closing(_open_rows(draft, to.suffix, reader.schema)) if draft and to else nullcontext() as rows:

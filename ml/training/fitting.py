@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ml.calibration.calibrators import Calibrator, Method, fit_calibrator, uncalibrated
 from ml.calibration.venn_abers import VennAbers, fit_venn_abers
 from ml.families.boosted_trees import GradientBoosting
-from ml.families.catalogue import AUTO, family_of, require_family
+from ml.families.catalogue import AUTO, family_of, learns_from_open, require_family
 from ml.families.ensemble import EnsembleModel
 from ml.families.logistic import LogisticRegression
 from ml.families.protocol import BATCH_ROWS, Family, FittedModel, Model
@@ -78,8 +78,13 @@ class TrainingSettings:
 
     @property
     def learned(self) -> tuple[Split, ...]:
-        """The splits that the served model has learned from."""
+        """The splits of mature loans that the served model has learned from."""
         return ("train", "tune") if self.refit else ("train",)
+
+    @property
+    def learns_from_open(self) -> bool:
+        """Whether its training set must have exposures and open loans."""
+        return learns_from_open(self.model.name)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, for lineage: ``family`` names whose settings ``model`` are."""
@@ -109,13 +114,19 @@ def training_settings_of(lender: Lender, *, family: str = "", exclude: tuple[str
     """The lender's model and policy, with defaults for what its file does not say.
 
     ``family``: a family, or ``auto``, in place of the file's; the file's model settings are those of its own family, of
-    the trees where it says ``auto``. Raises SettingError for an unknown family, or a setting that it does not have.
+    the trees where it says ``auto``. Raises SettingError for an unknown family, a setting that it does not have, or a
+    family that learns from open loans for a lender without dates.
     """
     given = {name: value for name, value in asdict(lender.policy.cut_off).items() if value is not None}
     bands = tuple(Band(name, upper) for name, upper in lender.policy.bands.items())
     declared, wanted = _declared_model(lender), family or lender.model.family or AUTO
     require_family(wanted, "the family of a model")
     name = TREES if wanted == AUTO else wanted
+    if learns_from_open(name) and lender.dates != "known":
+        raise SettingError(
+            f"the family {name} needs dates of decision, to know how long each loan was observed: {lender.path} says "
+            f"`dates: {lender.dates}`; train another family"
+        )
     return TrainingSettings(
         exclude=exclude,
         model=declared if declared.name == name else family_of(name)(),
@@ -281,7 +292,7 @@ class _Learned:
 
 
 def _learn(family: Family, samples: Samples, *, refit: bool) -> _Learned:
-    monotone = samples.design_matrix.monotone_constraints
+    samples, monotone = samples.read_by(family), samples.design_matrix.monotone_constraints
     first = family.fit(samples.train, samples.tune, monotone)
     return _learned(first, family.refit(first, samples.both, monotone) if refit else first, samples)
 

@@ -40,6 +40,8 @@ def balanced(
         return replace(sample, weights=class_weights(sample.defaulted, sample.weights))
     if imbalance == "smote":
         refusal = smote_refusal(len(sample.defaulted), is_on_disk=isinstance(sample, StreamedSample))
+        if sample.observed is not None:
+            refusal = "cannot invent for how long a loan was observed, which this family learns from: use class_weights"
         if refusal or isinstance(sample, StreamedSample):
             raise SettingError(f"imbalance smote {refusal}")
         return with_invented_rows(sample, design_matrix)

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml.families.catalogue import learns_from_open
 from ml.training.family_choice import FamilyChoice
 from ml.training.imbalance import packages
 from warehouse.features.contract import FeatureContract
@@ -26,7 +27,8 @@ _PACKAGES = ("loanlake", "duckdb", "numpy", "onnxruntime", "scikit-learn")
 class Lineage:
     """The origin of one trained model.
 
-    ``lake_snapshot``: ``training.trn_default_vN at (version => …)``, with ``feature_version`` vN, is its training set.
+    ``lake_snapshot``: ``training.trn_default_vN at (version => …)``, with ``feature_version`` vN, is its training set,
+    and ``rows["open"]`` are loans whose window was still open, where ``has_exposures``.
     ``decided_from``, ``decided_to``: first and last decision, ISO 8601. ``rows``: by split. ``git_commit`` ends in
     ``+changes`` if the working tree differed; None outside a repository. ``fingerprint``: equal exactly if training
     set, contract and settings are. ``settings``: those that give this model again, its family included;
@@ -55,6 +57,11 @@ class Lineage:
     def family(self) -> str:
         """The family of the model."""
         return str(self.settings["family"])
+
+    @property
+    def has_exposures(self) -> bool:
+        """Whether its training set has exposures and open loans (:mod:`ml.training.training_set`)."""
+        return learns_from_open(self.family)
 
 
 def collect_lineage(

@@ -4,11 +4,15 @@ Each version of the features has its table, ``training.trn_default_vN``, with th
 a version that a lender extends, ``training.trn_default_vN_mybank``, with those of that lender.
 Source, feature version, snapshot and hash name a training set; :attr:`TrainingSet.statement` reads it again, whatever
 dbt rebuilt since.
+
+With exposures (``training.lbl_exposures``) it also has the loans whose window is still open, as the split ``open``, and
+of each loan how long it was observed. Only families that learn from open loans read these rows; none is judged by them.
 """
 
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -20,17 +24,23 @@ from ml.training.mapped_rows import MappedRows, map_rows
 from warehouse.errors import LakeError, NotFoundError, TrainingSetError
 from warehouse.lake.connection import current_snapshot
 from warehouse.lake.feature_tables import FeatureVersion
-from warehouse.lake.training_rows import rows_at
+from warehouse.lake.training_rows import rows_at, rows_of_snapshot
 from warehouse.sql.quoting import literal
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-Split = Literal["train", "tune", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
+#: ``open`` first: rows on disk lie split by split, and a model learns from open, train and tune rows in one piece.
+Split = Literal["open", "train", "tune", "test"]
+#: The splits of mature loans, which every training set has.
+SPLITS: tuple[Split, ...] = get_args(Split)[1:]
+#: For how many windows a loan was observed, and whether it has defaulted in that time.
+EXPOSURE_COLUMNS = ("observed_windows", "is_default_so_far")
 #: Columns that are not features.
-KEY_COLUMNS = ("application_id", "borrower_id", "source", "decided_at", "split", "is_default", "label_known_at")
+KEY_COLUMNS = (
+    "application_id", "borrower_id", "source", "decided_at", "split", "is_default", "label_known_at", *EXPOSURE_COLUMNS
+)  # fmt: skip
 _BATCH_ROWS, _MAPPED_BATCH_ROWS = 1_000_000, 200_000
 #: Training's memory per value: float64 (8), columns as float32 (4), XGBoost's copy while it finds quantiles (4), the
 #: baseline's copy, imputed and scaled (24).
@@ -43,7 +53,8 @@ class TrainingSet:
 
     ``feature_version``: such as ``v1``. ``frame``: keys as in the table; ``is_default`` bool; numeric and boolean
     features float64 with NaN for missing, categorical ones and ``split`` pandas categories. ``sha256`` covers values,
-    types and column names. ``mapped``: the files of a frame too large for memory.
+    types and column names. ``mapped``: the files of a frame too large for memory. ``has_exposures``: whether it has
+    open loans, and the columns ``observed_windows`` and ``is_default_so_far``.
     """
 
     frame: "pd.DataFrame"
@@ -52,9 +63,10 @@ class TrainingSet:
     snapshot: int
     sha256: str
     mapped: MappedRows | None = None
+    has_exposures: bool = False
 
     def rows(self, *splits: Split) -> "pd.DataFrame":
-        """The rows of a split, or of ``train`` and ``tune`` one after another, each in the order of the whole."""
+        """The rows of a split, or of some in the order of ``Split``, each in the order of the whole."""
         import pandas as pd
 
         if self.mapped is not None:
@@ -69,16 +81,17 @@ class TrainingSet:
     @property
     def statement(self) -> str:
         """The SQL that reads these rows again."""
-        return statement(self.source, self.feature_version, self.snapshot)
+        return statement(self.source, self.feature_version, self.snapshot, exposures=self.has_exposures)
 
 
-def training_table(feature_version: str) -> str:
-    """The training table of a version of the features.
+def training_table(feature_version: str, *, exposures: bool = False) -> str:
+    """The name of the training rows of a version of the features (:mod:`warehouse.lake.training_rows`).
 
-    >>> training_table("v1")
-    'training.trn_default_v1'
+    >>> training_table("v1"), training_table("v1", exposures=True)
+    ('training.trn_default_v1', 'training.trn_exposed_v1')
     """
-    return FeatureVersion.parse(feature_version).training_table
+    version = FeatureVersion.parse(feature_version)
+    return version.exposed_rows if exposures else version.training_table
 
 
 def read_training_set(
@@ -88,37 +101,38 @@ def read_training_set(
     feature_version: str,
     snapshot: int | None = None,
     most_bytes: int | None = None,
+    exposures: bool = False,
 ) -> TrainingSet:
     """Read a source's training set from the lake, by default as of the newest snapshot.
 
     ``most_bytes``: memory limit of training; a larger set is mapped from files under DuckDB's temporary directory
     (``ml.training.mapped_rows``). None: no limit. Raises NotFoundError if the snapshot has no such table or rows, and
-    TrainingSetError if a split is empty, has one outcome only, or an application occurs twice.
+    TrainingSetError if a split is empty, has one outcome only, or an application occurs twice, or, with ``exposures``,
+    a loan has none.
     """
-    snapshot, table = current_snapshot(con) if snapshot is None else snapshot, training_table(feature_version)
+    snapshot = current_snapshot(con) if snapshot is None else snapshot
+    table = training_table(feature_version, exposures=exposures)
     where = f"{table} of source {source!r} at snapshot {snapshot}"
     digest, mapped = ContentHash(), None
-    n_by_split, n_columns = _size(con, source, feature_version, snapshot)
+    rows_again = partial(stream_training_set, con, source, feature_version=feature_version, snapshot=snapshot)
+    n_by_split, n_columns = _size(con, source, feature_version, snapshot, exposures)
     if most_bytes is not None and sum(n_by_split.values()) * n_columns * _BYTES_A_VALUE > most_bytes:
         spill = _spill(con)  # before the reader: a connection's next query ends the one before
-        reader = stream_training_set(
-            con, source, feature_version=feature_version, snapshot=snapshot, batch_rows=_MAPPED_BATCH_ROWS
-        )
+        reader = rows_again(batch_rows=_MAPPED_BATCH_ROWS, exposures=exposures)
         rows = digest.over(_unique(reader, where))
-        mapped = map_rows(rows, reader.schema, n_by_split=n_by_split, keys=KEY_COLUMNS, within=spill)
+        keys = [name for name in reader.schema.names if name in KEY_COLUMNS]
+        mapped = map_rows(rows, reader.schema, n_by_split=n_by_split, keys=keys, within=spill)
         frame = mapped.frame
     else:
-        reader = stream_training_set(
-            con, source, feature_version=feature_version, snapshot=snapshot, batch_rows=_BATCH_ROWS
-        )
+        reader = rows_again(batch_rows=_BATCH_ROWS, exposures=exposures)
         frame = _frame(digest.over(_unique(reader, where)), reader.schema)
     if frame.empty:
         raise NotFoundError(
             f"{table} has no rows of source {source!r} at snapshot {snapshot}: ingest its files and run `dbt build`; "
             "an application trains a model once its label is mature"
         )
-    _check_trainable(frame, where)
-    return TrainingSet(frame, source, feature_version, snapshot, digest.hexdigest(), mapped)
+    _check_trainable(frame, where, exposures=exposures)
+    return TrainingSet(frame, source, feature_version, snapshot, digest.hexdigest(), mapped, exposures)
 
 
 def rows_seen_by(
@@ -146,7 +160,13 @@ def rows_seen_by(
 
 
 def collect_training_set(
-    rows: "pa.RecordBatchReader", source: str, *, feature_version: str, snapshot: int, where: str
+    rows: "pa.RecordBatchReader",
+    source: str,
+    *,
+    feature_version: str,
+    snapshot: int,
+    where: str,
+    exposures: bool = False,
 ) -> TrainingSet | None:
     """A version's training rows, ordered by application, as a training set; None without rows.
 
@@ -156,24 +176,33 @@ def collect_training_set(
     frame = _frame(digest.over(_unique(rows, where)), rows.schema)
     if frame.empty:
         return None
-    _check_trainable(frame, where)
-    return TrainingSet(frame, source, feature_version, snapshot, digest.hexdigest())
+    _check_trainable(frame, where, exposures=exposures)
+    return TrainingSet(frame, source, feature_version, snapshot, digest.hexdigest(), has_exposures=exposures)
 
 
 def stream_training_set(
-    con: duckdb.DuckDBPyConnection, source: str, *, feature_version: str, snapshot: int, batch_rows: int
+    con: duckdb.DuckDBPyConnection,
+    source: str,
+    *,
+    feature_version: str,
+    snapshot: int,
+    batch_rows: int,
+    exposures: bool = False,
 ) -> "pa.RecordBatchReader":
     """A training set's rows in batches, in fixed order; raises NotFoundError without snapshot or table."""
-    query = statement_now(con, source, feature_version, snapshot)
-    return _execute(con, query, training_table(feature_version), snapshot).to_arrow_reader(batch_size=batch_rows)
+    query = statement_now(con, source, feature_version, snapshot, exposures=exposures)
+    table = training_table(feature_version, exposures=exposures)
+    return _execute(con, query, table, snapshot).to_arrow_reader(batch_size=batch_rows)
 
 
 def _size(
-    con: duckdb.DuckDBPyConnection, source: str, feature_version: str, snapshot: int
+    con: duckdb.DuckDBPyConnection, source: str, feature_version: str, snapshot: int, exposures: bool
 ) -> tuple[dict[str, int], int]:
-    rows, table = statement_now(con, source, feature_version, snapshot), training_table(feature_version)
+    rows = statement_now(con, source, feature_version, snapshot, exposures=exposures)
+    table = training_table(feature_version, exposures=exposures)
     found = dict(_execute(con, f"select split, count(*) from ({rows}) group by split", table, snapshot).fetchall())
-    return {split: found.get(split, 0) for split in SPLITS}, len(con.execute(f"describe {rows}").fetchall())
+    splits = get_args(Split) if exposures else SPLITS
+    return {split: found.get(split, 0) for split in splits}, len(con.execute(f"describe {rows}").fetchall())
 
 
 def _spill(con: duckdb.DuckDBPyConnection) -> Path:
@@ -233,14 +262,16 @@ def split_reason(con: "duckdb.DuckDBPyConnection", source: str) -> str:
     return "; ".join(reason for (reason,) in found)
 
 
-def statement(source: str, feature_version: str, snapshot: int) -> str:
+def statement(source: str, feature_version: str, snapshot: int, *, exposures: bool = False) -> str:
     """The SQL of a source's training set as of a snapshot: the one definition of rows and order."""
-    return _rows_of(source, f"{training_table(feature_version)} at (version => {snapshot})")
+    return _rows_of(source, rows_of_snapshot(training_table(feature_version, exposures=exposures), snapshot))
 
 
-def statement_now(con: duckdb.DuckDBPyConnection, source: str, feature_version: str, snapshot: int) -> str:
+def statement_now(
+    con: duckdb.DuckDBPyConnection, source: str, feature_version: str, snapshot: int, *, exposures: bool = False
+) -> str:
     """:func:`statement` or, after erasures, the SQL of the remaining rows."""
-    return _rows_of(source, rows_at(con, training_table(feature_version), snapshot))
+    return _rows_of(source, rows_at(con, training_table(feature_version, exposures=exposures), snapshot))
 
 
 def _rows_of(source: str, relation: str) -> str:
@@ -300,8 +331,14 @@ def _unique(batches: Iterable["pa.RecordBatch"], where: str) -> Iterator["pa.Rec
         yield batch
 
 
-def _check_trainable(frame: "pd.DataFrame", where: str) -> None:
+def _check_trainable(frame: "pd.DataFrame", where: str, *, exposures: bool) -> None:
     unlabelled = int(frame["is_default"].isna().sum())
+    if exposures and (n_unknown := int(frame["observed_windows"].isna().sum())):
+        raise TrainingSetError(
+            f"{where} must say of every loan how long it was observed, to learn from open loans: found {n_unknown:,} "
+            f"of {len(frame):,} loans without. A lender without dates has no such times: train another family. For "
+            "others run `loanlake run` again, which builds training.lbl_exposures"
+        )
     if unlabelled:
         raise TrainingSetError(f"{where} must have a label in every row: {unlabelled} have none")
     for split in SPLITS:

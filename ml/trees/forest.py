@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from xgboost import Booster
 
 _NO_CHILD = -1
+_OBJECTIVES = ("binary:logistic", "count:poisson")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Forest:
-    """A binary classifier's trees; a row's raw score (log-odds) is ``base_margin`` plus one leaf of each tree."""
+    """Trees of log-odds or of a log rate; a row's raw score is ``base_margin`` plus one leaf of each tree."""
 
     trees: tuple[Tree, ...]
     base_margin: np.float32
@@ -52,16 +53,17 @@ class Forest:
         """Read the booster's JSON; raises BundleError unless a score is a plain sum of leaves."""
         learner = json.loads(booster.save_raw("json"))["learner"]
         objective, kind = learner["objective"]["name"], learner["gradient_booster"].get("name", "gbtree")
-        if objective != "binary:logistic" or kind != "gbtree":
+        if objective not in _OBJECTIVES or kind != "gbtree":
             raise BundleError(
-                f"a bundle's booster must be a gbtree with objective binary:logistic: found {kind} with {objective}"
+                f"a bundle's booster must be a gbtree with objective {' or '.join(_OBJECTIVES)}: found {kind} with "
+                f"{objective}"
             )
         base_scores = json.loads(learner["learner_model_param"]["base_score"])  # a list in text: "[3.15E-1]"
         if len(base_scores) != 1:
             raise BundleError(f"a bundle's booster must have one base score: found {len(base_scores)}")
         return cls(
             trees=tuple(_tree(tree) for tree in learner["gradient_booster"]["model"]["trees"]),
-            base_margin=_margin_of(float(base_scores[0])),
+            base_margin=_margin_of(float(base_scores[0]), objective),
             n_columns=int(learner["learner_model_param"]["num_feature"]),
         )
 
@@ -79,10 +81,10 @@ def _tree(data: dict[str, Any]) -> Tree:
     )
 
 
-def _margin_of(base_score: float) -> np.float32:
-    """XGBoost's own log-odds of a base score: NumPy's float32 logarithm differs in the last bit of one in eight."""
+def _margin_of(base_score: float, objective: str) -> np.float32:
+    """XGBoost's own log-odds or log of a base score: NumPy's logarithm differs in the last bit of one in eight."""
     import xgboost
 
     no_rows_read = xgboost.DMatrix(np.zeros((1, 1), dtype=np.float32))
-    untrained = xgboost.Booster({"objective": "binary:logistic", "base_score": base_score}, [no_rows_read])
+    untrained = xgboost.Booster({"objective": objective, "base_score": base_score}, [no_rows_read])
     return np.float32(untrained.predict(no_rows_read, output_margin=True)[0])

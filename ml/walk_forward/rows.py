@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ml.bundle.feature_rows import offline_columns
-from ml.training.training_set import KEY_COLUMNS, SPLITS, TrainingSet, collect_training_set
+from ml.training.training_set import EXPOSURE_COLUMNS, KEY_COLUMNS, SPLITS, TrainingSet, collect_training_set
 from ml.walk_forward.plan import next_month
 from warehouse.errors import NotFoundError, TrainingSetError
 from warehouse.features.contract import FeatureContract
-from warehouse.lenders.label_rule import LENDERS, RULE_INPUTS, LabelRule
+from warehouse.lake.training_rows import exposed_rows
+from warehouse.lenders.label_rule import EXPOSURES_MODEL, LENDERS, RULE_INPUTS, SPLITS_MODEL, LabelRule
 from warehouse.sql.quoting import identifier, literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Temporary tables of the reader's connection: labels as of the last requested day, and all labels.
-LABELS, FINAL_LABELS = "walk_labels", "walk_final_labels"
+#: Temporary tables of the reader's connection: labels and exposures as of the last requested day, and all labels.
+LABELS, EXPOSURES, FINAL_LABELS = "walk_labels", "walk_exposures", "walk_final_labels"
 _BATCH_ROWS, _TRAINING_ROWS = 20_000, 1_000_000
 _END_OF_TIME = datetime(9999, 1, 1)
 
@@ -32,6 +33,7 @@ class KnownRows:
     """Reads one source at one snapshot; the connection's current catalog is the lake.
 
     ``window_months``: a default counts within this time after the decision, whatever the lender's file says.
+    ``exposures``: whether training sets have open loans, and how long each loan was observed by the day.
     """
 
     def __init__(
@@ -43,8 +45,9 @@ class KnownRows:
         source: str,
         snapshot: int,
         window_months: int,
+        exposures: bool = False,
     ) -> None:
-        self._con, self._rule = con, rule
+        self._con, self._rule, self._has_exposures = con, rule, exposures
         self.contract, self.source, self.snapshot = contract, source, snapshot
         self._day: date | None = None
         self._relations = {
@@ -78,6 +81,17 @@ class KnownRows:
             self._ask(LABELS, datetime(day.year, day.month, day.day))
             self._day = day
 
+    def _mature_rows(self) -> str:
+        labels = {"split", "is_default", "label_known_at"}
+        keys = [
+            f"{LABELS if key in labels else 'features'}.{key}" for key in KEY_COLUMNS if key not in EXPOSURE_COLUMNS
+        ]
+        columns = ", ".join([*keys, *(f"features.{identifier(name)}" for name in self.contract.feature_names)])
+        return (
+            f"select {columns} from {LABELS} join {self.features_as('features')} "
+            f"on features.application_id = {LABELS}.application_id"
+        )
+
     def ask_final_labels(self) -> datetime:
         """Make :data:`FINAL_LABELS` hold every label known at the snapshot; return the end of knowledge."""
         self._ask(FINAL_LABELS, _END_OF_TIME)
@@ -89,16 +103,21 @@ class KnownRows:
     def training_set(self, day: date) -> TrainingSet:
         """The training table as of ``day``; raises TrainingSetError without labels, or with one outcome in a split."""
         self.ask_labels(day)
-        labels = {"split", "is_default", "label_known_at"}
-        keys = [f"{LABELS if key in labels else 'features'}.{key}" for key in KEY_COLUMNS]
-        columns = ", ".join([*keys, *(f"features.{identifier(name)}" for name in self.contract.feature_names)])
         where = f"the labels of source {self.source!r} known by {day}"
-        reader = self._con.execute(
-            f"select {columns} from {LABELS} join {self.features_as('features')} "
-            f"on features.application_id = {LABELS}.application_id order by features.application_id"
-        ).to_arrow_reader(batch_size=_TRAINING_ROWS)
+        rows = f"({self._mature_rows()})"
+        if self._has_exposures:
+            self._ask(EXPOSURES, datetime(day.year, day.month, day.day), EXPOSURES_MODEL)
+            rows = exposed_rows(self._mature_rows(), f"{EXPOSURES} as exposures", self.features_as("features"))
+        reader = self._con.execute(f"select * from {rows} order by application_id").to_arrow_reader(
+            batch_size=_TRAINING_ROWS
+        )
         found = collect_training_set(
-            reader, self.source, feature_version=self.contract.version, snapshot=self.snapshot, where=where
+            reader,
+            self.source,
+            feature_version=self.contract.version,
+            snapshot=self.snapshot,
+            where=where,
+            exposures=self._has_exposures,
         )
         if found is None:
             raise TrainingSetError(f"{where}: there are none")
@@ -131,6 +150,6 @@ class KnownRows:
         """The feature table at the snapshot under an alias, for a from clause."""
         return f"{self.contract.tables.features_table} as {alias} at (version => {self.snapshot:d})"
 
-    def _ask(self, table: str, day: datetime) -> None:
-        query = self._rule.query(day, self._relations)
+    def _ask(self, table: str, day: datetime, model: str = SPLITS_MODEL) -> None:
+        query = self._rule.query(day, self._relations, model)
         self._con.execute(f"create or replace temp table {table} as {query}")

@@ -47,7 +47,13 @@ def walk_forward(
         snapshot = current_snapshot(con)  # adds missing tables to a lake of an older version
     with closing(connect(settings)) as con:
         rows = KnownRows(
-            con, rule, contract, source=plan.source, snapshot=snapshot, window_months=plan.label_window_months
+            con,
+            rule,
+            contract,
+            source=plan.source,
+            snapshot=snapshot,
+            window_months=plan.label_window_months,
+            exposures=plan.training.learns_from_open,
         )
         _check_months(plan, rows)
         walk = _Walk(settings, plan, con, rows)

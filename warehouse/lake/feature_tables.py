@@ -13,6 +13,8 @@ from warehouse.errors import ContractError
 INPUTS_MODEL = "ftr_application_inputs"
 FEATURES_MODEL = "ftr_application"
 TRAINING_MODEL = "trn_default"
+#: Training rows with exposures and open loans: no table, until an erasure keeps a snapshot's.
+EXPOSED_MODEL = "trn_exposed"
 HISTORY_MODEL = "ftr_application_history"
 ONLINE_MODEL = "ftr_online_borrowers"
 DECISIONS_MODEL = "decision_history"
@@ -84,6 +86,11 @@ class FeatureVersion:
     def training_table(self) -> str:
         """The table of its training rows."""
         return f"training.{TRAINING_MODEL}_{self}"
+
+    @property
+    def exposed_rows(self) -> str:
+        """The name of its training rows with exposures and open loans (:mod:`warehouse.lake.training_rows`)."""
+        return f"training.{EXPOSED_MODEL}_{self}"
 
 
 def training_version(table: str) -> FeatureVersion | None:

@@ -1,7 +1,8 @@
-"""The label and split rule of the dbt project, as of any day.
+"""The label, split and exposure rules of the dbt project, as of any day.
 
-``dbt build`` writes ``lbl_default_splits`` as of each source's clock. dbt also compiles the same models with the day
-left open (the var ``as_of``); this module combines that SQL into one query of the labels and splits known on a day.
+``dbt build`` writes ``lbl_default_splits`` and ``lbl_exposures`` as of each source's clock. dbt also compiles the same
+models with the day left open (the var ``as_of``); this module combines that SQL into one query of what was known on a
+day.
 """
 
 import json
@@ -16,15 +17,19 @@ from warehouse.errors import ContractError
 #: Value of the var ``as_of`` while the day is open.
 DAY = "$as_of"
 SPLITS_MODEL = "lbl_default_splits"
+EXPOSURES_MODEL = "lbl_exposures"
 #: One row per lender: the settings of its file.
 LENDERS = "int_lenders"
 #: The tables that the rule reads; the caller gives a relation for each.
 RULE_INPUTS = (LENDERS, "int_applications", "int_statements", "int_outcomes")
 
+#: What a day is asked about, and what each model says.
+RESULTS = {SPLITS_MODEL: "splits the mature labels", EXPOSURES_MODEL: "says how long each loan was observed"}
+
 
 @dataclass(frozen=True)
 class LabelRule:
-    """The models between inputs and splits, as ``(name, SQL)`` in build order; the SQL has ``{name}`` for relations."""
+    """The models after the inputs, as ``(name, SQL)`` in build order; the SQL has ``{name}`` for relations."""
 
     steps: tuple[tuple[str, str], ...]
 
@@ -35,11 +40,12 @@ class LabelRule:
         nodes: dict[str, Mapping[str, Any]] = {
             key: node for key, node in parsed["nodes"].items() if node["resource_type"] == "model"
         }
-        last = next((key for key, node in nodes.items() if node["name"] == SPLITS_MODEL), None)
-        if last is None:
-            raise ContractError(f"the dbt project must have a model {SPLITS_MODEL}, which splits the mature labels")
         steps: dict[str, str] = {}
-        _collect(nodes, last, steps)
+        for name, what in RESULTS.items():
+            last = next((key for key, node in nodes.items() if node["name"] == name), None)
+            if last is None:
+                raise ContractError(f"the dbt project must have a model {name}, which {what}")
+            _collect(nodes, last, steps)
         if not any(DAY in sql for sql in steps.values()):
             raise ContractError(
                 f"no model that {SPLITS_MODEL} is made from asks the dbt variable as_of: labels of a past day cannot "
@@ -47,14 +53,14 @@ class LabelRule:
             )
         return cls(tuple(steps.items()))
 
-    def query(self, day: datetime, relations: Mapping[str, str]) -> str:
-        """One query of ``lbl_default_splits`` as of the start of ``day``; ``relations``: one for each input."""
+    def query(self, day: datetime, relations: Mapping[str, str], model: str = SPLITS_MODEL) -> str:
+        """One query of a model as of the start of ``day``; ``relations``: one for each input."""
         names = {**relations, **{name: f"rule_{name}" for name, _ in self.steps}}
         parts = [
             f"{names[name]} as ({sql.format_map(names).replace(DAY, day.isoformat(sep=' '))}\n)"
             for name, sql in self.steps
         ]
-        return f"with {', '.join(parts)}\nfrom {names[SPLITS_MODEL]}"
+        return f"with {', '.join(parts)}\nfrom {names[model]}"
 
 
 def _collect(nodes: Mapping[str, Mapping[str, Any]], key: str, steps: dict[str, str]) -> None:

@@ -12,6 +12,13 @@
     ((year({{ later }}) - year({{ earlier }})) * 12 + month({{ later }}) - month({{ earlier }}))
 {%- endmacro %}
 
+{#- Seconds from one timestamp to a later one, as a double. -#}
+{% macro seconds_between(earlier, later) -%} {{ adapter.dispatch('seconds_between', 'loanlake')(earlier, later) }} {%- endmacro %}
+{% macro default__seconds_between(earlier, later) -%} (epoch({{ later }}) - epoch({{ earlier }})) {%- endmacro %}
+{% macro spark__seconds_between(earlier, later) -%}
+    cast(unix_timestamp({{ later }}) - unix_timestamp({{ earlier }}) as double)
+{%- endmacro %}
+
 {#- The time in UTC of a text that has the grammar of a timestamp; without an offset it is UTC already, by day alone its first moment. -#}
 {% macro utc_time(text) -%} {{ adapter.dispatch('utc_time', 'loanlake')(text) }} {%- endmacro %}
 {#-

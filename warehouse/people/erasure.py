@@ -12,7 +12,7 @@ import duckdb
 
 from warehouse.errors import SourceFileError
 from warehouse.lake.tables import CATALOG, METADATA
-from warehouse.lake.training_rows import kept_snapshots, kept_table, training_tables
+from warehouse.lake.training_rows import keepable_rows, kept_snapshots, kept_table, rows_of_snapshot
 from warehouse.people.person import HeldRows, Person
 from warehouse.people.pseudonyms import Pseudonyms, renamed, renamed_json
 from warehouse.raw.keys import id_in
@@ -131,14 +131,14 @@ def rows_to_keep(
         for snapshot in sorted(set(named) - kept)
         if any(_has_rows(con, rows.relation, snapshot, rows.condition) for rows in held)
     ]
-    tables = training_tables(con)
+    tables = keepable_rows(con)
     return tuple((table, snapshot) for snapshot in holding for table in tables if _has_rows(con, table, snapshot))
 
 
 def _has_rows(con: duckdb.DuckDBPyConnection, table: str, snapshot: int, condition: str = "true") -> bool:
     try:
         return bool(
-            con.execute(f"select 1 from {table} at (version => {snapshot}) where {condition} limit 1").fetchall()
+            con.execute(f"select 1 from {rows_of_snapshot(table, snapshot)} where {condition} limit 1").fetchall()
         )
     except duckdb.Error:  # the table, column or snapshot does not exist
         return False
@@ -148,11 +148,11 @@ def _keep_training_rows(con: duckdb.DuckDBPyConnection, what: LakeErasure, table
     person, names = what.person, what.names
     if names is None:
         mine = " or ".join(person.conditions(("borrower_id", "application_id")))
-        rows = f"select * from {table} at (version => {snapshot}) where not ({mine})"
+        rows = f"select * from {rows_of_snapshot(table, snapshot)} where not ({mine})"
     else:
         ids = {"borrower_id": [person.borrower_id], "application_id": person.application_ids}
         values = ", ".join(f"{renamed(column, found, names.of)} as {column}" for column, found in ids.items())
-        rows = f"select * replace ({values}) from {table} at (version => {snapshot})"
+        rows = f"select * replace ({values}) from {rows_of_snapshot(table, snapshot)}"
     con.execute(f"create table {kept_table(table, snapshot)} as {rows}")
 
 

@@ -20,7 +20,15 @@ from orchestration.defs.warehouse.assets import training_models, warehouse_model
 from orchestration.defs.warehouse.checks import require_few_set_aside, rows_keep_the_contract
 from orchestration.lib import links, pages
 from orchestration.lib.feature_versions import training_tables
-from orchestration.lib.layers import CANDIDATE, EVALUATION, LAKE_WRITER, REGISTERED_MODEL, TRAINING, TRAINING_SET
+from orchestration.lib.layers import (
+    CANDIDATE,
+    EVALUATION,
+    EXPOSURES,
+    LAKE_WRITER,
+    REGISTERED_MODEL,
+    TRAINING,
+    TRAINING_SET,
+)
 from orchestration.lib.lenders import LENDERS
 from orchestration.lib.retries import other_runs_awaited
 from orchestration.lib.run_settings import RunSettings
@@ -36,7 +44,7 @@ def upstream_checks() -> list[dg.AssetCheckSpec]:
 
 @dg.asset(
     key=TRAINING_SET,
-    deps=training_tables().values(),
+    deps=[EXPOSURES, *training_tables().values()],
     partitions_def=LENDERS,
     group_name="training",
     kinds={"python", "duckdb"},
@@ -47,6 +55,7 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     Refused while a blocking check upstream is not green, whichever run evaluated it, or if too many of the lender's
     rows were set aside.
     """
+    from ml.training.fitting import training_settings_of
     from ml.training.label_life import require_a_life
     from ml.training.training_set import SPLITS, read_training_set, split_reason
     from orchestration.lib.feature_versions import feature_contract
@@ -62,12 +71,20 @@ def training_set(context: dg.AssetExecutionContext, run_settings: RunSettings) -
     version = feature_contract(settings, run_settings.feature_version, source=source).version
     with connect(settings) as con:
         require_a_life(con, source)
-        rows = read_training_set(con, source, feature_version=version, most_bytes=settings.training_bytes)
+        rows = read_training_set(
+            con,
+            source,
+            feature_version=version,
+            most_bytes=settings.training_bytes,
+            exposures=training_settings_of(read_lender(source), family=run_settings.family).learns_from_open,
+        )
         how_split = split_reason(con, source)
-    write_training_set(settings, TrainingSetRecord(source, version, rows.snapshot, rows.sha256))
+    write_training_set(
+        settings, TrainingSetRecord(source, version, rows.snapshot, rows.sha256, exposures=rows.has_exposures)
+    )
 
     of_splits = []
-    for split in SPLITS:
+    for split in (*SPLITS, *(("open",) if len(rows.rows("open")) else ())):
         n, rate = len(rows.rows(split)), float(rows.defaulted(split).mean())
         decided_at = rows.rows(split)["decided_at"]
         of_splits.append([split, f"{n:,}", f"{rate:.1%}", f"{decided_at.min():%Y-%m}", f"{decided_at.max():%Y-%m}"])
@@ -104,7 +121,7 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
     """
     from ml.training.fitting import training_settings_of
     from ml.training.lineage import training_fingerprint
-    from orchestration.defs.training.steps import is_trained, train_candidate
+    from orchestration.defs.training.steps import is_trained, record_for, train_candidate
     from orchestration.lib.feature_versions import feature_contract
 
     settings, started, source = Settings.from_environment(), time.monotonic(), context.partition_key
@@ -113,6 +130,7 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
     training_settings = training_settings_of(
         read_lender(source), family=run_settings.family, exclude=tuple(run_settings.exclude)
     )
+    record = record_for(settings, record, training_settings)
     fingerprint = training_fingerprint(record.sha256, contract, training_settings)
     directory = candidate_directory(settings, source, fingerprint)
 
@@ -213,5 +231,6 @@ def _training_summary(directory: CandidateDirectory, lineage: dict[str, Any], *,
         name = f"version {registration['model_version']}" if registration else "a refused candidate"
         return f"skipped: {name} was made of the same rows, features and settings"
     splits = ("train", "tune") if lineage["settings"]["refit"] else ("train",)
-    n_rows = sum(lineage["rows"][split] for split in splits)
-    return f"{n_rows:,} rows learned from in {lineage['seconds']:.1f} s"
+    n_rows, n_open = sum(lineage["rows"][split] for split in splits), lineage["rows"].get("open", 0)
+    of_open = f", and {n_open:,} open loans," if n_open else ""
+    return f"{n_rows:,} rows{of_open} learned from in {lineage['seconds']:.1f} s"

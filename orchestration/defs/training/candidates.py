@@ -26,12 +26,16 @@ from warehouse.settings import Settings
 
 @dataclass(frozen=True)
 class TrainingSetRecord:
-    """A source's training set: rows of a feature version at a lake snapshot, and their hash."""
+    """A source's training set: rows of a feature version at a lake snapshot, and their hash.
+
+    ``exposures``: whether it has open loans too, for a family that learns from them.
+    """
 
     source: str
     feature_version: str
     snapshot: int
     sha256: str
+    exposures: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from orchestration.defs.training.candidates import (
 from orchestration.defs.training.search_page import write_search_page
 from orchestration.defs.training.steps import is_trained, judge_and_register, read_rows, train_candidate
 from orchestration.lib.feature_versions import feature_contract
+from warehouse.errors import SettingError
 from warehouse.features.contract import FeatureContract
 from warehouse.lake.connection import connect
 from warehouse.lenders.rules import read_lender
@@ -58,6 +59,11 @@ def run_search(settings: Settings, plan: SearchPlan, report: Report | None, say:
     """
     lender, record = read_lender(plan.source), read_training_set_record(settings, plan.source)
     base = training_settings_of(lender, family=plan.family, exclude=plan.exclude)
+    if base.learns_from_open:
+        raise SettingError(
+            f"settings of {base.model.name} cannot be searched: each fold would need the exposures known when it "
+            "begins; search those of xgboost, which are the same, and compare both by `loanlake model walk-forward`"
+        )
     contract = feature_contract(settings, record.feature_version, source=plan.source)
     result = search(
         settings.searches / plan.source,

@@ -6,7 +6,7 @@ their functions.
 
 import getpass
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,7 +28,7 @@ from ml.training.fitting import TrainingSettings, train
 from ml.training.lineage import collect_lineage
 from ml.training.reference import build_reference
 from ml.training.training_set import TrainingSet, read_training_set, rows_seen_by
-from orchestration.defs.training.candidates import CandidateDirectory, Judgement, TrainingSetRecord
+from orchestration.defs.training.candidates import CandidateDirectory, Judgement, TrainingSetRecord, write_training_set
 from orchestration.defs.training.model_page import write_model_page
 from orchestration.lib.champions import champion_of
 from warehouse.errors import NotFoundError
@@ -188,7 +188,11 @@ def compare_with_champion(settings: Settings, directory: CandidateDirectory) -> 
     bundle = load_bundle(directory.bundle)
     lineage = bundle.lineage
     record = TrainingSetRecord(
-        lineage.source, lineage.feature_version, lineage.lake_snapshot, lineage.training_set_sha256
+        lineage.source,
+        lineage.feature_version,
+        lineage.lake_snapshot,
+        lineage.training_set_sha256,
+        exposures=lineage.has_exposures,
     )
     rows = read_rows(settings, record)
     champion = champion_scores(settings, rows)
@@ -198,8 +202,18 @@ def compare_with_champion(settings: Settings, directory: CandidateDirectory) -> 
     return compare(rows.defaulted("test"), ours, champion.probabilities)
 
 
-def read_rows(settings: Settings, record: TrainingSetRecord) -> TrainingSet:
-    """The training set of a record, as of its snapshot."""
+def record_for(settings: Settings, record: TrainingSetRecord, training_settings: TrainingSettings) -> TrainingSetRecord:
+    """The record as these settings read it; kept, if it has to have other rows, for the steps that follow."""
+    if record.exposures == training_settings.learns_from_open:
+        return record
+    rows = read_rows(settings, record, exposures=training_settings.learns_from_open)
+    found = replace(record, sha256=rows.sha256, exposures=rows.has_exposures)
+    write_training_set(settings, found)
+    return found
+
+
+def read_rows(settings: Settings, record: TrainingSetRecord, *, exposures: bool | None = None) -> TrainingSet:
+    """The training set of a record, as of its snapshot; ``exposures``: in place of the record's."""
     with connect(settings) as con:
         return read_training_set(
             con,
@@ -207,4 +221,5 @@ def read_rows(settings: Settings, record: TrainingSetRecord) -> TrainingSet:
             feature_version=record.feature_version,
             snapshot=record.snapshot,
             most_bytes=settings.training_bytes,
+            exposures=record.exposures if exposures is None else exposures,
         )

@@ -10,7 +10,7 @@ from ml.walk_forward.results import WalkedMonth
 from ml.walk_forward.walk import Report, walk_forward
 from orchestration.lib.dbt_project import project_fingerprint, run_dbt
 from orchestration.lib.feature_versions import feature_contract
-from warehouse.lenders.label_rule import DAY, SPLITS_MODEL, LabelRule
+from warehouse.lenders.label_rule import DAY, RESULTS, LabelRule
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 
 
@@ -50,7 +50,7 @@ def label_rule(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR) -> La
         # an incremental model would otherwise compile to its new rows only
         arguments = ["compile", "--full-refresh", "--vars", json.dumps({"as_of": DAY})]
         layers = ("lenders", "core", "training")
-        arguments += ["--select", *(f"+{SPLITS_MODEL},path:models/{layer}" for layer in layers)]
+        arguments += ["--select", *(f"+{model},path:models/{layer}" for model in RESULTS for layer in layers)]
         doing = "compile the label rule of the project"
         run_dbt(arguments, settings, target=target, project_dir=project_dir, doing=doing)
         stamp.write_text(fingerprint)

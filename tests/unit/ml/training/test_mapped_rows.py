@@ -110,7 +110,7 @@ def test_an_application_that_occurs_twice_is_refused_on_disk_too(
     before = set(spill.glob("training-rows-*"))
     monkeypatch.setattr(
         "ml.training.training_set.statement_now",
-        lambda con, source, feature_version, snapshot: (
+        lambda *_, **__: (
             "select * from (from training.trn_default_v1 union all from training.trn_default_v1 "
             "where application_id = 'sim-7') order by application_id"
         ),

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from warehouse.errors import ContractError
-from warehouse.lenders.label_rule import LabelRule
+from warehouse.lenders.label_rule import EXPOSURES_MODEL, LabelRule
 
 DAY = datetime(2024, 3, 1)
 
@@ -34,19 +34,23 @@ SPLITS = node(
     "int_outcomes",
 )
 INPUT = node("int_outcomes", "select 1")
+EXPOSURES = node("lbl_exposures", 'select id + 10 as id from "lake"."core"."int_clocks", "lake"."core"."int_outcomes"',
+                 "int_clocks", "int_outcomes")  # fmt: skip
 
 
 def test_it_is_asked_as_of_a_day() -> None:
     """An outcome of the day's first moment is known, one of a second later is not; braces in the SQL stay."""
-    rule = LabelRule.from_manifest(manifest(SPLITS, CLOCK, INPUT))
+    rule = LabelRule.from_manifest(manifest(SPLITS, EXPOSURES, CLOCK, INPUT))
     outcomes = (
         "(values (1, timestamp '2024-03-01 00:00:00'), (2, timestamp '2024-03-01 00:00:01')) as outcomes(id, known_at)"
     )
 
-    found = duckdb.sql(rule.query(DAY, {"int_outcomes": f"(from {outcomes})"})).fetchall()
+    inputs = {"int_outcomes": f"(from {outcomes})"}
+    found = duckdb.sql(rule.query(DAY, inputs)).fetchall()
 
-    assert [name for name, _ in rule.steps] == ["int_clocks", "lbl_default_splits"]
+    assert [name for name, _ in rule.steps] == ["int_clocks", "lbl_default_splits", "lbl_exposures"]
     assert found == [(1, '{"a": 1}')]
+    assert duckdb.sql(rule.query(DAY, inputs, EXPOSURES_MODEL)).fetchall() == [(11,), (12,)]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +58,8 @@ def test_it_is_asked_as_of_a_day() -> None:
     [
         ([INPUT], "must have a model lbl_default_splits"),
         ([{**SPLITS, "compiled_code": None}, CLOCK, INPUT], "model.p.lbl_default_splits is not compiled"),
-        ([SPLITS, node("int_clocks", "select 1", "int_outcomes"), INPUT], "asks the dbt variable as_of"),
+        ([SPLITS, CLOCK, INPUT], "must have a model lbl_exposures, which says how long"),
+        ([SPLITS, EXPOSURES, node("int_clocks", "select 1", "int_outcomes"), INPUT], "asks the dbt variable as_of"),
         ([node("lbl_default_splits", "select 1", "a_seed")], "it reads model.p.a_seed"),
     ],
 )
