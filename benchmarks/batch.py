@@ -79,7 +79,7 @@ def run() -> list[Comparison]:
 
 def _furnish(settings: Settings, directory: Path) -> Bundle:
     """A table to score, and a model that was trained on rows like it."""
-    from ml.families.boosted_trees import GradientBoosting
+    from ml.families.tree_based.boosted_trees import GradientBoosting
     from ml.judging.evaluation import evaluate
     from ml.training.fitting import train
     from ml.training.lineage import collect_lineage

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ml.bundle.bundle import Bundle
 from ml.families import catalogue
-from ml.families.logistic import LinearModel, LogisticRegression
+from ml.families.linear.logistic import LinearModel, LogisticRegression
 from ml.families.protocol import Matrix
 from tests.model_factory import SETTINGS, trained_bundle
 

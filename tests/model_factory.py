@@ -17,14 +17,14 @@ import numpy as np
 import pandas as pd
 
 from ml.bundle.bundle import Bundle, write_bundle
-from ml.families.boosted_trees import GradientBoosting
 from ml.families.catalogue import family_of
-from ml.families.catboost import CatBoost
 from ml.families.ensemble import Ensemble, Member
-from ml.families.hazard import ProportionalHazards
-from ml.families.logistic import LogisticRegression
-from ml.families.random_forest import RandomForest
-from ml.families.scorecard import Scorecard
+from ml.families.linear.logistic import LogisticRegression
+from ml.families.linear.scorecard import Scorecard
+from ml.families.tree_based.boosted_trees import GradientBoosting
+from ml.families.tree_based.catboost import CatBoost
+from ml.families.tree_based.hazard import ProportionalHazards
+from ml.families.tree_based.random_forest import RandomForest
 from ml.judging.evaluation import Evaluation, evaluate
 from ml.registry.deployment import Deployment
 from ml.registry.registered_version import RegisteredVersion, keep_version

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.families.linear_fit import Floats, least_loss
+from ml.families.linear.linear_fit import Floats, least_loss
 from ml.families.protocol import Dimension, Family, FittedModel, Matrix, Model, Sample, ServedForm, StreamedSample
 from ml.families.single import SINGLE_FAMILIES, find_family, missing_package
 from warehouse.errors import SettingError

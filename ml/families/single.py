@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from ml.families.boosted_trees import GradientBoosting
-from ml.families.catboost import CatBoost
-from ml.families.hazard import ProportionalHazards
-from ml.families.logistic import LogisticRegression
+from ml.families.linear.logistic import LogisticRegression
+from ml.families.linear.scorecard import Scorecard
 from ml.families.protocol import Family
-from ml.families.random_forest import RandomForest
-from ml.families.scorecard import Scorecard
 from ml.families.tab_transformer import TabTransformer
+from ml.families.tree_based.boosted_trees import GradientBoosting
+from ml.families.tree_based.catboost import CatBoost
+from ml.families.tree_based.hazard import ProportionalHazards
+from ml.families.tree_based.random_forest import RandomForest
 from warehouse.errors import SettingError
 
 SINGLE_FAMILIES: tuple[type[Family], ...] = (

@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 
 from ml.bundle.bundle import Bundle
-from ml.families.scorecard import PointsModel, Scorecard
-from ml.families.scorecard_table import Bins, information_value
+from ml.families.linear.scorecard import PointsModel, Scorecard
+from ml.families.linear.scorecard_table import Bins, information_value
 from warehouse.lake.connection import connect, writer
 from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings

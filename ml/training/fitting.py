@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from ml.calibration.calibrators import Calibrator, Method, fit_calibrator, uncalibrated
 from ml.calibration.venn_abers import VennAbers, fit_venn_abers
-from ml.families.boosted_trees import GradientBoosting
 from ml.families.catalogue import AUTO, family_of, learns_from_open, require_family
 from ml.families.ensemble import EnsembleModel
-from ml.families.logistic import LogisticRegression
+from ml.families.linear.logistic import LogisticRegression
 from ml.families.protocol import BATCH_ROWS, Family, FittedModel, Model
+from ml.families.tree_based.boosted_trees import GradientBoosting
 from ml.training.design_matrix import DesignMatrix
 from ml.training.family_choice import FamilyChoice, choose_family
 from ml.training.imbalance import NONE

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from ml.bundle.bundle import Bundle, load_bundle
-from ml.families.logistic import LogisticRegression
+from ml.families.linear.logistic import LogisticRegression
 from ml.judging.gate import GateResult
 from ml.judging.gates import LoggedFeaturesEqualRecomputed, run_gates
 from ml.monitoring.drift_figures import SCORE, read_drift

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from ml.families.boosted_trees import GradientBoosting
+from ml.families.tree_based.boosted_trees import GradientBoosting
 from ml.training.fitting import Candidate, TrainingSettings, train
 from ml.training.training_set import TrainingSet
 from tests.model_factory import CONTRACT, PURPOSES, SOURCE

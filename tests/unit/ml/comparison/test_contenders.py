@@ -6,7 +6,7 @@ import pytest
 
 from ml.comparison.contenders import champion_contender, choose_families
 from ml.families.catalogue import FAMILIES
-from ml.families.scorecard import Scorecard
+from ml.families.linear.scorecard import Scorecard
 from ml.rollout.promotion import publish
 from ml.training.training_set import read_training_set
 from tests import model_factory

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ml.families.ensemble import Ensemble, EnsembleModel, Member, ReadEnsemble, Weighted, Weights
-from ml.families.logistic import LogisticRegression
+from ml.families.linear.logistic import LogisticRegression
 from ml.families.protocol import Sample
 from tests.unit.ml.small_samples import TRAIN, TUNE, small_sample
 from warehouse.errors import SettingError

@@ -5,18 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml.families.boosted_trees import GradientBoosting
 from ml.families.catalogue import FAMILIES as ALL_FAMILIES
 from ml.families.catalogue import family_of, require_family
-from ml.families.catboost import CatBoost
 from ml.families.ensemble import Ensemble, Member
-from ml.families.hazard import ProportionalHazards
-from ml.families.logistic import LogisticRegression
+from ml.families.linear.logistic import LogisticRegression
+from ml.families.linear.scorecard import Scorecard
 from ml.families.protocol import Family, FittedModel
-from ml.families.random_forest import RandomForest
-from ml.families.scorecard import Scorecard
 from ml.families.single import missing_package
 from ml.families.tab_transformer import TabTransformer
+from ml.families.tree_based.boosted_trees import GradientBoosting
+from ml.families.tree_based.catboost import CatBoost
+from ml.families.tree_based.hazard import ProportionalHazards
+from ml.families.tree_based.random_forest import RandomForest
 from tests.unit.ml.small_samples import TEST, TRAIN, TUNE, auc, small_sample
 from warehouse.errors import SettingError
 from warehouse.lenders.family_names import FAMILY_NAMES

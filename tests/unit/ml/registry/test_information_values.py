@@ -4,7 +4,7 @@ from math import log
 
 import pytest
 
-from ml.families.scorecard_table import Bins
+from ml.families.linear.scorecard_table import Bins
 from ml.registry.information_values import categories, information_values, record_information_values
 from tests.model_factory import shared_bundle
 from warehouse.lake.connection import connect, writer

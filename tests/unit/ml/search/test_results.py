@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from ml.families.logistic import LogisticRegression
+from ml.families.linear.logistic import LogisticRegression
 from ml.search.pictures import draw_search
 from ml.search.results import SearchLimits, SearchResult, SearchTrial, write_trials
 from ml.search.scoring import FoldScore

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ml.families.logistic import LogisticRegression
+from ml.families.linear.logistic import LogisticRegression
 from ml.folds.rows import FoldRows
 from ml.search.scoring import permuted_importance, score_fold
 from tests.model_factory import CONTRACT, SETTINGS

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml.families.logistic import LogisticRegression
+from ml.families.linear.logistic import LogisticRegression
 from ml.search.results import SearchLimits, SearchResult
 from ml.search.searching import Budget, search
 from ml.search.study import require_optuna

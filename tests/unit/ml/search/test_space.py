@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 
 from ml.families.catalogue import family_of
-from ml.families.logistic import LogisticRegression
+from ml.families.linear.logistic import LogisticRegression
 from ml.families.protocol import Family
 from ml.search.space import HALVINGS, LEFT_OUT, space_of
 from tests.model_factory import FAMILIES, SETTINGS

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ml.families.logistic import LogisticRegression
+from ml.families.linear.logistic import LogisticRegression
 from ml.search.results import SearchLimits, SearchTrial
 from ml.search.scoring import FoldScore
 from ml.search.space import space_of

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml.calibration.calibrators import uncalibrated
-from ml.families.logistic import LogisticRegression
+from ml.families.linear.logistic import LogisticRegression
 from ml.training.family_choice import FamilyChoice, choose_family
 from ml.training.fitting import TrainingSettings, train, training_settings_of
 from ml.training.training_set import TrainingSet

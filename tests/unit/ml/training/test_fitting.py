@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ml.calibration.calibrators import LogOddsCalibrator
-from ml.families.boosted_trees import GradientBoosting
 from ml.families.catalogue import AUTO, FAMILIES
+from ml.families.tree_based.boosted_trees import GradientBoosting
 from ml.judging.metrics import roc_auc
 from ml.training.fitting import TrainingSettings, train, training_settings_of
 from ml.training.policy import Band, CutOffRule

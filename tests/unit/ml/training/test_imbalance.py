@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml.families.logistic import LogisticRegression
+from ml.families.linear.logistic import LogisticRegression
 from ml.families.protocol import Sample, StreamedSample
 from ml.training import imbalance
 from ml.training.design_matrix import DesignMatrix, EncodedFeature

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import msgspec
 import pytest
 
-from ml.families.boosted_trees import GradientBoosting
+from ml.families.tree_based.boosted_trees import GradientBoosting
 from ml.training.fitting import TrainingSettings
 from ml.training.lineage import Lineage, git_commit, training_fingerprint
 from tests.model_factory import CONTRACT, SETTINGS, shared_bundle

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml.families.logistic import LogisticRegression
+from ml.families.linear.logistic import LogisticRegression
 from ml.families.protocol import Sample
 from ml.judging.evaluation import evaluate
 from ml.training.design_matrix import DesignMatrix

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.families.boosted_trees import EXPLAINER, TWIN, GradientBoosting, ServedTrees, write_served
 from ml.families.protocol import Dimension, Matrix, Sample, StreamedSample
+from ml.families.tree_based.boosted_trees import EXPLAINER, TWIN, GradientBoosting, ServedTrees, write_served
 from ml.trees.forest import Forest
 from ml.trees.oblivious import forest_of
 from ml.trees.onnx_twin import open_session, raw_scores, to_onnx

@@ -1,7 +1,7 @@
 """Scorecard: each value falls into a bin, each bin has whole points, and their sum is the score.
 
 The points are compiled arithmetic of NumPy, the same for one row and many. A card is exact: its printed points are all
-that the model knows (:mod:`ml.families.scorecard_table` prints it).
+that the model knows (:mod:`ml.families.linear.scorecard_table` prints it).
 """
 
 import json
@@ -15,9 +15,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.families.linear_fit import Floats, least_loss
+from ml.families.linear.linear_fit import Floats, least_loss
+from ml.families.linear.scorecard_table import Bins, card_csv, card_html, card_rows, weight_of_evidence
 from ml.families.protocol import Dimension, Matrix, Sample, StreamedSample
-from ml.families.scorecard_table import Bins, card_csv, card_html, card_rows, weight_of_evidence
 from warehouse.errors import SettingError
 
 CARD, CARD_CSV, CARD_HTML = "scorecard.json", "scorecard.csv", "scorecard.html"

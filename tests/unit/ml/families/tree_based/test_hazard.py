@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.families.boosted_trees import GradientBoosting
-from ml.families.hazard import Baseline, ProportionalHazards
 from ml.families.protocol import Sample, StreamedSample
+from ml.families.tree_based.boosted_trees import GradientBoosting
+from ml.families.tree_based.hazard import Baseline, ProportionalHazards
 from ml.judging.metrics import roc_auc
 from warehouse.errors import SettingError
 

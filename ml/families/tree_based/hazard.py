@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.families.boosted_trees import BoostedTrees, GradientBoosting, Margin, cut_to_best, grown
 from ml.families.protocol import Sample, StreamedSample
+from ml.families.tree_based.boosted_trees import BoostedTrees, GradientBoosting, Margin, cut_to_best, grown
 from warehouse.errors import SettingError
 
 if TYPE_CHECKING:

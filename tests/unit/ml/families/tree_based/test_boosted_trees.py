@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ml.families.boosted_trees import GradientBoosting
-from ml.families.logistic import LogisticRegression
+from ml.families.linear.logistic import LogisticRegression
 from ml.families.protocol import Sample
+from ml.families.tree_based.boosted_trees import GradientBoosting
 from tests.unit.ml.small_samples import TEST, TRAIN, TUNE, auc
 from warehouse.errors import SettingError
 

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ml.families.logistic import LinearModel, LogisticRegression
+from ml.families.linear.logistic import LinearModel, LogisticRegression
 from ml.families.protocol import Sample
 from tests.unit.ml.small_samples import TEST, TRAIN, TUNE, auc
 from warehouse.errors import SettingError

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml.families.catboost import CatBoost
 from ml.families.protocol import Sample, StreamedSample
+from ml.families.tree_based.catboost import CatBoost
 from tests.unit.ml.small_samples import TEST, TRAIN, TUNE, auc, small_sample
 from warehouse.errors import SettingError
 

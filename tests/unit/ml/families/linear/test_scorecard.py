@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ml.families.linear.scorecard import PointsModel, Scorecard
 from ml.families.protocol import Sample
-from ml.families.scorecard import PointsModel, Scorecard
 from tests.unit.ml.small_samples import TEST, TRAIN, TUNE, small_sample
 from warehouse.errors import SettingError
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from ml.families.boosted_trees import (
+from ml.families.protocol import Dimension, Sample, StreamedSample
+from ml.families.tree_based.boosted_trees import (
     BOOSTER,
     EXPLAINER,
     TWIN,
@@ -15,7 +16,6 @@ from ml.families.boosted_trees import (
     grown,
     threads_for,
 )
-from ml.families.protocol import Dimension, Sample, StreamedSample
 from warehouse.errors import SettingError
 
 

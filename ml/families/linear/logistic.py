@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.families.linear_fit import Floats, least_loss
+from ml.families.linear.linear_fit import Floats, least_loss
 from ml.families.protocol import Dimension, Matrix, Sample, StreamedSample
 from warehouse.errors import SettingError
 
