@@ -3,5 +3,6 @@
 __all__ = [
     "explain",
     "forest",
+    "oblivious",
     "onnx_twin",
 ]

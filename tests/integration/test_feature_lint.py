@@ -168,19 +168,19 @@ def _without_training_rows(manifest: Manifest) -> None:
     ("plant", "said"),
     [
         (
-            _sql("months_since_public_record\nfrom", "median(months_since_public_record) as x\nfrom"),
+            _sql("late_statement\nfrom", "late_statement, median(months_since_public_record) as x\nfrom"),
             rf"{FILE}: column x: `median\(months_since_public_record\)` cannot be computed .* the function median",
         ),
         (
-            _sql("months_since_public_record\nfrom", "months_since_public_record from t group by all\n--"),
+            _sql("late_statement\nfrom", "late_statement from t group by all\n--"),
             rf"{FILE}: a feature model is one select of scalar expressions.*found group",
         ),
         (
-            _sql("months_since_public_record\nfrom", "months_since_public_record, income as extra\nfrom"),
+            _sql("late_statement\nfrom", "late_statement, income as extra\nfrom"),
             rf"{FILE}: column extra has no line in models/features/ftr_application.yml \(version v2\); add one",
         ),
         (
-            _sql("months_since_public_record\nfrom", "months_since_public_recrd as months_since_public_record\nfrom"),
+            _sql("    months_since_public_record,", "    months_since_public_recrd as months_since_public_record,"),
             rf"{FILE}: column months_since_public_record: .* did you mean months_since_public_record",
         ),
         (
@@ -188,7 +188,7 @@ def _without_training_rows(manifest: Manifest) -> None:
             rf"{FILE}: column residual_income has no line in models/features/ftr_application.yml \(version v2\)",
         ),
         (
-            _sql(",\n    months_since_public_record\nfrom", "\nfrom"),
+            _sql("    months_since_public_record,\n", ""),
             r"ftr_application.yml: column months_since_public_record is not selected in .*_v2.sql; select it there",
         ),
         (_of_another_type, r"ftr_application.yml: feature residual_income is declared integer, but its SQL computes"),
