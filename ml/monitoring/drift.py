@@ -248,7 +248,7 @@ _RULE = DriftRule()
 
 
 def _sample(feature: FeatureColumn, rows: "pa.Table") -> Numbers | Labels:
-    column = rows[feature.name].to_numpy()
+    column = rows[feature.name].to_numpy()  # a missing number is NaN
     if feature.kind == "numeric":
         return Numbers.of(column)
     return Labels(np.bincount(column, minlength=len(labels_of(feature)) + 2))

@@ -121,12 +121,12 @@ def months_of(con: duckdb.DuckDBPyConnection) -> Mapping[date, int]:
 def read_columns(
     con: duckdb.DuckDBPyConnection, table: str, features: Sequence[FeatureColumn], month: date | None = None
 ) -> "pa.Table":
-    """The features of one month, or of all rows with their ``month``, in one pass and without nulls.
+    """The features of one month, or of all rows with their ``month``, in one pass.
 
-    Numbers are doubles, missing as NaN. Labels are codes: the position in :func:`labels_of`, then one code for any
-    other value, then one for a missing one.
+    Numbers are doubles or null. Labels are codes: the position in :func:`labels_of`, then one code for any other value,
+    then one for a missing one.
     """
-    items = ", ".join(_without_nulls(feature) for feature in features)
+    items = ", ".join(_column(feature) for feature in features)
     if month is None:
         return con.execute(f"select {items}, month from {table}").to_arrow_table()
     return con.execute(f"select {items} from {table} where month = $1", [month]).to_arrow_table()
@@ -137,10 +137,10 @@ def labels_of(feature: FeatureColumn) -> Sequence[str]:
     return feature.values or ("true", "false")
 
 
-def _without_nulls(feature: FeatureColumn) -> str:
+def _column(feature: FeatureColumn) -> str:
     name = identifier(feature.name)
     if feature.kind == "numeric":
-        return f"coalesce({name}, 'nan'::double) as {name}"
+        return name
     listed = labels_of(feature)
     codes = " ".join(f"when {literal(value)} then {code}" for code, value in enumerate(listed))
     label = f"case {name}::varchar {codes} else {len(listed)} end"
@@ -161,5 +161,5 @@ def present(feature: FeatureColumn, value: str) -> str:
     """A select item: the feature's value typed and under its name, NaN as null."""
     name = identifier(feature.name)
     if feature.kind == "numeric":
-        return f"case when isnan({value}::double) then null else {value}::double end as {name}"
+        return f"nullif({value}::double, 'nan'::double) as {name}"
     return f"{value}::{_TYPES[feature.kind]} as {name}"
