@@ -1,6 +1,6 @@
-"""How far a month's decisions have moved from the training rows, counted in SQL over every row.
+"""How far a month's decisions have moved from the training rows, counted over every row.
 
-The SQL is built from the feature contract, so new features are monitored without more code. Per feature and month:
+All features of the contract are measured, so new features are monitored without more code. Per feature and month:
 
 - **PSI**, sum over bins of ``(current - reference) * ln(current / reference)``. Numeric bins are the reference's
   deciles; a value that spans two deciles or more has its own bin, so that columns of few values show moves in both
@@ -14,17 +14,27 @@ The SQL is built from the feature contract, so new features are monitored withou
 :class:`ml.monitoring.limits.DriftRule` says from which PSI on there is drift.
 """
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.monitoring.drift_sql import Cuts, feature_sql, number_sql, read_cuts, reference_months_sql
+from ml.monitoring.distributions import (
+    Comparison,
+    Cuts,
+    Labels,
+    Numbers,
+    Reference,
+    deciles_cut,
+    months_apart,
+    population_stability,
+)
 from ml.monitoring.limits import DriftRule
 from ml.monitoring.samples import (
     CURRENT,
@@ -32,10 +42,13 @@ from ml.monitoring.samples import (
     MonitoredModel,
     count,
     decisions_of,
-    load_decisions,
-    load_reference,
+    labels_of,
+    months_of,
+    open_decisions,
+    open_reference,
+    read_columns,
 )
-from ml.monitoring.tables import replace_months
+from ml.monitoring.tables import decided_months, due_months, recorded, replace_months
 from warehouse.errors import MonitoringError
 from warehouse.features.columns import FeatureColumn, Kind
 from warehouse.features.contract import FeatureContract
@@ -43,7 +56,13 @@ from warehouse.files.patterns import parquet
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FEATURE_TABLE, SCORE_TABLE = "monitoring.feature_drift", "monitoring.score_drift"
 _SCORE = "probability"
+#: The columns of a side that are in memory at one time, 8 bytes a value.
+GROUP_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,80 +127,110 @@ class ScoreDrift(_Drift):
 def record_feature_drift(
     settings: Settings, model: MonitoredModel, contract: FeatureContract, *, reference_snapshot: int
 ) -> tuple[FeatureDrift, ...]:
-    """Compare every feature of every month's decisions with the model's training rows at ``reference_snapshot``.
+    """Compare every feature of the due months' decisions with the model's training rows at ``reference_snapshot``.
 
-    Updates ``monitoring.feature_drift``; months with unchanged figures are not rewritten. Raises MonitoringError if the
-    snapshot has no training rows of the source.
+    Updates ``monitoring.feature_drift``, and returns its rows of the model, by month and in contract order.
+    :mod:`ml.monitoring.tables` says which months are due. Raises MonitoringError if the snapshot has no training rows
+    of the source.
     """
     with connect(settings) as con:
-        load_reference(con, contract, source=model.source, snapshot=reference_snapshot)
-        load_decisions(con, contract, model)
-        rows = compare_features(con, contract)
-    replace_months(settings, "monitoring.feature_drift", model, rows)
-    return rows
+        n_reference = open_reference(con, contract, source=model.source, snapshot=reference_snapshot)
+        # before reading: later changes are measured next time
+        measured_from = decided_months(
+            con, model, reference_snapshot, n_reference, contract.sql, contract.features, _RULE
+        )
+        due = due_months(con, FEATURE_TABLE, model, measured_from)
+        if due:
+            open_decisions(con, contract, model, months=due)
+            rows = compare_features(con, contract)
+    if due:
+        replace_months(settings, FEATURE_TABLE, model, rows, months=due, measured_from=measured_from)
+    with connect(settings) as con:
+        return _in_order(contract, recorded(con, FEATURE_TABLE, model, FeatureDrift))
 
 
 def record_score_drift(settings: Settings, model: MonitoredModel, *, reference_scores: Path) -> tuple[ScoreDrift, ...]:
-    """Compare each month's probabilities with those of the training rows, and update ``monitoring.score_drift``.
+    """Compare the due months' probabilities with those of the training rows; update ``monitoring.score_drift``.
 
     ``reference_scores``: Parquet file with a column ``probability``, one row per training row. Raises MonitoringError
-    if it has none. Months with unchanged figures are not rewritten.
+    if it has none. Returns the model's rows in the table, by month.
     """
-    where, parameters = decisions_of(model, None)
     with connect(settings) as con:
         con.execute(
-            f"create or replace temp table {REFERENCE} as select {_SCORE}::double as {_SCORE} "
+            f"create or replace temp view {REFERENCE} as select {_SCORE}::double as {_SCORE} "
             f"from {parquet(reference_scores)}"
         )
         if count(con, REFERENCE) == 0:
             raise MonitoringError(
                 f"score drift is measured against the probabilities of the training rows: {reference_scores} has none"
             )
-        con.execute(
-            f"create or replace temp table {CURRENT} as "
-            f"select date_trunc('month', decided_at)::date as month, {_SCORE} from {model.decisions} where {where}",
-            parameters,
-        )
-        rows = compare_scores(con)
-    replace_months(settings, "monitoring.score_drift", model, rows)
-    return rows
+        with reference_scores.open("rb") as file:
+            scores_digest = hashlib.file_digest(file, "sha256").hexdigest()
+        measured_from = decided_months(con, model, scores_digest, _RULE)
+        due = due_months(con, SCORE_TABLE, model, measured_from)
+        if due:
+            where, parameters = decisions_of(model, due)
+            con.execute(
+                f"create or replace temp table {CURRENT} as "
+                f"select date_trunc('month', decided_at)::date as month, {_SCORE} from {model.decisions} where {where}",
+                parameters,
+            )
+            rows = compare_scores(con)
+    if due:
+        replace_months(settings, SCORE_TABLE, model, rows, months=due, measured_from=measured_from)
+    with connect(settings) as con:
+        return recorded(con, SCORE_TABLE, model, ScoreDrift)
 
 
 def compare_features(con: duckdb.DuckDBPyConnection, contract: FeatureContract) -> tuple[FeatureDrift, ...]:
-    """Compare the two temporary tables of :mod:`ml.monitoring.samples`, feature by feature and month by month."""
-    cuts = read_cuts(con, [feature.name for feature in contract.features if feature.kind == "numeric"])
+    """Compare the two relations of :mod:`ml.monitoring.samples`, feature by feature and month by month.
 
+    Memory holds some columns of the reference and of one month: as many as ``GROUP_BYTES`` has room for, at least one.
+    """
+    months = months_of(con)
+    if not months:
+        return ()
+    most_rows = max(count(con, REFERENCE), *months.values())
+    n_columns = max(GROUP_BYTES // (8 * most_rows), 1)
     of_cohorts = contract.features_made_of("cohort")
     found = []
-    for feature in contract.features:
-        of_feature = cuts.get(feature.name, Cuts())
-        rows, reference_months = _rows(con, feature_sql(feature, of_feature)), None
-        if feature.name in of_cohorts:
-            reference_months = [row["psi"] for row in _rows(con, reference_months_sql(feature, of_feature))]
-        found += [_feature_drift(feature, row, reference_months) for row in rows]
-    return tuple(sorted(found, key=lambda drift: drift.month))
+    for start in range(0, len(contract.features), n_columns):
+        features = contract.features[start : start + n_columns]
+        rows = read_columns(con, REFERENCE, features)
+        references = {
+            feature.name: _reference(feature, rows, is_cohort=feature.name in of_cohorts) for feature in features
+        }
+        del rows
+        for month in months:
+            rows = read_columns(con, CURRENT, features, month)
+            for feature in features:
+                current = _sample(feature, rows)
+                found.append(_feature_drift(feature, references[feature.name].compare(month, current)))
+    return _in_order(contract, found)
 
 
 def compare_scores(con: duckdb.DuckDBPyConnection) -> tuple[ScoreDrift, ...]:
     """Compare the column ``probability`` of the tables of :mod:`ml.monitoring.samples`, month by month."""
-    mean_reference = con.execute(f"select avg({_SCORE}) from {REFERENCE}").fetchall()[0][0]
-    means = dict(con.execute(f"select month, avg({_SCORE}) from {CURRENT} group by month").fetchall())
-    return tuple(
-        ScoreDrift(**_figures(row), mean_reference=mean_reference, mean_current=means[row["month"]])
-        for row in _rows(con, number_sql(_SCORE, read_cuts(con, [_SCORE])[_SCORE]))
-    )
+    sample = Numbers.of(_scores(con, REFERENCE))
+    reference = Reference(sample, deciles_cut(sample.present))
+    found = []
+    for month in months_of(con):
+        current = Numbers.of(_scores(con, CURRENT, month))
+        found.append(
+            ScoreDrift(
+                **_figures(reference.compare(month, current)),
+                mean_reference=float(sample.present.mean()),
+                mean_current=float(current.present.mean()),
+            )
+        )
+    return tuple(found)
 
 
 def score_psi(reference: NDArray[np.float64], current: NDArray[np.float64]) -> float:
     """The PSI of two samples of scores, shape (n,) each, as :func:`compare_scores` measures a month's."""
-    import pyarrow as pa
-
-    with duckdb.connect() as con:
-        for table, scores in ((REFERENCE, reference), (CURRENT, current)):
-            con.register("scores", pa.table({_SCORE: scores}))
-            con.execute(f"create temp table {table} as select date '2000-01-01' as month, {_SCORE} from scores")
-        (drift,) = compare_scores(con)
-    return drift.psi
+    then, now = Numbers.of(reference), Numbers.of(current)
+    cuts = deciles_cut(then.present)
+    return population_stability(then.counts(cuts), now.counts(cuts)).value
 
 
 def ks_p_value(ks: float, n_reference: int, n_current: int) -> float:
@@ -198,22 +247,52 @@ def ks_p_value(ks: float, n_reference: int, n_current: int) -> float:
 _RULE = DriftRule()
 
 
-def _feature_drift(
-    feature: FeatureColumn, row: Mapping[str, Any], reference_months: Sequence[float] | None
-) -> FeatureDrift:
+def _sample(feature: FeatureColumn, rows: "pa.Table") -> Numbers | Labels:
+    column = rows[feature.name].to_numpy()  # a missing number is NaN
+    if feature.kind == "numeric":
+        return Numbers.of(column)
+    return Labels(np.bincount(column, minlength=len(labels_of(feature)) + 2))
+
+
+def _reference(feature: FeatureColumn, rows: "pa.Table", *, is_cohort: bool) -> Reference:
+    sample = _sample(feature, rows)
+    cuts = deciles_cut(sample.present) if isinstance(sample, Numbers) else Cuts()
+    if not is_cohort:
+        return Reference(sample, cuts)
+    column, months = rows[feature.name].to_numpy(), rows["month"].to_numpy().astype("datetime64[M]").astype(np.int64)
+    if isinstance(sample, Numbers):
+        return Reference(sample, cuts, months_apart(months, cuts.bins_of(column), cuts.n_bins))
+    return Reference(sample, cuts, months_apart(months, column, len(sample.by_label) - 1))
+
+
+def _scores(con: duckdb.DuckDBPyConnection, table: str, month: date | None = None) -> NDArray[np.float64]:
+    where, parameters = ("", []) if month is None else ("where month = $1", [month])
+    column = con.execute(f"select {_SCORE} from {table} {where}", parameters).to_arrow_table()[_SCORE]
+    scores: NDArray[np.float64] = column.to_numpy()
+    return scores
+
+
+def _in_order(contract: FeatureContract, rows: Iterable[FeatureDrift]) -> tuple[FeatureDrift, ...]:
+    """By month, and within it as the contract lists the features."""
+    order = {name: position for position, name in enumerate(contract.feature_names)}
+    return tuple(sorted(rows, key=lambda row: (row.month, order.get(row.feature, len(order)))))
+
+
+def _feature_drift(feature: FeatureColumn, compared: Comparison) -> FeatureDrift:
     from scipy.special import chdtrc
 
-    figures = _figures(row, reference_months)
-    reference, current = row["n_missing_reference"] / row["n_reference"], row["n_missing_current"] / row["n_current"]
-    limit = _RULE.missing_share_limit(reference, current, n_reference=row["n_reference"], n_current=row["n_current"])
+    figures, sizes = _figures(compared), {"n_reference": compared.n_reference, "n_current": compared.n_current}
+    reference = compared.n_missing_reference / compared.n_reference
+    current = compared.n_missing_current / compared.n_current
+    limit = _RULE.missing_share_limit(reference, current, **sizes)
     figures["is_drifted"] |= limit is not None and abs(current - reference) > limit
-    chi2 = row.get("chi2")
+    chi2 = compared.chi_squared
     return FeatureDrift(
         **figures,
         feature=feature.name,
         kind=feature.kind,
-        chi2=chi2,
-        chi2_p_value=None if chi2 is None else float(chdtrc(row["chi2_freedom"], chi2)),
+        chi2=None if chi2 is None else chi2.value,
+        chi2_p_value=None if chi2 is None else float(chdtrc(chi2.freedom, chi2.value)),
         missing_share_reference=reference,
         missing_share_current=current,
         missing_share_change=current - reference,
@@ -221,23 +300,18 @@ def _feature_drift(
     )
 
 
-def _figures(row: Mapping[str, Any], reference_months: Sequence[float] | None = None) -> dict[str, Any]:
-    sizes = {name: row[name] for name in ("n_reference", "n_current")}
-    ks = row.get("ks")
-    limit = _RULE.psi_limit(**sizes, n_bins=row["n_bins"], reference_months=reference_months)
+def _figures(compared: Comparison) -> dict[str, Any]:
+    sizes = {"n_reference": compared.n_reference, "n_current": compared.n_current}
+    psi, n_bins = compared.psi
+    limit = _RULE.psi_limit(**sizes, n_bins=n_bins, reference_months=compared.reference_months)
+    n_present = compared.n_reference - compared.n_missing_reference, compared.n_current - compared.n_missing_current
     return {
         **sizes,
-        "month": row["month"],
-        "psi": row["psi"],
+        "month": compared.month,
+        "psi": psi,
         "psi_limit": limit,
-        "ks": ks,
-        "ks_p_value": None if ks is None else ks_p_value(ks, row["n_present_reference"], row["n_present_current"]),
-        "is_drifted": limit is not None and row["psi"] > limit,
-        "is_severe": limit is not None and row["psi"] >= _RULE.severe_times * limit,
+        "ks": compared.ks,
+        "ks_p_value": None if compared.ks is None else ks_p_value(compared.ks, *n_present),
+        "is_drifted": limit is not None and psi > limit,
+        "is_severe": limit is not None and psi >= _RULE.severe_times * limit,
     }
-
-
-def _rows(con: duckdb.DuckDBPyConnection, statement: str) -> list[dict[str, Any]]:
-    result = con.execute(statement)
-    names = [column[0] for column in result.description or []]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

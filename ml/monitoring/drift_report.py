@@ -18,9 +18,10 @@ from ml.monitoring.samples import (
     REFERENCE,
     SAMPLE_SEED,
     MonitoredModel,
+    count,
     decisions_of,
-    load_decisions,
-    load_reference,
+    open_decisions,
+    open_reference,
 )
 from ml.training.training_set import training_table
 from warehouse.errors import MonitoringError
@@ -70,10 +71,11 @@ def write_drift_report(
     """
     with connect(settings) as con:
         totals = _totals(con, training_table(contract.version), model, month, reference_snapshot)
-        n_reference = load_reference(
+        n_reference = open_reference(
             con, contract, source=model.source, snapshot=reference_snapshot, sample_rows=sample_rows
         )
-        n_decisions = load_decisions(con, contract, model, months=[month], sample_rows=sample_rows)
+        open_decisions(con, contract, model, months=[month], sample_rows=sample_rows)
+        n_decisions = count(con, CURRENT)
         if n_decisions == 0:
             raise MonitoringError(f"{model.name} version {model.version} made no decision in {month:%Y-%m}")
         reference, current = (_frame(con, contract, table) for table in (REFERENCE, CURRENT))

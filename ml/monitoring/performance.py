@@ -10,10 +10,11 @@ import duckdb
 from ml.judging.metrics import measure
 from ml.monitoring.limits import PerformanceRule
 from ml.monitoring.samples import MonitoredModel, decisions_of
-from ml.monitoring.tables import replace_months
+from ml.monitoring.tables import digest, due_months, recorded, replace_months
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
+TABLE = "monitoring.model_performance"
 _MEASURES = ("default_rate", "mean_probability", "auc", "gini", "ks", "brier", "log_loss", "ece")
 
 
@@ -56,14 +57,25 @@ def record_performance(
 
     A label is the warehouse's mature one (``training.lbl_default``), else the application's last outcome reported over
     HTTP. Every decision counts, including a second one on the same application. Updates
-    ``monitoring.model_performance``; months with unchanged figures are not rewritten.
+    ``monitoring.model_performance`` and returns the model's rows in it. Only months with a new decision or label are
+    measured (:mod:`ml.monitoring.tables`).
     """
     where, parameters = decisions_of(model, None)
     with connect(settings) as con:
-        labelled = _LABELLED.format(decisions=model.decisions, where=where)
-        rows = measure_labelled(con, labelled, parameters, tested_low=tested_low)
-    replace_months(settings, "monitoring.model_performance", model, rows)
-    return rows
+        _load_labelled(con, _LABELLED.format(decisions=model.decisions, where=where), parameters)
+        # the sum of hashes does not depend on the order of rows
+        contents = con.execute(
+            "select month, count(*), sum(hash(p, is_default)) from labelled_decisions group by month "
+            "having count(is_default) > 0"
+        ).fetchall()
+        basis = model.decisions, tested_low, PerformanceRule()
+        measured_from = {month: digest(*content, *basis) for month, *content in contents}
+        due = due_months(con, TABLE, model, measured_from)
+        rows = _measure_months(con, due, tested_low)
+    if due:
+        replace_months(settings, TABLE, model, rows, months=due, measured_from=measured_from)
+    with connect(settings) as con:
+        return recorded(con, TABLE, model, Performance)
 
 
 def measure_labelled(
@@ -78,11 +90,23 @@ def measure_labelled(
     ``labelled``: a query of ``month``, ``p`` (the probability given) and ``is_default`` (null if unknown), one row per
     decision.
     """
+    _load_labelled(con, labelled, parameters)
+    return _measure_months(con, None, tested_low)
+
+
+def _load_labelled(con: duckdb.DuckDBPyConnection, labelled: str, parameters: Sequence[object]) -> None:
     con.execute(f"create or replace temp table labelled_decisions as {labelled}", list(parameters))
-    months = con.execute(
-        "select month, count(*) from labelled_decisions group by month having count(is_default) > 0 order by month"
+
+
+def _measure_months(
+    con: duckdb.DuckDBPyConnection, months: Sequence[date] | None, tested_low: float | None
+) -> tuple[Performance, ...]:
+    found = con.execute(
+        "select month, count(*) from labelled_decisions where $1 is null or list_contains($1::date[], month) "
+        "group by month having count(is_default) > 0 order by month",
+        [None if months is None else list(months)],
     ).fetchall()
-    return tuple(_measured(con, month, n_decisions, tested_low) for month, n_decisions in months)
+    return tuple(_measured(con, month, n_decisions, tested_low) for month, n_decisions in found)
 
 
 def _measured(con: duckdb.DuckDBPyConnection, month: date, n_decisions: int, tested_low: float | None) -> Performance:

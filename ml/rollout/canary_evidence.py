@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from ml.monitoring.drift_sql import PSEUDO_COUNT
+from ml.monitoring.distributions import PSEUDO_COUNT
 from ml.registry.deployment import CanaryPlan, Challenger, Deployment
 
 #: Maximum excess over the champion's figures.

@@ -2,20 +2,34 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 
 import dagster as dg
 
 from ml.judging.metrics import candidate_on_test
-from ml.monitoring.drift import FeatureDrift, ScoreDrift, record_feature_drift, record_score_drift
+from ml.monitoring.drift import (
+    FEATURE_TABLE,
+    SCORE_TABLE,
+    FeatureDrift,
+    ScoreDrift,
+    record_feature_drift,
+    record_score_drift,
+)
 from ml.monitoring.drift_figures import newest_month as newest_figures
 from ml.monitoring.drift_figures import publish_drift
 from ml.monitoring.drift_report import write_drift_report
 from ml.monitoring.feature_skew import record_feature_skew
+from ml.monitoring.performance import TABLE as PERFORMANCE_TABLE
 from ml.monitoring.performance import Performance, record_performance
 from ml.monitoring.samples import MonitoredModel
 from ml.monitoring.skew_sql import ANY, FeatureSkew, columns_that_differ
-from orchestration.defs.monitoring.measuring import monitored_champion, monitored_versions, newest_month
+from ml.monitoring.tables import months_measured_since
+from orchestration.defs.monitoring.measuring import (
+    MonitoredVersion,
+    monitored_champion,
+    monitored_versions,
+    newest_month,
+)
 from orchestration.lib import layers, links, pages
 from orchestration.lib.lenders import LENDERS
 from orchestration.lib.run_settings import RunSettings
@@ -43,8 +57,9 @@ from warehouse.settings import Settings
     pool=layers.LAKE_WRITER,
 )
 def drift(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-    """Measured in SQL over every decision of the lender."""
+    """Measured over every decision of the lender; only months with something new are measured."""
     settings, started, source = Settings.from_environment(), time.monotonic(), context.partition_key
+    moment = datetime.now(UTC).replace(tzinfo=None)
     versions = monitored_versions(settings, source)
     of_features = [
         record_feature_drift(settings, version.model, version.bundle.contract, reference_snapshot=version.snapshot)
@@ -60,6 +75,7 @@ def drift(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[No
             if latest
             else "no month has enough decisions to be judged yet",
             "dagster/row_count": len(features),
+            "measured in this run": _measured_in_this_run(settings, FEATURE_TABLE, versions, moment),
             "features_drifted": drifted,
             "greatest PSI for its limit by month": _worst_by_month(features),
             "latest_month": f"{latest:%Y-%m}" if latest else "none",
@@ -84,6 +100,7 @@ def drift(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[No
             "summary": f"scores drifted in {sum(row.is_drifted for row in scores)} of "
             f"{sum(row.is_judged for row in scores)} months with enough decisions to be judged",
             "dagster/row_count": len(scores),
+            "measured in this run": _measured_in_this_run(settings, SCORE_TABLE, versions, moment),
             "by month": _scores_by_month(scores),
             "seconds": round(time.monotonic() - started, 2),
         },
@@ -143,17 +160,19 @@ def feature_skew(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None
     pool=layers.LAKE_WRITER,
 )
 def performance(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-    """Performance of decisions by month, where their labels are mature."""
+    """Performance of decisions by month, where their labels are mature; only months with something new are measured."""
     settings, started = Settings.from_environment(), time.monotonic()
+    moment, versions = datetime.now(UTC).replace(tzinfo=None), monitored_versions(settings, context.partition_key)
     # the champion's first
     months, *_ = [
         record_performance(settings, version.model, tested_low=candidate_on_test(version.bundle.metrics)["auc_low"])
-        for version in monitored_versions(settings, context.partition_key)
+        for version in versions
     ]
     n_mature = sum(row.n_mature for row in months)
     return dg.MaterializeResult(
         metadata={
             "summary": f"{n_mature:,} mature decisions in {len(months)} months",
+            "measured in this run": _measured_in_this_run(settings, PERFORMANCE_TABLE, versions, moment),
             "dagster/row_count": len(months),
             "by month": pages.records(
                 months,
@@ -206,6 +225,14 @@ def drift_report(context: dg.AssetExecutionContext, run_settings: RunSettings) -
             "seconds": round(time.monotonic() - started, 2),
         }
     )
+
+
+def _measured_in_this_run(
+    settings: Settings, table: str, versions: Sequence[MonitoredVersion], moment: datetime
+) -> str:
+    """How many months of all versions were measured since a moment, in words."""
+    n_months = sum(len(months_measured_since(settings, table, version.model, moment)) for version in versions)
+    return f"{n_months} months, of {len(versions)} versions" if n_months else "nothing: no month has anything new"
 
 
 def _worst_by_month(features: Sequence[FeatureDrift]) -> dg.MarkdownMetadataValue:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
+from ml.monitoring import drift
 from ml.monitoring.drift import (
     FeatureDrift,
     ks_p_value,
@@ -17,8 +18,8 @@ from ml.monitoring.drift import (
     record_score_drift,
     score_psi,
 )
-from ml.monitoring.drift_sql import read_cuts, reference_months_sql
-from ml.monitoring.samples import MonitoredModel, load_reference
+from ml.monitoring.limits import DriftRule
+from ml.monitoring.samples import MonitoredModel
 from tests.unit.ml.decisions_lake import CONTRACT, MODEL, Bank
 from warehouse.errors import MonitoringError
 from warehouse.features.columns import FeatureColumn, InputColumn
@@ -181,6 +182,65 @@ def test_only_the_month_that_changed_is_replaced(bank: Bank) -> None:
     assert [row[2:] for row in second] == [(3, 70), (3, 80)]
 
 
+def test_a_month_is_read_again_only_if_something_of_it_is_new(bank: Bank) -> None:
+    """The features of January are gone: without anything new its figures stay, with a late decision they do not."""
+    snapshot = bank.train(REFERENCE)
+    bank.decide(datetime(2024, 1, 5), REFERENCE[:70])
+    record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
+    bank.con.execute("delete from serving.decision_features_v1")
+    bank.decide(datetime(2024, 2, 5), REFERENCE[:40])
+
+    found = record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
+    bank.decide(datetime(2024, 1, 6), REFERENCE[:10])
+    later = record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
+
+    assert [(row.month, row.feature, row.n_current) for row in found] == [
+        (month, feature, n) for month, n in ((JANUARY, 70), (FEBRUARY, 40)) for feature in CONTRACT.feature_names
+    ]
+    assert {(row.month, row.n_current) for row in later} == {(JANUARY, 10), (FEBRUARY, 40)}
+
+
+def test_a_month_whose_decisions_are_gone_has_no_rows(bank: Bank) -> None:
+    """Erased decisions must not stay in the figures."""
+    snapshot = bank.train(REFERENCE)
+    bank.decide(datetime(2024, 1, 5), REFERENCE[:70])
+    bank.decide(datetime(2024, 2, 5), REFERENCE[:70])
+    record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
+    bank.con.execute("delete from serving.predictions where decided_at < '2024-02-01'")
+
+    found = record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
+
+    assert {row.month for row in found} == {FEBRUARY}
+
+
+def test_columns_are_read_in_groups_that_fit_into_memory(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One column at a time must give what all at once give, in contract order."""
+    snapshot = bank.train(REFERENCE)
+    bank.decide(datetime(2024, 1, 5), REFERENCE[:70])
+    bank.decide(datetime(2024, 2, 5), REFERENCE[50:])
+    together = record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot)
+    bank.con.execute("delete from monitoring.feature_drift")
+    monkeypatch.setattr(drift, "GROUP_BYTES", 1)
+
+    assert record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot) == together
+
+
+def test_another_limit_is_applied_to_months_without_anything_new(
+    bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = bank.train(REFERENCE)
+    pq.write_table(pa.table({"probability": [n / 1000 for n in range(500)]}), tmp_path / "scores.parquet")
+    bank.decide(datetime(2024, 1, 5), REFERENCE, probability=[n / 1000 for n in range(200)])
+    measured = [
+        lambda: record_feature_drift(bank.settings, MODEL, CONTRACT, reference_snapshot=snapshot),
+        lambda: record_score_drift(bank.settings, MODEL, reference_scores=tmp_path / "scores.parquet"),
+    ]
+    before = [row.is_judged for record in measured for row in record()]
+    monkeypatch.setattr(drift, "_RULE", DriftRule(min_decisions=201))
+
+    assert (all(before), any(row.is_judged for record in measured for row in record())) == (True, False)
+
+
 def test_score_drift_is_against_all_training_probabilities(bank: Bank, tmp_path: Path) -> None:
     reference, current = [n / 1000 for n in range(1, 500)], [n / 500 for n in range(1, 400)]
     pq.write_table(pa.table({"probability": reference}), tmp_path / "scores.parquet")
@@ -280,21 +340,6 @@ def test_a_rate_with_few_months_of_training_is_measured_and_not_judged(bank: Ban
     january, february = (_by_feature(found, month)["relative_rate"] for month in (JANUARY, FEBRUARY))
     assert (january.psi > 1, january.psi_limit, january.psi_of_limit, january.is_drifted) == (True, None, 0, False)
     assert february.is_drifted  # it is missing
-
-
-def test_months_before_there_was_any_rate_tell_nothing_of_its_months(bank: Bank) -> None:
-    rows = [
-        {**row, "decided_at": datetime(2020 + month // 12, month % 12 + 1, 5)}
-        for month in range(30)
-        for row in (_month_of_rates(month) if month > 5 else [{"amount": 0.1, "relative_rate": None}] * 10)
-    ]
-    load = bank.train(rows)
-    load_reference(bank.con, RATES, source="bank", snapshot=load)
-
-    (_, rate) = RATES.features
-    found = bank.query(reference_months_sql(rate, read_cuts(bank.con, ["relative_rate"])["relative_rate"]))
-
-    assert [month for month, _ in found] == [date(2020 + month // 12, month % 12 + 1, 1) for month in range(6, 30)]
 
 
 def test_p_values_of_the_smallest_samples_are_probabilities() -> None:

@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from ml.judging import metrics
+from ml.monitoring import performance
 from ml.monitoring.performance import record_performance
 from tests.unit.ml.decisions_lake import MODEL, Bank
 
@@ -110,3 +111,24 @@ def test_measuring_again_writes_nothing(bank: Bank) -> None:
 
     assert bank.snapshot() == before
     assert bank.query("select auc from monitoring.model_performance") == [(0.875,)]
+
+
+def test_a_month_is_measured_again_when_a_label_of_it_changes(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Months without anything new keep their rows unread: labels of years are not sorted again every day."""
+    january = _decide(bank, [0.9, 0.1], datetime(2024, 1, 10), "a")
+    february = _decide(bank, [0.9, 0.1], datetime(2024, 2, 10), "b")
+    bank.label({january[0]: True, january[1]: False, february[0]: True, february[1]: False})
+    record_performance(bank.settings, MODEL)
+    measured = []
+    original = performance._measured
+    monkeypatch.setattr(
+        performance, "_measured", lambda con, month, *rest: measured.append(month) or original(con, month, *rest)
+    )
+
+    nothing_new = record_performance(bank.settings, MODEL)
+    bank.label({january[0]: True, january[1]: False, february[0]: False, february[1]: False})
+    corrected = record_performance(bank.settings, MODEL)
+
+    assert [row.n_defaults for row in nothing_new] == [1, 1]
+    assert [row.n_defaults for row in corrected] == [1, 0]
+    assert measured == [date(2024, 2, 1)]
