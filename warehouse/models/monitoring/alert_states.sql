@@ -79,11 +79,10 @@ alerts as (
         max(occurrence_last) as last_month,
         max(is_open) as is_open,
         count(distinct subject) as n_subjects,
-        string_agg(distinct subject, ', ' order by subject) as subjects,
-        string_agg(distinct case when state = 'new' then subject end, ', ' order by subject) as new_subjects,
-        string_agg(
-            distinct cast(model_version as {{ dbt.type_string() }}), ', '
-            order by cast(model_version as {{ dbt.type_string() }})
+        array_to_string(list_sort(list_distinct(list(subject))), ', ') as subjects,
+        array_to_string(list_sort(list_distinct(list(case when state = 'new' then subject end))), ', ') as new_subjects,
+        array_to_string(
+            list_sort(list_distinct(list(cast(model_version as {{ dbt.type_string() }})))), ', '
         ) as model_versions,
         max(case when severity = 'high' then 1 else 0 end) as is_high,
         -- the worst subject stands for the others
