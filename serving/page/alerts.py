@@ -11,7 +11,7 @@ from serving.access.caller import Caller
 from serving.http.public_text import without_paths
 from warehouse.alerts.alert import Alert, read_alerts
 from warehouse.alerts.texts import counts_line
-from warehouse.errors import LoanlakeError
+from warehouse.errors import LoanlakeError, NoLakeError
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
@@ -55,7 +55,7 @@ class AlertsPage:
         try:
             with connect(self._settings) as con:
                 return ShownAlerts(read_alerts(con, with_resolved=True))
-        except duckdb.CatalogException:
+        except (duckdb.CatalogException, NoLakeError):
             return ShownAlerts(problem="Nothing was measured yet.")
         except (duckdb.Error, OSError, LoanlakeError) as error:
             return ShownAlerts(problem=f"Alerts cannot be read: {without_paths(str(error), self._settings.home)}")

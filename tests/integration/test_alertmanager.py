@@ -42,7 +42,7 @@ def program(name: str) -> str:
 
 def alertmanager_program() -> str:
     """Where it is; skips the test where it cannot start."""
-    found, template = program("prometheus-alertmanager"), "share/prometheus/alertmanager/default.tmpl"
+    found, template = program("prometheus-alertmanager"), "share/prometheus/alertmanager/email.tmpl"
     is_unpacked = (Path(found).parents[1] / template).exists()
     if is_unpacked and not (Path("/usr") / template).exists():
         pytest.skip(
