@@ -11,7 +11,7 @@ from warehouse.settings import Settings
 @click.option("--all", "with_resolved", is_flag=True, help="Also resolved alerts.")
 @click.pass_context
 def alerts(ctx: click.Context, lender: str | None, with_resolved: bool) -> None:
-    """List alerts with their meaning and what to do; acknowledge and send them.
+    """List alerts with what to do; acknowledge and send them.
 
     An alert is one cause at one lender, such as the features that drifted, through all its months and model versions.
     It is open until a person acknowledges it, and resolved when its condition has ended. An acknowledged alert opens
@@ -56,9 +56,10 @@ def ack(*, alert_id: str, by: str, reason: str) -> None:
 @alerts.command()
 @click.option("--dead", "with_dead", is_flag=True, help="Also messages that were given up.")
 def send(*, with_dead: bool) -> None:
-    """Send what is due to the routes now; Dagster's sensor alerts_to_send does so every minute.
+    """Send what is due to the routes now.
 
-    Routes are declared in alert_routes.yml of the home (docs/alerts.md). Exit code 1: a message was not delivered.
+    Dagster's sensor alerts_to_send does so every minute. Routes are declared in alert_routes.yml of the home
+    (docs/alerts.md). Exit code 1: a message was not delivered.
     """
     from warehouse.alerts.routes import AlertOptions, read_routes
     from warehouse.alerts.sending import send_due
