@@ -14,6 +14,7 @@ from serving.deployed.served_model import load_served_model
 from serving.health.observation import Observation
 from serving.health.readiness import ReadinessCheck
 from serving.options import ServingOptions
+from serving.page.alerts import AlertsPage
 from serving.page.controller import PageLinks, page_links
 from serving.page.overview import OverviewPage
 from serving.scoring.outbox import Outbox
@@ -41,6 +42,7 @@ class Services:
     metrics: Metrics
     observation: Observation
     overview_page: OverviewPage
+    alerts_page: AlertsPage
     links: PageLinks
 
     @asynccontextmanager
@@ -95,6 +97,7 @@ def build_services(settings: Settings, options: ServingOptions) -> Services:
         overview_page=OverviewPage(
             settings, deployments=deployments, readiness=readiness, approvals=approvals, decisions=decisions
         ),
+        alerts_page=AlertsPage(settings),
         links=page_links(options.page_urls),
     )
 

@@ -7,10 +7,11 @@ from typing import Any
 import duckdb
 
 from ml.registry.deployment import Deployment
-from orchestration.defs.monitoring.alerts import alert_lines
 from orchestration.defs.training.candidates import CandidateDirectory, current_candidate
 from orchestration.defs.training.model_page import family_text
 from orchestration.lib.champions import champion_of
+from warehouse.alerts.alert import read_alerts
+from warehouse.alerts.texts import short_lines
 from warehouse.errors import LakeError, NotFoundError
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
@@ -158,7 +159,7 @@ def _alert_lines(con: duckdb.DuckDBPyConnection | None, source: str) -> list[str
     if con is None:
         return []
     try:
-        first, *rest = alert_lines(con, source)
+        first, *rest = short_lines(read_alerts(con, [source]))
     except duckdb.CatalogException:
         return []  # the run stopped before the view was built
     return [f"alerts        {first}", *(f"              {line}" for line in rest)]

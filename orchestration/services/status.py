@@ -18,9 +18,11 @@ from ml.registry.deployment import Deployment, read_deployment
 from ml.registry.registered_version import load_registered
 from ml.registry.version_states import version_states
 from orchestration.defs.ingestion.inbox import look
-from orchestration.defs.monitoring.alerts import alert_lines
 from orchestration.defs.pipeline.loaded_sources import is_read_by_models
 from orchestration.defs.training.candidates import current_candidate
+from warehouse.alerts.alert import read_alerts
+from warehouse.alerts.sending import unsent_lines
+from warehouse.alerts.texts import short_lines
 from warehouse.batches import BatchStates
 from warehouse.decision_log import count_pending
 from warehouse.errors import LakeError, LoanlakeError, NoLakeError
@@ -47,7 +49,7 @@ def status_text(settings: Settings, *, now: datetime | None = None) -> str:
         ("served", lambda: _served_lines(settings, now)),
         ("models", lambda: _model_lines(settings)),
         ("predictions", lambda: _lake_lines(settings, _prediction_lines) + _waiting_lines(settings)),
-        ("alerts", lambda: _lake_lines(settings, alert_lines)),
+        ("alerts", lambda: _lake_lines(settings, lambda con: short_lines(read_alerts(con))) + unsent_lines(settings)),
         ("runs", lambda: _run_lines(settings, now)),
     )
     lines = []

@@ -1,4 +1,4 @@
-"""``/`` and ``/decisions``: pages for a browser, which prompts for a key as the password."""
+"""``/``, ``/alerts`` and ``/decisions``: pages for a browser, which prompts for a key as the password."""
 
 import asyncio
 import json
@@ -19,6 +19,7 @@ from serving.decisions.reader import DecisionReader
 from serving.deployed.deployment_watch import DeploymentWatch
 from serving.http.problems import NotPermitted, Problem, UnknownDecision
 from serving.http.public_text import without_paths
+from serving.page.alerts import AlertsPage
 from serving.page.overview import OverviewPage
 from serving.page.rendering import POLICY, STATIC, render, static_file
 from serving.scoring.decide import logged_decision
@@ -73,6 +74,20 @@ class PageController(Controller):
         shown = await overview_page.overview(caller(request), request.query_params.get("lender"))
         return await _page("overview.html", _frame(caller(request), links), page=shown)
 
+    @get("/alerts")
+    async def alerts(
+        self,
+        request: Request[Any, Any, Any],
+        alerts_page: NamedDependency[AlertsPage],
+        links: NamedDependency[PageLinks],
+    ) -> Response[Any]:
+        """Alerts with their state, meaning and remedy. A message may name an application."""
+        frame = _frame(caller(request), links)
+        if not frame.may_read:
+            detail = "To see alerts, sign in with a key that has the scope decisions."
+            return await _notice(frame, 403, "This key has no access to alerts", detail)
+        return await _page("alerts.html", frame, page=await alerts_page.alerts(caller(request)))
+
     @get("/decisions")
     async def decision(
         self,
@@ -122,6 +137,7 @@ class PageController(Controller):
 def page_links(urls: PageUrls) -> PageLinks:
     """Links from the page."""
     return (
+        Link("Alerts", "/alerts", "what deserves a look, and what to do"),
         Link("API description", "/schema", "all calls; try them in the browser"),
         Link("Readiness", "/readyz", "for load balancers"),
         Link("Metrics", "/metrics", "for Prometheus"),

@@ -16,7 +16,7 @@ from warehouse.settings.registry import misspelt
 
 _SECTIONS = {
     "Every day": (
-        *("run", "up", "serve", "ingest", "sql", "status", "replay", "lineage", "key", "settings", "sign-in"),
+        *("run", "up", "serve", "ingest", "sql", "status", "alerts", "replay", "lineage", "key", "settings", "sign-in"),
     ),
     "Models": ("model", "challenge", "canary"),
     "Data and features": ("lender", "data", "feature", "dev"),

@@ -54,6 +54,8 @@ class Places:
     call_counts = Place("serving", "calls")
     #: Sums of the API workers' metrics for ``/metrics``: a link for each port, to a directory in memory.
     counters = Place("serving", "counters")
+    #: Who is notified of which alerts, unless ``LOANLAKE_ALERT_ROUTES`` names another file.
+    alert_routes = Place("alert_routes.yml")
     #: Evidently reports and plots, HTML, JSON and PNG.
     reports = Place("reports")
     #: Hashes of sign-in links and sessions for the pages of ``loanlake up``, and the pages' address.

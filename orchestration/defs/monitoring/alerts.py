@@ -1,71 +1,75 @@
-"""Alerts for people: new, continuing and ended (``monitoring.alert_episodes``)."""
+"""Alerts as a step: their states as a table, and the messages that are due."""
 
-from datetime import date
-from typing import NamedTuple
+from collections.abc import Sequence
 
+import dagster as dg
 import duckdb
 
-_MOST_NEW = 10
-_MOST_SUBJECTS = 8
+from orchestration.lib import layers, pages
+from orchestration.lib.retries import lake_awaited
+from warehouse.alerts.alert import Alert, read_alerts
+from warehouse.alerts.routes import AlertOptions, read_routes
+from warehouse.alerts.sending import Sent, send_due
+from warehouse.alerts.texts import counts_line, headline
+from warehouse.lake.connection import connect
+from warehouse.settings import Settings
 
 
-class _Episode(NamedTuple):
-    state: str
-    source: str
-    kind: str
-    subject: str
-    first_month: date
-    n_months: int
-    value: float | None
-    threshold: float | None
-    severity: str
-
-
-def alert_lines(con: duckdb.DuckDBPyConnection, source: str | None = None) -> list[str]:
-    """A count by state, a line per new alert, and a line per kind of continuing ones.
-
-    ``source``: one lender and what concerns all; None for every lender.
-    """
-    episodes = [
-        _Episode(*row)
-        for row in con.execute(
-            "select state, coalesce(source, 'all') as source, kind, subject, first_month, n_months, value, threshold, "
-            "severity from monitoring.alert_episodes where $1 is null or source is null or source = $1 "
-            "order by severity, last_month desc, n_months desc, kind, subject",
-            [source],
-        ).fetchall()
-    ]
-    if not episodes:
-        return ["none"]
-    by_state = {
-        state: [episode for episode in episodes if episode.state == state] for state in ("new", "continuing", "ended")
-    }
-    counts = ", ".join(f"{len(found):,} {state}" for state, found in by_state.items())
-    lines = [f"{counts} (monitoring.alert_episodes)"]
-    lines += [_new(episode) for episode in by_state["new"][:_MOST_NEW]]
-    if len(by_state["new"]) > _MOST_NEW:
-        lines.append(f"and {len(by_state['new']) - _MOST_NEW:,} more new ones")
-    return lines + _continuing(by_state["continuing"])
-
-
-def _new(episode: _Episode) -> str:
-    value, limit = episode.value, episode.threshold
-    figures = "" if value is None or limit is None else f" {value:.3g} (limit {limit:.3g})"
-    return (
-        f"new in {episode.first_month:%Y-%m}: {episode.source} {episode.kind} {episode.subject}{figures}, "
-        f"{episode.severity}"
+@dg.asset(
+    key=layers.ALERT_NOTIFICATIONS,
+    deps=[layers.ALERT_STATES],
+    group_name="monitoring",
+    kinds={"apprise"},
+    pool=layers.LAKE_WRITER,
+)
+def alert_notifications(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    """One row per attempt to notify a route of an alert: new ones, more severe ones, resolved ones."""
+    settings = Settings.from_environment()
+    routes = read_routes(settings, AlertOptions.from_environment())
+    with lake_awaited(context):
+        sent = send_due(settings)
+    with connect(settings) as con:
+        try:
+            alerts = read_alerts(con)
+        except duckdb.CatalogException:
+            alerts = ()  # the view is built with the first run that measures
+    for each in sent:
+        if each.problem:
+            context.log.error(f"route {each.route}: {each.title}: not delivered: {each.problem}")
+    n_delivered = sum(not each.problem for each in sent)
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"alerts: {counts_line(alerts)}; messages: {n_delivered} delivered, "
+            f"{len(sent) - n_delivered} not delivered" + ("" if routes else "; no route is declared (docs/alerts.md)"),
+            "alerts": _table(alerts),
+            "messages": pages.records(
+                sent,
+                {
+                    "route": lambda row: row.route,
+                    "message": lambda row: row.title,
+                    "outcome": _outcome,
+                },
+            ),
+        }
     )
 
 
-def _continuing(episodes: list[_Episode]) -> list[str]:
-    kinds: dict[str, list[str]] = {}
-    for episode in episodes:
-        high = ", high" if episode.severity == "high" else ""
-        subjects = kinds.setdefault(f"{episode.source} {episode.kind}", [])
-        subjects.append(f"{episode.subject} ({episode.n_months} months{high})")
-    return [f"continuing: {kind} {_listed(subjects)}" for kind, subjects in kinds.items()]
+def _table(alerts: Sequence[Alert]) -> dg.MarkdownMetadataValue:
+    return pages.records(
+        alerts,
+        {
+            "alert": lambda row: row.alert_id,
+            "state": lambda row: row.state,
+            "severity": lambda row: row.severity,
+            "lender": lambda row: row.source or "all",
+            "what": lambda row: headline(row).replace("|", "\\|"),
+            "since": lambda row: f"{row.first_month:%Y-%m}",
+            "last found": lambda row: f"{row.last_month:%Y-%m}",
+        },
+    )
 
 
-def _listed(subjects: list[str]) -> str:
-    n_more = len(subjects) - _MOST_SUBJECTS
-    return ", ".join(subjects[:_MOST_SUBJECTS]) + (f" and {n_more} more" if n_more > 0 else "")
+def _outcome(sent: Sent) -> str:
+    if not sent.problem:
+        return "delivered"
+    return f"{'given up' if sent.is_dead else 'is tried again'}: {sent.problem}".replace("|", "\\|")

@@ -1,7 +1,8 @@
-"""Monitoring results start a training.
+"""Monitoring results start a training, and due messages a sending.
 
-A person must start the three sensors in the UI: the lender decides whether training is automatic. Each starts one run
-per lender and reason: the run key names the lender, the model version and the month (or number of labels).
+A person must start the three sensors of training in the UI: the lender decides whether training is automatic. Each
+starts one run per lender and reason: the run key names the lender, the model version and the month (or number of
+labels).
 """
 
 from collections.abc import Callable, Iterator
@@ -10,9 +11,11 @@ import dagster as dg
 
 from ml.registry.deployment import Deployment
 from orchestration.defs.monitoring.alert_rules import Alarm, decay_alarm, drift_alarm, new_labels_alarm
-from orchestration.defs.pipeline.jobs import retrain
+from orchestration.defs.pipeline.jobs import retrain, send_alerts
 from orchestration.lib.champions import champion_of, refresh_config
 from orchestration.lib.lenders import run_of, why_unknown
+from orchestration.lib.retries import why_not_now
+from warehouse.alerts.sending import outlook
 from warehouse.errors import LoanlakeError
 from warehouse.settings import Settings
 
@@ -33,6 +36,22 @@ def performance_decayed() -> Iterator[dg.RunRequest | dg.SkipReason]:
 def labels_matured() -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Train if enough labels have matured since the champion was trained."""
     yield from _requests(new_labels_alarm)
+
+
+@dg.sensor(job=send_alerts, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def alerts_to_send(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Start a run when a route must be notified, or a failed message is due again."""
+    try:
+        found = outlook(Settings.from_environment())
+    except LoanlakeError as error:
+        return dg.SkipReason(f"alerts cannot be sent: {error}")
+    if not found.n_routes:
+        return dg.SkipReason("no route of alerts is declared: docs/alerts.md")
+    dead = f"; {len(found.dead):,} were given up: `loanlake alerts send --dead` repeats them" if found.dead else ""
+    if not found.due:
+        return dg.SkipReason(f"no notification is due{dead}")
+    why_not = why_not_now(context.instance, send_alerts.name)
+    return dg.SkipReason(f"{len(found.due):,} notifications are due; {why_not}{dead}") if why_not else dg.RunRequest()
 
 
 def _requests(rule: Callable[[Settings, Deployment], Alarm | None]) -> Iterator[dg.RunRequest | dg.SkipReason]:

@@ -72,6 +72,11 @@ score_batch = dg.define_asset_job(
 monitor = dg.define_asset_job(
     "monitor", selection=_monitoring, description="Drift, skew, performance on mature labels, alerts."
 )
+send_alerts = dg.define_asset_job(
+    "send_alerts",
+    selection=dg.AssetSelection.assets(layers.ALERT_NOTIFICATIONS),
+    description="Notify the routes of what is new, more severe or resolved.",
+)
 drift_report = dg.define_asset_job(
     "drift_report",
     selection=_report,

@@ -158,6 +158,7 @@ def program_tables(manifest: Mapping[str, Any]) -> list[dg.AssetSpec]:
         dg.AssetKey(["serving", "shadow_predictions"]): [ONLINE_DECISIONS],
         dg.AssetKey(["monitoring", "contract_violations"]): list(feature_tables().values()),
         dg.AssetKey(["monitoring", "gate_results"]): [REGISTERED_MODEL],
+        dg.AssetKey(["monitoring", "alert_acknowledgements"]): [],  # by `loanlake alerts ack`
         dg.AssetKey(["models", "search_trials"]): [TRAINING_SET],
     }
     return [

@@ -17,11 +17,12 @@ from ml.registry.deployment import CanaryPlan, Challenger, Deployment
 from orchestration.defs.batches.sensors import BATCH_TAG, batches_to_score
 from orchestration.defs.ingestion import inbox
 from orchestration.defs.ingestion.sensors import new_files
-from orchestration.defs.monitoring.sensors import drift_found, labels_matured, performance_decayed
+from orchestration.defs.monitoring.sensors import alerts_to_send, drift_found, labels_matured, performance_decayed
 from orchestration.defs.serving.sensors import canary_to_move, decisions_to_ingest, version_approved
 from tests.lender_jobs import lender_jobs, nothing
 from tests.logged_contract import publish_contract
 from tests.registered_version import registered_version
+from tests.unit.warehouse.alerts.shown_alerts import alert, show
 from warehouse import decision_log
 from warehouse.batches import BatchFiles, BatchRequest, BatchStates
 from warehouse.lake.connection import writer
@@ -594,3 +595,17 @@ def test_batches_that_are_scored_or_have_a_run_take_a_place(home: Settings, inst
         requests, said = tick(batches_to_score, instance)
 
     assert (requests, said) == ([], "2 batches wait; 2 are being scored, 2 at a time")
+
+
+def test_a_new_alert_starts_a_sending_once_a_route_is_declared(
+    home: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show(home, alert())
+
+    assert tick(alerts_to_send, instance) == ([], "no route of alerts is declared: docs/alerts.md")
+    home.alert_routes.write_text("routes: {hook: {url: {environment: HOOK_URL}}}")
+    assert "HOOK_URL must hold an address" in tick(alerts_to_send, instance)[1]
+    monkeypatch.setenv("HOOK_URL", "json://127.0.0.1:1/")
+    assert len(tick(alerts_to_send, instance)[0]) == 1
+    show(home, alert(state="acknowledged"))
+    assert tick(alerts_to_send, instance) == ([], "no notification is due")

@@ -1,0 +1,90 @@
+"""``loanlake alerts``: list, acknowledge and send alerts."""
+
+import click
+
+from warehouse.cli import options
+from warehouse.settings import Settings
+
+
+@click.group(invoke_without_command=True)
+@click.option("--lender", help="Only this lender's alerts, and those of all lenders.")
+@click.option("--all", "with_resolved", is_flag=True, help="Also resolved alerts.")
+@click.pass_context
+def alerts(ctx: click.Context, lender: str | None, with_resolved: bool) -> None:
+    """List alerts with what to do; acknowledge and send them.
+
+    An alert is one cause at one lender, such as the features that drifted, through all its months and model versions.
+    It is open until a person acknowledges it, and resolved when its condition has ended. An acknowledged alert opens
+    again when its severity becomes high, or when it returns after it was resolved.
+
+    \b
+        loanlake alerts
+        loanlake alerts --lender mybank --all
+        loanlake alerts ack 3f2a9c01de --reason "campaign of March, expected"
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    import duckdb
+
+    from warehouse.alerts.alert import read_alerts
+    from warehouse.alerts.sending import unsent_lines
+    from warehouse.alerts.texts import long_lines
+    from warehouse.lake.connection import connect
+
+    settings = Settings.from_environment()
+    with connect(settings) as con:
+        try:
+            found = read_alerts(con, None if lender is None else [lender], with_resolved=with_resolved)
+        except duckdb.CatalogException:
+            click.echo("nothing was measured yet: `loanlake run` does")
+            return
+    click.echo("\n".join([*long_lines(found), *unsent_lines(settings)]))
+
+
+@alerts.command()
+@click.argument("alert_id", metavar="ID")
+@options.by
+@options.reason
+def ack(*, alert_id: str, by: str, reason: str) -> None:
+    """Acknowledge the alert ID: a person knows about it."""
+    from warehouse.alerts.alert import acknowledge
+    from warehouse.alerts.texts import summary
+
+    click.echo(summary(acknowledge(Settings.from_environment(), alert_id, by=by, reason=reason)))
+
+
+@alerts.command()
+@click.option("--dead", "with_dead", is_flag=True, help="Also messages that were given up.")
+def send(*, with_dead: bool) -> None:
+    """Send what is due to the routes now.
+
+    Dagster's sensor alerts_to_send does so every minute. Routes are declared in alert_routes.yml of the home
+    (docs/alerts.md). Exit code 1: a message was not delivered.
+    """
+    from warehouse.alerts.routes import AlertOptions, read_routes
+    from warehouse.alerts.sending import send_due
+
+    settings = Settings.from_environment()
+    if not read_routes(settings, AlertOptions.from_environment()):
+        click.echo(f"no route is declared: write {settings.alert_routes} (docs/alerts.md)")
+        return
+    sent = send_due(settings, with_dead=with_dead)
+    for each in sent:
+        said = f"not delivered: {each.problem}" if each.problem else "delivered"
+        click.echo(f"{each.route}: {each.title}: {said}{'; it is not tried again' if each.is_dead else ''}")
+    if not sent:
+        click.echo("nothing is due")
+    if any(each.problem for each in sent):
+        raise click.exceptions.Exit(1)
+
+
+@alerts.command("test-route")
+@click.argument("name")
+def test_route(name: str) -> None:
+    """Send a test message to the route NAME. Exit code 1: it was not delivered."""
+    from warehouse.alerts.sending import send_test
+
+    problem = send_test(Settings.from_environment(), name)
+    click.echo(f"{name}: not delivered: {problem}" if problem else f"{name}: delivered")
+    if problem:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,10 @@
+"""Alerts for people: what each rule means, its state, who acknowledged it, and messages to those who must know."""
+
+__all__ = [
+    "alert",
+    "notifications",
+    "routes",
+    "rules",
+    "sending",
+    "texts",
+]
