@@ -251,7 +251,10 @@ class Family(Protocol):
         """A class variable where no setting changes it."""
 
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> FittedModel:
-        """Learn from ``train``; ``tune`` may decide when to stop. ``monotone``: each column's direction of risk."""
+        """Learn from ``train``; ``tune`` may decide when to stop. ``monotone``: each column's direction of risk.
+
+        Log-odds of ``tune`` are judged with ``train.to_natural`` added: they are of another level after balancing.
+        """
 
     def refit(self, model: Any, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> FittedModel:
         """Learn again, from train and tune ``rows``, with what tune rows decided of ``model``, its earlier fit."""
