@@ -13,8 +13,9 @@ from ml.judging.metrics import Z95, reliability
 from ml.judging.plots import FAINT, INK, open_figure, percent, png
 
 _CHAMPION: Final = "#7a4fa3"
-_COLOURS: Final = ("#12476f", "#c77d2e", "#3f8f7a", "#b3402f", "#8a8f3c", "#5b8db8", "#6b5b4b")
-_MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
+_COLOURS: Final = ("#12476f", "#c77d2e", "#3f8f7a", "#b3402f", "#8a8f3c", "#5b8db8", "#6b5b4b", "#c2588c", "#222222")
+#: One fewer than the colours: no pair of both comes twice among 72 models.
+_MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<")
 
 
 def draw_comparison(comparison: Comparison) -> dict[str, bytes]:
@@ -29,7 +30,7 @@ def draw_comparison(comparison: Comparison) -> dict[str, bytes]:
 def ranking(comparison: Comparison) -> bytes:
     """Each model's AUC with its interval and, in words, its paired difference to the model compared with."""
     rows = sorted(_ranked(comparison), key=lambda row: row.auc or 0.0)
-    styles = _styles(comparison)
+    style_of = styles(comparison)
     figure, (axes,) = open_figure(_title(comparison), size=(7.2, 1.6 + 0.5 * len(rows)))
     reference = comparison.reference
     if reference.auc is not None:
@@ -37,7 +38,7 @@ def ranking(comparison: Comparison) -> bytes:
     for place, row in enumerate(rows):
         if row.auc is None:
             continue
-        colour, marker = styles[row.model]
+        colour, marker = style_of[row.model]
         if row.auc_low is not None and row.auc_high is not None:
             axes.hlines(place, row.auc_low, row.auc_high, color=colour, linewidth=2)
         axes.plot([row.auc], [place], marker, color=colour, markersize=7)
@@ -54,14 +55,14 @@ def ranking(comparison: Comparison) -> bytes:
 def gini_by_month(comparison: Comparison) -> bytes:
     """Each model's Gini by month of decision."""
     what = "Gini by month of decision"
-    styles = _styles(comparison)
+    style_of = styles(comparison)
     rows = [row for row in comparison.months if row.gini is not None]
     n_months = len({row.month for row in rows})
     title = f"{what}, {n_months} months of test loans" if n_months > 1 else f"{what}: there is one month at most"
     figure, (axes,) = open_figure(title)
     for row in _ranked(comparison):
         of_model = [month for month in rows if month.model == row.model]
-        colour, marker = styles[row.model]
+        colour, marker = style_of[row.model]
         axes.plot(
             np.array([month.month for month in of_model], dtype="datetime64[D]"),
             np.array([month.gini for month in of_model], dtype=np.float64),
@@ -82,10 +83,10 @@ def calibration(comparison: Comparison) -> bytes:
     figure, (axes,) = open_figure(
         f"Calibration on test loans: {comparison.defaulted.mean():.1%} defaulted; on the line, probability = outcome"
     )
-    styles, top = _styles(comparison), 0.01
+    style_of, top = styles(comparison), 0.01
     for row in _ranked(comparison):
         bins = reliability(comparison.defaulted, comparison.probabilities[row.model])
-        colour, marker = styles[row.model]
+        colour, marker = style_of[row.model]
         axes.plot(
             bins.mean_probability, bins.default_rate, f"{marker}-", markersize=4, linewidth=1.1, color=colour,
             label=row.name,
@@ -102,16 +103,16 @@ def calibration(comparison: Comparison) -> bytes:
     return png(figure)
 
 
+def styles(comparison: Comparison) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each model, the same in every plot."""
+    families = [row.model for row in _ranked(comparison) if row.model != CHAMPION]
+    of_families = dict(zip(families, zip(cycle(_COLOURS), cycle(_MARKERS), strict=False), strict=False))
+    return {CHAMPION: (_CHAMPION, "*"), **of_families}
+
+
 def _ranked(comparison: Comparison) -> Sequence[ModelFigures]:
     """All models but the base rate, which ranks nothing."""
     return [row for row in comparison.models if row.model != BASE_RATE]
-
-
-def _styles(comparison: Comparison) -> dict[str, tuple[str, str]]:
-    """Colour and marker of each model, the same in every plot."""
-    families = [row.model for row in _ranked(comparison) if row.model != CHAMPION]
-    styles = dict(zip(families, zip(cycle(_COLOURS), cycle(_MARKERS), strict=False), strict=False))
-    return {CHAMPION: (_CHAMPION, "*"), **styles}
 
 
 def _title(comparison: Comparison) -> str:

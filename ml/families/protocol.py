@@ -8,6 +8,7 @@ that needs no heavy library has one form for both.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
@@ -30,7 +31,8 @@ class Sample:
     ``features``: the feature that each column encodes, those of a category adjacent; empty: a feature each.
     ``observed``: for how many windows each loan was observed without default, shape (n,); ``defaulted`` then says
     whether it defaulted at that time. None: every loan was observed for its whole window. ``vintage``: the months of
-    decision, counted from any; given where ``observed`` is.
+    decision, counted from any; given where ``observed`` is. ``natural_rate``: the weighted share of defaults before the
+    rows were balanced (:mod:`ml.training.imbalance`); None: they were not.
     """
 
     matrix: Matrix
@@ -39,21 +41,29 @@ class Sample:
     features: tuple[str, ...] = ()
     observed: NDArray[np.float64] | None = None
     vintage: NDArray[np.int64] | None = None
+    natural_rate: float | None = None
 
     @property
     def default_rate(self) -> float:
         """The weighted share of defaults."""
         return float(np.average(self.defaulted, weights=self.weights))
 
+    @property
+    def to_natural(self) -> float:
+        """See :func:`shift_to_natural`."""
+        return shift_to_natural(self)
+
+    @cached_property
+    def varying(self) -> NDArray[np.bool_]:
+        """Whether each column has two different values, of which missing is one, shape (n_columns,)."""
+        return _varying(self.matrix, self.matrix[:1])
+
     def drawn(self, n_rows: int) -> "Sample":
         """Up to ``n_rows`` spread evenly over all; always the same rows."""
         if len(self.defaulted) <= n_rows:
             return self
         places = _spread(len(self.defaulted), n_rows)
-        weights = None if self.weights is None else self.weights[places]
-        observed = None if self.observed is None else self.observed[places]
-        vintage = None if self.vintage is None else self.vintage[places]
-        return Sample(self.matrix[places], self.defaulted[places], weights, self.features, observed, vintage)
+        return _part_of(self, self.matrix[places], places)
 
 
 @dataclass(frozen=True)
@@ -69,11 +79,28 @@ class StreamedSample:
     features: tuple[str, ...] = ()
     observed: NDArray[np.float64] | None = None
     vintage: NDArray[np.int64] | None = None
+    natural_rate: float | None = None
 
     @property
     def default_rate(self) -> float:
         """The weighted share of defaults."""
         return float(np.average(self.defaulted, weights=self.weights))
+
+    @property
+    def to_natural(self) -> float:
+        """See :func:`shift_to_natural`."""
+        return shift_to_natural(self)
+
+    @cached_property
+    def varying(self) -> NDArray[np.bool_]:
+        """As :attr:`Sample.varying`; reads batches until every column varies."""
+        first = self.drawn(1).matrix
+        found = np.zeros(first.shape[1], dtype=np.bool_)
+        for batch in self.batches():
+            found |= _varying(batch.matrix, first)
+            if found.all():
+                break
+        return found
 
     def batches(self) -> Iterator[Sample]:
         """At most ``batch_rows`` rows each, in order."""
@@ -85,11 +112,39 @@ class StreamedSample:
         return self._part(_spread(len(self.frame), min(n_rows, len(self.frame))))
 
     def _part(self, places: "slice | NDArray[np.int64]") -> Sample:
-        weights = None if self.weights is None else self.weights[places]
-        observed = None if self.observed is None else self.observed[places]
-        vintage = None if self.vintage is None else self.vintage[places]
-        matrix = self.encode(self.frame.iloc[places])
-        return Sample(matrix, self.defaulted[places], weights, self.features, observed, vintage)
+        return _part_of(self, self.encode(self.frame.iloc[places]), places)
+
+
+def shift_to_natural(rows: Sample | StreamedSample) -> float:
+    """By how much log-odds learned from these rows are moved to the level from before they were balanced.
+
+    The difference of the two rates' log-odds (King, Zeng 2001, "Logistic Regression in Rare Events Data", "prior
+    correction"); 0 for rows that were not balanced.
+
+    >>> weights = np.array([2, 2 / 3, 2 / 3, 2 / 3])
+    >>> rows = Sample(np.zeros((4, 1)), np.array([True, False, False, False]), weights, natural_rate=0.25)
+    >>> round(shift_to_natural(rows), 4)
+    -1.0986
+    """
+    return 0.0 if rows.natural_rate is None else log_odds(rows.natural_rate) - log_odds(rows.default_rate)
+
+
+def log_odds(rate: float) -> float:
+    """Of a rate; one of 0 or 1 counts as a millionth more or less."""
+    within = min(max(rate, 1e-6), 1 - 1e-6)
+    return float(np.log(within / (1 - within)))
+
+
+def _part_of(rows: Sample | StreamedSample, matrix: Matrix, places: "slice | NDArray[np.int64]") -> Sample:
+    weights = None if rows.weights is None else rows.weights[places]
+    observed = None if rows.observed is None else rows.observed[places]
+    vintage = None if rows.vintage is None else rows.vintage[places]
+    return Sample(matrix, rows.defaulted[places], weights, rows.features, observed, vintage, rows.natural_rate)
+
+
+def _varying(matrix: Matrix, first: Matrix) -> NDArray[np.bool_]:
+    alike: NDArray[np.bool_] = ((matrix == first) | (np.isnan(matrix) & np.isnan(first))).all(axis=0)
+    return ~alike
 
 
 def _spread(n_rows: int, n_drawn: int) -> NDArray[np.int64]:
@@ -196,7 +251,10 @@ class Family(Protocol):
         """A class variable where no setting changes it."""
 
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> FittedModel:
-        """Learn from ``train``; ``tune`` may decide when to stop. ``monotone``: each column's direction of risk."""
+        """Learn from ``train``; ``tune`` may decide when to stop. ``monotone``: each column's direction of risk.
+
+        Log-odds of ``tune`` are judged with ``train.to_natural`` added: they are of another level after balancing.
+        """
 
     def refit(self, model: Any, rows: Sample | StreamedSample, monotone: tuple[int, ...]) -> FittedModel:
         """Learn again, from train and tune ``rows``, with what tune rows decided of ``model``, its earlier fit."""

@@ -155,6 +155,7 @@ class TabTransformer(TransformerSettings):
             start,
             Rows(rows.matrix, rows.defaulted, rows.weights),
             tune=Rows(tune.matrix, tune.defaulted, tune.weights),
+            to_natural=rows.to_natural,
         )
         return self._fitted(found.model, found.n_epochs, found.device, found.start, rows)
 

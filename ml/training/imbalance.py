@@ -5,6 +5,8 @@
   "SMOTE: Synthetic Minority Over-sampling Technique", JAIR 16 (2002) 321–357), by imbalanced-learn.
 
 A model's raw level is then that of half defaults. The calibration on tune rows, which are never touched, repairs it.
+Families that stop by the log loss of tune rows read it at the level from before, which balanced rows carry
+(``natural_rate``): at another level, each tree that moves it there would count as a gain.
 """
 
 from dataclasses import dataclass, replace
@@ -37,7 +39,8 @@ def balanced(
     fewer than two rows of an outcome.
     """
     if imbalance == "class_weights":
-        return replace(sample, weights=class_weights(sample.defaulted, sample.weights))
+        weights = class_weights(sample.defaulted, sample.weights)
+        return replace(sample, weights=weights, natural_rate=sample.default_rate)
     if imbalance == "smote":
         refusal = smote_refusal(len(sample.defaulted), is_on_disk=isinstance(sample, StreamedSample))
         if sample.observed is not None:
@@ -122,6 +125,7 @@ def with_invented_rows(sample: Sample, design_matrix: DesignMatrix) -> Sample:
         np.asarray(outcomes, dtype=np.bool_),
         all_weights,
         sample.features,
+        natural_rate=sample.default_rate,
     )
 
 

@@ -99,11 +99,12 @@ def learned(
     rows: Rows,
     *,
     tune: Rows | None = None,
+    to_natural: float = 0.0,
     n_epochs: int | None = None,
 ) -> Learned:
     """Learn outcomes from ``start``: ``n_epochs`` passes, or until ``patience`` bring no better log loss on ``tune``.
 
-    The weights kept are those of the best pass.
+    ``to_natural``: what is added to log-odds of ``tune`` to judge them. The weights kept are those of the best pass.
     """
     with learner(settings, plan, seed=settings.seed + 1) as at:
         weights = {name: at.tensor(array).requires_grad_() for name, array in start.items()}
@@ -128,7 +129,7 @@ def learned(
             if tune is None:
                 best, kept = _arrays(weights), epoch
                 continue
-            found = at.log_loss(weights, tune)
+            found = at.log_loss(weights, tune, to_natural)
             if found < best_loss:
                 best, best_loss, kept = _arrays(weights), found, epoch
             elif epoch - kept >= settings.patience:
@@ -212,13 +213,13 @@ class Learner:
 
         return step
 
-    def log_loss(self, weights: Weights, rows: Rows) -> float:
-        """Mean log loss of the rows, which weigh the same."""
+    def log_loss(self, weights: Weights, rows: Rows, shift: float) -> float:
+        """Mean log loss of the rows, which weigh the same, with ``shift`` added to their log-odds."""
         with torch.no_grad():
             parts = self.tensor(rows.matrix).split(4 * self.settings.batch_rows)
             raw = torch.cat([self.scores(weights, part, is_learning=False).double() for part in parts])
             outcomes = self.tensor(rows.defaulted.astype(np.float64))
-            return float(functional.binary_cross_entropy_with_logits(raw, outcomes))
+            return float(functional.binary_cross_entropy_with_logits(raw + shift, outcomes))
 
     def scores(self, weights: Weights, matrix: torch.Tensor, *, is_learning: bool = True) -> torch.Tensor:
         """Log-odds, shape (n,)."""

@@ -109,7 +109,9 @@ def accepted_values(name: str) -> tuple[str, ...]:
 
 def fit(meaning: Meaning, column: ColumnProfile, spelling: Spelling) -> int:
     """How well a column fits a meaning by its name, 0 if not at all or if its values cannot mean this."""
-    if spelling.kind not in meaning.kinds or not _may_mean(meaning, column, spelling):
+    # as a borrower's id, a column without any value would set all rows aside
+    is_empty = column.n_rows > 0 and column.n_given == 0
+    if is_empty or spelling.kind not in meaning.kinds or not _may_mean(meaning, column, spelling):
         return 0
     if column.name in meaning.names:
         return EXACT

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.families.protocol import Dimension, Matrix, Sample, StreamedSample
+from ml.families.protocol import Dimension, Matrix, Sample, StreamedSample, log_odds
 from ml.trees.explain import Explainer
 from ml.trees.forest import Forest
 from ml.trees.onnx_twin import open_session, raw_scores, to_onnx
@@ -94,7 +94,7 @@ class GradientBoosting:
     """XGBoost by histogram, with the contract's monotone constraints.
 
     ``max_trees`` is the ceiling; training stops after ``patience`` trees without a better tune log loss. ``row_share``
-    and ``column_share`` are sampled anew for each tree.
+    and ``column_share``, of the columns that vary among the rows, are sampled anew for each tree.
 
     The defaults were chosen on rows before 2011 H2 of Lending Club (trained to 2009, tested on 2010 H2; trained to 2010
     H1, tested on 2011 H1), two folds of UCI, and the true probabilities of the simulated lender: depths 2 to 5, shares
@@ -172,8 +172,13 @@ class GradientBoosting:
         """
         import xgboost
 
+        # trees of balanced rows are judged at the level of tune rows
+        begin = None if train.natural_rate is None else np.full(len(tune.defaulted), log_odds(train.natural_rate))
+
         def boost(data: "xgboost.DMatrix", options: dict[str, Any]) -> "xgboost.Booster":
-            tune_data = xgboost.QuantileDMatrix(tune.matrix, label=tune.defaulted, ref=data, **options)
+            tune_data = xgboost.QuantileDMatrix(
+                tune.matrix, label=tune.defaulted, base_margin=begin, ref=data, **options
+            )
             return xgboost.train(
                 self._parameters(train, monotone),
                 data,
@@ -231,7 +236,7 @@ class GradientBoosting:
             "max_depth": self.max_depth,
             "min_child_weight": self.least_leaf(int(rows.defaulted.sum())),
             "subsample": self.row_share,
-            "colsample_bytree": self.column_share,
+            "colsample_bytree": share_of_all(self.column_share, rows.varying),
             "reg_lambda": self.l2,
             "reg_alpha": self.l1,
             "max_bin": self.max_bins,
@@ -260,6 +265,18 @@ def directions(monotone: tuple[int, ...]) -> str:
     return f"({','.join(map(str, monotone))})"
 
 
+def share_of_all(share: float, varying: NDArray[np.bool_]) -> float:
+    """XGBoost draws a share of all columns; this one is ``share`` of those that vary, and :func:`grown` draws no other.
+
+    A lender fills some features of a version only. Its empty columns would be drawn in place of full ones: with the
+    eight features of statements, which Lending Club does not have, each tree would see fewer of the others.
+
+    >>> share_of_all(0.5, np.array([True, True, False, False]))
+    0.25
+    """
+    return share * float(varying.mean()) if varying.any() else share
+
+
 def grown(
     rows: Sample | StreamedSample,
     grow: "Callable[[xgboost.DMatrix, dict[str, Any]], xgboost.Booster]",
@@ -275,19 +292,26 @@ def grown(
     import xgboost
 
     options = {"max_bin": max_bins, "nthread": threads_for(rows, threads)}
+    # without constant columns XGBoost need not weigh any
+    drawn = None if rows.varying.all() or not rows.varying.any() else rows.varying.astype(np.float32)
     if isinstance(rows, Sample):
         begin = None if margin is None else margin(rows)
         data = xgboost.QuantileDMatrix(
-            rows.matrix, label=rows.defaulted, weight=rows.weights, base_margin=begin, **options
+            rows.matrix,
+            label=rows.defaulted,
+            weight=rows.weights,
+            base_margin=begin,
+            feature_weights=drawn,
+            **options,
         )
         return grow(data, options)
     with TemporaryDirectory(prefix="training-matrix-", dir=rows.directory) as cache:
         # held by nothing here: the matrix must go before its files
-        return grow(_external_matrix(rows, Path(cache), margin, **options), options)
+        return grow(_external_matrix(rows, Path(cache), margin, drawn, **options), options)
 
 
 def _external_matrix(
-    sample: StreamedSample, cache: Path, margin: Margin | None, **options: Any
+    sample: StreamedSample, cache: Path, margin: Margin | None, drawn: NDArray[np.float32] | None, **options: Any
 ) -> "xgboost.ExtMemQuantileDMatrix":
     """XGBoost's quantised matrix of rows that are encoded in batches, in files under ``cache``, which must outlive it.
 
@@ -307,7 +331,13 @@ def _external_matrix(
             if found is None:
                 return False
             begin = None if margin is None else margin(found)
-            input_data(data=found.matrix, label=found.defaulted, weight=found.weights, base_margin=begin)
+            input_data(
+                data=found.matrix,
+                label=found.defaulted,
+                weight=found.weights,
+                base_margin=begin,
+                feature_weights=drawn,
+            )
             return True
 
         def reset(self) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.families.protocol import Dimension, Matrix, Sample, StreamedSample
+from ml.families.protocol import Dimension, Matrix, Sample, StreamedSample, log_odds
 from ml.families.tree_based.boosted_trees import EXPLAINER, TWIN, GradientBoosting, ServedTrees, write_served
 from ml.trees.forest import Forest
 from ml.trees.oblivious import forest_of
@@ -133,23 +133,25 @@ class CatBoost:
         self, rows: Sample | StreamedSample, monotone: tuple[int, ...], *, tune: Sample | None, n_trees: int
     ) -> ObliviousTrees:
         sample, n_columns = rows.drawn(_MOST_ROWS), len(monotone)
-        varies = _varies(sample.matrix)
-        if not varies.any() or n_trees == 0:
+        if not sample.varying.any() or n_trees == 0:
             # CatBoost refuses rows that are all alike
-            rate = sample.default_rate
-            return ObliviousTrees(Forest((), np.float32(np.log(rate / (1 - rate))), n_columns), np.zeros(n_columns))
+            return ObliviousTrees(Forest((), np.float32(log_odds(sample.default_rate)), n_columns), np.zeros(n_columns))
         missing_of = np.flatnonzero((np.array(monotone) != 0) & np.isnan(sample.matrix).any(axis=0))
         library = _library()
+        # trees of balanced rows are judged at the level of tune rows. CatBoost then begins at no rate of its own
+        begins = tune is not None and sample.natural_rate is not None
+        begin = log_odds(sample.default_rate) if begins else 0.0
 
-        def pool(some: Sample) -> "catboost.Pool":
+        def pool(some: Sample, begin: float) -> "catboost.Pool":
             columns = np.hstack([some.matrix, np.isnan(some.matrix[:, missing_of]).astype(np.float32)])
-            return library.Pool(columns, some.defaulted.astype(np.int8), weight=some.weights)
+            baseline = np.full(len(some.defaulted), begin) if begins else None
+            return library.Pool(columns, some.defaulted.astype(np.int8), weight=some.weights, baseline=baseline)
 
         model = library.CatBoost(
             {
                 "loss_function": "Logloss",
                 "boosting_type": "Plain",
-                "boost_from_average": True,
+                "boost_from_average": not begins,
                 "iterations": n_trees,
                 "learning_rate": self.learning_rate,
                 "depth": self.max_depth,
@@ -167,16 +169,19 @@ class CatBoost:
                 "allow_writing_files": False,
             }
         )
-        tuning = {} if tune is None else {"eval_set": pool(tune), "early_stopping_rounds": self.patience}
-        model.fit(pool(sample), use_best_model=tune is not None, **tuning)
+        tuning = {}
+        if tune is not None:
+            judged = pool(tune, begin + sample.to_natural)
+            tuning = {"eval_set": judged, "early_stopping_rounds": self.patience}
+        model.fit(pool(sample, begin), use_best_model=tune is not None, **tuning)
         shares = np.array(model.get_feature_importance(type="PredictionValuesChange"), dtype=np.float64)
         np.add.at(shares, missing_of, shares[n_columns:])
         shares = shares[:n_columns]
         total = shares.sum()
-        return ObliviousTrees(
-            forest_of(_exported(model), n_columns=n_columns, missing_of=missing_of.tolist()),
-            shares / total if total > 0 else shares,
-        )
+        forest = forest_of(_exported(model), n_columns=n_columns, missing_of=missing_of.tolist())
+        if begins:
+            forest = replace(forest, base_margin=np.float32(float(forest.base_margin) + begin))
+        return ObliviousTrees(forest, shares / total if total > 0 else shares)
 
     @staticmethod
     def packages() -> dict[str, str]:
@@ -210,10 +215,3 @@ def _exported(model: "catboost.CatBoost") -> Any:
         path = Path(directory) / "model.json"
         model.save_model(str(path), format="json")
         return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _varies(matrix: Matrix) -> NDArray[np.bool_]:
-    """Whether each column has two different values, of which missing is one, shape (n_columns,)."""
-    first = matrix[:1]
-    alike: NDArray[np.bool_] = ((matrix == first) | (np.isnan(matrix) & np.isnan(first))).all(axis=0)
-    return ~alike

@@ -14,6 +14,7 @@ from ml.families.tree_based.boosted_trees import (
     ServedTrees,
     directions,
     grown,
+    share_of_all,
     threads_for,
 )
 from warehouse.errors import SettingError
@@ -24,8 +25,8 @@ class RandomForest:
     """XGBoost's trees in parallel, one round of them, with the contract's monotone directions.
 
     ``row_share``: the share of the rows that each tree sees, drawn without putting back; .632 is what a bootstrap
-    sample would hold. ``column_share``: drawn anew at each node. ``min_leaf``: the least weight of a leaf; a row weighs
-    p(1 - p) for the mean default rate p.
+    sample would hold. ``column_share``: of the columns that vary among the rows, drawn anew at each node. ``min_leaf``:
+    the least weight of a leaf; a row weighs p(1 - p) for the mean default rate p.
 
     scikit-learn's forest was measured beside it on Lending Club (30,042 rows, tested on 2011 H2): .7090 in 14 s of
     processor time with 300 trees, where XGBoost's has .7081 with 100 trees of depth 8 in 1 s, and .7102 with 300 of
@@ -85,7 +86,7 @@ class RandomForest:
             "max_depth": self.max_depth,
             "min_child_weight": self.min_leaf,
             "subsample": self.row_share,
-            "colsample_bynode": self.column_share,
+            "colsample_bynode": share_of_all(self.column_share, rows.varying),
             "reg_lambda": 0.0,
             "max_bin": self.max_bins,
             "monotone_constraints": directions(monotone),

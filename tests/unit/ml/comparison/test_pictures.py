@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from ml.comparison.pictures import draw_comparison
+from ml.comparison.pictures import draw_comparison, styles
 from tests.unit.ml.comparison.small_comparison import model_row, small_comparison
+from warehouse.lenders.family_names import FAMILY_NAMES
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -24,3 +25,12 @@ def test_figures_that_are_missing_are_drawn_around() -> None:
 
     for png in draw_comparison(comparison).values():
         assert png.startswith(PNG)
+
+
+def test_a_comparison_of_every_family_balanced_too_has_a_style_for_each() -> None:
+    models = [f"{family}{how}" for family in FAMILY_NAMES for how in ("", "_smote", "_class_weights")]
+    comparison = small_comparison(*(model_row(model, -0.01, 0.02) for model in models))
+
+    found = styles(comparison)
+
+    assert len(set(found.values())) == len(found) == len(models) + 1

@@ -8,6 +8,7 @@ import pytest
 
 from ml.families.protocol import Sample
 from ml.families.tab_transformer import TabTransformer
+from ml.transformer.tokens import TokenPlan
 from tests.unit.ml.small_samples import TRAIN, TUNE
 from warehouse.errors import SettingError
 
@@ -67,6 +68,22 @@ def test_pretraining_reads_no_outcome_and_changes_the_model() -> None:
 
     assert {name for name, array in begun.items() if array.tobytes() != alone[name].tobytes()} == {"score_bias"}
     assert np.abs(alone["down"] - random["down"]).max() > 1e-3
+
+
+@pytest.mark.usefixtures("torch")
+def test_tune_rows_are_judged_at_their_own_level() -> None:
+    """Every score 0 and a shift of ln(1/3), as from half defaults to a quarter: the loss of saying a quarter."""
+    from ml.transformer.learning import Rows, learner
+
+    plan = TokenPlan.from_rows(TRAIN.matrix, ("a", "b", "c"), SMALL.n_bins)
+    quarter = Rows(TUNE.matrix[:8], np.arange(8) < 2, None)
+
+    with learner(SMALL, plan, seed=1) as at:
+        weights = at.initial()
+        weights["score"].data.zero_()
+        losses = [at.log_loss(weights, quarter, shift) for shift in (0.0, np.log(1 / 3))]
+
+    assert losses == pytest.approx([np.log(2), -0.25 * np.log(0.25) - 0.75 * np.log(0.75)])
 
 
 @pytest.mark.usefixtures("torch")

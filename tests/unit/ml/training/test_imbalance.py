@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -47,6 +48,21 @@ def test_both_outcomes_weigh_the_same_and_newer_loans_keep_their_lead() -> None:
 
     assert weights == pytest.approx([0.625, 1.875, 5 / 6, 5 / 6, 5 / 6])
     assert weights.mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("how", ["class_weights", "smote"])
+def test_balanced_rows_carry_the_level_from_before(how: Literal["class_weights", "smote"]) -> None:
+    """Defaults weigh 3 of 12: log-odds learned from balanced rows are moved by ln(1/3)."""
+    rows = sample(6, [[10.0, 1, 1, 0, 0], [30.0, 1, 1, 0, 0]], [1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.0, 2.0])
+
+    found = balanced(rows, how, MATRIX)
+
+    assert (rows.natural_rate, rows.to_natural) == (None, 0)
+    assert found.natural_rate == pytest.approx(3 / 12)
+    assert isinstance(found, Sample)
+    assert found.drawn(3).natural_rate == found.natural_rate
+    if how == "class_weights":
+        assert found.to_natural == pytest.approx(np.log(1 / 3))
 
 
 def test_an_invented_row_lies_between_its_parents() -> None:

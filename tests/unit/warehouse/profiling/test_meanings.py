@@ -44,6 +44,10 @@ def test_every_word_of_a_vocabulary_means_an_accepted_value() -> None:
             {"application_id": "loan_id", "decided_at": "issue_d", "requested_amount": "loan_amnt"},
         ),
         (
+            {"loan_id": ["1", "2"], "member_id": ["", ""], "loan_amnt": ["5000", "6000"]},
+            {"application_id": "loan_id", "requested_amount": "loan_amnt"},
+        ),
+        (
             {"vertragsnummer": ["1", "2"], "auszahlung": ["01.02.2020", "13.02.2020"], "betrag": ["500,0", "60,5"]},
             {"application_id": "vertragsnummer", "decided_at": "auszahlung", "requested_amount": "betrag"},
         ),

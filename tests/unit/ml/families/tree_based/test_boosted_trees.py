@@ -1,12 +1,19 @@
 """Boosted trees on small made-up risks."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from ml.families.linear.logistic import LogisticRegression
-from ml.families.protocol import Sample
-from ml.families.tree_based.boosted_trees import GradientBoosting
-from tests.unit.ml.small_samples import TEST, TRAIN, TUNE, auc
+from ml.families.protocol import Sample, StreamedSample
+from ml.families.tree_based.boosted_trees import BoostedTrees, GradientBoosting
+from ml.families.tree_based.catboost import CatBoost, ObliviousTrees
+from ml.training.imbalance import class_weights
+from ml.trees.forest import Forest
+from tests.unit.ml.small_samples import TEST, TRAIN, TUNE, auc, small_sample
 from warehouse.errors import SettingError
 
 BOOSTING = GradientBoosting(max_trees=60, learning_rate=0.1, max_depth=3, min_child_weight=5, patience=10)
@@ -41,6 +48,46 @@ def test_boosting_stops_where_tune_rows_stop_gaining() -> None:
     trees = GradientBoosting(max_trees=400, learning_rate=0.3, max_depth=5, patience=5).fit(TRAIN, TUNE, (0, 0, 0))
 
     assert trees.booster.num_boosted_rounds() < 100
+
+
+@pytest.mark.parametrize("family", [GradientBoosting, CatBoost])
+def test_balanced_rows_do_not_make_boosting_grow_longer(family: type[GradientBoosting | CatBoost]) -> None:
+    """Judged at a level of half defaults, each tree that lowers the level would count as a gain."""
+    rare = [small_sample(n, seed=seed) for seed, n in ((1, 4000), (2, 2000))]
+    train, tune = (replace(rows, defaulted=rows.defaulted & (np.arange(len(rows.defaulted)) % 4 == 0)) for rows in rare)
+    weighted = replace(
+        train, weights=class_weights(train.defaulted, train.weights), natural_rate=float(train.defaulted.mean())
+    )
+    settings = family(max_trees=600, learning_rate=0.1, max_depth=3, patience=20)
+
+    plain, judged, misjudged = (
+        n_trees(settings.fit(rows, tune, (0, 0, 0))) for rows in (train, weighted, replace(weighted, natural_rate=None))
+    )
+
+    assert 0.6 * plain < judged < 1.4 * plain
+    assert misjudged > 1.6 * plain
+
+
+def n_trees(model: BoostedTrees | ObliviousTrees) -> int:
+    return len(model.forest.trees) if isinstance(model, ObliviousTrees) else model.booster.num_boosted_rounds()
+
+
+def test_columns_without_any_value_take_no_place_among_those_that_are_drawn(tmp_path: Path) -> None:
+    """A third of three columns is one for each tree, whatever stands beside them; of six it would be two or none."""
+    sparse = np.hstack([TRAIN.matrix, np.full((len(TRAIN.matrix), 3), np.nan, dtype=np.float32)])
+    rows, tune = replace(TRAIN, matrix=sparse), replace(TUNE, matrix=np.pad(TUNE.matrix, ((0, 0), (0, 3))))
+    settings = replace(BOOSTING, max_trees=20, column_share=0.34)
+
+    trees = settings.fit(rows, tune, (0,) * 6)
+    on_disk = StreamedSample(
+        pd.DataFrame(sparse), lambda frame: frame.to_numpy(np.float32), TRAIN.defaulted, tmp_path, 700
+    )
+
+    tested = [set(tree.feature[tree.left >= 0].tolist()) for tree in Forest.from_booster(trees.booster).trees]
+    assert {len(columns) for columns in tested} == {1}
+    assert set().union(*tested) <= {0, 1, 2}
+    assert on_disk.varying.tolist() == rows.varying.tolist() == [True, True, True, False, False, False]
+    assert settings.fit(on_disk, tune, (0,) * 6).to_bytes() == trees.to_bytes()
 
 
 def test_trees_that_find_nothing_to_split_have_no_importance() -> None:
