@@ -28,8 +28,9 @@ from ml.bundle.bundle import Bundle, load_bundle
 from ml.bundle.scorer import Scorer
 from ml.decisions.freshness import HistoryPolicy
 from ml.decisions.replay import replay
-from ml.families.catalogue import FAMILIES, missing_package
+from ml.families.catalogue import FAMILIES
 from ml.families.protocol import Family, Guarantees
+from ml.families.single import missing_package
 from ml.registry.bundle_erasure import erase_from_bundles
 from ml.registry.deployment import CanaryPlan, read_deployment
 from ml.rollout.challenge import start_challenge
