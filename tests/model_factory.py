@@ -216,11 +216,22 @@ def _trained_bundle(seed: int, family: str) -> Bundle:
 
 def trained_bundle(training_settings: TrainingSettings, *, seed: int = 7) -> Bundle:
     """A real bundle of 2,000 rows, trained now, which lives as long as the test process."""
+    return write_model(_kept_directory() / "bundle", *trained(filled_home(seed=seed), training_settings))
+
+
+@cache
+def filled_home(*, seed: int = 7) -> Settings:
+    """A home with the lake of :func:`fill_lake`, filled once in a test process for each seed; read it, or copy it."""
+    settings = Settings.from_environment({"LOANLAKE_HOME": str(_kept_directory() / "home")})
+    fill_lake(settings, seed=seed)
+    return settings
+
+
+def _kept_directory() -> Path:
+    """A directory that lives as long as the test process."""
     directory = Path(tempfile.mkdtemp(prefix="loanlake-model-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    settings = Settings.from_environment({"LOANLAKE_HOME": str(directory / "home")})
-    fill_lake(settings, seed=seed)
-    return write_model(directory / "bundle", *trained(settings, training_settings))
+    return directory
 
 
 def publish_model(

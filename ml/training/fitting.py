@@ -110,11 +110,14 @@ class TrainingSettings:
         return flat
 
 
-def training_settings_of(lender: Lender, *, family: str = "", exclude: tuple[str, ...] = ()) -> TrainingSettings:
+def training_settings_of(
+    lender: Lender, *, family: str = "", exclude: tuple[str, ...] = (), refreshed: Family | None = None
+) -> TrainingSettings:
     """The lender's model and policy, with defaults for what its file does not say.
 
     ``family``: a family, or ``auto``, in place of the file's; the file's model settings are those of its own family, of
-    the trees where it says ``auto``. Raises SettingError for an unknown family, a setting that it does not have, or a
+    the trees where it says ``auto``. ``refreshed``: the model that a refresh trains again, whose settings hold where
+    the file has none of its family. Raises SettingError for an unknown family, a setting that it does not have, or a
     family that learns from open loans for a lender without dates.
     """
     given = {name: value for name, value in asdict(lender.policy.cut_off).items() if value is not None}
@@ -129,7 +132,7 @@ def training_settings_of(lender: Lender, *, family: str = "", exclude: tuple[str
         )
     return TrainingSettings(
         exclude=exclude,
-        model=declared if declared.name == name else family_of(name)(),
+        model=_model_of(lender, name, declared, refreshed),
         prefer_simpler=wanted == AUTO,
         refit=lender.model.refit,
         half_life_months=lender.model.half_life_months if lender.dates == "known" else None,
@@ -140,6 +143,12 @@ def training_settings_of(lender: Lender, *, family: str = "", exclude: tuple[str
         refer_width=lender.policy.refer_width,
         bands=bands or DEFAULT_BANDS,
     )
+
+
+def _model_of(lender: Lender, name: str, declared: Family, refreshed: Family | None) -> Family:
+    if lender.model.settings and declared.name == name:
+        return declared
+    return next((each for each in (refreshed, declared) if each and each.name == name), None) or family_of(name)()
 
 
 def _declared_model(lender: Lender) -> Family:

@@ -17,7 +17,9 @@ from ml.transformer.tokens import Array
 from ml.transformer.weights import EPSILON, Transformer
 
 #: Points along the path: more where fewer miss the score by more than ``_MISSED``, in log-odds.
-_POINTS = (16, 64)
+_POINTS = (16, 64, 256)
+#: Points whose activations are held in memory together.
+_POINTS_AT_A_TIME = 64
 _MISSED = 1e-3
 #: float32 throughout.
 _Values = NDArray[Any]
@@ -47,8 +49,11 @@ class PathExplainer:
         """Each feature's move times the mean gradient along it."""
         points, weights = np.polynomial.legendre.leggauss(n_points)
         steps, shares = ((points + 1.0) / 2.0).astype(np.float32), weights / 2.0
-        slopes = gradient(self.model, typical + steps[:, None, None] * moved)
-        return np.asarray((moved[0] * np.tensordot(shares, slopes, axes=1)).sum(axis=1), dtype=np.float64)
+        slope = np.zeros(moved.shape[1:])
+        for first in range(0, n_points, _POINTS_AT_A_TIME):
+            part = slice(first, first + _POINTS_AT_A_TIME)
+            slope += np.tensordot(shares[part], gradient(self.model, typical + steps[part, None, None] * moved), axes=1)
+        return np.asarray((moved[0] * slope).sum(axis=1), dtype=np.float64)
 
     def _tokens(self, matrix: Array) -> Array:
         return self.model.tokens(*self.model.plan.codes(matrix))

@@ -28,6 +28,7 @@ def refresh_config(settings: Settings, source: str) -> dict[str, Any]:
         "feature_version": champion.feature_version,
         "exclude": lineage["settings"]["exclude"],
         "family": lineage["settings"]["family"],
+        "refreshed_version": champion.model_version,
     }
 
 

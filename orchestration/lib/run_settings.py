@@ -37,6 +37,12 @@ class RunSettings(dg.ConfigurableResource):  # type: ignore[type-arg]
         "lender's file says, else auto, which trains the first two and takes the one with the lower log loss on tune "
         "rows.",
     )
+    refreshed_version: int = Field(
+        default=0,
+        ge=0,
+        description="Registered version that this run refreshes: its model settings hold where the lender's file has "
+        "none of its family. 0: none. Schedules and sensors set it to the champion.",
+    )
     force_training: bool = Field(
         default=False, description="Train even if a model with the same rows, features and settings exists."
     )

@@ -5,6 +5,7 @@ lake, one bundle and one API, used by the tests in the order they are written in
 """
 
 import io
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -28,8 +29,9 @@ from ml.bundle.bundle import Bundle, load_bundle
 from ml.bundle.scorer import Scorer
 from ml.decisions.freshness import HistoryPolicy
 from ml.decisions.replay import replay
-from ml.families.catalogue import FAMILIES, missing_package
+from ml.families.catalogue import FAMILIES
 from ml.families.protocol import Family, Guarantees
+from ml.families.single import missing_package
 from ml.registry.bundle_erasure import erase_from_bundles
 from ml.registry.deployment import CanaryPlan, read_deployment
 from ml.rollout.challenge import start_challenge
@@ -38,7 +40,7 @@ from ml.training.training_set import read_training_set
 from serving.app import create_app
 from serving.options import ServingOptions
 from serving.scoring.decision_ids import shadow_decision_id
-from tests.model_factory import CONTRACT, SOURCE, fill_lake, input_rows, publish_model, register_model, shared_bundle
+from tests.model_factory import CONTRACT, SOURCE, filled_home, input_rows, publish_model, register_model, shared_bundle
 from tests.serving_home import ServingHome, furnish
 from warehouse import decision_log
 from warehouse.batches import BatchFiles
@@ -111,7 +113,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if missing := missing_package(family):
         pytest.skip(f"{family.name} needs {missing}, which is not installed")
     settings = Settings.from_environment({"LOANLAKE_HOME": str(tmp_path_factory.mktemp(family.name) / "home")})
-    fill_lake(settings)
+    shutil.copytree(filled_home().home, settings.home)
     home = furnish(settings, family=family.name)
     bodies = [_body(row) for row in input_rows(N_ROWS, seed=3)]
     with TestClient(create_app(settings, OPTIONS), raise_server_exceptions=False) as client:
@@ -212,13 +214,13 @@ def test_decisions_of_every_route_replay_equal(served: Served) -> None:
 
 def test_its_origin_names_rows_libraries_and_settings_that_are_still_there(served: Served) -> None:
     lineage = served.bundle.lineage
+    trained = TrainingSettings.from_dict(lineage.settings)
     with connect(served.settings) as con:
-        rows = read_training_set(con, SOURCE, feature_version="v1")
+        rows = read_training_set(con, SOURCE, feature_version="v1", exposures=trained.learns_from_open)
 
-    assert lineage.family == served.family.name
+    assert lineage.family == served.family.name == trained.model.name
     assert lineage.training_set_sha256 == rows.sha256
-    assert served.family.packages().items() <= lineage.packages.items()
-    assert lineage.settings["model"]
+    assert trained.model.packages().items() <= lineage.packages.items()
 
 
 def test_an_erased_person_leaves_scores_and_replays_as_they_were(served: Served) -> None:

@@ -121,14 +121,18 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
     """
     from ml.training.fitting import training_settings_of
     from ml.training.lineage import training_fingerprint
-    from orchestration.defs.training.steps import is_trained, record_for, train_candidate
+    from orchestration.defs.training.steps import is_trained, model_of_version, record_for, train_candidate
     from orchestration.lib.feature_versions import feature_contract
 
     settings, started, source = Settings.from_environment(), time.monotonic(), context.partition_key
     record = read_training_set_record(settings, source)
     contract = feature_contract(settings, record.feature_version, source=source)
+    version = run_settings.refreshed_version
     training_settings = training_settings_of(
-        read_lender(source), family=run_settings.family, exclude=tuple(run_settings.exclude)
+        read_lender(source),
+        family=run_settings.family,
+        exclude=tuple(run_settings.exclude),
+        refreshed=model_of_version(settings, source, version) if version else None,
     )
     record = record_for(settings, record, training_settings)
     fingerprint = training_fingerprint(record.sha256, contract, training_settings)

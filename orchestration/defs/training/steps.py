@@ -13,6 +13,7 @@ from typing import Any
 from ml.bundle.bundle import Bundle, load_bundle, write_bundle
 from ml.bundle.parity import measure_parity
 from ml.bundle.scorer import Scorer
+from ml.families.protocol import Family
 from ml.judging.evaluation import ChampionScores, Comparison, Evaluation, compare, evaluate_scores, score_splits
 from ml.judging.gate import Evidence, GateResult
 from ml.judging.gate_limits import limits_of, plain_limits
@@ -200,6 +201,11 @@ def compare_with_champion(settings: Settings, directory: CandidateDirectory) -> 
         raise NotFoundError(f"no model of {lineage.source} is in service to compare {directory.path} with")
     ours = Scorer(bundle).score_matrix(bundle.design_matrix.encode(rows.rows("test"))).probability
     return compare(rows.defaulted("test"), ours, champion.probabilities)
+
+
+def model_of_version(settings: Settings, source: str, version: int) -> Family:
+    """The family of a registered version, with the settings that trained it; raises NotFoundError without it."""
+    return TrainingSettings.from_dict(load_registered(settings, source, version).lineage.settings).model
 
 
 def record_for(settings: Settings, record: TrainingSetRecord, training_settings: TrainingSettings) -> TrainingSetRecord:

@@ -65,6 +65,7 @@ def test_what_is_trained_by_schedule_refreshes_the_champion(home: Settings, in_s
         "feature_version": "v2",
         "exclude": ["zip"],
         "family": "logistic",
+        "refreshed_version": 1,
     }
 
 

@@ -350,7 +350,7 @@ def test_what_monitoring_found_starts_a_training_with_one_key(
     first, second = tick(sensor, instance)[0], tick(sensor, instance)[0]
 
     assert [request.run_key for request in first] == [request.run_key for request in second]
-    refresh = {"feature_version": "v1", "exclude": ["zip"], "family": "logistic"}
+    refresh = {"feature_version": "v1", "exclude": ["zip"], "family": "logistic", "refreshed_version": 1}
     assert first[0].partition_key == "lending_club"
     assert str(first[0].run_key).startswith("lending_club-")
     assert first[0].run_config == {"resources": {"run_settings": {"config": refresh}}}

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from ml.calibration.calibrators import uncalibrated
+from ml.families.ensemble import Ensemble, Member
 from ml.families.linear.logistic import LogisticRegression
+from ml.families.protocol import Family
 from ml.training.family_choice import FamilyChoice, choose_family
 from ml.training.fitting import TrainingSettings, train, training_settings_of
 from ml.training.training_set import TrainingSet
@@ -141,3 +143,21 @@ def test_settings_of_the_files_family_hold_wherever_it_is_trained(tmp_path) -> N
     assert training_settings_of(lender).model == LogisticRegression(l2=7)
     assert training_settings_of(lender, family="auto").logistic == LogisticRegression(l2=7)
     assert training_settings_of(lender, family="xgboost").logistic == LogisticRegression(l2=7)
+
+
+def test_a_refresh_keeps_the_settings_of_the_version_unless_the_lenders_file_has_some_of_its_family(tmp_path) -> None:
+    """An ensemble of registered versions, whose members no file names, must not become one of the default members."""
+    members = (Member("logistic", {"l2": 7.0}), Member("logistic", {"l2": 70.0}))
+    refreshed = Ensemble(members, l2=3.0)
+
+    def model(family: str, **settings: object) -> Family:
+        lender = Lender(tmp_path / "bank.yml", model=ModelSettings(family=family, settings=settings))  # type: ignore[arg-type]
+        return training_settings_of(lender, family="ensemble", refreshed=refreshed).model
+
+    assert model("auto") == refreshed
+    assert model("auto", max_depth=2) == refreshed
+    assert model("ensemble") == refreshed
+    assert model("ensemble", method="stacking") == Ensemble(method="stacking")
+    assert training_settings_of(Lender(tmp_path / "bank.yml"), family="logistic", refreshed=refreshed).model.name == (
+        "logistic"
+    )
