@@ -226,4 +226,6 @@ class ProfitCurve:
 
 def _before(steps: Floats) -> Floats:
     """The sums of the first 0, 1, … n steps."""
-    return np.concatenate([[0.0], np.cumsum(steps)])
+    sums = np.zeros(len(steps) + 1)
+    np.cumsum(steps, out=sums[1:])
+    return sums

@@ -55,7 +55,7 @@ def read_decided_loans(settings: Settings, source: str) -> DecidedLoans:
                 f"the lake must have the tables of decisions and labels: {str(error).splitlines()[0]}; build them with "
                 f"`loanlake run {source}`"
             ) from error
-        ((n_decided,),) = con.execute("select count(*) from newest_decisions").fetchall()
+        ((n_decided, first_month, last_month),) = con.execute(_SPAN).fetchall()
         columns = con.execute(_MATURE).fetchnumpy()
     if not len(columns["probability"]):
         raise NotFoundError(
@@ -63,8 +63,8 @@ def read_decided_loans(settings: Settings, source: str) -> DecidedLoans:
             f"among {n_decided:,} decisions; a new version has some after `loanlake run {source}`, which decides on "
             "its test loans"
         )
-    amounts = np.ma.filled(np.ma.masked_invalid(columns["requested_amount"].astype(np.float64)), np.nan)
-    months = columns["month"].astype("datetime64[D]")
+    # DuckDB masks what is missing
+    amounts: NDArray[np.float64] = np.ma.filled(np.ma.asarray(columns["requested_amount"], dtype=np.float64), np.nan)
     return DecidedLoans(
         source=source,
         model_name=served.model_name,
@@ -74,26 +74,33 @@ def read_decided_loans(settings: Settings, source: str) -> DecidedLoans:
         defaulted=np.asarray(columns["is_default"], dtype=np.bool_),
         amounts=None if np.isnan(amounts).any() else amounts,
         n_decided=int(n_decided),
-        first_month=months.min().astype(date),
-        last_month=months.max().astype(date),
+        first_month=first_month,
+        last_month=last_month,
     )
 
 
 _DECIDED = """
 create or replace temp table newest_decisions as
-select application_id, max_by(probability, (decided_at, decision_id)) as probability, max(decided_at) as decided_at
-from serving.predictions
-where source = $1 and model_name = $2 and model_version = $3
-group by application_id
+select
+    decided.application_id, any_value(labels.is_default) as is_default,
+    max_by(decided.probability, (decided.decided_at, decided.decision_id)) as probability,
+    date_trunc('month', max(decided.decided_at))::date as month
+from serving.predictions as decided
+left join training.lbl_default as labels on labels.application_id = decided.application_id
+where decided.source = $1 and decided.model_name = $2 and decided.model_version = $3
+group by decided.application_id
+"""
+
+_SPAN = """
+select count(*), min(month) filter (where is_default is not null), max(month) filter (where is_default is not null)
+from newest_decisions
 """
 
 # in a fixed order, so that sums have the same last digits in every run
 _MATURE = """
-select
-    decisions.probability, labels.is_default, applications.requested_amount,
-    date_trunc('month', decisions.decided_at)::date as month
+select decisions.probability, decisions.is_default, applications.requested_amount
 from newest_decisions as decisions
-join training.lbl_default as labels using (application_id)
-join core.int_applications as applications using (application_id)
-order by application_id
+join core.int_applications as applications on applications.application_id = decisions.application_id
+where decisions.is_default is not null
+order by decisions.application_id
 """
