@@ -35,7 +35,8 @@ def decide(settings: Settings, *decisions: tuple[str, str, float, int]) -> None:
     with writer("test", settings) as con:
         con.executemany(
             "insert into serving.predictions "
-            "(decision_id, source, model_name, application_id, decided_at, probability, model_version) values (?, 'bank', 'default_risk_bank', ?, ?, ?, ?)",
+            "(decision_id, source, model_name, application_id, decided_at, probability, model_version) "
+            "values (?, 'bank', 'default_risk_bank', ?, ?, ?, ?)",
             [[f"{number}", *each] for number, each in enumerate(decisions)],
         )
 
