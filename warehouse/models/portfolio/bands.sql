@@ -16,8 +16,9 @@ decisions as (
         predictions.decision,
         predictions.probability,
         labels.is_default,
-        case when labels.is_default is not null
-            then predictions.probability * losses.loss_given_default * applications.requested_amount
+        case
+            when labels.is_default is not null
+                then predictions.probability * losses.loss_given_default * applications.requested_amount
         end as expected_loss,
         case
             when labels.is_default

@@ -46,7 +46,7 @@ rolled as (
         statements.state as from_state,
         case
             when outcomes.is_default = 1 then 'defaulted'
-            when following.state is not null then following.state
+            when next_statements.state is not null then next_statements.state
             when outcomes.is_default = 0 then 'repaid'
             else 'no_statement'
         end as to_state,
@@ -56,9 +56,9 @@ rolled as (
         on clocks.source = statements.source
         -- the following month is over
         and {{ months_later('statements.month', 2) }} <= clocks.clock_at
-    left join statements as following
-        on following.borrower_id = statements.borrower_id
-        and following.month = {{ months_later('statements.month', 1) }}
+    left join statements as next_statements
+        on next_statements.borrower_id = statements.borrower_id
+        and next_statements.month = {{ months_later('statements.month', 1) }}
     left join outcomes
         on outcomes.borrower_id = statements.borrower_id
         and outcomes.month = {{ months_later('statements.month', 1) }}
