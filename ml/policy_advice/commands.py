@@ -25,8 +25,8 @@ def advise(*, source: str, asked: float | None, by_amount: bool, to: Path | None
     Uses the decisions of the version in service that have a mature label; it learned from none of these loans. The
     prices are margin, loss_given_default, cost_of_capital and declined_good_cost of the lender's file
     (policy.cut_off). Shows for each cut-off the approval rate, revenue, loss, the cost of wrong decisions and the
-    profit with an interval, then the cut-off that would have earned most. Changes nothing: the last lines say how a
-    person moves the cut-off.
+    profit with an interval, then the cut-off that would have earned most. Changes nothing. For a cut-off asked for,
+    and for one that the loans show to earn more, the last lines say how a person moves there.
 
     \b
         loanlake policy advise lending_club
@@ -58,6 +58,7 @@ def advise(*, source: str, asked: float | None, by_amount: bool, to: Path | None
             rows = ["cut_off,profit,profit_low,profit_high", *(",".join(map(repr, map(float, row))) for row in columns)]
             replace_file(to, "\n".join(rows) + "\n")
         click.echo(f"written to {to}")
-    chosen = asked if asked is not None else best.cut_off
-    if chosen != loans.policy.cut_off:
+    # without evidence for a move, no one is told how to make it
+    chosen = asked if asked is not None else best.cut_off if best.is_shown else None
+    if chosen is not None and chosen != loans.policy.cut_off:
         click.echo("\n".join(["", *how_to_move(loans, chosen)]))

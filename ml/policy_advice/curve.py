@@ -196,7 +196,8 @@ class ProfitCurve:
     @cached_property
     def _steps(self) -> Floats:
         """What approving each loan adds."""
-        return self._if_approved - self._if_declined
+        steps: Floats = self._if_approved - self._if_declined
+        return steps
 
     @cached_property
     def _profits(self) -> Floats:
