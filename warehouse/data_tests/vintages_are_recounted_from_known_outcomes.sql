@@ -3,7 +3,19 @@
     difference fails.
 -#}
 {{ config(meta={'dagster': {'ref': {'name': 'vintages'}}}) }}
-with compared as (
+with lives as (
+    select
+        exposures.*,
+        {{ months_later(
+            'exposures.decided_at', 'applications.term_months + lenders.outcome_lag_months'
+        ) }} as life_ends_at
+    from {{ ref('lbl_exposures') }} as exposures
+    inner join {{ ref('int_applications') }} as applications
+        on applications.application_id = exposures.application_id
+    inner join {{ ref('int_lenders') }} as lenders on lenders.source = exposures.source
+),
+
+compared as (
     select
         vintages.source,
         vintages.vintage,
@@ -21,10 +33,13 @@ with compared as (
             end
         ) as n_defaults_recounted
     from {{ ref('vintages') }} as vintages
-    left join {{ ref('lbl_exposures') }} as exposures
+    left join lives as exposures
         on exposures.source = vintages.source
         and cast(date_trunc('month', exposures.decided_at) as date) = vintages.vintage
-        and {{ months_later('exposures.decided_at', 'vintages.months_on_book') }} <= exposures.observed_until
+        and (
+            {{ months_later('exposures.decided_at', 'vintages.months_on_book') }} <= exposures.observed_until
+            or exposures.life_ends_at <= exposures.observed_until
+        )
     left join {{ ref('int_outcomes') }} as outcomes on outcomes.application_id = exposures.application_id
     -- every sixth month says as much, in a sixth of the time
     where vintages.months_on_book % 6 = 0

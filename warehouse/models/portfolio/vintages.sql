@@ -6,6 +6,11 @@ with loans as (
         applications.requested_amount,
         applications.term_months + lenders.outcome_lag_months as last_month,
         case
+            -- after its term and the lag hardly anything becomes known of a loan: it stays among those observed, as
+            -- otherwise the last months of a vintage would be of its longest loans alone
+            when exposures.observed_until >= {{ months_later(
+                'applications.decided_at', 'applications.term_months + lenders.outcome_lag_months'
+            ) }} then 600
             when exposures.application_id is not null
                 then {{ whole_months('exposures.decided_at', 'exposures.observed_until') }}
         end as months_observed,
@@ -58,8 +63,11 @@ vintages as (
         source,
         vintage,
         sum(n_loans) as n_loans,
-        -- after the longest term and the lag nothing changes; without a term, until the last month observed
-        least(max(months_observed), coalesce(max(last_month), max(months_observed))) as last_month
+        -- after the longest term, the lag and the last outcome nothing changes; without a term, until the last month
+        -- observed
+        least(
+            max(months_observed), greatest(coalesce(max(last_month), max(months_observed)), max(outcome_month))
+        ) as last_month
     from cells
     group by source, vintage
 ),
