@@ -114,6 +114,7 @@ def _build(settings: Settings, *arguments: str) -> Build:
             "--target",
             "prod",
             "--exclude",
+            "portfolio",
             "monitoring",
             *arguments,
         ],

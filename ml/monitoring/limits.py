@@ -180,3 +180,23 @@ def performance_has_decayed(
     if default_rate > default_rate_limit:
         return f"default rate {default_rate:.1%} in {month:%Y-%m}, above its limit of {default_rate_limit:.1%}"
     return None
+
+
+def f1_is_low(month: date, *, f1: float, limit: float, reachable: float, default_rate: float) -> str | None:
+    """Why a month's F1 needs a new training by the lender's rule, with a warning where the rule cannot be kept.
+
+    ``reachable``: the F1 that the best of all cut-offs would be expected to reach with the month's probabilities. It
+    depends on the share of defaults: declining everyone gives ``2r / (1 + r)`` at a default rate of r.
+
+    >>> print(f1_is_low(date(2026, 1, 1), f1=0.7, limit=0.8, reachable=0.82, default_rate=0.5))
+    F1 0.700 in 2026-01, below the limit of 0.8 in the lender's file
+    """
+    if f1 >= limit:
+        return None
+    reason = f"F1 {f1:.3f} in {month:%Y-%m}, below the limit of {limit:g} in the lender's file"
+    if reachable >= limit:
+        return reason
+    return (
+        f"{reason}; {default_rate:.1%} defaulted, and no cut-off is expected to reach more than {reachable:.3f}: "
+        "training again cannot keep this rule, set a lower f1_below"
+    )

@@ -2,7 +2,9 @@
 
 The default cut-off is where lending stops paying: a good loan earns ``margin``, a bad one loses ``loss_given_default``
 (fractions of the amount lent), so the expected profit, ``(1 − p)·margin − p·loss_given_default``, is positive exactly
-below ``margin / (margin + loss_given_default)`` (Elkan 2001, "The foundations of cost-sensitive learning", eq. 2). With
+below ``margin / (margin + loss_given_default)`` (Elkan 2001, "The foundations of cost-sensitive learning", eq. 2). Each
+loan may also cost ``cost_of_capital``, and each good applicant who is declined ``declined_good_cost``: then the bound
+is ``(margin + declined_good_cost − cost_of_capital) / (margin + declined_good_cost + loss_given_default)``. With
 calibrated probabilities no search over tune rows does better in expectation, and no noise enters. A lender who steers
 by volume sets an approval rate.
 
@@ -40,9 +42,10 @@ LEAST_REASON_SHARE = 0.05
 class CutOffRule:
     """How the cut-off is found.
 
-    ``expected_profit`` uses ``margin`` and ``loss_given_default``, lifetime fractions of the amount lent;
-    ``approval_rate`` approves that share of the tune rows; ``fixed`` uses ``probability``. The defaults (0.15 earned,
-    0.60 lost) give 0.20; they are an unsecured lender's round figures: set your own.
+    ``expected_profit`` uses ``margin``, ``loss_given_default``, ``cost_of_capital`` and ``declined_good_cost``,
+    lifetime fractions of the amount lent; ``approval_rate`` approves that share of the tune rows; ``fixed`` uses
+    ``probability``. The defaults (0.15 earned, 0.60 lost) give 0.20; they are an unsecured lender's round figures: set
+    your own.
     """
 
     rule: Rule = "expected_profit"
@@ -50,6 +53,8 @@ class CutOffRule:
     loss_given_default: float = 0.60
     approval_rate: float = 0.80
     probability: float = 0.20
+    cost_of_capital: float = 0.0
+    declined_good_cost: float = 0.0
 
     def __post_init__(self) -> None:
         if self.rule not in ("expected_profit", "approval_rate", "fixed"):
@@ -58,6 +63,15 @@ class CutOffRule:
             fraction = getattr(self, name)
             if not 0 < fraction < float("inf"):
                 raise SettingError(f"{name} must be a positive fraction of the amount lent: found {fraction}")
+        for name in ("cost_of_capital", "declined_good_cost"):
+            fraction = getattr(self, name)
+            if not 0 <= fraction < float("inf"):
+                raise SettingError(f"{name} must be a fraction of the amount lent, 0 or more: found {fraction}")
+        if self.cost_of_capital >= self.margin + self.declined_good_cost:
+            raise SettingError(
+                "cost_of_capital must be below margin and declined_good_cost together, or no loan pays: found "
+                f"{self.cost_of_capital} against {self.margin} and {self.declined_good_cost}"
+            )
         for name in ("approval_rate", "probability"):
             share = getattr(self, name)
             if not 0 < share < 1:
@@ -70,22 +84,38 @@ class CutOffRule:
         0.2
         """
         if self.rule == "expected_profit":
-            return round(self.margin / (self.margin + self.loss_given_default), _DIGITS)
+            return self.break_even
         if self.rule == "fixed":
             return self.probability
         return round(float(np.quantile(np.asarray(tune_probabilities, dtype=np.float64), self.approval_rate)), _DIGITS)
 
+    @property
+    def break_even(self) -> float:
+        """The probability at which a loan earns as much as declining it; at most 1.
+
+        >>> CutOffRule(margin=0.2, loss_given_default=0.5, cost_of_capital=0.05, declined_good_cost=0.1).break_even
+        0.3125
+        """
+        worth_of_good = self.margin + self.declined_good_cost
+        return round((worth_of_good - self.cost_of_capital) / (worth_of_good + self.loss_given_default), _DIGITS)
+
+    def worth(self, defaulted: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What each loan earns if it is approved, and if it is declined, as fractions of the amount lent."""
+        bad = np.asarray(defaulted, dtype=np.bool_)
+        approved = np.where(bad, -self.loss_given_default, self.margin) - self.cost_of_capital
+        return approved, np.where(bad, 0.0, -self.declined_good_cost)
+
     def profit_per_loan(self, declined: ArrayLike, defaulted: ArrayLike) -> float:
         """What these decisions would have earned by the outcomes, per application, as a fraction of the amount lent.
 
-        Each approved loan counts the same: it earns ``margin``, or loses ``loss_given_default``. A declined one gives
-        nothing.
+        Each approved loan counts the same: it earns ``margin``, or loses ``loss_given_default``, less
+        ``cost_of_capital``. A declined one gives nothing, and costs ``declined_good_cost`` if it was good.
 
         >>> CutOffRule(margin=0.15, loss_given_default=0.6).profit_per_loan([False, False, True], [False, True, True])
         -0.15
         """
-        approved, bad = ~np.asarray(declined, dtype=np.bool_), np.asarray(defaulted, dtype=np.bool_)
-        return float(np.mean(np.where(approved, np.where(bad, -self.loss_given_default, self.margin), 0.0)))
+        if_approved, if_declined = self.worth(defaulted)
+        return float(np.mean(np.where(np.asarray(declined, dtype=np.bool_), if_declined, if_approved)))
 
 
 @dataclass(frozen=True)

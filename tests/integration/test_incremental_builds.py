@@ -84,7 +84,8 @@ def tables(settings: Settings) -> list[str]:
     with connect(settings) as con:
         rows = con.execute(
             "select table_schema || '.' || table_name from information_schema.tables where table_catalog = 'lake' "
-            "and table_type = 'BASE TABLE' and table_schema in ('staging', 'core', 'features', 'training') order by all"
+            "and table_type = 'BASE TABLE' "
+            "and table_schema in ('staging', 'core', 'features', 'training', 'portfolio') order by all"
         ).fetchall()
     return [name for (name,) in rows]
 

@@ -59,7 +59,7 @@ TRAINED_ON = "trained-on.parquet"
 def _build(settings: Settings, *arguments: str) -> None:
     """Build the layers of the one lender there is: ten models of others would stay empty."""
     lenders = {"lenders": {SOURCE: ["applications", "statements", "outcomes", "demographics"]}}
-    others = ("staging.lending_club", "staging.uci_credit_card", "monitoring")
+    others = ("staging.lending_club", "staging.uci_credit_card", "portfolio", "monitoring")
     done = subprocess.run(
         [
             *(

@@ -13,7 +13,7 @@ from warehouse.lake.connection import CATALOG, current_snapshot
 from warehouse.sql.quoting import identifier
 
 #: Schemas of received rows, decisions, and records of the program's own work.
-PRIVATE_SCHEMAS = frozenset({"raw", "staging", "models", "serving", "monitoring"})
+PRIVATE_SCHEMAS = frozenset({"raw", "staging", "models", "serving", "portfolio", "monitoring"})
 _KEY = {"application_id": "varchar"}
 #: The column with each row's lender, in a table of several lenders.
 SOURCE = "source"

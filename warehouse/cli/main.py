@@ -18,7 +18,7 @@ _SECTIONS = {
     "Every day": (
         *("run", "up", "serve", "ingest", "sql", "status", "alerts", "replay", "lineage", "key", "settings", "sign-in"),
     ),
-    "Models": ("model", "challenge", "canary"),
+    "Models": ("model", "challenge", "canary", "policy"),
     "Data and features": ("lender", "data", "feature", "dev"),
     "Persons": ("person",),
 }
@@ -34,6 +34,7 @@ _GROUPS = {
     "key": "Manage the keys of HTTP callers.",
     "lender": "Declare lenders from their files, and check them.",
     "model": "Promote, approve, archive and examine model versions.",
+    "policy": "Examine what a cut-off earns.",
     "person": "Export or erase what is held of a person.",
 }
 #: `serve` logs JSON from the first line, and `settings` reports misspelt names itself.

@@ -37,7 +37,7 @@ __all__ = [
 #: Name under which a person's own lake is attached beside production's.
 DEV = "dev"
 #: The schemas of the lake, one a layer, in the order of the data flow.
-SCHEMAS = ("raw", "staging", "core", "features", "training", "models", "serving", "monitoring")
+SCHEMAS = ("raw", "staging", "core", "features", "training", "models", "serving", "portfolio", "monitoring")
 #: Milliseconds to wait while another process commits or frees the catalog's unused pages.
 _PATIENT = "{}busy_timeout 20000"
 #: DuckLake's message to a reader of a database that contains no lake.

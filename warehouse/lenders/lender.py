@@ -142,6 +142,17 @@ class CutOffSettings:
     loss_given_default: Annotated[
         _Positive | None, Key("a number above 0", "What a bad loan loses, of the amount lent.")
     ] = None
+    cost_of_capital: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Key("a number, at least 0", "What the money of each loan costs over its life, of the amount lent; not set: 0."),
+    ] = None
+    declined_good_cost: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Key(
+            "a number, at least 0",
+            "What declining a good customer costs besides the margin that is not earned, of the amount; not set: 0.",
+        ),
+    ] = None
     approval_rate: Annotated[
         _Share | None, Key("a number between 0 and 1", "The share to approve, for the rule approval_rate.")
     ] = None
@@ -177,6 +188,21 @@ class PolicySettings:
         uppers = list(self.bands.values())
         if uppers and (uppers[-1] != 1 or any(high <= low for low, high in pairwise(uppers))):
             raise ValueError(f"bands must have rising upper bounds that end at 1: found {uppers}")
+
+
+@dataclass(frozen=True)
+class RetrainSettings:
+    """Rules of training again that only a lender can set; the others are in ``ml/monitoring/limits.py``."""
+
+    f1_below: Annotated[
+        _Share | None,
+        Key(
+            "a number between 0 and 1, or null",
+            "The sensor performance_decayed also trains where F1 of the declines, on the mature decisions of the "
+            "newest month, is below this; null: no such rule. Where few loans default no model reaches a high F1: the "
+            "reason of the training then says so.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -277,6 +303,7 @@ class Lender:
     split: SplitSettings = field(default_factory=SplitSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    retrain: RetrainSettings = field(default_factory=RetrainSettings)
     cohort: CohortSettings = field(default_factory=CohortSettings)
     request: RequestSettings = field(default_factory=RequestSettings)
     reasons: Mapping[

@@ -12,10 +12,11 @@ from typing import Any
 
 import duckdb
 
-from ml.monitoring.limits import features_have_drifted, performance_has_decayed, scores_have_drifted
+from ml.monitoring.limits import f1_is_low, features_have_drifted, performance_has_decayed, scores_have_drifted
 from ml.registry.deployment import Deployment
 from warehouse.errors import NoLakeError
 from warehouse.lake.connection import connect
+from warehouse.lenders.rules import read_lender
 from warehouse.settings import Settings
 
 #: New mature labels, as a share of the champion's training set, and a minimum number.
@@ -53,7 +54,7 @@ def drift_alarm(settings: Settings, champion: Deployment) -> Alarm | None:
 
 
 def decay_alarm(settings: Settings, champion: Deployment) -> Alarm | None:
-    """Mature labels show worse ranking than in the test, or more defaults than expected."""
+    """Mature labels show worse ranking than in the test, more defaults than expected, or by the file too low an F1."""
     found = _row(
         settings,
         "select month, auc, auc_limit, default_rate, default_rate_limit from monitoring.model_performance "
@@ -66,7 +67,18 @@ def decay_alarm(settings: Settings, champion: Deployment) -> Alarm | None:
     reason = performance_has_decayed(
         month, auc=auc, auc_limit=auc_limit, default_rate=default_rate, default_rate_limit=rate_limit
     )
-    return _alarm(champion, "decay", month, reason) if reason else None
+    return _alarm(champion, "decay", month, reason) if reason else _low_f1_alarm(settings, champion)
+
+
+def _low_f1_alarm(settings: Settings, champion: Deployment) -> Alarm | None:
+    """The declines of the newest judged month have a lower F1 than the lender's file allows; off without the key."""
+    limit = read_lender(champion.source).retrain.f1_below
+    found = _row(settings, _F1, champion) if limit is not None else None
+    if limit is None or found is None or found[1] is None:
+        return None
+    month, f1, reachable, default_rate = found
+    reason = f1_is_low(month, f1=f1, limit=limit, reachable=reachable, default_rate=default_rate)
+    return _alarm(champion, "f1", month, reason) if reason else None
 
 
 def new_labels_alarm(settings: Settings, champion: Deployment) -> Alarm | None:
@@ -80,6 +92,34 @@ def new_labels_alarm(settings: Settings, champion: Deployment) -> Alarm | None:
         return None
     # the key changes with each step, so a refused training is repeated with more labels
     return _alarm(champion, "labels", new // step, f"{new:,} labels have matured since training on {seen:,}")
+
+
+# A decline says "this one defaults". With probabilities p in falling order, declining the first k has an expected F1 of
+# 2·(p₁ + … + pₖ) / (k + Σp).
+_F1 = """
+with judged as (
+    select max(month) as month from monitoring.model_performance where {champion} and auc_limit is not null
+),
+mature as (
+    select judged.month, decisions.probability as p, decisions.decision = 'decline' as is_declined, labels.is_default
+    from (from serving.predictions where {champion}) as decisions
+    join judged on date_trunc('month', decisions.decided_at)::date = judged.month
+    join training.lbl_default as labels on labels.application_id = decisions.application_id
+),
+by_cut_off as (
+    select *,
+        2 * sum(p) over (order by p desc rows unbounded preceding)
+            / (row_number() over (order by p desc) + sum(p) over ()) as expected_f1
+    from mature
+)
+select
+    any_value(month),
+    2 * count(*) filter (where is_declined and is_default)
+        / nullif(count(*) filter (where is_declined) + count(*) filter (where is_default), 0),
+    max(expected_f1),
+    avg(is_default::int)
+from by_cut_off
+"""
 
 
 def _alarm(champion: Deployment, kind: str, at: date | int, reason: str) -> Alarm:

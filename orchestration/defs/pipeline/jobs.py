@@ -31,7 +31,9 @@ _model = dg.AssetSelection.assets(layers.TRAINING_SET, layers.DEPLOYMENT) | (
 )
 _scores = dg.AssetSelection.assets(layers.ONLINE_STORE, layers.BATCH_DECISIONS, layers.PREDICTIONS)
 _report = dg.AssetSelection.assets(layers.DRIFT_REPORT)
-_monitoring = dg.AssetSelection.groups("monitoring") - _report - dg.AssetSelection.assets(layers.DECISION_HISTORY)
+_monitoring = (
+    dg.AssetSelection.groups("portfolio", "monitoring") - _report - dg.AssetSelection.assets(layers.DECISION_HISTORY)
+)
 
 default_risk = dg.define_asset_job(
     "default_risk",
@@ -70,7 +72,7 @@ score_batch = dg.define_asset_job(
     description="Score a batch of the API: sent rows, or a table of the lake.",
 )
 monitor = dg.define_asset_job(
-    "monitor", selection=_monitoring, description="Drift, skew, performance on mature labels, alerts."
+    "monitor", selection=_monitoring, description="The portfolio, drift, skew, performance on mature labels, alerts."
 )
 send_alerts = dg.define_asset_job(
     "send_alerts",

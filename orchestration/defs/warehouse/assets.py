@@ -177,5 +177,6 @@ def program_tables(manifest: Mapping[str, Any]) -> list[dg.AssetSpec]:
 # views of monitoring, made with the features: skew reads it, and alerts read what was measured
 warehouse_models = dbt_step("dbt_warehouse", select="lenders staging core features decision_history*")
 training_models = dbt_step("dbt_training", select="training")
-monitoring_models = dbt_step("dbt_monitoring", select="monitoring", exclude="decision_history*")
+# the portfolio's tables read decisions too: one dbt run for both
+monitoring_models = dbt_step("dbt_monitoring", select="portfolio monitoring", exclude="decision_history*")
 beside = program_tables(json.loads(_MANIFEST.read_text()))

@@ -32,6 +32,7 @@ LAYERS = (
     "model",
     "models",
     "serving",
+    "portfolio",
     "monitoring",
     "walk_forward",
     "maintenance",

@@ -22,6 +22,7 @@ select
     {{ text_literal(segments if is_dated else '') }} as cohort_segments,
     {{ lender.cohort.months }} as cohort_months,
     cast({{ lender.cohort.smoothing }} as double) as cohort_smoothing,
+    cast({{ number_literal(lender.policy.cut_off.loss_given_default) }} as double) as loss_given_default,
     cast({{ lender.set_aside.max_share }} as double) as max_set_aside_share,
     {{ text_literal(':' ~ lender.set_aside.accepted_files | join(':') ~ ':') }} as accepted_files
 {{ 'union all' if not loop.last or kept }}

@@ -146,3 +146,18 @@ def test_profit_is_what_the_approved_loans_came_to() -> None:
     profit = CutOffRule(margin=0.15, loss_given_default=0.6).profit_per_loan(declined, defaulted)
 
     assert profit == pytest.approx(-0.06)
+
+
+def test_dear_capital_lowers_the_cut_off_and_dear_declines_raise_it() -> None:
+    """At the bound a loan is worth declining it: .3125 · (−.5) + .6875 · .2 − .05 = −.1 · .6875."""
+    rule = CutOffRule(margin=0.2, loss_given_default=0.5, cost_of_capital=0.05, declined_good_cost=0.1)
+
+    assert rule.cut_off([]) == 0.3125
+    assert rule.profit_per_loan([False, False, True, True], [False, True, False, True]) == pytest.approx(
+        (0.15 - 0.55 - 0.1 + 0) / 4
+    )
+
+
+def test_capital_that_eats_the_margin_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"no loan pays: found 0.4 against 0.2 and 0.1"):
+        CutOffRule(margin=0.2, cost_of_capital=0.4, declined_good_cost=0.1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -95,6 +96,71 @@ def test_a_month_with_few_mature_decisions_is_not_judged(home: Settings, in_serv
     measured("monitoring.model_performance", champion, month=JUNE, **figures)
 
     assert decay_alarm(home, champion) is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        (None, None),
+        (0.5, None),
+        (0.6, "F1 0.500 in 2024-06, below the limit of 0.6 in the lender's file"),
+        (
+            0.8,
+            "F1 0.500 in 2024-06, below the limit of 0.8 in the lender's file; 50.0% defaulted, and no cut-off is "
+            "expected to reach more than 0.750: training again cannot keep this rule, set a lower f1_below",
+        ),
+    ],
+)
+def test_a_low_f1_is_an_alarm_where_the_lender_sets_a_limit(
+    home: Settings,
+    in_service: Serve,
+    measured: Measured,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    limit: float | None,
+    reason: str | None,
+) -> None:
+    """Of four loans two default. One of the two declined does: F1 2 · 1 / (2 + 2).
+
+    Expected of the first one, two, … by falling probability: 2 · .9 / (1 + 2), 1.5 → 2 · 1.5 / (2 + 2) = .75, …
+    """
+    champion = in_service()
+    monkeypatch.setattr("warehouse.lenders.rules.DIRECTORY", tmp_path)
+    if limit is not None:
+        (tmp_path / "bank.yml").write_text(f"retrain: {{f1_below: {limit}}}\n")
+    kept = {"auc": 0.7, "auc_limit": 0.6, "default_rate": 0.5, "default_rate_limit": 0.9}
+    measured("monitoring.model_performance", champion, month=JUNE, **kept)
+    loans = [("a", 0.9, True), ("b", 0.6, False), ("c", 0.3, True), ("d", 0.2, False)]
+    for application, probability, _ in loans:
+        decision = "decline" if probability > 0.5 else "approve"
+        row = {"application_id": application, "probability": probability, "decision": decision}
+        decided(home, champion, decided_at="2024-06-10", **row)
+    # of another month
+    decided(home, champion, decided_at="2024-05-10", application_id="a", probability=0.1, decision="approve")
+    with writer("test", home) as con:
+        values = ", ".join(f"('{name}', {bad})" for name, _, bad in loans)
+        con.execute(
+            f"create table training.lbl_default as from (values {values}) as labels(application_id, is_default)"
+        )
+
+    alarm = decay_alarm(home, champion)
+
+    assert (alarm.reason if alarm else None) == (f"default_risk_bank version 1: {reason}" if reason else None)
+    assert alarm is None or alarm.key == "f1-default_risk_bank-1-2024-06-01"
+
+
+def decided(home: Settings, champion: Deployment, **values: object) -> None:
+    row = {
+        "source": champion.source,
+        "model_name": champion.model_name,
+        "model_version": champion.model_version,
+        **values,
+    }
+    with writer("test", home) as con:
+        con.execute(
+            f"insert into serving.predictions ({', '.join(row)}) values ({', '.join('?' for _ in row)})",
+            list(row.values()),
+        )
 
 
 @pytest.mark.parametrize(("n_rows", "key"), [(10_499, None), (10_500, "1"), (11_100, "2")])

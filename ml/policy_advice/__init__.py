@@ -1,0 +1,3 @@
+"""Say what each cut-off would have earned on matured decisions, and which one most."""
+
+__all__ = ["curve", "decided_loans"]
