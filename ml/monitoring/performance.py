@@ -58,12 +58,17 @@ def record_performance(
     HTTP. Every decision counts, including a second one on the same application. Updates
     ``monitoring.model_performance``; months with unchanged figures are not rewritten.
     """
-    where, parameters = decisions_of(model, None)
+    query, parameters = labelled_decisions(model)
     with connect(settings) as con:
-        labelled = _LABELLED.format(decisions=model.decisions, where=where)
-        rows = measure_labelled(con, labelled, parameters, tested_low=tested_low)
+        rows = measure_labelled(con, query, parameters, tested_low=tested_low)
     replace_months(settings, "monitoring.model_performance", model, rows)
     return rows
+
+
+def labelled_decisions(model: MonitoredModel) -> tuple[str, list[object]]:
+    """The query of a model's decisions and their labels, as :func:`measure_labelled` reads it, and its parameters."""
+    where, parameters = decisions_of(model, None)
+    return _LABELLED.format(decisions=model.decisions, where=where), parameters
 
 
 def measure_labelled(

@@ -12,7 +12,7 @@ from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings
 
 #: Columns that identify a row of a model, if the table has them.
-_KEYS = ("month", "feature", "kind", "column_name")
+_KEYS = ("month", "feature", "kind", "column_name", "metric", "method")
 _OWNER = ("source", "model_name", "model_version")
 # DuckDB sums doubles in the order its threads finish, so last digits differ between runs
 _RELATIVE_TOLERANCE = 1e-9
