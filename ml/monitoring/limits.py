@@ -174,8 +174,8 @@ class EstimateRule:
     An estimated AUC is judged by the limit of a measured one. An estimated default rate is compared with the rate that
     the same estimator expects of all applicants of the reference's months. It is an alarm above that rate times
     ``min_rate_rise``, and above what the applicants of 1 in 40 months of an unchanged population give. Only ``cbpe`` is
-    judged: the weights of ``pape`` vary from month to month by more than its interval says. Defaults so far are an alarm
-    above the upper end of their interval.
+    judged: the weights of ``pape`` vary from month to month by more than its interval says. Defaults so far are an
+    alarm above the upper end of their interval.
 
     ``min_decisions``: a month of fewer decisions is not estimated, and one of fewer labels not graded.
     ``severe_times``: a rate, or a number of defaults, of this many times the expected one is severe.
