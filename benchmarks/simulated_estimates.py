@@ -57,17 +57,19 @@ def main() -> int:
                 if (metric, method) == ("default_rate", "cbpe"):
                     alarms[is_shock].append((month, is_alarm))
                     print(
-                        f"{month:%Y-%m} {'shock' if is_shock else 'quiet'} horizon {horizon:>2}: estimated {estimated:.3f} "
+                        f"{month:%Y-%m} {_kind(is_shock)} horizon {horizon:>2}: estimated {estimated:.3f} "
                         f"({low:.3f} to {high:.3f}), true risk {rate:.3f}{', ALARM' if is_alarm else ''}"
                     )
                 if metric == "defaults_so_far":
                     print(f"        defaults so far {counted:.0f}, expected {estimated:.1f} ({low:.0f} to {high:.0f})")
     for (is_shock, method, metric), found in sorted(graded.items()):
         held, error = np.mean(found, axis=0)
-        print(
-            f"{'shock' if is_shock else 'quiet'} {method} {metric:<15} {len(found)} months: held {held:4.0%}, error {error:+.4f}"
-        )
+        print(f"{_kind(is_shock)} {method} {metric:<15} {len(found)} months: held {held:4.0%}, error {error:+.4f}")
     return _claims(alarms)
+
+
+def _kind(is_shock: bool) -> str:
+    return "shock" if is_shock else "quiet"
 
 
 def _truth(
