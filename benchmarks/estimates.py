@@ -27,7 +27,7 @@ _TOLERANCE = 0.02
 
 
 def run() -> list[Comparison]:
-    """One round of each: NannyML takes seconds."""
+    """One round of each; the estimates are compared first."""
     generator = np.random.default_rng(0)
 
     def loans(n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -45,7 +45,8 @@ class ScoreGroups:
 
     def sums(self, values: ArrayLike) -> Floats:
         """Sum of a value of each decision, by group."""
-        return np.bincount(self.place, weights=np.asarray(values, dtype=np.float64), minlength=len(self.n))
+        weights = np.asarray(values, dtype=np.float64)
+        return np.asarray(np.bincount(self.place, weights=weights, minlength=len(self.n)), dtype=np.float64)
 
 
 def group_scores(probability: ArrayLike, cut_off: float, *, most_groups: int | None = None) -> ScoreGroups:

@@ -10,4 +10,5 @@ __all__ = [
     "performance",
     "samples",
     "skew_sql",
+    "tables",
 ]
