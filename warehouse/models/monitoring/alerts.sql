@@ -1,8 +1,8 @@
--- One row per thing that deserves a look: a feature or score that drifted, a model that performs worse than it should or
--- is estimated to,
--- decisions made with other values than the warehouse has, rows that broke the feature contract, a candidate that a
--- gate refused, a file that lost too many of its rows, outcomes dated before their decisions, terms that know how loans
--- ended. The limits and verdicts are those that the tables stored when a month was measured: ml/monitoring/limits.py.
+-- One row per thing that deserves a look: a feature or score that drifted, a model that performs worse than it should,
+-- or is estimated to, decisions made with other values than the warehouse has, rows that broke the feature contract, a
+-- candidate that a gate refused, a file that lost too many of its rows, outcomes dated before their decisions, terms
+-- that know how loans ended. The limits and verdicts are those that the tables stored when a month was measured:
+-- ml/monitoring/limits.py.
 with feature_drift as (
     select
         'feature_drift' as kind,
