@@ -11,7 +11,7 @@ from benchmarks.comparison import Comparison, table
 
 BENCHMARKS = (
     *("lake", "drift", "expressions", "point_in_time", "feature_build"),
-    *("reasons", "serving", "serving_families", "batch"),
+    *("estimates", "reasons", "serving", "serving_families", "batch"),
 )
 
 

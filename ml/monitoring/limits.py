@@ -144,7 +144,7 @@ class PerformanceRule:
         """
         if n_mature < self.min_mature or n_defaults < self.min_defaults:
             return PerformanceVerdict()
-        auc_limit = self.min_auc if tested_low is None else max(self.min_auc, tested_low - self.auc_decay)
+        auc_limit = self.auc_limit(tested_low)
         rate_limit = self.max_rate_ratio * mean_probability
         is_off_level = default_rate > rate_limit
         return PerformanceVerdict(
@@ -153,6 +153,57 @@ class PerformanceRule:
             is_decayed=is_off_level or (auc is not None and auc < auc_limit),
             is_severe=is_off_level or (auc is not None and auc < self.min_auc),
         )
+
+    def auc_limit(self, tested_low: float | None) -> float:
+        """The AUC below which a version ranks worse than in its test."""
+        return self.min_auc if tested_low is None else max(self.min_auc, tested_low - self.auc_decay)
+
+
+class EstimateVerdict(NamedTuple):
+    """The limit of an estimate, and whether it is beyond it; no limit for a figure that is not judged."""
+
+    estimated_limit: float | None = None
+    is_alarm: bool = False
+    is_severe: bool = False
+
+
+@dataclass(frozen=True)
+class EstimateRule:
+    """When performance that is estimated before labels are mature is an alarm.
+
+    An estimated AUC is judged by the limit of a measured one. An estimated default rate is compared with the rate that
+    the same estimator expects of all applicants of the reference's months. It is an alarm above that rate times
+    ``min_rate_rise``, and above what the applicants of 1 in 40 months of an unchanged population give. Only ``cbpe`` is
+    judged: the weights of ``pape`` vary from month to month by more than its interval says. Defaults so far are an
+    alarm above the upper end of their interval.
+
+    ``min_decisions``: a month of fewer decisions is not estimated, and one of fewer labels not graded.
+    ``severe_times``: a rate, or a number of defaults, of this many times the expected one is severe.
+    """
+
+    min_decisions: int = 300
+    min_rate_rise: float = 1.05
+    standard_errors: float = 1.96
+    severe_times: float = 1.5
+
+    def judge_auc(self, auc: float, *, tested_low: float | None) -> EstimateVerdict:
+        """Judge an estimated AUC; ``tested_low`` as in :meth:`PerformanceRule.judge`."""
+        rule = PerformanceRule()
+        limit = rule.auc_limit(tested_low)
+        return EstimateVerdict(limit, auc < limit, auc < rule.min_auc)
+
+    def judge_default_rate(self, rate: float, *, expected: float, standard_error: float) -> EstimateVerdict:
+        """Judge an estimated default rate; ``standard_error``: of its difference from ``expected``.
+
+        >>> EstimateRule().judge_default_rate(0.14, expected=0.125, standard_error=0.0)
+        EstimateVerdict(estimated_limit=0.13125, is_alarm=True, is_severe=False)
+        """
+        limit = max(expected * self.min_rate_rise, expected + self.standard_errors * standard_error)
+        return EstimateVerdict(limit, rate > limit, rate > max(limit, self.severe_times * expected))
+
+    def judge_defaults_so_far(self, n_defaults: float, *, expected: float, high: float) -> EstimateVerdict:
+        """Judge the defaults counted so far; ``high``: upper end of the interval of the expected number."""
+        return EstimateVerdict(high, n_defaults > high, n_defaults > max(high, self.severe_times * expected))
 
 
 #: Single features often move; if half of them have, the applicants differ from those trained on.

@@ -60,9 +60,9 @@ def record_performance(
     ``monitoring.model_performance`` and returns the model's rows in it. Only months with a new decision or label are
     measured (:mod:`ml.monitoring.tables`).
     """
-    where, parameters = decisions_of(model, None)
+    query, parameters = labelled_decisions(model)
     with connect(settings) as con:
-        _load_labelled(con, _LABELLED.format(decisions=model.decisions, where=where), parameters)
+        _load_labelled(con, query, parameters)
         # the sum of hashes does not depend on the order of rows
         contents = con.execute(
             "select month, count(*), sum(hash(p, is_default)) from labelled_decisions group by month "
@@ -76,6 +76,12 @@ def record_performance(
         replace_months(settings, TABLE, model, rows, months=due, measured_from=measured_from)
     with connect(settings) as con:
         return recorded(con, TABLE, model, Performance)
+
+
+def labelled_decisions(model: MonitoredModel) -> tuple[str, list[object]]:
+    """The query of a model's decisions and their labels, as :func:`measure_labelled` reads it, and its parameters."""
+    where, parameters = decisions_of(model, None)
+    return _LABELLED.format(decisions=model.decisions, where=where), parameters
 
 
 def measure_labelled(

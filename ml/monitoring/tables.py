@@ -20,7 +20,7 @@ from warehouse.lake.tables import program_tables
 from warehouse.settings import Settings
 
 #: Columns that identify a row of a model, if the table has them.
-_KEYS = ("month", "feature", "kind", "column_name")
+_KEYS = ("month", "feature", "kind", "column_name", "metric", "method")
 _OWNER = ("source", "model_name", "model_version")
 _STAMPS = ("measured_at", "measured_from")
 #: Part of each digest. Raise it when a figure is computed in another way: all months are then measured again.

@@ -27,6 +27,7 @@ STEP_TITLES = {
     "drift_report": "drift report",
     "feature_skew": "skew",
     "model_performance": "performance",
+    "performance_estimates": "estimates",
     "dbt_monitoring": "alerts",
 }
 SUMMARY = "summary"

@@ -15,10 +15,11 @@ from warehouse.settings import Settings
 
 @dataclass(frozen=True)
 class MonitoredVersion:
-    """A model version with its bundle."""
+    """A model version with its bundle; ``role``: champion, challenger or shadow."""
 
     model: MonitoredModel
     bundle: Bundle
+    role: str = "champion"
 
     @property
     def snapshot(self) -> int:
@@ -43,13 +44,14 @@ def monitored_versions(settings: Settings, source: str) -> list[MonitoredVersion
     challenger = challenger_of(settings, source)
     if challenger is not None:
         table = SHADOW_PREDICTIONS if challenger.mode == "shadow" else PREDICTIONS
-        versions.append(_monitored(settings, challenger.deployment, table))
+        role = "shadow" if challenger.mode == "shadow" else "challenger"
+        versions.append(_monitored(settings, challenger.deployment, table, role))
     return versions
 
 
-def _monitored(settings: Settings, deployment: Deployment, decisions: str) -> MonitoredVersion:
+def _monitored(settings: Settings, deployment: Deployment, decisions: str, role: str = "champion") -> MonitoredVersion:
     model = MonitoredModel(deployment.source, deployment.model_name, deployment.model_version, decisions)
-    return MonitoredVersion(model, load_registered(settings, deployment.source, deployment.model_version))
+    return MonitoredVersion(model, load_registered(settings, deployment.source, deployment.model_version), role)
 
 
 def newest_month(settings: Settings, model: MonitoredModel) -> list[date]:

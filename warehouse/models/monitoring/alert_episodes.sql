@@ -71,6 +71,15 @@ measured as (
     where auc_limit is not null
     union
     select distinct
+        'estimated_performance' as kind,
+        source,
+        model_name,
+        model_version,
+        month
+    from {{ source('monitoring', 'performance_estimates') }}
+    where estimated_limit is not null
+    union
+    select distinct
         kind,
         source,
         model_name,

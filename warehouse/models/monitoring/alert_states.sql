@@ -7,6 +7,7 @@ with episodes as (
             when kind = 'feature_drift' and subject like '% (missing)' then 'missing values'
             when kind = 'feature_drift' then 'features'
             when kind = 'feature_skew' and subject like '% (logged)' then 'logged features'
+            when kind = 'estimated_performance' then 'estimates'
             when kind = 'gate' then 'candidate'
             when kind = 'contract' then regexp_replace(subject, '[.][^.]*: .*$', '')
             when kind = 'rows_set_aside' then split_part(subject, '/', 1)

@@ -1,7 +1,8 @@
 -- One row per thing that deserves a look: a feature or score that drifted, a model that performs worse than it should,
--- decisions made with other values than the warehouse has, rows that broke the feature contract, a candidate that a
--- gate refused, a file that lost too many of its rows, outcomes dated before their decisions, terms that know how loans
--- ended. The limits and verdicts are those that the tables stored when a month was measured: ml/monitoring/limits.py.
+-- or is estimated to, decisions made with other values than the warehouse has, rows that broke the feature contract, a
+-- candidate that a gate refused, a file that lost too many of its rows, outcomes dated before their decisions, terms
+-- that know how loans ended. The limits and verdicts are those that the tables stored when a month was measured:
+-- ml/monitoring/limits.py.
 with feature_drift as (
     select
         'feature_drift' as kind,
@@ -101,6 +102,33 @@ level as (
         'more loans of this month defaulted than was predicted (default rate)' as message
     from {{ source('monitoring', 'model_performance') }}
     where is_decayed and default_rate > default_rate_limit
+),
+
+estimated_performance as (
+    select
+        'estimated_performance' as kind,
+        source,
+        model_name,
+        model_version,
+        month as raised_for,
+        metric || ' (' || method || ')' as subject,
+        case when metric = 'defaults_so_far' then true_value else estimated end as value,
+        estimated_limit as threshold,
+        is_severe,
+        case
+            when metric = 'defaults_so_far' then 'more loans of this month have defaulted by now than was expected'
+            when metric = 'auc'
+                then 'the model is estimated to rank this month''s decisions worse than those it was tested on (AUC)'
+            else 'this month''s applicants are estimated to default more often than those the model was tested on'
+        end
+        || case
+            when is_trusted then ''
+            else
+                '; do not rely on this estimator: its intervals missed ' || cast(n_missed as {{ dbt.type_string() }})
+                || ' of ' || cast(n_graded as {{ dbt.type_string() }}) || ' earlier months'
+        end as message
+    from {{ source('monitoring', 'performance_estimates') }}
+    where is_alarm
 ),
 
 contract as (
@@ -213,6 +241,8 @@ alerts as (
     select * from discrimination
     union all
     select * from level
+    union all
+    select * from estimated_performance
     union all
     select * from contract
     union all

@@ -1,0 +1,207 @@
+"""Estimate every month of a served version's decisions, grade what has matured, and store both."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from datetime import date
+from typing import Any, get_args
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.bundle.scorer import Scorer
+from ml.estimates.early_defaults import expected_defaults
+from ml.estimates.estimate import LEVEL, Estimator, Interval, Method, Recalibrated
+from ml.estimates.expected import Metric
+from ml.estimates.grades import DEFAULTS_SO_FAR, EXPOSURE, PerformanceEstimate, grade
+from ml.estimates.labelled_reference import (
+    DecidedMonth,
+    compared_features,
+    decided_months,
+    default_times,
+    read_month,
+    read_observed,
+    read_reference,
+)
+from ml.monitoring.limits import EstimateRule, EstimateVerdict
+from ml.monitoring.samples import MonitoredModel, decisions_of
+from ml.monitoring.tables import replace_months
+from warehouse.lake.connection import connect
+from warehouse.settings import Settings
+
+TABLE = "monitoring.performance_estimates"
+METHODS: tuple[Method, ...] = get_args(Method)
+_RULE = EstimateRule()
+
+
+def record_estimates(
+    settings: Settings, model: MonitoredModel, scorer: Scorer, *, role: str, tested_low: float | None = None
+) -> tuple[PerformanceEstimate, ...]:
+    """Estimate, grade and store the months of a version; ``tested_low``: lower end of its AUC in its test.
+
+    A month whose decisions and labels are as many as when it was stored is not estimated again. A month of fewer
+    decisions than the rule's minimum is not estimated. Raises MonitoringError if the version's snapshot has no test
+    rows.
+    """
+    snapshot = scorer.bundle.lineage.lake_snapshot
+    with connect(settings) as con:
+        months = [each for each in decided_months(con, model) if each[1] >= _RULE.min_decisions]
+        stored = _stored(con, model)
+        reference, newest = read_reference(con, scorer, model, snapshot=snapshot)
+        estimator = Estimator(reference, cut_off=scorer.bundle.policy.cut_off)
+        times = default_times(con, model.source)
+        of_reference = estimator.truth(reference.probability, reference.defaulted)
+        rows: list[PerformanceEstimate] = []
+        for month, n_decisions, n_mature in months:
+            kept = [row for row in stored.get(month, []) if row.metric != DEFAULTS_SO_FAR]
+            if kept and all((row.n_decisions, row.n_mature) == (n_decisions, n_mature) for row in kept):
+                rows += [replace(row, role=role) for row in kept]
+            else:
+                decided = read_month(con, month)
+                features = compared_features(con, scorer, model, month)
+                for method in METHODS:
+                    found = estimator.recalibrate(method, features)
+                    rows += estimate_month(
+                        estimator, method, found, decided, of_reference, role=role, newest=newest, tested_low=tested_low
+                    )
+            if len(times):
+                rows += _early(
+                    con,
+                    model,
+                    month,
+                    n_decisions=n_decisions,
+                    estimator=estimator,
+                    times=times,
+                    role=role,
+                    newest=newest,
+                )
+    judged = tuple(grade(rows))
+    replace_months(settings, TABLE, model, judged)
+    return judged
+
+
+def estimate_month(
+    estimator: Estimator,
+    method: Method,
+    found: Recalibrated,
+    decided: DecidedMonth,
+    of_reference: Mapping[Metric, float],
+    *,
+    role: str,
+    newest: date,
+    tested_low: float | None,
+) -> list[PerformanceEstimate]:
+    """The rows of a month and method, with the true values of its mature decisions; ``newest``: reference month."""
+    expected_rate, standard_error = estimator.rate_of_applicants(decided.probability)
+    of_reference = {**of_reference, "default_rate": expected_rate}
+    mature, n_mature = decided.is_mature, int(decided.is_mature.sum())
+    estimated = estimator.estimate(found, decided.probability)
+    graded: Mapping[Metric, Interval] = {}
+    truth: Mapping[Metric, float] = {}
+    if n_mature >= _RULE.min_decisions:
+        p = decided.probability[mature]
+        graded = estimator.estimate(found, p)
+        truth = estimator.truth(p, decided.defaulted[mature])
+    unknown = Interval(np.nan, np.nan, np.nan)
+    return [
+        PerformanceEstimate(
+            month=decided.month,
+            role=role,
+            metric=metric,
+            method=method,
+            n_decisions=len(decided.probability),
+            n_reference=found.n_effective,
+            **_named(interval, ""),
+            level=LEVEL,
+            reference_value=_number(of_reference[metric]),
+            horizon_months=_months_between(newest, decided.month),
+            n_mature=n_mature,
+            **_named(graded.get(metric, unknown), "_mature"),
+            true_value=_number(truth.get(metric, np.nan)),
+            **_verdict(
+                metric,
+                method,
+                interval,
+                expected_rate=expected_rate,
+                standard_error=standard_error,
+                tested_low=tested_low,
+            ),
+        )
+        for metric, interval in estimated.items()
+    ]
+
+
+def _early(
+    con: duckdb.DuckDBPyConnection,
+    model: MonitoredModel,
+    month: date,
+    *,
+    n_decisions: int,
+    estimator: Estimator,
+    times: NDArray[np.float64],
+    role: str,
+    newest: date,
+) -> Iterable[PerformanceEstimate]:
+    loans = read_observed(con, model, month)
+    if len(loans.probability) < _RULE.min_decisions:
+        return
+    line = estimator.recalibrate("cbpe", estimator.reference.matrix[:0])
+    interval = expected_defaults(loans, times, line.line, line.drawn)
+    n_defaults = float(loans.defaulted.sum())
+    yield PerformanceEstimate(
+        month=month,
+        role=role,
+        metric=DEFAULTS_SO_FAR,
+        method=EXPOSURE,
+        n_decisions=n_decisions,
+        n_reference=line.n_effective,
+        **_named(interval, ""),
+        level=LEVEL,
+        reference_value=None,
+        horizon_months=_months_between(newest, month),
+        n_mature=len(loans.probability),
+        **_named(interval, "_mature"),
+        true_value=n_defaults,
+        **_RULE.judge_defaults_so_far(n_defaults, expected=interval.estimated, high=interval.high)._asdict(),
+    )
+
+
+def _verdict(
+    metric: Metric,
+    method: Method,
+    interval: Interval,
+    *,
+    expected_rate: float,
+    standard_error: float,
+    tested_low: float | None,
+) -> dict[str, Any]:
+    """Limit and verdict of a figure; only ``cbpe`` is judged."""
+    verdict = EstimateVerdict()
+    if method == "cbpe" and metric == "auc" and not math.isnan(interval.estimated):
+        verdict = _RULE.judge_auc(interval.estimated, tested_low=tested_low)
+    elif method == "cbpe" and metric == "default_rate":
+        verdict = _RULE.judge_default_rate(interval.estimated, expected=expected_rate, standard_error=standard_error)
+    return verdict._asdict()
+
+
+def _stored(con: duckdb.DuckDBPyConnection, model: MonitoredModel) -> dict[date, list[PerformanceEstimate]]:
+    where, parameters = decisions_of(model, None)
+    names = [field.name for field in fields(PerformanceEstimate)]
+    stored: dict[date, list[PerformanceEstimate]] = {}
+    for row in con.execute(f"select {', '.join(names)} from {TABLE} where {where}", parameters).fetchall():
+        found = PerformanceEstimate(**dict(zip(names, row, strict=True)))
+        stored.setdefault(found.month, []).append(found)
+    return stored
+
+
+def _named(interval: Interval, suffix: str) -> dict[str, Any]:
+    return {f"{name}{suffix}": _number(value) for name, value in interval._asdict().items()}
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _months_between(first: date, last: date) -> int:
+    return 12 * (last.year - first.year) + last.month - first.month
