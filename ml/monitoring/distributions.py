@@ -160,8 +160,8 @@ class ChiSquared(NamedTuple):
 def chi_squared(reference: Counts, current: Counts) -> ChiSquared | None:
     """Chi-squared of two samples' rows by label; None if either is empty, or with a single label.
 
-    >>> chi_squared([100, 100], [18, 72])
-    ChiSquared(value=23.147..., freedom=1)
+    >>> round(chi_squared([100, 100], [18, 72]).value, 3)
+    23.147
     """
     table = np.array([reference, current], np.float64)
     table = table[:, table.any(axis=0)]

@@ -60,6 +60,8 @@ def decide(settings: Settings, decision_id: str) -> None:
         features='{"loan_to_income":0.5}',
         raw_score=0.0,
         probability=0.5,
+        probability_low=0.4,
+        probability_high=0.6,
         band="C",
         decision="approve",
         reasons="[]",

@@ -167,7 +167,7 @@ def test_settings_are_logged_flat_and_readable() -> None:
 
 def test_a_lender_sets_its_model_cut_off_and_bands() -> None:
     """What its file does not say is the default of the policy."""
-    policy = PolicySettings(CutOffSettings(rule="fixed", probability=0.3), {"safe": 0.1, "risky": 1.0})
+    policy = PolicySettings(CutOffSettings(rule="fixed", probability=0.3), bands={"safe": 0.1, "risky": 1.0})
     lender = Lender(Path("bank.yml"), policy=policy, model=ModelSettings(settings={"max_depth": 2}, calibration="beta"))
 
     settings = training_settings_of(lender, exclude=("annual_rate",))
