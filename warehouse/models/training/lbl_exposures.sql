@@ -9,8 +9,8 @@ followed as (
         windows.source,
         windows.decided_at,
         windows.clock_at,
-        labels.is_default as label,
-        -- a default of the whole life is charged off within the lag after it; one within a window only became known then
+        labels.is_default as is_labelled_default,
+        -- a default of the whole life is charged off within the lag after it; one within a window became known then
         case
             when windows.has_window then windows.window_ends_at
             else {{ months_later('windows.window_ends_at', 'windows.lag_months') }}
@@ -34,7 +34,7 @@ observed as (
         *,
         -- of a mature loan every default within its window is known
         case
-            when label is null then all_known_until
+            when is_labelled_default is null then all_known_until
             else greatest(all_known_until, horizon_at)
         end as observed_until
     from followed
@@ -45,7 +45,7 @@ defaulted as (
         observed.*,
         outcomes.outcome_at,
         coalesce(
-            outcomes.is_default and (observed.label or outcomes.outcome_at < observed.observed_until), false
+            outcomes.is_default and (observed.is_labelled_default or outcomes.outcome_at < observed.observed_until), false
         ) as is_default
     from observed
     left join {{ ref('int_outcomes') }} as outcomes
@@ -60,7 +60,7 @@ select
     application_id,
     source,
     decided_at,
-    label is null as is_open,
+    is_labelled_default is null as is_open,
     is_default,
     -- a repaid loan stays observed: it cannot default any more, and counts among those that did not (Fine, Gray 1999)
     greatest(
