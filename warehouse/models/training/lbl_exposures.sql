@@ -45,7 +45,9 @@ defaulted as (
         observed.*,
         outcomes.outcome_at,
         coalesce(
-            outcomes.is_default and (observed.is_labelled_default or outcomes.outcome_at < observed.observed_until), false
+            outcomes.is_default
+            and (observed.is_labelled_default or outcomes.outcome_at < observed.observed_until),
+            false
         ) as is_default
     from observed
     left join {{ ref('int_outcomes') }} as outcomes
