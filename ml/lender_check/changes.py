@@ -26,6 +26,7 @@ def built_settings(lender: Lender) -> dict[str, tuple[str, Any]]:
         "cohort_months": ("cohort.months", cohort.months),
         "cohort_smoothing": ("cohort.smoothing", cohort.smoothing),
         "max_set_aside_share": ("set_aside.max_share", set_aside.max_share),
+        "loss_given_default": ("policy.cut_off.loss_given_default", lender.policy.cut_off.loss_given_default),
         "accepted_files": ("set_aside.accepted_files", f":{':'.join(set_aside.accepted_files)}:"),
     }
 

@@ -4,16 +4,15 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from serving.access.caller import Caller
 from serving.http.public_text import without_paths
-from warehouse.alerts.alert import Alert, read_alerts
-from warehouse.alerts.texts import counts_line
 from warehouse.errors import LoanlakeError, NoLakeError
-from warehouse.lake.connection import connect
 from warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from warehouse.alerts.alert import Alert
 
 #: Seconds between two queries of the lake.
 _LAKE_SECONDS = 60.0
@@ -23,12 +22,14 @@ _LAKE_SECONDS = 60.0
 class ShownAlerts:
     """Alerts, or why there are none to show."""
 
-    alerts: Sequence[Alert] = ()
+    alerts: "Sequence[Alert]" = ()
     problem: str = ""
 
     @property
     def counts(self) -> str:
         """How many there are in each state."""
+        from warehouse.alerts.texts import counts_line
+
         return counts_line(self.alerts)
 
 
@@ -52,6 +53,12 @@ class AlertsPage:
         return ShownAlerts(seen, shown.problem)
 
     def _read(self) -> ShownAlerts:
+        # a process that only scores does without DuckDB
+        import duckdb
+
+        from warehouse.alerts.alert import read_alerts
+        from warehouse.lake.connection import connect
+
         try:
             with connect(self._settings) as con:
                 return ShownAlerts(read_alerts(con, with_resolved=True))

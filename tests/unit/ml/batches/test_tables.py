@@ -139,6 +139,6 @@ def test_a_private_table_is_refused(home: Settings, schema: str) -> None:
 
     with (
         connect(home) as con,
-        pytest.raises(BatchTableError, match="none of the schemas models, monitoring, raw, serving"),
+        pytest.raises(BatchTableError, match="none of the schemas models, monitoring, portfolio, raw, serving"),
     ):
         find_table(con, f"{schema}.portfolio", shared_bundle())

@@ -108,6 +108,8 @@ def test_a_batchs_score_is_held_to_its_familys_bound_and_all_else_to_the_bit(mon
         raw_score=float(scores.raw[place]),
         points=None,
         probability=float(scores.probability[place]),
+        probability_low=float(scores.low[place]),
+        probability_high=float(scores.high[place]),
         band=scores.bands[place],
         decision=scores.decisions[place],
         reasons=reasons[place],

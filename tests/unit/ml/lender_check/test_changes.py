@@ -23,7 +23,8 @@ def con() -> duckdb.DuckDBPyConnection:
         "cast(null as integer) as label_window_months, 5 as outcome_lag_months, 1 as window_lag_months, "
         "'time' as split_by, 6 as tune_months, 6 as test_months, 500 as split_min_rows, 50 as split_min_defaults, "
         "cast(0.34 as double) as split_max_share, ',all,purpose,region,' as cohort_segments, 12 as cohort_months, "
-        "cast(50 as double) as cohort_smoothing, cast(0.2 as double) as max_set_aside_share, '::' as accepted_files"
+        "cast(50 as double) as cohort_smoothing, cast(0.2 as double) as max_set_aside_share, '::' as accepted_files, "
+        "cast(null as double) as loss_given_default"
     )
     return con
 

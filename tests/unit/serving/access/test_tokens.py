@@ -105,7 +105,7 @@ def test_scopes_come_from_a_claim(options: TokenOptions, claim: object, granted:
     ("changes", "reason"),
     [
         ({"exp": int(time.time()) - 1}, "has expired"),
-        ({"nbf": int(time.time()) + 600}, "not valid yet"),
+        ({"nbf": int(time.time()) + 86_400}, "not valid yet"),
         ({"iss": "https://id.other.example"}, "another issuer"),
         ({"aud": "payments"}, "another audience"),
         ({"aud": ["payments", "ledger"]}, "another audience"),

@@ -72,7 +72,12 @@ def test_any_other_gets_the_same_answer_from_the_handler(
 def test_a_body_in_pieces_goes_on_whole(client: Client) -> None:
     pieces = [{"type": "http.request", "body": BODY[:10], "more_body": True}]
     pieces += [{"type": "http.request", "body": BODY[10:], "more_body": False}]
-    scope = {"method": "POST", "path_template": "/v1/scores", "headers": [(b"content-type", b"application/json")]}
+    scope = {
+        "method": "POST",
+        "path_template": "/v1/scores",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
     heard: list[object] = []
 
     async def receive() -> Any:
