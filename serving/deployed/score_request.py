@@ -23,14 +23,11 @@ def _escaped(characters: str) -> str:
 _BLANK, _UNFIT = _escaped(BLANKS), _escaped(UNFIT)
 #: Visible characters, perhaps with blanks around; :func:`read_id` and :func:`read_text` check it. The look-ahead makes
 #: ``$`` the very end, since it would allow a line feed.
-_Identifier = Annotated[
-    str,
-    msgspec.Meta(
-        extra_json_schema={
-            "pattern": f"^[{_BLANK}]*[^{_UNFIT}{_BLANK}]"
-            f"(?:[^{_UNFIT}]{{0,{MOST_CHARACTERS - 2}}}[^{_UNFIT}{_BLANK}])?[{_BLANK}]*$(?!\\n)"
-        }
-    ),
+_VISIBLE = f"[^{_UNFIT}{_BLANK}](?:[^{_UNFIT}]{{0,{MOST_CHARACTERS - 2}}}[^{_UNFIT}{_BLANK}])?"
+_Identifier = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^[{_BLANK}]*{_VISIBLE}[{_BLANK}]*$(?!\\n)"})]
+#: A blank text is no id, as in files.
+_MaybeIdentifier = Annotated[
+    str, msgspec.Meta(extra_json_schema={"pattern": f"^[{_BLANK}]*(?:{_VISIBLE}[{_BLANK}]*)?$(?!\\n)"})
 ]
 _IDENTIFIER_RULE = "a text of 1 to 100 characters without control characters"
 _WHOLE_TYPES = {"integer", "bigint", "smallint"}
@@ -55,11 +52,11 @@ APPLICATION_ID = Field(
 )
 _BORROWER_ID = Field(
     name="borrower_id",
-    type=_Identifier,
+    type=_MaybeIdentifier,
     rule=_IDENTIFIER_RULE,
     reads=read_id,
     required=False,
-    description="The borrower whose history is used. If missing or unknown, the score is made without history.",
+    description="The borrower whose history is used. If missing, blank or unknown, the score is made without history.",
     example="borrower-42",
 )
 
