@@ -1,4 +1,4 @@
-"""What the estimates before labels see on the simulated lender, whose truth is known at once.
+"""What the estimates before labels see on the simulated lender, whose truth is known immediately.
 
 ``LOANLAKE_HOME=… python -m benchmarks.simulated_estimates``, on a home in which ``loanlake run simulated`` has ended.
 Reads ``monitoring.performance_estimates``. What will be counted is drawn 200 times from each application's true

@@ -38,7 +38,7 @@ class LabelledReference:
     """Loans that the model did not learn from, with outcomes: encoded features, served probability, default.
 
     ``applicants``: served probabilities of all who applied in the same months. Where a label needs a loan's whole life,
-    those with outcomes are the short loans: their default rate is no level to compare a month of all loans with.
+    those with outcomes are the short loans: their default rate cannot be compared with that of a month of all loans.
     """
 
     matrix: NDArray[np.float32]

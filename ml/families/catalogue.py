@@ -24,4 +24,4 @@ def require_family(name: str, where: str) -> None:
 
 def learns_from_open(name: str) -> bool:
     """Whether a family learns also from loans whose window is still open, by the time in which they were observed."""
-    return bool(getattr(family_of(name), "learns_from_open", False))
+    return family_of(name).learns_from_open

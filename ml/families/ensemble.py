@@ -179,6 +179,8 @@ class Ensemble:
     #: Besides those of its members, which stand in directories of their own.
     files: ClassVar[tuple[str, ...]] = (ENSEMBLE,)
     space: ClassVar[tuple[Dimension, ...]] = (Dimension("l2", 0.1, 10_000, is_log=True),)
+    #: Also not with such a member, which reads mature loans here.
+    learns_from_open: ClassVar[bool] = False
 
     members: tuple[Member | str, ...] = ()
     method: Method = "mean"

@@ -230,13 +230,14 @@ class Family(Protocol):
     """Settings of a model that can be served; each has a default. ``name`` stands in the bundle's manifest.
 
     ``files``: those that every model of the family writes. ``space``: the settings that a search varies
-    (:mod:`ml.search`). The three properties: see :class:`Guarantees`. A family that reads ``Sample.observed``, and so
-    may learn from loans whose window is still open, says ``learns_from_open = True``; others do not name it.
+    (:mod:`ml.search`). The three properties: see :class:`Guarantees`.
+    ``learns_from_open``: whether it reads ``Sample.observed``, and so learns also from loans with an open window.
     """
 
     name: ClassVar[str]
     files: ClassVar[tuple[str, ...]]
     space: ClassVar[tuple[Dimension, ...]]
+    learns_from_open: ClassVar[bool]
 
     @property
     def score_bound(self) -> float:

@@ -138,6 +138,7 @@ class TabTransformer(TransformerSettings):
     score_bound: ClassVar[float] = 0.0
     reasons_are_exact: ClassVar[bool] = False
     keeps_directions: ClassVar[bool] = False
+    learns_from_open: ClassVar[bool] = False
 
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> FittedTransformer:
         """Pretrain on all rows, then learn outcomes of ``train`` until ``tune`` gets no better."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Counts = Sequence[int] | NDArray[np.int64]
 #: Added to the rows of every bin before shares are computed, so that an empty bin stays finite.
 PSEUDO_COUNT = 0.5
-#: :func:`widest_gap` looks first at every value of the current sample that is so many after the last one.
+#: :func:`widest_gap` looks first at every value of the current sample that is this many after the last one.
 _GRID_STEP = 64
 _SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
@@ -68,7 +68,7 @@ def deciles_cut(ordered: NDArray[np.float64]) -> Cuts:
     n = len(ordered)
     if n == 0:
         return Cuts()
-    # the least value that so many tenths of the rows do not exceed
+    # the least value that this number of tenths of the rows does not exceed
     deciles = [float(ordered[max(-(-n * tenth // 10), 1) - 1]) for tenth in range(1, 10)]
     values = sorted(set(deciles))
     return Cuts(above=tuple(values), at=tuple(value for value in values if deciles.count(value) > 1))

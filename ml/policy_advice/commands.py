@@ -58,7 +58,7 @@ def advise(*, source: str, asked: float | None, by_amount: bool, to: Path | None
             rows = ["cut_off,profit,profit_low,profit_high", *(",".join(map(repr, map(float, row))) for row in columns)]
             replace_file(to, "\n".join(rows) + "\n")
         click.echo(f"written to {to}")
-    # without evidence for a move, no one is told how to make it
+    # without evidence for a move, the answer does not say how to make it
     chosen = asked if asked is not None else best.cut_off if best.is_shown else None
     if chosen is not None and chosen != loans.policy.cut_off:
         click.echo("\n".join(["", *how_to_move(loans, chosen)]))

@@ -172,7 +172,7 @@ class _Space:
         for number, (first, end) in enumerate(self.blocks):
             missing, values = points[:, n_columns + number], points[:, first:end]
             is_missing = missing > 0.5
-            # the share of a parent without a value is taken out: its 0 is no value
+            # the share of a parent without a value is taken out: its 0 stands for a missing value
             values = values / np.where(is_missing, 1.0, 1.0 - missing)[:, None]
             values = values * self.scale[first:end] + self.centre[first:end]
             if end - first > 1:

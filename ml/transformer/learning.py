@@ -52,7 +52,7 @@ def device_of(wanted: str) -> torch.device:
 def pretrained(settings: TransformerSettings, plan: TokenPlan, matrix: Array) -> dict[str, Array]:
     """First weights: random, then ``pretrain_epochs`` over all rows of ``matrix``, whose outcomes play no part.
 
-    Two views of each row, each with other tokens masked at random, shall be nearer to each other than to views of the
+    Two views of each row, each with other tokens masked at random, must be nearer to each other than to views of the
     batch's other rows: NT-Xent (Chen et al., A Simple Framework for Contrastive Learning, 2020).
     """
     with learner(settings, plan, seed=settings.seed) as at:

@@ -54,7 +54,7 @@ class TokenPlan:
     def codes(self, matrix: Array) -> tuple[Array, Array]:
         """The slots, shape (n, n_features, n_slots), 0 where missing; and 1 where a feature is missing, else 0."""
         missing = np.isnan(matrix[:, self.first_column])
-        # infinity less infinity is no number: the contract's encoding lets none through
+        # infinity less infinity is not a number: the contract's encoding lets no infinity through
         slots = np.clip((matrix[:, self.column] - self.low) * self.scale, 0.0, 1.0)
         return np.where(missing[:, :, None], np.float32(0.0), slots), missing.astype(np.float32)
 

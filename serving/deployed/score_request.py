@@ -25,7 +25,7 @@ _BLANK, _UNFIT = _escaped(BLANKS), _escaped(UNFIT)
 #: ``$`` the very end, since it would allow a line feed.
 _VISIBLE = f"[^{_UNFIT}{_BLANK}](?:[^{_UNFIT}]{{0,{MOST_CHARACTERS - 2}}}[^{_UNFIT}{_BLANK}])?"
 _Identifier = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^[{_BLANK}]*{_VISIBLE}[{_BLANK}]*$(?!\\n)"})]
-#: A blank text is no id, as in files.
+#: A blank text stands for a missing id, as in files.
 _MaybeIdentifier = Annotated[
     str, msgspec.Meta(extra_json_schema={"pattern": f"^[{_BLANK}]*(?:{_VISIBLE}[{_BLANK}]*)?$(?!\\n)"})
 ]

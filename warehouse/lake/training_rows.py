@@ -1,8 +1,9 @@
 """Where to read the training rows of a snapshot: in the snapshot, or in a copy that an erasure kept.
 
 Training rows of mature loans are a table, ``training.trn_default_v2``. Those with exposures and open loans,
-``training.trn_exposed_v2``, are no table: they are joined when they are read, from that one, ``training.lbl_exposures``
-and the features. Exposures grow with each build, and the features of open loans are stored already.
+``training.trn_exposed_v2``, are not a table: they are joined when they are read, from that one,
+``training.lbl_exposures`` and the features. Exposures grow with each build, and the features of open loans are stored
+already.
 
 A snapshot cannot be changed, only expired. For each named snapshot with the person's rows, an erasure copies the other
 training rows to a table (``training.trn_default_v2_at_57``), so that models can still be compared, scored and

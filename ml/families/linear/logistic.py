@@ -124,6 +124,7 @@ class LogisticRegression:
     score_bound: ClassVar[float] = 0.0
     reasons_are_exact: ClassVar[bool] = True
     keeps_directions: ClassVar[bool] = True
+    learns_from_open: ClassVar[bool] = False
 
     l2: float = 100.0
     cut: float = 0.001

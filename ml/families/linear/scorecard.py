@@ -140,6 +140,7 @@ class Scorecard:
     score_bound: ClassVar[float] = 0.0
     reasons_are_exact: ClassVar[bool] = True
     keeps_directions: ClassVar[bool] = True
+    learns_from_open: ClassVar[bool] = False
 
     max_bins: int = 6
     min_bin_share: float = 0.05

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.families.protocol import Dimension, Matrix, Sample, StreamedSample, log_odds
+from ml.families.tree_based.ranges import require_counts, require_shares
 from ml.trees.explain import Explainer
 from ml.trees.forest import Forest
 from ml.trees.onnx_twin import open_session, raw_scores, to_onnx
-from warehouse.errors import SettingError
 
 if TYPE_CHECKING:
     import xgboost
@@ -134,6 +134,7 @@ class GradientBoosting:
     score_bound: ClassVar[float] = 0.0
     reasons_are_exact: ClassVar[bool] = True
     keeps_directions: ClassVar[bool] = True
+    learns_from_open: ClassVar[bool] = False
 
     max_trees: int = 2000
     learning_rate: float = 0.03
@@ -149,12 +150,8 @@ class GradientBoosting:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_trees", "max_depth", "patience", "max_bins"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name} must be at least 1: found {getattr(self, name)}")
-        for name in ("learning_rate", "row_share", "column_share"):
-            if not 0 < getattr(self, name) <= 1:
-                raise SettingError(f"{name} must be within (0, 1]: found {getattr(self, name)}")
+        require_counts(self, "max_trees", "max_depth", "patience", "max_bins")
+        require_shares(self, "learning_rate", "row_share", "column_share")
 
     def least_leaf(self, n_defaults: int) -> float:
         """``min_child_weight`` for this number of defaults in the train rows.

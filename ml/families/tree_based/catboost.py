@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ml.families.protocol import Dimension, Matrix, Sample, StreamedSample, log_odds
 from ml.families.tree_based.boosted_trees import EXPLAINER, TWIN, GradientBoosting, ServedTrees, write_served
+from ml.families.tree_based.ranges import require_counts, require_shares
 from ml.trees.forest import Forest
 from ml.trees.oblivious import forest_of
 from ml.trees.onnx_twin import open_session, raw_scores, to_onnx
@@ -88,6 +89,7 @@ class CatBoost:
     score_bound: ClassVar[float] = 0.0
     reasons_are_exact: ClassVar[bool] = True
     keeps_directions: ClassVar[bool] = True
+    learns_from_open: ClassVar[bool] = False
 
     max_trees: int = 2000
     learning_rate: float = 0.03
@@ -102,15 +104,11 @@ class CatBoost:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_trees", "patience", "threads"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise SettingError(f"{name} must be at least 1: found {getattr(self, name)}")
+        require_counts(self, "max_trees", "patience", "threads")
         for name, least, most in (("max_depth", 1, 16), ("max_bins", 2, 65_536)):
             if not least <= getattr(self, name) <= most:
                 raise SettingError(f"{name} must be within {least} and {most}: found {getattr(self, name)}")
-        for name in ("learning_rate", "row_share", "column_share"):
-            if not 0 < getattr(self, name) <= 1:
-                raise SettingError(f"{name} must be within (0, 1]: found {getattr(self, name)}")
+        require_shares(self, "learning_rate", "row_share", "column_share")
         for name in ("l2", "noise"):
             if getattr(self, name) < 0:
                 raise SettingError(f"{name} must be at least 0: found {getattr(self, name)}")

@@ -17,7 +17,7 @@ from ml.families.tree_based.boosted_trees import (
     share_of_all,
     threads_for,
 )
-from warehouse.errors import SettingError
+from ml.families.tree_based.ranges import require_counts, require_shares
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class RandomForest:
     score_bound: ClassVar[float] = 0.0
     reasons_are_exact: ClassVar[bool] = True
     keeps_directions: ClassVar[bool] = True
+    learns_from_open: ClassVar[bool] = False
 
     n_trees: int = 100
     max_depth: int = 8
@@ -57,12 +58,8 @@ class RandomForest:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("n_trees", "max_depth", "max_bins"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name} must be at least 1: found {getattr(self, name)}")
-        for name in ("row_share", "column_share"):
-            if not 0 < getattr(self, name) <= 1:
-                raise SettingError(f"{name} must be within (0, 1]: found {getattr(self, name)}")
+        require_counts(self, "n_trees", "max_depth", "max_bins")
+        require_shares(self, "row_share", "column_share")
 
     def fit(self, train: Sample | StreamedSample, tune: Sample, monotone: tuple[int, ...]) -> BoostedTrees:
         """Grow all trees on ``train``; ``tune`` is not needed."""

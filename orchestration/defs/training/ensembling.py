@@ -1,7 +1,7 @@
 """An ensemble of registered versions: their settings on their rows, so that its members are these versions to the byte.
 
 A version that learned from tune rows cannot be weighed on them. Its first fit can, and no bundle has it. Training gives
-equal bytes for equal rows and settings, so both fits are made again, and the second is compared with the version.
+equal bytes for equal rows and settings, so both fits are repeated, and the second is compared with the version.
 """
 
 from collections.abc import Mapping

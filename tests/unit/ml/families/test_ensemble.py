@@ -105,7 +105,7 @@ def test_members_that_cannot_be_added_are_refused(members: tuple[Member | str, .
 @pytest.mark.parametrize("settings", [{"method": "median"}, {"l2": -1.0}])
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(SettingError, match=f"{next(iter(settings))} must be"):
-        Ensemble((LINE, TREES), **settings)  # type: ignore[arg-type]
+        Ensemble((LINE, TREES), **settings)  # type: ignore[arg-type]  # wrong ones too
 
 
 def _fitted(ensemble: Ensemble) -> EnsembleModel:
@@ -113,4 +113,4 @@ def _fitted(ensemble: Ensemble) -> EnsembleModel:
 
 
 def _weighed(ensemble: Ensemble, given: dict[str, object]) -> EnsembleModel:
-    return ensemble.weighed({**_fitted(ensemble).members, **given}, TUNE)  # type: ignore[arg-type]
+    return ensemble.weighed({**_fitted(ensemble).members, **given}, TUNE)  # type: ignore[arg-type]  # stand-ins

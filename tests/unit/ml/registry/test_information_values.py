@@ -16,7 +16,7 @@ CARD = shared_bundle(family="scorecard")
 def test_a_numbers_value_is_that_of_the_printed_card() -> None:
     found = {value.feature: value for value in information_values(CARD)}
 
-    bins = CARD.read_model().columns[CARD.design_matrix.columns.index("loan_to_income")]  # type: ignore[attr-defined]
+    bins = CARD.read_model().columns[CARD.design_matrix.columns.index("loan_to_income")]  # type: ignore[attr-defined]  # a card
     assert set(found) == {feature.name for feature in CARD.design_matrix.features}
     assert found["loan_to_income"].information_value == bins.information_value > 0.1
     assert found["loan_to_income"].n == sum(bins.n_rows)

@@ -124,7 +124,7 @@ def test_few_defaults_are_enough_to_learn_from(seed: int) -> None:
 )
 def test_settings_that_cannot_train_are_refused(settings: dict[str, float], message: str) -> None:
     with pytest.raises(SettingError, match=message):
-        CatBoost(**settings)  # type: ignore[arg-type]
+        CatBoost(**settings)  # type: ignore[arg-type]  # whole numbers too
 
 
 def test_without_catboost_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

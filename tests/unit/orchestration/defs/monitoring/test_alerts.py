@@ -18,7 +18,7 @@ def test_it_shows_open_alerts_and_what_was_not_delivered(home: Settings, monkeyp
     [event] = done.get_asset_materialization_events()
     found = event.materialization.metadata
     assert done.success
-    assert found["summary"].text == "alerts: 1 open; messages: 0 delivered, 1 not delivered"  # type: ignore[attr-defined]
+    assert found["summary"].text == "alerts: 1 open; messages: 0 delivered, 1 not delivered"  # type: ignore[attr-defined]  # a text
     assert "| 0123456789 | open | low | bank | Features have drifted, 2 (purpose, term)" in str(found["alerts"].value)
     assert "| hook | Loanlake: 1 new alert of bank | is tried again: " in str(found["messages"].value)
     assert "s3cret" not in str(found)
