@@ -39,7 +39,7 @@ class ReasonsAreExact(Gate):
     reads = "guarantees"
     allows_shadow = True
     remedy = (
-        "it may be tried in shadow, where no caller gets its answers: `loanlake challenge start VERSION --shadow`; "
+        "it may be tried in shadow, where no caller gets its answers: `loanlake challenge start VERSION --shadow --reason …`; "
         "a named person may let it answer by overriding this gate, with the reason"
     )
 
