@@ -22,6 +22,7 @@ from ml.judging.leakage import feature_signals
 from ml.judging.plots import draw_all
 from ml.monitoring.feature_skew import logged_evidence
 from ml.registry import registry
+from ml.registry.carried_overrides import carried_overrides
 from ml.registry.information_values import record_information_values
 from ml.registry.registered_version import RegisteredVersion, load_registered
 from ml.registry.tracking import open_experiment
@@ -92,7 +93,8 @@ def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: Ca
         parity = measure_parity(con, bundle).evidence
     signals = feature_signals(read_rows(settings, record), bundle.contract)
     logged = logged_evidence(settings, record.source, since=skew_since(settings))
-    results = run_gates(Evidence(evaluation, signals, parity, bundle.guarantees, logged), limits)
+    overrides = carried_overrides(settings, bundle.lineage)
+    results = run_gates(Evidence(evaluation, signals, parity, bundle.guarantees, logged, overrides), limits)
     judgement = Judgement(
         evaluation.champion_version, tuple(asdict(result) for result in results), plain_limits(limits)
     )
