@@ -94,6 +94,8 @@ def test_one_version_is_no_ensemble_and_an_ensemble_no_member() -> None:
         ensemble_of(read_lender(SOURCE), {1: _lineage("xgboost")})
     with pytest.raises(SettingError, match=r"a member of an ensemble must be one of .*: found 'ensemble'"):
         ensemble_of(read_lender(SOURCE), {1: _lineage("xgboost"), 2: _lineage("ensemble")})
+    with pytest.raises(SettingError, match="hazard cannot be a member of an ensemble"):
+        ensemble_of(read_lender(SOURCE), {1: _lineage("xgboost"), 2: _lineage("hazard")})
 
 
 def _lineage(family: str) -> Lineage:
