@@ -100,18 +100,19 @@ def end_acknowledgements(settings: Settings) -> int:
 
     Months cannot say it where a fault is mended and returns within one.
     """
+    acknowledged = "monitoring.alert_acknowledgements"
     ended = (
         "ended_at is null and alert_id not in (select alert_id from monitoring.alert_states where state <> 'resolved')"
     )
     with connect(settings) as con:
         try:
-            [n_ended] = con.execute(f"select count(*) from monitoring.alert_acknowledgements where {ended}").fetchone()
+            [[n_ended]] = con.execute(f"select count(*) from {acknowledged} where {ended}").fetchall()
         except duckdb.CatalogException:
             return 0  # nothing was measured yet
     if n_ended:
         now = datetime.now(UTC).replace(tzinfo=None)
         with writer("end acknowledgements of alerts", settings) as con:
-            con.execute(f"update monitoring.alert_acknowledgements set ended_at = $1 where {ended}", [now])
+            con.execute(f"update {acknowledged} set ended_at = $1 where {ended}", [now])
     return int(n_ended)
 
 
