@@ -21,10 +21,10 @@ from benchmarks.http_load import put_load
 from benchmarks.serving import CONNECTIONS, SECONDS, bare_server, our_server
 from benchmarks.serving_home import BenchmarkHome, benchmark_home
 from ml.bundle.bundle import Bundle
-from ml.comparison.contenders import choose_families, trained
+from ml.comparison.comparing import plan_of
+from ml.comparison.contenders import trained
 from ml.registry.deployment import replace_deployment
 from ml.registry.registered_version import RegisteredVersion, deployment_of, keep_version
-from ml.training.fitting import training_settings_of
 from ml.training.training_set import read_training_set
 from warehouse.lake.connection import connect
 from warehouse.lenders.rules import read_lender
@@ -81,11 +81,10 @@ def _compared(what: str, peer: str, ours: list[Cost], peers: list[Cost]) -> list
 def _bundles(home: BenchmarkHome) -> Iterator[dict[str, Bundle]]:
     """One bundle of each installed family, learned from the home's own training set and kept in the home."""
     source, contract = home.deployment.source, home.bundle.contract
+    plan = plan_of(read_lender(source))
     with connect(home.settings) as con:
-        rows = read_training_set(con, source, feature_version=contract.version)
-    families, _ = choose_families(())
-    settings = {family: training_settings_of(read_lender(source), family=family) for family in families}
-    with trained(home.settings, rows, contract, settings, by="benchmark") as contenders:
+        rows = read_training_set(con, source, feature_version=contract.version, exposures=plan.learns_from_open)
+    with trained(home.settings, rows, contract, plan.training, by="benchmark") as contenders:
         bundles = {contender.model: contender.bundle for contender in contenders}
         for number, bundle in enumerate(bundles.values(), start=_FIRST_VERSION):
             keep_version(home.settings, _version(home, bundle, number), bundle)

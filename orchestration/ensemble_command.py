@@ -53,37 +53,33 @@ def ensemble(*, source: str, versions: tuple[int, ...], method: "Method | None",
     except KeyboardInterrupt:
         click.echo("loanlake: interrupted; nothing was registered", err=True)
         sys.exit(130)
-    refused = _refused(found)
-    click.echo("\n".join(_lines(found, refused)))
-    if refused:
+    click.echo("\n".join(_lines(found)))
+    if not _passed(found):
         sys.exit(1)
 
 
-def _refused(found: "Ensembled") -> list[dict[str, Any]]:
+def _passed(found: "Ensembled") -> bool:
     judgement = found.candidate.read_judgement()
-    return [gate for gate in judgement.gates if not gate["passed"]] if judgement else []
+    return judgement is not None and judgement.passed
 
 
-def _lines(found: "Ensembled", refused: list[dict[str, Any]]) -> list[str]:
+def _lines(found: "Ensembled") -> list[str]:
     from ml.judging.metrics import measured_split
+    from orchestration.defs.training.next_steps import after_passing, after_refusal
 
     metrics = json.loads((found.candidate.bundle / "metrics.json").read_text())
     on_test = {row["model"]: row for row in metrics["measured"] if row["split"] == "test" and row["month"] is None}
     members = [name for name in on_test if name.startswith("member_")]
     lines = [f"test ({measured_split(metrics)})", *_member_lines(found, members, on_test)]
     lines.append(f"  ensemble               {'':<8}{_figures(on_test['candidate'])}")
-    name, version = found.registration["model_name"], found.registration["model_version"]
-    lines += [f"  refused by {gate['gate']}: {gate['message']}" for gate in refused]
-    return [
-        *lines,
-        f"model  {name} version {version}: "
-        + (
-            "refused, and cannot be served"
-            if refused
-            else f"all gates passed; `loanlake model promote {version} --lender "
-            f"{found.candidate.path.parent.name} --reason …` serves it"
-        ),
-    ]
+    registration, judgement = found.registration, found.candidate.read_judgement()
+    name, version, source = registration["model_name"], registration["model_version"], found.candidate.path.parent.name
+    if judgement is None or judgement.passed:
+        steps = [after_passing(source, registration)]
+    else:
+        steps = after_refusal(source, registration, judgement)
+    outcome = "all gates passed; not served" if _passed(found) else "refused, and not served"
+    return [*lines, f"model  {name} version {version}: {outcome}", *(f"  {step}" for step in steps)]
 
 
 def _member_lines(found: "Ensembled", members: list[str], on_test: dict[str, Any]) -> list[str]:

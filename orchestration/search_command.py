@@ -102,16 +102,21 @@ def _lines(found: "Searched") -> list[str]:
 
 def _candidate_lines(found: "Searched") -> list[str]:
     from ml.judging.metrics import candidate_on_test, measured_split
+    from orchestration.defs.training.next_steps import after_passing, after_refusal
 
     candidate, registration = found.candidate, found.registration
     if candidate is None or registration is None:
         return []
     metrics = json.loads((candidate.bundle / "metrics.json").read_text())
-    test, judgement = candidate_on_test(metrics), candidate.read_judgement()
-    refused = ", ".join(judgement.refused) if judgement else ""
+    test, judgement, source = candidate_on_test(metrics), candidate.read_judgement(), candidate.path.parent.name
+    if judgement is None or judgement.passed:
+        outcome, steps = "all gates passed; not served", [after_passing(source, registration)]
+    else:
+        outcome, steps = "refused, and not served", after_refusal(source, registration, judgement)
     name, version = registration["model_name"], registration["model_version"]
     return [
         f"test   ({measured_split(metrics)}) AUC {test['auc']:.4f} ({test['auc_low']:.4f} to {test['auc_high']:.4f}), "
         f"Brier {test['brier']:.4f}, log loss {test['log_loss']:.4f}",
-        f"model  {name} version {version}: {f'refused by {refused}' if refused else 'all gates passed'}; not served",
+        f"model  {name} version {version}: {outcome}",
+        *(f"  {step}" for step in steps),
     ]

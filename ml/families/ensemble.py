@@ -38,8 +38,13 @@ class Member:
         return cls(family.name, asdict(family))  # type: ignore[call-overload]  # families are dataclasses
 
     def built(self) -> Family:
-        """The family; raises SettingError for one that is not a single model's, or for an unknown setting."""
+        """The family; raises SettingError for one that cannot be a member, or for an unknown setting."""
         kind = _family_of(self.family)
+        if kind.learns_from_open:
+            raise SettingError(
+                f"{self.family} cannot be a member of an ensemble: it learns from loans whose window is still open, "
+                "which an ensemble does not read; from mature loans alone it ranks as xgboost does, so name xgboost"
+            )
         known = list(signature(kind).parameters)
         unknown = sorted(set(self.settings) - set(known))
         if unknown:
@@ -179,7 +184,7 @@ class Ensemble:
     #: Besides those of its members, which stand in directories of their own.
     files: ClassVar[tuple[str, ...]] = (ENSEMBLE,)
     space: ClassVar[tuple[Dimension, ...]] = (Dimension("l2", 0.1, 10_000, is_log=True),)
-    #: Also not with such a member, which reads mature loans here.
+    #: Nor can a family that does be a member: see :meth:`Member.built`.
     learns_from_open: ClassVar[bool] = False
 
     members: tuple[Member | str, ...] = ()

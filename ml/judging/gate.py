@@ -52,10 +52,20 @@ class LoggedEvidence:
 
 
 @dataclass(frozen=True)
+class Override:
+    """A named person's override of a gate's refusal of a version, and why."""
+
+    version: int
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All that gates read.
 
     ``guarantees``: what the family states. ``logged``: the source's online decisions, empty if it has none.
+    ``overrides``: of a refresh of the champion, by gate: those of earlier versions that differ by their labels alone.
     """
 
     evaluation: "Evaluation"
@@ -63,6 +73,7 @@ class Evidence:
     parity: ParityEvidence
     guarantees: "Guarantees"
     logged: LoggedEvidence = field(default_factory=LoggedEvidence)
+    overrides: Mapping[str, Override] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ class ReasonsAreExact(Gate):
     reads = "guarantees"
     allows_shadow = True
     remedy = (
-        "it may be tried in shadow, where no caller gets its answers: `loanlake challenge start VERSION --shadow`; "
-        "a named person may let it answer by overriding this gate, with the reason"
+        "it may be tried in shadow, where no caller gets its answers: `loanlake challenge start VERSION --shadow "
+        "--reason …`; a named person may let it answer by overriding this gate, with the reason"
     )
 
     def _find(self, evidence: Evidence, limits: GateLimits) -> Finding:

@@ -3,6 +3,7 @@
 __all__ = [
     "approval",
     "bundle_erasure",
+    "carried_overrides",
     "deployment",
     "deployment_changes",
     "information_values",

@@ -200,8 +200,6 @@ def _require_passed(found: RegisteredVersion, approval: Approval | None, *, in_s
         if never
         else "Train another version, take one whose gates passed, or override by name with `loanlake model approve`"
     )
-    if set(standing) <= SHADOW_ALLOWED:
-        way = f"It may be tried in shadow: `loanlake challenge start {found.version} --shadow`. {way}"
     raise GateRefusal(
         f"{found.name} version {found.version} was refused by {', '.join(standing)}: "
         f"{reasons or 'no message was recorded'}. {way}"

@@ -156,17 +156,21 @@ def _declared_model(lender: Lender) -> Family:
     wanted = lender.model
     name = wanted.family or AUTO
     require_family(name, f"{lender.path}: model.family")
-    family = GradientBoosting if name == AUTO else family_of(name)
+    return family_with(TREES if name == AUTO else name, wanted.settings, f"{lender.path}: model.settings.")
+
+
+def family_with(name: str, given: Mapping[str, Any], where: str) -> Family:
+    """A family with these settings; raises SettingError for one that it does not have, found at ``where`` + name."""
+    family = family_of(name)
     known = list(signature(family).parameters)
-    for name, value in wanted.settings.items():
-        where = f"{lender.path}: model.settings.{name}"
-        if name not in known:
-            raise SettingError(f"{where} must be a setting of {family.name}: known are {', '.join(known)}")
+    for setting, value in given.items():
+        if setting not in known:
+            raise SettingError(f"{where}{setting} must be a setting of {name}: known are {', '.join(known)}")
         try:
-            msgspec.convert({name: value}, family)
+            msgspec.convert({setting: value}, family)
         except msgspec.ValidationError as error:
-            raise SettingError(f"{where} cannot be {value}: {error}") from None
-    return msgspec.convert(dict(wanted.settings), family)
+            raise SettingError(f"{where}{setting} cannot be {value}: {error}") from None
+    return msgspec.convert(dict(given), family)
 
 
 @dataclass(frozen=True)

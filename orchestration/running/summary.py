@@ -11,6 +11,7 @@ from orchestration.defs.training.candidates import CandidateDirectory, current_c
 from orchestration.defs.training.model_page import family_text
 from orchestration.lib.champions import champion_of
 from warehouse.alerts.alert import read_alerts
+from warehouse.alerts.sending import unsent_lines
 from warehouse.alerts.texts import short_lines
 from warehouse.errors import LakeError, NotFoundError
 from warehouse.lake.connection import connect
@@ -46,6 +47,7 @@ def summary_text(settings: Settings, source: str) -> str:
             "",
             *_drift_lines(con, champion_of(settings, source)),
             *_alert_lines(con, source),
+            *(f"notification  {line}" for line in unsent_lines(settings)),
             "",
             _NEXT,
         ]

@@ -179,21 +179,21 @@ def _served_of(settings: Settings, lender: str, now: datetime) -> list[str]:
         return [f"{lender}: {error}"]
     if served is None:
         return []
-    lines = [f"{served.model_name} version {served.model_version}, {_since(served, now)}", *_unusable(served, settings)]
+    lines = [f"{served.model_name} version {served.model_version}, {_since(served, now)}", _kind(served, settings)]
     if served.challenger is not None:
         challenger = served.challenger.deployment
         lines.append(f"challenged by {served.challenger.name}, {_since(challenger, now)}")
-        lines += _unusable(challenger, settings)
+        lines.append(_kind(challenger, settings))
     return lines
 
 
-def _unusable(deployment: Deployment, settings: Settings) -> list[str]:
-    """Why an API that starts now refuses the version; a running one continues."""
+def _kind(deployment: Deployment, settings: Settings) -> str:
+    """The model's family and guarantees, or why an API that starts now refuses the version; a running one continues."""
     try:
-        load_registered(settings, deployment.source, deployment.model_version)
+        bundle = load_registered(settings, deployment.source, deployment.model_version)
     except LoanlakeError as error:
-        return [f"an API that starts now does not take version {deployment.model_version}: {error}"]
-    return []
+        return f"an API that starts now does not take version {deployment.model_version}: {error}"
+    return f"  {bundle.family.name}: {bundle.guarantees.text}"
 
 
 def _since(deployment: Deployment, now: datetime) -> str:

@@ -5,7 +5,7 @@ Both are immutable: running requests finish with what they began with.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,13 @@ from serving.deployed.assignment import is_challenged
 from serving.deployed.deployment_schema import DeploymentSchema, Version
 from serving.deployed.score_request import score_request_schema
 from serving.http.body_schema import BodySchema, Field
-from serving.http.wire import ChallengerDescription, InputDescription, ModelDescription, ModelVersion
+from serving.http.wire import (
+    ChallengerDescription,
+    InputDescription,
+    ModelDescription,
+    ModelGuarantees,
+    ModelVersion,
+)
 from warehouse.decision_log import RoleWord
 from warehouse.errors import ExpressionDomainError
 from warehouse.features.contract import FeatureContract
@@ -69,6 +75,16 @@ class ServedModel:
         return ModelVersion(
             name=deployment.model_name, version=deployment.model_version, feature_version=deployment.feature_version
         )
+
+    @property
+    def family(self) -> str:
+        """The kind of model."""
+        return self.scorer.bundle.family.name
+
+    @cached_property
+    def guarantees(self) -> ModelGuarantees:
+        """What its bundle states of scores, reasons and directions."""
+        return ModelGuarantees(**asdict(self.scorer.bundle.guarantees))
 
     def keys(self, request: Mapping[str, Any]) -> Keys:
         """The online store's records that it needs."""
@@ -158,6 +174,8 @@ class ServedDeployment:
             name=deployment.model_name,
             version=deployment.model_version,
             lender=deployment.source,
+            family=self.champion.family,
+            guarantees=self.champion.guarantees,
             feature_version=deployment.feature_version,
             published_at=deployment.published_at,
             published_by=deployment.published_by,
@@ -176,6 +194,8 @@ class ServedDeployment:
         return ChallengerDescription(
             name=deployment.model_name,
             version=deployment.model_version,
+            family=self.challenger.family,
+            guarantees=self.challenger.guarantees,
             feature_version=deployment.feature_version,
             mode=self.mode,
             share=self.share,

@@ -125,6 +125,19 @@ class InputDescription(msgspec.Struct, frozen=True, omit_defaults=True):
     needed_by: tuple[str, ...] = ()
 
 
+class ModelGuarantees(msgspec.Struct, frozen=True):
+    """What the family guarantees of this model.
+
+    ``score_bound``: the most by which a row's score, in log-odds, may differ between the model and the form that
+    answers; 0 means none. ``reasons_are_exact``: whether reasons are the model's own, not estimates.
+    ``keeps_directions``: whether risk moves only in the directions that the feature contract states.
+    """
+
+    score_bound: float
+    reasons_are_exact: bool
+    keeps_directions: bool
+
+
 class ChallengerDescription(msgspec.Struct, frozen=True):
     """The challenger: in ``shadow`` it answers no caller, in ``ab`` and ``canary`` a share of the applicants.
 
@@ -133,6 +146,8 @@ class ChallengerDescription(msgspec.Struct, frozen=True):
 
     name: str
     version: int
+    family: str
+    guarantees: ModelGuarantees
     feature_version: str
     mode: Literal["shadow", "ab", "canary"]
     share: float | None
@@ -146,14 +161,16 @@ class ChallengerDescription(msgspec.Struct, frozen=True):
 class ModelDescription(msgspec.Struct, frozen=True):
     """The champion, and its challenger if there is one; ``inputs``: the fields of both.
 
-    ``cut_off``: declined from this probability on. ``refer_width``: referred to a person where the interval has the
-    cut-off inside and is wider than this; null if none is. ``metrics``: figures of the model and of each baseline on
-    the test rows.
+    ``family``: the kind of model, such as ``xgboost`` or ``scorecard``. ``cut_off``: declined from this probability on.
+    ``refer_width``: referred to a person where the interval has the cut-off inside and is wider than this; null if none
+    is. ``metrics``: figures of the model and of each baseline on the test rows.
     """
 
     name: str
     version: int
     lender: str
+    family: str
+    guarantees: ModelGuarantees
     feature_version: str
     published_at: str
     published_by: str

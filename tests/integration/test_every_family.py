@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -237,6 +237,12 @@ def test_an_erased_person_leaves_scores_and_replays_as_they_were(served: Served)
     assert answer["probability"] == before["probability"]
     assert replay(served.settings, before["decision_id"]).equal
     assert replay(served.settings, answer["decision_id"]).equal
+
+
+def test_the_api_states_its_family_and_guarantees(served: Served) -> None:
+    said = served.client.get("/v1/model").json()
+
+    assert (said["family"], said["guarantees"]) == (served.family.name, asdict(served.bundle.guarantees))
 
 
 def _challenged(served: Served, plan: CanaryPlan | None) -> None:

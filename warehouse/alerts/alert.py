@@ -95,6 +95,27 @@ def acknowledge(settings: Settings, alert_id: str, *, by: str, reason: str) -> A
         return _named(read_alerts(con), found.alert_id)
 
 
+def end_acknowledgements(settings: Settings) -> int:
+    """End the acknowledgements of alerts that have ended, so that one that returns is open; returns how many.
+
+    Months cannot say it where a fault is mended and returns within one.
+    """
+    acknowledged = "monitoring.alert_acknowledgements"
+    ended = (
+        "ended_at is null and alert_id not in (select alert_id from monitoring.alert_states where state <> 'resolved')"
+    )
+    with connect(settings) as con:
+        try:
+            [[n_ended]] = con.execute(f"select count(*) from {acknowledged} where {ended}").fetchall()
+        except duckdb.CatalogException:
+            return 0  # nothing was measured yet
+    if n_ended:
+        now = datetime.now(UTC).replace(tzinfo=None)
+        with writer("end acknowledgements of alerts", settings) as con:
+            con.execute(f"update {acknowledged} set ended_at = $1 where {ended}", [now])
+    return int(n_ended)
+
+
 def _named(alerts: Sequence[Alert], alert_id: str) -> Alert:
     found = next((alert for alert in alerts if alert.alert_id == alert_id), None)
     if found is None:

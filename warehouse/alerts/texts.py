@@ -71,7 +71,7 @@ def _since(alert: Alert) -> str:
     if alert.state == "resolved":
         return f"from {alert.first_month:%Y-%m} to {alert.last_month:%Y-%m}"
     if alert.n_months == 1:
-        return f"new in {alert.first_month:%Y-%m}"
+        return f"{'new in' if alert.new_subjects else 'since'} {alert.first_month:%Y-%m}"
     return f"since {alert.first_month:%Y-%m} ({alert.n_months} months)"
 
 

@@ -72,6 +72,19 @@ class CatBoost:
 
     More than a million rows are fitted by as many, spread over all.
 
+    **Few defaults** need no rule of their own: ``l2`` draws small leaves to 0, and no leaf has a least weight. Drawn
+    from the simulated lender, five times each, with a third as many tune rows, tested on its test loans; AUC with its
+    standard deviation:
+
+    ==================  ============  ============  ============  ============
+    train rows          CatBoost      ``l2`` 3      XGBoost       logistic
+    ==================  ============  ============  ============  ============
+    600, 25 defaults    .658 ± .038   .645 ± .052   .647 ± .057   .655 ± .040
+    1,181, 49 defaults  .708 ± .009   .702 ± .012   .711 ± .009   .699 ± .012
+    1,300, 60 defaults  .704 ± .013   .700 ± .011   .700 ± .010   .691 ± .004
+    1,500, 80 defaults  .706 ± .010   .706 ± .010   .704 ± .011   .698 ± .013
+    ==================  ============  ============  ============  ============
+
     ``threads``: None is one below 200,000 rows and four above, on any machine: another number gives other sums, and
     other trees.
     """

@@ -7,10 +7,11 @@ import duckdb
 
 from orchestration.lib import layers, pages
 from orchestration.lib.retries import lake_awaited
-from warehouse.alerts.alert import Alert, read_alerts
+from warehouse.alerts.alert import Alert, end_acknowledgements, read_alerts
 from warehouse.alerts.routes import AlertOptions, read_routes
 from warehouse.alerts.sending import Sent, send_due
 from warehouse.alerts.texts import counts_line, headline
+from warehouse.errors import SettingError
 from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
@@ -23,11 +24,19 @@ from warehouse.settings import Settings
     pool=layers.LAKE_WRITER,
 )
 def alert_notifications(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-    """One row per attempt to notify a route of an alert: new ones, more severe ones, resolved ones."""
-    settings = Settings.from_environment()
-    routes = read_routes(settings, AlertOptions.from_environment())
+    """One row per attempt to notify a route of an alert: new ones, more severe ones, resolved ones.
+
+    Routes that cannot be read, or a missing Apprise, are reported and stop nothing: no message undoes what the run did.
+    """
+    settings, sent, routes, unsent = Settings.from_environment(), [], (), ""
     with lake_awaited(context):
-        sent = send_due(settings)
+        end_acknowledgements(settings)
+        try:
+            routes = read_routes(settings, AlertOptions.from_environment())
+            sent = send_due(settings)
+        except SettingError as error:
+            unsent = str(error)
+            context.log.error(f"no alert is sent: {error}")
     with connect(settings) as con:
         try:
             alerts = read_alerts(con)
@@ -39,8 +48,13 @@ def alert_notifications(context: dg.AssetExecutionContext) -> dg.MaterializeResu
     n_delivered = sum(not each.problem for each in sent)
     return dg.MaterializeResult(
         metadata={
-            "summary": f"alerts: {counts_line(alerts)}; messages: {n_delivered} delivered, "
-            f"{len(sent) - n_delivered} not delivered" + ("" if routes else "; no route is declared (docs/alerts.md)"),
+            "summary": f"alerts: {counts_line(alerts)}; "
+            + (
+                f"NO ALERT IS SENT: {unsent}"
+                if unsent
+                else f"messages: {n_delivered} delivered, {len(sent) - n_delivered} not delivered"
+                + ("" if routes else "; no route is declared (docs/alerts.md)")
+            ),
             "alerts": _table(alerts),
             "messages": pages.records(
                 sent,

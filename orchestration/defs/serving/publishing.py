@@ -34,14 +34,23 @@ class Outcome:
     text: str
 
 
-def publish_candidate(settings: Settings, source: str, *, mode: PublishMode | None, reason: str, by: str) -> Outcome:
+def publish_candidate(
+    settings: Settings,
+    source: str,
+    *,
+    mode: PublishMode | None,
+    reason: str,
+    by: str,
+    directory: CandidateDirectory | None = None,
+) -> Outcome:
     """Decide about the source's candidate by :mod:`ml.judging.publication`, act on it, and record the outcome.
 
-    ``mode``: None for the lender's or the platform's default. ``by``: the person who started the run, or empty. Leaves
-    unchanged: a former champion or challenger, and a version that waits for approval or was approved for a manual
-    roll-out. Raises NotFoundError if the candidate is not registered yet.
+    ``mode``: None for the lender's or the platform's default. ``by``: the person who started the run, or empty.
+    ``directory``: a candidate beside the main job's current one. Leaves unchanged: a former champion or challenger, and
+    a version that waits for approval or was approved for a manual roll-out. Raises NotFoundError if the candidate is
+    not registered yet.
     """
-    directory = current_candidate(settings, source)
+    directory = directory or current_candidate(settings, source)
     registration = directory.read_registration()
     if registration is None:
         raise NotFoundError("the candidate is not registered yet: materialise model/registered_model first")

@@ -135,6 +135,8 @@ def candidate(context: dg.AssetExecutionContext, run_settings: RunSettings) -> d
         refreshed=model_of_version(settings, source, version) if version else None,
     )
     record = record_for(settings, record, training_settings)
+    # the steps that follow read the same rows
+    write_training_set(settings, record)
     fingerprint = training_fingerprint(record.sha256, contract, training_settings)
     directory = candidate_directory(settings, source, fingerprint)
 

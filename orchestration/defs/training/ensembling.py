@@ -74,6 +74,9 @@ def ensemble_of(lender: Lender, lineages: Mapping[int, Lineage], **given: Any) -
     """
     if len(lineages) < 2:
         raise SettingError(f"an ensemble needs two versions or more: found {len(lineages)}")
+    members = tuple(Member.of(TrainingSettings.from_dict(lineage.settings).model) for lineage in lineages.values())
+    for member in members:
+        member.built()  # first: a family that cannot be a member has other rows too
     one, *others = lineages.items()
     for version, lineage in others:
         if differing := _differing(one[1], lineage):
@@ -82,7 +85,6 @@ def ensemble_of(lender: Lender, lineages: Mapping[int, Lineage], **given: Any) -
                 f"{one[0]} and {version} differ in {', '.join(differing)}; train both again on the same rows"
             )
     shared = TrainingSettings.from_dict(one[1].settings)
-    members = tuple(Member.of(TrainingSettings.from_dict(lineage.settings).model) for lineage in lineages.values())
     return replace(
         training_settings_of(lender, family=Ensemble.name, exclude=shared.exclude),
         model=Ensemble(members, **given),

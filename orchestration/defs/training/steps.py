@@ -22,6 +22,7 @@ from ml.judging.leakage import feature_signals
 from ml.judging.plots import draw_all
 from ml.monitoring.feature_skew import logged_evidence
 from ml.registry import registry
+from ml.registry.carried_overrides import carried_overrides
 from ml.registry.information_values import record_information_values
 from ml.registry.registered_version import RegisteredVersion, load_registered
 from ml.registry.tracking import open_experiment
@@ -29,7 +30,7 @@ from ml.training.fitting import TrainingSettings, train
 from ml.training.lineage import collect_lineage
 from ml.training.reference import build_reference
 from ml.training.training_set import TrainingSet, read_training_set, rows_seen_by
-from orchestration.defs.training.candidates import CandidateDirectory, Judgement, TrainingSetRecord, write_training_set
+from orchestration.defs.training.candidates import CandidateDirectory, Judgement, TrainingSetRecord
 from orchestration.defs.training.model_page import write_model_page
 from orchestration.lib.champions import champion_of
 from warehouse.errors import NotFoundError
@@ -92,7 +93,8 @@ def judge_candidate(settings: Settings, record: TrainingSetRecord, directory: Ca
         parity = measure_parity(con, bundle).evidence
     signals = feature_signals(read_rows(settings, record), bundle.contract)
     logged = logged_evidence(settings, record.source, since=skew_since(settings))
-    results = run_gates(Evidence(evaluation, signals, parity, bundle.guarantees, logged), limits)
+    overrides = carried_overrides(settings, bundle.lineage)
+    results = run_gates(Evidence(evaluation, signals, parity, bundle.guarantees, logged, overrides), limits)
     judgement = Judgement(
         evaluation.champion_version, tuple(asdict(result) for result in results), plain_limits(limits)
     )
@@ -209,13 +211,11 @@ def model_of_version(settings: Settings, source: str, version: int) -> Family:
 
 
 def record_for(settings: Settings, record: TrainingSetRecord, training_settings: TrainingSettings) -> TrainingSetRecord:
-    """The record as these settings read it; kept, if it has to have other rows, for the steps that follow."""
+    """The record as these settings read it: with open loans or without, which changes its hash."""
     if record.exposures == training_settings.learns_from_open:
         return record
     rows = read_rows(settings, record, exposures=training_settings.learns_from_open)
-    found = replace(record, sha256=rows.sha256, exposures=rows.has_exposures)
-    write_training_set(settings, found)
-    return found
+    return replace(record, sha256=rows.sha256, exposures=rows.has_exposures)
 
 
 def read_rows(settings: Settings, record: TrainingSetRecord, *, exposures: bool | None = None) -> TrainingSet:

@@ -18,7 +18,7 @@ from dagster_dbt import DbtCliResource, dbt_assets
 from orchestration.defs.warehouse.build_stamp import StampedBuild
 from orchestration.lib.dbt_project import LayeredTranslator, asset_key, failures_named, prepared_manifest
 from orchestration.lib.feature_versions import feature_tables
-from orchestration.lib.layers import LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL, TRAINING_SET
+from orchestration.lib.layers import DEPLOYMENT_CHANGES, LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL, TRAINING_SET
 from orchestration.lib.upstream_checks import latest_result
 from warehouse.lake import tables
 from warehouse.lake.connection import connect
@@ -154,6 +154,7 @@ def program_tables(manifest: Mapping[str, Any]) -> list[dg.AssetSpec]:
     written_by = {
         dg.AssetKey(["raw", "files"]): of_lenders,
         dg.AssetKey(["raw", "rejected_lines"]): of_lenders,
+        dg.AssetKey(["serving", "approvals"]): [DEPLOYMENT_CHANGES],
         dg.AssetKey(["serving", "reported_outcomes"]): [ONLINE_DECISIONS],
         dg.AssetKey(["serving", "shadow_predictions"]): [ONLINE_DECISIONS],
         dg.AssetKey(["monitoring", "contract_violations"]): list(feature_tables().values()),

@@ -179,11 +179,26 @@ judged as (
     group by source, model_name
 ),
 
+-- refusals that a named person has overridden
+overridden as (
+    select distinct
+        source,
+        model_name,
+        model_version,
+        unnest(overridden) as gate
+    from {{ source('serving', 'approvals') }}
+),
+
 concerned as (
     select
         episodes.*,
         case
-            when episodes.kind = 'gate' then episodes.model_version = judged.model_version
+            -- a person who overrides a refusal, or tries the version, knows of it
+            when episodes.kind = 'gate'
+                then
+                    episodes.model_version = judged.model_version
+                    and overridden.gate is null
+                    and serving.source is null
             when episodes.model_version is null or lenders.source is null then true
             else serving.source is not null
         end as is_concerned
@@ -196,6 +211,11 @@ concerned as (
         and episodes.model_name = serving.model_name
         and episodes.model_version = serving.model_version
     left join lenders on episodes.source = lenders.source
+    left join overridden
+        on episodes.source = overridden.source
+        and episodes.model_name = overridden.model_name
+        and episodes.model_version = overridden.model_version
+        and episodes.subject = overridden.gate
 )
 
 select
@@ -209,6 +229,8 @@ select
     n_months,
     case
         when last_month < newest_month or not is_concerned then 'ended'
+        -- a candidate is judged once: its month stays its newest
+        when kind = 'gate' and first_month < date_trunc('month', current_date) then 'continuing'
         when first_month = newest_month then 'new'
         else 'continuing'
     end as state,

@@ -116,7 +116,7 @@ select
     identified.source,
     identified.kind,
     identified.cause,
-    -- an acknowledgement holds until the occurrence ends, or becomes severe
+    -- an acknowledgement holds until the occurrence ends, also within a month, or becomes severe
     case
         when identified.is_open = 0 then 'resolved'
         when
@@ -145,3 +145,4 @@ left join acknowledgements
     on identified.alert_id = acknowledgements.alert_id
     and acknowledgements.place = 1
     and acknowledgements.last_month >= identified.first_month
+    and (acknowledgements.ended_at is null or identified.is_open = 0)

@@ -92,6 +92,7 @@ def test_its_members_are_named_and_kept_with_all_their_settings() -> None:
         (("logistic", LINE), "must differ in family or settings: found twice logistic"),
         (("logistic", "forest"), "must be one of .*: found 'forest'"),
         (("logistic", "ensemble"), "a member of an ensemble must be one of .*: found 'ensemble'"),
+        (("logistic", "hazard"), "hazard cannot be a member of an ensemble: it learns from loans .* so name xgboost"),
         ((LINE, Member("xgboost", {"l3": 1})), "must be one of max_trees, .*: found l3"),
         ((LINE, Member("logistic", {"l2": -1.0})), "l2 must be above 0"),
         ((LINE, Member("xgboost", {"max_depth": "deep"})), "settings of the member xgboost cannot be used"),

@@ -9,8 +9,9 @@ import pytest
 
 from ml.families.catalogue import require_family
 from ml.families.protocol import Guarantees
+from ml.judging.ensemble_gate import BeatsItsBestMember
 from ml.judging.evaluation import Comparison, Evaluation, Measured
-from ml.judging.gate import Evidence, Gate, GateLimits, GateResult, LoggedEvidence, ParityEvidence, Size
+from ml.judging.gate import Evidence, Gate, GateLimits, GateResult, LoggedEvidence, Override, ParityEvidence, Size
 from ml.judging.gates import GATES, NEVER_OVERRIDDEN, SHADOW_ALLOWED, enough_loans, refused, run_gates
 from ml.judging.intervals import IntervalFigures
 from ml.judging.leakage import FeatureSignal
@@ -274,6 +275,25 @@ def test_an_ensemble_must_be_better_than_its_best_member_by_tune_rows(gain: Pair
     assert result.passed == passes
     assert "above that of trees, the best member by tune rows" in result.required
     assert f"{gain.value:+.4f}, {gain.low:+.4f} to {gain.high:+.4f}" in result.found
+
+
+@pytest.mark.parametrize(
+    ("gain", "passes"), [(SAME.auc, True), (_difference(-0.003, 0.002), True), (_difference(-0.003, 0.001), False)]
+)
+def test_a_refresh_of_an_overridden_ensemble_must_not_be_shown_to_be_worse(
+    gain: PairedDifference, passes: bool
+) -> None:
+    """The cost was accepted by a person, a loss was not."""
+    evaluation = _evaluation(comparisons={"member_trees": Comparison(gain, SAME.brier)})
+    tune = Measured("tune", None, "member_trees", GOOD)
+    evaluation = replace(evaluation, measured=(*evaluation.measured, tune))
+    overrides = {"ensemble_beats_its_best_member": Override(3, "ann", "worth it")}
+    evidence = Evidence(evaluation, (HONEST,), PARITY, EXACT, overrides=overrides)
+
+    result = BeatsItsBestMember().decide(evidence, GateLimits())
+
+    assert result.passed == passes
+    assert "(ann overrode the gate for version 3, which this one refreshes: worth it)" in result.required
 
 
 def test_a_single_model_has_no_member_to_beat() -> None:

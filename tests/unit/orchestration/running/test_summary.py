@@ -11,6 +11,7 @@ from ml.judging.intervals import IntervalFigures, IntervalGroup
 from ml.registry.deployment import Deployment
 from orchestration.defs.training.candidates import CandidateDirectory, Judgement, candidate_directory, set_current
 from orchestration.running.summary import summary_text
+from warehouse.lake.connection import writer
 from warehouse.settings import Settings
 
 FIGURES = dict.fromkeys(("auc", "auc_low", "auc_high", "gini", "ks", "brier"), 0.5)
@@ -64,6 +65,18 @@ def test_what_the_lender_moved_stands_with_the_gates(home: Settings) -> None:
 
     assert "moved       max_auc by the lender: minutes 2026-11" in text
     assert "moved       bureau_score by the lender: bought before" in text
+
+
+def test_alerts_that_reach_nobody_are_named(home: Settings) -> None:
+    """The run ends as it did, so its last lines must say it."""
+    with writer("a lake", home):
+        pass
+    home.alert_routes.write_text("routes: {hook: json://127.0.0.1:1/s3cret}")
+
+    text = summary_text(home, "bank")
+
+    assert "\nnotification  no alert is sent: the file of alert routes, " in text
+    assert "s3cret" not in text
 
 
 def test_a_baseline_that_ranks_better_is_not_kept_silent(home: Settings, candidate: CandidateDirectory) -> None:

@@ -199,6 +199,7 @@ def test_a_challenger_is_shown_beside_the_champion(home: Settings) -> None:
 
     assert "default_risk_simulated version 1, features v1, since" in served
     assert "challenged by default_risk_simulated version 2, answering 0.1 of the applicants, features v2" in served
+    assert "xgboost: scores equal to the bit, exact reasons, directions of risk kept" in served
 
 
 def test_what_a_run_did_with_its_candidate_is_shown_while_it_is_so(

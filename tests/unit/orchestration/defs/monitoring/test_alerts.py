@@ -5,6 +5,9 @@ import pytest
 
 from orchestration.defs.monitoring.alerts import alert_notifications
 from tests.unit.warehouse.alerts.shown_alerts import alert, show
+from warehouse.alerts.alert import acknowledge
+from warehouse.alerts.sending import unsent_lines
+from warehouse.lake.connection import connect
 from warehouse.settings import Settings
 
 
@@ -22,3 +25,34 @@ def test_it_shows_open_alerts_and_what_was_not_delivered(home: Settings, monkeyp
     assert "| 0123456789 | open | low | bank | Features have drifted, 2 (purpose, term)" in str(found["alerts"].value)
     assert "| hook | Loanlake: 1 new alert of bank | is tried again: " in str(found["messages"].value)
     assert "s3cret" not in str(found)
+
+
+def test_routes_that_cannot_be_read_are_reported_and_stop_nothing(home: Settings) -> None:
+    """A run that had published a model ended as failed, for a word in a file of addresses."""
+    show(home, alert())
+    home.alert_routes.write_text("routes: {hook: json://127.0.0.1:1/s3cret}")
+
+    done = dg.materialize([alert_notifications], selection=[alert_notifications])
+
+    [event] = done.get_asset_materialization_events()
+    summary = event.materialization.metadata["summary"].text  # type: ignore[attr-defined]  # a text
+    assert done.success
+    assert summary.startswith("alerts: 1 open; NO ALERT IS SENT: the file of alert routes, ")
+    assert "s3cret" not in summary
+    assert unsent_lines(home)[0].startswith("no alert is sent: the file of alert routes")
+
+
+def test_a_known_alert_that_ended_is_known_no_more(home: Settings) -> None:
+    """Mended and broken again within one month, it stayed acknowledged: nobody was told."""
+    show(home, alert("known", state="acknowledged"), alert("mended"))
+    acknowledge(home, "known", by="ann", reason="campaign")
+    acknowledge(home, "mended", by="ann", reason="campaign")
+    show(home, alert("known", state="acknowledged"), alert("mended", state="resolved"))
+
+    dg.materialize([alert_notifications], selection=[alert_notifications])
+
+    with connect(home) as con:
+        rows = con.execute(
+            "select alert_id, ended_at is null from monitoring.alert_acknowledgements order by all"
+        ).fetchall()
+    assert rows == [("known", True), ("mended", False)]

@@ -77,6 +77,22 @@ def test_a_first_model_is_published_by_whoever_ran_it(home: Settings) -> None:
     assert text == f"published now, {change.why}"
 
 
+def test_a_candidate_beside_the_current_one_is_decided_about_by_itself(home: Settings, gain: list[float]) -> None:
+    """Of `loanlake model train`: the main job's candidate stays its current one, and is not what is published."""
+    candidate(home, shared_bundle(), 1)
+    run(home)
+    beside = candidate_directory(home, SOURCE, "beside")
+    _link(shared_bundle(family="logistic").directory, beside)
+    beside.write_registration({"model_name": MODEL_NAME, "model_version": 3})
+    register_model(home, shared_bundle(family="logistic"), version=3)
+    gain[0] = 0.05
+
+    word, text = run(home, directory=beside)
+
+    assert (word, served_version(home)) == ("published", 3)
+    assert "better by a paired 95 % interval" in text
+
+
 def test_a_run_that_no_person_asked_for_is_dagsters(home: Settings) -> None:
     candidate(home, shared_bundle(), 1)
 

@@ -48,10 +48,11 @@ def test_its_members_are_the_versions_to_the_byte(two_versions: Settings) -> Non
             assert ours.read_bytes() == (bundle.directory / name).read_bytes()
     settings = json.loads((found.candidate.bundle / "lineage.json").read_text())["settings"]
     assert [member["family"] for member in settings["model"]["members"]] == ["xgboost", "logistic"]
-    text = "\n".join(ensemble_command._lines(found, ensemble_command._refused(found)))
+    text = "\n".join(ensemble_command._lines(found))
     assert "version 1    xgboost" in text
     assert "refused by ensemble_beats_its_best_member: Required more; found less." in text
-    assert "version 3: refused, and cannot be served" in text
+    assert "version 3: refused, and not served" in text
+    assert "`loanlake model approve 3 --override ensemble_beats_its_best_member --lender simulated" in text
 
 
 def test_a_version_that_trains_to_other_bytes_here_is_refused(
@@ -93,6 +94,8 @@ def test_one_version_is_no_ensemble_and_an_ensemble_no_member() -> None:
         ensemble_of(read_lender(SOURCE), {1: _lineage("xgboost")})
     with pytest.raises(SettingError, match=r"a member of an ensemble must be one of .*: found 'ensemble'"):
         ensemble_of(read_lender(SOURCE), {1: _lineage("xgboost"), 2: _lineage("ensemble")})
+    with pytest.raises(SettingError, match="hazard cannot be a member of an ensemble"):
+        ensemble_of(read_lender(SOURCE), {1: _lineage("xgboost"), 2: _lineage("hazard")})
 
 
 def _lineage(family: str) -> Lineage:
