@@ -73,7 +73,7 @@ def build_with_row_counts(
 ) -> Iterator[Any]:
     """Build; each model's materialisation reports its number of rows."""
     # unit tests check the project's text, not the data: the test suite runs them
-    command = ["build", "--exclude-resource-type", "unit_test"]
+    command = ["build", "--exclude-resource-type", "unit_test", "--cache-selected-only"]
     if not context.is_subset:
         # tests between two layers wait for the later one; by default they run once either is selected
         command += ["--indirect-selection", "buildable"]
