@@ -16,7 +16,8 @@ import duckdb
 from dagster_dbt import DbtCliResource, dbt_assets
 
 from orchestration.defs.warehouse.build_stamp import StampedBuild
-from orchestration.lib.dbt_project import LayeredTranslator, asset_key, failures_named, prepared_manifest
+from orchestration.defs.warehouse.dbt_resource import LayeredTranslator, failures_named
+from orchestration.lib.dbt_project import asset_key, prepared_manifest
 from orchestration.lib.feature_versions import feature_tables
 from orchestration.lib.layers import LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL, TRAINING_SET
 from orchestration.lib.upstream_checks import latest_result
