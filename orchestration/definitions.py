@@ -8,7 +8,8 @@ from importlib import import_module
 
 import dagster as dg
 
-from orchestration.lib.dbt_project import dbt_of, prepared_manifest
+from orchestration.defs.warehouse.dbt_resource import dbt_of
+from orchestration.lib.dbt_project import prepared_manifest
 from orchestration.lib.run_settings import RunSettings
 from warehouse.files.private_files import keep_private
 from warehouse.settings import REPOSITORY, Settings

@@ -4,11 +4,14 @@ API, batches and the replay all use it; :mod:`warehouse.decision_log.json_text` 
 """
 
 import json
+import operator
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from warehouse.decision_log.json_text import dump_values
 from warehouse.features.contract import FeatureContract
@@ -70,6 +73,23 @@ def same_bits(offline: object, online: object) -> bool:
             return offline != offline and online != online  # noqa: PLR0124
         return struct.pack("<d", offline) == struct.pack("<d", online)
     return type(offline) is type(online) and offline == online
+
+
+def same_bits_by_row(offline: Sequence[object], online: Sequence[object]) -> NDArray[np.bool_]:
+    """:func:`same_bits` of two columns of a feature, shape (n,).
+
+    >>> same_bits_by_row([0.0, 1.5, None, float("nan")], [-0.0, 1.5, None, float("nan")]).tolist()
+    [False, True, True, True]
+    """
+    types = list(map(type, offline))
+    if types == list(map(type, online)):
+        if float not in types:
+            return np.fromiter(map(operator.eq, offline, online), dtype=np.bool_, count=len(types))
+        if set(types) <= {float, type(None)}:
+            # none becomes NaN, which hides nothing: none is beside none
+            first, second = (np.array(values, dtype=np.float64) for values in (offline, online))
+            return (first.view(np.int64) == second.view(np.int64)) | (np.isnan(first) & np.isnan(second))
+    return np.fromiter(map(same_bits, offline, online), dtype=np.bool_, count=len(types))
 
 
 def _typed(value: object, data_type: str) -> object:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ml.bundle.bundle import Bundle
 from ml.bundle.feature_rows import offline_columns, offline_frame, offline_name
-from ml.bundle.logged_values import same_bits
+from ml.bundle.logged_values import same_bits_by_row
 from ml.bundle.scorer import Scorer
 from ml.families.protocol import Matrix, Model
 from ml.judging.gate import ParityEvidence
@@ -87,13 +87,10 @@ def measure_parity(
 
 
 def _compare_features(parity: Parity, scorer: Scorer, batch: "pa.RecordBatch") -> list[tuple[object, ...] | None]:
-    names = scorer.contract.feature_names
     inputs = batch.select([column.name for column in scorer.contract.inputs]).to_pylist()
-    offline_rows = zip(*(batch.column(offline_name(name)).to_pylist() for name in names), strict=True)
     computed: list[tuple[object, ...] | None] = []
-    for given, present, offline in zip(inputs, batch.column("_present").to_pylist(), offline_rows, strict=True):
+    for given, present in zip(inputs, batch.column("_present").to_pylist(), strict=True):
         parity.n_rows += 1
-        application_id = given.get("application_id")
         online: tuple[object, ...] | str
         try:
             online = scorer.features(given)
@@ -101,16 +98,30 @@ def _compare_features(parity: Parity, scorer: Scorer, batch: "pa.RecordBatch") -
             online = str(error)
         if not present or isinstance(online, str):
             reason = "no row in the feature table" if not present else online
-            parity.add("(row)", application_id, "present" if present else "absent", reason)
+            parity.add("(row)", given.get("application_id"), "present" if present else "absent", reason)
             parity.n_mismatches += 1
             computed.append(None)
             continue
-        differing = [place for place in range(len(names)) if not same_bits(offline[place], online[place])]
-        for place in differing:
-            parity.add(names[place], application_id, offline[place], online[place])
-        parity.n_mismatches += bool(differing)
-        computed.append(None if differing else online)
-    return computed
+        computed.append(online)
+    differing = _differing(parity, scorer, batch, computed)
+    parity.n_mismatches += len(differing)
+    return [None if place in differing else online for place, online in enumerate(computed)]
+
+
+def _differing(
+    parity: Parity, scorer: Scorer, batch: "pa.RecordBatch", computed: Sequence[tuple[object, ...] | None]
+) -> set[int]:
+    """The rows of the batch with a feature that differs; by column, since a row has dozens."""
+    places = [place for place, online in enumerate(computed) if online is not None]
+    columns = zip(*(online for online in computed if online is not None), strict=True)
+    differing: set[int] = set()
+    for name, online in zip(scorer.contract.feature_names, columns, strict=bool(places)):
+        offline = batch.column(offline_name(name)).take(places).to_pylist()
+        for found in np.flatnonzero(~same_bits_by_row(offline, online)):
+            place = places[found]
+            parity.add(name, batch.column("application_id")[place].as_py(), offline[found], online[found])
+            differing.add(place)
+    return differing
 
 
 def _compare_encodings(

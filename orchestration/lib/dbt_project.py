@@ -1,7 +1,7 @@
-"""The dbt project in Dagster: its manifest, and how its nodes are named and run.
+"""The dbt project: its manifest, its nodes' names, and what failed in a run.
 
 Dagster draws the asset graph from the manifest of ``dbt parse``, which takes seconds and runs only if the project has
-changed.
+changed. Commands read it too, so this module imports neither dbt nor dagster-dbt, which imports dbt (2 s).
 """
 
 import hashlib
@@ -11,27 +11,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliInvocation, DbtCliResource, DbtProject
-from dagster_dbt.errors import DagsterDbtCliRuntimeError
-from packaging.version import Version
 
-from orchestration.lib.layers import DECISION_HISTORY, PREDICTIONS, SHADOW_PREDICTIONS
 from warehouse.errors import DbtProjectError
 from warehouse.files.turns import file_turn
 from warehouse.settings import DBT_PROJECT_DIR, Settings
 
 _SOURCE_SUFFIXES = {".sql", ".yml", ".yaml", ".csv", ".md"}
-_PARTIAL_PARSE = "partial_parse.msgpack"
+#: dbt's parse, from which the next starts.
+PARTIAL_PARSE = "partial_parse.msgpack"
 #: The platform builds production's lake; other builds go to people's own.
-_TARGET = "prod"
+TARGET = "prod"
 DBT = Path(sys.executable).with_name("dbt")
 
 
@@ -57,7 +51,7 @@ def prepared_manifest(settings: Settings, *, project_dir: Path = DBT_PROJECT_DIR
 def run_dbt(arguments: Sequence[str], settings: Settings, *, target: Path, project_dir: Path, doing: str) -> None:
     """Run dbt into ``target`` and wait; DbtProjectError has dbt's message and ``doing`` ("parse the project")."""
     command = [str(DBT), "--quiet", *arguments, "--no-use-colors"]
-    command += ["--project-dir", str(project_dir), "--profiles-dir", str(project_dir), "--target", _TARGET]
+    command += ["--project-dir", str(project_dir), "--profiles-dir", str(project_dir), "--target", TARGET]
     command += ["--target-path", str(target), "--log-path", str(target)]
     environment = {**os.environ, "LOANLAKE_HOME": str(settings.home), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
     # this environment's dbt, a list and no shell: our arguments, the operator's paths
@@ -75,22 +69,6 @@ def project_fingerprint(project_dir: Path) -> str:
     return digest.hexdigest()
 
 
-@contextmanager
-def failures_named(target: Path) -> Iterator[None]:
-    """Run dbt with its artefacts in ``target``; an error names what failed.
-
-    A run that ended early leaves the previous one's results: then only dagster-dbt's error has a message.
-    """
-    before = _run_results(target).get("metadata")
-    try:
-        yield
-    except DagsterDbtCliRuntimeError:
-        failures = build_failures(target) if _run_results(target).get("metadata") != before else []
-        if not failures:
-            raise
-        raise dg.Failure(f"dbt build: {len(failures)} failed: {'; '.join(failures)}", allow_retries=False) from None
-
-
 def build_failures(target: Path) -> list[str]:
     """Failures of the dbt run with artefacts in ``target``: "name (why)" each; empty if none.
 
@@ -98,36 +76,16 @@ def build_failures(target: Path) -> list[str]:
     """
     return [
         f"{result['unique_id'].split('.')[2]} ({_one_line(result.get('message') or result['status'])})"
-        for result in _run_results(target).get("results", ())
+        for result in run_results(target).get("results", ())
         if result["status"] in {"error", "fail", "runtime error"}
     ]
 
 
-def _run_results(target: Path) -> Mapping[str, Any]:
-    """Empty before the first run; ``metadata`` has the run's id."""
+def run_results(target: Path) -> Mapping[str, Any]:
+    """What the dbt run with artefacts in ``target`` left; empty before the first, ``metadata`` has the run's id."""
     path = target / "run_results.json"
     found: Mapping[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return found
-
-
-class LayeredTranslator(DagsterDbtTranslator):
-    """Names every dbt node ``<layer>/<table>``, as SQL does, and groups it by its layer."""
-
-    def __init__(self) -> None:
-        super().__init__(DagsterDbtTranslatorSettings(enable_asset_checks=True, enable_source_tests_as_checks=True))
-
-    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
-        """The spec of one node; sources get the keys of the assets that fill them."""
-        spec = super().get_asset_spec(manifest, unique_id, project)
-        node = self.get_resource_props(manifest, unique_id)
-        key = asset_key(node)
-        # a view needs existing tables, not their rows, which later steps write
-        deps = [
-            dep
-            for dep in spec.deps
-            if key != DECISION_HISTORY or dep.asset_key not in (PREDICTIONS, SHADOW_PREDICTIONS)
-        ]
-        return spec.replace_attributes(key=key, group_name=key.path[0], kinds={"dbt", "duckdb"}, deps=deps)
 
 
 def asset_key(node: Mapping[str, Any]) -> dg.AssetKey:
@@ -135,30 +93,6 @@ def asset_key(node: Mapping[str, Any]) -> dg.AssetKey:
     if node["resource_type"] == "source":
         return dg.AssetKey([node["schema"], node["identifier"]])
     return dg.AssetKey([node["config"]["schema"], node["alias"]])
-
-
-class Dbt(DbtCliResource):
-    """dbt as a subprocess, with its artefacts under the home; it starts from the parse made for the asset graph."""
-
-    @cached_property
-    def _cli_version(self) -> Version:
-        # dagster-dbt would run `dbt --version` (3.7 s), which asks PyPI for newer releases
-        return Version(installed_version("dbt-core"))
-
-    def cli(self, args: Sequence[str], *, target_path: Path | None = None, **options: Any) -> DbtCliInvocation:
-        """Run a dbt command; see the base class."""
-        parsed = Settings.from_environment().dbt_parsed / "working" / _PARTIAL_PARSE
-        # parsing takes 3 s of CPU, and each step of a first run has its own target
-        if target_path is not None and parsed.exists() and not (target_path / _PARTIAL_PARSE).exists():
-            target_path.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(parsed, target_path)
-        return super().cli(args, target_path=target_path, **options)
-
-
-def dbt_of(project_dir: Path = DBT_PROJECT_DIR) -> Dbt:
-    """The resource that runs this environment's dbt in a project, on production's lake."""
-    project = str(project_dir)
-    return Dbt(project_dir=project, profiles_dir=project, dbt_executable=str(DBT), target=_TARGET)
 
 
 def _one_line(message: str) -> str:

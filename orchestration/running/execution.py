@@ -20,7 +20,6 @@ from uuid import uuid4
 
 from dagster import DagsterInstance, EventLogEntry
 
-from orchestration.definitions import definitions
 from orchestration.running.instance import PROCESS_TAG, end_orphaned_runs, prepare_dagster_home
 from warehouse.errors import RunRefused
 from warehouse.settings import REPOSITORY, Settings
@@ -128,6 +127,9 @@ def _interrupt(child: subprocess.Popen[bytes]) -> None:
 
 
 def _execute_here(job: str, lender: str, run_id: str, config: str) -> bool:
+    # the parent, which follows the run, does without the definitions (2 s)
+    from orchestration.definitions import definitions
+
     with DagsterInstance.get() as instance:
         result = (
             definitions()

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.lib.dbt_project import dbt_of, prepared_manifest
+from orchestration.defs.warehouse.dbt_resource import dbt_of
+from orchestration.lib.dbt_project import prepared_manifest
 from warehouse.errors import DbtProjectError
 from warehouse.settings import REPOSITORY, Settings
 

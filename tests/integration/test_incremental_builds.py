@@ -130,8 +130,8 @@ def test_a_backfill_is_one_run_that_replaces_its_months_whole(settings: Settings
     """Months of features and training rows are made again, each once; other months are not touched."""
     import dagster as dg
 
+    from orchestration.defs.warehouse.dbt_resource import dbt_of
     from orchestration.defs.warehouse.months import rebuilt_months
-    from orchestration.lib.dbt_project import dbt_of
 
     with connect(settings) as con:
         snapshot = current_snapshot(con)

@@ -22,7 +22,7 @@ _SHOWN = ("auc", "default_rate", "defaults_so_far")
     deps=[layers.PREDICTIONS],
     partitions_def=LENDERS,
     group_name="monitoring",
-    kinds={"duckdb", "scikitlearn"},
+    kinds={"duckdb", "xgboost"},
     pool=layers.LAKE_WRITER,
 )
 def performance_estimates(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:

@@ -16,7 +16,8 @@ import duckdb
 from dagster_dbt import DbtCliResource, dbt_assets
 
 from orchestration.defs.warehouse.build_stamp import StampedBuild
-from orchestration.lib.dbt_project import LayeredTranslator, asset_key, failures_named, prepared_manifest
+from orchestration.defs.warehouse.dbt_resource import LayeredTranslator, failures_named
+from orchestration.lib.dbt_project import asset_key, prepared_manifest
 from orchestration.lib.feature_versions import feature_tables
 from orchestration.lib.layers import DEPLOYMENT_CHANGES, LAKE_WRITER, ONLINE_DECISIONS, REGISTERED_MODEL, TRAINING_SET
 from orchestration.lib.upstream_checks import latest_result
@@ -73,7 +74,7 @@ def build_with_row_counts(
 ) -> Iterator[Any]:
     """Build; each model's materialisation reports its number of rows."""
     # unit tests check the project's text, not the data: the test suite runs them
-    command = ["build", "--exclude-resource-type", "unit_test"]
+    command = ["build", "--exclude-resource-type", "unit_test", "--cache-selected-only"]
     if not context.is_subset:
         # tests between two layers wait for the later one; by default they run once either is selected
         command += ["--indirect-selection", "buildable"]

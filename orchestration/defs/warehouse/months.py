@@ -12,8 +12,8 @@ import dagster as dg
 from dagster_dbt import DbtCliResource
 
 from orchestration.defs.warehouse.checks import check_contract
+from orchestration.defs.warehouse.dbt_resource import failures_named
 from orchestration.lib import pages
-from orchestration.lib.dbt_project import failures_named
 from orchestration.lib.feature_versions import feature_tables, training_tables
 from orchestration.lib.layers import LAKE_WRITER, REBUILT_MONTHS
 from orchestration.lib.months import month_partitions

@@ -15,6 +15,7 @@ from ml.bundle.logged_values import (
     load_inputs,
     load_reasons,
     same_bits,
+    same_bits_by_row,
 )
 from tests.model_factory import CONTRACT, input_rows
 from warehouse.decision_log.json_text import dump_values
@@ -83,3 +84,16 @@ def test_reasons_read_back():
 )
 def test_same_bits(first, second, same):
     assert same_bits(first, second) is same
+
+
+VALUES = st.sampled_from([None, 0.0, -0.0, 1.5, float("nan"), 0, 1, True, False, "car"])
+
+
+@given(pairs=st.lists(st.tuples(VALUES, VALUES)), like=st.booleans())
+def test_columns_are_compared_as_single_values_are(pairs, like):
+    """Of one type, where a faster form compares, and mixed."""
+    if like:
+        pairs = [(first, second if type(first) is type(second) else first) for first, second in pairs]
+    offline, online = [first for first, _ in pairs], [second for _, second in pairs]
+
+    assert same_bits_by_row(offline, online).tolist() == [same_bits(*pair) for pair in pairs]

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from orchestration.lib.dbt_project import failures_named
+from orchestration.defs.warehouse.dbt_resource import failures_named
 
 
 def leave_results(target: Path, *, of: str, invocation: str = "this one") -> None:
